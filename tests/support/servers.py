@@ -1,0 +1,156 @@
+"""Fixtures: a real PostgreSQL and a real Valkey per test process, clean before every test that asks for them.
+
+    servers             both, running for the whole session (each xdist worker has its own)
+    database_url        a database with the current schema and only the rows the migrations put there
+    bare_database_url   a new database with nothing in it
+    broker_url          a broker with nothing in it, as Celery writes it
+
+The servers are those of `ganger up`; only that they need not survive a power cut (no fsync).
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from api.embedded import external, stack, state
+from api.embedded.stack import Stack
+
+UNSAFE_BUT_QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "512MB"}
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Stack]:
+    """Both servers, on a state folder of this test process."""
+    with state_folder() as root:
+        folder = state.prepare(root)
+        running = stack.assemble(folder, database_settings=UNSAFE_BUT_QUICK)
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Stack) -> Seeds:
+    """The servers' database after the migrations, and what these put into it."""
+    from scheduler.store import migrations  # noqa: PLC0415 - tests of the servers alone need no schema
+
+    migrations.upgrade(servers.database_url)
+    with connect(servers.database_url) as db:
+        return Seeds.taken_from(db)
+
+
+@pytest.fixture
+def database_url(servers: Stack, migrated: Seeds) -> str:
+    with connect(servers.database_url) as db:
+        migrated.restore(db)
+    return servers.database_url
+
+
+@pytest.fixture
+def bare_database_url(servers: Stack) -> Iterator[str]:
+    name = f"bare_{secrets.token_hex(4)}"
+    with connect(servers.database_url) as db:
+        db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        yield servers.database_url.replace("/ganger?", f"/{name}?")
+        db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def broker_url(servers: Stack) -> str:
+    client = external.broker_client(servers.broker_url)
+    client.flushall()
+    client.close()
+    return servers.broker_url
+
+
+class state_folder:  # noqa: N801 - used as a function in a with statement
+    """A new folder that the servers' account can enter (pytest's own cannot be, as root), removed at the end."""
+
+    def __enter__(self) -> Path:
+        self.path = Path(tempfile.mkdtemp(prefix="ganger-test-"))
+        self.path.chmod(0o711)
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        home = (self.path / "servers").resolve()
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    """A connection in autocommit mode that closes at the end of its `with`."""
+    return psycopg.connect(url, autocommit=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """What a database holds right after the migrations: rows of each table, and where each sequence stands."""
+
+    rows: dict[str, bytes]
+    sequences: tuple[tuple[str, int, bool], ...]
+
+    @classmethod
+    def taken_from(cls, db: psycopg.Connection[tuple[object, ...]]) -> Seeds:
+        rows = {}
+        for table in _tables(db):
+            with (
+                db.cursor() as cursor,
+                cursor.copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))) as copy,
+            ):
+                rows[table] = b"".join(bytes(block) for block in copy)
+        names = db.execute(
+            "SELECT sequencename::text FROM pg_sequences WHERE schemaname = 'public'"
+        ).fetchall()
+        return cls(rows, tuple(_position(db, str(name)) for (name,) in names))
+
+    def restore(self, db: psycopg.Connection[tuple[object, ...]]) -> None:
+        """Empty every table and put back what was there; ends whoever still holds a transaction open."""
+        tables = _tables(db)
+        if not tables:
+            return
+        db.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"
+        )
+        with db.transaction():
+            db.execute("SET LOCAL lock_timeout = '20s'")
+            db.execute(
+                "SET LOCAL session_replication_role = 'replica'"
+            )  # the order of tables does not matter
+            names = sql.SQL(", ").join(sql.Identifier(table) for table in tables)
+            db.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
+            for table, content in self.rows.items():
+                if content:
+                    statement = sql.SQL("COPY {} FROM STDIN").format(sql.Identifier(table))
+                    with db.cursor() as cursor, cursor.copy(statement) as copy:
+                        copy.write(content)
+            for name, value, called in self.sequences:
+                db.execute("SELECT setval(%s::regclass, %s, %s)", (name, value, called))
+
+
+def _tables(db: psycopg.Connection[tuple[object, ...]]) -> list[str]:
+    """Plain tables and partitioned parents' leaves, without Alembic's own."""
+    found = db.execute(
+        "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname <> 'alembic_version' ORDER BY 1"
+    )
+    return [str(name) for (name,) in found.fetchall()]
+
+
+def _position(db: psycopg.Connection[tuple[object, ...]], sequence: str) -> tuple[str, int, bool]:
+    found = db.execute(
+        sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(sequence))
+    ).fetchone()
+    assert found is not None
+    return (f'"{sequence}"', int(str(found[0])), bool(found[1]))
