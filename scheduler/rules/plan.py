@@ -1,0 +1,90 @@
+"""What `place` is given and what it answers: the snapshot and the plan."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from scheduler.rules.filters import Reason
+from scheduler.rules.nodes import Nodes
+from scheduler.rules.policy import Policy
+from scheduler.rules.prediction import Predictor
+from scheduler.rules.resources import Resources
+from scheduler.rules.running import Running
+from scheduler.rules.shapes import Shape
+from scheduler.rules.waiting import Queue
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The pictures one plan is made from. The caller keeps them up to date and may use them for many plans."""
+
+    nodes: Nodes
+    queue: Queue
+    running: Running = field(default_factory=Running)
+    policy: Policy = field(default_factory=Policy)
+    predictor: Predictor = field(default_factory=Predictor)
+
+
+class Placement(NamedTuple):
+    """*This job on that node.* A gang has one per member, numbered from 0, all in a row.
+
+    `attempt` is the number the job's last placement carried: the commit must find it unchanged, and takes the next.
+    `expected_s` is the predicted run time, for the picture of what runs; inf where nothing bounds it.
+    """
+
+    job_id: int
+    attempt: int
+    shape_id: int
+    node_id: int
+    why: str
+    expected_s: float
+    member: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why jobs of a shape were left waiting: the main reason, and how many nodes fail for each."""
+
+    shape_id: int
+    reason: Reason
+    nodes: Mapping[Reason, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Room kept for a job that cannot start yet: these nodes, one per member, from `start` (epoch seconds) on."""
+
+    job_id: int
+    shape_id: int
+    node_ids: tuple[int, ...]
+    start: float
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Preemption:
+    """Executions on a node to be stopped gracefully so that a more urgent job can start there."""
+
+    job_id: int
+    shape_id: int
+    node_id: int
+    execution_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one tick should do. Placements stand in the order they were decided.
+
+    `refusals` has an entry for every shape of which a job was considered and left; shapes that were not reached
+    because the limit of placements was, have Reason.BEHIND.
+    """
+
+    placements: tuple[Placement, ...] = ()
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)
+    reservations: tuple[Reservation, ...] = ()
+    preemptions: tuple[Preemption, ...] = ()
+
+
+def shape_of(snapshot: Snapshot, job_id: int) -> Shape:
+    """The shape of a waiting job; raises KeyError for one that does not wait."""
+    return snapshot.queue.lines[snapshot.queue[job_id].shape_id].shape

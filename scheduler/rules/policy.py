@@ -1,0 +1,57 @@
+"""What operators have set: modes, pauses, limits, weights. Read whole by one tick, never changed by rules."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """Which of two jobs of equal priority and share goes first."""
+
+    FIFO = "FIFO"
+    """The one that waits longest, weighed against the work it asks for where `Policy.weighing` is on."""
+    LIFO = "LIFO"
+    """The one that came last."""
+
+
+class Packing(StrEnum):
+    """How a pool's nodes are filled."""
+
+    PACK = "pack"
+    SPREAD = "spread"
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a project may hold at one time; None is no limit. Thousandths for cpus and mem."""
+
+    cpus: int | None = None
+    mem: int | None = None
+    jobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one tick.
+
+    `usage` is each project's decayed dominant share, 0 to 1 (`fairshare.decayed`); `weights` default to 1.
+    `reservations` is how many of the first jobs that cannot start get a place kept for them; 0 turns that off, and with it all
+    protection of large jobs. `backfill` off lets nothing pass a job that cannot start.
+    """
+
+    mode: Mode = Mode.FIFO
+    weighing: bool = True
+    backfill: bool = True
+    predict: bool = True
+    scheduler_paused: bool = False
+    paused_projects: frozenset[int] = frozenset()
+    paused_types: frozenset[int] = frozenset()
+    paused_pools: frozenset[str] = frozenset()
+    max_scheduled: Mapping[int, int] = field(default_factory=dict)
+    quotas: Mapping[int, Quota] = field(default_factory=dict)
+    weights: Mapping[int, float] = field(default_factory=dict)
+    usage: Mapping[int, float] = field(default_factory=dict)
+    packing: Mapping[str | None, Packing] = field(default_factory=dict)
+    reservations: int = 1
+    launch_failures: int = 3
+    preemption: bool = False

@@ -1,0 +1,116 @@
+"""Amounts of cpus, mem, disk and named custom resources, as exact integers.
+
+Every amount is a count of thousandths of its unit (cpu, MiB, piece): 1 cpu is 1000, 64 MiB is 64000. Integers
+add up without error, so that what a thousand jobs take and give back leaves exactly what was there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from math import ceil
+from typing import Self, TypeAlias
+
+Amount: TypeAlias = int | str | Decimal | float
+
+THOUSANDTHS = 1000
+"""Parts of a unit: fine enough for 0.001 cpu, exact enough for sums (a petabyte of disk is 10^12 of them)."""
+
+PLAIN = ("cpus", "mem", "disk")
+"""The resources that every node has, in the order of their columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """An amount of each resource, in thousandths; what is not named is 0. `custom` is sorted by name, without zeros."""
+
+    cpus: int = 0
+    mem: int = 0
+    disk: int = 0
+    custom: tuple[tuple[str, int], ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        cpus: Amount = 0,
+        mem: Amount = 0,
+        disk: Amount = 0,
+        custom: Mapping[str, Amount] | None = None,
+    ) -> Self:
+        """Amounts from whole *units* (cpus, MiB, pieces), rounded up to a thousandth: `of(cpus="0.5", mem=64)`.
+
+        Raises ValueError for an amount that is negative, not finite or no number.
+        """
+        named = ((name, thousandths(amount)) for name, amount in (custom or {}).items())
+        return cls(thousandths(cpus), thousandths(mem), thousandths(disk), _tidy(dict(named)))
+
+    @classmethod
+    def from_amounts(cls, amounts: Mapping[str, int]) -> Self:
+        """Amounts from thousandths by resource name, as `amounts()` gives them."""
+        custom = {name: amount for name, amount in amounts.items() if name not in PLAIN}
+        return cls(amounts.get("cpus", 0), amounts.get("mem", 0), amounts.get("disk", 0), _tidy(custom))
+
+    def amounts(self) -> dict[str, int]:
+        """Thousandths by resource name: cpus, mem and disk always, custom ones where not 0."""
+        return {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, **dict(self.custom)}
+
+    def add(self, other: "Resources") -> "Resources":
+        """Both together."""
+        custom = dict(self.custom)
+        for name, amount in other.custom:
+            custom[name] = custom.get(name, 0) + amount
+        return Resources(self.cpus + other.cpus, self.mem + other.mem, self.disk + other.disk, _tidy(custom))
+
+    def subtract(self, other: "Resources") -> "Resources":
+        """What is left of this after `other` is taken; negative where more was taken than there was."""
+        return self.add(other.times(-1))
+
+    def times(self, count: int) -> "Resources":
+        """The amounts of `count` such claims."""
+        custom = tuple((name, amount * count) for name, amount in self.custom if count)
+        return Resources(self.cpus * count, self.mem * count, self.disk * count, custom)
+
+    def fits(self, room: "Resources") -> bool:
+        """Whether `room` holds all of this."""
+        return not self.shortage(room)
+
+    def shortage(self, room: "Resources") -> dict[str, int]:
+        """What `room` lacks to hold this: thousandths by resource name, only where something is missing."""
+        there = dict(room.custom)
+        lacking = {
+            "cpus": self.cpus - room.cpus,
+            "mem": self.mem - room.mem,
+            "disk": self.disk - room.disk,
+            **{name: amount - there.get(name, 0) for name, amount in self.custom},
+        }
+        return {name: amount for name, amount in lacking.items() if amount > 0}
+
+    def dominant_share(self, total: "Resources") -> float:
+        """The largest fraction of `total` that this takes over all resources; 0 of nothing, 1 at least of what is not there."""
+        whole = total.amounts()
+        shares = (_fraction(amount, whole.get(name, 0)) for name, amount in self.amounts().items())
+        return max(shares, default=0.0)
+
+
+NOTHING = Resources()
+
+
+def thousandths(amount: Amount) -> int:
+    """`amount` units as thousandths, rounded up; raises ValueError when negative, not finite or no number."""
+    try:
+        exact = Decimal(str(amount))
+    except ArithmeticError as error:
+        raise ValueError(f"{amount!r} is not a number") from error
+    if not exact.is_finite() or exact < 0:
+        raise ValueError(f"{amount!r} is not an amount of a resource")
+    return ceil(exact * THOUSANDTHS)
+
+
+def _tidy(custom: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted((name, amount) for name, amount in custom.items() if amount))
+
+
+def _fraction(amount: int, whole: int) -> float:
+    if amount <= 0:
+        return 0.0
+    return amount / whole if whole > 0 else 1.0

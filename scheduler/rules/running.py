@@ -1,0 +1,151 @@
+"""The live picture of the executions that hold room: placed or running, not yet released.
+
+Kept as columns, so that the ends of a hundred thousand executions are sorted in one call, with the sums that limits
+and fair share ask for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from scheduler.rules.resources import NOTHING, Resources
+
+_FIRST_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution that holds `resources` on a node.
+
+    `started` is the time of its placement, `expected_s` the run time predicted for it then, `timeout_s` its limit (None: none).
+    """
+
+    execution_id: int
+    node_id: int
+    resources: Resources
+    started: float
+    expected_s: float = inf
+    timeout_s: float | None = None
+    job_id: int = 0
+    job_type_id: int = 0
+    project_id: int = 0
+    priority: int = 100
+    preemptible: bool = False
+
+
+@dataclass(slots=True)
+class Held:
+    """What a project, or a job type, holds at the moment: room, and number of executions."""
+
+    resources: Resources = NOTHING
+    executions: int = 0
+
+
+class Running:
+    """All executions that hold room, by execution id."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self.version = 0
+        self._runs: dict[int, Run] = {}
+        self._rows: dict[int, int] = {}
+        self._on_node: dict[int, set[int]] = {}
+        self._projects: dict[int, Held] = {}
+        self._types: dict[int, int] = {}
+        self._needs: dict[Resources, int] = {}
+        self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
+        self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
+        self.started = np.zeros(_FIRST_ROWS)
+        self.expected = np.zeros(_FIRST_ROWS)
+        self.limit = np.zeros(_FIRST_ROWS)
+        self.need = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        for run in runs:
+            self.add(run)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def __contains__(self, execution_id: object) -> bool:
+        return execution_id in self._runs
+
+    def __getitem__(self, execution_id: int) -> Run:
+        return self._runs[execution_id]
+
+    def add(self, run: Run) -> None:
+        """Let an execution hold its room; one of the same id is replaced."""
+        self.discard(run.execution_id)
+        self.version += 1
+        self._runs[run.execution_id] = run
+        self._on_node.setdefault(run.node_id, set()).add(run.execution_id)
+        self._charge(run, 1)
+        self._fill(self._occupy(run.execution_id), run)
+
+    def discard(self, execution_id: int) -> None:
+        """Forget an execution whose room is released; nothing happens for an unknown one."""
+        run = self._runs.pop(execution_id, None)
+        if run is None:
+            return
+        self.version += 1
+        there = self._on_node[run.node_id]
+        there.discard(execution_id)
+        if not there:
+            del self._on_node[run.node_id]
+        self._charge(run, -1)
+        row = self._rows.pop(execution_id)
+        self.node_ids[row] = -1
+        self._vacant.append(row)
+
+    def on_node(self, node_id: int) -> list[Run]:
+        """The executions on one node, by id."""
+        return [self._runs[execution_id] for execution_id in sorted(self._on_node.get(node_id, ()))]
+
+    def of_project(self, project_id: int) -> Held:
+        """What a project holds."""
+        return self._projects.get(project_id, Held())
+
+    def of_type(self, job_type_id: int) -> int:
+        """How many executions of a job type hold room."""
+        return self._types.get(job_type_id, 0)
+
+    def by_project(self) -> Mapping[int, Held]:
+        """What each project holds that holds anything."""
+        return self._projects
+
+    def needs(self) -> list[Resources]:
+        """The distinct claims, in the order that the column `need` counts them."""
+        return list(self._needs)
+
+    def _fill(self, row: int, run: Run) -> None:
+        self.node_ids[row] = run.node_id
+        self.started[row] = run.started
+        self.expected[row] = run.expected_s
+        self.limit[row] = inf if run.timeout_s is None else run.timeout_s
+        self.need[row] = self._needs.setdefault(run.resources, len(self._needs))
+
+    def _occupy(self, execution_id: int) -> int:
+        if not self._vacant:
+            self._grow()
+        row = self._vacant.pop()
+        self._rows[execution_id] = row
+        return row
+
+    def _grow(self) -> None:
+        rows = len(self.node_ids)
+        self.node_ids = np.concatenate([self.node_ids, np.full(rows, -1, dtype=np.int64)])
+        self.started, self.expected = np.tile(self.started, 2), np.tile(self.expected, 2)
+        self.limit, self.need = np.tile(self.limit, 2), np.tile(self.need, 2)
+        self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
+
+    def _charge(self, run: Run, sign: int) -> None:
+        held = self._projects.setdefault(run.project_id, Held())
+        held.resources = held.resources.add(run.resources.times(sign))
+        held.executions += sign
+        if not held.executions:
+            del self._projects[run.project_id]
+        self._types[run.job_type_id] = self._types.get(run.job_type_id, 0) + sign
+        if not self._types[run.job_type_id]:
+            del self._types[run.job_type_id]

@@ -1,0 +1,66 @@
+"""Builders of placement's pictures, with ids counted up and amounts in whole units."""
+
+import random
+from collections.abc import Iterable
+from itertools import count
+
+from scheduler.rules.nodes import Node, Nodes
+from scheduler.rules.placement import place
+from scheduler.rules.plan import Plan, Snapshot
+from scheduler.rules.policy import Policy
+from scheduler.rules.prediction import Predictor
+from scheduler.rules.resources import Resources
+from scheduler.rules.running import Run, Running
+from scheduler.rules.shapes import Shape
+from scheduler.rules.waiting import Queue
+
+NOW = 1_000_000.0
+
+
+def a_node(number: int, *, cpus: float = 4, mem: int = 8000, disk: int = 0, **more: object) -> Node:
+    custom = more.pop("custom", None)
+    room = Resources.of(cpus=cpus, mem=mem, disk=disk, custom=custom)  # type: ignore[arg-type]
+    return Node(number, room, name=f"n{number}", **more)  # type: ignore[arg-type]
+
+
+class World:
+    """A snapshot that grows by short calls: shapes, jobs and runs get their ids in order, from 1."""
+
+    def __init__(self, nodes: Iterable[Node] = (), policy: Policy | None = None) -> None:
+        self.nodes, self.queue, self.running = Nodes(nodes), Queue(), Running()
+        self.policy, self.predictor = policy or Policy(), Predictor()
+        self.shapes: dict[int, Shape] = {}
+        self._shape_ids, self._job_ids, self._run_ids = count(1), count(1), count(1)
+
+    def shape(self, *, cpus: float = 1, mem: int = 0, disk: int = 0, **more: object) -> Shape:
+        custom = more.pop("custom", None)
+        need = Resources.of(cpus=cpus, mem=mem, disk=disk, custom=custom)  # type: ignore[arg-type]
+        shape = Shape(next(self._shape_ids), need, **more)  # type: ignore[arg-type]
+        self.shapes[shape.id] = shape
+        self.queue.learn(shape)
+        return shape
+
+    def job(self, shape: Shape, *, waited: float = 10.0, **more: object) -> int:
+        job_id = next(self._job_ids)
+        self.queue.add(job_id, shape.id, NOW - waited, **more)  # type: ignore[arg-type]
+        return job_id
+
+    def run(self, node_id: int, *, cpus: float = 1, mem: int = 0, **more: object) -> Run:
+        need = Resources.of(cpus=cpus, mem=mem)
+        more.setdefault("started", NOW - 100.0)
+        run = Run(next(self._run_ids), node_id, need, **more)  # type: ignore[arg-type]
+        self.running.add(run)
+        self.nodes.reserve(node_id, need)
+        return run
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+
+    def plan(self, *, now: float = NOW, seed: int = 1, limit: int | None = None) -> Plan:
+        return place(self.snapshot, now, random.Random(seed).random, limit)
+
+
+def where(plan: Plan) -> dict[int, int]:
+    """Node by job, gangs left with their last member."""
+    return {placement.job_id: placement.node_id for placement in plan.placements}

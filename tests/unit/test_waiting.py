@@ -1,0 +1,71 @@
+"""The picture of the queue agrees with a plain list, whatever comes and goes."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.rules.resources import NOTHING
+from scheduler.rules.shapes import Shape
+from scheduler.rules.waiting import Queue
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "hold", "sleep", "discard"]),
+        st.integers(1, 12),
+        st.integers(1, 2),
+        st.integers(0, 9),
+    ),
+    max_size=120,
+)
+
+
+def a_queue() -> Queue:
+    queue = Queue()
+    for shape_id in (1, 2):
+        queue.learn(Shape(shape_id, NOTHING))
+    return queue
+
+
+@given(CHANGES)
+def test_lines_keep_age_order_through_any_changes(changes: list[tuple[str, int, int, int]]) -> None:
+    queue, expected = a_queue(), dict[int, tuple[int, int, bool]]()
+    for change, job_id, shape_id, at in changes:
+        if change == "discard":
+            queue.discard(job_id)
+            expected.pop(job_id, None)
+        else:
+            held, not_before = ("why" if change == "hold" else None), (50.0 if change == "sleep" else None)
+            queue.add(job_id, shape_id, float(at), held=held, not_before=not_before)
+            expected[job_id] = (shape_id, at, change == "add")
+    for shape_id in (1, 2):
+        stand = sorted((at, job) for job, (shape, at, on) in expected.items() if shape == shape_id and on)
+        line = queue.lines[shape_id]
+        assert queue.take(line, line.head, 99)[0] == [job for _, job in stand]
+        assert queue.take_newest(line, len(line.ids), 99)[0] == [job for _, job in reversed(stand)]
+        assert queue.count(shape_id) == len(stand)
+        assert [queue.position(job) for _, job in stand] == list(range(len(stand)))
+    assert len(queue) == len(expected)
+
+
+def test_a_bulk_load_is_as_good_as_single_adds() -> None:
+    queue = a_queue()
+    queue.load(np.array([5, 3, 4]), np.array([1, 2, 1]), np.array([9.0, 7.0, 8.0]), np.array([0, 2, 0]))
+    assert queue.take(queue.lines[1], 0, 9)[0] == [4, 5]
+    assert queue[3].attempt == 2
+    assert queue[5].queued_at == 9.0
+
+
+def test_a_job_wakes_when_its_time_has_come() -> None:
+    queue = a_queue()
+    queue.add(1, 1, 5.0, not_before=100.0)
+    queue.ripen(99.0)
+    assert queue.count(1) == 0
+    queue.ripen(100.0)
+    assert queue.count(1) == 1
+
+
+def test_only_jobs_queued_until_a_moment_are_taken_when_asked() -> None:
+    queue = a_queue()
+    for job_id in range(1, 6):
+        queue.add(job_id, 1, float(job_id))
+    assert queue.take(queue.lines[1], 0, 9, until=3.0) == ([1, 2, 3], 3)
