@@ -54,9 +54,7 @@ def owner_of(folder: Path) -> Account | None:
     try:
         entry = pwd.getpwuid(uid)
     except KeyError:
-        message = (
-            f"{folder} belongs to the unknown user id {uid}; give it an account or choose another --state-dir"
-        )
+        message = f"{folder} belongs to the unknown user id {uid}; give it an account or choose another --state-dir"
         raise SetupError(message) from None
     return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
 

@@ -93,9 +93,7 @@ class PostgresServer:
                     f"PostgreSQL did not start: {self.servant.last_words()} (see {self.servant.order.log})"
                 )
             if time.monotonic() > deadline:
-                message = (
-                    f"PostgreSQL is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})"
-                )
+                message = f"PostgreSQL is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})"
                 raise SetupError(message)
             pause(servant.POLL_S)
 
@@ -191,9 +189,7 @@ def _make_cluster(program: Path, major: int, data: Path, folder: StateFolder, pa
 
 
 def _initdb(program: Path, major: int, data: Path, password_file: Path, folder: StateFolder) -> None:
-    locale = (
-        ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= BUILTIN_LOCALE_SINCE else []
-    )
+    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= BUILTIN_LOCALE_SINCE else []
     _run(
         [
             program.with_name("initdb"),

@@ -113,9 +113,7 @@ class Servant:
         return True
 
 
-def end_recorded(
-    record: Path, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep
-) -> bool:
+def end_recorded(record: Path, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> bool:
     """End what an earlier, killed supervisor recorded and left running; tells whether there was anything to end."""
     who = identity.parse(record.read_text()) if record.exists() else None
     alive = who is not None and end(who, stop_signal, within_s, pause)
@@ -141,9 +139,7 @@ def last_reason(log: Path) -> str:
     try:
         with log.open("rb") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
-            lines = [
-                line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()
-            ]
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     except OSError:
         return ""
     telling = [line for line in lines if any(word in line for word in ("PANIC", "FATAL", "rror:", "# "))]

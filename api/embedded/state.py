@@ -195,9 +195,7 @@ def _require_room(root: Path) -> None:
 def _place_servers(folder: StateFolder) -> None:
     link = folder.root / "servers"
     if link.is_symlink() and not link.exists():
-        raise SetupError(
-            f"{link} points to {link.readlink()}, which is gone: bring it back, or remove the link"
-        )
+        raise SetupError(f"{link} points to {link.readlink()}, which is gone: bring it back, or remove the link")
     if link.exists():
         return
     if folder.account is None:
@@ -245,9 +243,7 @@ def _private_folder(path: Path, account: Account | None) -> Path:
     except FileExistsError:
         found = path.lstat()
         if found.st_uid != owner or found.st_mode & 0o077 or not path.is_dir() or path.is_symlink():
-            raise SetupError(
-                f"{path} must be a folder that only user id {owner} can enter; remove it"
-            ) from None
+            raise SetupError(f"{path} must be a folder that only user id {owner} can enter; remove it") from None
     return path
 
 

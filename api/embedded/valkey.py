@@ -65,13 +65,9 @@ class ValkeyServer:
         deadline = time.monotonic() + READY_WITHIN_S
         while not self.answers():
             if self.servant.ended() is not None:
-                raise SetupError(
-                    f"Valkey did not start: {self.servant.last_words()} (see {self.servant.order.log})"
-                )
+                raise SetupError(f"Valkey did not start: {self.servant.last_words()} (see {self.servant.order.log})")
             if time.monotonic() > deadline:
-                raise SetupError(
-                    f"Valkey is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})"
-                )
+                raise SetupError(f"Valkey is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})")
             pause(servant.POLL_S)
 
     def answers(self) -> bool:
@@ -100,9 +96,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
     password = folder.secret("valkey-password")
     socket = folder.socket_folder() / "valkey.sock"
     conf = data / "valkey.conf"
-    _write_settings(
-        conf, {**SETTINGS, **(settings or {})}, {"unixsocket": socket, "dir": data}, password, folder
-    )
+    _write_settings(conf, {**SETTINGS, **(settings or {})}, {"unixsocket": socket, "dir": data}, password, folder)
     order = Order(
         name="valkey",
         argv=[program, conf],

@@ -109,9 +109,7 @@ class Seeds:
                 cursor.copy(sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))) as copy,
             ):
                 rows[table] = b"".join(bytes(block) for block in copy)
-        names = db.execute(
-            "SELECT sequencename::text FROM pg_sequences WHERE schemaname = 'public'"
-        ).fetchall()
+        names = db.execute("SELECT sequencename::text FROM pg_sequences WHERE schemaname = 'public'").fetchall()
         return cls(rows, tuple(_position(db, str(name)) for (name,) in names))
 
     def restore(self, db: psycopg.Connection[tuple[object, ...]]) -> None:
@@ -125,9 +123,7 @@ class Seeds:
         )
         with db.transaction():
             db.execute("SET LOCAL lock_timeout = '20s'")
-            db.execute(
-                "SET LOCAL session_replication_role = 'replica'"
-            )  # the order of tables does not matter
+            db.execute("SET LOCAL session_replication_role = 'replica'")  # the order of tables does not matter
             names = sql.SQL(", ").join(sql.Identifier(table) for table in tables)
             db.execute(sql.SQL("TRUNCATE {} CASCADE").format(names))
             for table, content in self.rows.items():
@@ -149,8 +145,6 @@ def _tables(db: psycopg.Connection[tuple[object, ...]]) -> list[str]:
 
 
 def _position(db: psycopg.Connection[tuple[object, ...]], sequence: str) -> tuple[str, int, bool]:
-    found = db.execute(
-        sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(sequence))
-    ).fetchone()
+    found = db.execute(sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(sequence))).fetchone()
     assert found is not None
     return (f'"{sequence}"', int(str(found[0])), bool(found[1]))

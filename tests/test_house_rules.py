@@ -1,0 +1,288 @@
+"""The rules of the house that no linter knows: sizes, who may import whom, one place per event, what is generated.
+
+Each test names every offender with its place, so that one run is enough to put them right.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from scheduler.rules import lifecycle
+from tests.support import generated
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("scheduler", "workers", "api")
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 50
+
+# Words that say nothing of what is in a file, and names of modules that shadow one Python or we depend on.
+EMPTY_NAMES = {"utils", "util", "common", "manager", "base", "misc", "helpers", "helper", "stuff", "shared"}
+SHADOWING_NAMES = {"celery", "kombu", "logging", "queue", "select", "signal", "socket", "types", "random"}
+
+# The packages' one-way streets that import-linter's contracts cannot say without naming every module there will be:
+# what stands on the left may import, of our own code, only what stands on the right.
+MAY_IMPORT = {
+    "scheduler.rules": ("scheduler.rules", "scheduler.errors"),
+    "scheduler.store": ("scheduler.store", "scheduler.rules", "scheduler.errors", "scheduler.wire"),
+    "scheduler.wire": ("scheduler.errors", "scheduler.rules"),
+    "scheduler.errors": (),
+    "scheduler": ("scheduler",),
+    "workers": ("workers", "scheduler.wire", "scheduler.errors"),
+    "api.serve": ("api", "scheduler", "workers"),
+    "api": ("api", "scheduler"),
+}
+
+# Libraries that belong to one corner of the house.
+ONLY_IN = {
+    "alembic": ("scheduler/store/migrations/",),
+    "celery": ("workers/",),
+    "flask": ("api/",),
+    "gunicorn": ("api/",),
+    "kombu": ("workers/", "scheduler/delivery.py"),
+    "numpy": ("scheduler/rules/",),
+    "psycopg": ("scheduler/", "api/embedded/", "tests/"),
+    "redis": ("api/", "tests/"),
+    "sqlalchemy": ("scheduler/", "api/serve.py", "tests/"),
+    "typer": ("api/",),
+}
+# What a verb may know of the database library: the type of the transaction it opens and hands on.
+SQL_NAMES_OUTSIDE_STORE = {"URL", "Connection", "Engine", "create_engine", "event", "make_url"}
+
+PURE_LIBRARY = {
+    *("__future__", "abc", "array", "bisect", "calendar", "collections", "copy", "dataclasses", "datetime", "decimal"),
+    *("enum", "fractions", "functools", "graphlib", "hashlib", "heapq", "itertools", "json", "math", "numbers"),
+    *("operator", "re", "statistics", "string", "textwrap", "types", "typing", "unicodedata", "zlib", "zoneinfo"),
+}
+
+MACHINE_PATHS = re.compile(r"(?<![\w.$}-])/(?:home|Users|root|work)/[A-Za-z.]|/opt/(?:pypi|wheels)|\.pyenv")
+UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+# Not written by us, or nothing but names and numbers.
+UNREAD = ("LICENSE", "deploy/requirements.lock", "api/openapi.json")
+
+
+def test_no_file_is_longer_than_the_ceiling() -> None:
+    long = {str(path): count for path in python_files() if (count := len(text_of(path).splitlines())) > FILE_LINES_MAX}
+    assert not long
+
+
+def test_no_function_is_longer_than_a_page() -> None:
+    long = {
+        f"{path}:{node.lineno} {node.name}": lines
+        for path in python_files()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := lines_without_docstring(node)) > FUNCTION_LINES_MAX
+    }
+    assert not long
+
+
+def test_files_have_names_that_say_what_is_in_them() -> None:
+    parts = {path: {*path.parts[:-1], path.stem} for path in python_files()}
+    assert not [str(path) for path, names in parts.items() if names & (EMPTY_NAMES | SHADOWING_NAMES)]
+
+
+def test_no_test_folder_shadows_a_package() -> None:
+    assert not {path.name for path in (ROOT / "tests").iterdir()} & set(PACKAGES)
+
+
+def test_the_import_contracts_hold_and_list_no_exceptions() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    assert not [contract["name"] for contract in contracts if "ignore_imports" in contract]
+    told = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_every_module_imports_only_what_lies_below_it() -> None:
+    offences = [
+        f"{path}:{line} imports {target}"
+        for path in python_files(*PACKAGES)
+        for line, target in own_imports(path)
+        if not permitted(module_of(path), target)
+    ]
+    assert not offences
+
+
+def test_libraries_stay_in_their_corner() -> None:
+    offences = [
+        f"{path}:{line} imports {name}"
+        for path in python_files(*PACKAGES, "tests")
+        for line, name in imports(path)
+        if (corner := ONLY_IN.get(name.partition(".")[0])) and not str(path).startswith((*corner, "tests/"))
+    ]
+    assert not offences
+
+
+def test_sql_is_written_only_in_the_store() -> None:
+    offences = [
+        f"{path}:{node.lineno} {alias.name}"
+        for path in python_files(*PACKAGES)
+        if not str(path).startswith("scheduler/store/")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy")
+        for alias in node.names
+        if alias.name not in SQL_NAMES_OUTSIDE_STORE
+    ]
+    assert not offences
+
+
+def test_rules_use_only_the_pure_part_of_the_standard_library_and_numpy() -> None:
+    offences = [
+        f"{path}:{line} imports {name}"
+        for path in python_files("scheduler/rules")
+        for line, name in imports(path)
+        if name.partition(".")[0] not in {*PURE_LIBRARY, "numpy", "scheduler"}
+    ]
+    assert not offences
+
+
+def test_tests_await_signals_and_never_sleep() -> None:
+    offences = [
+        f"{path}:{node.lineno}"
+        for path in python_files("tests")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"time.sleep", "sleep", "asyncio.sleep"}
+    ]
+    assert not offences
+
+
+@pytest.mark.parametrize("kind", [lifecycle.JobEvent, lifecycle.ExecutionEvent], ids=lambda kind: kind.__name__)
+def test_each_lifecycle_event_is_fired_in_exactly_one_place(kind: type[StrEnum]) -> None:
+    """An event is fired where it meets the store: `move(tx, Event.X, …)`, or `MOVES[Event.X]` within the store itself."""
+    places: dict[str, list[str]] = {event.name: [] for event in kind}
+    for path in (path for path in python_files("scheduler") if path.parent.name != "rules"):
+        for node in ast.walk(tree_of(path)):
+            owner, _, name = fired_event(node).rpartition(".")
+            if owner.endswith(kind.__name__) and name in places:
+                places[name].append(f"{path}:{node.lineno}")
+    assert not {name: where for name, where in places.items() if len(where) != 1}
+
+
+def test_the_drawing_of_the_lifecycle_is_current() -> None:
+    assert lifecycle.drawing() in (ROOT / "docs" / "lifecycle.md").read_text(), generated.REMEDY
+
+
+def test_the_openapi_document_is_current() -> None:
+    kept = json.loads((ROOT / "api" / "openapi.json").read_text())
+    assert kept == json.loads(generated.openapi()), generated.REMEDY
+
+
+def test_no_machine_of_ours_and_nothing_unfinished_is_mentioned() -> None:
+    offences = [
+        f"{path}:{number} {line.strip()[:100]}"
+        for path in tracked_files()
+        for number, line in enumerate(text_of(path).splitlines(), start=1)
+        if MACHINE_PATHS.search(line) or UNFINISHED.search(line)
+    ]
+    assert not offences
+
+
+def test_every_rule_that_is_off_says_why() -> None:
+    settings = (ROOT / "pyproject.toml").read_text()
+    ignored = settings.partition("ignore = [")[2].partition("\n]")[0].strip().splitlines()
+    assert not [line for line in ignored if "#" not in line]
+    unexplained = re.compile(r"#\s*type:\s*ignore(?:\[[^]]*\])?\s*$")
+    assert not [
+        f"{path}:{number}"
+        for path in python_files(*PACKAGES)
+        for number, line in enumerate(text_of(path).splitlines(), start=1)
+        if unexplained.search(line)
+    ]
+
+
+@cache
+def python_files(*folders: str) -> tuple[Path, ...]:
+    """Our Python files, relative to the project's root; of all folders if none are named."""
+    tops = folders or (*PACKAGES, "tests", "deploy")
+    return tuple(
+        sorted(
+            Path(where, name).relative_to(ROOT)
+            for top in tops
+            for where, _, names in os.walk(ROOT / top)
+            for name in names
+            if name.endswith(".py")
+        )
+    )
+
+
+@cache
+def tracked_files() -> tuple[Path, ...]:
+    """What is in the repository; in an unpacked archive without one, every Python file."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [Path(name) for name in listed.stdout.split("\0") if name] or list(python_files())
+    return tuple(path for path in names if str(path) not in UNREAD and (ROOT / path).is_file())
+
+
+@cache
+def text_of(path: Path) -> str:
+    """Text of a file; what is no text (a picture, an archive) counts as empty."""
+    try:
+        return (ROOT / path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(text_of(path), filename=str(path))
+
+
+def module_of(path: Path) -> str:
+    parts = path.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Every import statement's line and the full name of what it takes."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def own_imports(path: Path) -> Iterator[tuple[int, str]]:
+    return ((line, name) for line, name in imports(path) if name.partition(".")[0] in PACKAGES)
+
+
+def permitted(module: str, target: str) -> bool:
+    corner = next(name for name in MAY_IMPORT if within(module, name))
+    return any(within(target, allowed) for allowed in MAY_IMPORT[corner])
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def fired_event(node: ast.AST) -> str:
+    """The event that this very node fires, as written; an empty text if it fires none."""
+    if isinstance(node, ast.Call) and len(node.args) > 1 and ast.unparse(node.args[0]) == "tx":
+        return ast.unparse(node.args[1])
+    if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("_MOVES"):
+        return ast.unparse(node.slice)
+    return ""
+
+
+def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    total = (function.end_lineno or function.lineno) - function.lineno + 1
+    first = function.body[0]
+    if ast.get_docstring(function) is not None:
+        total -= (first.end_lineno or first.lineno) - first.lineno + 1
+    return total
