@@ -164,6 +164,10 @@ class Queue:
             if job_id not in self._held:
                 _stand(self.lines[self._shape_of[job_id]], job_id, self._at[job_id])
 
+    def next_ripe(self) -> float | None:
+        """When the next `not_before` comes (epoch seconds), early rather than late; None where nothing is delayed."""
+        return self._asleep[0][0] if self._asleep else None
+
     def attempt(self, job_id: int) -> int:
         """The number that the job's last placement carried; 0 before its first."""
         return self._attempts.get(job_id, 0)

@@ -1,0 +1,54 @@
+"""How every looping duty runs: a step returns the seconds until its next turn; a wake-up only makes it sooner.
+
+One place for back-off: a step that raises is logged and tried again, after 0.1 s at first and 10 s at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+from scheduler.log import log
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
+
+
+class Loop:
+    """One duty in one thread. `wake()` from anywhere makes the next turn come at once; `stop()` ends it."""
+
+    def __init__(self, name: str, step: Callable[[], float]) -> None:
+        self.name = name
+        self._step = step
+        self._awake = Event()
+        self._stopped = Event()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> Loop:
+        """Begin; returns itself."""
+        self._thread.start()
+        return self
+
+    def wake(self) -> None:
+        """Have the next turn at once; any number of calls before it count as one."""
+        self._awake.set()
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """End after the current turn."""
+        self._stopped.set()
+        self._awake.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE_S
+        while not self._stopped.is_set():
+            self._awake.clear()
+            try:
+                wait_s = self._step()
+                pause = _FIRST_PAUSE_S
+            except Exception as trouble:  # noqa: BLE001 - the loop is the edge: log, wait, go on
+                log.error("loop.trouble", loop=self.name, trouble=repr(trouble), next_s=pause)
+                wait_s, pause = pause, min(pause * 2, _LONGEST_PAUSE_S)
+                self._stopped.wait(wait_s)
+                continue
+            if wait_s > 0:
+                self._awake.wait(wait_s)

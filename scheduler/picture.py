@@ -1,0 +1,213 @@
+"""The scheduler's live picture of queue, nodes and what runs: built once, then kept by what changed.
+
+The picture may be wrong at any moment (somebody cancels, a node is paused): a plan made from it is checked again
+where it is committed. On doubt, after an error or a change of leader, it is thrown away and read anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection
+
+from scheduler.rules import fairshare
+from scheduler.rules.nodes import Node, Nodes
+from scheduler.rules.plan import Snapshot
+from scheduler.rules.policy import Mode, Packing, Policy, Quota
+from scheduler.rules.prediction import Predictor
+from scheduler.rules.resources import Resources
+from scheduler.rules.running import Run, Running
+from scheduler.rules.shapes import Constraint, Op, Preference, Shape
+from scheduler.rules.waiting import Queue
+from scheduler.store import picture as store
+
+_HISTORY = 20_000
+"""Completed executions that a fresh predictor learns from."""
+
+
+class Picture:
+    """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds)."""
+
+    def __init__(self) -> None:
+        self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
+        self.policy = Policy()
+        self.now = 0.0
+        self._mark: str | None = None
+
+    def refresh(self, tx: Connection) -> None:
+        """Bring the picture up to date; the first call reads everything."""
+        mark = store.mark(tx)
+        if self._mark is None:
+            self._read_all(tx)
+        else:
+            self._read_changes(tx, self._mark)
+        if self._mark is None or store.policy_changed(tx, self._mark):
+            self.policy = read_policy(tx)
+        mode = Mode(mark.queue_mode)
+        if (self.policy.mode, self.policy.scheduler_paused) != (mode, mark.is_paused):
+            self.policy = _replace(self.policy, mode=mode, scheduler_paused=mark.is_paused)
+        self._mark, self.now = mark.mark, mark.now
+
+    def snapshot(self) -> Snapshot:
+        """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+
+    def reread(self, tx: Connection, job_ids: Sequence[int]) -> None:
+        """Look again at jobs that could not be placed as planned: they wait still, or not any more."""
+        for job_id in job_ids:
+            self.queue.discard(job_id)
+        self._take_jobs(tx, store.jobs_by_id(tx, job_ids))
+
+    def started(self, run: Run) -> None:
+        """Count a placement that was committed."""
+        self.queue.discard(run.job_id)
+        self.nodes.reserve(run.node_id, run.resources)
+        self.running.add(run)
+
+    def decay(self, elapsed_s: float) -> dict[int, float]:
+        """Let usage fade and grow by what projects hold now; return every project's new usage."""
+        fleet = self.nodes.total(self.nodes.ready())
+        held = self.running.by_project()
+        shares: dict[int, float] = {}
+        for project in self.policy.usage.keys() | held.keys():
+            share = fairshare.share_of(held[project].resources, fleet) if project in held else 0.0
+            shares[project] = fairshare.decayed(self.policy.usage.get(project, 0.0), share, elapsed_s)
+        self.policy = _replace(self.policy, usage=shares)
+        return shares
+
+    def _read_all(self, tx: Connection) -> None:
+        for row in store.nodes(tx):
+            self.nodes.upsert(_node(row))
+        for row in store.live_executions(tx):
+            self._hold(row)
+        for row in store.last_runs(tx, _HISTORY):
+            self._learn(row)
+        plain = store.plain_jobs(tx)
+        if plain:
+            ids, shape_ids, attempts, queued = (np.array(column) for column in zip(*plain, strict=True))
+            self._learn_shapes(tx, np.unique(shape_ids).tolist())
+            self.queue.load(ids, shape_ids, queued, attempts)
+        self._take_jobs(tx, store.special_jobs(tx))
+
+    def _read_changes(self, tx: Connection, since: str) -> None:
+        for row in store.changed_nodes(tx, since):
+            if row.gone:
+                self.nodes.remove(row.id)
+            else:
+                self._welcome(row)
+        for row in store.changed_executions(tx, since):
+            if row.released:
+                self._let_go(row)
+            elif row.id not in self.running:
+                self._hold(row)
+        self._take_jobs(tx, store.changed_jobs(tx, since))
+
+    def _welcome(self, row: Any) -> None:
+        new = row.id not in self.nodes
+        self.nodes.upsert(_node(row))
+        if new:  # it may still hold what it had when it was last here
+            for run in self.running.on_node(row.id):
+                self.nodes.reserve(row.id, run.resources)
+
+    def _take_jobs(self, tx: Connection, rows: Sequence[Any]) -> None:
+        queued = [row for row in rows if row.status == "QUEUED"]
+        self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.lines])
+        for row in queued:
+            self.queue.add(
+                row.id,
+                row.shape_id,
+                row.queued_at,
+                row.attempt,
+                avoid=frozenset(row.avoid_nodes),
+                not_before=row.not_before if row.not_before is not None and row.not_before > self.now else None,
+                held=(row.hold_reason or "held") if row.is_held else None,
+            )
+        for row in rows:
+            if row.status != "QUEUED":
+                self.queue.discard(row.id)
+
+    def _learn_shapes(self, tx: Connection, ids: Iterable[int]) -> None:
+        wanted = sorted(set(ids))
+        if wanted:
+            for row in store.shapes(tx, wanted):
+                self.queue.learn(shape_of(row))
+
+    def _hold(self, row: Any) -> None:
+        expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s)
+        run = Run(
+            row.id, row.node_id, _resources(row), row.placed, expected, row.timeout_s,
+            row.job_id, row.job_type_id, row.project_id, row.priority,
+        )  # fmt: skip
+        self.nodes.reserve(run.node_id, run.resources)
+        self.running.add(run)
+
+    def _let_go(self, row: Any) -> None:
+        if row.id in self.running:
+            self.nodes.release(row.node_id, self.running[row.id].resources)
+            self.running.discard(row.id)
+            self._learn(row)
+
+    def _learn(self, row: Any) -> None:
+        if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
+            self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s)
+
+
+def shape_of(row: Any) -> Shape:
+    """Return a shape from its row."""
+    options = row.options
+    return Shape(
+        row.id,
+        _resources(row),
+        constraints=tuple(_constraint(c) for c in row.constraints),
+        pool=row.pool,
+        project_id=row.project_id,
+        job_type_id=row.job_type_id,
+        priority=row.priority,
+        timeout_s=options.get("timeout_s"),
+        preferences=tuple(Preference(_constraint(p), p.get("weight", 1.0)) for p in options.get("preferences", ())),
+        apart=options.get("apart"),
+        spread=options.get("spread"),
+        preemptible=options.get("preemptible", False),
+    )
+
+
+def read_policy(tx: Connection) -> Policy:
+    """Return what operators have set, as the rules want it; the scheduler's own switches are left at their defaults."""
+    projects, types, pools = store.projects(tx), store.limited_types(tx), store.pools(tx)
+    return Policy(
+        paused_projects=frozenset(p.id for p in projects if p.is_paused),
+        paused_types=frozenset(t.id for t in types if t.is_paused),
+        paused_pools=frozenset(p.name for p in pools if p.is_paused),
+        max_scheduled={t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
+        quotas={p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
+        weights={p.id: p.weight for p in projects if p.weight != 1},
+        usage={p.id: p.usage for p in projects},
+        packing={p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
+    )
+
+
+def _constraint(document: dict[str, Any]) -> Constraint:
+    value = document.get("value", "")
+    return Constraint(
+        document["label"],
+        Op(document["op"]),
+        tuple(str(v) for v in value) if isinstance(value, list) else str(value),
+    )
+
+
+def _node(row: Any) -> Node:
+    return Node(
+        row.id, _resources(row), row.name, row.pool, row.labels, row.ready, row.paused, row.draining, row.launch_failures
+    )
+
+
+def _resources(row: Any) -> Resources:
+    custom = tuple(sorted(row.custom.items())) if row.custom else ()
+    return Resources(row.cpus, row.mem, row.disk, custom)
+
+
+def _replace(policy: Policy, **changes: Any) -> Policy:
+    return dataclasses.replace(policy, **changes)

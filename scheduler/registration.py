@@ -1,0 +1,126 @@
+"""How a node comes and goes: register, leave, and being lost.
+
+A node that comes back on the same boot and the same disk keeps its epoch and the executions it still holds. Another
+boot, another disk, or a loss that was declared in between means a new epoch: what it held is lost, and its answer
+lists what it must kill before it may claim anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler import settling, wire
+from scheduler.errors import NodeNameTaken
+from scheduler.rules.failures import NODE_LOST
+from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus
+from scheduler.runtime import Runtime
+from scheduler.store import catalogue, executions, jobs, nodes
+
+
+def register(rt: Runtime, message: wire.Register) -> wire.Registered:
+    """Make this node READY and tell it its id, its epoch, what it keeps and what it must kill; safe to repeat.
+
+    Raises NodeNameTaken while another machine holds the name and is heard from.
+    """
+    facts = _facts(message)
+    with rt.db.begin() as tx:
+        node = nodes.lock_by_name(tx, message.name)
+        if node is None:
+            node_id = nodes.insert(tx, facts)
+            if node_id is None:  # two machines came with one name at the same moment; the other was first
+                raise NodeNameTaken(f"another machine has just registered as {message.name!r}; choose another --name")
+            epoch = 1
+        else:
+            node_id, epoch = node.id, _next_epoch(tx, node, message)
+            if epoch != node.epoch or node.state != "READY":
+                take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+            nodes.update(tx, node_id, epoch, facts)
+        keep = _kept(tx, node_id, epoch, message.held)
+    rt.nudge("tick")
+    return wire.Registered(
+        node_id=node_id,
+        epoch=epoch,
+        beat_s=rt.settings.beat_s,
+        lease_s=rt.settings.lease_s,
+        keep=[_ref(h) for h in message.held if (h.execution_id, h.attempt) in keep],
+        kill=[_ref(h) for h in message.held if (h.execution_id, h.attempt) not in keep],
+    )
+
+
+def leave(rt: Runtime, node_id: int, epoch: int) -> None:
+    """Let a node go that stops in an orderly way; repeating it, or leaving under an old epoch, changes nothing.
+
+    What it still held (it should hold nothing) goes the way of a lost node's executions.
+    """
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, node_id)
+        if node is None or node.epoch != epoch or node.state != "READY":
+            return
+        take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
+        nodes.retire(tx, node_id, "GONE")
+    rt.nudge("tick")
+
+
+def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> int:
+    """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
+
+    The caller holds the node's lock; returns how many were taken.
+    """
+    ids = list(execution_ids)
+    if not ids:
+        return 0
+    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+    rows = [row for row in executions.lock(tx, ids).values() if not row.released]
+    error = catalogue.by_name(tx)[NODE_LOST]
+    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED]
+    running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
+    taken = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in unclaimed])
+    taken |= executions.end(
+        tx,
+        ExecutionEvent.LOSE,
+        [executions.End(r.id, r.attempt, error_id=error.id, message=why) for r in running],
+    )
+    ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in unclaimed]
+    ended += [settling.Ended(r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
+    settling.settle(tx, rt, locked, ended, actor="scheduler")
+    return len(taken)
+
+
+def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:
+    same_machine = node.disk_id == message.disk_id
+    if not same_machine and node.state == "READY" and not nodes.flags(tx, node.id).is_silent:
+        raise NodeNameTaken(
+            f"a node called {node.name!r} is already here and alive; choose another --name, or stop that one first"
+        )
+    if same_machine and node.boot_id == message.boot_id and node.state == "READY":
+        return node.epoch
+    return node.epoch + 1
+
+
+def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> set[tuple[int, int]]:
+    """Return which of the held executions are still this node's own to finish."""
+    rows = executions.lock(tx, [h.execution_id for h in held]) if held else {}
+    tokens = {h.execution_id: h.token for h in held}
+    return {
+        (row.id, row.attempt)
+        for row in rows.values()
+        if row.node_id == node_id
+        and row.node_epoch == epoch
+        and not row.released
+        and row.status in {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING}
+        and row.claim_token in {None, tokens[row.id]}
+    }
+
+
+def _facts(message: wire.Register) -> dict[str, Any]:
+    return {
+        **message.model_dump(include={"name", "pool", "hostname", "boot_id", "disk_id", "labels", "version", "powers"}),
+        **message.amounts.model_dump(),
+    }
+
+
+def _ref(held: wire.Held) -> wire.ExecutionRef:
+    return wire.ExecutionRef(execution_id=held.execution_id, attempt=held.attempt)

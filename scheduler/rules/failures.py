@@ -1,0 +1,129 @@
+"""The built-in errors: every way a try can fail, by name, and the reading of exit codes.
+
+An error is data: a row with a name, a title, a category and `should_be_retried`. These are there from the start
+and cannot be edited; operators add their own and map exit codes to them in a job type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Category(StrEnum):
+    """Whose fault it was: the platform's, the input's, or the program's own."""
+
+    SYSTEM = "SYSTEM"
+    DATA = "DATA"
+    ALGORITHM = "ALGORITHM"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One named way to fail."""
+
+    name: str
+    title: str
+    description: str
+    category: Category
+    should_be_retried: bool = True
+
+
+UNKNOWN_EXIT = "unknown-exit"
+SIGNALED = "signaled"
+NODE_LOST = "node-lost"
+UNKNOWN = "unknown"
+
+BUILT_IN: tuple[Failure, ...] = (
+    Failure(UNKNOWN, "Unknown", "The node named an error that is not known here.", Category.SYSTEM),
+    Failure(
+        UNKNOWN_EXIT,
+        "Unmapped exit code",
+        "The program ended with an exit code that its job type does not map.",
+        Category.ALGORITHM,
+    ),
+    Failure(
+        SIGNALED,
+        "Killed by a signal",
+        "The program was ended by a signal that Ganger did not send.",
+        Category.ALGORITHM,
+    ),
+    Failure("timeout", "Timeout", "The program ran longer than its time limit.", Category.ALGORITHM),
+    Failure(
+        "pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM
+    ),
+    Failure("post-timeout", "Timeout in post", "Finishing took longer than its time limit.", Category.SYSTEM),
+    Failure(
+        "pre-failed",
+        "Pre-command failed",
+        "The command of the pre phase ended with an error.",
+        Category.ALGORITHM,
+    ),
+    Failure(
+        "post-failed",
+        "Post-command failed",
+        "The command of the post phase ended with an error.",
+        Category.ALGORITHM,
+    ),
+    Failure(
+        "out-of-memory",
+        "Out of memory",
+        "The kernel ended a process for using more memory than asked for.",
+        Category.ALGORITHM,
+    ),
+    Failure(
+        "disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM
+    ),
+    Failure("staging", "Staging failed", "An input could not be brought to the node.", Category.SYSTEM),
+    Failure(
+        "checksum",
+        "Checksum mismatch",
+        "An input arrived with other content than it was stored with.",
+        Category.DATA,
+    ),
+    Failure("launch", "Launch failed", "The program could not be started at all.", Category.SYSTEM),
+    Failure(
+        "missing-output",
+        "Missing output",
+        "The program ended well, but a required output is not there.",
+        Category.ALGORITHM,
+    ),
+    Failure(
+        "invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM
+    ),
+    Failure(
+        "supervisor-lost",
+        "Supervisor lost",
+        "The process that watched the program died; the program was killed.",
+        Category.SYSTEM,
+    ),
+    Failure(
+        NODE_LOST,
+        "Node lost",
+        "The node fell silent for the whole lease, or stopped its work for that reason.",
+        Category.SYSTEM,
+    ),
+)
+
+BUILT_IN_NAMES: frozenset[str] = frozenset(failure.name for failure in BUILT_IN)
+
+
+def name_of(
+    reported: str | None,
+    *,
+    exit_code: int | None,
+    signal: int | None,
+    mapped: Mapping[str, str],
+    known: frozenset[str],
+) -> str:
+    """Return the name of the error that a failed try ended with.
+
+    A name the node reports wins; without one the exit code is looked up in the job type's mapping
+    (`{"3": "bad-data"}`), and what is not mapped is `unknown-exit`. Names not in `known` become `unknown`.
+    """
+    if reported is None:
+        reported = (
+            SIGNALED if exit_code is None and signal is not None else mapped.get(str(exit_code), UNKNOWN_EXIT)
+        )
+    return reported if reported in known else UNKNOWN

@@ -1,0 +1,142 @@
+"""The one table of moves: which event takes a job or an execution from which states to which state.
+
+From this table come the Python check, the guard in SQL (`store.jobs.move`), the CHECK constraints, the drawing in
+the documentation and the exhaustive test. One event has exactly one target and is fired in exactly one place, so
+"where does a job become FAILED?" is answered by searching for `JobEvent.FAIL`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+
+class JobStatus(StrEnum):
+    """Where a job stands, in the order of its life."""
+
+    PENDING_UPLOAD = "PENDING_UPLOAD"
+    PENDING = "PENDING"
+    BLOCKED = "BLOCKED"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+
+
+class ExecutionStatus(StrEnum):
+    """Where one try stands: QUEUED on its node until claimed, RUNNING until its tree is empty."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELED = "CANCELED"
+    WITHDRAWN = "WITHDRAWN"
+    LOST = "LOST"
+
+
+class JobEvent(StrEnum):
+    """What can happen to a job."""
+
+    READY = "READY"
+    PLACE = "PLACE"
+    WITHDRAW = "WITHDRAW"
+    GIVE_BACK = "GIVE_BACK"
+    RETRY = "RETRY"
+    COMPLETE = "COMPLETE"
+    FAIL = "FAIL"
+    CANCEL = "CANCEL"
+    REQUEUE = "REQUEUE"
+
+
+class ExecutionEvent(StrEnum):
+    """What can happen to an execution."""
+
+    CLAIM = "CLAIM"
+    SUCCEED = "SUCCEED"
+    BREAK = "BREAK"
+    STOP = "STOP"
+    DROP = "DROP"
+    TAKE_BACK = "TAKE_BACK"
+    LOSE = "LOSE"
+
+
+S = TypeVar("S", JobStatus, ExecutionStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Move(Generic[S]):
+    """From any of `sources` to `target`; `why` is one line for the documentation."""
+
+    sources: frozenset[S]
+    target: S
+    why: str
+
+
+_J, _X = JobStatus, ExecutionStatus
+
+JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
+    JobEvent.READY: Move(frozenset({_J.PENDING}), _J.QUEUED, "its time has come"),
+    JobEvent.PLACE: Move(frozenset({_J.QUEUED}), _J.RUNNING, "the scheduler gave it to a node; attempt + 1"),
+    JobEvent.WITHDRAW: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the node never claimed it; not a try"),
+    JobEvent.GIVE_BACK: Move(
+        frozenset({_J.RUNNING}), _J.QUEUED, "stopped through no fault of its own; the try is forgiven"
+    ),
+    JobEvent.RETRY: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the try failed and another is allowed"),
+    JobEvent.COMPLETE: Move(
+        frozenset({_J.RUNNING}), _J.COMPLETED, "the program ended well and its outputs are there"
+    ),
+    JobEvent.FAIL: Move(
+        frozenset({_J.RUNNING}), _J.FAILED, "the last allowed try failed, or its error forbids another"
+    ),
+    JobEvent.CANCEL: Move(
+        frozenset({_J.PENDING_UPLOAD, _J.PENDING, _J.BLOCKED, _J.QUEUED, _J.RUNNING, _J.FAILED}),
+        _J.CANCELED,
+        "somebody does not want it any more",
+    ),
+    JobEvent.REQUEUE: Move(frozenset({_J.FAILED, _J.CANCELED}), _J.QUEUED, "an operator starts a new round"),
+}
+
+EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
+    ExecutionEvent.CLAIM: Move(frozenset({_X.QUEUED}), _X.RUNNING, "the node took it; from here it is a try"),
+    ExecutionEvent.SUCCEED: Move(frozenset({_X.RUNNING}), _X.COMPLETED, "reported: ended well, tree empty"),
+    ExecutionEvent.BREAK: Move(frozenset({_X.RUNNING}), _X.FAILED, "reported: failed, tree empty"),
+    ExecutionEvent.STOP: Move(
+        frozenset({_X.RUNNING}), _X.CANCELED, "reported: stopped as it was told, tree empty"
+    ),
+    ExecutionEvent.DROP: Move(frozenset({_X.QUEUED}), _X.CANCELED, "its job was cancelled before the claim"),
+    ExecutionEvent.TAKE_BACK: Move(
+        frozenset({_X.QUEUED}), _X.WITHDRAWN, "not claimed in time, or its node is gone"
+    ),
+    ExecutionEvent.LOSE: Move(frozenset({_X.RUNNING}), _X.LOST, "its node was silent for the whole lease"),
+}
+
+FINAL_JOB: frozenset[JobStatus] = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
+"""States a job leaves only by REQUEUE (a new round), or from FAILED to CANCELED."""
+
+LIVE_EXECUTION: frozenset[ExecutionStatus] = frozenset({_X.QUEUED, _X.RUNNING})
+"""States in which an execution holds room on its node."""
+
+
+def allows(event: JobEvent, status: JobStatus) -> bool:
+    """Tell whether this event may happen to a job in this status."""
+    return status in JOB_MOVES[event].sources
+
+
+def drawing() -> str:
+    """Return both tables as Mermaid state diagrams, for docs/lifecycle.md; a test keeps that page current."""
+    return "\n".join(
+        ["```mermaid", *_diagram(JOB_MOVES), "```", "", "```mermaid", *_diagram(EXECUTION_MOVES), "```"]
+    )
+
+
+def _diagram(
+    moves: Mapping[JobEvent, Move[JobStatus]] | Mapping[ExecutionEvent, Move[ExecutionStatus]],
+) -> list[str]:
+    lines = ["stateDiagram-v2"]
+    for event, move in moves.items():
+        lines += [f"    {source} --> {move.target}: {event}" for source in sorted(move.sources)]
+    return lines

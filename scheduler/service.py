@@ -1,0 +1,183 @@
+"""The scheduler as a process: try to lead; while leading, tick, keep up, and beat.
+
+Any number may run. One leads; the others wait for its session to end, or for its beat to stand still.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+import orjson
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from scheduler import upkeep
+from scheduler.delivery import Courier
+from scheduler.log import log
+from scheduler.loop import Loop
+from scheduler.picture import Picture
+from scheduler.runtime import Runtime
+from scheduler.store import leader, picture, wake
+from scheduler.tick import TermOver, Turn, tick
+
+_USAGE_EVERY_S = 60.0
+
+
+class Scheduler:
+    """One scheduler process's loops. `start()` returns at once; `stop()` gives the lead away."""
+
+    def __init__(
+        self, rt: Runtime, courier: Courier, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rt, self._courier, self._monotonic = rt, courier, monotonic
+        self._holder = f"{socket.gethostname()}:{os.getpid()}"
+        self._session: Connection | None = None
+        self._term: int | None = None
+        self._picture, self._watch = Picture(), upkeep.Watch()
+        self._looking = threading.Lock()  # the picture is used by one thread at a time
+        self._seat: tuple[leader.Seat, float] | None = None
+        self._last = Turn()
+        self._tick_s = 0.0
+        self._usage_at: float | None = None
+        self._stopped = threading.Event()
+        self._ticking = Loop("tick", self._turn)
+        self._leading = Loop("lead", self._lead)
+        self._upkeep = Loop("upkeep", self._keep_up)
+        self._listener = threading.Thread(target=self._listen, name="listen", daemon=True)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process leads, as far as it knows."""
+        return self._term is not None
+
+    def start(self) -> None:
+        """Begin all loops."""
+        for loop in (self._leading, self._ticking, self._upkeep):
+            loop.start()
+        self._listener.start()
+
+    def stop(self) -> None:
+        """End all loops and give the lead away, so that another takes over at once."""
+        self._stopped.set()
+        for loop in (self._ticking, self._upkeep, self._leading):
+            loop.stop()
+        self._step_down("stopping")
+
+    def _lead(self) -> float:
+        """Take the lead when it is free, or give a sign of life while holding it."""
+        pause = min(1.0, self._rt.settings.leader_s / 4)
+        if self._term is not None:
+            with self._rt.db.begin() as tx:
+                if not leader.beat(tx, self._term, self._status()):
+                    self._step_down("another scheduler took over")
+            return pause
+        session = self._session = self._session or self._rt.db.connect()
+        try:
+            with session.begin():
+                seat = leader.look(session)
+                if leader.try_lock(session) or self._stands_still(seat):
+                    self._term = leader.take(session, self._holder, seat)
+        except DBAPIError:
+            self._session = None
+            session.invalidate()
+            session.close()
+            raise
+        if self._term is not None:
+            log.info("scheduler.leads", term=self._term, holder=self._holder)
+            with self._looking:
+                self._picture = Picture()
+            self._ticking.wake()
+        return pause
+
+    def _stands_still(self, seat: leader.Seat) -> bool:
+        now = self._monotonic()
+        if self._seat is None or self._seat[0] != seat:
+            self._seat = (seat, now)
+        return now - self._seat[1] >= self._rt.settings.leader_s
+
+    def _step_down(self, why: str) -> None:
+        term, self._term = self._term, None
+        session, self._session = self._session, None
+        if session is not None:
+            session.invalidate()  # ends the session, and with it the leader's lock
+            session.close()
+        if term is not None:
+            log.info("scheduler.steps-down", term=term, why=why)
+
+    def _turn(self) -> float:
+        term = self._term
+        if term is None:
+            return self._rt.settings.tick_poll_s
+        began = self._monotonic()
+        with self._looking:
+            try:
+                self._last = tick(self._rt, self._picture, term, self._courier.deliver)
+            except TermOver:
+                self._step_down("another scheduler took over")
+                return self._rt.settings.tick_poll_s
+            except Exception:
+                self._picture = Picture()
+                raise
+        self._tick_s = self._monotonic() - began
+        if self._last.placed:
+            log.info("tick", placed=self._last.placed, lost=self._last.lost, ms=round(self._tick_s * 1000, 1))
+        if self._last.placed >= self._rt.settings.tick_limit:
+            return 0.0
+        return self._until_next()
+
+    def _until_next(self) -> float:
+        poll = self._rt.settings.tick_poll_s
+        ripe = self._picture.queue.next_ripe()
+        return poll if ripe is None else min(poll, max(0.0, ripe - self._picture.now - self._tick_s))
+
+    def _keep_up(self) -> float:
+        if self._term is None:
+            self._watch = upkeep.Watch()
+            return self._rt.settings.upkeep_s
+        for name in upkeep.watch_nodes(self._rt, self._watch, self._monotonic):
+            log.warning("node.lost", node=name)
+        upkeep.ready_due(self._rt)
+        withdrawn = upkeep.withdraw_late(self._rt)
+        if withdrawn:
+            log.warning("placements.withdrawn", count=withdrawn)
+        return self._rt.settings.upkeep_s
+
+    def _status(self) -> str:
+        """Return what operators see of the leader, and keep the projects' usage now and then."""
+        refused: dict[str, int] = {}
+        with self._looking:
+            waiting = self._picture.queue
+            for shape_id, refusal in self._last.plan.refusals.items():
+                refused[refusal.reason] = refused.get(refusal.reason, 0) + waiting.count(shape_id)
+            self._keep_usage()
+        return orjson.dumps(
+            {"queued": len(waiting), "tick_ms": round(self._tick_s * 1000, 2), "waiting_by_reason": refused}
+        ).decode()
+
+    def _keep_usage(self) -> None:
+        now = self._monotonic()
+        if self._usage_at is not None and now - self._usage_at < _USAGE_EVERY_S:
+            return
+        elapsed, self._usage_at = (0.0 if self._usage_at is None else now - self._usage_at), now
+        if elapsed:
+            shares = self._picture.decay(elapsed)
+            with self._rt.db.begin() as tx:
+                picture.keep_usage(tx, shares)
+
+    def _listen(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                wake.listen(self._rt.db.url, self._hear, lambda: not self._stopped.is_set())
+            except Exception as trouble:  # noqa: BLE001 - listening only makes things quicker; polling goes on
+                log.warning("listen.trouble", trouble=str(trouble))
+                self._stopped.wait(1.0)
+
+    def _hear(self, topic: str) -> None:
+        if topic == "tick":
+            self._ticking.wake()
+        elif topic.startswith("node:"):
+            self._courier.ring(topic.removeprefix("node:"))

@@ -1,0 +1,79 @@
+"""What becomes of a job when its execution has ended: done, another try, the end, or back in the queue.
+
+Both ways an execution can end come through here: the node's report (`execution.report`) and the loss of the node
+(`upkeep`). The caller holds the locks of the jobs; a job that is no longer RUNNING at this attempt (cancelled
+meanwhile, say) is not touched, because `jobs.move` is guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.rules.lifecycle import JobEvent
+from scheduler.rules.retry import Backoff, delay_s, may_try_again
+from scheduler.runtime import Runtime
+from scheduler.store import catalogue, jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One execution that has ended: how, and with which error if it failed."""
+
+    job_id: int
+    attempt: int
+    node_id: int
+    outcome: str
+    error: catalogue.NamedError | None = None
+    message: str | None = None
+
+
+def settle(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str) -> set[int]:
+    """Move each job as its execution's end demands; return the ids that moved.
+
+    `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed).
+    """
+    steps: dict[JobEvent, list[jobs.Step]] = {}
+    for end in ended:
+        event, step = _decide(rt, locked[end.job_id], end)
+        steps.setdefault(event, []).append(step)
+    moved: set[int] = set()
+    moved.update(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
+    moved.update(jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor))
+    moved.update(jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor))
+    moved.update(jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor))
+    withdrawn = jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
+    _hold_hopeless(tx, rt, locked, withdrawn)
+    return moved.union(withdrawn)
+
+
+def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
+    simple = {"completed": JobEvent.COMPLETE, "returned": JobEvent.GIVE_BACK, "withdrawn": JobEvent.WITHDRAW}
+    step = jobs.Step(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
+    if end.outcome in simple:
+        return simple[end.outcome], step
+    assert end.error is not None, "a failed try names its error"  # noqa: S101 - promised by both callers
+    reason = f"{end.error.name}: {end.message}" if end.message else end.error.name
+    tries = job.num_exes - job.forgiven
+    if may_try_again(
+        num_exes=job.num_exes,
+        forgiven=job.forgiven,
+        max_tries=job.max_tries,
+        should_be_retried=end.error.should_be_retried,
+    ):
+        backoff = Backoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
+        delay = delay_s(max(tries, 1), backoff, rt.chance)
+        return JobEvent.RETRY, jobs.Step(
+            end.job_id, end.attempt, node_id=end.node_id, error_id=end.error.id, delay_s=delay, reason=reason
+        )
+    return JobEvent.FAIL, jobs.Step(end.job_id, end.attempt, error_id=end.error.id, reason=reason)
+
+
+def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], withdrawn: list[int]) -> None:
+    """Hold jobs that no node ever claims, so that they do not go round for ever without being charged."""
+    limit = rt.settings.max_withdrawals
+    hopeless = [job_id for job_id in withdrawn if locked[job_id].withdrawals + 1 >= limit]
+    if hopeless:
+        jobs.hold(tx, hopeless, held=True, reason=f"placed {limit} times, but no node ever claimed it")

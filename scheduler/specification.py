@@ -1,0 +1,102 @@
+"""From rows to what a node needs: the revision, the job's own wishes and its data become one `wire.Spec` each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler import wire
+from scheduler.rules import definition as definitions
+from scheduler.rules.definition import Definition
+from scheduler.settings import Settings
+from scheduler.store import specs
+
+LOCAL = "file://"
+
+
+def specify(tx: Connection, rows: Sequence[Any], settings: Settings) -> list[wire.Spec]:
+    """Return a spec per row of `store.specs.read`, in its order, with the files its inputs name."""
+    wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
+    found = specs.files(tx, sorted(wanted))
+    return [_spec(row, found, settings) for row in rows]
+
+
+def _spec(row: Any, files: Mapping[int, Any], settings: Settings) -> wire.Spec:
+    definition = definitions.read(row.definition).with_overrides(row.overrides)
+    return wire.Spec(
+        execution_id=row.execution_id,
+        attempt=row.attempt,
+        token=row.token,
+        job_id=row.job_id,
+        job_name=row.job_name,
+        type_name=row.type_name,
+        type_version=row.type_version,
+        project=row.project,
+        amounts=wire.Amounts(cpus=row.cpus, mem=row.mem, disk=row.disk, custom=row.custom or {}),
+        commands=_commands(definition),
+        environment=dict(definition.environment),
+        inputs=_inputs(definition, row.data, files),
+        outputs=[
+            wire.Output(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
+            for o in definition.interface.outputs
+        ],
+        limits=wire.Limits(
+            timeout_s=row.timeout_s,
+            pre_timeout_s=definition.pre_timeout_s,
+            post_timeout_s=definition.post_timeout_s,
+            grace_s=settings.grace_s,
+            lease_s=row.lease_s,
+            output_bytes=settings.output_bytes,
+        ),
+        tries=row.tries,
+    )
+
+
+def _commands(definition: Definition) -> wire.Commands:
+    return wire.Commands(
+        job=list(definition.command),
+        pre=_listed(definition.pre_command),
+        post=_listed(definition.post_command),
+        cleanup=_listed(definition.cleanup_command),
+        shell=definition.shell,
+        runner=definition.runner,
+        options=dict(definition.options),
+    )
+
+
+def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
+    return None if argv is None else list(argv)
+
+
+def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int, Any]) -> list[wire.Input]:
+    given = {entry["name"]: entry for entry in data.get("input_data", ())}
+    return [
+        wire.Input(
+            name=declared.name,
+            type=declared.type,
+            value=given[declared.name].get("value"),
+            files=[_file(files[file_id]) for file_id in _file_ids(given[declared.name]) if file_id in files],
+        )
+        for declared in definition.interface.inputs
+        if declared.name in given
+    ]
+
+
+def _file_ids(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    if "file_id" in entry:
+        return (entry["file_id"],)
+    return tuple(entry.get("file_ids", ()))
+
+
+def _file(row: Any) -> wire.InputFile:
+    local = f"{row.url.removeprefix(LOCAL).rstrip('/')}/{row.path}" if row.url.startswith(LOCAL) else None
+    return wire.InputFile(
+        file_id=row.id,
+        file_name=row.file_name,
+        size=row.file_size,
+        sha256=row.sha256,
+        url=f"/node/files/{row.id}/content/",
+        local_path=local,
+    )

@@ -1,0 +1,284 @@
+"""The tables of what jobs live among: projects, tokens, job types, errors, nodes, pools, files, the leader."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from scheduler.rules.failures import Category
+from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
+
+metadata = MetaData()
+
+ROLES = ("viewer", "submitter", "operator", "admin")
+NODE_STATES = ("READY", "LOST", "GONE")
+
+projects = Table(
+    "projects",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    document("quota"),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    moved_xid(),
+    CheckConstraint("weight > 0", name="project_weight"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    identity(),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    Column("role", Text),
+    reference("project_id", "projects.id", nullable=True),
+    moment("created", now=True),
+    moment("expires"),
+    moment("revoked"),
+    moment("last_used"),
+    one_of("kind", ("user", "node"), "token_kind"),
+    CheckConstraint("(kind = 'user') = (role IS NOT NULL)", name="token_role"),
+    one_of("role", ROLES, "token_role_word"),
+)
+
+# Decayed dominant share of each project, kept over a change of leader.
+usage = Table(
+    "usage",
+    metadata,
+    Column("project_id", BigInteger, ForeignKey("projects.id"), primary_key=True),
+    Column("share", Float, nullable=False, server_default="0"),
+    moment("at", now=True),
+)
+
+job_types = Table(
+    "job_types",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("category", Text),
+    Column("author_name", Text),
+    Column("author_url", Text),
+    Column("icon_code", Text),
+    Column("is_system", Boolean, nullable=False, server_default="false"),
+    Column("is_long_running", Boolean, nullable=False, server_default="false"),
+    Column("is_operational", Boolean, nullable=False, server_default="true"),
+    Column("is_active", Boolean, nullable=False, server_default="true"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    Column("max_scheduled", Integer),
+    Column("revision_num", Integer, nullable=False, server_default="1"),
+    moment("created", now=True),
+    moment("archived"),
+    moment("paused"),
+    moment("last_modified", now=True),
+    moved_xid(),
+    UniqueConstraint("name", "version", name="job_type_name_version"),
+    CheckConstraint("max_scheduled IS NULL OR max_scheduled >= 1", name="job_type_max_scheduled"),
+)
+
+job_type_revisions = Table(
+    "job_type_revisions",
+    metadata,
+    identity(),
+    reference("job_type_id", "job_types.id"),
+    Column("revision_num", Integer, nullable=False),
+    document("definition"),
+    moment("created", now=True),
+    UniqueConstraint("job_type_id", "revision_num", name="job_type_revision"),
+)
+
+errors = Table(
+    "errors",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("category", Text, nullable=False),
+    Column("should_be_retried", Boolean, nullable=False, server_default="true"),
+    Column("is_builtin", Boolean, nullable=False, server_default="false"),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    one_of("category", Category, "error_category"),
+)
+
+pools = Table(
+    "pools",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    document("labels"),
+    document("template", default=None),
+    document("settings"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    moved_xid(),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    reference("pool_id", "pools.id"),
+    Column("hostname", Text, nullable=False),
+    Column("boot_id", Text, nullable=False),
+    Column("disk_id", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="1"),
+    Column("state", Text, nullable=False, server_default="READY"),
+    Column("is_silent", Boolean, nullable=False, server_default="false"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    Column("is_draining", Boolean, nullable=False, server_default="false"),
+    Column("is_leaving", Boolean, nullable=False, server_default="false"),
+    Column("is_active", Boolean, nullable=False, server_default="true"),
+    Column("degraded", Text),
+    Column("launch_failures", Integer, nullable=False, server_default="0"),
+    Column("withdrawals", Integer, nullable=False, server_default="0"),
+    Column("cpus", BigInteger, nullable=False),
+    Column("mem", BigInteger, nullable=False),
+    Column("disk", BigInteger, nullable=False),
+    document("custom"),
+    document("labels"),
+    document("powers"),
+    Column("version", Text, nullable=False, server_default=""),
+    moment("created", now=True),
+    moment("registered", now=True),
+    moment("archived"),
+    moment("last_modified", now=True),
+    moved_xid(),
+    one_of("state", NODE_STATES, "node_state"),
+    CheckConstraint("cpus >= 0 AND mem >= 0 AND disk >= 0", name="node_amounts"),
+)
+
+# Apart from the nodes, so that a beat neither waits for nor bloats the rows that placement locks.
+beats = Table(
+    "beats",
+    metadata,
+    Column("node_id", BigInteger, ForeignKey("nodes.id"), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("seq", BigInteger, nullable=False, server_default="0"),
+    Column("holding", Integer, nullable=False, server_default="0"),
+    document("load"),
+    moment("at", now=True),
+    postgresql_with={"fillfactor": 50},
+)
+
+leader = Table(
+    "leader",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("term", BigInteger, nullable=False, server_default="0"),
+    Column("holder", Text, nullable=False, server_default=""),
+    Column("beat", BigInteger, nullable=False, server_default="0"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    Column("queue_mode", Text, nullable=False, server_default="FIFO"),
+    document("status"),
+    moment("at", now=True),
+    one_of("queue_mode", ("FIFO", "LIFO"), "queue_mode"),
+)
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("url", Text, nullable=False),
+    Column("is_active", Boolean, nullable=False, server_default="true"),
+    Column("is_default", Boolean, nullable=False, server_default="false"),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+)
+Index("workspaces_default", workspaces.c.is_default, unique=True, postgresql_where=text("is_default"))
+
+files = Table(
+    "files",
+    metadata,
+    identity(),
+    Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
+    reference("project_id", "projects.id"),
+    reference("workspace_id", "workspaces.id"),
+    Column("file_name", Text, nullable=False),
+    Column("media_type", Text, nullable=False, server_default="application/octet-stream"),
+    Column("file_size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    # An output belongs to one attempt, and is seen only once that attempt's report was accepted.
+    Column("job_id", BigInteger),
+    Column("execution_id", BigInteger),
+    Column("output", Text),
+    Column("is_published", Boolean, nullable=False, server_default="true"),
+    Column("is_deleted", Boolean, nullable=False, server_default="false"),
+    document("meta_data"),
+    moment("created", now=True),
+    moment("published"),
+    moment("deleted"),
+    moment("last_modified", now=True),
+    UniqueConstraint("execution_id", "output", "file_name", name="file_of_output"),
+)
+Index("files_project", files.c.project_id, files.c.last_modified, files.c.id)
+
+audit = Table(
+    "audit",
+    metadata,
+    identity(),
+    moment("at", now=True),
+    Column("actor", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("reason", Text),
+    document("detail"),
+)
+
+operations = Table(
+    "operations",
+    metadata,
+    identity(),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="RUNNING"),
+    document("filters"),
+    document("arguments"),
+    reference("project_id", "projects.id", nullable=True),
+    Column("matched", BigInteger, nullable=False, server_default="0"),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("skipped", BigInteger, nullable=False, server_default="0"),
+    Column("last_job_id", BigInteger),
+    Column("message", Text),
+    Column("created_by", Text, nullable=False),
+    moment("created", now=True),
+    moment("ended"),
+    one_of("status", ("RUNNING", "COMPLETED", "FAILED"), "operation_status"),
+)
+Index("operations_open", operations.c.id, postgresql_where=text("status = 'RUNNING'"))
+
+# What the scheduler's picture re-reads when it has changed; a trigger stamps every update.
+for _table in (projects, job_types, pools, nodes):
+    Index(f"{_table.name}_moved", _table.c.moved_xid)

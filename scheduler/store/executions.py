@@ -1,0 +1,218 @@
+"""Executions: claim, end, withdraw; each is one guarded statement for many. Room is derived from unreleased rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from scheduler.rules.lifecycle import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class LockedExecution:
+    """What decides an execution's next move, read under the lock of its job."""
+
+    id: int
+    job_id: int
+    attempt: int
+    node_id: int
+    node_epoch: int
+    status: ExecutionStatus
+    claim_token: str | None
+    digest: str | None
+    cancel_requested: str | None
+    lease_s: float
+    released: bool
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How one execution ended; `phases` holds the timestamps and exit codes by column name."""
+
+    execution_id: int
+    attempt: int
+    error_id: int | None = None
+    message: str | None = None
+    digest: str | None = None
+    phases: dict[str, Any] | None = None
+    usage: str | None = None
+    results: str | None = None
+
+
+_JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
+
+_READ = text("""
+    SELECT id, job_id, attempt, node_id, node_epoch, status, claim_token, digest, cancel_requested, lease_s,
+           released_at IS NOT NULL AS released
+    FROM executions
+    WHERE id = ANY(:ids)
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+
+_CLAIM = text("""
+    UPDATE executions x
+    SET status = :target, claim_token = v.token, started = now(),
+        last_modified = now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:tokens AS text[])) AS v (id, attempt, token)
+    WHERE x.id = v.id
+      AND x.id = ANY(:ids)
+      AND x.attempt = v.attempt
+      AND x.node_id = :node_id
+      AND x.node_epoch = :epoch
+      AND x.cancel_requested IS NULL
+      AND x.status = ANY(:sources)
+    RETURNING x.id
+""")
+
+_PHASES = (
+    "pre_started", "pre_completed", "pre_exit_code",
+    "job_started", "job_completed", "job_exit_code",
+    "post_started", "post_completed", "post_exit_code",
+)  # fmt: skip
+
+
+def _phase_source(name: str) -> str:
+    column = f"v.phases ->> '{name}'"
+    return f"CAST({column} AS int)" if name.endswith("exit_code") else f"to_timestamp(CAST({column} AS float8))"
+
+
+_END = text(f"""
+    UPDATE executions x
+    SET status = :target, error_id = v.error_id, message = v.message, digest = v.digest,
+        usage = v.usage, results = v.results,
+        {", ".join(f"{name} = {_phase_source(name)}" for name in _PHASES)},
+        ended = now(), released_at = now(), last_modified = now(), moved_xid = pg_current_xact_id()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:errors AS bigint[]), CAST(:messages AS text[]),
+                CAST(:digests AS text[]), CAST(:phases AS jsonb[]), CAST(:usages AS jsonb[]), CAST(:results AS jsonb[]))
+         AS v (id, attempt, error_id, message, digest, phases, usage, results)
+    WHERE x.id = v.id
+      AND x.id = ANY(:ids)
+      AND x.attempt = v.attempt
+      AND x.released_at IS NULL
+      AND x.status = ANY(:sources)
+    RETURNING x.id
+""")  # noqa: S608 - the only text put in are our own column names
+
+_REQUEST_CANCEL = text("""
+    UPDATE executions
+    SET cancel_requested = :reason, cancel_grace_s = :grace_s, last_modified = now()
+    WHERE job_id = ANY(:job_ids)
+      AND released_at IS NULL
+      AND status = 'RUNNING'
+      AND cancel_requested IS NULL
+    RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
+""")
+
+_UNCLAIMED_OF_JOBS = text("""
+    SELECT id, attempt FROM executions
+    WHERE job_id = ANY(:job_ids) AND released_at IS NULL AND status = 'QUEUED'
+    ORDER BY id
+""")
+
+_LATE = text("""
+    SELECT id FROM executions
+    WHERE released_at IS NULL
+      AND status = 'QUEUED'
+      AND created < now() - make_interval(secs => :deadline_s)
+    ORDER BY id
+    LIMIT :limit
+""")
+
+_OF_NODE = text("""
+    SELECT id FROM executions
+    WHERE node_id = :node_id AND released_at IS NULL
+    ORDER BY id
+""")
+
+_FOR_BEAT = text("""
+    SELECT id, attempt, status, cancel_requested, cancel_grace_s
+    FROM executions
+    WHERE node_id = :node_id
+      AND released_at IS NULL
+      AND (status = 'QUEUED' OR cancel_requested IS NOT NULL)
+    ORDER BY id
+    LIMIT 5000
+""")
+
+
+def jobs_of(tx: Connection, ids: Iterable[int]) -> list[int]:
+    """Return the jobs these executions belong to; the job rows are what a verb locks first."""
+    return list(tx.execute(_JOBS_OF, {"ids": list(ids)}).scalars())
+
+
+def lock(tx: Connection, ids: Iterable[int]) -> dict[int, LockedExecution]:
+    """Lock these executions (after their jobs) and return what decides their next move."""
+    rows = tx.execute(_READ, {"ids": sorted(set(ids))})
+    return {row.id: LockedExecution(**{**row._mapping, "status": ExecutionStatus(row.status)}) for row in rows}  # noqa: SLF001
+
+
+def claim(tx: Connection, claims: Sequence[tuple[int, int, str]], *, node_id: int, epoch: int) -> set[int]:
+    """Compare and set: give each (execution, attempt, token) to this node and epoch; return the ids that it got."""
+    move = EXECUTION_MOVES[ExecutionEvent.CLAIM]
+    parameters = {
+        "ids": [c[0] for c in claims],
+        "attempts": [c[1] for c in claims],
+        "tokens": [c[2] for c in claims],
+        "node_id": node_id,
+        "epoch": epoch,
+        "target": move.target,
+        "sources": sorted(move.sources),
+    }
+    return set(tx.execute(_CLAIM, parameters).scalars())
+
+
+def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[int]:
+    """End and release executions by one event; return the ids that ended now (a repeat returns nothing)."""
+    if not ends:
+        return set()
+    move = EXECUTION_MOVES[event]
+    parameters = {
+        "ids": [e.execution_id for e in ends],
+        "attempts": [e.attempt for e in ends],
+        "errors": [e.error_id for e in ends],
+        "messages": [e.message for e in ends],
+        "digests": [e.digest for e in ends],
+        "phases": [_json(e.phases or {}) for e in ends],
+        "usages": [e.usage for e in ends],
+        "results": [e.results for e in ends],
+        "target": move.target,
+        "sources": sorted(move.sources),
+    }
+    return set(tx.execute(_END, parameters).scalars())
+
+
+def request_cancel(
+    tx: Connection, job_ids: Sequence[int], *, reason: str = "canceled", grace_s: float | None = None
+) -> list[str]:
+    """Ask that the running executions of these jobs be stopped; return the names of the nodes to tell."""
+    parameters = {"job_ids": list(job_ids), "reason": reason, "grace_s": grace_s}
+    return sorted(set(tx.execute(_REQUEST_CANCEL, parameters).scalars()))
+
+
+def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[int]) -> list[End]:
+    """Return the placements of these jobs that no node has claimed."""
+    return [End(row.id, row.attempt) for row in tx.execute(_UNCLAIMED_OF_JOBS, {"job_ids": list(job_ids)})]
+
+
+def late(tx: Connection, *, deadline_s: float, limit: int) -> list[int]:
+    """Return placements older than the deadline that no node has claimed."""
+    return list(tx.execute(_LATE, {"deadline_s": deadline_s, "limit": limit}).scalars())
+
+
+def of_node(tx: Connection, node_id: int) -> list[int]:
+    """Return every unreleased execution of a node."""
+    return list(tx.execute(_OF_NODE, {"node_id": node_id}).scalars())
+
+
+def for_beat(tx: Connection, node_id: int) -> list[Any]:
+    """Return what the node should hear in answer to its beat: cancels, and placements it has not claimed yet."""
+    return list(tx.execute(_FOR_BEAT, {"node_id": node_id}))
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()

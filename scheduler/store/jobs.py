@@ -1,0 +1,183 @@
+"""Jobs: lock them, and move them: the only code that changes a job's status.
+
+`move` is one guarded statement for many jobs. Its guard comes from the table in `rules.lifecycle`: a step whose job
+stands elsewhere, or whose attempt is not the live one, changes nothing and is simply not among the ids returned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, TextClause, text
+
+from scheduler.rules.lifecycle import JOB_MOVES, JobEvent, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One job to move, at the attempt the mover speaks for; the rest is taken where the event needs it."""
+
+    job_id: int
+    attempt: int
+    node_id: int | None = None
+    error_id: int | None = None
+    delay_s: float = 0.0
+    max_tries: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LockedJob:
+    """What decides a job's next move, read under its row lock."""
+
+    id: int
+    status: JobStatus
+    attempt: int
+    num_exes: int
+    forgiven: int
+    max_tries: int
+    withdrawals: int
+    project_id: int
+    revision_id: int
+
+
+_LOCK = text("""
+    SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, project_id, revision_id
+    FROM jobs
+    WHERE id = ANY(:ids)
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+
+# What each event changes beside the status; `v` is the step.
+_CHANGES: dict[JobEvent, str] = {
+    JobEvent.READY: "queued = now(), not_before = NULL",
+    JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
+    JobEvent.WITHDRAW: "node_id = NULL, started = NULL, withdrawals = j.withdrawals + 1",
+    JobEvent.GIVE_BACK: "node_id = NULL, started = NULL, forgiven = j.forgiven + 1, queued = now()",
+    JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id],
+        not_before = now() + make_interval(secs => v.delay_s)""",
+    JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
+    JobEvent.FAIL: "ended = now(), error_id = v.error_id",
+    JobEvent.CANCEL: "ended = now(), error_id = NULL, is_held = false, hold_reason = NULL",
+    JobEvent.REQUEUE: """round = j.round + 1, max_tries = j.num_exes + COALESCE(v.max_tries, 1), queued = now(),
+        started = NULL, ended = NULL, error_id = NULL, node_id = NULL, not_before = NULL, withdrawals = 0,
+        avoid_nodes = '{}', percent = NULL, note = NULL""",
+}
+
+_MOVE = """
+    WITH v AS (
+        SELECT *
+        FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:node_ids AS bigint[]),
+                    CAST(:error_ids AS bigint[]), CAST(:delays AS float8[]), CAST(:max_tries AS int[]),
+                    CAST(:reasons AS text[]))
+             AS v (id, attempt, node_id, error_id, delay_s, max_tries, reason)
+    ), before AS (
+        SELECT id, status FROM jobs WHERE id = ANY(:ids)
+    ), moved AS (
+        UPDATE jobs j
+        SET status = :target, {changes},
+            last_status_change = now(), last_modified = now(), moved_xid = pg_current_xact_id()
+        FROM v
+        WHERE j.id = v.id
+          AND j.id = ANY(:ids)
+          AND j.attempt = v.attempt
+          AND j.status = ANY(:sources)
+          {guard}
+        RETURNING j.id, j.attempt, v.reason
+    )
+    INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason)
+    SELECT moved.id, :event, before.status, :target, moved.attempt, :actor, moved.reason
+    FROM moved JOIN before USING (id)
+    RETURNING job_id
+"""
+
+# Two schedulers may hold the same plan, and an earlier try may not be dead yet: placement asks once more.
+_GUARDS = {
+    JobEvent.PLACE: """
+          AND NOT j.is_held
+          AND j.num_exes < j.max_tries + j.forgiven
+          AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)"""
+}
+
+
+def _statement(event: JobEvent) -> TextClause:
+    return text(_MOVE.format(changes=_CHANGES[event], guard=_GUARDS.get(event, "")))
+
+
+_STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}
+
+
+def lock(tx: Connection, ids: Iterable[int]) -> dict[int, LockedJob]:
+    """Lock these jobs in ascending order and return what decides their next move; unknown ids are left out."""
+    rows = tx.execute(_LOCK, {"ids": sorted(set(ids))})
+    return {row.id: LockedJob(**{**row._mapping, "status": JobStatus(row.status)}) for row in rows}  # noqa: SLF001
+
+
+def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> list[int]:
+    """Move many jobs by one event, write one event row each, and return the ids that moved, in no order.
+
+    Rows should be locked by `lock` before, in ascending order, when more than one is moved: two movers that meet
+    would otherwise wait for each other.
+    """
+    if not steps:
+        return []
+    move_ = JOB_MOVES[event]
+    parameters = {
+        "ids": [step.job_id for step in steps],
+        "attempts": [step.attempt for step in steps],
+        "node_ids": [step.node_id for step in steps],
+        "error_ids": [step.error_id for step in steps],
+        "delays": [step.delay_s for step in steps],
+        "max_tries": [step.max_tries for step in steps],
+        "reasons": [step.reason for step in steps],
+        "sources": sorted(move_.sources),
+        "target": move_.target,
+        "event": event,
+        "actor": actor,
+    }
+    return list(tx.execute(_STATEMENTS[event], parameters).scalars())
+
+
+_CHARGE = text("""
+    UPDATE jobs
+    SET num_exes = num_exes + 1, started = now(), last_modified = now()
+    WHERE id = ANY(:ids)
+""")
+
+
+def charge(tx: Connection, ids: Sequence[int]) -> None:
+    """Charge one try to each of these jobs; part of the claim, under the job locks."""
+    tx.execute(_CHARGE, {"ids": list(ids)})
+
+
+_HOLD = text("""
+    UPDATE jobs
+    SET is_held = :held, hold_reason = :reason, last_modified = now(), moved_xid = pg_current_xact_id()
+    WHERE id = ANY(:ids)
+      AND is_held <> :held
+      AND status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+    RETURNING id
+""")
+
+
+def hold(tx: Connection, ids: Sequence[int], *, held: bool, reason: str | None) -> list[int]:
+    """Set or clear the hold flag; return the ids whose flag changed. Final jobs are left alone."""
+    return list(tx.execute(_HOLD, {"ids": list(ids), "held": held, "reason": reason if held else None}).scalars())
+
+
+_DUE = text("""
+    SELECT id, attempt
+    FROM jobs
+    WHERE status = 'PENDING'
+      AND not_before <= now()
+    ORDER BY not_before
+    LIMIT :limit
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+
+def due(tx: Connection, limit: int) -> list[Step]:
+    """Lock and return the jobs whose `not_before` has come, as steps for READY."""
+    return [Step(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]

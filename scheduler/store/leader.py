@@ -1,0 +1,67 @@
+"""One active scheduler. A term fences the others; an advisory lock only makes the hand-over quick.
+
+Whoever holds the lock's session leads; when it dies, PostgreSQL drops the lock and the next one takes over at once.
+A leader whose session hangs half-open is replaced when its beat has stood still for a while *as observed by the
+candidate's own clock*. Either way the term rises, and a commit that names an old term changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+_KEY = 0x6C656164
+"""Advisory lock key (the word "lead")."""
+
+_ROW = text("SELECT term, holder, beat FROM leader WHERE name = 'scheduler'")
+
+_TAKE = text("""
+    UPDATE leader
+    SET term = term + 1, holder = :holder, beat = beat + 1, at = now()
+    WHERE name = 'scheduler' AND term = :seen
+    RETURNING term
+""")
+
+_BEAT = text("""
+    UPDATE leader
+    SET beat = beat + 1, at = now(), status = CAST(:status AS jsonb)
+    WHERE name = 'scheduler' AND term = :term
+    RETURNING term
+""")
+
+_FENCE = text("SELECT is_paused, queue_mode FROM leader WHERE name = 'scheduler' AND term = :term FOR KEY SHARE")
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The leader row as a candidate sees it."""
+
+    term: int
+    holder: str
+    beat: int
+
+
+def look(tx: Connection) -> Seat:
+    """Return who leads, and how often it has given a sign of life."""
+    return Seat(**tx.execute(_ROW).one()._mapping)  # noqa: SLF001
+
+
+def try_lock(tx: Connection) -> bool:
+    """Try to get the leader's lock for this session; it is kept until the session ends."""
+    return bool(tx.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar())
+
+
+def take(tx: Connection, holder: str, seen: Seat) -> int | None:
+    """Become leader if nobody else did since `seen`; return the new term, or None."""
+    return tx.execute(_TAKE, {"holder": holder, "seen": seen.term}).scalar()
+
+
+def beat(tx: Connection, term: int, status: str) -> bool:
+    """Give a sign of life; False when this term is over."""
+    return tx.execute(_BEAT, {"term": term, "status": status}).scalar() is not None
+
+
+def fence(tx: Connection, term: int) -> bool:
+    """Hold the term for the rest of this transaction; False when it is over and nothing may be written."""
+    return tx.execute(_FENCE, {"term": term}).one_or_none() is not None

@@ -1,0 +1,201 @@
+"""Nodes: register, beat, fall silent, leave. A beat touches only its own narrow table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class LockedNode:
+    """What decides what a node may do, read under its row lock."""
+
+    id: int
+    name: str
+    epoch: int
+    state: str
+    boot_id: str
+    disk_id: str
+    is_draining: bool
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """A node's last sign of life: a counter, not a time; and the lease its longest-held execution was given."""
+
+    node_id: int
+    name: str
+    epoch: int
+    seq: int
+    is_silent: bool
+
+
+_COLUMNS = "id, name, epoch, state, boot_id, disk_id, is_draining, is_active"
+
+_LOCK_BY_NAME = text(f"SELECT {_COLUMNS} FROM nodes WHERE name = :name FOR NO KEY UPDATE")  # noqa: S608
+_LOCK = text(f"SELECT {_COLUMNS} FROM nodes WHERE id = :id FOR NO KEY UPDATE")  # noqa: S608
+
+_POOL = text("""
+    WITH made AS (
+        INSERT INTO pools (name) VALUES (:name)
+        ON CONFLICT (name) DO NOTHING
+        RETURNING id
+    )
+    SELECT id FROM made UNION ALL SELECT id FROM pools WHERE name = :name
+""")
+
+_INSERT = text("""
+    INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk, custom, labels, powers, version)
+    VALUES (:name, :pool_id, :hostname, :boot_id, :disk_id, :cpus, :mem, :disk,
+            CAST(:custom AS jsonb), CAST(:labels AS jsonb), CAST(:powers AS jsonb), :version)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING id
+""")
+
+_REGISTER = text("""
+    UPDATE nodes
+    SET pool_id = :pool_id, hostname = :hostname, boot_id = :boot_id, disk_id = :disk_id,
+        cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
+        powers = CAST(:powers AS jsonb), version = :version,
+        epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
+        withdrawals = 0, launch_failures = 0, archived = NULL, registered = now(), last_modified = now()
+    WHERE id = :id
+""")
+
+_BEAT_ROW = text("""
+    INSERT INTO beats (node_id, epoch) VALUES (:node_id, :epoch)
+    ON CONFLICT (node_id) DO UPDATE SET epoch = EXCLUDED.epoch, seq = beats.seq + 1, at = now()
+""")
+
+_BEAT = text("""
+    UPDATE beats
+    SET seq = seq + 1, holding = :holding, load = CAST(:load AS jsonb), at = now()
+    WHERE node_id = :node_id AND epoch = :epoch
+    RETURNING node_id
+""")
+
+_SELF_REPORT = text("""
+    UPDATE nodes
+    SET degraded = :degraded, is_leaving = :leaving, last_modified = now()
+    WHERE id = :node_id
+      AND epoch = :epoch
+      AND (degraded IS DISTINCT FROM :degraded OR is_leaving <> :leaving)
+    RETURNING id
+""")
+
+_FLAGS = text("SELECT is_draining, is_silent, degraded, is_leaving FROM nodes WHERE id = :node_id")
+
+_PULSES = text("""
+    SELECT n.id AS node_id, n.name, b.epoch, b.seq, n.is_silent
+    FROM nodes n JOIN beats b ON b.node_id = n.id
+    WHERE n.state = 'READY'
+""")
+
+_SILENT = text("UPDATE nodes SET is_silent = :silent, last_modified = now() WHERE id = ANY(:ids) AND is_silent <> :silent")
+
+_STILL = text("SELECT 1 FROM beats WHERE node_id = :node_id AND epoch = :epoch AND seq = :seq FOR UPDATE")
+
+_LOSE = text("""
+    UPDATE nodes
+    SET state = :state, epoch = epoch + 1, is_silent = true, last_modified = now(),
+        archived = CASE WHEN :state = 'GONE' THEN now() END
+    WHERE id = :id
+""")
+
+_COUNT_LAUNCH = text("""
+    UPDATE nodes
+    SET launch_failures = CASE WHEN :failed THEN launch_failures + 1 ELSE 0 END, last_modified = now()
+    WHERE id = :id AND (:failed OR launch_failures > 0)
+""")
+
+_COUNT_WITHDRAWALS = text("""
+    UPDATE nodes
+    SET withdrawals = withdrawals + :count, last_modified = now(),
+        degraded = CASE WHEN withdrawals + :count >= :limit
+                        THEN 'placements are not claimed: ' || (withdrawals + :count) || ' in a row' ELSE degraded END
+    WHERE id = :id
+""")
+
+
+def lock(tx: Connection, node_id: int) -> LockedNode | None:
+    """Lock one node's row; None where there is no such node."""
+    row = tx.execute(_LOCK, {"id": node_id}).one_or_none()
+    return None if row is None else LockedNode(**row._mapping)  # noqa: SLF001
+
+
+def lock_by_name(tx: Connection, name: str) -> LockedNode | None:
+    """Lock the node that holds this name; None where the name is free."""
+    row = tx.execute(_LOCK_BY_NAME, {"name": name}).one_or_none()
+    return None if row is None else LockedNode(**row._mapping)  # noqa: SLF001
+
+
+def insert(tx: Connection, facts: dict[str, Any]) -> int | None:
+    """Insert a node and its beat row at epoch 1; None when another transaction has just taken the name."""
+    node_id = tx.execute(_INSERT, _written(tx, facts)).scalar()
+    if node_id is not None:
+        tx.execute(_BEAT_ROW, {"node_id": node_id, "epoch": 1})
+    return node_id
+
+
+def update(tx: Connection, node_id: int, epoch: int, facts: dict[str, Any]) -> None:
+    """Write what a node says of itself when it registers again, at this epoch; it is READY from here."""
+    tx.execute(_REGISTER, {**_written(tx, facts), "id": node_id, "epoch": epoch})
+    tx.execute(_BEAT_ROW, {"node_id": node_id, "epoch": epoch})
+
+
+def beat(tx: Connection, *, node_id: int, epoch: int, holding: int, load: dict[str, float]) -> bool:
+    """Count one sign of life; False when the epoch is not the node's own any more."""
+    parameters = {"node_id": node_id, "epoch": epoch, "holding": holding, "load": orjson.dumps(load).decode()}
+    return tx.execute(_BEAT, parameters).scalar() is not None
+
+
+def self_report(tx: Connection, node_id: int, epoch: int, *, degraded: str | None, leaving: bool) -> bool:
+    """Write what the node says of its own health; True when that changed anything."""
+    parameters = {"node_id": node_id, "epoch": epoch, "degraded": degraded, "leaving": leaving}
+    return tx.execute(_SELF_REPORT, parameters).scalar() is not None
+
+
+def flags(tx: Connection, node_id: int) -> Any:
+    """Return `is_draining`, `is_silent`, `degraded`, `is_leaving` of a node."""
+    return tx.execute(_FLAGS, {"node_id": node_id}).one()
+
+
+def pulses(tx: Connection) -> list[Pulse]:
+    """Return the last sign of life of every node that is not lost or gone."""
+    return [Pulse(**row._mapping) for row in tx.execute(_PULSES)]  # noqa: SLF001
+
+
+def mark_silent(tx: Connection, ids: list[int], *, silent: bool) -> None:
+    """Mark nodes as silent (they get no new work) or as heard again."""
+    if ids:
+        tx.execute(_SILENT, {"ids": ids, "silent": silent})
+
+
+def is_still(tx: Connection, pulse: Pulse) -> bool:
+    """Lock the beat row and tell whether it stands as it was seen: no beat has come in between."""
+    return tx.execute(_STILL, {"node_id": pulse.node_id, "epoch": pulse.epoch, "seq": pulse.seq}).scalar() is not None
+
+
+def retire(tx: Connection, node_id: int, state: str) -> None:
+    """Set a node LOST or GONE and raise its epoch, so that nothing it still says under the old one counts."""
+    tx.execute(_LOSE, {"id": node_id, "state": state})
+
+
+def count_launch(tx: Connection, node_id: int, *, failed: bool) -> None:
+    """Count a launch failure, or begin again from zero after a launch that worked."""
+    tx.execute(_COUNT_LAUNCH, {"id": node_id, "failed": failed})
+
+
+def count_withdrawals(tx: Connection, node_id: int, count: int, *, limit: int) -> None:
+    """Count placements the node did not claim; at the limit the node is degraded until it registers again."""
+    tx.execute(_COUNT_WITHDRAWALS, {"id": node_id, "count": count, "limit": limit})
+
+
+def _written(tx: Connection, facts: dict[str, Any]) -> dict[str, Any]:
+    pool_id = tx.execute(_POOL, {"name": facts["pool"]}).scalar_one()
+    documents = {key: orjson.dumps(facts[key]).decode() for key in ("custom", "labels", "powers")}
+    return {**facts, **documents, "pool_id": pool_id}

@@ -1,0 +1,76 @@
+"""What programs print, and how far they say they are."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from scheduler.errors import InvalidInput
+from scheduler.wire import Chunk
+
+_APPEND = text("""
+    INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
+    SELECT v.execution_id, v.phase, v.stream, v.start, to_timestamp(v.at), v.data
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS text[]), CAST(:streams AS text[]),
+                CAST(:offsets AS bigint[]), CAST(:ats AS float8[]), CAST(:data AS bytea[]))
+         AS v (execution_id, attempt, phase, stream, start, at, data)
+    JOIN executions x ON x.id = v.execution_id AND x.attempt = v.attempt
+    ON CONFLICT DO NOTHING
+""")
+
+_PROGRESS = text("""
+    UPDATE jobs j
+    SET percent = COALESCE(v.percent, j.percent), note = COALESCE(v.note, j.note), last_modified = now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:percents AS float8[]), CAST(:notes AS text[]))
+         AS v (execution_id, attempt, percent, note)
+    JOIN executions x ON x.id = v.execution_id
+    WHERE j.id = x.job_id
+      AND j.attempt = v.attempt
+      AND j.status = 'RUNNING'
+""")
+
+
+def append(tx: Connection, chunks: Sequence[Chunk]) -> None:
+    """Keep these pieces; pieces that are there already, and those of unknown executions, are passed over."""
+    kept = [(chunk, _decoded(chunk)) for chunk in chunks]
+    kept = [(chunk, data) for chunk, data in kept if data]
+    if not kept:
+        return
+    parameters = {
+        "ids": [chunk.execution_id for chunk, _ in kept],
+        "attempts": [chunk.attempt for chunk, _ in kept],
+        "phases": [chunk.phase for chunk, _ in kept],
+        "streams": [chunk.stream for chunk, _ in kept],
+        "offsets": [chunk.offset for chunk, _ in kept],
+        "ats": [chunk.at for chunk, _ in kept],
+        "data": [data for _, data in kept],
+    }
+    tx.execute(_APPEND, parameters)
+
+
+def progress(tx: Connection, said: Sequence[tuple[int, int, float | None, str | None]]) -> None:
+    """Write (execution, attempt, percent, note) into the jobs that run them."""
+    parameters = {
+        "ids": [s[0] for s in said],
+        "attempts": [s[1] for s in said],
+        "percents": [s[2] for s in said],
+        "notes": [s[3] for s in said],
+    }
+    tx.execute(_PROGRESS, parameters)
+
+
+def to_json(value: Any) -> str:
+    """Return compact JSON text for a document column."""
+    return orjson.dumps(value).decode()
+
+
+def _decoded(chunk: Chunk) -> bytes:
+    try:
+        return base64.b64decode(chunk.data, validate=True)
+    except binascii.Error:
+        raise InvalidInput(f"the output at offset {chunk.offset} is not base64", field="data") from None

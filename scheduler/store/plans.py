@@ -1,0 +1,151 @@
+"""Committing a plan: look again under the nodes' locks, and write what still holds in one transaction.
+
+The nodes are locked first and what they hold is summed in a *later* statement: summing in the locking statement
+would still see the room as it was before the lock was granted, and two schedulers would fill it twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from scheduler.rules.lifecycle import JobEvent
+from scheduler.rules.plan import Placement
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Shape
+from scheduler.store import jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A placement that is now a fact."""
+
+    execution_id: int
+    job_id: int
+    attempt: int
+    node_id: int
+    node_name: str
+    node_epoch: int
+    resources: Resources
+    expected_s: float
+
+
+_LOCK_NODES = text("""
+    SELECT id, name, epoch, cpus, mem, disk, custom
+    FROM nodes
+    WHERE id = ANY(:ids)
+      AND state = 'READY'
+      AND is_active
+      AND degraded IS NULL
+      AND NOT (is_silent OR is_paused OR is_draining OR is_leaving)
+    ORDER BY id
+    FOR NO KEY UPDATE
+""")
+
+_HELD = text("""
+    SELECT node_id, sum(cpus)::bigint AS cpus, sum(mem)::bigint AS mem, sum(disk)::bigint AS disk
+    FROM executions
+    WHERE node_id = ANY(:ids) AND released_at IS NULL
+    GROUP BY node_id
+""")
+
+_HELD_CUSTOM = text("""
+    SELECT x.node_id, c.key AS name, sum(c.value::bigint)::bigint AS amount
+    FROM executions x
+    CROSS JOIN LATERAL jsonb_each_text(x.custom) AS c
+    WHERE x.node_id = ANY(:ids) AND x.released_at IS NULL AND x.custom IS NOT NULL
+    GROUP BY x.node_id, c.key
+""")
+
+_LOCK_JOBS = text("""
+    SELECT id
+    FROM jobs
+    WHERE id = ANY(:ids) AND status = 'QUEUED'
+    ORDER BY id
+    FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+_INSERT = text("""
+    INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued)
+    SELECT v.job_id, v.attempt, v.node_id, v.epoch, 'QUEUED', v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why, j.queued
+    FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[]), CAST(:nodes AS bigint[]), CAST(:epochs AS int[]),
+                CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]), CAST(:custom AS jsonb[]),
+                CAST(:whys AS text[]))
+         AS v (job_id, attempt, node_id, epoch, cpus, mem, disk, custom, why)
+    JOIN jobs j ON j.id = v.job_id
+    RETURNING id, job_id
+""")
+
+
+def commit(
+    tx: Connection, placements: Sequence[Placement], shapes: dict[int, Shape], *, lease_s: float
+) -> list[Placed]:
+    """Write the placements that still hold, in the order of the plan; what is missing in the answer lost a race.
+
+    Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node.
+    """
+    nodes = {row.id: row for row in tx.execute(_LOCK_NODES, {"ids": sorted({p.node_id for p in placements})})}
+    fitting = _fitting(tx, placements, shapes, nodes)
+    locked = set(tx.execute(_LOCK_JOBS, {"ids": sorted({p.job_id for p in fitting})}).scalars())
+    steps = [jobs.Step(p.job_id, p.attempt, node_id=p.node_id, reason=p.why) for p in fitting if p.job_id in locked]
+    moved = set(jobs.move(tx, JobEvent.PLACE, steps, "scheduler"))
+    won = [p for p in fitting if p.job_id in moved]
+    if not won:
+        return []
+    ids = _insert(tx, won, shapes, nodes, lease_s)
+    return [
+        Placed(
+            ids[p.job_id], p.job_id, p.attempt + 1, p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
+            shapes[p.shape_id].requires, p.expected_s,
+        )
+        for p in won
+    ]  # fmt: skip
+
+
+def _fitting(
+    tx: Connection, placements: Iterable[Placement], shapes: dict[int, Shape], nodes: dict[int, Any]
+) -> list[Placement]:
+    """Return the placements for which the locked nodes have room, each taking its share before the next."""
+    room = {row.id: _capacity(row) for row in nodes.values()}
+    for row in tx.execute(_HELD, {"ids": list(nodes)}):
+        room[row.node_id] = room[row.node_id].subtract(Resources(row.cpus, row.mem, row.disk))
+    if any(row.custom for row in nodes.values()):
+        for row in tx.execute(_HELD_CUSTOM, {"ids": list(nodes)}):
+            room[row.node_id] = room[row.node_id].subtract(Resources(custom=((row.name, row.amount),)))
+    fitting = []
+    for placement in placements:
+        requires = shapes[placement.shape_id].requires
+        if placement.node_id in room and requires.fits(room[placement.node_id]):
+            room[placement.node_id] = room[placement.node_id].subtract(requires)
+            fitting.append(placement)
+    return fitting
+
+
+def _insert(
+    tx: Connection, won: list[Placement], shapes: dict[int, Shape], nodes: dict[int, Any], lease_s: float
+) -> dict[int, int]:
+    needs = [shapes[p.shape_id].requires for p in won]
+    rows = tx.execute(
+        _INSERT,
+        {
+            "jobs": [p.job_id for p in won],
+            "attempts": [p.attempt + 1 for p in won],
+            "nodes": [p.node_id for p in won],
+            "epochs": [nodes[p.node_id].epoch for p in won],
+            "cpus": [need.cpus for need in needs],
+            "mem": [need.mem for need in needs],
+            "disk": [need.disk for need in needs],
+            "custom": [orjson.dumps(dict(need.custom)).decode() if need.custom else None for need in needs],
+            "whys": [p.why for p in won],
+            "lease_s": lease_s,
+        },
+    )
+    return {row.job_id: row.id for row in rows}
+
+
+def _capacity(row: Any) -> Resources:
+    return Resources(row.cpus, row.mem, row.disk, tuple(sorted(row.custom.items())))

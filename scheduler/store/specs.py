@@ -1,0 +1,52 @@
+"""Everything a node must know to run what it has claimed, read in one go for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_SPECS = text("""
+    SELECT x.id AS execution_id, x.attempt, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
+           j.id AS job_id, j.name AS job_name, j.timeout_s, j.num_exes AS tries,
+           t.name AS type_name, t.version AS type_version, p.name AS project,
+           r.definition, s.data, s.overrides
+    FROM executions x
+    JOIN jobs j ON j.id = x.job_id
+    JOIN job_specs s ON s.job_id = j.id
+    JOIN job_types t ON t.id = j.job_type_id
+    JOIN job_type_revisions r ON r.id = j.revision_id
+    JOIN projects p ON p.id = j.project_id
+    WHERE x.id = ANY(:ids)
+    ORDER BY x.id
+""")
+
+_FILES = text("""
+    SELECT f.id, f.file_name, f.file_size, f.sha256, f.path, w.url
+    FROM files f
+    JOIN workspaces w ON w.id = f.workspace_id
+    WHERE f.id = ANY(:ids)
+""")
+
+
+_MAPPINGS = text("""
+    SELECT id, COALESCE(definition -> 'exit_codes', '{}') AS exit_codes
+    FROM job_type_revisions
+    WHERE id = ANY(:ids)
+""")
+
+
+def read(tx: Connection, execution_ids: Sequence[int]) -> list[Any]:
+    """Return one row per execution with its job, type, revision and data."""
+    return list(tx.execute(_SPECS, {"ids": list(execution_ids)}))
+
+
+def files(tx: Connection, ids: Sequence[int]) -> dict[int, Any]:
+    """Return the files with these ids and where they lie; unknown ids are left out."""
+    return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids)})} if ids else {}
+
+
+def error_mappings(tx: Connection, revision_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+    """Return for each revision which exit code means which error."""
+    return {row.id: row.exit_codes for row in tx.execute(_MAPPINGS, {"ids": sorted(revision_ids)})}

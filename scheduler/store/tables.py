@@ -1,0 +1,210 @@
+"""The tables that a job's life is written in: jobs, executions, their output and their events.
+
+Constraints are the backstop: even buggy code cannot run a job twice at once, overrun its tries or change a final
+state (see the triggers in the first migration). Amounts are thousandths of a unit, durations whole seconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    desc,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from scheduler.rules.lifecycle import ExecutionStatus, JobStatus
+from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
+from scheduler.store.estate import metadata
+
+MAX_TIMEOUT_S = 366 * 24 * 3600
+
+shapes = Table(
+    "shapes",
+    metadata,
+    identity(),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("cpus", BigInteger, nullable=False),
+    Column("mem", BigInteger, nullable=False),
+    Column("disk", BigInteger, nullable=False),
+    document("custom"),
+    document("constraints", default="[]"),
+    document("options"),
+    Column("pool", Text),
+    reference("project_id", "projects.id"),
+    reference("job_type_id", "job_types.id"),
+    Column("priority", Integer, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    identity(),
+    Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
+    reference("project_id", "projects.id"),
+    reference("job_type_id", "job_types.id"),
+    reference("revision_id", "job_type_revisions.id"),
+    reference("shape_id", "shapes.id"),
+    reference("error_id", "errors.id", nullable=True),
+    reference("node_id", "nodes.id", nullable=True),
+    Column("name", Text),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("num_exes", Integer, nullable=False, server_default="0"),
+    Column("forgiven", Integer, nullable=False, server_default="0"),
+    Column("withdrawals", Integer, nullable=False, server_default="0"),
+    Column("round", Integer, nullable=False, server_default="1"),
+    Column("max_tries", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("cpus", BigInteger, nullable=False),
+    Column("mem", BigInteger, nullable=False),
+    Column("disk_in", BigInteger, nullable=False, server_default="0"),
+    Column("disk_out", BigInteger, nullable=False, server_default="0"),
+    Column("timeout_s", Integer),
+    Column("is_held", Boolean, nullable=False, server_default="false"),
+    Column("hold_reason", Text),
+    Column("result_attempt", Integer),
+    Column("avoid_nodes", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    Column("percent", Float),
+    Column("note", Text),
+    Column("workflow_id", BigInteger),
+    moment("not_before"),
+    moment("created", now=True),
+    moment("queued"),
+    moment("started"),
+    moment("ended"),
+    moment("last_status_change", now=True),
+    moment("last_modified", now=True),
+    moved_xid(),
+    one_of("status", JobStatus, "job_status"),
+    CheckConstraint("num_exes <= max_tries + forgiven", name="job_tries"),
+    CheckConstraint("cpus > 0 AND mem >= 0 AND disk_in >= 0 AND disk_out >= 0", name="job_amounts"),
+    CheckConstraint("(status = 'COMPLETED') = (result_attempt IS NOT NULL)", name="job_result"),
+    CheckConstraint("status <> 'FAILED' OR error_id IS NOT NULL", name="job_failed_has_error"),
+    CheckConstraint("max_tries >= 1", name="job_max_tries"),
+    # Hot rows are rewritten at every move; room in the page keeps them near.
+    postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
+)
+# The scheduler's picture of the queue reads what came or was cancelled since its last snapshot.
+Index("jobs_queue_changes", jobs.c.moved_xid, postgresql_where=text("status IN ('QUEUED', 'CANCELED')"))
+Index("jobs_due", jobs.c.not_before, postgresql_where=text("status = 'PENDING'"))
+# Pages of lists: every order ends in the id.
+Index("jobs_modified", jobs.c.last_modified, jobs.c.id)
+Index("jobs_status_modified", jobs.c.status, jobs.c.last_modified, jobs.c.id)
+Index("jobs_type_modified", jobs.c.job_type_id, jobs.c.last_modified, jobs.c.id)
+
+job_specs = Table(
+    "job_specs",
+    metadata,
+    Column("job_id", BigInteger, ForeignKey("jobs.id"), primary_key=True),
+    document("data"),
+    document("overrides"),
+    document("labels", default=None),
+    document("results", default=None),
+    Column("message", Text),
+    reference("created_by", "tokens.id", nullable=True),
+)
+Index("job_specs_labels", job_specs.c.labels, postgresql_using="gin", postgresql_where=text("labels IS NOT NULL"))
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("project_id", BigInteger, ForeignKey("projects.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("job_ids", ARRAY(BigInteger), nullable=False, server_default="{}"),
+    moment("created", now=True),
+)
+Index("idempotency_created", idempotency.c.created)
+
+executions = Table(
+    "executions",
+    metadata,
+    identity(),
+    Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
+    reference("job_id", "jobs.id"),
+    Column("attempt", Integer, nullable=False),
+    reference("node_id", "nodes.id"),
+    Column("node_epoch", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    reference("error_id", "errors.id", nullable=True),
+    Column("claim_token", Text),
+    Column("digest", Text),
+    Column("cpus", BigInteger, nullable=False),
+    Column("mem", BigInteger, nullable=False),
+    Column("disk", BigInteger, nullable=False),
+    document("custom", default=None),
+    Column("lease_s", Float, nullable=False),
+    Column("cancel_requested", Text),
+    Column("cancel_grace_s", Float),
+    Column("message", Text),
+    Column("why", Text),
+    document("arguments", default=None),
+    moment("pre_started"),
+    moment("pre_completed"),
+    Column("pre_exit_code", Integer),
+    moment("job_started"),
+    moment("job_completed"),
+    Column("job_exit_code", Integer),
+    moment("post_started"),
+    moment("post_completed"),
+    Column("post_exit_code", Integer),
+    document("usage", default=None),
+    document("results", default=None),
+    moment("created", now=True),
+    moment("queued"),
+    moment("started"),
+    moment("ended"),
+    moment("last_modified", now=True),
+    moment("released_at"),
+    moved_xid(),
+    UniqueConstraint("job_id", "attempt", name="execution_attempt"),
+    one_of("status", ExecutionStatus, "execution_status"),
+    CheckConstraint("status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL", name="execution_released"),
+    postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
+)
+# One live execution per job, whatever else goes wrong.
+Index("executions_live", executions.c.job_id, unique=True, postgresql_where=text("released_at IS NULL"))
+Index("executions_node_live", executions.c.node_id, postgresql_where=text("released_at IS NULL"))
+Index("executions_moved", executions.c.moved_xid)
+Index("executions_job", executions.c.job_id, desc(executions.c.created))
+Index("executions_created", executions.c.created, executions.c.id)
+
+events = Table(
+    "events",
+    metadata,
+    identity(),
+    reference("job_id", "jobs.id"),
+    moment("at", now=True),
+    Column("event", Text, nullable=False),
+    Column("from", Text),
+    Column("to", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+)
+Index("events_job", events.c.job_id, events.c.id)
+
+output_chunks = Table(
+    "output_chunks",
+    metadata,
+    Column("execution_id", BigInteger, ForeignKey("executions.id"), primary_key=True),
+    Column("phase", Text, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    moment("at", now=True),
+    Column("data", LargeBinary, nullable=False),
+    CheckConstraint("octet_length(data) > 0", name="chunk_not_empty"),
+)

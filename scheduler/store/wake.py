@@ -1,0 +1,76 @@
+"""Waking a sleeping loop in another process: NOTIFY after a commit, polling behind it.
+
+PostgreSQL orders notifying commits by one lock, so no transaction that does work notifies: a thread of its own does,
+and many nudges that come together are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import psycopg
+from sqlalchemy import URL
+
+CHANNEL = "ganger"
+
+_GATHER_S = 0.001
+"""After one notification, further ones are gathered so long."""
+
+
+class Nudger:
+    """`nudge(topic)` tells every listener, soon, once; it never waits and never raises."""
+
+    def __init__(self, url: URL) -> None:
+        self._conninfo = conninfo(url)
+        self._topics: SimpleQueue[str | None] = SimpleQueue()
+        self._connection: psycopg.Connection | None = None
+        self._thread = Thread(target=self._run, name="nudger", daemon=True)
+        self._thread.start()
+
+    def nudge(self, topic: str) -> None:
+        """Wake whoever waits for this topic."""
+        self._topics.put(topic)
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """End after what is waiting has been sent."""
+        self._topics.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (topic := self._topics.get()) is not None:
+            topics = {topic}
+            while (more := self._next()) is not None:
+                topics.add(more)
+            self._send(topics)
+
+    def _next(self) -> str | None:
+        try:
+            return self._topics.get(timeout=_GATHER_S)
+        except Empty:
+            return None
+
+    def _send(self, topics: set[str]) -> None:
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=2)
+            for topic in topics:
+                self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, topic))
+        except psycopg.Error:
+            self._connection = None  # whoever was to be woken polls
+
+
+def listen(url: URL, hear: Callable[[str], None], go_on: Callable[[], bool]) -> None:
+    """Call `hear` with each topic nudged, while `go_on()`; raises when the connection is lost (call again)."""
+    with psycopg.connect(conninfo(url), autocommit=True, connect_timeout=5) as connection:
+        connection.execute(f"LISTEN {CHANNEL}")
+        hear("tick")  # what was nudged while nobody listened
+        while go_on():
+            for note in connection.notifies(timeout=1.0, stop_after=1):
+                hear(note.payload)
+
+
+def conninfo(url: URL) -> str:
+    """Return the URL as the driver itself takes it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,85 @@
+"""One turn of the scheduler: see what changed, decide, commit what still holds, deliver.
+
+Deliver after the commit, never inside: a crash between the two leaves placements that their nodes hear of with their
+next beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.delivery import Delivery
+from scheduler.picture import Picture
+from scheduler.rules.placement import place
+from scheduler.rules.plan import Plan
+from scheduler.rules.running import Run
+from scheduler.rules.shapes import Shape
+from scheduler.runtime import Runtime
+from scheduler.store import leader, plans
+
+
+class TermOver(Exception):
+    """Another scheduler has taken over; nothing of this turn was written."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What one tick did: how many jobs it placed, how many placements lost a race, and what it refused and why."""
+
+    placed: int = 0
+    lost: int = 0
+    plan: Plan = field(default_factory=Plan)
+
+
+def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery], None]) -> Turn:
+    """Place what can be placed now, at most `tick_limit` jobs.
+
+    Raises TermOver when another scheduler leads. After any other exception the picture is in doubt: drop it.
+    """
+    # 1. See.
+    with rt.db.begin() as tx:
+        picture.refresh(tx)
+    # 2. Decide.
+    snapshot = picture.snapshot()
+    plan = place(snapshot, picture.now, rt.chance, limit=rt.settings.tick_limit)
+    if not plan.placements:
+        return Turn(plan=plan)
+    # 3. Commit what still holds.
+    shapes = {p.shape_id: picture.queue.lines[p.shape_id].shape for p in plan.placements}
+    with rt.db.begin() as tx:
+        if not leader.fence(tx, term):
+            raise TermOver
+        placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s)
+        won = {p.job_id for p in placed}
+        lost = [p.job_id for p in plan.placements if p.job_id not in won]
+        if lost:
+            picture.reread(tx, lost)
+    # 4. Remember, and deliver.
+    for p in placed:
+        picture.started(_run(p, shapes[picture.queue[p.job_id].shape_id], picture.now))
+    deliver(_by_node(placed))
+    return Turn(placed=len(placed), lost=len(lost), plan=plan)
+
+
+def _run(p: plans.Placed, shape: Shape, now: float) -> Run:
+    return Run(
+        p.execution_id,
+        p.node_id,
+        p.resources,
+        started=now,
+        expected_s=p.expected_s,
+        timeout_s=shape.timeout_s,
+        job_id=p.job_id,
+        job_type_id=shape.job_type_id,
+        project_id=shape.project_id,
+        priority=shape.priority,
+        preemptible=shape.preemptible,
+    )
+
+
+def _by_node(placed: Sequence[plans.Placed]) -> Delivery:
+    delivery: dict[tuple[str, int], list[tuple[int, int]]] = {}
+    for p in placed:
+        delivery.setdefault((p.node_name, p.node_epoch), []).append((p.execution_id, p.attempt))
+    return delivery

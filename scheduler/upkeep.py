@@ -1,0 +1,117 @@
+"""What time brings about: nodes fall silent and are lost, placements are not claimed, jobs come due.
+
+Silence is judged without wall clocks: a node is silent for as long as *this* process's monotonic clock has not seen
+its beat counter change. A new leader, or one whose database was away, begins to watch again, so that neither a
+fail-over nor an outage nor a stepped clock can declare a healthy fleet dead. A node kills its own work at two thirds
+of the lease, so when the lease is over here there is nothing left there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from scheduler import registration, settling
+from scheduler.rules.lifecycle import ExecutionEvent, JobEvent
+from scheduler.runtime import Runtime
+from scheduler.store import executions, jobs, nodes
+
+_BATCH = 1000
+"""Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
+
+NODE_WITHDRAWALS = 5
+"""Placements in a row that a node did not claim, after which it is degraded."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """What this process has seen of each node's beat counter, and when by its own clock (monotonic seconds)."""
+
+    seen: dict[int, tuple[nodes.Pulse, float]] = field(default_factory=dict)
+    looked: float | None = None
+    braking_until: float = 0.0
+
+
+def watch_nodes(rt: Runtime, watch: Watch, monotonic: Callable[[], float]) -> list[str]:
+    """Look at every beat once: mark who is silent, take the executions of who is lost; return the lost nodes' names.
+
+    Each loss is its own transaction, guarded by epoch and counter: a beat that comes in between saves the node.
+    """
+    with rt.db.begin() as tx:
+        pulses = nodes.pulses(tx)
+        now = monotonic()
+        silences = _observe(watch, pulses, now, rt.settings.suspect_s)
+        nodes.mark_silent(tx, [p.node_id for p, s in silences if s >= rt.settings.suspect_s and not p.is_silent], silent=True)
+        nodes.mark_silent(tx, [p.node_id for p, s in silences if s < rt.settings.suspect_s and p.is_silent], silent=False)
+    lost = [pulse for pulse, silence in silences if silence >= rt.settings.lease_s]
+    if _brakes(rt, watch, lost, len(pulses), now):
+        return []
+    return [pulse.name for pulse in lost if _lose(rt, pulse)]
+
+
+def withdraw_late(rt: Runtime) -> int:
+    """Take back placements that were not claimed by their deadline; return how many."""
+    with rt.db.begin() as tx:
+        ids = executions.late(tx, deadline_s=rt.settings.claim_deadline_s, limit=_BATCH)
+        if not ids:
+            return 0
+        why = f"not claimed within {rt.settings.claim_deadline_s:g} s"
+        locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+        rows = executions.lock(tx, ids)
+        taken = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in rows.values()])
+        ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in rows.values()]
+        settling.settle(tx, rt, locked, [e for e, r in zip(ended, rows.values(), strict=True) if r.id in taken], "scheduler")
+        per_node: dict[int, int] = {}
+        for execution_id in taken:
+            per_node[rows[execution_id].node_id] = per_node.get(rows[execution_id].node_id, 0) + 1
+        for node_id, count in sorted(per_node.items()):
+            nodes.count_withdrawals(tx, node_id, count, limit=NODE_WITHDRAWALS)
+    rt.nudge("tick")
+    return len(taken)
+
+
+def ready_due(rt: Runtime) -> int:
+    """Queue the jobs whose `not_before` has come; return how many."""
+    with rt.db.begin() as tx:
+        moved = jobs.move(tx, JobEvent.READY, jobs.due(tx, _BATCH), "scheduler")
+    if moved:
+        rt.nudge("tick")
+    return len(moved)
+
+
+def _observe(
+    watch: Watch, pulses: list[nodes.Pulse], now: float, gap_s: float
+) -> list[tuple[nodes.Pulse, float]]:
+    """Return each node with the seconds of its silence as seen from here."""
+    if watch.looked is not None and now - watch.looked > gap_s:
+        watch.seen.clear()  # we were away ourselves; begin the observation again
+    watch.looked = now
+    before: Mapping[int, tuple[nodes.Pulse, float]] = watch.seen
+    watch.seen = {}
+    for pulse in pulses:
+        last, since = before.get(pulse.node_id, (pulse, now))
+        unchanged = (last.epoch, last.seq) == (pulse.epoch, pulse.seq)
+        watch.seen[pulse.node_id] = (pulse, since if unchanged else now)
+    return [(pulse, now - since) for pulse, since in watch.seen.values()]
+
+
+def _brakes(rt: Runtime, watch: Watch, lost: list[nodes.Pulse], fleet: int, now: float) -> bool:
+    """Tell whether to wait one more lease: a third of the fleet at once is more likely our own network."""
+    if len(lost) < 3 or len(lost) * 3 <= fleet:  # noqa: PLR2004 - "a third, and at least three"
+        watch.braking_until = 0.0
+        return False
+    if not watch.braking_until:
+        watch.braking_until = now + rt.settings.lease_s
+    return now < watch.braking_until
+
+
+def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, pulse.node_id)
+        if node is None or node.epoch != pulse.epoch or not nodes.is_still(tx, pulse):
+            return False
+        why = f"node {pulse.name} was silent for its lease of {rt.settings.lease_s:g} s"
+        registration.take_from(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
+        nodes.retire(tx, pulse.node_id, "LOST")
+    rt.nudge("tick")
+    return True

@@ -1,0 +1,306 @@
+"""What nodes and scheduler say to each other: the four calls of the node protocol, and the placement message.
+
+Every call takes a batch and is safe to repeat. Unknown fields are ignored, so that a node one release older or
+newer is understood. Amounts are integers in thousandths of the unit (cpu, MiB, piece); durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PROTOCOL = 1
+"""Version of this protocol; a node says it when it registers."""
+
+PLACEMENT_TASK = "ganger.placements"
+"""The one Celery task: `placements(epoch, [[execution_id, attempt], ...])`. An empty list only says: beat now."""
+
+CANARY_TASK = "ganger.canary"
+"""A message a node sends to itself, to know that its consumer still consumes: `canary(number)`."""
+
+
+def queue_name(node_name: str) -> str:
+    """Return the Celery queue of a node."""
+    return f"node.{node_name}"
+
+
+class Message(BaseModel):
+    """A frozen record that ignores what it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Amounts(Message):
+    """Resources in thousandths: cpus, MiB of memory, MiB of disk, pieces of custom resources."""
+
+    cpus: int = Field(ge=0)
+    mem: int = Field(ge=0)
+    disk: int = Field(ge=0)
+    custom: dict[str, int] = {}
+
+
+class ExecutionRef(Message):
+    """One placement: the execution and the attempt it carries. All that ever travels through the broker."""
+
+    execution_id: int
+    attempt: int
+
+
+# --- register ---------------------------------------------------------------------------------------------
+
+
+class Held(ExecutionRef):
+    """An execution that the node still holds from an earlier life, with the token it was claimed with."""
+
+    token: str
+
+
+class Register(Message):
+    """A node introduces itself, at start and whenever it is told that it was replaced."""
+
+    protocol: int = PROTOCOL
+    name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    pool: str = Field(default="default", min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    hostname: str = Field(max_length=255)
+    boot_id: str = Field(max_length=128)
+    disk_id: str = Field(max_length=128, description="made once per node folder; another one means another node")
+    amounts: Amounts
+    labels: dict[str, str] = {}
+    version: str = ""
+    powers: dict[str, Any] = Field(default={}, description="what the node can contain and kill, for people")
+    held: list[Held] = []
+
+
+class Registered(Message):
+    """What the node is from now on. It kills what is in `kill` before it claims anything."""
+
+    node_id: int
+    epoch: int
+    beat_s: float
+    lease_s: float
+    keep: list[ExecutionRef]
+    kill: list[ExecutionRef]
+
+
+# --- beat -------------------------------------------------------------------------------------------------
+
+
+class Progress(ExecutionRef):
+    """How far a running program says it is."""
+
+    percent: float | None = Field(default=None, ge=0, le=100)
+    note: str | None = Field(default=None, max_length=500)
+    phase: Literal["pre", "job", "post"] | None = None
+
+
+class Beat(Message):
+    """Sign of life; sent every `beat_s` and at once when something changes that the scheduler should know."""
+
+    node_id: int
+    epoch: int
+    holding: int = Field(ge=0, description="executions the node holds, for people")
+    degraded: str | None = Field(default=None, max_length=500, description="why the node should get no work now")
+    draining: bool = Field(default=False, description="the node asks to get no new work (it was told to stop)")
+    progress: list[Progress] = []
+    load: dict[str, float] = {}
+
+
+class Cancel(ExecutionRef):
+    """Stop this execution: whole tree, after `grace_s`. `reason` is `canceled` or `preempted`."""
+
+    reason: Literal["canceled", "preempted"] = "canceled"
+    grace_s: float | None = None
+
+
+class BeatAnswer(Message):
+    """What the database wants of the node. `waiting` repeats placements whose message may have been lost."""
+
+    epoch: int
+    drain: bool
+    cancels: list[Cancel]
+    waiting: list[ExecutionRef]
+
+
+# --- claim ------------------------------------------------------------------------------------------------
+
+
+class ClaimOne(ExecutionRef):
+    """I am about to run this; `token` is my own random word, kept on my disk before I ask."""
+
+    token: str = Field(min_length=16, max_length=64)
+
+
+class Claims(Message):
+    """A batch of claims of one node."""
+
+    node_id: int
+    epoch: int
+    claims: list[ClaimOne] = Field(max_length=5000)
+
+
+class InputFile(Message):
+    """A file to stage: its identity, its size in bytes and SHA-256, and where it can be read."""
+
+    file_id: int
+    file_name: str
+    size: int
+    sha256: str | None
+    url: str = Field(description="path under the API to download from")
+    local_path: str | None = Field(default=None, description="where it lies if this machine shares that disk")
+
+
+class Input(Message):
+    """One named input: a property's value, or files."""
+
+    name: str
+    type: Literal["property", "file", "files"]
+    value: Any = None
+    files: list[InputFile] = []
+
+
+class Output(Message):
+    """One declared output. `glob` is matched beneath the output directory; None means the name itself or `name.*`."""
+
+    name: str
+    type: Literal["file", "files", "property"]
+    required: bool = True
+    media_type: str | None = None
+    glob: str | None = None
+
+
+class Limits(Message):
+    """What one execution may use. Durations in seconds, None = unlimited; bytes are bytes."""
+
+    timeout_s: float | None = None
+    pre_timeout_s: float | None = None
+    post_timeout_s: float | None = None
+    grace_s: float = 10.0
+    cleanup_timeout_s: float = 30.0
+    lease_s: float = 90.0
+    output_bytes: int = 10 * 1024 * 1024
+    pids: int | None = None
+    nofile: int | None = None
+
+
+class Commands(Message):
+    """What to run, before substitution. With `shell` each command is one string for /bin/sh -c."""
+
+    job: list[str]
+    pre: list[str] | None = None
+    post: list[str] | None = None
+    cleanup: list[str] | None = None
+    shell: bool = False
+    runner: Literal["command", "python", "container"] = "command"
+    options: dict[str, Any] = {}
+
+
+class Spec(ExecutionRef):
+    """All a node needs to run one execution."""
+
+    token: str
+    job_id: int
+    job_name: str | None
+    type_name: str
+    type_version: str
+    project: str
+    amounts: Amounts
+    commands: Commands
+    environment: dict[str, str]
+    inputs: list[Input]
+    outputs: list[Output]
+    limits: Limits
+    tries: int = Field(description="how many tries this job has had, this one included")
+
+
+class Refused(ExecutionRef):
+    """A claim that lost: forget the placement."""
+
+    why: str
+
+
+class ClaimAnswer(Message):
+    """Granted specs and refusals together cover every claim of the batch, in no particular order."""
+
+    granted: list[Spec]
+    refused: list[Refused]
+
+
+# --- report -----------------------------------------------------------------------------------------------
+
+
+class PhaseReport(Message):
+    """When a phase ran (epoch seconds of the node's clock, for people) and how its command ended, if it had one."""
+
+    started: float | None = None
+    completed: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    usage: dict[str, float] = {}
+
+
+class OutputValue(Message):
+    """An output that was published: files by id, or the value of a property."""
+
+    name: str
+    file_id: int | None = None
+    file_ids: list[int] | None = None
+    value: Any = None
+
+
+Outcome = Literal["completed", "failed", "canceled", "returned"]
+"""completed; failed (with `error`); canceled because it was told to; returned = stopped through no fault of the job
+(the node shuts down, or a more urgent job takes the room): not charged as a try."""
+
+
+class ReportOne(ExecutionRef):
+    """The end of one execution, sent only when its process tree is empty, and repeated until acknowledged."""
+
+    token: str
+    outcome: Outcome
+    error: str | None = Field(default=None, max_length=128, description="name of the built-in error; None with exit code")
+    message: str = Field(default="", max_length=2000, description="one sentence for people")
+    phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
+    outputs: list[OutputValue] = []
+    properties: dict[str, Any] = {}
+
+    def digest(self) -> str:
+        """Return what two reports of the same end have in common: equal digest, same report."""
+        return f"{self.outcome}:{self.error}:{sorted((p, r.exit_code, r.signal) for p, r in self.phases.items())}"
+
+
+class Reports(Message):
+    """A batch of reports of one node. The epoch is not checked: an end is an end, the token decides."""
+
+    node_id: int
+    reports: list[ReportOne] = Field(max_length=5000)
+
+
+class ReportAnswer(Message):
+    """Every report of the batch is in exactly one of the lists; after that the node may forget all of them.
+
+    `fenced` ones came too late: their outputs are not published and should be dropped.
+    """
+
+    accepted: list[ExecutionRef]
+    fenced: list[ExecutionRef]
+
+
+# --- output of programs -----------------------------------------------------------------------------------
+
+
+class Chunk(ExecutionRef):
+    """A piece of a program's output as written: base64 of the bytes from `offset` on. Repeats are harmless."""
+
+    phase: Literal["pre", "job", "post", "cleanup"]
+    stream: Literal["stdout", "stderr"]
+    offset: int = Field(ge=0)
+    at: float = Field(description="epoch seconds of the node's clock, for people")
+    data: str
+
+
+class Chunks(Message):
+    """A batch of output. Within one stream offsets are in order."""
+
+    node_id: int
+    chunks: list[Chunk] = Field(max_length=5000)
