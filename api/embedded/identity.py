@@ -6,6 +6,7 @@ A process is known by its id together with its start time and the boot it starte
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,12 +70,14 @@ def children_of(parent: int) -> list[int]:
     return found
 
 
-def descendants_of(parent: int) -> list[Identity]:
-    """Return everything running below `parent`, nearest first."""
+def descendants_of(parent: int, *, without: Collection[int] = ()) -> list[Identity]:
+    """Return everything running below `parent`, nearest first, `without` these and what is below them."""
     found: list[Identity] = []
     waiting = [parent]
     while waiting:
         for pid in children_of(waiting.pop(0)):
+            if pid in without:
+                continue
             waiting.append(pid)
             who = of(pid)
             if who is not None:

@@ -136,6 +136,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         folder=data,
         stop_signal=signal.SIGINT,
         stop_within_s=STOP_WITHIN_S,
+        umask=0o077,
     )
     return PostgresServer(Servant(order), data, _url(password, sockets), provider.label)
 
@@ -154,7 +155,7 @@ def clear_remains(data: Path, pause: Pause = time.sleep) -> None:
         return
     who = identity.of(pid)
     if who is not None and _serves(who, data):
-        servant.end(who, signal.SIGINT, STOP_WITHIN_S, pause)
+        servant.end([who], signal.SIGINT, STOP_WITHIN_S, pause)
     pid_file.unlink(missing_ok=True)
 
 

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Order:
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 30.0
+    umask: int = -1  # that of the one who starts it
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Servant:
 
     order: Order
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _identity: Identity | None = None
+    _asked: bool = False
 
     @property
     def pid(self) -> int | None:
@@ -72,14 +73,16 @@ class Servant:
                 env=dict(order.environment),
                 cwd=order.folder or "/",
                 start_new_session=True,
+                umask=order.umask,
                 preexec_fn=_die_with(os.getpid(), order.stop_signal),  # noqa: PLW1509 - we have one thread
                 user=order.account.uid if order.account else None,
                 group=order.account.gid if order.account else None,
                 extra_groups=[] if order.account else None,
             )
-        self._identity = identity.of(self._process.pid)
-        if self._identity is not None:
-            order.record.write_text(self._identity.text() + "\n")
+        self._asked = False
+        who = identity.of(self._process.pid)
+        if who is not None:
+            order.record.write_text(who.text() + "\n")
 
     def ended(self) -> int | None:
         """Return the exit code (negative: the signal) once the process has ended, None while it runs."""
@@ -90,12 +93,18 @@ class Servant:
             self.order.record.unlink(missing_ok=True)
         return code
 
+    def ask(self) -> None:
+        """Ask the process to end, once, and do not wait for it."""
+        if self._process is not None and self.ended() is None and not self._asked:
+            self._process.send_signal(self.order.stop_signal)
+            self._asked = True
+
     def stop(self, pause: Pause = time.sleep) -> None:
         """Ask the process to end, wait as long as its Order allows, then kill its whole group; safe to repeat."""
         process = self._process
         if process is None or self.ended() is not None:
             return
-        process.send_signal(self.order.stop_signal)
+        self.ask()
         if not self._gone_within(self.order.stop_within_s, pause):
             _kill_group(process.pid)
             self._gone_within(KILL_WAIT_S, pause)
@@ -116,22 +125,22 @@ class Servant:
 def end_recorded(record: Path, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> bool:
     """End what an earlier, killed supervisor recorded and left running; tells whether there was anything to end."""
     who = identity.parse(record.read_text()) if record.exists() else None
-    alive = who is not None and end(who, stop_signal, within_s, pause)
+    ended = end([who] if who else [], stop_signal, within_s, pause)
     record.unlink(missing_ok=True)
-    return alive
+    return ended > 0
 
 
-def end(who: Identity, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> bool:
-    """End a process that need not be our child; tells whether it ran."""
-    if not who.signal(stop_signal):
-        return False
+def end(whom: Iterable[Identity], stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> int:
+    """End processes that need not be our children, side by side; returns how many of them ran."""
+    left = [who for who in whom if who.signal(stop_signal)]
+    count = len(left)
     deadline = time.monotonic() + within_s
-    while who.running() and time.monotonic() < deadline:
+    while (left := [who for who in left if who.running()]) and time.monotonic() < deadline:
         pause(POLL_S)
-    if who.signal(signal.SIGKILL):
-        while who.running() and time.monotonic() < deadline + KILL_WAIT_S:
-            pause(POLL_S)
-    return True
+    left = [who for who in left if who.signal(signal.SIGKILL)]
+    while (left := [who for who in left if who.running()]) and time.monotonic() < deadline + KILL_WAIT_S:
+        pause(POLL_S)
+    return count
 
 
 def last_reason(log: Path) -> str:
@@ -154,7 +163,6 @@ def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
         if os.getppid() != parent:
             os._exit(1)  # the parent died before the wish was made
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.umask(0o077)
 
     return prepare
 

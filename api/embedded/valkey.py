@@ -107,6 +107,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         folder=data,
         stop_signal=signal.SIGTERM,
         stop_within_s=STOP_WITHIN_S,
+        umask=0o077,
     )
     return ValkeyServer(Servant(order), socket, password, _url(password, socket), provider.label)
 
