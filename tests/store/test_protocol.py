@@ -1,0 +1,247 @@
+"""The verbs of nodes and scheduler against the real database: placement, claim, report, cancel, loss."""
+
+from __future__ import annotations
+
+import threading
+
+from scheduler import cancellation, registration, upkeep, wire
+from scheduler.rules.lifecycle import JobStatus
+from tests.support.cluster import TOKEN, Cluster
+
+
+def test_a_job_is_placed_claimed_and_completed(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha")
+    job_id, ref = cluster.running(node)
+    assert cluster.delivered == [("alpha", 1, *ref)]
+    assert cluster.job(job_id).num_exes == 1
+    answer = cluster.report(node, ref, phases={"job": {"started": 1.0, "completed": 2.0, "exit_code": 0}})
+    assert [(r.execution_id, r.attempt) for r in answer.accepted] == [ref]
+    job = cluster.job(job_id)
+    assert (job.status, job.result_attempt) == ("COMPLETED", 1)
+    assert cluster.execution(ref[0]).job_exit_code == 0
+    assert "tick" in cluster.nudges
+
+
+def test_a_repeated_claim_with_the_same_token_is_granted_again_and_charged_once(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id, ref = cluster.running(node)
+    again = cluster.claim(node, ref)
+    assert [g.execution_id for g in again.granted] == [ref[0]]
+    assert cluster.job(job_id).num_exes == 1
+
+
+def test_a_second_claimer_is_refused_and_told_why(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    _, ref = cluster.running(node)
+    other = cluster.a_node()
+    assert [r.why for r in cluster.claim(other, ref).refused] == ["it was placed on another node"]
+    assert [r.why for r in cluster.claim(node, ref, token="another-token-of-sixteen").refused] == ["it is RUNNING"]
+
+
+def test_a_failed_try_is_repeated_until_the_tries_are_used_up(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id = cluster.a_job(max_tries=2)
+    for attempt, after in ((1, "QUEUED"), (2, "FAILED")):
+        assert cluster.tick() == 1
+        ref = cluster.execution_of(job_id)
+        assert ref[1] == attempt
+        cluster.claim(node, ref)
+        cluster.report(node, ref, "failed", phases={"job": {"exit_code": 3}})
+        assert cluster.job(job_id).status == after
+    assert cluster.job(job_id).error == "checksum"
+
+
+def test_a_repeated_report_is_acknowledged_and_changes_nothing(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id, ref = cluster.running(node)
+    cluster.report(node, ref, "failed", error="timeout")
+    cluster.tick()
+    second = cluster.report(node, ref, "failed", error="timeout")
+    assert second.accepted
+    assert (cluster.job(job_id).status, cluster.job(job_id).attempt) == ("RUNNING", 2)
+
+
+def test_a_report_with_a_foreign_token_is_fenced(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id, ref = cluster.running(node)
+    assert cluster.report(node, ref, token="somebody-elses-token").fenced
+    assert cluster.job(job_id).status == "RUNNING"
+
+
+def test_cancel_of_a_queued_job_is_final_at_once(cluster: Cluster) -> None:
+    cluster.a_node()
+    job_id = cluster.a_job()
+    assert cancellation.cancel(cluster.rt, [job_id], actor="me").moved == [job_id]
+    assert cluster.tick() == 0
+    assert cluster.job(job_id).status == "CANCELED"
+
+
+def test_cancel_before_the_claim_drops_the_placement_and_frees_its_room(cluster: Cluster) -> None:
+    node = cluster.a_node(cpus=1000)
+    job_id = cluster.a_job()
+    cluster.tick()
+    ref = cluster.execution_of(job_id)
+    cancellation.cancel(cluster.rt, [job_id], actor="me")
+    assert cluster.execution(ref[0]).status == "CANCELED"
+    assert cluster.claim(node, ref).refused
+    cluster.a_job()
+    assert cluster.tick() == 1
+
+
+def test_cancel_beats_a_later_completion_and_keeps_the_room_until_the_tree_is_dead(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha", cpus=1000)
+    job_id, ref = cluster.running(node)
+    cancellation.cancel(cluster.rt, [job_id], actor="me", reason="not wanted")
+    assert "node:alpha" in cluster.nudges
+    assert [(c.execution_id, c.reason) for c in cluster.beat(node).cancels] == [(ref[0], "canceled")]
+    cluster.a_job()
+    assert cluster.tick() == 0, "the room is still held"
+    assert cluster.report(node, ref, "completed").accepted
+    assert cluster.job(job_id).status == "CANCELED"
+    assert cluster.execution(ref[0]).status == "COMPLETED"
+    assert cluster.tick() == 1
+
+
+def test_cancel_tells_what_it_could_not_cancel(cluster: Cluster) -> None:
+    done, gone = cluster.a_job("COMPLETED"), cluster.a_job("CANCELED")
+    answer = cancellation.cancel(cluster.rt, [done, gone, 999_999], actor="me")
+    assert answer.moved == []
+    assert answer.unchanged == {done: JobStatus.COMPLETED, gone: JobStatus.CANCELED}
+
+
+def test_a_returned_try_is_not_charged(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id, ref = cluster.running(node, max_tries=1)
+    cluster.report(node, ref, "returned", message="the node stops")
+    job = cluster.job(job_id)
+    assert (job.status, job.num_exes, job.forgiven) == ("QUEUED", 1, 1)
+    assert cluster.tick() == 1
+
+
+def test_the_beat_repeats_placements_whose_message_was_lost(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id = cluster.a_job()
+    cluster.tick()
+    assert [w.execution_id for w in cluster.beat(node).waiting] == [cluster.execution_of(job_id)[0]]
+
+
+def test_a_job_larger_than_the_room_waits_and_the_reason_is_known(cluster: Cluster) -> None:
+    cluster.a_node(cpus=2000)
+    cluster.a_job(cpus=64_000)
+    assert cluster.tick() == 0
+
+
+def test_two_schedulers_with_the_same_picture_do_not_place_twice(cluster: Cluster, database_url: str) -> None:
+    cluster.a_node(cpus=3000)
+    for _ in range(10):
+        cluster.a_job()
+    other = Cluster.__new__(Cluster)
+    other.__dict__.update(cluster.__dict__)
+    other.picture = type(cluster.picture)()
+    with cluster.rt.db.begin() as tx:
+        cluster.picture.refresh(tx)
+        other.picture.refresh(tx)
+    placed: list[int] = []
+    threads = [threading.Thread(target=lambda c=c: placed.append(c.tick())) for c in (cluster, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(placed) == 3
+    assert cluster.value("SELECT count(*) FROM executions") == 3
+
+
+def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha")
+    job_id, ref = cluster.running(node)
+    clock = [0.0]
+    watch = upkeep.Watch()
+    for clock[0] in (0.0, 5.0, 10.0, 15.0):
+        assert upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0]) == []
+    assert cluster.value("SELECT is_silent FROM nodes") is True
+    for second in range(20, 91, 5):
+        clock[0] = float(second)
+        lost = upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0])
+    assert lost == ["alpha"]
+    assert cluster.job(job_id).status == "QUEUED"
+    assert cluster.execution(ref[0]).status == "LOST"
+    assert cluster.report(node, ref).fenced
+    back = cluster.a_node("alpha", held=[{"execution_id": ref[0], "attempt": 1, "token": TOKEN}])
+    assert back.epoch > node.epoch
+    assert [k.execution_id for k in back.kill] == [ref[0]]
+
+
+def test_a_scheduler_that_was_away_itself_begins_to_watch_again(cluster: Cluster) -> None:
+    cluster.a_node("alpha")
+    watch = upkeep.Watch()
+    upkeep.watch_nodes(cluster.rt, watch, lambda: 0.0)
+    assert upkeep.watch_nodes(cluster.rt, watch, lambda: 1000.0) == []
+    assert cluster.value("SELECT is_silent FROM nodes") is False
+
+
+def test_a_third_of_the_fleet_at_once_is_not_believed_for_one_more_lease(cluster: Cluster) -> None:
+    for _ in range(3):
+        cluster.a_node()
+    watch, clock = upkeep.Watch(), [0.0]
+    losses = {}
+    for second in range(0, 200, 5):
+        clock[0] = float(second)
+        losses[second] = upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0])
+    assert {second for second, lost in losses.items() if lost} == {180}
+
+
+def test_the_same_machine_comes_back_and_keeps_what_it_holds(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha")
+    _, ref = cluster.running(node)
+    held = [{"execution_id": ref[0], "attempt": ref[1], "token": TOKEN}]
+    back = cluster.a_node("alpha", held=held)
+    assert (back.epoch, [k.execution_id for k in back.keep], back.kill) == (node.epoch, [ref[0]], [])
+
+
+def test_a_rebooted_machine_has_lost_what_it_ran(cluster: Cluster) -> None:
+    node = cluster.a_node("alpha")
+    job_id, ref = cluster.running(node)
+    back = cluster.a_node("alpha", boot_id="boot-2", held=[{"execution_id": ref[0], "attempt": 1, "token": TOKEN}])
+    assert [k.execution_id for k in back.kill] == [ref[0]]
+    assert (cluster.job(job_id).status, cluster.execution(ref[0]).status) == ("QUEUED", "LOST")
+
+
+def test_a_node_that_leaves_is_gone_and_gets_nothing(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    cluster.a_job()
+    assert cluster.tick() == 0
+    assert cluster.value("SELECT state FROM nodes") == "GONE"
+
+
+def test_placements_nobody_claims_are_withdrawn_uncharged_and_held_in_the_end(database_url: str) -> None:
+    cluster = Cluster(database_url, claim_deadline_s=0.000001, max_withdrawals=2)
+    cluster.a_node()
+    job_id = cluster.a_job()
+    for _ in range(2):
+        assert cluster.tick() == 1
+        assert upkeep.withdraw_late(cluster.rt) == 1
+    job = cluster.job(job_id)
+    assert (job.status, job.num_exes, job.is_held) == ("QUEUED", 0, True)
+    assert cluster.tick() == 0
+    cluster.close()
+
+
+def test_a_job_that_waits_for_its_time_is_queued_when_it_comes(cluster: Cluster) -> None:
+    job_id = cluster.a_job("PENDING")
+    later = cluster.a_job("PENDING")
+    cluster.change("UPDATE jobs SET not_before = now() - interval '1 s' WHERE id = :id", id=job_id)
+    cluster.change("UPDATE jobs SET not_before = now() + interval '1 h' WHERE id = :id", id=later)
+    assert upkeep.ready_due(cluster.rt) == 1
+    assert (cluster.job(job_id).status, cluster.job(later).status) == ("QUEUED", "PENDING")
+
+
+def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
+    from scheduler import execution
+
+    node = cluster.a_node()
+    _, (execution_id, attempt) = cluster.running(node)
+    chunk = {"execution_id": execution_id, "attempt": attempt, "phase": "job", "stream": "stdout", "offset": 0, "at": 1.0, "data": "aGVsbG8="}
+    for _ in range(2):
+        execution.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
+    assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
