@@ -244,10 +244,12 @@ def _publish(
 def _count_launches(
     tx: Connection, rows: dict[int, executions.LockedExecution], live: Iterable[wire.ReportOne]
 ) -> None:
-    failed = {rows[r.execution_id].node_id for r in live if r.error == "launch"}
-    started = {rows[r.execution_id].node_id for r in live if r.error is None} - failed
-    for node_id in sorted(failed | started):
-        nodes.count_launch(tx, node_id, failed=node_id in failed)
+    failed = [rows[r.execution_id].node_id for r in live if r.error == "launch"]
+    started = {rows[r.execution_id].node_id for r in live if r.error is None} - set(failed)
+    for node_id in sorted(set(failed)):
+        nodes.count_launch_failures(tx, node_id, failed.count(node_id))
+    if started:
+        nodes.clear_launch_failures(tx, sorted(started))
 
 
 def _ref(r: wire.ExecutionRef) -> wire.ExecutionRef:

@@ -141,6 +141,7 @@ class Picture:
             row.id, row.node_id, _resources(row), row.placed, expected, row.timeout_s,
             row.job_id, row.job_type_id, row.project_id, row.priority,
         )  # fmt: skip
+        self.queue.discard(row.job_id)
         self.nodes.reserve(run.node_id, run.resources)
         self.running.add(run)
 

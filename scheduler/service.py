@@ -141,6 +141,7 @@ class Scheduler:
         for name in upkeep.watch_nodes(self._rt, self._watch, self._monotonic):
             log.warning("node.lost", node=name)
         upkeep.ready_due(self._rt)
+        upkeep.forgive_nodes(self._rt)
         withdrawn = upkeep.withdraw_late(self._rt)
         if withdrawn:
             log.warning("placements.withdrawn", count=withdrawn)

@@ -19,8 +19,8 @@ from scheduler.store import executions, jobs, nodes
 _BATCH = 1000
 """Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
 
-NODE_WITHDRAWALS = 5
-"""Placements in a row that a node did not claim, after which it is degraded."""
+FORGIVE_AFTER_S = 60.0
+"""A node that failed to launch is given one more chance this long after its last failure."""
 
 
 @dataclass(slots=True)
@@ -65,9 +65,18 @@ def withdraw_late(rt: Runtime) -> int:
         for execution_id in taken:
             per_node[rows[execution_id].node_id] = per_node.get(rows[execution_id].node_id, 0) + 1
         for node_id, count in sorted(per_node.items()):
-            nodes.count_withdrawals(tx, node_id, count, limit=NODE_WITHDRAWALS)
+            nodes.count_launch_failures(tx, node_id, count)
     rt.nudge("tick")
     return len(taken)
+
+
+def forgive_nodes(rt: Runtime) -> int:
+    """Let nodes that were avoided for failing launches be tried again in time; return how many."""
+    with rt.db.begin() as tx:
+        forgiven = nodes.forgive_launch_failures(tx, after_s=FORGIVE_AFTER_S)
+    if forgiven:
+        rt.nudge("tick")
+    return forgiven
 
 
 def ready_due(rt: Runtime) -> int:

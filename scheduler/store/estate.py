@@ -160,7 +160,7 @@ nodes = Table(
     Column("is_active", Boolean, nullable=False, server_default="true"),
     Column("degraded", Text),
     Column("launch_failures", Integer, nullable=False, server_default="0"),
-    Column("withdrawals", Integer, nullable=False, server_default="0"),
+    moment("launch_failed_at"),
     Column("cpus", BigInteger, nullable=False),
     Column("mem", BigInteger, nullable=False),
     Column("disk", BigInteger, nullable=False),

@@ -62,7 +62,7 @@ _REGISTER = text("""
         cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
         powers = CAST(:powers AS jsonb), version = :version,
         epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
-        withdrawals = 0, launch_failures = 0, archived = NULL, registered = now(), last_modified = now()
+        launch_failures = 0, archived = NULL, registered = now(), last_modified = now()
     WHERE id = :id
 """)
 
@@ -106,18 +106,19 @@ _LOSE = text("""
     WHERE id = :id
 """)
 
-_COUNT_LAUNCH = text("""
+_COUNT_FAILURES = text("""
     UPDATE nodes
-    SET launch_failures = CASE WHEN :failed THEN launch_failures + 1 ELSE 0 END, last_modified = now()
-    WHERE id = :id AND (:failed OR launch_failures > 0)
+    SET launch_failures = launch_failures + :count, launch_failed_at = now(), last_modified = now()
+    WHERE id = :id
 """)
 
-_COUNT_WITHDRAWALS = text("""
+_CLEAR_FAILURES = text("UPDATE nodes SET launch_failures = 0 WHERE id = ANY(:ids) AND launch_failures > 0")
+
+_FORGIVE = text("""
     UPDATE nodes
-    SET withdrawals = withdrawals + :count, last_modified = now(),
-        degraded = CASE WHEN withdrawals + :count >= :limit
-                        THEN 'placements are not claimed: ' || (withdrawals + :count) || ' in a row' ELSE degraded END
-    WHERE id = :id
+    SET launch_failures = launch_failures - 1, launch_failed_at = now()
+    WHERE launch_failures > 0 AND launch_failed_at < now() - make_interval(secs => :after_s)
+    RETURNING id
 """)
 
 
@@ -185,14 +186,19 @@ def retire(tx: Connection, node_id: int, state: str) -> None:
     tx.execute(_LOSE, {"id": node_id, "state": state})
 
 
-def count_launch(tx: Connection, node_id: int, *, failed: bool) -> None:
-    """Count a launch failure, or begin again from zero after a launch that worked."""
-    tx.execute(_COUNT_LAUNCH, {"id": node_id, "failed": failed})
+def count_launch_failures(tx: Connection, node_id: int, count: int = 1) -> None:
+    """Count launches that failed, and placements that were not claimed; a node with several gets no new work."""
+    tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count})
 
 
-def count_withdrawals(tx: Connection, node_id: int, count: int, *, limit: int) -> None:
-    """Count placements the node did not claim; at the limit the node is degraded until it registers again."""
-    tx.execute(_COUNT_WITHDRAWALS, {"id": node_id, "count": count, "limit": limit})
+def clear_launch_failures(tx: Connection, ids: list[int]) -> None:
+    """Begin to count again from zero on nodes where a launch has worked."""
+    tx.execute(_CLEAR_FAILURES, {"ids": ids})
+
+
+def forgive_launch_failures(tx: Connection, *, after_s: float) -> int:
+    """Take one failure off each node whose last is so long ago, so that it is tried again; return how many."""
+    return len(tx.execute(_FORGIVE, {"after_s": after_s}).all())
 
 
 def _written(tx: Connection, facts: dict[str, Any]) -> dict[str, Any]:

@@ -245,3 +245,51 @@ def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
     for _ in range(2):
         execution.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
     assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
+
+
+def test_a_node_that_cannot_launch_is_avoided_and_tried_again_later(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    job_id = cluster.a_job(max_tries=10)
+    for _ in range(3):
+        assert cluster.tick() == 1
+        ref = cluster.execution_of(job_id)
+        cluster.claim(node, ref)
+        cluster.report(node, ref, "failed", error="launch")
+    assert cluster.tick() == 0
+    assert upkeep.forgive_nodes(cluster.rt) == 0
+    cluster.change("UPDATE nodes SET launch_failed_at = now() - interval '2 minutes'")
+    assert upkeep.forgive_nodes(cluster.rt) == 1
+    assert cluster.tick() == 1
+    ref = cluster.execution_of(job_id)
+    cluster.claim(node, ref)
+    cluster.report(node, ref)
+    assert cluster.value("SELECT launch_failures FROM nodes") == 0
+
+
+def test_a_held_job_waits_until_it_is_released(cluster: Cluster) -> None:
+    from scheduler.store import jobs
+
+    cluster.a_node()
+    job_id = cluster.a_job()
+    cluster.tick()
+    held = cluster.a_job()
+    for flag, placed in ((True, 0), (False, 1)):
+        with cluster.rt.db.begin() as tx:
+            assert jobs.hold(tx, [held], held=flag, reason="wait") == [held]
+        assert cluster.tick() == placed
+    assert job_id != held
+
+
+def test_the_picture_forgets_what_was_cancelled_or_placed_by_another(cluster: Cluster) -> None:
+    gone, placed, waits = cluster.a_job(), cluster.a_job(), cluster.a_job(cpus=100_000)
+    mine = type(cluster.picture)()
+    with cluster.rt.db.begin() as tx:
+        mine.refresh(tx)
+    assert len(mine.queue) == 3
+    cancellation.cancel(cluster.rt, [gone], actor="me")
+    cluster.a_node()
+    cluster.tick()
+    with cluster.rt.db.begin() as tx:
+        mine.refresh(tx)
+    assert [job in mine.queue for job in (gone, placed, waits)] == [False, False, True]
+    assert len(mine.running) == 1

@@ -183,7 +183,7 @@ CREATE TABLE nodes (
     is_active BOOLEAN DEFAULT 'true' NOT NULL,
     degraded TEXT,
     launch_failures INTEGER DEFAULT '0' NOT NULL,
-    withdrawals INTEGER DEFAULT '0' NOT NULL,
+    launch_failed_at TIMESTAMP WITH TIME ZONE,
     cpus BIGINT NOT NULL,
     mem BIGINT NOT NULL,
     disk BIGINT NOT NULL,

@@ -1,0 +1,155 @@
+"""The composition root: one function per role, and the only file that sees scheduler, workers and api together.
+
+Every environment variable is read here (by `Settings`), every clock, die and connection is made here and handed down.
+Each function runs until SIGTERM or SIGINT and returns the exit status of its process.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationError
+
+from scheduler import log, runtime
+from scheduler.delivery import Courier
+from scheduler.errors import SetupError
+from scheduler.rules.resources import thousandths
+from scheduler.runtime import Runtime
+from scheduler.settings import Settings
+from scheduler.store.wake import Nudger
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What the command line says of a node; amounts in whole units (cpus, MiB), None = what the machine has."""
+
+    name: str | None = None
+    pool: str = "default"
+    cpus: float | None = None
+    mem: float | None = None
+    disk: float | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    api_url: str | None = None
+    broker_url: str | None = None
+    token_file: Path | None = None
+    node_dir: Path | None = None
+    job_user: str | None = None
+    tree: str | None = None
+    leave_running: bool = False
+
+
+def run_api(host: str | None = None, port: int | None = None) -> int:
+    """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
+    from api import server  # noqa: PLC0415 - the other roles need no web server
+
+    settings = read_settings()
+    log.configure("api")
+    where = (host or settings.host, settings.port if port is None else port)
+    return server.serve(where, settings, lambda: make_runtime(settings, "api", pool_size=settings.api_threads))
+
+
+def run_scheduler() -> int:
+    """Run one scheduler; several may run at once, one of them leads."""
+    from scheduler.service import Scheduler  # noqa: PLC0415 - numpy is only needed here
+
+    settings = read_settings()
+    log.configure("scheduler")
+    courier = Courier(_given(settings.broker_url, "GANGER_BROKER_URL"))
+    service = Scheduler(make_runtime(settings, "scheduler"), courier)
+    service.start()
+    wait_for_signal()
+    service.stop()
+    courier.stop()
+    return 0
+
+
+def run_worker(options: WorkerOptions) -> int:
+    """Run one node: its agent, which starts consumer and supervisor."""
+    from workers import agent  # noqa: PLC0415 - the other roles run nothing
+    from workers.settings import NodeSettings  # noqa: PLC0415
+
+    settings = read_settings()
+    name = options.name or socket.gethostname()
+    broker = options.broker_url or (settings.broker_url.get_secret_value() if settings.broker_url else None)
+    extra = {"job_user": options.job_user} if options.job_user else {}
+    return agent.run(
+        NodeSettings(
+            name=name,
+            api_url=options.api_url or os.environ.get("GANGER_API_URL") or f"http://{settings.host}:{settings.port}",
+            token=_node_token(options.token_file),
+            node_dir=options.node_dir or _state_dir(settings) / "nodes" / name,
+            pool=options.pool,
+            broker_url=broker,
+            tree=options.tree,
+            cpus=_amount(options.cpus),
+            mem=_amount(options.mem),
+            disk=_amount(options.disk),
+            custom={key: thousandths(value) for key, value in options.resources.items()},
+            labels=dict(options.labels),
+            on_stop="leave-running" if options.leave_running else "return",
+            **extra,
+        )
+    )
+
+
+def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runtime:
+    """Return the world of one process of a role; its nudges go out through PostgreSQL."""
+    url = _given(settings.database_url, "GANGER_DATABASE_URL")
+    engine = runtime.connect(url, settings, pool_size=pool_size, name=f"ganger-{name}")
+    nudger = Nudger(engine.url)
+    return Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
+
+
+def read_settings() -> Settings:
+    """Return the settings of this process; raises SetupError with every fault in one line."""
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        faults = "; ".join(f"GANGER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
+        raise SetupError(f"settings are wrong: {faults}") from None
+
+
+def wait_for_signal() -> None:
+    """Return when this process is asked to end; a second signal ends it at once."""
+    asked = threading.Event()
+    ask: Callable[..., None] = lambda *_: asked.set()  # noqa: E731 - a handler is all it is
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    asked.wait()
+    for number, handler in previous.items():
+        signal.signal(number, handler)
+
+
+def _given(value: SecretStr | None, variable: str) -> str:
+    if value is None:
+        raise SetupError(f"{variable} is not set; `ganger up` brings servers of its own, a role alone needs their address")
+    return value.get_secret_value()
+
+
+def _node_token(path: Path | None) -> str:
+    if token := os.environ.get("GANGER_NODE_TOKEN"):
+        return token
+    path = path or Path(os.environ["GANGER_NODE_TOKEN_FILE"]) if "GANGER_NODE_TOKEN_FILE" in os.environ or path else None
+    if path is None:
+        raise SetupError("no node token: set GANGER_NODE_TOKEN_FILE, or make a token with `ganger admin token --node`")
+    try:
+        return path.read_text().strip()
+    except OSError as trouble:
+        raise SetupError(f"the node token at {path} cannot be read: {trouble.strerror}") from None
+
+
+def _state_dir(settings: Settings) -> Path:
+    if settings.state_dir is not None:
+        return settings.state_dir
+    return Path("/var/lib/ganger") if os.geteuid() == 0 else Path.home() / ".local/share/ganger"
+
+
+def _amount(value: float | None) -> int | None:
+    return None if value is None else thousandths(value)

@@ -1,0 +1,61 @@
+"""The HTTP server: gunicorn with threads, started from code.
+
+Each worker process makes its own runtime after the fork: connections and threads are never shared between processes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from scheduler.errors import SetupError
+from scheduler.runtime import Runtime
+from scheduler.settings import Settings
+
+
+def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime]) -> int:
+    """Serve until asked to end; returns the exit status. Raises SetupError when the address cannot be had."""
+    host, port = where
+    options = {
+        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "workers": settings.api_workers,
+        "worker_class": "gthread",
+        "threads": settings.api_threads,
+        # Nodes and clients keep their connections; two seconds, the default, would make most requests a new one.
+        "keepalive": 75,
+        "graceful_timeout": 5,
+        "timeout": 60,
+        "worker_tmp_dir": "/dev/shm",  # noqa: S108 - a heartbeat file that must never wait for a disk
+        "control_socket_disable": True,
+        "loglevel": "warning",
+        "limit_request_line": 8190,
+        "limit_request_fields": 100,
+    }
+    try:
+        _Server(options, make).run()
+    except SystemExit as ended:
+        if ended.code not in {0, None}:
+            raise SetupError(f"cannot serve at {options['bind']}: is the port in use? choose another with --port") from None
+    return 0
+
+
+class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """Gunicorn with our options instead of its command line."""
+
+    def __init__(self, options: Mapping[str, Any], make: Callable[[], Runtime]) -> None:
+        self._options, self._make = options, make
+        sys.argv = sys.argv[:1]  # gunicorn would read our own arguments
+        super().__init__()
+
+    def load_config(self) -> None:
+        for key, value in self._options.items():
+            if key in self.cfg.settings:
+                self.cfg.set(key, value)
+
+    def load(self) -> Any:
+        from api.app import create_app  # noqa: PLC0415 - once per worker process, after the fork
+
+        return create_app(self._make())

@@ -1,0 +1,76 @@
+"""Who leads: one at a time, handed over when it goes, fenced by its term."""
+
+import pytest
+
+from scheduler import tick
+from scheduler.service import Scheduler
+from tests.support.cluster import Cluster
+
+
+class NoCourier:
+    """Delivers nothing: every node hears of its placements by its beats."""
+
+    def deliver(self, _delivery: object) -> None:
+        pass
+
+
+def _scheduler(cluster: Cluster, clock: list[float]) -> Scheduler:
+    return Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+
+
+def test_one_of_two_leads_and_the_other_takes_over_when_it_stops(cluster: Cluster) -> None:
+    clock = [0.0]
+    first, second = _scheduler(cluster, clock), _scheduler(cluster, clock)
+    first._lead()
+    second._lead()
+    assert (first.leads, second.leads) == (True, False)
+    first._step_down("test")
+    second._lead()
+    assert second.leads
+    second._step_down("test")
+
+
+def test_a_leader_whose_beat_stands_still_is_replaced_and_finds_out(cluster: Cluster) -> None:
+    clock = [0.0]
+    first, second = _scheduler(cluster, clock), _scheduler(cluster, clock)
+    first._lead()
+    second._lead()
+    clock[0] += cluster.settings.leader_s - 1
+    second._lead()
+    assert not second.leads
+    clock[0] += 1
+    second._lead()
+    assert second.leads
+    first._lead()
+    assert not first.leads
+    second._step_down("test")
+
+
+def test_a_tick_of_an_old_term_writes_nothing(cluster: Cluster) -> None:
+    cluster.a_node()
+    cluster.a_job()
+    cluster.change("UPDATE leader SET term = term + 1")
+    with pytest.raises(tick.TermOver):
+        cluster.tick()
+    assert cluster.value("SELECT count(*) FROM executions") == 0
+
+
+def test_a_new_leader_reads_the_queue_anew_and_places_what_waits(cluster: Cluster) -> None:
+    cluster.a_node()
+    job_id = cluster.a_job()
+    clock = [0.0]
+    scheduler = _scheduler(cluster, clock)
+    scheduler._lead()
+    scheduler._turn()
+    assert cluster.job(job_id).status == "RUNNING"
+    assert '"queued":0' in scheduler._status()
+    scheduler._step_down("test")
+
+
+def test_a_paused_scheduler_places_nothing_until_it_goes_on(cluster: Cluster) -> None:
+    cluster.a_node()
+    cluster.a_job()
+    cluster.change("UPDATE leader SET is_paused = true")
+    assert cluster.tick() == 0
+    cluster.change("UPDATE leader SET is_paused = false")
+    assert cluster.tick() == 1
