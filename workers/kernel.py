@@ -1,0 +1,160 @@
+"""Kernel calls that Python does not offer, as thin functions that raise `OSError`.
+
+Those marked *thread* change the calling thread alone: Linux keeps credentials, the working directory,
+namespaces and cgroups per thread, and a child that the thread starts inherits them. The supervisor does
+all its work in one thread that is not the process's first, so that the process itself never changes.
+"""
+
+import ctypes
+import errno
+import os
+from typing import Final
+
+# PyDLL keeps the interpreter lock: these calls are short, and `clone_into` must not let another thread run
+# in the child.
+_libc: Final = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.argtypes = [ctypes.c_long] * 5
+_libc.syscall.restype = ctypes.c_long
+_libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
+_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+
+_CLONE_FS: Final = 0x200
+_CLONE_VFORK: Final = 0x4000
+_CLONE_INTO_CGROUP: Final = 0x200000000
+CLONE_NEWNS: Final = 0x20000
+CLONE_NEWPID: Final = 0x20000000
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_SFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
+_FALLOC_KEEP_SIZE: Final = 1
+_FALLOC_PUNCH_HOLE: Final = 2
+_SIGCHLD: Final = 17
+_SIG_DFL: Final = 0
+
+# Numbers of setgroups, setresuid, setresgid: the C library's functions of these names change every thread of
+# the process, so the kernel has to be called directly. 64-bit machines only; clone3 has one number everywhere.
+_NUMBERS: Final = {
+    "x86_64": (116, 117, 119),
+    "aarch64": (159, 147, 149),
+    "riscv64": (159, 147, 149),
+}.get(os.uname().machine)
+_CLONE3: Final = 435
+
+
+class _CloneArgs(ctypes.Structure):
+    """`struct clone_args` of clone3(2)."""
+
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags", "pidfd", "child_tid", "parent_tid", "exit_signal", "stack", "stack_size", "tls",
+            "set_tid", "set_tid_size", "cgroup",
+        )
+    ]  # fmt: skip
+
+
+def own_directory() -> None:
+    """Give the thread a working directory and umask of its own (thread; cannot be undone)."""
+    _check(_libc.unshare(_CLONE_FS))
+
+
+def forbid_new_privileges() -> None:
+    """From now on set-uid programs started by the thread gain nothing (thread; cannot be undone)."""
+    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+
+
+def become_subreaper() -> None:
+    """Adopt the orphans among this process's descendants: their end is seen here, not by init."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+
+
+def assume_identity(uid: int, gid: int, groups: list[int]) -> None:
+    """Act as another user, keeping the way back in the saved ids (thread; needs root).
+
+    A program executed meanwhile has no way back: execution overwrites the saved ids.
+    """
+    _set_groups(groups)
+    _set_ids(uid, gid)
+
+
+def resume_root(groups: list[int]) -> None:
+    """Undo `assume_identity` (thread)."""
+    _set_ids(0, 0)
+    _set_groups(groups)
+
+
+def can_assume_identity() -> bool:
+    """Whether `assume_identity` works here: run by root, on a machine whose call numbers are known."""
+    return os.geteuid() == 0 and _NUMBERS is not None
+
+
+def signal_descriptor(signals: set[int]) -> int:
+    """Return a descriptor that becomes readable when one of these (blocked) signals arrives."""
+    mask = bytearray(128)  # sigset_t of glibc and musl
+    for signum in signals:
+        mask[(signum - 1) // 8] |= 1 << ((signum - 1) % 8)
+    buffer = (ctypes.c_char * len(mask)).from_buffer(mask)
+    return _check(_libc.signalfd(-1, ctypes.byref(buffer), _SFD_FLAGS))
+
+
+def default_signal(signum: int) -> None:
+    """Set a signal's action to the default. Python's own function works in the first thread only."""
+    _libc.signal(signum, _SIG_DFL)
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces; for CLONE_NEWPID the thread's next children go into a new one (thread)."""
+    _check(_libc.unshare(flags))
+
+
+def enter_namespace(descriptor: int, flag: int) -> None:
+    """Enter a namespace; for CLONE_NEWPID only the thread's next children go into it (thread)."""
+    _check(_libc.setns(descriptor, flag))
+
+
+def clone_into(cgroup_descriptor: int) -> int:
+    """Fork straight into a version 2 cgroup; the parent waits until the child executes or exits.
+
+    Returns the child's pid in the parent and 0 in the child, which may only prepare and execute: it is a
+    copy of one thread, and nothing was told about the fork.
+    """
+    arguments = _CloneArgs(flags=_CLONE_INTO_CGROUP | _CLONE_VFORK, exit_signal=_SIGCHLD, cgroup=cgroup_descriptor)
+    return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
+
+
+def reserve(descriptor: int, size_bytes: int) -> None:
+    """Reserve disk for the first bytes of a file without changing its length."""
+    _check(_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE, 0, size_bytes))
+
+
+def punch_hole(descriptor: int, offset: int, length: int) -> None:
+    """Free the disk beneath a range of a file; it then reads as zeros, and the length stays."""
+    _check(_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, offset, length))
+
+
+def _set_groups(groups: list[int]) -> None:
+    array = (ctypes.c_uint32 * len(groups))(*groups)
+    _check(_libc.syscall(_numbers()[0], len(groups), ctypes.addressof(array), 0, 0))
+
+
+def _set_ids(uid: int, gid: int) -> None:
+    """Real and effective ids; the saved ones stay root. The group goes first: it needs privilege."""
+    _, set_uid, set_gid = _numbers()
+    if uid == 0:
+        _check(_libc.syscall(set_uid, 0, 0, 0, 0))
+    _check(_libc.syscall(set_gid, gid, gid, 0, 0))
+    if uid != 0:
+        _check(_libc.syscall(set_uid, uid, uid, 0, 0))
+
+
+def _numbers() -> tuple[int, int, int]:
+    if _NUMBERS is None:
+        raise OSError(errno.ENOSYS, f"no call numbers known for {os.uname().machine}")
+    return _NUMBERS
+
+
+def _check(result: int) -> int:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result

@@ -1,0 +1,205 @@
+"""Starting a program inside its tree, as its user, in its directory, at the price of a bare vfork.
+
+The supervisor's thread takes on what the program shall have, one call each: cgroups, user, working directory,
+soft limits. Then it starts the program by `posix_spawn`, whose child inherits all of that, and takes itself back.
+So nothing needs to run between fork and exec, and no wrapper program is paid for.
+
+While the thread wears a job's user, a process of that same user could signal the thread. Give each execution
+slot a user of its own, and no process of that user is alive at that moment.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+import resource
+import signal
+import stat
+from collections.abc import Iterator
+from typing import Final
+
+from workers import kernel
+from workers.order import FileLimits, Order
+from workers.trees import StrandedError, Tree, scan
+
+_DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_UMASK: Final = 0o022
+_OOM_SCORE: Final = b"500"  # out of memory on the whole machine: jobs go first, agent and supervisor last
+_ALL_SIGNALS: Final = [each for each in range(1, 65) if each not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}]
+_OUTPUT_FLAGS: Final = (
+    # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
+    os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+)
+_FAILED: Final = 127  # exit code of a child that could not execute; its reason is in shared memory
+
+
+class LaunchError(OSError):
+    """The program could not be started; the message says why, for the job's owner."""
+
+
+class Spawner:
+    """Starts programs from one thread; make it and use it in that thread."""
+
+    def __init__(self, node: str) -> None:
+        kernel.own_directory()
+        os.umask(_UMASK)
+        os.chdir("/")
+        self._node = node
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._groups = os.getgroups()
+        self._is_root = os.geteuid() == 0
+        self._child_errno = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
+        if self._is_root:
+            kernel.forbid_new_privileges()
+
+    def spawn(self, order: Order, tree: Tree) -> int:
+        """Start the program inside the tree and return its pid. Raises `LaunchError`."""
+        env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
+        with contextlib.ExitStack() as undo:
+            outputs = [self._open_output(path, order, undo) for path in (order.stdout, order.stderr)]
+            limits = _soft_limits(order.file_limits)
+            undo.enter_context(tree.entered())
+            undo.enter_context(self._identity(order))
+            undo.enter_context(_directory(order.cwd))
+            undo.enter_context(_lowered(limits))
+            pid = self._execute(order.argv, env, outputs, tree)
+        _seal(pid, limits)
+        return pid
+
+    def _open_output(self, path: str, order: Order, undo: contextlib.ExitStack) -> int:
+        """Open as the supervisor, then give the file to the job's user; its folder need not be the user's."""
+        try:
+            descriptor = os.open(path, _OUTPUT_FLAGS, 0o600)
+            undo.callback(os.close, descriptor)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
+            if order.uid is not None and order.gid is not None and found.st_uid != order.uid:
+                os.fchown(descriptor, order.uid, order.gid)
+        except LaunchError:
+            raise
+        except OSError as error:
+            raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
+        return descriptor
+
+    @contextlib.contextmanager
+    def _identity(self, order: Order) -> Iterator[None]:
+        if order.uid is None or order.gid is None or (not self._is_root and order.uid == os.geteuid()):
+            yield
+            return
+        if not kernel.can_assume_identity():
+            raise LaunchError(errno.EPERM, f"cannot run as user {order.uid}: the supervisor is not root")
+        try:
+            kernel.assume_identity(order.uid, order.gid, order.groups)
+            yield
+        finally:
+            try:
+                kernel.resume_root(self._groups)
+            except OSError as error:
+                raise StrandedError(f"cannot become root again: {error}") from error
+
+    def _execute(self, argv: list[str], env: dict[str, str], outputs: list[int], tree: Tree) -> int:
+        failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for program in _candidates(argv[0], env):
+            try:
+                if tree.clone_into is None:
+                    return self._vfork(program, argv, env, outputs)
+                return self._fork_into(tree.clone_into, program, argv, env, outputs)
+            except OSError as error:
+                failure = error
+            except ValueError as error:  # text that no file system encoding can express
+                raise LaunchError(errno.EINVAL, f"{argv[0]}: {error}") from error
+        raise LaunchError(failure.errno, f"{argv[0]}: {failure.strerror}") from failure
+
+    def _vfork(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> int:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, self._null, 0),
+            (os.POSIX_SPAWN_DUP2, outputs[0], 1),
+            (os.POSIX_SPAWN_DUP2, outputs[1], 2),
+        ]
+        return os.posix_spawn(
+            program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS
+        )
+
+    def _fork_into(
+        self, cgroup: int, program: str, argv: list[str], env: dict[str, str], outputs: list[int]
+    ) -> int:
+        self._child_errno[:4] = b"\0" * 4
+        pid = kernel.clone_into(cgroup)
+        if pid == 0:
+            self._become(program, argv, env, outputs)
+        failed = int.from_bytes(self._child_errno[:4], "little")
+        if failed:
+            os.waitpid(pid, 0)
+            raise OSError(failed, os.strerror(failed))
+        return pid
+
+    def _become(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> None:
+        """Turn the forked child into the program; never returns."""
+        try:
+            os.setsid()
+            for target, source in enumerate((self._null, *outputs)):
+                os.dup2(source, target)
+            for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
+                kernel.default_signal(signum)
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.execve(program, argv, env)
+        except OSError as error:
+            self._child_errno[:4] = (error.errno or errno.EIO).to_bytes(4, "little")
+        finally:
+            os._exit(_FAILED)
+
+
+def _candidates(program: str, env: dict[str, str]) -> list[str]:
+    """Return where the program may be, by the job's own PATH, not ours; at least one."""
+    if "/" in program:
+        return [program]
+    folders = (env.get("PATH") or _DEFAULT_PATH).split(":")
+    found = [f"{folder or '.'}/{program}" for folder in folders]
+    return [path for path in found if os.path.exists(path)] or found[:1]
+
+
+@contextlib.contextmanager
+def _directory(path: str) -> Iterator[None]:
+    """Stand in the program's directory, entered with the rights of its user."""
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.chdir("/")
+
+
+def _soft_limits(limits: FileLimits) -> dict[int, int]:
+    wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
+    return {kind: value for kind, value in wanted.items() if value is not None}
+
+
+@contextlib.contextmanager
+def _lowered(limits: dict[int, int]) -> Iterator[None]:
+    """Bear the program's limits as soft ones, which can be raised again, while it is born."""
+    before = {kind: resource.getrlimit(kind) for kind in limits}
+    try:
+        for kind, value in limits.items():
+            hard = before[kind][1]
+            resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+        yield
+    finally:
+        for kind, both in before.items():
+            resource.setrlimit(kind, both)
+
+
+def _seal(pid: int, limits: dict[int, int]) -> None:
+    """Make the newborn's limits hard, and let it be the first to go when the machine runs out of memory."""
+    with contextlib.suppress(OSError):  # it may be over already
+        for kind, value in limits.items():
+            hard = resource.prlimit(pid, kind)[1]
+            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.prlimit(pid, kind, (value, value))
+        descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, _OOM_SCORE)
+        finally:
+            os.close(descriptor)

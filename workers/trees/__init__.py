@@ -1,0 +1,94 @@
+"""Process trees: what one phase of one execution started, held so that none of it can get away.
+
+One interface, four kinds: `cgroup2`, `cgroup1` (also for hybrid hosts), `pidns` and `scan`; `choice` takes the
+first that works. Standard library only, and little of it: the supervisor is small. No pathlib, no dataclasses.
+
+A tree lives exactly as long as the processes of one phase: it is created for the phase, the program is
+started *inside* it, and it is removed when it is empty. All trees of a node lie under one parent named after
+the node's directory, so that a later supervisor finds what an earlier one left.
+"""
+
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+
+class Limits(NamedTuple):
+    """What a tree may use; `None` is no limit."""
+
+    cpus: int | None = None  # thousandths of a cpu
+    mem: int | None = None  # thousandths of a MiB
+    pids: int | None = None  # processes and threads, at least 2
+
+
+class Usage(NamedTuple):
+    """What a tree used; `None` where this kind cannot tell."""
+
+    cpu_s: float | None = None
+    peak_mem_mib: float | None = None
+
+
+class StrandedError(RuntimeError):
+    """The supervisor's thread could not get out of a tree again; the process must end."""
+
+
+class Tree(Protocol):
+    """The processes of one phase."""
+
+    @property
+    def name(self) -> str:
+        """The tree's id, `<execution id>.<attempt>`."""
+
+    @property
+    def clone_into(self) -> int | None:
+        """Descriptor of a version 2 cgroup to clone into; `None`: enter the tree, then spawn plainly."""
+
+    def entered(self) -> AbstractContextManager[None]:
+        """While it lasts, what the calling thread starts is born inside the tree."""
+
+    def born(self, pid: int) -> None:
+        """Hear that the main process was started. It is a child of the caller and not yet reaped."""
+
+    def signal(self, signum: int) -> None:
+        """Send a signal to every process of the tree, once."""
+
+    def kill(self) -> None:
+        """Kill every process, for good. Returns at once; repeat until `is_empty`."""
+
+    def is_empty(self) -> bool:
+        """Whether no process of the tree lives. Zombies do not."""
+
+    def pids(self) -> list[int]:
+        """Return the living processes, as this process's namespace numbers them."""
+
+    def usage(self) -> Usage:
+        """Return what was used since the tree was created."""
+
+    def oom_kills(self) -> int:
+        """Return how many processes the kernel killed for lack of memory, by the kernel's own counter."""
+
+    def remove(self) -> None:
+        """Take away what is left of the empty tree. May be repeated; never raises for one already gone."""
+
+
+class TreeKind(Protocol):
+    """One way to hold trees on this machine, for one node."""
+
+    @property
+    def name(self) -> str:
+        """`cgroup2`, `cgroup1`, `pidns` or `scan`."""
+
+    @property
+    def missing(self) -> list[str]:
+        """One clear sentence for each power that this kind lacks here."""
+
+    def create(self, name: str, limits: Limits) -> Tree:
+        """Make an empty tree. Raises `OSError`."""
+
+    def leftovers(self) -> list[Tree]:
+        """Return the trees that an earlier supervisor of this node left."""
+
+    def refresh(self) -> None:
+        """Forget what was seen of the process table: it is older than what was reaped since."""
+
+    def close(self) -> None:
+        """Remove what the empty node leaves."""

@@ -1,0 +1,208 @@
+"""Trees in version 1 cgroups, also on hybrid hosts: limits by the v1 controllers, killing by closed door.
+
+A thread may enter a v1 cgroup alone, through `tasks`: the supervisor's thread enters, starts the program by
+vfork and leaves, so the program is inside before it executes, for some 20 us per hierarchy.
+
+Killing must win against a program that forks faster than we list it. `pids.max = 0` closes the door: no fork
+succeeds any more, and every listed process is killed. Without the pids controller the freezer holds
+them still instead. An empty v2 tree beside v1 would offer `cgroup.kill`, but a thread can't enter v2 alone;
+going in by clone3 costs 0.4 ms for each start and kills no better.
+"""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from workers.trees import Limits, StrandedError, Tree, Usage, processes
+from workers.trees.hierarchy import Hierarchy, Mount
+
+WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
+_PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
+_LEAST_QUOTA_US: Final = 1_000  # the kernel's least
+_LEAST_PIDS: Final = 2  # the thread that starts the program is counted beside it
+_BYTES_PER_THOUSANDTH_MIB: Final = (1 << 20, 1000)
+_NO_LIMIT: Final = {
+    "pids": "The number of processes is not limited: no pids controller can be used here.",
+    "memory": "Memory is not limited, and lack of it not recognised: no memory controller can be used here.",
+    "cpu": "Cpus are not limited: no cpu controller can be used here.",
+    "cpuacct": "Cpu seconds leave out processes nobody waited for: no cpuacct controller can be used here.",
+}
+
+
+class Cgroup1:
+    """Trees below one folder in each usable v1 hierarchy."""
+
+    name = "cgroup1"
+
+    def __init__(self, hierarchies: dict[str, Hierarchy]) -> None:
+        """Take what `find` found: controller to hierarchy; several controllers may share one."""
+        self.by_controller = hierarchies
+        self.distinct = list({each.folder: each for each in hierarchies.values()}.values())
+        self.missing = [text for name, text in _NO_LIMIT.items() if name not in hierarchies]
+        tops = {each.folder: (name, each.folder.rpartition("/")[0]) for name, each in hierarchies.items()}
+        self._homes = [_open_home(controller, top) for controller, top in tops.values()]
+        self._unremoved: set[str] = set()
+
+    def create(self, name: str, limits: Limits) -> "Cgroup1Tree":
+        self._unremoved.discard(name)
+        for hierarchy in self.distinct:
+            hierarchy.make(name)
+        tree = Cgroup1Tree(self, name)
+        tree.limit(limits)
+        return tree
+
+    def leftovers(self) -> list[Tree]:
+        names = {name for hierarchy in self.distinct for name in hierarchy.names()}
+        return [Cgroup1Tree(self, name) for name in sorted(names)]
+
+    def refresh(self) -> None:
+        for name in list(self._unremoved):
+            self.forget(name)
+
+    def close(self) -> None:
+        self.refresh()
+        for hierarchy in self.distinct:
+            hierarchy.remove("")
+
+    def forget(self, name: str) -> None:
+        """Remove an empty tree's folders; those that are still busy at the next `refresh`."""
+        if all([hierarchy.prune(name) for hierarchy in self.distinct]):
+            self._unremoved.discard(name)
+        else:
+            self._unremoved.add(name)
+
+    def leave(self) -> None:
+        """Bring the calling thread home. Raises `StrandedError`."""
+        try:
+            for home in self._homes:
+                os.write(home, b"0")
+        except OSError as error:
+            raise StrandedError(f"cannot leave a cgroup: {error}") from error
+
+
+class Cgroup1Tree:
+    """One folder in each hierarchy."""
+
+    clone_into = None
+
+    def __init__(self, kind: Cgroup1, name: str) -> None:
+        self.name = name
+        self._kind = kind
+
+    def limit(self, limits: Limits) -> None:
+        """Set the limits that there are controllers for."""
+        have = self._kind.by_controller
+        if limits.pids is not None and "pids" in have:
+            have["pids"].write(self.name, "pids.max", str(max(limits.pids, _LEAST_PIDS)))
+        if limits.mem is not None and "memory" in have:
+            factor, divisor = _BYTES_PER_THOUSANDTH_MIB
+            size = str(limits.mem * factor // divisor)
+            have["memory"].write(self.name, "memory.limit_in_bytes", size)
+            # Only where the kernel accounts swap; it must follow, as it may not be the smaller one.
+            have["memory"].try_write(self.name, "memory.memsw.limit_in_bytes", size)
+        if limits.cpus is not None and "cpu" in have:
+            quota = max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
+            have["cpu"].write(self.name, "cpu.cfs_quota_us", str(quota))
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        try:
+            for hierarchy in self._kind.distinct:
+                hierarchy.write(self.name, "tasks", "0")
+            yield
+        finally:
+            self._kind.leave()
+
+    def born(self, pid: int) -> None:
+        """Nothing to note: the kernel keeps the list."""
+
+    def signal(self, signum: int) -> None:
+        for pid in self.pids():
+            self._send(pid, signum)
+
+    def kill(self) -> None:
+        if "pids" in self._kind.by_controller:
+            self._kind.by_controller["pids"].try_write(self.name, "pids.max", "0")
+            self.signal(signal.SIGKILL)
+            return
+        freezer = self._kind.by_controller["freezer"]
+        freezer.try_write(self.name, "freezer.state", "FROZEN")
+        self.signal(signal.SIGKILL)
+        freezer.try_write(self.name, "freezer.state", "THAWED")
+
+    def is_empty(self) -> bool:
+        pids = self._kind.by_controller.get("pids")
+        # Counts zombies too, so zero is certain and anything else is not; far cheaper than the lists.
+        if pids is not None and pids.number(self.name, "pids.current") == 0:
+            return True
+        return not self.pids()
+
+    def pids(self) -> list[int]:
+        return self._keeper().pids(self.name)
+
+    def usage(self) -> Usage:
+        have = self._kind.by_controller
+        cpu_ns = have["cpuacct"].number(self.name, "cpuacct.usage") if "cpuacct" in have else None
+        peak = have["memory"].number(self.name, "memory.max_usage_in_bytes") if "memory" in have else None
+        return Usage(
+            cpu_s=None if cpu_ns is None else cpu_ns / 1e9,
+            peak_mem_mib=None if peak is None else peak / (1 << 20),
+        )
+
+    def oom_kills(self) -> int:
+        memory = self._kind.by_controller.get("memory")
+        return memory.number(self.name, "memory.oom_control", "oom_kill") or 0 if memory else 0
+
+    def remove(self) -> None:
+        self._kind.forget(self.name)
+
+    def _keeper(self) -> Hierarchy:
+        have = self._kind.by_controller
+        return have.get("pids") or have["freezer"]
+
+    def _send(self, pid: int, signum: int) -> None:
+        """Signal a listed process, sure that the pid has not been given to a stranger since the list."""
+        controller = "pids" if "pids" in self._kind.by_controller else "freezer"
+        ending = f"/{self._kind.by_controller[controller].folder.rpartition('/')[2]}/{self.name}"
+        process = processes.look_up(pid)
+        path = processes.cgroup_path(pid, controller)
+        if process and path and f"{ending}/" in f"{path}/":
+            processes.send(pid, signum, process.start)
+
+
+def find(node: str, mounted: list[Mount]) -> tuple[Cgroup1 | None, str]:
+    """Return version 1 trees for a node where they work here, else `None` and why not.
+
+    Makes the node's folder at the top of each hierarchy, as container engines do.
+    """
+    found: dict[str, Hierarchy] = {}
+    for controller in (*WANTED, "freezer"):
+        if controller == "freezer" and "pids" in found:
+            break
+        mount = next((each for each in mounted if each.version == 1 and controller in each.options), None)
+        if mount is not None and _usable(hierarchy := Hierarchy(f"{mount.path}/{node}")):
+            found[controller] = hierarchy
+    if "pids" in found or "freezer" in found:
+        return Cgroup1(found), ""
+    for hierarchy in found.values():
+        hierarchy.remove("")
+    return None, "no version 1 pids or freezer controller can be used here"
+
+
+def _usable(hierarchy: Hierarchy) -> bool:
+    try:
+        os.makedirs(hierarchy.folder, 0o755, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(hierarchy.path("", "tasks"), os.W_OK)
+
+
+def _open_home(controller: str, top: str) -> int:
+    """Open `tasks` of the cgroup that this process is in, kept open to get back to at any time."""
+    mine = processes.cgroup_path(os.getpid(), controller) or ""
+    for path in (f"{top}{mine.rstrip('/')}/tasks", f"{top}/tasks"):
+        with contextlib.suppress(OSError):
+            return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    raise StrandedError(f"no way back into the cgroup {mine} of the controller {controller}")

@@ -1,0 +1,64 @@
+"""What an earlier supervisor of this node left alive, of whatever kind its trees were."""
+
+import contextlib
+from collections.abc import Iterator
+
+from workers.trees import Tree, TreeKind, Usage, choice, scan
+
+
+class Leftover:
+    """All parts of one tree that were found, as one tree that can only be killed and removed."""
+
+    clone_into = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[tuple[TreeKind, Tree]] = []
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        raise ValueError(f"{self.name} is a leftover: nothing is started in it")
+        yield
+
+    def born(self, pid: int) -> None:
+        """Nothing is born here."""
+
+    def signal(self, signum: int) -> None:
+        for _, tree in self.parts:
+            tree.signal(signum)
+
+    def kill(self) -> None:
+        for _, tree in self.parts:
+            tree.kill()
+
+    def is_empty(self) -> bool:
+        for kind, _ in self.parts:
+            kind.refresh()
+        return all(tree.is_empty() for _, tree in self.parts)
+
+    def pids(self) -> list[int]:
+        return sorted({pid for _, tree in self.parts for pid in tree.pids()})
+
+    def usage(self) -> Usage:
+        return Usage()
+
+    def oom_kills(self) -> int:
+        return sum(tree.oom_kills() for _, tree in self.parts)
+
+    def remove(self) -> None:
+        for _, tree in self.parts:
+            tree.remove()
+
+
+def find(node: str, kind: TreeKind) -> dict[str, Leftover]:
+    """Return leftover trees by name. The mark in the environment also finds what no cgroup holds."""
+    found: dict[str, Leftover] = {}
+    others = [other for other in choice.with_folders(node) if other.name != kind.name]
+    marked = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
+    for each in (kind, *others, *marked):
+        for tree in each.leftovers():
+            found.setdefault(tree.name, Leftover(tree.name)).parts.append((each, tree))
+    for other in others:
+        if not any(other is each for leftover in found.values() for each, _ in leftover.parts):
+            other.close()
+    return found
