@@ -66,7 +66,7 @@ PURE_LIBRARY = {
     *("operator", "re", "statistics", "string", "textwrap", "types", "typing", "unicodedata", "zlib", "zoneinfo"),
 }
 
-MACHINE_PATHS = re.compile(r"(?<![\w.$}-])/(?:home|Users|root|work)/[A-Za-z.]|/opt/(?:pypi|wheels)|\.pyenv")
+MACHINE_PATHS = re.compile(r"(?<![\w.$}-])/(?:home|Users|root|work)/[A-Za-z.]")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 # Not written by us, or nothing but names and numbers.
 UNREAD = ("LICENSE", "deploy/requirements.lock", "api/openapi.json")

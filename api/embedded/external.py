@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from api.embedded.providers import BROKER_MINIMUM, POSTGRES_MINIMUM
 from scheduler.errors import SetupError
@@ -56,16 +58,20 @@ def check_broker(url: str) -> None:
 
 
 def broker_client(url: str) -> redis.Redis:
-    """Return a client for a broker URL as Celery writes it: redis, rediss, unix, or redis+socket."""
+    """Return a client for a broker URL as Celery writes it: redis, rediss, unix, or redis+socket; it tries once."""
     parts = urlsplit(url)
+    once = Retry(NoBackoff(), 0)
     if parts.scheme != "redis+socket":
-        return redis.Redis.from_url(url, socket_timeout=GREET_WITHIN_S, socket_connect_timeout=GREET_WITHIN_S)
+        return redis.Redis.from_url(
+            url, socket_timeout=GREET_WITHIN_S, socket_connect_timeout=GREET_WITHIN_S, retry=once
+        )
     return redis.Redis(
         unix_socket_path=unquote(parts.path),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         db=int(parse_qs(parts.query).get("virtual_host", ["0"])[0]),
         socket_timeout=GREET_WITHIN_S,
+        retry=once,
     )
 
 

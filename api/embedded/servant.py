@@ -162,7 +162,6 @@ def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
         _libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:
             os._exit(1)  # the parent died before the wish was made
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
 
     return prepare
 

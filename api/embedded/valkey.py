@@ -13,7 +13,7 @@ from urllib.parse import quote
 import redis
 
 from api.embedded import account as accounts
-from api.embedded import distribution, providers, servant, state
+from api.embedded import distribution, external, providers, servant, state
 from api.embedded.servant import Order, Pause, Servant
 from api.embedded.state import StateFolder
 from scheduler.errors import SetupError
@@ -46,7 +46,6 @@ class ValkeyServer:
 
     servant: Servant
     socket: Path
-    password: str
     url: str
     source: str
 
@@ -72,7 +71,7 @@ class ValkeyServer:
 
     def answers(self) -> bool:
         """Tell whether it answers now; it does not while it still reads its file."""
-        client = redis.Redis(unix_socket_path=str(self.socket), password=self.password, socket_timeout=5)
+        client = external.broker_client(self.url)
         try:
             return bool(client.ping())
         except redis.RedisError:
@@ -109,7 +108,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         stop_within_s=STOP_WITHIN_S,
         umask=0o077,
     )
-    return ValkeyServer(Servant(order), socket, password, _url(password, socket), provider.label)
+    return ValkeyServer(Servant(order), socket, _url(password, socket), provider.label)
 
 
 def _write_settings(

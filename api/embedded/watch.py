@@ -1,24 +1,31 @@
-"""Waiting with open eyes: for a stop signal, for the end of a child, or for time to pass, in one thread.
+"""Waiting with open eyes: for a stop signal, for the end of a child, or for time to pass.
 
-The signals are blocked and fetched, so none of them ever interrupts a step half-way. We also adopt the orphans among
-our descendants (PR_SET_CHILD_SUBREAPER): what a role started and left behind can be found, and ended, at the end.
+Signals only leave a byte in a pipe, which is read while waiting: none of them ever interrupts a step half-way, and it
+does not matter which thread of the process the kernel hands them to. We also adopt the orphans among our descendants
+(PR_SET_CHILD_SUBREAPER): what a role started and left behind can be found, and ended, at the end.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from types import FrameType
+from typing import Any, Self
 
 from api.embedded import identity
 
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+# Signals that come while nobody waits; more of them than this at once say nothing new.
+BATCH = 512
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class Stopped(Exception):
@@ -31,39 +38,42 @@ class Stopped(Exception):
 
 @dataclass(slots=True)
 class Watch:
-    """Within its `with`, stop signals arrive only by its methods, as Stopped."""
+    """Within its `with`, which only the main thread may enter, stop signals arrive only by its methods, as Stopped."""
 
-    _stops: frozenset[signal.Signals] = STOP_SIGNALS
-    _before: set[int | signal.Signals] = field(default_factory=set)
+    _before: dict[int, _Handler] = field(default_factory=dict)
+    _pipe: tuple[int, int] = (-1, -1)
+    _wakeup_before: int = -1
 
     def __enter__(self) -> Self:
-        # Whoever starts us with a signal ignored (nohup, a shell's background job) means it.
-        self._stops = frozenset(s for s in STOP_SIGNALS if signal.getsignal(s) is not signal.SIG_IGN)
-        self._before = signal.pthread_sigmask(signal.SIG_BLOCK, {*STOP_SIGNALS, signal.SIGCHLD})
+        self._pipe = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        for number in [*STOP_SIGNALS, signal.SIGCHLD]:
+            # Whoever starts us with a stop signal ignored (nohup, a shell's background job) means it.
+            if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, _leave_a_byte)
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         return self
 
     def __exit__(self, *_: object) -> None:
-        while signal.sigtimedwait({*STOP_SIGNALS, signal.SIGCHLD}, 0):
-            continue  # asked to stop once more while stopping
         _libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        signal.set_wakeup_fd(self._wakeup_before)
+        for end in self._pipe:
+            os.close(end)
 
     def pause(self, seconds: float) -> None:
         """Wait so long. Raises Stopped as soon as somebody wants us to stop."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self._fetch(self._stops, left)
+            self.until_something(left)
 
     def until_something(self, seconds: float) -> None:
         """Wait so long, or until a child ends. Raises Stopped as soon as somebody wants us to stop."""
-        self._fetch(self._stops | {signal.SIGCHLD}, seconds)
-
-    @staticmethod
-    def _fetch(wanted: frozenset[signal.Signals], seconds: float) -> None:
-        got = signal.sigtimedwait(wanted, seconds)
-        if got is not None and got.si_signo in STOP_SIGNALS:
-            raise Stopped(got.si_signo)
+        ready, _, _ = select.select([self._pipe[0]], [], [], seconds)
+        for number in os.read(self._pipe[0], BATCH) if ready else b"":
+            if number in STOP_SIGNALS:
+                raise Stopped(number)
 
 
 def reap_orphans(known: set[int]) -> None:
@@ -74,3 +84,7 @@ def reap_orphans(known: set[int]) -> None:
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 continue
+
+
+def _leave_a_byte(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: that there is a handler makes Python write the signal's number into the pipe."""
