@@ -73,6 +73,7 @@ def run_scheduler() -> int:
 
 def run_worker(options: WorkerOptions) -> int:
     """Run one node: its agent, which starts consumer and supervisor."""
+    from api.embedded import state  # noqa: PLC0415
     from workers import agent  # noqa: PLC0415 - the other roles run nothing
     from workers.settings import NodeSettings  # noqa: PLC0415
 
@@ -85,7 +86,7 @@ def run_worker(options: WorkerOptions) -> int:
             name=name,
             api_url=options.api_url or os.environ.get("GANGER_API_URL") or f"http://{settings.host}:{settings.port}",
             token=_node_token(options.token_file),
-            node_dir=options.node_dir or _state_dir(settings) / "nodes" / name,
+            node_dir=options.node_dir or (settings.state_dir or state.default_root()) / "nodes" / name,
             pool=options.pool,
             broker_url=broker,
             tree=options.tree,
@@ -143,12 +144,6 @@ def _node_token(path: Path | None) -> str:
         return path.read_text().strip()
     except OSError as trouble:
         raise SetupError(f"the node token at {path} cannot be read: {trouble.strerror}") from None
-
-
-def _state_dir(settings: Settings) -> Path:
-    if settings.state_dir is not None:
-        return settings.state_dir
-    return Path("/var/lib/ganger") if os.geteuid() == 0 else Path.home() / ".local/share/ganger"
 
 
 def _amount(value: float | None) -> int | None:

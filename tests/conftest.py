@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.support.servers", "tests.support.cluster"]
+pytest_plugins = ["tests.support.servers", "tests.support.cluster", "tests.support.installation"]

@@ -1,0 +1,32 @@
+"""`./run bench [PART ...]`: measure, and print one JSON line per figure. Nothing here passes or fails.
+
+Figures of different machines, or of one machine at different times, do not compare; ratios taken in one run do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+PARTS = {
+    path.stem: (importlib.import_module(f"tests.bench.{path.stem}").__doc__ or "").strip().partition("\n")[0]
+    for path in sorted(Path(__file__).parent.glob("*.py"))
+    if not path.stem.startswith("_") and path.stem != "figures"
+}
+
+
+def main() -> int:
+    described = "\n".join(f"  {name:<12} {line}" for name, line in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="./run bench", description=f"{__doc__}\n\nparts:\n{described}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="which parts to run (default: all)")
+    for part in parser.parse_args().part or PARTS:
+        importlib.import_module(f"tests.bench.{part}").main()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
