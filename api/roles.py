@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -97,7 +98,10 @@ def worker(around: Surroundings, name: str, size: NodeSize, token_file: Path) ->
         if value is not None:
             words += [option, str(value)]
     environment = around.environment(GANGER_NODE_TOKEN_FILE=str(token_file))
-    return _order(around, f"worker-{name}", words, environment, WORKER_STOP_WITHIN_S)
+    order = _order(around, f"worker-{name}", words, environment, WORKER_STOP_WITHIN_S)
+    # Should we be killed, the agent must not hand back its work, as it does on SIGTERM: its supervisor keeps the jobs
+    # running, and the next start's agent takes them over.
+    return replace(order, death_signal=signal.SIGKILL)
 
 
 def node_names(count: int) -> list[str]:

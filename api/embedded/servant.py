@@ -45,6 +45,7 @@ class Order:
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 30.0
+    death_signal: signal.Signals | None = None  # what it gets should we die; by default the stop signal
     umask: int = -1  # that of the one who starts it
 
 
@@ -74,7 +75,7 @@ class Servant:
                 cwd=order.folder or "/",
                 start_new_session=True,
                 umask=order.umask,
-                preexec_fn=_die_with(os.getpid(), order.stop_signal),  # noqa: PLW1509 - we have one thread
+                preexec_fn=_die_with(os.getpid(), order.death_signal or order.stop_signal),  # noqa: PLW1509 - we have one thread
                 user=order.account.uid if order.account else None,
                 group=order.account.gid if order.account else None,
                 extra_groups=[] if order.account else None,
