@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
+from api.embedded import servant
 from api.embedded.servant import Order
 from api.embedded.state import StateFolder
 
-# Marks everything that this `ganger up` started, whoever its parent has become since.
-MARK = "GANGER_UP"
 # A role ends what it is doing within this, or is killed; a worker also ends its node's supervisor and jobs.
 STOP_WITHIN_S = 15.0
 WORKER_STOP_WITHIN_S = 30.0
@@ -70,7 +69,7 @@ class Surroundings:
             )
         return {
             **kept,
-            MARK: str(self.folder.root),
+            servant.MARK: str(self.folder.root),
             "GANGER_STATE_DIR": str(self.folder.root),
             "GANGER_BROKER_URL": self.broker_url,
             "GANGER_API_URL": self.address.url,

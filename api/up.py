@@ -197,9 +197,10 @@ def _end_leftovers(folder: StateFolder, watch: Watch) -> None:
 
 
 def _end_marked(folder: StateFolder, spared: set[int]) -> None:
-    """End supervisors and whatever else carries our mark or descends from us, but for the servers."""
-    left = {*identity.marked(f"{roles.MARK}={folder.root}"), *identity.descendants_of(os.getpid(), without=spared)}
-    servant.end(left, signal.SIGTERM, LEFTOVER_WITHIN_S)
+    """End supervisors and whatever else carries our mark or descends from us, but for the servers and what is theirs."""
+    theirs = {who.pid for server in spared for who in identity.descendants_of(server)} | spared
+    found = {*identity.marked(f"{servant.MARK}={folder.root}"), *identity.descendants_of(os.getpid(), without=spared)}
+    servant.end([who for who in found if who.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
     watching.reap_orphans(known=spared)
 
 

@@ -22,6 +22,9 @@ from api.embedded.identity import Identity
 
 # Waits so many seconds; whoever supervises passes one that also notices its own stop signals.
 Pause = Callable[[float], None]
+# In the environment of everything that is started on a state folder, with the folder as its value: by this mark it is
+# found whoever its parent has become since.
+MARK = "GANGER_UP"
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 # Between the last warning and SIGKILL's effect lies only the kernel.

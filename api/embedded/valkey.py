@@ -36,6 +36,8 @@ SETTINGS: Mapping[str, str] = {
     "maxclients": "10000",
     "tcp-keepalive": "60",
     "always-show-logo": "no",
+    # The title would overwrite command line and environment, by which the process is recognised.
+    "set-proc-title": "no",
     "loglevel": "notice",
 }
 
@@ -101,7 +103,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         argv=[program, conf],
         log=folder.logs / "valkey.log",
         record=folder.pids / "valkey",
-        environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+        environment={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", servant.MARK: str(folder.root)},
         account=folder.account,
         folder=data,
         stop_signal=signal.SIGTERM,
