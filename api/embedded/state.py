@@ -114,6 +114,7 @@ def default_root() -> Path:
 def prepare(path: Path | None = None) -> StateFolder:
     """Make or open the state folder; safe to repeat. Raises SetupError if it is read-only, full, or not ours."""
     root = Path(os.path.abspath(path or default_root()))  # noqa: PTH100 - resolve() would follow the user's links
+    _require_proc()
     account = accounts.for_servers()
     try:
         _make_root(root, account)
@@ -163,6 +164,12 @@ def write_private(path: Path, text: str, account: Account | None = None) -> None
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _require_proc() -> None:
+    """Say now what a chroot without /proc would show as a library that cannot be loaded."""
+    if not Path("/proc/self/stat").exists():
+        raise SetupError("/proc is not there, which servers and nodes need; in a chroot: mount -t proc proc /proc")
 
 
 def _make_root(root: Path, account: Account | None) -> None:
