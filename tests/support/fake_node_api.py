@@ -1,0 +1,224 @@
+"""A small API for nodes, in memory: speaks the node protocol over HTTP and can be made to misbehave.
+
+It grants every claim once, keeps what it is told, and lets a test wait for any of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from scheduler import wire
+from workers.places import Key
+
+
+class FakeNodeApi:
+    """`faults[verb]` is a list of what goes wrong with the next calls: `drop` (done, no answer), `500`, `replaced`."""
+
+    def __init__(self, *, beat_s: float = 0.2, lease_s: float = 90.0) -> None:
+        self.beat_s, self.lease_s = beat_s, lease_s
+        self.change = threading.Condition()
+        self.down = False
+        self.faults: dict[str, list[str]] = defaultdict(list)
+        self.calls: dict[str, int] = defaultdict(int)
+        self.waiting: dict[Key, wire.Spec] = {}
+        self.specs: dict[Key, wire.Spec] = {}
+        self.tokens: dict[Key, str] = {}
+        self.claims: list[Key] = []
+        self.reports: dict[Key, wire.ReportOne] = {}
+        self.report_count: dict[Key, int] = defaultdict(int)
+        self.cancels: dict[Key, wire.Cancel] = {}
+        self.kill: list[Key] = []
+        self.output: dict[tuple[Key, str, str], bytearray] = defaultdict(bytearray)
+        self.files: dict[int, bytes] = {}
+        self.published: dict[tuple[Key, str, str], int] = {}
+        self.registers: list[wire.Register] = []
+        self.beats: list[wire.Beat] = []
+        self.left = False
+        self.epoch = 1
+        self.status: dict[str, int] = {}
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def place(self, *specs: wire.Spec) -> None:
+        """Let these wait for the node: its next beat tells it."""
+        with self.change:
+            for spec in specs:
+                self.waiting[spec.execution_id, spec.attempt] = spec
+
+    def cancel(self, key: Key, grace_s: float | None = None) -> None:
+        with self.change:
+            self.cancels[key] = wire.Cancel(execution_id=key[0], attempt=key[1], grace_s=grace_s)
+
+    def wait(self, condition: Callable[[], Any], timeout: float = 20.0) -> None:
+        with self.change:
+            assert self.change.wait_for(condition, timeout), "this did not happen in time"
+
+    def report(self, key: Key = (1, 1), timeout: float = 20.0) -> wire.ReportOne:
+        self.wait(lambda: key in self.reports, timeout)
+        return self.reports[key]
+
+    def text(self, key: Key = (1, 1), phase: str = "job", stream: str = "stdout") -> bytes:
+        return bytes(self.output[key, phase, stream])
+
+    # --- the calls ----------------------------------------------------------------------------------------
+
+    def register(self, body: bytes) -> Any:
+        message = wire.Register.model_validate_json(body)
+        self.registers.append(message)
+        held = [(one.execution_id, one.attempt) for one in message.held]
+        return wire.Registered(
+            node_id=1,
+            epoch=self.epoch,
+            beat_s=self.beat_s,
+            lease_s=self.lease_s,
+            keep=[_ref(key) for key in held if key not in self.kill],
+            kill=[_ref(key) for key in held if key in self.kill],
+        )
+
+    def beat(self, body: bytes) -> Any:
+        message = wire.Beat.model_validate_json(body)
+        self.beats.append(message)
+        cancels = [cancel for key, cancel in self.cancels.items() if key not in self.reports]
+        return wire.BeatAnswer(
+            epoch=self.epoch, drain=False, cancels=cancels, waiting=[_ref(key) for key in self.waiting]
+        )
+
+    def claim(self, body: bytes) -> Any:
+        granted, refused = [], []
+        for one in wire.Claims.model_validate_json(body).claims:
+            key = one.execution_id, one.attempt
+            self.claims.append(key)
+            spec = self.waiting.pop(key, None)
+            if spec is not None:
+                self.specs[key] = spec.model_copy(update={"token": one.token})
+                self.tokens[key] = one.token
+            if self.tokens.get(key) == one.token and key not in self.reports:
+                granted.append(self.specs[key])
+            else:
+                refused.append(wire.Refused(execution_id=key[0], attempt=key[1], why="not waiting"))
+        return wire.ClaimAnswer(granted=granted, refused=refused)
+
+    def report_(self, body: bytes) -> Any:
+        accepted, fenced = [], []
+        for one in wire.Reports.model_validate_json(body).reports:
+            key = one.execution_id, one.attempt
+            self.report_count[key] += 1
+            if self.tokens.get(key) == one.token:
+                self.reports.setdefault(key, one)
+                accepted.append(_ref(key))
+            else:
+                fenced.append(_ref(key))
+        return wire.ReportAnswer(accepted=accepted, fenced=fenced)
+
+    def output_(self, body: bytes) -> Any:
+        for chunk in wire.Chunks.model_validate_json(body).chunks:
+            kept = self.output[(chunk.execution_id, chunk.attempt), chunk.phase, chunk.stream]
+            data = base64.b64decode(chunk.data)
+            assert chunk.offset <= len(kept), f"a gap before {chunk.offset}"
+            kept[chunk.offset : chunk.offset + len(data)] = data
+        return {}
+
+    def upload(self, query: dict[str, str], body: bytes) -> Any:
+        if hashlib.sha256(body).hexdigest() != query["sha256"]:
+            raise ValueError("not what was announced")
+        name = (int(query["execution_id"]), int(query["attempt"])), query["output"], query["file_name"]
+        number = self.published.setdefault(name, 1000 + len(self.published))
+        self.files[number] = body
+        return {"file_id": number}
+
+    def leave(self, _: bytes) -> Any:
+        self.left = True
+        return {}
+
+
+def _ref(key: Key) -> wire.ExecutionRef:
+    return wire.ExecutionRef(execution_id=key[0], attempt=key[1])
+
+
+def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  one class, small methods
+    verbs = {
+        "register": api.register,
+        "beat": api.beat,
+        "claim": api.claim,
+        "report": api.report_,
+        "output": api.output_,
+        "leave": api.leave,
+    }
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            body = self._body()
+            parts = urlsplit(self.path)
+            verb = parts.path.split("/")[2]
+            with api.change:
+                api.calls[verb] += 1
+                fault = api.faults[verb].pop(0) if api.faults[verb] else None
+                if api.down or fault == "500":
+                    self._answer(503, {"kind": "unavailable", "description": "not now"})
+                elif fault == "replaced":
+                    api.epoch += 1
+                    self._answer(409, {"kind": "node-replaced", "description": "you were replaced"})
+                elif verb in api.status:
+                    self._answer(api.status[verb], {"kind": "unauthorized", "description": "no such token"})
+                else:
+                    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                    answer = api.upload(query, body) if verb == "files" else verbs[verb](body)
+                    if fault == "drop":
+                        self.close_connection = True
+                    else:
+                        self._answer(201 if verb == "files" else 200, answer)
+                api.change.notify_all()
+
+        def do_GET(self) -> None:
+            content = api.files.get(int(self.path.split("/")[3]))
+            if content is None or api.down:
+                self._answer(404 if content is None else 503, {"kind": "not-found", "description": "no such file"})
+                return
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            self._raw(206 if start else 200, content[start:], "application/octet-stream")
+
+        def _body(self) -> bytes:
+            if "chunked" in self.headers.get("Transfer-Encoding", ""):
+                pieces = []
+                while size := int(self.rfile.readline(), 16):
+                    pieces.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(pieces)
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+        def _answer(self, status: int, answer: Any) -> None:
+            body = json.dumps(answer) if isinstance(answer, dict) else answer.model_dump_json()
+            self._raw(status, body.encode(), "application/json")
+
+        def _raw(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response_only(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
+            pass
+
+    return Handler

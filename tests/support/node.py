@@ -1,0 +1,155 @@
+"""Builders for what a node is given, and a driver that plays the world around a node's core by hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from scheduler import wire
+from workers import effects
+from workers.core import Core
+from workers.desk import Host
+from workers.effects import Effect
+from workers.events import (
+    BeatAnswered,
+    ClaimAnswered,
+    Collected,
+    Event,
+    Moment,
+    RegisterAnswered,
+    ReportAnswered,
+    RunEnd,
+    RunEnded,
+    Shipped,
+    Staged,
+    SupervisorUp,
+)
+from workers.places import Key, Places
+from workers.spool import Fact
+
+E = TypeVar("E")
+
+
+def a_spec(
+    key: Key = (1, 1),
+    *,
+    token: str = "t" * 16,
+    job: Sequence[str] = ("/bin/true",),
+    amounts: dict[str, int] | None = None,
+    limits: dict[str, Any] | None = None,
+    inputs: Sequence[wire.Input] = (),
+    outputs: Sequence[wire.Output] = (),
+    environment: dict[str, str] | None = None,
+    **commands: Any,
+) -> wire.Spec:
+    return wire.Spec(
+        execution_id=key[0],
+        attempt=key[1],
+        token=token,
+        job_id=key[0],
+        job_name=None,
+        type_name="test",
+        type_version="1",
+        project="default",
+        amounts=wire.Amounts(**(amounts or {"cpus": 100, "mem": 64_000, "disk": 64_000})),
+        commands=wire.Commands(job=list(job), **commands),
+        environment=environment or {},
+        inputs=list(inputs),
+        outputs=list(outputs),
+        limits=wire.Limits(**(limits or {})),
+        tries=1,
+    )
+
+
+class World:
+    """A core and everything it did; `facts` is its journal, from which `reborn` makes the next life."""
+
+    def __init__(self, facts: Sequence[Fact] = (), *, slots: tuple[int, int] | None = None) -> None:
+        words = itertools.count()
+        self.slots = slots
+        self.core = Core(Host("n1", Places("/w", "/l"), None, slots), lambda: f"token-{next(words):016d}", facts)
+        self.facts = list(facts)
+        self.done: list[Effect] = []
+        self.boot = 1000.0
+
+    def tell(self, event: Event) -> list[Effect]:
+        answer = self.core.handle(event, Moment(self.boot, 1e9 + self.boot))
+        self.done += answer
+        for effect in answer:
+            if isinstance(effect, effects.Write):
+                self.facts.append(effect.fact)
+        return answer
+
+    def reborn(self) -> World:
+        """Return the same node after kill -9 of its agent."""
+        finished = {fact.key for fact in self.facts if fact.kind == "done"}
+        return World([fact for fact in self.facts if fact.key not in finished], slots=self.slots)
+
+    def all(self, kind: type[E]) -> list[E]:
+        return [effect for effect in self.done if isinstance(effect, kind)]
+
+    def up(
+        self,
+        runs: Sequence[tuple[Key, str]] = (),
+        keep: Sequence[Key] = (),
+        kill: Sequence[Key] = (),
+        epoch: int = 1,
+    ) -> World:
+        """Connect a supervisor, then register."""
+        self.tell(SupervisorUp(frozenset(runs)))
+        self.registered(keep, kill, epoch)
+        return self
+
+    def registered(self, keep: Sequence[Key] = (), kill: Sequence[Key] = (), epoch: int = 1) -> list[Effect]:
+        answer = wire.Registered(
+            node_id=1,
+            epoch=epoch,
+            beat_s=2,
+            lease_s=90,
+            keep=[_ref(key) for key in keep],
+            kill=[_ref(key) for key in kill],
+        )
+        return self.tell(RegisterAnswered(answer, self.boot))
+
+    def beat(self, waiting: Sequence[Key] = (), cancels: Sequence[wire.Cancel] = (), epoch: int = 1) -> list[Effect]:
+        answer = wire.BeatAnswer(
+            epoch=epoch, drain=False, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
+        )
+        return self.tell(BeatAnswered(answer, self.boot))
+
+    def cancel(self, key: Key, reason: Any = "canceled", grace_s: float | None = None) -> list[Effect]:
+        return self.beat(cancels=[wire.Cancel(execution_id=key[0], attempt=key[1], reason=reason, grace_s=grace_s)])
+
+    def grant(self, spec: wire.Spec) -> list[Effect]:
+        """Let the placement wait, and grant its claim."""
+        key = (spec.execution_id, spec.attempt)
+        self.beat(waiting=[key])
+        return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[spec], refused=[])))
+
+    def refuse(self, key: Key) -> list[Effect]:
+        refused = wire.Refused(execution_id=key[0], attempt=key[1], why="gone")
+        return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[], refused=[refused])))
+
+    def staged(self, key: Key = (1, 1), failure: Any = None) -> list[Effect]:
+        return self.tell(Staged(key, failure))
+
+    def ended(self, phase: str, exit_code: int | None = 0, key: Key = (1, 1), **end: Any) -> list[Effect]:
+        return self.tell(RunEnded(key, phase, RunEnd(end.pop("why", "exited"), exit_code, **end)))
+
+    def collected(self, key: Key = (1, 1), **what: Any) -> list[Effect]:
+        return self.tell(Collected(key, **what))
+
+    def shipped(self, key: Key = (1, 1)) -> list[Effect]:
+        return self.tell(Shipped(key))
+
+    def acknowledged(self, *keys: Key) -> list[Effect]:
+        return self.tell(ReportAnswered(list(keys or [(1, 1)]), []))
+
+    def report(self) -> wire.ReportOne:
+        (report,) = self.all(effects.Report)
+        return report.report
+
+
+def _ref(key: Key) -> wire.ExecutionRef:
+    return wire.ExecutionRef(execution_id=key[0], attempt=key[1])

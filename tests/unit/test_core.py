@@ -1,0 +1,396 @@
+"""What a node's core does, event by event; all that it knows comes from its answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.node import World, a_spec
+from workers import effects
+from workers.events import Failure, Health, Replaced, Rung, StopAsked, SupervisorUp, Tick
+
+KEY = (1, 1)
+
+
+def test_an_execution_without_files_goes_through_its_three_phases_and_is_reported() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    assert [start.run.phase for start in world.all(effects.Start)] == []
+    world.staged()
+    world.ended("job")
+    world.collected()
+    world.shipped()
+    report = world.report()
+    assert (report.outcome, report.error, report.phases["job"].exit_code) == ("completed", None, 0)
+    assert all(phase.started and phase.completed for phase in report.phases.values())
+    world.acknowledged()
+    assert not world.core.held
+    assert not world.reborn().core.held
+
+
+def test_the_commands_of_all_phases_run_in_order() -> None:
+    world = World().up()
+    world.grant(a_spec(pre=["/bin/a"], post=["/bin/b"], cleanup=["/bin/c"]))
+    world.staged()
+    world.ended("pre")
+    world.ended("job")
+    world.ended("post")
+    world.collected()
+    world.ended("cleanup")
+    world.shipped()
+    assert [start.run.phase for start in world.all(effects.Start)] == ["pre", "job", "post", "cleanup"]
+    assert world.report().outcome == "completed"
+
+
+def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_and_the_release() -> None:
+    world = World().up()
+    world.beat(waiting=[KEY])
+    world.grant(a_spec())
+    world.staged()
+    world.ended("job")
+    world.collected()
+    world.shipped()
+    story = [
+        effect.fact.kind if isinstance(effect, effects.Write) else type(effect).__name__
+        for effect in world.done
+        if isinstance(effect, effects.Write | effects.Claim | effects.Start | effects.Report | effects.Release)
+    ]
+    assert story == ["intent", "Claim", "spec", "run", "Start", "ended", "report", "Report", "Release"]
+
+
+@pytest.mark.parametrize(
+    ("phase", "end", "error"),
+    [
+        ("pre", {"exit_code": 4}, "pre-failed"),
+        ("pre", {"why": "timeout", "exit_code": None, "signal": 15}, "pre-timeout"),
+        ("job", {"exit_code": 3}, None),
+        ("job", {"exit_code": None, "signal": 11}, None),
+        ("job", {"why": "timeout", "exit_code": None, "signal": 9}, "timeout"),
+        ("job", {"why": "out-of-memory", "exit_code": None, "signal": 9}, "out-of-memory"),
+        ("job", {"why": "disk-full", "exit_code": 1}, "disk-full"),
+        ("job", {"why": "fenced", "exit_code": None, "signal": 9}, "node-lost"),
+        ("job", {"why": "launch", "exit_code": None}, "launch"),
+        ("job", {"why": "lost", "exit_code": None}, "supervisor-lost"),
+        ("post", {"exit_code": 9}, "post-failed"),
+        ("post", {"why": "timeout", "exit_code": None}, "post-timeout"),
+    ],
+)
+def test_a_failing_command_is_reported_by_its_phase_and_nothing_follows_it(phase, end, error) -> None:
+    world = World().up()
+    world.grant(a_spec(pre=["/bin/a"], post=["/bin/b"]))
+    world.staged()
+    for before in ("pre", "job", "post"):
+        if before == phase:
+            break
+        world.ended(before)
+    world.ended(phase, **end)
+    world.shipped()
+    report = world.report()
+    assert (report.outcome, report.error) == ("failed", error)
+    assert report.phases[phase].exit_code == end["exit_code"]
+    assert report.message
+    assert world.all(effects.Start)[-1].run.phase == phase
+
+
+def test_an_unknown_name_in_a_command_is_a_launch_failure_with_a_clear_sentence() -> None:
+    world = World().up()
+    world.grant(a_spec(job=["/bin/echo", "${nobody}"]))
+    world.staged()
+    assert not world.all(effects.Start)
+    assert world.report().error == "launch"
+    assert "${nobody}" in world.report().message
+
+
+def test_a_staging_failure_ends_in_the_pre_phase_and_the_cleanup_command_still_runs() -> None:
+    world = World().up()
+    world.grant(a_spec(cleanup=["/bin/c"]))
+    world.staged(failure=Failure("checksum", "wrong"))
+    world.ended("cleanup", exit_code=1)
+    world.shipped()
+    report = world.report()
+    assert (report.error, report.message) == ("checksum", "wrong")
+    assert report.phases["job"].started is None
+
+
+def test_staging_that_takes_longer_than_the_pre_phase_may_is_given_up() -> None:
+    world = World().up()
+    world.grant(a_spec(limits={"pre_timeout_s": 5}))
+    world.boot += 6
+    assert world.tell(Tick()) == [effects.StopWork(KEY)]
+    world.staged(failure=Failure("staging", "stopped"))
+    assert world.report().error == "pre-timeout"
+
+
+def test_a_failure_to_collect_is_the_post_phase_s() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    world.ended("job")
+    world.collected(failure=Failure("missing-output", "no file"))
+    world.shipped()
+    assert world.report().error == "missing-output"
+
+
+# --- cancel -----------------------------------------------------------------------------------------------
+
+
+def test_a_cancel_before_the_claim_is_answered_ends_it_at_the_grant() -> None:
+    world = World().up()
+    world.beat(waiting=[KEY])
+    world.cancel(KEY)
+    world.grant(a_spec())
+    assert not world.all(effects.Stage)
+    assert world.report().outcome == "canceled"
+
+
+def test_a_cancel_while_staging_stops_the_copy_and_starts_nothing() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    assert effects.StopWork(KEY) in world.cancel(KEY)
+    world.staged(failure=Failure("staging", "stopped"))
+    assert not world.all(effects.Start)
+    assert world.report().outcome == "canceled"
+
+
+def test_a_cancel_while_running_kills_the_tree_with_its_grace_and_is_reported_when_it_is_gone() -> None:
+    world = World().up()
+    world.grant(a_spec(cleanup=["/bin/c"]))
+    world.staged()
+    assert effects.Kill(KEY, 3.0) in world.cancel(KEY, grace_s=3.0)
+    assert world.cancel(KEY) == []
+    assert not world.all(effects.Report)
+    world.ended("job", None, why="killed", signal=15)
+    world.ended("cleanup")
+    world.shipped()
+    report = world.report()
+    assert (report.outcome, report.error, report.phases["job"].signal) == ("canceled", None, 15)
+
+
+def test_a_cancel_while_collecting_publishes_nothing() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    world.ended("job")
+    assert effects.StopWork(KEY) in world.cancel(KEY)
+    world.collected(properties={"a": 1})
+    world.shipped()
+    assert (world.report().outcome, world.report().properties) == ("canceled", {})
+
+
+def test_a_preempted_execution_is_returned_uncharged() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    world.cancel(KEY, reason="preempted")
+    world.ended("job", 143, why="killed")
+    world.shipped()
+    assert (world.report().outcome, world.report().error) == ("returned", None)
+
+
+# --- claims -----------------------------------------------------------------------------------------------
+
+
+def test_a_placement_is_claimed_once_however_often_it_is_told() -> None:
+    world = World().up()
+    world.tell(Rung(1, [KEY]))
+    world.tell(Rung(1, [KEY]))
+    world.beat(waiting=[KEY])
+    assert len(world.all(effects.Claim)) == 1
+
+
+def test_a_message_of_another_epoch_is_ignored() -> None:
+    world = World().up()
+    assert world.tell(Rung(7, [KEY])) == []
+
+
+def test_a_refused_claim_is_forgotten() -> None:
+    world = World().up()
+    world.beat(waiting=[KEY])
+    world.refuse(KEY)
+    assert not world.core.held
+
+
+def test_a_node_in_trouble_claims_nothing_until_it_is_well() -> None:
+    world = World().up()
+    world.tell(Health("the disk is full"))
+    world.beat(waiting=[KEY])
+    assert not world.all(effects.Claim)
+    world.tell(Health(None))
+    world.beat(waiting=[KEY])
+    assert len(world.all(effects.Claim)) == 1
+
+
+def test_no_command_is_started_once_the_lease_is_two_thirds_over() -> None:
+    world = World().up()
+    world.grant(a_spec(limits={"lease_s": 30}))
+    world.boot += 21
+    world.staged()
+    assert not world.all(effects.Start)
+    assert world.report().error == "node-lost"
+
+
+def test_each_execution_has_a_user_of_its_own_while_there_are_any() -> None:
+    world = World(slots=(70_000, 2)).up()
+    for number in (1, 2):
+        world.grant(a_spec((number, 1)))
+    uids = [stage.uid for stage in world.all(effects.Stage)]
+    assert uids == [70_000, 70_001]
+
+
+# --- earlier lives ----------------------------------------------------------------------------------------
+
+
+def lived(*, pre: list[str] | None = None) -> World:
+    world = World().up()
+    world.grant(a_spec(pre=pre))
+    return world
+
+
+def test_an_intent_whose_claim_got_no_answer_is_claimed_again_with_the_same_token() -> None:
+    world = World().up()
+    world.beat(waiting=[KEY])
+    again = world.reborn().up()
+    assert again.all(effects.Claim) == world.all(effects.Claim)
+    assert again.all(effects.Register)[0].held[0].token == world.all(effects.Claim)[0].claim.token
+
+
+def test_a_granted_execution_that_was_not_started_is_staged_afresh() -> None:
+    again = lived().reborn().up(keep=[KEY])
+    assert len(again.all(effects.Stage)) == 1
+
+
+def test_a_running_command_is_followed_and_never_started_again() -> None:
+    world = lived()
+    world.staged()
+    again = world.reborn().up(runs=[(KEY, "job")], keep=[KEY])
+    assert not again.all(effects.Start)
+    assert len(again.all(effects.Follow)) == 1
+    again.ended("job")
+    again.collected()
+    again.shipped()
+    assert again.report().outcome == "completed"
+
+
+def test_a_command_that_never_reached_a_supervisor_is_started_now() -> None:
+    world = lived()
+    world.staged()
+    again = world.reborn().up(keep=[KEY])
+    assert [start.run.phase for start in again.all(effects.Start)] == ["job"]
+
+
+def test_a_command_that_ended_before_the_registration_waits_for_its_answer() -> None:
+    world = lived(pre=["/bin/a"])
+    world.staged()
+    again = world.reborn()
+    again.tell(SupervisorUp(frozenset([(KEY, "pre")])))
+    again.ended("pre")
+    assert not again.all(effects.Start)
+    again.registered(keep=[KEY])
+    assert [start.run.phase for start in again.all(effects.Start)] == ["job"]
+
+
+def test_a_report_without_acknowledgement_is_sent_again() -> None:
+    world = lived()
+    world.staged()
+    world.ended("job", 5)
+    world.shipped()
+    again = world.reborn().up(keep=[KEY])
+    assert again.report() == world.report()
+    again.acknowledged()
+    assert not again.core.held
+
+
+def test_what_the_scheduler_wants_killed_is_killed_before_anything_is_claimed() -> None:
+    world = lived()
+    world.staged()
+    again = world.reborn().up(runs=[(KEY, "job")], kill=[KEY])
+    assert effects.Kill(KEY, 0.0) in again.done
+    again.beat(waiting=[(2, 1)])
+    assert not again.all(effects.Claim)
+    again.ended("job", None, why="killed", signal=9)
+    again.beat(waiting=[(2, 1)])
+    assert len(again.all(effects.Claim)) == 1
+    assert not again.all(effects.Report)
+
+
+def test_a_tree_that_nobody_knows_is_killed() -> None:
+    world = World().up(runs=[((9, 9), "job")])
+    assert effects.Kill((9, 9), 0.0) in world.done
+
+
+def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_gone() -> None:
+    world = World().up()
+    for number in (1, 2, 3):
+        world.grant(a_spec((number, 1)))
+    world.staged((1, 1))
+    world.staged((2, 1))
+    world.ended("job", 1, (2, 1))
+    world.shipped((2, 1))
+    world.tell(Replaced())
+    assert len(world.all(effects.Register)) == 1
+    world.staged((3, 1), Failure("staging", "stopped"))
+    world.ended("job", None, why="killed", signal=9)
+    (_, second) = world.all(effects.Register)
+    assert [(held.execution_id, held.attempt) for held in second.held] == [(2, 1)]
+    assert [report.report.execution_id for report in world.all(effects.Report)] == [2]
+    world.registered(epoch=2)
+    assert world.core.epoch == 2
+
+
+# --- supervisor and stop ----------------------------------------------------------------------------------
+
+
+def test_the_death_of_a_supervisor_is_what_the_next_one_tells() -> None:
+    world = lived()
+    world.staged()
+    world.tell(SupervisorUp(frozenset([(KEY, "job")])))
+    assert len(world.all(effects.Start)) == 1
+    world.ended("job", None, why="lost")
+    world.shipped()
+    assert world.report().error == "supervisor-lost"
+
+
+def test_what_the_last_supervisor_did_not_hear_is_said_to_the_next_one() -> None:
+    world = lived()
+    world.staged()
+    world.cancel(KEY)
+    answer = world.tell(SupervisorUp(frozenset()))
+    assert [type(effect) for effect in answer] == [effects.Start, effects.Kill]
+
+
+def test_a_stopping_node_returns_its_work_and_leaves_when_all_reports_are_taken() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    assert effects.Kill(KEY, 10.0) in world.tell(StopAsked("return"))
+    world.beat(waiting=[(2, 1)])
+    assert len(world.all(effects.Claim)) == 1
+    world.ended("job", None, why="killed", signal=15)
+    world.shipped()
+    assert world.report().outcome == "returned"
+    assert not world.all(effects.Leave)
+    world.acknowledged()
+    assert len(world.all(effects.Leave)) == 1
+
+
+def test_a_stopping_node_lets_finished_work_be_delivered() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    world.ended("job")
+    world.tell(StopAsked("return"))
+    world.collected()
+    world.shipped()
+    assert world.report().outcome == "completed"
+
+
+def test_a_draining_node_finishes_before_it_leaves() -> None:
+    world = World().up()
+    world.grant(a_spec())
+    world.staged()
+    world.tell(StopAsked("drain"))
+    assert not world.all(effects.Kill)
+    world.ended("job")
+    world.collected()
+    world.shipped()
+    world.acknowledged()
+    assert len(world.all(effects.Leave)) == 1

@@ -1,0 +1,68 @@
+"""Celery as Ganger uses it on a node: one queue, JSON only, nothing kept, nothing controlled from outside.
+
+Celery only carries. Every setting below takes away something that could decide, remember or be attacked; the three
+socket options are what makes a half-open connection fail instead of silencing the consumer for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from scheduler.wire import CANARY_TASK, PLACEMENT_TASK, queue_name
+
+Ring = Callable[[int, Sequence[Sequence[int]]], None]
+Canary = Callable[[int], None]
+
+
+def node_queue(node: str) -> Queue:
+    """Return a node's queue: on the default exchange, whose routing needs no stored bindings."""
+    name = queue_name(node)
+    return Queue(name, Exchange(""), routing_key=name)
+
+
+def make(node: str, broker_url: str, prefix: str) -> Celery:
+    """Return the application of one node."""
+    app = Celery("ganger", broker=broker_url, set_as_current=False)
+    transport = {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+    }
+    app.conf.update(
+        accept_content=["json"],
+        broker_connection_max_retries=None,
+        broker_connection_retry_on_startup=True,
+        broker_pool_limit=2,
+        broker_transport_options={**transport, "global_keyprefix": prefix} if prefix else transport,
+        enable_utc=True,
+        result_backend=None,
+        task_acks_late=False,
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        task_queues=[node_queue(node)],
+        task_serializer="json",
+        worker_enable_remote_control=False,
+        worker_hijack_root_logger=False,
+        worker_prefetch_multiplier=1,
+        worker_send_task_events=False,
+    )
+    return app
+
+
+def take_tasks(app: Celery, ring: Ring, canary: Canary) -> None:
+    """Let the two kinds of message call these functions; whatever else arrives is dropped by Celery itself."""
+    app.task(name=PLACEMENT_TASK, ignore_result=True, shared=False)(ring)
+    app.task(name=CANARY_TASK, ignore_result=True, shared=False)(canary)
+
+
+def send_canary(app: Celery, node: str, number: int, expires_s: float) -> None:
+    """Publish a message to the node's own queue. Raises whatever the transport raises when the broker is away."""
+    with app.connection_for_write() as connection:
+        connection.ensure_connection(max_retries=1, timeout=5)
+        app.send_task(
+            CANARY_TASK, args=[number], queue=node_queue(node), connection=connection, retry=False, expires=expires_s
+        )

@@ -1,0 +1,174 @@
+"""What can happen to a node: everything that its core is told. Effects (`effects.py`) are what it answers with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
+from workers.places import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happens: `boot` decides (CLOCK_BOOTTIME, seconds), `wall` is for people (epoch seconds)."""
+
+    boot: float
+    wall: float
+
+
+Why: TypeAlias = Literal["exited", "killed", "timeout", "out-of-memory", "disk-full", "fenced", "launch", "lost"]
+"""How a run ended: by itself, by our kill, by a limit, by the lease, never started, or with its supervisor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """A message from the node's queue names placements."""
+
+    epoch: int
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class BeatAnswered:
+    """The scheduler says what it wants of the node. `sent` is the CLOCK_BOOTTIME at which the beat was sent."""
+
+    answer: BeatAnswer
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterAnswered:
+    """The scheduler has taken the node in. `sent` is the CLOCK_BOOTTIME at which it was asked."""
+
+    answer: Registered
+    sent: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAnswered:
+    """The scheduler has decided on claims."""
+
+    answer: ClaimAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswered:
+    """Reports were taken, or came too late (`fenced`)."""
+
+    accepted: Sequence[Key]
+    fenced: Sequence[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The scheduler does not know the node under this epoch any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an execution fails: the name of a built-in error (None: the exit code says it) and a sentence for people."""
+
+    error: str | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The attempt's directory is ready with its inputs, or could not be made so."""
+
+    key: Key
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """How a command ended; then its whole tree is gone. Times in epoch seconds, for people."""
+
+    why: Why
+    exit_code: int | None = None
+    signal: int | None = None
+    started: float | None = None
+    completed: float | None = None
+    usage: Mapping[str, float] = field(default_factory=dict)
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A command has ended. May be told more than once."""
+
+    key: Key
+    phase: str
+    end: RunEnd
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorUp:
+    """A supervisor answers. `runs` are the commands it knows of; the ends among them are told separately, afterwards."""
+
+    runs: frozenset[tuple[Key, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """Outputs are uploaded, or cannot be."""
+
+    key: Key
+    outputs: Sequence[OutputValue] = ()
+    properties: Mapping[str, Any] = field(default_factory=dict)
+    message: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """All that the programs of an execution wrote has been handed over (or given up on)."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Why the node should get no work now; None: it is well."""
+
+    trouble: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsDropped:
+    """These claims were not sent, because their intent could not be written down."""
+
+    keys: Sequence[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Stop: hand all work back (`return`), at once without grace (`now`), or finish it first (`drain`)."""
+
+    how: Literal["return", "now", "drain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; at least once a second."""
+
+
+Event: TypeAlias = (
+    Rung
+    | BeatAnswered
+    | RegisterAnswered
+    | ClaimAnswered
+    | ReportAnswered
+    | Replaced
+    | Staged
+    | RunEnded
+    | SupervisorUp
+    | Collected
+    | Shipped
+    | Health
+    | ClaimsDropped
+    | StopAsked
+    | Tick
+)

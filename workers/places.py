@@ -1,0 +1,52 @@
+"""Where the things of one execution lie on this node. Names only: nothing here touches the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+Key: TypeAlias = tuple[int, int]
+"""(execution id, attempt): what everything about an execution is filed under."""
+
+STREAMS = ("stdout", "stderr")
+
+
+def tree_name(key: Key) -> str:
+    """Return the name of an execution's process tree, which is also the name of its directory."""
+    return f"{key[0]}.{key[1]}"
+
+
+def key_of(name: str) -> Key | None:
+    """Return the key a tree or directory was named after; None for a name that is none of ours."""
+    execution, _, attempt = name.partition(".")
+    if execution.isdecimal() and attempt.isdecimal():
+        return int(execution), int(attempt)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`work` holds one directory per attempt, `logs` the output of programs until it is shipped; both absolute."""
+
+    work: str
+    logs: str
+
+    def attempt(self, key: Key) -> str:
+        """Return the attempt's own directory, which its user owns."""
+        return f"{self.work}/{tree_name(key)}"
+
+    def inputs(self, key: Key) -> str:
+        """Return `${job_input_dir}`."""
+        return f"{self.work}/{tree_name(key)}/in"
+
+    def outputs(self, key: Key) -> str:
+        """Return `${job_output_dir}`."""
+        return f"{self.work}/{tree_name(key)}/out"
+
+    def scratch(self, key: Key) -> str:
+        """Return `${job_work_dir}`, where commands start."""
+        return f"{self.work}/{tree_name(key)}/work"
+
+    def log(self, key: Key, phase: str, stream: str) -> str:
+        """Return the file that a command of this phase writes its stdout or stderr to."""
+        return f"{self.logs}/{tree_name(key)}.{phase}.{stream}"

@@ -1,0 +1,98 @@
+"""The node's folder and the user of its jobs, made ready or refused with one clear sentence."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pwd
+import stat
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.errors import SetupError
+from workers import folders, log, probe
+from workers.places import Key, Places, key_of
+from workers.settings import NodeSettings
+
+_ALONE = "agent.lock"
+_EVERYBODY = 0o001
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """`user` is (uid, gid) of jobs, None when they run as the node itself. `lock` is held as long as it is open."""
+
+    places: Places
+    user: tuple[int, int] | None
+    disk_id: str
+    lock: int
+
+
+def open_up(settings: NodeSettings) -> Premises:
+    """Make the node's folders if missing and lock them. Raises SetupError."""
+    user = _user(settings)
+    try:
+        settings.node_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        lock = _lock(settings.node_dir)
+        disk_id = probe.disk_id(settings.node_dir)
+        logs = settings.node_dir.resolve() / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        work = _work_folder(settings, disk_id, user)
+    except OSError as error:
+        what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
+        raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
+    return Premises(Places(str(work), str(logs)), user, disk_id, lock)
+
+
+def clear_out(places: Places, held: Collection[Key]) -> None:
+    """Remove what earlier lives left of executions that are not held any more."""
+    for name in folders.names(places.work):
+        key = key_of(name)
+        if key is not None and key not in held:
+            folders.remove(f"{places.work}/{name}")
+            log.logger().info(log.LEFTOVER_REMOVED, folder=name)
+    for name in folders.names(places.logs):
+        key = key_of(".".join(name.split(".")[:2]))
+        if key is not None and key not in held:
+            Path(places.logs, name).unlink(missing_ok=True)
+
+
+def _lock(node_dir: Path) -> int:
+    lock = os.open(node_dir / _ALONE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise SetupError(f"Another agent is running on the folder {node_dir}.") from error
+    return lock
+
+
+def _user(settings: NodeSettings) -> tuple[int, int] | None:
+    if os.geteuid() != 0:
+        return None
+    try:
+        found = pwd.getpwnam(settings.job_user)
+    except KeyError as error:
+        raise SetupError(f"There is no user {settings.job_user!r} on this machine for jobs to run as.") from error
+    return found.pw_uid, found.pw_gid
+
+
+def _work_folder(settings: NodeSettings, disk_id: str, user: tuple[int, int] | None) -> Path:
+    """Return where work directories are made: somewhere the job's user can come to, and only the node can write."""
+    wanted = (settings.work_dir or settings.node_dir / "x").resolve()
+    if user is not None and settings.work_dir is None and not _is_reachable(wanted.parent):
+        wanted = Path("/var/tmp") / f"ganger-{disk_id}"  # noqa: S108  the name cannot be guessed, the owner is checked
+    wanted.mkdir(mode=0o711, parents=True, exist_ok=True)
+    state = wanted.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+        raise SetupError(f"The work folder {wanted} belongs to somebody else.")
+    if user is not None and not _is_reachable(wanted):
+        raise SetupError(f"The user of jobs cannot reach the work folder {wanted}; choose another work_dir.")
+    return wanted
+
+
+def _is_reachable(folder: Path) -> bool:
+    """Return whether every user may pass through the folder and all above it."""
+    return all(path.stat().st_mode & _EVERYBODY for path in (folder, *folder.parents))

@@ -1,0 +1,119 @@
+"""What this machine is and has, and what is wrong with it just now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import secrets
+import shutil
+import socket
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from scheduler.wire import Amounts
+from workers.runners import RUNNERS
+from workers.settings import NodeSettings
+
+_MIB: Final = 1 << 20
+_CGROUP: Final = Path("/sys/fs/cgroup")
+_LEAST_MEM: Final = 64_000
+_SPARE_DESCRIPTORS: Final = 32
+_MOST_TROUBLE: Final = 500
+
+
+def amounts(settings: NodeSettings) -> Amounts:
+    """Return what the node offers, in thousandths: what it was told, else what the machine (or its cgroup) has."""
+    disk = shutil.disk_usage(settings.node_dir).free // _MIB * 1000 - settings.min_free_disk
+    mem = max(_memory_bytes() // _MIB * 1000 - settings.reserve_mem, _LEAST_MEM)
+    return Amounts(
+        cpus=_cpus() if settings.cpus is None else settings.cpus,
+        mem=mem if settings.mem is None else settings.mem,
+        disk=max(disk, 0) if settings.disk is None else settings.disk,
+        custom=dict(settings.custom),
+    )
+
+
+def labels(settings: NodeSettings) -> dict[str, str]:
+    """Return what jobs may choose the node by; the settings' own labels win."""
+    found = {
+        "os": platform.system().lower(),
+        "arch": platform.machine(),
+        "kernel": platform.release(),
+        "python": ".".join(map(str, sys.version_info[:2])),
+        **{f"runner.{name}": "true" for name in RUNNERS},
+    }
+    return {**found, **settings.labels}
+
+
+def boot_id() -> str:
+    """Return what changes with every start of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def disk_id(node_dir: Path) -> str:
+    """Return what changes when the node's folder is lost, making it if there is none. Raises OSError."""
+    path = node_dir / "disk-id"
+    with contextlib.suppress(FileNotFoundError):
+        known = path.read_text(encoding="ascii").strip()
+        if known:
+            return known
+    fresh = secrets.token_hex(16)
+    temporary = path.with_suffix(".new")
+    temporary.write_text(fresh, encoding="ascii")
+    temporary.rename(path)
+    return fresh
+
+
+def hostname() -> str:
+    """Return the machine's name."""
+    return socket.gethostname()[:255] or "unknown"
+
+
+def version() -> str:
+    """Return the release this node runs."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version("ganger")
+    return ""
+
+
+def load() -> dict[str, float]:
+    """Return how busy the machine is, for people."""
+    one, five, _ = os.getloadavg()
+    memory = psutil.virtual_memory()
+    return {"load_1m": round(one, 2), "load_5m": round(five, 2), "mem_available_mib": round(memory.available / _MIB)}
+
+
+def trouble(settings: NodeSettings) -> str | None:
+    """Return why this machine should get no work now; None if nothing is wrong with it."""
+    try:
+        free = shutil.disk_usage(settings.node_dir).free // _MIB * 1000
+        spare = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(_SPARE_DESCRIPTORS)]
+    except OSError as error:
+        return f"the node cannot open files: {error.strerror}"[:_MOST_TROUBLE]
+    for fd in spare:
+        os.close(fd)
+    if free < settings.min_free_disk:
+        return f"only {free // 1000} MiB are free in {settings.node_dir}"[:_MOST_TROUBLE]
+    return None
+
+
+def _cpus() -> int:
+    cpus = len(os.sched_getaffinity(0)) * 1000
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        if quota != "max":
+            cpus = min(cpus, int(quota) * 1000 // int(period))
+    return cpus
+
+
+def _memory_bytes() -> int:
+    have = int(psutil.virtual_memory().total)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            have = min(have, int((_CGROUP / name).read_text(encoding="ascii")))
+    return have

@@ -1,0 +1,30 @@
+"""How a job type's commands become programs to start. A runner is a pure function: `(Order) -> Launch`.
+
+Where commands run, under which user and within which limits is the same for all of them and not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from workers.runners import command, python
+from workers.runners.order import Launch, LaunchRefused, Order
+
+__all__ = ["RUNNERS", "Launch", "LaunchRefused", "Order", "launch"]
+
+RUNNERS: Final[Mapping[str, Callable[[Order], Launch]]] = MappingProxyType(
+    {
+        "command": command.launch,
+        "python": python.launch,
+    }
+)
+
+
+def launch(order: Order) -> Launch:
+    """Return the program to start. Raises LaunchRefused with the sentence for people."""
+    runner = RUNNERS.get(order.spec.commands.runner)
+    if runner is None:
+        raise LaunchRefused(f"This node cannot run jobs of the kind {order.spec.commands.runner!r}.")
+    return runner(order).checked()

@@ -1,0 +1,72 @@
+"""Runs Python: a function named `module:function`, or a script, by an interpreter of the job type's choice.
+
+A function gets the job's inputs by name (properties as values, files as paths, several files as a list of paths); a
+dictionary that it returns becomes the output properties. Options: `interpreter` (default `python3` of the job's
+PATH), `path` (folders to import from). Phases other than the job are ordinary commands.
+"""
+
+from __future__ import annotations
+
+import re
+
+import orjson
+
+from scheduler.wire import Input
+from workers import substitution
+from workers.runners import command
+from workers.runners.order import Launch, LaunchRefused, Order
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
+
+_CALL = """\
+import importlib, json, os, sys
+name = sys.argv[1]
+sys.path[:0] = json.loads(os.environ.pop("GANGER_PYTHON_PATH", "[]")) + [os.getcwd()]
+module, _, attribute = name.partition(":")
+function = importlib.import_module(module)
+for part in attribute.split("."):
+    function = getattr(function, part)
+result = function(**json.loads(os.environ.pop("GANGER_INPUTS", "{}")))
+manifest = os.path.join(os.environ["GANGER_OUTPUT_DIR"], "results.json")
+if isinstance(result, dict) and not os.path.exists(manifest):
+    with open(manifest, "w", encoding="utf-8") as file:
+        json.dump({"properties": result}, file)
+"""
+"""Given to the interpreter as text, because the job's user may not be able to read this package."""
+
+_MOST_INPUT_BYTES = 120_000
+"""Linux takes at most 128 KiB in one environment variable."""
+
+
+def launch(order: Order) -> Launch:
+    """Return the interpreter with the function or script. Raises LaunchRefused."""
+    if order.phase != "job":
+        return command.launch(order)
+    arguments, options = order.arguments, order.spec.commands.options
+    if not arguments:
+        raise LaunchRefused("A Python job needs module:function or a script.")
+    interpreter = options.get("interpreter", "python3")
+    if not isinstance(interpreter, str):
+        raise LaunchRefused("The option 'interpreter' must be the name or path of a Python interpreter.")
+    environment = {**order.environment(), **order.variables(), "PYTHONUNBUFFERED": "1"}
+    if _FUNCTION.match(arguments[0]) is None:
+        try:
+            return Launch([interpreter, *substitution.fill(arguments, order.values())], environment)
+        except substitution.UnknownName as unknown:
+            raise LaunchRefused(str(unknown)) from unknown
+    inputs = orjson.dumps({one.name: _value(order, one) for one in order.spec.inputs}).decode()
+    if len(inputs) > _MOST_INPUT_BYTES:
+        raise LaunchRefused("The inputs are too long to hand to a function; give large values as a file.")
+    environment |= {"GANGER_INPUTS": inputs, "GANGER_PYTHON_PATH": orjson.dumps(options.get("path", [])).decode()}
+    return Launch([interpreter, "-c", _CALL, arguments[0]], environment)
+
+
+def _value(order: Order, one: Input) -> object:
+    folder = f"{order.places.inputs(order.key)}/{one.name}"
+    match one.type:
+        case "property":
+            return one.value
+        case "file":
+            return f"{folder}/{one.files[0].file_name}" if one.files else None
+        case "files":
+            return [f"{folder}/{file.file_name}" for file in one.files]

@@ -1,0 +1,83 @@
+"""Batches of claims and reports on their way to the API: one call at a time, everything that waits goes together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from scheduler.errors import GangerError, NodeReplaced
+from workers import log
+from workers.client import Backoff, Refused, Unreachable
+
+T = TypeVar("T")
+
+_MOST = 1000
+"""Items in one call; the API takes five times as many."""
+_GATHER_S = 0.008
+"""Under load a call waits this long for company: a call costs as much as some thirty items in it."""
+_FEW = 50
+_IDLE_S = 0.02
+
+
+class Sender(Generic[T]):
+    """Sends items in order, repeating each batch until it is answered."""
+
+    def __init__(self, send: Callable[[Sequence[T]], None], replaced: Callable[[], None]) -> None:
+        """`send` makes the call; `replaced` is told when the node is not known any more, and the batch is dropped."""
+        self._send, self._replaced = send, replaced
+        self._waiting: deque[T] = deque()
+        self._change = threading.Condition()
+        self._stopped = False
+
+    def put(self, items: Sequence[T]) -> None:
+        """Send these, after what waits already."""
+        with self._change:
+            self._waiting.extend(items)
+            self._change.notify()
+
+    def clear(self) -> None:
+        """Forget what is not sent yet."""
+        with self._change:
+            self._waiting.clear()
+
+    def stop(self) -> None:
+        """Let `run` return; what waits stays unsent."""
+        with self._change:
+            self._stopped = True
+            self._change.notify()
+
+    def run(self) -> None:
+        """Send until stopped."""
+        backoff, last = Backoff(), 0.0
+        while True:
+            batch = self._take(busy=time.monotonic() - last < _IDLE_S)
+            if not batch:
+                return
+            try:
+                self._send(batch)
+                backoff.reset()
+            except NodeReplaced:
+                self._replaced()
+            except (Unreachable, Refused, GangerError) as trouble:
+                if not isinstance(trouble, Unreachable):
+                    log.logger().warning(log.API_REFUSED, why=str(trouble), items=len(batch))
+                self._put_back(batch, backoff.wait_s())
+            last = time.monotonic()
+
+    def _take(self, *, busy: bool) -> list[T]:
+        with self._change:
+            while not self._waiting and not self._stopped:
+                self._change.wait()
+            if busy and len(self._waiting) < _FEW and not self._stopped:
+                self._change.wait_for(lambda: self._stopped or len(self._waiting) >= _FEW, _GATHER_S)
+            if self._stopped:
+                return []
+            return [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]
+
+    def _put_back(self, batch: list[T], wait_s: float) -> None:
+        with self._change:
+            self._waiting.extendleft(reversed(batch))
+            self._change.wait_for(lambda: self._stopped, wait_s)
