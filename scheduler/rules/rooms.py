@@ -1,0 +1,160 @@
+"""What the nodes will have room for before long, and what waits for room: the two sides of a scaling decision.
+
+Supply is counted in slots of a shape: how many of its jobs could *start* on a node within a time, one after the other
+where they are short. Every slot taken from a node uses up that part of the node for the shapes after it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import floor, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.filters import Reason, allowance, eligible, paused
+from scheduler.rules.nodes import Amounts, Nodes
+from scheduler.rules.plan import Snapshot
+from scheduler.rules.reservation import expected_ends
+from scheduler.rules.scoring import room_for
+from scheduler.rules.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Jobs of one shape that wait for nothing but room: how many, for how long each will run, how long the first has waited.
+
+    Members of gangs count singly. `kept_back` says how many more jobs wait for something else, `reason` for what.
+    """
+
+    shape: Shape
+    count: int
+    expected_s: float
+    waited_s: float
+    kept_back: int = 0
+    reason: Reason | None = None
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Per node row: what is free, what will be within the horizon, when on average that comes, when all of it ends.
+
+    `left` is the part of the node, 0 to 1, that no shape has been given yet.
+    """
+
+    free: Amounts
+    later: Amounts
+    frees_in_s: NDArray[np.float64]
+    busy_s: NDArray[np.float64]
+    left: NDArray[np.float64]
+
+
+def needs(snapshot: Snapshot, now: float) -> list[Need]:
+    """Return what waits, most urgent first, each shape cut to what pauses and limits let start at all."""
+    found = [_need(snapshot, shape_id, now) for shape_id in snapshot.queue.standing]
+    return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
+
+
+def rooms(snapshot: Snapshot, now: float, horizon_s: float) -> Rooms:
+    """Return what every node has free now and, by the predicted ends of what runs, within the horizon (seconds)."""
+    nodes, running = snapshot.nodes, snapshot.running
+    for claim in running.needs():
+        nodes.vector(claim)
+    for line in snapshot.queue.standing.values():
+        nodes.vector(line.shape.requires)  # now, since a resource that no node has had adds an axis to the arrays
+    free, later = nodes.free(), nodes.free()
+    width = free.shape[1]
+    delay, ends, busy = np.zeros(width), np.zeros(width), np.zeros(width)
+    rows = nodes.rows_of(running.node_ids)
+    live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
+    if len(live):
+        gone_in = expected_ends(running, now)[live] - now
+        np.maximum.at(busy, rows[live], gone_in)
+        soon = gone_in <= horizon_s
+        table = np.stack([nodes.vector(claim) for claim in running.needs()], axis=1)
+        np.add.at(later.T, rows[live][soon], table[:, running.need[live]].T[soon])
+        np.add.at(delay, rows[live][soon], gone_in[soon])
+        np.add.at(ends, rows[live][soon], 1.0)
+    return Rooms(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
+
+
+def absorb(need: Need, count: float, snapshot: Snapshot, there: Rooms, horizon_s: float) -> float:
+    """Give the slots that nodes have to these jobs; return how many jobs are left without one."""
+    mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
+    vector = snapshot.nodes.vector(need.shape.requires)
+    for row, slots in _slots(need, vector, mask.nonzero()[0].tolist(), there, horizon_s):
+        if count <= 0:
+            break
+        taken = min(count, slots * float(there.left[row]))
+        there.left[row] -= taken / slots
+        count -= taken
+    return count if count > _SPECK else 0.0
+
+
+def waves(expected_s: float, within_s: float) -> int:
+    """How many jobs in a row can start in one slot within a time: the first at once, each when the last has ended."""
+    if within_s <= 0 or expected_s == inf:
+        return 1
+    return 1 + floor(within_s / max(expected_s, _SHORTEST_S))
+
+
+_SPECK = 1e-9
+"""Less than this of a job is the rounding of fractions."""
+
+_SHORTEST_S = 0.1
+"""No job takes less than this of its slot, whatever is predicted: placing, starting and reporting take time too."""
+
+
+def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
+    line = snapshot.queue.standing[shape_id]
+    shape, policy = line.shape, snapshot.policy
+    pause = paused(shape, policy)
+    held = snapshot.running.of_project(shape.project_id)
+    limit = allowance(
+        shape,
+        policy,
+        of_type=snapshot.running.of_type(shape.job_type_id),
+        cpus=held.resources.cpus,
+        mem=held.resources.mem,
+        jobs=held.executions,
+    )
+    may = 0 if pause else floor(min(line.live, limit.jobs))
+    return Need(
+        shape,
+        may * shape.count,
+        snapshot.predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires),
+        max(0.0, now - line.at[line.head]),
+        line.live - may,
+        (pause or limit.reason) if may < line.live else None,
+    )
+
+
+def _slots(
+    need: Need, vector: Amounts, candidates: list[int], there: Rooms, horizon_s: float
+) -> Iterator[tuple[int, float]]:
+    """Yield the eligible nodes that can take any, with the slots the whole of each would have."""
+    rows = [row for row in candidates if there.left[row] > _SPECK]
+    if not rows:
+        return
+    now_fit = room_for(vector, there.free[:, rows]).tolist()
+    later_fit = room_for(vector, there.later[:, rows]).tolist()
+    at_once = waves(need.expected_s, horizon_s)
+    for row, first, last in zip(rows, now_fit, later_fit, strict=True):
+        delay = float(there.frees_in_s[row])
+        slots = max(0, first) * at_once + max(0, last - max(0, first)) * waves(need.expected_s, horizon_s - delay)
+        if slots > 0:
+            yield row, float(slots)
+
+
+def idle(nodes: Nodes, there: Rooms, node_id: int) -> bool:
+    """Whether a node runs nothing."""
+    row = nodes.row(node_id)
+    return row is not None and not there.busy_s[row]
+
+
+def waiting_for(found: list[Need]) -> Mapping[str, int]:
+    """Count the jobs that no node would help, by what they wait for."""
+    counts: dict[str, int] = {}
+    for need in found:
+        if need.kept_back and need.reason is not None:
+            counts[need.reason] = counts.get(need.reason, 0) + need.kept_back
+    return counts
