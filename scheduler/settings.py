@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     api_threads: int = Field(default=16, ge=2, description="requests at once in each of them, log streams included")
     max_body: int = Field(default=1024 * 1024, description="largest JSON body but that of POST /jobs/")
     max_jobs_body: int = Field(default=32 * 1024 * 1024, description="largest body of POST /jobs/")
+    max_upload: int = Field(default=100 * 1024**3, description="largest file that is taken in")
     max_batch: int = Field(default=10_000, description="most jobs in one POST /jobs/")
 
     tick_poll_s: float = Field(default=1.0, gt=0, description="a tick at least this often; wake-ups only make it sooner")

@@ -1,3 +1,3 @@
 """What every test may ask for."""
 
-pytest_plugins = ["tests.support.servers", "tests.support.cluster", "tests.support.installation"]
+pytest_plugins = ["tests.support.servers", "tests.support.cluster", "tests.support.installation", "tests.support.api"]

@@ -1,0 +1,72 @@
+"""The HTTP application: every route of every noun, one way of checking, one way of failing."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from flask import Response, g
+from flask_openapi import OpenAPI
+from werkzeug.routing import IntegerConverter
+
+from api import document, errors, routing
+from api.auth import Recognition
+from api.embedded import state
+from api.routes import about, files, job_types, jobs, node, nodes
+from api.wire.answers import Problem
+from scheduler import seeding
+from scheduler.runtime import Runtime
+
+NOUNS = (jobs, job_types, files, nodes, node, about)
+
+
+class IdConverter(IntegerConverter):
+    """An id in an address; what is no number, or too large for the database, is simply not there."""
+
+    regex = r"\d{1,18}"
+
+
+def create_app(rt: Runtime) -> OpenAPI:
+    """Return the application for one process; the database is made ready if it can be reached."""
+    app = bare_app()
+    app.extensions["ganger.rt"] = rt
+    app.extensions["ganger.recognition"] = Recognition(rt)
+    seeding.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
+    return app
+
+
+def bare_app() -> OpenAPI:
+    """Return the application with its routes and its document, not connected to anything yet."""
+    app = OpenAPI(
+        "ganger",
+        info=document.info(version("ganger")),
+        security_schemes=document.SECURITY,
+        responses={404: Problem},
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.url_map.converters["id"] = IdConverter
+    app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
+    app.config["MAX_FORM_PARTS"] = 10
+    routing.install(app)
+    errors.install(app)
+    app.after_request(_finish)
+    for noun in NOUNS:
+        routing.mount(app, noun.routes)
+    app.extensions["ganger.document"] = document.build(app)
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document of this release, as `/openapi.json` serves it."""
+    made: dict[str, Any] = bare_app().extensions["ganger.document"]
+    return made
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.vary.add("Accept")
+    return response

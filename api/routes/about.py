@@ -1,0 +1,52 @@
+"""About this installation: version, health, the OpenAPI document."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed
+from typing import Any, Literal
+
+from flask import current_app
+
+from api.answers import Answer
+from api.routing import Call, Routes
+from api.wire.fields import View
+from scheduler import health
+
+routes = Routes("about")
+
+
+class Version(View):
+    """Which release answers."""
+
+    version: str
+
+
+class Health(View):
+    """Whether this process can do its work."""
+
+    status: Literal["ok", "unavailable"]
+
+
+@routes.get("/version/", role="public", answers={200: Version})
+def version(call: Call) -> Any:  # noqa: ARG001
+    """Which release this is."""
+    return {"version": installed("ganger")}
+
+
+@routes.get("/health/live", role="public", answers={200: Health})
+def live(call: Call) -> Any:  # noqa: ARG001
+    """The process answers; says nothing of the database."""
+    return {"status": "ok"}
+
+
+@routes.get("/health/ready", role="public", answers={200: Health, 503: Health})
+def ready(call: Call) -> Any:
+    """The process can reach a database with the schema it needs."""
+    why = health.trouble(call.rt)
+    return {"status": "ok"} if why is None else Answer({"status": "unavailable", "description": why}, 503)
+
+
+@routes.get("/openapi.json", role="public", answers={200: None})
+def openapi(call: Call) -> Any:  # noqa: ARG001
+    """This document."""
+    return current_app.extensions["ganger.document"]

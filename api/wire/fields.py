@@ -1,0 +1,157 @@
+"""The kinds of values in bodies and queries: strict, bounded, and in the API's own units."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+MAX_ID = 2**63 - 1
+MAX_AMOUNT = 10**12
+"""Most cpus, MiB or pieces one can ask for: an exabyte of memory."""
+
+MAX_TIMEOUT_S = 366 * 24 * 3600
+MAX_TRIES = 1_000
+MAX_PRIORITY = 2**31 - 1
+MAX_TEXT = 10_000
+HORIZON = timedelta(days=10 * 366)
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_ASCII_INT = re.compile(r"-?[0-9]{1,20}\Z")
+
+
+class Body(BaseModel):
+    """A JSON body: no field that is not known, no value of another type, no null where a value is meant."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(BaseModel):
+    """A query string: what is not known is ignored, as the ancestor of this API does."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class View(BaseModel):
+    """What an answer looks like; for the document, never run on the way out."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+LEFT_OUT: Any = None
+"""Default of a field that may be left out but, when it is there, must have a value."""
+
+
+def _plain(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("it holds control characters")
+    return text
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("it holds a NUL character")
+    return text
+
+
+def _whole_amount(value: Any) -> Any:
+    """Take a JSON number with at most three decimals; the result is in thousandths."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError("it must be a number")  # noqa: TRY004 - pydantic turns only ValueError into its own
+    try:
+        exact = Decimal(repr(value)) * 1000
+    except InvalidOperation as error:
+        raise ValueError("it must be a number") from error
+    if exact < 0 or exact > MAX_AMOUNT * 1000:
+        raise ValueError(f"it must be from 0 to {MAX_AMOUNT}")
+    if exact != exact.to_integral_value():
+        raise ValueError("it can have at most three decimals")
+    return int(exact)
+
+
+def _positive(value: int) -> int:
+    if value <= 0:
+        raise ValueError("it must be more than 0")
+    return value
+
+
+def _moment(value: Any) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("it must be a time such as 2026-11-22T10:00:00Z")  # noqa: TRY004
+    return parse_moment(value)
+
+
+def parse_moment(value: str) -> datetime:
+    """Return an ISO-8601 time with zone in UTC; raises ValueError. A space is taken for the + it once was."""
+    try:
+        parsed = datetime.fromisoformat(re.sub(r" (?=\d\d:?\d\d\Z)", "+", value))
+    except ValueError:
+        raise ValueError(f"{value[:60]!r} is not a time such as 2026-11-22T10:00:00Z") from None
+    if parsed.tzinfo is None:
+        raise ValueError(f"{value[:60]!r} has no zone; end it with Z or an offset such as +01:00")
+    try:
+        return parsed.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{value[:60]!r} is out of range") from None
+
+
+def _query_int(value: Any) -> Any:
+    if isinstance(value, str):
+        if not _ASCII_INT.match(value):
+            raise ValueError(f"{value[:40]!r} is not a whole number")
+        return int(value)
+    return value
+
+
+def _query_bool(value: Any) -> Any:
+    if isinstance(value, str):
+        word = value.lower()
+        if word in {"true", "t", "1"}:
+            return True
+        if word in {"false", "f", "0"}:
+            return False
+        raise ValueError(f"{value[:40]!r} is neither true nor false")
+    return value
+
+
+Word = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that may stand in an address: letters, digits, dot, dash, underscore."""
+
+Title = Annotated[str, StringConstraints(max_length=256), AfterValidator(_plain)]
+"""One line for people."""
+
+Prose = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_nul)]
+"""Text for people, lines included."""
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_plain)]
+
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+_AMOUNT_SCHEMA = {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT, "multipleOf": 0.001}
+Amount = Annotated[int, BeforeValidator(_whole_amount), WithJsonSchema(_AMOUNT_SCHEMA)]
+"""Cpus, MiB or pieces; a decimal in JSON, thousandths inside."""
+
+Cpus = Annotated[
+    int,
+    BeforeValidator(_whole_amount),
+    AfterValidator(_positive),
+    WithJsonSchema({**_AMOUNT_SCHEMA, "minimum": 0.001}),
+]
+
+Timeout = Annotated[int, Field(ge=1, le=MAX_TIMEOUT_S)]
+Tries = Annotated[int, Field(ge=1, le=MAX_TRIES)]
+Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
+
+Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+QueryInt = Annotated[int, BeforeValidator(_query_int)]
+QueryId = Annotated[int, BeforeValidator(_query_int), Field(ge=-MAX_ID, le=MAX_ID)]
+QueryBool = Annotated[bool, BeforeValidator(_query_bool)]
+
+
+def units(thousandths: int) -> float | int:
+    """Return an amount as the API speaks it: whole where it is whole, else the decimal it was given as."""
+    return thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000

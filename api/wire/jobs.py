@@ -1,0 +1,232 @@
+"""What clients send about jobs: new ones, filters, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, RootModel, StringConstraints, Tag, field_validator, model_validator
+
+from api.paging import OrderedQuery
+from api.wire.fields import (
+    LEFT_OUT,
+    Amount,
+    Body,
+    Cpus,
+    Id,
+    Moment,
+    Priority,
+    Query,
+    QueryBool,
+    QueryId,
+    Reason,
+    Timeout,
+    Title,
+    Tries,
+    Word,
+)
+from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.shapes import Op
+
+StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
+CategoryWord = Literal["SYSTEM", "DATA", "ALGORITHM"]
+assert set(StatusWord.__args__) == set(JobStatus)  # type: ignore[attr-defined]  # noqa: S101
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""Of an input or output."""
+
+Argument = Annotated[str, StringConstraints(max_length=32_768)]
+Command = Annotated[list[Argument], Field(min_length=1, max_length=1_000)]
+Environment = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Argument], Field(max_length=500)
+]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+LabelValue = Annotated[Title, StringConstraints(max_length=256)]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
+Custom = Annotated[dict[Word, Amount], Field(max_length=32)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+"""An idempotency key: 1 to 128 printable ASCII characters without blanks."""
+
+OpWord = Literal["=", "!=", "in", "not_in", "exists", "not_exists", ">", "<", ">=", "<="]
+
+_OPS = {"not_in": Op.NOT_IN, "not_exists": Op.ABSENT}
+_LISTS = {Op.IN, Op.NOT_IN}
+_NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
+
+
+class TypeRef(Body):
+    """A job type by name; without version its newest active one."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = LEFT_OUT
+
+
+class Constraint(Body):
+    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists."""
+
+    label: LabelKey
+    op: OpWord = "="
+    value: LabelValue | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Constraint:
+        op = self.operator
+        if op in {Op.EXISTS, Op.ABSENT}:
+            if self.value is not None:
+                raise ValueError(f"{self.op} takes no value")
+        elif isinstance(self.value, list) != (op in _LISTS) or self.value is None:
+            raise ValueError(f"{self.op} takes {'a list of strings' if op in _LISTS else 'a string'} as value")
+        elif op in _NUMBERS and not _is_number(self.value):
+            raise ValueError(f"{self.op} takes a number, written as a string, as value")
+        return self
+
+    @property
+    def operator(self) -> Op:
+        """The operator as placement knows it."""
+        return _OPS.get(self.op) or Op(self.op)
+
+    def document(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return {"label": self.label, "op": self.operator.value, "value": "" if self.value is None else self.value}
+
+
+class InputEntry(Body):
+    """One input by name: a value, a file, or files."""
+
+    name: Name
+    value: Any = None
+    file_id: Id = LEFT_OUT
+    file_ids: Annotated[list[Id], Field(max_length=1_000)] = LEFT_OUT
+
+
+class OutputEntry(Body):
+    """Where one output goes; without `workspace_id` to the default workspace."""
+
+    name: Name
+    workspace_id: Id = LEFT_OUT
+
+
+class JobData(Body):
+    """The documented Job Data form."""
+
+    version: Literal["1.0"] = "1.0"
+    input_data: Annotated[list[InputEntry], Field(max_length=1_000)] = []
+    output_data: Annotated[list[OutputEntry], Field(max_length=1_000)] = []
+
+
+class JobBody(Body):
+    """A new job. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
+
+    job_type: TypeRef = LEFT_OUT
+    job_type_id: Id = LEFT_OUT
+    command: Command = LEFT_OUT
+    data: JobData = LEFT_OUT
+    inputs: Annotated[dict[Name, Any], Field(max_length=1_000)] = LEFT_OUT
+    name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
+    project: Word = LEFT_OUT
+    priority: Priority = LEFT_OUT
+    timeout: Timeout = LEFT_OUT
+    pre_timeout: Timeout = LEFT_OUT
+    post_timeout: Timeout = LEFT_OUT
+    max_tries: Tries = LEFT_OUT
+    cpus_required: Cpus = LEFT_OUT
+    mem_required: Amount = LEFT_OUT
+    disk_out_required: Amount = LEFT_OUT
+    resources: Custom = LEFT_OUT
+    pool: Word = LEFT_OUT
+    constraints: Annotated[list[Constraint], Field(max_length=50)] = LEFT_OUT
+    environment: Environment = LEFT_OUT
+    labels: Labels = LEFT_OUT
+    not_before: Moment = LEFT_OUT
+    held: bool = False
+    hold_reason: Reason = LEFT_OUT
+    idempotency_key: Key = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> JobBody:
+        if self.job_type is not None and self.job_type_id is not None:
+            raise ValueError("give either job_type or job_type_id, not both")
+        if self.data is not None and self.inputs is not None:
+            raise ValueError("give either data or inputs, not both")
+        if self.hold_reason is not None and not self.held:
+            raise ValueError("a hold_reason is only for a job that is held")
+        return self
+
+
+def _one_or_many(sent: Any) -> str:
+    return "many" if isinstance(sent, list) else "one"
+
+
+class JobsBody(
+    RootModel[
+        Annotated[Annotated[JobBody, Tag("one")] | Annotated[list[JobBody], Tag("many")], Discriminator(_one_or_many)]
+    ]
+):
+    """One job, or an array of jobs: all of them are made, or none."""
+
+
+class CancelBody(Body):
+    """The one change a job takes."""
+
+    status: Literal["CANCELED"]
+
+
+class FilterFields(Query):
+    """Which jobs. Repeat a parameter for alternatives; different ones narrow. Times are of `last_modified`."""
+
+    started: (
+        Annotated[str, Field(max_length=64, description="ISO-8601 time with zone, or a duration such as PT3H")] | None
+    ) = None
+    ended: (
+        Annotated[str, Field(max_length=64, description="ISO-8601 time with zone, or a duration such as PT3H")] | None
+    ) = None
+    status: list[StatusWord] = []
+    job_id: list[QueryId] = []
+    job_type_id: list[QueryId] = []
+    job_type_name: list[str] = []
+    job_type_category: list[str] = []
+    error_id: list[QueryId] = []
+    error_category: list[CategoryWord] = []
+    node: list[str] = Field(default=[], description="host name, node name or id")
+    pool: list[str] = []
+    label: list[str] = Field(default=[], description="key:value")
+    workflow_id: list[QueryId] = []
+    project: list[str] = []
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _known_status(cls, value: Any) -> Any:
+        for word in value if isinstance(value, list) else ():
+            if word not in set(JobStatus):
+                raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(JobStatus)}")
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _labels_have_values(cls, value: list[str]) -> list[str]:
+        if any(":" not in label for label in value):
+            raise ValueError("a label is written key:value")
+        return value
+
+
+class JobsQuery(FilterFields, OrderedQuery):
+    """A list of jobs."""
+
+
+class SubmitQuery(Query):
+    """How a submission is judged."""
+
+    strict: QueryBool = Field(default=False, description="refuse a job that is larger than every node")
+
+
+class IdempotencyHeader(Query):
+    """The header that makes a repeat of this request harmless."""
+
+    idempotency_key: str | None = Field(default=None, alias="Idempotency-Key", max_length=128)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    return number == number and abs(number) != float("inf")  # noqa: PLR0124 - NaN differs from itself

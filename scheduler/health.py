@@ -1,0 +1,22 @@
+"""Whether a process can do its work."""
+
+from __future__ import annotations
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from scheduler.runtime import Runtime
+from scheduler.store import migrations
+
+
+def trouble(rt: Runtime) -> str | None:
+    """Return why this process cannot serve, None when it can: the database answers and has our schema."""
+    try:
+        with rt.db.begin() as tx:
+            found = migrations.current(tx)
+    except SQLAlchemyError:
+        return "the database cannot be reached"
+    return (
+        None
+        if found == migrations.head()
+        else f"the database has schema {found}, this release needs {migrations.head()}"
+    )

@@ -1,0 +1,28 @@
+"""Look at nodes: what each has, what is taken, what it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.errors import NotFound
+from scheduler.runtime import Runtime
+from scheduler.store import node_listing, paging
+from scheduler.store.node_listing import NodeFilter
+from scheduler.store.paging import Page, Window
+
+
+def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page:
+    """Return one page of nodes."""
+    with rt.db.begin() as tx:
+        found = paging.read(tx, node_listing.NODES, node_listing.condition(chosen), window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found
+
+
+def find(rt: Runtime, node_id: int) -> Any:
+    """Return one node's row; raises NotFound."""
+    rows = page(rt, NodeFilter(id=(node_id,)), Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no node {node_id}")
+    return rows[0]

@@ -1,0 +1,304 @@
+"""From what somebody asks for to the rows of new jobs: types resolved, defaults taken, inputs checked, amounts computed.
+
+Jobs of a batch that ask for the same thing are prepared once; only name and data are each job's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from scheduler import json_schema
+from scheduler.errors import Conflict, GangerError, InvalidInput
+from scheduler.rules import definition as definitions
+from scheduler.rules import interface as interfaces
+from scheduler.rules.definition import Definition, scaled, stepped
+from scheduler.rules.interface import Data
+from scheduler.rules.lifecycle import JobStatus
+from scheduler.runtime import Runtime
+from scheduler.store import job_types, shapes, submissions
+from scheduler.store.job_types import Resolved
+from scheduler.store.shapes import NewShape
+from scheduler.store.submissions import Group, Row
+
+AD_HOC = ("command", "1.0")
+"""The built-in type that commands without a type belong to."""
+
+HORIZON = timedelta(days=10 * 366)
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What somebody asks for; None is what the job type says. Amounts are thousandths, durations seconds."""
+
+    project: str | None = None
+    job_type_id: int | None = None
+    type_name: str | None = None
+    type_version: str | None = None
+    command: list[str] | None = None
+    data: dict[str, Any] | None = None
+    inputs: dict[str, Any] | None = None
+    name: str | None = None
+    priority: int | None = None
+    timeout_s: int | None = None
+    pre_timeout_s: int | None = None
+    post_timeout_s: int | None = None
+    max_tries: int | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    disk_out: int | None = None
+    custom: dict[str, int] | None = None
+    pool: str | None = None
+    constraints: list[dict[str, Any]] | None = None
+    environment: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    not_before: datetime | None = None
+    held: bool = False
+    hold_reason: str | None = None
+
+
+class AtEntry(Exception):
+    """What is wrong with one entry of a batch."""
+
+    def __init__(self, number: int, error: GangerError) -> None:
+        super().__init__(str(error))
+        self.number = number
+        self.error = error
+
+    def named(self, numbers: Sequence[int] | None) -> GangerError:
+        """Return the error for the client: by the entry's place in the request, or as it is when there is only one."""
+        if numbers is None:
+            return self.error
+        place = numbers[self.number]
+        where = f"[{place}].{self.error.field}" if self.error.field else f"[{place}]"
+        return type(self.error)(f"entry {place}: {self.error}", field=where)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows ready to be written. `shapes` has one entry per group, by the number of the first job in it."""
+
+    groups: list[Group]
+    rows: list[Row]
+    shapes: Mapping[int, NewShape]
+    shape_ids: Mapping[bytes, int]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a process knows of a database that never changes there: revisions, and the ids of shapes."""
+
+    revisions: dict[int, Definition] = field(default_factory=dict)
+    shape_ids: dict[bytes, int] = field(default_factory=dict)
+
+
+MAX_REMEMBERED = 50_000
+_memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
+
+
+def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> Prepared:
+    """Return the rows for new jobs; raises AtEntry with what is wrong with the first entry at fault."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    types = _resolve(tx, new)
+    revisions = _revisions(tx, memory, types)
+    data = [_fitted(number, job, revisions[types[number].revision_id]) for number, job in enumerate(new)]
+    sizes = _input_mib(tx, project_id, data, [revisions[one.revision_id] for one in types])
+    now = rt.now()
+    numbers: dict[bytes, int] = {}
+    firsts: list[int] = []
+    rows: list[Row] = []
+    for number, job in enumerate(new):
+        key = _key(job, types[number].revision_id, sizes[number])
+        group = numbers.setdefault(key, len(numbers))
+        if group == len(firsts):
+            firsts.append(number)
+        document = data[number].document
+        rows.append(Row(group, job.name, orjson.dumps(document).decode() if document else "{}"))
+    drafts = {
+        n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
+    }
+    ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
+    groups = [Group(shape_id=ids[shape.digest()], **facts) for shape, facts in drafts.values()]
+    return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
+
+
+def remember(rt: Runtime, prepared: Prepared) -> None:
+    """Keep the ids of the shapes of a batch whose transaction has committed; earlier they may still be undone."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    if len(memory.shape_ids) > MAX_REMEMBERED:
+        memory.shape_ids.clear()
+    memory.shape_ids.update(prepared.shape_ids)
+
+
+def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[Resolved]:
+    names: set[tuple[str, str | None]] = set()
+    ids: set[int] = set()
+    for number, job in enumerate(new):
+        ids.add(job.job_type_id) if job.job_type_id is not None else names.add(_type_name(number, job))
+    found: dict[Any, Resolved] = {}
+    found |= job_types.by_name(tx, sorted(names, key=str)) if names else {}
+    found |= job_types.by_id(tx, sorted(ids)) if ids else {}
+    types = []
+    for number, job in enumerate(new):
+        one = found.get(job.job_type_id if job.job_type_id is not None else _type_name(number, job))
+        types.append(_usable(number, job, one))
+    return types
+
+
+def _type_name(number: int, job: NewJob) -> tuple[str, str | None]:
+    if job.type_name is not None:
+        return job.type_name, job.type_version
+    if job.command is not None:
+        return AD_HOC
+    raise AtEntry(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
+
+
+def _usable(number: int, job: NewJob, found: Resolved | None) -> Resolved:
+    if found is None:
+        by_id = job.job_type_id is not None
+        meant = job.job_type_id if by_id else " ".join(filter(None, (job.type_name, job.type_version)))
+        where = "job_type_id" if by_id else "job_type"
+        raise AtEntry(number, InvalidInput(f"there is no job type {meant}", field=where))
+    if not found.is_active:
+        raise AtEntry(number, Conflict(f"the job type {found.name} {found.version} is archived", field="job_type"))
+    ad_hoc = (found.name, found.version) == AD_HOC
+    if ad_hoc != (job.command is not None):
+        sentence = "the job type has its own command" if job.command is not None else "a command is needed"
+        raise AtEntry(number, InvalidInput(sentence, field="command"))
+    return found
+
+
+def _revisions(tx: Connection, memory: _Memory, types: Iterable[Resolved]) -> dict[int, Definition]:
+    wanted = {one.revision_id for one in types}
+    missing = [one for one in wanted if one not in memory.revisions]
+    if missing:
+        if len(memory.revisions) > MAX_REMEMBERED:
+            memory.revisions.clear()
+        found = job_types.definitions(tx, missing)
+        # Revisions of a transaction that is still open cannot be seen here, so these are committed and final.
+        memory.revisions.update({one: definitions.read(document) for one, document in found.items()})
+    return {one: memory.revisions[one] for one in wanted}
+
+
+def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
+    try:
+        if job.command is not None:
+            definitions.check_argv(job.command, "command")
+        if job.environment:
+            definitions.check_environment(job.environment, "environment")
+        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+
+
+def _input_mib(tx: Connection, project_id: int, data: Sequence[Data], revisions: Sequence[Definition]) -> list[int]:
+    """Check that every file may be read and is of a type that is taken; return each job's MiB of input."""
+    wanted = {one for given in data for ids in given.files.values() for one in ids}
+    if not wanted:
+        return [0] * len(data)
+    found = submissions.files(tx, project_id, sorted(wanted))
+    sizes = []
+    for number, given in enumerate(data):
+        declared = {one.name: one for one in revisions[number].interface.inputs}
+        for name, ids in given.files.items():
+            _check_files(number, declared[name], ids, found)
+        size = sum(found[one].file_size for one in {one for ids in given.files.values() for one in ids})
+        sizes.append(-(-size // MIB))
+    return sizes
+
+
+def _check_files(number: int, declared: interfaces.Input, ids: Iterable[int], found: Mapping[int, Any]) -> None:
+    for one in ids:
+        where = f"inputs.{declared.name}"
+        if one not in found:
+            raise AtEntry(number, InvalidInput(f"there is no file {one} to read", field=where))
+        if not interfaces.accepts(declared, found[one].media_type):
+            sentence = (
+                f"file {one} is {found[one].media_type}; {declared.name!r} takes {', '.join(declared.media_types)}"
+            )
+            raise AtEntry(number, InvalidInput(sentence, field=where))
+
+
+def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
+    """Return what the jobs of one group have in common."""
+    return orjson.dumps(
+        (
+            revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
+            job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.environment,
+            job.labels, job.not_before, job.held, job.hold_reason,
+        )
+    )  # fmt: skip
+
+
+def _draft(
+    number: int, job: NewJob, kind: Resolved, revision: Definition, input_mib: int, project_id: int, now: datetime
+) -> tuple[NewShape, dict[str, Any]]:
+    """Return a group's shape, and its columns but for the id of that shape."""
+    if job.not_before is not None and abs(job.not_before - now) > HORIZON:
+        raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
+    grown_mem = 0 if job.mem is not None else scaled(revision.mem_mult, input_mib)
+    grown_disk = 0 if job.disk_out is not None else scaled(revision.disk_out_mult, input_mib)
+    disk_in = input_mib * 1_000
+    cpus = _first(job.cpus, revision.cpus)
+    mem, disk_out = _first(job.mem, revision.mem), _first(job.disk_out, revision.disk_out)
+    priority = _first(job.priority, revision.priority)
+    timeout_s = job.timeout_s if job.timeout_s is not None else revision.timeout_s
+    shape = NewShape(
+        project_id=project_id,
+        job_type_id=kind.job_type_id,
+        priority=priority,
+        cpus=cpus,
+        mem=mem + stepped(grown_mem),
+        disk=disk_out + stepped(grown_disk) + stepped(disk_in),
+        pool=job.pool,
+        custom={**revision.custom, **(job.custom or {})},
+        constraints=job.constraints or [],
+        options={"timeout_s": timeout_s},
+    )
+    later = job.not_before is not None and job.not_before > now
+    facts = {
+        "job_type_id": kind.job_type_id,
+        "revision_id": kind.revision_id,
+        "status": JobStatus.PENDING if later else JobStatus.QUEUED,
+        "priority": priority,
+        "max_tries": _first(job.max_tries, revision.max_tries),
+        "cpus": cpus,
+        "mem": mem + grown_mem,
+        "disk_in": disk_in,
+        "disk_out": disk_out + grown_disk,
+        "timeout_s": timeout_s,
+        "not_before": job.not_before if later else None,
+        "is_held": job.held,
+        "hold_reason": (job.hold_reason or "held when it was submitted") if job.held else None,
+        "overrides": orjson.dumps(_overrides(job)).decode(),
+        "labels": orjson.dumps(job.labels).decode() if job.labels else None,
+    }
+    return shape, facts
+
+
+def _first(own: int | None, default: int) -> int:
+    return default if own is None else own
+
+
+def _overrides(job: NewJob) -> dict[str, Any]:
+    own = {
+        "command": job.command,
+        "environment": job.environment or None,
+        "pre_timeout_s": job.pre_timeout_s,
+        "post_timeout_s": job.post_timeout_s,
+    }
+    return {name: value for name, value in own.items() if value is not None}
+
+
+def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, int]:
+    known = {digest: memory.shape_ids.get(digest) for digest in (shape.digest() for shape in wanted)}
+    missing = [shape for shape in wanted if known[shape.digest()] is None]
+    made = shapes.intern(tx, missing) if missing else {}
+    return {digest: one for digest, one in known.items() if one is not None} | made

@@ -1,0 +1,118 @@
+"""Bytes in workspaces: written whole or not at all, hashed on the way, read in pieces.
+
+A workspace is a URL. `file:///folder` is a folder that this process can write; other schemes are refused when the
+workspace is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from scheduler.errors import InvalidInput, NotFound, Unavailable
+
+PIECE = 1024 * 1024
+"""Bytes read or written at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What was written: where beneath the workspace, how many bytes, their SHA-256 in hexadecimal."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+def folder(url: str) -> Path:
+    """Return the folder of a workspace; raises InvalidInput for a URL that is not of a local folder."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
+        raise InvalidInput("a workspace's url is file:/// and an absolute folder", field="url")
+    return Path(path)
+
+
+def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
+    """Write a new file durably: to a temporary name, synced, then renamed. Raises Unavailable when there is no room."""
+    target = _inside(url, path)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _created(beside) as file:
+            size, sha256 = _copy(pieces, file)
+        beside.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise Unavailable(f"the file cannot be stored: {error.strerror}") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return Stored(path, size, sha256)
+
+
+def read(url: str, path: str, start: int, length: int) -> Iterator[bytes]:
+    """Yield `length` bytes of a file from `start` on, in pieces. Raises NotFound at once when the file is not there."""
+    try:
+        file = _inside(url, path).open("rb")
+    except FileNotFoundError:
+        raise NotFound("the content of this file is gone") from None
+    except OSError as error:
+        raise Unavailable(f"the file cannot be read: {error.strerror}") from error
+    return _pieces(file, start, length)
+
+
+def remove(url: str, path: str) -> None:
+    """Remove a file; one that is gone already is fine."""
+    with contextlib.suppress(OSError):
+        _inside(url, path).unlink(missing_ok=True)
+
+
+def _inside(url: str, path: str) -> Path:
+    parts = path.split("/")
+    if not path or any(part in {"", ".", ".."} for part in parts):
+        raise NotFound("there is no such file")
+    return folder(url).joinpath(*parts)
+
+
+@contextlib.contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _copy(pieces: Iterable[bytes], file: BinaryIO) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    for piece in pieces:
+        digest.update(piece)
+        file.write(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _pieces(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
+    with file:
+        file.seek(start)
+        while length > 0:
+            piece = file.read(min(PIECE, length))
+            if not piece:
+                return
+            length -= len(piece)
+            yield piece

@@ -1,0 +1,124 @@
+"""Lists of executions: what they can be filtered and ordered by, and those of given jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from scheduler.store.paging import Condition, Key, Listing
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions. Values of one field are alternatives, fields narrow; `project_id` is the caller's bound."""
+
+    project_id: int | None = None
+    job_id: tuple[int, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+    status: tuple[str, ...] = ()
+    job_type_id: tuple[int, ...] = ()
+    job_type_name: tuple[str, ...] = ()
+    job_type_category: tuple[str, ...] = ()
+    node: tuple[str, ...] = ()
+    node_id: tuple[int, ...] = ()
+    error_id: tuple[int, ...] = ()
+    error_category: tuple[str, ...] = ()
+
+
+_JOB = "JOIN jobs jj ON jj.id = j.job_id"
+
+_CONDITIONS = {
+    "project_id": "jj.project_id = :project_id",
+    "job_id": "j.job_id = ANY(:job_id)",
+    "started": "j.last_modified >= :started",
+    "ended": "j.last_modified <= :ended",
+    "status": "j.status = ANY(:status)",
+    "job_type_id": "jj.job_type_id = ANY(:job_type_id)",
+    "job_type_name": "jj.job_type_id = ANY(ARRAY(SELECT id FROM job_types WHERE name = ANY(:job_type_name)))",
+    "job_type_category": "jj.job_type_id = ANY(ARRAY(SELECT id FROM job_types WHERE category = ANY(:job_type_category)))",
+    "node": """j.node_id = ANY(ARRAY(
+        SELECT id FROM nodes
+        WHERE hostname = ANY(:node) OR name = ANY(:node) OR CAST(id AS text) = ANY(:node)))""",
+    "node_id": "j.node_id = ANY(:node_id)",
+    "error_id": "j.error_id = ANY(:error_id)",
+    "error_category": "j.error_id = ANY(ARRAY(SELECT id FROM errors WHERE category = ANY(:error_category)))",
+}
+_OF_THE_JOB = {"project_id", "job_type_id", "job_type_name", "job_type_category"}
+
+_END_OF_TIME = "CAST('infinity' AS timestamptz)"
+
+KEYS: dict[str, Key] = {
+    "id": Key("j.id", "bigint"),
+    "created": Key("j.created", "timestamptz"),
+    "started": Key(f"COALESCE(j.started, {_END_OF_TIME})", "timestamptz"),
+    "ended": Key(f"COALESCE(j.ended, {_END_OF_TIME})", "timestamptz"),
+    "last_modified": Key("j.last_modified", "timestamptz"),
+    "status": Key('j.status COLLATE "C"', "text"),
+    "attempt": Key("j.attempt", "int"),
+    "job_id": Key("j.job_id", "bigint"),
+}
+
+_COLUMNS = """
+    j.id, j.uuid, j.job_id, j.attempt, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
+    j.pre_started, j.pre_completed, j.pre_exit_code, j.job_started, j.job_completed, j.job_exit_code,
+    j.post_started, j.post_completed, j.post_exit_code, j.usage, j.results, j.created, j.queued, j.started, j.ended,
+    j.last_modified, jj.timeout_s,
+    COALESCE(j.arguments, q.overrides -> 'command', r.definition -> 'command') AS command,
+    t.id AS type_id, t.name AS type_name, t.version AS type_version,
+    n.id AS node_id, n.name AS node_name, n.hostname,
+    e.id AS error_id, e.name AS error_name, e.title AS error_title, e.description AS error_description,
+    e.category AS error_category, e.is_builtin, e.should_be_retried
+"""
+
+_JOINS = """
+    JOIN jobs jj ON jj.id = j.job_id
+    JOIN job_specs q ON q.job_id = j.job_id
+    JOIN job_type_revisions r ON r.id = jj.revision_id
+    JOIN job_types t ON t.id = jj.job_type_id
+    JOIN nodes n ON n.id = j.node_id
+    LEFT JOIN errors e ON e.id = j.error_id
+"""
+
+EXECUTIONS = Listing("executions j", _COLUMNS, f"executions j ON j.id = page.id {_JOINS}", KEYS)
+
+_LATEST = text(f"""
+    SELECT {_COLUMNS}
+    FROM unnest(CAST(:job_ids AS bigint[])) AS wanted (id)
+    CROSS JOIN LATERAL (
+        SELECT * FROM executions WHERE job_id = wanted.id ORDER BY created DESC, attempt DESC LIMIT 1
+    ) AS j
+    {_JOINS}
+""")  # noqa: S608 - the only text put in are our own columns
+
+_ENVIRONMENT = text("""
+    SELECT s.overrides, r.definition, j.project_id
+    FROM executions x
+    JOIN jobs j ON j.id = x.job_id
+    JOIN job_specs s ON s.job_id = j.id
+    JOIN job_type_revisions r ON r.id = j.revision_id
+    WHERE x.id = :id
+""")
+
+
+def condition(chosen: ExecutionFilter) -> Condition:
+    """Return the filter as SQL."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    joins = (_JOB,) if _OF_THE_JOB.intersection(given) else ()
+    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters, joins)
+
+
+def latest(tx: Connection, job_ids: Sequence[int]) -> dict[int, Any]:
+    """Return the newest execution of each job, by creation and then attempt; jobs without one are left out."""
+    return {row.job_id: row for row in tx.execute(_LATEST, {"job_ids": list(job_ids)})}
+
+
+def origin(tx: Connection, execution_id: int) -> Any:
+    """Return `overrides`, `definition` and `project_id` of an execution's job, None when there is no such execution."""
+    return tx.execute(_ENVIRONMENT, {"id": execution_id}).one_or_none()

@@ -1,0 +1,136 @@
+"""Files: what is known of each; where its bytes lie is `path` beneath its workspace."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from scheduler.store.paging import Condition, Key, Listing
+
+
+@dataclass(frozen=True, slots=True)
+class FileFilter:
+    """Which files. Values of one field are alternatives, fields narrow; `project_id` is the caller's bound."""
+
+    project_id: int | None = None
+    file_id: tuple[int, ...] = ()
+    file_name: tuple[str, ...] = ()
+    media_type: tuple[str, ...] = ()
+    job_id: tuple[int, ...] = ()
+    workspace: tuple[str, ...] = ()
+    project: tuple[str, ...] = ()
+    started: datetime | None = None
+    ended: datetime | None = None
+
+
+_CONDITIONS = {
+    "project_id": "j.project_id = :project_id",
+    "file_id": "j.id = ANY(:file_id)",
+    "file_name": "j.file_name = ANY(:file_name)",
+    "media_type": "j.media_type = ANY(:media_type)",
+    "job_id": "j.job_id = ANY(:job_id)",
+    "workspace": "j.workspace_id = ANY(ARRAY(SELECT id FROM workspaces WHERE name = ANY(:workspace)))",
+    "project": "j.project_id = ANY(ARRAY(SELECT id FROM projects WHERE name = ANY(:project)))",
+    "started": "j.last_modified >= :started",
+    "ended": "j.last_modified <= :ended",
+}
+
+KEYS = {
+    "id": Key("j.id", "bigint"),
+    "created": Key("j.created", "timestamptz"),
+    "last_modified": Key("j.last_modified", "timestamptz"),
+    "file_name": Key('j.file_name COLLATE "C"', "text"),
+    "file_size": Key("j.file_size", "bigint"),
+}
+
+_COLUMNS = """
+    j.id, j.uuid, j.file_name, j.media_type, j.file_size, j.sha256, j.path, j.is_deleted, j.is_published, j.published,
+    j.created, j.deleted, j.last_modified, j.meta_data, j.job_id, j.execution_id, j.output,
+    w.id AS workspace_id, w.name AS workspace_name, w.url AS workspace_url, p.name AS project
+"""
+
+FILES = Listing(
+    "files j",
+    _COLUMNS,
+    "files j ON j.id = page.id JOIN workspaces w ON w.id = j.workspace_id JOIN projects p ON p.id = j.project_id",
+    KEYS,
+)
+
+_INSERT = text("""
+    INSERT INTO files (project_id, workspace_id, file_name, media_type, file_size, sha256, path,
+                       job_id, execution_id, output, is_published, published)
+    VALUES (:project_id, :workspace_id, :file_name, :media_type, :file_size, :sha256, :path,
+            :job_id, :execution_id, :output, :is_published, CASE WHEN :is_published THEN now() END)
+    ON CONFLICT (execution_id, output, file_name) DO NOTHING
+    RETURNING id
+""")
+
+_OUTPUT = text("""
+    SELECT id, sha256 FROM files
+    WHERE execution_id = :execution_id AND output = :output AND file_name = :file_name
+""")
+
+_DELETE = text("""
+    UPDATE files
+    SET is_deleted = true, deleted = now(), last_modified = now()
+    WHERE id = :id AND NOT is_deleted
+    RETURNING id
+""")
+
+_IN_USE = text("""
+    SELECT j.id
+    FROM jobs j JOIN job_specs s ON s.job_id = j.id
+    WHERE j.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+      AND j.disk_in > 0
+      AND (jsonb_path_exists(s.data, '$.input_data[*].file_id ? (@ == $id)', jsonb_build_object('id', CAST(:id AS bigint)))
+           OR jsonb_path_exists(s.data, '$.input_data[*].file_ids[*] ? (@ == $id)', jsonb_build_object('id', CAST(:id AS bigint))))
+    LIMIT 1
+""")
+
+_EXECUTION = text("""
+    SELECT x.id, x.job_id, x.attempt, x.status, x.claim_token, x.node_id, x.released_at IS NOT NULL AS released,
+           j.project_id, s.data
+    FROM executions x JOIN jobs j ON j.id = x.job_id JOIN job_specs s ON s.job_id = j.id
+    WHERE x.id = :id
+""")
+
+
+def condition(chosen: FileFilter) -> Condition:
+    """Return the filter as SQL; deleted and unpublished files are in no list."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    parts = ["j.is_published", "NOT j.is_deleted", *(_CONDITIONS[name] for name in given)]
+    return Condition(" AND ".join(parts), parameters)
+
+
+def insert(tx: Connection, facts: dict[str, Any]) -> int | None:
+    """Insert a file and return its id; None when this output of this attempt is there already."""
+    made = tx.execute(
+        _INSERT, {"job_id": None, "execution_id": None, "output": None, "is_published": True, **facts}
+    ).scalar()
+    return None if made is None else int(made)
+
+
+def output(tx: Connection, execution_id: int, name: str, file_name: str) -> Any:
+    """Return `id` and `sha256` of an attempt's output file, None when it is not there."""
+    return tx.execute(_OUTPUT, {"execution_id": execution_id, "output": name, "file_name": file_name}).one_or_none()
+
+
+def delete(tx: Connection, file_id: int) -> bool:
+    """Mark a file as deleted; False when it was."""
+    return tx.execute(_DELETE, {"id": file_id}).scalar() is not None
+
+
+def needed_by(tx: Connection, file_id: int) -> int | None:
+    """Return a job that has not ended and reads this file, None when there is none."""
+    found = tx.execute(_IN_USE, {"id": file_id}).scalar()
+    return None if found is None else int(found)
+
+
+def execution(tx: Connection, execution_id: int) -> Any:
+    """Return what decides whether a node may add outputs to an execution, None when there is none."""
+    return tx.execute(_EXECUTION, {"id": execution_id}).one_or_none()

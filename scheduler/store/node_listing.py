@@ -1,0 +1,78 @@
+"""Lists of nodes, with what each has, what is taken of it, and when it was last heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from scheduler.store.paging import Condition, Key, Listing
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFilter:
+    """Which nodes. Values of one field are alternatives, fields narrow."""
+
+    id: tuple[int, ...] = ()
+    name: tuple[str, ...] = ()
+    hostname: tuple[str, ...] = ()
+    pool: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+    is_active: bool | None = None
+    is_paused: bool | None = None
+
+
+_CONDITIONS = {
+    "id": "j.id = ANY(:id)",
+    "name": "j.name = ANY(:name)",
+    "hostname": "j.hostname = ANY(:hostname)",
+    "pool": "j.pool_id = ANY(ARRAY(SELECT id FROM pools WHERE name = ANY(:pool)))",
+    "state": "j.state = ANY(:state)",
+    "is_active": "j.is_active = :is_active",
+    "is_paused": "j.is_paused = :is_paused",
+}
+
+KEYS = {
+    "id": Key("j.id", "bigint"),
+    "name": Key('j.name COLLATE "C"', "text"),
+    "hostname": Key('j.hostname COLLATE "C"', "text"),
+    "created": Key("j.created", "timestamptz"),
+    "last_modified": Key("j.last_modified", "timestamptz"),
+}
+
+_COLUMNS = """
+    j.*, p.name AS pool, b.holding, b.load, b.at AS last_beat,
+    used.cpus AS used_cpus, used.mem AS used_mem, used.disk AS used_disk, used.placed, used.running,
+    used_custom.amounts AS used_custom
+"""
+
+# Room is derived from what holds it, never counted.
+_SOURCE = """
+    nodes j ON j.id = page.id
+    JOIN pools p ON p.id = j.pool_id
+    LEFT JOIN beats b ON b.node_id = j.id
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(sum(x.cpus), 0)::bigint AS cpus, COALESCE(sum(x.mem), 0)::bigint AS mem,
+               COALESCE(sum(x.disk), 0)::bigint AS disk, count(*) AS placed,
+               count(*) FILTER (WHERE x.status = 'RUNNING') AS running
+        FROM executions x
+        WHERE x.node_id = j.id AND x.released_at IS NULL
+    ) AS used
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(jsonb_object_agg(taken.key, taken.amount), '{}') AS amounts
+        FROM (
+            SELECT c.key, sum(c.value::bigint)::bigint AS amount
+            FROM executions x CROSS JOIN LATERAL jsonb_each_text(x.custom) AS c
+            WHERE x.node_id = j.id AND x.released_at IS NULL AND x.custom IS NOT NULL
+            GROUP BY c.key
+        ) AS taken
+    ) AS used_custom
+"""
+
+NODES = Listing("nodes j", _COLUMNS, _SOURCE, KEYS)
+
+
+def condition(chosen: NodeFilter) -> Condition:
+    """Return the filter as SQL."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)

@@ -1,0 +1,158 @@
+"""Pages of lists: filtered, ordered by many keys, walked by keyset, counted only as far as is cheap.
+
+A page is cut by the key values of the row it follows (or precedes), so that rows which did not change are neither
+repeated nor skipped while others come and go; a page asked for by number alone is found by offset. Every order ends
+in the row's id. Text put into statements is ours; whatever a client sends travels as a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+COUNT_EXACTLY = 10_000
+"""Above this a count is the planner's estimate: counting millions of rows for a number nobody reads is not worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One thing to order by: an expression that is never null, the type its values are compared in, a join it needs."""
+
+    expression: str
+    type: str
+    join: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A kind of list. `table` is read to find a page, `columns` from `source` to show it; both call the row `j`."""
+
+    table: str
+    columns: str
+    source: str
+    keys: Mapping[str, Key]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which part of a list. `at` holds the key values of the row next to it, `backward` if that row follows it."""
+
+    page: int
+    size: int
+    order: tuple[tuple[str, bool], ...]
+    at: tuple[str, ...] | None = None
+    backward: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What rows must satisfy: SQL with named parameters, and the joins it needs."""
+
+    sql: str = "true"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    joins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in order; `count` of all that match, exact or estimated. `first` and `last` are the ends' key values."""
+
+    rows: list[Any]
+    count: int
+    count_exact: bool
+    has_next: bool
+    has_previous: bool
+    first: tuple[str, ...] = ()
+    last: tuple[str, ...] = ()
+
+
+def read(tx: Connection, listing: Listing, condition: Condition, window: Window) -> Page:
+    """Return one page of a list. A page past the end has no rows."""
+    keys = [(listing.keys[name], descending) for name, descending in window.order]
+    keys.append((Key("j.id", "bigint"), keys[-1][1] if keys else False))
+    offset = 0 if window.at is not None else (window.page - 1) * window.size
+    statement, parameters = _page(listing, condition, window, keys, offset)
+    rows = list(tx.execute(text(statement), parameters))
+    more = len(rows) > window.size
+    if more:
+        del rows[0 if window.backward else -1]
+    count, exact = _count(tx, listing, condition, window, offset, len(rows), more=more)
+    ends = [tuple(getattr(row, f"k{n}") for n in range(len(keys))) for row in (rows[:1] + rows[-1:])]
+    return Page(
+        rows=rows,
+        count=count,
+        count_exact=exact,
+        has_next=bool(rows) if window.backward else more,
+        has_previous=more if window.backward else window.page > 1 or window.at is not None,
+        first=ends[0] if ends else (),
+        last=ends[-1] if ends else (),
+    )
+
+
+def _page(
+    listing: Listing, condition: Condition, window: Window, keys: Sequence[tuple[Key, bool]], offset: int
+) -> tuple[str, dict[str, Any]]:
+    joins = dict.fromkeys([*condition.joins, *(key.join for key, _ in keys if key.join)])
+    where, values = _beyond(keys, window)
+    travel = ", ".join(_direction(key.expression, descending != window.backward) for key, descending in keys)
+    shown = ", ".join(_direction(f"page.s{n}", descending) for n, (_, descending) in enumerate(keys))
+    marks = ", ".join(
+        f"{key.expression} AS s{n}, CAST({key.expression} AS text) AS k{n}" for n, (key, _) in enumerate(keys)
+    )
+    statement = f"""
+        WITH page AS MATERIALIZED (
+            SELECT j.id, {marks}
+            FROM {listing.table} {" ".join(joins)}
+            WHERE {condition.sql} AND {where}
+            ORDER BY {travel}
+            LIMIT :size OFFSET :offset
+        )
+        SELECT {", ".join(f"page.k{n}" for n in range(len(keys)))}, {listing.columns}
+        FROM page JOIN {listing.source}
+        ORDER BY {shown}
+    """  # noqa: S608 - only our own text; what clients send is in the parameters
+    return statement, {**condition.parameters, **values, "size": window.size + 1, "offset": offset}
+
+
+def _direction(expression: str, descending: bool) -> str:
+    return f"{expression} DESC" if descending else expression
+
+
+def _beyond(keys: Sequence[tuple[Key, bool]], window: Window) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a row lies past the row the window is at, in the direction of travel."""
+    if window.at is None:
+        return "true", {}
+    values = {f"at{n}": value for n, value in enumerate(window.at)}
+    marks = [f"CAST(:at{n} AS {key.type})" for n, (key, _) in enumerate(keys)]
+    if len({descending for _, descending in keys}) == 1:  # one row comparison, which an index can answer
+        sign = "<" if keys[0][1] != window.backward else ">"
+        return f"({', '.join(key.expression for key, _ in keys)}) {sign} ({', '.join(marks)})", values
+    parts = []
+    for n, (key, descending) in enumerate(keys):
+        same = [f"{earlier.expression} = {mark}" for (earlier, _), mark in zip(keys[:n], marks[:n], strict=True)]
+        sign = "<" if descending != window.backward else ">"
+        parts.append(" AND ".join([*same, f"{key.expression} {sign} {marks[n]}"]))
+    return "(" + " OR ".join(f"({part})" for part in parts) + ")", values
+
+
+def _count(
+    tx: Connection, listing: Listing, condition: Condition, window: Window, offset: int, found: int, *, more: bool
+) -> tuple[int, bool]:
+    if window.at is None and not more and (found or offset == 0):
+        return offset + found, True
+    return count(tx, listing, condition, at_least=offset + found)
+
+
+def count(tx: Connection, listing: Listing, condition: Condition, *, at_least: int = 0) -> tuple[int, bool]:
+    """Return how many rows match, and whether that is exact."""
+    joins = " ".join(dict.fromkeys(condition.joins))
+    matching = f"SELECT j.id FROM {listing.table} {joins} WHERE {condition.sql}"  # noqa: S608 - our own text
+    some = f"SELECT count(*) FROM ({matching} LIMIT {COUNT_EXACTLY + 1}) AS counted"  # noqa: S608
+    counted = int(tx.execute(text(some), condition.parameters).scalar_one())
+    if counted <= COUNT_EXACTLY:
+        return counted, True
+    plan = tx.execute(text(f"EXPLAIN (FORMAT JSON) {matching}"), condition.parameters).scalar_one()
+    return max(int(plan[0]["Plan"]["Plan Rows"]), counted, at_least), False

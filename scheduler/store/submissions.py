@@ -1,0 +1,204 @@
+"""Writing new jobs: the key first, then all rows of a batch in a few statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an idempotency key stands for: the digest of the body it came with, and the jobs it made."""
+
+    digest: bytes
+    job_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What many jobs of one batch have in common; each distinct combination is sent once."""
+
+    job_type_id: int
+    revision_id: int
+    shape_id: int
+    status: str
+    priority: int
+    max_tries: int
+    cpus: int
+    mem: int
+    disk_in: int
+    disk_out: int
+    timeout_s: int | None
+    not_before: datetime | None
+    is_held: bool
+    hold_reason: str | None
+    overrides: str
+    labels: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job: its group by number, and what is its own. `data` is JSON text."""
+
+    group: int
+    name: str | None
+    data: str
+
+
+_TAKE_KEYS = text("""
+    INSERT INTO idempotency (project_id, key, digest)
+    SELECT :project_id, v.key, v.digest
+    FROM unnest(CAST(:keys AS text[]), CAST(:digests AS bytea[])) AS v (key, digest)
+    ON CONFLICT (project_id, key) DO NOTHING
+    RETURNING key
+""")
+
+_KEYS = text("SELECT key, digest, job_ids FROM idempotency WHERE project_id = :project_id AND key = ANY(:keys)")
+
+_FILL_KEYS = text("""
+    UPDATE idempotency i
+    SET job_ids = string_to_array(v.ids, ',')::bigint[]
+    FROM unnest(CAST(:keys AS text[]), CAST(:ids AS text[])) AS v (key, ids)
+    WHERE i.project_id = :project_id AND i.key = v.key
+""")
+
+_IDS = text("""
+    SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :count)
+""")
+
+_GROUPS = """
+    unnest(CAST(:types AS bigint[]), CAST(:revisions AS bigint[]), CAST(:shapes AS bigint[]), CAST(:statuses AS text[]),
+           CAST(:priorities AS int[]), CAST(:max_tries AS int[]), CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]),
+           CAST(:disk_in AS bigint[]), CAST(:disk_out AS bigint[]), CAST(:timeouts AS int[]),
+           CAST(:not_before AS timestamptz[]), CAST(:held AS boolean[]), CAST(:hold_reasons AS text[]))
+        WITH ORDINALITY AS g (job_type_id, revision_id, shape_id, status, priority, max_tries, cpus, mem,
+                              disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, n)
+"""
+
+_JOBS = text(f"""
+    INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, cpus, mem,
+                      disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, queued)
+    SELECT v.id, :project_id, v.name, g.job_type_id, g.revision_id, g.shape_id, g.status, g.priority, g.max_tries,
+           g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
+           CASE WHEN g.status = 'QUEUED' THEN now() END
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:groups AS int[]), CAST(:names AS text[])) AS v (id, n, name)
+    JOIN {_GROUPS} USING (n)
+    ORDER BY v.id
+""")  # noqa: S608 - the only text put in is the list of columns above
+
+_SPECS = text("""
+    INSERT INTO job_specs (job_id, data, overrides, labels, created_by)
+    SELECT v.id, v.data, g.overrides, g.labels, :created_by
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:groups AS int[]), CAST(:data AS jsonb[])) AS v (id, n, data)
+    JOIN unnest(CAST(:overrides AS jsonb[]), CAST(:labels AS jsonb[])) WITH ORDINALITY AS g (overrides, labels, n) USING (n)
+    ORDER BY v.id
+""")
+
+_FILES = text("""
+    SELECT id, media_type, file_size
+    FROM files
+    WHERE id = ANY(:ids) AND project_id = :project_id AND is_published AND NOT is_deleted
+""")
+
+_PROJECT = text("SELECT id, name, quota FROM projects WHERE name = :name")
+
+_WAITING = text("""
+    SELECT count(*) FROM (
+        SELECT FROM jobs
+        WHERE project_id = :project_id AND status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED')
+        LIMIT :limit
+    ) AS counted
+""")
+
+_FIT = text("""
+    SELECT EXISTS (
+        SELECT FROM nodes n JOIN pools p ON p.id = n.pool_id
+        WHERE n.state <> 'GONE' AND n.is_active
+          AND n.cpus >= :cpus AND n.mem >= :mem AND n.disk >= :disk
+          AND (CAST(:pool AS text) IS NULL OR p.name = :pool)
+    )
+""")
+
+
+def take_keys(tx: Connection, project_id: int, keys: dict[str, bytes]) -> dict[str, Kept]:
+    """Take these keys for this transaction; return those that somebody took before, with what they stand for.
+
+    Waits for a transaction that holds one of them. Keys are taken in order, so that two batches cannot lock each other.
+    """
+    names = sorted(keys)
+    parameters = {"project_id": project_id, "keys": names, "digests": [keys[name] for name in names]}
+    taken = set(tx.execute(_TAKE_KEYS, parameters).scalars())
+    before = [name for name in names if name not in taken]
+    if not before:
+        return {}
+    rows = tx.execute(_KEYS, {"project_id": project_id, "keys": before})
+    return {row.key: Kept(bytes(row.digest), list(row.job_ids)) for row in rows}
+
+
+def fill_keys(tx: Connection, project_id: int, made: dict[str, list[int]]) -> None:
+    """Write which jobs each taken key stands for."""
+    parameters = {
+        "project_id": project_id,
+        "keys": list(made),
+        "ids": [",".join(map(str, ids)) for ids in made.values()],
+    }
+    tx.execute(_FILL_KEYS, parameters)
+
+
+def insert(tx: Connection, project_id: int, groups: Sequence[Group], rows: Sequence[Row], created_by: int) -> list[int]:
+    """Insert jobs with their specs and return their ids, one per row in the same order."""
+    ids = list(tx.execute(_IDS, {"count": len(rows)}).scalars())
+    own = {"ids": ids, "groups": [row.group + 1 for row in rows]}
+    tx.execute(_JOBS, {**own, **_columns(groups), "project_id": project_id, "names": [row.name for row in rows]})
+    specs = {
+        **own,
+        "data": [row.data for row in rows],
+        "overrides": [group.overrides for group in groups],
+        "labels": [group.labels for group in groups],
+        "created_by": created_by,
+    }
+    tx.execute(_SPECS, specs)
+    return ids
+
+
+def files(tx: Connection, project_id: int, ids: Sequence[int]) -> dict[int, Any]:
+    """Return `media_type` and `file_size` of the files that a job of this project may read; others are left out."""
+    return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids), "project_id": project_id})}
+
+
+def project(tx: Connection, name: str) -> Any:
+    """Return `id`, `name` and `quota` of a project, None when there is no such project."""
+    return tx.execute(_PROJECT, {"name": name}).one_or_none()
+
+
+def waiting(tx: Connection, project_id: int, limit: int) -> int:
+    """Return how many jobs of a project wait, counted up to `limit`."""
+    return int(tx.execute(_WAITING, {"project_id": project_id, "limit": limit}).scalar_one())
+
+
+def fits_a_node(tx: Connection, *, cpus: int, mem: int, disk: int, pool: str | None) -> bool:
+    """Tell whether some node is large enough, were it empty."""
+    return bool(tx.execute(_FIT, {"cpus": cpus, "mem": mem, "disk": disk, "pool": pool}).scalar())
+
+
+def _columns(groups: Sequence[Group]) -> dict[str, Any]:
+    return {
+        "types": [group.job_type_id for group in groups],
+        "revisions": [group.revision_id for group in groups],
+        "shapes": [group.shape_id for group in groups],
+        "statuses": [group.status for group in groups],
+        "priorities": [group.priority for group in groups],
+        "max_tries": [group.max_tries for group in groups],
+        "cpus": [group.cpus for group in groups],
+        "mem": [group.mem for group in groups],
+        "disk_in": [group.disk_in for group in groups],
+        "disk_out": [group.disk_out for group in groups],
+        "timeouts": [group.timeout_s for group in groups],
+        "not_before": [group.not_before for group in groups],
+        "held": [group.is_held for group in groups],
+        "hold_reasons": [group.hold_reason for group in groups],
+    }

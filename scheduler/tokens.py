@@ -1,0 +1,134 @@
+"""Who may do what: tokens are made here, shown once, kept as a digest, and recognised."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine
+
+from scheduler.errors import NotFound, SetupError, Unauthorized
+from scheduler.runtime import Runtime, psycopg_url
+from scheduler.store import tokens
+
+PREFIX = {"user": "gu_", "node": "gn_"}
+"""So that a token found in the wrong place says what it is."""
+
+RANDOM_BYTES = 32
+
+
+class Role(IntEnum):
+    """What a user's token allows; each role may do what the ones before it may."""
+
+    VIEWER = 1
+    SUBMITTER = 2
+    OPERATOR = 3
+    ADMIN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `project_id` None is every project; `role` None is a node, which reaches only the node protocol."""
+
+    token_id: int
+    name: str
+    role: Role | None
+    project_id: int | None = None
+    project: str | None = None
+
+    @property
+    def is_node(self) -> bool:
+        """Whether a node speaks, not a user."""
+        return self.role is None
+
+
+def authenticate(rt: Runtime, secret: str) -> Caller:
+    """Return who holds this token; raises Unauthorized for one that is unknown, revoked or expired, all alike."""
+    with rt.db.begin() as tx:
+        found = _recognise(tx, secret)
+    if found is None:
+        raise Unauthorized("the token is not valid")
+    role = None if found.role is None else Role[found.role.upper()]
+    return Caller(found.id, found.name, role, found.project_id, found.project)
+
+
+def create(
+    rt: Runtime, *, kind: str, role: Role | None, project: str | None, name: str, expires: datetime | None = None
+) -> tuple[int, str]:
+    """Make a token and return its id and the secret, which nobody can show again. Raises NotFound for the project."""
+    with rt.db.begin() as tx:
+        return _create(tx, kind=kind, role=role, project=project, name=name, expires=expires)
+
+
+def ensure(url: str, *, kind: str, role: str | None, project: str | None, name: str, path: Path) -> str:
+    """Return the secret kept in the file at `path`, making token and file (0600) when there is none that is valid.
+
+    Safe to repeat and to call from several processes. Raises SetupError when the file cannot be written.
+    """
+    engine = create_engine(psycopg_url(url))
+    try:
+        with engine.begin() as tx:
+            tokens.serialize(tx, f"token file {path}")
+            kept = _kept(path)
+            if kept and (found := _recognise(tx, kept)) and found.kind == kind:
+                return kept
+            meant = None if role is None else Role[role.upper()]
+            _, secret = _create(tx, kind=kind, role=meant, project=project, name=name)
+            _keep(path, secret)  # before the commit: a file without a token heals itself at the next start
+            return secret
+    finally:
+        engine.dispose()
+
+
+def digest(secret: str) -> bytes:
+    """Return what is stored of a token."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _create(
+    tx: Connection, *, kind: str, role: Role | None, project: str | None, name: str, expires: datetime | None = None
+) -> tuple[int, str]:
+    project_id = None
+    if project is not None:
+        project_id = tokens.project_id(tx, project)
+        if project_id is None:
+            raise NotFound(f"there is no project {project!r}", field="project")
+    secret = PREFIX[kind] + secrets.token_urlsafe(RANDOM_BYTES)
+    word = None if role is None else role.name.lower()
+    made = tokens.insert(
+        tx, kind=kind, name=name, sha256=digest(secret), role=word, project_id=project_id, expires=expires
+    )
+    return made, secret
+
+
+def _recognise(tx: Connection, secret: str) -> tokens.Token | None:
+    # The index finds a digest, never a secret: what its timing tells is worth nothing without a preimage.
+    return tokens.find(tx, digest(secret))
+
+
+def _kept(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SetupError(f"cannot read the token file {path}: {error.strerror}") from error
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Write the file whole or not at all, readable only by its owner."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        raise SetupError(f"cannot write the token file {path}: {error.strerror}") from error

@@ -1,0 +1,130 @@
+"""The API's own test client on a real database, one token per role.
+
+api             an `Api`: `api.get(...)`, `api.post(path, body)`, ... as the admin; `api.as_("viewer").get(...)`
+api.rt          the runtime underneath; `api.nudges` has every topic that was nudged
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import text
+from werkzeug.test import TestResponse
+
+from api.app import create_app
+from scheduler import runtime, tokens
+from scheduler.runtime import Runtime
+from scheduler.settings import Settings
+from scheduler.tokens import Role
+
+ROLES = ("viewer", "submitter", "operator", "admin")
+
+
+@dataclass(slots=True)
+class Api:
+    """Requests as one caller. Bodies are sent as JSON unless they are bytes."""
+
+    app: Any
+    rt: Runtime
+    secrets: dict[str, str]
+    nudges: list[str]
+    caller: str | None = "admin"
+    headers: dict[str, str] = field(default_factory=lambda: {"Accept": "application/json"})
+
+    def as_(self, caller: str | None, **headers: str) -> Api:
+        """The same API for another caller: a role, `node`, a name given to `a_token`, or None for nobody."""
+        return Api(self.app, self.rt, self.secrets, self.nudges, caller, {**self.headers, **headers})
+
+    def with_headers(self, **headers: str) -> Api:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return Api(self.app, self.rt, self.secrets, self.nudges, self.caller, {**self.headers, **named})
+
+    def get(self, path: str, **query: Any) -> TestResponse:
+        return self.send("GET", path, query=query)
+
+    def post(self, path: str, body: Any = None, **query: Any) -> TestResponse:
+        return self.send("POST", path, body, query=query)
+
+    def patch(self, path: str, body: Any = None, **query: Any) -> TestResponse:
+        return self.send("PATCH", path, body, query=query)
+
+    def delete(self, path: str, **query: Any) -> TestResponse:
+        return self.send("DELETE", path, query=query)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Any = None,
+        content_type: str | None = "application/json",
+    ) -> TestResponse:
+        headers = dict(self.headers)
+        if self.caller is not None:
+            headers["Authorization"] = f"Bearer {self.secrets[self.caller]}"
+        data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
+        return self.app.test_client().open(
+            path,
+            method=method,
+            data=data,
+            query_string=query or None,
+            headers=headers,
+            content_type=content_type if data is not None else None,
+        )
+
+    def follow(self, link: str) -> TestResponse:
+        """GET an absolute link of an answer."""
+        return self.get(link.removeprefix("http://localhost"))
+
+    def a_token(self, name: str, role: Role | None, project: str | None = None) -> None:
+        kind = "node" if role is None else "user"
+        self.secrets[name] = tokens.create(self.rt, kind=kind, role=role, project=project, name=name)[1]
+
+    def a_project(self, name: str) -> None:
+        with self.rt.db.begin() as tx:
+            tx.execute(text("INSERT INTO projects (name) VALUES (:name)"), {"name": name})
+
+    def a_job(self, **fields: Any) -> dict[str, Any]:
+        """Submit a job, an ad-hoc command if nothing else is said; return its detail."""
+        if not {"job_type", "job_type_id", "command"}.intersection(fields):
+            fields["command"] = ["true"]
+        answer = self.post("/jobs/", fields)
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json)
+
+    def a_type(self, name: str = "a-type", version: str = "1.0", **fields: Any) -> dict[str, Any]:
+        answer = self.post("/job-types/", {"name": name, "version": version, "command": ["true"], **fields})
+        assert answer.status_code == 201, answer.text
+        return dict(answer.json)
+
+    def query(self, sql: str, **parameters: Any) -> list[Any]:
+        with self.rt.db.begin() as tx:
+            return list(tx.execute(text(sql), parameters))
+
+    def change(self, sql: str, **parameters: Any) -> None:
+        with self.rt.db.begin() as tx:
+            tx.execute(text(sql), parameters)
+
+    def value(self, sql: str, **parameters: Any) -> Any:
+        return self.query(sql, **parameters)[0][0]
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
+    settings = Settings(state_dir=tmp_path)
+    engine = runtime.connect(database_url, settings, name="test-api")
+    nudges: list[str] = []
+    rt = Runtime(engine, settings, runtime.utc_now, random.Random(7).random, nudges.append)
+    made = Api(create_app(rt), rt, {}, nudges)
+    for role in ROLES:
+        made.a_token(role, Role[role.upper()])
+    made.a_token("node", None)
+    yield made
+    engine.dispose()
