@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any, Final
 
-from workers import judge, order
+from workers import capping, judge, order
 from workers.order import Order
 from workers.outcomes import Outcomes
 from workers.spawn import LaunchError, Spawner
@@ -193,6 +193,7 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         watch = judge.Watch(tree, each.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
         watch.limit_time(each.timeout_s, each.grace_s, each.lease_s)
+        watch.outputs, watch.output_bytes = (each.stdout, each.stderr), each.output_bytes
         tree.born(pid)
         self._watches[each.tree] = self._by_pid[pid] = watch
         self._push(watch)
@@ -204,6 +205,7 @@ class Forest:
         if not watch.act(now):
             self._push(watch)
             return
+        _cap_outputs(watch)
         if watch.phase:
             self._tell(watch.outcome(now))
         watch.tree.remove()
@@ -223,6 +225,7 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         for name, watch in self._watches.items():
             watch.fence(self._lease_sent, boot, now)
+            _cap_outputs(watch)
             if watch.due <= now:
                 self._touched[name] = watch
             if watch.is_stuck(now):
@@ -241,3 +244,9 @@ class Forest:
 
     def _tell(self, event: Event) -> None:
         self.news.append(self._outcomes.note(event))
+
+
+def _cap_outputs(watch: judge.Watch) -> None:
+    if watch.output_bytes is not None:
+        for path in watch.outputs:
+            capping.cap(path, watch.output_bytes)

@@ -53,7 +53,7 @@ class Watch:
         self.status: int | None = None
         self.rusage: resource.struct_rusage | None = None
         self.stuck_told = False
-        self.outputs: tuple[str, str] | None = None
+        self.outputs: tuple[str, ...] = ()
         self.output_bytes: int | None = None
 
     @property

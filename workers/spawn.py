@@ -2,7 +2,8 @@
 
 The supervisor's thread takes on what the program shall have, one call each: cgroups, user, working directory,
 soft limits. Then it starts the program by `posix_spawn`, whose child inherits all of that, and takes itself back.
-So nothing needs to run between fork and exec, and no wrapper program is paid for.
+So nothing needs to run between fork and exec, and no wrapper program is paid for. Only a version 2 cgroup needs
+a real fork, whose child does the rest itself.
 
 While the thread wears a job's user, a process of that same user could signal the thread. Give each execution
 slot a user of its own, and no process of that user is alive at that moment.
@@ -15,8 +16,9 @@ import os
 import resource
 import signal
 import stat
+import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from workers import kernel
 from workers.order import FileLimits, Order
@@ -30,7 +32,8 @@ _OUTPUT_FLAGS: Final = (
     # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 )
-_FAILED: Final = 127  # exit code of a child that could not execute; its reason is in shared memory
+_FAILED: Final = 127  # exit code of a child that could not execute; why, it writes into shared memory
+_FAILURE: Final = struct.Struct("i?")  # errno, and whether it was the directory that failed
 
 
 class LaunchError(OSError):
@@ -48,22 +51,24 @@ class Spawner:
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._groups = os.getgroups()
         self._is_root = os.geteuid() == 0
-        self._child_errno = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
+        self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
+        self._can_raise = _can_raise_limits()
         if self._is_root:
             kernel.forbid_new_privileges()
 
     def spawn(self, order: Order, tree: Tree) -> int:
         """Start the program inside the tree and return its pid. Raises `LaunchError`."""
         env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
+        limits = _wanted_limits(order.file_limits)
         with contextlib.ExitStack() as undo:
             outputs = [self._open_output(path, order, undo) for path in (order.stdout, order.stderr)]
-            limits = _soft_limits(order.file_limits)
             undo.enter_context(tree.entered())
-            undo.enter_context(self._identity(order))
-            undo.enter_context(_directory(order.cwd))
-            undo.enter_context(_lowered(limits))
-            pid = self._execute(order.argv, env, outputs, tree)
-        _seal(pid, limits)
+            if tree.clone_into is None:
+                undo.enter_context(self._identity(order))
+                undo.enter_context(_directory(order.cwd))
+            undo.enter_context(_lowered(limits, hard_too=self._can_raise))
+            pid = self._execute(order, env, outputs, tree.clone_into)
+        _settle(pid, limits, hard_too=self._can_raise)
         return pid
 
     def _open_output(self, path: str, order: Order, undo: contextlib.ExitStack) -> int:
@@ -84,32 +89,41 @@ class Spawner:
 
     @contextlib.contextmanager
     def _identity(self, order: Order) -> Iterator[None]:
-        if order.uid is None or order.gid is None or (not self._is_root and order.uid == os.geteuid()):
+        """Be the program's user meanwhile."""
+        try:
+            self._assume(order)
             yield
+        finally:
+            if self._is_root and order.uid is not None:
+                try:
+                    kernel.resume_root(self._groups)
+                except OSError as error:
+                    raise StrandedError(f"cannot become root again: {error}") from error
+
+    def _assume(self, order: Order) -> None:
+        if order.uid is None or order.gid is None or (not self._is_root and order.uid == os.geteuid()):
             return
         if not kernel.can_assume_identity():
             raise LaunchError(errno.EPERM, f"cannot run as user {order.uid}: the supervisor is not root")
         try:
             kernel.assume_identity(order.uid, order.gid, order.groups)
-            yield
-        finally:
-            try:
-                kernel.resume_root(self._groups)
-            except OSError as error:
-                raise StrandedError(f"cannot become root again: {error}") from error
+        except OSError as error:
+            raise LaunchError(error.errno, f"cannot run as user {order.uid}: {error.strerror}") from error
 
-    def _execute(self, argv: list[str], env: dict[str, str], outputs: list[int], tree: Tree) -> int:
+    def _execute(self, order: Order, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
         failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        for program in _candidates(argv[0], env):
+        for program in _candidates(order.argv[0], env):
             try:
-                if tree.clone_into is None:
-                    return self._vfork(program, argv, env, outputs)
-                return self._fork_into(tree.clone_into, program, argv, env, outputs)
+                if cgroup is None:
+                    return self._vfork(program, order.argv, env, outputs)
+                return self._fork_into(cgroup, program, order, env, outputs)
+            except LaunchError:
+                raise
             except OSError as error:
                 failure = error
             except ValueError as error:  # text that no file system encoding can express
-                raise LaunchError(errno.EINVAL, f"{argv[0]}: {error}") from error
-        raise LaunchError(failure.errno, f"{argv[0]}: {failure.strerror}") from failure
+                raise LaunchError(errno.EINVAL, f"{order.argv[0]}: {error}") from error
+        raise LaunchError(failure.errno, f"{order.argv[0]}: {failure.strerror}") from failure
 
     def _vfork(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> int:
         actions = [
@@ -121,31 +135,41 @@ class Spawner:
             program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS
         )
 
-    def _fork_into(
-        self, cgroup: int, program: str, argv: list[str], env: dict[str, str], outputs: list[int]
-    ) -> int:
-        self._child_errno[:4] = b"\0" * 4
+    def _fork_into(self, cgroup: int, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> int:
+        """Fork into a cgroup; the kernel asks for the right to do so, so the user is taken on afterwards."""
+        if order.uid is not None and not self._is_root and order.uid != os.geteuid():
+            self._assume(order)  # which says why not
+        self._failure[:_FAILURE.size] = bytes(_FAILURE.size)
         pid = kernel.clone_into(cgroup)
         if pid == 0:
-            self._become(program, argv, env, outputs)
-        failed = int.from_bytes(self._child_errno[:4], "little")
-        if failed:
+            self._become(program, order, env, outputs)
+        number, in_directory = _FAILURE.unpack_from(self._failure)
+        if number:
             os.waitpid(pid, 0)
-            raise OSError(failed, os.strerror(failed))
+            if in_directory:
+                raise LaunchError(number, f"{order.cwd}: {os.strerror(number)}")
+            raise OSError(number, os.strerror(number))
         return pid
 
-    def _become(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> None:
-        """Turn the forked child into the program; never returns."""
+    def _become(self, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> NoReturn:
+        """Turn the forked child into the program."""
+        in_directory = False
         try:
             os.setsid()
             for target, source in enumerate((self._null, *outputs)):
                 os.dup2(source, target)
             for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
                 kernel.default_signal(signum)
+            self._assume(order)
+            in_directory = True
+            os.chdir(order.cwd)
+            in_directory = False
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.execve(program, argv, env)
+            os.execve(program, order.argv, env)
         except OSError as error:
-            self._child_errno[:4] = (error.errno or errno.EIO).to_bytes(4, "little")
+            _FAILURE.pack_into(self._failure, 0, error.errno or errno.EIO, in_directory)
+        except ValueError:
+            _FAILURE.pack_into(self._failure, 0, errno.EILSEQ, in_directory)
         finally:
             os._exit(_FAILED)
 
@@ -172,32 +196,43 @@ def _directory(path: str) -> Iterator[None]:
         os.chdir("/")
 
 
-def _soft_limits(limits: FileLimits) -> dict[int, int]:
+def _wanted_limits(limits: FileLimits) -> dict[int, int]:
     wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
     return {kind: value for kind, value in wanted.items() if value is not None}
 
 
+def _can_raise_limits() -> bool:
+    """Try whether a hard limit, once lowered, can be raised again: root can, but not in every container."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard - 1))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 @contextlib.contextmanager
-def _lowered(limits: dict[int, int]) -> Iterator[None]:
-    """Bear the program's limits as soft ones, which can be raised again, while it is born."""
+def _lowered(limits: dict[int, int], *, hard_too: bool) -> Iterator[None]:
+    """Bear the program's limits while it is born, as hard ones where they can be raised again afterwards."""
     before = {kind: resource.getrlimit(kind) for kind in limits}
     try:
         for kind, value in limits.items():
             hard = before[kind][1]
-            resource.setrlimit(kind, (value if hard == resource.RLIM_INFINITY else min(value, hard), hard))
+            soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (soft, soft if hard_too else hard))
         yield
     finally:
         for kind, both in before.items():
             resource.setrlimit(kind, both)
 
 
-def _seal(pid: int, limits: dict[int, int]) -> None:
-    """Make the newborn's limits hard, and let it be the first to go when the machine runs out of memory."""
+def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:
+    """Make the newborn's limits hard where they are not, and let it go first when the machine has no memory."""
     with contextlib.suppress(OSError):  # it may be over already
-        for kind, value in limits.items():
-            hard = resource.prlimit(pid, kind)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.prlimit(pid, kind, (value, value))
+        for kind in () if hard_too else limits:
+            soft, _ = resource.prlimit(pid, kind)
+            resource.prlimit(pid, kind, (soft, soft))
         descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, _OOM_SCORE)

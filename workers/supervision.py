@@ -43,7 +43,7 @@ _LOG: Final = "supervisor.log"
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 _started: set[int] = set()  # supervisors that are children of this process
 _ROOT: Final = Path(__file__).resolve().parent.parent
-_BOOT: Final = "import sys; sys.path.append(sys.argv.pop(1)); from workers import supervisor; supervisor.main()"
+BOOT: Final = "import sys; sys.path.append(sys.argv.pop(1)); from workers import supervisor; supervisor.main()"
 
 Event = dict[str, Any]
 
@@ -264,7 +264,7 @@ def _launch(directory: Path, python: str, tree: str | None) -> bool:
     _reap()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     forced = ["--tree", tree] if tree else []
-    argv = [python, "-I", "-S", "-c", _BOOT, str(_ROOT), str(directory), *forced]
+    argv = [python, "-I", "-S", "-c", BOOT, str(_ROOT), str(directory), *forced]
     reading, writing = os.pipe2(os.O_CLOEXEC)
     log = os.open(directory / _LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:

@@ -31,6 +31,7 @@ VERSION: Final = 1
 CAUGHT_UP: Final = '{"ev":"caught_up"}'
 _LOCKED: Final = 3  # exit code: another supervisor holds this directory
 _CRASHED: Final = 70
+_MANY_DESCRIPTORS: Final = 1 << 20
 _OOM_SCORE: Final = b"-500"  # the jobs' is +500, the agent's may be lower still
 _TERM_GRACE_S: Final = 10.0  # for the trees when the supervisor itself is asked to end
 _CLOSING_LIMIT_S: Final = 60.0  # beyond their grace; then even an unkillable process no longer holds us
@@ -166,6 +167,7 @@ class Supervisor:
 
 def main() -> None:
     """Run the supervisor of the directory given as argument; `--tree NAME` forces a kind of tree."""
+    os.closerange(3, _MANY_DESCRIPTORS)  # whatever our starter left open would be every job's
     directory = os.path.realpath(sys.argv[1])
     forced = sys.argv[3] if sys.argv[2:3] == ["--tree"] else None
     os.makedirs(directory, 0o700, exist_ok=True)

@@ -4,9 +4,10 @@ import binascii
 import os
 from typing import Final
 
-from workers.trees import TreeKind, cgroup1, hierarchy, scan
+from workers.trees import TreeKind, cgroup1, cgroup2, hierarchy, pid_namespace, processes, scan
 
 NAMES: Final = ("cgroup2", "cgroup1", "pidns", "scan")
+_ENOUGH: Final = {"memory", "pids"}
 _NAME_CHARACTERS: Final = 40
 
 
@@ -22,31 +23,51 @@ def node_name(directory: str) -> str:
 
 
 def choose(node: str, forced: str | None = None) -> TreeKind:
-    """Return the kind of tree for this node, tried out. Raises `UnusableError` for a forced one that fails."""
-    refusals = []
+    """Return the kind of tree for this node, tried out. Raises `UnusableError` for a forced one that fails.
+
+    Version 2 without its memory and pids controllers (hybrid hosts) comes only after version 1, which has them.
+    """
     mounted = hierarchy.mounts()
+    refusals = []
+    weaker: TreeKind | None = None
     for name in NAMES if forced is None else [forced]:
+        if name == "pidns" and weaker is not None:
+            return weaker
         kind, refusal = _try(name, node, mounted)
-        if kind is not None:
+        if isinstance(kind, cgroup2.Cgroup2) and not kind.controllers >= _ENOUGH and forced is None:
+            weaker = kind
+        elif kind is not None:
+            if weaker is not None:
+                weaker.close()
             return kind
         refusals.append(f"{name}: {refusal}")
     raise UnusableError("; ".join(refusals))
 
 
+def with_folders(node: str) -> list[TreeKind]:
+    """Return the kinds of cgroup trees of which this node has a folder, from now or from earlier lives."""
+    mounted = hierarchy.mounts()
+    versions = {each.version for each in mounted if _has_folder(each, node)}
+    found = [_try(f"cgroup{version}", node, mounted)[0] for version in sorted(versions)]
+    return [kind for kind in found if kind is not None]
+
+
+def _has_folder(mount: hierarchy.Mount, node: str) -> bool:
+    if mount.version == 1:
+        return os.path.isdir(f"{mount.path}/{node}")
+    mine = processes.cgroup_path(os.getpid(), "") or "/"
+    return os.path.isdir(f"{cgroup2.home_folder(mount.path, mine)}/{node}")
+
+
 def _try(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKind | None, str]:
     match name:
+        case "cgroup2":
+            return cgroup2.find(node, mounted)
         case "cgroup1":
             return cgroup1.find(node, mounted)
+        case "pidns":
+            return pid_namespace.find(node)
         case "scan":
             return scan.Scan(node), ""
         case _:
             return None, f"no such kind of tree; there are {', '.join(NAMES)}"
-
-
-def with_folders(node: str) -> list[TreeKind]:
-    """Return the kinds of cgroup trees of which this node has a folder, from now or from earlier lives."""
-    mounted = hierarchy.mounts()
-    found = []
-    if any(each.version == 1 and os.path.isdir(f"{each.path}/{node}") for each in mounted):
-        found.append(_try("cgroup1", node, mounted)[0])
-    return [kind for kind in found if kind is not None]

@@ -22,7 +22,8 @@ _STOP_ROUNDS: Final = 20  # looks for new processes before those that were stopp
 _MISSING: Final = [
     "Cpus, memory and the number of processes are not limited: no cgroups can be made here.",
     "Lack of memory is not recognised: the kernel counts it for cgroups only.",
-    "Memory peaks are those of the largest process, cpu seconds leave out processes nobody waited for.",
+    "Memory peaks are those of the largest process, and those below the supervisor's own size are not seen.",
+    "Cpu seconds leave out processes that nobody waited for.",
     "A process that hides from its session, its parent and its environment at once may get away.",
 ]
 
