@@ -1,6 +1,6 @@
 """Why a job cannot go somewhere. Every filter says its reason, so that `place` and `explain` cannot disagree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from math import inf
@@ -63,7 +63,7 @@ class Allowance:
 
 def eligible(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
     """Rows of nodes that could take the shape were they empty; remembered until a node changes."""
-    key = (shape.pool, shape.constraints, shape.requires, policy.paused_pools, policy.launch_failures)
+    key = _demands(shape, policy)
     mask = nodes.memo.get(key)
     if mask is None:
         nodes.vector(shape.requires)
@@ -79,6 +79,16 @@ def refusals(shape: Shape, nodes: Nodes, policy: Policy) -> dict[Reason, Mask]:
     present = nodes.present()
     marks = ((reason, refuses(shape, nodes, policy) & present) for reason, refuses in STATIC)
     return {reason: mark for reason, mark in marks if mark.any()}
+
+
+def refusal_counts(shape: Shape, nodes: Nodes, policy: Policy) -> Mapping[str, int]:
+    """How many nodes each static filter refuses; remembered until a node changes."""
+    key = _demands(shape, policy)
+    counts = nodes.tallies.get(key)
+    if counts is None:
+        counts = {reason: int(mark.sum()) for reason, mark in refusals(shape, nodes, policy).items()}
+        nodes.tallies[key] = counts
+    return counts
 
 
 def holds(need: Amounts, room: Amounts) -> Mask:
@@ -101,11 +111,7 @@ def paused(shape: Shape, policy: Policy) -> Reason | None:
 def type_allowance(shape: Shape, policy: Policy, executions: int) -> Allowance:
     """How many more jobs the type's `max_scheduled` lets start when `executions` of it hold room."""
     most = policy.max_scheduled.get(shape.job_type_id)
-    return (
-        Allowance(inf)
-        if most is None
-        else Allowance(max(0, most - executions) // shape.count, Reason.TYPE_LIMIT)
-    )
+    return Allowance(inf) if most is None else Allowance(max(0, most - executions) // shape.count, Reason.TYPE_LIMIT)
 
 
 def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: int) -> Allowance:
@@ -118,9 +124,7 @@ def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: 
         (quota.mem, mem, shape.requires.mem),
         (quota.jobs, jobs, 1),
     )
-    counts = [
-        max(0, most - held) // (need * shape.count) for most, held, need in pairs if most is not None and need
-    ]
+    counts = [max(0, most - held) // (need * shape.count) for most, held, need in pairs if most is not None and need]
     return Allowance(min(counts, default=inf), Reason.PROJECT_QUOTA)
 
 
@@ -129,6 +133,11 @@ def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int
     by_type = type_allowance(shape, policy, of_type)
     by_quota = quota_allowance(shape, policy, cpus=cpus, mem=mem, jobs=jobs)
     return min(by_type, by_quota, key=lambda limit: limit.jobs)
+
+
+def _demands(shape: Shape, policy: Policy) -> tuple[object, ...]:
+    """All that the static filters look at."""
+    return (shape.pool, shape.constraints, shape.requires, policy.paused_pools, policy.launch_failures)
 
 
 def _outside(shape: Shape, nodes: Nodes) -> Mask:

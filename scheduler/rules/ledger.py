@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from scheduler.rules import fairshare, filters
 from scheduler.rules.filters import Allowance
-from scheduler.rules.nodes import Amounts, Rows
+from scheduler.rules.nodes import Amounts, Mask, Rows
 from scheduler.rules.plan import Snapshot
-from scheduler.rules.resources import NOTHING, Resources
+from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Shape
 
 
@@ -22,33 +22,83 @@ class Tally:
     share: float
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Room kept on one node: from `start` on only `spare` of it is for others."""
+
+    row: int
+    start: float
+    spare: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Placements of this plan: which node rows, how many on each, of what, until when probably."""
+
+    rows: Rows
+    counts: NDArray[np.int64]
+    need: Amounts
+    end: float
+
+
 class Ledger:
-    """Copies of the few numbers a plan changes; the snapshot stays as it is."""
+    """Copies of the few numbers a plan changes; the snapshot stays as it is.
+
+    `left` is the room left on each node over all resources, as a fraction of the largest node's.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._policy = snapshot.policy
-        self._running = snapshot.running
+        self._policy, self._running = snapshot.policy, snapshot.running
         self.nodes = snapshot.nodes
         self.free = snapshot.nodes.free()
         self.fleet = snapshot.nodes.total(snapshot.nodes.ready())
+        largest = self.nodes.capacity.max(axis=1, initial=0)
+        self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
+        self.left: NDArray[np.float64] = self.scale @ self.free
+        self.planned: list[Planned] = []
+        self.kept: dict[int, Kept] = {}
         self._tallies: dict[int, Tally] = {}
         self._types: dict[int, int] = {}
+        self._groups: dict[tuple[int, int], dict[int, int]] = {}
 
-    @property
-    def scale(self) -> NDArray[np.float64]:
-        """One over the largest capacity of each resource, 0 where no node has any."""
-        largest = self.nodes.capacity.max(axis=1, initial=0)
-        return np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
+    def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
+        """Rows in `where` with room for a member that will surely have ended by `ends_by`."""
+        fits = where & filters.holds(need, self.free)
+        for kept in self.kept.values():
+            if fits[kept.row] and ends_by > kept.start:
+                fits[kept.row] = (kept.spare >= need).all()
+        return fits
 
-    def take(self, shape: Shape, rows: Rows, counts: Amounts, jobs: int) -> None:
-        """Count `jobs` more jobs of a shape, whose members stand `counts` times on the node rows."""
+    def room(self, rows: Rows, ends_by: float) -> Amounts:
+        """What is free on some rows for members that will surely have ended by then; the caller's own copy.
+
+        On a node where room is kept from an earlier moment on, only what will be to spare then.
+        """
+        room = self.free[:, rows]
+        for kept in self.kept.values():
+            if ends_by > kept.start:
+                there = rows == kept.row
+                if there.any():
+                    room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
+        return room
+
+    def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
+        """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
         need = self.nodes.vector(shape.requires)
+        members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
+        self.left[rows] -= float(self.scale @ need) * counts
+        self._spend_spare(need, rows, counts, ends_by)
+        self.planned.append(Planned(rows, counts, need, end))
         tally = self.tally(shape.project_id)
-        tally.resources = tally.resources.add(shape.requires.times(jobs * shape.count))
-        tally.executions += jobs * shape.count
+        tally.resources = tally.resources.add(shape.requires.times(members))
+        tally.executions += members
         tally.share = fairshare.share_of(tally.resources, self.fleet)
-        self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + jobs * shape.count
+        self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
+        if shape.apart is not None or shape.spread is not None:
+            group = self._groups.setdefault((shape.project_id, shape.job_type_id), {})
+            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+                group[row] = group.get(row, 0) + count
 
     def tally(self, project_id: int) -> Tally:
         """What a project holds by now."""
@@ -56,13 +106,21 @@ class Ledger:
         if tally is None:
             held = self._running.of_project(project_id)
             share = fairshare.share_of(held.resources, self.fleet)
-            tally = self._tallies[project_id] = Tally(held.resources or NOTHING, held.executions, share)
+            tally = self._tallies[project_id] = Tally(held.resources, held.executions, share)
         return tally
 
     def of_type(self, job_type_id: int) -> int:
         """How many executions of a type there are by now."""
         planned = self._types.get(job_type_id)
         return self._running.of_type(job_type_id) if planned is None else planned
+
+    def group_rows(self, shape: Shape) -> dict[int, int]:
+        """How many executions of the shape's project and job type each node row has by now."""
+        there = self._running.nodes_of(shape.project_id, shape.job_type_id)
+        rows = {row: count for node, count in there.items() if (row := self.nodes.row(node)) is not None}
+        for row, count in self._groups.get((shape.project_id, shape.job_type_id), {}).items():
+            rows[row] = rows.get(row, 0) + count
+        return rows
 
     def standing(self, project_id: int) -> float:
         """The number by which projects are compared, smaller first."""
@@ -81,3 +139,11 @@ class Ledger:
             mem=tally.resources.mem,
             jobs=tally.executions,
         )
+
+    def _spend_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
+        """What still runs when kept room is due takes of what is to spare there."""
+        for kept in self.kept.values() if self.kept else ():
+            if ends_by > kept.start:
+                members = int(counts[rows == kept.row].sum())
+                if members:
+                    kept.spare[:] -= need * members

@@ -45,6 +45,9 @@ class Nodes:
         self.used: Amounts = np.zeros_like(self.capacity)
         self.version = 0
         self.memo: dict[object, Mask] = {}
+        self.tallies: dict[object, dict[str, int]] = {}
+        self._codes: dict[str, Rows] = {}
+        self._table: Rows | None = None
         self._rows: dict[int, int] = {}
         self._vectors: dict[Resources, Amounts] = {}
         self._nodes: list[Node | None] = [None] * _FIRST_ROWS
@@ -135,6 +138,16 @@ class Nodes:
         assert node is not None
         return node
 
+    def rows_of(self, node_ids: NDArray[np.int64]) -> Rows:
+        """The rows of many nodes at once, -1 for unknown ones.
+
+        By a table as long as the largest id, which a database counts up from 1.
+        """
+        if self._table is None:
+            self._table = np.full(max(self._rows, default=0) + 2, -1, dtype=np.intp)
+            self._table[list(self._rows)] = list(self._rows.values())
+        return self._table[np.clip(node_ids, -1, len(self._table) - 1)]
+
     def present(self) -> Mask:
         """Rows that hold a node."""
         return self._mask("present", lambda _node: True)
@@ -159,13 +172,23 @@ class Nodes:
         """Rows of nodes in any of the pools."""
         return self._mask(("pools", pools), lambda node: node.pool in pools)
 
+    def poolless(self) -> Mask:
+        """Rows of nodes in no pool."""
+        return self._mask("poolless", lambda node: node.pool is None)
+
     def holding(self, constraint: Constraint) -> Mask:
         """Rows of nodes whose labels satisfy a constraint."""
         return self._mask(constraint, lambda node: constraint.holds(labels_of(node)))
 
-    def label_values(self, label: str) -> list[str | None]:
-        """The value of one label per row; None where there is no node or no such label."""
-        return [None if node is None else labels_of(node).get(label) for node in self._nodes]
+    def label_codes(self, label: str) -> Rows:
+        """One number per row for the value of a label, equal where the values are; -1 where there is no such label."""
+        codes = self._codes.get(label)
+        if codes is None:
+            values: dict[str, int] = {}
+            found = (None if node is None else labels_of(node).get(label) for node in self._nodes)
+            numbers = (-1 if value is None else values.setdefault(value, len(values)) for value in found)
+            codes = self._codes[label] = np.fromiter(numbers, dtype=np.intp, count=len(self._nodes))
+        return codes
 
     def _mask(self, key: object, test: Callable[[Node], bool]) -> Mask:
         """Rows whose node passes `test`, remembered under `key` until any node changes."""
@@ -178,6 +201,9 @@ class Nodes:
     def _changed(self) -> None:
         self.version += 1
         self.memo.clear()
+        self.tallies.clear()
+        self._codes.clear()
+        self._table = None
 
     def _occupy(self, node_id: int) -> int:
         if not self._vacant:

@@ -1,7 +1,7 @@
 """The heart: which waiting job goes to which node now.
 
-Shapes contend by priority, then project share, then age; a shape that fits nowhere is left whole. The plan is
-made on a scratch book, so it may be thrown away; the same snapshot, time and chance give the same plan.
+Shapes contend by priority, then project share, then age and merit; a shape that fits nowhere is left whole. The plan
+is made on a scratch book, so it may be thrown away; the same snapshot, time and chance give the same plan.
 """
 
 import heapq
@@ -10,12 +10,16 @@ from math import ceil, inf
 
 import numpy as np
 
-from scheduler.rules import filters, ordering, scoring
+from scheduler.rules import filters, ordering, seating
+from scheduler.rules.blocking import Blocking
 from scheduler.rules.filters import Reason
 from scheduler.rules.ledger import Ledger
-from scheduler.rules.ordering import Entrant, Front
+from scheduler.rules.ordering import ByAge, ByArrival, ByMerit, Entrant, Front, Newest, Order
 from scheduler.rules.plan import Placement, Plan, Refusal, Snapshot
 from scheduler.rules.policy import Mode
+from scheduler.rules.prediction import cautious_s
+from scheduler.rules.scoring import Choice
+from scheduler.rules.seating import Seeker
 from scheduler.rules.shapes import Shape
 
 SHARE_GRAIN = 0.002
@@ -36,137 +40,174 @@ class _Draft:
     """One plan in the making."""
 
     def __init__(self, snapshot: Snapshot, now: float, chance: Callable[[], float], limit: float) -> None:
-        self._snapshot, self._now, self._chance, self._left = snapshot, now, chance, limit
+        self._now, self._chance, self._left = now, chance, limit
         self._queue, self._policy, self._nodes = snapshot.queue, snapshot.policy, snapshot.nodes
+        self._predictor = snapshot.predictor
+        for line in snapshot.queue.standing.values():
+            snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before arrays are copied
         self._ledger = Ledger(snapshot)
-        self._scale = self._ledger.scale
+        self._blocking = Blocking(snapshot, self._ledger, now)
         self._placements: list[Placement] = []
         self._refusals: dict[int, Refusal] = {}
+        self._newest = self._policy.mode is Mode.LIFO
+        self._order: Order = ByAge() if self._policy.weighing else ByArrival()
+        if self._newest:
+            self._order = Newest()
 
     def plan(self) -> Plan:
         """Run the contests, most urgent priority first."""
         for entrants in ordering.contests(self._fronts(), self._ledger.standing):
-            self._contend(entrants)
-        return Plan(tuple(self._placements), self._refusals)
+            while entrants:
+                self._contend(entrants)
+        reservations, preemptions = self._blocking.reservations, self._blocking.preemptions
+        return Plan(tuple(self._placements), self._refusals, tuple(reservations), tuple(preemptions))
 
     def _fronts(self) -> list[Front]:
         """The lines that may place something at all, each at its foremost job."""
         fronts = []
-        for line in self._queue.lines.values():
-            if not line.live:
-                continue
-            pause = filters.paused(line.shape, self._policy)
+        for line in self._queue.standing.values():
+            shape = line.shape
+            pause = filters.paused(shape, self._policy)
             if pause is not None:
-                self._refuse(line.shape, pause)
+                self._refuse(shape, pause)
                 continue
-            newest = self._policy.mode is Mode.LIFO
-            front = Front(line, len(line.ids) if newest else line.head, self._expected(line.shape))
-            self._step(front)
+            expected = self._expected(shape)
+            share = shape.requires.times(shape.count).dominant_share(self._ledger.fleet)
+            front = Front(line, len(line.ids) if self._newest else line.head, expected, share)
+            self._look(front, self._order)
             fronts.append(front)
         return fronts
 
+    def _expected(self, shape: Shape) -> float:
+        if not self._policy.predict:
+            return inf if shape.timeout_s is None else shape.timeout_s
+        return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)
+
     def _contend(self, entrants: list[Entrant]) -> None:
-        """Let the projects of one priority take turns until nothing of theirs fits."""
-        heapq.heapify(entrants)
-        while entrants:
-            entrant = entrants[0]
-            front = entrant.fronts[0]
-            if self._left < 1:
-                self._refuse(front.line.shape, Reason.BEHIND)
-                more = False
-            else:
-                more = self._advance(front, self._turn(front, entrants))
-            if more:
-                heapq.heapreplace(entrant.fronts, front)
-            else:
-                heapq.heappop(entrant.fronts)
-            if entrant.fronts:
-                entrant.standing = self._ledger.standing(entrant.project_id)
-                heapq.heapreplace(entrants, entrant)
-            else:
-                heapq.heappop(entrants)
+        """One turn of the project that stands first."""
+        entrant = entrants[0]
+        front = entrant.fronts[0]
+        if self._advance(entrant, front, self._turn(front, entrants)):
+            heapq.heapreplace(entrant.fronts, front)
+        else:
+            heapq.heappop(entrant.fronts)
+            if self._blocking.stopped(entrant):
+                self._stop(entrants)
+                return
+            self._reorder(entrant)
+        if entrant.fronts:
+            entrant.standing = self._ledger.standing(entrant.project_id)
+            heapq.heapreplace(entrants, entrant)
+        else:
+            heapq.heappop(entrants)
 
     def _turn(self, front: Front, entrants: list[Entrant]) -> int:
         """How many jobs the front may place before another project is due."""
-        shape = front.line.shape
-        if len(entrants) < 2:  # noqa: PLR2004 - nobody to take turns with
-            return front.line.live
+        live = front.line.live
+        if len(entrants) == 1 or front.share <= 0:
+            return live
         rival = min(entrant.standing for entrant in entrants[1:3])
         gap = rival - entrants[0].standing + SHARE_GRAIN
-        each = shape.requires.times(shape.count).dominant_share(self._ledger.fleet)
-        weight = self._policy.weights.get(shape.project_id, 1.0)
-        return max(1, min(front.line.live, ceil(gap * weight / each))) if each else front.line.live
+        weight = self._policy.weights.get(front.line.shape.project_id, 1.0)
+        return live if gap == inf else max(1, min(live, ceil(gap * weight / front.share)))
 
-    def _advance(self, front: Front, most: int) -> bool:
+    def _advance(self, entrant: Entrant, front: Front, most: int) -> bool:
         """Place the foremost jobs of a front, at most `most`; whether the front may go on."""
         shape = front.line.shape
+        if self._left < 1:
+            return self._refuse(shape, Reason.BEHIND)
+        if self._blocking.hopeless(shape):
+            return self._block(entrant, front)
         allowed = self._ledger.allowance(shape)
         if allowed.jobs < 1:
-            assert allowed.reason is not None
-            self._refuse(shape, allowed.reason)
-            return False
-        jobs, cursor = self._foremost(front, int(min(most, allowed.jobs, self._left)))
-        if not jobs:
-            return False
+            return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
+        jobs, cursor = self._foremost(entrant, front, int(min(most, allowed.jobs, self._left)))
         placed = self._settle(front, jobs)
         if placed < len(jobs):
-            self._refuse(shape, Reason.NO_ROOM if shape.count == 1 else Reason.GANG)
-            return False
+            self._skip(front, placed)
+            return self._block(entrant, front)
         front.cursor = cursor
-        return self._step(front)
+        return self._look(front, self._order_of(entrant))
 
-    def _foremost(self, front: Front, most: int) -> tuple[list[int], int]:
-        """The next jobs of one age step, in order, and the cursor behind them."""
-        if self._policy.mode is Mode.LIFO:
-            return self._queue.take_newest(front.line, front.cursor, most)
+    def _foremost(self, entrant: Entrant, front: Front, most: int) -> tuple[list[int], int]:
+        """The next jobs of one step, in order, and the cursor behind them."""
+        if self._newest:
+            return self._queue.take_newest(front.line, front.cursor, 1 if front.line.special else most)
         if front.line.special or front.line.shape.count > 1:
             most = 1
-        until = ordering.step_ends(self._now, int(front.step))
-        return self._queue.take(front.line, front.cursor, most, until)
+        until = self._order_of(entrant).until(front, self._now)
+        jobs, cursor = self._queue.take(front.line, front.cursor, most, until)
+        return (jobs, cursor) if jobs else self._queue.take(front.line, front.cursor, 1)
 
     def _settle(self, front: Front, jobs: list[int]) -> int:
-        """Give the jobs nodes as far as there is room; how many got one (of a gang's job: 1 or 0)."""
-        shape = front.line.shape
-        need = self._nodes.vector(shape.requires)
-        fits = filters.eligible(shape, self._nodes, self._policy) & filters.holds(need, self._ledger.free)
-        turn = int(self._chance() * self._nodes.capacity.shape[1])
-        wanted = len(jobs) * shape.count
-        choice = scoring.pack(need, self._ledger.free, fits, self._scale, wanted, turn)
+        """Give the jobs seats as far as there is room; how many got one (of a gang's job: 1 or 0)."""
+        shape, ledger = front.line.shape, self._ledger
+        ends_by = self._now + cautious_s(front.expected_s, shape.timeout_s)
+        avoid = self._queue.avoided(jobs[0])
+        seeker = Seeker(shape, self._nodes.vector(shape.requires), ends_by, avoid, self._chance())
+        choice = seating.seat(seeker, ledger, self._policy, len(jobs) * shape.count)
         placed = int(choice.counts.sum()) // shape.count
-        if not placed:
-            return 0
-        self._ledger.take(shape, choice.rows, choice.counts, placed)
-        members = np.repeat(choice.rows, choice.counts).tolist()
-        self._record(front, jobs[:placed], members)
-        self._left -= placed
+        if placed:
+            ledger.take(shape, choice.rows, choice.counts, self._now + front.expected_s, ends_by)
+            self._record(front, jobs[:placed], choice)
+            self._left -= placed
         return placed
 
-    def _record(self, front: Front, jobs: list[int], rows: list[int]) -> None:
-        shape, at, attempt = front.line.shape, self._nodes.at, self._queue.attempt
-        ids = {row: at(row).id for row in set(rows)}
-        for number, job_id in enumerate(jobs):
+    def _record(self, front: Front, jobs: list[int], choice: Choice) -> None:
+        shape, attempt = front.line.shape, self._queue.attempt
+        why = self._blocking.why(shape)
+        ids = [self._nodes.at(row).id for row in choice.rows.tolist()]
+        seats = iter(np.repeat(np.array(ids, dtype=np.int64), choice.counts).tolist())
+        for job_id in jobs:
             for member in range(shape.count):
-                node_id = ids[rows[number * shape.count + member]]
                 self._placements.append(
-                    Placement(
-                        job_id, attempt(job_id), shape.id, node_id, "best fit", front.expected_s, member
-                    )
+                    Placement(job_id, attempt(job_id), shape.id, next(seats), why, front.expected_s, member)
                 )
 
-    def _refuse(self, shape: Shape, reason: Reason) -> None:
-        nodes = filters.refusals(shape, self._nodes, self._policy)
-        counts = {each: int(mark.sum()) for each, mark in nodes.items()}
+    def _skip(self, front: Front, placed: int) -> None:
+        """Move the front behind the jobs that were placed, so that it stands at the first that was not."""
+        if not placed:
+            return
+        take = self._queue.take_newest if self._newest else self._queue.take
+        _, front.cursor = take(front.line, front.cursor, placed)
+
+    def _block(self, entrant: Entrant, front: Front) -> bool:
+        """Leave the front for this plan: nothing of its shape fits. Its oldest job may get room kept."""
+        reason = Reason.NO_ROOM if front.line.shape.count == 1 else Reason.GANG
+        if entrant.blocked and not self._policy.preemption:
+            return self._refuse(front.line.shape, reason)
+        self._look(front, self._order)
+        self._blocking.block(entrant, front)
+        return self._refuse(front.line.shape, reason)
+
+    def _reorder(self, entrant: Entrant) -> None:
+        """Once its oldest job has had its chance, the project's others go by merit, beside the kept room."""
+        if entrant.blocked or not self._blocking.blocked(entrant):
+            return
+        entrant.blocked = True
+        if not self._newest and self._policy.weighing:
+            ordering.reorder(entrant, ByMerit(), self._now)
+
+    def _stop(self, entrants: list[Entrant]) -> None:
+        """Without backfill nobody passes a job that cannot start."""
+        for entrant in entrants:
+            for front in entrant.fronts:
+                self._refuse(front.line.shape, Reason.BEHIND)
+        entrants.clear()
+        self._left = 0
+
+    def _order_of(self, entrant: Entrant) -> Order:
+        merit = entrant.blocked and self._policy.weighing and not self._newest
+        return ByMerit() if merit else self._order
+
+    def _look(self, front: Front, order: Order) -> bool:
+        """Let the front stand by its foremost job; false when none is left."""
+        if not ordering.look(self._queue, front, newest=self._newest):
+            return False
+        front.step = order.step(front, self._now)
+        return True
+
+    def _refuse(self, shape: Shape, reason: Reason) -> bool:
+        counts = filters.refusal_counts(shape, self._nodes, self._policy)
         self._refusals[shape.id] = Refusal(shape.id, reason, counts)
-
-    def _expected(self, shape: Shape) -> float:
-        return self._snapshot.predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s)
-
-    def _step(self, front: Front) -> bool:
-        """Move the front's standing to its foremost job; false when none is left."""
-        if self._policy.mode is Mode.LIFO:
-            jobs, _ = self._queue.take_newest(front.line, front.cursor, 1)
-            front.step = -self._queue[jobs[0]].queued_at if jobs else inf
-        else:
-            jobs, _ = self._queue.take(front.line, front.cursor, 1)
-            front.step = ordering.age_step(self._now, self._queue[jobs[0]].queued_at) if jobs else inf
-        return bool(jobs)
+        return False

@@ -43,11 +43,11 @@ class Placement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why jobs of a shape were left waiting: the main reason, and how many nodes fail for each."""
+    """Why jobs of a shape were left waiting: the main reason, and how many nodes the filters refuse for what (by Reason)."""
 
     shape_id: int
     reason: Reason
-    nodes: Mapping[Reason, int]
+    nodes: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Preemption:
-    """Executions on a node to be stopped gracefully so that a more urgent job can start there."""
+    """Executions on a node to be stopped gracefully so that a more urgent job can start there, without charging them a try.
+
+    Once told to stop they are marked `Run.stopping`, so that the next plan does not ask for others.
+    """
 
     job_id: int
     shape_id: int

@@ -52,6 +52,6 @@ class Policy:
     weights: Mapping[int, float] = field(default_factory=dict)
     usage: Mapping[int, float] = field(default_factory=dict)
     packing: Mapping[str | None, Packing] = field(default_factory=dict)
-    reservations: int = 1
+    reservations: int = 4
     launch_failures: int = 3
     preemption: bool = False

@@ -20,6 +20,7 @@ class Run:
     """One execution that holds `resources` on a node.
 
     `started` is the time of its placement, `expected_s` the run time predicted for it then, `timeout_s` its limit (None: none).
+    `stopping` is true once it was told to end (cancelled or preempted): its room is coming free.
     """
 
     execution_id: int
@@ -33,6 +34,7 @@ class Run:
     project_id: int = 0
     priority: int = 100
     preemptible: bool = False
+    stopping: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +55,7 @@ class Running:
         self._on_node: dict[int, set[int]] = {}
         self._projects: dict[int, Held] = {}
         self._types: dict[int, int] = {}
+        self._groups: dict[tuple[int, int], dict[int, int]] = {}
         self._needs: dict[Resources, int] = {}
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
         self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
@@ -111,6 +114,10 @@ class Running:
         """How many executions of a job type hold room."""
         return self._types.get(job_type_id, 0)
 
+    def nodes_of(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
+        """How many executions of a project's job type each node has, of those that have any."""
+        return self._groups.get((project_id, job_type_id), {})
+
     def by_project(self) -> Mapping[int, Held]:
         """What each project holds that holds anything."""
         return self._projects
@@ -122,8 +129,8 @@ class Running:
     def _fill(self, row: int, run: Run) -> None:
         self.node_ids[row] = run.node_id
         self.started[row] = run.started
-        self.expected[row] = run.expected_s
-        self.limit[row] = inf if run.timeout_s is None else run.timeout_s
+        self.expected[row] = 0.0 if run.stopping else run.expected_s
+        self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
         self.need[row] = self._needs.setdefault(run.resources, len(self._needs))
 
     def _occupy(self, execution_id: int) -> int:
@@ -146,6 +153,14 @@ class Running:
         held.executions += sign
         if not held.executions:
             del self._projects[run.project_id]
-        self._types[run.job_type_id] = self._types.get(run.job_type_id, 0) + sign
-        if not self._types[run.job_type_id]:
-            del self._types[run.job_type_id]
+        _count(self._groups.setdefault((run.project_id, run.job_type_id), {}), run.node_id, sign)
+        if not self._groups[run.project_id, run.job_type_id]:
+            del self._groups[run.project_id, run.job_type_id]
+        _count(self._types, run.job_type_id, sign)
+
+
+def _count(counts: dict[int, int], key: int, sign: int) -> None:
+    """Count up or down; a key that comes to nothing is dropped."""
+    counts[key] = counts.get(key, 0) + sign
+    if not counts[key]:
+        del counts[key]

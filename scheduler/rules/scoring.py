@@ -5,7 +5,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.rules.nodes import Amounts, Mask, Rows
+from scheduler.rules.nodes import Amounts, Nodes, Rows
+from scheduler.rules.shapes import Preference
+
+Scores = NDArray[np.float64]
+
+_AVOIDED = 1e6
+"""Far above any score by room: a node where the job failed comes last whatever else speaks for it."""
+
+_LIKED = 1e3
+"""Above any score by room, below avoidance: a preference of weight 1 outweighs the best fit."""
+
+_ENDLESS = int(np.iinfo(np.int32).max)
+"""How many members that ask for nothing a node takes."""
+
+_LEVELS = 40
+"""Halvings of the search for the level that spreading fills to: finer than one claim on the largest node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,31 +34,77 @@ class Choice:
 NONE = Choice(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64))
 
 
-def pack(
-    need: Amounts, free: Amounts, fits: Mask, scale: NDArray[np.float64], wanted: int, turn: int
-) -> Choice:
-    """Fill the nodes that are left with the least room over all resources, each as full as it gets.
+def best(rows: Rows, scores: Scores, wanted: int) -> Rows:
+    """The rows with the smallest scores, smallest first: as many as are needed if each takes one at least."""
+    return rows[_smallest(scores, wanted)]
 
-    `scale` is one over the largest capacity of each resource; `turn` decides between equal nodes.
-    """
-    rows = np.flatnonzero(fits)
-    if not len(rows):
-        return NONE
-    rows = np.roll(rows, -(turn % len(rows)))
-    left = scale @ free[:, rows]
-    rows = rows[_smallest(left, wanted)]
-    return _cut(rows, room_for(need, free[:, rows]), wanted)
+
+def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int) -> Choice:
+    """Fill the rows in order, each as full as it gets; `room` has a column for each."""
+    return _cut(rows, room_for(need, room), wanted)
+
+
+def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, penalties: Scores, wanted: int) -> Choice:
+    """Even out the used fraction over the nodes: the emptiest takes first; penalised nodes only once the others are full."""
+    choice = NONE
+    for penalty in np.unique(penalties).tolist():
+        there = rows[penalties == penalty]
+        more = _level(need, room[:, there], capacity[:, there], there, wanted - int(choice.counts.sum()))
+        choice = both(choice, more)
+    return choice
+
+
+def both(first: Choice, second: Choice) -> Choice:
+    """The second choice filled after the first."""
+    return Choice(np.concatenate([first.rows, second.rows]), np.concatenate([first.counts, second.counts]))
+
+
+def penalties(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: frozenset[int]) -> Scores:
+    """What speaks against each row beside its room: dislikes, and nodes to avoid. 0 where nothing does."""
+    against = np.zeros(len(rows))
+    for preference in preferences:
+        against -= _LIKED * preference.weight * nodes.holding(preference.constraint)[rows]
+    for node_id in avoid:
+        row = nodes.row(node_id)
+        if row is not None:
+            against[rows == row] += _AVOIDED
+    return against
 
 
 def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
-    """How many times `need` goes into each column of `free`, by whole claims; all of need 0 means without end."""
-    counts = np.full(free.shape[1], np.iinfo(np.int32).max, dtype=np.int64)
+    """How many times `need` goes into each column of `free`; without end where nothing is needed."""
+    counts = np.full(free.shape[1], _ENDLESS, dtype=np.int64)
     for axis in np.flatnonzero(need).tolist():
         np.minimum(counts, free[axis] // need[axis], out=counts)
     return np.maximum(counts, 0)
 
 
-def _smallest(values: NDArray[np.float64], count: int) -> Rows:
+def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: int) -> Choice:
+    """Fill to the lowest common level that takes all that is wanted, or to the brim."""
+    most = np.minimum(room_for(need, room), wanted)
+    whole = np.maximum(capacity, 1)
+    used = ((capacity - room) / whole).max(axis=0)
+    each = np.maximum((need[:, None] / whole).max(axis=0), 1e-12)
+    low, high = 0.0, 1.0 + float(each.max(initial=0.0))
+    for _ in range(_LEVELS):
+        middle = (low + high) / 2
+        enough = _up_to(middle, used, each, most).sum() >= wanted
+        low, high = (low, middle) if enough else (middle, high)
+    counts = _up_to(low, used, each, most)
+    more = _up_to(high, used, each, most) - counts
+    order = np.argsort(used + counts * each, kind="stable")
+    rest = _cut(order, more[order], wanted - int(counts.sum()))
+    counts[rest.rows] += rest.counts
+    some = np.flatnonzero(counts)
+    return Choice(rows[some], counts[some])
+
+
+def _up_to(level: float, used: Scores, each: Scores, most: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many claims bring each node up to the level."""
+    return np.clip(np.ceil((level - used) / each), 0, most).astype(np.int64)
+
+
+def _smallest(values: Scores, count: int) -> Rows:
     """Where the `count` smallest values are, smallest first, earlier before later among equal ones."""
     if count < len(values):
         edge = np.partition(values, count - 1)[count - 1]

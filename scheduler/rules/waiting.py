@@ -44,10 +44,14 @@ class Line:
 
 
 class Queue:
-    """Waiting jobs by shape. Not safe for concurrent use; `place` and `explain` only read it."""
+    """Waiting jobs by shape. Not safe for concurrent use; `place` and `explain` only read it.
+
+    `lines` has every shape that was learned, `standing` those with jobs in line.
+    """
 
     def __init__(self) -> None:
         self.lines: dict[int, Line] = {}
+        self.standing: dict[int, Line] = {}
         self._shape_of: dict[int, int] = {}
         self._at: dict[int, float] = {}
         self._attempts: dict[int, int] = {}
@@ -110,7 +114,7 @@ class Queue:
             self._not_before[job_id] = not_before
             heapq.heappush(self._asleep, (not_before, job_id))
         if held is None and not_before is None:
-            _stand(line, job_id, queued_at)
+            self._stand(line, job_id, queued_at)
 
     def load(
         self,
@@ -162,7 +166,7 @@ class Queue:
                 continue
             del self._not_before[job_id]
             if job_id not in self._held:
-                _stand(self.lines[self._shape_of[job_id]], job_id, self._at[job_id])
+                self._stand(self.lines[self._shape_of[job_id]], job_id, self._at[job_id])
 
     def next_ripe(self) -> float | None:
         """When the next `not_before` comes (epoch seconds), early rather than late; None where nothing is delayed."""
@@ -171,6 +175,10 @@ class Queue:
     def attempt(self, job_id: int) -> int:
         """The number that the job's last placement carried; 0 before its first."""
         return self._attempts.get(job_id, 0)
+
+    def queued_at(self, job_id: int) -> float:
+        """When the job was queued; raises KeyError for one that does not wait."""
+        return self._at[job_id]
 
     def avoided(self, job_id: int) -> frozenset[int]:
         """The nodes where the job has failed of late."""
@@ -223,9 +231,20 @@ class Queue:
         self._at.update(zip(ids, at, strict=True))
         if line.live:
             for job_id, when in zip(ids, at, strict=True):
-                _stand(line, job_id, when)
+                self._stand(line, job_id, when)
         else:
+            self.standing[line.shape.id] = line
             line.ids, line.at, line.head, line.live = ids, at, 0, len(ids)
+
+    def _stand(self, line: Line, job_id: int, at: float) -> None:
+        """Put a job in line; an entry of it that was crossed out at the very same place comes to life again."""
+        line.live += 1
+        self.standing[line.shape.id] = line
+        entry = _place_of(line, job_id, at)
+        if entry < len(line.ids) and line.ids[entry] == job_id and line.at[entry] == at:
+            return
+        line.ids.insert(entry, job_id)
+        line.at.insert(entry, at)
 
     def _lives(self, line: Line, entry: int) -> bool:
         job_id = line.ids[entry]
@@ -243,6 +262,7 @@ class Queue:
         line.live -= 1
         if not line.live:
             line.ids, line.at, line.head = [], [], 0
+            del self.standing[line.shape.id]
             return
         while not self._lives(line, line.head):
             line.head += 1
@@ -254,16 +274,6 @@ class Queue:
             line.ids = [line.ids[entry] for entry in keep]
             line.at = [line.at[entry] for entry in keep]
             line.head = 0
-
-
-def _stand(line: Line, job_id: int, at: float) -> None:
-    """Put a job in line; an entry of it that was crossed out at the very same place comes to life again."""
-    line.live += 1
-    entry = _place_of(line, job_id, at)
-    if entry < len(line.ids) and line.ids[entry] == job_id and line.at[entry] == at:
-        return
-    line.ids.insert(entry, job_id)
-    line.at.insert(entry, at)
 
 
 def _place_of(line: Line, job_id: int, at: float) -> int:

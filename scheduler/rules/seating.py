@@ -1,0 +1,124 @@
+"""Seats for the members of jobs of one shape: which nodes, how many on each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.rules import filters, scoring
+from scheduler.rules.ledger import Ledger
+from scheduler.rules.nodes import Amounts, Mask, Nodes, Rows
+from scheduler.rules.policy import Packing, Policy
+from scheduler.rules.scoring import NONE, Choice
+from scheduler.rules.shapes import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Seeker:
+    """Who looks for seats: members of a shape that will surely have ended by `ends_by`.
+
+    `avoid` has the nodes where the job failed; `turn`, 0 to 1, decides between equal nodes.
+    """
+
+    shape: Shape
+    need: Amounts
+    ends_by: float
+    avoid: frozenset[int] = frozenset()
+    turn: float = 0.0
+
+
+def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
+    """Seats for up to `wanted` members, best first. Takes nothing yet."""
+    shape = seeker.shape
+    where = filters.eligible(shape, ledger.nodes, policy)
+    rows = np.flatnonzero(ledger.fits(seeker.need, where, seeker.ends_by))
+    if not len(rows):
+        return NONE
+    first = int(seeker.turn * len(rows))
+    rows = np.concatenate((rows[first:], rows[:first]))
+    if shape.apart is None and shape.spread is None:
+        return _many(seeker, ledger, policy, rows, wanted)
+    return _one_by_one(seeker, ledger, policy, rows, wanted)
+
+
+def kept_apart(shape: Shape, ledger: Ledger) -> Mask:
+    """Rows that `shape.apart` forbids: their label has a value that an execution of the same kind already has."""
+    codes = ledger.nodes.label_codes(shape.apart or "")
+    used = codes[list(ledger.group_rows(shape))]
+    return np.asarray(np.isin(codes, used[used >= 0])) if shape.apart is not None else codes < -1
+
+
+def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+    """Seats in one pass; nodes of packed pools before those of spread ones."""
+    even = _spread_out(policy, ledger.nodes)
+    packed = rows if even is None else rows[~even[rows]]
+    choice = _packed(seeker, ledger, packed, wanted) if len(packed) else NONE
+    if even is not None and len(packed) < len(rows):
+        rest = wanted - int(choice.counts.sum())
+        choice = scoring.both(choice, _evened(seeker, ledger, rows[even[rows]], rest))
+    return choice
+
+
+def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+    scores = ledger.left[rows]
+    if seeker.shape.preferences or seeker.avoid:
+        scores = scores + scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
+    rows = scoring.best(rows, scores, wanted)
+    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted)
+
+
+def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+    against = scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
+    room = ledger.room(rows, seeker.ends_by)
+    return scoring.spread(seeker.need, room, ledger.nodes.capacity[:, rows], rows, against, wanted)
+
+
+def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+    """Seats one after the other, for shapes whose members mind where the others are."""
+    shape, nodes = seeker.shape, ledger.nodes
+    group, barred = ledger.group_rows(shape), kept_apart(shape, ledger)
+    most = dict(
+        zip(rows.tolist(), scoring.room_for(seeker.need, ledger.room(rows, seeker.ends_by)).tolist(), strict=True)
+    )
+    seats: dict[int, int] = {}
+    for _ in range(wanted):
+        open_rows = rows[~barred[rows]]
+        if not len(open_rows):
+            break
+        open_rows = _least_crowded(shape, nodes, group, open_rows)
+        row = int(_many(seeker, ledger, policy, open_rows, 1).rows[0])
+        seats[row] = seats.get(row, 0) + 1
+        group[row] = group.get(row, 0) + 1
+        if shape.apart is not None:
+            barred = barred | _same_value(nodes, shape.apart, row)
+        if seats[row] >= most[row]:
+            rows = rows[rows != row]
+    return Choice(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
+
+
+def _least_crowded(shape: Shape, nodes: Nodes, group: dict[int, int], rows: Rows) -> Rows:
+    """Of the rows, those whose value of the spread label has the fewest executions of the kind; without the label, last."""
+    if shape.spread is None:
+        return rows
+    codes = nodes.label_codes(shape.spread)
+    crowd = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.int64)
+    crowd[-1] = np.iinfo(np.int64).max
+    for row, count in group.items():
+        if codes[row] >= 0:
+            crowd[codes[row]] += count
+    crowds = crowd[codes[rows]]
+    least: Rows = rows[crowds == crowds.min()]
+    return least
+
+
+def _same_value(nodes: Nodes, label: str, row: int) -> Mask:
+    codes = nodes.label_codes(label)
+    return np.asarray((codes == codes[row]) & (codes >= 0))
+
+
+def _spread_out(policy: Policy, nodes: Nodes) -> Mask | None:
+    """Rows of nodes in pools that are spread rather than packed; None when there are none."""
+    pools = frozenset(pool for pool, packing in policy.packing.items() if packing is Packing.SPREAD)
+    if not pools:
+        return None
+    named = nodes.in_pools(frozenset(pool for pool in pools if pool is not None))
+    return named | nodes.poolless() if None in pools else named

@@ -1,0 +1,182 @@
+"""Speed of placement: prints one JSON line per measurement. Run as `python -m tests.bench.placement`.
+
+The scene: 10,000 mixed nodes, 200 shapes, of which 100 stand in front and can never start; jobs of the others follow. Rates are
+compared between a short and a long queue in the same run.
+"""
+
+import json
+import random
+import sys
+import time
+import tracemalloc
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.rules.nodes import Node, Nodes
+from scheduler.rules.placement import place
+from scheduler.rules.plan import Plan, Snapshot
+from scheduler.rules.resources import Resources
+from scheduler.rules.running import Run, Running
+from scheduler.rules.shapes import Constraint, Shape
+from scheduler.rules.waiting import Queue
+
+NOW = 1_000_000.0
+NODES = 10_000
+SHAPES = 200
+LONG, SHORT = 1_000_000, 1_000
+ROUNDS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A fleet and how it is filled."""
+
+    nodes: Nodes
+    running: Running
+
+
+def a_fleet(seed: int = 1, used: float = 0.3) -> Scene:
+    """Mixed nodes, on which executions hold about `used` of the room."""
+    chance = random.Random(seed)
+    nodes, running = Nodes(), Running()
+    for number in range(1, NODES + 1):
+        cpus = chance.choice([8, 16, 32, 64])
+        mem = cpus * chance.choice([2000, 4000, 8000])
+        nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=mem, disk=100_000), pool="main"))
+        held = Resources.of(cpus=cpus * used, mem=mem * used)
+        nodes.reserve(number, held)
+        running.add(Run(number, number, held, NOW - 60, expected_s=3600.0, timeout_s=7200.0))
+    return Scene(nodes, running)
+
+
+def shapes(chance: random.Random) -> list[Shape]:
+    """Half of them ask for what no node has, each in one of three ways; the others are ordinary."""
+    found = []
+    for number in range(SHAPES):
+        need = Resources.of(cpus=chance.choice([1, 2, 4]), mem=chance.choice([500, 2000, 4000, 8000]))
+        if number >= SHAPES // 2:
+            found.append(Shape(number, need, timeout_s=3600.0, job_type_id=number))
+        elif number % 3 == 0:
+            found.append(Shape(number, Resources.of(cpus=500 + number), job_type_id=number))
+        elif number % 3 == 1:
+            found.append(Shape(number, need, constraints=(Constraint("gpu"),), job_type_id=number))
+        else:
+            found.append(Shape(number, Resources.of(cpus=60 + number % 5), job_type_id=number))
+    return found
+
+
+def a_queue(jobs: int) -> Queue:
+    """Half of the jobs are of shapes that cannot start, and older than all others."""
+    chance = random.Random(2)
+    queue = Queue()
+    for shape in shapes(chance):
+        queue.learn(shape)
+    ids = np.arange(jobs, dtype=np.int64)
+    half = SHAPES // 2
+    kinds = np.where(ids < jobs // 2, ids % half, half + ids % half)
+    queued = NOW - 90_000 + ids * (80_000 / jobs)
+    queue.load(ids, kinds, queued)
+    return queue
+
+
+def timed_plan(snapshot: Snapshot, limit: int | None) -> tuple[float, Plan]:
+    """The best of some rounds, and the plan."""
+    best, plan = float("inf"), Plan()
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        plan = place(snapshot, NOW, random.Random(3).random, limit)
+        best = min(best, time.perf_counter() - started)
+    return best, plan
+
+
+def commit(snapshot: Snapshot, plan: Plan, first: int) -> None:
+    """Take a plan over into the pictures, as the tick does."""
+    for number, placement in enumerate(plan.placements):
+        shape = snapshot.queue.lines[placement.shape_id].shape
+        snapshot.queue.discard(placement.job_id)
+        snapshot.nodes.reserve(placement.node_id, shape.requires)
+        run = Run(first + number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s)
+        snapshot.running.add(run)
+
+
+def say(**figures: object) -> None:
+    """One JSON line."""
+    sys.stdout.write(json.dumps(figures) + "\n")
+
+
+def flat_cost() -> None:
+    """The same 1,000 / 500 placements from a short and a long queue."""
+    rates = {}
+    for jobs in (SHORT, LONG):
+        scene = a_fleet()
+        snapshot = Snapshot(scene.nodes, a_queue(jobs), scene.running)
+        seconds, plan = timed_plan(snapshot, SHORT // 2)
+        rates[jobs] = len(plan.placements) / seconds
+        say(bench="placement.rate", queued=jobs, placements=len(plan.placements), per_second=round(rates[jobs]))
+    ratio = rates[LONG] / rates[SHORT]
+    say(bench="placement.flat", ratio=round(ratio, 3), bar=">= 0.8", held=ratio >= 0.8)
+
+
+def pure_rate() -> None:
+    """As many as fit on the empty fleet."""
+    scene = a_fleet(used=0.0)
+    seconds, plan = timed_plan(Snapshot(scene.nodes, a_queue(LONG), scene.running), None)
+    rate = len(plan.placements) / seconds
+    say(
+        bench="placement.pure",
+        placements=len(plan.placements),
+        per_second=round(rate),
+        bar=">= 100000",
+        held=rate >= 100_000,
+    )
+
+
+def steady_tick() -> None:
+    """Ticks on a full fleet: what ended since the last one is placed anew, everything else is found not to fit."""
+    scene = a_fleet()
+    snapshot = Snapshot(scene.nodes, a_queue(LONG), scene.running)
+    commit(snapshot, place(snapshot, NOW, random.Random(3).random), 10**6)
+    ticks, chance = [], random.Random(4)
+    for tick in range(1, 16):
+        for run in chance.sample(list(snapshot.running), 500):
+            snapshot.running.discard(run.execution_id)
+            snapshot.nodes.release(run.node_id, run.resources)
+        started = time.perf_counter()
+        plan = place(snapshot, NOW + tick, chance.random)
+        ticks.append(time.perf_counter() - started)
+        commit(snapshot, plan, (tick + 1) * 10**6)
+    worst = max(ticks) * 1000
+    say(
+        bench="placement.tick",
+        running=len(snapshot.running),
+        median_ms=round(sorted(ticks)[len(ticks) // 2] * 1000, 1),
+        worst_ms=round(worst, 1),
+        bar="< 100",
+        held=worst < 100,
+    )
+
+
+def first_picture() -> None:
+    """Time and memory of a million queued jobs."""
+    started = time.perf_counter()
+    a_queue(LONG)
+    seconds = time.perf_counter() - started
+    tracemalloc.start()
+    queue = a_queue(LONG)
+    each = tracemalloc.get_traced_memory()[0] / len(queue)
+    tracemalloc.stop()
+    say(bench="placement.picture", seconds=round(seconds, 2), bar="< 10", held=seconds < 10)
+    say(bench="placement.memory", bytes_per_job=round(each), bar="< 1024", held=each < 1024)
+
+
+def main() -> None:
+    """All measurements, one after the other."""
+    flat_cost()
+    pure_rate()
+    steady_tick()
+    first_picture()
+
+
+if __name__ == "__main__":
+    main()
