@@ -99,6 +99,7 @@ def _run(options: UpOptions, watch: Watch) -> int:
             wards += [Ward(server.servant.order.name, server.servant, server.launch) for server in servers.servers]
             _await_ready(wards, address, watch)
             was_ready = True
+            state.write_private(folder.root / state.ADDRESS, address.url)
             _announce(_ready(around, servers, token_file, names, began), as_json=options.json)
             keeper.keep(wards, watch, _tell)
         except Stopped as stopped:
@@ -177,6 +178,7 @@ def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:
 
 def _end(folder: StateFolder, wards: Sequence[Ward], servers: Stack | None) -> None:
     """End the roles side by side, then what they left behind, then the servers, the database last."""
+    (folder.root / state.ADDRESS).unlink(missing_ok=True)
     ours = servers.servers if servers else ()
     at_the_end = {id(server.servant) for server in ours}
     leaving = [ward.servant for ward in wards if id(ward.servant) not in at_the_end]

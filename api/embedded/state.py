@@ -2,7 +2,8 @@
 
     lock                 held (flock) by the one `ganger up` that uses the folder; its text is that process's id
     secrets/             0700, generated passwords
-    tokens/              0700, API tokens
+    tokens/              0700, API tokens; `admin` is the one that commands on this machine use
+    url                  the API's address, while `ganger up` runs
     logs/                0700, one file per process
     pids/                what the last `ganger up` started: id and start time
     nodes/               0711, a folder per node of this machine
@@ -32,6 +33,7 @@ from api.embedded.account import Account
 from scheduler.errors import SetupError
 
 ROOT_DEFAULT = Path("/var/lib/ganger")
+ADDRESS = "url"
 # Where the servers of a state folder live that their account cannot enter.
 ELSEWHERE = Path("/var/lib/ganger-servers")
 # sun_path holds 108 bytes with the closing zero; PostgreSQL adds its file name to the folder.

@@ -1,0 +1,79 @@
+"""Every way a call of the client can go wrong; str() is one sentence for a person."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+
+class ClientError(Exception):
+    """A call did not do what was asked."""
+
+
+class Unreachable(ClientError):
+    """Nobody answers at the API's address, or the connection broke and stayed broken; nothing is known of the call."""
+
+
+class Refused(ClientError):
+    """The API answered no. `kind` is a stable slug to branch on, `field` the part of the request that is at fault."""
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        status: int,
+        kind: str = "error",
+        field: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.kind = kind
+        self.field = field
+        self.request_id = request_id
+
+    @property
+    def code(self) -> int:
+        """The HTTP status, by the name it has in the answer's body."""
+        return self.status
+
+
+class InvalidRequest(Refused):
+    """The request itself is wrong; repeating it unchanged will not help."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or it belongs to somebody else."""
+
+
+class Denied(Refused):
+    """No token, one that is not valid, or one whose role does not allow this."""
+
+
+class Conflict(Refused):
+    """The thing exists, but its state forbids what was asked; or an idempotency key was used for another request."""
+
+
+class ServerTrouble(Refused):
+    """The API could not do it now; the request may have been fine."""
+
+
+class TimedOut(ClientError):
+    """What was waited for did not happen in the time given; the job goes on."""
+
+
+CLASSES: dict[int, type[Refused]] = {
+    HTTPStatus.BAD_REQUEST: InvalidRequest,
+    HTTPStatus.UNAUTHORIZED: Denied,
+    HTTPStatus.FORBIDDEN: Denied,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidRequest,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidRequest,
+}
+
+
+def refusal(status: int, sentence: str, *, kind: str, field: str | None, request_id: str | None) -> Refused:
+    """Return the error that a status stands for."""
+    fallback = ServerTrouble if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Refused
+    chosen = CLASSES.get(status, fallback)
+    return chosen(sentence, status=status, kind=kind, field=field, request_id=request_id)

@@ -1,0 +1,178 @@
+"""Jobs: submit, find, follow, cancel, requeue, wait."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from api.client import paging
+from api.client.errors import TimedOut
+from api.client.paging import Filter, Page
+from api.client.records import FINAL, Event, Execution, Job, Operation
+from api.client.requests import JobRequest
+from api.client.transport import Call, Transport
+
+# A server that restarts, or is being upgraded, is back within this; who waits for a job goes on waiting.
+WAIT_PATIENCE_S = 120.0
+SHORTEST_POLL_S, LONGEST_POLL_S = 0.05, 2.0
+# The longest address is shorter than 8 KiB; a hundred ids of up to 19 digits fit well.
+IDS_PER_CALL = 100
+ALIVE = frozenset({"QUEUED", "RUNNING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs that the token may see."""
+
+    _transport: Transport
+
+    def submit(self, request: JobRequest, *, strict: bool = False) -> Job:
+        """Create a job and return it in full. Safe against broken connections: it is created once.
+
+        With `strict`, a job that no node could ever run is refused, instead of accepted and explained.
+        Raises InvalidRequest naming the field, Conflict for a key that was used for another request.
+        """
+        key = request.idempotency_key or str(uuid.uuid4())
+        body = replace(request, idempotency_key=None).document()
+        return Job.read(self._submit(body, {"Idempotency-Key": key}, strict=strict))
+
+    def submit_many(
+        self, requests: Sequence[JobRequest], *, key: str | None = None, strict: bool = False
+    ) -> Sequence[int]:
+        """Create up to 10,000 jobs, all or none; returns their ids in the order of the requests. As safe as `submit`."""
+        bodies = [request.document() for request in requests]
+        if any("idempotency_key" in body for body in bodies):
+            bodies = [{"idempotency_key": str(uuid.uuid4()), **body} for body in bodies]
+            headers = {}
+        else:
+            headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
+
+    def get(self, job_id: int) -> Job:
+        """Return a job with inputs, outputs and executions, newest first. Raises NotFound."""
+        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/")))
+
+    def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
+        """Yield jobs page by page; filters as in the API (`status=["RUNNING"]`, `job_type_name=…`, `order="-id"`)."""
+        return paging.every(self._transport, Job, "/jobs/", paging.params(filters), limit=limit)
+
+    def page(self, **filters: Filter) -> Page[Job]:
+        """Return one page of the list, with the count of all that match."""
+        return paging.page(self._transport, Job, "/jobs/", paging.params(filters))
+
+    def cancel(self, job_id: int) -> Job:
+        """Cancel a job and return it; its processes are dead when its newest execution has ended.
+
+        Safe to repeat. Raises NotFound, Conflict if it has completed.
+        """
+        call = Call("PATCH", f"/jobs/{job_id}/", body={"status": "CANCELED"}, repeatable=True)
+        return Job.read(self._transport.json(call))
+
+    def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
+        """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
+        body: dict[str, Any] = {"job_id": [*job_ids]}
+        if priority is not None:
+            body["priority"] = priority
+        return Operation.read(self._transport.json(Call("POST", "/jobs/requeue/", body=body)))
+
+    def operation(self, operation_id: int) -> Operation:
+        """Return how far a bulk action is."""
+        return Operation.read(self._transport.json(Call("GET", f"/operations/{operation_id}/")))
+
+    def executions(self, job_id: int, *, limit: int | None = None) -> Iterator[Execution]:
+        """Yield a job's tries, newest first."""
+        return paging.every(self._transport, Execution, f"/jobs/{job_id}/executions/", (), limit=limit)
+
+    def events(self, job_id: int) -> Iterator[Event]:
+        """Yield every change of a job's status, oldest first."""
+        return paging.every(self._transport, Event, f"/jobs/{job_id}/events/", ())
+
+    def explain(self, job_id: int) -> dict[str, Any]:
+        """Return why a job waits, where it ran, or why it failed, as the API tells it."""
+        answer: dict[str, Any] = self._transport.json(Call("GET", f"/jobs/{job_id}/explain/"))
+        return answer
+
+    def wait(self, job_id: int, *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
+        """Return the job when it has ended; `changed` is called with it whenever its status or tries are others.
+
+        Lives through a restart of the API. Raises TimedOut; the job goes on then.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        seen: tuple[str, int] | None = None
+        pause_s = SHORTEST_POLL_S
+        while True:
+            job = self._seen(job_id)
+            if (job.status, job.num_exes) != seen:
+                seen, pause_s = (job.status, job.num_exes), SHORTEST_POLL_S
+                if changed is not None:
+                    changed(job)
+            if job.is_final:
+                return job
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"job {job_id} is still {job.status} after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def statuses(self, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Return many jobs in short by id, with few calls; ids that do not exist are missing."""
+        found: dict[int, Job] = {}
+        for start in range(0, len(job_ids), IDS_PER_CALL):
+            some = job_ids[start : start + IDS_PER_CALL]
+            found |= {job.id: job for job in self.list(job_id=some, page_size=IDS_PER_CALL)}
+        return found
+
+    def wait_all(
+        self, job_ids: Sequence[int], *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None
+    ) -> dict[int, Job]:
+        """Return all jobs, in short, when each has ended; otherwise as `wait`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        ended: dict[int, Job] = {}
+        seen: dict[int, str] = {}
+        pause_s = SHORTEST_POLL_S
+        while True:
+            for job in self.statuses([one for one in job_ids if one not in ended]).values():
+                if seen.get(job.id) != job.status:
+                    seen[job.id], pause_s = job.status, SHORTEST_POLL_S
+                    if changed is not None:
+                        changed(job)
+                if job.status in FINAL:
+                    ended[job.id] = job
+            if len(ended) == len(set(job_ids)):
+                return ended
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"{len(set(job_ids)) - len(ended)} jobs have not ended after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def wait_dead(self, job_id: int, *, timeout_s: float | None = None) -> Job:
+        """Return a job that has ended when nothing of it runs any more on any node. Raises TimedOut."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = SHORTEST_POLL_S
+        while True:
+            job = self._seen(job_id)
+            if job.is_final and all(one.status not in ALIVE for one in job.job_exes):
+                return job
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"job {job_id} still has processes after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def wait_operation(self, operation: Operation) -> Operation:
+        """Return a bulk action when it has ended."""
+        pause_s = SHORTEST_POLL_S
+        while operation.status == "RUNNING":
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+            operation = self.operation(operation.id)
+        return operation
+
+    def _seen(self, job_id: int) -> Job:
+        call = Call("GET", f"/jobs/{job_id}/", patience_s=WAIT_PATIENCE_S)
+        return Job.read(self._transport.json(call))
+
+    def _submit(self, body: Any, headers: dict[str, str], *, strict: bool) -> Any:
+        query = (("strict", "true"),) if strict else ()
+        return self._transport.json(Call("POST", "/jobs/", params=query, body=body, headers=headers, repeatable=True))

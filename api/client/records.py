@@ -1,0 +1,256 @@
+"""What the API answers, as frozen records. Unknown fields are kept, missing ones are None: old and new servers both fit.
+
+`document` of a record is the answer exactly as it came. Times are aware and UTC, durations seconds, memory and disk MiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr
+
+FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
+
+
+class Record(BaseModel):
+    """One thing the API told."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Return the record of an answer."""
+        record = cls.model_validate(document)
+        record._document = dict(document)  # noqa: SLF001 - its own
+        return record
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The answer exactly as it came; of a record inside another one, its fields."""
+        return self._document or self.model_dump(mode="json")
+
+
+class TypeRef(Record):
+    """A job's type in short."""
+
+    id: int | None = None
+    name: str = ""
+    version: str = ""
+    title: str | None = None
+
+
+class NodeRef(Record):
+    """A node in short."""
+
+    id: int | None = None
+    hostname: str | None = None
+    name: str | None = None
+
+    def __str__(self) -> str:
+        return self.name or self.hostname or str(self.id)
+
+
+class Failure(Record):
+    """The named reason why a job or execution failed."""
+
+    name: str = ""
+    title: str | None = None
+    description: str | None = None
+    category: str | None = None
+    should_be_retried: bool | None = None
+
+
+class File(Record):
+    """An uploaded file or an output."""
+
+    id: int
+    file_name: str = ""
+    media_type: str | None = None
+    file_size: int | None = None
+    sha256: str | None = None
+    created: datetime | None = None
+    is_deleted: bool = False
+    url: str | None = None
+
+
+class Value(Record):
+    """One input or output of a job: `value` is JSON for a property, a file or list of files else; None when missing."""
+
+    name: str
+    type: str = "property"
+    value: Any = None
+
+    @property
+    def files(self) -> list[File]:
+        """The files of this value, none for a property."""
+        if self.type == "property" or self.value is None:
+            return []
+        entries = self.value if isinstance(self.value, list) else [self.value]
+        return [File.read(entry) for entry in entries if isinstance(entry, dict)]
+
+
+class Execution(Record):
+    """One try of a job on one node."""
+
+    id: int
+    status: str = ""
+    attempt: int | None = None
+    node: NodeRef | None = None
+    error: Failure | None = None
+    message: str | None = None
+    command_arguments: Any = None
+    timeout: float | None = None
+    created: datetime | None = None
+    queued: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    pre_started: datetime | None = None
+    pre_completed: datetime | None = None
+    pre_exit_code: int | None = None
+    job_started: datetime | None = None
+    job_completed: datetime | None = None
+    job_exit_code: int | None = None
+    post_started: datetime | None = None
+    post_completed: datetime | None = None
+    post_exit_code: int | None = None
+
+    def seconds(self, phase: str) -> float | None:
+        """Return how long a phase (`pre`, `job`, `post`) took, None where it did not run to its end."""
+        began, done = getattr(self, f"{phase}_started"), getattr(self, f"{phase}_completed")
+        return None if began is None or done is None else (done - began).total_seconds()
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code of the first command that ended badly, else of the job's own command."""
+        codes = [getattr(self, f"{phase}_exit_code") for phase in ("pre", "job", "post")]
+        return next((code for code in codes if code), self.job_exit_code)
+
+
+class Job(Record):
+    """What a user asked for. Lists leave out what only the detail has: inputs, outputs, executions."""
+
+    id: int
+    uuid: str | None = None
+    name: str | None = None
+    job_type: TypeRef = TypeRef()
+    status: str = ""
+    error: Failure | None = None
+    priority: int | None = None
+    num_exes: int = 0
+    max_tries: int | None = None
+    timeout: float | None = None
+    cpus_required: float | None = None
+    mem_required: float | None = None
+    disk_in_required: float | None = None
+    disk_out_required: float | None = None
+    pool: str | None = None
+    node: NodeRef | None = None
+    labels: dict[str, str] = {}
+    project: str | None = None
+    is_held: bool = False
+    hold_reason: str | None = None
+    not_before: datetime | None = None
+    percent: float | None = None
+    note: str | None = None
+    message: str | None = None
+    command: list[str] = []
+    created_by: str | None = None
+    created: datetime | None = None
+    queued: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    last_status_change: datetime | None = None
+    last_modified: datetime | None = None
+    inputs: list[Value] = []
+    outputs: list[Value] = []
+    job_exes: list[Execution] = []
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it has ended; only an operator's requeue changes it then."""
+        return self.status in FINAL
+
+    @property
+    def latest(self) -> Execution | None:
+        """The newest execution, if it ever ran."""
+        return self.job_exes[0] if self.job_exes else None
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that runs this job should exit with: 0 completed, the program's own code, else 1."""
+        if self.status == "COMPLETED":
+            return 0
+        code = self.latest.exit_code if self.latest else None
+        return code if code and 0 < code < 256 else 1  # noqa: PLR2004 - what an exit status can hold
+
+
+class Node(Record):
+    """One machine's worth of resources."""
+
+    id: int
+    name: str = ""
+    hostname: str | None = None
+    pool: str | None = None
+    state: str = ""
+    is_active: bool = True
+    is_online: bool = False
+    is_paused: bool = False
+    is_draining: bool = False
+    pause_reason: str | None = None
+    degraded: str | None = None
+    labels: dict[str, str] = {}
+
+
+class JobType(Record):
+    """A named, versioned template."""
+
+    id: int
+    name: str = ""
+    version: str = ""
+    title: str | None = None
+    description: str | None = None
+    category: str | None = None
+    is_active: bool = True
+    is_paused: bool = False
+    revision_num: int | None = None
+    interface: dict[str, Any] | None = None
+
+    def input_type(self, name: str) -> str | None:
+        """Return `property`, `file` or `files`; None if the interface has no such input."""
+        entries = (self.interface or {}).get("input_data") or []
+        return next((str(entry.get("type", "property")) for entry in entries if entry.get("name") == name), None)
+
+
+class Event(Record):
+    """One change of a job's status: when, who, which attempt, why."""
+
+    id: int | None = None
+    at: datetime | None = None
+    event: str = ""
+    to: str | None = None
+    attempt: int | None = None
+    actor: str | None = None
+    reason: str | None = None
+
+
+class Operation(Record):
+    """A bulk action under way."""
+
+    id: int
+    kind: str = ""
+    status: str = ""
+    matched: int | None = None
+    done: int | None = None
+    skipped: int | None = None
+
+
+class LogPiece(Record):
+    """A piece of what a program wrote. `offset` is where it begins in its phase's stream, in bytes."""
+
+    phase: str = "job"
+    stream: str = "stdout"
+    offset: int = 0
+    text: str = ""

@@ -1,0 +1,55 @@
+"""What a user asks for, as a record; `document` is the body that is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """A job to submit: a `command` of its own, or a `job_type` with its `inputs`. None takes what the type says.
+
+    `inputs` has a value, a file id or a list of file ids per name. Memory and disk are MiB, times seconds; a smaller
+    `priority` number goes first; `constraints` are `{"label", "op", "value"}`. The same `idempotency_key` sent again
+    is answered with the job that was made the first time; the client makes one where there is none.
+    """
+
+    command: Sequence[str] | None = None
+    job_type: str | None = None
+    version: str | None = None
+    inputs: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None = None
+    name: str | None = None
+    project: str | None = None
+    priority: int | None = None
+    timeout: int | None = None
+    pre_timeout: int | None = None
+    post_timeout: int | None = None
+    max_tries: int | None = None
+    cpus_required: float | None = None
+    mem_required: float | None = None
+    disk_out_required: float | None = None
+    resources: Mapping[str, float] | None = None
+    pool: str | None = None
+    constraints: Sequence[Mapping[str, Any]] | None = None
+    environment: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    not_before: datetime | None = None
+    held: bool | None = None
+    hold_reason: str | None = None
+    idempotency_key: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON body; what is None is left out."""
+        told = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) is not None}
+        told.pop("version", None)
+        if self.command is not None:
+            told["command"] = list(self.command)
+        if self.job_type is not None:
+            told["job_type"] = {"name": self.job_type, **({"version": self.version} if self.version else {})}
+        if self.not_before is not None:
+            told["not_before"] = self.not_before.isoformat()
+        return told

@@ -1,0 +1,230 @@
+"""`ganger jobs`, `show`, `cancel`, `requeue`: find jobs, look at one, change its fate."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands import connection, screen
+from api.commands.failures import FAILED, REFUSED
+from api.commands.options import JobId, JobIds, Json, StateDir, Token, Url
+
+if TYPE_CHECKING:
+    from api.client import Client, Execution, Job
+
+HEADINGS = ("ID", "NAME", "STATUS", "TRIES", "NODE", "WAITED", "RAN", "WHY")
+
+
+def jobs(
+    *,
+    status: Annotated[list[str] | None, typer.Option(help="Only these statuses; may be repeated.")] = None,
+    job_type: Annotated[list[str] | None, typer.Option("--type", help="Only jobs of these types.")] = None,
+    node: Annotated[list[str] | None, typer.Option(help="Only jobs on these nodes.")] = None,
+    pool: Annotated[list[str] | None, typer.Option(help="Only jobs for these pools.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Only jobs with these labels, KEY=VALUE.")] = None,
+    project: Annotated[list[str] | None, typer.Option(help="Only jobs of these projects.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Changed since: PT3H, P1D, or a time such as 2026-11-22T10:00:00Z.")
+    ] = None,
+    order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """List jobs, the newest first.
+
+    [bold]ganger jobs --status RUNNING --status QUEUED[/]
+    [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        found = api.jobs.list(
+            limit=limit,
+            page_size=min(limit, 1000),
+            status=[word.upper() for word in status or ()],
+            job_type_name=job_type,
+            node=node,
+            pool=pool,
+            label=[word.replace("=", ":", 1) for word in label or ()],
+            project=project,
+            started=since,
+            order=order or ["-id"],
+        )
+        if as_json:
+            for job in found:
+                screen.line(job.document)
+            return
+        screen.table(HEADINGS, (_row(job) for job in found), empty="no jobs")
+
+
+def show(
+    job_id: JobId,
+    *,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Show a job in full: what it asked for, its tries with their phases, its inputs and outputs.
+
+    [bold]ganger show 12[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        job = api.jobs.get(job_id)
+    if as_json:
+        screen.document(job.document)
+        return
+    screen.fields(_summary(job))
+    if job.job_exes:
+        screen.heading("Tries")
+        screen.table(TRY_HEADINGS, (_try_row(one) for one in job.job_exes), empty="")
+    for title, values in (("Inputs", job.inputs), ("Outputs", job.outputs)):
+        if values:
+            screen.heading(title)
+            screen.table(VALUE_HEADINGS, (row for value in values for row in _value_rows(value)), empty="")
+
+
+def cancel(
+    job_ids: JobIds,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when every process of the jobs is dead.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Cancel jobs, waiting or running. A job is CANCELED at once; its processes are dead soon after.
+
+    [bold]ganger cancel 12 13[/]
+    [bold]ganger jobs --status QUEUED | cut -f1 | xargs ganger cancel[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        code = 0
+        for job_id in job_ids:
+            code = max(code, _cancel_one(api, job_id, wait=wait, as_json=as_json))
+    raise typer.Exit(code)
+
+
+def requeue(
+    job_ids: JobIds,
+    *,
+    priority: Annotated[int | None, typer.Option(min=0, help="New priority; the smaller number goes first.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Give FAILED and CANCELED jobs a new round of tries.
+
+    [bold]ganger requeue 12[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        for job_id in job_ids:
+            api.jobs.get(job_id)  # one that does not exist is told now, not skipped in silence
+        operation = api.jobs.wait_operation(api.jobs.requeue(job_ids, priority=priority))
+    if as_json:
+        screen.document(operation.document)
+    else:
+        screen.say(f"{operation.done or 0} of {len(job_ids)} requeued")
+    if (operation.done or 0) < len(set(job_ids)):
+        if not as_json:
+            screen.note("only FAILED and CANCELED jobs can be requeued")
+        raise typer.Exit(FAILED)
+
+
+TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXIT", "WHY")
+VALUE_HEADINGS = ("NAME", "TYPE", "VALUE", "SIZE", "SHA-256")
+
+
+def _row(job: Job) -> Sequence[object]:
+    return (
+        job.id,
+        _title(job),
+        job.status,
+        f"{job.num_exes}/{job.max_tries}",
+        job.node or "",
+        screen.duration(screen.between(job.queued, job.started or job.ended)),
+        screen.duration(screen.between(job.started, job.ended)),
+        _why(job),
+    )
+
+
+def _title(job: Job) -> str:
+    kind = f"{job.job_type.name}:{job.job_type.version}"
+    return f"{job.name} ({kind})" if job.name else kind
+
+
+def _why(job: Job) -> str:
+    if job.is_held and not job.is_final:
+        return f"held: {job.hold_reason}" if job.hold_reason else "held"
+    if job.error is not None:
+        return job.error.title or job.error.name
+    return f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None and not job.is_final else ""
+
+
+def _summary(job: Job) -> dict[str, object]:
+    return {
+        "job": job.id,
+        "name": job.name,
+        "type": f"{job.job_type.name}:{job.job_type.version}",
+        "command": " ".join(job.command) or None,
+        "status": job.status,
+        "held": (job.hold_reason or "yes") if job.is_held else None,
+        "error": f"{job.error.title or job.error.name} ({job.error.category})" if job.error else None,
+        "message": job.message or None,
+        "progress": f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None else None,
+        "tries": f"{job.num_exes} of {job.max_tries}",
+        "node": job.node,
+        "asks for": f"{screen.number(job.cpus_required)} cpus, {screen.number(job.mem_required)} MiB memory, "
+        f"{screen.number((job.disk_in_required or 0) + (job.disk_out_required or 0))} MiB disk",
+        "priority": job.priority,
+        "timeout": screen.duration(job.timeout) if job.timeout else "none",
+        "pool": job.pool,
+        "labels": ", ".join(f"{name}={value}" for name, value in job.labels.items()) or None,
+        "project": job.project,
+        "created": f"{screen.moment(job.created)}{f' by {job.created_by}' if job.created_by else ''}",
+        "not before": screen.moment(job.not_before) or None,
+        "started": screen.moment(job.started) or None,
+        "ended": screen.moment(job.ended) or None,
+    }
+
+
+def _try_row(one: Execution) -> Sequence[object]:
+    phases = [screen.duration(one.seconds(phase)) for phase in ("pre", "job", "post")]
+    codes = (one.pre_exit_code, one.job_exit_code, one.post_exit_code)
+    exits = "/".join("-" if code is None else str(code) for code in codes)
+    why = (one.error.title or one.error.name) if one.error else ""
+    return (one.attempt, one.id, one.status, one.node or "", *phases, exits, one.message or why)
+
+
+def _value_rows(value: Any) -> list[Sequence[object]]:
+    if value.type == "property" or not value.files:
+        shown = value.value if isinstance(value.value, str) else screen.compact(value.value)
+        return [(value.name, value.type, shown, "", "")]
+    return [
+        (value.name, value.type, f"{file.file_name} (file {file.id})", screen.size(file.file_size), file.sha256 or "")
+        for file in value.files
+    ]
+
+
+def _cancel_one(api: Client, job_id: int, *, wait: bool, as_json: bool) -> int:
+    """Cancel one of several jobs; one that cannot be canceled does not keep the others from it."""
+    from api.client import Conflict, NotFound  # noqa: PLC0415 - the connection has brought it anyway
+
+    try:
+        job = api.jobs.cancel(job_id)
+    except (Conflict, NotFound) as error:
+        screen.note(f"ganger: job {job_id}: {error}")
+        return REFUSED
+    if wait:
+        job = api.jobs.wait_dead(job_id)
+    if as_json:
+        screen.line(job.document)
+    else:
+        screen.say(f"job {job.id} {job.status}")
+    sys.stdout.flush()
+    return 0

@@ -1,0 +1,114 @@
+"""`ganger nodes`: the machines, what they have, what is free, and taking them out of service."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands import connection, screen
+from api.commands.options import Json, ListByDefault, StateDir, Token, Url
+
+if TYPE_CHECKING:
+    from api.client import Client, Node
+
+nodes = typer.Typer(help="List nodes; pause, drain and resume them.", cls=ListByDefault)
+
+NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, host name or id.")]
+Reason = Annotated[str, typer.Option(help="Why, for the others.")]
+
+
+@nodes.command("list")
+def list_nodes(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """List nodes with what they have and what is free."""
+    with connection.client(url, token, state_dir) as api:
+        found = api.nodes.list()
+        if as_json:
+            for node in found:
+                screen.line(node.document)
+            return
+        screen.table(HEADINGS, (_row(node) for node in found), empty="no nodes: start one with `ganger worker`")
+
+
+@nodes.command("show")
+def show(
+    name: NodeName, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+) -> None:
+    """Show a node."""
+    with connection.client(url, token, state_dir) as api:
+        node = _resolve(api, name)
+    if as_json:
+        screen.document(node.document)
+        return
+    screen.fields({key: _text(value) for key, value in node.document.items()})
+
+
+@nodes.command("pause")
+def pause(
+    name: NodeName,
+    *,
+    reason: Reason = "paused by hand",
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Give a node no new work; what runs there goes on."""
+    _change(name, {"is_paused": True, "pause_reason": reason}, "paused", url, token, state_dir)
+
+
+@nodes.command("drain")
+def drain(name: NodeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """Let a node finish what it runs and take nothing more, before it goes."""
+    _change(name, {"is_draining": True}, "draining", url, token, state_dir)
+
+
+@nodes.command("resume")
+def resume(name: NodeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """Give a paused or draining node work again."""
+    _change(name, {"is_paused": False, "is_draining": False}, "takes work again", url, token, state_dir)
+
+
+def _change(name: str, changes: dict[str, Any], done: str, url: Url, token: Token, state_dir: StateDir) -> None:
+    with connection.client(url, token, state_dir) as api:
+        node = api.nodes.change(_resolve(api, name).id, changes)
+    screen.say(f"{node.name or node.hostname} {done}")
+
+
+def _resolve(api: Client, name: str) -> Node:
+    from api.client import NotFound  # noqa: PLC0415 - the connection has brought it anyway
+
+    for node in api.nodes.list():
+        if name in {node.name, node.hostname, str(node.id)}:
+            return api.nodes.get(node.id)
+    raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
+
+
+MIB = 1024 * 1024
+HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FREE", "RUNNING", "LABELS")
+
+
+def _row(node: Node) -> tuple[object, ...]:
+    document = node.document
+    labels = ", ".join(f"{name}={value}" for name, value in node.labels.items())
+    resources = document.get("resources") or {}
+    amounts = [_free(resources, name, unit) for name, unit in (("cpus", 1), ("mem", MIB), ("disk", MIB))]
+    return (node.id, node.name, node.pool, _state(node), *amounts, document.get("num_running", ""), labels)
+
+
+def _free(resources: dict[str, Any], name: str, unit: int) -> str:
+    free, total = ((resources.get(kind) or {}).get(name) for kind in ("free", "total"))
+    if free is None or total is None:
+        return ""
+    text = screen.number if unit == 1 else screen.size
+    return f"{text(free * unit)} of {text(total * unit)}"
+
+
+def _state(node: Node) -> str:
+    reason = node.pause_reason if node.is_paused else node.degraded
+    return f"{node.state} ({reason})" if reason else node.state
+
+
+def _text(value: Any) -> str | None:
+    if value is None or (isinstance(value, dict | list) and not value):
+        return None
+    return value if isinstance(value, str) else screen.compact(value)

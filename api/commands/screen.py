@@ -1,0 +1,166 @@
+"""What commands print: tables and colours on a terminal, tab-separated lines in a pipe, JSON when asked.
+
+Standard output carries what was asked for; notes to the person go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+STYLES = {
+    "COMPLETED": "green",
+    "RUNNING": "cyan",
+    "QUEUED": "yellow",
+    "PENDING": "yellow",
+    "BLOCKED": "magenta",
+    "FAILED": "red",
+    "LOST": "red",
+    "CANCELED": "bright_black",
+    "WITHDRAWN": "bright_black",
+}
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
+KIB = 1024
+
+
+def terminal() -> bool:
+    """Tell whether a person reads standard output."""
+    return sys.stdout.isatty()
+
+
+def say(line: str) -> None:
+    """Print one line of the answer."""
+    print(line)  # noqa: T201 - this is the place that prints
+
+
+def note(line: str) -> None:
+    """Tell the person something that is not the answer."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - likewise
+
+
+def document(value: Any) -> None:
+    """Print one JSON document: indented on a terminal, one line in a pipe."""
+    say(json.dumps(value, indent=2 if terminal() else None, ensure_ascii=False, default=str))
+
+
+def line(value: Any) -> None:
+    """Print one line of JSON lines."""
+    say(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def compact(value: Any) -> str:
+    """Return a value as JSON on one line; nothing for null."""
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print a table; in a pipe tab-separated lines without headings. `empty` tells the person there is nothing."""
+    if not terminal():
+        for row in rows:
+            say("\t".join(_plain(cell) for cell in row))
+        return
+    kept = list(rows)
+    if not kept:
+        note(empty)
+        return
+    from rich.table import Table  # noqa: PLC0415 - pipes and JSON do without
+
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in kept:
+        drawn.add_row(*(_styled(cell) for cell in row))
+    console().print(drawn)
+
+
+def fields(pairs: Mapping[str, object]) -> None:
+    """Print names and values, one pair a line; what is None is left out."""
+    told = {name: value for name, value in pairs.items() if value is not None}
+    if not terminal():
+        for name, value in told.items():
+            say(f"{name}\t{_plain(value)}")
+        return
+    width = max(map(len, told), default=0)
+    for name, value in told.items():
+        console().print(f"[bold]{name:<{width}}[/]  {_styled(value)}", highlight=False)
+
+
+def heading(text: str) -> None:
+    """Print a heading between parts of an answer, on a terminal only."""
+    if terminal():
+        console().print(f"\n[bold underline]{text}[/]")
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return where rich draws."""
+    from rich.console import Console  # noqa: PLC0415 - pipes and JSON do without
+
+    return Console(stderr=stderr)
+
+
+def status(word: str) -> str:
+    """Return a status in its colour, for rich."""
+    style = STYLES.get(word)
+    return f"[{style}]{word}[/]" if style else escape(word)
+
+
+def escape(text: str) -> str:
+    """Return text that rich prints as it is."""
+    return text.replace("\\", "\\\\").replace("[", "\\[")
+
+
+def duration(seconds: float | None) -> str:
+    """Return a length of time as people say it."""
+    if seconds is None:
+        return ""
+    if seconds < 10:  # noqa: PLR2004 - two digits are what a person reads
+        return f"{seconds:.2f} s"
+    if seconds < MINUTE_S * 2:
+        return f"{seconds:.0f} s"
+    whole = int(seconds)
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
+    if whole < DAY_S:
+        return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
+    return f"{whole // DAY_S} d {whole % DAY_S // HOUR_S} h"
+
+
+def between(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds from start to end, to now if it has not ended; None if it has not started."""
+    return None if start is None else ((end or datetime.now(UTC)) - start).total_seconds()
+
+
+def size(count: float | None) -> str:
+    """Return a number of bytes as people say it."""
+    if count is None:
+        return ""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < KIB:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= KIB
+    return f"{count:.1f} TiB"
+
+
+def moment(when: datetime | None) -> str:
+    """Return a time in this machine's zone."""
+    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else ""
+
+
+def number(value: float | None) -> str:
+    """Return an amount without needless decimals."""
+    return "" if value is None else f"{value:g}"
+
+
+def _plain(cell: object) -> str:
+    return " ".join(str(cell).split()) if cell is not None else ""
+
+
+def _styled(cell: object) -> str:
+    text = "" if cell is None else str(cell)
+    return status(text) if text in STYLES else escape(text)

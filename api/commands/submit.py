@@ -1,0 +1,181 @@
+"""`ganger submit`: a command of your own, or a job type with its inputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from api.commands import connection, inputs, waiting
+from api.commands.options import Json, StateDir, Token, Url, pairs
+from scheduler.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from api.client import Client, JobRequest
+
+ASKS, WHERE, TRIES, AFTER = "What it needs", "Where it runs", "When and how often", "Afterwards"
+COMMAND_KEY = "ganger.command"
+COUNT_MAX = 10_000
+
+
+class SubmitCommand(TyperCommand):
+    """Takes everything behind `--` as the job's own command, untouched."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep what is behind the first `--` and parse the rest."""
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta[COMMAND_KEY] = args[at + 1 :]
+            args = args[:at]
+        return super().parse_args(ctx, args)
+
+
+def submit(
+    ctx: typer.Context,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[TYPE[:VERSION]] [-- CMD ARG...]", show_default=False)
+    ] = None,
+    *,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--input", "-i", help="NAME=VALUE, or NAME=@PATH to send a file; may be repeated."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    cpus: Annotated[float | None, typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=ASKS)] = None,
+    mem: Annotated[float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=ASKS)] = None,
+    disk: Annotated[float | None, typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=ASKS)] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(help="NAME=AMOUNT of another resource, such as gpu=1.", rich_help_panel=ASKS)
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=ASKS)
+    ] = None,
+    pool: Annotated[str | None, typer.Option(help="Only nodes of this pool.", rich_help_panel=WHERE)] = None,
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a node's label must be: zone=a, zone!=b, arch (exists), !spot (does not), gpus>2.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None,
+    priority: Annotated[
+        int | None, typer.Option(min=0, help="The smaller number goes first.", rich_help_panel=TRIES)
+    ] = None,
+    max_tries: Annotated[int | None, typer.Option(min=1, help="Try so often.", rich_help_panel=TRIES)] = None,
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds for the command of one try.", rich_help_panel=TRIES)
+    ] = None,
+    not_before: Annotated[
+        str | None, typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES)
+    ] = None,
+    held: Annotated[
+        bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)
+    ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES)
+    ] = None,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1, max=COUNT_MAX, help="So many jobs; each finds its number from 0 in $INDEX.", rich_help_panel=TRIES
+        ),
+    ] = 1,
+    label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find the job by.")] = None,
+    project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse it if no node is large enough.", rich_help_panel=WHERE)
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the job did.", rich_help_panel=AFTER)
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Likewise, and print what the job writes.", rich_help_panel=AFTER)
+    ] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Submit a job: a command of your own behind --, or a job type.
+
+    With --wait the exit status is the job's own: 0 completed, else the code its program failed with, else 1.
+
+    [bold]ganger submit --follow -- sh -c 'echo hello from $(hostname)'[/]
+
+    [bold]ganger submit --cpus 2 --mem 4096 --timeout 600 --wait -- make -j2 test[/]
+
+    [bold]ganger submit kml-footprint -i places=@airports.csv --wait[/]
+    """
+    kind, command = _what(what or [], ctx.meta.get(COMMAND_KEY))
+    from api.client import JobRequest  # noqa: PLC0415 - a wrong call is told without an HTTP library
+
+    request = JobRequest(
+        command=command,
+        name=name,
+        cpus_required=cpus,
+        mem_required=mem,
+        disk_out_required=disk,
+        resources=_amounts(resource) or None,
+        environment=pairs(env or [], "--env") or None,
+        pool=pool,
+        constraints=[inputs.constraint(text) for text in constraint or ()] or None,
+        priority=priority,
+        max_tries=max_tries,
+        timeout=timeout,
+        not_before=_moment(not_before),
+        held=held or None,
+        labels=pairs(label or [], "--label") or None,
+        project=project,
+    )
+    with connection.client(url, token, state_dir) as api:
+        if kind is not None:
+            request = inputs.typed(api, request, kind, given or [])
+        elif given:
+            raise InvalidInput("--input is for job types; a command gets its arguments behind --")
+        job_ids = _send(api, request, key=key, count=count, strict=strict)
+        code = waiting.after(api, job_ids, wait=wait, follow=follow, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _what(words: list[str], command: list[str] | None) -> tuple[str | None, list[str] | None]:
+    """Return the job type or the command. Raises InvalidInput for both, neither, or a command without `--`."""
+    if command is not None:
+        if words:
+            raise InvalidInput(f"give a job type ({words[0]}) or a command behind --, not both")
+        if not command:
+            raise InvalidInput("there is no command behind --")
+        return None, command
+    if not words:
+        raise InvalidInput("nothing to submit: ganger submit -- CMD ARG..., or ganger submit TYPE (see --help)")
+    if len(words) > 1:
+        raise InvalidInput(f"a command stands behind --: ganger submit -- {' '.join(words)}")
+    return words[0], None
+
+
+def _send(api: Client, request: JobRequest, *, key: str | None, count: int, strict: bool) -> list[int]:
+    if count == 1:
+        return [api.jobs.submit(replace(request, idempotency_key=key), strict=strict).id]
+    requests = [
+        replace(request, environment={**(request.environment or {}), "INDEX": str(index)}) for index in range(count)
+    ]
+    return list(api.jobs.submit_many(requests, key=key, strict=strict))
+
+
+def _amounts(words: list[str] | None) -> dict[str, float]:
+    try:
+        return {name: float(value) for name, value in pairs(words or [], "--resource").items()}
+    except ValueError as error:
+        raise InvalidInput("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"--not-before: {text!r} is not a time such as 2026-11-22T20:00:00Z") from error
+    return when if when.tzinfo else when.astimezone()
