@@ -26,6 +26,7 @@ from workers.client import Api, Refused
 from workers.core import Core
 from workers.desk import Host
 from workers.events import ClaimAnswered, Replaced, ReportAnswered, Shipped, StopAsked
+from workers.folders import Folders
 from workers.foreman import Foreman
 from workers.hearing import Hearing
 from workers.heart import Crew, Heart
@@ -41,6 +42,9 @@ EXIT_OK: Final = 0
 EXIT_SETUP: Final = 2
 EXIT_BROKEN: Final = 70
 """Something that must not happen has happened; jobs go on, and whoever starts agents should start another."""
+
+_JOIN_S: Final = 1.0
+"""For threads to come to rest at the end; one that waits for the network is not waited for."""
 
 _WAYS: Final = {
     signal.SIGTERM: "stop",
@@ -71,14 +75,16 @@ class Agent:
         self._settings, self._place = settings, place
         try:
             self._spool = Spool(settings.node_dir / "journal")
+            self._folders = Folders(place.places.work)
         except OSError as error:
-            raise SetupError(f"The journal in {settings.node_dir} cannot be written: {error.strerror}.") from error
+            raise SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.") from error
         if self._spool.torn:
             log.logger().warning(log.JOURNAL_TORN, lines=self._spool.torn)
         host = Host(settings.name, place.places, place.user, settings.slot_uids if place.user else None)
         self._core = Core(host, lambda: secrets.token_hex(16), self._spool.facts())
         self._boot_id = settings.boot_id or probe.boot_id()
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._heart = Heart(self._core, self._spool)
         self._foreman = Foreman(settings.node_dir, settings.tree, self._heart.tell)
         self._api = Api(settings.api_url, settings.token)
@@ -104,6 +110,7 @@ class Agent:
         crew = Crew(
             self._api,
             self._place.places,
+            self._folders,
             self._foreman,
             self._liaison,
             self._shipper,
@@ -179,6 +186,9 @@ class Agent:
         self._foreman.close()
         self._heart.stop()
         self._api.close()
+        patience = time.monotonic() + _JOIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, patience - time.monotonic()))
         log.logger().info(log.AGENT_STOPPED, why=why, holding=self._heart.holding)
         return EXIT_OK
 
@@ -192,7 +202,9 @@ class Agent:
                 log.logger().exception(log.THREAD_FAILED, thread=name)
                 self._ends.put(("broken", name))
 
-        threading.Thread(target=guarded, name=name, daemon=True).start()
+        thread = threading.Thread(target=guarded, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _claim(self, claims: Sequence[wire.ClaimOne]) -> None:
         node_id, epoch = self._liaison.identity

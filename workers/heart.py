@@ -44,6 +44,7 @@ from workers.effects import (
     Write,
 )
 from workers.events import ClaimsDropped, Collected, Event, Failure, Moment, Shipped, Staged, Tick
+from workers.folders import Folders
 from workers.foreman import Foreman, Order
 from workers.liaison import Liaison
 from workers.output import Shipper
@@ -62,6 +63,7 @@ class Crew:
 
     api: Api
     places: Places
+    folders: Folders
     foreman: Foreman
     liaison: Liaison
     shipper: Shipper
@@ -222,7 +224,7 @@ class Heart:
     def _stage(self, effect: Stage) -> None:
         spec, halt = effect.spec, threading.Event()
         key = spec.execution_id, spec.attempt
-        order = staging.Staging(self._crew.api, self._crew.places, effect.uid, effect.gid, halt)
+        order = staging.Staging(self._crew.api, self._crew.places, self._crew.folders, effect.uid, effect.gid, halt)
         if not staging.needs_files(spec):
             self._soon.append(Staged(key, staging.stage(spec, order)))
             return
@@ -287,7 +289,7 @@ class Heart:
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108  twice per execution
         folder = self._crew.places.attempt(key)
-        if not folders.remove_if_empty(folder):
+        if not self._crew.folders.put_away(folder):
             self._crew.removers.submit(folders.remove, folder)
 
 

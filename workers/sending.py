@@ -53,7 +53,7 @@ class Sender(Generic[T]):
         """Send until stopped."""
         backoff, last = Backoff(), 0.0
         while True:
-            batch = self._take(busy=time.monotonic() - last < _IDLE_S)
+            batch = self._take(last)
             if not batch:
                 return
             try:
@@ -67,10 +67,11 @@ class Sender(Generic[T]):
                 self._put_back(batch, backoff.wait_s())
             last = time.monotonic()
 
-    def _take(self, *, busy: bool) -> list[T]:
+    def _take(self, last: float) -> list[T]:
         with self._change:
             while not self._waiting and not self._stopped:
                 self._change.wait()
+            busy = time.monotonic() - last < _IDLE_S
             if busy and len(self._waiting) < _FEW and not self._stopped:
                 self._change.wait_for(lambda: self._stopped or len(self._waiting) >= _FEW, _GATHER_S)
             if self._stopped:

@@ -16,6 +16,7 @@ from scheduler.wire import Input, InputFile, Spec
 from workers import folders
 from workers.client import Api, Backoff, Refused, Unreachable
 from workers.events import Failure
+from workers.folders import Folders
 from workers.places import Key, Places
 
 _PIECE_BYTES = 8 << 20
@@ -41,6 +42,7 @@ class Staging:
 
     api: Api
     places: Places
+    folders: Folders
     uid: int | None
     gid: int | None
     stop: Flag
@@ -55,7 +57,7 @@ def stage(spec: Spec, staging: Staging) -> Failure | None:
     """Make the attempt's directory with all inputs; return why that was not possible."""
     key: Key = spec.execution_id, spec.attempt
     try:
-        folders.make(staging.places.attempt(key))
+        staging.folders.make(staging.places.attempt(key))
         for one in spec.inputs:
             if one.type != "property":
                 _stage_input(one, staging.places.inputs(key), staging)

@@ -20,13 +20,17 @@ from workers.places import Key
 
 
 class FakeNodeApi:
-    """`faults[verb]` is a list of what goes wrong with the next calls: `drop` (done, no answer), `500`, `replaced`."""
+    """`faults[verb]` is a list of what goes wrong with the next calls: `drop` (done, no answer), `500`, `replaced`.
+
+    `hooks[verb]` is called once, when the next call was done and before it is answered.
+    """
 
     def __init__(self, *, beat_s: float = 0.2, lease_s: float = 90.0) -> None:
         self.beat_s, self.lease_s = beat_s, lease_s
         self.change = threading.Condition()
         self.down = False
         self.faults: dict[str, list[str]] = defaultdict(list)
+        self.hooks: dict[str, Callable[[], None]] = {}
         self.calls: dict[str, int] = defaultdict(int)
         self.waiting: dict[Key, wire.Spec] = {}
         self.specs: dict[Key, wire.Spec] = {}
@@ -152,6 +156,10 @@ def _ref(key: Key) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=key[0], attempt=key[1])
 
 
+def _nothing() -> None:
+    pass
+
+
 def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  one class, small methods
     verbs = {
         "register": api.register,
@@ -183,6 +191,7 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
                 else:
                     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                     answer = api.upload(query, body) if verb == "files" else verbs[verb](body)
+                    api.hooks.pop(verb, _nothing)()
                     if fault == "drop":
                         self.close_connection = True
                     else:
@@ -190,6 +199,10 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
                 api.change.notify_all()
 
         def do_GET(self) -> None:
+            with api.change:
+                api.calls["download"] += 1
+                api.hooks.pop("download", _nothing)()
+                api.change.notify_all()
             content = api.files.get(int(self.path.split("/")[3]))
             if content is None or api.down:
                 self._answer(404 if content is None else 503, {"kind": "not-found", "description": "no such file"})

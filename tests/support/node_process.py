@@ -1,0 +1,122 @@
+"""A node as a process of its own, on a folder of its own, that can be killed and started again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from scheduler.wire import Input, InputFile
+from workers.settings import NodeSettings
+from workers.supervision import Supervision, SupervisorLostError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class NodeProcess:
+    """Start, kill and stop one node; `close` leaves nothing of it."""
+
+    def __init__(self, folder: Path, api_url: str, **settings: Any) -> None:
+        self.folder = folder / "node"
+        self.settings = {"name": "n1", "api_url": api_url, "token": "secret", "node_dir": str(self.folder), **settings}
+        self.log = folder / "node.log"
+        self.witness = folder / "witness"
+        self.witness.touch()
+        self.witness.chmod(0o666)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> NodeProcess:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.node_process", json.dumps(self.settings)], stderr=log, cwd=ROOT
+            )
+        return self
+
+    def kill(self) -> None:
+        """Kill -9 the agent alone."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, signum: int = signal.SIGTERM, timeout: float = 20.0) -> int:
+        assert self.process is not None
+        self.process.send_signal(signum)
+        return self.process.wait(timeout)
+
+    def supervisor_pid(self) -> int:
+        with Supervision(self.folder) as supervision:
+            return int(supervision.hello["pid"])
+
+    def said(self) -> list[dict[str, Any]]:
+        """Return the log lines so far."""
+        lines = []
+        for line in self.log.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                lines.append(json.loads(line))
+        return lines
+
+    def starts(self) -> list[str]:
+        """Return what the jobs wrote into the witness file, one line a start."""
+        return self.witness.read_text().split()
+
+    def leftovers(self) -> list[str]:
+        """Return what lies about of executions."""
+        work = [name for name in os.listdir(self.folder / "x") if not name.startswith(".")]
+        return work + os.listdir(self.folder / "logs")
+
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if (self.folder / "supervisor.sock").exists():
+            with contextlib.suppress(SupervisorLostError, OSError):
+                supervision = Supervision(self.folder)
+                pid = int(supervision.hello["pid"])
+                supervision.shutdown(0.0)
+                for _ in supervision.events():
+                    pass
+                _wait_gone(pid)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def witnessed(node: NodeProcess, script: str) -> list[str]:
+    """Return a command that first notes its start, then does `script`."""
+    return ["/bin/sh", "-c", f'echo "$GANGER_EXECUTION_ID.$GANGER_ATTEMPT" >> {node.witness}\n{script}']
+
+
+def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size: int | None = None) -> Input:
+    file = InputFile(
+        file_id=number,
+        file_name=f"{name}.txt",
+        size=len(content) if size is None else size,
+        sha256=sha256,
+        url=f"/node/files/{number}/content/",
+    )
+    return Input(name=name, type="file", files=[file])
+
+
+def _wait_gone(pid: int, timeout: float = 10.0) -> None:
+    """Wait for a process that is not our child, or is one that nobody has reaped."""
+    until = time.monotonic() + timeout
+    with contextlib.suppress(OSError):
+        fd = os.pidfd_open(pid)
+        try:
+            import select  # noqa: PLC0415
+
+            select.select([fd], [], [], max(0.0, until - time.monotonic()))
+        finally:
+            os.close(fd)
+
+
+if __name__ == "__main__":
+    from workers import agent
+
+    given = json.loads(sys.argv[1])
+    sys.exit(agent.run(NodeSettings(**{**given, "node_dir": Path(given["node_dir"])})))
