@@ -75,18 +75,16 @@ def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why:
     locked = jobs.lock(tx, executions.jobs_of(tx, ids))
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
     error = catalogue.by_name(tx)[NODE_LOST]
-    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED]
+    taken = len(settling.take_back(tx, rt, locked, rows, why))
     running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
-    taken = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in unclaimed])
-    taken |= executions.end(
+    lost = executions.end(
         tx,
         ExecutionEvent.LOSE,
         [executions.End(r.id, r.attempt, error_id=error.id, message=why) for r in running],
     )
-    ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in unclaimed]
-    ended += [settling.Ended(r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
+    ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
     settling.settle(tx, rt, locked, ended, actor="scheduler")
-    return len(taken)
+    return taken + len(lost)
 
 
 def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:

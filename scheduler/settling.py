@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from scheduler.rules.lifecycle import JobEvent
+from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent
 from scheduler.rules.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, jobs
+from scheduler.store import catalogue, executions, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,21 @@ def settle(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended
     withdrawn = jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
     _hold_hopeless(tx, rt, locked, withdrawn)
     return moved.union(withdrawn)
+
+
+def take_back(
+    tx: Connection,
+    rt: Runtime,
+    locked: dict[int, jobs.LockedJob],
+    rows: Iterable[executions.LockedExecution],
+    why: str,
+) -> list[executions.LockedExecution]:
+    """Withdraw placements that no node has claimed, their jobs back into the queue; return those that were still so."""
+    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
+    ids = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in unclaimed])
+    taken = [row for row in unclaimed if row.id in ids]
+    settle(tx, rt, locked, [Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in taken], "scheduler")
+    return taken
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:

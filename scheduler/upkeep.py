@@ -8,11 +8,12 @@ of the lease, so when the lease is over here there is nothing left there.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from scheduler import registration, settling
-from scheduler.rules.lifecycle import ExecutionEvent, JobEvent
+from scheduler.rules.lifecycle import JobEvent
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs, nodes
 
@@ -57,14 +58,8 @@ def withdraw_late(rt: Runtime) -> int:
             return 0
         why = f"not claimed within {rt.settings.claim_deadline_s:g} s"
         locked = jobs.lock(tx, executions.jobs_of(tx, ids))
-        rows = executions.lock(tx, ids)
-        taken = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in rows.values()])
-        ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in rows.values()]
-        settling.settle(tx, rt, locked, [e for e, r in zip(ended, rows.values(), strict=True) if r.id in taken], "scheduler")
-        per_node: dict[int, int] = {}
-        for execution_id in taken:
-            per_node[rows[execution_id].node_id] = per_node.get(rows[execution_id].node_id, 0) + 1
-        for node_id, count in sorted(per_node.items()):
+        taken = settling.take_back(tx, rt, locked, executions.lock(tx, ids).values(), why)
+        for node_id, count in sorted(Counter(row.node_id for row in taken).items()):
             nodes.count_launch_failures(tx, node_id, count)
     rt.nudge("tick")
     return len(taken)

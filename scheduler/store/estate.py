@@ -27,6 +27,8 @@ metadata = MetaData()
 
 ROLES = ("viewer", "submitter", "operator", "admin")
 NODE_STATES = ("READY", "LOST", "GONE")
+POOL_SIZINGS = ("free", "fixed", "auto")  # rules.scaling.Sizing, whose import would bring numpy to every role
+POOL_EVENTS = ("change", "decide", "start", "revive", "drain", "keep", "preempt", "clear", "pause", "resume", "trouble")
 
 projects = Table(
     "projects",
@@ -134,12 +136,47 @@ pools = Table(
     document("labels"),
     document("template", default=None),
     document("settings"),
+    Column("sizing", Text, nullable=False, server_default="free"),
+    Column("size", Integer, nullable=False, server_default="0"),
+    Column("smallest", Integer, nullable=False, server_default="0"),
+    Column("largest", Integer),
+    document("drivers", default="[]"),
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
     moment("created", now=True),
     moment("last_modified", now=True),
     moved_xid(),
+    one_of("sizing", POOL_SIZINGS, "pool_sizing"),
+    CheckConstraint("size >= 0 AND smallest >= 0 AND (largest IS NULL OR largest >= smallest)", name="pool_size"),
 )
+
+# The last decision about a pool's size, apart from the pool: what operators set is not rewritten by what the scheduler thinks.
+pool_states = Table(
+    "pool_states",
+    metadata,
+    Column("pool_id", BigInteger, ForeignKey("pools.id"), primary_key=True),
+    Column("wanted", Integer),
+    Column("present", Integer, nullable=False),
+    Column("starting", Integer, nullable=False, server_default="0"),
+    Column("why", Text, nullable=False),
+    Column("trouble", Text),
+    document("detail"),
+    moment("at", now=True),
+)
+
+pool_events = Table(
+    "pool_events",
+    metadata,
+    identity(),
+    reference("pool_id", "pools.id"),
+    moment("at", now=True),
+    Column("event", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text),
+    document("detail"),
+    one_of("event", POOL_EVENTS, "pool_event"),
+)
+Index("pool_events_pool", pool_events.c.pool_id, pool_events.c.id)
 
 nodes = Table(
     "nodes",
@@ -156,6 +193,10 @@ nodes = Table(
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
     Column("is_draining", Boolean, nullable=False, server_default="false"),
+    Column("drain_reason", Text),
+    moment("drain_by"),
+    # Chosen to go for good: its driver clears it away once it has left.
+    Column("is_retiring", Boolean, nullable=False, server_default="false"),
     Column("is_leaving", Boolean, nullable=False, server_default="false"),
     Column("is_active", Boolean, nullable=False, server_default="true"),
     Column("degraded", Text),

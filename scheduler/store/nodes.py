@@ -102,7 +102,9 @@ _STILL = text("SELECT 1 FROM beats WHERE node_id = :node_id AND epoch = :epoch A
 _LOSE = text("""
     UPDATE nodes
     SET state = :state, epoch = epoch + 1, is_silent = true, last_modified = now(),
-        archived = CASE WHEN :state = 'GONE' THEN now() END
+        archived = CASE WHEN :state = 'GONE' THEN now() END,
+        -- Leaving is the end of a drain; a node that is to be cleared away may still come back once, and gets no work.
+        is_draining = is_draining AND (is_retiring OR :state <> 'GONE')
     WHERE id = :id
 """)
 

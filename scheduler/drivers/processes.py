@@ -1,0 +1,85 @@
+"""Processes of this machine that outlive whoever started them: known by id and start time, found again by a mark."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+import psutil
+
+_CLOSE_S = 0.02
+"""Start times are read from the same clock ticks, so equal ones differ by rounding only."""
+
+
+def launch(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> str:
+    """Start a process in a session of its own, its output appended to the log; return its identity. Raises OSError."""
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("ab") as sink:
+        process = Popen(
+            argv, stdin=DEVNULL, stdout=sink, stderr=sink, env=dict(environment), cwd="/", start_new_session=True
+        )
+    _children[process.pid] = process
+    with suppress(psutil.Error):
+        return f"{process.pid} {psutil.Process(process.pid).create_time():.2f}"
+    return f"{process.pid} 0"
+
+
+def running(identity: str) -> bool:
+    """Whether this very process still runs; a zombie does not, and one that is our child is buried."""
+    return _find(identity) is not None
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Return the running processes whose environment holds this `NAME=value`."""
+    return [process for process in psutil.process_iter() if mark in _environment(process.pid)]
+
+
+def end(processes: Iterable[psutil.Process], within_s: float) -> None:
+    """Ask processes to end, wait, and kill what is left."""
+    asked = list(processes)
+    for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, _KILLED_WITHIN_S)):
+        for process in asked:
+            with suppress(psutil.Error):
+                process.send_signal(number)
+        _, asked = psutil.wait_procs(asked, timeout=wait_s)
+    _bury()
+
+
+def process_of(identity: str) -> psutil.Process | None:
+    """Return the process, or None once it has ended."""
+    return _find(identity)
+
+
+_KILLED_WITHIN_S = 5.0
+_children: dict[int, Popen[bytes]] = {}
+
+
+def _find(identity: str) -> psutil.Process | None:
+    _bury()
+    try:
+        pid, started = identity.split()
+        process = psutil.Process(int(pid))
+        if abs(process.create_time() - float(started)) > _CLOSE_S or process.status() == psutil.STATUS_ZOMBIE:
+            return None
+    except (ValueError, psutil.Error):
+        return None
+    return process
+
+
+def _bury() -> None:
+    """Collect our own children that have ended."""
+    for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
+        del _children[pid]
+
+
+def _environment(pid: int) -> set[str]:
+    if pid == os.getpid():
+        return set()
+    try:
+        return set(Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0"))
+    except OSError:
+        return set()  # gone meanwhile, or another user's
