@@ -12,12 +12,14 @@ from werkzeug.routing import IntegerConverter
 from api import document, errors, routing
 from api.auth import Recognition
 from api.embedded import state
-from api.routes import about, files, job_types, jobs, node, nodes
+from api.log_stream import Streams
+from api.routes import about, bulk, executions, files, job_types, jobs, node, nodes, queue
+from api.walker import Walker
 from api.wire.answers import Problem
 from scheduler import seeding
 from scheduler.runtime import Runtime
 
-NOUNS = (jobs, job_types, files, nodes, node, about)
+NOUNS = (jobs, bulk, executions, queue, job_types, files, nodes, node, about)
 
 
 class IdConverter(IntegerConverter):
@@ -26,12 +28,19 @@ class IdConverter(IntegerConverter):
     regex = r"\d{1,18}"
 
 
-def create_app(rt: Runtime) -> OpenAPI:
-    """Return the application for one process; the database is made ready if it can be reached."""
+def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
+    """Return the application for one process and put into the database what must be there.
+
+    With `background` a thread walks bulk operations; without, `bulk.step` does it by hand.
+    """
     app = bare_app()
     app.extensions["ganger.rt"] = rt
     app.extensions["ganger.recognition"] = Recognition(rt)
+    app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
     seeding.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
+    if background:
+        app.extensions["ganger.walker"] = walker = Walker(rt)
+        walker.start()
     return app
 
 

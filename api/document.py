@@ -10,6 +10,7 @@ from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
 from api.wire.answers import Created
+from api.wire.executions import LogView
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -19,7 +20,7 @@ does not ask for JSON gets the sentence as text. Amounts are cpus, MiB and piece
 
 SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a token made by an administrator")}
 
-UNNAMED: tuple[type[BaseModel], ...] = (Created,)
+UNNAMED: tuple[type[BaseModel], ...] = (Created, LogView)
 """Answers that are only one of several a route gives, and so named by no route alone."""
 
 FAILURES = {

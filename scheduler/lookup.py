@@ -15,7 +15,7 @@ from scheduler.errors import NotFound
 from scheduler.rules import definition as definitions
 from scheduler.rules.definition import Definition
 from scheduler.runtime import Runtime
-from scheduler.store import execution_listing, job_detail, job_listing, paging
+from scheduler.store import execution_listing, job_detail, job_listing, operations, paging, queue
 from scheduler.store.execution_listing import ExecutionFilter
 from scheduler.store.job_listing import JobFilter
 from scheduler.store.paging import Listing, Page, Window
@@ -90,13 +90,36 @@ def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
     return rows[0]
 
 
-def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
-    """Return one page of executions; raises NotFound when they are of one job that is not there."""
+def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[int]:
+    """Return the ids of the first `limit` jobs that match, in order."""
     with rt.db.begin() as tx:
-        if len(chosen.job_id) == 1:
-            one_job(tx, caller, chosen.job_id[0])
-        bound = replace(chosen, project_id=caller.project_id)
-        return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
+        condition = job_listing.condition(_bound(chosen, caller))
+        return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
+
+
+def queue_status(rt: Runtime, caller: Caller) -> list[Any]:
+    """Return what waits of each job type: unpaused types first, then by urgency and age."""
+    with rt.db.begin() as tx:
+        return queue.status(tx, project_id=caller.project_id)
+
+
+def type_exists(rt: Runtime, job_type_id: int) -> bool:
+    """Tell whether there is such a job type."""
+    with rt.db.begin() as tx:
+        return queue.type_exists(tx, job_type_id)
+
+
+def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+    """Return one page of executions."""
+    with rt.db.begin() as tx:
+        return _executions(tx, caller, chosen, window)
+
+
+def executions_of(rt: Runtime, caller: Caller, job_id: int, chosen: ExecutionFilter, window: Window) -> Page:
+    """Return one page of a job's executions; raises NotFound when there is no such job."""
+    with rt.db.begin() as tx:
+        one_job(tx, caller, job_id)
+        return _executions(tx, caller, replace(chosen, job_id=(job_id,)), window)
 
 
 def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Definition]:
@@ -136,6 +159,11 @@ def output_files(results: Mapping[str, Any] | None) -> set[int]:
 def _files(entries: Sequence[Mapping[str, Any]]) -> set[int]:
     single = {entry["file_id"] for entry in entries if entry.get("file_id") is not None}
     return single | {one for entry in entries for one in entry.get("file_ids") or ()}
+
+
+def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+    bound = replace(chosen, project_id=caller.project_id)
+    return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
 
 def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:

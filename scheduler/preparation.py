@@ -243,44 +243,54 @@ def _draft(
     """Return a group's shape, and its columns but for the id of that shape."""
     if job.not_before is not None and abs(job.not_before - now) > HORIZON:
         raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
-    grown_mem = 0 if job.mem is not None else scaled(revision.mem_mult, input_mib)
-    grown_disk = 0 if job.disk_out is not None else scaled(revision.disk_out_mult, input_mib)
-    disk_in = input_mib * 1_000
-    cpus = _first(job.cpus, revision.cpus)
-    mem, disk_out = _first(job.mem, revision.mem), _first(job.disk_out, revision.disk_out)
-    priority = _first(job.priority, revision.priority)
-    timeout_s = job.timeout_s if job.timeout_s is not None else revision.timeout_s
-    shape = NewShape(
-        project_id=project_id,
-        job_type_id=kind.job_type_id,
-        priority=priority,
-        cpus=cpus,
-        mem=mem + stepped(grown_mem),
-        disk=disk_out + stepped(grown_disk) + stepped(disk_in),
-        pool=job.pool,
-        custom={**revision.custom, **(job.custom or {})},
-        constraints=job.constraints or [],
-        options={"timeout_s": timeout_s},
-    )
     later = job.not_before is not None and job.not_before > now
-    facts = {
+    facts = _amounts(job, revision, input_mib) | {
         "job_type_id": kind.job_type_id,
         "revision_id": kind.revision_id,
         "status": JobStatus.PENDING if later else JobStatus.QUEUED,
-        "priority": priority,
+        "priority": _first(job.priority, revision.priority),
         "max_tries": _first(job.max_tries, revision.max_tries),
-        "cpus": cpus,
-        "mem": mem + grown_mem,
-        "disk_in": disk_in,
-        "disk_out": disk_out + grown_disk,
-        "timeout_s": timeout_s,
+        "timeout_s": job.timeout_s if job.timeout_s is not None else revision.timeout_s,
         "not_before": job.not_before if later else None,
         "is_held": job.held,
         "hold_reason": (job.hold_reason or "held when it was submitted") if job.held else None,
         "overrides": orjson.dumps(_overrides(job)).decode(),
         "labels": orjson.dumps(job.labels).decode() if job.labels else None,
     }
-    return shape, facts
+    return _shape(job, revision, facts, project_id, input_mib), facts
+
+
+def _amounts(job: NewJob, revision: Definition, input_mib: int) -> dict[str, Any]:
+    """Return what a job needs: its own wish as it is, else its type's with what grows with the input."""
+    mem = revision.mem + scaled(revision.mem_mult, input_mib)
+    disk_out = revision.disk_out + scaled(revision.disk_out_mult, input_mib)
+    return {
+        "cpus": _first(job.cpus, revision.cpus),
+        "mem": _first(job.mem, mem),
+        "disk_in": input_mib * 1_000,
+        "disk_out": _first(job.disk_out, disk_out),
+    }
+
+
+def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_id: int, input_mib: int) -> NewShape:
+    """Return what placement groups by; amounts that follow from the input are stepped, so that shapes are few."""
+    mem, disk_out = facts["mem"], facts["disk_out"]
+    if job.mem is None:
+        mem = revision.mem + stepped(scaled(revision.mem_mult, input_mib))
+    if job.disk_out is None:
+        disk_out = revision.disk_out + stepped(scaled(revision.disk_out_mult, input_mib))
+    return NewShape(
+        project_id=project_id,
+        job_type_id=facts["job_type_id"],
+        priority=facts["priority"],
+        cpus=facts["cpus"],
+        mem=mem,
+        disk=disk_out + stepped(facts["disk_in"]),
+        pool=job.pool,
+        custom={**revision.custom, **(job.custom or {})},
+        constraints=job.constraints or [],
+        options={"timeout_s": facts["timeout_s"]},
+    )
 
 
 def _first(own: int | None, default: int) -> int:

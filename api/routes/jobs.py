@@ -13,8 +13,9 @@ from api.answers import Answer
 from api.routing import Call, Routes
 from api.views import jobs as view
 from api.wire import answers, times
+from api.wire.bulk import BulkFilter
 from api.wire.jobs import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from scheduler import cancellation, lookup, submission
+from scheduler import cancellation, explanation, lookup, submission
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.preparation import NewJob
 from scheduler.rules.lifecycle import JobStatus
@@ -94,7 +95,20 @@ def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
     return paging.envelope(found.page, asked, lambda row: view.with_latest(row, found.latest))
 
 
-def job_filter(call: Call, query: FilterFields) -> JobFilter:
+@routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: answers.EventList})
+def list_job_events(call: Call, job_id: int) -> Any:
+    """Every change of a job's status, oldest first: when, who, which attempt, why."""
+    found = lookup.events(call.rt, call.caller, job_id)
+    return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
+
+
+@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: answers.Explanation})
+def explain_job(call: Call, job_id: int) -> Any:
+    """Why a job waits, where it runs or ran, why it failed."""
+    return explanation.explain(call.rt, call.caller, job_id)
+
+
+def job_filter(call: Call, query: FilterFields | BulkFilter) -> JobFilter:
     """Return the filter that query parameters, or the fields of a bulk body, mean."""
     started, ended = times.window(query.started, query.ended, call.rt.now())
     return JobFilter(

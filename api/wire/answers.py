@@ -300,3 +300,23 @@ Submitted: dict[str, Any] = {
     }
 }
 """The detail of one job, or the ids of many."""
+
+
+class ReasonView(View):
+    """One thing that keeps a job back."""
+
+    kind: str
+    description: str
+
+
+class Explanation(View):
+    """Why a job stands where it stands."""
+
+    job_id: int
+    status: str
+    summary: str
+    reasons: list[ReasonView]
+    ahead: int | None = Field(description="jobs that ask for the same and were queued before")
+    tries: dict[str, int]
+    placement: dict[str, Any] | None
+    failure: dict[str, Any] | None

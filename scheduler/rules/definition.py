@@ -83,7 +83,7 @@ def read(document: Mapping[str, Any]) -> Definition:
     plain = {name: document[name] for name in (*_PLAIN, *_MAPPINGS) if name in document}
     commands = {name: _argv(document[name]) for name in COMMANDS if name in document}
     commands = {name: argv for name, argv in commands.items() if argv is not None or name != "command"}
-    return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]
+    return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
 
 
 def check(definition: Definition, *, known_errors: frozenset[str], complaint: Complaint) -> list[str]:

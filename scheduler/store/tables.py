@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -206,5 +207,7 @@ output_chunks = Table(
     Column("offset", BigInteger, primary_key=True),
     moment("at", now=True),
     Column("data", LargeBinary, nullable=False),
+    # Both streams together are read in the order in which their pieces came.
+    Column("arrival", BigInteger, Identity(always=False), nullable=False),
     CheckConstraint("octet_length(data) > 0", name="chunk_not_empty"),
 )

@@ -122,7 +122,7 @@ def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
     engine = runtime.connect(database_url, settings, name="test-api")
     nudges: list[str] = []
     rt = Runtime(engine, settings, runtime.utc_now, random.Random(7).random, nudges.append)
-    made = Api(create_app(rt), rt, {}, nudges)
+    made = Api(create_app(rt, background=False), rt, {}, nudges)
     for role in ROLES:
         made.a_token(role, Role[role.upper()])
     made.a_token("node", None)

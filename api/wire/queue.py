@@ -1,0 +1,51 @@
+"""What older clients send to the queue."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from api.wire.answers import JobTypeOfJob, ListOf
+from api.wire.bulk import Many, Moment, Text
+from api.wire.fields import MAX_ID, Body, Id, Priority, View
+from api.wire.jobs import CategoryWord, JobData, StatusWord
+
+
+class NewJobBody(Body):
+    """A job of a type, with its data in the documented form."""
+
+    job_type_id: Annotated[int, Field(ge=-MAX_ID, le=MAX_ID)]
+    job_data: JobData = JobData()
+
+
+class RequeueJobsBody(Body):
+    """Which jobs to requeue; each filter is a list."""
+
+    job_ids: Many[Id] = []
+    job_type_ids: Many[Id] = []
+    job_type_names: Many[Text] = []
+    job_type_categories: Many[Text] = []
+    error_ids: Many[Id] = []
+    error_categories: Many[CategoryWord] = []
+    status: Many[StatusWord] = []
+    started: Moment | None = None
+    ended: Moment | None = None
+    priority: Priority | None = None
+
+
+class QueueStatus(View):
+    """What waits of one type."""
+
+    job_type: JobTypeOfJob
+    count: int
+    longest_queued: datetime
+    highest_priority: int
+    is_job_type_paused: bool
+
+
+class QueueStatusList(ListOf):
+    """Every type with waiting jobs."""
+
+    results: list[QueueStatus]

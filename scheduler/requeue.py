@@ -1,0 +1,30 @@
+"""Requeue: an operator's decision that jobs which ended badly start a new round, with new tries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scheduler.rules.lifecycle import JobEvent, allows
+from scheduler.runtime import Runtime
+from scheduler.store import jobs, requeues
+
+
+def requeue(
+    rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None, priority: int | None = None
+) -> list[int]:
+    """Queue FAILED and CANCELED jobs again and return the ids that were; others are left as they are.
+
+    One transaction. Each gets as many further tries as its type allows. One whose last execution still runs (it was
+    cancelled a moment ago) waits in the queue until that is dead. `priority` stays with the jobs.
+    """
+    with rt.db.begin() as tx:
+        locked = jobs.lock(tx, job_ids)
+        ready = [job for job in locked.values() if allows(JobEvent.REQUEUE, job.status)]
+        tries = requeues.allowed_tries(tx, [job.id for job in ready])
+        steps = [jobs.Step(job.id, job.attempt, max_tries=tries[job.id], reason=reason) for job in ready]
+        moved = jobs.move(tx, JobEvent.REQUEUE, steps, actor)
+        if moved and priority is not None:
+            requeues.set_priority(tx, moved, priority)
+    if moved:
+        rt.nudge("tick")
+    return sorted(moved)

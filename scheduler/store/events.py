@@ -1,0 +1,20 @@
+"""Events that are no move: things done to a job that leave its status as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, text
+
+_NOTE = text("""
+    INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason)
+    SELECT id, :event, status, status, attempt, :actor, :reason
+    FROM jobs
+    WHERE id = ANY(:ids)
+""")
+
+
+def note(tx: Connection, ids: Sequence[int], event: str, *, actor: str, reason: str | None) -> None:
+    """Write one event row per job, from its status to the same."""
+    if ids:
+        tx.execute(_NOTE, {"ids": list(ids), "event": event, "actor": actor, "reason": reason})

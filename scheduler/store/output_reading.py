@@ -1,0 +1,61 @@
+"""Reading what programs printed: the pieces of chosen streams and phases as one text, from any byte on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+PHASES = ("pre", "job", "post", "cleanup")
+STREAMS = ("stdout", "stderr")
+
+# One stream reads phase after phase; both together as the pieces arrived, so that nothing is ever put in between.
+_ONE = 'array_position(CAST(:phases AS text[]), phase), "offset"'
+_BOTH = "arrival"
+
+_READ = """
+    WITH pieces AS (
+        SELECT phase, stream, "offset", arrival, octet_length(data) AS size,
+               sum(octet_length(data)) OVER (ORDER BY {order}) - octet_length(data) AS start
+        FROM output_chunks
+        WHERE execution_id = :execution_id AND phase = ANY(:phases) AND stream = ANY(:streams)
+    )
+    SELECT p.phase, p.stream, p."offset", p.start::bigint AS start, c.data
+    FROM pieces p
+    JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = p.phase AND c.stream = p.stream
+                        AND c."offset" = p."offset"
+    WHERE p.start + p.size > :from
+    ORDER BY p.start
+    LIMIT :limit
+"""
+
+_STATEMENTS = {False: text(_READ.format(order=_ONE)), True: text(_READ.format(order=_BOTH))}
+
+_EXECUTION = text("""
+    SELECT x.id, x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id
+    FROM executions x JOIN jobs j ON j.id = x.job_id
+    WHERE x.id = :id
+""")
+
+
+def pieces(
+    tx: Connection, execution_id: int, *, streams: Sequence[str], phases: Sequence[str], start: int, limit: int
+) -> list[Any]:
+    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order.
+
+    Each has `phase`, `stream`, its own `offset` there, its `start` in the whole, and `data`.
+    """
+    parameters = {
+        "execution_id": execution_id,
+        "streams": list(streams),
+        "phases": list(phases),
+        "from": start,
+        "limit": limit,
+    }
+    return list(tx.execute(_STATEMENTS[len(streams) > 1], parameters))
+
+
+def execution(tx: Connection, execution_id: int) -> Any:
+    """Return `status`, `job_exit_code`, `released` and `project_id` of an execution, None when there is none."""
+    return tx.execute(_EXECUTION, {"id": execution_id}).one_or_none()
