@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from api.commands import connection, screen
 from api.commands.options import JobId, Json, StateDir, Token, Url
-
-# What the API says in words stands before what it says in values.
-SENTENCES = ("summary", "description", "sentence", "advice", "remedy")
 
 
 def why(
@@ -28,26 +26,35 @@ def why(
     if as_json:
         screen.document(told)
         return
-    for line in _lines(told):
-        screen.say(line)
+    screen.say(str(told.get("summary") or told.get("status")))
+    for line in _details(told):
+        screen.say(f"  {line}")
 
 
-def _lines(told: dict[str, Any]) -> list[str]:
-    """Return the sentence first, then what stands behind it, a line each."""
-    lines = [str(told[name]) for name in SENTENCES if told.get(name)]
-    for name, value in told.items():
-        if name not in SENTENCES and value not in (None, [], {}, ""):
-            lines += _detail(name.replace("_", " "), value)
-    return lines
+def _details(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what stands behind the summary, a line each; the first reason is the summary already."""
+    for reason in (told.get("reasons") or [])[1:]:
+        yield f"also: {reason['description']}"
+    if told.get("ahead"):
+        yield f"before it in the queue: {told['ahead']}"
+    tries = told.get("tries") or {}
+    if tries.get("done"):
+        forgiven = f", {tries['forgiven']} of them not its fault" if tries.get("forgiven") else ""
+        yield f"tries: {tries['done']} of {tries.get('max')}{forgiven}"
+    last = told.get("placement")
+    if last:
+        yield from _placement(last)
+    failure = told.get("failure")
+    if failure:
+        again = "" if failure.get("should_be_retried") else "; not worth another try"
+        yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
 
 
-def _detail(name: str, value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [f"  {name}: {_text(entry)}" for entry in value]
-    return [f"  {name}: {_text(value)}"]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_text(part)}" for name, part in value.items() if part is not None)
-    return value if isinstance(value, str) else screen.compact(value)
+def _placement(last: dict[str, Any]) -> Iterator[str]:
+    code = last.get("exit_code")
+    ended = f", exit code {code}" if code is not None else ""
+    yield f"last try: {last['job_exe']['status']} on {last['node']['name']} (attempt {last.get('attempt')}){ended}"
+    if last.get("why"):
+        yield f"placed there: {last['why']}"
+    if last.get("message"):
+        yield f"it says: {last['message']}"
