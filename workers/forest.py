@@ -10,7 +10,7 @@ import os
 import time
 from typing import Any, Final
 
-from workers import capping, judge, order
+from workers import capping, judge
 from workers.order import Order
 from workers.outcomes import Outcomes
 from workers.spawn import LaunchError, Spawner
@@ -42,6 +42,7 @@ class Forest:
         self._due: list[tuple[float, int, judge.Watch]] = []
         self._pushed = 0
         self._next_tick = 0.0
+        self._lost: list[Key] = []  # of an earlier life, to be reported when the sweep is over
         self._lease_sent: float | None = None
         self._closing = False
 
@@ -55,7 +56,10 @@ class Forest:
 
         May be repeated: what was ever ordered is never started again until it is released.
         """
-        known, refused, new = [], [], {}
+        known: list[Event] = []
+        refused: list[Event] = []
+        new: dict[Key, Order] = {}
+        waiting = dict((*self._queue, *self._lost))
         for each in orders:
             key = (each.tree, each.phase)
             if self._outcomes.has(key):
@@ -63,10 +67,11 @@ class Forest:
                 known.append(json.loads(text) if text else {"ev": "queued", "tree": key[0], "phase": key[1]})
             elif key in new:
                 continue
-            elif message := self._objection(each, new):
+            elif message := self._objection(each.tree, waiting):
                 refused.append({"tree": each.tree, "phase": each.phase, "message": message})
             else:
                 new[key] = each
+                waiting[each.tree] = each.phase
         if new:
             try:
                 self._outcomes.intend(list(new))
@@ -91,7 +96,7 @@ class Forest:
 
     def release(self, tree: str) -> str | None:
         """Forget a tree's outcomes. Returns why not, where something of it still runs. May be repeated."""
-        if tree in self._watches or any(key[0] == tree for key in self._queue):
+        if tree in self._watches or any(key[0] == tree for key in (*self._queue, *self._lost)):
             return "not over yet"
         self._outcomes.forget(tree)
         return None
@@ -104,7 +109,7 @@ class Forest:
     def events(self) -> list[str]:
         """Return, as JSON, the last event of every phase not released: what a new subscriber must know."""
         unpublished = set(self.news)
-        texts = (self._outcomes.text(key) for key in self._outcomes.keys())
+        texts = (self._outcomes.text(key) for key in self._outcomes.ordered())
         return [text for text in texts if text and text not in unpublished]
 
     def close(self, grace_s: float) -> None:
@@ -114,14 +119,13 @@ class Forest:
             self.stop(tree, "killed:shutdown", grace_s)
 
     def sweep(self) -> None:
-        """Take over what earlier lives left: kill it, and report every phase whose end was not seen as lost."""
-        found = leftovers.find(self._node, self._kind)
-        for key in self._outcomes.keys():
-            if not self._outcomes.is_ended(key):
-                leftover = found.pop(key[0], None) or leftovers.Leftover(key[0])
-                self._take_over(leftover, key[1])
-        for leftover in found.values():
-            self._take_over(leftover, "")
+        """Take over what earlier lives left: kill all of it, then report every phase whose end was not seen."""
+        leftover = leftovers.find(self._node, self._kind)
+        self._lost = [key for key in self._outcomes.ordered() if not self._outcomes.is_ended(key)]
+        now, wall = time.monotonic(), time.time()
+        watch = judge.Watch(leftover, "", None, now=now, boot=time.clock_gettime(time.CLOCK_BOOTTIME), wall=wall)
+        watch.lost(wall)
+        self._watches[leftover.name] = self._touched[leftover.name] = watch
 
     def reap(self) -> None:
         """Collect every child that ended: main processes, and orphans of trees."""
@@ -137,9 +141,7 @@ class Forest:
                 watch.main_ended(status, rusage, time.time())
                 self._touched[watch.tree.name] = watch
             else:  # an orphan: perhaps the last one that a dying tree waited for
-                self._touched |= {
-                    name: each for name, each in self._watches.items() if each.recheck_at < float("inf")
-                }
+                self._touched |= {name: each for name, each in self._watches.items() if each.recheck_at < float("inf")}
 
     def step(self) -> None:
         """Do all that is due now."""
@@ -167,13 +169,12 @@ class Forest:
         due = min(self._next_tick, self._due[0][0] if self._due else self._next_tick)
         return max(due - time.monotonic(), 0.0)
 
-    def _objection(self, each: Order, new: dict[Key, Order]) -> str | None:
+    def _objection(self, tree: str, waiting: dict[str, str]) -> str | None:
         if self._closing:
             return "the supervisor is shutting down"
-        others = [phase for phase in order.PHASES if (each.tree, phase) in new or (each.tree, phase) in self._queue]
-        if each.tree in self._watches:
-            others.append(self._watches[each.tree].phase)
-        return f"phase {others[0] or 'of an earlier life'} of this tree is not over" if others else None
+        watch = self._watches.get(tree)
+        phase = watch.phase if watch is not None else waiting.get(tree)
+        return None if phase is None else f"phase {phase} of this tree is not over"
 
     def _begin(self, each: Order) -> None:
         """Create the tree and start its program, or tell why not."""
@@ -208,6 +209,8 @@ class Forest:
         _cap_outputs(watch)
         if watch.phase:
             self._tell(watch.outcome(now))
+        else:
+            self._tell_lost()
         watch.tree.remove()
         del self._watches[watch.tree.name]
 
@@ -232,15 +235,13 @@ class Forest:
                 event = {"ev": "stuck", "tree": name, "phase": watch.phase, "pids": watch.tree.pids()}
                 self.news.append(json.dumps(event))
 
-    def _take_over(self, leftover: leftovers.Leftover, phase: str) -> None:
-        now, wall = time.monotonic(), time.time()
-        boot = time.clock_gettime(time.CLOCK_BOOTTIME)
-        watch = judge.Watch(leftover, phase, None, now=now, boot=boot, wall=wall)
-        watch.lost(wall)
-        if phase:
-            last = json.loads(self._outcomes.text((leftover.name, phase)) or "{}")
-            watch.pid, watch.started_wall = last.get("pid"), last.get("at")
-        self._watches[leftover.name] = self._touched[leftover.name] = watch
+    def _tell_lost(self) -> None:
+        """Report the phases of an earlier life, now that nothing of it is alive."""
+        for key in self._lost:
+            last = json.loads(self._outcomes.text(key) or "{}")
+            lost = judge.ended(key, "supervisor_lost", ended=time.time(), message="the supervisor was killed")
+            self._tell(lost | {"pid": last.get("pid"), "started": last.get("at")})
+        self._lost = []
 
     def _tell(self, event: Event) -> None:
         self.news.append(self._outcomes.note(event))

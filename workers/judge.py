@@ -1,7 +1,7 @@
-"""The life of one started phase: its limits in time, the order of its killing, and its one outcome.
+r"""The life of one started phase: its limits in time, the order of its killing, and its one outcome.
 
     RUNNING --timeout, kill, fence--> STOPPING --grace over--> KILLING --main reaped, tree empty--> over
-       \\------------------ main ended by itself, others left ----/
+       \------------------ main ended by itself, others left ----/
 
 Nothing is over before the main process is reaped and the tree is empty. When main ends by itself, what is left
 is killed at once; when it ends because it was told to stop, the others have the rest of their grace. The first
@@ -28,9 +28,27 @@ class Watch:
     """One phase being watched. `act` drives it; call that whenever something may have changed, and at `due`."""
 
     __slots__ = (
-        "ended_wall", "kill_at", "killing_since", "lease_s", "output_bytes", "outputs", "phase", "pid", "queued_at",
-        "reason", "recheck_s", "rusage", "started", "started_boot", "started_wall", "status", "stop_at",
-        "stop_grace_s", "stuck_told", "tree", "recheck_at",
+        "ended_wall",
+        "kill_at",
+        "killing_since",
+        "lease_s",
+        "output_bytes",
+        "outputs",
+        "phase",
+        "pid",
+        "queued_at",
+        "reason",
+        "recheck_at",
+        "recheck_s",
+        "rusage",
+        "started",
+        "started_boot",
+        "started_wall",
+        "status",
+        "stop_at",
+        "stop_grace_s",
+        "stuck_told",
+        "tree",
     )  # fmt: skip
 
     def __init__(self, tree: Tree, phase: str, pid: int | None, *, now: float, boot: float, wall: float) -> None:

@@ -86,7 +86,7 @@ class Lines:
         if len(self._clients) >= _MAX_CLIENTS or uid not in {0, os.geteuid()}:
             connection.close()
             return
-        connection.setblocking(False)
+        connection.setblocking(False)  # noqa: FBT003  (positional only)
         client = Client(connection)
         self._clients[connection.fileno()] = client
         self._poll.register(connection, _INTEREST)

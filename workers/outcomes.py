@@ -57,7 +57,7 @@ class Outcomes:
         """Return the last event of a phase, as JSON, `""` where it was only intended. Raises `KeyError`."""
         return self._texts[key]
 
-    def keys(self) -> list[Key]:
+    def ordered(self) -> list[Key]:
         """Return all phases, in the order they were ordered."""
         return list(self._texts)
 
@@ -99,7 +99,7 @@ class Outcomes:
         try:
             written = os.write(self._descriptor, block)
             if written != len(block):
-                raise OSError(f"only {written} of {len(block)} bytes were written")
+                raise OSError(f"only {written} of {len(block)} bytes were written")  # noqa: TRY301
         except OSError:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, self._size)
@@ -154,7 +154,7 @@ class Outcomes:
             with contextlib.suppress(OSError):  # not every file system can
                 kernel.reserve(descriptor, max(_RESERVED_BYTES, 2 * len(block)))
             if os.write(descriptor, block) != len(block):
-                raise OSError(f"{new}: short write")
+                raise OSError(f"{new}: short write")  # noqa: TRY301
             os.rename(new, self._path)
         except OSError:
             os.close(descriptor)

@@ -78,7 +78,7 @@ class Spawner:
             undo.callback(os.close, descriptor)
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
+                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")  # noqa: TRY301
             if order.uid is not None and order.gid is not None and found.st_uid != order.uid:
                 os.fchown(descriptor, order.uid, order.gid)
         except LaunchError:
@@ -139,7 +139,7 @@ class Spawner:
         """Fork into a cgroup; the kernel asks for the right to do so, so the user is taken on afterwards."""
         if order.uid is not None and not self._is_root and order.uid != os.geteuid():
             self._assume(order)  # which says why not
-        self._failure[:_FAILURE.size] = bytes(_FAILURE.size)
+        self._failure[: _FAILURE.size] = bytes(_FAILURE.size)
         pid = kernel.clone_into(cgroup)
         if pid == 0:
             self._become(program, order, env, outputs)
@@ -165,7 +165,7 @@ class Spawner:
             os.chdir(order.cwd)
             in_directory = False
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.execve(program, order.argv, env)
+            os.execve(program, order.argv, env)  # noqa: S606
         except OSError as error:
             _FAILURE.pack_into(self._failure, 0, error.errno or errno.EIO, in_directory)
         except ValueError:

@@ -167,12 +167,20 @@ class _Connection:
         self._lock = threading.Lock()
         self._waiting: dict[int, queue.SimpleQueue[Event | None]] = {}
         self._lost = False
-        line = self._file.readline()
-        if not line:
-            raise SupervisorLostError("the supervisor closed the connection at once")
-        self.hello: Event = json.loads(line)
-        if self.hello.get("version") != VERSION:
-            raise SupervisorLostError(f"the supervisor speaks version {self.hello.get('version')}")
+        self.hello = self._greet()
+
+    def _greet(self) -> Event:
+        """Read the first line. Raises `SupervisorLostError`, and closes."""
+        try:
+            line = self._file.readline()
+            hello: Event = json.loads(line) if line else {}
+        except OSError:  # it was just ending
+            hello = {}
+        if hello.get("version") != VERSION:
+            self._file.close()
+            self._socket.close()
+            raise SupervisorLostError(f"the supervisor speaks version {hello.get('version')}, not {VERSION}")
+        return hello
 
     def begin(self) -> None:
         """Start reading and subscribe."""
@@ -259,6 +267,11 @@ def _dial(directory: Path) -> socket.socket:
     return connection
 
 
+def _mark() -> dict[str, str]:
+    """Return the one variable a supervisor inherits: by it `ganger up` finds, at its end, what it started."""
+    return {name: value for name, value in os.environ.items() if name == "GANGER_UP"}
+
+
 def _launch(directory: Path, python: str, tree: str | None) -> bool:
     """Start a supervisor in a session of its own. Returns whether it became ready; another may hold the lock."""
     _reap()
@@ -274,7 +287,7 @@ def _launch(directory: Path, python: str, tree: str | None) -> bool:
             (os.POSIX_SPAWN_DUP2, log, 2),
         ]
         pid = os.posix_spawn(
-            python, argv, {}, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_PYTHON_IGNORES
+            python, argv, _mark(), file_actions=actions, setsid=True, setsigmask=(), setsigdef=_PYTHON_IGNORES
         )
     finally:
         os.close(writing)

@@ -37,7 +37,7 @@ _TERM_GRACE_S: Final = 10.0  # for the trees when the supervisor itself is asked
 _CLOSING_LIMIT_S: Final = 60.0  # beyond their grace; then even an unkillable process no longer holds us
 _RETRY_S: Final = 1.0  # after the journal could not be written
 _SIGNAL: Final = struct.Struct("I124x")  # signalfd_siginfo: the number, and what we do not need
-_SIGNALS: Final = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_SIGNALS: Final[set[int]] = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 Message = dict[str, Any]
 
@@ -135,9 +135,7 @@ class Supervisor:
         unknown = [
             kill["tree"]
             for kill in message["trees"]
-            if not self._forest.stop(
-                order.tree_name(kill["tree"]), f"killed:{kill['reason']}", float(kill["grace_s"])
-            )
+            if not self._forest.stop(order.tree_name(kill["tree"]), f"killed:{kill['reason']}", float(kill["grace_s"]))
         ]
         return {"unknown": unknown}
 

@@ -16,6 +16,7 @@ import pytest
 from tests.support import supervised
 from tests.support.supervised import PYTHON, Stage
 from workers import supervision
+from workers.outcomes import Outcomes
 from workers.supervision import Supervision, SupervisorLostError
 from workers.trees import cgroup1, choice, hierarchy, processes
 
@@ -310,7 +311,14 @@ def test_nonsense_on_the_socket_is_answered_and_harms_nobody(stage: Stage) -> No
     connected = supervision.start_or_connect(stage.ground / "node", sys.executable)
     with connected, connected.makefile("rwb") as lines:
         json.loads(lines.readline())
-        for line in (b"nonsense", b"[1]", b'{"op":"dance"}', b'{"op":"kill","trees":[{}]}', b'{"op":"start"}', b'{"op":"lease","sent_boottime":"x"}'):
+        for line in (
+            b"nonsense",
+            b"[1]",
+            b'{"op":"dance"}',
+            b'{"op":"kill","trees":[{}]}',
+            b'{"op":"start"}',
+            b'{"op":"lease","sent_boottime":"x"}',
+        ):
             lines.write(line + b"\n")
             lines.flush()
             assert "error" in json.loads(lines.readline())
@@ -335,7 +343,9 @@ def test_the_supervisor_is_small_and_imports_nothing_but_its_parts(stage: Stage)
     code = "import sys; sys.path.append(sys.argv[1]); import workers.supervisor; print(*sys.modules)"
     root = Path(supervision.__file__).parent.parent
     loaded = subprocess.check_output([sys.executable, "-I", "-S", "-c", code, str(root)], text=True).split()
-    outside = [name for name in loaded if name.partition(".")[0] not in {*sys.stdlib_module_names, "workers", "__main__"}]
+    outside = [
+        name for name in loaded if name.partition(".")[0] not in {*sys.stdlib_module_names, "workers", "__main__"}
+    ]
     assert outside == []
     assert not {"dataclasses", "pathlib", "asyncio", "subprocess"} & set(loaded)
 
@@ -356,8 +366,6 @@ def test_a_recorded_pid_that_is_someone_elses_now_is_left_alone_by_the_sweep(tmp
     with subprocess.Popen([PYTHON, "-c", "import signal; signal.pause()"]) as stranger:
         try:
             journal = tmp_path / "outcomes.jsonl"
-            from workers.outcomes import Outcomes
-
             outcomes = Outcomes(str(journal))
             outcomes.begin(processes.boot_id())
             outcomes.intend([("1.1", "job")])
@@ -381,12 +389,12 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
         pytest.skip("no version 1 freezer here")
     node = choice.node_name("/nowhere/freezer-test")
     folder = hierarchy.Hierarchy(f"{mount.path}/{node}")
-    os.makedirs(folder.folder, exist_ok=True)
+    Path(folder.folder).mkdir(parents=True, exist_ok=True)
     kind = cgroup1.Cgroup1({"freezer": folder})
     tree = kind.create("1.1", cgroup1.Limits())
     bomb = "import os, resource; os.setuid(54322); resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))\nprint(flush=True)\n"
     bomb += "while True:\n    try: os.fork()\n    except OSError: pass"
-    inside = f"echo 0 > {folder.path('1.1', 'tasks')}; exec {PYTHON} -S -c '{bomb}'"
+    inside = f"echo 0 > {folder.path(tree.slot.name, 'tasks')} && exec {PYTHON} -S -c '{bomb}'"
     with subprocess.Popen(["sh", "-c", inside], stdout=subprocess.PIPE) as main:
         assert main.stdout is not None
         main.stdout.readline()
@@ -397,4 +405,4 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
     assert tree.is_empty()
     tree.remove()
     kind.close()
-    assert not os.path.exists(folder.folder)
+    assert not Path(folder.folder).exists()

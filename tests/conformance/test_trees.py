@@ -173,7 +173,9 @@ os.read(reading, 1)
 
 def test_those_that_outlive_main_have_the_rest_of_their_grace(held: Stage) -> None:
     play = held.play()
-    held.supervision.start([play.run("""
+    held.supervision.start(
+        [
+            play.run("""
 if os.fork() == 0:
     def late(*_):
         while os.getppid() == parent: pass  # main dies first
@@ -181,7 +183,9 @@ if os.fork() == 0:
     signal.signal(signal.SIGTERM, late)
     parent = os.getppid(); ready(); rest()
 rest()
-""")])
+""")
+        ]
+    )
     play.wait_ready()
     held.supervision.kill([{"tree": play.tree, "grace_s": 20, "reason": "cancel"}])
     held.end(play)
@@ -197,7 +201,18 @@ def test_a_program_starts_with_nothing_but_what_was_ordered(held: Stage) -> None
     finally:
         os.close(leak)
     mark = f"GANGER_TREE={choice.node_name(str(held.ground / 'node'))}/{play.tree}"
-    assert play.output().split() == ["A=b", mark, "PATH=/usr/bin:/bin", "PWD=/usr", "/usr", "0", "1", "2", "own", "0" * 16]
+    assert play.output().split() == [
+        "A=b",
+        mark,
+        "PATH=/usr/bin:/bin",
+        "PWD=/usr",
+        "/usr",
+        "0",
+        "1",
+        "2",
+        "own",
+        "0" * 16,
+    ]
 
 
 # Environment, directory, descriptors (ls itself has one more), session, blocked signals.
@@ -220,7 +235,9 @@ def test_a_program_runs_as_the_user_it_was_ordered_for(held: Stage) -> None:
     if os.geteuid() != 0 or _is_plain(held):
         pytest.skip("only root can become another user")
     play = held.play()
-    ended = held.do(play.command(["sh", "-c", "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status"], uid=STRANGER, gid=STRANGER))
+    ended = held.do(
+        play.command(["sh", "-c", "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status"], uid=STRANGER, gid=STRANGER)
+    )
     assert ended["exit_code"] == 0, play.output("err")
     assert play.output().split() == [str(STRANGER)] * 3 + ["NoNewPrivs:", "1"]
     assert (play.folder / "out").stat().st_uid == STRANGER
@@ -229,9 +246,11 @@ def test_a_program_runs_as_the_user_it_was_ordered_for(held: Stage) -> None:
 
 def test_limits_of_open_files_and_file_size_hold(held: Stage) -> None:
     play = held.play()
-    ended = held.do(play.command(
-        ["sh", "-c", "ulimit -n; ulimit -Hn; head -c 9000 /dev/zero"], limits={"nofile": 77, "fsize": 8192}
-    ))
+    ended = held.do(
+        play.command(
+            ["sh", "-c", "ulimit -n; ulimit -Hn; head -c 9000 /dev/zero"], limits={"nofile": 77, "fsize": 8192}
+        )
+    )
     assert play.output().split("\0")[0].split() == ["77", "77"]
     assert (play.folder / "out").stat().st_size == 8192
     assert ended["exit_code"] != 0

@@ -5,7 +5,6 @@ import os
 import select
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 
 from workers import supervision
 from workers.supervision import Supervision
+from workers.trees import choice, hierarchy
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 STRANGER = 54321  # a user that owns nothing else on the machine
@@ -199,13 +199,9 @@ def as_user(node: Path, tree: str | None, user: int) -> subprocess.Popen[bytes]:
 
 def cgroups_of(stage: Stage) -> list[str]:
     """Return the folders that trees of this stage's node have in any cgroup hierarchy."""
-    name = f"ganger-{stage.ground.name and 'node'}-"
-    found = []
-    for top in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/")):
-        for folder in top.glob(f"{name}*/*/"):
-            if folder.is_dir() and not stat.S_ISLNK(folder.lstat().st_mode):
-                found.append(str(folder))
-    return found
+    node = choice.node_name(str(stage.ground / "node"))
+    tops = {mount.path for mount in hierarchy.mounts()}
+    return [str(folder) for top in tops for folder in Path(top).glob(f"{node}/*/")]
 
 
 def seconds_since(start: float) -> float:

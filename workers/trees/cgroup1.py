@@ -7,6 +7,9 @@ Killing must win against a program that forks faster than we list it. `pids.max 
 succeeds any more, and every listed process is killed. Without the pids controller the freezer holds
 them still instead. An empty v2 tree beside v1 would offer `cgroup.kill`, but a thread can't enter v2 alone;
 going in by clone3 costs 0.4 ms for each start and kills no better.
+
+Making and removing the folders of one tree costs 0.25 ms, so folders are slots: a tree that ended by itself and
+left nothing passes its slot on, with counters set back. One that had to be killed, or left memory, does not.
 """
 
 import contextlib
@@ -23,12 +26,24 @@ _PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
 _LEAST_QUOTA_US: Final = 1_000  # the kernel's least
 _LEAST_PIDS: Final = 2  # the thread that starts the program is counted beside it
 _BYTES_PER_THOUSANDTH_MIB: Final = (1 << 20, 1000)
+_IDLE_SLOTS: Final = 64  # more than are started in any moment
+_HELD_BYTES: Final = 1 << 20  # memory that a slot may still be charged with; it blurs the next peak by as much
 _NO_LIMIT: Final = {
     "pids": "The number of processes is not limited: no pids controller can be used here.",
     "memory": "Memory is not limited, and lack of it not recognised: no memory controller can be used here.",
     "cpu": "Cpus are not limited: no cpu controller can be used here.",
     "cpuacct": "Cpu seconds leave out processes nobody waited for: no cpuacct controller can be used here.",
 }
+
+
+class Slot:
+    """One folder in each hierarchy, used by one tree after another while nothing but its name tells them apart."""
+
+    def __init__(self, name: str, *, reusable: bool) -> None:
+        self.name = name
+        self.reusable = reusable
+        self.limits = Limits()
+        self.oom_seen = 0  # the kernel's counter can't be set back
 
 
 class Cgroup1:
@@ -43,35 +58,51 @@ class Cgroup1:
         self.missing = [text for name, text in _NO_LIMIT.items() if name not in hierarchies]
         tops = {each.folder: (name, each.folder.rpartition("/")[0]) for name, each in hierarchies.items()}
         self._homes = [_open_home(controller, top) for controller, top in tops.values()]
-        self._unremoved: set[str] = set()
+        self._made = 0
+        self._idle: list[Slot] = []
+        self._unremoved: list[Slot] = []
 
     def create(self, name: str, limits: Limits) -> "Cgroup1Tree":
-        self._unremoved.discard(name)
+        if self._idle:
+            tree = Cgroup1Tree(self, name, self._idle.pop())
+            try:
+                tree.limit(limits)
+            except OSError:  # less memory than what the kernel still holds for its last tree
+                self._discard(tree.slot)
+            else:
+                return tree
+        self._made += 1
+        tree = Cgroup1Tree(self, name, Slot(f"slot-{self._made}", reusable=True))
         for hierarchy in self.distinct:
-            hierarchy.make(name)
-        tree = Cgroup1Tree(self, name)
+            hierarchy.make(tree.slot.name)
         tree.limit(limits)
         return tree
 
     def leftovers(self) -> list[Tree]:
         names = {name for hierarchy in self.distinct for name in hierarchy.names()}
-        return [Cgroup1Tree(self, name) for name in sorted(names)]
+        numbers = [int(name.removeprefix("slot-")) for name in names if name.removeprefix("slot-").isdigit()]
+        self._made = max([self._made, *numbers])
+        return [Cgroup1Tree(self, name, Slot(name, reusable=False)) for name in sorted(names)]
 
     def refresh(self) -> None:
-        for name in list(self._unremoved):
-            self.forget(name)
+        if self._unremoved:
+            again, self._unremoved = self._unremoved, []
+            for slot in again:
+                self._discard(slot)
 
     def close(self) -> None:
+        for slot in self._idle:
+            self._discard(slot)
         self.refresh()
         for hierarchy in self.distinct:
             hierarchy.remove("")
 
-    def forget(self, name: str) -> None:
-        """Remove an empty tree's folders; those that are still busy at the next `refresh`."""
-        if all([hierarchy.prune(name) for hierarchy in self.distinct]):
-            self._unremoved.discard(name)
+    def give_back(self, slot: Slot) -> None:
+        """Keep an empty slot for the next tree, if the last one left no mark on it; else remove it."""
+        if slot.reusable and len(self._idle) < _IDLE_SLOTS and self._is_clean(slot):
+            self._idle.append(slot)
         else:
-            self._unremoved.add(name)
+            self._discard(slot)
 
     def leave(self) -> None:
         """Bring the calling thread home. Raises `StrandedError`."""
@@ -81,36 +112,59 @@ class Cgroup1:
         except OSError as error:
             raise StrandedError(f"cannot leave a cgroup: {error}") from error
 
+    def _is_clean(self, slot: Slot) -> bool:
+        """Set the counters back, unless the tree left memory (cached files) or cgroups of its own."""
+        memory, cpuacct = self.by_controller.get("memory"), self.by_controller.get("cpuacct")
+        if any(hierarchy.below(slot.name) for hierarchy in self.distinct):
+            return False
+        if memory is not None:
+            held = memory.number(slot.name, "memory.usage_in_bytes")
+            if held is None or held > _HELD_BYTES:
+                return False
+            if not memory.try_write(slot.name, "memory.max_usage_in_bytes", "0"):
+                return False
+        return cpuacct is None or cpuacct.try_write(slot.name, "cpuacct.usage", "0")
+
+    def _discard(self, slot: Slot) -> None:
+        if not all([hierarchy.prune(slot.name) for hierarchy in self.distinct]):  # noqa: C419  (each is to be tried)
+            slot.reusable = False
+            self._unremoved.append(slot)
+
 
 class Cgroup1Tree:
-    """One folder in each hierarchy."""
+    """One tree in one slot."""
 
     clone_into = None
 
-    def __init__(self, kind: Cgroup1, name: str) -> None:
+    def __init__(self, kind: Cgroup1, name: str, slot: Slot) -> None:
         self.name = name
+        self.slot = slot
         self._kind = kind
+        self._oom_before = slot.oom_seen
 
     def limit(self, limits: Limits) -> None:
-        """Set the limits that there are controllers for."""
-        have = self._kind.by_controller
-        if limits.pids is not None and "pids" in have:
-            have["pids"].write(self.name, "pids.max", str(max(limits.pids, _LEAST_PIDS)))
-        if limits.mem is not None and "memory" in have:
+        """Set the limits that there are controllers for, where they differ from those already set."""
+        have, now = self._kind.by_controller, self.slot.limits
+        if limits.pids != now.pids and "pids" in have:
+            text = "max" if limits.pids is None else str(max(limits.pids, _LEAST_PIDS))
+            have["pids"].write(self.slot.name, "pids.max", text)
+        if limits.mem != now.mem and "memory" in have:
             factor, divisor = _BYTES_PER_THOUSANDTH_MIB
-            size = str(limits.mem * factor // divisor)
-            have["memory"].write(self.name, "memory.limit_in_bytes", size)
-            # Only where the kernel accounts swap; it must follow, as it may not be the smaller one.
-            have["memory"].try_write(self.name, "memory.memsw.limit_in_bytes", size)
-        if limits.cpus is not None and "cpu" in have:
-            quota = max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
-            have["cpu"].write(self.name, "cpu.cfs_quota_us", str(quota))
+            size = "-1" if limits.mem is None else str(limits.mem * factor // divisor)
+            # Memory with swap exists only where the kernel accounts swap, and may never be the smaller one.
+            have["memory"].try_write(self.slot.name, "memory.memsw.limit_in_bytes", "-1")
+            have["memory"].write(self.slot.name, "memory.limit_in_bytes", size)
+            have["memory"].try_write(self.slot.name, "memory.memsw.limit_in_bytes", size)
+        if limits.cpus != now.cpus and "cpu" in have:
+            quota = -1 if limits.cpus is None else max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
+            have["cpu"].write(self.slot.name, "cpu.cfs_quota_us", str(quota))
+        self.slot.limits = limits
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         try:
             for hierarchy in self._kind.distinct:
-                hierarchy.write(self.name, "tasks", "0")
+                hierarchy.write(self.slot.name, "tasks", "0")
             yield
         finally:
             self._kind.leave()
@@ -123,29 +177,30 @@ class Cgroup1Tree:
             self._send(pid, signum)
 
     def kill(self) -> None:
+        self.slot.reusable = False
         if "pids" in self._kind.by_controller:
-            self._kind.by_controller["pids"].try_write(self.name, "pids.max", "0")
+            self._kind.by_controller["pids"].try_write(self.slot.name, "pids.max", "0")
             self.signal(signal.SIGKILL)
             return
         freezer = self._kind.by_controller["freezer"]
-        freezer.try_write(self.name, "freezer.state", "FROZEN")
+        freezer.try_write(self.slot.name, "freezer.state", "FROZEN")
         self.signal(signal.SIGKILL)
-        freezer.try_write(self.name, "freezer.state", "THAWED")
+        freezer.try_write(self.slot.name, "freezer.state", "THAWED")
 
     def is_empty(self) -> bool:
         pids = self._kind.by_controller.get("pids")
         # Counts zombies too, so zero is certain and anything else is not; far cheaper than the lists.
-        if pids is not None and pids.number(self.name, "pids.current") == 0:
+        if pids is not None and pids.number(self.slot.name, "pids.current") == 0:
             return True
         return not self.pids()
 
     def pids(self) -> list[int]:
-        return self._keeper().pids(self.name)
+        return self._keeper().pids(self.slot.name)
 
     def usage(self) -> Usage:
         have = self._kind.by_controller
-        cpu_ns = have["cpuacct"].number(self.name, "cpuacct.usage") if "cpuacct" in have else None
-        peak = have["memory"].number(self.name, "memory.max_usage_in_bytes") if "memory" in have else None
+        cpu_ns = have["cpuacct"].number(self.slot.name, "cpuacct.usage") if "cpuacct" in have else None
+        peak = have["memory"].number(self.slot.name, "memory.max_usage_in_bytes") if "memory" in have else None
         return Usage(
             cpu_s=None if cpu_ns is None else cpu_ns / 1e9,
             peak_mem_mib=None if peak is None else peak / (1 << 20),
@@ -153,10 +208,12 @@ class Cgroup1Tree:
 
     def oom_kills(self) -> int:
         memory = self._kind.by_controller.get("memory")
-        return memory.number(self.name, "memory.oom_control", "oom_kill") or 0 if memory else 0
+        counted = memory.number(self.slot.name, "memory.oom_control", "oom_kill") or 0 if memory else 0
+        self.slot.oom_seen = counted
+        return counted - self._oom_before
 
     def remove(self) -> None:
-        self._kind.forget(self.name)
+        self._kind.give_back(self.slot)
 
     def _keeper(self) -> Hierarchy:
         have = self._kind.by_controller
@@ -165,7 +222,7 @@ class Cgroup1Tree:
     def _send(self, pid: int, signum: int) -> None:
         """Signal a listed process, sure that the pid has not been given to a stranger since the list."""
         controller = "pids" if "pids" in self._kind.by_controller else "freezer"
-        ending = f"/{self._kind.by_controller[controller].folder.rpartition('/')[2]}/{self.name}"
+        ending = f"/{self._kind.by_controller[controller].folder.rpartition('/')[2]}/{self.slot.name}"
         process = processes.look_up(pid)
         path = processes.cgroup_path(pid, controller)
         if process and path and f"{ending}/" in f"{path}/":

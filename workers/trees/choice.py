@@ -44,11 +44,12 @@ def choose(node: str, forced: str | None = None) -> TreeKind:
     raise UnusableError("; ".join(refusals))
 
 
-def with_folders(node: str) -> list[TreeKind]:
-    """Return the kinds of cgroup trees of which this node has a folder, from now or from earlier lives."""
+def with_folders(node: str, but: str) -> list[TreeKind]:
+    """Return the kinds of cgroup trees, but one, of which this node has a folder from an earlier life."""
     mounted = hierarchy.mounts()
     versions = {each.version for each in mounted if _has_folder(each, node)}
-    found = [_try(f"cgroup{version}", node, mounted)[0] for version in sorted(versions)]
+    names = {f"cgroup{version}" for version in versions} - {but}
+    found = [_try(name, node, mounted)[0] for name in sorted(names)]
     return [kind for kind in found if kind is not None]
 
 

@@ -109,17 +109,18 @@ class Hierarchy:
     def pids(self, name: str) -> list[int]:
         """Return the living processes of a tree, and of cgroups that it made below itself."""
         found = [int(line) for line in self.read(name, "cgroup.procs").split()]
-        for below in self._below(name):
+        for below in self.below(name):
             found += self.pids(below)
         return [pid for pid in found if pid != os.getpid()]
 
     def prune(self, name: str) -> bool:
         """Remove a tree's folder and all below it, deepest first; whether it is gone."""
-        for below in self._below(name):
+        for below in self.below(name):
             self.prune(below)
         return self.remove(name)
 
-    def _below(self, name: str) -> list[str]:
+    def below(self, name: str) -> list[str]:
+        """Return the cgroups that a tree made below its own."""
         # A folder has two links and one more for each folder in it: most trees need no listing.
         try:
             if os.stat(self.path(name)).st_nlink <= 2:  # noqa: PLR2004

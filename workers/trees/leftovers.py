@@ -7,7 +7,7 @@ from workers.trees import Tree, TreeKind, Usage, choice, scan
 
 
 class Leftover:
-    """All parts of one tree that were found, as one tree that can only be killed and removed."""
+    """All trees that were found, as one that can only be killed and removed."""
 
     clone_into = None
 
@@ -50,15 +50,13 @@ class Leftover:
             tree.remove()
 
 
-def find(node: str, kind: TreeKind) -> dict[str, Leftover]:
-    """Return leftover trees by name. The mark in the environment also finds what no cgroup holds."""
-    found: dict[str, Leftover] = {}
-    others = [other for other in choice.with_folders(node) if other.name != kind.name]
-    marked = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
-    for each in (kind, *others, *marked):
-        for tree in each.leftovers():
-            found.setdefault(tree.name, Leftover(tree.name)).parts.append((each, tree))
-    for other in others:
-        if not any(other is each for leftover in found.values() for each, _ in leftover.parts):
-            other.close()
-    return found
+def find(node: str, kind: TreeKind) -> Leftover:
+    """Return all that is left. The mark in the environment also finds what no cgroup holds."""
+    leftover = Leftover("")  # no tree of an order has an empty name
+    marked: list[TreeKind] = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
+    for each in (kind, *choice.with_folders(node, but=kind.name), *marked):
+        parts = [(each, tree) for tree in each.leftovers()]
+        leftover.parts += parts
+        if not parts and each is not kind:
+            each.close()
+    return leftover
