@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import psutil
 
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template, names, processes
@@ -52,7 +53,7 @@ class Local:
     def retire(self, names: Sequence[str]) -> None:
         """End whatever still runs of these nodes, and remove their folders, records and tokens."""
         known = [name for name in names if self._record(name).exists()]
-        left = [p for name in known for p in processes.marked(f"{MARK}={self._folder(name)}")]
+        left = [p for name in known for p in processes.belonging(f"{MARK}={self._folder(name)}", self._folder(name))]
         left += [p for name in known if (p := processes.process_of(self._identity(name))) is not None]
         processes.end({p.pid: p for p in left}.values(), _STOP_WITHIN_S)
         for name in known:
@@ -69,8 +70,8 @@ class Local:
 
     def listing(self) -> Listing:
         """Return the nodes that have a record."""
-        found = sorted(record.name for record in self._records().iterdir())
-        return Listing(tuple(Instance(name, processes.running(self._identity(name))) for name in found))
+        found = sorted(record.name for record in self._records().iterdir() if not record.name.startswith("."))
+        return Listing(tuple(Instance(name, self._serves(name)) for name in found))
 
     def template(self) -> Resources:
         """One cpu's share of this machine."""
@@ -83,7 +84,7 @@ class Local:
         folder, record = self._folder(name), self._record(name)
         amounts = self.template() if template.amounts is None else template.amounts
         words = names.options(name, Template(template.pool, amounts, template.labels))
-        record.write_text("")
+        _write(record, "", self._around.need_api())
         try:
             token = self._around.token_for(name)
             identity = processes.launch(
@@ -91,7 +92,7 @@ class Local:
             )
         except OSError as error:
             raise DriverTrouble(f"a node cannot be started on this machine: {error}") from error
-        record.write_text(identity)
+        _write(record, identity, self._around.need_api())
 
     def _environment(self, folder: Path, token: Path) -> dict[str, str]:
         """Everything of ours but the database, which nodes never see."""
@@ -112,18 +113,38 @@ class Local:
         return folder
 
     def _all_records(self) -> list[Path]:
-        return list(self._records().parent.glob("*/*"))
+        return list(self._records().parent.glob("*/[!.]*"))
 
     def _record(self, name: str) -> Path:
         return self._records() / name
 
     def _identity(self, name: str) -> str:
-        with suppress(FileNotFoundError):
-            return self._record(name).read_text()
-        return ""
+        return self._read(name)["process"]
+
+    def _read(self, name: str) -> dict[str, str]:
+        with suppress(FileNotFoundError, orjson.JSONDecodeError):
+            return {"process": "", "api_url": "", **orjson.loads(self._record(name).read_bytes())}
+        return {"process": "", "api_url": ""}
+
+    def _serves(self, name: str) -> bool:
+        """Tell whether the agent runs and speaks to the API that is ours now; one that does not is ended, not its jobs."""
+        record = self._read(name)
+        process = processes.process_of(record["process"])
+        if process is None:
+            return False
+        if record["api_url"] == self._around.need_api():
+            return True
+        process.kill()
+        return False
 
     def _folder(self, name: str) -> Path:
         return self._around.need_folder() / "nodes" / name
 
     def _log(self, name: str) -> Path:
         return self._around.need_folder() / "logs" / f"worker-{name}.log"
+
+
+def _write(record: Path, process: str, api_url: str) -> None:
+    beside = record.with_name(f"..{record.name}")
+    beside.write_bytes(orjson.dumps({"process": process, "api_url": api_url}))
+    beside.replace(record)

@@ -33,9 +33,16 @@ def running(identity: str) -> bool:
     return _find(identity) is not None
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Return the running processes whose environment holds this `NAME=value`."""
-    return [process for process in psutil.process_iter() if mark in _environment(process.pid)]
+def belonging(mark: str, folder: Path) -> list[psutil.Process]:
+    """Return the running processes whose environment holds this `NAME=value`, or that were started on this folder.
+
+    A node's supervisor has an empty environment, but the folder among its arguments.
+    """
+    return [
+        process
+        for process in psutil.process_iter()
+        if mark in _words(process.pid, "environ") or str(folder) in _words(process.pid, "cmdline")
+    ]
 
 
 def end(processes: Iterable[psutil.Process], within_s: float) -> None:
@@ -76,10 +83,10 @@ def _bury() -> None:
         del _children[pid]
 
 
-def _environment(pid: int) -> set[str]:
+def _words(pid: int, file: str) -> set[str]:
     if pid == os.getpid():
         return set()
     try:
-        return set(Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0"))
+        return set(Path(f"/proc/{pid}/{file}").read_bytes().decode(errors="replace").split("\0"))
     except OSError:
         return set()  # gone meanwhile, or another user's

@@ -16,11 +16,13 @@ set -eu
 umask 077
 root={root}
 case $root in /*) ;; *) root=$HOME/$root ;; esac
-marked() {{ tr '\\0' '\\n' < "/proc/$1/environ" 2>/dev/null | grep -qxF "{mark}=$2"; }}
+marked() {{ tr '\\0' '\\n' 2>/dev/null < "/proc/$1/environ" | grep -qxF "{mark}=$2"; }}
 alive() {{ pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && marked "$pid" "$1"; }}
 all_of() {{
     for place in /proc/[0-9]*; do
-        if marked "${{place#/proc/}}" "$1"; then echo "${{place#/proc/}}"; fi
+        if marked "${{place#/proc/}}" "$1" || tr '\\0' '\\n' 2>/dev/null < "$place/cmdline" | grep -qxF "$1/node"; then
+            echo "${{place#/proc/}}"
+        fi
     done
 }}
 """

@@ -12,7 +12,6 @@ from enum import StrEnum
 from math import ceil, inf
 
 from scheduler.rules import rooms
-from scheduler.rules.nodes import Node
 from scheduler.rules.plan import Snapshot
 from scheduler.rules.resources import Resources
 from scheduler.rules.rooms import Need
@@ -47,7 +46,8 @@ class Pace:
 class Pool:
     """A pool as a decision needs it.
 
-    `starting` are nodes on their way that have not come yet. `idle_s` says how long each idle node has been so, as far
+    `present` are the nodes it has that are not about to leave (None: those in the snapshot), `starting` those on their way
+    that have not come yet. `idle_s` says how long each idle node has been so, as far
     as anybody watched; `since_grown_s` and `since_shrunk_s` how long ago the last changes were. `grows` is false where
     nobody can be asked for more nodes.
     """
@@ -61,6 +61,7 @@ class Pool:
     labels: Mapping[str, str] = field(default_factory=dict)
     pace: Pace = Pace()
     paused: bool = False
+    present: int | None = None
     starting: int = 0
     idle_s: Mapping[int, float] = field(default_factory=dict)
     since_grown_s: float = inf
@@ -93,7 +94,7 @@ def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, D
             unmet[need.shape.id] = rooms.absorb(need, unmet[need.shape.id], snapshot, there, _horizon(need, horizon))
     decisions = {}
     for pool in pools:
-        present = len(_members(snapshot, pool)) + pool.starting
+        present = (_members(snapshot, pool) if pool.present is None else pool.present) + pool.starting
         if pool.sizing is Sizing.FIXED:
             decisions[pool.name] = Decision(pool.size, present, f"an operator asked for {pool.size}")
         elif pool.sizing is Sizing.AUTO:
@@ -217,8 +218,8 @@ def _horizon(need: Need, target_s: float) -> float:
     return max(target_s - need.waited_s, target_s / 3)
 
 
-def _members(snapshot: Snapshot, pool: Pool) -> list[Node]:
-    return [node for node in snapshot.nodes if node.pool == pool.name and not node.draining]
+def _members(snapshot: Snapshot, pool: Pool) -> int:
+    return sum(1 for node in snapshot.nodes if node.pool == pool.name and not node.draining)
 
 
 _ROUNDING = 1e-6

@@ -35,6 +35,8 @@ _INSERT = text("""
     RETURNING id
 """)
 
+_REVOKE_DIGEST = text("UPDATE tokens SET revoked = now() WHERE sha256 = :sha256 AND revoked IS NULL")
+
 _PROJECT = text("SELECT id FROM projects WHERE name = :name")
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:word, 0))")
@@ -77,3 +79,8 @@ def project_id(tx: Connection, name: str) -> int | None:
 def serialize(tx: Connection, word: str) -> None:
     """Let one transaction at a time pass for this word."""
     tx.execute(_LOCK, {"word": word})
+
+
+def revoke_digest(tx: Connection, sha256: bytes) -> None:
+    """Revoke the token with this digest; safe to repeat."""
+    tx.execute(_REVOKE_DIGEST, {"sha256": sha256})
