@@ -26,6 +26,8 @@ from workers.settings import NodeSettings
 
 _MISSES = 2
 """Canaries in a row that may stay out before the consumer is replaced."""
+_START_S = 10.0
+"""More patience for a consumer that has only just been started, on a busy machine."""
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -104,7 +106,7 @@ class Hearing:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(orjson.dumps(handed) + b"\n")
             process.stdin.flush()
-        self._process, self._heard = process, time.monotonic()
+        self._process, self._heard = process, time.monotonic() + _START_S
         log.logger().info(log.CONSUMER_STARTED, pid=process.pid)
         return process
 

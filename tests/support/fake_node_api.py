@@ -29,6 +29,8 @@ class FakeNodeApi:
         self.beat_s, self.lease_s = beat_s, lease_s
         self.change = threading.Condition()
         self.down = False
+        self.beats_tell = True
+        """Whether the answer to a beat names the placements that wait."""
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.hooks: dict[str, Callable[[], None]] = {}
         self.calls: dict[str, int] = defaultdict(int)
@@ -48,8 +50,7 @@ class FakeNodeApi:
         self.left = False
         self.epoch = 1
         self.status: dict[str, int] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
@@ -101,7 +102,10 @@ class FakeNodeApi:
         self.beats.append(message)
         cancels = [cancel for key, cancel in self.cancels.items() if key not in self.reports]
         return wire.BeatAnswer(
-            epoch=self.epoch, drain=False, cancels=cancels, waiting=[_ref(key) for key in self.waiting]
+            epoch=self.epoch,
+            drain=False,
+            cancels=cancels,
+            waiting=[_ref(key) for key in self.waiting if self.beats_tell],
         )
 
     def claim(self, body: bytes) -> Any:
@@ -152,6 +156,13 @@ class FakeNodeApi:
         return {}
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A node that was killed does not read its answer; that is no error here."""
+
+
 def _ref(key: Key) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=key[0], attempt=key[1])
 
@@ -192,6 +203,7 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
                     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                     answer = api.upload(query, body) if verb == "files" else verbs[verb](body)
                     api.hooks.pop(verb, _nothing)()
+                    api.change.notify_all()  # the answer may find nobody
                     if fault == "drop":
                         self.close_connection = True
                     else:

@@ -68,8 +68,8 @@ class NodeProcess:
 
     def leftovers(self) -> list[str]:
         """Return what lies about of executions."""
-        work = [name for name in os.listdir(self.folder / "x") if not name.startswith(".")]
-        return work + os.listdir(self.folder / "logs")
+        found = [*(self.folder / "x").iterdir(), *(self.folder / "logs").iterdir()]
+        return [path.name for path in found if not path.name.startswith(".")]
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -281,7 +281,8 @@ def test_a_node_that_cannot_reach_the_api_says_so_once_and_keeps_trying(api: Fak
     api.down = True
     node.start()
     api.wait(lambda: api.calls["register"] >= 2)
-    assert node.process is not None and node.process.poll() is None
+    assert node.process is not None
+    assert node.process.poll() is None
     api.down = False
     api.place(a_spec(job=witnessed(node, "")))
     assert api.report().outcome == "completed"
@@ -315,7 +316,7 @@ def test_a_folder_that_is_none_ends_with_one_clear_line(api: FakeNodeApi, folder
 
 
 def _command_lines() -> Iterator[bytes]:
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
             with contextlib.suppress(OSError):
-                yield Path(f"/proc/{name}/cmdline").read_bytes()
+                yield (process / "cmdline").read_bytes()

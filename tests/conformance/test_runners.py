@@ -1,0 +1,83 @@
+"""Every runner gives a program to start from the same order, with the same environment and the same refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scheduler.wire import Input, InputFile
+from tests.support.node import a_spec
+from workers.places import Places
+from workers.runners import LaunchRefused, Order, launch
+
+FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
+INPUTS = [
+    Input(name="count", type="property", value=3),
+    Input(name="evil", type="property", value="$(touch /tmp/x); ${count} '"),
+    Input(name="one", type="file", files=[FILE]),
+    Input(name="many", type="files", files=[FILE, FILE.model_copy(update={"file_name": "c"})]),
+]
+
+
+def order(phase: str = "job", root: str = "/w", **spec: object) -> Order:
+    return Order(a_spec(inputs=INPUTS, **spec), phase, Places(root, "/l"), "n1")
+
+
+@pytest.mark.parametrize("runner", ["command", "python"])
+def test_values_go_into_arguments(runner: str) -> None:
+    job = ["/bin/x", "${count}", "${one}", "${many}", "${job_output_dir}/y", "${evil}"]
+    argv = launch(order(job=job, runner=runner)).argv
+    assert argv[-5:] == ["3", "/w/1.1/in/one/a b.txt", "/w/1.1/in/many", "/w/1.1/out/y", INPUTS[1].value]
+
+
+@pytest.mark.parametrize("runner", ["command", "python"])
+def test_the_environment_is_what_is_declared_and_nothing_of_the_node_s(runner: str) -> None:
+    os.environ["GANGER_CANARY_SECRET"] = "secret"
+    env = launch(order(environment={"MINE": "1", "HOME": "/mine", "GANGER_NODE": "forged"}, runner=runner)).env
+    assert "GANGER_CANARY_SECRET" not in env
+    assert (env["MINE"], env["HOME"], env["GANGER_NODE"]) == ("1", "/mine", "n1")
+    assert (env["GANGER_CPUS"], env["GANGER_MEM_MIB"], env["GANGER_ATTEMPT"]) == ("0.1", "64", "1")
+    assert set(env) >= {"PATH", "TMPDIR", "LANG", "GANGER_JOB_ID", "GANGER_EXECUTION_ID", "GANGER_OUTPUT_DIR"}
+
+
+@pytest.mark.parametrize("runner", ["command", "python"])
+@pytest.mark.parametrize("job", [[], [""], ["/bin/x", "${unknown}"], ["/bin/x", "a\0b"]])
+def test_what_cannot_be_started_is_refused_with_a_sentence(runner: str, job: list[str]) -> None:
+    if runner == "python" and job == [""]:
+        pytest.skip("the interpreter takes an empty script name")
+    with pytest.raises(LaunchRefused) as refused:
+        launch(order(job=job, runner=runner))
+    assert str(refused.value).endswith(".")
+
+
+def test_a_kind_this_node_does_not_have_is_refused() -> None:
+    with pytest.raises(LaunchRefused, match="container"):
+        launch(order(runner="container"))
+
+
+def test_a_shell_line_is_never_substituted_and_gets_its_values_by_name() -> None:
+    program = launch(order(job=['echo "$GANGER_INPUT_EVIL" "$1"', "${count}"], shell=True))  # noqa: S604  ours, not subprocess's
+    assert program.argv[:3] == ["/bin/sh", "-c", 'echo "$GANGER_INPUT_EVIL" "$1"']
+    said = subprocess.run(program.argv, env=dict(program.env), capture_output=True, check=True, text=True).stdout
+    assert said == f"{INPUTS[1].value} 3\n"
+
+
+def test_a_python_function_gets_inputs_by_name_and_returns_properties(tmp_path: Path) -> None:
+    (tmp_path / "1.1/out").mkdir(parents=True)
+    (tmp_path / "mine.py").write_text(
+        "def work(count, evil, one, many):\n    return {'twice': count * 2, 'many': len(many), 'evil': evil}\n"
+    )
+    options = {"interpreter": sys.executable, "path": [str(tmp_path)]}
+    program = launch(order(root=str(tmp_path), job=["mine:work"], runner="python", options=options))
+    subprocess.run(program.argv, env=dict(program.env), check=True, cwd=tmp_path)
+    manifest = json.loads((tmp_path / "1.1/out/results.json").read_text())
+    assert manifest == {"properties": {"twice": 6, "many": 2, "evil": INPUTS[1].value}}
+
+
+def test_other_phases_of_a_python_job_are_commands() -> None:
+    assert launch(order("pre", job=["m:f"], pre=["/bin/echo", "${count}"], runner="python")).argv == ["/bin/echo", "3"]

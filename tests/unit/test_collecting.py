@@ -1,0 +1,150 @@
+"""Only what is really an output of the job is published; everything else is named and refused."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.wire import Output
+from tests.support.fake_node_api import FakeNodeApi
+from tests.support.node import a_spec
+from workers import collecting
+from workers.client import Api
+from workers.collecting import Collecting
+from workers.events import Collected
+from workers.patterns import matcher
+from workers.places import Places
+
+
+@pytest.fixture
+def api() -> Iterator[FakeNodeApi]:
+    api = FakeNodeApi()
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "1.1/out"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def collect(api: FakeNodeApi, tmp_path: Path) -> Callable[..., Collected]:
+    order = Collecting(Api(api.url, "t"), Places(str(tmp_path), "/l"), None, threading.Event())
+    return lambda *outputs: collecting.collect(a_spec(outputs=outputs), order)
+
+
+def one(name: str = "data", glob: str | None = None, **more: Any) -> Output:
+    return Output(name=name, type=more.pop("type", "file"), glob=glob, **more)
+
+
+def test_files_are_uploaded_under_their_output(api, out, collect) -> None:
+    (out / "data.csv").write_bytes(b"1,2")
+    (out / "sub").mkdir()
+    for name in ("b.txt", "a.txt"):
+        (out / "sub" / name).write_text(name)
+    found = collect(one(), one("texts", "sub/*.txt", type="files"))
+    assert found.failure is None
+    assert api.files[found.outputs[0].file_id] == b"1,2"
+    assert [api.files[number] for number in found.outputs[1].file_ids] == [b"a.txt", b"b.txt"]
+    assert ((1, 1), "texts", "sub/a.txt") in api.published
+
+
+def test_the_manifest_sets_properties_and_message(out, collect) -> None:
+    (out / "results.json").write_text('{"properties": {"rows": 3, "extra": null}, "message": "good", "more": 1}')
+    found = collect(one("rows", type="property"))
+    assert (found.outputs[0].value, found.properties["extra"], found.message) == (3, None, "good")
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", '{"properties": 1}', '{"message": 1}', "\xff"])
+def test_a_manifest_that_is_none_is_refused(out: Path, collect, text: str) -> None:
+    (out / "results.json").write_bytes(text.encode("latin-1"))
+    assert collect().failure.error == "invalid-output"
+
+
+@pytest.mark.parametrize("output", [one(), one(type="files"), one("rows", type="property")])
+def test_a_required_output_that_is_not_there_is_missing(out, collect, output) -> None:
+    assert collect(output).failure.error == "missing-output"
+
+
+def test_an_optional_output_may_be_absent(out, collect) -> None:
+    found = collect(one(required=False), one("rows", type="property", required=False))
+    assert (found.failure, list(found.outputs)) == (None, [])
+
+
+def test_one_file_may_not_be_two(out, collect) -> None:
+    (out / "data.a").touch()
+    (out / "data.b").touch()
+    assert collect(one()).failure.error == "invalid-output"
+
+
+@pytest.mark.parametrize("mischief", ["link", "hard link", "fifo", "folder link", "foreign"])
+def test_what_only_looks_like_an_output_is_refused(api, out, collect, tmp_path, mischief) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    target = out / "data"
+    if mischief == "link":
+        target.symlink_to(secret)
+    elif mischief == "hard link":
+        os.link(secret, target)
+    elif mischief == "fifo":
+        os.mkfifo(target)
+    elif mischief == "folder link":
+        target.symlink_to(tmp_path)
+    else:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give files away")
+        target.touch()
+        os.chown(target, 12345, 12345)
+    assert collect(one()).failure.error == "invalid-output"
+    assert not api.published
+
+
+def test_an_output_directory_that_became_a_link_is_refused(api, out, collect, tmp_path) -> None:
+    out.rmdir()
+    out.symlink_to("/etc")
+    assert collect(one(glob="passwd")).failure.error == "invalid-output"
+    assert not api.published
+
+
+def test_nothing_below_a_linked_folder_is_found(api, out, collect) -> None:
+    (out / "sub").symlink_to("/etc")
+    assert collect(one(glob="sub/passwd")).failure.error == "missing-output"
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "matches"),
+    [
+        (None, "data", True),
+        (None, "data.tar.gz", True),
+        (None, "database", False),
+        (None, "sub/data", False),
+        ("*.txt", "a.txt", True),
+        ("*.txt", "sub/a.txt", False),
+        ("**/*.txt", "a.txt", True),
+        ("**/*.txt", "x/y/a.txt", True),
+        ("x/**", "x/y/z", True),
+        ("a?c", "abc", True),
+        ("a?c", "a/c", False),
+        ("[ab].t", "b.t", True),
+        ("[!ab].t", "b.t", False),
+        ("a.b", "axb", False),
+        ("../*", "x", False),
+        ("*", "results.json", False),
+        ("results.json", "results.json", True),
+        ("./x", "x", True),
+    ],
+)
+def test_a_glob_means(glob: str | None, path: str, matches: bool) -> None:
+    assert matcher(one(glob=glob))(path) is matches
+
+
+def test_a_senseless_glob_is_an_invalid_output(out, collect) -> None:
+    assert collect(one(glob="[z-a]")).failure.error == "invalid-output"

@@ -1,0 +1,74 @@
+"""A directory that is used again is as a new one, and nothing outside is ever touched."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from workers import folders
+from workers.folders import Folders
+
+PARTS = ["in", "out", "work"]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Folders:
+    return Folders(str(tmp_path))
+
+
+def test_an_empty_directory_is_kept_and_comes_back_as_new(made: Folders, tmp_path: Path) -> None:
+    folder = str(tmp_path / "1.1")
+    made.make(folder)
+    (tmp_path / "1.1/out").chmod(0o777)
+    assert made.put_away(folder)
+    assert not os.path.lexists(folder)
+    for number in range(20):
+        made.make(str(tmp_path / f"2.{number}"))
+        assert sorted(path.name for path in (tmp_path / f"2.{number}").iterdir()) == PARTS
+        assert {(tmp_path / f"2.{number}" / part).stat().st_mode & 0o777 for part in PARTS} == {0o700}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
+def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: Folders, tmp_path: Path) -> None:
+    folder = str(tmp_path / "1.1")
+    made.make(folder)
+    folders.hand_over(folder, 65534, 65534)
+    assert (tmp_path / "1.1/in").stat().st_uid == 65534
+    assert made.put_away(folder)
+    kept = list((tmp_path / ".stock").rglob("*"))
+    assert {path.stat().st_uid for path in kept} == {0}
+
+
+@pytest.mark.parametrize("mischief", ["file", "extra", "link", "missing", "attribute"])
+def test_what_is_not_just_empty_is_not_kept(made: Folders, tmp_path: Path, mischief: str) -> None:
+    folder = tmp_path / "1.1"
+    made.make(str(folder))
+    if mischief == "file":
+        (folder / "work/x").touch()
+    elif mischief == "extra":
+        (folder / ".hidden").mkdir()
+    elif mischief == "missing":
+        (folder / "in").rmdir()
+    elif mischief == "link":
+        (folder / "in").rmdir()
+        (folder / "in").symlink_to("/etc")
+    else:
+        try:
+            os.setxattr(folder / "in", "user.left", b"x")
+        except OSError:
+            pytest.skip("no attributes on this file system")
+    assert not made.put_away(str(folder))
+    assert folders.remove(str(folder))
+    assert Path("/etc/passwd").exists()
+
+
+def test_removing_never_follows_a_link(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    (tmp_path / "1.1/work").mkdir(parents=True)
+    (tmp_path / "1.1/work/link").symlink_to(kept)
+    assert folders.remove(str(tmp_path / "1.1"))
+    assert (kept / "file").exists()

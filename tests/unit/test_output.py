@@ -1,0 +1,161 @@
+"""Output is handed over in order, once, from where it was left, up to its cap; progress is read out of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.fake_node_api import FakeNodeApi
+from workers import board
+from workers.board import Board
+from workers.client import Api
+from workers.effects import Run
+from workers.output import Shipper
+from workers.places import Key, Places
+
+KEY = (1, 1)
+
+
+class Setting:
+    """A shipper with its thread, one API, one folder of logs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.api = FakeNodeApi()
+        self.places = Places(str(folder), str(folder))
+        self.done: list[Key] = []
+        self.board = Board()
+        self.ended = threading.Event()
+        self.shipper = Shipper(Api(self.api.url, "t"), self.places, self.board, lambda: 1, self.shipped)
+        self.thread = threading.Thread(target=self.shipper.run)
+        self.thread.start()
+
+    def shipped(self, key: Key) -> None:
+        self.done.append(key)
+        self.ended.set()
+
+    def follow(self, cap: int = 1 << 20) -> Path:
+        out, err = self.places.log(KEY, "job", "stdout"), self.places.log(KEY, "job", "stderr")
+        run = Run(KEY, "job", [], {}, "/", out, err, None, 0, 90, None, None, {}, cap)
+        self.shipper.follow(run)
+        return Path(out)
+
+    def close(self) -> None:
+        self.shipper.stop()
+        self.thread.join()
+        self.api.close()
+
+
+@pytest.fixture
+def setting(tmp_path: Path) -> Iterator[Setting]:
+    setting = Setting(tmp_path)
+    yield setting
+    setting.close()
+
+
+def test_nothing_written_is_nothing_to_wait_for(setting: Setting) -> None:
+    setting.follow()
+    assert setting.shipper.finish(KEY, 1 << 20)
+
+
+def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> None:
+    out = setting.follow()
+    for word in (b"one\n", b"two\n", b"\xff\x00"):
+        with out.open("ab") as file:
+            file.write(word)
+        setting.api.wait(lambda word=word: setting.api.text().endswith(word), 3)
+    assert setting.api.text() == b"one\ntwo\n\xff\x00"
+
+
+def test_the_end_waits_for_all_of_a_long_output(setting: Setting) -> None:
+    content = os.urandom(3 << 20)
+    setting.follow(cap=10 << 20).write_bytes(content)
+    assert not setting.shipper.finish(KEY, 10 << 20)
+    assert setting.ended.wait(10)
+    assert (setting.api.text() == content, setting.done) == (True, [KEY])
+
+
+def test_a_next_life_goes_on_where_the_last_one_was(setting: Setting, tmp_path: Path) -> None:
+    out = setting.follow()
+    out.write_bytes(b"first ")
+    setting.api.wait(lambda: setting.api.text() == b"first ")
+    setting.shipper.drop(KEY)
+    with out.open("ab") as file:
+        file.write(b"second")
+    calls = len(setting.api.output)
+    setting.follow()
+    setting.api.wait(lambda: setting.api.text() == b"first second")
+    assert len(setting.api.output) == calls
+
+
+def test_output_of_a_command_that_ended_in_an_earlier_life_is_found(setting: Setting) -> None:
+    Path(setting.places.log(KEY, "post", "stderr")).write_bytes(b"late")
+    assert not setting.shipper.finish(KEY, 1000)
+    assert setting.ended.wait(5)
+    assert setting.api.text(KEY, "post", "stderr") == b"late"
+
+
+def test_the_rest_beyond_the_cap_is_counted_and_its_room_given_back(setting: Setting) -> None:
+    out = setting.follow(cap=10)
+    out.write_bytes(b"x" * (8 << 20))
+    setting.api.wait(lambda: setting.api.text() == b"x" * 10)
+    assert not setting.shipper.finish(KEY, 10)
+    assert setting.ended.wait(5)
+    assert b"limit of 10 bytes is reached, %d bytes more" % ((8 << 20) - 10) in setting.api.text()
+    assert out.stat().st_blocks * 512 <= 1 << 20
+    assert out.stat().st_size == 8 << 20
+
+
+def test_output_waits_for_an_api_that_is_away(setting: Setting) -> None:
+    setting.api.down = True
+    setting.follow().write_bytes(b"kept")
+    assert not setting.shipper.finish(KEY, 1000)
+    setting.api.wait(lambda: setting.api.calls["output"] >= 1)
+    assert not setting.done
+    setting.api.down = False
+    assert setting.ended.wait(10)
+    assert setting.api.text() == b"kept"
+
+
+def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
+    out = setting.follow()
+    out.write_bytes(b"x\nGANGER_PROGRESS 55 nearly\nGANGER_PROGRESS 9")
+    setting.api.wait(setting.api.text)
+    with out.open("ab") as file:
+        file.write(b"0 there\n")
+    assert not setting.shipper.finish(KEY, 1 << 20)
+    assert setting.ended.wait(5)
+    assert [(one.percent, one.note) for one in setting.board.take()] == [(90.0, "there")]
+
+
+@pytest.mark.parametrize(
+    ("text", "percent", "note"),
+    [
+        (b"GANGER_PROGRESS 10 a\nGANGER_PROGRESS 20 b\n", 20.0, "b"),
+        (b"GANGER_PROGRESS 55.5% nearly\n", 55.5, "nearly"),
+        (b"GANGER_PROGRESS 100\n", 100.0, None),
+        (b"said GANGER_PROGRESS 10\n", None, None),
+        (b"GANGER_PROGRESS 101\n", None, None),
+        (b"GANGER_PROGRESS nan\n", None, None),
+        (b"GANGER_PROGRESS 1.2.3 x\n", None, None),
+    ],
+)
+def test_a_progress_line_says(text: bytes, percent: float | None, note: str | None) -> None:
+    taken = Board()
+    taken.heard(KEY, board.last_line(text))
+    said = taken.take()
+    assert [(one.percent, one.note) for one in said] == ([] if percent is None else [(percent, note)])
+
+
+def test_progress_that_could_not_be_sent_is_sent_with_what_came_since() -> None:
+    kept = Board()
+    kept.phase(KEY, "job")
+    first = kept.take()
+    kept.heard(KEY, board.last_line(b"GANGER_PROGRESS 5 x\n"))
+    kept.put_back(first)
+    (one,) = kept.take()
+    assert (one.phase, one.percent) == ("job", 5.0)
+    assert kept.take() == []
