@@ -28,6 +28,7 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _SFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
 _FALLOC_KEEP_SIZE: Final = 1
 _FALLOC_PUNCH_HOLE: Final = 2
+_CAP_SYS_RESOURCE: Final = 24
 _SIGCHLD: Final = 17
 _SIG_DFL: Final = 0
 
@@ -86,6 +87,13 @@ def resume_root(groups: list[int]) -> None:
 def can_assume_identity() -> bool:
     """Whether `assume_identity` works here: run by root, on a machine whose call numbers are known."""
     return os.geteuid() == 0 and _NUMBERS is not None
+
+
+def can_raise_limits() -> bool:
+    """Whether a hard limit, once lowered, can be raised again; root can't in every container."""
+    with open("/proc/thread-self/status", "rb") as lines:
+        effective = next(line for line in lines if line.startswith(b"CapEff:"))
+    return bool(int(effective.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
 
 
 def signal_descriptor(signals: set[int]) -> int:

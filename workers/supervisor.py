@@ -79,8 +79,8 @@ class Supervisor:
                     self._lines.ready(descriptor, events)
             self._forest.step()
             self._publish()
-        self._lines.close()
         self._kind.close()
+        self._lines.close()  # last: that is how a client knows that nothing is left
 
     def _wait(self) -> list[tuple[int, int]]:
         timeout = self._forest.next_due()

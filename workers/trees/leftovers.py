@@ -14,6 +14,7 @@ class Leftover:
     def __init__(self, name: str) -> None:
         self.name = name
         self.parts: list[tuple[TreeKind, Tree]] = []
+        self.others: list[TreeKind] = []  # kinds that are needed no more when this is removed
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
@@ -48,15 +49,15 @@ class Leftover:
     def remove(self) -> None:
         for _, tree in self.parts:
             tree.remove()
+        for kind in self.others:
+            kind.close()
 
 
 def find(node: str, kind: TreeKind) -> Leftover:
     """Return all that is left. The mark in the environment also finds what no cgroup holds."""
     leftover = Leftover("")  # no tree of an order has an empty name
     marked: list[TreeKind] = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
-    for each in (kind, *choice.with_folders(node, but=kind.name), *marked):
-        parts = [(each, tree) for tree in each.leftovers()]
-        leftover.parts += parts
-        if not parts and each is not kind:
-            each.close()
+    leftover.others = [*choice.with_folders(node, but=kind.name), *marked]
+    for each in (kind, *leftover.others):
+        leftover.parts += [(each, tree) for tree in each.leftovers()]
     return leftover
