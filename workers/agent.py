@@ -90,7 +90,7 @@ class Agent:
         self._api = Api(settings.api_url, settings.token)
         self._board = Board()
         self._liaison = Liaison(self._api, self._node(), self._board)
-        self._hearing = Hearing(settings, self._heart.tell)
+        self._hearing = Hearing(settings, self._heart.tell, self._liaison.nudge)
         self._shipper = Shipper(
             self._api,
             place.places,

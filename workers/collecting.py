@@ -23,7 +23,7 @@ from scheduler.errors import GangerError
 from scheduler.wire import Output, OutputValue, Spec
 from workers.client import Api, Backoff, Refused, Unreachable, UploadFile
 from workers.events import Collected, Failure
-from workers.patterns import matcher
+from workers.patterns import file_names, matcher
 from workers.places import Key, Places
 
 MANIFEST = "results.json"
@@ -134,7 +134,8 @@ def _publish(
     found = _find(output, folder, collecting.uid)
     try:
         _check_count(output, found)
-        ids = [_upload(spec, output, one, collecting) for one in found]
+        names = file_names([one.path for one in found])
+        ids = [_upload(spec, output, one, name, collecting) for one, name in zip(found, names, strict=True)]
     finally:
         for one in found:
             os.close(one.fd)
@@ -208,9 +209,9 @@ def _open_file(path: str, name: str, folder: int, uid: int | None) -> _Found:
     return _Found(path, fd, state.st_size)
 
 
-def _upload(spec: Spec, output: Output, found: _Found, collecting: Collecting) -> int:
+def _upload(spec: Spec, output: Output, found: _Found, name: str, collecting: Collecting) -> int:
     media_type = output.media_type or mimetypes.guess_type(found.path)[0] or "application/octet-stream"
-    file = UploadFile(found.fd, output.name, found.path, media_type, _hash(found, collecting.stop), found.size)
+    file = UploadFile(found.fd, output.name, name, media_type, _hash(found, collecting.stop), found.size)
     backoff = Backoff()
     while True:
         _check(collecting.stop)

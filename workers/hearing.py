@@ -34,9 +34,12 @@ _ROOT = Path(__file__).resolve().parent.parent
 class Hearing:
     """The consumer of one node and the socket it rings."""
 
-    def __init__(self, settings: NodeSettings, tell: Callable[[Rung], None]) -> None:
-        """`tell` is called with every ring, from a thread of this object. Raises OSError if there can be no socket."""
-        self._settings, self._tell = settings, tell
+    def __init__(self, settings: NodeSettings, tell: Callable[[Rung], None], nudge: Callable[[], None]) -> None:
+        """`tell` is called with placements, `nudge` with a message of none: there is something to hear at a beat.
+
+        Both from threads of this object. Raises OSError if there can be no socket.
+        """
+        self._settings, self._tell, self._nudge = settings, tell, nudge
         self._path = settings.node_dir / "bell.sock"
         self._path.unlink(missing_ok=True)
         self._folder = os.open(settings.node_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -136,6 +139,8 @@ class Hearing:
 
     def _understand(self, words: list[Any]) -> None:
         match words:
+            case ["placements", int(), []]:
+                self._nudge()
             case ["placements", int(epoch), list(keys)]:
                 self._tell(Rung(epoch, [(int(key[0]), int(key[1])) for key in keys]))
             case ["canary", int()]:

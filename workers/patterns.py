@@ -1,12 +1,19 @@
-"""Which files an output's glob means: `*` and `?` within a name, `**` across folders, `[...]` one of these."""
+"""Which files an output's glob means, and what they are called once they are out of their folders.
+
+`*` and `?` stand for letters within a name, `**` crosses folders, `[...]` is one of these letters.
+"""
 
 from __future__ import annotations
 
+import itertools
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from scheduler.wire import Output
 
+_NAME_BYTES = 255
+_ODD = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 _MANIFEST = "results.json"
 
 
@@ -22,6 +29,24 @@ def matcher(output: Output) -> Callable[[str], bool]:
         wanted = re.compile(_translate(output.glob.removeprefix("./")))
     literal = output.glob == _MANIFEST
     return lambda path: wanted.match(path) is not None and (path != _MANIFEST or literal)
+
+
+def file_names(paths: Sequence[str]) -> list[str]:
+    """Return a name for each path, in order: without slashes and control characters, each only once, none too long.
+
+    The same paths always give the same names, so that an upload may be repeated.
+    """
+    names: dict[str, None] = {}
+    for path in paths:
+        plain = _ODD.sub("_", os.fsencode(path).decode("utf-8", "replace"))
+        numbered = (f"{number}_{plain}" if number > 1 else plain for number in itertools.count(1))
+        names[next(name for name in map(_shortened, numbered) if name not in names)] = None
+    return list(names)
+
+
+def _shortened(name: str) -> str:
+    """Cut a name out of folders within folders from the right until it is a name."""
+    return name if len(name.encode()) <= _NAME_BYTES else name.encode()[:_NAME_BYTES].decode("utf-8", "ignore")
 
 
 def _translate(glob: str) -> str:

@@ -17,7 +17,7 @@ from workers import collecting
 from workers.client import Api
 from workers.collecting import Collecting
 from workers.events import Collected
-from workers.patterns import matcher
+from workers.patterns import file_names, matcher
 from workers.places import Places
 
 
@@ -54,7 +54,7 @@ def test_files_are_uploaded_under_their_output(api, out, collect) -> None:
     assert found.failure is None
     assert api.files[found.outputs[0].file_id] == b"1,2"
     assert [api.files[number] for number in found.outputs[1].file_ids] == [b"a.txt", b"b.txt"]
-    assert ((1, 1), "texts", "sub/a.txt") in api.published
+    assert ((1, 1), "texts", "sub_a.txt") in api.published
 
 
 def test_the_manifest_sets_properties_and_message(out, collect) -> None:
@@ -148,3 +148,10 @@ def test_a_glob_means(glob: str | None, path: str, matches: bool) -> None:
 
 def test_a_senseless_glob_is_an_invalid_output(out, collect) -> None:
     assert collect(one(glob="[z-a]")).failure.error == "invalid-output"
+
+
+def test_names_lose_their_folders_but_stay_different() -> None:
+    names = file_names(["a/b", "a_b", "new\nline", "x" * 300 + "/1", "x" * 300 + "/2", "bad\udcff"])
+    assert names[:3] == ["a_b", "2_a_b", "new_line"]
+    assert len(set(names)) == 6
+    assert all(0 < len(name.encode()) <= 255 for name in names)
