@@ -9,29 +9,37 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from scheduler import upkeep
+from scheduler import pool_drivers, sampling, upkeep
 from scheduler.delivery import Courier
+from scheduler.drivers.catalogue import Catalogue
 from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.picture import Picture
 from scheduler.runtime import Runtime
+from scheduler.scaling import Scaler
 from scheduler.store import leader, picture, wake
 from scheduler.tick import TermOver, Turn, tick
 
 _USAGE_EVERY_S = 60.0
+_LONGEST_REST_S = 0.1
 
 
 class Scheduler:
     """One scheduler process's loops. `start()` returns at once; `stop()` gives the lead away."""
 
     def __init__(
-        self, rt: Runtime, courier: Courier, monotonic: Callable[[], float] = time.monotonic
+        self,
+        rt: Runtime,
+        courier: Courier,
+        monotonic: Callable[[], float] = time.monotonic,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._rt, self._courier, self._monotonic = rt, courier, monotonic
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
@@ -42,11 +50,15 @@ class Scheduler:
         self._seat: tuple[leader.Seat, float] | None = None
         self._last = Turn()
         self._tick_s = 0.0
+        self._rest_until = 0.0
         self._usage_at: float | None = None
         self._stopped = threading.Event()
         self._ticking = Loop("tick", self._turn)
         self._leading = Loop("lead", self._lead)
         self._upkeep = Loop("upkeep", self._keep_up)
+        self._sampling = Loop("sampling", self._sample)
+        self._scaler = Scaler(rt, catalogue or pool_drivers.catalogue_of(rt), self._lend, monotonic)
+        self._scaling = Loop("scaling", self._scale)
         self._listener = threading.Thread(target=self._listen, name="listen", daemon=True)
 
     @property
@@ -56,14 +68,14 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin all loops."""
-        for loop in (self._leading, self._ticking, self._upkeep):
+        for loop in (self._leading, self._ticking, self._upkeep, self._sampling, self._scaling):
             loop.start()
         self._listener.start()
 
     def stop(self) -> None:
         """End all loops and give the lead away, so that another takes over at once."""
         self._stopped.set()
-        for loop in (self._ticking, self._upkeep, self._leading):
+        for loop in (self._scaling, self._sampling, self._ticking, self._upkeep, self._leading):
             loop.stop()
         self._step_down("stopping")
 
@@ -91,6 +103,7 @@ class Scheduler:
             with self._looking:
                 self._picture = Picture()
             self._ticking.wake()
+            self._sampling.wake()
         return pause
 
     def _stands_still(self, seat: leader.Seat) -> bool:
@@ -112,6 +125,9 @@ class Scheduler:
         term = self._term
         if term is None:
             return self._rt.settings.tick_poll_s
+        # Under load many small ends come one after another; a pause as long as the last tick lets them gather, and
+        # leaves half a core to those who do the work. After a quiet moment there is no pause.
+        self._stopped.wait(max(0.0, self._rest_until - self._monotonic()))
         began = self._monotonic()
         with self._looking:
             try:
@@ -122,7 +138,9 @@ class Scheduler:
             except Exception:
                 self._picture = Picture()
                 raise
-        self._tick_s = self._monotonic() - began
+        ended = self._monotonic()
+        self._tick_s = ended - began
+        self._rest_until = ended + min(self._tick_s, _LONGEST_REST_S)
         if self._last.placed:
             log.info("tick", placed=self._last.placed, lost=self._last.lost, ms=round(self._tick_s * 1000, 1))
         if self._last.placed >= self._rt.settings.tick_limit:
@@ -146,6 +164,24 @@ class Scheduler:
         if withdrawn:
             log.warning("placements.withdrawn", count=withdrawn)
         return self._rt.settings.upkeep_s
+
+    def _scale(self) -> float:
+        term = self._term
+        if term is None:
+            self._scaler.forget()
+        else:
+            self._scaler.step(term)
+        return self._rt.settings.scaling_s
+
+    @contextmanager
+    def _lend(self) -> Iterator[Picture]:
+        with self._looking:
+            yield self._picture
+
+    def _sample(self) -> float:
+        if self._term is not None:
+            sampling.sample(self._rt, self._term)
+        return self._rt.settings.sample_s
 
     def _status(self) -> str:
         """Return what operators see of the leader, and keep the projects' usage now and then."""
@@ -180,5 +216,7 @@ class Scheduler:
     def _hear(self, topic: str) -> None:
         if topic == "tick":
             self._ticking.wake()
+        elif topic == "scaling":
+            self._scaling.wake()
         elif topic.startswith("node:"):
             self._courier.ring(topic.removeprefix("node:"))
