@@ -20,6 +20,8 @@ from api.embedded import servant
 from api.embedded.servant import Order
 from api.embedded.state import StateFolder
 
+# What the names of the nodes' processes, logs and records begin with.
+WORKER = "worker-"
 # A role ends what it is doing within this, or is killed; a worker also ends its node's supervisor and jobs.
 STOP_WITHIN_S = 15.0
 WORKER_STOP_WITHIN_S = 30.0
@@ -97,7 +99,7 @@ def worker(around: Surroundings, name: str, size: NodeSize, token_file: Path) ->
         if value is not None:
             words += [option, str(value)]
     environment = around.environment(GANGER_NODE_TOKEN_FILE=str(token_file))
-    order = _order(around, f"worker-{name}", words, environment, WORKER_STOP_WITHIN_S)
+    order = _order(around, f"{WORKER}{name}", words, environment, WORKER_STOP_WITHIN_S)
     # Should we be killed, the agent must not hand back its work, as it does on SIGTERM: its supervisor keeps the jobs
     # running, and the next start's agent takes them over.
     return replace(order, death_signal=signal.SIGKILL)

@@ -177,15 +177,16 @@ def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:
 
 
 def _end(folder: StateFolder, wards: Sequence[Ward], servers: Stack | None) -> None:
-    """End the roles side by side, then what they left behind, then the servers, the database last."""
-    (folder.root / state.ADDRESS).unlink(missing_ok=True)
+    """End nodes, then scheduler and API, then what they left behind, then the servers, the database last."""
     ours = servers.servers if servers else ()
     at_the_end = {id(server.servant) for server in ours}
     leaving = [ward.servant for ward in wards if id(ward.servant) not in at_the_end]
-    for process in leaving:
-        process.ask()
-    for process in leaving:
-        process.stop()
+    nodes = [process for process in leaving if process.order.name.startswith(roles.WORKER)]
+    for stage in (nodes, [process for process in leaving if process not in nodes]):  # nodes hand back work to the API
+        for process in stage:
+            process.ask()
+        for process in stage:
+            process.stop()
     _end_marked(folder, spared={server.servant.pid for server in ours if server.servant.pid is not None})
     if servers is not None:
         servers.stop()
