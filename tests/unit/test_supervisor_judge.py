@@ -1,0 +1,186 @@
+"""When a phase is asked to end, when it is killed, when it is over, and what is said of it."""
+
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Iterator
+
+from workers.judge import Watch
+from workers.trees import Usage
+
+RUSAGE = resource.getrusage(resource.RUSAGE_CHILDREN)
+
+
+class RecordingTree:
+    """A tree of which the test decides whether it is empty, and which remembers what was done to it."""
+
+    name = "7.2"
+    clone_into = None
+
+    def __init__(self) -> None:
+        self.empty = False
+        self.done: list[str] = []
+        self.ooms = 0
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        yield
+
+    def born(self, pid: int) -> None:
+        self.done.append(f"born {pid}")
+
+    def signal(self, signum: int) -> None:
+        self.done.append(signal.Signals(signum).name)
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def is_empty(self) -> bool:
+        return self.empty
+
+    def pids(self) -> list[int]:
+        return []
+
+    def usage(self) -> Usage:
+        return Usage(cpu_s=1.25, peak_mem_mib=None)
+
+    def oom_kills(self) -> int:
+        return self.ooms
+
+    def remove(self) -> None:
+        self.done.append("remove")
+
+
+def watch(
+    *, timeout_s: float | None = None, grace_s: float = 5, lease_s: float | None = None
+) -> tuple[Watch, RecordingTree]:
+    tree = RecordingTree()
+    made = Watch(tree, "job", 42, now=100.0, boot=500.0, wall=1e9)
+    made.limit_time(timeout_s, grace_s, lease_s)
+    return made, tree
+
+
+def exit_main(made: Watch, status: int = 0) -> None:
+    made.main_ended(status, RUSAGE, 1e9 + 1)
+
+
+def test_it_is_over_when_main_is_reaped_and_the_tree_empty() -> None:
+    made, tree = watch()
+    assert not made.act(101)
+    tree.empty = True
+    assert not made.act(101), "main was not reaped"
+    exit_main(made, 3 << 8)
+    assert made.act(102)
+    outcome = made.outcome(102)
+    assert (outcome["reason"], outcome["exit_code"], outcome["signal"], outcome["seconds"]) == ("exit", 3, None, 2.0)
+    assert outcome["usage"]["cpu_s"] == 1.25
+
+
+def test_what_main_leaves_is_killed_at_once_and_looked_at_again_and_again() -> None:
+    made, tree = watch()
+    exit_main(made)
+    assert not made.act(101)
+    assert tree.done == ["kill"]
+    assert 101 < made.due < 101.01
+    assert not made.act(made.due)
+    tree.empty = True
+    assert made.act(made.due)
+    assert made.outcome(102)["reason"] == "exit"
+
+
+def test_a_timeout_asks_first_and_kills_after_the_grace() -> None:
+    made, tree = watch(timeout_s=10, grace_s=5)
+    assert made.due == 110
+    made.act(109.9)
+    assert tree.done == []
+    made.act(110)
+    assert tree.done == ["SIGTERM", "SIGCONT"]
+    assert made.due == 115
+    made.act(115)
+    assert tree.done[2:] == ["kill"]
+    exit_main(made, signal.SIGKILL)
+    tree.empty = True
+    assert made.act(115.1)
+    assert (made.outcome(115.1)["reason"], made.outcome(115.1)["signal"]) == ("timeout", signal.SIGKILL)
+
+
+def test_others_keep_their_grace_when_main_obeys() -> None:
+    made, tree = watch()
+    made.stop("killed:cancel", 5, 101)
+    exit_main(made)
+    made.act(102)
+    assert "kill" not in tree.done
+    made.act(106)
+    assert tree.done[-1] == "kill"
+
+
+def test_the_first_reason_stays_and_grace_only_shrinks() -> None:
+    made, tree = watch(timeout_s=10)
+    made.stop("killed:cancel", 5, 101)
+    made.stop("killed:drain", 60, 101)
+    assert made.due == 106
+    made.stop("killed:drain", 1, 101)
+    assert made.due == 102
+    made.act(120)
+    assert tree.done == ["SIGTERM", "SIGCONT", "kill"]
+    exit_main(made)
+    tree.empty = True
+    assert made.act(121)
+    assert made.outcome(121)["reason"] == "killed:cancel"
+
+
+def test_without_grace_nobody_is_asked() -> None:
+    made, tree = watch()
+    made.stop("killed:cancel", 0, 101)
+    made.act(101)
+    assert tree.done == ["kill"]
+
+
+def test_a_fence_falls_at_two_thirds_of_the_lease_after_the_last_heartbeat() -> None:
+    made, tree = watch(lease_s=90)
+    made.fence(510.0, 569.9, 101)
+    assert made.due == float("inf")
+    made.fence(510.0, 570.0, 101)
+    made.act(101)
+    assert tree.done == ["kill"]
+    exit_main(made)
+    tree.empty = True
+    made.act(102)
+    assert made.outcome(102)["reason"] == "fenced"
+
+
+def test_before_the_first_heartbeat_the_lease_counts_from_the_start() -> None:
+    made, _ = watch(lease_s=90)
+    made.fence(None, 559.9, 101)
+    assert made.reason is None
+    made.fence(None, 560.0, 101)
+    assert made.reason == "fenced"
+
+
+def test_lack_of_memory_is_flagged_even_where_main_ended_well() -> None:
+    made, tree = watch()
+    tree.empty, tree.ooms = True, 1
+    exit_main(made)
+    assert made.act(101)
+    outcome = made.outcome(101)
+    assert (outcome["oom"], outcome["exit_code"]) == (True, 0)
+
+
+def test_what_cannot_be_killed_is_told_once() -> None:
+    made, _ = watch()
+    made.stop("killed:cancel", 0, 101)
+    made.act(101)
+    assert [made.is_stuck(now) for now in (102, 106, 107)] == [False, True, False]
+
+
+def test_a_leftover_is_killed_and_its_exit_is_unknown() -> None:
+    made, tree = watch()
+    made.lost(1e9)
+    made.act(100)
+    assert tree.done == ["kill"]
+    tree.empty = True
+    assert made.act(101)
+    outcome = made.outcome(101)
+    assert (outcome["reason"], outcome["exit_code"], outcome["signal"]) == ("supervisor_lost", None, None)
+    assert os.WIFEXITED(0)
