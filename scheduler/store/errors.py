@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 from scheduler.rules.failures import Failure
+from scheduler.store.paging import Condition, Key, Listing
 
 _SEED = text("""
     INSERT INTO errors (name, title, description, category, should_be_retried, is_builtin)
@@ -42,3 +45,82 @@ def seed(tx: Connection, failures: Iterable[Failure]) -> None:
 def names(tx: Connection) -> frozenset[str]:
     """Return the names of all errors."""
     return frozenset(tx.execute(_NAMES).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFilter:
+    """Which errors. Values of one field are alternatives, fields narrow; times are of the last change."""
+
+    started: datetime | None = None
+    ended: datetime | None = None
+    id: tuple[int, ...] = ()
+    name: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    is_builtin: bool | None = None
+
+
+_CONDITIONS = {
+    "started": "j.last_modified >= :started",
+    "ended": "j.last_modified <= :ended",
+    "id": "j.id = ANY(:id)",
+    "name": "j.name = ANY(:name)",
+    "category": "j.category = ANY(:category)",
+    "is_builtin": "j.is_builtin = :is_builtin",
+}
+
+ERRORS = Listing(
+    "errors j",
+    "j.*",
+    "errors j ON j.id = page.id",
+    {
+        "id": Key("j.id", "bigint"),
+        "name": Key('j.name COLLATE "C"', "text"),
+        "title": Key('j.title COLLATE "C"', "text"),
+        "category": Key('j.category COLLATE "C"', "text"),
+        "created": Key("j.created", "timestamptz"),
+        "last_modified": Key("j.last_modified", "timestamptz"),
+    },
+)
+
+_INSERT = text("""
+    INSERT INTO errors (name, title, description, category, should_be_retried)
+    VALUES (:name, :title, :description, :category, :should_be_retried)
+    ON CONFLICT (name) DO NOTHING
+    RETURNING id
+""")
+
+_LOCK = text("""
+    SELECT name, title, description, category, should_be_retried, is_builtin FROM errors WHERE id = :id FOR NO KEY UPDATE
+""")
+
+_UPDATE = text("""
+    UPDATE errors
+    SET title = :title, description = :description, category = :category, should_be_retried = :should_be_retried,
+        last_modified = now()
+    WHERE id = :id
+""")
+
+
+def condition(chosen: ErrorFilter) -> Condition:
+    """Return the filter as SQL."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
+    parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
+
+
+def insert(tx: Connection, facts: Mapping[str, Any]) -> int | None:
+    """Insert an operator's error and return its id; None when the name is taken."""
+    made = tx.execute(_INSERT, dict(facts)).scalar()
+    return None if made is None else int(made)
+
+
+def lock(tx: Connection, error_id: int) -> dict[str, Any] | None:
+    """Lock an error and return its columns, None when there is none."""
+    row = tx.execute(_LOCK, {"id": error_id}).one_or_none()
+    return None if row is None else dict(row._mapping)  # noqa: SLF001
+
+
+def update(tx: Connection, error_id: int, facts: Mapping[str, Any]) -> None:
+    """Write what an error says; its name stays, job types refer to it."""
+    tx.execute(_UPDATE, {**facts, "id": error_id})

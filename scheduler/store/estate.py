@@ -320,6 +320,30 @@ operations = Table(
 )
 Index("operations_open", operations.c.id, postgresql_where=text("status = 'RUNNING'"))
 
+# What waited and what ran, minute by minute; `moves` counts the events of jobs up to `last_event_id` since the beginning.
+load_samples = Table(
+    "load_samples",
+    metadata,
+    identity(),
+    moment("at", now=True),
+    Column("last_event_id", BigInteger, nullable=False),
+    document("moves"),
+)
+Index("load_samples_at", load_samples.c.at, load_samples.c.id)
+
+load_counts = Table(
+    "load_counts",
+    metadata,
+    Column("sample_id", BigInteger, ForeignKey("load_samples.id", ondelete="CASCADE"), primary_key=True),
+    # Without references: what is deleted later has still been a load.
+    Column("project_id", BigInteger, primary_key=True),
+    Column("job_type_id", BigInteger, primary_key=True),
+    Column("priority", Integer, primary_key=True),
+    Column("pending", Integer, nullable=False),
+    Column("queued", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+)
+
 # What the scheduler's picture re-reads when it has changed; a trigger stamps every update.
 for _table in (projects, job_types, pools, nodes):
     Index(f"{_table.name}_moved", _table.c.moved_xid)

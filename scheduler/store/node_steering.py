@@ -1,0 +1,81 @@
+"""What operators set of nodes, and what nodes have done of late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_LOCK = text("SELECT is_paused, pause_reason, is_draining, is_active FROM nodes WHERE id = :id FOR NO KEY UPDATE")
+
+# Leaving service stamps `archived`, coming back clears it; other changes leave it as it is.
+_UPDATE = text("""
+    UPDATE nodes
+    SET is_paused = :is_paused, pause_reason = :pause_reason, is_draining = :is_draining, is_active = :is_active,
+        archived = CASE WHEN is_active = :is_active THEN archived WHEN :is_active THEN NULL ELSE now() END,
+        last_modified = now()
+    WHERE id = :id
+""")
+
+# What is live counts whenever it began; the two halves use an index each.
+_COUNTS = text("""
+    WITH counted AS (
+        SELECT x.node_id, x.job_id, x.status, x.error_id, x.last_modified
+        FROM executions x
+        WHERE x.node_id = ANY(:ids) AND x.released_at IS NULL
+        UNION ALL
+        SELECT x.node_id, x.job_id, x.status, x.error_id, x.last_modified
+        FROM executions x
+        WHERE x.node_id = ANY(:ids) AND x.released_at IS NOT NULL
+          AND (CAST(:started AS timestamptz) IS NULL OR x.last_modified >= :started)
+          AND (CAST(:ended AS timestamptz) IS NULL OR x.last_modified <= :ended)
+    )
+    SELECT c.node_id, c.status, e.category, count(*) AS count, max(c.last_modified) AS most_recent
+    FROM counted c
+    LEFT JOIN errors e ON e.id = c.error_id
+    WHERE CAST(:project_id AS bigint) IS NULL
+       OR EXISTS (SELECT FROM jobs j WHERE j.id = c.job_id AND j.project_id = :project_id)
+    GROUP BY c.node_id, c.status, e.category
+    ORDER BY c.node_id, c.status, e.category
+""")
+
+_RUNNING = text("""
+    SELECT n.id AS node_id, x.id, x.job_id, x.attempt, x.status, x.started, t.id AS type_id, t.name AS type_name,
+           t.version AS type_version
+    FROM unnest(CAST(:ids AS bigint[])) AS n (id)
+    CROSS JOIN LATERAL (
+        SELECT x.*, j.job_type_id
+        FROM executions x JOIN jobs j ON j.id = x.job_id
+        WHERE x.node_id = n.id AND x.released_at IS NULL AND x.status = 'RUNNING'
+          AND (CAST(:project_id AS bigint) IS NULL OR j.project_id = :project_id)
+        ORDER BY x.id
+        LIMIT :limit
+    ) AS x
+    JOIN job_types t ON t.id = x.job_type_id
+    ORDER BY x.id
+""")
+
+
+def lock(tx: Connection, node_id: int) -> dict[str, Any] | None:
+    """Lock a node and return what operators have set of it, None when there is no such node."""
+    row = tx.execute(_LOCK, {"id": node_id}).one_or_none()
+    return None if row is None else dict(row._mapping)  # noqa: SLF001
+
+
+def update(tx: Connection, node_id: int, facts: Mapping[str, Any]) -> None:
+    """Write what operators set of a node."""
+    tx.execute(_UPDATE, {**facts, "id": node_id})
+
+
+def counts(
+    tx: Connection, ids: Sequence[int], *, project_id: int | None, started: datetime | None, ended: datetime | None
+) -> list[Any]:
+    """Return counts of executions by node, status and error category: of the window, and all that are live."""
+    return list(tx.execute(_COUNTS, {"ids": list(ids), "project_id": project_id, "started": started, "ended": ended}))
+
+
+def running(tx: Connection, ids: Sequence[int], *, project_id: int | None, limit: int) -> list[Any]:
+    """Return what runs on these nodes, the longest placed first, at most `limit` of each node."""
+    return list(tx.execute(_RUNNING, {"ids": list(ids), "project_id": project_id, "limit": limit}))
