@@ -29,7 +29,7 @@ FUNCTION_LINES_MAX = 50
 
 # Words that say nothing of what is in a file, and names of modules that shadow one Python or we depend on.
 EMPTY_NAMES = {"utils", "util", "common", "manager", "base", "misc", "helpers", "helper", "stuff", "shared"}
-SHADOWING_NAMES = {"celery", "kombu", "logging", "queue", "select", "signal", "socket", "types", "random"}
+SHADOWING_NAMES = {"celery", "kombu", "logging", "select", "signal", "socket", "types", "random"}
 
 # The packages' one-way streets that import-linter's contracts cannot say without naming every module there will be:
 # what stands on the left may import, of our own code, only what stands on the right.
@@ -54,7 +54,7 @@ ONLY_IN = {
     "numpy": ("scheduler/rules/", "scheduler/picture.py"),
     "psycopg": ("scheduler/", "api/embedded/"),
     "redis": ("api/",),
-    "sqlalchemy": ("scheduler/", "api/serve.py", "api/errors.py"),
+    "sqlalchemy": ("scheduler/", "api/serve.py"),
     "typer": ("api/",),
 }
 # What may be known of the database library elsewhere: the transaction that a verb opens and hands on, and its errors.
@@ -82,8 +82,7 @@ def test_no_function_is_longer_than_a_page() -> None:
         f"{path}:{node.lineno} {node.name}": lines
         for path in python_files()
         for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and (lines := lines_without_docstring(node)) > FUNCTION_LINES_MAX
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (lines := own_lines(node)) > FUNCTION_LINES_MAX
     }
     assert not long
 
@@ -125,6 +124,7 @@ def test_libraries_stay_in_their_corner() -> None:
         f"{path}:{line} imports {name}"
         for path in python_files(*PACKAGES, "tests")
         for line, name in imports(path)
+        if not name.startswith("sqlalchemy.exc.")  # what a lost database looks like may be known anywhere
         if (corner := ONLY_IN.get(name.partition(".")[0])) and not str(path).startswith((*corner, "tests/"))
     ]
     assert not offences
@@ -158,6 +158,7 @@ def test_tests_await_signals_and_sleep_only_where_a_comment_says_why_there_is_no
     offences = [
         f"{path}:{node.lineno}"
         for path in python_files("tests")
+        if path.parts[1] != "bench"
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"time.sleep", "sleep", "asyncio.sleep"}
         if "#" not in text_of(path).splitlines()[node.lineno - 1]
@@ -282,9 +283,12 @@ def fired_event(node: ast.AST) -> str:
     return ""
 
 
-def lines_without_docstring(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    total = (function.end_lineno or function.lineno) - function.lineno + 1
-    first = function.body[0]
+def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function's body, without its docstring and without the functions and classes defined in it."""
+    total = (function.end_lineno or 0) - function.body[0].lineno + 1
+    elsewhere = [
+        node for node in function.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    ]
     if ast.get_docstring(function) is not None:
-        total -= (first.end_lineno or first.lineno) - first.lineno + 1
-    return total
+        elsewhere.append(function.body[0])  # type: ignore[arg-type]  # an expression, which has lines all the same
+    return total - sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in elsewhere)
