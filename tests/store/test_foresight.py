@@ -1,0 +1,62 @@
+"""Why a job waits, answered on a picture that follows the database."""
+
+from scheduler import cancellation
+from scheduler.foresight import STALE_S, Foresight
+from scheduler.rules.filters import Reason
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Shape
+from tests.support.cluster import Cluster
+
+
+def test_it_says_why_a_job_waits_and_stops_when_the_job_is_gone(cluster: Cluster) -> None:
+    cluster.a_node("alpha", cpus=2000)
+    small, large = cluster.a_job(), cluster.a_job(cpus=64_000)
+    foresight = Foresight(cluster.rt)
+    why = foresight.why(large)
+    assert why is not None
+    assert why.nodes == {Reason.TOO_SMALL: 1}
+    assert why.nearest is not None
+    assert (why.nearest.name, why.nearest.missing) == ("alpha", {"cpus": 62_000})
+    cluster.tick()
+    assert foresight.why(small) is None, "it was placed by the leader"
+    cancellation.cancel(cluster.rt, [large], actor="me")
+    assert foresight.why(large) is None
+
+
+def test_it_sees_nodes_that_come_and_pauses_that_go(cluster: Cluster) -> None:
+    job_id = cluster.a_job()
+    foresight = Foresight(cluster.rt)
+    first = foresight.why(job_id)
+    cluster.a_node()
+    cluster.change("UPDATE job_types SET is_paused = true")
+    second = foresight.why(job_id)
+    cluster.change("UPDATE job_types SET is_paused = false")
+    third = foresight.why(job_id)
+    assert first is not None
+    assert first.usable == 0
+    assert second is not None
+    assert (second.usable, second.main) == (1, Reason.TYPE_PAUSED)
+    assert third is not None
+    assert third.main is not Reason.TYPE_PAUSED
+
+
+def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> None:
+    node = cluster.a_node(cpus=2000)
+    shape = Shape(0, Resources(1000), project_id=cluster.project, job_type_id=cluster.type)
+    foresight = Foresight(cluster.rt)
+    plan, _ = foresight.preview(shape)
+    assert [p.node_id for p in plan.placements] == [node.node_id]
+    assert cluster.value("SELECT count(*) FROM jobs") == 0
+    assert foresight.never_fits(shape) is None
+    assert foresight.never_fits(Shape(0, Resources(3000))) is not None
+
+
+def test_after_a_long_silence_the_picture_is_read_anew(cluster: Cluster) -> None:
+    clock = [0.0]
+    foresight = Foresight(cluster.rt, lambda: clock[0])
+    assert foresight.why(1) is None
+    before = foresight._picture
+    clock[0] = STALE_S + 1
+    job_id = cluster.a_job()
+    assert foresight.why(job_id) is not None
+    assert foresight._picture is not before
