@@ -121,8 +121,9 @@ class Agent:
             ThreadPoolExecutor(self._settings.stagers, "collector"),
             ThreadPoolExecutor(1, "remover"),
         )
+        self._heart.lead(crew)
         for name, work in {
-            "heart": lambda: self._heart.run(crew),
+            "heart": self._heart.run,
             "events": self._foreman.run_events,
             "orders": self._foreman.run_orders,
             "liaison": self._liaison.run,
@@ -151,6 +152,7 @@ class Agent:
                 self._end(detail, stay=True)
                 return _refuse(self._settings, detail)
             if what == "broken":
+                self._end(f"the thread {detail} failed", stay=True)
                 return EXIT_BROKEN
             way = _WAYS[signal.Signals(int(detail))]
             way = self._settings.on_stop if way == "stop" else way

@@ -80,6 +80,8 @@ class Heart:
 
     def __init__(self, core: Core, spool: Spool) -> None:
         self._core, self._spool = core, spool
+        self._crew: Crew
+        self._do: dict[type, Callable[[Any], None]] = self._doers()
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._soon: list[Event] = []
         self._orders: list[Order] = []
@@ -97,6 +99,10 @@ class Heart:
         """How many executions are held; may be asked from any thread."""
         return len(self._core.held)
 
+    def lead(self, crew: Crew) -> None:
+        """Say who does the work; before `run`."""
+        self._crew = crew
+
     def tell(self, event: Event) -> None:
         """Have the event handled."""
         self._inbox.put(event)
@@ -104,25 +110,20 @@ class Heart:
     def stop(self) -> None:
         """Let `run` return after what was told before; staging and collecting are given up and not told of."""
         self._inbox.put(None)
+        for pool in (self._crew.stagers, self._crew.collectors, self._crew.removers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for halt in list(self._halts.values()):
+            halt.set()
 
-    def run(self, crew: Crew) -> None:
+    def run(self) -> None:
         """Handle events until stopped."""
-        self._crew = crew
-        self._do: dict[type, Callable[[Any], None]] = self._doers()
         while True:
             events, stopped = self._wait()
             while events:
                 self._handle(events)
                 events, self._soon = self._soon, []
             if stopped:
-                self._give_up()
                 return
-
-    def _give_up(self) -> None:
-        for pool in (self._crew.stagers, self._crew.collectors, self._crew.removers):
-            pool.shutdown(wait=False, cancel_futures=True)
-        for halt in list(self._halts.values()):
-            halt.set()
 
     def _wait(self) -> tuple[list[Event], bool]:
         events: list[Event] = []
@@ -238,7 +239,7 @@ class Heart:
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
             self.tell(Staged(key, failure))
 
-        self._crew.stagers.submit(work)
+        _submit(self._crew.stagers, work)
 
     def _collect(self, effect: Collect) -> None:
         spec, halt = effect.spec, threading.Event()
@@ -259,7 +260,7 @@ class Heart:
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
             self.tell(found)
 
-        self._crew.collectors.submit(work)
+        _submit(self._crew.collectors, work)
 
     def _stop_work(self, effect: StopWork) -> None:
         halt = self._halts.get(effect.key)
@@ -290,7 +291,12 @@ class Heart:
                 os.unlink(path)  # noqa: PTH108  twice per execution
         folder = self._crew.places.attempt(key)
         if not self._crew.folders.put_away(folder):
-            self._crew.removers.submit(folders.remove, folder)
+            _submit(self._crew.removers, lambda: folders.remove(folder))
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the agent is ending; the next one finds it all in the journal
+        pool.submit(work)
 
 
 def _say(effect: Say) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from workers import blocks
+from workers import kernel
 from workers.places import Key
 
 VERSION = 1
@@ -119,7 +119,7 @@ class Spool:
         if self._reserved - self._size >= coming + _RESERVE_BYTES // 2:
             return
         with contextlib.suppress(OSError):  # whether there is room is for the write itself to say
-            blocks.reserve(self._fd, self._size, coming + _RESERVE_BYTES)
+            kernel.reserve(self._fd, self._size + coming + _RESERVE_BYTES)
             self._reserved = self._size + coming + _RESERVE_BYTES
 
     def _write(self, data: bytes) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 
-from workers import blocks
+from workers import kernel
 from workers.places import Key
 
 PIECE_BYTES = 256 << 10
@@ -85,7 +85,7 @@ class Stream:
         with contextlib.suppress(OSError):
             fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
-                blocks.punch(fd, self.punched, size - self.punched)
+                kernel.punch_hole(fd, self.punched, size - self.punched)
             finally:
                 os.close(fd)
         self.punched = size

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -296,6 +297,43 @@ def test_a_node_with_a_wrong_token_ends_with_one_clear_line(api: FakeNodeApi, no
     assert node.process is not None
     assert node.process.wait(20) == 2
     assert "ganger: node n1 cannot work: no such token" in node.log.read_text()
+
+
+def test_a_node_cut_off_ends_its_work_by_itself_before_its_lease_is_over(api: FakeNodeApi, node: NodeProcess) -> None:
+    node.start()
+    api.place(a_spec(job=witnessed(node, "echo ready; sleep 891"), limits={"lease_s": 3}))
+    api.wait(lambda: api.text() == b"ready\n")
+    api.down = True
+    calls = api.calls["beat"]
+    api.wait(lambda: api.calls["beat"] >= calls + 2)
+    api.wait(lambda: b"891" not in b"".join(_command_lines()))
+    api.down = False
+    report = api.report()
+    assert (report.outcome, report.error) == ("failed", "node-lost")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_degrades_the_node_but_loses_no_outcome(api: FakeNodeApi, folder: Path) -> None:
+    node = NodeProcess(folder, api.url, min_free_disk=200)
+    node.folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=711", "ganger-test", node.folder], check=True)
+    try:
+        node.start()
+        api.place(a_spec(job=witnessed(node, "echo ready; sleep 1.5; exit 5")))
+        api.wait(lambda: api.text() == b"ready\n")
+        with contextlib.suppress(OSError), (node.folder / "filler").open("wb", buffering=0) as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        api.wait(lambda: api.beats[-1].degraded)
+        api.place(a_spec((2, 1), job=witnessed(node, "")))
+        report = api.report()
+        assert (report.outcome, report.phases["job"].exit_code) == ("failed", 5)
+        assert (2, 1) not in api.claims
+        (node.folder / "filler").unlink()
+        assert api.report((2, 1)).outcome == "completed"
+    finally:
+        node.close()
+        subprocess.run(["umount", "-l", node.folder], check=True)
 
 
 def test_a_second_agent_on_the_same_folder_is_refused(api: FakeNodeApi, node: NodeProcess, folder: Path) -> None:
