@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -35,6 +36,8 @@ from scheduler.settings import Settings
 from scheduler.store import migrations
 
 EXIT_SETUP = 2
+# File in the state folder by which commands on this machine find the API, there while it runs.
+ADDRESS = "url"
 # The roles are four Python processes that import some hundred modules each, on a machine that may be busy.
 READY_WITHIN_S = 90.0
 READY_POLL_S = 0.05
@@ -178,6 +181,7 @@ def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:
 
 def _end(folder: StateFolder, wards: Sequence[Ward], servers: Stack | None) -> None:
     """End nodes, then scheduler and API, then what they left behind, then the servers, the database last."""
+    (folder.root / ADDRESS).unlink(missing_ok=True)
     ours = servers.servers if servers else ()
     at_the_end = {id(server.servant) for server in ours}
     leaving = [ward.servant for ward in wards if id(ward.servant) not in at_the_end]
@@ -252,15 +256,18 @@ def _announce(ready: Ready, *, as_json: bool) -> None:
         print(json.dumps({"event": "ready", **told}, default=str), flush=True)  # noqa: T201 - what --json promises
         return
     _tell(f"ready in {ready.seconds} s: {ready.url}")
+    elsewhere = (
+        "" if ready.state_dir == state.default_root() else f"GANGER_STATE_DIR={shlex.quote(str(ready.state_dir))} "
+    )
     lines = [
         "",
         f"  API       {ready.url}",
-        f"  token     {ready.token_file}   (GANGER_TOKEN=$(cat {ready.token_file}))",
+        f"  token     in {ready.token_file}",
         f"  nodes     {', '.join(ready.nodes)}",
         f"  servers   {ready.database}, {ready.broker}",
         f"  state     {ready.state_dir}",
         "",
-        "  first job, in another terminal:  ganger submit --wait -- echo hello",
+        f"  first job, in another terminal:  {elsewhere}ganger submit --follow -- echo hello",
         "  Ctrl-C stops everything; the next start goes on where this one ended.",
         "",
     ]
