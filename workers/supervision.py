@@ -70,7 +70,10 @@ class Supervision:
         self._connect()
 
     def start(self, runs: list[Event]) -> Event:
-        """Start phases. Answers `known` (last events of phases ordered before) and `refused` (with message)."""
+        """Start phases. Answers `known` (last events of phases ordered before) and `refused` (with message).
+
+        One phase of a tree at a time. A phase ordered before and still waiting to be started has `ev` `queued`.
+        """
         return self._ask("start", runs=runs)
 
     def kill(self, trees: list[Event]) -> list[str]:

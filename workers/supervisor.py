@@ -169,6 +169,7 @@ def main() -> None:
     directory = os.path.realpath(sys.argv[1])
     forced = sys.argv[3] if sys.argv[2:3] == ["--tree"] else None
     os.makedirs(directory, 0o700, exist_ok=True)
+    os.chdir("/")  # hold no folder of our starter
     lock = os.open(f"{directory}/supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
