@@ -5,7 +5,8 @@ Nothing here changes anything. What belongs to another project is NotFound, like
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,13 +50,13 @@ class JobPage:
 
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
     """Return one page of jobs."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(_bound(chosen, caller)), window))
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
     """Return one page of jobs with the files they were given."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         page = _page(tx, job_listing.WITH_INPUTS, job_listing.condition(_bound(chosen, caller)), window)
         ids = {one for row in page.rows for one in input_files(row.data)}
         return JobPage(page, files=job_detail.files(tx, sorted(ids)))
@@ -63,14 +64,14 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> J
 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         page = _page(tx, job_listing.JOBS, job_listing.condition(_bound(chosen, caller)), window)
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
 def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
     """Return a job in full, with its newest executions; raises NotFound."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
         more = job_detail.detail(tx, job_id)
         window = Window(1, MAX_EXECUTIONS, (("created", True),))
@@ -92,39 +93,39 @@ def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
 
 def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[int]:
     """Return the ids of the first `limit` jobs that match, in order."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         condition = job_listing.condition(_bound(chosen, caller))
         return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 
 def queue_status(rt: Runtime, caller: Caller) -> list[Any]:
     """Return what waits of each job type: unpaused types first, then by urgency and age."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         return queue.status(tx, project_id=caller.project_id)
 
 
 def type_exists(rt: Runtime, job_type_id: int) -> bool:
     """Tell whether there is such a job type."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         return queue.type_exists(tx, job_type_id)
 
 
 def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
     """Return one page of executions."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         return _executions(tx, caller, chosen, window)
 
 
 def executions_of(rt: Runtime, caller: Caller, job_id: int, chosen: ExecutionFilter, window: Window) -> Page:
     """Return one page of a job's executions; raises NotFound when there is no such job."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         return _executions(tx, caller, replace(chosen, job_id=(job_id,)), window)
 
 
 def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Definition]:
     """Return an execution's row and the definition its job ran by; raises NotFound."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         origin = execution_listing.origin(tx, execution_id)
         if origin is None or caller.project_id not in {None, origin.project_id}:
             raise NotFound(f"there is no execution {execution_id}")
@@ -135,7 +136,7 @@ def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Defi
 
 def events(rt: Runtime, caller: Caller, job_id: int) -> list[dict[str, Any]]:
     """Return every change of a job's status, oldest first, its submission included; raises NotFound."""
-    with rt.db.begin() as tx:
+    with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         birth = job_detail.birth(tx, job_id)
         rows = job_detail.events(tx, job_id, MAX_EVENTS)
@@ -154,6 +155,13 @@ def input_files(data: Mapping[str, Any] | None) -> set[int]:
 def output_files(results: Mapping[str, Any] | None) -> set[int]:
     """Return the ids of all files in a job's results."""
     return _files((results or {}).get("output_data", ()))
+
+
+@contextmanager
+def _reading(rt: Runtime) -> Iterator[Connection]:
+    with rt.db.begin() as tx:
+        paging.join_as_written(tx)
+        yield tx
 
 
 def _files(entries: Sequence[Mapping[str, Any]]) -> set[int]:

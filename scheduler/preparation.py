@@ -119,8 +119,7 @@ def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob])
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
-        document = data[number].document
-        rows.append(Row(group, job.name, orjson.dumps(document).decode() if document else "{}"))
+        rows.append(Row(group, job.name, data[number].document))
     drafts = {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import orjson
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 
 from scheduler.settings import Settings
@@ -38,7 +39,12 @@ class Runtime:
 def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:
     """Return an engine whose connections carry our time limits; nothing is connected yet."""
     engine = create_engine(
-        psycopg_url(url), pool_size=pool_size, max_overflow=pool_size, pool_recycle=1800, pool_use_lifo=True
+        psycopg_url(url),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_recycle=1800,
+        pool_use_lifo=True,
+        json_deserializer=orjson.loads,
     )
     options = SAFE_OPTIONS.format(
         statement_ms=int(settings.statement_timeout_s * 1000), lock_ms=int(settings.lock_timeout_s * 1000)

@@ -14,7 +14,7 @@ def entry(row: Any) -> dict[str, Any]:
     """Return an execution as lists and job details show it."""
     return {
         "id": row.id,
-        "uuid": str(row.uuid),
+        "uuid": row.uuid,
         "attempt": row.attempt,
         "status": row.status,
         "command_arguments": shlex.join(row.command[1:]) if row.command else "",

@@ -16,7 +16,7 @@ def entry(row: Any) -> dict[str, Any]:
     """Return a job as lists show it."""
     return {
         "id": row.id,
-        "uuid": str(row.uuid),
+        "uuid": row.uuid,
         "name": row.name,
         "project": row.project,
         "job_type": job_type(row),

@@ -64,7 +64,7 @@ KEYS: dict[str, Key] = {
 }
 
 _COLUMNS = """
-    j.id, j.uuid, j.job_id, j.attempt, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
+    j.id, CAST(j.uuid AS text) AS uuid, j.job_id, j.attempt, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
     j.pre_started, j.pre_completed, j.pre_exit_code, j.job_started, j.job_completed, j.job_exit_code,
     j.post_started, j.post_completed, j.post_exit_code, j.usage, j.results, j.created, j.queued, j.started, j.ended,
     j.last_modified, jj.timeout_s,

@@ -102,7 +102,7 @@ KEYS: dict[str, Key] = {
 """What lists of jobs can be ordered by; `name`, `version` and `category` are the type's."""
 
 _COLUMNS = """
-    j.id, j.uuid, j.name, j.status, j.priority, j.attempt, j.num_exes, j.max_tries, j.round, j.cpus, j.mem, j.disk_in,
+    j.id, CAST(j.uuid AS text) AS uuid, j.name, j.status, j.priority, j.attempt, j.num_exes, j.max_tries, j.round, j.cpus, j.mem, j.disk_in,
     j.disk_out, j.timeout_s, j.is_held, j.hold_reason, j.percent, j.note, j.workflow_id, j.not_before, j.created,
     j.queued, j.started, j.ended, j.last_status_change, j.last_modified, j.result_attempt,
     j.revision_id, r.revision_num, p.name AS project, s.pool, s.custom, q.labels,

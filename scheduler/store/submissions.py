@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, text
 
 
@@ -42,11 +43,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One job: its group by number, and what is its own. `data` is JSON text."""
+    """One job: its group by number, and what is its own."""
 
     group: int
     name: str | None
-    data: str
+    data: dict[str, Any]
 
 
 _TAKE_KEYS = text("""
@@ -66,9 +67,7 @@ _FILL_KEYS = text("""
     WHERE i.project_id = :project_id AND i.key = v.key
 """)
 
-_IDS = text("""
-    SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :count)
-""")
+_IDS = text("SELECT array_agg(nextval('jobs_id_seq')) FROM generate_series(1, :count)")
 
 _GROUPS = """
     unnest(CAST(:types AS bigint[]), CAST(:revisions AS bigint[]), CAST(:shapes AS bigint[]), CAST(:statuses AS text[]),
@@ -79,13 +78,18 @@ _GROUPS = """
                               disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, n)
 """
 
+# One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
     INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, cpus, mem,
                       disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, queued)
     SELECT v.id, :project_id, v.name, g.job_type_id, g.revision_id, g.shape_id, g.status, g.priority, g.max_tries,
            g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
            CASE WHEN g.status = 'QUEUED' THEN now() END
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:groups AS int[]), CAST(:names AS text[])) AS v (id, n, name)
+    FROM (
+        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name
+        FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
+                        jsonb_array_elements_text(CAST(:names AS jsonb))) AS c (id, n, name)
+    ) AS v
     JOIN {_GROUPS} USING (n)
     ORDER BY v.id
 """)  # noqa: S608 - the only text put in is the list of columns above
@@ -93,7 +97,11 @@ _JOBS = text(f"""
 _SPECS = text("""
     INSERT INTO job_specs (job_id, data, overrides, labels, created_by)
     SELECT v.id, v.data, g.overrides, g.labels, :created_by
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:groups AS int[]), CAST(:data AS jsonb[])) AS v (id, n, data)
+    FROM (
+        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.data
+        FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
+                        jsonb_array_elements(CAST(:data AS jsonb))) AS c (id, n, data)
+    ) AS v
     JOIN unnest(CAST(:overrides AS jsonb[]), CAST(:labels AS jsonb[])) WITH ORDINALITY AS g (overrides, labels, n) USING (n)
     ORDER BY v.id
 """)
@@ -151,12 +159,13 @@ def fill_keys(tx: Connection, project_id: int, made: dict[str, list[int]]) -> No
 
 def insert(tx: Connection, project_id: int, groups: Sequence[Group], rows: Sequence[Row], created_by: int) -> list[int]:
     """Insert jobs with their specs and return their ids, one per row in the same order."""
-    ids = list(tx.execute(_IDS, {"count": len(rows)}).scalars())
-    own = {"ids": ids, "groups": [row.group + 1 for row in rows]}
-    tx.execute(_JOBS, {**own, **_columns(groups), "project_id": project_id, "names": [row.name for row in rows]})
+    ids = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
+    own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
+    names = _json([row.name for row in rows])
+    tx.execute(_JOBS, {**own, **_columns(groups), "project_id": project_id, "names": names})
     specs = {
         **own,
-        "data": [row.data for row in rows],
+        "data": _json([row.data for row in rows]),
         "overrides": [group.overrides for group in groups],
         "labels": [group.labels for group in groups],
         "created_by": created_by,
@@ -183,6 +192,10 @@ def waiting(tx: Connection, project_id: int, limit: int) -> int:
 def fits_a_node(tx: Connection, *, cpus: int, mem: int, disk: int, pool: str | None) -> bool:
     """Tell whether some node is large enough, were it empty."""
     return bool(tx.execute(_FIT, {"cpus": cpus, "mem": mem, "disk": disk, "pool": pool}).scalar())
+
+
+def _json(values: list[Any]) -> str:
+    return orjson.dumps(values).decode()
 
 
 def _columns(groups: Sequence[Group]) -> dict[str, Any]:

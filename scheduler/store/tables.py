@@ -184,7 +184,9 @@ Index("executions_moved", executions.c.moved_xid)
 Index("executions_job", executions.c.job_id, desc(executions.c.created))
 Index("executions_created", executions.c.created, executions.c.id)
 # What nodes did of late; an index of this kind lets a row's updates stay in its page.
-Index("executions_modified", executions.c.last_modified, postgresql_using="brin", postgresql_with={"autosummarize": "on"})
+Index(
+    "executions_modified", executions.c.last_modified, postgresql_using="brin", postgresql_with={"autosummarize": "on"}
+)
 
 events = Table(
     "events",
