@@ -52,15 +52,13 @@ def show(
         screen.document(one.document)
         return
     document = one.document
-    command = document.get("command")
     screen.fields(
         {
             "type": f"{one.name}:{one.version}",
             "title": one.title,
             "description": one.description or None,
             "state": _state(one),
-            "command": " ".join(command) if command else None,
-            **{name: document.get(name) for name in SHOWN if document.get(name) is not None},
+            **{name.replace("_", " "): _shown(document.get(name)) for name in SHOWN},
         }
     )
     rows = [
@@ -140,7 +138,8 @@ def resume(name: TypeName, *, url: Url = None, token: Token = None, state_dir: S
 
 
 SHOWN = (
-    "pre_command", "post_command", "cpus_required", "mem_required", "disk_out_const_required", "timeout", "max_tries",
+    "pre_command",
+    "command", "post_command", "cpus_required", "mem_required", "disk_out_const_required", "timeout", "max_tries",
     "max_scheduled", "error_mapping",
 )  # fmt: skip
 
@@ -178,6 +177,14 @@ def read_definition(path: Path) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise InvalidInput(f"{path} does not hold a JSON object")
     return body
+
+
+def _shown(value: Any) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, dict):
+        value = value.get("exit_codes", value)
+    return None if value is None or value == {} else str(value) if isinstance(value, str) else screen.compact(value)
 
 
 def _row(one: JobType) -> tuple[object, ...]:

@@ -187,7 +187,7 @@ def _summary(job: Job) -> dict[str, object]:
         "labels": ", ".join(f"{name}={value}" for name, value in job.labels.items()) or None,
         "project": job.project,
         "created": f"{screen.moment(job.created)}{f' by {job.created_by}' if job.created_by else ''}",
-        "not before": screen.moment(job.not_before) or None,
+        "not before": screen.moment(job.not_before) if job.not_before and not job.started else None,
         "started": screen.moment(job.started) or None,
         "ended": screen.moment(job.ended) or None,
     }

@@ -76,6 +76,8 @@ def follow_job(
         job = api.jobs.get(job_id)
         fresh = [one for one in reversed(job.job_exes) if one.id not in shown]
         for execution in fresh:
+            if shown and not as_json:
+                screen.note(f"ganger: another try, on {execution.node}")
             shown.add(execution.id)
             for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
                 write(piece, as_json=as_json, split=split)

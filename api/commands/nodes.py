@@ -89,10 +89,15 @@ HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FRE
 
 def _row(node: Node) -> tuple[object, ...]:
     document = node.document
-    labels = ", ".join(f"{name}={value}" for name, value in node.labels.items())
+    labels = ", ".join(f"{name}={value}" for name, value in node.labels.items() if not _own(name))
     resources = document.get("resources") or {}
     amounts = [_free(resources, name, unit) for name, unit in (("cpus", 1), ("mem", MIB), ("disk", MIB))]
     return (node.id, node.name, node.pool, _state(node), *amounts, document.get("num_running", ""), labels)
+
+
+def _own(label: str) -> bool:
+    """Tell whether a label is one that every node gives itself; `ganger nodes show` has them all."""
+    return label in {"os", "arch", "kernel", "python"} or label.startswith("runner.")
 
 
 def _free(resources: dict[str, Any], name: str, unit: int) -> str:

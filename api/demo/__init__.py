@@ -37,7 +37,9 @@ def run(options: DemoOptions) -> int:
                 if options.keep is not None:
                     plot.keep(api, played, options.keep)
             house.show(findings)
-        findings += set_up.after()
+        ended = set_up.after()
+        house.say(ended)
+        findings += ended
         house.close(findings)
         return 0 if all(not one.complaints for one in findings) else FAILED
     house.tell("stopped before the end")

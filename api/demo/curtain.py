@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 HEADINGS = ("", "WHAT", "JOB", "STATUS", "TRIES", "NODE", "PRE", "JOB", "POST", "OUTPUTS", "NOTE")
 # A whole SHA-256 has 64 digits; a narrow terminal shows the first ones.
-WIDE, SHORT_SHA = 190, 12
+WIDE, WHOLE_SHA, SHORT_SHA = 190, 64, 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,27 @@ class Curtain:
                 screen.line(_document(finding))
         elif self._terminal:
             console = Console()
-            console.print(_table(findings, sha=64 if console.width >= WIDE else SHORT_SHA))
+            console.print(_table(findings, sha=WHOLE_SHA if console.width >= WIDE else SHORT_SHA))
             for finding in findings:
                 for complaint in finding.complaints:
                     console.print(f"[red]FAIL[/] {screen.escape(finding.what)}: {screen.escape(complaint)}")
         else:
             for finding in findings:
-                screen.say("\t".join(_cells(finding, sha=64)))
+                screen.say("\t".join(_cells(finding, sha=WHOLE_SHA)))
                 for complaint in finding.complaints:
                     screen.say(f"\t{finding.what}: {complaint}")
 
+    def say(self, findings: Sequence[Finding]) -> None:
+        """Show findings that are of no job, a line each."""
+        if self._as_json or not self._terminal:
+            self.show(findings)
+            return
+        for finding in findings:
+            colour, verdict = ("red", "FAIL") if finding.complaints else ("green", "PASS")
+            Console().print(f"[{colour}]{verdict}[/]  {screen.escape('; '.join([finding.what, *finding.complaints]))}")
+
     def close(self, findings: Sequence[Finding]) -> None:
-        """Show the last finding, of the end itself, and say how it all went."""
-        self.show(findings[-1:] if findings and findings[-1].job is None else [])
+        """Say how it all went."""
         bad = sum(bool(one.complaints) for one in findings)
         seconds = time.monotonic() - self._began
         verdict = f"{len(findings) - bad} of {len(findings)} as it should be, in {seconds:.1f} s"
@@ -142,7 +150,8 @@ def _cells(finding: Finding, *, sha: int) -> list[str]:
 
 def _files(job: Job, sha: int) -> list[str]:
     found = [file for output in job.outputs for file in output.files]
-    return [f"{file.file_name} {screen.size(file.file_size)} {(file.sha256 or '')[:sha]}" for file in found]
+    name = "{0.file_name} " if sha == WHOLE_SHA else ""
+    return [f"{name.format(file)}{screen.size(file.file_size)} {(file.sha256 or '')[:sha]}" for file in found]
 
 
 def _document(finding: Finding) -> dict[str, Any]:

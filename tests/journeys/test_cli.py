@@ -1,0 +1,306 @@
+"""`ganger` as a user and a script meet it: the real command as a process, against everything that `ganger up` starts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.client import Client
+from tests.support.installation import Installation
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "kml-footprint"
+SMALL = ("--cpus", "0.1", "--mem", "16", "--disk", "1")
+WITHIN_S = 60
+
+
+@dataclass(frozen=True)
+class Shell:
+    """Runs `ganger` with the state folder in its environment, as in a terminal beside `ganger up`."""
+
+    installation: Installation
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *words: str) -> tuple[list[str], dict[str, str]]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GANGER_")}
+        environment = {**kept, "GANGER_STATE_DIR": str(self.installation.root), **self.environment}
+        return [sys.executable, "-m", "api.cli", *words], environment
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        """Run a command; return what it printed on stdout."""
+        return self.run(*words, status=status).stdout
+
+    def run(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        command, environment = self.command(*words)
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+        assert ended.returncode == status, f"{words}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
+        return ended
+
+    def json(self, *words: str, status: int = 0) -> Any:
+        return json.loads(self(words[0], *_as_json(words[1:]), status=status))
+
+    def lines(self, *words: str) -> list[Any]:
+        return [json.loads(line) for line in self(words[0], *_as_json(words[1:])).splitlines()]
+
+    def on_a_terminal(self, *words: str) -> str:
+        """Run a command whose stdout and stderr are a terminal; return what it showed."""
+        command, environment = self.command(*words)
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs, stdin=theirs)
+        os.close(theirs)
+        shown = b""
+        while piece := _read(ours):
+            shown += piece
+        os.close(ours)
+        process.wait(WITHIN_S)
+        return shown.decode()
+
+
+def _as_json(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Put --json where it is ours: before the command of a job."""
+    at = words.index("--") if "--" in words else len(words)
+    return (*words[:at], "--json", *words[at:])
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end was closed
+        return b""
+
+
+@pytest.fixture(scope="module")
+def ganger(installation: Installation) -> Shell:
+    return Shell(installation)
+
+
+@pytest.fixture(scope="module")
+def client(installation: Installation) -> Iterator[Client]:
+    token = Path(installation.ready["token_file"]).read_text().strip()
+    with Client(installation.ready["url"], token) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def footprint(ganger: Shell) -> str:
+    """The job type of the example, added as its README says."""
+    return ganger("types", "add", str(EXAMPLE / "job-type.json")).strip()
+
+
+def submit(ganger: Shell, *words: str) -> int:
+    return int(ganger("submit", *SMALL, *words))
+
+
+def test_submitting_prints_the_id_and_nothing_else(ganger: Shell) -> None:
+    ended = ganger.run("submit", *SMALL, "--", "true")
+    assert ended.stdout.strip().isdecimal()
+    assert ended.stderr == ""
+
+
+def test_waiting_for_a_job_ends_as_the_job_does(ganger: Shell) -> None:
+    assert "COMPLETED" in ganger("submit", *SMALL, "--wait", "--", "true")
+    assert "exit code 7" in ganger("submit", *SMALL, "--max-tries", "1", "--wait", "--", "sh", "-c", "exit 7", status=7)
+
+
+def test_a_job_that_never_ran_its_program_is_status_1(ganger: Shell, installation: Installation) -> None:
+    command, environment = ganger.command("submit", *SMALL, "--held", "--name", "never", "--wait", "--", "true")
+    waiting = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    held = installation.until(lambda: _named(ganger, "never"), "the held job")
+    ganger("cancel", str(held["id"]))
+    assert waiting.wait(WITHIN_S) == 1
+
+
+def test_following_brings_both_outputs_and_the_exit_status(ganger: Shell) -> None:
+    script = "echo to stdout; echo to stderr >&2; exit 5"
+    ended = ganger.run("submit", *SMALL, "--max-tries", "1", "--follow", "--", "sh", "-c", script, status=5)
+    assert ended.stdout == "to stdout\n"
+    assert "to stderr\n" in ended.stderr
+
+
+def test_ctrl_c_stops_waiting_and_leaves_the_job_alone(ganger: Shell, installation: Installation) -> None:
+    command, environment = ganger.command("submit", *SMALL, "--name", "long", "--wait", "--", "sleep", "300")
+    waiting = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    job = installation.until(lambda: _named(ganger, "long", "RUNNING"), "the job to run")
+    waiting.send_signal(signal.SIGINT)
+    _, said = waiting.communicate(timeout=WITHIN_S)
+    assert waiting.returncode == 130
+    assert f"ganger cancel {job['id']}" in said
+    assert ganger.json("show", str(job["id"]))["status"] == "RUNNING"
+    assert ganger("cancel", "--wait", str(job["id"])) == f"job {job['id']} CANCELED\n"
+    assert ganger.json("show", str(job["id"]))["job_exes"][0]["status"] == "CANCELED"
+
+
+def _named(ganger: Shell, name: str, status: str | None = None) -> dict[str, Any] | None:
+    words = ["--status", status] if status else []
+    return next((job for job in ganger.lines("jobs", *words) if job["name"] == name), None)
+
+
+def test_json_is_one_document_or_a_line_each(ganger: Shell) -> None:
+    job = ganger.json("submit", *SMALL, "--wait", "--", "true")
+    assert job["status"] == "COMPLETED"
+    assert ganger.json("show", str(job["id"]))["job_exes"][0]["job_exit_code"] == 0
+    assert job["id"] in [one["id"] for one in ganger.lines("jobs", "--status", "completed")]
+    assert ganger.lines("nodes")[0]["state"] == "READY"
+    assert "command" in [one["name"] for one in ganger.lines("types")]
+    assert ganger.json("why", str(job["id"]))["summary"]
+    assert ganger.json("status")
+    assert isinstance(ganger.lines("files"), list)
+
+
+def test_jobs_are_found_by_label_and_newest_first(ganger: Shell) -> None:
+    ids = [submit(ganger, "--label", "batch=night", "--", "true") for _ in range(3)]
+    found = [int(line.split("\t")[0]) for line in ganger("jobs", "--label", "batch=night").splitlines()]
+    assert found == ids[::-1]
+    assert ganger("jobs", "--label", "batch=night", "--limit", "1").count("\n") == 1
+
+
+def test_one_key_makes_one_job(ganger: Shell) -> None:
+    key = f"key-{time.monotonic_ns()}"
+    first = submit(ganger, "--key", key, "--", "true")
+    assert submit(ganger, "--key", key, "--", "true") == first
+    assert "key" in ganger.run("submit", *SMALL, "--key", key, "--", "false", status=4).stderr
+
+
+def test_many_jobs_at_once_know_their_numbers(ganger: Shell) -> None:
+    words = ("submit", *SMALL, "--count", "4", "--max-tries", "1", "--wait", "--", "sh", "-c", "exit $((INDEX % 2))")
+    ended = ganger.run(*words, status=1)
+    assert "2 of 4 jobs COMPLETED" in ended.stderr
+    assert ended.stdout.count("COMPLETED") == 2
+
+
+def test_logs_of_a_try_and_of_one_stream(ganger: Shell) -> None:
+    script = 'echo "try $GANGER_ATTEMPT"; echo oops >&2; test "$GANGER_ATTEMPT" = 2'
+    job = str(ganger.json("submit", *SMALL, "--wait", "--", "sh", "-c", script)["id"])
+    assert ganger("logs", job, "--stream", "stdout") == "try 2\n"
+    assert ganger("logs", job, "--try", "1", "--stream", "stdout") == "try 1\n"
+    assert ganger("logs", job, "--stream", "stderr") == "oops\n"
+    assert ganger("logs", "--follow", job, "--stream", "stdout") == "try 1\ntry 2\n"
+    assert ganger.json("logs", job)["is_finished"] is True
+
+
+def test_logs_of_a_job_that_has_not_run_are_a_negative_answer(ganger: Shell) -> None:
+    job = str(submit(ganger, "--held", "--", "true"))
+    assert "has not run" in ganger.run("logs", job, status=1).stderr
+    ganger("cancel", job)
+
+
+def test_why_names_what_keeps_a_job_waiting(ganger: Shell) -> None:
+    job = ganger("submit", "--cpus", "1000000", "--", "true").strip()
+    assert "more than any node has" in ganger("why", job)
+    ganger("cancel", job)
+    assert ganger.run("submit", "--cpus", "1000000", "--strict", "--", "true", status=4).stderr.startswith("ganger: ")
+
+
+def test_a_failed_job_gets_a_new_round(ganger: Shell) -> None:
+    job = str(ganger.json("submit", *SMALL, "--max-tries", "1", "--wait", "--", "false", status=1)["id"])
+    assert ganger("requeue", job) == "1 of 1 requeued\n"
+    done = str(ganger.json("submit", *SMALL, "--wait", "--", "true")["id"])
+    assert "only FAILED and CANCELED" in ganger.run("requeue", done, status=1).stderr
+
+
+@pytest.mark.parametrize("command", ["show", "logs", "why", "cancel", "requeue"])
+def test_a_job_that_does_not_exist_is_status_4(ganger: Shell, command: str) -> None:
+    ended = ganger.run(command, "999999", status=4)
+    assert ended.stdout == ""
+    assert "999999" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_wrong_token_is_status_4_and_says_where_one_comes_from(ganger: Shell) -> None:
+    assert "--token or GANGER_TOKEN" in ganger.run("jobs", "--token", "gu_wrong", status=4).stderr
+
+
+def test_a_completed_job_cannot_be_canceled(ganger: Shell) -> None:
+    job = str(ganger.json("submit", *SMALL, "--wait", "--", "true")["id"])
+    assert "COMPLETED" in ganger.run("cancel", job, status=4).stderr
+
+
+def test_the_example_runs_as_its_readme_says(ganger: Shell, footprint: str, tmp_path: Path) -> None:
+    places = EXAMPLE / "data" / "airports.csv"
+    words = ("-i", f"program=@{EXAMPLE / 'kml_footprint.py'}", "-i", f"places=@{places}", "--name", "airports")
+    job = ganger.json("submit", "kml-footprint", *words, "--wait")
+    outputs = {one["name"]: one["value"] for one in job["outputs"]}
+    rows = len(places.read_text().splitlines()) - 1
+    assert outputs["placemarks"] == rows
+    target = tmp_path / "airports.kml"
+    assert ganger("files", "get", str(outputs["footprint"]["id"]), "-o", str(target)) == f"{target}\n"
+    assert target.read_text().count("<Placemark>") == rows
+    assert hashlib.sha256(target.read_bytes()).hexdigest() == outputs["footprint"]["sha256"]
+    again = ganger.run("files", "get", str(outputs["footprint"]["id"]), "-o", str(target), status=2)
+    assert "--force" in again.stderr
+
+
+def test_a_table_that_is_none_ends_in_the_pre_phase(ganger: Shell, footprint: str, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text("name,latitude,longitude\nNowhere,99,0\n")
+    words = ("-i", f"program=@{EXAMPLE / 'kml_footprint.py'}", "-i", f"places=@{bad}", "--max-tries", "1")
+    job = ganger.json("submit", "kml-footprint:1.0.0", *words, "--wait", status=3)
+    assert job["job_exes"][0]["job_started"] is None
+    assert "not on this earth" in ganger("logs", str(job["id"]), "--phase", "pre")
+
+
+def test_inputs_are_checked_before_anything_is_sent(ganger: Shell, footprint: str) -> None:
+    assert "it has: " in ganger.run("submit", "kml-footprint", "-i", "plces=@x", status=2).stderr
+    assert "there is no file" in ganger.run("submit", "kml-footprint", "-i", "places=@/nowhere", status=2).stderr
+    assert "there is no active job type" in ganger.run("submit", "nonsense", status=2).stderr
+
+
+def test_job_types_are_checked_changed_and_paused(ganger: Shell, tmp_path: Path) -> None:
+    definition = {"name": "greeting", "version": "1", "command": ["echo", "${word}"]}
+    interface = {"version": "1.0", "input_data": [{"name": "word", "schema": {"type": "string"}}], "output_data": []}
+    path = tmp_path / "greeting.json"
+    path.write_text(json.dumps({**definition, "interface": interface}))
+    ganger("types", "check", str(path))
+    assert ganger("types", "add", str(path)) == "greeting:1\n"
+    ganger.run("types", "add", str(path), status=4)
+    assert ganger("types", "add", "--update", str(path)) == "greeting:1\n"
+    assert ganger("submit", "greeting", "-i", "word=10", *SMALL, "--follow") == "10\n"
+    ganger("types", "pause", "greeting", "--reason", "to be looked at")
+    job = ganger("submit", "greeting", "-i", "word=hello", *SMALL).strip()
+    assert "paused" in ganger("why", job)
+    ganger("types", "resume", "greeting")
+    assert ganger("logs", "--follow", job) == "hello\n"
+
+
+def test_a_node_that_is_paused_gets_nothing_until_it_is_resumed(ganger: Shell) -> None:
+    name = ganger.lines("nodes")[0]["name"]
+    ganger("nodes", "pause", name, "--reason", "new disk")
+    assert ganger.json("nodes", "show", name)["pause_reason"] == "new disk"
+    job = str(submit(ganger, "--", "true"))
+    assert ganger.json("show", job)["status"] == "QUEUED"
+    ganger("nodes", "resume", name)
+    assert ganger("logs", "--follow", job) == ""
+    assert ganger.json("show", job)["status"] == "COMPLETED"
+    ganger.run("nodes", "pause", "nonsense", status=4)
+
+
+def test_a_terminal_gets_tables_with_headings(ganger: Shell) -> None:
+    shown = ganger.on_a_terminal("jobs")
+    assert "STATUS" in shown
+    assert "\t" not in shown
+    assert "ganger logs -f" in ganger.on_a_terminal("submit", *SMALL, "--", "true")
+
+
+def test_the_python_client_does_what_the_command_line_does(client: Client, ganger: Shell) -> None:
+    from api.client import JobRequest  # noqa: PLC0415 - as an example shows it
+
+    request = JobRequest(
+        command=["sh", "-c", "echo $WORD"], environment={"WORD": "hello"}, cpus_required=0.1, mem_required=16
+    )
+    job = client.jobs.wait(client.jobs.submit(request).id, timeout_s=WITHIN_S)
+    assert (job.status, client.logs.read(job.job_exes[0].id)) == ("COMPLETED", "hello\n")
+    assert [one.event for one in client.jobs.events(job.id)][-1:] == ["COMPLETE"]
+    assert next(client.jobs.executions(job.id)).status == "COMPLETED"
+    ids = client.jobs.submit_many([request] * 3)
+    assert {one.status for one in client.jobs.wait_all(ids, timeout_s=WITHIN_S).values()} == {"COMPLETED"}

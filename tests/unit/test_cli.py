@@ -1,0 +1,214 @@
+"""The command line where no API is needed: words, exit statuses, where the API is found."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api import cli
+from api.commands import connection, inputs, screen
+from api.commands.options import pairs
+from scheduler.errors import InvalidInput, SetupError
+
+
+@pytest.fixture
+def ganger(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """Runs a command in this process; returns its exit status, what it printed and what it noted."""
+    for name in ("GANGER_API_URL", "GANGER_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GANGER_STATE_DIR", str(tmp_path))
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ganger", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_version_is_one_line(ganger: Any) -> None:
+    code, out, err = ganger("version")
+    assert (code, err) == (0, "")
+    assert out.count("\n") == 1
+
+
+def test_version_as_json(ganger: Any) -> None:
+    assert ganger("version", "--json")[1].startswith('{"version": ')
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "submit",
+        "jobs",
+        "show",
+        "logs",
+        "cancel",
+        "requeue",
+        "why",
+        "up",
+        "api",
+        "scheduler",
+        "worker",
+        "demo",
+        "status",
+    ],
+)
+def test_every_command_explains_itself(ganger: Any, command: str) -> None:
+    code, out, _ = ganger(command, "--help")
+    assert code == 0
+    assert f"ganger {command}" in out
+
+
+@pytest.mark.parametrize("noun", ["nodes", "types", "files"])
+def test_every_noun_lists_its_commands(ganger: Any, noun: str) -> None:
+    assert "list" in ganger(noun, "--help")[1]
+
+
+def test_without_an_api_one_line_says_what_to_do(ganger: Any) -> None:
+    code, out, err = ganger("jobs")
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "--url or GANGER_API_URL" in err
+
+
+def test_an_api_that_does_not_answer_is_status_3(ganger: Any) -> None:
+    code, _, err = ganger("jobs", "--url", "http://127.0.0.1:1")
+    assert code == 3
+    assert err == (
+        "ganger: the API at http://127.0.0.1:1 cannot be reached (connection refused); is it running? "
+        "`ganger up` starts one here\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["submit"], "nothing to submit"),
+        (["submit", "echo", "hello"], "a command stands behind --: ganger submit -- echo hello"),
+        (["submit", "--"], "there is no command behind --"),
+        (["submit", "kml-footprint", "--", "true"], "not both"),
+        (["submit", "--env", "NAME", "--", "true"], "--env takes NAME=VALUE"),
+        (["submit", "--resource", "gpu=some", "--", "true"], "--resource takes NAME=AMOUNT"),
+        (["submit", "--not-before", "tomorrow", "--", "true"], "--not-before: 'tomorrow' is not a time"),
+        (["submit", "--constraint", "=a", "--", "true"], "--constraint: '=a' is not"),
+        (["types", "add", "/nowhere.json"], "No such file or directory (/nowhere.json)"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_status_2(ganger: Any, words: list[str], said: str) -> None:
+    code, out, err = ganger(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.startswith("ganger: ")
+    assert err.count("\n") == 1
+
+
+def test_an_unknown_command_or_option_is_status_2(ganger: Any) -> None:
+    assert ganger("nonsense")[0] == 2
+    assert ganger("jobs", "--nonsense")[0] == 2
+
+
+def test_another_package_of_our_name_is_noticed_before_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "__init__.py").write_text("print('imported')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-P", str(Path(cli.__file__)), "version"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert "which is not Ganger's" in ended.stderr
+
+
+def running(folder: Path) -> Path:
+    """A state folder as a running `ganger up` leaves it."""
+    (folder / "tokens").mkdir()
+    (folder / "tokens" / "admin").write_text("gu_secret\n")
+    (folder / "url").write_text("http://127.0.0.1:8470\n")
+    return folder
+
+
+def test_the_api_of_a_running_ganger_is_found(tmp_path: Path) -> None:
+    found = connection.find(None, None, running(tmp_path))
+    assert (found.url, found.token) == ("http://127.0.0.1:8470", "gu_secret")
+
+
+def test_a_token_is_not_sent_to_another_address_than_its_own(tmp_path: Path) -> None:
+    folder = running(tmp_path)
+    assert connection.find("http://elsewhere:8470", None, folder).token is None
+    assert connection.find("http://127.0.0.1:8470/", None, folder).token == "gu_secret"
+    assert connection.find("127.0.0.1:8470", None, folder).token == "gu_secret"
+
+
+def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
+    found = connection.find("http://elsewhere:1", "mine", running(tmp_path))
+    assert (found.url, found.token) == ("http://elsewhere:1", "mine")
+
+
+def test_nothing_running_is_a_matter_of_setup(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="Start it, or say where the API is"):
+        connection.find(None, None, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "document"),
+    [
+        ("zone=a", {"label": "zone", "op": "=", "value": "a"}),
+        ("zone=a,b", {"label": "zone", "op": "in", "value": ["a", "b"]}),
+        ("zone!=a", {"label": "zone", "op": "!=", "value": "a"}),
+        ("zone!=a,b", {"label": "zone", "op": "not_in", "value": ["a", "b"]}),
+        ("gpus>2", {"label": "gpus", "op": ">", "value": "2"}),
+        ("gpus>=2", {"label": "gpus", "op": ">=", "value": "2"}),
+        ("gpus", {"label": "gpus", "op": "exists"}),
+        ("!spot", {"label": "spot", "op": "not_exists"}),
+        ("example.org/zone=a=b", {"label": "example.org/zone", "op": "=", "value": "a=b"}),
+    ],
+)
+def test_constraints_are_read_as_people_write_them(text: str, document: dict[str, Any]) -> None:
+    assert inputs.constraint(text) == document
+
+
+def test_pairs_keep_what_stands_behind_the_first_equals_sign() -> None:
+    assert pairs(["A=1", "B=x=y", "C="], "--env") == {"A": "1", "B": "x=y", "C": ""}
+    with pytest.raises(InvalidInput):
+        pairs(["=1"], "--env")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, ""),
+        (0.0, "0.00 s"),
+        (1.234, "1.23 s"),
+        (42.4, "42 s"),
+        (119, "119 s"),
+        (125, "2 min 5 s"),
+        (7260, "2 h 1 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_lengths_of_time(seconds: float | None, text: str) -> None:
+    assert screen.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, ""), (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (2**40, "1.0 TiB")]
+)
+def test_sizes(count: int | None, text: str) -> None:
+    assert screen.size(count) == text
+
+
+def test_a_pipe_gets_tab_separated_lines_and_never_a_line_break_inside(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.table(("A", "B"), [(1, "two\nlines"), (None, "[bold]")], empty="nothing")
+    assert capsys.readouterr().out == "1\ttwo lines\n\t[bold]\n"
