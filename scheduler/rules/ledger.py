@@ -12,6 +12,10 @@ from scheduler.rules.plan import Snapshot
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Shape
 
+_LEAST_TIGHTNESS, _TIGHTNESS = 0.05, 0.5
+"""A tight fit leaves whole nodes for large jobs, a fit in proportion leaves no cpus without memory. So tightness counts by how
+much of the largest node the largest waiting job asks for. Measured over random fleets: docs/decisions, "The choice of a node"."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -44,7 +48,7 @@ class Planned:
 class Ledger:
     """Copies of the few numbers a plan changes; the snapshot stays as it is.
 
-    `left` is the room left on each node over all resources, as a fraction of the largest node's.
+    `tightness` is how much a tight fit counts beside a fit in proportion; `left` is the room left on each node over all resources, as a fraction of the largest node's.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -55,11 +59,28 @@ class Ledger:
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
+        self.tightness = 0.0
+        self._lean = _directions(self.scale, self.free)
         self.planned: list[Planned] = []
         self.kept: dict[int, Kept] = {}
         self._tallies: dict[int, Tally] = {}
         self._types: dict[int, int] = {}
+        self._minded: set[tuple[int, int]] = set()
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
+
+    def shares(self, shapes: list[Shape]) -> NDArray[np.float64]:
+        """One job's dominant share of the fleet for each shape of a plan.
+
+        Also sets `tightness` by the largest member among them, and takes note whose placements have to be remembered by node.
+        """
+        minding = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
+        self._minded = {(shape.project_id, shape.job_type_id) for shape in minding}
+        if not shapes:
+            return np.zeros(0)
+        needs = np.array([self.nodes.vector(shape.requires) for shape in shapes])
+        self.tightness = _LEAST_TIGHTNESS + _TIGHTNESS * min(1.0, float((needs * self.scale).max()))
+        fleet = np.maximum(self.nodes.vector(self.fleet), 1)
+        return np.asarray((needs / fleet).max(axis=1) * np.array([shape.count for shape in shapes]))
 
     def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
         """Rows in `where` with room for a member that will surely have ended by `ends_by`."""
@@ -82,12 +103,20 @@ class Ledger:
                     room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
         return room
 
+    def likeness(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
+        """How alike the proportions of `need` and of what is free on each row are: 1 the same, 0 nothing in common."""
+        lean = self.scale * need
+        length = float(np.sqrt(lean @ lean)) or 1.0
+        whole: NDArray[np.float64] = (lean / length) @ self._lean
+        return whole[rows]
+
     def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
         """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
         need = self.nodes.vector(shape.requires)
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
         self.left[rows] -= float(self.scale @ need) * counts
+        self._lean[:, rows] = _directions(self.scale, self.free[:, rows])
         self._spend_spare(need, rows, counts, ends_by)
         self.planned.append(Planned(rows, counts, need, end))
         tally = self.tally(shape.project_id)
@@ -95,7 +124,7 @@ class Ledger:
         tally.executions += members
         tally.share = fairshare.share_of(tally.resources, self.fleet)
         self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
-        if shape.apart is not None or shape.spread is not None:
+        if (shape.project_id, shape.job_type_id) in self._minded:
             group = self._groups.setdefault((shape.project_id, shape.job_type_id), {})
             for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
                 group[row] = group.get(row, 0) + count
@@ -147,3 +176,10 @@ class Ledger:
                 members = int(counts[rows == kept.row].sum())
                 if members:
                     kept.spare[:] -= need * members
+
+
+def _directions(scale: NDArray[np.float64], free: Amounts) -> NDArray[np.float64]:
+    """The proportions of what is free: columns of length 1, or 0 where nothing is."""
+    lean = scale[:, None] * free
+    length = np.sqrt((lean * lean).sum(axis=0))
+    return np.asarray(lean / np.where(length > 0, length, 1.0))

@@ -34,7 +34,7 @@ class Front:
 
     `share` is one job's dominant share of the fleet; `step` orders fronts, smallest first. All entries of the line from `cursor` on
     still wait (those before it, in LIFO order); `foremost` is the first of them, queued at `oldest`. Of equal steps
-    the smaller job id goes first.
+    the one that had fewer turns goes first, then the smaller job id.
     """
 
     line: Line
@@ -44,9 +44,10 @@ class Front:
     foremost: int = 0
     oldest: float = 0.0
     step: float = 0.0
+    turns: int = 0
 
     def __lt__(self, other: "Front") -> bool:
-        return (self.step, self.foremost) < (other.step, other.foremost)
+        return (self.step, self.turns, self.foremost) < (other.step, other.turns, other.foremost)
 
 
 @dataclass(slots=True, eq=False)

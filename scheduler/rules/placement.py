@@ -21,9 +21,14 @@ from scheduler.rules.prediction import cautious_s
 from scheduler.rules.scoring import Choice
 from scheduler.rules.seating import Seeker
 from scheduler.rules.shapes import Shape
+from scheduler.rules.waiting import Line
 
-SHARE_GRAIN = 0.002
-"""How far, as a fraction of the fleet, one project may pass another before the turn changes."""
+GRAIN = 0.002
+"""The fraction of the fleet that one turn gives to a shape, or by which one project may pass another.
+
+Small, so that shapes of equal age are mixed as they came, for a good mix fills nodes better than one kind after the other; not
+so small that large fleets would be filled job by job.
+"""
 
 
 def place(snapshot: Snapshot, now: float, chance: Callable[[], float], limit: int | None = None) -> Plan:
@@ -64,19 +69,20 @@ class _Draft:
 
     def _fronts(self) -> list[Front]:
         """The lines that may place something at all, each at its foremost job."""
-        fronts = []
+        open_lines = []
         for line in self._queue.standing.values():
-            shape = line.shape
-            pause = filters.paused(shape, self._policy)
-            if pause is not None:
-                self._refuse(shape, pause)
-                continue
-            expected = self._expected(shape)
-            share = shape.requires.times(shape.count).dominant_share(self._ledger.fleet)
-            front = Front(line, len(line.ids) if self._newest else line.head, expected, share)
-            self._look(front, self._order)
-            fronts.append(front)
-        return fronts
+            pause = filters.paused(line.shape, self._policy)
+            if pause is None:
+                open_lines.append(line)
+            else:
+                self._refuse(line.shape, pause)
+        shares = self._ledger.shares([line.shape for line in open_lines]).tolist()
+        return [self._front(line, share) for line, share in zip(open_lines, shares, strict=True)]
+
+    def _front(self, line: Line, share: float) -> Front:
+        front = Front(line, len(line.ids) if self._newest else line.head, self._expected(line.shape), share)
+        self._look(front, self._order)
+        return front
 
     def _expected(self, shape: Shape) -> float:
         if not self._policy.predict:
@@ -102,14 +108,15 @@ class _Draft:
             heapq.heappop(entrants)
 
     def _turn(self, front: Front, entrants: list[Entrant]) -> int:
-        """How many jobs the front may place before another project is due."""
-        live = front.line.live
-        if len(entrants) == 1 or front.share <= 0:
-            return live
-        rival = min(entrant.standing for entrant in entrants[1:3])
-        gap = rival - entrants[0].standing + SHARE_GRAIN
-        weight = self._policy.weights.get(front.line.shape.project_id, 1.0)
-        return live if gap == inf else max(1, min(live, ceil(gap * weight / front.share)))
+        """How many jobs the front may place before another shape or project is due."""
+        if front.share <= 0:
+            return front.line.live
+        gap = GRAIN
+        if len(entrants) > 1:
+            weight = self._policy.weights.get(front.line.shape.project_id, 1.0)
+            rival = min(entrant.standing for entrant in entrants[1:3])
+            gap = min(gap, (rival - entrants[0].standing + GRAIN) * max(weight, 0.0))
+        return max(1, ceil(gap / front.share))
 
     def _advance(self, entrant: Entrant, front: Front, most: int) -> bool:
         """Place the foremost jobs of a front, at most `most`; whether the front may go on."""
@@ -127,6 +134,7 @@ class _Draft:
             self._skip(front, placed)
             return self._block(entrant, front)
         front.cursor = cursor
+        front.turns += 1
         return self._look(front, self._order_of(entrant))
 
     def _foremost(self, entrant: Entrant, front: Front, most: int) -> tuple[list[int], int]:
@@ -141,16 +149,21 @@ class _Draft:
 
     def _settle(self, front: Front, jobs: list[int]) -> int:
         """Give the jobs seats as far as there is room; how many got one (of a gang's job: 1 or 0)."""
-        shape, ledger = front.line.shape, self._ledger
+        shape = front.line.shape
         ends_by = self._now + cautious_s(front.expected_s, shape.timeout_s)
         avoid = self._queue.avoided(jobs[0])
         seeker = Seeker(shape, self._nodes.vector(shape.requires), ends_by, avoid, self._chance())
-        choice = seating.seat(seeker, ledger, self._policy, len(jobs) * shape.count)
-        placed = int(choice.counts.sum()) // shape.count
-        if placed:
-            ledger.take(shape, choice.rows, choice.counts, self._now + front.expected_s, ends_by)
-            self._record(front, jobs[:placed], choice)
-            self._left -= placed
+        placed = 0
+        while placed < len(jobs):
+            wanted = (len(jobs) - placed) * shape.count
+            choice = seating.seat(seeker, self._ledger, self._policy, wanted)
+            some = int(choice.counts.sum()) // shape.count
+            if not some:
+                break
+            self._ledger.take(shape, choice.rows, choice.counts, self._now + front.expected_s, ends_by)
+            self._record(front, jobs[placed : placed + some], choice)
+            placed += some
+        self._left -= placed
         return placed
 
     def _record(self, front: Front, jobs: list[int], choice: Choice) -> None:

@@ -58,7 +58,7 @@ class Timetable:
     """When what runs will probably end and what it gives back; read once for a plan."""
 
     def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
-        self._ledger = ledger
+        self._ledger, self._now = ledger, now
         rows = ledger.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         needs = [ledger.nodes.vector(need) for need in running.needs()]
@@ -75,7 +75,8 @@ class Timetable:
             there = where[planned.rows]
             if there.any():
                 rows.append(planned.rows[there])
-                at.append(np.full(len(rows[-1]), planned.end))
+                end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
+                at.append(np.full(len(rows[-1]), end))
                 gives.append(planned.need[:, None] * planned.counts[there])
         return _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
 

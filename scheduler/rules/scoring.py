@@ -39,18 +39,22 @@ def best(rows: Rows, scores: Scores, wanted: int) -> Rows:
     return rows[_smallest(scores, wanted)]
 
 
-def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int) -> Choice:
-    """Fill the rows in order, each as full as it gets; `room` has a column for each."""
-    return _cut(rows, room_for(need, room), wanted)
+def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int, portion: int) -> Choice:
+    """Fill the rows in order, each to one `portion`-th of what it could take; `room` has a column for each."""
+    counts = room_for(need, room)
+    return _cut(rows, -(-counts // portion), wanted)
 
 
 def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, penalties: Scores, wanted: int) -> Choice:
-    """Even out the used fraction over the nodes: the emptiest takes first; penalised nodes only once the others are full."""
+    """Even out the used fraction over the nodes: the emptiest takes first; penalised nodes only once the others are full.
+
+    `room` and `capacity` have a column for each of the rows.
+    """
     choice = NONE
     for penalty in np.unique(penalties).tolist():
-        there = rows[penalties == penalty]
-        more = _level(need, room[:, there], capacity[:, there], there, wanted - int(choice.counts.sum()))
-        choice = both(choice, more)
+        alike = penalties == penalty
+        left = wanted - int(choice.counts.sum())
+        choice = both(choice, _level(need, room[:, alike], capacity[:, alike], rows[alike], left))
     return choice
 
 

@@ -11,6 +11,9 @@ from scheduler.rules.policy import Packing, Policy
 from scheduler.rules.scoring import NONE, Choice
 from scheduler.rules.shapes import Shape
 
+_PORTION = 4
+"""A node takes at most a fourth of the equal members it has room for at a time, for they change its proportions."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seeker:
@@ -27,7 +30,10 @@ class Seeker:
 
 
 def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
-    """Seats for up to `wanted` members, best first. Takes nothing yet."""
+    """Seats for up to `wanted` members, best first; fewer than there is room for may come, but some if there is any.
+
+    Takes nothing yet. For a gang, all seats there are up to `wanted`.
+    """
     shape = seeker.shape
     where = filters.eligible(shape, ledger.nodes, policy)
     rows = np.flatnonzero(ledger.fits(seeker.need, where, seeker.ends_by))
@@ -59,11 +65,12 @@ def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: in
 
 
 def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
-    scores = ledger.left[rows]
+    scores = ledger.tightness * ledger.left[rows] - ledger.likeness(seeker.need, rows)
     if seeker.shape.preferences or seeker.avoid:
         scores = scores + scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
     rows = scoring.best(rows, scores, wanted)
-    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted)
+    portion = 1 if seeker.shape.count > 1 else _PORTION
+    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, portion)
 
 
 def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:

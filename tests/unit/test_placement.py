@@ -17,7 +17,7 @@ def test_a_job_goes_to_a_node_with_room_for_it() -> None:
 
 
 def test_the_tightest_node_is_filled_first() -> None:
-    world = World([a_node(1, cpus=16), a_node(2, cpus=3), a_node(3, cpus=2)])
+    world = World([a_node(1, cpus=16, mem=0), a_node(2, cpus=3, mem=0), a_node(3, cpus=2, mem=0)])
     job = world.job(world.shape(cpus=2))
     assert where(world.plan()) == {job: 3}
 
@@ -86,9 +86,7 @@ def test_limits_count_what_runs_and_what_is_planned() -> None:
     assert len(world.plan().placements) == 2
 
 
-@pytest.mark.parametrize(
-    "flag", [{"paused": True}, {"draining": True}, {"ready": False}, {"launch_failures": 3}]
-)
+@pytest.mark.parametrize("flag", [{"paused": True}, {"draining": True}, {"ready": False}, {"launch_failures": 3}])
 def test_a_node_that_takes_no_work_gets_none(flag: dict[str, object]) -> None:
     world = World([a_node(1, **flag)])
     world.job(world.shape())

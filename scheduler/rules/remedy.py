@@ -1,0 +1,114 @@
+"""On which node would the least have to change for a job to start, and what."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.explanation import Change, Fix, Nearest
+from scheduler.rules.filters import Reason
+from scheduler.rules.nodes import Amounts, Mask, Node, Nodes
+from scheduler.rules.policy import Policy
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Shape
+
+_COSTS: dict[Reason, float] = {
+    Reason.NODE_PAUSED: 1.0,
+    Reason.NODE_DRAINING: 1.0,
+    Reason.NODE_FAILING: 1.0,
+    Reason.POOL_PAUSED: 1.0,
+    Reason.APART: 2.0,
+    Reason.OTHER_POOL: 2.0,
+    Reason.NODE_NOT_READY: 3.0,
+}
+"""What a change weighs beside asking for less, which weighs 1 and the fraction given up, for each resource. All are above 0:
+so a node that needs fewer changes always wins, and none of the changes named can be left out."""
+
+_CONSTRAINT_COST = 2.0
+
+
+def cheapest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask]) -> int | None:
+    """The row of the node where the least would have to change; None without nodes."""
+    present = nodes.present()
+    if not present.any():
+        return None
+    cost = np.where(present, 0.0, np.inf)
+    for reason, weight in _COSTS.items():
+        if reason in masks:
+            cost = cost + weight * masks[reason]
+    for constraint in set(shape.constraints):
+        cost = cost + _CONSTRAINT_COST * ~nodes.holding(constraint)
+    return int(np.argmin(cost + _giving_up(nodes.vector(shape.requires), room)))
+
+
+def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> Nearest:
+    """What is wrong with one node."""
+    node = nodes.at(row)
+    reasons = tuple(reason for reason, mask in masks.items() if mask[row])
+    return Nearest(node.id, node.name, reasons, missing(shape, nodes, room, row))
+
+
+def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, int]:
+    """Thousandths of each resource that a member lacks on a node."""
+    lacks = (nodes.vector(shape.requires) - room[:, row]).tolist()
+    needed = (nodes.vector(shape.requires) > 0).tolist()
+    return {axis: lack for axis, lack, need in zip(nodes.axes, lacks, needed, strict=True) if need and lack > 0}
+
+
+def changes(
+    shape: Shape, nodes: Nodes, policy: Policy, room: Amounts, masks: dict[Reason, Mask], row: int
+) -> list[Change]:
+    """What would have to change for a member to start on that node; empty when nothing would."""
+    node = nodes.at(row)
+    found = [*_about_node(node, policy, masks, row), *_about_demands(shape, node, nodes, masks, row)]
+    needs = shape.requires.amounts()
+    for axis, lack in missing(shape, nodes, room, row).items():
+        found.append(Change(Fix.ASK_LESS, axis, max(0, needs[axis] - lack)))
+    return found
+
+
+def applied(shape: Shape, found: list[Change]) -> Shape:
+    """The shape once it asks for as little as the changes say."""
+    amounts = shape.requires.amounts()
+    amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is Fix.ASK_LESS}
+    count = next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count)
+    return replace(shape, requires=Resources.from_amounts(amounts), count=count)
+
+
+def _giving_up(need: Amounts, room: Amounts) -> NDArray[np.float64]:
+    """The cost of asking for no more than each node has."""
+    cost = np.zeros(room.shape[1])
+    for axis in np.flatnonzero(need).tolist():
+        lack = np.maximum(need[axis] - np.maximum(room[axis], 0), 0)
+        cost += np.where(lack > 0, 1.0 + lack / need[axis], 0.0)
+        cost += np.where(room[axis] < 0, _OVERCOMMITTED, 0.0)
+    return cost
+
+
+_OVERCOMMITTED = 1e6
+"""A node that has promised more than it has cannot be helped by asking for less."""
+
+
+def _about_node(node: Node, policy: Policy, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+    fixes = {
+        Reason.NODE_NOT_READY: Fix.BRING_BACK_NODE,
+        Reason.NODE_PAUSED: Fix.RESUME_NODE,
+        Reason.NODE_DRAINING: Fix.STOP_DRAINING,
+        Reason.NODE_FAILING: Fix.CLEAR_FAILURES,
+    }
+    for reason, fix in fixes.items():
+        if reason in masks and masks[reason][row]:
+            yield Change(fix, node.name or str(node.id))
+    if node.pool in policy.paused_pools and node.pool is not None:
+        yield Change(Fix.RESUME_POOL, node.pool)
+
+
+def _about_demands(shape: Shape, node: Node, nodes: Nodes, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+    if shape.pool is not None and shape.pool != node.pool:
+        yield Change(Fix.LEAVE_POOL, shape.pool)
+    for constraint in sorted(set(shape.constraints), key=str):
+        if not nodes.holding(constraint)[row]:
+            yield Change(Fix.DROP_CONSTRAINT, str(constraint))
+    if shape.apart is not None and Reason.APART in masks and masks[Reason.APART][row]:
+        yield Change(Fix.DROP_APART, shape.apart)

@@ -1,0 +1,263 @@
+"""Every explanation is true: reasons agree with a count node by node, and the changes named are exactly what is needed."""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scheduler.rules.explain import could_ever_fit, explain, preview
+from scheduler.rules.explanation import Change, Explanation, Fix
+from scheduler.rules.filters import Reason
+from scheduler.rules.nodes import Node, Nodes
+from scheduler.rules.policy import Policy, Quota
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Constraint, Op, Shape
+from tests.support.placement import NOW, World, a_node
+
+CONSTRAINTS = (
+    Constraint("arch", Op.EQUAL, "arm"),
+    Constraint("gen", Op.AT_LEAST, "2"),
+    Constraint("gpu", Op.EXISTS),
+    Constraint("arch", Op.NOT_EQUAL, "arm"),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One job, alone, on a small cluster in some state."""
+
+    nodes: tuple[Node, ...]
+    used: tuple[int, ...]
+    shape: Shape
+    policy: Policy
+    held: str | None = None
+    not_before: float | None = None
+
+    def world(self) -> World:
+        world = World(self.nodes, self.policy)
+        for node, cpus in zip(self.nodes, self.used, strict=True):
+            if cpus:
+                world.run(node.id, cpus=cpus, mem=cpus * 1000, job_type_id=1, project_id=1, expected_s=500.0)
+        world.queue.learn(self.shape)
+        world.queue.add(1, self.shape.id, NOW - 60, held=self.held, not_before=self.not_before)
+        return world
+
+    def explained(self) -> Explanation:
+        return explain(self.world().snapshot, 1, NOW)
+
+    def placed(self, now: float = NOW) -> bool:
+        return bool(self.world().plan(now=now).placements)
+
+
+NODES = st.builds(
+    lambda cpus, mem, pool, labels, flags, failures: a_node(
+        1, cpus=cpus, mem=mem, pool=pool, labels=labels, launch_failures=failures, **flags
+    ),
+    st.integers(1, 6),
+    st.integers(1, 8).map(lambda mem: mem * 1000),
+    st.sampled_from(["a", "b", None]),
+    st.fixed_dictionaries({}, optional={"arch": st.sampled_from(["arm", "x86"]), "gen": st.sampled_from("123")}),
+    st.fixed_dictionaries({}, optional={flag: st.booleans() for flag in ("ready", "paused", "draining")}),
+    st.sampled_from([0, 0, 3]),
+)
+
+SHAPES = st.builds(
+    lambda cpus, mem, pool, constraints, apart: Shape(
+        1,
+        Resources.of(cpus=cpus, mem=mem),
+        tuple(constraints),
+        pool,
+        project_id=1,
+        job_type_id=1,
+        apart=apart,
+        timeout_s=100.0,
+    ),
+    st.integers(1, 7),
+    st.integers(0, 9).map(lambda mem: mem * 1000),
+    st.sampled_from(["a", "b", None]),
+    st.lists(st.sampled_from(CONSTRAINTS), max_size=2, unique=True),
+    st.sampled_from([None, None, "node", "arch"]),
+)
+
+POLICIES = st.builds(
+    Policy,
+    scheduler_paused=st.booleans(),
+    paused_projects=st.sampled_from([frozenset(), frozenset({1})]),
+    paused_types=st.sampled_from([frozenset(), frozenset({1})]),
+    paused_pools=st.sampled_from([frozenset(), frozenset({"a"})]),
+    max_scheduled=st.sampled_from([{}, {1: 1}, {1: 9}]),
+    quotas=st.sampled_from([{}, {1: Quota(cpus=4000)}, {1: Quota(mem=3_000_000, jobs=2)}]),
+)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    drawn = draw(st.lists(NODES, min_size=1, max_size=5))
+    nodes = tuple(replace(node, id=number, name=f"n{number}") for number, node in enumerate(drawn, 1))
+    used = tuple(draw(st.integers(0, min(node.capacity.cpus, node.capacity.mem // 1000) // 1000)) for node in nodes)
+    held = draw(st.sampled_from([None, None, "by ann"]))
+    not_before = draw(st.sampled_from([None, None, NOW + 50]))
+    return Case(nodes, used, draw(SHAPES), draw(POLICIES), held, not_before)
+
+
+@settings(max_examples=80, deadline=None)
+@given(cases())
+def test_reasons_are_counted_as_a_walk_over_the_nodes_counts_them(case: Case) -> None:
+    explained = case.explained()
+    expected: dict[Reason, int] = {}
+    for node, cpus in zip(case.nodes, case.used, strict=True):
+        for reason in _wrong_with(case, node, cpus):
+            expected[reason] = expected.get(reason, 0) + 1
+    assert dict(explained.nodes) == expected
+    usable = sum(not _wrong_with(case, node, cpus) for node, cpus in zip(case.nodes, case.used, strict=True))
+    assert explained.usable == usable
+
+
+@settings(max_examples=100, deadline=None)
+@given(cases())
+def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: Case) -> None:
+    changes = case.explained().changes
+    assert case.placed() == (not changes)
+    assert _changed(case, changes).placed(_moment(changes))
+    for left_out in range(len(changes)):
+        others = changes[:left_out] + changes[left_out + 1 :]
+        assert not _changed(case, others).placed(_moment(others)), changes[left_out]
+
+
+def test_a_job_that_will_go_next_says_so() -> None:
+    world = World([a_node(1)])
+    job = world.job(world.shape())
+    explained = explain(world.snapshot, job, NOW)
+    assert explained.main is Reason.NEXT
+    assert (explained.earliest, explained.latest) == (NOW, NOW)
+
+
+def test_a_job_behind_others_knows_its_place_and_when_room_will_come() -> None:
+    world = World([a_node(1, cpus=2)])
+    world.run(1, cpus=2, expected_s=400.0, timeout_s=900.0)
+    shape = world.shape(cpus=2, timeout_s=100.0)
+    world.job(shape, waited=50)
+    job = world.job(shape, waited=20)
+    explained = explain(world.snapshot, job, NOW)
+    assert explained.main is Reason.NO_ROOM
+    assert (explained.position, explained.ahead) == (1, 1)
+    assert explained.nodes == {Reason.NO_ROOM: 1}
+    assert explained.short_of == {"cpus": 1}
+    assert explained.earliest == NOW + 300
+    assert explained.latest == NOW + 300 + 100
+
+
+def test_the_job_that_room_is_kept_for_knows_it_and_the_others_too() -> None:
+    world = World([a_node(1, cpus=4)])
+    world.run(1, cpus=3, expected_s=400.0)
+    large = world.job(world.shape(cpus=4, timeout_s=100.0), waited=500)
+    small = world.job(world.shape(cpus=1, timeout_s=5000.0), waited=5)
+    explained = explain(world.snapshot, large, NOW)
+    assert explained.reserved == (1,)
+    assert explained.earliest == NOW + 300
+    assert explain(world.snapshot, small, NOW).main is Reason.RESERVED
+
+
+def test_a_gang_is_told_how_many_members_could_start() -> None:
+    world = World([a_node(1, cpus=2), a_node(2, cpus=1)])
+    job = world.job(world.shape(cpus=1, count=5))
+    explained = explain(world.snapshot, job, NOW)
+    assert explained.main is Reason.GANG
+    assert explained.changes == (Change(Fix.ASK_FEWER, "", 3),)
+
+
+def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
+    nodes = Nodes([a_node(1, cpus=4, paused=True), a_node(2, cpus=8, pool="big")])
+    template = a_node(0, cpus=64, pool="cloud")
+    assert could_ever_fit(Shape(1, Resources.of(cpus=4)), nodes) is None
+    assert could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes, [template]) is None
+    assert could_ever_fit(Shape(1, Resources.of(cpus=4), count=3), nodes) is None
+    never = could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes)
+    assert never is not None
+    assert never.nodes == {Reason.TOO_SMALL: 2}
+    assert never.nearest is not None
+    assert (never.nearest.name, never.nearest.missing) == ("n2", {"cpus": 24_000})
+    assert could_ever_fit(Shape(1, Resources.of(cpus=1, custom={"gpu": 1})), nodes) is not None
+
+
+def test_a_preview_leaves_nothing_behind() -> None:
+    world = World([a_node(1)])
+    shape = Shape(77, Resources.of(cpus=99))
+    plan, explained = preview(world.snapshot, shape, NOW, lambda: 0.0)
+    assert not plan.placements
+    assert explained.main is Reason.TOO_SMALL
+    assert len(world.queue) == 0
+    assert not world.queue.lines
+
+
+def _wrong_with(case: Case, node: Node, cpus: int) -> list[Reason]:
+    """All reasons why a node will not do, found the slow way."""
+    shape, policy, labels = case.shape, case.policy, {"node": node.name, **node.labels}
+    free = node.capacity.subtract(Resources.of(cpus=cpus, mem=cpus * 1000))
+    wrong = {
+        Reason.NODE_NOT_READY: not node.ready,
+        Reason.NODE_PAUSED: node.paused,
+        Reason.NODE_DRAINING: node.draining,
+        Reason.NODE_FAILING: node.launch_failures >= 3,
+        Reason.POOL_PAUSED: node.pool in policy.paused_pools,
+        Reason.OTHER_POOL: shape.pool not in {None, node.pool},
+        Reason.CONSTRAINT: not all(constraint.holds(labels) for constraint in shape.constraints),
+        Reason.TOO_SMALL: not shape.requires.fits(node.capacity),
+        Reason.NO_ROOM: shape.requires.fits(node.capacity) and not shape.requires.fits(free),
+        Reason.APART: _shares_value(case, labels),
+    }
+    return [reason for reason, is_so in wrong.items() if is_so]
+
+
+def _shares_value(case: Case, labels: dict[str, str]) -> bool:
+    apart = case.shape.apart
+    busy = [node for node, cpus in zip(case.nodes, case.used, strict=True) if cpus]
+    taken = {{"node": node.name, **node.labels}.get(apart or "") for node in busy}
+    return apart is not None and labels.get(apart) is not None and labels.get(apart) in taken
+
+
+def _moment(changes: tuple[Change, ...]) -> float:
+    return max([NOW, *(change.to or 0.0 for change in changes if change.fix is Fix.WAIT_UNTIL)])
+
+
+def _changed(case: Case, changes: tuple[Change, ...]) -> Case:
+    for change in changes:
+        case = _apply(case, change)
+    return case
+
+
+def _apply(case: Case, change: Change) -> Case:
+    policy, shape, to = case.policy, case.shape, int(change.to or 0)
+    on_policy = {
+        Fix.RESUME_SCHEDULER: lambda: replace(policy, scheduler_paused=False),
+        Fix.RESUME_PROJECT: lambda: replace(policy, paused_projects=frozenset()),
+        Fix.RESUME_TYPE: lambda: replace(policy, paused_types=frozenset()),
+        Fix.RESUME_POOL: lambda: replace(policy, paused_pools=frozenset()),
+        Fix.RAISE_TYPE_LIMIT: lambda: replace(policy, max_scheduled={1: to}),
+        Fix.RAISE_QUOTA: lambda: replace(policy, quotas={1: replace(policy.quotas[1], **{change.subject: to})}),
+    }
+    on_shape = {
+        Fix.LEAVE_POOL: lambda: replace(shape, pool=None),
+        Fix.DROP_APART: lambda: replace(shape, apart=None),
+        Fix.DROP_CONSTRAINT: lambda: replace(
+            shape, constraints=tuple(each for each in shape.constraints if str(each) != change.subject)
+        ),
+        Fix.ASK_LESS: lambda: replace(
+            shape, requires=Resources.from_amounts(shape.requires.amounts() | {change.subject: to})
+        ),
+    }
+    on_node = {
+        Fix.RESUME_NODE: {"paused": False},
+        Fix.STOP_DRAINING: {"draining": False},
+        Fix.BRING_BACK_NODE: {"ready": True},
+        Fix.CLEAR_FAILURES: {"launch_failures": 0},
+    }
+    if change.fix in on_policy:
+        return replace(case, policy=on_policy[change.fix]())
+    if change.fix in on_shape:
+        return replace(case, shape=on_shape[change.fix]())
+    if change.fix in on_node:
+        fixed = on_node[change.fix]
+        nodes = (replace(node, **fixed) if node.name == change.subject else node for node in case.nodes)
+        return replace(case, nodes=tuple(nodes))
+    return replace(case, held=None) if change.fix is Fix.RELEASE_HOLD else case
