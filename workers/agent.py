@@ -1,8 +1,8 @@
 """One node's life: opens its folder, finds or starts its supervisor, takes up what an earlier life left, serves, stops.
 
-The first SIGTERM or SIGINT hands all work back and leaves; a second one does so without grace. SIGUSR1 exits at once
-and leaves supervisor and jobs running for the next agent. SIGUSR2 finishes what is here, then leaves. kill -9 is
-like SIGUSR1 without the good manners.
+A node that the scheduler drains finishes and leaves by itself. The first SIGTERM or SIGINT hands all work back and
+leaves; a second one does so without grace. SIGUSR1 exits at once and leaves supervisor and jobs running for the next
+agent. SIGUSR2 finishes what is here, then leaves. kill -9 is like SIGUSR1 without the good manners.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from scheduler import wire
-from scheduler.errors import GangerError, SetupError
+from scheduler.errors import GangerError, NodeReplaced, SetupError
 from workers import log, premises, probe
 from workers.board import Board
 from workers.client import Api, Refused
@@ -98,8 +98,8 @@ class Agent:
             lambda: self._liaison.identity[0],
             lambda key: self._heart.tell(Shipped(key)),
         )
-        self._claims: Sender[wire.ClaimOne] = Sender(self._claim, lambda: self._heart.tell(Replaced()))
-        self._reports: Sender[wire.ReportOne] = Sender(self._report, lambda: self._heart.tell(Replaced()))
+        self._claims: Sender[wire.ClaimOne] = Sender(self._claim)
+        self._reports: Sender[wire.ReportOne] = Sender(self._report)
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
@@ -134,6 +134,7 @@ class Agent:
             "consumer": self._hearing.run_consumer,
         }.items():
             self._thread(name, work)
+        threading.Thread(target=self._tell_left, daemon=True).start()
         return self._serve()
 
     def _serve(self) -> int:
@@ -165,7 +166,6 @@ class Agent:
         log.logger().info(log.AGENT_STOPPING, way=way, holding=self._heart.holding)
         self._liaison.draining = True
         self._liaison.nudge()
-        threading.Thread(target=self._tell_left, daemon=True).start()
         if way == "drain":
             self._heart.tell(StopAsked("drain"))
             return deadline
@@ -210,8 +210,12 @@ class Agent:
 
     def _claim(self, claims: Sequence[wire.ClaimOne]) -> None:
         node_id, epoch = self._liaison.identity
-        answer = self._api.claim(wire.Claims(node_id=node_id, epoch=epoch, claims=list(claims)))
-        self._heart.tell(ClaimAnswered(answer))
+        try:
+            answer = self._api.claim(wire.Claims(node_id=node_id, epoch=epoch, claims=list(claims)))
+        except NodeReplaced:
+            self._heart.tell(Replaced(epoch))
+        else:
+            self._heart.tell(ClaimAnswered(answer))
 
     def _report(self, reports: Sequence[wire.ReportOne]) -> None:
         answer = self._api.report(wire.Reports(node_id=self._liaison.identity[0], reports=list(reports)))

@@ -27,6 +27,7 @@ from workers.events import (
     Collected,
     Event,
     Health,
+    Idle,
     Moment,
     RegisterAnswered,
     Replaced,
@@ -61,6 +62,7 @@ class Core:
         self._wants_register = True
         self._trouble: str | None = None
         self._stopping = False
+        self._draining = False
         self._left = False
         self._handlers: dict[type, Callable[[Any], None]] = {
             Rung: self._rung,
@@ -71,6 +73,7 @@ class Core:
             Replaced: self._replaced,
             Staged: self._staged,
             RunEnded: self._run_ended,
+            Idle: self._idle,
             SupervisorUp: self._supervisor_up,
             Collected: self._collected,
             Shipped: self._shipped,
@@ -85,7 +88,7 @@ class Core:
         desk = self._desk
         desk.now, desk.out = now, []
         self._handlers[type(event)](event)
-        if self._wants_register or self._stopping:
+        if self._wants_register or self._stopping or self._draining:
             self._turn()
         return desk.out
 
@@ -96,7 +99,7 @@ class Core:
             self._claim(event.keys)
 
     def _claim(self, keys: Iterable[Key]) -> None:
-        if not self._registered or self._stopping or self._trouble is not None:
+        if not self._registered or self._stopping or self._draining or self._trouble is not None:
             return
         if any(one.state is State.PURGING for one in self.held.values()):
             return  # a beat's answer repeats them
@@ -160,6 +163,11 @@ class Core:
         if one.state is not State.DORMANT and self._awake(event.key) is not None:
             _NEXT[event.phase](self._desk, one)
 
+    def _idle(self, event: Idle) -> None:
+        one = self.held.get(event.key)
+        if one is not None and one.state is State.PURGING and one.running is not None:
+            self._awake(event.key)
+
     def _collected(self, event: Collected) -> None:
         one = self._awake(event.key)
         if one is not None and one.state is State.COLLECTING:
@@ -200,6 +208,7 @@ class Core:
         if answer.epoch != self.epoch:
             return
         self._desk.leased_at = event.sent
+        self._draining = answer.drain  # an operator may think better of it, until we have left
         for cancel in answer.cancels:
             one = self.held.get((cancel.execution_id, cancel.attempt))
             if one is not None:
@@ -229,6 +238,7 @@ class Core:
             self._ask(one)
         elif one.running is not None:
             one.state = State.RUNNING
+            self._desk.do(Start(run.describe(self._desk, one, one.running)))
             if self._stopping:
                 stop.request(self._desk, one, "returned", None)
         elif one.last is not None:
@@ -237,9 +247,9 @@ class Core:
         else:
             pre.begin(self._desk, one)
 
-    def _replaced(self, _: Replaced) -> None:
-        if not self._registered:
-            return
+    def _replaced(self, event: Replaced) -> None:
+        if not self._registered or event.epoch != self.epoch:
+            return  # an answer that was overtaken by a registration
         self._registered, self._wants_register = False, True
         self._desk.do(Say(log.NODE_REPLACED, {"held": len(self.held)}, "warning"))
         for one in list(self.held.values()):
@@ -255,7 +265,10 @@ class Core:
     # --- supervisor ---------------------------------------------------------------------------------------
 
     def _supervisor_up(self, event: SupervisorUp) -> None:
-        """A supervisor never starts again what it, or one before it, was told once: so whatever it lacks is sent."""
+        """A supervisor never starts again what it, or one before it, was told once: so whatever it lacks is sent.
+
+        But not for executions of earlier lives before it is known that they may go on.
+        """
         desk = self._desk
         for key in sorted({key for key, _ in event.runs} - self.held.keys()):
             desk.do(Kill(key, 0.0))
@@ -264,7 +277,10 @@ class Core:
             if one.running is None:
                 continue
             command = run.describe(desk, one, one.running)
-            desk.do(Follow(command) if (one.key, one.running) in event.runs else Start(command))
+            if (one.key, one.running) in event.runs:
+                desk.do(Follow(command))
+            elif one.state not in {State.DORMANT, State.PURGING}:
+                desk.do(Start(command))
             if one.state is State.PURGING:
                 desk.do(Kill(one.key, 0.0))
             elif one.stop is not None:
@@ -302,7 +318,7 @@ class Core:
         if self._wants_register and not any(one.state is State.PURGING for one in self.held.values()):
             self._wants_register = False
             self._desk.do(Register(self._held_list()))
-        if self._stopping and not self.held and not self._left:
+        if (self._stopping or self._draining) and not self.held and not self._left:
             self._left = True
             self._desk.do(Leave())
 

@@ -63,7 +63,9 @@ class ReportAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The scheduler does not know the node under this epoch any more."""
+    """The scheduler does not know the node under this epoch any more; said of a call that was made with it."""
+
+    epoch: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,13 @@ class RunEnded:
     key: Key
     phase: str
     end: RunEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing of this execution's tree runs, nor will."""
+
+    key: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ Event: TypeAlias = (
     | Replaced
     | Staged
     | RunEnded
+    | Idle
     | SupervisorUp
     | Collected
     | Shipped

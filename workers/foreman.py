@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from workers import log
 from workers.effects import Kill, Release, Run, Start
-from workers.events import Event, RunEnd, RunEnded, SupervisorUp, Why
+from workers.events import Event, Idle, RunEnd, RunEnded, SupervisorUp, Why
 from workers.places import key_of, tree_name
 from workers.supervision import Supervision, SupervisorLostError
 
@@ -113,11 +113,16 @@ class Foreman:
         if kind is Start:
             self._start([one.run for one in orders])
         elif kind is Kill:
-            self._supervision.kill(
-                [{"tree": tree_name(one.key), "grace_s": one.grace_s, "reason": "stopped"} for one in orders]
-            )
+            self._kill(orders)
         else:
             self._supervision.release([tree_name(one.key) for one in orders])
+
+    def _kill(self, orders: list[Kill]) -> None:
+        trees = [{"tree": tree_name(one.key), "grace_s": one.grace_s, "reason": "stopped"} for one in orders]
+        for tree in self._supervision.kill(trees):
+            key = key_of(tree)
+            if key is not None:
+                self._tell(Idle(key))
 
     def _start(self, runs: list[Run]) -> None:
         answer = self._supervision.start([_message(run) for run in runs])

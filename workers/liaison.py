@@ -77,7 +77,7 @@ class Liaison:
                 taken = taken or self._beating
             except NodeReplaced:
                 self._beating = False
-                self._node.tell(Replaced())
+                self._node.tell(Replaced(self.identity[1]))
             except Unreachable:
                 wait = backoff.wait_s()
             except (Refused, GangerError) as refusal:
@@ -91,14 +91,15 @@ class Liaison:
 
     def _speak(self) -> None:
         held = self._held
-        if held is not None:
-            self._introduce(held)
-        elif self._leaving:
+        if self._leaving:
             if self._beating and not self.left.is_set():
                 self._api.leave(*self.identity)
                 log.logger().info(log.NODE_LEFT)
             self.left.set()
-        if self._beating and not self._leaving:
+            return
+        if held is not None:
+            self._introduce(held)
+        if self._beating:
             self._beat()
 
     def _introduce(self, held: list[wire.Held]) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from scheduler.errors import GangerError, NodeReplaced
+from scheduler.errors import GangerError
 from workers import log
 from workers.client import Backoff, Refused, Unreachable
 
@@ -25,9 +25,9 @@ _IDLE_S = 0.02
 class Sender(Generic[T]):
     """Sends items in order, repeating each batch until it is answered."""
 
-    def __init__(self, send: Callable[[Sequence[T]], None], replaced: Callable[[], None]) -> None:
-        """`send` makes the call; `replaced` is told when the node is not known any more, and the batch is dropped."""
-        self._send, self._replaced = send, replaced
+    def __init__(self, send: Callable[[Sequence[T]], None]) -> None:
+        """`send` makes the call, and takes note of the answer."""
+        self._send = send
         self._waiting: deque[T] = deque()
         self._change = threading.Condition()
         self._stopped = False
@@ -59,8 +59,6 @@ class Sender(Generic[T]):
             try:
                 self._send(batch)
                 backoff.reset()
-            except NodeReplaced:
-                self._replaced()
             except (Unreachable, Refused, GangerError) as trouble:
                 if not isinstance(trouble, Unreachable):
                     log.logger().warning(log.API_REFUSED, why=str(trouble), items=len(batch))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.node import World, a_spec
 from workers import effects
-from workers.events import Failure, Health, Replaced, Rung, StopAsked, SupervisorUp, Tick
+from workers.events import Failure, Health, Idle, Replaced, Rung, StopAsked, SupervisorUp, Tick
 
 KEY = (1, 1)
 
@@ -258,11 +258,11 @@ def test_a_granted_execution_that_was_not_started_is_staged_afresh() -> None:
     assert len(again.all(effects.Stage)) == 1
 
 
-def test_a_running_command_is_followed_and_never_started_again() -> None:
+def test_a_running_command_is_followed_where_it_is() -> None:
     world = lived()
     world.staged()
     again = world.reborn().up(runs=[(KEY, "job")], keep=[KEY])
-    assert not again.all(effects.Start)
+    assert not again.all(effects.Stage)
     assert len(again.all(effects.Follow)) == 1
     again.ended("job")
     again.collected()
@@ -275,6 +275,18 @@ def test_a_command_that_never_reached_a_supervisor_is_started_now() -> None:
     world.staged()
     again = world.reborn().up(keep=[KEY])
     assert [start.run.phase for start in again.all(effects.Start)] == ["job"]
+
+
+def test_nothing_of_an_earlier_life_is_started_before_the_scheduler_has_agreed() -> None:
+    world = lived()
+    world.staged()
+    again = world.reborn()
+    again.tell(SupervisorUp(frozenset()))
+    assert not again.all(effects.Start)
+    again.registered(kill=[KEY])
+    again.tell(Idle(KEY))
+    assert not again.all(effects.Start)
+    assert not again.core.held
 
 
 def test_a_command_that_ended_before_the_registration_waits_for_its_answer() -> None:
@@ -325,7 +337,7 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
     world.staged((2, 1))
     world.ended("job", 1, (2, 1))
     world.shipped((2, 1))
-    world.tell(Replaced())
+    world.tell(Replaced(1))
     assert len(world.all(effects.Register)) == 1
     world.staged((3, 1), Failure("staging", "stopped"))
     world.ended("job", None, why="killed", signal=9)
@@ -334,6 +346,14 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
     assert [report.report.execution_id for report in world.all(effects.Report)] == [2]
     world.registered(epoch=2)
     assert world.core.epoch == 2
+
+
+def test_an_answer_of_an_epoch_that_is_over_purges_nothing() -> None:
+    world = World().up()
+    world.tell(Replaced(1))
+    world.registered(epoch=2)
+    world.tell(Replaced(1))
+    assert len(world.all(effects.Register)) == 2
 
 
 # --- supervisor and stop ----------------------------------------------------------------------------------
