@@ -88,7 +88,10 @@ def api(around: Surroundings) -> Order:
 
 def scheduler(around: Surroundings) -> Order:
     """Return the order for the scheduler."""
-    return _order(around, "scheduler", ["scheduler"], around.environment(GANGER_DATABASE_URL=around.database_url))
+    more = {"GANGER_DATABASE_URL": around.database_url}
+    if "GANGER_POOL_DRIVER" not in os.environ:
+        more["GANGER_POOL_DRIVER"] = "local"  # a pool that is scaled up gets its nodes on this machine
+    return _order(around, "scheduler", ["scheduler"], around.environment(**more))
 
 
 def worker(around: Surroundings, name: str, size: NodeSize, token_file: Path) -> Order:

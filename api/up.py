@@ -159,7 +159,7 @@ def _start_roles(wards: list[Ward], around: Surroundings, names: Sequence[str], 
     for order in [*nodes, roles.scheduler(around), roles.api(around)]:
         process = Servant(order)
         process.start()
-        wards.append(Ward(order.name, process, process.start))
+        wards.append(Ward(order.name, process, process.start, may_leave=order in nodes))
 
 
 def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:

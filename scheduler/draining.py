@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from scheduler import settling
-from scheduler.errors import NotFound
+from scheduler.errors import Conflict, NotFound
 from scheduler.runtime import Runtime
 from scheduler.store import audit, executions, jobs, nodes, pools
 
@@ -59,6 +59,19 @@ def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None
     if kept:
         rt.nudge("tick")
     return kept
+
+
+def stay(rt: Runtime, node_id: int, *, actor: str) -> None:
+    """Let one node stay after all; nothing happens for one that does not drain.
+
+    Raises NotFound, and Conflict for a node that has begun to leave.
+    """
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, node_id)
+    if node is None:
+        raise NotFound(f"there is no node {node_id}")
+    if node.is_draining and node_id not in keep(rt, [node_id], actor=actor):
+        raise Conflict(f"node {node.name} has begun to leave; it joins again when its worker is started again")
 
 
 def stop_overdue(rt: Runtime) -> int:

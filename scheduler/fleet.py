@@ -36,8 +36,8 @@ class Party:
 class Fleet:
     """The parties of one pool. Times are the caller's monotonic seconds. Not for use by two threads."""
 
-    def __init__(self, parties: Sequence[Party]) -> None:
-        self.parties = list(parties)
+    def __init__(self, parties: Sequence[Party], unknown: Sequence[str] = ()) -> None:
+        self.parties, self._unknown = list(parties), list(unknown)
         self._born: dict[str, float] = {}
         self._revived: dict[str, float] = {}
 
@@ -55,6 +55,7 @@ class Fleet:
     def trouble(self) -> str | None:
         """What is wrong with drivers just now, in a sentence each."""
         said = [f"{party.name}: {party.trouble}" for party in self.parties if party.trouble]
+        said += [f"there is no driver {name!r}: see GANGER_DRIVERS_FILE of the scheduler" for name in self._unknown]
         return "; ".join(said) or None
 
     @property

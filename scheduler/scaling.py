@@ -111,14 +111,12 @@ class Scaler:
     def _fleet(self, row: Any) -> Fleet:
         shares = row.drivers or [{"driver": self._rt.settings.pool_driver}]
         if row.name not in self._fleets or self._fleets[row.name][0] != shares:
-            parties = []
-            for share in shares:
-                driver = self._catalogue.open(share["driver"], row.name)
-                if driver is None:
-                    log.warning("scaling.no-driver", pool=row.name, driver=share["driver"])
-                    continue
-                parties.append(Party(share["driver"], driver, share.get("max")))
-            self._fleets[row.name] = (shares, Fleet(parties))
+            opened = [(share, self._catalogue.open(share["driver"], row.name)) for share in shares]
+            parties = [
+                Party(share["driver"], driver, share.get("max")) for share, driver in opened if driver is not None
+            ]
+            unknown = [share["driver"] for share, driver in opened if driver is None]
+            self._fleets[row.name] = (shares, Fleet(parties, unknown))
         return self._fleets[row.name][1]
 
     def _watch_idle(self, picture: Picture, now: float) -> None:

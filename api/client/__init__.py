@@ -28,6 +28,7 @@ from api.client.files import Files
 from api.client.jobs import Jobs
 from api.client.logs import Logs
 from api.client.records import Event, Execution, File, Job, JobType, LogPiece, Node, Operation
+from api.client.pools import Pools
 from api.client.requests import JobRequest
 from api.client.transport import Call, Transport
 
@@ -76,6 +77,7 @@ class Client:
         self.files = Files(self._transport)
         self.job_types = JobTypes(self._transport)
         self.nodes = Nodes(self._transport)
+        self.pools = Pools(self._transport)
 
     @property
     def url(self) -> str:

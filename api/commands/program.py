@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands import demonstration, files, job_types, jobs, logs, nodes, roles, status, submit, why
+from api.commands import demonstration, files, job_types, jobs, logs, nodes, pools, roles, status, submit, why
 
 JOBS, CLUSTER, PROCESSES = "Jobs", "What jobs are made of and run on", "Running Ganger"
 
@@ -47,6 +47,8 @@ app.command(rich_help_panel=JOBS)(jobs.requeue)
 app.add_typer(job_types.types, name="types", rich_help_panel=CLUSTER)
 app.add_typer(files.files, name="files", rich_help_panel=CLUSTER)
 app.add_typer(nodes.nodes, name="nodes", rich_help_panel=CLUSTER)
+for pool_command in (pools.pools, pools.scale, pools.drain, pools.pause, pools.resume):
+    app.command(rich_help_panel=CLUSTER)(pool_command)
 app.command(rich_help_panel=CLUSTER)(status.status)
 app.command(rich_help_panel=PROCESSES)(roles.up)
 app.command(rich_help_panel=PROCESSES)(demonstration.demo)

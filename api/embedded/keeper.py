@@ -29,7 +29,10 @@ Tell = Callable[[str], None]
 
 @dataclass(slots=True)
 class Ward:
-    """One process to keep alive. `launch` starts it again without waiting for it to be ready."""
+    """One process to keep alive. `launch` starts it again without waiting for it to be ready.
+
+    One that `may_leave` stays away when it ended with exit code 0: a node that was drained has left for good.
+    """
 
     title: str
     servant: Servant
@@ -37,12 +40,17 @@ class Ward:
     deaths: int = 0
     started_at: float = field(default_factory=time.monotonic)
     due_at: float | None = None
+    may_leave: bool = False
+    left: bool = False
 
     def look(self, now: float, tell: Tell) -> None:
         """Notice a death, or start again what is due."""
         if self.due_at is None:
             code = self.servant.ended()
-            if code is not None:
+            if code == 0 and self.may_leave and not self.left:
+                self.left = True
+                tell(f"{self.title} has left")
+            elif code is not None and not self.left:
                 self._mourn(code, now, tell)
         elif now >= self.due_at:
             self._restart(now, tell)

@@ -95,7 +95,9 @@ _PULSES = text("""
     WHERE n.state = 'READY'
 """)
 
-_SILENT = text("UPDATE nodes SET is_silent = :silent, last_modified = now() WHERE id = ANY(:ids) AND is_silent <> :silent")
+_SILENT = text(
+    "UPDATE nodes SET is_silent = :silent, last_modified = now() WHERE id = ANY(:ids) AND is_silent <> :silent"
+)
 
 _STILL = text("SELECT 1 FROM beats WHERE node_id = :node_id AND epoch = :epoch AND seq = :seq FOR UPDATE")
 

@@ -1,0 +1,244 @@
+"""`ganger pools`, `scale`, `drain`, `pause`, `resume`: how many nodes there are, and how they come and go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.commands import connection, screen
+from api.commands.options import Json, StateDir, Token, Url
+from scheduler.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from api.client import Client
+
+PoolName = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
+NodeNames = Annotated[list[str] | None, typer.Argument(metavar="NODE...", help="Names or ids of nodes.")]
+PoolOption = Annotated[str | None, typer.Option("--pool", help="A whole pool instead of nodes.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the others.")]
+
+HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "STATE")
+
+
+def pools(
+    name: Annotated[str | None, typer.Argument(metavar="[POOL]", help="Only this one.")] = None,
+    *,
+    why: Annotated[
+        bool, typer.Option("--why", help="Say why each has the size it has, and what happened last.")
+    ] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """List pools: how many nodes each should have, has, and why.
+
+    [bold]ganger pools --why[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        found = api.pools.list() if name is None else [api.pools.get(name)]
+        events = {pool["name"]: api.pools.events(pool["name"], limit=5) for pool in found} if why else {}
+    if as_json:
+        for pool in found:
+            screen.line({**pool, **({"events": events[pool["name"]]} if why else {})})
+        return
+    if not why:
+        screen.table(HEADINGS, (_row(pool) for pool in found), empty="no pools")
+        return
+    for pool in found:
+        _explain(pool, events[pool["name"]])
+
+
+def scale(
+    name: PoolName,
+    size: Annotated[int | None, typer.Argument(metavar="[N]", min=0, help="So many nodes.")] = None,
+    *,
+    smallest: Annotated[int | None, typer.Option("--min", min=0, help="Follow demand, with at least so many.")] = None,
+    largest: Annotated[int | None, typer.Option("--max", min=0, help="Follow demand, with at most so many.")] = None,
+    free: Annotated[bool, typer.Option("--free", help="Stop scaling it: nodes come and go as they like.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Make the pool if there is none of this name.")] = False,
+    driver: Annotated[
+        list[str] | None,
+        typer.Option(help="Who starts nodes: local, external, or one of the drivers file; repeatable."),
+    ] = None,
+    reason: Reason = None,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Say how many nodes a pool should have, or let it follow demand. Nodes that go finish their work first.
+
+    [bold]ganger scale default 4[/]    [bold]ganger scale default --min 1 --max 20[/]
+    """
+    changes = _changes(size, smallest, largest, free=free, drivers=driver or [], reason=reason)
+    with connection.client(url, token, state_dir) as api:
+        pool = _create_or_change(api, name, changes) if create else api.pools.change(name, changes)
+    if as_json:
+        screen.document(pool)
+    else:
+        screen.say(f"{name}: {_size(pool)}, {pool['nodes']['total']} nodes now")
+
+
+def drain(
+    nodes: NodeNames = None,
+    *,
+    within: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which running work is stopped and queued again.")
+    ] = None,
+    reason: Reason = None,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Let nodes finish what they run, take nothing more, and leave.
+
+    [bold]ganger drain rack-7 --reason "new disk"[/]
+    """
+    changes: dict[str, Any] = {"is_draining": True, "drain_reason": reason}
+    _change_nodes(
+        nodes, {**changes, **({} if within is None else {"drain_s": within})}, "draining", url, token, state_dir
+    )
+
+
+def pause(
+    nodes: NodeNames = None,
+    *,
+    pool: PoolOption = None,
+    reason: Reason = None,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Give nodes, or a pool, no new work; what runs there goes on.
+
+    [bold]ganger pause --pool night --reason "storage is slow"[/]
+    """
+    why = reason or "paused by hand"
+    if pool is not None:
+        _change_pool(nodes, pool, {"is_paused": True, "reason": why}, "paused", url, token, state_dir)
+    else:
+        _change_nodes(nodes, {"is_paused": True, "pause_reason": why}, "paused", url, token, state_dir)
+
+
+def resume(
+    nodes: NodeNames = None,
+    *,
+    pool: PoolOption = None,
+    reason: Reason = None,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Give paused or draining nodes, or a paused pool, work again.
+
+    [bold]ganger resume rack-7[/]
+    """
+    if pool is not None:
+        _change_pool(nodes, pool, {"is_paused": False, "reason": reason}, "takes work again", url, token, state_dir)
+        return
+    _change_nodes(nodes, {"is_paused": False, "is_draining": False}, "takes work again", url, token, state_dir)
+
+
+def _changes(
+    size: int | None, smallest: int | None, largest: int | None, *, free: bool, drivers: list[str], reason: str | None
+) -> dict[str, Any]:
+    if sum((size is not None, smallest is not None or largest is not None, free)) > 1:
+        raise InvalidInput("give one of: a number, --min and --max, --free")
+    asked: dict[str, Any] = {"size": size, "min": smallest, "max": largest, "reason": reason}
+    changes = {key: value for key, value in asked.items() if value is not None}
+    if free:
+        changes["sizing"] = "free"
+    if drivers:
+        changes["drivers"] = [{"driver": name} for name in drivers]
+    if not changes.keys() - {"reason"}:
+        raise InvalidInput("say how many nodes: ganger scale POOL N, or --min and --max")
+    return changes
+
+
+def _create_or_change(api: Client, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    from api.client import Conflict  # noqa: PLC0415 - the connection has brought it anyway
+
+    try:
+        return api.pools.create(name, changes)
+    except Conflict:
+        return api.pools.change(name, changes)
+
+
+def _change_pool(
+    nodes: list[str] | None, pool: str, changes: dict[str, Any], done: str, url: Url, token: Token, state_dir: StateDir
+) -> None:
+    if nodes:
+        raise InvalidInput("name nodes or a pool, not both")
+    with connection.client(url, token, state_dir) as api:
+        api.pools.change(pool, changes)
+    screen.say(f"pool {pool} {done}")
+
+
+def _change_nodes(
+    names: list[str] | None, changes: dict[str, Any], done: str, url: Url, token: Token, state_dir: StateDir
+) -> None:
+    if not names:
+        raise InvalidInput("name at least one node")
+    with connection.client(url, token, state_dir) as api:
+        known = list(api.nodes.list())
+        chosen = [_resolve(known, name) for name in names]
+        for node in chosen:
+            api.nodes.change(node.id, changes)
+            screen.say(f"{node.name} {done}")
+
+
+def _resolve(known: list[Any], name: str) -> Any:
+    from api.client import NotFound  # noqa: PLC0415 - likewise
+
+    for node in known:
+        if name in {node.name, str(node.id)}:
+            return node
+    raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
+
+
+def _row(pool: dict[str, Any]) -> tuple[object, ...]:
+    nodes, cpus = pool["nodes"], pool["resources"]["cpus"]
+    wanted = "" if pool["wanted"] is None else pool["wanted"]
+    used = f"{screen.number(cpus['scheduled'])} of {screen.number(cpus['total'])}"
+    return (pool["name"], _size(pool), nodes["ready"], wanted, nodes["draining"], used, pool["running"], _state(pool))
+
+
+def _size(pool: dict[str, Any]) -> str:
+    match pool["sizing"]:
+        case "fixed":
+            return f"{pool['size']}"
+        case "auto":
+            return f"{pool['min']} to {pool['max']}"
+        case _:
+            return "as they come"
+
+
+def _state(pool: dict[str, Any]) -> str:
+    if pool["is_paused"]:
+        return f"paused ({pool['pause_reason']})"
+    if pool["trouble"]:
+        return f"trouble: {pool['trouble']}"
+    return f"{pool['starting']} starting" if pool["starting"] else "ok"
+
+
+def _explain(pool: dict[str, Any], events: list[dict[str, Any]]) -> None:
+    screen.heading(pool["name"])
+    screen.fields(
+        {
+            "pool": pool["name"],
+            "size": _size(pool),
+            "nodes": f"{pool['nodes']['ready']} ready, {pool['nodes']['draining']} draining, {pool['starting']} starting",
+            "wanted": pool["wanted"],
+            "why": pool["why"] or "nobody scales this pool: nodes come and go as they like",
+            "trouble": pool["trouble"],
+            "state": _state(pool),
+        }
+    )
+    rows = ((event["at"], event["event"], event["actor"], event["reason"], _nodes(event)) for event in events)
+    screen.table(("AT", "EVENT", "BY", "WHY", "NODES"), rows, empty="nothing has happened yet")
+
+
+def _nodes(event: dict[str, Any]) -> str:
+    return ", ".join(event["detail"].get("nodes", []))

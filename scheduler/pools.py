@@ -1,0 +1,109 @@
+"""What operators do with pools: look, size, pause, resume. Every change says who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.rules.scaling import Sizing
+from scheduler.runtime import Runtime
+from scheduler.store import audit, pools
+
+_SIZES = ("size", "smallest", "largest", "sizing")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSeen:
+    """A pool's row with its last decision, and what its nodes are and have (None where it has none)."""
+
+    row: Any
+    counts: Any | None
+
+
+def look(rt: Runtime) -> list[PoolSeen]:
+    """Return every pool, by name."""
+    with rt.db.begin() as tx:
+        counts = pools.counts(tx)
+        return [PoolSeen(row, counts.get(row.id)) for row in pools.read(tx)]
+
+
+def find(rt: Runtime, name: str) -> PoolSeen:
+    """Return one pool. Raises NotFound."""
+    with rt.db.begin() as tx:
+        row = pools.find(tx, name)
+        if row is None:
+            raise _unknown(name)
+        return PoolSeen(row, pools.counts(tx).get(row.id))
+
+
+def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> Sequence[Any]:
+    """Return what happened to a pool, newest first. Raises NotFound."""
+    with rt.db.begin() as tx:
+        row = pools.find(tx, name)
+        if row is None:
+            raise _unknown(name)
+        return pools.events(tx, row.id, before=before, limit=limit)
+
+
+def create(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, reason: str | None = None) -> None:
+    """Make a pool. Raises Conflict when there is one of this name, InvalidInput as `change` does."""
+    with rt.db.begin() as tx:
+        if pools.find(tx, name) is not None:
+            raise Conflict(f"there is a pool {name!r} already", field="name")
+        pools.create(tx, name)
+        audit.write(tx, actor, "pool.create", f"pool:{name}", reason=reason)
+    change(rt, name, changes, actor=actor, reason=reason)
+
+
+def change(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, reason: str | None = None) -> None:
+    """Change what is wanted of a pool; only what is named changes, `settings` key by key (None takes a key away).
+
+    A `size` makes the pool FIXED and a `smallest` or `largest` makes it AUTO, unless `sizing` says otherwise. Raises
+    NotFound, and InvalidInput for sizes that contradict each other.
+    """
+    with rt.db.begin() as tx:
+        row = pools.lock(tx, name)
+        if row is None:
+            raise _unknown(name)
+        columns = _columns(row, changes)
+        pools.change(tx, row.id, columns)
+        pools.write_event(tx, row.id, _event(columns), actor, reason, **columns)
+        audit.write(tx, actor, f"pool.{_event(columns)}", f"pool:{name}", reason=reason, detail=columns)
+    rt.nudge("scaling")
+    rt.nudge("tick")
+
+
+def _columns(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    columns = {key: value for key, value in changes.items() if key != "settings"}
+    if "settings" in changes:
+        settings = {**row.settings, **changes["settings"]}
+        columns["settings"] = {key: value for key, value in settings.items() if value is not None}
+    if "sizing" not in columns:
+        if "size" in columns:
+            columns["sizing"] = Sizing.FIXED
+        elif {"smallest", "largest"} & columns.keys():
+            columns["sizing"] = Sizing.AUTO
+    if columns.get("is_paused") is False:
+        columns["pause_reason"] = None
+    _check({name: columns.get(name, getattr(row, name)) for name in _SIZES})
+    return columns
+
+
+def _check(sizes: Mapping[str, Any]) -> None:
+    smallest, largest = sizes["smallest"], sizes["largest"]
+    if largest is not None and smallest > largest:
+        raise InvalidInput(f"the smallest size, {smallest}, is above the largest, {largest}", field="min")
+    if sizes["sizing"] == Sizing.AUTO and largest is None:
+        raise InvalidInput("a pool that follows demand needs a largest size", field="max")
+
+
+def _event(columns: Mapping[str, Any]) -> str:
+    if "is_paused" in columns:
+        return "pause" if columns["is_paused"] else "resume"
+    return "change"
+
+
+def _unknown(name: str) -> NotFound:
+    return NotFound(f"there is no pool {name!r}")
