@@ -46,7 +46,13 @@ _INNER = re.compile(r"(?:one|many)\Z|(?:function|constrained)-|(?:list|dict)\[")
 _PASSING = ("08", "53", "57", "40", "55P03")
 """SQLSTATEs of trouble that passes: connection, resources, shutdown or time limit, serialization, lock not free."""
 
-_KINDS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+_KINDS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+}
 
 
 def install(app: Flask) -> None:

@@ -5,12 +5,16 @@ Each worker process makes its own runtime after the fork: connections and thread
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from api.embedded import state
 from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
@@ -34,12 +38,22 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
         "limit_request_line": 8190,
         "limit_request_fields": 100,
     }
+    _share_figures((settings.state_dir or state.default_root()) / "metrics" / str(port))
     try:
         _Server(options, make).run()
     except SystemExit as ended:
         if ended.code not in {0, None}:
-            raise SetupError(f"cannot serve at {options['bind']}: is the port in use? choose another with --port") from None
+            raise SetupError(
+                f"cannot serve at {options['bind']}: is the port in use? choose another with --port"
+            ) from None
     return 0
+
+
+def _share_figures(folder: Path) -> None:
+    """Let all processes count their requests in one new folder; see `api.telemetry`, which none has imported yet."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types

@@ -51,6 +51,8 @@ def authenticate(rt: Runtime, secret: str) -> Caller:
     """Return who holds this token; raises Unauthorized for one that is unknown, revoked or expired, all alike."""
     with rt.db.begin() as tx:
         found = _recognise(tx, secret)
+        if found is not None:
+            tokens.touch(tx, found.id)
     if found is None:
         raise Unauthorized("the token is not valid")
     role = None if found.role is None else Role[found.role.upper()]

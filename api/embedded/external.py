@@ -57,20 +57,18 @@ def check_broker(url: str) -> None:
         raise SetupError(message)
 
 
-def broker_client(url: str) -> redis.Redis:
+def broker_client(url: str, within_s: float = GREET_WITHIN_S) -> redis.Redis:
     """Return a client for a broker URL as Celery writes it: redis, rediss, unix, or redis+socket; it tries once."""
     parts = urlsplit(url)
     once = Retry(NoBackoff(), 0)
     if parts.scheme != "redis+socket":
-        return redis.Redis.from_url(
-            url, socket_timeout=GREET_WITHIN_S, socket_connect_timeout=GREET_WITHIN_S, retry=once
-        )
+        return redis.Redis.from_url(url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=once)
     return redis.Redis(
         unix_socket_path=unquote(parts.path),
         username=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         db=int(parse_qs(parts.query).get("virtual_host", ["0"])[0]),
-        socket_timeout=GREET_WITHIN_S,
+        socket_timeout=within_s,
         retry=once,
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from importlib.metadata import version as installed
 from typing import Any, Literal
 
-from flask import current_app
+from flask import Response, current_app
 
+from api import reference
 from api.answers import Answer
 from api.routing import Call, Routes
 from api.wire.fields import View
@@ -25,6 +26,7 @@ class Health(View):
     """Whether this process can do its work."""
 
     status: Literal["ok", "unavailable"]
+    description: str | None = None
 
 
 @routes.get("/version/", role="public", answers={200: Version})
@@ -50,3 +52,11 @@ def ready(call: Call) -> Any:
 def openapi(call: Call) -> Any:  # noqa: ARG001
     """This document."""
     return current_app.extensions["ganger.document"]
+
+
+@routes.get("/docs/", role="public", answers={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
+def docs(call: Call) -> Any:  # noqa: ARG001
+    """This document as a page for people."""
+    page = reference.page(current_app.extensions["ganger.document"])
+    headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-cache"}
+    return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from api import paging
+from api.auth import permit_everywhere
 from api.routing import Call, Routes
 from api.views import nodes as view
-from api.wire.nodes import NodeList, NodesQuery, NodeView
-from scheduler import node_lookup
+from api.wire import times
+from api.wire.fields import given
+from api.wire.nodes import NodeChange, NodeList, NodesQuery, NodeStatusList, NodeStatusQuery, NodeView
+from scheduler import node_doings, node_lookup, node_steering
+from scheduler.errors import InvalidInput
 from scheduler.store import node_listing
 from scheduler.store.node_listing import NodeFilter
 from scheduler.tokens import Role
@@ -20,7 +24,40 @@ routes = Routes("nodes")
 def list_nodes(call: Call, query: NodesQuery) -> Any:
     """Nodes with their capacity, what is taken of it, and how they do; by name."""
     asked = paging.window(query, tuple(node_listing.KEYS), ["name"])
-    chosen = NodeFilter(
+    return paging.envelope(node_lookup.page(call.rt, _chosen(query), asked), asked, view.entry)
+
+
+@routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList})
+def list_node_statuses(call: Call, query: NodeStatusQuery) -> Any:
+    """Nodes with counts of their executions since `started` (default 3 hours) and what runs there, by name."""
+    asked = paging.window(query, tuple(node_listing.KEYS), ["name"])
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    page = node_lookup.page(call.rt, _chosen(query), asked)
+    found = node_doings.doings(call.rt, call.caller, page, started, ended)
+    return paging.envelope(
+        page, asked, lambda row: view.status(row, found.counts.get(row.id, ()), found.running.get(row.id, ()))
+    )
+
+
+@routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
+def show_node(call: Call, node_id: int) -> Any:
+    """One node."""
+    return view.entry(node_lookup.find(call.rt, node_id))
+
+
+@routes.patch("/nodes/<id:node_id>/", role=Role.OPERATOR, answers={200: NodeView})
+def change_node(call: Call, node_id: int, body: NodeChange) -> Any:
+    """Pause a node or let it go on, let it finish and leave, or take it out of service for good."""
+    permit_everywhere(call.caller)
+    facts = given(body)
+    if not facts:
+        raise InvalidInput("the body changes nothing")
+    node_steering.change(call.rt, call.caller, node_id, facts)
+    return view.entry(node_lookup.find(call.rt, node_id))
+
+
+def _chosen(query: NodesQuery) -> NodeFilter:
+    return NodeFilter(
         id=tuple(query.id),
         name=tuple(query.name),
         hostname=tuple(query.hostname),
@@ -29,10 +66,3 @@ def list_nodes(call: Call, query: NodesQuery) -> Any:
         is_active=query.is_active,
         is_paused=query.is_paused,
     )
-    return paging.envelope(node_lookup.page(call.rt, chosen, asked), asked, view.entry)
-
-
-@routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
-def show_node(call: Call, node_id: int) -> Any:
-    """One node."""
-    return view.entry(node_lookup.find(call.rt, node_id))

@@ -18,3 +18,18 @@ def entry(row: Any) -> dict[str, Any] | None:
         "is_builtin": row.is_builtin,
         "should_be_retried": row.should_be_retried,
     }
+
+
+def detail(row: Any) -> dict[str, Any]:
+    """Return an error of the catalogue."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "title": row.title,
+        "description": row.description,
+        "category": row.category,
+        "is_builtin": row.is_builtin,
+        "should_be_retried": row.should_be_retried,
+        "created": row.created,
+        "last_modified": row.last_modified,
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from api.wire.fields import units
@@ -54,3 +55,27 @@ def _state(row: Any) -> str:
         ("DEGRADED", row.degraded is not None),
     )
     return next((word for word, holds in words if holds), "READY")
+
+
+def status(row: Any, counts: Sequence[Any], running: Sequence[Any]) -> dict[str, Any]:
+    """Return how a node does: whether it is there, what it has done of late, what runs on it."""
+    return {
+        "node": {"id": row.id, "name": row.name, "hostname": row.hostname},
+        "pool": row.pool,
+        "state": _state(row),
+        "is_online": row.state == "READY" and not row.is_silent,
+        "job_exe_counts": [
+            {"status": one.status, "count": one.count, "most_recent": one.most_recent, "category": one.category}
+            for one in counts
+        ],
+        "job_exes_running": [
+            {
+                "id": one.id,
+                "job": {"id": one.job_id},
+                "job_type": {"id": one.type_id, "name": one.type_name, "version": one.type_version},
+                "attempt": one.attempt,
+                "started": one.started,
+            }
+            for one in running
+        ],
+    }

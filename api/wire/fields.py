@@ -152,6 +152,11 @@ QueryId = Annotated[int, BeforeValidator(_query_int), Field(ge=-MAX_ID, le=MAX_I
 QueryBool = Annotated[bool, BeforeValidator(_query_bool)]
 
 
+def given(body: Body) -> dict[str, Any]:
+    """Return the fields that a body has, by name; those it leaves out are not there."""
+    return {name: getattr(body, name) for name in type(body).model_fields if name in body.model_fields_set}
+
+
 def units(thousandths: int) -> float | int:
     """Return an amount as the API speaks it: whole where it is whole, else the decimal it was given as."""
     return thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from api.paging import OrderedQuery
-from api.wire.answers import ListOf
-from api.wire.fields import QueryBool, QueryId, View
+from api.wire.answers import ListOf, NodeInShort, Reference, TypeInShort
+from api.wire.fields import LEFT_OUT, MAX_TIMEOUT_S, Body, QueryBool, QueryId, Reason, View
 
 
 class NodesQuery(OrderedQuery):
@@ -63,3 +65,59 @@ class NodeList(ListOf):
     """A page of nodes."""
 
     results: list[NodeView]
+
+
+class NodeChange(Body):
+    """What shall change of a node; what is left out stays. Going on (`is_paused` false) clears the reason."""
+
+    is_paused: bool = LEFT_OUT
+    pause_reason: Reason | None = None
+    is_draining: Annotated[bool, Field(description="finish what runs, take nothing new, then leave")] = LEFT_OUT
+    drain_reason: Reason | None = None
+    drain_s: Annotated[
+        int | None, Field(ge=0, le=MAX_TIMEOUT_S, description="then what still runs is stopped and queued again")
+    ] = None
+    is_active: bool = LEFT_OUT
+
+
+class NodeStatusQuery(NodesQuery):
+    """Which nodes, and how far back to count."""
+
+    started: Annotated[str, Field(max_length=64)] = "PT3H"
+    ended: Annotated[str, Field(max_length=64)] | None = None
+
+
+class ExecutionCount(View):
+    """How many executions of a node have a status, and for failed ones whose fault it was."""
+
+    status: str
+    count: int
+    most_recent: datetime
+    category: str | None
+
+
+class RunningExecution(View):
+    """An execution that runs on a node."""
+
+    id: int
+    job: Reference
+    job_type: TypeInShort
+    attempt: int
+    started: datetime | None
+
+
+class NodeStatus(View):
+    """How a node does. Of what runs there at most 100 are listed; the counts are of all."""
+
+    node: NodeInShort
+    pool: str
+    state: str
+    is_online: bool
+    job_exe_counts: list[ExecutionCount]
+    job_exes_running: list[RunningExecution]
+
+
+class NodeStatusList(ListOf):
+    """A page of nodes with what they have done."""
+
+    results: list[NodeStatus]

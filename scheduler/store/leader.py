@@ -7,7 +7,10 @@ candidate's own clock*. Either way the term rises, and a commit that names an ol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -65,3 +68,50 @@ def beat(tx: Connection, term: int, status: str) -> bool:
 def fence(tx: Connection, term: int) -> bool:
     """Hold the term for the rest of this transaction; False when it is over and nothing may be written."""
     return tx.execute(_FENCE, {"term": term}).one_or_none() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The leader row as operators see it. `age_s` is since the last sign of life, by the database's clock."""
+
+    term: int
+    holder: str
+    is_paused: bool
+    pause_reason: str | None
+    queue_mode: str
+    status: dict[str, Any]
+    at: datetime
+    age_s: float
+
+
+_STANDING = text("""
+    SELECT term, holder, is_paused, pause_reason, queue_mode, status, at,
+           extract(epoch FROM clock_timestamp() - at)::float8 AS age_s
+    FROM leader
+    WHERE name = 'scheduler'
+""")
+
+_LOCK_SWITCHES = text("""
+    SELECT is_paused, pause_reason, queue_mode FROM leader WHERE name = 'scheduler' FOR NO KEY UPDATE
+""")
+
+_SWITCH = text("""
+    UPDATE leader
+    SET is_paused = :is_paused, pause_reason = :pause_reason, queue_mode = :queue_mode
+    WHERE name = 'scheduler'
+""")
+
+
+def standing(tx: Connection) -> Standing:
+    """Return who leads, since when nothing was heard of it, and what operators have set."""
+    return Standing(**tx.execute(_STANDING).one()._mapping)  # noqa: SLF001
+
+
+def lock_switches(tx: Connection) -> dict[str, Any]:
+    """Lock what operators set of the scheduler, and return it."""
+    return dict(tx.execute(_LOCK_SWITCHES).one()._mapping)  # noqa: SLF001
+
+
+def switch(tx: Connection, switches: Mapping[str, Any]) -> None:
+    """Write what operators set of the scheduler; the leader reads it with its next tick."""
+    tx.execute(_SWITCH, dict(switches))

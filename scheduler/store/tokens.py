@@ -37,6 +37,11 @@ _INSERT = text("""
 
 _REVOKE_DIGEST = text("UPDATE tokens SET revoked = now() WHERE sha256 = :sha256 AND revoked IS NULL")
 
+_TOUCH = text("""
+    UPDATE tokens SET last_used = now()
+    WHERE id = :id AND (last_used IS NULL OR last_used < now() - interval '1 minute')
+""")
+
 _PROJECT = text("SELECT id FROM projects WHERE name = :name")
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:word, 0))")
@@ -46,6 +51,11 @@ def find(tx: Connection, sha256: bytes) -> Token | None:
     """Return the token with this digest, None when there is none or it is revoked or expired."""
     row = tx.execute(_FIND, {"sha256": sha256}).one_or_none()
     return None if row is None else Token(**row._mapping)  # noqa: SLF001
+
+
+def touch(tx: Connection, token_id: int) -> None:
+    """Note that a token is used, to the minute."""
+    tx.execute(_TOUCH, {"id": token_id})
 
 
 def insert(

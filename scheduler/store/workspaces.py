@@ -70,9 +70,7 @@ def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool |
     sql = [part for part, value in parts.items() if value]
     if is_active is not None:
         sql.append("j.is_active = :is_active")
-    return Condition(
-        " AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active}
-    )
+    return Condition(" AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active})
 
 
 def lock(tx: Connection, workspace_id: int) -> dict[str, Any] | None:

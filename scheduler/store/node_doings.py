@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-_LOCK = text("SELECT is_paused, pause_reason, is_draining, is_active FROM nodes WHERE id = :id FOR NO KEY UPDATE")
+_LOCK = text("SELECT is_paused, pause_reason, is_active FROM nodes WHERE id = :id FOR NO KEY UPDATE")
 
 # Leaving service stamps `archived`, coming back clears it; other changes leave it as it is.
 _UPDATE = text("""
     UPDATE nodes
-    SET is_paused = :is_paused, pause_reason = :pause_reason, is_draining = :is_draining, is_active = :is_active,
-        archived = CASE WHEN is_active = :is_active THEN archived WHEN :is_active THEN NULL ELSE now() END,
-        last_modified = now()
+    SET is_paused = :is_paused, pause_reason = :pause_reason, is_active = :is_active, last_modified = now(),
+        archived = CASE WHEN is_active = :is_active THEN archived WHEN :is_active THEN NULL ELSE now() END
     WHERE id = :id
 """)
 

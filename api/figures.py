@@ -1,0 +1,126 @@
+"""What monitoring reads of the database: a few aggregates, made at most once in some seconds, as Prometheus metrics.
+
+Labels hold words of ours and names that operators gave (pools, release); never what users send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.remembered import Remembered
+from scheduler import overview, steering
+from scheduler.overview import Figures
+from scheduler.runtime import Runtime
+from scheduler.store.leader import Standing
+
+REMEMBER_S = 5.0
+MIB = 1024 * 1024
+OPEN = ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
+LEADING = {"READY", "PAUSED"}
+
+log = structlog.get_logger()
+
+
+class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has no types
+    """The metrics that are the same whichever process is asked; `ganger_database_up` is 0 when there are no others."""
+
+    def __init__(self, rt: Runtime, for_s: float = REMEMBER_S) -> None:
+        self._rt = rt
+        self._kept = Remembered(self._read, for_s)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric."""
+        yield _gauge("build_info", "Which release this is.", [({"version": version("ganger")}, 1.0)])
+        found = self._kept()
+        yield _gauge("database_up", "Whether the database answers.", [({}, float(found is not None))])
+        if found is not None:
+            yield from _scheduler(self._rt, found.standing)
+            yield from _jobs(found)
+            yield from _nodes(found)
+
+    def describe(self) -> Iterable[Metric]:
+        """Say nothing before there is something: registering must not ask the database."""
+        return ()
+
+    def _read(self) -> Figures | None:
+        try:
+            return overview.figures(self._rt)
+        except SQLAlchemyError as error:
+            log.warning("metrics.unavailable", error=type(error).__name__)
+            return None
+
+
+def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
+    state = steering.state(rt, standing)
+    yield _gauge("leader_up", "Whether a scheduler leads and is alive.", [({}, float(state in LEADING))])
+    yield _gauge("leader_age_seconds", "Since the leader's last sign of life.", [({}, max(standing.age_s, 0.0))])
+    yield _gauge("leader_term", "How often the lead was taken.", [({}, float(standing.term))])
+    yield _gauge("scheduler_paused", "Whether an operator has paused the scheduler.", [({}, float(standing.is_paused))])
+    yield _gauge(
+        "tick_duration_seconds", "Of the leader's last tick.", [({}, standing.status.get("tick_ms", 0.0) / 1000)]
+    )
+    waiting = standing.status.get("waiting_by_reason") or {}
+    samples = [({"reason": reason}, float(count)) for reason, count in sorted(waiting.items())]
+    yield _gauge("waiting_jobs", "Queued jobs by the main reason why they wait.", samples, ["reason"])
+
+
+def _jobs(found: Figures) -> Iterator[Metric]:
+    by_status = {row.status: row for row in found.open_jobs}
+    counts = [({"status": word}, float(by_status[word].count if word in by_status else 0)) for word in OPEN]
+    yield _gauge("jobs", "Jobs that have not ended, by status.", counts, ["status"])
+    yield _gauge("jobs_held", "Jobs that are held.", [({}, float(sum(row.held for row in found.open_jobs)))])
+    queued = by_status.get("QUEUED")
+    oldest = queued.oldest_s if queued is not None and queued.oldest_s is not None else 0.0
+    yield _gauge("oldest_queued_job_age_seconds", "Of the job that waits longest and is not held.", [({}, oldest)])
+    yield _counter("jobs_submitted", "Job ids given out.", [({}, float(found.submitted))])
+    moves = [({"event": event.lower()}, float(count)) for event, count in sorted(found.moves.items())]
+    yield _counter("job_events", "What has happened to jobs since the load is sampled.", moves, ["event"])
+
+
+def _nodes(found: Figures) -> Iterator[Metric]:
+    states = [({"pool": row.pool, "state": row.word.lower()}, float(row.count)) for row in found.nodes]
+    yield _gauge("nodes", "Nodes by pool and state.", states, ["pool", "state"])
+    placed = [({"pool": row.pool}, float(row.placed)) for row in found.live]
+    yield _gauge("executions_placed", "Executions that hold room.", placed, ["pool"])
+    running = [({"pool": row.pool}, float(row.running)) for row in found.live]
+    yield _gauge("executions_running", "Executions that nodes have claimed.", running, ["pool"])
+    for word, rows, meaning in (
+        ("capacity", found.nodes, "What nodes that can be reached have."),
+        ("scheduled", found.live, "What placements hold."),
+    ):
+        yield _gauge(f"{word}_cpus", meaning, _amounts(rows, "cpus", 1), ["pool"])
+        yield _gauge(f"{word}_memory_bytes", meaning, _amounts(rows, "mem", MIB), ["pool"])
+        yield _gauge(f"{word}_disk_bytes", meaning, _amounts(rows, "disk", MIB), ["pool"])
+
+
+def _amounts(rows: Iterable[Any], name: str, unit: int) -> list[tuple[dict[str, str], float]]:
+    """Return thousandths as whole units per pool; a pool may have a row for every state."""
+    total: dict[str, int] = {}
+    for row in rows:
+        total[row.pool] = total.get(row.pool, 0) + getattr(row, name)
+    return [({"pool": pool}, amount / 1000 * unit) for pool, amount in total.items()]
+
+
+def _gauge(
+    name: str, meaning: str, samples: list[tuple[dict[str, str], float]], labels: list[str] | None = None
+) -> Metric:
+    made = GaugeMetricFamily(f"ganger_{name}", meaning, labels=labels or list(samples[0][0] if samples else ()))
+    for values, value in samples:
+        made.add_metric([values[label] for label in values], value)
+    return made
+
+
+def _counter(
+    name: str, meaning: str, samples: list[tuple[dict[str, str], float]], labels: list[str] | None = None
+) -> Metric:
+    made = CounterMetricFamily(f"ganger_{name}", meaning, labels=labels or [])
+    for values, value in samples:
+        made.add_metric([values[label] for label in values], value)
+    return made

@@ -1,0 +1,66 @@
+"""Projects: the tenants and their limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api import paging
+from api.answers import Answer
+from api.auth import permit_everywhere
+from api.routing import Call, Routes
+from api.views import projects as view
+from api.wire.fields import given
+from api.wire.projects import ProjectBody, ProjectChange, ProjectList, ProjectsQuery, ProjectView
+from scheduler import projects
+from scheduler.errors import InvalidInput
+from scheduler.store import projects as stored
+from scheduler.tokens import Role
+
+routes = Routes("administration")
+
+
+@routes.get("/admin/projects/", role=Role.ADMIN, answers={200: ProjectList})
+def list_projects(call: Call, query: ProjectsQuery) -> Any:
+    """Projects by name."""
+    asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])
+    chosen = stored.condition(tuple(query.name), is_paused=query.is_paused, project_id=call.caller.project_id)
+    return paging.envelope(projects.page(call.rt, chosen, asked), asked, view.entry)
+
+
+@routes.post("/admin/projects/", role=Role.ADMIN, answers={201: ProjectView})
+def create_project(call: Call, body: ProjectBody) -> Any:
+    """Make a project."""
+    permit_everywhere(call.caller)
+    quota = body.quota.model_dump(exclude_none=True)
+    projects.create(call.rt, call.caller, {**body.model_dump(exclude={"quota"}), "quota": quota})
+    headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
+    return Answer(view.entry(projects.find(call.rt, call.caller, body.name)), 201, headers)
+
+
+@routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
+def show_project(call: Call, name: str) -> Any:
+    """One project."""
+    return view.entry(projects.find(call.rt, call.caller, name))
+
+
+@routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
+def change_project(call: Call, name: str, body: ProjectChange) -> Any:
+    """Change a project: its weight, its quota, a pause."""
+    permit_everywhere(call.caller)
+    facts = given(body)
+    if not facts:
+        raise InvalidInput("the body changes nothing")
+    if "quota" in facts:
+        facts["quota"] = given(body.quota)
+    projects.change(call.rt, call.caller, name, facts)
+    return view.entry(projects.find(call.rt, call.caller, name))
+
+
+@routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})
+def delete_project(call: Call, name: str) -> Any:
+    """Delete a project that nothing belongs to."""
+    permit_everywhere(call.caller)
+    projects.delete(call.rt, call.caller, name)
+    return Answer(None, 204)

@@ -1,0 +1,27 @@
+"""The scheduler as the API shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.store.leader import Standing
+
+
+def entry(standing: Standing, state: str, *, everywhere: bool) -> dict[str, Any]:
+    """Return the scheduler; what concerns other projects' jobs only where the caller may see `everywhere`."""
+    return {
+        "state": state,
+        "is_paused": standing.is_paused,
+        "pause_reason": standing.pause_reason,
+        "queue_mode": standing.queue_mode,
+        "leader": None
+        if standing.term == 0
+        else {
+            "holder": standing.holder,
+            "term": standing.term,
+            "last_beat": standing.at,
+            "age_s": round(max(standing.age_s, 0.0), 3),
+        },
+        "tick_ms": standing.status.get("tick_ms"),
+        "waiting_by_reason": standing.status.get("waiting_by_reason") if everywhere else None,
+    }

@@ -1,0 +1,19 @@
+"""Workspaces as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def entry(row: Any) -> dict[str, Any]:
+    """Return a workspace."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "title": row.title,
+        "url": row.url,
+        "is_active": row.is_active,
+        "is_default": row.is_default,
+        "created": row.created,
+        "last_modified": row.last_modified,
+    }

@@ -1,0 +1,57 @@
+"""What clients send about named errors, and what answers about them look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from api.paging import OrderedQuery
+from api.wire.answers import ErrorView, ListOf
+from api.wire.fields import LEFT_OUT, Body, Prose, QueryBool, QueryId, Title, Word
+
+Category = Literal["SYSTEM", "DATA", "ALGORITHM"]
+
+
+class ErrorsQuery(OrderedQuery):
+    """A list of errors. Repeat a parameter for alternatives; times are of `last_modified`."""
+
+    started: Annotated[str, Field(max_length=64)] | None = None
+    ended: Annotated[str, Field(max_length=64)] | None = None
+    id: list[QueryId] = []
+    name: list[str] = []
+    category: list[Category] = []
+    is_builtin: QueryBool | None = None
+
+
+class ErrorChange(Body):
+    """What shall change of an error; what is left out stays. Built-in errors cannot be changed."""
+
+    title: Title = LEFT_OUT
+    description: Prose = LEFT_OUT
+    category: Category = LEFT_OUT
+    should_be_retried: bool = LEFT_OUT
+
+
+class ErrorBody(Body):
+    """A new error. Only the platform's own have the category SYSTEM."""
+
+    name: Word
+    title: Title
+    description: Prose = ""
+    category: Category
+    should_be_retried: bool = True
+
+
+class ErrorDetail(ErrorView):
+    """A named error."""
+
+    created: datetime
+    last_modified: datetime
+
+
+class ErrorList(ListOf):
+    """A page of errors."""
+
+    results: list[ErrorDetail]

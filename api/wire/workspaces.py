@@ -1,0 +1,63 @@
+"""What clients send about workspaces, and what answers about them look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from api.paging import OrderedQuery
+from api.wire.answers import ListOf
+from api.wire.fields import LEFT_OUT, Body, QueryBool, QueryId, Title, View, Word
+
+Url = Annotated[
+    str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*$")
+]
+"""Where a workspace's files lie: file:/// and an absolute folder."""
+
+
+class WorkspacesQuery(OrderedQuery):
+    """A list of workspaces. Repeat a parameter for alternatives."""
+
+    id: list[QueryId] = []
+    name: list[str] = []
+    is_active: QueryBool | None = None
+
+
+class WorkspaceChange(Body):
+    """What shall change of a workspace; what is left out stays. Files are not moved when the url changes."""
+
+    title: Title = LEFT_OUT
+    url: Url = LEFT_OUT
+    is_active: bool = LEFT_OUT
+    is_default: Annotated[bool, Field(description="true makes it the default in place of the one that was")] = LEFT_OUT
+
+
+class WorkspaceBody(Body):
+    """A new workspace. Its folder is made if it is not there."""
+
+    name: Word
+    title: Title = ""
+    url: Url
+    is_active: bool = True
+    is_default: bool = False
+
+
+class WorkspaceView(View):
+    """Where files lie."""
+
+    id: int
+    name: str
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+    created: datetime
+    last_modified: datetime
+
+
+class WorkspaceList(ListOf):
+    """A page of workspaces."""
+
+    results: list[WorkspaceView]

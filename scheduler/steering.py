@@ -1,0 +1,41 @@
+"""Steer the scheduler: pause it, choose which end of the queue goes first; see who leads, and whether it is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.pauses import with_reason
+from scheduler.runtime import Runtime
+from scheduler.store import audit, leader
+from scheduler.store.leader import Standing
+from scheduler.tokens import Caller
+
+ALLOWANCE_S = 2.0
+"""A candidate needs a moment more than `leader_s` to take over; only then is the leader's silence news."""
+
+
+def look(rt: Runtime) -> Standing:
+    """Return who leads, its last sign of life, and what operators have set."""
+    with rt.db.begin() as tx:
+        return leader.standing(tx)
+
+
+def state(rt: Runtime, standing: Standing) -> str:
+    """Return MISSING (nobody ever led), STALE (silent for too long), PAUSED or READY."""
+    if standing.term == 0:
+        return "MISSING"
+    if standing.age_s > rt.settings.leader_s + ALLOWANCE_S:
+        return "STALE"
+    return "PAUSED" if standing.is_paused else "READY"
+
+
+def change(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
+    """Change `is_paused`, `pause_reason`, `queue_mode`; going on clears the reason. Raises InvalidInput."""
+    with rt.db.begin() as tx:
+        changed = with_reason({**leader.lock_switches(tx), **facts}, facts, "a scheduler")
+        leader.switch(tx, changed)
+        audit.write(
+            tx, caller.name, "scheduler.change", "scheduler", reason=facts.get("pause_reason"), detail=dict(facts)
+        )
+    rt.nudge("tick")

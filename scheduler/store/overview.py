@@ -1,0 +1,88 @@
+"""How the whole installation stands, in a few aggregates: jobs, nodes, what they have and what is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+_OPEN = text("""
+    SELECT status, count(*) AS count, count(*) FILTER (WHERE is_held) AS held,
+           extract(epoch FROM now() - min(queued) FILTER (WHERE status = 'QUEUED' AND NOT is_held))::float8 AS oldest_s
+    FROM jobs
+    WHERE status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+      AND (CAST(:project_id AS bigint) IS NULL OR project_id = :project_id)
+    GROUP BY status
+""")
+
+_ENDED = text("""
+    SELECT status, count(*) AS count
+    FROM jobs
+    WHERE status IN ('COMPLETED', 'FAILED', 'CANCELED')
+      AND last_modified >= now() - make_interval(secs => :within_s)
+      AND (CAST(:project_id AS bigint) IS NULL OR project_id = :project_id)
+    GROUP BY status
+""")
+
+# A node is counted once, under the first of these words that holds.
+_NODES = text("""
+    SELECT p.name AS pool, n.word, count(*) AS count,
+           count(*) FILTER (WHERE n.has_room) AS usable,
+           COALESCE(sum(n.cpus) FILTER (WHERE n.has_room), 0)::bigint AS cpus,
+           COALESCE(sum(n.mem) FILTER (WHERE n.has_room), 0)::bigint AS mem,
+           COALESCE(sum(n.disk) FILTER (WHERE n.has_room), 0)::bigint AS disk
+    FROM (
+        SELECT *, state = 'READY' AND is_active AND NOT is_silent AS has_room,
+               CASE WHEN NOT is_active THEN 'DEPRECATED'
+                    WHEN state <> 'READY' THEN state
+                    WHEN is_silent THEN 'OFFLINE'
+                    WHEN is_paused THEN 'PAUSED'
+                    WHEN is_draining OR is_leaving THEN 'DRAINING'
+                    WHEN degraded IS NOT NULL THEN 'DEGRADED'
+                    ELSE 'READY' END AS word
+        FROM nodes
+        WHERE state <> 'GONE'
+    ) AS n
+    JOIN pools p ON p.id = n.pool_id
+    GROUP BY p.name, n.word
+    ORDER BY p.name, n.word
+""")
+
+_LIVE = text("""
+    SELECT p.name AS pool, count(*) AS placed, count(*) FILTER (WHERE x.status = 'RUNNING') AS running,
+           sum(x.cpus)::bigint AS cpus, sum(x.mem)::bigint AS mem, sum(x.disk)::bigint AS disk
+    FROM executions x
+    JOIN nodes n ON n.id = x.node_id
+    JOIN pools p ON p.id = n.pool_id
+    WHERE x.released_at IS NULL
+    GROUP BY p.name
+    ORDER BY p.name
+""")
+
+_GIVEN_OUT = text("SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence('jobs', 'id')), 0)::bigint")
+
+
+def open_jobs(tx: Connection, *, project_id: int | None) -> list[Any]:
+    """Return, per status that is not final, how many jobs have it, how many are held, and the age of the oldest queued."""
+    return list(tx.execute(_OPEN, {"project_id": project_id}))
+
+
+def ended_jobs(tx: Connection, *, project_id: int | None, within_s: float) -> dict[str, int]:
+    """Return how many jobs have ended of late, by status."""
+    rows: Any = tx.execute(_ENDED, {"project_id": project_id, "within_s": within_s})
+    return {row.status: row.count for row in rows}
+
+
+def nodes(tx: Connection) -> list[Any]:
+    """Return, per pool and state, how many nodes there are and what those that can be reached have."""
+    return list(tx.execute(_NODES))
+
+
+def live(tx: Connection) -> list[Any]:
+    """Return, per pool, what placements hold."""
+    return list(tx.execute(_LIVE))
+
+
+def job_ids_given_out(tx: Connection) -> int:
+    """Return how many job ids were ever given out: all submissions, and the few that were rolled back."""
+    return int(tx.execute(_GIVEN_OUT).scalar_one())
