@@ -109,6 +109,11 @@ def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runti
     return Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
 
 
+def database_url() -> str:
+    """Return where the database is. Raises SetupError when nothing says so."""
+    return _given(read_settings().database_url, "GANGER_DATABASE_URL")
+
+
 def read_settings() -> Settings:
     """Return the settings of this process; raises SetupError with every fault in one line."""
     try:
@@ -139,7 +144,7 @@ def _node_token(path: Path | None) -> str:
         return token
     path = path or Path(os.environ["GANGER_NODE_TOKEN_FILE"]) if "GANGER_NODE_TOKEN_FILE" in os.environ or path else None
     if path is None:
-        raise SetupError("no node token: set GANGER_NODE_TOKEN_FILE, or make a token with `ganger admin token --node`")
+        raise SetupError("no node token: set GANGER_NODE_TOKEN_FILE, or make a token with `ganger setup --node-token FILE`")
     try:
         return path.read_text().strip()
     except OSError as trouble:

@@ -128,7 +128,10 @@ class Fleet:
 
     def clear(self, names: Iterable[str], now: float) -> list[str]:
         """Clear away instances; return those of drivers that did not fail."""
-        return self._by_party(names, now, lambda party, mine: party.driver.retire(mine))
+        cleared = self._by_party(names, now, lambda party, mine: party.driver.retire(mine))
+        for party in self.parties:
+            party.instances = {name: seen for name, seen in party.instances.items() if name not in cleared}
+        return cleared
 
     def template(self) -> Resources | None:
         """Return what a new node has, as far as a driver knows it."""

@@ -101,7 +101,7 @@ class Scaler:
             if row.sizing == Sizing.FREE and not any(m.is_retiring for m in mine):
                 continue
             fleet = self._fleet(row)
-            here = {m.name for m in mine if m.state != "GONE"}
+            here = {m.name for m in mine}  # those that have left and are to be cleared away among them
             fleet.look(self._monotonic(), here, anew=any(m.is_retiring and m.state != "READY" for m in mine))
             seen = Seen(row, mine, fleet, since.get(row.id, (None, None)))
             seen.starting = fleet.starting(self._monotonic())

@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from api.commands import demonstration, files, job_types, jobs, logs, nodes, pools, roles, status, submit, why
+from api.commands import (
+    demonstration,
+    files,
+    holding,
+    job_types,
+    jobs,
+    logs,
+    nodes,
+    pools,
+    roles,
+    status,
+    submit,
+    tokens,
+    why,
+)
 
 JOBS, CLUSTER, PROCESSES = "Jobs", "What jobs are made of and run on", "Running Ganger"
 
@@ -44,14 +58,18 @@ app.command(rich_help_panel=JOBS)(logs.logs)
 app.command(rich_help_panel=JOBS)(why.why)
 app.command(rich_help_panel=JOBS)(jobs.cancel)
 app.command(rich_help_panel=JOBS)(jobs.requeue)
+app.command(rich_help_panel=JOBS)(holding.hold)
+app.command(rich_help_panel=JOBS)(holding.release)
 app.add_typer(job_types.types, name="types", rich_help_panel=CLUSTER)
 app.add_typer(files.files, name="files", rich_help_panel=CLUSTER)
 app.add_typer(nodes.nodes, name="nodes", rich_help_panel=CLUSTER)
 for pool_command in (pools.pools, pools.scale, pools.drain, pools.pause, pools.resume):
     app.command(rich_help_panel=CLUSTER)(pool_command)
+app.add_typer(tokens.tokens, name="tokens", rich_help_panel=CLUSTER)
 app.command(rich_help_panel=CLUSTER)(status.status)
 app.command(rich_help_panel=PROCESSES)(roles.up)
 app.command(rich_help_panel=PROCESSES)(demonstration.demo)
+app.command(rich_help_panel=PROCESSES)(setup.setup)
 app.command(rich_help_panel=PROCESSES)(roles.api)
 app.command(rich_help_panel=PROCESSES)(roles.scheduler)
 app.command(rich_help_panel=PROCESSES)(roles.worker)

@@ -155,8 +155,9 @@ class Pods:
             self._server.call("DELETE", f"/api/v1/namespaces/{{ns}}/pods/{quote(name)}")
 
     def revive(self, names: Sequence[str], template: Template) -> None:  # noqa: ARG002
-        """Delete pods that have failed: their disk is gone with them, so new ones take their place."""
-        self.retire(names)
+        """Delete those that have ended: their disk is gone with them, so new ones take their place."""
+        ended = {instance.name for instance in self.listing().instances if not instance.running}
+        self.retire([name for name in names if name in ended])
 
     def listing(self) -> Listing:
         """Return the pods with the pool's label, those being deleted left out."""

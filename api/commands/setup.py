@@ -1,0 +1,30 @@
+"""`ganger setup`: what has to be done once before the roles start, and again after an upgrade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.commands import screen
+
+
+def setup(
+    *,
+    admin_token: Annotated[
+        Path | None, typer.Option(help="File with an administrator's token; made if it is missing.")
+    ] = None,
+    node_token: Annotated[Path | None, typer.Option(help="File with a token for nodes; made if it is missing.")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the database.")] = 60.0,
+) -> None:
+    """Bring the database's schema up to date, and see that the first tokens are valid. Needs GANGER_DATABASE_URL.
+
+    Safe to repeat; run it before the roles of a new release start. `ganger up` does it by itself.
+
+    [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
+    """
+    from api import serve  # noqa: PLC0415 - only here
+    from scheduler import installation  # noqa: PLC0415 - likewise
+
+    installation.set_up(serve.database_url(), admin=admin_token, node=node_token, within_s=wait, say=screen.note)
