@@ -16,6 +16,7 @@ from api.commands import (
     nodes,
     pools,
     roles,
+    setup,
     status,
     submit,
     tokens,
