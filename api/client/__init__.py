@@ -27,9 +27,10 @@ from api.client.errors import (
 from api.client.files import Files
 from api.client.jobs import Jobs
 from api.client.logs import Logs
-from api.client.records import Event, Execution, File, Job, JobType, LogPiece, Node, Operation
 from api.client.pools import Pools
+from api.client.records import Event, Execution, File, Job, JobType, LogPiece, Node, Operation
 from api.client.requests import JobRequest
+from api.client.tokens import Tokens
 from api.client.transport import Call, Transport
 
 __all__ = [
@@ -77,6 +78,7 @@ class Client:
         self.files = Files(self._transport)
         self.job_types = JobTypes(self._transport)
         self.nodes = Nodes(self._transport)
+        self.tokens = Tokens(self._transport)
         self.pools = Pools(self._transport)
 
     @property
@@ -85,8 +87,14 @@ class Client:
         return self._transport.url
 
     def status(self) -> dict[str, Any]:
-        """Return how the installation is: scheduler, nodes, queue."""
-        return self.read("/status/")
+        """Return how the installation is: scheduler, servers, nodes, jobs, warnings; also when no scheduler leads."""
+        try:
+            answer: dict[str, Any] = self._transport.json(Call("GET", "/status/", patience_s=0.0))
+        except ServerTrouble as trouble:
+            if trouble.document is None or "scheduler" not in trouble.document:
+                raise
+            return dict(trouble.document)
+        return answer
 
     def version(self) -> str:
         """Return the version that the API runs."""

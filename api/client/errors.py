@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 
 class ClientError(Exception):
@@ -14,7 +16,10 @@ class Unreachable(ClientError):
 
 
 class Refused(ClientError):
-    """The API answered no. `kind` is a stable slug to branch on, `field` the part of the request that is at fault."""
+    """The API answered no. `kind` is a stable slug to branch on, `field` the part of the request that is at fault.
+
+    `document` is the answer's body, where it was JSON.
+    """
 
     def __init__(
         self,
@@ -24,12 +29,14 @@ class Refused(ClientError):
         kind: str = "error",
         field: str | None = None,
         request_id: str | None = None,
+        document: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(sentence)
         self.status = status
         self.kind = kind
         self.field = field
         self.request_id = request_id
+        self.document = document
 
     @property
     def code(self) -> int:
@@ -72,8 +79,16 @@ CLASSES: dict[int, type[Refused]] = {
 }
 
 
-def refusal(status: int, sentence: str, *, kind: str, field: str | None, request_id: str | None) -> Refused:
-    """Return the error that a status stands for."""
+def refusal(status: int, sentence: str, document: Mapping[str, Any] | None = None) -> Refused:
+    """Return the error that a status stands for, with what the body says of it."""
+    told = document or {}
     fallback = ServerTrouble if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Refused
     chosen = CLASSES.get(status, fallback)
-    return chosen(sentence, status=status, kind=kind, field=field, request_id=request_id)
+    return chosen(
+        sentence,
+        status=status,
+        kind=str(told.get("kind") or "error"),
+        field=told.get("field"),
+        request_id=told.get("request_id"),
+        document=document,
+    )

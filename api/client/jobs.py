@@ -73,10 +73,15 @@ class Jobs:
 
     def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
         """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
-        body: dict[str, Any] = {"job_id": [*job_ids]}
-        if priority is not None:
-            body["priority"] = priority
-        return Operation.read(self._transport.json(Call("POST", "/jobs/requeue/", body=body)))
+        return self._bulk("requeue", job_ids, priority=priority)
+
+    def hold(self, job_ids: Sequence[int], *, reason: str | None = None) -> Operation:
+        """Keep jobs that have not ended from being placed, until they are released."""
+        return self._bulk("hold", job_ids, reason=reason)
+
+    def release(self, job_ids: Sequence[int]) -> Operation:
+        """Let held jobs go."""
+        return self._bulk("release", job_ids)
 
     def operation(self, operation_id: int) -> Operation:
         """Return how far a bulk action is."""
@@ -168,6 +173,10 @@ class Jobs:
             pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
             operation = self.operation(operation.id)
         return operation
+
+    def _bulk(self, kind: str, job_ids: Sequence[int], **arguments: Any) -> Operation:
+        body = {"job_id": [*job_ids], **{name: value for name, value in arguments.items() if value is not None}}
+        return Operation.read(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body)))
 
     def _seen(self, job_id: int) -> Job:
         call = Call("GET", f"/jobs/{job_id}/", patience_s=WAIT_PATIENCE_S)

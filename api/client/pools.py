@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from api.client.transport import Call, Transport
 
-
 Documents: TypeAlias = list[dict[str, Any]]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 
@@ -254,3 +254,17 @@ class LogPiece(Record):
     stream: str = "stdout"
     offset: int = 0
     text: str = ""
+
+
+class Token(Record):
+    """A token. Only the answer that makes it has its `secret`."""
+
+    id: int
+    name: str = ""
+    kind: str = "user"
+    role: str | None = None
+    project: str | None = None
+    is_valid: bool = True
+    expires: datetime | None = None
+    last_used: datetime | None = None
+    secret: str | None = Field(default=None, alias="token", repr=False)

@@ -150,7 +150,7 @@ def _checked(response: httpx2.Response) -> httpx2.Response:
         return response
     if response.is_redirect:
         sentence = f"the API at this address points elsewhere ({response.headers.get('Location', 'nowhere')})"
-        raise refusal(response.status_code, sentence, kind="redirect", field=None, request_id=None)
+        raise refusal(response.status_code, sentence)
     raise _refusal(response)
 
 
@@ -159,16 +159,11 @@ def _refusal(response: httpx2.Response) -> Refused:
         body = response.json()
     except ValueError:
         body = None
-    if not isinstance(body, dict):
-        text = response.text.strip().partition("\n")[0][:500]
-        body = {"description": text or response.reason_phrase}
-    return refusal(
-        response.status_code,
-        str(body.get("description") or body.get("name") or response.reason_phrase),
-        kind=str(body.get("kind") or "error"),
-        field=body.get("field"),
-        request_id=body.get("request_id"),
-    )
+    if isinstance(body, dict):
+        sentence = str(body.get("description") or body.get("name") or response.reason_phrase)
+        return refusal(response.status_code, sentence, body)
+    text = response.text.strip().partition("\n")[0][:500]
+    return refusal(response.status_code, text or response.reason_phrase)
 
 
 def _reason(error: Exception) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands import connection, screen
-from api.commands.failures import FAILED, REFUSED
+from api.commands import connection, holding, screen
+from api.commands.failures import REFUSED
 from api.commands.options import JobId, JobIds, Json, StateDir, Token, Url
 
 if TYPE_CHECKING:
@@ -123,17 +123,14 @@ def requeue(
     [bold]ganger requeue 12[/]
     """
     with connection.client(url, token, state_dir) as api:
-        for job_id in job_ids:
-            api.jobs.get(job_id)  # one that does not exist is told now, not skipped in silence
-        operation = api.jobs.wait_operation(api.jobs.requeue(job_ids, priority=priority))
-    if as_json:
-        screen.document(operation.document)
-    else:
-        screen.say(f"{operation.done or 0} of {len(job_ids)} requeued")
-    if (operation.done or 0) < len(set(job_ids)):
-        if not as_json:
-            screen.note("only FAILED and CANCELED jobs can be requeued")
-        raise typer.Exit(FAILED)
+        holding.carry_out(
+            api,
+            job_ids,
+            lambda: api.jobs.requeue(job_ids, priority=priority),
+            done="requeued",
+            advice="only FAILED and CANCELED jobs can be requeued",
+            as_json=as_json,
+        )
 
 
 TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXIT", "WHY")

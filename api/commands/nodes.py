@@ -1,4 +1,4 @@
-"""`ganger nodes`: the machines, what they have, what is free, and taking them out of service."""
+"""`ganger nodes`: the machines, what they have and what is free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from api.commands.options import Json, ListByDefault, StateDir, Token, Url
 if TYPE_CHECKING:
     from api.client import Client, Node
 
-nodes = typer.Typer(help="List nodes; pause, drain and resume them.", cls=ListByDefault)
+nodes = typer.Typer(help="List nodes and look at one; see also pause, drain and resume.", cls=ListByDefault)
 
 NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, host name or id.")]
-Reason = Annotated[str, typer.Option(help="Why, for the others.")]
 
 
 @nodes.command("list")
@@ -41,37 +40,6 @@ def show(
         screen.document(node.document)
         return
     screen.fields({key: _text(value) for key, value in node.document.items()})
-
-
-@nodes.command("pause")
-def pause(
-    name: NodeName,
-    *,
-    reason: Reason = "paused by hand",
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
-) -> None:
-    """Give a node no new work; what runs there goes on."""
-    _change(name, {"is_paused": True, "pause_reason": reason}, "paused", url, token, state_dir)
-
-
-@nodes.command("drain")
-def drain(name: NodeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
-    """Let a node finish what it runs and take nothing more, before it goes."""
-    _change(name, {"is_draining": True}, "draining", url, token, state_dir)
-
-
-@nodes.command("resume")
-def resume(name: NodeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
-    """Give a paused or draining node work again."""
-    _change(name, {"is_paused": False, "is_draining": False}, "takes work again", url, token, state_dir)
-
-
-def _change(name: str, changes: dict[str, Any], done: str, url: Url, token: Token, state_dir: StateDir) -> None:
-    with connection.client(url, token, state_dir) as api:
-        node = api.nodes.change(_resolve(api, name).id, changes)
-    screen.say(f"{node.name or node.hostname} {done}")
 
 
 def _resolve(api: Client, name: str) -> Node:

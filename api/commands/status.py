@@ -5,12 +5,19 @@ from __future__ import annotations
 import importlib.metadata
 from typing import Any
 
+import typer
+
 from api.commands import connection, screen
+from api.commands.failures import FAILED
 from api.commands.options import Json, StateDir, Token, Url
+
+ALIVE = {"READY", "PAUSED"}
+OPEN = ("pending_upload", "pending", "blocked", "queued", "running", "held")
+MIB = 1024 * 1024
 
 
 def status(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
-    """Say how the installation is: scheduler, nodes, queue.
+    """Say how the installation is: scheduler, servers, nodes, jobs. Exit status 1 if no scheduler leads.
 
     [bold]ganger status[/]
     """
@@ -19,8 +26,12 @@ def status(*, as_json: Json = False, url: Url = None, token: Token = None, state
         address = api.url
     if as_json:
         screen.document(told)
-        return
-    screen.fields({"api": address, **_flat(told)})
+    else:
+        screen.fields({"api": f"{address} (version {told.get('version')})", **_page(told)})
+        for warning in told.get("warnings") or []:
+            screen.note(f"warning: {warning}")
+    if told["scheduler"]["state"] not in ALIVE:
+        raise typer.Exit(FAILED)
 
 
 def version(*, as_json: Json = False) -> None:
@@ -32,13 +43,26 @@ def version(*, as_json: Json = False) -> None:
         screen.say(told)
 
 
-def _flat(told: dict[str, Any], prefix: str = "") -> dict[str, object]:
-    """Return nested objects as one level of names with blanks between, as a person reads them."""
-    found: dict[str, object] = {}
-    for name, value in told.items():
-        title = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(value, dict):
-            found |= _flat(value, f"{title} ")
-        elif value not in (None, [], ""):
-            found[title] = value if isinstance(value, str | int | float) else screen.compact(value)
-    return found
+def _page(told: dict[str, Any]) -> dict[str, object]:
+    jobs, resources, leader = told["jobs"], told["resources"], told["scheduler"].get("leader") or {}
+    heard = f", heard of {screen.duration(leader.get('age_s'))} ago" if leader else ""
+    open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
+    return {
+        "scheduler": f"{told['scheduler']['state']} {told['scheduler'].get('pause_reason') or ''}".strip() + heard,
+        **{name: _server(state) for name, state in told["dependencies"].items()},
+        "nodes": ", ".join(f"{count} {word}" for word, count in told["nodes"]["by_state"].items()) or "none",
+        "cpus": _free(resources, "cpus", 1),
+        "memory": _free(resources, "mem", MIB),
+        "disk": _free(resources, "disk", MIB),
+        "jobs": open_jobs or "none waiting, none running",
+        "last 3 hours": ", ".join(f"{jobs.get(name) or 0} {name}" for name in ("completed", "failed", "canceled")),
+    }
+
+
+def _server(state: dict[str, Any]) -> str:
+    return f"ok, {state['latency_ms']} ms" if state["ok"] else f"trouble: {state.get('detail')}"
+
+
+def _free(resources: dict[str, Any], name: str, unit: int) -> str:
+    text = screen.number if unit == 1 else screen.size
+    return f"{text(resources['free'][name] * unit)} of {text(resources['total'][name] * unit)} free"

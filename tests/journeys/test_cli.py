@@ -195,6 +195,25 @@ def test_logs_of_a_job_that_has_not_run_are_a_negative_answer(ganger: Shell) -> 
     ganger("cancel", job)
 
 
+def test_a_held_job_waits_until_it_is_released(ganger: Shell) -> None:
+    job = str(submit(ganger, "--held", "--", "true"))
+    assert "held" in ganger("why", job)
+    assert ganger("release", job) == "1 of 1 released\n"
+    assert ganger("logs", "--follow", job) == ""
+    assert ganger.json("show", job)["status"] == "COMPLETED"
+    assert ganger("hold", job, status=1) == "0 of 1 held\n"
+
+
+def test_a_token_that_is_made_works_until_it_is_revoked(ganger: Shell) -> None:
+    made = ganger.json("tokens", "create", "--role", "viewer", "alice")
+    assert "scheduler\tREADY" in ganger("status", "--token", made["token"])
+    assert "submitter" in ganger.run("submit", "--token", made["token"], "--", "true", status=4).stderr
+    assert made["id"] in [one["id"] for one in ganger.lines("tokens")]
+    ganger("tokens", "revoke", str(made["id"]))
+    assert ganger("tokens", "create", "--node", "n2").startswith("gn_")
+    ganger.run("tokens", "create", "nobody", status=2)
+
+
 def test_why_names_what_keeps_a_job_waiting(ganger: Shell) -> None:
     job = ganger("submit", "--cpus", "1000000", "--", "true").strip()
     assert "more than any node has" in ganger("why", job)
@@ -275,14 +294,14 @@ def test_job_types_are_checked_changed_and_paused(ganger: Shell, tmp_path: Path)
 
 def test_a_node_that_is_paused_gets_nothing_until_it_is_resumed(ganger: Shell) -> None:
     name = ganger.lines("nodes")[0]["name"]
-    ganger("nodes", "pause", name, "--reason", "new disk")
+    ganger("pause", name, "--reason", "new disk")
     assert ganger.json("nodes", "show", name)["pause_reason"] == "new disk"
     job = str(submit(ganger, "--", "true"))
     assert ganger.json("show", job)["status"] == "QUEUED"
-    ganger("nodes", "resume", name)
+    ganger("resume", name)
     assert ganger("logs", "--follow", job) == ""
     assert ganger.json("show", job)["status"] == "COMPLETED"
-    ganger.run("nodes", "pause", "nonsense", status=4)
+    ganger.run("nodes", "show", "nonsense", status=4)
 
 
 def test_a_terminal_gets_tables_with_headings(ganger: Shell) -> None:
