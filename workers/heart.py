@@ -91,6 +91,7 @@ class Heart:
         self._held_back: list[Effect] = []
         self._halts: dict[Key, threading.Event] = {}
         self._logs: dict[Key, list[str]] = {}
+        """Output files of executions all of whose commands this life has started."""
         self._next_tick = 0.0
         self.journal_trouble: str | None = None
 
@@ -225,6 +226,7 @@ class Heart:
     def _stage(self, effect: Stage) -> None:
         spec, halt = effect.spec, threading.Event()
         key = spec.execution_id, spec.attempt
+        self._logs[key] = []
         order = staging.Staging(self._crew.api, self._crew.places, self._crew.folders, effect.uid, effect.gid, halt)
         if not staging.needs_files(spec):
             self._soon.append(Staged(key, staging.stage(spec, order)))
@@ -275,10 +277,11 @@ class Heart:
         run = effect.run
         self._crew.shipper.follow(run)
         self._crew.board.phase(run.key, run.phase)
-        self._logs.setdefault(run.key, []).extend((run.stdout, run.stderr))
+        if run.key in self._logs:
+            self._logs[run.key] += run.stdout, run.stderr
 
     def _ship(self, effect: Ship) -> None:
-        if self._crew.shipper.finish(effect.key, effect.output_bytes):
+        if self._crew.shipper.finish(effect.key, effect.output_bytes, all_known=effect.key in self._logs):
             self._soon.append(Shipped(effect.key))
 
     def _remove(self, effect: Remove) -> None:
@@ -286,7 +289,8 @@ class Heart:
         self._halts.pop(key, None)
         self._crew.shipper.drop(key)
         self._crew.board.drop(key)
-        for path in self._logs.pop(key, None) or self._crew.shipper.paths(key):
+        paths = self._logs.pop(key, None)
+        for path in self._crew.places.all_logs(key) if paths is None else paths:
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108  twice per execution
         folder = self._crew.places.attempt(key)

@@ -19,7 +19,7 @@ from workers import board, log
 from workers.board import Board
 from workers.client import Api, Backoff, Refused, Unreachable
 from workers.effects import Run
-from workers.places import STREAMS, Key, Places
+from workers.places import PHASES, STREAMS, Key, Places
 from workers.streams import PIECE_BYTES, Stream
 
 _POLL_S: Final = 0.5
@@ -69,16 +69,17 @@ class Shipper:
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
                 writer.streams.setdefault(path, Stream(run.key, run.phase, name, path))
 
-    def finish(self, key: Key, output_bytes: int) -> bool:
-        """Nothing more will be written: True if all is handed over already, else `shipped` will say when."""
+    def finish(self, key: Key, output_bytes: int, *, all_known: bool) -> bool:
+        """Nothing more will be written: True if all is handed over already, else `shipped` will say when.
+
+        Unless `all_known`, there may be output of commands that an earlier life of the agent saw the end of.
+        """
         with self._lock:
             writer = self._writers.get(key)
-            if writer is None:  # its commands were an earlier life's
+            if writer is None:
                 writer = self._writers[key] = _Writer(key, None, output_bytes, left=output_bytes)
-                for phase in ("pre", "job", "post", "cleanup"):
-                    for name in STREAMS:
-                        path = self._places.log(key, phase, name)
-                        writer.streams[path] = Stream(key, phase, name, path)
+            if not all_known:
+                self._find_all(writer)
             if all(stream.is_done() for stream in writer.streams.values()):
                 del self._writers[key]
                 return True
@@ -89,10 +90,6 @@ class Shipper:
     def nudge(self) -> None:
         """A command has ended: look now."""
         self._wake.set()
-
-    def paths(self, key: Key) -> list[str]:
-        """Return every file that output of this execution may lie in."""
-        return [self._places.log(key, phase, name) for phase in ("pre", "job", "post", "cleanup") for name in STREAMS]
 
     def drop(self, key: Key) -> None:
         """Forget an execution; what was not handed over is not wanted."""
@@ -118,6 +115,12 @@ class Shipper:
             if wait:
                 self._wake.wait(wait)
                 self._wake.clear()
+
+    def _find_all(self, writer: _Writer) -> None:
+        for phase in PHASES:
+            for name in STREAMS:
+                path = self._places.log(writer.key, phase, name)
+                writer.streams.setdefault(path, Stream(writer.key, phase, name, path))
 
     def _ship_once(self) -> bool:
         """Send one batch and see who is done; return whether there is more to send."""

@@ -8,6 +8,7 @@ from typing import TypeAlias
 Key: TypeAlias = tuple[int, int]
 """(execution id, attempt): what everything about an execution is filed under."""
 
+PHASES = ("pre", "job", "post", "cleanup")
 STREAMS = ("stdout", "stderr")
 
 
@@ -46,6 +47,10 @@ class Places:
     def scratch(self, key: Key) -> str:
         """Return `${job_work_dir}`, where commands start."""
         return f"{self.work}/{tree_name(key)}/work"
+
+    def all_logs(self, key: Key) -> list[str]:
+        """Return every file that output of this execution may lie in."""
+        return [self.log(key, phase, stream) for phase in PHASES for stream in STREAMS]
 
     def log(self, key: Key, phase: str, stream: str) -> str:
         """Return the file that a command of this phase writes its stdout or stderr to."""

@@ -58,7 +58,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
 
 def test_nothing_written_is_nothing_to_wait_for(setting: Setting) -> None:
     setting.follow()
-    assert setting.shipper.finish(KEY, 1 << 20)
+    assert setting.shipper.finish(KEY, 1 << 20, all_known=False)
 
 
 def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> None:
@@ -73,7 +73,7 @@ def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> Non
 def test_the_end_waits_for_all_of_a_long_output(setting: Setting) -> None:
     content = os.urandom(3 << 20)
     setting.follow(cap=10 << 20).write_bytes(content)
-    assert not setting.shipper.finish(KEY, 10 << 20)
+    assert not setting.shipper.finish(KEY, 10 << 20, all_known=False)
     assert setting.ended.wait(10)
     assert (setting.api.text() == content, setting.done) == (True, [KEY])
 
@@ -92,8 +92,9 @@ def test_a_next_life_goes_on_where_the_last_one_was(setting: Setting, tmp_path: 
 
 
 def test_output_of_a_command_that_ended_in_an_earlier_life_is_found(setting: Setting) -> None:
+    setting.follow()
     Path(setting.places.log(KEY, "post", "stderr")).write_bytes(b"late")
-    assert not setting.shipper.finish(KEY, 1000)
+    assert not setting.shipper.finish(KEY, 1000, all_known=False)
     assert setting.ended.wait(5)
     assert setting.api.text(KEY, "post", "stderr") == b"late"
 
@@ -102,7 +103,7 @@ def test_the_rest_beyond_the_cap_is_counted_and_its_room_given_back(setting: Set
     out = setting.follow(cap=10)
     out.write_bytes(b"x" * (8 << 20))
     setting.api.wait(lambda: setting.api.text() == b"x" * 10)
-    assert not setting.shipper.finish(KEY, 10)
+    assert not setting.shipper.finish(KEY, 10, all_known=False)
     assert setting.ended.wait(5)
     assert b"limit of 10 bytes is reached, %d bytes more" % ((8 << 20) - 10) in setting.api.text()
     assert out.stat().st_blocks * 512 <= 1 << 20
@@ -112,7 +113,7 @@ def test_the_rest_beyond_the_cap_is_counted_and_its_room_given_back(setting: Set
 def test_output_waits_for_an_api_that_is_away(setting: Setting) -> None:
     setting.api.down = True
     setting.follow().write_bytes(b"kept")
-    assert not setting.shipper.finish(KEY, 1000)
+    assert not setting.shipper.finish(KEY, 1000, all_known=False)
     setting.api.wait(lambda: setting.api.calls["output"] >= 1)
     assert not setting.done
     setting.api.down = False
@@ -126,7 +127,7 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
     setting.api.wait(setting.api.text)
     with out.open("ab") as file:
         file.write(b"0 there\n")
-    assert not setting.shipper.finish(KEY, 1 << 20)
+    assert not setting.shipper.finish(KEY, 1 << 20, all_known=False)
     assert setting.ended.wait(5)
     assert [(one.percent, one.note) for one in setting.board.take()] == [(90.0, "there")]
 
