@@ -20,7 +20,7 @@ from typing import Final
 
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced, SetupError
-from workers import log, premises, probe
+from workers import log, premises, privacy, probe
 from workers.board import Board
 from workers.client import Api, Refused
 from workers.core import Core
@@ -57,6 +57,7 @@ _WAYS: Final = {
 def run(settings: NodeSettings) -> int:
     """Be this node until told to stop; return the exit code. To be called in the main thread, once per process."""
     log.configure(settings.log_level)
+    privacy.close()
     try:
         place = premises.open_up(settings)
         agent = Agent(settings, place)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import orjson
 from celery import Celery
 
-from workers import celery_app
+from workers import celery_app, privacy
 
 _LOST = 17
 """Exit code: the agent cannot be told any more; it starts another consumer."""
@@ -42,6 +42,7 @@ class Bell:
 
 def main() -> None:
     """Consume until the agent is gone."""
+    privacy.close()
     settings = orjson.loads(sys.stdin.buffer.readline())
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     bell = Bell(settings["socket"])

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.node import World, a_spec
 from workers import effects
-from workers.events import Failure, Health, Idle, Replaced, Rung, StopAsked, SupervisorUp, Tick
+from workers.events import Failure, Health, Rung, StopAsked, SupervisorUp, Tick
 
 KEY = (1, 1)
 
@@ -236,7 +236,7 @@ def test_each_execution_has_a_user_of_its_own_while_there_are_any() -> None:
     assert uids == [70_000, 70_001]
 
 
-# --- earlier lives ----------------------------------------------------------------------------------------
+# --- supervisor and stop ----------------------------------------------------------------------------------
 
 
 def lived(*, pre: list[str] | None = None) -> World:
@@ -251,112 +251,6 @@ def test_an_intent_whose_claim_got_no_answer_is_claimed_again_with_the_same_toke
     again = world.reborn().up()
     assert again.all(effects.Claim) == world.all(effects.Claim)
     assert again.all(effects.Register)[0].held[0].token == world.all(effects.Claim)[0].claim.token
-
-
-def test_a_granted_execution_that_was_not_started_is_staged_afresh() -> None:
-    again = lived().reborn().up(keep=[KEY])
-    assert len(again.all(effects.Stage)) == 1
-
-
-def test_a_running_command_is_followed_where_it_is() -> None:
-    world = lived()
-    world.staged()
-    again = world.reborn().up(runs=[(KEY, "job")], keep=[KEY])
-    assert not again.all(effects.Stage)
-    assert len(again.all(effects.Follow)) == 1
-    again.ended("job")
-    again.collected()
-    again.shipped()
-    assert again.report().outcome == "completed"
-
-
-def test_a_command_that_never_reached_a_supervisor_is_started_now() -> None:
-    world = lived()
-    world.staged()
-    again = world.reborn().up(keep=[KEY])
-    assert [start.run.phase for start in again.all(effects.Start)] == ["job"]
-
-
-def test_nothing_of_an_earlier_life_is_started_before_the_scheduler_has_agreed() -> None:
-    world = lived()
-    world.staged()
-    again = world.reborn()
-    again.tell(SupervisorUp(frozenset()))
-    assert not again.all(effects.Start)
-    again.registered(kill=[KEY])
-    again.tell(Idle(KEY))
-    assert not again.all(effects.Start)
-    assert not again.core.held
-
-
-def test_a_command_that_ended_before_the_registration_waits_for_its_answer() -> None:
-    world = lived(pre=["/bin/a"])
-    world.staged()
-    again = world.reborn()
-    again.tell(SupervisorUp(frozenset([(KEY, "pre")])))
-    again.ended("pre")
-    assert not again.all(effects.Start)
-    again.registered(keep=[KEY])
-    assert [start.run.phase for start in again.all(effects.Start)] == ["job"]
-
-
-def test_a_report_without_acknowledgement_is_sent_again() -> None:
-    world = lived()
-    world.staged()
-    world.ended("job", 5)
-    world.shipped()
-    again = world.reborn().up(keep=[KEY])
-    assert again.report() == world.report()
-    again.acknowledged()
-    assert not again.core.held
-
-
-def test_what_the_scheduler_wants_killed_is_killed_before_anything_is_claimed() -> None:
-    world = lived()
-    world.staged()
-    again = world.reborn().up(runs=[(KEY, "job")], kill=[KEY])
-    assert effects.Kill(KEY, 0.0) in again.done
-    again.beat(waiting=[(2, 1)])
-    assert not again.all(effects.Claim)
-    again.ended("job", None, why="killed", signal=9)
-    again.beat(waiting=[(2, 1)])
-    assert len(again.all(effects.Claim)) == 1
-    assert not again.all(effects.Report)
-
-
-def test_a_tree_that_nobody_knows_is_killed() -> None:
-    world = World().up(runs=[((9, 9), "job")])
-    assert effects.Kill((9, 9), 0.0) in world.done
-
-
-def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_gone() -> None:
-    world = World().up()
-    for number in (1, 2, 3):
-        world.grant(a_spec((number, 1)))
-    world.staged((1, 1))
-    world.staged((2, 1))
-    world.ended("job", 1, (2, 1))
-    world.shipped((2, 1))
-    world.tell(Replaced(1))
-    assert len(world.all(effects.Register)) == 1
-    world.staged((3, 1), Failure("staging", "stopped"))
-    world.ended("job", None, why="killed", signal=9)
-    (_, second) = world.all(effects.Register)
-    assert [(held.execution_id, held.attempt) for held in second.held] == [(2, 1)]
-    assert [report.report.execution_id for report in world.all(effects.Report)] == [2]
-    world.registered(epoch=2)
-    assert world.core.epoch == 2
-
-
-def test_an_answer_of_an_epoch_that_is_over_purges_nothing() -> None:
-    world = World().up()
-    world.tell(Replaced(1))
-    world.registered(epoch=2)
-    world.tell(Replaced(1))
-    assert len(world.all(effects.Register)) == 2
-
-
-# --- supervisor and stop ----------------------------------------------------------------------------------
 
 
 def test_the_death_of_a_supervisor_is_what_the_next_one_tells() -> None:

@@ -1,0 +1,29 @@
+"""What the agent knows is not for the processes of its own user."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KEEPER = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from workers import privacy; privacy.close(); print('closed', flush=True); sys.stdin.read()"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two processes of somebody else")
+def test_another_process_of_the_same_user_cannot_read_the_environment() -> None:
+    somebody = {"user": 65534, "group": 65534, "extra_groups": []}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": {"SECRET": "canary"}, "cwd": "/"}
+    with subprocess.Popen(["/usr/bin/env", "python3", "-c", KEEPER], **somebody, **pipes) as keeper:
+        assert keeper.stdout is not None
+        assert keeper.stdout.readline() == b"closed\n"
+        reader = [sys.executable, "-c", f"print(open('/proc/{keeper.pid}/environ').read())"]
+        got = subprocess.run(
+            ["/usr/bin/env", "python3", *reader[1:]], **somebody, capture_output=True, check=False, cwd="/"
+        )
+        keeper.communicate()
+    assert b"canary" not in got.stdout
+    assert b"PermissionError" in got.stderr
