@@ -41,9 +41,7 @@ def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | Non
 
 def _cancel(tx: Connection, locked: dict[int, jobs.LockedJob], actor: str, reason: str | None) -> Canceled:
     steps = [
-        jobs.Step(job.id, job.attempt, reason=reason)
-        for job in locked.values()
-        if allows(JobEvent.CANCEL, job.status)
+        jobs.Step(job.id, job.attempt, reason=reason) for job in locked.values() if allows(JobEvent.CANCEL, job.status)
     ]
     moved = jobs.move(tx, JobEvent.CANCEL, steps, actor)
     gone = set(moved)

@@ -33,9 +33,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
         changed = nodes.self_report(
             tx, message.node_id, message.epoch, degraded=message.degraded, leaving=message.draining
         )
-        heard = nodes.beat(
-            tx, node_id=message.node_id, epoch=message.epoch, holding=message.holding, load=message.load
-        )
+        heard = nodes.beat(tx, node_id=message.node_id, epoch=message.epoch, holding=message.holding, load=message.load)
         if not heard:
             raise NodeReplaced("this node was declared lost, or another one took its name; register again")
         if message.progress:
@@ -79,7 +77,9 @@ def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
         found = specs.read(tx, sorted(granted)) if granted else []
         granted_specs = specify(tx, found, rt.settings)
     refused = [
-        wire.Refused(execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message))
+        wire.Refused(
+            execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message)
+        )
         for c in asked.values()
         if c.execution_id not in granted
     ]
@@ -194,9 +194,7 @@ def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, cat
     )
 
 
-def _settled(
-    row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None
-) -> settling.Ended:
+def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> settling.Ended:
     # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
     # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
     outcome = "returned" if r.outcome == "canceled" else r.outcome
@@ -232,9 +230,7 @@ def _results(r: wire.ReportOne) -> dict[str, Any]:
     return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
 
 
-def _publish(
-    tx: Connection, rows: dict[int, executions.LockedExecution], completed: Iterable[wire.ReportOne]
-) -> None:
+def _publish(tx: Connection, rows: dict[int, executions.LockedExecution], completed: Iterable[wire.ReportOne]) -> None:
     """Make the outputs of accepted attempts visible, in the same transaction that accepts them."""
     with_outputs = {r.execution_id: rows[r.execution_id].job_id for r in completed if r.outputs or r.properties}
     if with_outputs:

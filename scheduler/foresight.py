@@ -58,7 +58,7 @@ class Foresight:
     def _fresh(self) -> Picture:
         now = self._monotonic()
         if self._picture is None or now - self._asked > STALE_S:
-            self._picture = Picture()
+            self._picture = Picture(self._rt.settings)
         self._asked = now
         picture, self._picture = self._picture, None  # in doubt until it has been read
         with self._rt.db.begin() as tx:

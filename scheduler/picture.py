@@ -22,6 +22,7 @@ from scheduler.rules.resources import Resources
 from scheduler.rules.running import Run, Running
 from scheduler.rules.shapes import Constraint, Op, Preference, Shape
 from scheduler.rules.waiting import Queue
+from scheduler.settings import Settings
 from scheduler.store import picture as store
 
 _HISTORY = 20_000
@@ -31,9 +32,9 @@ _HISTORY = 20_000
 class Picture:
     """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds)."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
-        self.policy = Policy()
+        self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
         self._mark: str | None = None
 
@@ -45,7 +46,7 @@ class Picture:
         else:
             self._read_changes(tx, self._mark)
         if self._mark is None or store.policy_changed(tx, self._mark):
-            self.policy = read_policy(tx)
+            self.policy = _replace(self.policy, **read_policy(tx))
         mode = Mode(mark.queue_mode)
         if (self.policy.mode, self.policy.scheduler_paused) != (mode, mark.is_paused):
             self.policy = _replace(self.policy, mode=mode, scheduler_paused=mark.is_paused)
@@ -136,10 +137,11 @@ class Picture:
                 self.queue.learn(shape_of(row))
 
     def _hold(self, row: Any) -> None:
-        expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s)
+        resources = _resources(row)
+        expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = Run(
-            row.id, row.node_id, _resources(row), row.placed, expected, row.timeout_s,
-            row.job_id, row.job_type_id, row.project_id, row.priority,
+            row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
+            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible,
         )  # fmt: skip
         self.queue.discard(row.job_id)
         self.nodes.reserve(run.node_id, run.resources)
@@ -153,7 +155,7 @@ class Picture:
 
     def _learn(self, row: Any) -> None:
         if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
-            self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s)
+            self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, _resources(row))
 
 
 def shape_of(row: Any) -> Shape:
@@ -175,19 +177,19 @@ def shape_of(row: Any) -> Shape:
     )
 
 
-def read_policy(tx: Connection) -> Policy:
-    """Return what operators have set, as the rules want it; the scheduler's own switches are left at their defaults."""
+def read_policy(tx: Connection) -> dict[str, Any]:
+    """Return what operators have set of projects, job types and pools, as the fields of `Policy` that say it."""
     projects, types, pools = store.projects(tx), store.limited_types(tx), store.pools(tx)
-    return Policy(
-        paused_projects=frozenset(p.id for p in projects if p.is_paused),
-        paused_types=frozenset(t.id for t in types if t.is_paused),
-        paused_pools=frozenset(p.name for p in pools if p.is_paused),
-        max_scheduled={t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
-        quotas={p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
-        weights={p.id: p.weight for p in projects if p.weight != 1},
-        usage={p.id: p.usage for p in projects},
-        packing={p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
-    )
+    return {
+        "paused_projects": frozenset(p.id for p in projects if p.is_paused),
+        "paused_types": frozenset(t.id for t in types if t.is_paused),
+        "paused_pools": frozenset(p.name for p in pools if p.is_paused),
+        "max_scheduled": {t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
+        "quotas": {p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
+        "weights": {p.id: p.weight for p in projects if p.weight != 1},
+        "usage": {p.id: p.usage for p in projects},
+        "packing": {p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
+    }
 
 
 def _constraint(document: dict[str, Any]) -> Constraint:
@@ -201,7 +203,15 @@ def _constraint(document: dict[str, Any]) -> Constraint:
 
 def _node(row: Any) -> Node:
     return Node(
-        row.id, _resources(row), row.name, row.pool, row.labels, row.ready, row.paused, row.draining, row.launch_failures
+        row.id,
+        _resources(row),
+        row.name,
+        row.pool,
+        row.labels,
+        row.ready,
+        row.paused,
+        row.draining,
+        row.launch_failures,
     )
 
 

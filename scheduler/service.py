@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import orjson
 from sqlalchemy import Connection
@@ -45,7 +45,7 @@ class Scheduler:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Connection | None = None
         self._term: int | None = None
-        self._picture, self._watch = Picture(), upkeep.Watch()
+        self._picture, self._watch = Picture(self._rt.settings), upkeep.Watch()
         self._looking = threading.Lock()  # the picture is used by one thread at a time
         self._seat: tuple[leader.Seat, float] | None = None
         self._last = Turn()
@@ -101,7 +101,7 @@ class Scheduler:
         if self._term is not None:
             log.info("scheduler.leads", term=self._term, holder=self._holder)
             with self._looking:
-                self._picture = Picture()
+                self._picture = Picture(self._rt.settings)
             self._ticking.wake()
             self._sampling.wake()
         return pause
@@ -116,7 +116,9 @@ class Scheduler:
         term, self._term = self._term, None
         session, self._session = self._session, None
         if session is not None:
-            session.invalidate()  # ends the session, and with it the leader's lock
+            with suppress(DBAPIError), session.begin():
+                leader.release(session)
+            session.invalidate()  # ends the session, and with it the lock if it could not be given back
             session.close()
         if term is not None:
             log.info("scheduler.steps-down", term=term, why=why)
@@ -136,7 +138,7 @@ class Scheduler:
                 self._step_down("another scheduler took over")
                 return self._rt.settings.tick_poll_s
             except Exception:
-                self._picture = Picture()
+                self._picture = Picture(self._rt.settings)
                 raise
         ended = self._monotonic()
         self._tick_s = ended - began

@@ -37,8 +37,14 @@ class Settings(BaseSettings):
     pool_driver: str = Field(default="external", description="driver of pools that name none")
     scaling_s: float = Field(default=1.0, gt=0, description="how often the size of pools is thought about")
 
-    tick_poll_s: float = Field(default=1.0, gt=0, description="a tick at least this often; wake-ups only make it sooner")
+    tick_poll_s: float = Field(
+        default=1.0, gt=0, description="a tick at least this often; wake-ups only make it sooner"
+    )
     tick_limit: int = Field(default=5_000, ge=1, description="most placements of one tick")
+    reservations: int = Field(
+        default=4, ge=0, description="how many jobs that cannot start yet have a place kept for them"
+    )
+    preemption: bool = Field(default=False, description="let more urgent jobs take the room of preemptible ones")
     leader_s: float = Field(default=10.0, gt=0, description="a leader whose beat stands still so long is replaced")
     upkeep_s: float = Field(default=1.0, gt=0, description="how often silence, lateness and due times are looked for")
     sample_s: float = Field(default=60.0, gt=0, description="how often the leader writes down how much waits and runs")
@@ -48,7 +54,9 @@ class Settings(BaseSettings):
     suspect_s: float = Field(default=10.0, gt=0, description="a node silent so long gets no new work")
     lease_s: float = Field(default=90.0, ge=3.0, description="a node silent so long loses its executions")
     claim_deadline_s: float = Field(default=60.0, gt=0, description="a placement not claimed by then is withdrawn")
-    drain_s: float = Field(default=3600.0, gt=0, description="a draining node's work is stopped and queued again after that")
+    drain_s: float = Field(
+        default=3600.0, gt=0, description="a draining node's work is stopped and queued again after that"
+    )
     max_withdrawals: int = Field(default=20, ge=1, description="then the job is held for an operator to look at")
 
     retry_first_s: float = Field(default=1.0, ge=0)

@@ -30,7 +30,9 @@ class Ended:
     message: str | None = None
 
 
-def settle(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str) -> set[int]:
+def settle(
+    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str
+) -> set[int]:
     """Move each job as its execution's end demands; return the ids that moved.
 
     `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed).
@@ -60,7 +62,9 @@ def take_back(
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
     ids = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in unclaimed])
     taken = [row for row in unclaimed if row.id in ids]
-    settle(tx, rt, locked, [Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in taken], "scheduler")
+    settle(
+        tx, rt, locked, [Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in taken], "scheduler"
+    )
     return taken
 
 

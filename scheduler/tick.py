@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from scheduler.delivery import Delivery
 from scheduler.picture import Picture
 from scheduler.rules.placement import place
-from scheduler.rules.plan import Plan
+from scheduler.rules.plan import Plan, Preemption
 from scheduler.rules.running import Run
 from scheduler.rules.shapes import Shape
 from scheduler.runtime import Runtime
-from scheduler.store import leader, plans
+from scheduler.store import executions, jobs, leader, plans
 
 
 class TermOver(Exception):
@@ -43,6 +43,8 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
     # 2. Decide.
     snapshot = picture.snapshot()
     plan = place(snapshot, picture.now, rt.chance, limit=rt.settings.tick_limit)
+    if plan.preemptions:
+        deliver(_preempt(rt, picture, term, plan.preemptions))
     if not plan.placements:
         return Turn(plan=plan)
     # 3. Commit what still holds.
@@ -60,6 +62,17 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
         picture.started(_run(p, shapes[picture.queue[p.job_id].shape_id], picture.now))
     deliver(_by_node(placed))
     return Turn(placed=len(placed), lost=len(lost), plan=plan)
+
+
+def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:
+    """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new."""
+    victims = {picture.running[x].job_id for preemption in wanted for x in preemption.execution_ids}
+    with rt.db.begin() as tx:
+        if not leader.fence(tx, term):
+            raise TermOver
+        jobs.lock(tx, victims)
+        names = executions.request_cancel(tx, sorted(victims), reason="preempted")
+    return {(name, 0): () for name in names}
 
 
 def _run(p: plans.Placed, shape: Shape, now: float) -> Run:

@@ -42,8 +42,12 @@ def watch_nodes(rt: Runtime, watch: Watch, monotonic: Callable[[], float]) -> li
         pulses = nodes.pulses(tx)
         now = monotonic()
         silences = _observe(watch, pulses, now, rt.settings.suspect_s)
-        nodes.mark_silent(tx, [p.node_id for p, s in silences if s >= rt.settings.suspect_s and not p.is_silent], silent=True)
-        nodes.mark_silent(tx, [p.node_id for p, s in silences if s < rt.settings.suspect_s and p.is_silent], silent=False)
+        nodes.mark_silent(
+            tx, [p.node_id for p, s in silences if s >= rt.settings.suspect_s and not p.is_silent], silent=True
+        )
+        nodes.mark_silent(
+            tx, [p.node_id for p, s in silences if s < rt.settings.suspect_s and p.is_silent], silent=False
+        )
     lost = [pulse for pulse, silence in silences if silence >= rt.settings.lease_s]
     if _brakes(rt, watch, lost, len(pulses), now):
         return []
@@ -83,9 +87,7 @@ def ready_due(rt: Runtime) -> int:
     return len(moved)
 
 
-def _observe(
-    watch: Watch, pulses: list[nodes.Pulse], now: float, gap_s: float
-) -> list[tuple[nodes.Pulse, float]]:
+def _observe(watch: Watch, pulses: list[nodes.Pulse], now: float, gap_s: float) -> list[tuple[nodes.Pulse, float]]:
     """Return each node with the seconds of its silence as seen from here."""
     if watch.looked is not None and now - watch.looked > gap_s:
         watch.seen.clear()  # we were away ourselves; begin the observation again

@@ -258,7 +258,9 @@ class ReportOne(ExecutionRef):
 
     token: str
     outcome: Outcome
-    error: str | None = Field(default=None, max_length=128, description="name of the built-in error; None with exit code")
+    error: str | None = Field(
+        default=None, max_length=128, description="name of the built-in error; None with exit code"
+    )
     message: str = Field(default="", max_length=2000, description="one sentence for people")
     phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
     outputs: list[OutputValue] = []

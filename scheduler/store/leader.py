@@ -55,6 +55,11 @@ def try_lock(tx: Connection) -> bool:
     return bool(tx.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar())
 
 
+def release(tx: Connection) -> None:
+    """Give the lock back, so that the next one need not wait until this session is seen to be gone."""
+    tx.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
+
+
 def take(tx: Connection, holder: str, seen: Seat) -> int | None:
     """Become leader if nobody else did since `seen`; return the new term, or None."""
     return tx.execute(_TAKE, {"holder": holder, "seen": seen.term}).scalar()

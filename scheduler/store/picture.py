@@ -37,9 +37,7 @@ _PLAIN_JOBS = text("""
     WHERE status = 'QUEUED' AND NOT is_held AND not_before IS NULL AND avoid_nodes = '{}'
 """)
 
-_SPECIAL_JOBS = text(
-    _JOB + " WHERE status = 'QUEUED' AND (is_held OR not_before IS NOT NULL OR avoid_nodes <> '{}')"
-)
+_SPECIAL_JOBS = text(_JOB + " WHERE status = 'QUEUED' AND (is_held OR not_before IS NOT NULL OR avoid_nodes <> '{}')")
 
 _SHAPES = text("""
     SELECT id, cpus, mem, disk, custom, constraints, options, pool, project_id, job_type_id, priority
@@ -50,9 +48,11 @@ _SHAPES = text("""
 _EXECUTION = """
     SELECT x.id, x.node_id, x.job_id, x.status, x.cpus, x.mem, x.disk, x.custom, x.released_at IS NOT NULL AS released,
            extract(epoch FROM x.created)::float8 AS placed, extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
-           j.project_id, j.job_type_id, j.priority, j.timeout_s
+           j.project_id, j.job_type_id, j.priority, j.timeout_s,
+           COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible
     FROM executions x
     JOIN jobs j ON j.id = x.job_id
+    JOIN shapes s ON s.id = j.shape_id
 """
 
 _LIVE = text(_EXECUTION + " WHERE x.released_at IS NULL")

@@ -20,7 +20,9 @@ PARTS = {
 def main() -> int:
     described = "\n".join(f"  {name:<12} {line}" for name, line in PARTS.items())
     parser = argparse.ArgumentParser(
-        prog="./run bench", description=f"{__doc__}\n\nparts:\n{described}", formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="./run bench",
+        description=f"{__doc__}\n\nparts:\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="which parts to run (default: all)")
     for part in parser.parse_args().part or PARTS:

@@ -50,7 +50,9 @@ def _latency(installation: Installation) -> None:
 
 def _stdout(installation: Installation, execution: int) -> str:
     return installation.until(
-        lambda: installation.api.get(f"/job-executions/{execution}/logs/stdout/", headers={"Accept": "text/plain"}).text,
+        lambda: (
+            installation.api.get(f"/job-executions/{execution}/logs/stdout/", headers={"Accept": "text/plain"}).text
+        ),
         "the output of a job",
     )
 

@@ -94,13 +94,13 @@ def test_an_emptied_broker_loses_nothing(installation: Installation, witness: Wi
 
 
 @pytest.mark.parametrize("server", ["valkey", "postgres"])
-def test_a_running_job_outlives_the_death_of_a_server(server: str, installation: Installation, witness: Witness) -> None:
+def test_a_running_job_outlives_the_death_of_a_server(
+    server: str, installation: Installation, witness: Witness
+) -> None:
     job_id = _running(installation, witness, server, max_tries=1)
     victim = installation.processes(server)[0]
     victim.kill()
-    installation.until(
-        lambda: {p.pid for p in installation.processes(server)} - {victim.pid}, f"a new {server}"
-    )
+    installation.until(lambda: {p.pid for p in installation.processes(server)} - {victim.pid}, f"a new {server}")
     witness.let_end(server)
     job = installation.wait(job_id)
     assert (job["status"], job["num_exes"], witness.lines("starts", server)) == ("COMPLETED", 1, 1)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from scheduler import cancellation, registration, upkeep, wire
+from scheduler import cancellation, execution, registration, upkeep, wire
 from scheduler.rules.lifecycle import JobStatus
+from scheduler.store import jobs
 from tests.support.cluster import TOKEN, Cluster
 
 
@@ -137,7 +138,7 @@ def test_two_schedulers_with_the_same_picture_do_not_place_twice(cluster: Cluste
         cluster.a_job()
     other = Cluster.__new__(Cluster)
     other.__dict__.update(cluster.__dict__)
-    other.picture = type(cluster.picture)()
+    other.picture = type(cluster.picture)(cluster.settings)
     with cluster.rt.db.begin() as tx:
         cluster.picture.refresh(tx)
         other.picture.refresh(tx)
@@ -237,11 +238,17 @@ def test_a_job_that_waits_for_its_time_is_queued_when_it_comes(cluster: Cluster)
 
 
 def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
-    from scheduler import execution
-
     node = cluster.a_node()
     _, (execution_id, attempt) = cluster.running(node)
-    chunk = {"execution_id": execution_id, "attempt": attempt, "phase": "job", "stream": "stdout", "offset": 0, "at": 1.0, "data": "aGVsbG8="}
+    chunk = {
+        "execution_id": execution_id,
+        "attempt": attempt,
+        "phase": "job",
+        "stream": "stdout",
+        "offset": 0,
+        "at": 1.0,
+        "data": "aGVsbG8=",
+    }
     for _ in range(2):
         execution.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
     assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
@@ -267,8 +274,6 @@ def test_a_node_that_cannot_launch_is_avoided_and_tried_again_later(cluster: Clu
 
 
 def test_a_held_job_waits_until_it_is_released(cluster: Cluster) -> None:
-    from scheduler.store import jobs
-
     cluster.a_node()
     job_id = cluster.a_job()
     cluster.tick()
@@ -282,7 +287,7 @@ def test_a_held_job_waits_until_it_is_released(cluster: Cluster) -> None:
 
 def test_the_picture_forgets_what_was_cancelled_or_placed_by_another(cluster: Cluster) -> None:
     gone, placed, waits = cluster.a_job(), cluster.a_job(), cluster.a_job(cpus=100_000)
-    mine = type(cluster.picture)()
+    mine = type(cluster.picture)(cluster.settings)
     with cluster.rt.db.begin() as tx:
         mine.refresh(tx)
     assert len(mine.queue) == 3
@@ -293,3 +298,17 @@ def test_the_picture_forgets_what_was_cancelled_or_placed_by_another(cluster: Cl
         mine.refresh(tx)
     assert [job in mine.queue for job in (gone, placed, waits)] == [False, False, True]
     assert len(mine.running) == 1
+
+
+def test_a_more_urgent_job_takes_the_room_of_a_preemptible_one_which_comes_back_uncharged(database_url: str) -> None:
+    cluster = Cluster(database_url, preemption=True)
+    node = cluster.a_node("alpha", cpus=1000)
+    low, ref = cluster.running(node, preemptible=True)
+    urgent = cluster.a_job(priority=1)
+    assert cluster.tick() == 0
+    assert [(c.execution_id, c.reason) for c in cluster.beat(node).cancels] == [(ref[0], "preempted")]
+    cluster.report(node, ref, "returned", message="preempted")
+    assert cluster.tick() == 1
+    assert (cluster.job(urgent).status, cluster.job(low).status) == ("RUNNING", "QUEUED")
+    assert (cluster.job(low).num_exes, cluster.job(low).forgiven) == (1, 1)
+    cluster.close()

@@ -1,6 +1,6 @@
 """A world without processes: a real database, verbs called by hand, and nodes that are only rows.
 
-    cluster     a `Cluster` on a clean database; `cluster.nudges` has every topic that was nudged
+cluster     a `Cluster` on a clean database; `cluster.nudges` has every topic that was nudged
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Cluster:
         self.settings = Settings(**settings)
         engine = runtime.connect(database_url, self.settings, name="test")
         self.rt = runtime.Runtime(engine, self.settings, runtime.utc_now, random.Random(7).random, self.nudges.append)
-        self.picture = Picture()
+        self.picture = Picture(self.settings)
         self._numbers = itertools.count(1)
         self._seed()
         with self.rt.db.begin() as tx:
@@ -51,10 +51,20 @@ class Cluster:
         with self.rt.db.begin() as tx:
             tx.execute(text(sql), parameters)
 
-    def a_job(self, status: str = "QUEUED", *, cpus: int = 1000, mem: int = 0, max_tries: int = 3, **columns: Any) -> int:
+    def a_job(
+        self,
+        status: str = "QUEUED",
+        *,
+        cpus: int = 1000,
+        mem: int = 0,
+        max_tries: int = 3,
+        priority: int = 100,
+        preemptible: bool = False,
+        **columns: Any,
+    ) -> int:
         """Insert a job as submission would leave it, in any status; return its id."""
-        shape = self._shape(cpus, mem)
-        facts = {"attempt": 0, "num_exes": 0, "priority": 100, **columns}
+        shape = self._shape(cpus, mem, priority, preemptible=preemptible)
+        facts = {"attempt": 0, "num_exes": 0, "priority": priority, **columns}
         names = ", ".join(facts)
         binds = ", ".join(f":{name}" for name in facts)
         job_id = self.value(
@@ -63,7 +73,7 @@ class Cluster:
                 VALUES (:project, :type, :revision, :shape, :status, :max_tries, :cpus, :mem, now(),
                         CASE WHEN :status = 'FAILED' THEN (SELECT id FROM errors WHERE name = 'unknown') END,
                         CASE WHEN :status = 'COMPLETED' THEN 0 END, {binds})
-                RETURNING id""",
+                RETURNING id""",  # noqa: S608 - column names of our own tests
             project=self.project,
             type=self.type,
             revision=self.revision,
@@ -77,7 +87,9 @@ class Cluster:
         self.change("INSERT INTO job_specs (job_id) VALUES (:id)", id=job_id)
         return int(job_id)
 
-    def a_node(self, name: str | None = None, *, cpus: int = 4000, mem: int = 8_000_000, **facts: Any) -> wire.Registered:
+    def a_node(
+        self, name: str | None = None, *, cpus: int = 4000, mem: int = 8_000_000, **facts: Any
+    ) -> wire.Registered:
         """Register a node, or the same one again."""
         name = name or f"n{next(self._numbers)}"
         message = {
@@ -98,7 +110,13 @@ class Cluster:
         return execution.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
 
     def report(
-        self, node: wire.Registered, ref: tuple[int, int], outcome: str = "completed", *, token: str = TOKEN, **facts: Any
+        self,
+        node: wire.Registered,
+        ref: tuple[int, int],
+        outcome: str = "completed",
+        *,
+        token: str = TOKEN,
+        **facts: Any,
     ) -> wire.ReportAnswer:
         one = wire.ReportOne(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
         return execution.report(self.rt, wire.Reports(node_id=node.node_id, reports=[one]))
@@ -115,11 +133,16 @@ class Cluster:
         return job_id, ref
 
     def execution_of(self, job_id: int) -> tuple[int, int]:
-        row = self.query("SELECT id, attempt FROM executions WHERE job_id = :id ORDER BY attempt DESC LIMIT 1", id=job_id)
+        row = self.query(
+            "SELECT id, attempt FROM executions WHERE job_id = :id ORDER BY attempt DESC LIMIT 1", id=job_id
+        )
         return row[0].id, row[0].attempt
 
     def job(self, job_id: int) -> Any:
-        return self.query("SELECT j.*, e.name AS error FROM jobs j LEFT JOIN errors e ON e.id = j.error_id WHERE j.id = :id", id=job_id)[0]
+        return self.query(
+            "SELECT j.*, e.name AS error FROM jobs j LEFT JOIN errors e ON e.id = j.error_id WHERE j.id = :id",
+            id=job_id,
+        )[0]
 
     def execution(self, execution_id: int) -> Any:
         return self.query("SELECT * FROM executions WHERE id = :id", id=execution_id)[0]
@@ -148,17 +171,20 @@ class Cluster:
             definition=orjson.dumps(definition).decode(),
         )
 
-    def _shape(self, cpus: int, mem: int) -> int:
+    def _shape(self, cpus: int, mem: int, priority: int = 100, *, preemptible: bool = False) -> int:
+        options = orjson.dumps({"preemptible": True} if preemptible else {}).decode()
         return int(
             self.value(
-                """INSERT INTO shapes (digest, cpus, mem, disk, project_id, job_type_id, priority)
-                   VALUES (:digest, :cpus, :mem, 0, :project, :type, 100)
+                """INSERT INTO shapes (digest, cpus, mem, disk, project_id, job_type_id, priority, options)
+                   VALUES (:digest, :cpus, :mem, 0, :project, :type, :priority, CAST(:options AS jsonb))
                    ON CONFLICT (digest) DO UPDATE SET cpus = EXCLUDED.cpus RETURNING id""",
-                digest=hashlib.sha256(f"{cpus}/{mem}".encode()).digest(),
+                digest=hashlib.sha256(f"{cpus}/{mem}/{priority}/{options}".encode()).digest(),
                 cpus=cpus,
                 mem=mem,
                 project=self.project,
                 type=self.type,
+                priority=priority,
+                options=options,
             )
         )
 

@@ -1,6 +1,6 @@
 """A whole installation as a user starts it: `ganger up` as a process, spoken to over HTTP, its processes known by role.
 
-    installation    one per test module: started on a new state folder, stopped and checked for left-overs at the end
+installation    one per test module: started on a new state folder, stopped and checked for left-overs at the end
 """
 
 from __future__ import annotations
