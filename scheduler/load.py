@@ -14,13 +14,15 @@ from scheduler.tokens import Caller
 
 MAX_RANGE = timedelta(days=31)
 DEFAULT_RANGE = timedelta(days=7)
+GRACE = timedelta(minutes=1)
+"""P31D was counted back from a moment ago."""
 
 
 def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Page:
     """Return one page of samples, by default since midnight (UTC) seven days ago. Raises InvalidInput over 31 days."""
     now = rt.now()
     started = chosen.started or (now - DEFAULT_RANGE).replace(hour=0, minute=0, second=0, microsecond=0)
-    if (chosen.ended or now) - started > MAX_RANGE:
+    if (chosen.ended or now) - started > MAX_RANGE + GRACE:
         raise InvalidInput("the range may have at most 31 days", field="started")
     bound = replace(chosen, started=started, project_id=caller.project_id)
     with rt.db.begin() as tx:

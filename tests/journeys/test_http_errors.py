@@ -58,7 +58,9 @@ def test_a_wrong_error_is_refused_and_nothing_is_stored(api: Api, body: object, 
     assert api.value("SELECT count(*) FROM errors WHERE NOT is_builtin") == 0
 
 
-@pytest.mark.parametrize("body", [{}, {"name": "other"}, {"category": "SYSTEM"}, {"title": None}, {"is_builtin": False}])
+@pytest.mark.parametrize(
+    "body", [{}, {"name": "other"}, {"category": "SYSTEM"}, {"title": None}, {"is_builtin": False}]
+)
 def test_a_wrong_change_of_an_error_is_refused(api: Api, body: dict[str, object]) -> None:
     made = api.post("/errors/", NEW).json
     assert api.patch(f"/errors/{made['id']}/", body).status_code == 400
@@ -105,7 +107,15 @@ def test_there_is_always_one_active_default_workspace(api: Api, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     "url",
-    ["s3://bucket/x", "file://elsewhere/x", "file:relative", "/plain/path", "file:///dev/null/below", "file:///a\0b", ""],
+    [
+        "s3://bucket/x",
+        "file://elsewhere/x",
+        "file:relative",
+        "/plain/path",
+        "file:///dev/null/below",
+        "file:///a\0b",
+        "",
+    ],
 )
 def test_a_workspace_needs_the_url_of_a_folder_that_can_be_written(api: Api, url: str) -> None:
     refused = api.post("/workspaces/", {"name": "w", "url": url})

@@ -141,7 +141,9 @@ def test_the_scheduler_is_missing_then_ready_then_stale(api: Api) -> None:
 def test_the_scheduler_is_paused_with_a_reason_and_takes_its_queue_mode_in_any_case(api: Api) -> None:
     with api.rt.db.begin() as tx:
         leader.take(tx, "host:1", leader.look(tx))
-    paused = api.as_("operator").patch("/scheduler/", {"is_paused": True, "pause_reason": "upgrade", "queue_mode": "lifo"})
+    paused = api.as_("operator").patch(
+        "/scheduler/", {"is_paused": True, "pause_reason": "upgrade", "queue_mode": "lifo"}
+    )
     assert paused.status_code == 200
     assert {name: paused.json[name] for name in ("state", "pause_reason", "queue_mode")} == {
         "state": "PAUSED",
@@ -156,7 +158,15 @@ def test_the_scheduler_is_paused_with_a_reason_and_takes_its_queue_mode_in_any_c
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"queue_mode": "SJF"}, {"queue_mode": None}, {"queue_mode": 1}, {"term": 9}, {"pause_reason": "x"}, {"is_paused": 1}],
+    [
+        {},
+        {"queue_mode": "SJF"},
+        {"queue_mode": None},
+        {"queue_mode": 1},
+        {"term": 9},
+        {"pause_reason": "x"},
+        {"is_paused": 1},
+    ],
 )
 def test_a_wrong_change_of_the_scheduler_is_refused(api: Api, body: dict[str, object]) -> None:
     before = api.get("/scheduler/").json
