@@ -105,7 +105,7 @@ def submit(
 
     [bold]ganger submit --follow -- sh -c 'echo hello from $(hostname)'[/]
 
-    [bold]ganger submit --cpus 2 --mem 4096 --timeout 600 --wait -- make -j2 test[/]
+    [bold]ganger submit --cpus 2 --mem 4096 --timeout 600 --wait -- /srv/tools/simulate --steps 1000[/]
 
     [bold]ganger submit kml-footprint -i places=@airports.csv --wait[/]
     """
