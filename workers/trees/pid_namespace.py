@@ -146,8 +146,8 @@ class PidNamespaceTree:
 
     def _spawn_sleeper(self, output: int) -> None:
         env = _ENVIRONMENT | {scan.MARK: f"{self._kind.node}/{self.name}"}
+        kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)  # all or nothing; refused, there is no way to leave
         try:
-            kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS)
             self._sleeper = os.posix_spawn(
                 "/bin/sh",
                 ["sh", "-c", _SLEEPER],
