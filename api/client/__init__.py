@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx2
 
+from api.client.administration import Errors, Projects, Scheduler
 from api.client.catalogue import JobTypes, Nodes
 from api.client.errors import (
     ClientError,
@@ -80,6 +81,9 @@ class Client:
         self.nodes = Nodes(self._transport)
         self.tokens = Tokens(self._transport)
         self.pools = Pools(self._transport)
+        self.projects = Projects(self._transport)
+        self.errors = Errors(self._transport)
+        self.scheduler = Scheduler(self._transport)
 
     @property
     def url(self) -> str:

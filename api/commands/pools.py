@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
 NodeNames = Annotated[list[str] | None, typer.Argument(metavar="NODE...", help="Names or ids of nodes.")]
 PoolOption = Annotated[str | None, typer.Option("--pool", help="A whole pool instead of nodes.")]
+SchedulerOption = Annotated[bool, typer.Option("--scheduler", help="The scheduler itself: nothing starts anywhere.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the others.")]
 
 HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "STATE")
@@ -106,17 +107,21 @@ def pause(
     nodes: NodeNames = None,
     *,
     pool: PoolOption = None,
+    scheduler: SchedulerOption = False,
     reason: Reason = None,
     url: Url = None,
     token: Token = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Give nodes, or a pool, no new work; what runs there goes on.
+    """Give nodes, a pool, or all of them no new work; what runs there goes on.
 
-    [bold]ganger pause --pool night --reason "storage is slow"[/]
+    [bold]ganger pause --pool night --reason "storage is slow"[/]    [bold]ganger pause --scheduler[/]
     """
     why = reason or "paused by hand"
-    if pool is not None:
+    if scheduler:
+        changes = {"is_paused": True, "pause_reason": why}
+        _change_scheduler(nodes, pool, changes, "paused", url, token, state_dir)
+    elif pool is not None:
         _change_pool(nodes, pool, {"is_paused": True, "reason": why}, "paused", url, token, state_dir)
     else:
         _change_nodes(nodes, {"is_paused": True, "pause_reason": why}, "paused", url, token, state_dir)
@@ -126,15 +131,19 @@ def resume(
     nodes: NodeNames = None,
     *,
     pool: PoolOption = None,
+    scheduler: SchedulerOption = False,
     reason: Reason = None,
     url: Url = None,
     token: Token = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Give paused or draining nodes, or a paused pool, work again.
+    """Give paused or draining nodes, a paused pool, or all of them work again.
 
-    [bold]ganger resume rack-7[/]
+    [bold]ganger resume rack-7[/]    [bold]ganger resume --scheduler[/]
     """
+    if scheduler:
+        _change_scheduler(nodes, pool, {"is_paused": False}, "goes on", url, token, state_dir)
+        return
     if pool is not None:
         _change_pool(nodes, pool, {"is_paused": False, "reason": reason}, "takes work again", url, token, state_dir)
         return
@@ -164,6 +173,22 @@ def _create_or_change(api: Client, name: str, changes: dict[str, Any]) -> dict[s
         return api.pools.create(name, changes)
     except Conflict:
         return api.pools.change(name, changes)
+
+
+def _change_scheduler(
+    nodes: list[str] | None,
+    pool: str | None,
+    changes: dict[str, Any],
+    done: str,
+    url: Url,
+    token: Token,
+    state_dir: StateDir,
+) -> None:
+    if nodes or pool is not None:
+        raise InvalidInput("name nodes, a pool or --scheduler, not several")
+    with connection.client(url, token, state_dir) as api:
+        api.scheduler.change(changes)
+    screen.say(f"the scheduler {'is ' if changes['is_paused'] else ''}{done}")
 
 
 def _change_pool(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from api.commands import (
+    administration,
     demonstration,
     files,
     holding,
@@ -67,6 +68,8 @@ app.add_typer(nodes.nodes, name="nodes", rich_help_panel=CLUSTER)
 for pool_command in (pools.pools, pools.scale, pools.drain, pools.pause, pools.resume):
     app.command(rich_help_panel=CLUSTER)(pool_command)
 app.add_typer(tokens.tokens, name="tokens", rich_help_panel=CLUSTER)
+app.add_typer(administration.projects, name="projects", rich_help_panel=CLUSTER)
+app.add_typer(administration.errors, name="errors", rich_help_panel=CLUSTER)
 app.command(rich_help_panel=CLUSTER)(status.status)
 app.command(rich_help_panel=PROCESSES)(roles.up)
 app.command(rich_help_panel=PROCESSES)(demonstration.demo)

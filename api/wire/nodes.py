@@ -75,7 +75,7 @@ class NodeChange(Body):
     is_draining: Annotated[bool, Field(description="finish what runs, take nothing new, then leave")] = LEFT_OUT
     drain_reason: Reason | None = None
     drain_s: Annotated[
-        int | None, Field(ge=0, le=MAX_TIMEOUT_S, description="then what still runs is stopped and queued again")
+        float | None, Field(ge=0, le=MAX_TIMEOUT_S, description="then what still runs is stopped and queued again")
     ] = None
     is_active: bool = LEFT_OUT
 
