@@ -12,6 +12,8 @@ from api.wire.answers import ErrorView, ListOf
 from api.wire.fields import LEFT_OUT, Body, Prose, QueryBool, QueryId, Title, Word
 
 Category = Literal["SYSTEM", "DATA", "ALGORITHM"]
+OwnCategory = Literal["DATA", "ALGORITHM"]
+"""SYSTEM is for the platform's own errors."""
 
 
 class ErrorsQuery(OrderedQuery):
@@ -30,7 +32,7 @@ class ErrorChange(Body):
 
     title: Title = LEFT_OUT
     description: Prose = LEFT_OUT
-    category: Category = LEFT_OUT
+    category: OwnCategory = LEFT_OUT
     should_be_retried: bool = LEFT_OUT
 
 
@@ -40,7 +42,7 @@ class ErrorBody(Body):
     name: Word
     title: Title
     description: Prose = ""
-    category: Category
+    category: OwnCategory
     should_be_retried: bool = True
 
 

@@ -11,9 +11,7 @@ from api.paging import OrderedQuery
 from api.wire.answers import ListOf
 from api.wire.fields import LEFT_OUT, Body, QueryBool, QueryId, Title, View, Word
 
-Url = Annotated[
-    str, StringConstraints(min_length=1, max_length=2_000, pattern=r"^[a-z][a-z0-9+.-]*://[^\x00-\x20\x7f]*$")
-]
+Url = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^file://(?:localhost)?/[^\x00-\x20\x7f]*$")]
 """Where a workspace's files lie: file:/// and an absolute folder."""
 
 
@@ -35,7 +33,7 @@ class WorkspaceChange(Body):
 
 
 class WorkspaceBody(Body):
-    """A new workspace. Its folder is made if it is not there."""
+    """A new workspace. Its folder has to be there, and the API must be able to write it."""
 
     name: Word
     title: Title = ""

@@ -79,9 +79,9 @@ def test_built_in_errors_cannot_be_changed_and_unknown_ones_are_not_there(api: A
 
 def test_a_new_workspace_takes_files_once_it_is_the_default(api: Api, tmp_path: Path) -> None:
     folder = tmp_path / "second"
+    folder.mkdir()
     made = api.post("/workspaces/", {"name": "second", "url": folder.as_uri()})
     assert made.status_code == 201, made.text
-    assert folder.is_dir()
     assert not made.json["is_default"]
     changed = api.patch(f"/workspaces/{made.json['id']}/", {"is_default": True, "title": "Second"})
     assert changed.json["is_default"]
@@ -113,6 +113,8 @@ def test_there_is_always_one_active_default_workspace(api: Api, tmp_path: Path) 
         "file:relative",
         "/plain/path",
         "file:///dev/null/below",
+        "file:///no/such/folder",
+        "file:///etc/passwd",
         "file:///a\0b",
         "",
     ],
