@@ -44,6 +44,7 @@ class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has
             yield from _scheduler(self._rt, found.standing)
             yield from _jobs(found)
             yield from _nodes(found)
+            yield from _pools(found)
 
     def describe(self) -> Iterable[Metric]:
         """Say nothing before there is something: registering must not ask the database."""
@@ -98,6 +99,34 @@ def _nodes(found: Figures) -> Iterator[Metric]:
         yield _gauge(f"{word}_cpus", meaning, _amounts(rows, "cpus", 1), ["pool"])
         yield _gauge(f"{word}_memory_bytes", meaning, _amounts(rows, "mem", MIB), ["pool"])
         yield _gauge(f"{word}_disk_bytes", meaning, _amounts(rows, "disk", MIB), ["pool"])
+
+
+def _pools(found: Figures) -> Iterator[Metric]:
+    scaled = [row for row in found.pools if row.sizing != "free" and row.decided is not None]
+    for name, meaning, value in (
+        ("nodes_wanted", "How many nodes a pool should have.", lambda row: row.wanted),
+        ("nodes_starting", "Nodes on their way that have not registered.", lambda row: row.starting),
+        (
+            "nodes_smallest",
+            "The least an operator allows.",
+            lambda row: row.size if row.sizing == "fixed" else row.smallest,
+        ),
+        (
+            "nodes_largest",
+            "The most an operator allows.",
+            lambda row: row.size if row.sizing == "fixed" else row.largest,
+        ),
+        ("unmet_jobs", "Jobs that wait for room that new nodes would give.", lambda row: _sum(row, "unmet")),
+        ("hopeless_jobs", "Jobs that fit no node of the pool, not even a new one.", lambda row: _sum(row, "hopeless")),
+        ("trouble", "Whether a driver of the pool fails.", lambda row: row.trouble is not None),
+    ):
+        yield _gauge(
+            f"pool_{name}", meaning, [({"pool": row.name}, float(value(row) or 0)) for row in scaled], ["pool"]
+        )
+
+
+def _sum(row: Any, kind: str) -> int:
+    return sum((row.detail or {}).get(kind, {}).values())
 
 
 def _amounts(rows: Iterable[Any], name: str, unit: int) -> list[tuple[dict[str, str], float]]:

@@ -22,7 +22,13 @@ _AGAIN_S = 0.5
 
 
 def set_up(
-    url: str, *, admin: Path | None, node: Path | None, within_s: float, say: Callable[[str], None] = lambda _: None
+    url: str,
+    *,
+    admin: Path | None = None,
+    viewer: Path | None = None,
+    node: Path | None = None,
+    within_s: float,
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Wait for the database, bring its schema up to date, and see that the tokens in these files are valid.
 
@@ -36,7 +42,7 @@ def set_up(
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(f"the database's schema cannot be brought up to date: {reason}") from error
     say(f"the database has schema {migrations.head()}")
-    for path, kind, role in ((admin, "user", "admin"), (node, "node", None)):
+    for path, kind, role in ((admin, "user", "admin"), (viewer, "user", "viewer"), (node, "node", None)):
         if path is not None:
             _token(url, path, kind, role)
             say(f"{path} has the {role or kind} token")
@@ -51,7 +57,7 @@ def _await(url: str, within_s: float, say: Callable[[str], None]) -> None:
                 with engine.connect():
                     return
             except OperationalError as error:
-                reason = str(error.orig).strip().rpartition("\n")[2]
+                reason = str(error.orig).strip().partition("\n")[0]
                 if time.monotonic() > deadline:
                     raise SetupError(f"the database cannot be reached: {reason}") from error
                 if not told:

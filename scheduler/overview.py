@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.runtime import Runtime
-from scheduler.store import leader, load, overview
+from scheduler.store import leader, load, overview, pools
 from scheduler.store.leader import Standing
 from scheduler.tokens import Caller
 
@@ -31,7 +31,7 @@ class Overview:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What monitoring reads; `moves` and `submitted` only ever grow."""
+    """What monitoring reads; `moves` and `submitted` only ever grow. `pools` are rows of `store.pools`."""
 
     standing: Standing
     open_jobs: Sequence[Any]
@@ -39,6 +39,7 @@ class Figures:
     live: Sequence[Any]
     moves: Mapping[str, int]
     submitted: int
+    pools: Sequence[Any]
 
 
 def look(rt: Runtime, caller: Caller) -> Overview:
@@ -63,4 +64,5 @@ def figures(rt: Runtime) -> Figures:
             overview.live(tx),
             load.moves(tx),
             overview.job_ids_given_out(tx),
+            pools.read(tx),
         )

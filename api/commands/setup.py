@@ -15,6 +15,9 @@ def setup(
     admin_token: Annotated[
         Path | None, typer.Option(help="File with an administrator's token; made if it is missing.")
     ] = None,
+    viewer_token: Annotated[
+        Path | None, typer.Option(help="File with a token that may only read, for monitoring; made if it is missing.")
+    ] = None,
     node_token: Annotated[Path | None, typer.Option(help="File with a token for nodes; made if it is missing.")] = None,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the database.")] = 60.0,
 ) -> None:
@@ -27,4 +30,6 @@ def setup(
     from api import serve  # noqa: PLC0415 - only here
     from scheduler import installation  # noqa: PLC0415 - likewise
 
-    installation.set_up(serve.database_url(), admin=admin_token, node=node_token, within_s=wait, say=screen.note)
+    installation.set_up(
+        serve.database_url(), admin=admin_token, viewer=viewer_token, node=node_token, within_s=wait, say=screen.note
+    )
