@@ -12,9 +12,10 @@ from scheduler.rules.plan import Snapshot
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Shape
 
-_LEAST_TIGHTNESS, _TIGHTNESS = 0.05, 0.5
-"""A tight fit leaves whole nodes for large jobs, a fit in proportion leaves no cpus without memory. So tightness counts by how
-much of the largest node the largest waiting job asks for. Measured over random fleets: docs/decisions, "The choice of a node"."""
+_LEAST_TIGHTNESS, _TIGHTNESS = 0.02, 0.7
+"""How much a tight fit counts beside an even one. An even fit leaves no cpus without memory and no memory without cpus; a tight
+fit leaves whole nodes for large jobs, so it counts by how much of the largest node the largest waiting job asks for. Measured
+over random fleets: docs/decisions, "The choice of a node"."""
 
 
 @dataclass(slots=True)
@@ -60,7 +61,6 @@ class Ledger:
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
         self.tightness = 0.0
-        self._lean = _directions(self.scale, self.free)
         self.planned: list[Planned] = []
         self.kept: dict[int, Kept] = {}
         self._tallies: dict[int, Tally] = {}
@@ -103,12 +103,13 @@ class Ledger:
                     room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
         return room
 
-    def likeness(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
-        """How alike the proportions of `need` and of what is free on each row are: 1 the same, 0 nothing in common."""
-        lean = self.scale * need
-        length = float(np.sqrt(lean @ lean)) or 1.0
-        whole: NDArray[np.float64] = (lean / length) @ self._lean
-        return whole[rows]
+    def lopsidedness(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
+        """How unevenly `need` would take from what is left on each row: the largest fraction less the smallest, of what is asked."""
+        asked = np.flatnonzero(need)
+        if len(asked) <= 1:
+            return np.zeros(len(rows))
+        taken = need[asked][:, None] / np.maximum(self.free[asked[:, None], rows], 1)
+        return np.asarray(taken.max(axis=0) - taken.min(axis=0))
 
     def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
         """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
@@ -116,7 +117,6 @@ class Ledger:
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
         self.left[rows] -= float(self.scale @ need) * counts
-        self._lean[:, rows] = _directions(self.scale, self.free[:, rows])
         self._spend_spare(need, rows, counts, ends_by)
         self.planned.append(Planned(rows, counts, need, end))
         tally = self.tally(shape.project_id)
@@ -176,10 +176,3 @@ class Ledger:
                 members = int(counts[rows == kept.row].sum())
                 if members:
                     kept.spare[:] -= need * members
-
-
-def _directions(scale: NDArray[np.float64], free: Amounts) -> NDArray[np.float64]:
-    """The proportions of what is free: columns of length 1, or 0 where nothing is."""
-    lean = scale[:, None] * free
-    length = np.sqrt((lean * lean).sum(axis=0))
-    return np.asarray(lean / np.where(length > 0, length, 1.0))

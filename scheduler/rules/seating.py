@@ -65,7 +65,7 @@ def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: in
 
 
 def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
-    scores = ledger.tightness * ledger.left[rows] - ledger.likeness(seeker.need, rows)
+    scores = ledger.tightness * ledger.left[rows] + ledger.lopsidedness(seeker.need, rows)
     if seeker.shape.preferences or seeker.avoid:
         scores = scores + scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
     rows = scoring.best(rows, scores, wanted)

@@ -41,6 +41,18 @@ class Record:
     program: int
 
 
+def machine_size(lines: Iterable[str]) -> int | None:
+    """The processors that a workload log's header names (MaxProcs, else MaxNodes); None when it names neither."""
+    named: dict[str, int] = {}
+    for line in lines:
+        if not line.startswith(";"):
+            break
+        name, _, value = line.lstrip("; ").partition(":")
+        if value.strip().isdigit():
+            named[name.strip()] = int(value)
+    return named.get("MaxProcs", named.get("MaxNodes"))
+
+
 def read_swf(lines: Iterable[str], processors: int) -> list[Record]:
     """The jobs of a workload log that a machine of so many processors can run, by submission time and number.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scheduler.rules.explain import explain
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
 from scheduler.rules.plan import Plan, Snapshot
@@ -170,12 +171,32 @@ def first_picture() -> None:
     say(bench="placement.memory", bytes_per_job=round(each), bar="< 1024", held=each < 1024)
 
 
+def explained() -> None:
+    """Explaining waiting jobs of a saturated cluster: 100,000 queued, 500 nodes."""
+    chance = random.Random(6)
+    nodes, running = Nodes(), Running()
+    for number in range(1, 501):
+        cpus = chance.choice([8, 16, 32, 64])
+        nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=cpus * 4000, disk=100_000), pool="main"))
+    snapshot = Snapshot(nodes, a_queue(100_000), running)
+    commit(snapshot, place(snapshot, NOW, chance.random), 1)
+    waiting = [job for job in range(100_000) if job in snapshot.queue]
+    times = []
+    for job_id in chance.sample(waiting, 200):
+        started = time.perf_counter()
+        explain(snapshot, job_id, NOW + 1)
+        times.append(time.perf_counter() - started)
+    p95 = sorted(times)[190] * 1000
+    say(bench="placement.explain", queued=len(waiting), p95_ms=round(p95, 1), bar="< 50", held=p95 < 50)
+
+
 def main() -> None:
     """All measurements, one after the other."""
     flat_cost()
     pure_rate()
     steady_tick()
     first_picture()
+    explained()
 
 
 if __name__ == "__main__":

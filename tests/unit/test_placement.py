@@ -138,8 +138,8 @@ def test_the_limit_bounds_the_jobs_of_one_plan() -> None:
 
 def test_a_gang_is_placed_wholly_or_not_at_all() -> None:
     world = World([a_node(1, cpus=2), a_node(2, cpus=2)])
-    gang = world.job(world.shape(count=3), waited=90)
-    too_many = world.job(world.shape(count=2), waited=10)
+    gang = world.job(world.shape(count=3, priority=1))
+    too_many = world.job(world.shape(count=2))
     plan = world.plan()
     assert [(p.job_id, p.member) for p in plan.placements] == [(gang, 0), (gang, 1), (gang, 2)]
     assert too_many not in where(plan)
