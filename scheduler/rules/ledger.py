@@ -15,7 +15,7 @@ from scheduler.rules.shapes import Shape
 _LEAST_TIGHTNESS, _TIGHTNESS = 0.02, 0.7
 """How much a tight fit counts beside an even one. An even fit leaves no cpus without memory and no memory without cpus; a tight
 fit leaves whole nodes for large jobs, so it counts by how much of the largest node the largest waiting job asks for. Measured
-over random fleets: docs/decisions, "The choice of a node"."""
+over random fleets: docs/decisions/031-choice-of-a-node.md."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 First the one that has waited longest: nothing may keep it from starting as soon as it can. What starts beside it, without
 delaying it, is ordered by *merit*: by how large the wait has become beside the job's own length and size,
 (wait + run) / (run * share). A short or small job overtakes; a long or large one gains with every minute. Why this order and
-no other: docs/decisions, "The order of waiting jobs".
+no other: docs/decisions/030-order-of-waiting-jobs.md.
 
 Age and merit are compared in steps, so that equal jobs are placed many at a time.
 """
