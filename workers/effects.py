@@ -57,6 +57,7 @@ class Run:
     argv: list[str]
     env: Mapping[str, str]
     cwd: str
+    folder: str
     stdout: str
     stderr: str
     timeout_s: float | None

@@ -24,6 +24,7 @@ _NO_ROOM = frozenset({28, 122})  # ENOSPC, EDQUOT
 _WHY: dict[str, Why] = {
     "exit": "exited",
     "timeout": "timeout",
+    "disk_full": "disk-full",
     "fenced": "fenced",
     "launch": "launch",
     "supervisor_lost": "lost",
@@ -178,6 +179,7 @@ def _message(run: Run) -> dict[str, Any]:
         "argv": run.argv,
         "env": run.env,
         "cwd": run.cwd,
+        "folder": run.folder,
         "stdout": run.stdout,
         "stderr": run.stderr,
         "timeout_s": run.timeout_s,

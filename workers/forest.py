@@ -11,6 +11,7 @@ import time
 from typing import Any, Final
 
 from workers import capping, judge
+from workers.measuring import Gauges
 from workers.order import Order
 from workers.outcomes import Outcomes
 from workers.spawn import LaunchError, Spawner
@@ -29,12 +30,13 @@ Event = dict[str, Any]
 class Forest:
     """The trees of one node. One thread, the spawner's."""
 
-    def __init__(self, node: str, kind: TreeKind, spawner: Spawner, outcomes: Outcomes) -> None:
+    def __init__(self, node: str, kind: TreeKind, spawner: Spawner, outcomes: Outcomes, gauges: Gauges) -> None:
         self.news: list[str] = []
         self._node = node
         self._kind = kind
         self._spawner = spawner
         self._outcomes = outcomes
+        self._gauges = gauges
         self._queue: dict[Key, Order] = {}
         self._watches: dict[str, judge.Watch] = {}  # by tree: one phase at a time
         self._by_pid: dict[int, judge.Watch] = {}
@@ -160,6 +162,14 @@ class Forest:
         for key in list(self._queue)[:_STARTS_PER_STEP]:
             self._begin(self._queue.pop(key))
 
+    def weigh(self) -> None:
+        """A directory has become too large: see whose."""
+        now = time.monotonic()
+        for name, watch in self._watches.items():
+            watch.measure(now)
+            if watch.due <= now:
+                self._touched[name] = watch
+
     def next_due(self) -> float | None:
         """Return the seconds until `step` has something to do by itself; `None` where it never will."""
         if self._queue or self._touched:
@@ -195,6 +205,8 @@ class Forest:
         watch = judge.Watch(tree, each.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
         watch.limit_time(each.timeout_s, each.grace_s, each.lease_s)
         watch.outputs, watch.output_bytes = (each.stdout, each.stderr), each.output_bytes
+        if each.folder is not None:
+            watch.folder, watch.gauge = each.folder, self._gauges.add(each.folder, each.disk_bytes)
         tree.born(pid)
         self._watches[each.tree] = self._by_pid[pid] = watch
         self._push(watch)
@@ -211,6 +223,8 @@ class Forest:
             self._tell(watch.outcome(now))
         else:
             self._tell_lost()
+        if watch.gauge is not None:
+            watch.gauge.closed = True
         watch.tree.remove()
         del self._watches[watch.tree.name]
 

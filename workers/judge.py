@@ -13,6 +13,8 @@ import resource
 import signal
 from typing import Any, Final
 
+from workers import measuring
+from workers.measuring import Gauge
 from workers.trees import Tree, Usage
 
 _FIRST_RECHECK_S: Final = 0.002  # a killed tree is mostly empty after 1 to 2 ms
@@ -29,6 +31,8 @@ class Watch:
 
     __slots__ = (
         "ended_wall",
+        "folder",
+        "gauge",
         "kill_at",
         "killing_since",
         "lease_s",
@@ -73,6 +77,8 @@ class Watch:
         self.stuck_told = False
         self.outputs: tuple[str, ...] = ()
         self.output_bytes: int | None = None
+        self.folder: str | None = None
+        self.gauge: Gauge | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -110,6 +116,11 @@ class Watch:
                 self.tree.signal(signal.SIGTERM)
                 self.tree.signal(signal.SIGCONT)  # a stopped process can't hear the first one
 
+    def measure(self, now: float) -> None:
+        """Kill without grace what holds more disk than it may."""
+        if self.gauge is not None and self.gauge.is_over:
+            self.stop("disk_full", 0.0, now)
+
     def fence(self, last_sent_boot: float | None, boot: float, now: float) -> None:
         """Kill without grace when two thirds of the lease have passed since the last heartbeat was sent."""
         since = self.started_boot if last_sent_boot is None else last_sent_boot
@@ -144,9 +155,16 @@ class Watch:
         """Return the `ended` event; call it once, when `act` said it is over and before the tree is removed."""
         known = self.rusage is not None and self.status is not None
         signalled = known and os.WIFSIGNALED(self.status or 0)
+        reason, message = self.reason or "exit", None
+        if reason == "disk_full" and self.gauge is not None:
+            held, most = _mib(self.gauge.used), _mib(self.gauge.limit or 0)
+            message = f"It held {held} MiB of disk or more, and had asked for {most} MiB."
+        elif reason == "exit" and known and self.status and self.folder and measuring.is_full(self.folder):
+            reason, message = "disk_full", "The node's disk was full when it failed."
         return ended(
             self.key,
-            self.reason or "exit",
+            reason,
+            message=message,
             pid=self.pid,
             exit_code=os.WEXITSTATUS(self.status or 0) if known and not signalled else None,
             signal=os.WTERMSIG(self.status or 0) if signalled else None,
@@ -154,7 +172,7 @@ class Watch:
             seconds=round(now - self.started, 6),
             started=self.started_wall,
             ended=self.ended_wall,
-            usage=_usage(self.tree.usage(), self.rusage),
+            usage=_usage(self.tree.usage(), self.rusage, self.gauge),
         )
 
 
@@ -165,14 +183,22 @@ def ended(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
     return {"ev": "ended", "tree": key[0], "phase": key[1]} | nothing | known
 
 
-def _usage(tree: Usage, main: resource.struct_rusage | None) -> dict[str, float | int | None]:
+def _usage(tree: Usage, main: resource.struct_rusage | None, gauge: Gauge | None) -> dict[str, float | int | None]:
     """Merge what the tree counted with what the kernel added up for main and the processes it waited for."""
     cpu_s, peak = tree.cpu_s, tree.peak_mem_mib
+    disk = None if gauge is None or gauge.peak is None else round(gauge.peak / (1 << 20), 3)
     if main is None:
-        return {"cpu_s": cpu_s, "peak_mem_mib": peak, "read_bytes": None, "written_bytes": None}
+        return {
+            "cpu_s": cpu_s, "peak_mem_mib": peak, "peak_disk_mib": disk, "read_bytes": None, "written_bytes": None,
+        }  # fmt: skip
     return {
         "cpu_s": round(main.ru_utime + main.ru_stime if cpu_s is None else cpu_s, 6),
         "peak_mem_mib": round(main.ru_maxrss / 1024 if peak is None else peak, 3),
+        "peak_disk_mib": disk,
         "read_bytes": main.ru_inblock * _BLOCK_BYTES,
         "written_bytes": main.ru_oublock * _BLOCK_BYTES,
     }
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f}".removesuffix(".0")

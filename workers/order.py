@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from workers.trees import Limits
 
 PHASES: Final = ("pre", "job", "post", "cleanup")
+_LIMITS: Final = ("cpus", "mem", "disk", "pids", "nofile", "fsize", "output_bytes")
 _TREE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # also the name of a folder
 
 
@@ -36,6 +37,8 @@ class Order(NamedTuple):
     limits: Limits
     file_limits: FileLimits
     output_bytes: int | None  # what each output file may keep on disk
+    folder: str | None  # all of the tree's own; measured
+    disk_bytes: int | None  # what it may hold
     uid: int | None
     gid: int | None
     groups: list[int]
@@ -48,7 +51,7 @@ def read(run: dict[str, Any]) -> Order:
     limits = run.get("limits") or {}
     if not isinstance(limits, dict):
         raise OrderError("limits must be an object")
-    whole = {name: _whole(limits, name) for name in ("cpus", "mem", "pids", "nofile", "fsize", "output_bytes")}
+    whole = {name: _whole(limits, name) for name in _LIMITS}
     uid, gid = _whole(run, "uid"), _whole(run, "gid")
     if (uid is None) != (gid is None):
         raise OrderError("uid and gid come together")
@@ -66,6 +69,8 @@ def read(run: dict[str, Any]) -> Order:
         limits=Limits(whole["cpus"], whole["mem"], whole["pids"]),
         file_limits=FileLimits(whole["nofile"], whole["fsize"]),
         output_bytes=whole["output_bytes"],
+        folder=None if run.get("folder") is None else _path(run, "folder"),
+        disk_bytes=None if whole["disk"] is None else whole["disk"] * (1 << 20) // 1000,
         uid=uid,
         gid=gid,
         groups=_groups(run.get("groups") or []),

@@ -8,13 +8,14 @@
 Every call takes a batch, may be repeated, and may be made from any thread. A run is an object with `tree`
 (`<execution id>.<attempt>`), `phase` (pre, job, post, cleanup), `argv`, `env` (complete), `cwd`, `stdout`, `stderr`
 (absolute; the folder must not be writable by the job), and optionally `timeout_s`, `grace_s`, `lease_s`,
-`limits` {cpus, mem (thousandths), pids, nofile, fsize, output_bytes}, `uid` with `gid`, `groups`.
+`limits` {cpus, mem, disk (thousandths), pids, nofile, fsize, output_bytes}, `folder` (measured: what `disk` is about),
+`uid` with `gid`, `groups`.
 
 Events are objects with `ev`:
 `connected` (hello): a new connection; then come the last events of all phases not released, then `caught_up`.
 `started` (tree, phase, pid, at). `stuck` (tree, phase, pids): killed for 5 s and still alive.
 `ended` (tree, phase, pid, exit_code, signal, reason, oom, seconds, started, ended, usage, message, errno): main reaped,
-tree empty; reason is exit, timeout, killed:<why>, fenced, launch or supervisor_lost. An event may come twice.
+tree empty; reason is exit, timeout, disk_full, killed:<why>, fenced, launch or supervisor_lost. An event may come twice.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """The supervisor of one node: starts, limits, watches and kills process trees, and outlives agent and consumer.
 
 One process, standard library only, small. It runs isolated (`python -I -S`) and imports nothing of Ganger but
-its own parts: kernel, lines, order, spawn, judge, outcomes, forest, trees. All work is done by one thread; the
-first one only waits, so what the other takes on to start a program (user, cgroup, directory) never marks the
-process. What it is asked and what it answers is told in `workers.supervision`, the client.
+its own parts: kernel, lines, order, spawn, judge, outcomes, forest, measuring, trees. All work is done by one thread;
+the first one only measures directories, so what the other takes on to start a program (user, cgroup, directory) never
+marks the process. What it is asked and what it answers is told in `workers.supervision`, the client.
 """
 
 import contextlib
@@ -23,6 +23,7 @@ from typing import Any, Final
 from workers import kernel, order
 from workers.forest import Forest
 from workers.lines import Client, Lines, events_line
+from workers.measuring import Gauges
 from workers.outcomes import Outcomes
 from workers.spawn import Spawner
 from workers.trees import choice, processes
@@ -45,7 +46,7 @@ Message = dict[str, Any]
 class Supervisor:
     """The loop between socket, signals and forest."""
 
-    def __init__(self, directory: str, forced: str | None) -> None:
+    def __init__(self, directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
         node = choice.node_name(directory)
         spawner = Spawner(node)
         kind = choice.choose(node, forced)
@@ -53,11 +54,13 @@ class Supervisor:
         self._outcomes = Outcomes(f"{directory}/outcomes.jsonl")
         self._outcomes.begin(boot)
         self._kind = kind
-        self._forest = Forest(node, kind, spawner, self._outcomes)
+        self._forest = Forest(node, kind, spawner, self._outcomes, gauges)
         self._forest.sweep()
         self._poll = select.epoll()
         self._signals = kernel.signal_descriptor(_SIGNALS)
+        self._alarm = alarm
         self._poll.register(self._signals, select.EPOLLIN)
+        self._poll.register(alarm, select.EPOLLIN)
         self._hello = {
             "hello": "ganger supervisor", "version": VERSION, "pid": os.getpid(), "boot_id": boot,
             "tree": kind.name, "missing": kind.missing, "started": time.time(),
@@ -75,6 +78,9 @@ class Supervisor:
             for descriptor, events in self._wait():
                 if descriptor == self._signals:
                     self._hear_signals()
+                elif descriptor == self._alarm:
+                    os.eventfd_read(self._alarm)
+                    self._forest.weigh()
                 elif self._lines.handles(descriptor):
                     self._lines.ready(descriptor, events)
             self._forest.step()
@@ -182,9 +188,10 @@ def main() -> None:
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         os.write(descriptor, _OOM_SCORE)
         os.close(descriptor)
-    worker = threading.Thread(target=_work, args=(directory, forced))
-    worker.start()
-    worker.join()
+    alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    gauges = Gauges(alarm)
+    threading.Thread(target=_work, args=(directory, forced, alarm, gauges)).start()
+    gauges.run()  # until the other thread ends the process
 
 
 def log(text: str) -> None:
@@ -194,10 +201,10 @@ def log(text: str) -> None:
         os.write(2, f"{stamp} supervisor {os.getpid()}: {text}\n".encode())
 
 
-def _work(directory: str, forced: str | None) -> None:
+def _work(directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
     """Run all of it; an error that nobody expected ends the process, and the next one sweeps."""
     try:
-        supervisor = Supervisor(directory, forced)
+        supervisor = Supervisor(directory, forced, alarm, gauges)
         _say_ready()
         supervisor.run()
     except choice.UnusableError as error:

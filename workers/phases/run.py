@@ -38,6 +38,7 @@ def describe(desk: Desk, held: Held, phase: str) -> Run:
         argv=program.argv,
         env=program.env,
         cwd=places.scratch(key),
+        folder=places.attempt(key),
         stdout=places.log(key, phase, "stdout"),
         stderr=places.log(key, phase, "stderr"),
         timeout_s=_time_left(desk, held, phase),
@@ -47,8 +48,8 @@ def describe(desk: Desk, held: Held, phase: str) -> Run:
         gid=held.gid,
         limits={
             "cpus": spec.amounts.cpus,
-            "mem": spec.amounts.mem,
-            "disk": spec.amounts.disk,
+            "mem": spec.amounts.mem or None,  # who asks for nothing has no limit, as there is nothing to hold it to
+            "disk": spec.amounts.disk or None,
             "pids": spec.limits.pids,
             "nofile": spec.limits.nofile,
         },
