@@ -15,6 +15,9 @@ from scheduler.rules.resources import Resources
 _FADE = 0.1
 """The weight of the newest end in an average: about twenty ends matter."""
 
+_ERROR_FADE = 0.01
+"""The same for the error that is shown to operators: some two hundred ends."""
+
 _BRIEF_S = 10.0
 """Run times below this count as equal: an error among them costs nobody anything."""
 
@@ -86,7 +89,7 @@ class Predictor:
         expected = self.expected_s(project_id, job_type_id, timeout_s, requires)
         if expected != inf:
             self.ends += 1
-            self.error += max(_FADE, 1 / self.ends) * (abs(_log(expected) - actual) - self.error)
+            self.error += max(_ERROR_FADE, 1 / self.ends) * (abs(_log(expected) - actual) - self.error)
         for key in _keys(project_id, job_type_id, timeout_s, requires):
             view = self._views.pop(key, None) or View()
             _take_in(view, actual, limit)
