@@ -33,24 +33,26 @@ class Picture:
     """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds)."""
 
     def __init__(self, settings: Settings) -> None:
-        self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
-        self._mark: str | None = None
+        self._mark: store.Mark | None = None
+        self._clear()
 
     def refresh(self, tx: Connection) -> None:
-        """Bring the picture up to date; the first call reads everything."""
-        mark = store.mark(tx)
-        if self._mark is None:
+        """Bring the picture up to date; the first call, and the first after the server has started anew, reads everything."""
+        mark, since = store.mark(tx), self._mark
+        if since is None or since.life != mark.life:
+            self._clear()
             self._read_all(tx)
-        else:
-            self._read_changes(tx, self._mark)
-        if self._mark is None or store.policy_changed(tx, self._mark):
             self.policy = _replace(self.policy, **read_policy(tx))
+        else:
+            self._read_changes(tx, since)
+            if store.policy_changed(tx, since):
+                self.policy = _replace(self.policy, **read_policy(tx))
         mode = Mode(mark.queue_mode)
         if (self.policy.mode, self.policy.scheduler_paused) != (mode, mark.is_paused):
             self.policy = _replace(self.policy, mode=mode, scheduler_paused=mark.is_paused)
-        self._mark, self.now = mark.mark, mark.now
+        self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
         """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
@@ -68,6 +70,11 @@ class Picture:
         self.nodes.reserve(run.node_id, run.resources)
         self.running.add(run)
 
+    def stopping(self, execution_ids: Iterable[int]) -> None:
+        """Remember that these were told to stop, so that the next plan asks for no others in their place."""
+        for execution_id in execution_ids:
+            self.running.add(dataclasses.replace(self.running[execution_id], stopping=True))
+
     def decay(self, elapsed_s: float) -> dict[int, float]:
         """Let usage fade and grow by what projects hold now; return every project's new usage."""
         fleet = self.nodes.total(self.nodes.ready())
@@ -78,6 +85,9 @@ class Picture:
             shares[project] = fairshare.decayed(self.policy.usage.get(project, 0.0), share, elapsed_s)
         self.policy = _replace(self.policy, usage=shares)
         return shares
+
+    def _clear(self) -> None:
+        self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
 
     def _read_all(self, tx: Connection) -> None:
         for row in store.nodes(tx):
@@ -141,13 +151,19 @@ class Picture:
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = Run(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
-            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible,
+            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping,
         )  # fmt: skip
-        self.queue.discard(row.job_id)
+        self._placed(row)
         self.nodes.reserve(run.node_id, run.resources)
         self.running.add(run)
 
+    def _placed(self, row: Any) -> None:
+        """Let a job wait no more that was placed since it was queued as we know it; a new round may be waiting behind an old try."""
+        if row.job_id in self.queue and self.queue.attempt(row.job_id) < row.attempt:
+            self.queue.discard(row.job_id)
+
     def _let_go(self, row: Any) -> None:
+        self._placed(row)
         if row.id in self.running:
             self.nodes.release(row.node_id, self.running[row.id].resources)
             self.running.discard(row.id)

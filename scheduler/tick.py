@@ -66,12 +66,14 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
 
 def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:
     """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new."""
-    victims = {picture.running[x].job_id for preemption in wanted for x in preemption.execution_ids}
+    chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
+    victims = {picture.running[execution_id].job_id for execution_id in chosen}
     with rt.db.begin() as tx:
         if not leader.fence(tx, term):
             raise TermOver
         jobs.lock(tx, victims)
         names = executions.request_cancel(tx, sorted(victims), reason="preempted")
+    picture.stopping(chosen)
     return {(name, 0): () for name in names}
 
 

@@ -108,7 +108,10 @@ _LOSE = text("""
         -- Leaving is the end of a drain; a node that is to be cleared away may still come back once, and gets no work.
         is_draining = is_draining AND (is_retiring OR :state <> 'GONE')
     WHERE id = :id
+    RETURNING epoch
 """)
+
+_END_BEATS = text("UPDATE beats SET epoch = :epoch WHERE node_id = :node_id")
 
 _COUNT_FAILURES = text("""
     UPDATE nodes
@@ -187,7 +190,9 @@ def is_still(tx: Connection, pulse: Pulse) -> bool:
 
 def retire(tx: Connection, node_id: int, state: str) -> None:
     """Set a node LOST or GONE and raise its epoch, so that nothing it still says under the old one counts."""
-    tx.execute(_LOSE, {"id": node_id, "state": state})
+    epoch = tx.execute(_LOSE, {"id": node_id, "state": state}).scalar_one()
+    # A beat that waits for this transaction, or comes later, finds another epoch and is told to register again.
+    tx.execute(_END_BEATS, {"node_id": node_id, "epoch": epoch})
 
 
 def count_launch_failures(tx: Connection, node_id: int, count: int = 1) -> None:

@@ -1,8 +1,11 @@
 """What the scheduler's picture reads: everything once, and then only what changed.
 
 Changes are found by transaction id, not by time or sequence: a row is read again if it was written by a transaction
-at or after the watermark, and the watermark is the oldest transaction that was still open when it was taken. So
-nothing that commits late is ever missed; a few rows are read twice, which is harmless.
+that was open, or had not begun, when the watermark was taken. So nothing that commits late is missed, and a
+transaction that stays open for long costs nothing.
+
+Transaction ids only rise within one life of the server: a crash takes back those that were not yet on disk. So a mark
+carries the server's life, and marks of different lives have nothing in common.
 """
 
 from __future__ import annotations
@@ -13,8 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+# A server that starts has another start time. One that recovers from the crash of a single process keeps that, but
+# resets its statistics, as it does whenever it has crashed.
 _MARK = text("""
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS mark,
+    SELECT pg_current_snapshot()::text AS seen,
+           concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
            extract(epoch FROM clock_timestamp())::float8 AS now,
            is_paused, queue_mode
     FROM leader
@@ -27,7 +33,9 @@ _JOB = """
     FROM jobs
 """
 
-_CHANGED_JOBS = text(_JOB + " WHERE status IN ('QUEUED', 'CANCELED') AND moved_xid >= CAST(:mark AS xid8)")
+_SINCE = "({0}moved_xid >= CAST(:next AS xid8) OR {0}moved_xid = ANY(CAST(:open AS xid8[])))"
+
+_CHANGED_JOBS = text(f"{_JOB} WHERE status IN ('QUEUED', 'CANCELED') AND {_SINCE.format('')}")
 
 _JOBS_BY_ID = text(_JOB + " WHERE id = ANY(:ids)")
 
@@ -46,10 +54,11 @@ _SHAPES = text("""
 """)
 
 _EXECUTION = """
-    SELECT x.id, x.node_id, x.job_id, x.status, x.cpus, x.mem, x.disk, x.custom, x.released_at IS NOT NULL AS released,
+    SELECT x.id, x.node_id, x.job_id, x.attempt, x.status, x.cpus, x.mem, x.disk, x.custom, x.released_at IS NOT NULL AS released,
            extract(epoch FROM x.created)::float8 AS placed, extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
            j.project_id, j.job_type_id, j.priority, j.timeout_s,
-           COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible
+           COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible,
+           x.cancel_requested IS NOT NULL AS stopping
     FROM executions x
     JOIN jobs j ON j.id = x.job_id
     JOIN shapes s ON s.id = j.shape_id
@@ -57,7 +66,7 @@ _EXECUTION = """
 
 _LIVE = text(_EXECUTION + " WHERE x.released_at IS NULL")
 
-_CHANGED_EXECUTIONS = text(_EXECUTION + " WHERE x.moved_xid >= CAST(:mark AS xid8)")
+_CHANGED_EXECUTIONS = text(f"{_EXECUTION} WHERE {_SINCE.format('x.')}")
 
 _NEWEST = "x.id IN (SELECT id FROM executions WHERE status = 'COMPLETED' ORDER BY created DESC LIMIT :limit)"
 _LAST_RUNS = text(f"{_EXECUTION} WHERE {_NEWEST} ORDER BY x.created")
@@ -72,13 +81,14 @@ _NODE = """
 
 _NODES = text(_NODE + " WHERE n.state = 'READY'")
 
-_CHANGED_NODES = text(_NODE + " WHERE n.moved_xid >= CAST(:mark AS xid8)")
+_CHANGED_NODES = text(f"{_NODE} WHERE {_SINCE.format('n.')}")
 
-_POLICY_CHANGED = text("""
-    SELECT EXISTS (SELECT FROM projects WHERE moved_xid >= CAST(:mark AS xid8))
-        OR EXISTS (SELECT FROM job_types WHERE moved_xid >= CAST(:mark AS xid8))
-        OR EXISTS (SELECT FROM pools WHERE moved_xid >= CAST(:mark AS xid8))
-""")
+_POLICY_CHANGED = text(
+    "SELECT "
+    + " OR ".join(
+        f"EXISTS (SELECT FROM {table} WHERE {_SINCE.format('')})" for table in ("projects", "job_types", "pools")
+    )
+)
 
 _PROJECTS = text("""
     SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage
@@ -100,9 +110,13 @@ _USAGE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A moment of the database: the watermark to read changes from next time, its clock, and the leader's switches."""
+    """A moment of the database: the watermark to read changes from next time, its clock, and the leader's switches.
 
-    mark: str
+    `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of.
+    """
+
+    seen: str
+    life: str
     now: float
     is_paused: bool
     queue_mode: str
@@ -123,9 +137,9 @@ def special_jobs(tx: Connection) -> Sequence[Any]:
     return tx.execute(_SPECIAL_JOBS).all()
 
 
-def changed_jobs(tx: Connection, since: str) -> Sequence[Any]:
+def changed_jobs(tx: Connection, since: Mark) -> Sequence[Any]:
     """Return jobs that were queued, changed while queued, or cancelled since the watermark."""
-    return tx.execute(_CHANGED_JOBS, {"mark": since}).all()
+    return tx.execute(_CHANGED_JOBS, _after(since)).all()
 
 
 def jobs_by_id(tx: Connection, ids: Sequence[int]) -> Sequence[Any]:
@@ -143,9 +157,9 @@ def live_executions(tx: Connection) -> Sequence[Any]:
     return tx.execute(_LIVE).all()
 
 
-def changed_executions(tx: Connection, since: str) -> Sequence[Any]:
+def changed_executions(tx: Connection, since: Mark) -> Sequence[Any]:
     """Return executions placed or released since the watermark."""
-    return tx.execute(_CHANGED_EXECUTIONS, {"mark": since}).all()
+    return tx.execute(_CHANGED_EXECUTIONS, _after(since)).all()
 
 
 def last_runs(tx: Connection, limit: int) -> Sequence[Any]:
@@ -158,14 +172,14 @@ def nodes(tx: Connection) -> Sequence[Any]:
     return tx.execute(_NODES).all()
 
 
-def changed_nodes(tx: Connection, since: str) -> Sequence[Any]:
+def changed_nodes(tx: Connection, since: Mark) -> Sequence[Any]:
     """Return nodes that changed since the watermark; `gone` ones are to be forgotten."""
-    return tx.execute(_CHANGED_NODES, {"mark": since}).all()
+    return tx.execute(_CHANGED_NODES, _after(since)).all()
 
 
-def policy_changed(tx: Connection, since: str) -> bool:
+def policy_changed(tx: Connection, since: Mark) -> bool:
     """Tell whether any project, job type or pool was edited since the watermark."""
-    return bool(tx.execute(_POLICY_CHANGED, {"mark": since}).scalar())
+    return bool(tx.execute(_POLICY_CHANGED, _after(since)).scalar())
 
 
 def projects(tx: Connection) -> Sequence[Any]:
@@ -187,3 +201,8 @@ def keep_usage(tx: Connection, shares: dict[int, float]) -> None:
     """Write the decayed usage of projects, so that a new leader goes on from there."""
     if shares:
         tx.execute(_USAGE, {"ids": list(shares), "shares": list(shares.values())})
+
+
+def _after(mark: Mark) -> dict[str, str]:
+    _, following, still_open = mark.seen.split(":")
+    return {"next": following, "open": f"{{{still_open}}}"}

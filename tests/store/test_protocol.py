@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from scheduler import cancellation, execution, registration, upkeep, wire
+from scheduler.errors import NodeReplaced
 from scheduler.rules.lifecycle import JobStatus
 from scheduler.store import jobs
 from tests.support.cluster import TOKEN, Cluster
@@ -166,6 +169,8 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
     assert lost == ["alpha"]
     assert cluster.job(job_id).status == "QUEUED"
     assert cluster.execution(ref[0]).status == "LOST"
+    with pytest.raises(NodeReplaced):
+        cluster.beat(node)
     assert cluster.report(node, ref).fenced
     back = cluster.a_node("alpha", held=[{"execution_id": ref[0], "attempt": 1, "token": TOKEN}])
     assert back.epoch > node.epoch
@@ -213,6 +218,8 @@ def test_a_node_that_leaves_is_gone_and_gets_nothing(cluster: Cluster) -> None:
     cluster.a_job()
     assert cluster.tick() == 0
     assert cluster.value("SELECT state FROM nodes") == "GONE"
+    with pytest.raises(NodeReplaced):
+        cluster.beat(node)
 
 
 def test_placements_nobody_claims_are_withdrawn_uncharged_and_held_in_the_end(database_url: str) -> None:

@@ -1,0 +1,118 @@
+"""The scheduler's picture of the queue: it misses nothing, whatever happened to the database in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+
+import psycopg
+
+from scheduler import cancellation, requeue
+from scheduler.picture import Picture
+from tests.support.cluster import Cluster
+from tests.support.servers import connect
+
+
+def _refresh(cluster: Cluster, picture: Picture) -> None:
+    with cluster.rt.db.begin() as tx:
+        picture.refresh(tx)
+
+
+def test_after_a_crash_that_took_transaction_ids_back_nothing_is_missed(cluster: Cluster, database_url: str) -> None:
+    picture = Picture(cluster.settings)
+    with connect(database_url) as db:
+        db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        db.execute("SELECT pg_reload_conf()")
+    before = _spend_ids_and_crash(cluster, picture, database_url)
+    _await_recovery(cluster)
+    job_id = cluster.a_job()
+    assert cluster.value("SELECT moved_xid::text::bigint FROM jobs") < before, "the ids did not go back"
+    _refresh(cluster, picture)
+    assert job_id in picture.queue
+
+
+def _spend_ids_and_crash(cluster: Cluster, picture: Picture, database_url: str) -> int:
+    """Use up transaction ids that no crash survives, let the picture see them, and kill a backend; return the last id."""
+    with psycopg.connect(database_url, autocommit=True) as db:
+        db.execute("SET synchronous_commit = off")
+        db.execute("DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
+        _refresh(cluster, picture)
+        found = db.execute("SELECT pg_backend_pid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
+        assert found is not None
+        os.kill(int(found[0]), signal.SIGKILL)
+    return int(found[1])
+
+
+def _await_recovery(cluster: Cluster) -> None:
+    url = cluster.rt.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    for _ in range(100):
+        try:
+            with connect(url) as db:
+                db.execute("ALTER SYSTEM RESET wal_writer_delay")
+                db.execute("SELECT pg_reload_conf()")
+        except psycopg.OperationalError:
+            threading.Event().wait(0.1)
+        else:
+            break
+    cluster.rt.db.dispose()
+
+
+def test_a_job_that_was_placed_and_ended_between_two_looks_waits_no_more(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    mine = Picture(cluster.settings)
+    job_id = cluster.a_job()
+    _refresh(cluster, mine)
+    assert job_id in mine.queue
+    cluster.tick()
+    ref = cluster.execution_of(job_id)
+    cluster.claim(node, ref)
+    cluster.report(node, ref)
+    _refresh(cluster, mine)
+    assert job_id not in mine.queue
+
+
+def test_a_job_requeued_while_its_old_tree_dies_waits_on_when_that_is_dead(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    mine = Picture(cluster.settings)
+    job_id, ref = cluster.running(node)
+    cancellation.cancel(cluster.rt, [job_id], actor="me")
+    requeue.requeue(cluster.rt, [job_id], actor="me")
+    _refresh(cluster, mine)
+    assert job_id in mine.queue
+    cluster.report(node, ref, "canceled")
+    _refresh(cluster, mine)
+    assert job_id in mine.queue
+    assert cluster.tick() == 1
+
+
+def test_a_transaction_that_stays_open_does_not_make_it_read_everything_again(
+    cluster: Cluster, database_url: str
+) -> None:
+    node = cluster.a_node()
+    with psycopg.connect(database_url) as other:
+        other.execute("SELECT pg_current_xact_id()")
+        cluster.running(node)
+        mine = Picture(cluster.settings)
+        _refresh(cluster, mine)
+        taken: list[int] = []
+        take = mine._take_jobs
+        mine._take_jobs = lambda tx, rows: (taken.append(len(rows)), take(tx, rows))[1]  # type: ignore[method-assign]
+        cluster.a_job()
+        for _ in range(3):
+            _refresh(cluster, mine)
+        assert taken == [1, 0, 0]
+
+
+def test_what_was_written_before_a_look_and_committed_after_it_is_seen(cluster: Cluster, database_url: str) -> None:
+    job_id = cluster.a_job()
+    mine = Picture(cluster.settings)
+    with psycopg.connect(database_url) as other:
+        other.execute(
+            "UPDATE jobs SET status = 'CANCELED', moved_xid = pg_current_xact_id() WHERE id = %s", (job_id,)
+        )
+        _refresh(cluster, mine)
+        assert job_id in mine.queue
+        other.commit()
+    _refresh(cluster, mine)
+    assert job_id not in mine.queue
