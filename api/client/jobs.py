@@ -51,9 +51,12 @@ class Jobs:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
-    def get(self, job_id: int) -> Job:
-        """Return a job with inputs, outputs and executions, newest first. Raises NotFound."""
-        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/")))
+    def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
+        """Return a job with inputs, outputs and executions, newest first. Raises NotFound.
+
+        `patience_s`: how long to try to reach an API that does not answer; None is the client's own.
+        """
+        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", patience_s=patience_s)))
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
         """Yield jobs page by page; filters as in the API (`status=["RUNNING"]`, `job_type_name=…`, `order="-id"`)."""
@@ -109,7 +112,7 @@ class Jobs:
         seen: tuple[str, int] | None = None
         pause_s = SHORTEST_POLL_S
         while True:
-            job = self._seen(job_id)
+            job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
             if (job.status, job.num_exes) != seen:
                 seen, pause_s = (job.status, job.num_exes), SHORTEST_POLL_S
                 if changed is not None:
@@ -157,7 +160,7 @@ class Jobs:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         pause_s = SHORTEST_POLL_S
         while True:
-            job = self._seen(job_id)
+            job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
             if job.is_final and all(one.status not in ALIVE for one in job.job_exes):
                 return job
             if deadline is not None and time.monotonic() + pause_s > deadline:
@@ -177,10 +180,6 @@ class Jobs:
     def _bulk(self, kind: str, job_ids: Sequence[int], **arguments: Any) -> Operation:
         body = {"job_id": [*job_ids], **{name: value for name, value in arguments.items() if value is not None}}
         return Operation.read(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body)))
-
-    def _seen(self, job_id: int) -> Job:
-        call = Call("GET", f"/jobs/{job_id}/", patience_s=WAIT_PATIENCE_S)
-        return Job.read(self._transport.json(call))
 
     def _submit(self, body: Any, headers: dict[str, str], *, strict: bool) -> Any:
         query = (("strict", "true"),) if strict else ()

@@ -14,8 +14,10 @@ from scheduler.errors import SetupError
 if TYPE_CHECKING:
     from api.client import Client
 
-# A person waits for the answer; an API that restarts is back sooner, one that is not there is reported soon.
+# A person waits for the answer: one that is not there is reported soon.
 PATIENCE_S = 2.0
+# What is submitted should not be lost to a restart of the API.
+SUBMIT_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,12 @@ class Target:
     token: str | None
 
 
-def client(url: str | None, token: str | None, state_dir: Path | None) -> Client:
+def client(url: str | None, token: str | None, state_dir: Path | None, *, patience_s: float = PATIENCE_S) -> Client:
     """Return a client for this command. Raises SetupError if nothing says where the API is."""
     from api.client import Client  # noqa: PLC0415 - commands that ask nothing start without an HTTP library
 
     target = find(url, token, state_dir)
-    return Client(target.url, target.token, patience_s=PATIENCE_S)
+    return Client(target.url, target.token, patience_s=patience_s)
 
 
 def find(url: str | None, token: str | None, state_dir: Path | None) -> Target:

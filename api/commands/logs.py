@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from api.client import Client, Execution, Job, LogPiece
 
 TRY_POLL_S = 0.2
+# Who follows a job goes on while the API restarts or is upgraded.
+PATIENCE_S = 120.0
 
 
 Stream: TypeAlias = Literal["combined", "stdout", "stderr"]
@@ -73,7 +75,7 @@ def follow_job(
     """Print everything a job writes until it has ended, try after try; returns the job. `split` as in `write`."""
     shown: set[int] = set()
     while True:
-        job = api.jobs.get(job_id)
+        job = api.jobs.get(job_id, patience_s=PATIENCE_S)
         fresh = [one for one in reversed(job.job_exes) if one.id not in shown]
         for execution in fresh:
             if shown and not as_json:

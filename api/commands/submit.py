@@ -130,7 +130,7 @@ def submit(
         labels=pairs(label or [], "--label") or None,
         project=project,
     )
-    with connection.client(url, token, state_dir) as api:
+    with connection.client(url, token, state_dir, patience_s=connection.SUBMIT_PATIENCE_S) as api:
         if kind is not None:
             request = inputs.typed(api, request, kind, given or [])
         elif given:

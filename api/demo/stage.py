@@ -26,6 +26,8 @@ from scheduler.errors import SetupError
 READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 60.0
 POLL_S = 0.05
+# Between SIGTERM and the end of a process that does not listen: one of the jobs is such a one, and people watch.
+GRACE_S = "3"
 # How long the kernel may take to bury what was killed.
 BURIAL_S = 5.0
 
@@ -144,7 +146,7 @@ def _interrupt(*_: object) -> None:
 def _environment() -> dict[str, str]:
     """Return our environment without what would turn the demo's own Ganger into another one."""
     ours = {"GANGER_API_URL", "GANGER_TOKEN", "GANGER_STATE_DIR", "GANGER_HOST", "GANGER_PORT"}
-    kept = {name: value for name, value in os.environ.items() if name not in ours}
+    kept = {"GANGER_GRACE_S": GRACE_S, **{name: value for name, value in os.environ.items() if name not in ours}}
     if "PYTHONPATH" in kept:  # it runs in another folder
         kept["PYTHONPATH"] = os.pathsep.join(
             str(Path(one).absolute()) for one in kept["PYTHONPATH"].split(os.pathsep) if one

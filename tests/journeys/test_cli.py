@@ -19,6 +19,7 @@ import pytest
 
 from api.client import Client
 from tests.support.installation import Installation
+from tests.support.servers import state_folder
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "kml-footprint"
 SMALL = ("--cpus", "0.1", "--mem", "16", "--disk", "1")
@@ -126,6 +127,21 @@ def test_following_brings_both_outputs_and_the_exit_status(ganger: Shell) -> Non
     ended = ganger.run("submit", *SMALL, "--max-tries", "1", "--follow", "--", "sh", "-c", script, status=5)
     assert ended.stdout == "to stdout\n"
     assert "to stderr\n" in ended.stderr
+
+
+def test_following_lives_through_the_death_of_the_api(ganger: Shell, installation: Installation) -> None:
+    with state_folder() as folder:  # the job's user can look for a file in it
+        script = f"echo one; while [ ! -e {folder}/go ]; do sleep 0.05; done; echo two"
+        command, environment = ganger.command("submit", *SMALL, "--follow", "--", "sh", "-c", script)
+        following = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert following.stdout is not None
+        assert following.stdout.readline() == "one\n"
+        installation.processes("api")[0].kill()
+        (folder / "go").touch()
+        rest, said = following.communicate(timeout=WITHIN_S)
+    assert (following.returncode, rest) == (0, "two\n"), said
 
 
 def test_ctrl_c_stops_waiting_and_leaves_the_job_alone(ganger: Shell, installation: Installation) -> None:
@@ -258,6 +274,19 @@ def test_the_example_runs_as_its_readme_says(ganger: Shell, footprint: str, tmp_
     assert hashlib.sha256(target.read_bytes()).hexdigest() == outputs["footprint"]["sha256"]
     again = ganger.run("files", "get", str(outputs["footprint"]["id"]), "-o", str(target), status=2)
     assert "--force" in again.stderr
+
+
+def test_the_example_of_the_python_client_runs_as_its_readme_says(installation: Installation) -> None:
+    environment = {
+        **os.environ,
+        "GANGER_API_URL": (installation.root / "url").read_text().strip(),
+        "GANGER_TOKEN": (installation.root / "tokens" / "admin").read_text().strip(),
+    }
+    program = EXAMPLE.parent / "python-client" / "pi.py"
+    words = [sys.executable, str(program), "4"]
+    ended = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "pi is about 3.1" in ended.stdout
 
 
 def test_a_table_that_is_none_ends_in_the_pre_phase(ganger: Shell, footprint: str, tmp_path: Path) -> None:
