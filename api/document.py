@@ -84,6 +84,8 @@ def _without_definitions(value: Any) -> None:
     """Drop the copies of shared schemas inside other schemas: they stand under components already."""
     if isinstance(value, dict):
         value.pop("$defs", None)
+        if "patternProperties" in value:  # keys that do not match are refused, not ignored
+            value.setdefault("additionalProperties", False)
         for child in value.values():
             _without_definitions(child)
     elif isinstance(value, list):

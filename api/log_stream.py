@@ -47,6 +47,7 @@ def events(read: Callable[[int], Output], output: Output, start: int) -> Iterato
     """Yield the stream, beginning with `output`, which was read from `start` on."""
     decoders: dict[tuple[str, str], codecs.IncrementalDecoder] = {}
     pause, silent_since = FIRST_LOOK_S, time.monotonic()
+    yield b": open\n\n"  # the headers go out with the first bytes, not with the first output
     while True:
         for piece in output.pieces:
             yield _log(piece, decoders)

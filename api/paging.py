@@ -33,7 +33,6 @@ class PageQuery(Query):
 
     page: Annotated[QueryInt, Field(ge=1, description="1 is the first page")] = 1
     page_size: Annotated[QueryInt, Field(ge=1, le=MAX_PAGE_SIZE)] = 100
-    cursor: Annotated[str, Field(max_length=4_000, description="as `next` and `previous` carry it")] | None = None
 
 
 class OrderedQuery(PageQuery):
@@ -47,9 +46,10 @@ def window(query: PageQuery, allowed: Sequence[str], default: Sequence[str]) -> 
     order = parse_order(getattr(query, "order", None) or default, allowed)
     if query.page * query.page_size > MAX_OFFSET:
         raise NotFound(f"there is no page {query.page}", field="page")
-    if query.cursor is None:
+    cursor = request.args.get("cursor")  # opaque: it is in links, and nobody else's business
+    if cursor is None:
         return Window(query.page, query.page_size, order)
-    at, backward = _read_cursor(query.cursor, len(order) + 1)
+    at, backward = _read_cursor(cursor, len(order) + 1)
     return Window(query.page, query.page_size, order, at, backward)
 
 

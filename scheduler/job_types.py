@@ -54,8 +54,7 @@ def create(
     `part` holds what was given of the definition. Raises InvalidInput, or Conflict when name and version are taken.
     """
     given = {**DEFAULTS, **facts, "name": name, "version": version}
-    if given["pause_reason"] is not None and not given["is_paused"]:
-        raise InvalidInput("a pause_reason is only for a type that is paused", field="pause_reason")
+    _check_pause(given)
     with rt.db.begin() as tx:
         definition, _ = _checked(tx, _with_defaults(given, part))
         made = job_types.insert(tx, given, definition.document())
@@ -92,6 +91,7 @@ def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: 
     """Say what `create` or `change` would say, and change nothing."""
     with rt.db.begin() as tx:
         try:
+            _check_pause({**DEFAULTS, **facts})
             _, warnings = _checked(tx, _with_defaults({**DEFAULTS, **facts}, part))
         except InvalidInput as error:
             return Checked([(error.field, str(error))], [])
@@ -185,9 +185,11 @@ def _checked(tx: Connection, document: Mapping[str, Any]) -> tuple[Definition, l
 
 def _changed(row: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     """Return all columns as they shall be. Going on always clears the reason for the pause."""
-    changed = {**row, **facts}
-    if not changed["is_paused"]:
-        if facts.get("pause_reason") is not None:
-            raise InvalidInput("a pause_reason is only for a type that is paused", field="pause_reason")
-        changed["pause_reason"] = None
+    changed = {**row, "pause_reason": None if facts.get("is_paused") is False else row["pause_reason"], **facts}
+    _check_pause(changed)
     return changed
+
+
+def _check_pause(facts: Mapping[str, Any]) -> None:
+    if facts["pause_reason"] is not None and not facts["is_paused"]:
+        raise InvalidInput("a pause_reason is only for a type that is paused", field="pause_reason")

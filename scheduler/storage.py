@@ -18,6 +18,9 @@ from urllib.parse import unquote, urlsplit
 
 from scheduler.errors import InvalidInput, NotFound, Unavailable
 
+MAX_FOLDER, MAX_PART = 3_000, 255
+"""Longest path of a workspace, in characters, and longest name in it, in bytes: what Linux takes, with room for files."""
+
 PIECE = 1024 * 1024
 """Bytes read or written at once."""
 
@@ -35,7 +38,12 @@ def folder(url: str) -> Path:
     """Return the folder of a workspace; raises InvalidInput for a URL that is not of a local folder."""
     parts = urlsplit(url)
     path = unquote(parts.path)
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or "\0" in path:
+    bad_name = (
+        "\0" in path
+        or len(path) > MAX_FOLDER
+        or any(len(part.encode("utf-8", "replace")) > MAX_PART for part in path.split("/"))
+    )
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or bad_name:
         raise InvalidInput("a workspace's url is file:/// and an absolute folder", field="url")
     return Path(path)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
 
-from api.wire.fields import MAX_ID, Body, Id, Priority, Reason, View
+from api.wire.fields import MAX_ID, Body, Bound, Id, Priority, Reason, View
 from api.wire.jobs import CategoryWord, StatusWord
 
 T = TypeVar("T")
@@ -32,14 +32,11 @@ def _words(words: tuple[str, ...]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one}]})
 
 
-Moment = Annotated[str, StringConstraints(max_length=64)]
-
-
 class BulkFilter(Body):
     """Which jobs; what is left out does not narrow. Times are of `last_modified`."""
 
-    started: Moment | None = None
-    ended: Moment | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     status: Annotated[Many[StatusWord], _words(StatusWord.__args__)] = []
     job_id: Ids = []
     job_type_id: Ids = []

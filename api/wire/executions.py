@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from api.paging import OrderedQuery
-from api.wire.fields import Query, QueryBool, QueryId, QueryInt, View
+from api.wire.fields import Bound, Query, QueryBool, QueryId, QueryInt, View
 from api.wire.jobs import CategoryWord
 from scheduler.rules.lifecycle import ExecutionStatus
 
@@ -18,8 +18,8 @@ assert set(ExecutionWord.__args__) == set(ExecutionStatus)  # type: ignore[attr-
 class OfOneJobQuery(OrderedQuery):
     """Executions of one job. Repeat a parameter for alternatives; times are of `last_modified`."""
 
-    started: Annotated[str, Field(max_length=64)] | None = None
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     status: list[ExecutionWord] = []
     node: list[str] = Field(default=[], description="host name, node name or id")
     node_id: list[QueryId] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,19 +24,34 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u20
 _ASCII_INT = re.compile(r"-?[0-9]{1,20}\Z")
 
 
-class Body(BaseModel):
+class Described(BaseModel):
+    """A model whose JSON Schema is made once per process, however many applications are built from it."""
+
+    @classmethod
+    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:
+        """Return the schema; every caller gets a copy of its own."""
+        key = (cls, repr(given), repr(sorted(named.items(), key=lambda pair: pair[0])))
+        if key not in _schemas:
+            _schemas[key] = super().model_json_schema(*given, **named)
+        return copy.deepcopy(_schemas[key])
+
+
+_schemas: dict[tuple[type, str, str], dict[str, Any]] = {}
+
+
+class Body(Described):
     """A JSON body: no field that is not known, no value of another type, no null where a value is meant."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Query(BaseModel):
+class Query(Described):
     """A query string: what is not known is ignored, as the ancestor of this API does."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class View(BaseModel):
+class View(Described):
     """What an answer looks like; for the document, never run on the way out."""
 
     model_config = ConfigDict(extra="allow")
@@ -120,13 +136,15 @@ def _query_bool(value: Any) -> Any:
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that may stand in an address: letters, digits, dot, dash, underscore."""
 
-Title = Annotated[str, StringConstraints(max_length=256), AfterValidator(_plain)]
+_PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
+
+Title = Annotated[str, StringConstraints(max_length=256, pattern=_PRINTABLE), AfterValidator(_plain)]
 """One line for people."""
 
 Prose = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_nul)]
 """Text for people, lines included."""
 
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_plain)]
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=_PRINTABLE), AfterValidator(_plain)]
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 
@@ -146,6 +164,23 @@ Tries = Annotated[int, Field(ge=1, le=MAX_TRIES)]
 Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
+
+_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
+_SPAN = r"P(?:\d{1,4}W)?(?:\d{1,5}D)?(?:T(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,6}S)?"
+Bound = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": f"^(?:{_DATE}T{_TIME}|{_SPAN})$",
+            "maxLength": 64,
+            "description": "an ISO-8601 time with zone, or a duration back from now such as PT3H0M0S",
+        }
+    ),
+]
+"""One end of a time window."""
 
 QueryInt = Annotated[int, BeforeValidator(_query_int)]
 QueryId = Annotated[int, BeforeValidator(_query_int), Field(ge=-MAX_ID, le=MAX_ID)]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from api.paging import OrderedQuery
-from api.wire.fields import Query, QueryId, QueryInt, Word
+from api.wire.fields import Bound, Query, QueryId, QueryInt, Word
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -18,8 +18,8 @@ OUTPUT_NAME = r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$"
 class FilesQuery(OrderedQuery):
     """A list of files. Repeat a parameter for alternatives; times are of `last_modified`."""
 
-    started: Annotated[str, Field(max_length=64)] | None = None
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     file_id: list[QueryId] = []
     file_name: list[str] = []
     media_type: list[str] = []

@@ -8,15 +8,15 @@ from typing import Annotated
 from pydantic import Field
 
 from api.wire.answers import JobTypeOfJob, ListOf
-from api.wire.bulk import Many, Moment, Text
-from api.wire.fields import MAX_ID, Body, Id, Priority, View
+from api.wire.bulk import Many, Text
+from api.wire.fields import Body, Bound, Id, Priority, View
 from api.wire.jobs import CategoryWord, JobData, StatusWord
 
 
 class NewJobBody(Body):
     """A job of a type, with its data in the documented form."""
 
-    job_type_id: Annotated[int, Field(ge=-MAX_ID, le=MAX_ID)]
+    job_type_id: Annotated[int, Field(ge=-(2**53), le=2**53)]
     job_data: JobData = JobData()
 
 
@@ -30,8 +30,8 @@ class RequeueJobsBody(Body):
     error_ids: Many[Id] = []
     error_categories: Many[CategoryWord] = []
     status: Many[StatusWord] = []
-    started: Moment | None = None
-    ended: Moment | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     priority: Priority | None = None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,15 +117,22 @@ class Api:
         return self.query(sql, **parameters)[0][0]
 
 
-@pytest.fixture
-def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
-    settings = Settings(state_dir=tmp_path)
-    engine = runtime.connect(database_url, settings, name="test-api")
+@contextmanager
+def serving(database_url: str, state_dir: Path, *, background: bool = False, **settings: Any) -> Iterator[Api]:
+    """The API on this database with other settings than the usual ones."""
+    chosen = Settings(state_dir=state_dir, **settings)
+    engine = runtime.connect(database_url, chosen, name="test-api")
     nudges: list[str] = []
-    rt = Runtime(engine, settings, runtime.utc_now, random.Random(7).random, nudges.append)
-    made = Api(create_app(rt, background=False), rt, {}, nudges)
+    rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append)
+    made = Api(create_app(rt, background=background), rt, {}, nudges)
     for role in ROLES:
         made.a_token(role, Role[role.upper()])
     made.a_token("node", None)
     yield made
     engine.dispose()
+
+
+@pytest.fixture
+def api(database_url: str, tmp_path: Path) -> Iterator[Api]:
+    with serving(database_url, tmp_path) as made:
+        yield made

@@ -1,0 +1,218 @@
+"""Executions, output, events and explanations over HTTP."""
+
+import base64
+
+import orjson
+import pytest
+
+TOKEN = "token-of-sixteen-or-more"
+
+
+@pytest.fixture
+def running(api, cluster):
+    """A job that runs on a node: (job id, (execution id, attempt), node)."""
+    node = cluster.a_node("n1")
+    job = api.a_job(command=["echo", "a b", "c"], mem_required=0, name="the job")
+    cluster.tick()
+    ref = cluster.execution_of(job["id"])
+    assert cluster.claim(node, ref).granted
+    return job["id"], ref, node
+
+
+def print_out(api, node, ref, *pieces):
+    chunks = [
+        {"execution_id": ref[0], "attempt": ref[1], "phase": phase, "stream": stream, "offset": offset, "at": 1.0, "data": base64.b64encode(data).decode()}
+        for phase, stream, offset, data in pieces
+    ]  # fmt: skip
+    answer = api.as_("node").post("/node/output/", {"node_id": node.node_id, "chunks": chunks})
+    assert answer.status_code == 200, answer.text
+
+
+def events(answer):
+    """Read a stream of server-sent events to its end."""
+    found = []
+    for block in answer.get_data(as_text=True).split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if fields:
+            found.append((fields["event"], fields.get("id"), orjson.loads(fields["data"])))
+    return found
+
+
+def test_an_execution_is_listed_by_itself_and_with_its_job(api, running):
+    job_id, ref, node = running
+    for path in ("/job-executions/", f"/jobs/{job_id}/executions/"):
+        (one,) = api.get(path).json["results"]
+        assert (one["id"], one["status"], one["attempt"], one["job"]["id"], one["node"]["id"]) == (
+            ref[0],
+            "RUNNING",
+            1,
+            job_id,
+            node.node_id,
+        )
+        assert one["command_arguments"] == "'a b' c"
+        assert (one["job_started"], one["pre_exit_code"], one["error"]) == (None, None, None)
+    shown = api.get(f"/job-executions/{ref[0]}/").json
+    assert (shown["command"], shown["cpus_scheduled"], shown["status"]) == (["echo", "a b", "c"], 1, "RUNNING")
+    assert api.get(f"/jobs/{job_id}/").json["job_exes"][0]["id"] == ref[0]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"status": "RUNNING"}, 1), ({"status": "FAILED"}, 0), ({"status": ["FAILED", "RUNNING"]}, 1), ({"node": "n1"}, 1), ({"node": "n2"}, 0),
+        ({"node_id": "1"}, 1), ({"job_type_name": "command"}, 1), ({"job_type_name": "other"}, 0), ({"error_category": "SYSTEM"}, 0),
+        ({"started": "PT1H"}, 1), ({"order": "-created"}, 1),
+    ],
+)  # fmt: skip
+def test_executions_are_filtered_by_their_own_fields_and_the_type_of_their_job(api, running, query, found):
+    assert api.get("/job-executions/", **query).json["count"] == found
+
+
+def test_unknown_executions_jobs_and_words_are_refused(api, running):
+    _, ref, _ = running
+    assert api.get("/job-executions/999/").status_code == 404
+    assert api.get("/job-executions/999/logs/stdout/").status_code == 404
+    assert api.get(f"/job-executions/{ref[0]}/logs/stdin/").status_code == 404
+    assert api.get("/jobs/999/executions/").status_code == 404
+    assert api.get("/jobs/999/events/").status_code == 404
+    assert api.get("/jobs/999/explain/").status_code == 404
+    assert api.get("/job-executions/", status="PENDING").status_code == 400
+    assert api.get(f"/job-executions/{ref[0]}/logs/stdout/", phase="main").status_code == 400
+    assert api.get(f"/job-executions/{ref[0]}/logs/stdout/", offset="-1").status_code == 400
+
+
+# --- output -----------------------------------------------------------------------------------------------
+
+
+def test_nothing_printed_is_no_content(api, running):
+    _, ref, _ = running
+    answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/")
+    assert (answer.status_code, answer.data) == (204, b"")
+
+
+def test_output_is_read_whole_by_phase_and_from_any_byte(api, running):
+    _, ref, node = running
+    print_out(
+        api, node, ref,
+        ("pre", "stdout", 0, b"ready\n"), ("job", "stdout", 0, b"one\n"), ("job", "stderr", 0, b"oops\n"), ("job", "stdout", 4, b"two\n"),
+    )  # fmt: skip
+    print_out(api, node, ref, ("job", "stdout", 4, b"two\n"))
+    text = api.with_headers(Accept="text/plain")
+    path = f"/job-executions/{ref[0]}/logs"
+    assert text.get(f"{path}/stdout/").text == "ready\none\ntwo\n"
+    assert text.get(f"{path}/stdout/").content_type.startswith("text/plain")
+    assert text.get(f"{path}/combined/").text == "ready\none\noops\ntwo\n"
+    assert text.get(f"{path}/stderr/").text == "oops\n"
+    assert text.get(f"{path}/stdout/", phase="job").text == "one\ntwo\n"
+    assert text.get(f"{path}/stdout/", phase="job", offset=2).text == "e\ntwo\n"
+    assert text.get(f"{path}/stdout/", offset=8).text == "e\ntwo\n"
+    assert text.get(f"{path}/stdout/", offset=14).status_code == 204
+    shown = api.get(f"{path}/stdout/", phase="job", offset=4).json
+    assert (shown["text"], shown["offset"], shown["next_offset"], shown["is_finished"]) == ("two\n", 4, 8, False)
+
+
+def test_markup_in_output_stays_text(api, running):
+    _, ref, node = running
+    print_out(api, node, ref, ("job", "stdout", 0, b"<script>alert(1)</script>\x1b[31m\xff"))
+    answer = api.with_headers(Accept="text/html").get(f"/job-executions/{ref[0]}/logs/stdout/")
+    assert answer.content_type == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.data.endswith(b"\xff")
+
+
+def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api, cluster, running):
+    _, ref, node = running
+    print_out(
+        api,
+        node,
+        ref,
+        ("job", "stdout", 0, "gr\u00fc".encode()[:3]),
+        ("job", "stdout", 3, "gr\u00fc".encode()[3:] + b"n\n"),
+    )
+    cluster.report(node, ref, "failed", phases={"job": {"exit_code": 3}})
+    answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")
+    assert answer.content_type.startswith("text/event-stream")
+    assert events(answer) == [
+        ("log", "3", {"phase": "job", "stream": "stdout", "offset": 0, "text": "gr"}),
+        ("log", "6", {"phase": "job", "stream": "stdout", "offset": 3, "text": "\u00fcn\n"}),
+        ("end", None, {"status": "FAILED", "exit_code": 3}),
+    ]
+    resumed = api.with_headers(Last_Event_ID="3").get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")
+    assert [one[1] for one in events(resumed)] == ["6", None]
+    assert (
+        api.with_headers(Last_Event_ID="x").get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true").status_code
+        == 400
+    )
+
+
+def test_a_stream_shows_what_is_written_while_it_is_open(api, cluster, running):
+    _, ref, node = running
+    print_out(api, node, ref, ("job", "stdout", 0, b"first\n"))
+    answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")
+    stream = iter(answer.response)
+    assert next(stream) == b": open\n\n"
+    assert b"first" in next(stream)
+    print_out(api, node, ref, ("job", "stdout", 6, b"second\n"))
+    assert b"second" in next(stream)
+    cluster.report(node, ref, "completed")
+    assert b"event: end" in next(stream)
+    answer.close()
+
+
+def test_streams_leave_request_threads_for_the_others(api, running):
+    _, ref, _ = running
+    most = api.rt.settings.api_threads // 2
+    path = f"/job-executions/{ref[0]}/logs/stdout/"
+    open_ = [api.get(path, follow="true") for _ in range(most)]
+    refused = api.get(path, follow="true")
+    assert (refused.status_code, refused.json["kind"]) == (503, "unavailable")
+    for answer in open_:
+        answer.close()
+    again = api.get(path, follow="true")
+    assert again.status_code == 200
+    again.close()
+
+
+# --- events and explanations ------------------------------------------------------------------------------
+
+
+def test_events_tell_every_change_of_status(api, cluster, running):
+    job_id, ref, node = running
+    cluster.report(node, ref, "failed", error="launch", message="no such program")
+    api.patch(f"/jobs/{job_id}/", {"status": "CANCELED"})
+    found = api.get(f"/jobs/{job_id}/events/").json["results"]
+    assert [(one["event"], one["from"], one["to"], one["attempt"]) for one in found] == [
+        ("SUBMIT", None, "QUEUED", 0), ("PLACE", "QUEUED", "RUNNING", 1), ("RETRY", "RUNNING", "QUEUED", 1), ("CANCEL", "QUEUED", "CANCELED", 1),
+    ]  # fmt: skip
+    assert found[0]["actor"] == found[-1]["actor"] == "admin"
+    assert "no such program" in found[2]["reason"]
+    assert all(one["at"] for one in found)
+
+
+def test_explain_says_where_a_job_runs_and_why_it_failed(api, cluster, running):
+    job_id, ref, node = running
+    found = api.get(f"/jobs/{job_id}/explain/").json
+    assert (found["summary"], found["reasons"], found["placement"]["node"]["name"]) == ("It runs on node n1.", [], "n1")
+    api.change("UPDATE jobs SET max_tries = 1 WHERE id = :id", id=job_id)
+    cluster.report(node, ref, "failed", error="out-of-memory", message="killed at 64 MiB")
+    found = api.get(f"/jobs/{job_id}/explain/").json
+    assert found["summary"].startswith("It failed: Out of memory.")
+    assert (found["failure"]["error"], found["failure"]["category"]) == ("out-of-memory", "ALGORITHM")
+    assert found["tries"] == {"done": 1, "forgiven": 0, "max": 1, "withdrawn": 0}
+
+
+def test_explain_says_why_a_job_waits(api, cluster):
+    cluster.a_node(cpus=2000)
+    made = api.a_type(max_scheduled=1, mem_required=0)
+    first, second = api.a_job(job_type_id=made["id"]), api.a_job(job_type_id=made["id"])
+    cluster.tick()
+    assert api.get(f"/jobs/{first['id']}/").json["status"] == "RUNNING"
+
+    def kinds(job_id):
+        return [one["kind"] for one in api.get(f"/jobs/{job_id}/explain/").json["reasons"]]
+
+    assert kinds(second["id"]) == ["job-type-limit"]
+    api.change("UPDATE leader SET is_paused = true, pause_reason = 'upgrade'")
+    assert kinds(second["id"]) == ["scheduler-paused", "job-type-limit"]
+    held = api.a_job(held=True, cpus_required=50)
+    assert kinds(held["id"]) == ["held", "scheduler-paused", "node-too-small"]

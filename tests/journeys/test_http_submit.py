@@ -1,0 +1,336 @@
+"""Submitting jobs over HTTP: defaults, inputs, batches, idempotency."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from scheduler import submission
+from scheduler.store import submissions
+
+
+def upload(api, content=b"hello", name="a.txt", media_type="text/plain"):
+    answer = api.send("POST", "/files/", content, query={"file_name": name}, content_type=media_type)
+    assert answer.status_code == 201, answer.text
+    return answer.json
+
+
+def test_an_ad_hoc_command_is_answered_with_its_detail_and_address(api):
+    answer = api.post(
+        "/jobs/", {"command": ["echo", "hi"], "name": "greet", "cpus_required": 0.25, "labels": {"team": "a"}}
+    )
+    assert answer.status_code == 201
+    job = answer.json
+    assert answer.headers["Location"] == f"http://localhost/jobs/{job['id']}/"
+    assert (job["status"], job["num_exes"], job["job_exes"], job["cpus_required"]) == ("QUEUED", 0, [], 0.25)
+    assert (job["job_type"]["name"], job["job_type"]["version"]) == ("command", "1.0")
+    assert (job["command"], job["labels"], job["created_by"]) == (["echo", "hi"], {"team": "a"}, "admin")
+    assert api.nudges[-1] == "tick"
+    assert api.get(f"/jobs/{job['id']}/").json == job
+
+
+def test_what_is_left_out_comes_from_the_type_and_what_is_given_wins(api):
+    made = api.a_type(
+        cpus_required=2, mem_required=100, disk_out_const_required=10, priority=7, timeout=60, pre_timeout=5, max_tries=5,
+        resources={"gpu": 1}, environment={"A": "type", "B": "type"},
+    )  # fmt: skip
+    plain = api.a_job(job_type_id=made["id"])
+    assert [
+        plain[name] for name in ("cpus_required", "mem_required", "priority", "timeout", "max_tries", "pre_timeout")
+    ] == [2, 100, 7, 60, 5, 5]
+    assert plain["resources"] == {"gpu": 1}
+    own = api.a_job(
+        job_type={"name": "a-type", "version": "1.0"}, cpus_required=0.5, priority=0, timeout=9, post_timeout=8, max_tries=1,
+        resources={"gpu": 2, "licence": 0.5}, environment={"B": "job"}, pool="big", mem_required=1.5,
+    )  # fmt: skip
+    assert [
+        own[name] for name in ("cpus_required", "mem_required", "priority", "timeout", "max_tries", "post_timeout")
+    ] == [0.5, 1.5, 0, 9, 1, 8]
+    assert (own["resources"], own["environment"], own["pool"]) == (
+        {"gpu": 2, "licence": 0.5},
+        {"A": "type", "B": "job"},
+        "big",
+    )
+
+
+def test_amounts_grow_with_the_size_of_the_inputs(api):
+    mib = upload(api, b"x" * (3 * 1024 * 1024 - 5))
+    api.a_type(
+        mem_required=10, mem_mult_required=2.5, disk_out_const_required=1, disk_out_mult_required=0.5,
+        interface={"input_data": [{"name": "f", "type": "file"}]},
+    )  # fmt: skip
+    job = api.a_job(job_type={"name": "a-type"}, inputs={"f": mib["id"]})
+    assert (job["disk_in_required"], job["mem_required"], job["disk_out_required"]) == (3, 17.5, 2.5)
+    shape = api.query(
+        "SELECT s.mem, s.disk FROM shapes s JOIN jobs j ON j.shape_id = s.id WHERE j.id = :id", id=job["id"]
+    )[0]
+    assert 17_500 <= shape.mem <= 17_500 * 17 / 16
+    assert 5_500 <= shape.disk <= 5_500 * 17 / 16 + 1
+
+
+def test_inputs_are_merged_from_the_jobs_own_revision_with_nulls_explicit(api):
+    interface = {
+        "input_data": [
+            {"name": "f", "type": "file"},
+            {"name": "many", "type": "files", "required": False},
+            {"name": "n", "schema": {"type": "integer"}},
+            {"name": "maybe", "required": False},
+        ],
+        "output_data": [{"name": "out", "type": "file"}],
+    }
+    made = api.a_type(interface=interface)
+    file = upload(api)
+    job = api.a_job(
+        job_type_id=made["id"], data={"input_data": [{"name": "f", "file_id": file["id"]}, {"name": "n", "value": 10}]}
+    )
+    api.patch(f"/job-types/{made['id']}/", {"interface": {"input_data": []}})
+    shown = api.get(f"/jobs/{job['id']}/").json
+    values = {one["name"]: one["value"] for one in shown["inputs"]}
+    assert values["f"]["id"] == file["id"]
+    assert (values["many"], values["n"], values["maybe"]) == (None, 10, None)
+    assert [(one["name"], one["value"]) for one in shown["outputs"]] == [("out", None)]
+    assert shown["job_type_rev"]["revision_num"] == 1
+    assert api.a_job(job_type_id=made["id"])["job_type_rev"]["revision_num"] == 2
+
+
+def test_a_type_without_version_is_its_newest_active_one(api):
+    api.a_type("t", "1")
+    second = api.a_type("t", "2")
+    assert api.a_job(job_type={"name": "t"})["job_type"]["version"] == "2"
+    api.patch(f"/job-types/{second['id']}/", {"is_active": False})
+    assert api.a_job(job_type={"name": "t"})["job_type"]["version"] == "1"
+    refused = api.post("/jobs/", {"job_type": {"name": "t", "version": "2"}})
+    assert (refused.status_code, refused.json["kind"]) == (409, "conflict")
+
+
+def test_a_job_of_a_paused_type_is_taken_and_waits(api):
+    api.a_type(is_paused=True, pause_reason="broken")
+    job = api.a_job(job_type={"name": "a-type"})
+    assert job["status"] == "QUEUED"
+    assert "a-type 1.0 is paused: broken" in api.get(f"/jobs/{job['id']}/explain/").json["summary"]
+
+
+def test_a_job_for_later_is_pending_and_a_held_one_queued(api):
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert api.a_job(not_before=later)["status"] == "PENDING"
+    assert api.a_job(not_before="2026-01-01T00:00:00Z")["status"] == "QUEUED"
+    held = api.a_job(held=True, hold_reason="look first")
+    assert (held["status"], held["is_held"], held["hold_reason"]) == ("QUEUED", True, "look first")
+
+
+def test_a_job_larger_than_every_node_is_taken_unless_strict(api):
+    huge = {"command": ["true"], "cpus_required": 1_000}
+    job = api.post("/jobs/", huge)
+    assert job.status_code == 201
+    assert api.get(f"/jobs/{job.json['id']}/explain/").json["reasons"][0]["kind"] == "node-too-small"
+    assert api.post("/jobs/", huge, strict="true").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "field"),
+    [
+        ({}, 400, "job_type"),
+        ({"job_type": {"name": "nothing"}}, 400, "job_type"),
+        ({"job_type_id": 999}, 400, "job_type_id"),
+        ({"job_type": {"name": "a-type"}, "job_type_id": 1}, 400, None),
+        ({"job_type": {"name": "a-type"}, "command": ["x"]}, 400, "command"),
+        ({"job_type": {"name": "command"}}, 400, "command"),
+        ({"command": []}, 400, "command"),
+        ({"command": "true"}, 400, "command"),
+        ({"command": ["true"], "inputs": {"a": 1}}, 400, "inputs.a"),
+        ({"command": ["true"], "unknown": 1}, 400, "unknown"),
+        ({"command": ["true"], "status": "RUNNING"}, 400, "status"),
+        ({"command": ["true"], "project": "nowhere"}, 400, "project"),
+        ({"command": ["true"], "environment": {"LD_PRELOAD": "x"}}, 400, "environment.LD_PRELOAD"),
+        ({"command": ["true"], "hold_reason": "x"}, 400, None),
+        ({"command": ["true"], "not_before": "2226-01-01T00:00:00Z"}, 400, "not_before"),
+        ({"command": ["true"], "not_before": "2026-01-01T00:00:00"}, 400, "not_before"),
+        ({"command": ["true"], "constraints": [{"label": "a", "op": "in", "value": "x"}]}, 400, "constraints[0]"),
+        ({"command": ["true"], "constraints": [{"label": "a", "op": ">", "value": "x"}]}, 400, "constraints[0]"),
+        ({"command": ["true"], "constraints": [{"label": "a", "op": "exists", "value": "x"}]}, 400, "constraints[0]"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_fulfilled_is_refused_and_nothing_is_made(api, body, status, field):
+    api.a_type()
+    answer = api.post("/jobs/", body)
+    assert (answer.status_code, answer.json["field"]) == (status, field), answer.text
+    assert api.value("SELECT count(*) FROM jobs") == 0
+
+
+def test_constraints_are_shown_as_given_and_stored_in_the_words_of_placement(api):
+    job = api.a_job(
+        constraints=[
+            {"label": "zone", "op": "not_in", "value": ["a", "b"]},
+            {"label": "ssd", "op": "not_exists"},
+            {"label": "gen", "op": ">=", "value": "3"},
+            {"label": "arch", "value": "x86"},
+        ]
+    )
+    assert [one["op"] for one in job["constraints"]] == ["not_in", "not_exists", ">=", "="]
+    stored = api.value("SELECT s.constraints FROM shapes s JOIN jobs j ON j.shape_id = s.id")
+    assert [one["op"] for one in stored] == ["not in", "absent", ">=", "="]
+
+
+def test_equal_wishes_share_a_shape_and_others_do_not(api):
+    ids = [api.a_job()["id"], api.a_job(name="other")["id"], api.a_job(priority=5)["id"]]
+    shapes = [row.shape_id for row in api.query("SELECT shape_id FROM jobs WHERE id = ANY(:ids) ORDER BY id", ids=ids)]
+    assert shapes[0] == shapes[1] != shapes[2]
+
+
+# --- many at once -----------------------------------------------------------------------------------------
+
+
+def test_an_array_is_answered_with_ids_in_its_order(api):
+    answer = api.post("/jobs/", [{"command": ["true"], "name": f"job {n}", "priority": n % 3} for n in range(250)])
+    assert answer.status_code == 201
+    assert answer.json["count"] == 250
+    names = [
+        row.name
+        for row in api.query(
+            "SELECT name FROM jobs ORDER BY array_position(CAST(:ids AS bigint[]), id)", ids=answer.json["job_ids"]
+        )
+    ]
+    assert names == [f"job {n}" for n in range(250)]
+
+
+def test_one_wrong_entry_is_named_by_its_place_and_nothing_is_made(api):
+    jobs = [{"command": ["true"]} for _ in range(20)]
+    jobs[13] = {"command": ["true"], "priority": -1}
+    answer = api.post("/jobs/", jobs)
+    assert (answer.status_code, answer.json["field"]) == (400, "[13].priority")
+    jobs[13] = {"job_type": {"name": "nothing"}}
+    answer = api.post("/jobs/", jobs)
+    assert (answer.status_code, answer.json["field"]) == (400, "[13].job_type")
+    assert answer.json["description"].startswith("entry 13:")
+    assert api.value("SELECT count(*) FROM jobs") == 0
+
+
+def test_an_empty_array_and_one_too_many_are_refused(api):
+    assert api.post("/jobs/", []).status_code == 400
+    assert api.post("/jobs/", [{"command": ["true"]}] * 10_001).status_code == 413
+    assert api.value("SELECT count(*) FROM jobs") == 0
+
+
+# --- once per key -----------------------------------------------------------------------------------------
+
+
+def test_a_repeat_with_the_same_key_is_answered_with_the_same_job(api):
+    body = {"command": ["true"], "idempotency_key": "k1"}
+    first = api.post("/jobs/", body)
+    again = api.post("/jobs/", body)
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.headers["Idempotent-Replay"] == "true"
+    assert again.json == first.json
+    by_header = api.with_headers(Idempotency_Key="k1").post("/jobs/", {"command": ["true"]})
+    assert (by_header.status_code, by_header.json["id"]) == (200, first.json["id"])
+
+
+def test_a_key_used_for_something_else_is_a_conflict(api):
+    api.a_job(idempotency_key="k1")
+    answer = api.post("/jobs/", {"command": ["false"], "idempotency_key": "k1"})
+    assert (answer.status_code, answer.json["field"]) == (409, "idempotency_key")
+    assert api.with_headers(Idempotency_Key="k1").post("/jobs/", [{"command": ["true"]}]).status_code == 409
+
+
+def test_a_header_covers_a_whole_array(api):
+    keyed = api.with_headers(Idempotency_Key="batch-1")
+    jobs = [{"command": ["true"], "name": str(n)} for n in range(5)]
+    first, again = keyed.post("/jobs/", jobs), keyed.post("/jobs/", jobs)
+    assert (first.status_code, again.status_code, again.json) == (201, 200, first.json)
+    assert keyed.post("/jobs/", jobs[:4]).status_code == 409
+
+
+def test_keys_in_the_entries_of_an_array_replay_only_theirs(api):
+    first = api.post("/jobs/", [{"command": ["true"], "idempotency_key": "a"}]).json["job_ids"]
+    answer = api.post("/jobs/", [{"command": ["true"]}, {"command": ["true"], "idempotency_key": "a"}])
+    assert answer.status_code == 201
+    assert answer.json["job_ids"][1] == first[0]
+    assert api.value("SELECT count(*) FROM jobs") == 2
+
+
+def test_keys_that_contradict_each_other_are_refused(api):
+    keyed = api.with_headers(Idempotency_Key="a")
+    assert keyed.post("/jobs/", {"command": ["true"], "idempotency_key": "b"}).status_code == 400
+    twice = [{"command": ["true"], "idempotency_key": "a"}, {"command": ["true"], "idempotency_key": "a"}]
+    assert api.post("/jobs/", twice).status_code == 400
+    assert api.with_headers(Idempotency_Key="x" * 129).post("/jobs/", {"command": ["true"]}).status_code == 400
+    assert api.post("/jobs/", {"command": ["true"], "idempotency_key": "x" * 10_000}).status_code == 400
+
+
+def test_a_key_is_its_projects_own(api):
+    api.a_project("other")
+    body = {"command": ["true"], "idempotency_key": "k"}
+    first = api.post("/jobs/", body)
+    other = api.post("/jobs/", {**body, "project": "other"})
+    assert (other.status_code, other.json["id"] != first.json["id"]) == (201, True)
+
+
+def test_a_hundred_equal_submissions_at_once_make_one_job(api):
+    body = {"command": ["true"], "idempotency_key": "storm"}
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: api.post("/jobs/", body), range(100)))
+    assert {answer.status_code for answer in answers} == {200, 201}
+    assert [answer.status_code for answer in answers].count(201) == 1
+    assert len({answer.json["id"] for answer in answers}) == 1
+    assert api.value("SELECT count(*) FROM jobs") == 1
+
+
+def test_a_crash_between_commit_and_answer_does_not_make_a_second_job(api, monkeypatch):
+    genuine = submission.submit
+
+    def crash(*given, **named):
+        genuine(*given, **named)
+        raise SystemExit("killed before the answer went out")
+
+    keyed = api.with_headers(Idempotency_Key="once")
+    monkeypatch.setattr(submission, "submit", crash)
+    with pytest.raises(SystemExit):
+        keyed.post("/jobs/", {"command": ["true"]})
+    monkeypatch.undo()
+    again = keyed.post("/jobs/", {"command": ["true"]})
+    assert (again.status_code, again.json["id"]) == (200, api.value("SELECT min(id) FROM jobs"))
+    assert api.value("SELECT count(*) FROM jobs") == 1
+
+
+def test_a_failed_submission_leaves_its_key_free(api):
+    body = {"job_type": {"name": "later"}, "idempotency_key": "k"}
+    assert api.post("/jobs/", body).status_code == 400
+    api.a_type("later")
+    assert api.post("/jobs/", body).status_code == 201
+
+
+def test_a_shape_of_an_undone_submission_is_not_remembered(api, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("the database went away")
+
+    monkeypatch.setattr(submissions, "insert", fail)
+    assert api.post("/jobs/", {"command": ["true"], "priority": 42}).status_code == 500
+    monkeypatch.undo()
+    assert api.a_job(priority=42)["priority"] == 42
+
+
+def test_more_waiting_jobs_than_a_project_may_have_are_refused(api):
+    api.change("""UPDATE projects SET quota = '{"queued_jobs": 3}' WHERE name = 'default'""")
+    assert api.post("/jobs/", [{"command": ["true"]}] * 3).status_code == 201
+    refused = api.post("/jobs/", {"command": ["true"]})
+    assert (refused.status_code, refused.json["kind"]) == (429, "over-quota")
+    assert refused.headers["Retry-After"]
+
+
+def test_the_older_form_of_the_queue_submits_by_type_id(api):
+    made = api.a_type(interface={"input_data": [{"name": "n", "schema": {"type": "integer"}}]})
+    good = api.post(
+        "/queue/new-job/", {"job_type_id": made["id"], "job_data": {"input_data": [{"name": "n", "value": 1}]}}
+    )
+    assert (good.status_code, good.headers["Location"]) == (201, f"http://localhost/jobs/{good.json['id']}/")
+    for body, status in (
+        ({"job_type_id": -1}, 404),
+        ({"job_type_id": 999}, 404),
+        ({}, 400),
+        ({"job_type_id": "1"}, 400),
+        ({"job_type_id": made["id"], "job_data": "x"}, 400),
+        ({"job_type_id": made["id"], "job_data": {}}, 400),
+    ):
+        assert api.post("/queue/new-job/", body).status_code == status, body
+    api.patch(f"/job-types/{made['id']}/", {"is_active": False})
+    assert api.post("/queue/new-job/", {"job_type_id": made["id"]}).status_code == 409
