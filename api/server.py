@@ -15,9 +15,12 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from api.embedded import state
+from api.patient_worker import PatientWorker, most_connections
 from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
+
+_MEMORY = "/dev/shm"  # noqa: S108 - only files without a name are put there
 
 
 def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime]) -> int:
@@ -26,13 +29,14 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
     options = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": settings.api_workers,
-        "worker_class": "gthread",
+        "worker_class": PatientWorker,
+        "worker_connections": most_connections(),
         "threads": settings.api_threads,
         # Nodes and clients keep their connections; two seconds, the default, would make most requests a new one.
         "keepalive": 75,
         "graceful_timeout": 5,
         "timeout": 60,
-        "worker_tmp_dir": "/dev/shm",  # noqa: S108 - a heartbeat file that must never wait for a disk
+        "worker_tmp_dir": _heartbeat_folder(),
         "control_socket_disable": True,
         "loglevel": "warning",
         "limit_request_line": 8190,
@@ -47,6 +51,11 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
                 f"cannot serve at {options['bind']}: is the port in use? choose another with --port"
             ) from None
     return 0
+
+
+def _heartbeat_folder() -> str | None:
+    """Return memory where a heartbeat never waits for a disk; where there is none, the server's own choice."""
+    return _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _share_figures(folder: Path) -> None:

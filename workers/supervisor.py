@@ -49,7 +49,7 @@ class Supervisor:
     def __init__(self, directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
         node = choice.node_name(directory)
         spawner = Spawner(node)
-        kind = choice.choose(node, forced)
+        kind = choice.choose(node, forced, log)
         boot = processes.boot_id()
         self._outcomes = Outcomes(f"{directory}/outcomes.jsonl")
         self._outcomes.begin(boot)

@@ -2,9 +2,10 @@
 
 import binascii
 import os
+from collections.abc import Callable
 from typing import Final
 
-from workers.trees import TreeKind, cgroup1, cgroup2, hierarchy, pid_namespace, processes, scan
+from workers.trees import StrandedError, TreeKind, cgroup1, cgroup2, hierarchy, pid_namespace, processes, scan
 
 NAMES: Final = ("cgroup2", "cgroup1", "pidns", "scan")
 _ENOUGH: Final = {"memory", "pids"}
@@ -22,8 +23,10 @@ def node_name(directory: str) -> str:
     return f"ganger-{word[:_NAME_CHARACTERS]}-{binascii.crc32(os.fsencode(real)):08x}"
 
 
-def choose(node: str, forced: str | None = None) -> TreeKind:
+def choose(node: str, forced: str | None = None, tell: Callable[[str], None] = lambda _: None) -> TreeKind:
     """Return the kind of tree for this node, tried out. Raises `UnusableError` for a forced one that fails.
+
+    `tell` hears of every better kind why it is not that.
 
     Version 2 without its memory and pids controllers (hybrid hosts) comes only after version 1, which has them.
     """
@@ -41,6 +44,7 @@ def choose(node: str, forced: str | None = None) -> TreeKind:
                 weaker.close()
             return kind
         refusals.append(f"{name}: {refusal}")
+        tell(f"trees are not held by {refusals[-1]}")
     raise UnusableError("; ".join(refusals))
 
 
@@ -61,6 +65,13 @@ def _has_folder(mount: hierarchy.Mount, node: str) -> bool:
 
 
 def _try(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKind | None, str]:
+    try:
+        return _find(name, node, mounted)
+    except (OSError, StrandedError) as error:
+        return None, str(error)
+
+
+def _find(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKind | None, str]:
     match name:
         case "cgroup2":
             return cgroup2.find(node, mounted)

@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers import kernel
-from workers.trees import Limits, StrandedError, Tree, Usage, processes, scan
+from workers.trees import Limits, StrandedError, Tree, Usage, processes, scan, trial
 
 _READY_TIMEOUT_S: Final = 5.0
+_NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+# In a chroot, `/` is no mount whose propagation could be stopped; that of what is mounted upon has to be.
 _SLEEPER: Final = (
-    "mount --make-rprivate / && mount -t proc proc /proc && trap '' CHLD && echo ready && exec sleep infinity"
+    "{ mount --make-rprivate / || mount --make-private /proc; } 2>/dev/null; mount -t proc proc /proc"
+    " && trap '' CHLD && echo ready && exec sleep infinity"
 )
 _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 _MISSING: Final = [
@@ -37,8 +41,9 @@ class PidNamespaces:
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self._pids = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        self._mounts = os.open("/proc/self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        self._pids = os.open("/proc/self/ns/pid", _NAMESPACE)
+        self._mounts = os.open("/proc/self/ns/mnt", _NAMESPACE)
+        self._root = os.open("/", _FOLDER)
 
     def create(self, name: str, limits: Limits) -> "PidNamespaceTree":
         del limits  # there is no way to keep them
@@ -60,8 +65,7 @@ class PidNamespaces:
         """Bring the calling thread home. Raises `StrandedError`."""
         try:
             kernel.enter_namespace(self._pids, kernel.CLONE_NEWPID)
-            kernel.enter_namespace(self._mounts, kernel.CLONE_NEWNS)
-            os.chdir("/")
+            enter_mounts(self._mounts, self._root)
         except OSError as error:
             raise StrandedError(f"cannot leave a namespace: {error}") from error
 
@@ -96,14 +100,14 @@ class PidNamespaceTree:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         with contextlib.ExitStack() as opened:
-            namespaces = []
-            for name, flag in (("pid", kernel.CLONE_NEWPID), ("mnt", kernel.CLONE_NEWNS)):
-                descriptor = os.open(f"/proc/{self._sleeper}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-                opened.callback(os.close, descriptor)
-                namespaces.append((descriptor, flag))
+            inside = []
+            for name, flags in (("ns/pid", _NAMESPACE), ("ns/mnt", _NAMESPACE), ("root", _FOLDER)):
+                inside.append(os.open(f"/proc/{self._sleeper}/{name}", flags))
+                opened.callback(os.close, inside[-1])
+            pids, mounts, root = inside
             try:
-                for descriptor, flag in namespaces:
-                    kernel.enter_namespace(descriptor, flag)
+                kernel.enter_namespace(pids, kernel.CLONE_NEWPID)
+                enter_mounts(mounts, root)
                 yield
             finally:
                 self._kind.leave()
@@ -164,12 +168,22 @@ class PidNamespaceTree:
             self._kind.leave()
 
 
+def enter_mounts(namespace: int, root: int) -> None:
+    """Enter a mount namespace and a root directory of it (thread); the working directory becomes `/`.
+
+    The kernel lets who enters stand at the namespace's own root, which in a chroot is not ours: it would be an escape.
+    """
+    kernel.enter_namespace(namespace, kernel.CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    os.chdir("/")
+
+
 def find(node: str) -> tuple[PidNamespaces | None, str]:
-    """Return trees in PID namespaces where one can be made, else `None` and why not."""
+    """Return trees in PID namespaces where one works, tried out by a child, else `None` and why not."""
     try:
         kind = PidNamespaces(node)
-        trial = kind.create("trial", Limits())
     except OSError as error:
-        return None, f"no PID namespace can be made: {error.strerror}"
-    trial.remove()
-    return kind, ""
+        return None, f"the kernel has no PID namespaces: {error.strerror}"
+    refusal = trial.refusal(kind)
+    return (None, f"no PID namespace can be held: {refusal}") if refusal else (kind, "")
