@@ -16,7 +16,7 @@ from flask import Flask, Response, g, request
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.routing import RequestRedirect
 
 from api.answers import dump
@@ -61,6 +61,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(PoolTimeout, _busy)
+    app.register_error_handler(ClientDisconnected, _incomplete)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -154,6 +155,11 @@ def _database(error: DBAPIError) -> Response:
 
 def _busy(_error: PoolTimeout) -> Response:
     return _domain(Unavailable("too many requests at once; try again"))
+
+
+def _incomplete(_error: ClientDisconnected) -> Response:
+    """The client went away, or its body stopped coming (see `api.patient_worker`)."""
+    return answer(400, "incomplete-body", "the body ended before its Content-Length")
 
 
 def _unexpected(error: Exception) -> Response:

@@ -16,7 +16,7 @@ from scheduler import preparation
 from scheduler.errors import Conflict, Forbidden, InvalidInput, OverQuota
 from scheduler.preparation import AtEntry, NewJob, Prepared
 from scheduler.runtime import Runtime
-from scheduler.store import submissions
+from scheduler.store import submissions, tokens
 from scheduler.tokens import Caller
 
 DEFAULT_PROJECT = "default"
@@ -118,7 +118,10 @@ def _prepare(
 
 def _check_quota(tx: Connection, project: Any, count: int) -> None:
     most = project.quota.get("queued_jobs")
-    if most is not None and submissions.waiting(tx, project.id, most) + count > most:
+    if most is None:
+        return
+    tokens.serialize(tx, f"quota of project {project.id}")  # what others are submitting counts too
+    if submissions.waiting(tx, project.id, most) + count > most:
         raise OverQuota(f"the project {project.name!r} may have {most} jobs waiting, and would have more")
 
 

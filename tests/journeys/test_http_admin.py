@@ -1,5 +1,6 @@
 """Tokens and projects over HTTP: made, limited, revoked, and what they bound."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -168,3 +169,12 @@ def test_submissions_over_the_quota_of_queued_jobs_are_429_and_other_projects_go
     assert bound.post("/jobs/", {"command": ["true"]}).status_code == 201
     api.patch("/admin/projects/p/", {"quota": {"queued_jobs": None}})
     assert bound.post("/jobs/", [{"command": ["true"]}] * 20).status_code == 201
+
+
+def test_submissions_at_the_same_moment_do_not_pass_the_quota_together(api: Api) -> None:
+    api.post("/admin/projects/", {"name": "p", "quota": {"queued_jobs": 5}})
+    with ThreadPoolExecutor(8) as pool:
+        told = list(
+            pool.map(lambda _: api.post("/jobs/", {"command": ["true"], "project": "p"}).status_code, range(20))
+        )
+    assert sorted(told) == [201] * 5 + [429] * 15

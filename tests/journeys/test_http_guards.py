@@ -1,5 +1,6 @@
 """What the API refuses to whoever has no business with it: tokens, roles, verbs, hosts, proxies, headers."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -112,6 +113,21 @@ def test_every_answer_forbids_framing_sniffing_and_caching(api: Api) -> None:
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] in {"no-store", "no-cache"}
+
+
+def test_a_body_that_stops_coming_is_refused_and_nothing_is_stored(api: Api) -> None:
+    class Stalled(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise BlockingIOError
+
+        def readinto(self, _buffer: object) -> int:
+            raise BlockingIOError
+
+    headers = {"Authorization": f"Bearer {api.secrets['admin']}", "Accept": "application/json"}
+    for path, kind in (("/jobs/", "application/json"), ("/files/?file_name=a", "application/octet-stream")):
+        told = api.app.test_client().post(path, input_stream=Stalled(b"x" * 100), headers=headers, content_type=kind)
+        assert (told.status_code, told.json["kind"]) == (400, "incomplete-body"), told.text
+    assert api.query("SELECT FROM jobs UNION ALL SELECT FROM files") == []
 
 
 def test_markup_in_what_users_send_is_only_text_in_the_reference_and_in_answers(api: Api) -> None:
