@@ -153,7 +153,9 @@ def test_a_pool_follows_a_burst_from_zero_and_back(up: Installation, pool: str, 
     all_completed(up, ids, 300)
     ended = time.monotonic() - began
     up.until(lambda: look(up, pool)["nodes"]["total"] == 0 or None, "the pool to be empty again", 60)
-    print(f"first node after {grew:.2f} s, 500 jobs after {ended:.1f} s, empty after {time.monotonic() - began:.1f} s")
+    record_property("seconds until the first node", round(grew, 2))
+    record_property("seconds until 500 jobs have ended", round(ended, 1))
+    record_property("seconds until the pool is empty", round(time.monotonic() - began, 1))
     why = [
         event["reason"]
         for event in up.api.get(f"/pools/{pool}/events/").json()["results"]
