@@ -209,9 +209,13 @@ def _end_of(r: wire.ReportOne, error: catalogue.NamedError | None) -> executions
         message=r.message or None,
         digest=r.digest(),
         phases=_phase_columns(r.phases),
-        usage=output.to_json({name: phase.usage for name, phase in r.phases.items() if phase.usage}),
+        usage=output.to_json({name: used for name, phase in r.phases.items() if (used := _usage(phase))}),
         results=output.to_json(_results(r)),
     )
+
+
+def _usage(phase: wire.PhaseReport) -> dict[str, float]:
+    return phase.usage if phase.signal is None else {**phase.usage, "signal": phase.signal}
 
 
 def _phase_columns(phases: dict[Any, wire.PhaseReport]) -> dict[str, float | int | None]:

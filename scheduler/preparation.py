@@ -18,6 +18,7 @@ from scheduler import json_schema
 from scheduler.errors import Conflict, GangerError, InvalidInput
 from scheduler.rules import definition as definitions
 from scheduler.rules import interface as interfaces
+from scheduler.rules import runners
 from scheduler.rules.definition import Definition, scaled, stepped
 from scheduler.rules.interface import Data
 from scheduler.rules.lifecycle import JobStatus
@@ -62,6 +63,8 @@ class NewJob:
     not_before: datetime | None = None
     held: bool = False
     hold_reason: str | None = None
+    own: dict[str, Any] | None = None
+    """More that the job says over its type: names and values of `rules.definition.OWN`, and `secrets`."""
 
 
 class AtEntry(Exception):
@@ -192,6 +195,7 @@ def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
             definitions.check_argv(job.command, "command")
         if job.environment:
             definitions.check_environment(job.environment, "environment")
+        _check_own(job, revision)
         return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
     except InvalidInput as error:
         raise AtEntry(number, error) from None
@@ -231,7 +235,7 @@ def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
         (
             revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
             job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.environment,
-            job.labels, job.not_before, job.held, job.hold_reason,
+            job.labels, job.not_before, job.held, job.hold_reason, job.own,
         )
     )  # fmt: skip
 
@@ -287,9 +291,24 @@ def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_
         disk=disk_out + stepped(facts["disk_in"]),
         pool=job.pool,
         custom={**revision.custom, **(job.custom or {})},
-        constraints=job.constraints or [],
+        constraints=_constraints(job, revision),
         options={"timeout_s": facts["timeout_s"]},
     )
+
+
+def _constraints(job: NewJob, revision: Definition) -> list[dict[str, Any]]:
+    """Return what the job asks of a node's labels, and what its kind of program asks."""
+    meant = revision.with_overrides(job.own or {})
+    return [*(job.constraints or []), *runners.constraints(meant.runner, meant.options)]
+
+
+def _check_own(job: NewJob, revision: Definition) -> None:
+    own = job.own or {}
+    if "runner" in own or "options" in own:
+        if job.command is None:
+            raise InvalidInput("only a job with a command of its own says what runs it", field="runner")
+        meant = revision.with_overrides(own)
+        runners.check(meant.runner, meant.options)
 
 
 def _first(own: int | None, default: int) -> int:
@@ -302,6 +321,7 @@ def _overrides(job: NewJob) -> dict[str, Any]:
         "environment": job.environment or None,
         "pre_timeout_s": job.pre_timeout_s,
         "post_timeout_s": job.post_timeout_s,
+        **(job.own or {}),
     }
     return {name: value for name, value in own.items() if value is not None}
 

@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     retry_first_s: float = Field(default=1.0, ge=0)
     retry_limit_s: float = Field(default=300.0, ge=0)
     grace_s: float = Field(default=10.0, ge=0, description="between SIGTERM and the kill of the whole tree")
+    job_processes: int = Field(default=4096, ge=2, description="processes and threads of a job that says nothing")
+    job_open_files: int = Field(default=65_536, ge=16, description="open files of each process of such a job")
     output_bytes: int = Field(default=10 * 1024 * 1024, ge=0, description="output kept per stream and phase")
     keep_idempotency_days: int = Field(default=7, ge=7)
 

@@ -8,14 +8,15 @@ meanwhile, say) is not touched, because `jobs.move` is guarded.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent
+from scheduler.rules import on_oom
+from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, executions, jobs
+from scheduler.store import catalogue, executions, growing, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,13 @@ def settle(
     `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed).
     """
     steps: dict[JobEvent, list[jobs.Step]] = {}
+    starved: set[int] = set()
     for end in ended:
         event, step = _decide(rt, locked[end.job_id], end)
         steps.setdefault(event, []).append(step)
+        if end.error is not None and end.error.name == on_oom.OUT_OF_MEMORY:
+            starved.add(end.job_id)
+    steps[JobEvent.RETRY] = _with_more_memory(tx, locked, steps.get(JobEvent.RETRY, []), starved)
     moved: set[int] = set()
     moved.update(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
     moved.update(jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor))
@@ -88,6 +93,31 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, job
             end.job_id, end.attempt, node_id=end.node_id, error_id=end.error.id, delay_s=delay, reason=reason
         )
     return JobEvent.FAIL, jobs.Step(end.job_id, end.attempt, error_id=end.error.id, reason=reason)
+
+
+def _with_more_memory(
+    tx: Connection, locked: dict[int, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
+) -> list[jobs.Step]:
+    """Let the next try of those that ran out of memory ask for more, where they want it; return all with reasons."""
+    live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]
+    rows = growing.wishes(tx, live) if live else []
+    before = {row.id: row.mem for row in rows}
+    grown = {
+        row.id: mem for row in rows if (mem := on_oom.next_mem(row.on_oom, on_oom.OUT_OF_MEMORY, row.mem)) is not None
+    }
+    if not grown:
+        return retries
+    growing.grow(tx, rows, grown)
+    return [
+        replace(s, reason=f"{s.reason}; {on_oom.sentence(before[s.job_id], grown[s.job_id])}")
+        if s.job_id in grown
+        else s
+        for s in retries
+    ]
+
+
+def _is_live(job: jobs.LockedJob, step: jobs.Step) -> bool:
+    return job.status == JobStatus.RUNNING and job.attempt == step.attempt
 
 
 def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], withdrawn: list[int]) -> None:

@@ -46,9 +46,11 @@ def _spec(row: Any, files: Mapping[int, Any], settings: Settings) -> wire.Spec:
             timeout_s=row.timeout_s,
             pre_timeout_s=definition.pre_timeout_s,
             post_timeout_s=definition.post_timeout_s,
-            grace_s=settings.grace_s,
+            grace_s=settings.grace_s if definition.grace_s is None else definition.grace_s,
             lease_s=row.lease_s,
             output_bytes=settings.output_bytes,
+            pids=definition.pids or settings.job_processes,
+            nofile=definition.nofile or settings.job_open_files,
         ),
         tries=row.tries,
     )

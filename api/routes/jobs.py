@@ -12,7 +12,7 @@ from api import paging
 from api.answers import Answer
 from api.routing import Call, Routes
 from api.views import jobs as view
-from api.wire import answers, times
+from api.wire import answers, programs, times
 from api.wire.bulk import BulkFilter
 from api.wire.jobs import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from scheduler import cancellation, explanation, lookup, submission
@@ -156,6 +156,7 @@ def new_job(body: JobBody) -> NewJob:
         not_before=body.not_before,
         held=body.held,
         hold_reason=body.hold_reason,
+        own=programs.part(body) or None,
     )
 
 

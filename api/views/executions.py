@@ -39,6 +39,7 @@ def entry(row: Any) -> dict[str, Any]:
         "job_type": {"id": row.type_id, "name": row.type_name, "version": row.type_version},
         "node": {"id": row.node_id, "name": row.node_name, "hostname": row.hostname},
         "error": errors.entry(row),
+        "usage": row.usage or {},
     }
 
 
@@ -52,7 +53,6 @@ def detail(row: Any, definition: Definition) -> dict[str, Any]:
         "mem_scheduled": units(row.mem),
         "disk_scheduled": units(row.disk),
         "resources": {name: units(amount) for name, amount in (row.custom or {}).items()},
-        "usage": row.usage or {},
         "results": row.results or {},
         "why": row.why,
     }

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from api.views import jobs
+from api.wire import programs
 from api.wire.fields import units
 from scheduler.rules import definition as definitions
 from scheduler.rules.definition import Definition
@@ -90,6 +91,7 @@ def _definition(definition: Definition) -> dict[str, Any]:
         "post_command": _argv(definition.post_command),
         "cleanup_command": _argv(definition.cleanup_command),
         "environment": dict(definition.environment),
+        **programs.shown(definition),
         "interface": definition.interface.document(),
         "error_mapping": {"version": "1.0", "exit_codes": dict(definition.exit_codes)},
         "priority": definition.priority,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api.views import errors, executions, files
+from api.wire import programs
 from api.wire.fields import units
 from scheduler.lookup import JobDetail
 from scheduler.rules.definition import Definition
@@ -77,6 +78,7 @@ def detail(found: JobDetail) -> dict[str, Any]:
         "environment": dict(effective.environment),
         "pre_timeout": effective.pre_timeout_s,
         "post_timeout": effective.post_timeout_s,
+        **programs.shown(effective),
         "constraints": more.constraints,
         "created_by": more.created_by,
         "round": row.round,

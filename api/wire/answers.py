@@ -157,6 +157,9 @@ class ExecutionEntry(View):
     job_type: TypeInShort
     node: NodeInShort
     error: ErrorView | None
+    usage: dict[str, Any] = Field(
+        description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"
+    )
 
 
 class ExecutionDetail(ExecutionEntry):
@@ -168,7 +171,6 @@ class ExecutionDetail(ExecutionEntry):
     mem_scheduled: float
     disk_scheduled: float
     resources: dict[str, float]
-    usage: dict[str, Any]
     results: dict[str, Any]
     why: str | None
 
@@ -189,6 +191,13 @@ class JobDetail(JobEntry):
     environment: dict[str, str]
     pre_timeout: int | None
     post_timeout: int | None
+    runner: str
+    options: dict[str, Any]
+    max_processes: int | None
+    max_open_files: int | None
+    grace: int | None
+    on_oom: dict[str, Any] | None
+    secrets: list[str]
     constraints: list[dict[str, Any]]
     created_by: str | None
     round: int

@@ -11,6 +11,7 @@ from api.wire.fields import (
     LEFT_OUT,
     Amount,
     Body,
+    Bound,
     Cpus,
     Priority,
     Prose,
@@ -24,6 +25,8 @@ from api.wire.fields import (
     Word,
 )
 from api.wire.jobs import Command, Custom, Environment
+from api.wire.programs import ProgramFields
+from api.wire.programs import part as program_part
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$")]
 MediaType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/]+/[^\s/]+$")]
@@ -68,7 +71,7 @@ class ErrorMapping(Body):
     exit_codes: Annotated[dict[ExitCode, ErrorName], Field(max_length=255)] = {}
 
 
-class JobTypeChange(Body):
+class JobTypeChange(ProgramFields):
     """What shall change of a job type; what is left out stays. A null takes a limit or a text away.
 
     Changing what a job would see (the command, interface, requirements, limits, environment, errors) makes a revision.
@@ -118,8 +121,8 @@ class JobTypeBody(JobTypeChange):
 class JobTypesQuery(OrderedQuery):
     """A list of job types. Repeat a parameter for alternatives; times are of `last_modified`."""
 
-    started: Annotated[str, Field(max_length=64)] | None = None
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     id: list[QueryId] = []
     name: list[str] = []
     category: list[str] = []
@@ -133,8 +136,8 @@ class JobTypesQuery(OrderedQuery):
 class WindowQuery(Query):
     """How far back to count."""
 
-    started: Annotated[str, Field(max_length=64)] = "PT3H"
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound = "PT3H"
+    ended: Bound | None = None
 
 
 _DEFINITION = {
@@ -168,6 +171,7 @@ def definition_part(body: JobTypeChange) -> dict[str, Any]:
     """Return what a body says of the revision, under the names of the stored document."""
     given = body.model_fields_set
     part = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
+    part |= program_part(body)
     if "interface" in given:
         part["interface"] = body.interface.model_dump(by_alias=True)
     if "error_mapping" in given:

@@ -11,6 +11,7 @@ from api.wire.fields import (
     LEFT_OUT,
     Amount,
     Body,
+    Bound,
     Cpus,
     Id,
     Moment,
@@ -24,6 +25,7 @@ from api.wire.fields import (
     Tries,
     Word,
 )
+from api.wire.programs import ProgramFields
 from scheduler.rules.lifecycle import JobStatus
 from scheduler.rules.shapes import Op
 
@@ -34,8 +36,12 @@ assert set(StatusWord.__args__) == set(JobStatus)  # type: ignore[attr-defined] 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 """Of an input or output."""
 
-Argument = Annotated[str, StringConstraints(max_length=32_768)]
-Command = Annotated[list[Argument], Field(min_length=1, max_length=1_000)]
+_WITHOUT_NUL = r"^[^\u0000]*$"
+Argument = Annotated[str, StringConstraints(max_length=32_768, pattern=_WITHOUT_NUL)]
+_PROGRAM = {"type": "string", "minLength": 1, "maxLength": 32_768, "pattern": _WITHOUT_NUL}
+Command = Annotated[
+    list[Argument], Field(min_length=1, max_length=1_000, json_schema_extra={"prefixItems": [_PROGRAM]})
+]
 Environment = Annotated[
     dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Argument], Field(max_length=500)
 ]
@@ -113,7 +119,7 @@ class JobData(Body):
     output_data: Annotated[list[OutputEntry], Field(max_length=1_000)] = []
 
 
-class JobBody(Body):
+class JobBody(ProgramFields):
     """A new job. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
 
     job_type: TypeRef = LEFT_OUT
@@ -173,12 +179,8 @@ class CancelBody(Body):
 class FilterFields(Query):
     """Which jobs. Repeat a parameter for alternatives; different ones narrow. Times are of `last_modified`."""
 
-    started: (
-        Annotated[str, Field(max_length=64, description="ISO-8601 time with zone, or a duration such as PT3H")] | None
-    ) = None
-    ended: (
-        Annotated[str, Field(max_length=64, description="ISO-8601 time with zone, or a duration such as PT3H")] | None
-    ) = None
+    started: Bound | None = None
+    ended: Bound | None = None
     status: list[StatusWord] = []
     job_id: list[QueryId] = []
     job_type_id: list[QueryId] = []

@@ -18,6 +18,13 @@ class DefinitionView(View):
     post_command: list[str] | None
     cleanup_command: list[str] | None
     environment: dict[str, str]
+    runner: str
+    options: dict[str, Any]
+    max_processes: int | None
+    max_open_files: int | None
+    grace: int | None
+    on_oom: dict[str, Any] | None
+    secrets: list[str]
     interface: dict[str, Any]
     error_mapping: dict[str, Any]
     priority: int

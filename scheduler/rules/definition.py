@@ -13,6 +13,7 @@ from typing import Any
 
 from scheduler.errors import InvalidInput
 from scheduler.rules import interface as interfaces
+from scheduler.rules import runners
 from scheduler.rules.interface import RESERVED, Complaint, Interface
 
 MAX_ARGUMENTS = 1_000
@@ -51,30 +52,42 @@ class Definition:
     post_timeout_s: int | None = 3_600
     max_tries: int = 3
     exit_codes: Mapping[str, str] = field(default_factory=dict)
+    pids: int | None = None
+    """Most processes and threads at once; None is what the installation is set to, as for the next two."""
+    nofile: int | None = None
+    grace_s: int | None = None
+    on_oom: Mapping[str, int] | None = None
+    """See `rules.on_oom`."""
+    secrets: tuple[str, ...] = ()
+    """Names of the project's secrets that the program is given as files."""
 
     def document(self) -> dict[str, Any]:
         """Return the stored form, every key present."""
         plain = {name: getattr(self, name) for name in _PLAIN}
         commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
         mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        return {**commands, **plain, **mappings, "interface": self.interface.document()}
+        own = {"secrets": list(self.secrets), "interface": self.interface.document()}
+        return {**commands, **plain, **mappings, **own}
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
-        """Return what holds for one job: its own command, environment and time limits over the type's."""
-        changes: dict[str, Any] = {name: overrides[name] for name in _OWN_LIMITS if name in overrides}
+        """Return what holds for one job: its own command, environment and limits over the type's."""
+        changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
         if "command" in overrides:
             changes["command"] = tuple(overrides["command"])
+        if "secrets" in overrides:
+            changes["secrets"] = tuple(dict.fromkeys((*self.secrets, *overrides["secrets"])))
         if "environment" in overrides:
             changes["environment"] = {**self.environment, **overrides["environment"]}
         return replace(self, **changes) if changes else self
 
 
 COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
-_OWN_LIMITS = ("pre_timeout_s", "post_timeout_s")
+OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", "runner", "options")
+"""What a job may say itself, beside command, environment and secrets; the last two only with a command of its own."""
 _MAPPINGS = ("options", "environment", "custom", "exit_codes")
 _PLAIN = (
     "shell", "runner", "priority", "cpus", "mem", "mem_mult", "disk_out", "disk_out_mult",
-    "timeout_s", "pre_timeout_s", "post_timeout_s", "max_tries",
+    "timeout_s", "pre_timeout_s", "post_timeout_s", "max_tries", "pids", "nofile", "grace_s", "on_oom",
 )  # fmt: skip
 
 
@@ -83,6 +96,7 @@ def read(document: Mapping[str, Any]) -> Definition:
     plain = {name: document[name] for name in (*_PLAIN, *_MAPPINGS) if name in document}
     commands = {name: _argv(document[name]) for name in COMMANDS if name in document}
     commands = {name: argv for name, argv in commands.items() if argv is not None or name != "command"}
+    plain["secrets"] = tuple(document.get("secrets", ()))
     return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
 
 
@@ -91,6 +105,7 @@ def check(definition: Definition, *, known_errors: frozenset[str], complaint: Co
     for name in COMMANDS:
         _check_command(getattr(definition, name), definition.shell, name)
     check_environment(definition.environment, "environment")
+    runners.check(definition.runner, definition.options)
     for code, error in definition.exit_codes.items():
         _check_exit_code(code, error, known_errors)
     for number, declared in enumerate(definition.interface.inputs):

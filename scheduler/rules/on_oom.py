@@ -1,0 +1,36 @@
+"""What a job type or job wants after a try ran out of memory: the next one with more of it, up to a limit.
+
+Written `{"mem_factor": 2000, "mem_max": 4096000}`: both in thousandths, the limit in MiB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+OUT_OF_MEMORY: Final = "out-of-memory"
+_ONE: Final = 1_000
+
+
+def next_mem(wish: Mapping[str, Any] | None, error: str, mem: int) -> int | None:
+    """Return how much memory the next try gets, in thousandths of a MiB; None: as much as this one.
+
+    None also for errors of another name, and for a job that has reached its limit.
+    """
+    if wish is None or error != OUT_OF_MEMORY:
+        return None
+    grown = -(-mem * int(wish["mem_factor"]) // _ONE)
+    most = wish.get("mem_max")
+    if most is not None:
+        grown = min(grown, int(most))
+    return grown if grown > mem else None
+
+
+def sentence(before: int, after: int) -> str:
+    """Return what the audit says of it."""
+    return f"the next try asks for {_mib(after)} MiB of memory instead of {_mib(before)}"
+
+
+def _mib(amount: int) -> str:
+    whole, rest = divmod(amount, _ONE)
+    return f"{whole}.{rest:03d}".rstrip("0") if rest else str(whole)

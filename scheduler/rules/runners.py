@@ -1,0 +1,93 @@
+"""The kinds of programs a job type can name, and what each of them takes as options.
+
+A command takes none. Python takes `interpreter`, `requirements` (what pip would be given) and `path` (folders to
+import from). A container takes `image` (`dir:/folder` for a root file system that the node has, or a reference that
+the node's own docker or podman can fetch), `network` (`host` or `none`) and `read_only`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from scheduler.errors import InvalidInput
+
+COMMAND: Final = "command"
+RUNNERS: Final = (COMMAND, "python", "container")
+FOLDER: Final = "dir:"
+FETCHES: Final = "runner.container.fetch"
+"""Label of a node that can fetch images; without it only folders are taken for images."""
+
+MAX_REQUIREMENTS: Final = 500
+_MAX_TEXT: Final = 500
+_IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,499}\Z")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,499}\Z")
+
+
+def check(runner: str, options: Mapping[str, Any], where: str = "options") -> None:
+    """Raise InvalidInput for a kind that is not known, or options that it does not take."""
+    if runner not in RUNNERS:
+        raise InvalidInput(f"{runner!r} is not one of {', '.join(RUNNERS)}", field="runner")
+    known = _OPTIONS[runner]
+    for name, value in options.items():
+        if name not in known:
+            raise InvalidInput(f"the runner {runner!r} takes no option {name!r}", field=f"{where}.{name}")
+        wrong = known[name](value)
+        if wrong is not None:
+            raise InvalidInput(wrong, field=f"{where}.{name}")
+    if runner == "container" and not options.get("image"):
+        raise InvalidInput("a container needs an image", field=f"{where}.image")
+
+
+def constraints(runner: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a node's labels must be so that it can run such a program, as constraints are stored."""
+    wanted = [] if runner == COMMAND else [f"runner.{runner}"]
+    if runner == "container" and not str(options.get("image", "")).startswith(FOLDER):
+        wanted.append(FETCHES)
+    return [{"label": label, "op": "exists", "value": ""} for label in wanted]
+
+
+def _image(value: Any) -> str | None:
+    if isinstance(value, str) and value.startswith(FOLDER):
+        path = value.removeprefix(FOLDER)
+        good = path.startswith("/") and "\0" not in path and ".." not in path.split("/") and len(path) <= _MAX_TEXT
+        return None if good else "after dir: comes the absolute path of a folder on the node"
+    if isinstance(value, str) and _IMAGE.match(value):
+        return None
+    return "an image is a reference such as registry.example/name:tag, or dir:/folder"
+
+
+def _word(value: Any) -> str | None:
+    good = isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and "\0" not in value
+    return None if good else "it must be a text of 1 to 500 characters"
+
+
+def _requirements(value: Any) -> str | None:
+    if not isinstance(value, list) or len(value) > MAX_REQUIREMENTS:
+        return f"it must be a list of at most {MAX_REQUIREMENTS} requirements"
+    wrong = next((one for one in value if not isinstance(one, str) or not _REQUIREMENT.match(one)), None)
+    return None if wrong is None else f"{wrong!r} is not a requirement such as numpy>=2"
+
+
+def _folders(value: Any) -> str | None:
+    good = isinstance(value, list) and all(isinstance(one, str) and one.startswith("/") for one in value)
+    return None if good else "it must be a list of absolute folders"
+
+
+def _network(value: Any) -> str | None:
+    return None if value in ("host", "none") else "it must be host or none"
+
+
+def _flag(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "it must be true or false"
+
+
+_OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], str | None]]]] = MappingProxyType(
+    {
+        COMMAND: {},
+        "python": {"interpreter": _word, "requirements": _requirements, "path": _folders},
+        "container": {"image": _image, "network": _network, "read_only": _flag},
+    }
+)

@@ -1,0 +1,62 @@
+"""Jobs whose next try asks for more memory than the last one: their wish is read, their shape is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from scheduler.store import shapes
+from scheduler.store.shapes import NewShape
+
+_WISHES = text("""
+    SELECT j.id, COALESCE(q.overrides -> 'on_oom', r.definition -> 'on_oom') AS on_oom,
+           s.project_id, s.job_type_id, s.priority, s.cpus, s.mem, s.disk, s.pool, s.custom, s.constraints, s.options
+    FROM jobs j
+    JOIN job_specs q ON q.job_id = j.id
+    JOIN job_type_revisions r ON r.id = j.revision_id
+    JOIN shapes s ON s.id = j.shape_id
+    WHERE j.id = ANY(:ids)
+""")
+
+_GROW = text("""
+    UPDATE jobs j
+    SET mem = v.mem, shape_id = v.shape_id, last_modified = now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:mem AS bigint[]), CAST(:shapes AS bigint[])) AS v (id, mem, shape_id)
+    WHERE j.id = v.id
+""")
+
+
+def wishes(tx: Connection, job_ids: Sequence[int]) -> list[Any]:
+    """Return for each job what it wants after a lack of memory (`on_oom`, may be None), and its present shape."""
+    return list(tx.execute(_WISHES, {"ids": list(job_ids)}))
+
+
+def grow(tx: Connection, rows: Sequence[Any], mem: Mapping[int, int]) -> None:
+    """Give jobs, by id, this much memory from their next try on; `rows` are those of `wishes`, locked by the caller."""
+    grown = {row.id: _shape(row, mem[row.id]) for row in rows if row.id in mem}
+    ids = shapes.intern(tx, list(grown.values()))
+    tx.execute(
+        _GROW,
+        {
+            "ids": list(grown),
+            "mem": [shape.mem for shape in grown.values()],
+            "shapes": [ids[shape.digest()] for shape in grown.values()],
+        },
+    )
+
+
+def _shape(row: Any, mem: int) -> NewShape:
+    return NewShape(
+        project_id=row.project_id,
+        job_type_id=row.job_type_id,
+        priority=row.priority,
+        cpus=row.cpus,
+        mem=mem,
+        disk=row.disk,
+        pool=row.pool,
+        custom=row.custom,
+        constraints=row.constraints,
+        options=row.options,
+    )
