@@ -61,6 +61,24 @@ def test_things_of_another_project_are_as_if_they_were_not_there(api: Api, kind:
     assert stranger.get(f"/{kind}/").json["count"] == 0
 
 
+def test_a_token_of_one_project_never_reaches_what_concerns_all(api: Api) -> None:
+    api.a_project("p")
+    api.a_token("p-admin", Role.ADMIN, "p")
+    for method, path, body in (
+        ("PATCH", "/scheduler/", {"is_paused": True}),
+        ("PATCH", "/nodes/999999999/", {"is_paused": True}),
+        ("POST", "/pools/", {"name": "x"}),
+        ("PATCH", "/pools/default/", {"is_paused": True}),
+        ("POST", "/workspaces/", {"name": "x", "url": "file:///tmp"}),
+        ("PATCH", "/workspaces/1/", {"title": "x"}),
+        ("POST", "/admin/projects/", {"name": "x"}),
+        ("PATCH", "/admin/projects/p/", {"weight": 2}),
+        ("DELETE", "/admin/projects/p/", None),
+        ("GET", "/metrics", None),
+    ):
+        assert api.as_("p-admin").send(method, path, body).status_code == 403, (method, path)
+
+
 def test_another_verb_cannot_be_smuggled_in(api: Api) -> None:
     job = api.a_job()
     for header in ("X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"):
