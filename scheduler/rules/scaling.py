@@ -206,21 +206,28 @@ def _slots(need: Need, pool: Pool) -> float:
     whole = pool.template.amounts()
     asked = need.shape.requires.amounts().items()
     copies = min((whole.get(name, 0) // amount for name, amount in asked if amount > 0), default=1)
-    within = max(0.0, _horizon(need, pool.pace.target_wait_s) - pool.pace.start_s)
+    target_s = pool.pace.target_wait_s
+    within = max(_horizon(need, target_s) - pool.pace.start_s, target_s / _LATE_PART)
     return float(copies * rooms.waves(need.expected_s, within))
 
 
 def _horizon(need: Need, target_s: float) -> float:
     """Return what is left of the target wait for the job that waits longest.
 
-    A late one still counts on what comes free within a third of it.
+    A late one still counts on what comes free within a part of it.
     """
-    return max(target_s - need.waited_s, target_s / 3)
+    return max(target_s - need.waited_s, target_s / _LATE_PART)
 
 
 def _members(snapshot: Snapshot, pool: Pool) -> int:
     return sum(1 for node in snapshot.nodes if node.pool == pool.name and not node.draining)
 
+
+_LATE_PART = 3
+"""What is late already is to start within this part of the target wait, counted from when a node can take it.
+
+With nothing left of the time every late job would ask for a slot of its own, and the last of a burst for a second fleet.
+"""
 
 _ROUNDING = 1e-6
 """So that fractions that should add up to a whole number of nodes do not ask for one more."""

@@ -46,7 +46,7 @@ def replay(
     progress: Progress | None = None,
 ) -> Outcome:
     """Run a trace (by submission time) on a fleet under a policy, until no job is left that can still start."""
-    world = _World(jobs, nodes, policy, seed)
+    world = World(jobs, nodes, policy, seed)
     told = 0
     while world.step():
         if progress is not None and world.ended >= told + _TELL_EVERY:
@@ -58,7 +58,7 @@ def replay(
     return world.outcome
 
 
-class _World:
+class World:
     """The pictures that a live scheduler keeps, and the future that it does not know."""
 
     def __init__(self, jobs: Sequence[TraceJob], nodes: Iterable[Node], policy: Policy, seed: int) -> None:
