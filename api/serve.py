@@ -75,12 +75,11 @@ def run_worker(options: WorkerOptions) -> int:
     """Run one node: its agent, which starts consumer and supervisor."""
     from api.embedded import state  # noqa: PLC0415
     from workers import agent  # noqa: PLC0415 - the other roles run nothing
-    from workers.settings import NodeSettings  # noqa: PLC0415
+    from workers.settings import JOB_USER, NodeSettings  # noqa: PLC0415
 
     settings = read_settings()
     name = options.name or socket.gethostname()
     broker = options.broker_url or (settings.broker_url.get_secret_value() if settings.broker_url else None)
-    extra = {"job_user": options.job_user} if options.job_user else {}
     return agent.run(
         NodeSettings(
             name=name,
@@ -96,7 +95,7 @@ def run_worker(options: WorkerOptions) -> int:
             custom={key: thousandths(value) for key, value in options.resources.items()},
             labels=dict(options.labels),
             on_stop="leave-running" if options.leave_running else "return",
-            **extra,
+            job_user=options.job_user or JOB_USER,
         )
     )
 
@@ -135,16 +134,22 @@ def wait_for_signal() -> None:
 
 def _given(value: SecretStr | None, variable: str) -> str:
     if value is None:
-        raise SetupError(f"{variable} is not set; `ganger up` brings servers of its own, a role alone needs their address")
+        raise SetupError(
+            f"{variable} is not set; `ganger up` brings servers of its own, a role alone needs their address"
+        )
     return value.get_secret_value()
 
 
 def _node_token(path: Path | None) -> str:
     if token := os.environ.get("GANGER_NODE_TOKEN"):
         return token
-    path = path or Path(os.environ["GANGER_NODE_TOKEN_FILE"]) if "GANGER_NODE_TOKEN_FILE" in os.environ or path else None
+    path = (
+        path or Path(os.environ["GANGER_NODE_TOKEN_FILE"]) if "GANGER_NODE_TOKEN_FILE" in os.environ or path else None
+    )
     if path is None:
-        raise SetupError("no node token: set GANGER_NODE_TOKEN_FILE, or make a token with `ganger setup --node-token FILE`")
+        raise SetupError(
+            "no node token: set GANGER_NODE_TOKEN_FILE, or make one with `ganger tokens create --node NAME`"
+        )
     try:
         return path.read_text().strip()
     except OSError as trouble:

@@ -5,8 +5,11 @@ Each worker process makes its own runtime after the fork: connections and thread
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +23,10 @@ from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
+GC_THRESHOLD = 50_000
+"""New objects before a collection: more than a large request makes for each of its jobs at a time."""
+
+_PR_SET_PDEATHSIG = 1
 _MEMORY = "/dev/shm"  # noqa: S108 - only files without a name are put there
 
 
@@ -41,6 +48,7 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
         "loglevel": "warning",
         "limit_request_line": 8190,
         "limit_request_fields": 100,
+        "post_fork": _die_together,
     }
     _share_figures((settings.state_dir or state.default_root()) / "metrics" / str(port))
     try:
@@ -51,6 +59,11 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
                 f"cannot serve at {options['bind']}: is the port in use? choose another with --port"
             ) from None
     return 0
+
+
+def _die_together(_server: object, _worker: object) -> None:
+    """End with the master however it ends: a worker with an open log stream would keep the port from the next one."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _heartbeat_folder() -> str | None:
@@ -81,4 +94,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Any:
         from api.app import create_app  # noqa: PLC0415 - once per worker process, after the fork
 
-        return create_app(self._make())
+        made = create_app(self._make())
+        # What is there now stays: a collection in the middle of ten thousand jobs need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(GC_THRESHOLD)
+        return made

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 
+JOB_USER = "nobody"
+"""Who jobs run as by default; never the account of an embedded server."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """One node. Amounts are integers in thousandths (cpu, MiB), durations seconds; None means: find out."""
@@ -35,7 +39,7 @@ class NodeSettings:
     """Kept back for system and agent when `mem` is probed."""
     min_free_disk: int = 64_000
     """With less free disk than this in `node_dir` the node is degraded and claims nothing."""
-    job_user: str = "nobody"
+    job_user: str = JOB_USER
     """Who jobs run as when the node runs as root; otherwise they run as the node's own user."""
     slot_uids: tuple[int, int] | None = None
     """(first, count): give each execution a user id of its own from this range, the group being the same number."""

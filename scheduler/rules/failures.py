@@ -39,7 +39,7 @@ BUILT_IN: tuple[Failure, ...] = (
     Failure(UNKNOWN, "Unknown", "The node named an error that is not known here.", Category.SYSTEM),
     Failure(
         UNKNOWN_EXIT,
-        "Unmapped exit code",
+        "Program failed",
         "The program ended with an exit code that its job type does not map.",
         Category.ALGORITHM,
     ),
