@@ -254,3 +254,16 @@ def _words(process: psutil.Process) -> list[str]:
         return list(process.cmdline())
     except psutil.Error:
         return []
+
+
+def test_the_node_that_up_started_may_be_scaled_away_and_stays_away(up: Installation) -> None:
+    """The last test here: the pool `default` is the one whose first node `ganger up` keeps alive."""
+    change(up, "default", size=0)
+    up.until(lambda: not nodes(up, "default") or None, "the pool to be empty")
+    up.until(lambda: not agents(up, "default") or None, "no agent to run")
+    job_id = submit(up, "default", 1, "true")[0]
+    change(up, "default", size=1)
+    assert up.wait(job_id)["status"] == "COMPLETED"
+    assert local_nodes(up, "default") == [nodes(up, "default")[0]["name"]]
+    change(up, "default", size=0)
+    up.until(lambda: not nodes(up, "default") and not local_nodes(up, "default"), "the pool to be empty")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler import draining, pools, registration
+from scheduler.drivers.external import External
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
@@ -140,6 +141,38 @@ def test_a_driver_in_trouble_is_shown_and_not_pestered(rows: Rows, cluster: Clus
     rows.step(20)
     assert rows.ready() == 2
     assert pools.find(cluster.rt, "default").row.trouble is None
+
+
+def test_an_external_pool_is_told_its_size_and_loses_no_node_to_us(rows: Rows, cluster: Cluster) -> None:
+    rows.names = ()
+    rows.open = lambda name, _pool: External() if name == "external" else None  # type: ignore[method-assign]
+    for number in range(3):
+        cluster.a_node(f"pod-{number}")
+    rows.pool(size=1, drivers=[{"driver": "external"}])
+    rows.step(3)
+    assert rows.ready() == 3
+    seen = pools.find(cluster.rt, "default").row
+    assert (seen.wanted, seen.present) == (1, 3)
+    rows.pool(largest=9, settings=QUICK)
+    for _ in range(40):
+        cluster.a_job(cpus=4000)
+    rows.step(2)
+    assert pools.find(cluster.rt, "default").row.wanted == 9
+    assert rows.nodes == {}
+
+
+def test_a_set_that_loses_its_newest_first_is_drained_in_that_order(rows: Rows, cluster: Cluster) -> None:
+    rows.picks = False
+    rows.job_steps = 1000
+    rows.pool(size=3)
+    rows.step(3)
+    for _ in range(2):
+        cluster.a_job(cpus=2000)
+    rows.step(2)
+    rows.pool(size=2)
+    rows.step(1)
+    draining_now = cluster.query("SELECT name FROM nodes WHERE is_draining")
+    assert [row.name for row in draining_now] == ["row-3"]
 
 
 def test_an_unknown_driver_is_named(rows: Rows, cluster: Cluster) -> None:
