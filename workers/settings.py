@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-
 JOB_USER = "nobody"
 """Who jobs run as by default; never the account of an embedded server."""
 
