@@ -1,0 +1,40 @@
+"""What the leader tells with its beat and its samples, whatever waits and for whatever reason."""
+
+from scheduler import steering
+from scheduler.service import Scheduler
+from tests.store.test_leadership import NoCourier
+from tests.support.cluster import Cluster
+
+
+def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
+    cluster.a_node(cpus=1000)
+    cluster.a_job(cpus=2000)
+    cluster.a_job(is_held=True)
+    cluster.change("UPDATE leader SET is_paused = true")
+    clock = [0.0]
+    scheduler = Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler._lead()
+    for paused in (True, False):
+        cluster.change("UPDATE leader SET is_paused = :paused", paused=paused)
+        clock[0] += 60
+        scheduler._turn()
+        scheduler._lead()
+        standing = steering.look(cluster.rt)
+        assert steering.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
+        assert standing.status["queued"] == 2
+        waiting = standing.status["waiting_by_reason"]
+        assert sum(waiting.values()) >= 1
+        assert ("scheduler paused" in waiting) == paused
+    scheduler._step_down(scheduler._term, "test")
+
+
+def test_only_a_leader_samples_the_load(cluster: Cluster) -> None:
+    clock = [0.0]
+    first, second = (Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0]) for _ in range(2))
+    first._lead()
+    second._lead()
+    assert second._sample() == cluster.settings.sample_s
+    assert cluster.value("SELECT count(*) FROM load_samples") == 0
+    first._sample()
+    assert cluster.value("SELECT count(*) FROM load_samples") == 1
+    first._step_down(first._term, "test")
