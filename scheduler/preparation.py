@@ -109,6 +109,24 @@ _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> Prepared:
     """Return the rows for new jobs; raises AtEntry with what is wrong with the first entry at fault."""
     memory = _memories.setdefault(rt.db, _Memory())
+    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
+    groups = [Group(shape_id=ids[shape.digest()], **facts) for shape, facts in drafts.values()]
+    return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
+
+
+def tried(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> list[tuple[NewShape, Mapping[str, Any]]]:
+    """Check new jobs like `prepare`, and return for each its shape and its columns. Writes nothing."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    in_order = list(drafts.values())
+    return [in_order[row.group] for row in rows]
+
+
+def _drafts(
+    tx: Connection, rt: Runtime, memory: _Memory, project_id: int, new: Sequence[NewJob]
+) -> tuple[list[Row], dict[int, tuple[NewShape, dict[str, Any]]]]:
+    """Return the rows, and what the jobs of each group have in common by the number of its first job."""
     types = _resolve(tx, new)
     revisions = _revisions(tx, memory, types)
     data = [_fitted(number, job, revisions[types[number].revision_id]) for number, job in enumerate(new)]
@@ -123,12 +141,9 @@ def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob])
         if group == len(firsts):
             firsts.append(number)
         rows.append(Row(group, job.name, data[number].document))
-    drafts = {
+    return rows, {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
     }
-    ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
-    groups = [Group(shape_id=ids[shape.digest()], **facts) for shape, facts in drafts.values()]
-    return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
 
 
 def remember(rt: Runtime, prepared: Prepared) -> None:
@@ -140,21 +155,22 @@ def remember(rt: Runtime, prepared: Prepared) -> None:
 
 
 def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[Resolved]:
-    names: set[tuple[str, str | None]] = set()
-    ids: set[int] = set()
-    for number, job in enumerate(new):
-        ids.add(job.job_type_id) if job.job_type_id is not None else names.add(_type_name(number, job))
-    found: dict[Any, Resolved] = {}
-    found |= job_types.by_name(tx, sorted(names, key=str)) if names else {}
-    found |= job_types.by_id(tx, sorted(ids)) if ids else {}
-    types = []
-    for number, job in enumerate(new):
-        one = found.get(job.job_type_id if job.job_type_id is not None else _type_name(number, job))
-        types.append(_usable(number, job, one))
-    return types
+    meant = [_meant(number, job) for number, job in enumerate(new)]
+    different = set(meant)
+    ids = sorted(one for one in different if isinstance(one, int))
+    names = sorted((one for one in different if not isinstance(one, int)), key=str)
+    found: dict[int | tuple[str, str | None], Resolved] = {}
+    if names:
+        found.update(job_types.by_name(tx, names))
+    if ids:
+        found.update(job_types.by_id(tx, ids))
+    return [_usable(number, job, found.get(one)) for number, (job, one) in enumerate(zip(new, meant, strict=True))]
 
 
-def _type_name(number: int, job: NewJob) -> tuple[str, str | None]:
+def _meant(number: int, job: NewJob) -> int | tuple[str, str | None]:
+    """Return the type a job names: its id, or name and version."""
+    if job.job_type_id is not None:
+        return job.job_type_id
     if job.type_name is not None:
         return job.type_name, job.type_version
     if job.command is not None:
@@ -190,13 +206,22 @@ def _revisions(tx: Connection, memory: _Memory, types: Iterable[Resolved]) -> di
 
 
 def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
+    if job.data is None and job.inputs is None and not revision.interface.inputs:
+        return interfaces.NOTHING
+    try:
+        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+
+
+def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
+    """Check what the jobs of one group have in common."""
     try:
         if job.command is not None:
             definitions.check_argv(job.command, "command")
         if job.environment:
             definitions.check_environment(job.environment, "environment")
         _check_own(job, revision)
-        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
     except InvalidInput as error:
         raise AtEntry(number, error) from None
 
@@ -244,6 +269,7 @@ def _draft(
     number: int, job: NewJob, kind: Resolved, revision: Definition, input_mib: int, project_id: int, now: datetime
 ) -> tuple[NewShape, dict[str, Any]]:
     """Return a group's shape, and its columns but for the id of that shape."""
+    _check_wishes(number, job, revision)
     if job.not_before is not None and abs(job.not_before - now) > HORIZON:
         raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
     later = job.not_before is not None and job.not_before > now

@@ -102,9 +102,21 @@ jobs = Table(
 # The scheduler's picture of the queue reads what came or was cancelled since its last snapshot.
 Index("jobs_queue_changes", jobs.c.moved_xid, postgresql_where=text("status IN ('QUEUED', 'CANCELED')"))
 Index("jobs_due", jobs.c.not_before, postgresql_where=text("status = 'PENDING'"))
-# Pages of lists: every order ends in the id.
-Index("jobs_modified", jobs.c.last_modified, jobs.c.id)
-Index("jobs_status_modified", jobs.c.status, jobs.c.last_modified, jobs.c.id)
+# Pages of lists: every order ends in the id. What lists are filtered by is carried along, so that rows which do not
+# match are passed over without being read.
+Index(
+    "jobs_modified",
+    jobs.c.last_modified,
+    jobs.c.id,
+    postgresql_include=["status", "job_type_id", "project_id", "node_id", "error_id"],
+)
+Index(
+    "jobs_status_modified",
+    jobs.c.status,
+    jobs.c.last_modified,
+    jobs.c.id,
+    postgresql_include=["job_type_id", "project_id"],
+)
 Index("jobs_type_modified", jobs.c.job_type_id, jobs.c.last_modified, jobs.c.id)
 
 job_specs = Table(
