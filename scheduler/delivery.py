@@ -2,17 +2,18 @@
 
 The row in PostgreSQL *is* the outbox: a message that is lost costs latency only, because the node's next beat is
 answered with every placement it has not claimed. So publishing has short time-outs, no retries, and its own thread:
-a broker that hangs delays no tick.
+a broker that hangs delays no tick. While a broker is away nothing is kept for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from queue import Full, Queue
 from threading import Thread
 
 from kombu import Connection, Producer
-from kombu.exceptions import OperationalError
 
 from scheduler.log import log
 from scheduler.wire import PLACEMENT_TASK, queue_name
@@ -25,8 +26,11 @@ TRANSPORT_OPTIONS = {
     "health_check_interval": 5,
 }
 
-_BACKLOG = 10_000
-"""Messages waiting to be published; beyond that the oldest way (the beat) will do."""
+_BACKLOG = 1_000
+"""Deliveries waiting to be published; beyond that the oldest way (the beat) will do."""
+
+_REST_S = 1.0
+"""After a failure the broker is left alone so long."""
 
 _EXPIRES_S = 60
 """A message older than a claim deadline says nothing true any more."""
@@ -38,11 +42,11 @@ Delivery = Mapping[tuple[str, int], Sequence[tuple[int, int]]]
 class Courier:
     """Publishes deliveries in the background, over one long-lived connection that is made anew when it fails."""
 
-    def __init__(self, broker_url: str) -> None:
-        self._url = broker_url
+    def __init__(self, broker_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._url, self._monotonic = broker_url, monotonic
         self._waiting: Queue[Delivery | None] = Queue(_BACKLOG)
         self._producer: Producer | None = None
-        self._down = False
+        self._resting_until: float | None = None
         self._thread = Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
 
@@ -59,31 +63,49 @@ class Courier:
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Publish what is waiting, then end."""
-        self._waiting.put(None)
+        try:
+            self._waiting.put(None, timeout=timeout_s)
+        except Full:
+            return  # the broker hangs; the thread ends with the process
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         while (delivery := self._waiting.get()) is not None:
-            for (name, epoch), placements in delivery.items():
-                self._publish(name, epoch, placements)
+            if self._resting_until is not None and self._monotonic() < self._resting_until:
+                continue
+            try:
+                for (name, epoch), placements in delivery.items():
+                    self._publish(name, epoch, placements)
+            except Exception as trouble:  # noqa: BLE001 - whatever ails the broker: full, loading, gone, or no broker at all
+                self._rest(trouble)
+            else:
+                self._go_on()
+        self._hang_up()
 
     def _publish(self, name: str, epoch: int, placements: Sequence[tuple[int, int]]) -> None:
-        try:
-            producer = self._producer = self._producer or self._connect()
-            publish(producer, queue_name(name), PLACEMENT_TASK, [epoch, [list(p) for p in placements]])
-        except (OperationalError, OSError) as trouble:
-            self._producer = None
-            if not self._down:
-                log.warning("broker.unreachable", trouble=str(trouble), remedy="placements reach nodes by their beats")
-            self._down = True
-        else:
-            if self._down:
-                log.info("broker.back")
-            self._down = False
+        producer = self._producer = self._producer or self._connect()
+        publish(producer, queue_name(name), PLACEMENT_TASK, [epoch, [list(p) for p in placements]])
+
+    def _rest(self, trouble: Exception) -> None:
+        if self._resting_until is None:
+            log.warning("broker.trouble", trouble=str(trouble), remedy="placements reach nodes by their beats")
+        self._resting_until = self._monotonic() + _REST_S
+        self._hang_up()
+
+    def _go_on(self) -> None:
+        if self._resting_until is not None:
+            log.info("broker.back")
+        self._resting_until = None
 
     def _connect(self) -> Producer:
         connection = Connection(self._url, transport_options=TRANSPORT_OPTIONS, connect_timeout=2)
         return Producer(connection.channel())
+
+    def _hang_up(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(Exception):
+                producer.channel.connection.client.release()
 
 
 def publish(producer: Producer, queue: str, task: str, arguments: Sequence[object]) -> None:

@@ -59,7 +59,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
 def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
     """Give executions to the node that asks, charge their tries, and return all it needs to run them.
 
-    A repeat with the same token is granted again and charges nothing. Raises NodeReplaced for an old epoch.
+    A repeat with the same token is granted again and charges nothing. Under an old epoch everything is refused.
     """
     asked = {c.execution_id: c for c in message.claims}
     with rt.db.begin() as tx:
@@ -94,11 +94,13 @@ def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
     """
     reports = {r.execution_id: r for r in message.reports}
     with rt.db.begin() as tx:
+        _meet_node(tx, message)
         locked = jobs.lock(tx, executions.jobs_of(tx, reports))
         rows = executions.lock(tx, reports)
         live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]
         if live:
             _end(tx, rt, locked, rows, live)
+            nodes.count_launch_failures(tx, message.node_id, sum(_failed_to_launch(r) for r in live))
         repeats = {r.execution_id for r in reports.values() if _is_repeat(rows.get(r.execution_id), r)}
     if live:
         rt.nudge("tick")
@@ -184,7 +186,6 @@ def _end(
     moved = settling.settle(tx, rt, locked, settled, actor="node")
     completed = [r for r in live if r.outcome == "completed" and rows[r.execution_id].job_id in moved]
     _publish(tx, rows, completed)
-    _count_launches(tx, rows, live)
 
 
 def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, catalogue.NamedError]) -> str:
@@ -241,15 +242,19 @@ def _publish(tx: Connection, rows: dict[int, executions.LockedExecution], comple
         outputs.publish(tx, with_outputs)
 
 
-def _count_launches(
-    tx: Connection, rows: dict[int, executions.LockedExecution], live: Iterable[wire.ReportOne]
-) -> None:
-    failed = [rows[r.execution_id].node_id for r in live if r.error == "launch"]
-    started = {rows[r.execution_id].node_id for r in live if r.error is None} - set(failed)
-    for node_id in sorted(set(failed)):
-        nodes.count_launch_failures(tx, node_id, failed.count(node_id))
-    if started:
-        nodes.clear_launch_failures(tx, sorted(started))
+def _meet_node(tx: Connection, message: wire.Reports) -> None:
+    """Lock the node's row where launches failed, to count them later; begin to count anew where one has worked.
+
+    This comes first: whoever takes a node's executions away locks the node before the jobs.
+    """
+    if any(map(_failed_to_launch, message.reports)):
+        nodes.lock(tx, message.node_id)
+    elif any(r.outcome == "completed" or r.phases for r in message.reports):
+        nodes.clear_launch_failures(tx, message.node_id)
+
+
+def _failed_to_launch(r: wire.ReportOne) -> bool:
+    return r.error == "launch"
 
 
 def _ref(r: wire.ExecutionRef) -> wire.ExecutionRef:

@@ -1,6 +1,7 @@
 """How every looping duty runs: a step returns the seconds until its next turn; a wake-up only makes it sooner.
 
-One place for back-off: a step that raises is logged and tried again, after 0.1 s at first and 10 s at most.
+One place for back-off: a step that raises is logged and tried again, after 0.1 s at first and 3 s at most, wake-ups or
+not: soon enough after a server is back, seldom enough while it is away.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from threading import Event, Thread
 
 from scheduler.log import log
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 3.0
 
 
 class Loop:
@@ -46,9 +47,11 @@ class Loop:
                 wait_s = self._step()
                 pause = _FIRST_PAUSE_S
             except Exception as trouble:  # noqa: BLE001 - the loop is the edge: log, wait, go on
-                log.error("loop.trouble", loop=self.name, trouble=repr(trouble), next_s=pause)
-                wait_s, pause = pause, min(pause * 2, _LONGEST_PAUSE_S)
-                self._stopped.wait(wait_s)
+                log.error(
+                    "loop.trouble", loop=self.name, trouble=str(trouble), kind=type(trouble).__name__, next_s=pause
+                )
+                self._stopped.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
             if wait_s > 0:
                 self._awake.wait(wait_s)

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 
 from scheduler.settings import Settings
+from scheduler.store.wake import VANISHED
 
 SAFE_OPTIONS = (
     "-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} "
@@ -45,6 +46,7 @@ def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "g
         pool_recycle=1800,
         pool_use_lifo=True,
         json_deserializer=orjson.loads,
+        hide_parameters=True,  # what jobs are given belongs in no log
     )
     options = SAFE_OPTIONS.format(
         statement_ms=int(settings.statement_timeout_s * 1000), lock_ms=int(settings.lock_timeout_s * 1000)
@@ -54,7 +56,8 @@ def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "g
     def _set(_dialect: object, _record: object, _args: object, parameters: dict[str, object]) -> None:
         parameters.setdefault("application_name", name)
         parameters["options"] = options
-        parameters.setdefault("connect_timeout", 5)
+        for option, value in {"connect_timeout": 5, **VANISHED}.items():
+            parameters.setdefault(option, value)
 
     return engine
 

@@ -28,6 +28,7 @@ from scheduler.store import leader, picture, wake
 from scheduler.tick import TermOver, Turn, tick
 
 _USAGE_EVERY_S = 60.0
+_STATUS_EVERY_S = 0.5
 _LONGEST_REST_S = 0.1
 
 
@@ -47,11 +48,13 @@ class Scheduler:
         self._term: int | None = None
         self._picture, self._watch = Picture(self._rt.settings), upkeep.Watch()
         self._looking = threading.Lock()  # the picture is used by one thread at a time
+        self._handing_over = threading.Lock()
         self._seat: tuple[leader.Seat, float] | None = None
         self._last = Turn()
         self._tick_s = 0.0
         self._rest_until = 0.0
         self._usage_at: float | None = None
+        self._told, self._told_at = "{}", -_STATUS_EVERY_S
         self._stopped = threading.Event()
         self._ticking = Loop("tick", self._turn)
         self._leading = Loop("lead", self._lead)
@@ -77,34 +80,39 @@ class Scheduler:
         self._stopped.set()
         for loop in (self._scaling, self._sampling, self._ticking, self._upkeep, self._leading):
             loop.stop()
-        self._step_down("stopping")
+        self._step_down(self._term, "stopping")
 
     def _lead(self) -> float:
-        """Take the lead when it is free, or give a sign of life while holding it."""
-        pause = min(1.0, self._rt.settings.leader_s / 4)
-        if self._term is not None:
+        """Take the lead when it is free, or give a sign of life while holding it: never waits for a tick."""
+        pause, term = min(1.0, self._rt.settings.leader_s / 4), self._term
+        if term is not None:
             with self._rt.db.begin() as tx:
-                if not leader.beat(tx, self._term, self._status()):
-                    self._step_down("another scheduler took over")
+                still = leader.beat(tx, term, self._told)
+            if not still:
+                self._step_down(term, "another scheduler took over")
             return pause
+        term = self._take_lead()
+        if term is not None:
+            log.info("scheduler.leads", term=term, holder=self._holder)
+            with self._looking:
+                self._picture, self._term = Picture(self._rt.settings), term
+            self._ticking.wake()
+            self._sampling.wake()
+        return pause
+
+    def _take_lead(self) -> int | None:
         session = self._session = self._session or self._rt.db.connect()
         try:
             with session.begin():
                 seat = leader.look(session)
                 if leader.try_lock(session) or self._stands_still(seat):
-                    self._term = leader.take(session, self._holder, seat)
-        except DBAPIError:
+                    return leader.take(session, self._holder, seat)
+        except Exception:
             self._session = None
             session.invalidate()
             session.close()
             raise
-        if self._term is not None:
-            log.info("scheduler.leads", term=self._term, holder=self._holder)
-            with self._looking:
-                self._picture = Picture(self._rt.settings)
-            self._ticking.wake()
-            self._sampling.wake()
-        return pause
+        return None
 
     def _stands_still(self, seat: leader.Seat) -> bool:
         now = self._monotonic()
@@ -112,9 +120,13 @@ class Scheduler:
             self._seat = (seat, now)
         return now - self._seat[1] >= self._rt.settings.leader_s
 
-    def _step_down(self, why: str) -> None:
-        term, self._term = self._term, None
-        session, self._session = self._session, None
+    def _step_down(self, term: int | None, why: str) -> None:
+        """Lead no more under this term; nothing happens when that was noticed before, by another thread."""
+        with self._handing_over:
+            if term != self._term:
+                return
+            self._term = None
+            session, self._session = self._session, None
         if session is not None:
             with suppress(DBAPIError), session.begin():
                 leader.release(session)
@@ -134,14 +146,15 @@ class Scheduler:
         with self._looking:
             try:
                 self._last = tick(self._rt, self._picture, term, self._courier.deliver)
+                ended = self._monotonic()
+                self._tick_s = ended - began
+                self._tell(ended)
             except TermOver:
-                self._step_down("another scheduler took over")
+                self._step_down(term, "another scheduler took over")
                 return self._rt.settings.tick_poll_s
             except Exception:
                 self._picture = Picture(self._rt.settings)
                 raise
-        ended = self._monotonic()
-        self._tick_s = ended - began
         self._rest_until = ended + min(self._tick_s, _LONGEST_REST_S)
         if self._last.placed:
             log.info("tick", placed=self._last.placed, lost=self._last.lost, ms=round(self._tick_s * 1000, 1))
@@ -185,27 +198,25 @@ class Scheduler:
             sampling.sample(self._rt, self._term)
         return self._rt.settings.sample_s
 
+    def _tell(self, now: float) -> None:
+        """Note what operators see of the leader with its next beat, and keep the projects' usage now and then."""
+        if now - self._told_at >= _STATUS_EVERY_S:
+            self._told, self._told_at = self._status(), now
+        if self._usage_at is None or now - self._usage_at >= _USAGE_EVERY_S:
+            elapsed, self._usage_at = (0.0 if self._usage_at is None else now - self._usage_at), now
+            if elapsed:
+                shares = self._picture.decay(elapsed)
+                with self._rt.db.begin() as tx:
+                    picture.keep_usage(tx, shares)
+
     def _status(self) -> str:
-        """Return what operators see of the leader, and keep the projects' usage now and then."""
-        refused: dict[str, int] = {}
-        with self._looking:
-            waiting = self._picture.queue
-            for shape_id, refusal in self._last.plan.refusals.items():
-                refused[refusal.reason] = refused.get(refusal.reason, 0) + waiting.count(shape_id)
-            self._keep_usage()
+        waiting, refused = self._picture.queue, dict[str, int]()
+        for shape_id, refusal in self._last.plan.refusals.items():
+            word = refusal.reason.value  # a key of JSON is a plain text, not a member
+            refused[word] = refused.get(word, 0) + waiting.count(shape_id)
         return orjson.dumps(
             {"queued": len(waiting), "tick_ms": round(self._tick_s * 1000, 2), "waiting_by_reason": refused}
         ).decode()
-
-    def _keep_usage(self) -> None:
-        now = self._monotonic()
-        if self._usage_at is not None and now - self._usage_at < _USAGE_EVERY_S:
-            return
-        elapsed, self._usage_at = (0.0 if self._usage_at is None else now - self._usage_at), now
-        if elapsed:
-            shares = self._picture.decay(elapsed)
-            with self._rt.db.begin() as tx:
-                picture.keep_usage(tx, shares)
 
     def _listen(self) -> None:
         while not self._stopped.is_set():

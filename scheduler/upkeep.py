@@ -36,20 +36,17 @@ class Watch:
 def watch_nodes(rt: Runtime, watch: Watch, monotonic: Callable[[], float]) -> list[str]:
     """Look at every beat once: mark who is silent, take the executions of who is lost; return the lost nodes' names.
 
-    Each loss is its own transaction, guarded by epoch and counter: a beat that comes in between saves the node.
+    Each loss is its own transaction, guarded by epoch and counter: a beat that comes in between saves the node. One
+    whose row somebody holds is looked at again next time.
     """
     with rt.db.begin() as tx:
         pulses = nodes.pulses(tx)
         now = monotonic()
         silences = _observe(watch, pulses, now, rt.settings.suspect_s)
-        nodes.mark_silent(
-            tx, [p.node_id for p, s in silences if s >= rt.settings.suspect_s and not p.is_silent], silent=True
-        )
-        nodes.mark_silent(
-            tx, [p.node_id for p, s in silences if s < rt.settings.suspect_s and p.is_silent], silent=False
-        )
-    lost = [pulse for pulse, silence in silences if silence >= rt.settings.lease_s]
-    if _brakes(rt, watch, lost, len(pulses), now):
+        quiet = {p.node_id: s >= rt.settings.suspect_s for p, s in silences}
+        nodes.mark_silent(tx, {p.node_id: quiet[p.node_id] for p in pulses if quiet[p.node_id] != p.is_silent})
+    lost = [pulse for pulse, silence in silences if silence >= _lease_s(rt, pulse)]
+    if _brakes(rt, watch, lost, sum(quiet.values()), len(pulses), now):
         return []
     return [pulse.name for pulse in lost if _lose(rt, pulse)]
 
@@ -57,12 +54,13 @@ def watch_nodes(rt: Runtime, watch: Watch, monotonic: Callable[[], float]) -> li
 def withdraw_late(rt: Runtime) -> int:
     """Take back placements that were not claimed by their deadline; return how many."""
     with rt.db.begin() as tx:
-        ids = executions.late(tx, deadline_s=rt.settings.claim_deadline_s, limit=_BATCH)
-        if not ids:
+        late = executions.late(tx, deadline_s=rt.settings.claim_deadline_s, limit=_BATCH)
+        if not late:
             return 0
         why = f"not claimed within {rt.settings.claim_deadline_s:g} s"
-        locked = jobs.lock(tx, executions.jobs_of(tx, ids))
-        taken = settling.take_back(tx, rt, locked, executions.lock(tx, ids).values(), why)
+        nodes.lock_all(tx, late.values())
+        locked = jobs.lock(tx, executions.jobs_of(tx, late))
+        taken = settling.take_back(tx, rt, locked, executions.lock(tx, late).values(), why)
         for node_id, count in sorted(Counter(row.node_id for row in taken).items()):
             nodes.count_launch_failures(tx, node_id, count)
     rt.nudge("tick")
@@ -101,9 +99,17 @@ def _observe(watch: Watch, pulses: list[nodes.Pulse], now: float, gap_s: float) 
     return [(pulse, now - since) for pulse, since in watch.seen.values()]
 
 
-def _brakes(rt: Runtime, watch: Watch, lost: list[nodes.Pulse], fleet: int, now: float) -> bool:
-    """Tell whether to wait one more lease: a third of the fleet at once is more likely our own network."""
-    if len(lost) < 3 or len(lost) * 3 <= fleet:  # noqa: PLR2004 - "a third, and at least three"
+def _lease_s(rt: Runtime, pulse: nodes.Pulse) -> float:
+    """Return how long a node may be silent: what it holds may have been given a longer lease than is usual now."""
+    return max(rt.settings.lease_s, pulse.lease_s)
+
+
+def _brakes(rt: Runtime, watch: Watch, lost: list[nodes.Pulse], quiet: int, fleet: int, now: float) -> bool:
+    """Tell whether to wait one more lease: a third of the fleet silent at once is more likely our own network.
+
+    `quiet` nodes are silent for long enough to be suspect: not all of them need have reached the end of their lease.
+    """
+    if not lost or quiet < 3 or quiet * 3 <= fleet:  # noqa: PLR2004 - "a third, and at least three"
         watch.braking_until = 0.0
         return False
     if not watch.braking_until:
@@ -113,10 +119,10 @@ def _brakes(rt: Runtime, watch: Watch, lost: list[nodes.Pulse], fleet: int, now:
 
 def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
     with rt.db.begin() as tx:
-        node = nodes.lock(tx, pulse.node_id)
+        node = nodes.lock(tx, pulse.node_id, wait=False)
         if node is None or node.epoch != pulse.epoch or not nodes.is_still(tx, pulse):
             return False
-        why = f"node {pulse.name} was silent for its lease of {rt.settings.lease_s:g} s"
+        why = f"node {pulse.name} was silent for its lease of {_lease_s(rt, pulse):g} s"
         registration.take_from(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
         nodes.retire(tx, pulse.node_id, "LOST")
     rt.nudge("tick")

@@ -8,6 +8,7 @@ import typer
 
 from api.commands import (
     administration,
+    check,
     demonstration,
     files,
     holding,
@@ -74,6 +75,7 @@ app.command(rich_help_panel=CLUSTER)(status.status)
 app.command(rich_help_panel=PROCESSES)(roles.up)
 app.command(rich_help_panel=PROCESSES)(demonstration.demo)
 app.command(rich_help_panel=PROCESSES)(setup.setup)
+app.command(rich_help_panel=PROCESSES)(check.check)
 app.command(rich_help_panel=PROCESSES)(roles.api)
 app.command(rich_help_panel=PROCESSES)(roles.scheduler)
 app.command(rich_help_panel=PROCESSES)(roles.worker)

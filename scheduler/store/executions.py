@@ -100,7 +100,7 @@ _END = text(f"""
 
 _REQUEST_CANCEL = text("""
     UPDATE executions
-    SET cancel_requested = :reason, cancel_grace_s = :grace_s, last_modified = now()
+    SET cancel_requested = :reason, cancel_grace_s = :grace_s, last_modified = now(), moved_xid = pg_current_xact_id()
     WHERE job_id = ANY(:job_ids)
       AND released_at IS NULL
       AND status = 'RUNNING'
@@ -115,11 +115,10 @@ _UNCLAIMED_OF_JOBS = text("""
 """)
 
 _LATE = text("""
-    SELECT id FROM executions
+    SELECT id, node_id FROM executions
     WHERE released_at IS NULL
       AND status = 'QUEUED'
       AND created < now() - make_interval(secs => :deadline_s)
-    ORDER BY id
     LIMIT :limit
 """)
 
@@ -199,9 +198,9 @@ def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[int]) -> list[End]:
     return [End(row.id, row.attempt) for row in tx.execute(_UNCLAIMED_OF_JOBS, {"job_ids": list(job_ids)})]
 
 
-def late(tx: Connection, *, deadline_s: float, limit: int) -> list[int]:
-    """Return placements older than the deadline that no node has claimed."""
-    return list(tx.execute(_LATE, {"deadline_s": deadline_s, "limit": limit}).scalars())
+def late(tx: Connection, *, deadline_s: float, limit: int) -> dict[int, int]:
+    """Return placements older than the deadline that no node has claimed, and the node of each."""
+    return {row.id: row.node_id for row in tx.execute(_LATE, {"deadline_s": deadline_s, "limit": limit})}
 
 
 def of_node(tx: Connection, node_id: int) -> list[int]:

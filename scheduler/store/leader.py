@@ -2,7 +2,10 @@
 
 Whoever holds the lock's session leads; when it dies, PostgreSQL drops the lock and the next one takes over at once.
 A leader whose session hangs half-open is replaced when its beat has stood still for a while *as observed by the
-candidate's own clock*. Either way the term rises, and a commit that names an old term changes nothing.
+candidate's own clock*. Either way the term rises, and who finds its term over writes nothing and steps down.
+
+Nothing else rests on there being one: a transaction that was already open when the term ended may still commit, and
+is held to the truth by the same guards as everybody's.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ _BEAT = text("""
     RETURNING term
 """)
 
-_FENCE = text("SELECT is_paused, queue_mode FROM leader WHERE name = 'scheduler' AND term = :term FOR KEY SHARE")
+_FENCE = text("SELECT FROM leader WHERE name = 'scheduler' AND term = :term")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ def beat(tx: Connection, term: int, status: str) -> bool:
 
 
 def fence(tx: Connection, term: int) -> bool:
-    """Hold the term for the rest of this transaction; False when it is over and nothing may be written."""
+    """Tell whether this term is still the present one; False when it is over and nothing more should be written."""
     return tx.execute(_FENCE, {"term": term}).one_or_none() is not None
 
 

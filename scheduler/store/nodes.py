@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,28 +26,25 @@ class LockedNode:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A node's last sign of life: a counter, not a time; and the lease its longest-held execution was given."""
+    """A node's last sign of life: a counter, not a time. `lease_s` is the longest that any of its executions was given."""
 
     node_id: int
     name: str
     epoch: int
     seq: int
     is_silent: bool
+    lease_s: float
 
 
 _COLUMNS = "id, name, epoch, state, boot_id, disk_id, is_draining, is_active"
 
 _LOCK_BY_NAME = text(f"SELECT {_COLUMNS} FROM nodes WHERE name = :name FOR NO KEY UPDATE")  # noqa: S608
 _LOCK = text(f"SELECT {_COLUMNS} FROM nodes WHERE id = :id FOR NO KEY UPDATE")  # noqa: S608
+_TRY_LOCK = text(f"SELECT {_COLUMNS} FROM nodes WHERE id = :id FOR NO KEY UPDATE SKIP LOCKED")  # noqa: S608
+_LOCK_ALL = text("SELECT id FROM nodes WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 
-_POOL = text("""
-    WITH made AS (
-        INSERT INTO pools (name) VALUES (:name)
-        ON CONFLICT (name) DO NOTHING
-        RETURNING id
-    )
-    SELECT id FROM made UNION ALL SELECT id FROM pools WHERE name = :name
-""")
+_POOL = text("SELECT id FROM pools WHERE name = :name")
+_NEW_POOL = text("INSERT INTO pools (name) VALUES (:name) ON CONFLICT (name) DO NOTHING")
 
 _INSERT = text("""
     INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk, custom, labels, powers, version)
@@ -90,14 +88,24 @@ _SELF_REPORT = text("""
 _FLAGS = text("SELECT is_draining, is_silent, degraded, is_leaving FROM nodes WHERE id = :node_id")
 
 _PULSES = text("""
-    SELECT n.id AS node_id, n.name, b.epoch, b.seq, n.is_silent
-    FROM nodes n JOIN beats b ON b.node_id = n.id
+    SELECT n.id AS node_id, n.name, b.epoch, b.seq, n.is_silent, COALESCE(x.lease_s, 0) AS lease_s
+    FROM nodes n
+    JOIN beats b ON b.node_id = n.id
+    LEFT JOIN (
+        SELECT node_id, max(lease_s) AS lease_s FROM executions WHERE released_at IS NULL GROUP BY node_id
+    ) AS x ON x.node_id = n.id
     WHERE n.state = 'READY'
 """)
 
-_SILENT = text(
-    "UPDATE nodes SET is_silent = :silent, last_modified = now() WHERE id = ANY(:ids) AND is_silent <> :silent"
-)
+# A row that somebody holds is passed over: the next look is a second away, and a silence may be marked late.
+_SILENT = text("""
+    UPDATE nodes n
+    SET is_silent = v.silent, last_modified = now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:silent AS boolean[])) AS v (id, silent)
+    WHERE n.id = v.id
+      AND n.id IN (SELECT id FROM nodes WHERE id = ANY(:ids) FOR NO KEY UPDATE SKIP LOCKED)
+      AND n.is_silent <> v.silent
+""")
 
 _STILL = text("SELECT 1 FROM beats WHERE node_id = :node_id AND epoch = :epoch AND seq = :seq FOR UPDATE")
 
@@ -119,20 +127,31 @@ _COUNT_FAILURES = text("""
     WHERE id = :id
 """)
 
-_CLEAR_FAILURES = text("UPDATE nodes SET launch_failures = 0 WHERE id = ANY(:ids) AND launch_failures > 0")
+_CLEAR_FAILURES = text("UPDATE nodes SET launch_failures = 0 WHERE id = :id AND launch_failures > 0")
 
 _FORGIVE = text("""
     UPDATE nodes
     SET launch_failures = launch_failures - 1, launch_failed_at = now()
-    WHERE launch_failures > 0 AND launch_failed_at < now() - make_interval(secs => :after_s)
+    WHERE id IN (
+        SELECT id FROM nodes
+        WHERE launch_failures > 0
+          -- A time to come is of a clock that was set back.
+          AND launch_failed_at NOT BETWEEN now() - make_interval(secs => :after_s) AND now()
+        FOR NO KEY UPDATE SKIP LOCKED
+    )
     RETURNING id
 """)
 
 
-def lock(tx: Connection, node_id: int) -> LockedNode | None:
-    """Lock one node's row; None where there is no such node."""
-    row = tx.execute(_LOCK, {"id": node_id}).one_or_none()
+def lock(tx: Connection, node_id: int, *, wait: bool = True) -> LockedNode | None:
+    """Lock one node's row; None where there is no such node, and without `wait` where somebody else holds it."""
+    row = tx.execute(_LOCK if wait else _TRY_LOCK, {"id": node_id}).one_or_none()
     return None if row is None else LockedNode(**row._mapping)  # noqa: SLF001
+
+
+def lock_all(tx: Connection, ids: Iterable[int]) -> None:
+    """Lock many nodes' rows in ascending order."""
+    tx.execute(_LOCK_ALL, {"ids": sorted(set(ids))})
 
 
 def lock_by_name(tx: Connection, name: str) -> LockedNode | None:
@@ -177,10 +196,10 @@ def pulses(tx: Connection) -> list[Pulse]:
     return [Pulse(**row._mapping) for row in tx.execute(_PULSES)]  # noqa: SLF001
 
 
-def mark_silent(tx: Connection, ids: list[int], *, silent: bool) -> None:
-    """Mark nodes as silent (they get no new work) or as heard again."""
-    if ids:
-        tx.execute(_SILENT, {"ids": ids, "silent": silent})
+def mark_silent(tx: Connection, silent: Mapping[int, bool]) -> None:
+    """Mark nodes by id as silent (they get no new work) or as heard again; one that is locked is left as it is."""
+    if silent:
+        tx.execute(_SILENT, {"ids": list(silent), "silent": list(silent.values())})
 
 
 def is_still(tx: Connection, pulse: Pulse) -> bool:
@@ -195,14 +214,15 @@ def retire(tx: Connection, node_id: int, state: str) -> None:
     tx.execute(_END_BEATS, {"node_id": node_id, "epoch": epoch})
 
 
-def count_launch_failures(tx: Connection, node_id: int, count: int = 1) -> None:
+def count_launch_failures(tx: Connection, node_id: int, count: int) -> None:
     """Count launches that failed, and placements that were not claimed; a node with several gets no new work."""
-    tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count})
+    if count:
+        tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count})
 
 
-def clear_launch_failures(tx: Connection, ids: list[int]) -> None:
-    """Begin to count again from zero on nodes where a launch has worked."""
-    tx.execute(_CLEAR_FAILURES, {"ids": ids})
+def clear_launch_failures(tx: Connection, node_id: int) -> None:
+    """Begin to count again from zero on a node where a launch has worked."""
+    tx.execute(_CLEAR_FAILURES, {"id": node_id})
 
 
 def forgive_launch_failures(tx: Connection, *, after_s: float) -> int:
@@ -211,6 +231,10 @@ def forgive_launch_failures(tx: Connection, *, after_s: float) -> int:
 
 
 def _written(tx: Connection, facts: dict[str, Any]) -> dict[str, Any]:
-    pool_id = tx.execute(_POOL, {"name": facts["pool"]}).scalar_one()
+    pool = {"name": facts["pool"]}
+    pool_id = tx.execute(_POOL, pool).scalar()
+    if pool_id is None:  # somebody else may make it at this moment: a later statement sees it
+        tx.execute(_NEW_POOL, pool)
+        pool_id = tx.execute(_POOL, pool).scalar_one()
     documents = {key: orjson.dumps(facts[key]).decode() for key in ("custom", "labels", "powers")}
     return {**facts, **documents, "pool_id": pool_id}

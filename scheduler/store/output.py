@@ -23,13 +23,19 @@ _APPEND = text("""
     ON CONFLICT DO NOTHING
 """)
 
+# A beat waits for nobody: a job that is being moved keeps the progress it had, until the program says more.
 _PROGRESS = text("""
     UPDATE jobs j
     SET percent = COALESCE(v.percent, j.percent), note = COALESCE(v.note, j.note), last_modified = now()
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:percents AS float8[]), CAST(:notes AS text[]))
          AS v (execution_id, attempt, percent, note)
-    JOIN executions x ON x.id = v.execution_id
+    JOIN executions x ON x.id = v.execution_id AND x.id = ANY(:ids)
     WHERE j.id = x.job_id
+      AND j.id IN (
+          SELECT id FROM jobs
+          WHERE id IN (SELECT job_id FROM executions WHERE id = ANY(:ids))
+          FOR NO KEY UPDATE SKIP LOCKED
+      )
       AND j.attempt = v.attempt
       AND j.status = 'RUNNING'
 """)
@@ -54,7 +60,7 @@ def append(tx: Connection, chunks: Sequence[Chunk]) -> None:
 
 
 def progress(tx: Connection, said: Sequence[tuple[int, int, float | None, str | None]]) -> None:
-    """Write (execution, attempt, percent, note) into the jobs that run them."""
+    """Write (execution, attempt, percent, note) into the jobs that run them; a job that is locked is passed over."""
     parameters = {
         "ids": [s[0] for s in said],
         "attempts": [s[1] for s in said],

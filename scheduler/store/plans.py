@@ -1,7 +1,8 @@
 """Committing a plan: look again under the nodes' locks, and write what still holds in one transaction.
 
 The nodes are locked first and what they hold is summed in a *later* statement: summing in the locking statement
-would still see the room as it was before the lock was granted, and two schedulers would fill it twice.
+would still see the room as it was before the lock was granted, and two schedulers would fill it twice. Nothing here
+waits: a node or job that somebody holds is left for the next tick, so that one that is stuck delays no other.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _LOCK_NODES = text("""
       AND degraded IS NULL
       AND NOT (is_silent OR is_paused OR is_draining OR is_leaving)
     ORDER BY id
-    FOR NO KEY UPDATE
+    FOR NO KEY UPDATE SKIP LOCKED
 """)
 
 _HELD = text("""

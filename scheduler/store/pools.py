@@ -72,7 +72,12 @@ _DRAIN = text("""
 _KEEP = text("""
     UPDATE nodes
     SET is_draining = false, is_retiring = false, drain_reason = NULL, drain_by = NULL, last_modified = now()
-    WHERE id = ANY(:ids) AND state = 'READY' AND is_draining AND NOT is_leaving
+    WHERE id IN (
+        SELECT id FROM nodes
+        WHERE id = ANY(:ids) AND state = 'READY' AND is_draining AND NOT is_leaving
+        ORDER BY id
+        FOR NO KEY UPDATE
+    )
     RETURNING id
 """)
 

@@ -6,6 +6,7 @@ and many nudges that come together are one.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -14,6 +15,14 @@ import psycopg
 from sqlalchemy import URL
 
 CHANNEL = "ganger"
+
+VANISHED = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Driver options: a machine that is gone without a word is noticed in some ten seconds, not a quarter of an hour."""
 
 _GATHER_S = 0.001
 """After one notification, further ones are gathered so long."""
@@ -39,19 +48,34 @@ class Nudger:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while (topic := self._topics.get()) is not None:
-            topics = {topic}
-            while (more := self._next()) is not None:
-                topics.add(more)
-            self._send(topics)
+        go_on = True
+        while go_on:
+            topics, go_on = self._gather()
+            # A connection that was lost while nothing was sent is found out only now.
+            if not self._send(topics):
+                self._send(topics)
+        if self._connection is not None:
+            self._connection.close()
 
-    def _next(self) -> str | None:
-        try:
-            return self._topics.get(timeout=_GATHER_S)
-        except Empty:
-            return None
+    def _gather(self) -> tuple[set[str], bool]:
+        """Wait for a topic and collect what comes with it; False when asked to end."""
+        topic = self._topics.get()
+        topics: set[str] = set()
+        until = time.monotonic() + _GATHER_S
+        while topic is not None:
+            topics.add(topic)
+            left = until - time.monotonic()
+            try:
+                if left <= 0:
+                    return topics, True
+                topic = self._topics.get(timeout=left)
+            except Empty:
+                return topics, True
+        return topics, False
 
-    def _send(self, topics: set[str]) -> None:
+    def _send(self, topics: set[str]) -> bool:
+        if not topics:
+            return True
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=2)
@@ -59,6 +83,8 @@ class Nudger:
                 self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, topic))
         except psycopg.Error:
             self._connection = None  # whoever was to be woken polls
+            return False
+        return True
 
 
 def listen(url: URL, hear: Callable[[str], None], go_on: Callable[[], bool]) -> None:
@@ -72,5 +98,8 @@ def listen(url: URL, hear: Callable[[str], None], go_on: Callable[[], bool]) -> 
 
 
 def conninfo(url: URL) -> str:
-    """Return the URL as the driver itself takes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    """Return the URL as the driver itself takes it, with what finds out a server that has vanished."""
+    plain = url.set(drivername="postgresql").update_query_dict(
+        {k: str(v) for k, v in VANISHED.items() if k not in url.query}
+    )
+    return plain.render_as_string(hide_password=False)

@@ -24,10 +24,10 @@ def test_one_of_two_leads_and_the_other_takes_over_when_it_stops(cluster: Cluste
     first._lead()
     second._lead()
     assert (first.leads, second.leads) == (True, False)
-    first._step_down("test")
+    first._step_down(first._term, "test")
     second._lead()
     assert second.leads
-    second._step_down("test")
+    second._step_down(second._term, "test")
 
 
 def test_a_leader_whose_beat_stands_still_is_replaced_and_finds_out(cluster: Cluster) -> None:
@@ -43,7 +43,7 @@ def test_a_leader_whose_beat_stands_still_is_replaced_and_finds_out(cluster: Clu
     assert second.leads
     first._lead()
     assert not first.leads
-    second._step_down("test")
+    second._step_down(second._term, "test")
 
 
 def test_a_tick_of_an_old_term_writes_nothing(cluster: Cluster) -> None:
@@ -63,8 +63,8 @@ def test_a_new_leader_reads_the_queue_anew_and_places_what_waits(cluster: Cluste
     scheduler._lead()
     scheduler._turn()
     assert cluster.job(job_id).status == "RUNNING"
-    assert '"queued":0' in scheduler._status()
-    scheduler._step_down("test")
+    assert '"queued":0' in scheduler._told
+    scheduler._step_down(scheduler._term, "test")
 
 
 def test_a_paused_scheduler_places_nothing_until_it_goes_on(cluster: Cluster) -> None:
@@ -74,3 +74,22 @@ def test_a_paused_scheduler_places_nothing_until_it_goes_on(cluster: Cluster) ->
     assert cluster.tick() == 0
     cluster.change("UPDATE leader SET is_paused = false")
     assert cluster.tick() == 1
+
+
+def test_a_leader_beats_on_while_a_tick_takes_long(cluster: Cluster) -> None:
+    scheduler = _scheduler(cluster, [0.0])
+    scheduler._lead()
+    before = cluster.value("SELECT beat FROM leader")
+    with scheduler._looking:
+        scheduler._lead()
+    assert cluster.value("SELECT beat FROM leader") == before + 1
+    scheduler._step_down(scheduler._term, "test")
+
+
+def test_the_end_of_an_old_term_does_not_end_the_present_one(cluster: Cluster) -> None:
+    scheduler = _scheduler(cluster, [0.0])
+    scheduler._lead()
+    assert scheduler._term is not None
+    scheduler._step_down(scheduler._term - 1, "heard late")
+    assert scheduler.leads
+    scheduler._step_down(scheduler._term, "test")

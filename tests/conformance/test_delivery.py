@@ -1,0 +1,51 @@
+"""Deliveries over a real broker: what ails it is nobody's trouble for long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from api.embedded import external
+from scheduler.delivery import Courier
+
+PLACED = [(7, 1)]
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def courier(broker_url: str, clock: list[float]) -> Iterator[Courier]:
+    made = Courier(broker_url, monotonic=lambda: clock[0])
+    yield made
+    made.stop()
+
+
+def test_a_message_reaches_the_queue_of_its_node(courier: Courier, broker_url: str) -> None:
+    courier.deliver({("alpha", 1): PLACED})
+    assert external.broker_client(broker_url).brpop(["node.alpha"], timeout=10)
+
+
+def test_a_broker_that_refuses_is_left_alone_and_used_again(
+    courier: Courier, broker_url: str, clock: list[float]
+) -> None:
+    client = external.broker_client(broker_url)
+    client.set("node.odd", "not a list")
+    courier.deliver({("odd", 1): PLACED})
+    for clock[0] in range(1, 100):
+        courier.ring("alpha")
+        if client.brpop(["node.alpha"], timeout=1):
+            break
+    else:
+        raise AssertionError("nothing is delivered any more")
+
+
+def test_what_was_handed_over_is_published_before_the_end(broker_url: str) -> None:
+    courier = Courier(broker_url)
+    for _ in range(20):
+        courier.ring("alpha")
+    courier.stop()
+    assert external.broker_client(broker_url).llen("node.alpha") == 20
