@@ -24,6 +24,8 @@ from scheduler.errors import SetupError
 
 # The first start on a slow machine unpacks the servers and makes a database; `up` itself gives up before this.
 READY_WITHIN_S = 180.0
+# A node comes up in a second; one that cannot says so in the log of `ganger up`.
+NODE_WITHIN_S = 30.0
 STOP_WITHIN_S = 60.0
 POLL_S = 0.05
 # Between SIGTERM and the end of a process that does not listen: one of the jobs is such a one, and people watch.
@@ -63,6 +65,8 @@ class Stage:
             except BaseException:
                 self._end()
                 raise
+        else:
+            self._await_node()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,7 +116,18 @@ class Stage:
             if time.monotonic() > began + READY_WITHIN_S:
                 raise SetupError(f"`ganger up` is not ready after {READY_WITHIN_S:.0f} s (see {root}/logs)")
             time.sleep(POLL_S)
+        self._await_node()
         self._tell(f"ready after {time.monotonic() - began:.1f} s")
+
+    def _await_node(self) -> None:
+        """Return when a node is there to run jobs. Raises SetupError, with what is known of the reason."""
+        deadline = time.monotonic() + NODE_WITHIN_S
+        with self.client() as api:
+            while not any(node.is_online for node in api.nodes.list()):
+                if time.monotonic() > deadline:
+                    reason = self._servant.last_words().removeprefix("ganger: ") if self._servant else ""
+                    raise SetupError(f"no node is online after {NODE_WITHIN_S:.0f} s{reason and ': '}{reason}")
+                time.sleep(POLL_S)
 
     def _end(self) -> None:
         if self._servant is not None:

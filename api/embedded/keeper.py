@@ -61,7 +61,13 @@ class Ward:
         delay = min(FIRST_DELAY_S * 2**self.deaths, LAST_DELAY_S)
         self.deaths += 1
         self.due_at = now + delay
-        tell(f"{self.title} {how_it_ended(code)}; starting it again in {delay:.1f} s (log: {self.servant.order.log})")
+        tell(f"{self._obituary(code)}; starting it again in {delay:.1f} s (log: {self.servant.order.log})")
+
+    def _obituary(self, code: int) -> str:
+        """Say how it ended, and why if it said so itself: who was killed had no time to."""
+        ended = f"{self.title} {how_it_ended(code)}"
+        words = self.servant.last_words().removeprefix("ganger: ").rstrip(".") if code > 0 else ""
+        return f"{ended}: {words}" if words else ended
 
     def _restart(self, now: float, tell: Tell) -> None:
         try:

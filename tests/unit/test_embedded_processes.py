@@ -138,6 +138,16 @@ def test_what_dies_is_started_again_ever_later(tmp_path: Path) -> None:
     dying.stop()
 
 
+def test_who_ended_with_a_reason_is_told_of_with_it(tmp_path: Path) -> None:
+    told: list[str] = []
+    dying = Servant(order(tmp_path, "/bin/sh", "-c", "echo 'ganger: no room here.' >&2; exit 2"))
+    dying.start()
+    ward = Ward("role", dying, dying.start)
+    while ward.due_at is None:
+        ward.look(time.monotonic(), told.append)
+    assert told[0].startswith("role ended with exit code 2: no room here; starting it again in 0.2 s (log: ")
+
+
 def test_who_lived_long_is_started_again_at_once(tmp_path: Path) -> None:
     dying = Servant(order(tmp_path, "/bin/sh", "-c", "exit 3"))
     dying.start()
