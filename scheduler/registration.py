@@ -23,20 +23,22 @@ from scheduler.store import catalogue, executions, jobs, nodes
 def register(rt: Runtime, message: wire.Register) -> wire.Registered:
     """Make this node READY and tell it its id, its epoch, what it keeps and what it must kill; safe to repeat.
 
+    A node writes down that it claims before it does: what runs on it and is not among what it holds is lost.
     Raises NodeNameTaken while another machine holds the name and is heard from.
     """
     facts = _facts(message)
     with rt.db.begin() as tx:
         node = nodes.lock_by_name(tx, message.name)
-        if node is None:
-            node_id = nodes.insert(tx, facts)
-            if node_id is None:  # two machines came with one name at the same moment; the other was first
-                raise NodeNameTaken(f"another machine has just registered as {message.name!r}; choose another --name")
-            epoch = 1
-        else:
+        node_id, epoch = (nodes.insert(tx, facts), 1) if node is None else (None, 0)
+        if node_id is None:
+            # It is known; or somebody came with its name at this moment, itself perhaps, and was first.
+            node = node or nodes.lock_by_name(tx, message.name)
+            assert node is not None, "a name that is taken is somebody's"  # noqa: S101 - no node's row is ever deleted
             node_id, epoch = node.id, _next_epoch(tx, node, message)
-            if epoch != node.epoch or node.state != "READY":
+            if epoch != node.epoch:
                 take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+            else:
+                take_from(tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it")
             nodes.update(tx, node_id, epoch, facts)
         keep = _kept(tx, node_id, epoch, message.held)
     rt.nudge("tick")
@@ -96,6 +98,13 @@ def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) 
     if same_machine and node.boot_id == message.boot_id and node.state == "READY":
         return node.epoch
     return node.epoch + 1
+
+
+def _forgotten(tx: Connection, node_id: int, held: list[wire.Held]) -> list[int]:
+    """Return what runs on the node by our books and is not among what it holds, or is under another claim."""
+    known = {(h.execution_id, h.attempt, h.token) for h in held}
+    running = executions.running_on(tx, node_id)
+    return [row.id for row in running if (row.id, row.attempt, row.claim_token) not in known]
 
 
 def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> set[tuple[int, int]]:

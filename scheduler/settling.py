@@ -16,7 +16,7 @@ from scheduler.rules import on_oom
 from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, executions, growing, jobs
+from scheduler.store import catalogue, events, executions, growing, jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +125,6 @@ def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob
     limit = rt.settings.max_withdrawals
     hopeless = [job_id for job_id in withdrawn if locked[job_id].withdrawals + 1 >= limit]
     if hopeless:
-        jobs.hold(tx, hopeless, held=True, reason=f"placed {limit} times, but no node ever claimed it")
+        reason = f"placed {limit} times, but no node ever claimed it"
+        held = jobs.hold(tx, hopeless, held=True, reason=reason)
+        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)

@@ -128,6 +128,11 @@ _OF_NODE = text("""
     ORDER BY id
 """)
 
+_RUNNING_ON = text("""
+    SELECT id, attempt, claim_token FROM executions
+    WHERE node_id = :node_id AND released_at IS NULL AND status = 'RUNNING'
+""")
+
 _FOR_BEAT = text("""
     SELECT id, attempt, status, cancel_requested, cancel_grace_s
     FROM executions
@@ -206,6 +211,11 @@ def late(tx: Connection, *, deadline_s: float, limit: int) -> dict[int, int]:
 def of_node(tx: Connection, node_id: int) -> list[int]:
     """Return every unreleased execution of a node."""
     return list(tx.execute(_OF_NODE, {"node_id": node_id}).scalars())
+
+
+def running_on(tx: Connection, node_id: int) -> list[Any]:
+    """Return `id`, `attempt` and `claim_token` of what a node has claimed and not ended."""
+    return list(tx.execute(_RUNNING_ON, {"node_id": node_id}))
 
 
 def for_beat(tx: Connection, node_id: int) -> list[Any]:

@@ -61,7 +61,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
     JobEvent.FAIL: "ended = now(), error_id = v.error_id",
     JobEvent.CANCEL: "ended = now(), error_id = NULL, is_held = false, hold_reason = NULL",
-    JobEvent.REQUEUE: """round = j.round + 1, max_tries = j.num_exes + COALESCE(v.max_tries, 1), queued = now(),
+    JobEvent.REQUEUE: """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALESCE(v.max_tries, 1), queued = now(),
         started = NULL, ended = NULL, error_id = NULL, node_id = NULL, not_before = NULL, withdrawals = 0,
         avoid_nodes = '{}', percent = NULL, note = NULL""",
 }
