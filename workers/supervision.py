@@ -23,6 +23,7 @@ import itertools
 import json
 import os
 import queue
+import re
 import select
 import signal
 import socket
@@ -41,6 +42,7 @@ _RETRY_S: Final = 0.2  # between attempts to connect, while another agent's supe
 _CONNECT_TIMEOUT_S: Final = 60.0
 _LAUNCHES: Final = 10  # failed ones in a row; one fails when another agent's supervisor is just starting
 _LOG: Final = "supervisor.log"
+_LAST_WORDS_BYTES: Final = 4096
 _PYTHON_IGNORES: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 _started: set[int] = set()  # supervisors that are children of this process
 _ROOT: Final = Path(__file__).resolve().parent.parent
@@ -254,7 +256,18 @@ def start_or_connect(directory: Path, python: str, tree: str | None = None) -> s
         if not _launch(directory, python, tree):
             failures += 1
             time.sleep(_RETRY_S)
-    raise SupervisorLostError(f"no supervisor for {directory}: {trouble}; see {directory / _LOG}")
+    reason = _last_words(directory / _LOG) or trouble
+    raise SupervisorLostError(f"no supervisor for {directory}: {reason} (see {directory / _LOG})")
+
+
+def _last_words(log: Path) -> str:
+    """Return the last line of the supervisor's log without its time and pid; `""` where there is none."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+        lines = file.read().decode(errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        return re.sub(r"^\S+ supervisor \d+: ", "", last)
+    return ""
 
 
 def _dial(directory: Path) -> socket.socket:
