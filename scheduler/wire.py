@@ -6,12 +6,15 @@ newer is understood. Amounts are integers in thousandths of the unit (cpu, MiB, 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 PROTOCOL = 1
 """Version of this protocol; a node says it when it registers."""
+
+MAX_DEPTH = 16
+"""How deeply a value that a program gives as its result may be nested."""
 
 PLACEMENT_TASK = "ganger.placements"
 """The one Celery task: `placements(epoch, [[execution_id, attempt], ...])`. An empty list only says: beat now."""
@@ -23,6 +26,26 @@ CANARY_TASK = "ganger.canary"
 def queue_name(node_name: str) -> str:
     """Return the Celery queue of a node."""
     return f"node.{node_name}"
+
+
+def plain(text: str) -> str:
+    """Return text as JSON and the database can hold it: neither NUL nor half a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def can_travel(value: Any, depth: int = MAX_DEPTH) -> bool:
+    """Tell whether a JSON value is taken as it is: no NUL in it, no number over 63 bits, not nested too deeply."""
+    if isinstance(value, dict):
+        return depth > 0 and all(can_travel(part, depth - 1) for pair in value.items() for part in pair)
+    if isinstance(value, list):
+        return depth > 0 and all(can_travel(part, depth - 1) for part in value)
+    if isinstance(value, str):
+        return plain(value) == value
+    return not isinstance(value, int) or abs(value) < 2**63
+
+
+Text: TypeAlias = Annotated[str, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)]
+"""What programs, files and kernels say of themselves, made fit to be told."""
 
 
 class Message(BaseModel):
@@ -90,7 +113,7 @@ class Progress(ExecutionRef):
     """How far a running program says it is."""
 
     percent: float | None = Field(default=None, ge=0, le=100)
-    note: str | None = Field(default=None, max_length=500)
+    note: Text | None = Field(default=None, max_length=500)
     phase: Literal["pre", "job", "post"] | None = None
 
 
@@ -100,7 +123,7 @@ class Beat(Message):
     node_id: int
     epoch: int
     holding: int = Field(ge=0, description="executions the node holds, for people")
-    degraded: str | None = Field(default=None, max_length=500, description="why the node should get no work now")
+    degraded: Text | None = Field(default=None, max_length=500, description="why the node should get no work now")
     draining: bool = Field(default=False, description="the node asks to get no new work (it was told to stop)")
     progress: list[Progress] = []
     load: dict[str, float] = {}
@@ -148,6 +171,7 @@ class InputFile(Message):
     sha256: str | None
     url: str = Field(description="path under the API to download from")
     local_path: str | None = Field(default=None, description="where it lies if this machine shares that disk")
+    source: str | None = Field(default=None, description="http(s) URL to read it from instead of the API", repr=False)
 
 
 class Input(Message):
@@ -210,6 +234,8 @@ class Spec(ExecutionRef):
     inputs: list[Input]
     outputs: list[Output]
     limits: Limits
+    secret_names: list[str] = []
+    secrets: dict[str, str] = Field(default={}, repr=False, description="name to text; only ever in files of the job")
     tries: int = Field(description="how many tries this job has had, this one included")
 
 
@@ -261,7 +287,7 @@ class ReportOne(ExecutionRef):
     error: str | None = Field(
         default=None, max_length=128, description="name of the built-in error; None with exit code"
     )
-    message: str = Field(default="", max_length=2000, description="one sentence for people")
+    message: Text = Field(default="", max_length=2000, description="one sentence for people")
     phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
     outputs: list[OutputValue] = []
     properties: dict[str, Any] = {}

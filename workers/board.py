@@ -14,7 +14,7 @@ import stat
 import threading
 from typing import Literal, TypeAlias, cast
 
-from scheduler.wire import Progress
+from scheduler.wire import Progress, plain
 from workers.places import Key, Places
 
 Phase: TypeAlias = Literal["pre", "job", "post"]
@@ -44,7 +44,7 @@ class Board:
         """Note what a line or file said; nonsense is ignored."""
         percent = _percent(found)
         if found is not None and percent is not None:
-            note = (found.group(2) or b"").decode("utf-8", "replace").strip()[:_NOTE_CHARACTERS]
+            note = plain((found.group(2) or b"").decode("utf-8", "replace")).strip()[:_NOTE_CHARACTERS]
             self._set(key, percent=percent, note=note or None)
 
     def drop(self, key: Key) -> None:

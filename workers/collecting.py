@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from scheduler.errors import GangerError
-from scheduler.wire import Output, OutputValue, Spec
+from scheduler.wire import MAX_DEPTH, Output, OutputValue, Spec, can_travel
 from workers.client import Api, Backoff, Refused, Unreachable, UploadFile
 from workers.events import Collected, Failure
 from workers.patterns import file_names, matcher
@@ -28,6 +28,7 @@ from workers.places import Key, Places
 
 MANIFEST = "results.json"
 """An object with the optional members `properties` (object) and `message` (text), written by the program."""
+_TOO_ODD = f"holds a NUL character, a number over 63 bits, or more than {MAX_DEPTH} levels"
 
 _MANIFEST_BYTES = 1 << 20
 _MOST_ENTRIES = 100_000
@@ -119,6 +120,8 @@ def _members(body: Any) -> tuple[dict[str, Any], str]:
     if isinstance(body, dict):
         properties, message = body.get("properties", {}), body.get("message", "")
         if isinstance(properties, dict) and isinstance(message, str):
+            if not can_travel(properties):
+                raise _Failed("invalid-output", f"A value in {MANIFEST} {_TOO_ODD}.")
             return properties, message
     raise _Failed("invalid-output", f"{MANIFEST} must be an object with 'properties' (object) and 'message' (text).")
 

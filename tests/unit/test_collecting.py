@@ -63,7 +63,18 @@ def test_the_manifest_sets_properties_and_message(out, collect) -> None:
     assert (found.outputs[0].value, found.properties["extra"], found.message) == (3, None, "good")
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"properties": 1}', '{"message": 1}', "\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("not json", "[]", '{"properties": 1}', '{"message": 1}', "\xff"),
+        *(
+            r'{"properties": {"a": "b\u0000"}}',
+            r'{"properties": {"\u0000": 1}}',
+            '{"properties": {"a": 9223372036854775808}}',
+        ),
+        '{"properties": {"a": ' + "[" * 40 + "]" * 40 + "}}",
+    ],
+)
 def test_a_manifest_that_is_none_is_refused(out: Path, collect, text: str) -> None:
     (out / "results.json").write_bytes(text.encode("latin-1"))
     assert collect().failure.error == "invalid-output"

@@ -1,0 +1,27 @@
+"""What programs say of themselves reaches the scheduler, whatever it is."""
+
+import json
+
+import pytest
+
+from scheduler.wire import Beat, Progress, ReportOne
+from workers import board
+from workers.board import Board
+
+ODD = ["a\0b", "caf\udce9", "\ud800", "ok"]
+
+
+@pytest.mark.parametrize("text", ODD)
+def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
+    one = ReportOne(execution_id=1, attempt=1, token="t" * 16, outcome="failed", message=text)
+    beat = Beat(node_id=1, epoch=1, holding=0, degraded=text, progress=[Progress(execution_id=1, attempt=1, note=text)])
+    for said in (one.model_dump_json(), beat.model_dump_json()):
+        assert "\\u0000" not in said
+        assert json.loads(said)
+
+
+def test_a_program_cannot_silence_its_node_by_what_it_says_of_its_progress() -> None:
+    heard = Board()
+    heard.heard((1, 1), board.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
+    (told,) = heard.take()
+    assert (told.percent, told.note) == (40.0, "half\ufffdway")
