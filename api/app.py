@@ -38,6 +38,7 @@ from api.routes import errors as named_errors
 from api.walker import Walker
 from api.wire.answers import Problem
 from scheduler import seeding
+from scheduler.foresight import Foresight
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
@@ -79,6 +80,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     app.extensions["ganger.recognition"] = Recognition(rt)
     app.extensions["ganger.broker"] = broker.watch(rt.settings)
     app.extensions["ganger.figures"] = DatabaseFigures(rt)
+    app.extensions["ganger.foresight"] = Foresight(rt)
     _guard(app, rt.settings)
     app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
     seeding.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")

@@ -9,8 +9,9 @@ from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
-from api.wire.answers import Created
+from api.wire.answers import SubmittedJob
 from api.wire.executions import LogView
+from api.wire.explanations import Created, Tried
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -20,7 +21,7 @@ does not ask for JSON gets the sentence as text. Amounts are cpus, MiB and piece
 
 SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a token made by an administrator")}
 
-UNNAMED: tuple[type[BaseModel], ...] = (Created, LogView)
+UNNAMED: tuple[type[BaseModel], ...] = (Created, LogView, SubmittedJob, Tried)
 """Answers that are only one of several a route gives, and so named by no route alone."""
 
 FAILURES = {
@@ -51,7 +52,9 @@ def build(app: OpenAPI) -> dict[str, Any]:
         for operation in path.values():
             _complete(operation)
     schemas = document["components"]["schemas"]
-    schemas |= {model.__name__: model.model_json_schema(mode="serialization") for model in UNNAMED}
+    for model in UNNAMED:
+        schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas.pop("ValidationErrorModel", None)
     _without_definitions(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Connection
-
-from scheduler import lookup
+from scheduler import lookup, outlooks
+from scheduler.foresight import Foresight, Outlook
+from scheduler.picture import shape_of
+from scheduler.rules.explain import Wish
 from scheduler.rules.filters import Reason
 from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.shapes import Shape
+from scheduler.rules.wording import Names, slug
 from scheduler.runtime import Runtime
-from scheduler.store import explaining, submissions
+from scheduler.store import explaining, picture
 from scheduler.tokens import Caller
+
+BEING_STOPPED = "being-stopped"
+
+_WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
+_PARTS = (
+    "reasons", "nodes", "nearest", "queue", "share", "reservation", "expected_start", "changes", "never_fits",
+)  # fmt: skip
+_OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
+_FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
+"""What is only said when nothing else is to be."""
 
 _SUMMARY = {
     JobStatus.PENDING_UPLOAD: "It waits for its input to be uploaded.",
@@ -22,68 +34,72 @@ _SUMMARY = {
 }
 
 
-def explain(rt: Runtime, caller: Caller, job_id: int) -> dict[str, Any]:
+def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> dict[str, Any]:
     """Say why a job stands where it stands; raises NotFound.
 
-    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, its last `placement`
-    and why it went there, and its `failure`.
+    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `outlooks.document`
+    has of its future while it waits; its last `placement` and why it went there, and its `failure`.
     """
     with rt.db.begin() as tx:
         lookup.one_job(tx, caller, job_id)
         row = explaining.facts(tx, job_id)
+        shape = shape_of(picture.shapes(tx, [row.shape_id])[0])
+    seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
+    with rt.db.begin() as tx:
+        row = explaining.facts(tx, job_id)  # it may have been placed meanwhile
         last = explaining.last_execution(tx, job_id)
-        waits = row.status in {JobStatus.QUEUED, JobStatus.PENDING}
-        reasons = [_reason(*one) for one in _reasons(tx, row)] if waits else []
-        ahead = explaining.ahead(tx, row) if row.status == JobStatus.QUEUED else None
+    if row.status == JobStatus.PENDING:
+        seen = foresight.preview([_wish(row, shape)])[0]
+    future = _future(row, seen if row.status in _WAITING else None)
     return {
         "job_id": job_id,
         "status": row.status,
-        "summary": _summary(row, last, reasons),
-        "reasons": reasons,
-        "ahead": ahead,
+        "summary": _summary(row, last, future),
+        **future,
+        "ahead": None if future["queue"] is None else future["queue"]["position"],
         "tries": {"done": row.num_exes, "forgiven": row.forgiven, "max": row.max_tries, "withdrawn": row.withdrawals},
         "placement": None if last is None else _placement(last),
         "failure": None if row.error_name is None else _failure(row),
     }
 
 
-def _summary(row: Any, last: Any, reasons: list[dict[str, Any]]) -> str:
+def _wish(row: Any, shape: Shape) -> Wish:
+    """Return a job whose time has not come as one that is tried."""
+    return Wish(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
+
+
+def _future(row: Any, seen: Outlook | None) -> dict[str, Any]:
+    """Return what is to come for a waiting job; all parts empty for one that does not wait."""
+    if seen is None:
+        future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
+    else:
+        future = outlooks.document(seen, names(row), row.pool)
+    if row.status in _WAITING and row.has_live_execution:
+        told = outlooks.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
+        held = sum(one["kind"] in _OWN for one in future["reasons"])
+        others = [one for one in future["reasons"][held:] if one["kind"] not in _FREE]
+        future["reasons"] = [*future["reasons"][:held], told, *others]
+    return future
+
+
+def names(row: Any) -> Names:
+    """Return what things are called, from the facts of a job or from those that it would have."""
+    pauses = {
+        Reason.SCHEDULER_PAUSED: row.scheduler_reason,
+        Reason.PROJECT_PAUSED: row.project_reason,
+        Reason.TYPE_PAUSED: row.type_reason,
+    }
+    return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
+
+
+def _summary(row: Any, last: Any, future: dict[str, Any]) -> str:
     if row.status == JobStatus.RUNNING:
         return f"It runs on node {last.node_name}." if last else "It was placed."
     if row.status == JobStatus.FAILED:
         return f"It failed: {row.error_title}." + (f" {row.message}" if row.message else "")
-    if reasons:
-        return f"It waits: {reasons[0]['description']}."
+    if future["reasons"]:
+        return f"It waits: {future['reasons'][0]['description']}."
     return _SUMMARY.get(row.status, "It is next.")
-
-
-def _reasons(tx: Connection, row: Any) -> Iterator[tuple[Reason, str]]:
-    """Yield what keeps a waiting job back, the most telling first."""
-    if row.is_held:
-        yield Reason.HELD, f"it is held: {row.hold_reason}"
-    if row.is_early:
-        why = "its next try" if row.num_exes else "its time"
-        yield Reason.NOT_BEFORE, f"{why} comes at {row.not_before.isoformat(timespec='seconds')}"
-    if row.has_live_execution:
-        yield Reason.NO_ROOM, "its last execution is being stopped and still holds its room"
-    pauses = (
-        (row.scheduler_paused, Reason.SCHEDULER_PAUSED, "the scheduler", row.scheduler_reason),
-        (row.project_paused, Reason.PROJECT_PAUSED, f"the project {row.project}", row.project_reason),
-        (row.type_paused, Reason.TYPE_PAUSED, f"the job type {row.type_name} {row.type_version}", row.type_reason),
-    )
-    for paused, reason, what, why_paused in pauses:
-        if paused:
-            yield reason, f"{what} is paused" + (f": {why_paused}" if why_paused else "")
-    if row.max_scheduled is not None and row.scheduled_of_type >= row.max_scheduled:
-        most = row.max_scheduled
-        yield Reason.TYPE_LIMIT, f"{row.scheduled_of_type} jobs of its type are scheduled, and {most} may be"
-    if not submissions.fits_a_node(tx, cpus=row.cpus, mem=row.mem, disk=row.disk, pool=row.pool):
-        where = f" of the pool {row.pool}" if row.pool is not None else ""
-        yield Reason.TOO_SMALL, f"it asks for more than any node{where} has, so it cannot be placed"
-
-
-def _reason(kind: Reason, sentence: str) -> dict[str, Any]:
-    return {"kind": kind.value.replace(" ", "-"), "description": sentence}
 
 
 def _placement(last: Any) -> dict[str, Any]:

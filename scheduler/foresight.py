@@ -9,17 +9,43 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from scheduler.picture import Picture
+from scheduler.roster import Roster
 from scheduler.rules import explain
+from scheduler.rules.explain import Wish
 from scheduler.rules.explanation import Explanation, NeverFits
-from scheduler.rules.plan import Plan
+from scheduler.rules.placement import place
+from scheduler.rules.plan import Placement, Plan
 from scheduler.rules.shapes import Shape
 from scheduler.runtime import Runtime
 
 STALE_S = 300.0
 """After so long without a question it is cheaper to read the queue than all that happened since."""
+
+_PLAN_KEPT_S = 1.0
+"""A plan of a picture in which nothing changed since is good for so long: that nobody waits longer is all that differs."""
+
+_POLICY_KEPT_S = 15.0
+"""The shares of projects are read anew so often; the leader writes them every minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Why a job waits, among how many nodes, and whether for ever; `placement` where the next tick would place it.
+
+    `names` has the nodes that it speaks of.
+    """
+
+    told: Explanation
+    nodes: int
+    names: Mapping[int, str] = field(default_factory=dict)
+    never: NeverFits | None = None
+    placement: Placement | None = None
+    clears: Sequence[int] = ()
+    """Executions that would be stopped to make room for it."""
 
 
 class Foresight:
@@ -30,38 +56,64 @@ class Foresight:
         self._asking = threading.Lock()
         self._picture: Picture | None = None
         self._asked = 0.0
+        self._policy_at = 0.0
+        self._plan: tuple[Plan, int, float] | None = None
+        self.roster = Roster(rt, monotonic)
 
-    def why(self, job_id: int) -> Explanation | None:
+    def why(self, job_id: int) -> Outlook | None:
         """Say why a job waits; None for one that does not wait to be placed."""
         with self._asking:
             picture = self._fresh()
             if job_id not in picture.queue:
                 return None
-            return explain.explain(picture.snapshot(), job_id, picture.now)
+            told = explain.explain(picture.snapshot(), job_id, picture.now, self._current(picture))
+            shape = picture.queue.lines[picture.queue[job_id].shape_id].shape
+            return self._outlook(picture, shape, told)
 
-    def preview(self, shape: Shape) -> tuple[Plan, Explanation]:
-        """Say what the next tick would do with a job of this shape submitted now; nothing is written."""
+    def preview(self, wishes: Sequence[Wish]) -> list[Outlook]:
+        """Say what the next tick would do with jobs submitted together now, in that order; nothing is written."""
         with self._asking:
             picture = self._fresh()
-            return explain.preview(picture.snapshot(), shape, picture.now, self._rt.chance)
+            limit = self._rt.settings.tick_limit
+            plan, told = explain.previews(picture.snapshot(), wishes, picture.now, self._rt.chance, limit)
+            placed = {placement.job_id: placement for placement in reversed(plan.placements)}
+            cleared = {one.job_id: one.execution_ids for one in plan.preemptions}
+            return [
+                self._outlook(picture, wish.shape, one, placed.get(one.job_id), cleared.get(one.job_id, ()))
+                for wish, one in zip(wishes, told, strict=True)
+            ]
 
-    def never_fits(self, shape: Shape) -> NeverFits | None:
-        """Say why no node could ever hold a job of this shape; None when some node could."""
-        with self._asking:
-            return explain.could_ever_fit(shape, self._fresh().nodes)
+    def _outlook(
+        self,
+        picture: Picture,
+        shape: Shape,
+        told: Explanation,
+        placement: Placement | None = None,
+        clears: Sequence[int] = (),
+    ) -> Outlook:
+        spoken_of = {*told.reserved, *((placement.node_id,) if placement else ())}
+        names = {node_id: picture.nodes[node_id].name for node_id in spoken_of if node_id in picture.nodes}
+        never = None if told.usable else self.roster.never_fits(shape)
+        return Outlook(told, len(picture.nodes), names, never, placement, clears)
 
-    def node_name(self, node_id: int) -> str:
-        """Return the name of a node that an answer spoke of, its id where it has left meanwhile."""
-        picture = self._picture
-        return picture.nodes[node_id].name if picture is not None and node_id in picture.nodes else str(node_id)
+    def _current(self, picture: Picture) -> Plan:
+        """The plan of this moment; the last one's, while nothing has changed."""
+        if self._plan is not None and self._plan[1] == picture.version and picture.now - self._plan[2] < _PLAN_KEPT_S:
+            return self._plan[0]
+        plan = place(picture.snapshot(), picture.now, lambda: 0.0, explain.LOOK_AHEAD)
+        self._plan = (plan, picture.version, picture.now)
+        return plan
 
     def _fresh(self) -> Picture:
         now = self._monotonic()
         if self._picture is None or now - self._asked > STALE_S:
-            self._picture = Picture(self._rt.settings)
+            self._picture, self._plan = Picture(self._rt.settings), None
         self._asked = now
         picture, self._picture = self._picture, None  # in doubt until it has been read
         with self._rt.db.begin() as tx:
             picture.refresh(tx)
+            if now - self._policy_at > _POLICY_KEPT_S:
+                picture.reread_policy(tx)
+                self._policy_at = now
         self._picture = picture
         return picture

@@ -30,11 +30,15 @@ _HISTORY = 20_000
 
 
 class Picture:
-    """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds)."""
+    """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds).
+
+    `version` is another after every refresh that found something changed.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
+        self.version = 0
         self._mark: store.Mark | None = None
         self._clear()
 
@@ -44,19 +48,25 @@ class Picture:
         if since is None or since.life != mark.life:
             self._clear()
             self._read_all(tx)
-            self.policy = _replace(self.policy, **read_policy(tx))
+            self.reread_policy(tx)
         else:
             self._read_changes(tx, since)
             if store.policy_changed(tx, since):
-                self.policy = _replace(self.policy, **read_policy(tx))
+                self.reread_policy(tx)
         mode = Mode(mark.queue_mode)
         if (self.policy.mode, self.policy.scheduler_paused) != (mode, mark.is_paused):
+            self.version += 1
             self.policy = _replace(self.policy, mode=mode, scheduler_paused=mark.is_paused)
         self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
         """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
         return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+
+    def reread_policy(self, tx: Connection) -> None:
+        """Look again at what operators have set, and at what projects have used of late."""
+        self.version += 1
+        self.policy = _replace(self.policy, **read_policy(tx))
 
     def reread(self, tx: Connection, job_ids: Sequence[int]) -> None:
         """Look again at jobs that could not be placed as planned: they wait still, or not any more."""
@@ -91,7 +101,7 @@ class Picture:
 
     def _read_all(self, tx: Connection) -> None:
         for row in store.nodes(tx):
-            self.nodes.upsert(_node(row))
+            self.nodes.upsert(node_of(row))
         for row in store.live_executions(tx):
             self._hold(row)
         for row in store.last_runs(tx, _HISTORY):
@@ -103,22 +113,28 @@ class Picture:
             self.queue.load(ids, shape_ids, queued, attempts)
         self._take_jobs(tx, store.special_jobs(tx))
 
-    def _read_changes(self, tx: Connection, since: str) -> None:
-        for row in store.changed_nodes(tx, since):
+    def _read_changes(self, tx: Connection, since: store.Mark) -> None:
+        nodes, executions, jobs = (
+            store.changed_nodes(tx, since), store.changed_executions(tx, since), store.changed_jobs(tx, since)
+        )  # fmt: skip
+        self.version += bool(nodes or executions or jobs)
+        for row in nodes:
             if row.gone:
                 self.nodes.remove(row.id)
             else:
                 self._welcome(row)
-        for row in store.changed_executions(tx, since):
+        for row in executions:
             if row.released:
                 self._let_go(row)
             elif row.id not in self.running:
                 self._hold(row)
-        self._take_jobs(tx, store.changed_jobs(tx, since))
+            elif row.stopping and not self.running[row.id].stopping:
+                self.stopping([row.id])
+        self._take_jobs(tx, jobs)
 
     def _welcome(self, row: Any) -> None:
         new = row.id not in self.nodes
-        self.nodes.upsert(_node(row))
+        self.nodes.upsert(node_of(row))
         if new:  # it may still hold what it had when it was last here
             for run in self.running.on_node(row.id):
                 self.nodes.reserve(row.id, run.resources)
@@ -174,11 +190,11 @@ class Picture:
             self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, _resources(row))
 
 
-def shape_of(row: Any) -> Shape:
-    """Return a shape from its row."""
+def shape_of(row: Any, shape_id: int | None = None) -> Shape:
+    """Return a shape from its row, or from a new one that has no id yet."""
     options = row.options
     return Shape(
-        row.id,
+        row.id if shape_id is None else shape_id,
         _resources(row),
         constraints=tuple(_constraint(c) for c in row.constraints),
         pool=row.pool,
@@ -217,7 +233,8 @@ def _constraint(document: dict[str, Any]) -> Constraint:
     )
 
 
-def _node(row: Any) -> Node:
+def node_of(row: Any) -> Node:
+    """Return a node from its row."""
     return Node(
         row.id,
         _resources(row),

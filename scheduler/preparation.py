@@ -23,7 +23,7 @@ from scheduler.rules.definition import Definition, scaled, stepped
 from scheduler.rules.interface import Data
 from scheduler.rules.lifecycle import JobStatus
 from scheduler.runtime import Runtime
-from scheduler.store import job_types, shapes, submissions
+from scheduler.store import job_types, secrets, shapes, submissions
 from scheduler.store.job_types import Resolved
 from scheduler.store.shapes import NewShape
 from scheduler.store.submissions import Group, Row
@@ -115,7 +115,9 @@ def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob])
     return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
 
 
-def tried(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> list[tuple[NewShape, Mapping[str, Any]]]:
+def tried(
+    tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]
+) -> list[tuple[NewShape, Mapping[str, Any]]]:
     """Check new jobs like `prepare`, and return for each its shape and its columns. Writes nothing."""
     memory = _memories.setdefault(rt.db, _Memory())
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
@@ -141,6 +143,7 @@ def _drafts(
         if group == len(firsts):
             firsts.append(number)
         rows.append(Row(group, job.name, data[number].document))
+    _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
     return rows, {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
     }
@@ -159,7 +162,7 @@ def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[Resolved]:
     different = set(meant)
     ids = sorted(one for one in different if isinstance(one, int))
     names = sorted((one for one in different if not isinstance(one, int)), key=str)
-    found: dict[int | tuple[str, str | None], Resolved] = {}
+    found: dict[Any, Resolved] = {}
     if names:
         found.update(job_types.by_name(tx, names))
     if ids:
@@ -335,6 +338,14 @@ def _check_own(job: NewJob, revision: Definition) -> None:
             raise InvalidInput("only a job with a command of its own says what runs it", field="runner")
         meant = revision.with_overrides(own)
         runners.check(meant.runner, meant.options)
+
+
+def _check_secrets(tx: Connection, project_id: int, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
+    wanted = [(number, name) for number, job, type_ in groups for name in type_.with_overrides(job.own or {}).secrets]
+    known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
+    for number, name in wanted:
+        if name not in known:
+            raise AtEntry(number, InvalidInput(f"the project has no secret {name!r}", field="secrets"))
 
 
 def _first(own: int | None, default: int) -> int:

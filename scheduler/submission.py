@@ -6,15 +6,19 @@ a crash between our commit and our answer, gets the ids of the first time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from scheduler import preparation
 from scheduler.errors import Conflict, Forbidden, InvalidInput, OverQuota
+from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob, Prepared
+from scheduler.roster import Roster
+from scheduler.rules import wording
+from scheduler.rules.explanation import NeverFits
 from scheduler.runtime import Runtime
 from scheduler.store import submissions, tokens
 from scheduler.tokens import Caller
@@ -32,11 +36,25 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Hopeless:
+    """Jobs that no node there is, or that a pool would start, could ever hold: how many are alike, and the first of them."""
+
+    first: int
+    count: int
+    pool: str | None
+    why: NeverFits
+
+
+@dataclass(frozen=True, slots=True)
 class Submitted:
-    """One id per job in the order they were given; `replayed` when every one was there before."""
+    """One id per job in the order they were given; `replayed` when every one was there before.
+
+    `hopeless` names those made now that could never be placed as things are, by their place in the request.
+    """
 
     job_ids: list[int] = field(default_factory=list)
     replayed: bool = False
+    hopeless: list[Hopeless] = field(default_factory=list)
 
 
 def submit(
@@ -47,14 +65,15 @@ def submit(
     keys: Sequence[Key] = (),
     strict: bool = False,
     many: bool = False,
+    roster: Roster | None = None,
 ) -> Submitted:
     """Create jobs, all or none; a repeated key gives the jobs of the first time.
 
     One transaction. Raises InvalidInput naming the entry at fault, Conflict for an archived type or a key that was
-    used for something else, OverQuota. With `strict`, a job larger than every node is refused too; with `many`, what is
-    wrong with an entry is named by its number.
+    used for something else, OverQuota. `roster` tells which jobs could never be placed: with `strict` they are refused too.
+    With `many`, what is wrong with an entry is named by its number.
     """
-    name = _project_name(caller, new)
+    name = project_name(caller, new)
     prepared = None
     ids: list[int] = []
     with rt.db.begin() as tx:
@@ -64,19 +83,22 @@ def submit(
         known = _replay(tx, project.id, keys)
         fresh = [number for number in range(len(new)) if number not in known]
         if fresh:
-            prepared = _prepare(tx, rt, project, new, fresh, strict=strict, many=many)
+            prepared = _prepare(tx, rt, project, new, fresh, roster if strict else None, many=many)
             ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id)
         made = known | dict(zip(fresh, ids, strict=True))
         taken = {key.key: [made[number] for number in key.covers] for key in keys if key.covers.start not in known}
         if taken:
             submissions.fill_keys(tx, project.id, taken)
+    hopeless: list[Hopeless] = []
     if prepared is not None:
         preparation.remember(rt, prepared)
         rt.nudge("tick")
-    return Submitted([made[number] for number in range(len(new))], replayed=not fresh)
+        hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, roster)] if roster else []
+    return Submitted([made[number] for number in range(len(new))], replayed=not fresh, hopeless=hopeless)
 
 
-def _project_name(caller: Caller, new: Sequence[NewJob]) -> str:
+def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
+    """Return the project that new jobs belong to; raises InvalidInput or Forbidden."""
     names = {job.project for job in new if job.project is not None}
     if len(names) > 1:
         raise InvalidInput("the jobs of one request belong to one project", field="project")
@@ -104,28 +126,43 @@ def _replay(tx: Connection, project_id: int, keys: Sequence[Key]) -> dict[int, i
 
 
 def _prepare(
-    tx: Connection, rt: Runtime, project: Any, new: Sequence[NewJob], fresh: list[int], *, strict: bool, many: bool
+    tx: Connection,
+    rt: Runtime,
+    project: Any,
+    new: Sequence[NewJob],
+    fresh: list[int],
+    strict: Roster | None,
+    *,
+    many: bool,
 ) -> Prepared:
-    _check_quota(tx, project, len(fresh))
+    check_quota(tx, project, len(fresh))
     try:
         prepared = preparation.prepare(tx, rt, project.id, [new[number] for number in fresh])
-        if strict:
-            _refuse_unplaceable(tx, prepared)
+        if strict is not None:
+            _refuse_hopeless(prepared, strict)
     except AtEntry as error:
         raise error.named(fresh if many else None) from None
     return prepared
 
 
-def _check_quota(tx: Connection, project: Any, count: int) -> None:
+def _refuse_hopeless(prepared: Prepared, roster: Roster) -> None:
+    for one in _hopeless(prepared, roster, strict=True):
+        raise AtEntry(one.first, InvalidInput(wording.never(one.why, one.pool)))
+
+
+def _hopeless(prepared: Prepared, roster: Roster, *, strict: bool = False) -> Iterator[Hopeless]:
+    """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
+    for group, (number, shape) in enumerate(prepared.shapes.items()):
+        found = roster.never_fits(shape_of(shape, 0))
+        if found is not None and (found.nearest is not None or strict):
+            yield Hopeless(number, sum(row.group == group for row in prepared.rows), shape.pool, found)
+
+
+def check_quota(tx: Connection, project: Any, count: int) -> None:
+    """Raise OverQuota when the project may not have so many more jobs waiting."""
     most = project.quota.get("queued_jobs")
     if most is None:
         return
     tokens.serialize(tx, f"quota of project {project.id}")  # what others are submitting counts too
     if submissions.waiting(tx, project.id, most) + count > most:
         raise OverQuota(f"the project {project.name!r} may have {most} jobs waiting, and would have more")
-
-
-def _refuse_unplaceable(tx: Connection, prepared: Prepared) -> None:
-    for number, shape in prepared.shapes.items():
-        if not submissions.fits_a_node(tx, cpus=shape.cpus, mem=shape.mem, disk=shape.disk, pool=shape.pool):
-            raise AtEntry(number, InvalidInput("it asks for more than any node has"))

@@ -65,7 +65,10 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
 
 
 def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:
-    """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new."""
+    """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new.
+
+    The next look at what changed marks them as stopping. Those not claimed yet are not told; they are asked again then.
+    """
     chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
     victims = {picture.running[execution_id].job_id for execution_id in chosen}
     with rt.db.begin() as tx:
@@ -73,7 +76,6 @@ def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preempti
             raise TermOver
         jobs.lock(tx, victims)
         names = executions.request_cancel(tx, sorted(victims), reason="preempted")
-    picture.stopping(chosen)
     return {(name, 0): () for name in names}
 
 

@@ -6,17 +6,18 @@ import hashlib
 from typing import Any
 
 import orjson
-from flask import g, request
+from flask import current_app, g, request
 
 from api import paging
 from api.answers import Answer
 from api.routing import Call, Routes
 from api.views import jobs as view
-from api.wire import answers, programs, times
+from api.wire import answers, explanations, programs, times
 from api.wire.bulk import BulkFilter
 from api.wire.jobs import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from scheduler import cancellation, explanation, lookup, submission
+from scheduler import cancellation, dry_run, explanation, lookup, outlooks, submission
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
+from scheduler.foresight import Foresight
 from scheduler.preparation import NewJob
 from scheduler.rules.lifecycle import JobStatus
 from scheduler.store import job_listing
@@ -41,10 +42,14 @@ def list_jobs(call: Call, query: JobsQuery) -> Any:
     role=Role.SUBMITTER,
     body_limit=lambda rt: rt.settings.max_jobs_body,
     headers=IdempotencyHeader,
-    answers={200: answers.Submitted, 201: answers.Submitted},
+    answers={200: explanations.Submitted, 201: explanations.Submitted},
 )
 def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
-    """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing."""
+    """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
+
+    A job that no node could ever hold is taken all the same, and `warnings` say so; with `strict` it is refused. With `dry_run`
+    nothing is made: the answer says what the next tick would do with each.
+    """
     many = isinstance(body.root, list)
     bodies = body.root if isinstance(body.root, list) else [body.root]
     if not bodies:
@@ -52,13 +57,19 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     if len(bodies) > call.rt.settings.max_batch:
         raise TooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
     new = [new_job(one) for one in bodies]
-    made = submission.submit(call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many)
+    if query.dry_run:
+        return _tried(call, new, many=many)
+    roster = _foresight().roster
+    made = submission.submit(
+        call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster
+    )
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
+    more = {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
     if many:
-        return Answer({"count": len(made.job_ids), "job_ids": made.job_ids}, status, headers)
+        return Answer({"count": len(made.job_ids), "job_ids": made.job_ids, **more}, status, headers)
     job_id = made.job_ids[0]
     headers["Location"] = f"{request.host_url}jobs/{job_id}/"
-    return Answer(view.detail(lookup.job(call.rt, call.caller, job_id)), status, headers)
+    return Answer({**view.detail(lookup.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: answers.JobDetail})
@@ -102,10 +113,23 @@ def list_job_events(call: Call, job_id: int) -> Any:
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
-@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: answers.Explanation})
+@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
 def explain_job(call: Call, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explanation.explain(call.rt, call.caller, job_id)
+    return explanation.explain(call.rt, _foresight(), call.caller, job_id)
+
+
+def _foresight() -> Foresight:
+    found: Foresight = current_app.extensions["ganger.foresight"]
+    return found
+
+
+def _tried(call: Call, new: list[NewJob], *, many: bool) -> Any:
+    """Say what would become of jobs, without making them."""
+    if len(new) > dry_run.MOST:
+        raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
+    results = dry_run.dry_run(call.rt, _foresight(), call.caller, new, many=many)
+    return {"dry_run": True, "count": len(results), "results": results}
 
 
 def job_filter(call: Call, query: FilterFields | BulkFilter) -> JobFilter:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from api.wire.explanations import SubmitWarning
 from api.wire.fields import View
 
 
@@ -210,11 +211,10 @@ class JobDetail(JobEntry):
     job_exes: list[ExecutionEntry]
 
 
-class Created(View):
-    """What an array made, in its order."""
+class SubmittedJob(JobDetail):
+    """A job that was just made, and what looks like a mistake."""
 
-    count: int
-    job_ids: list[int]
+    warnings: list[SubmitWarning] = Field(default=[], description="left out where there are none")
 
 
 class FileView(View):
@@ -299,33 +299,3 @@ class EventList(ListOf):
     """A job's changes of status, oldest first."""
 
     results: list[EventView]
-
-
-Submitted: dict[str, Any] = {
-    "content": {
-        "application/json": {
-            "schema": {"anyOf": [{"$ref": "#/components/schemas/JobDetail"}, {"$ref": "#/components/schemas/Created"}]}
-        }
-    }
-}
-"""The detail of one job, or the ids of many."""
-
-
-class ReasonView(View):
-    """One thing that keeps a job back."""
-
-    kind: str
-    description: str
-
-
-class Explanation(View):
-    """Why a job stands where it stands."""
-
-    job_id: int
-    status: str
-    summary: str
-    reasons: list[ReasonView]
-    ahead: int | None = Field(description="jobs that ask for the same and were queued before")
-    tries: dict[str, int]
-    placement: dict[str, Any] | None
-    failure: dict[str, Any] | None

@@ -217,7 +217,8 @@ class JobsQuery(FilterFields, OrderedQuery):
 class SubmitQuery(Query):
     """How a submission is judged."""
 
-    strict: QueryBool = Field(default=False, description="refuse a job that is larger than every node")
+    strict: QueryBool = Field(default=False, description="refuse a job that no node could ever hold")
+    dry_run: QueryBool = Field(default=False, description="make nothing; say what the next tick would do with each job")
 
 
 class IdempotencyHeader(Query):

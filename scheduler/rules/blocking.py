@@ -7,6 +7,7 @@ from scheduler.rules.ledger import Ledger
 from scheduler.rules.nodes import Mask
 from scheduler.rules.ordering import Entrant, Front
 from scheduler.rules.plan import Preemption, Reservation, Snapshot
+from scheduler.rules.policy import Packing
 from scheduler.rules.reservation import Ends, Start, Timetable
 from scheduler.rules.seating import kept_apart
 from scheduler.rules.shapes import Shape
@@ -65,10 +66,19 @@ class Blocking:
         """Whether nobody may pass the blocked job."""
         return not self._policy.backfill and self.blocked(entrant)
 
-    def why(self, shape: Shape) -> str:
-        """In a few words, by what rule a shape's jobs get their nodes now."""
-        how = "spread" if shape.spread is not None else "best fit"
-        return f"{how}, beside kept room" if self._ledger.kept else how
+    def why(self, shape: Shape, among: int) -> str:
+        """In a few words, by what rule a job of the shape got its node now, out of how many with room."""
+        if among == 1:
+            how = "the only node with room for it"
+        elif shape.spread is not None:
+            how = f"where fewest of its kind run, by {shape.spread}, of {among} nodes with room"
+        elif shape.pool is not None and self._policy.packing.get(shape.pool) is Packing.SPREAD:
+            how = f"the emptiest of {among} nodes with room"
+        elif shape.preferences:
+            how = f"best by its preferences and then by fit, of {among} nodes with room"
+        else:
+            how = f"best fit of {among} nodes with room"
+        return f"{how}, beside room kept for a larger job" if self._ledger.kept else how
 
     def _make_way(self, shape: Shape, job_id: int, where: Mask) -> bool:
         """Keep or make room for a job; whether that was possible and allowed."""

@@ -1,7 +1,7 @@
 """Why does this job wait, until when, and what would help? Answered by the same filters that place jobs."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,13 +16,22 @@ from scheduler.rules.policy import Policy
 from scheduler.rules.shapes import Shape
 
 PREVIEW = 2**62
-"""The id of a job that is only tried: later than all others. Also its shape's, where no job of that shape waits."""
+"""The id of the first job that is only tried: later than all others."""
 
-_LOOK_AHEAD = 2000
+LOOK_AHEAD = 2000
 """Placements looked ahead for whether the job is among the next."""
 
 _EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
 """The filters that an empty node fails for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A job that is only tried: what it asks for, and what would keep it from standing in line."""
+
+    shape: Shape
+    held: str | None = None
+    not_before: float | None = None
 
 
 def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = None) -> Explanation:
@@ -33,7 +42,7 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
     job = snapshot.queue[job_id]
     shape = snapshot.queue.lines[job.shape_id].shape
     if plan is None:
-        plan = place(snapshot, now, lambda: 0.0, _LOOK_AHEAD)
+        plan = place(snapshot, now, lambda: 0.0, LOOK_AHEAD)
     return Inquiry(snapshot, job, shape, now, plan).answer()
 
 
@@ -42,18 +51,41 @@ def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], f
 
     The queue is as before when this returns.
     """
-    queue = snapshot.queue
-    tried = replace(shape, id=PREVIEW)
-    known = (line.shape.id for line in queue.standing.values() if replace(line.shape, id=PREVIEW) == tried)
-    shape_id = next(known, PREVIEW)
-    queue.learn(tried)
-    queue.add(PREVIEW, shape_id, now)
+    plan, explanations = previews(snapshot, [Wish(shape)], now, chance)
+    return plan, explanations[0]
+
+
+def previews(
+    snapshot: Snapshot, wishes: Sequence[Wish], now: float, chance: Callable[[], float], limit: int | None = None
+) -> tuple[Plan, list[Explanation]]:
+    """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
+
+    Their ids in the plan count up from PREVIEW. The queue is as before when this returns.
+    """
+    queue, learned = snapshot.queue, set(snapshot.queue.lines)
+    ids = range(PREVIEW, PREVIEW + len(wishes))
     try:
-        plan = place(snapshot, now, chance)
-        return plan, explain(snapshot, PREVIEW, now, plan)
+        for job_id, wish in zip(ids, wishes, strict=True):
+            queue.add(job_id, _learn(snapshot, wish.shape), now, held=wish.held, not_before=wish.not_before)
+        plan = place(snapshot, now, chance, limit)
+        return plan, [explain(snapshot, job_id, now, plan) for job_id in ids]
     finally:
-        queue.discard(PREVIEW)
-        del queue.lines[PREVIEW]
+        for job_id in ids:
+            queue.discard(job_id)
+        for shape_id in queue.lines.keys() - learned:
+            del queue.lines[shape_id]
+
+
+def _learn(snapshot: Snapshot, shape: Shape) -> int:
+    """The id of that shape in the queue: of the jobs alike that wait already, else a new one."""
+    queue = snapshot.queue
+    alike = (line.shape.id for line in queue.lines.values() if replace(line.shape, id=shape.id) == shape)
+    known = next(alike, None)
+    if known is not None:
+        return known
+    tried = replace(shape, id=PREVIEW + len(queue.lines))
+    queue.learn(tried)
+    return tried.id
 
 
 def could_ever_fit(shape: Shape, nodes: Nodes, templates: Iterable[Node] = ()) -> NeverFits | None:

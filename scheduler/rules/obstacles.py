@@ -60,6 +60,11 @@ def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[Found]:
         if most is not None and need and used + need * shape.count > most:
             enough = used + need * shape.count
             yield (
-                Obstacle(Reason.PROJECT_QUOTA, f"{name}: {used} of {most}"),
+                Obstacle(Reason.PROJECT_QUOTA, _of(name, used, most)),
                 Change(Fix.RAISE_QUOTA, name, enough),
             )
+
+
+def _of(name: str, used: int, most: int) -> str:
+    """How much of a quota is used, in whole units."""
+    return f"{name}: {used} of {most}" if name == "jobs" else f"{name}: {used / 1000:g} of {most / 1000:g}"

@@ -25,10 +25,14 @@ _LEVELS = 40
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Node rows in the order to be filled, and how many members each takes. Together they may be fewer than wanted."""
+    """Node rows in the order to be filled, and how many members each takes. Together they may be fewer than wanted.
+
+    `among` is how many nodes there were to choose from.
+    """
 
     rows: Rows
     counts: NDArray[np.int64]
+    among: int = 0
 
 
 NONE = Choice(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64))

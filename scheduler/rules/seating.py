@@ -41,9 +41,9 @@ def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
         return NONE
     first = int(seeker.turn * len(rows))
     rows = np.concatenate((rows[first:], rows[:first]))
-    if shape.apart is None and shape.spread is None:
-        return _many(seeker, ledger, policy, rows, wanted)
-    return _one_by_one(seeker, ledger, policy, rows, wanted)
+    several = _many if shape.apart is None and shape.spread is None else _one_by_one
+    choice = several(seeker, ledger, policy, rows, wanted)
+    return Choice(choice.rows, choice.counts, len(rows))
 
 
 def kept_apart(shape: Shape, ledger: Ledger) -> Mask:

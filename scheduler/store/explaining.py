@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Connection, text
 
 _FACTS = text("""
-    SELECT j.id, j.status, j.is_held, j.hold_reason, j.not_before, j.not_before > now() AS is_early, j.num_exes,
+    SELECT j.id, j.status, j.is_held, j.hold_reason, j.not_before, j.num_exes,
            j.max_tries, j.forgiven, j.withdrawals, j.attempt, j.shape_id, j.queued,
-           s.cpus, s.mem, s.disk, s.custom, s.pool, s.constraints, q.message,
-           p.name AS project, p.is_paused AS project_paused, p.pause_reason AS project_reason,
-           t.name AS type_name, t.version AS type_version, t.is_paused AS type_paused, t.pause_reason AS type_reason,
-           t.max_scheduled,
-           l.is_paused AS scheduler_paused, l.pause_reason AS scheduler_reason,
+           s.pool, q.message,
+           p.name AS project, p.pause_reason AS project_reason,
+           t.name AS type_name, t.version AS type_version, t.pause_reason AS type_reason,
+           l.pause_reason AS scheduler_reason,
            e.name AS error_name, e.title AS error_title, e.description AS error_description, e.category,
            e.should_be_retried,
-           (SELECT count(*) FROM executions x JOIN jobs o ON o.id = x.job_id
-            WHERE x.released_at IS NULL AND o.job_type_id = j.job_type_id) AS scheduled_of_type,
            EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL) AS has_live_execution
     FROM jobs j
     JOIN shapes s ON s.id = j.shape_id
@@ -29,12 +27,13 @@ _FACTS = text("""
     WHERE j.id = :id AND l.name = 'scheduler'
 """)
 
-_AHEAD = text("""
-    SELECT count(*) FROM (
-        SELECT FROM jobs j
-        WHERE j.status = 'QUEUED' AND j.shape_id = :shape_id AND (j.queued, j.id) < (:queued, :id)
-        LIMIT 10000
-    ) AS ahead
+_CALLED = text("""
+    SELECT t.id, p.name AS project, p.pause_reason AS project_reason, t.name AS type_name, t.version AS type_version,
+           t.pause_reason AS type_reason, l.pause_reason AS scheduler_reason, 0 AS num_exes
+    FROM projects p
+    CROSS JOIN leader l
+    CROSS JOIN job_types t
+    WHERE p.id = :project_id AND t.id = ANY(:types) AND l.name = 'scheduler'
 """)
 
 _LAST = text("""
@@ -52,9 +51,9 @@ def facts(tx: Connection, job_id: int) -> Any:
     return tx.execute(_FACTS, {"id": job_id}).one()
 
 
-def ahead(tx: Connection, row: Any) -> int:
-    """Return how many jobs of the same shape were queued before; at most 10,000 are counted."""
-    return int(tx.execute(_AHEAD, {"shape_id": row.shape_id, "queued": row.queued, "id": row.id}).scalar_one())
+def called(tx: Connection, project_id: int, types: Collection[int]) -> dict[int, Any]:
+    """Return by job type what a job of it and of this project would be said to wait for, as the facts of a job have it."""
+    return {row.id: row for row in tx.execute(_CALLED, {"project_id": project_id, "types": sorted(types)})}
 
 
 def last_execution(tx: Connection, job_id: int) -> Any:

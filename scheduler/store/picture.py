@@ -81,14 +81,25 @@ _NODE = """
 
 _NODES = text(_NODE + " WHERE n.state = 'READY'")
 
+_LASTING_NODES = text(_NODE + " WHERE n.state <> 'GONE' AND n.is_active ORDER BY n.id")
+
+# What a new node of a pool would be: as the pool says, or else as the scheduler last believed.
+_TEMPLATES = text("""
+    SELECT p.id, p.name, COALESCE(p.template, s.detail -> 'template') AS template,
+           COALESCE(s.detail -> 'labels', '{}') || p.labels AS labels
+    FROM pools p
+    LEFT JOIN pool_states s ON s.pool_id = p.id
+    WHERE (p.sizing = 'fixed' AND p.size > 0 OR p.sizing = 'auto' AND (p.largest IS NULL OR p.largest > 0))
+      AND jsonb_typeof(COALESCE(p.template, s.detail -> 'template')) = 'object'
+""")
+
 _CHANGED_NODES = text(f"{_NODE} WHERE {_SINCE.format('n.')}")
 
-_POLICY_CHANGED = text(
-    "SELECT "
-    + " OR ".join(
-        f"EXISTS (SELECT FROM {table} WHERE {_SINCE.format('')})" for table in ("projects", "job_types", "pools")
-    )
-)
+_POLICY_CHANGED = text(f"""
+    SELECT EXISTS (SELECT FROM projects WHERE {_SINCE.format("")})
+        OR EXISTS (SELECT FROM job_types WHERE {_SINCE.format("")})
+        OR EXISTS (SELECT FROM pools WHERE {_SINCE.format("")})
+""")  # noqa: S608 - our own text
 
 _PROJECTS = text("""
     SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage
@@ -170,6 +181,16 @@ def last_runs(tx: Connection, limit: int) -> Sequence[Any]:
 def nodes(tx: Connection) -> Sequence[Any]:
     """Return every node that is there."""
     return tx.execute(_NODES).all()
+
+
+def lasting_nodes(tx: Connection) -> Sequence[Any]:
+    """Return every node that is there or may come back."""
+    return tx.execute(_LASTING_NODES).all()
+
+
+def templates(tx: Connection) -> Sequence[Any]:
+    """Return for each pool that starts nodes what a new one would be: `id` and `name` of the pool, `template`, `labels`."""
+    return tx.execute(_TEMPLATES).all()
 
 
 def changed_nodes(tx: Connection, since: Mark) -> Sequence[Any]:

@@ -122,16 +122,6 @@ _WAITING = text("""
     ) AS counted
 """)
 
-_FIT = text("""
-    SELECT EXISTS (
-        SELECT FROM nodes n JOIN pools p ON p.id = n.pool_id
-        WHERE n.state <> 'GONE' AND n.is_active
-          AND n.cpus >= :cpus AND n.mem >= :mem AND n.disk >= :disk
-          AND (CAST(:pool AS text) IS NULL OR p.name = :pool)
-    )
-""")
-
-
 def take_keys(tx: Connection, project_id: int, keys: dict[str, bytes]) -> dict[str, Kept]:
     """Take these keys for this transaction; return those that somebody took before, with what they stand for.
 
@@ -189,9 +179,9 @@ def waiting(tx: Connection, project_id: int, limit: int) -> int:
     return int(tx.execute(_WAITING, {"project_id": project_id, "limit": limit}).scalar_one())
 
 
-def fits_a_node(tx: Connection, *, cpus: int, mem: int, disk: int, pool: str | None) -> bool:
-    """Tell whether some node is large enough, were it empty."""
-    return bool(tx.execute(_FIT, {"cpus": cpus, "mem": mem, "disk": disk, "pool": pool}).scalar())
+def read_only(tx: Connection) -> None:
+    """Let this transaction write nothing: whatever tries to fails."""
+    tx.execute(text("SET TRANSACTION READ ONLY"))
 
 
 def _json(values: list[Any]) -> str:

@@ -2,6 +2,7 @@
 
 from scheduler import cancellation
 from scheduler.foresight import STALE_S, Foresight
+from scheduler.rules.explain import Wish
 from scheduler.rules.filters import Reason
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Shape
@@ -14,9 +15,10 @@ def test_it_says_why_a_job_waits_and_stops_when_the_job_is_gone(cluster: Cluster
     foresight = Foresight(cluster.rt)
     why = foresight.why(large)
     assert why is not None
-    assert why.nodes == {Reason.TOO_SMALL: 1}
-    assert why.nearest is not None
-    assert (why.nearest.name, why.nearest.missing) == ("alpha", {"cpus": 62_000})
+    assert why.told.nodes == {Reason.TOO_SMALL: 1}
+    assert why.told.nearest is not None
+    assert (why.told.nearest.name, why.told.nearest.missing) == ("alpha", {"cpus": 62_000})
+    assert why.never is not None
     cluster.tick()
     assert foresight.why(small) is None, "it was placed by the leader"
     cancellation.cancel(cluster.rt, [large], actor="me")
@@ -33,22 +35,23 @@ def test_it_sees_nodes_that_come_and_pauses_that_go(cluster: Cluster) -> None:
     cluster.change("UPDATE job_types SET is_paused = false")
     third = foresight.why(job_id)
     assert first is not None
-    assert first.usable == 0
+    assert first.told.usable == 0
     assert second is not None
-    assert (second.usable, second.main) == (1, Reason.TYPE_PAUSED)
+    assert (second.told.usable, second.told.main) == (1, Reason.TYPE_PAUSED)
     assert third is not None
-    assert third.main is not Reason.TYPE_PAUSED
+    assert third.told.main is not Reason.TYPE_PAUSED
 
 
 def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> None:
     node = cluster.a_node(cpus=2000)
     shape = Shape(0, Resources(1000), project_id=cluster.project, job_type_id=cluster.type)
     foresight = Foresight(cluster.rt)
-    plan, _ = foresight.preview(shape)
-    assert [p.node_id for p in plan.placements] == [node.node_id]
+    (seen,) = foresight.preview([Wish(shape)])
+    assert seen.placement is not None
+    assert seen.placement.node_id == node.node_id
     assert cluster.value("SELECT count(*) FROM jobs") == 0
-    assert foresight.never_fits(shape) is None
-    assert foresight.never_fits(Shape(0, Resources(3000))) is not None
+    assert foresight.roster.never_fits(shape) is None
+    assert foresight.roster.never_fits(Shape(0, Resources(3000))) is not None
 
 
 def test_after_a_long_silence_the_picture_is_read_anew(cluster: Cluster) -> None:

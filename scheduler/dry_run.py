@@ -1,0 +1,75 @@
+"""Dry run: what would become of jobs submitted now. Checked like a submission, decided like a tick, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler import explanation, outlooks, preparation, submission
+from scheduler.errors import InvalidInput
+from scheduler.foresight import Foresight, Outlook
+from scheduler.picture import shape_of
+from scheduler.preparation import AtEntry, NewJob
+from scheduler.rules.explain import Wish
+from scheduler.runtime import Runtime
+from scheduler.store import explaining, submissions
+from scheduler.tokens import Caller
+
+MOST = 100
+"""Jobs of one dry run; each is explained in full."""
+
+
+def dry_run(
+    rt: Runtime, foresight: Foresight, caller: Caller, new: Sequence[NewJob], *, many: bool
+) -> list[dict[str, Any]]:
+    """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
+
+    The jobs are tried together: one takes the room of the next. Raises what a submission of them would raise; idempotency keys
+    play no part.
+    """
+    name = submission.project_name(caller, new)
+    with rt.db.begin() as tx:
+        submissions.read_only(tx)
+        project = submissions.project(tx, name)
+        if project is None:
+            raise InvalidInput(f"there is no project {name!r}", field="project")
+        submission.check_quota(tx, project, len(new))
+        try:
+            tried = preparation.tried(tx, rt, project.id, new)
+        except AtEntry as error:
+            raise error.named(range(len(new)) if many else None) from None
+        called = explaining.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
+    wishes = [
+        Wish(
+            shape_of(shape, 0),
+            facts["hold_reason"],
+            None if facts["not_before"] is None else facts["not_before"].timestamp(),
+        )
+        for shape, facts in tried
+    ]
+    seen = foresight.preview(wishes)
+    return [
+        {"entry": number, **_document(one, called[shape.job_type_id], shape.pool)}
+        for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
+    ]
+
+
+def _document(seen: Outlook, called: Any, pool: str | None) -> dict[str, Any]:
+    future = outlooks.document(seen, explanation.names(called), pool)
+    placement = seen.placement
+    if placement is None:
+        would, node = "make-room" if seen.clears else "wait", None
+        summary = f"It would wait: {future['reasons'][0]['description']}."
+    else:
+        name = seen.names.get(placement.node_id, str(placement.node_id))
+        would, node = "start", {"id": placement.node_id, "name": name}
+        summary = f"It would start on node {name}: {placement.why}."
+    if seen.clears:
+        summary += f" {len(seen.clears)} running executions of less urgent jobs would be stopped for it."
+    return {
+        "would": would,
+        "summary": summary,
+        "node": node,
+        "why": None if placement is None else placement.why,
+        **future,
+    }

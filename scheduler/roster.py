@@ -1,0 +1,64 @@
+"""Which nodes there are and could be: whether a job could ever be placed, asked at every submission.
+
+Nodes that are only silent or lost count, for they may come back; so does what pools would start.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from scheduler.picture import node_of
+from scheduler.rules import explain
+from scheduler.rules.explanation import NeverFits
+from scheduler.rules.nodes import Node, Nodes
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Shape
+from scheduler.runtime import Runtime
+from scheduler.store import picture as store
+
+_KEPT_S = 2.0
+
+
+class Roster:
+    """One per process; may be asked from any thread. What it knows is at most two seconds old, a refusal is always fresh."""
+
+    def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rt, self._monotonic = rt, monotonic
+        self._asking = threading.Lock()
+        self._read_at: float | None = None
+        self._nodes, self._templates = Nodes(), list[Node]()
+        self._fit: set[Shape] = set()
+
+    def never_fits(self, shape: Shape) -> NeverFits | None:
+        """Say why no node could ever hold a job of this shape; None when some node, or one that a pool would start, could."""
+        shape = _demand(shape)
+        with self._asking:
+            now = self._monotonic()
+            if self._read_at is None or now - self._read_at > _KEPT_S:
+                self._read(now)
+            if shape in self._fit:
+                return None
+            found = explain.could_ever_fit(shape, self._nodes, self._templates)
+            if found is not None and self._read_at != now:
+                self._read(now)
+                found = explain.could_ever_fit(shape, self._nodes, self._templates)
+            if found is None:
+                self._fit.add(shape)
+            return found
+
+    def _read(self, now: float) -> None:
+        with self._rt.db.begin() as tx:
+            self._nodes = Nodes([node_of(row) for row in store.lasting_nodes(tx)])
+            self._templates = [
+                Node(row.id, Resources.from_amounts(row.template), "", row.name, row.labels)
+                for row in store.templates(tx)
+            ]
+        self._read_at = now
+        self._fit.clear()
+
+
+def _demand(shape: Shape) -> Shape:
+    """The part of a shape that decides it: jobs of all projects and priorities that ask for the same are judged once."""
+    return Shape(0, shape.requires, shape.constraints, shape.pool, count=shape.count)

@@ -1,0 +1,171 @@
+"""Why a job waits, what would help, and what would become of one, over HTTP."""
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from scheduler import dry_run
+
+
+def explained(api, job_id):
+    answer = api.get(f"/jobs/{job_id}/explain/")
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+@pytest.fixture
+def fleet(api, cluster):
+    """Three nodes of 4, 4 and 2 cpus, 8000 MiB each; the last one is paused."""
+    made = [cluster.a_node("n1"), cluster.a_node("n2"), cluster.a_node("n3", cpus=2000)]
+    api.change("UPDATE nodes SET is_paused = true WHERE name = 'n3'")
+    return made
+
+
+def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(api, cluster, fleet):
+    for _ in range(2):
+        api.a_job(cpus_required=3, mem_required=0)
+    cluster.tick()
+    job = api.a_job(cpus_required=4, mem_required=100)
+    found = explained(api, job["id"])
+    assert [(one["kind"], one["nodes"]) for one in found["reasons"]] == [
+        ("no-room-now", 2), ("node-paused", 1), ("node-too-small", 1),
+    ]  # fmt: skip
+    assert found["summary"] == "It waits: 2 of 3 nodes have no room for it now (short of cpus on 3)."
+    assert found["nodes"] == {
+        "total": 3, "usable": 0, "failing": {"node-paused": 1, "node-too-small": 1, "no-room-now": 2}, "short_of": {"cpus": 3},
+    }  # fmt: skip
+    assert found["nearest"]["missing"] == {"cpus": 3.0}
+    assert found["queue"] == {"position": 0, "ahead": 0}
+    assert (found["reservation"]["nodes"][0]["name"], found["never_fits"]) == ("n1", None)
+    earliest, latest = (datetime.fromisoformat(found["expected_start"][edge]) for edge in ("earliest", "latest"))
+    assert datetime.now(UTC) < earliest <= latest
+    (change,) = found["changes"]
+    assert (change["fix"], change["subject"], change["to"]) == ("ask-for-less-of", "cpus", 1.0)
+    assert change["description"] == "ask for at most 1 cpus"
+    assert api.patch(f"/jobs/{job['id']}/", {"status": "CANCELED"}).status_code == 200
+    assert explained(api, job["id"])["nodes"] is None
+
+
+def test_quotas_limits_and_pauses_are_told_by_name(api, cluster, fleet):
+    made = api.a_type(max_scheduled=1, mem_required=0)
+    first, second = api.a_job(job_type_id=made["id"]), api.a_job(job_type_id=made["id"])
+    cluster.tick()
+    api.change("""UPDATE projects SET quota = '{"cpus": 1000}', moved_xid = pg_current_xact_id()""")
+    api.change("UPDATE job_types SET is_paused = true, pause_reason = 'broken', moved_xid = pg_current_xact_id()")
+    found = explained(api, second["id"])
+    assert [one["description"] for one in found["reasons"]] == [
+        "the job type a-type 1.0 is paused: broken",
+        "1 jobs of its type are scheduled, and 1 may be",
+        "the project default holds 1 of the 1 cpus that its quota allows, and this would be more",
+    ]
+    assert [one["description"] for one in found["changes"]] == [
+        "resume the job type a-type 1.0",
+        "let 2 jobs of the type a-type 1.0 be scheduled at a time",
+        "raise the quota of the project default to 2 cpus",
+    ]
+    assert [(one["fix"], one["to"]) for one in found["changes"]][1:] == [
+        ("raise-the-job-types-limit-to", 2), ("raise-the-projects-quota-of", 2.0),
+    ]  # fmt: skip
+    assert found["share"]["project"] == "default"
+    assert found["share"]["share"] > 0
+    placed = explained(api, first["id"])
+    assert placed["placement"]["why"] == "best fit of 2 nodes with room"
+    assert placed["reasons"] == []
+
+
+def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_and_refused_when_strict(api, fleet):
+    bodies = [{"command": ["true"]}, *({"command": ["true"], "cpus_required": 40} for _ in range(2))]
+    made = api.post("/jobs/", bodies)
+    sentence = "it asks for more than any node has, so it cannot be placed; n1 lacks 36 cpus"
+    (warning,) = made.json["warnings"]
+    assert (warning["entry"], warning["count"], warning["kind"]) == (1, 2, "never-fits")
+    assert warning["description"] == sentence
+    found = explained(api, made.json["job_ids"][1])
+    assert (found["summary"], found["never_fits"]["description"]) == (f"It waits: {sentence}.", sentence)
+    refused = api.post("/jobs/", bodies, strict="true")
+    assert (refused.status_code, refused.json["field"]) == (400, "[1]")
+    assert sentence in refused.json["description"]
+    single = api.post("/jobs/", bodies[1])
+    assert single.json["warnings"][0]["description"] == sentence
+    assert "warnings" not in api.post("/jobs/", bodies[0]).json
+
+
+def test_what_a_pool_would_start_counts_for_whether_a_job_could_ever_be_placed(api, fleet):
+    body = {"command": ["true"], "cpus_required": 40}
+    assert api.post("/jobs/", body, strict="true").status_code == 400
+    api.post("/pools/", {"name": "big", "min": 0, "max": 2, "template": {"cpus": 64, "mem": 100_000, "disk": 100_000}})
+    assert api.post("/jobs/", body, strict="true").status_code == 201
+
+
+def test_a_job_whose_time_has_not_come_is_told_all_the_same(api, fleet):
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    found = explained(api, api.a_job(not_before=later, cpus_required=40)["id"])
+    assert [one["kind"] for one in found["reasons"]][:2] == ["not-before", "node-too-small"]
+    assert found["changes"][0]["fix"] == "wait-until"
+
+
+def test_a_job_with_room_says_who_goes_first(api, cluster, fleet):
+    job = api.a_job()
+    assert explained(api, job["id"])["reasons"][0]["kind"] == "next-tick"
+
+
+# --- dry runs ---------------------------------------------------------------------------------------------
+
+
+def everything(api):
+    """All rows of all tables, as a digest each; tokens say when they were last used."""
+    names = [row.tablename for row in api.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    return {
+        name: api.value(f"SELECT md5(string_agg(t::text, ' ' ORDER BY t::text)) FROM {name} t")  # noqa: S608 - our tables
+        for name in names
+        if name != "tokens"
+    }
+
+
+def test_a_dry_run_says_what_the_next_tick_would_do_and_writes_nothing(api, cluster, fleet):
+    api.a_job()
+    before = everything(api)
+    new = {"command": ["true"], "cpus_required": 3, "mem_required": 0, "priority": 7}
+    answer = api.post("/jobs/", [new, new, new], dry_run="true")
+    assert answer.status_code == 200, answer.text
+    found = answer.json
+    assert (found["dry_run"], found["count"]) == (True, 3)
+    assert [one["would"] for one in found["results"]] == ["start", "start", "wait"]
+    assert {one["node"]["name"] for one in found["results"][:2]} == {"n1", "n2"}
+    assert found["results"][0]["summary"].startswith("It would start on node n")
+    assert found["results"][2]["reasons"][0]["kind"] == "behind-others", "the other two take the room"
+    assert everything(api) == before
+    assert api.nudges == ["tick"], "nobody is woken for it"
+    single = api.post("/jobs/", new, dry_run="true").json["results"][0]
+    assert (single["entry"], single["would"]) == (0, "start")
+
+
+def test_a_dry_run_refuses_what_a_submission_would_refuse(api, fleet):
+    assert api.post("/jobs/", {"job_type": {"name": "nothing"}}, dry_run="true").status_code == 400
+    wrong = api.post("/jobs/", [{"command": ["true"]}, {"command": ["true"], "pool": ""}], dry_run="true")
+    assert wrong.status_code == 400
+    many = [{"command": ["true"]}] * (dry_run.MOST + 1)
+    assert api.post("/jobs/", many, dry_run="true").status_code == 413
+    assert api.as_("viewer").post("/jobs/", {"command": ["true"]}, dry_run="true").status_code == 403
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_dry_runs_agree_with_the_next_tick(api, cluster, seed):
+    chance = Random(seed)
+    for _ in range(chance.randint(1, 4)):
+        cluster.a_node(cpus=chance.choice([1000, 2000, 4000]))
+    for _ in range(chance.randint(0, 6)):
+        api.a_job(cpus_required=chance.choice([0.5, 1, 3]), priority=chance.choice([50, 100]), held=chance.random() < 0.2)
+    if chance.random() < 0.5:
+        cluster.tick()
+    new = [
+        {"command": ["true"], "cpus_required": chance.choice([0.5, 1, 2, 8]), "mem_required": chance.choice([0, 9000, 100]),
+         "priority": chance.choice([10, 100, 200]), "held": chance.random() < 0.2}
+        for _ in range(chance.randint(1, 8))
+    ]  # fmt: skip
+    told = api.post("/jobs/", new, dry_run="true").json["results"]
+    ids = api.post("/jobs/", new).json["job_ids"]
+    cluster.tick()
+    started = [api.get(f"/jobs/{one}/").json["status"] == "RUNNING" for one in ids]
+    assert [one["would"] == "start" for one in told] == started
