@@ -29,8 +29,10 @@ class Party:
     instances: dict[str, Instance] = field(default_factory=dict)
     looked: float | None = None
     trouble: str | None = None
+    unjoined: str | None = None
     failures: int = 0
     rests_until: float = 0.0
+    starts_after: float = 0.0
 
 
 class Fleet:
@@ -39,6 +41,7 @@ class Fleet:
     def __init__(self, parties: Sequence[Party], unknown: Sequence[str] = ()) -> None:
         self.parties, self._unknown = list(parties), list(unknown)
         self._born: dict[str, float] = {}
+        self._awaited: set[str] = set()
         self._revived: dict[str, float] = {}
 
     @property
@@ -54,7 +57,7 @@ class Fleet:
     @property
     def trouble(self) -> str | None:
         """What is wrong with drivers just now, in a sentence each."""
-        said = [f"{party.name}: {party.trouble}" for party in self.parties if party.trouble]
+        said = [f"{p.name}: {p.trouble or p.unjoined}" for p in self.parties if p.trouble or p.unjoined]
         said += [f"there is no driver {name!r}: see GANGER_DRIVERS_FILE of the scheduler" for name in self._unknown]
         return "; ".join(said) or None
 
@@ -74,6 +77,10 @@ class Fleet:
                     party.looked, party.trouble = now, listed.trouble
                     seen = {instance.name: instance for instance in listed.instances}
                     party.instances = seen if listed.trouble is None else party.instances | seen
+        for party in self.parties:
+            if self._awaited & party.instances.keys() & set(here):
+                party.failures, party.unjoined = 0, None
+        self._awaited -= set(here)
         known = self.names()
         self._born = {name: self._born.get(name, now) for name in known if name not in here}
         self._revived = {name: at for name, at in self._revived.items() if name in known}
@@ -108,13 +115,14 @@ class Fleet:
         started: list[str] = []
         for party in self.parties:
             room = count if party.most is None else min(count, party.most - len(party.instances))
-            if room <= 0 or not party.driver.starts or now < party.rests_until:
+            if room <= 0 or not party.driver.starts or now < max(party.rests_until, party.starts_after):
                 continue
             names = self._ask(party, now, partial(party.driver.start, room, template))
             party.looked = None  # what it names only now is asked for at once
             for name in names or ():
                 party.instances[name] = Instance(name)
                 self._born[name] = now
+                self._awaited.add(name)
             started += names or ()
             count -= room if names is not None else 0
         return started
@@ -125,6 +133,25 @@ class Fleet:
         for name in revived:
             self._revived[name] = now
         return revived
+
+    def give_up(self, names: Iterable[str], now: float) -> str | None:
+        """Note that those of these that we started never came; their drivers start no others for a while.
+
+        Return why, in a sentence for people; None when all of them had come once.
+        """
+        lost = set(names) & self._awaited
+        self._awaited -= lost
+        for party in self.parties:
+            mine = [name for name in party.instances if name in lost]
+            if mine:
+                ended = not party.instances[mine[0]].running
+                what = (
+                    "ended before it registered" if ended else f"did not register in {party.driver.join_within_s:g} s"
+                )
+                party.unjoined = f"{mine[0]} {what}; its log says why"
+                party.starts_after = now + _pause_s(party)
+                party.failures += 1
+        return self.trouble if lost else None
 
     def clear(self, names: Iterable[str], now: float) -> list[str]:
         """Clear away instances; return those of drivers that did not fail."""
@@ -158,11 +185,14 @@ class Fleet:
             answer = call()
         except DriverTrouble as trouble:
             party.trouble = str(trouble)
-            party.rests_until = now + min(_FIRST_REST_S * 2**party.failures, _LONGEST_REST_S)
+            party.rests_until = now + _pause_s(party)
             party.failures += 1
             return None
-        party.failures = 0
         return answer
+
+
+def _pause_s(party: Party) -> float:
+    return min(_FIRST_REST_S * float(2 ** min(party.failures, 10)), _LONGEST_REST_S)
 
 
 def _done(do: Callable[[Party, list[str]], None], party: Party, names: list[str]) -> bool:

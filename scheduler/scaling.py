@@ -164,14 +164,16 @@ class Scaler:
         if dead and (revived := one.fleet.revive(dead, _order(one), now)):
             self._note(one, "revive", "its process had ended without leaving", nodes=revived)
         left = [m.name for m in one.members if m.is_retiring and m.state != "READY"]
+        failed = one.fleet.failed(now)
+        why = one.fleet.give_up(failed, now)
         over = [
             *left,
-            *one.fleet.failed(now),
+            *failed,
             *(n for n in one.fleet.dead(now) if n in by_name and by_name[n].state == "LOST"),
         ]
         listed = set(one.fleet.names())
         if (some := [name for name in over if name in listed]) and (done := one.fleet.clear(some, now)):
-            self._note(one, "clear", None, nodes=sorted(done))
+            self._note(one, "clear", why, nodes=sorted(done))
         if left and one.fleet.sure:
             gone = [m.id for m in one.members if m.name in left and m.name not in listed]
             if gone:

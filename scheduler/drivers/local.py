@@ -27,6 +27,7 @@ MARK = "GANGER_NODE_OF"
 
 _MIB = 1024 * 1024
 _STOP_WITHIN_S = 15.0
+_KILLED_WITHIN_S = 5.0
 _COMMAND = [sys.executable, "-P", "-m", "api.cli", "worker"]
 """The very command an operator would type, by module, since a scheduler need not have `ganger` on its PATH."""
 
@@ -134,7 +135,9 @@ class Local:
             return False
         if record["api_url"] == self._around.need_api():
             return True
-        process.kill()
+        with suppress(psutil.Error):
+            process.kill()
+            process.wait(_KILLED_WITHIN_S)
         return False
 
     def _folder(self, name: str) -> Path:

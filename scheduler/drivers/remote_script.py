@@ -16,14 +16,16 @@ set -eu
 umask 077
 root={root}
 case $root in /*) ;; *) root=$HOME/$root ;; esac
-marked() {{ tr '\\0' '\\n' 2>/dev/null < "/proc/$1/environ" | grep -qxF "{mark}=$2"; }}
+marked() {{ grep -qszxF "{mark}=$2" "/proc/$1/environ"; }}
 alive() {{ pid=$(cat "$1/pid" 2>/dev/null) && [ -n "$pid" ] && marked "$pid" "$1"; }}
+# Supervisors have an empty environment, but the node's folder among their arguments; patterns come on standard input,
+# so that grep does not find itself.
+# shellcheck disable=SC2062 # what follows -f are files
 all_of() {{
-    for place in /proc/[0-9]*; do
-        if marked "${{place#/proc/}}" "$1" || tr '\\0' '\\n' 2>/dev/null < "$place/cmdline" | grep -qxF "$1/node"; then
-            echo "${{place#/proc/}}"
-        fi
-    done
+    {{
+        printf '%s\\n' "{mark}=$1" | grep -slzxF -f - /proc/[0-9]*/environ || :
+        printf '%s\\n' "$1/node" | grep -slzxF -f - /proc/[0-9]*/cmdline || :
+    }} | sed 's,/proc/\\([0-9]*\\)/.*,\\1,' | sort -u
 }}
 """
 
@@ -36,8 +38,10 @@ END-OF-TOKEN
 if ! alive "$dir"; then
     export {mark}="$dir" GANGER_NODE_TOKEN_FILE="$dir/token" {environment}
     command -v {program} >/dev/null || {{ echo {program} is not installed there >&2; exit 1; }}
+    umask 022  # jobs run as another user, who must get to where they work
     setsid {command} --node-dir "$dir/node" </dev/null >>"$dir/log" 2>&1 &
     echo $! > "$dir/pid"
+    umask 077
 fi
 """
 

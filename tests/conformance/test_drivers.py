@@ -217,7 +217,7 @@ def test_a_place_that_is_away_is_said_in_a_sentence(bench: Bench) -> None:
     driver.start(1, TEMPLATE)
     bench.break_it()
     with pytest.raises(DriverTrouble) as trouble:
-        driver.start(1, TEMPLATE)
+        bench.make().start(1, TEMPLATE)
     assert str(trouble.value)
     assert away(bench.make())
 

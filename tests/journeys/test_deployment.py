@@ -36,6 +36,7 @@ class Written:
 
     words: dict[str, list[str]]
     settings: dict[str, dict[str, str]]
+    umasks: dict[str, int]
     admin: str
     node: str
 
@@ -47,7 +48,7 @@ def roles(servers: Stack, database_url: str, broker_url: str) -> Iterator[Roles]
 
 
 def units() -> Written:
-    words, settings = {}, {}
+    words, settings, umasks = {}, {}, {}
     for role in ("setup", "api", "scheduler", "worker"):
         text = (DEPLOY / "systemd" / f"ganger-{role}.service").read_text()
         line = re.search(r"^ExecStart=(.+)$", text, re.MULTILINE)
@@ -60,10 +61,11 @@ def units() -> Written:
             settings[role].get(word[1:], word) if word.startswith("$") else word for word in shlex.split(line[1])
         ]
         assert expanded[0] == PROGRAM
+        umasks[role] = int(re.findall(r"^UMask=(\d+)$", text, re.MULTILINE)[0], 8)
         words[role] = [
             part for word in expanded[1:] for part in (shlex.split(word) if word.startswith("--pool") else [word])
         ]
-    return Written(words, settings, "/var/lib/ganger/tokens/admin", "/var/lib/ganger/tokens/node")
+    return Written(words, settings, umasks, "/var/lib/ganger/tokens/admin", "/var/lib/ganger/tokens/node")
 
 
 def compose() -> Written:
@@ -78,6 +80,7 @@ def compose() -> Written:
     return Written(
         {role: services[role]["command"] for role in chosen},
         {role: services[role]["environment"] for role in chosen},
+        {},
         "/run/ganger/admin/token",
         "/run/ganger/node/token",
     )
@@ -92,7 +95,12 @@ def test_the_roles_as_they_are_deployed_pass_the_demo(written: object, roles: Ro
     put_node_token(roles, found)
     for role, count in (("api", 1), ("scheduler", 2), ("worker", 1)):
         for number in range(count):
-            roles.start(f"{role}-{number}", here(roles, found.words[role]), environment(roles, found, role))
+            roles.start(
+                f"{role}-{number}",
+                here(roles, found.words[role]),
+                environment(roles, found, role),
+                umask=found.umasks.get(role, -1),
+            )
     roles.serve(admin)
     roles.until(lambda: roles.nodes() or None, "the node")
     assert [job["status"] for job in roles.run_jobs(3, "echo", "hello")] == ["COMPLETED"] * 3
@@ -108,7 +116,7 @@ def test_a_worker_under_systemd_is_restarted_without_its_jobs(roles: Roles) -> N
     roles.once(here(roles, found.words["setup"]), environment(roles, found, "setup"))
     put_node_token(roles, found)
     for role in ("api", "scheduler", "worker"):
-        roles.start(role, here(roles, found.words[role]), environment(roles, found, role))
+        roles.start(role, here(roles, found.words[role]), environment(roles, found, role), umask=found.umasks[role])
     roles.serve(Path(place(roles, found.admin)).read_text().strip())
     job = {"command": ["sleep", "4"], "cpus_required": 0.2, "mem_required": 16, "disk_out_required": 1, "max_tries": 1}
     job_id = roles.api.post("/jobs/", json=job).json()["id"]

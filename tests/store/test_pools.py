@@ -197,7 +197,24 @@ def test_nodes_that_never_register_are_cleared_and_replaced(rows: Rows, monkeypa
     rows.step(2)
     assert list(rows.nodes) == ["row-1"]
     rows.step(1, seconds=61.0)
-    assert rows.events("clear")[0].detail["nodes"] == ["row-1"]
+    cleared = rows.events("clear")[0]
+    assert cleared.detail["nodes"] == ["row-1"]
+    assert "row-1 did not register in 60 s" in cleared.reason
+    assert "did not register" in pools.find(rows.cluster.rt, "default").row.trouble
+    assert rows.nodes == {}
+    rows.step(1)
+    assert rows.nodes == {}, "it rests before it tries again"
+    monkeypatch.undo()
+    rows.step(4)
+    assert rows.ready() == 1
+    assert pools.find(rows.cluster.rt, "default").row.trouble is None
+
+
+def test_nodes_that_end_at_once_are_started_ever_later(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows.pool(size=1)
+    monkeypatch.setattr(rows, "live", lambda name: setattr(rows.nodes[name], "running", False))
+    rows.step(60)
+    assert 3 <= len(rows.events("start")) <= 6
 
 
 def test_a_new_leader_goes_on_where_the_last_one_ended(rows: Rows) -> None:

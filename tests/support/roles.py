@@ -55,11 +55,19 @@ class Roles:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def start(self, name: str, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(
+        self, name: str, words: Sequence[str], environment: Mapping[str, str], *, umask: int = -1
+    ) -> subprocess.Popen[bytes]:
         """Start a role that runs until it is stopped."""
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                [*GANGER, *words], env=self._all(environment), stdout=log, stderr=log, start_new_session=True, cwd="/"
+                [*GANGER, *words],
+                env=self._all(environment),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                umask=umask,
             )
         return self.processes[name]
 
