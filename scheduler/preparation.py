@@ -321,8 +321,15 @@ def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_
         pool=job.pool,
         custom={**revision.custom, **(job.custom or {})},
         constraints=_constraints(job, revision),
-        options={"timeout_s": facts["timeout_s"]},
+        options={"timeout_s": facts["timeout_s"], **_placing(job, revision)},
     )
+
+
+def _placing(job: NewJob, revision: Definition) -> dict[str, Any]:
+    """Return what a job would like of its nodes; nothing where it says nothing, so that shapes are few."""
+    meant = revision.with_overrides(job.own or {})
+    said = {name: getattr(meant, name) for name in definitions.PLACING}
+    return {name: value for name, value in said.items() if value}
 
 
 def _constraints(job: NewJob, revision: Definition) -> list[dict[str, Any]]:

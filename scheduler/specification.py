@@ -11,7 +11,7 @@ from scheduler import wire
 from scheduler.rules import definition as definitions
 from scheduler.rules.definition import Definition
 from scheduler.settings import Settings
-from scheduler.store import specs
+from scheduler.store import secrets, specs
 
 LOCAL = "file://"
 
@@ -20,11 +20,19 @@ def specify(tx: Connection, rows: Sequence[Any], settings: Settings) -> list[wir
     """Return a spec per row of `store.specs.read`, in its order, with the files its inputs name."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = specs.files(tx, sorted(wanted))
-    return [_spec(row, found, settings) for row in rows]
+    meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
+    pairs = [(row.project, name) for row, one in zip(rows, meant, strict=True) for name in one.secrets]
+    known = secrets.values(tx, pairs)
+    return [_spec(row, one, found, known, settings) for row, one in zip(rows, meant, strict=True)]
 
 
-def _spec(row: Any, files: Mapping[int, Any], settings: Settings) -> wire.Spec:
-    definition = definitions.read(row.definition).with_overrides(row.overrides)
+def _spec(
+    row: Any,
+    definition: Definition,
+    files: Mapping[int, Any],
+    known: Mapping[tuple[str, str], str],
+    settings: Settings,
+) -> wire.Spec:
     return wire.Spec(
         execution_id=row.execution_id,
         attempt=row.attempt,
@@ -52,6 +60,8 @@ def _spec(row: Any, files: Mapping[int, Any], settings: Settings) -> wire.Spec:
             pids=definition.pids or settings.job_processes,
             nofile=definition.nofile or settings.job_open_files,
         ),
+        secret_names=list(definition.secrets),
+        secrets={name: known[row.project, name] for name in definition.secrets if (row.project, name) in known},
         tries=row.tries,
     )
 

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from scheduler import wire
@@ -36,6 +37,7 @@ from workers.premises import Premises
 from workers.sending import Sender
 from workers.settings import NodeSettings
 from workers.spool import Spool
+from workers.staging import Supplies
 from workers.supervision import SupervisorLostError
 
 EXIT_OK: Final = 0
@@ -77,12 +79,16 @@ class Agent:
         try:
             self._spool = Spool(settings.node_dir / "journal")
             self._folders = Folders(place.places.work)
+            self._supplies = Supplies(
+                settings.name, Path(place.places.work) / ".images", premises.cache(settings, place)
+            )
         except OSError as error:
             raise SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.") from error
         if self._spool.torn:
             log.logger().warning(log.JOURNAL_TORN, lines=self._spool.torn)
         host = Host(settings.name, place.places, place.user, settings.slot_uids if place.user else None)
         self._core = Core(host, lambda: secrets.token_hex(16), self._spool.facts())
+        self._runners, self._lacks = premises.runners(place)
         self._boot_id = settings.boot_id or probe.boot_id()
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -112,6 +118,7 @@ class Agent:
             self._api,
             self._place.places,
             self._folders,
+            self._supplies,
             self._foreman,
             self._liaison,
             self._shipper,
@@ -245,9 +252,9 @@ class Agent:
             boot_id=self._boot_id,
             disk_id=self._place.disk_id,
             amounts=probe.amounts(self._settings),
-            labels=probe.labels(self._settings),
+            labels=probe.labels(self._settings, self._runners),
             version=probe.version(),
-            powers=self._foreman.powers,
+            powers=self._foreman.powers | self._lacks,
             held=held,
         )
 

@@ -137,7 +137,8 @@ class Core:
         one.spec = spec
         user = self._desk.user_for(one.key)
         one.uid, one.gid = user or (None, None)
-        self._desk.write(one, "spec", {"spec": spec.model_dump_json(), "uid": one.uid, "gid": one.gid})
+        kept = spec.model_dump_json(exclude={"secrets"})
+        self._desk.write(one, "spec", {"spec": kept, "uid": one.uid, "gid": one.gid})
         if self._stopping and one.stop is None:
             one.stop = "returned"
         if one.stop is not None:
@@ -234,8 +235,8 @@ class Core:
         self._desk.say(log.EXECUTION_RESUMED, one, running=one.running, last=one.last)
         if one.report is not None:
             finish.repeat(self._desk, one)
-        elif one.spec is None:
-            self._ask(one)
+        elif one.spec is None or (one.spec.secret_names and not one.staged):
+            self._ask(one)  # the same token is granted the same again
         elif one.running is not None:
             one.state = State.RUNNING
             self._desk.do(Start(run.describe(self._desk, one, one.running)))

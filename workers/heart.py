@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from scheduler.wire import ClaimOne, ReportOne
-from workers import collecting, folders, log, staging
+from workers import boxes, collecting, folders, log, staging
 from workers.board import Board
 from workers.client import Api
 from workers.core import Core
@@ -64,6 +64,7 @@ class Crew:
     api: Api
     places: Places
     folders: Folders
+    supplies: staging.Supplies
     foreman: Foreman
     liaison: Liaison
     shipper: Shipper
@@ -227,7 +228,8 @@ class Heart:
         spec, halt = effect.spec, threading.Event()
         key = spec.execution_id, spec.attempt
         self._logs[key] = []
-        order = staging.Staging(self._crew.api, self._crew.places, self._crew.folders, effect.uid, effect.gid, halt)
+        crew = self._crew
+        order = staging.Staging(crew.api, crew.places, crew.folders, crew.supplies, effect.uid, effect.gid, halt)
         if not staging.needs_files(spec):
             self._soon.append(Staged(key, staging.stage(spec, order)))
             return
@@ -293,6 +295,7 @@ class Heart:
         for path in self._crew.places.all_logs(key) if paths is None else paths:
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108  twice per execution
+        boxes.remove(self._crew.places, key)
         folder = self._crew.places.attempt(key)
         if not self._crew.folders.put_away(folder):
             _submit(self._crew.removers, lambda: folders.remove(folder))

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from scheduler.errors import GangerError
 from scheduler.wire import Chunk, Chunks
-from workers import board, log
+from workers import board, log, masking
 from workers.board import Board
 from workers.client import Api, Backoff, Refused, Unreachable
 from workers.effects import Run
+from workers.masking import Mask
 from workers.places import PHASES, STREAMS, Key, Places
 from workers.streams import PIECE_BYTES, Stream
 
@@ -41,6 +42,7 @@ class _Writer:
     streams: dict[str, Stream] = field(default_factory=dict)
     left: int = 0
     ending: float | None = None
+    mask: Mask | None = None
 
 
 class Shipper:
@@ -65,7 +67,7 @@ class Shipper:
         with self._lock:
             writer = self._writers.get(run.key)
             if writer is None:
-                writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, left=run.output_bytes)
+                writer = self._writers[run.key] = self._writer(run.key, run.uid, run.output_bytes)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
                 writer.streams.setdefault(path, Stream(run.key, run.phase, name, path))
 
@@ -77,7 +79,7 @@ class Shipper:
         with self._lock:
             writer = self._writers.get(key)
             if writer is None:
-                writer = self._writers[key] = _Writer(key, None, output_bytes, left=output_bytes)
+                writer = self._writers[key] = self._writer(key, None, output_bytes)
             if not all_known:
                 self._find_all(writer)
             if all(stream.is_done() for stream in writer.streams.values()):
@@ -115,6 +117,9 @@ class Shipper:
             if wait:
                 self._wake.wait(wait)
                 self._wake.clear()
+
+    def _writer(self, key: Key, uid: int | None, cap: int) -> _Writer:
+        return _Writer(key, uid, cap, left=cap, mask=masking.read(key, self._places))
 
     def _find_all(self, writer: _Writer) -> None:
         for phase in PHASES:
@@ -155,7 +160,11 @@ class Shipper:
         if writer.left <= 0:
             stream.cut()
             return stream.marker(writer.cap) if writer.ending is not None else b""
-        return stream.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
+        piece = stream.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
+        if writer.mask is None:
+            return piece
+        whole = writer.ending is not None and stream.handed + len(piece) >= stream.size()
+        return _masked(piece, writer.mask, whole=whole, cut=len(piece) == writer.left)
 
     def _send(self, pieces: list[tuple[_Writer, Stream, bytes]]) -> None:
         now = time.time()
@@ -198,6 +207,13 @@ class Shipper:
             if writer.ending is not None and time.monotonic() - writer.ending > _PATIENCE_S:
                 log.logger().warning(log.OUTPUT_GIVEN_UP, execution=writer.key[0], why=str(trouble))
                 self._done(writer)
+
+
+def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
+    """Return the piece without secrets. What may be the beginning of one waits for the rest, if any is to come."""
+    unsure = 0 if whole else mask.unsure(piece)
+    sure = mask.hide(piece[: len(piece) - unsure])
+    return sure + b"*" * unsure if cut else sure
 
 
 def _chunk(stream: Stream, piece: bytes, now: float) -> Chunk:

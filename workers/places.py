@@ -31,6 +31,8 @@ class Places:
 
     work: str
     logs: str
+    boxes: str = ""
+    """What attempts are given beside their directory; by default below `work`."""
 
     def attempt(self, key: Key) -> str:
         """Return the attempt's own directory, which its user owns."""
@@ -47,6 +49,14 @@ class Places:
     def scratch(self, key: Key) -> str:
         """Return `${job_work_dir}`, where commands start."""
         return f"{self.work}/{tree_name(key)}/work"
+
+    def box(self, key: Key) -> str:
+        """Return the folder of what the attempt is given beside its directory; most have none."""
+        return f"{self.boxes or self.work + '/.boxes'}/{tree_name(key)}"
+
+    def secrets(self, key: Key) -> str:
+        """Return `$GANGER_SECRETS_DIR`."""
+        return f"{self.box(key)}/secrets"
 
     def all_logs(self, key: Key) -> list[str]:
         """Return every file that output of this execution may lie in."""

@@ -6,18 +6,21 @@ import errno
 import fcntl
 import os
 import pwd
+import shutil
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.errors import SetupError
-from workers import folders, log, probe
+from workers import boxes, containers, folders, images, log, probe
+from workers.cache import Cache
 from workers.places import Key, Places, key_of
 from workers.settings import NodeSettings
 
 _ALONE = "agent.lock"
 _EVERYBODY = 0o001
+_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,32 @@ def open_up(settings: NodeSettings) -> Premises:
         logs = settings.node_dir.resolve() / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         work = _work_folder(settings, disk_id, user)
+        own = boxes.home(disk_id, work)
     except OSError as error:
         what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
-    return Premises(Places(str(work), str(logs)), user, disk_id, lock)
+    return Premises(Places(str(work), str(logs), str(own)), user, disk_id, lock)
+
+
+def cache(settings: NodeSettings, place: Premises) -> Cache | None:
+    """Return the node's kept inputs, None when it keeps none. Raises OSError."""
+    folder = Path(place.places.work, ".cache")
+    limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.places.work).free // 10)
+    if limit <= 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return Cache(folder, limit)
+
+
+def runners(place: Premises) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which kinds of programs run here, as labels say it, and why others do not. Tries a container."""
+    found = {"command": "true", "python": "true"}
+    trouble = containers.trouble(place.user, place.places.work)
+    if trouble is not None:
+        return found, {"container": f"no containers run here: {trouble}"}
+    found["container"] = containers.engine() or "true"
+    fetching = images.tool()
+    return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
 
 
 def clear_out(places: Places, held: Collection[Key]) -> None:
@@ -53,6 +78,10 @@ def clear_out(places: Places, held: Collection[Key]) -> None:
         if key is not None and key not in held:
             folders.remove(f"{places.work}/{name}")
             log.logger().info(log.LEFTOVER_REMOVED, folder=name)
+    for name in folders.names(str(Path(places.box((0, 0))).parent)):
+        key = key_of(name)
+        if key is not None and key not in held:
+            boxes.remove(places, key)
     for name in folders.names(places.logs):
         key = key_of(".".join(name.split(".")[:2]))
         if key is not None and key not in held:

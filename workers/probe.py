@@ -9,6 +9,7 @@ import secrets
 import shutil
 import socket
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,6 @@ from typing import Final
 import psutil
 
 from scheduler.wire import Amounts
-from workers.runners import RUNNERS
 from workers.settings import NodeSettings
 
 _MIB: Final = 1 << 20
@@ -38,14 +38,14 @@ def amounts(settings: NodeSettings) -> Amounts:
     )
 
 
-def labels(settings: NodeSettings) -> dict[str, str]:
-    """Return what jobs may choose the node by; the settings' own labels win."""
+def labels(settings: NodeSettings, runners: Mapping[str, str]) -> dict[str, str]:
+    """Return what jobs may choose the node by; the settings' own labels win. `runners` is what it can run, and how."""
     found = {
         "os": platform.system().lower(),
         "arch": platform.machine(),
         "kernel": platform.release(),
         "python": ".".join(map(str, sys.version_info[:2])),
-        **{f"runner.{name}": "true" for name in RUNNERS},
+        **{f"runner.{name}": how for name, how in runners.items()},
     }
     return {**found, **settings.labels}
 

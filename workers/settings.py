@@ -36,6 +36,9 @@ class NodeSettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     reserve_mem: int = 256_000
     """Kept back for system and agent when `mem` is probed."""
+    cache_disk: int = 10_000_000
+    """Most disk for inputs that are kept for the next execution (MiB, thousandths); never more than a tenth of what is
+    free. 0 keeps nothing."""
     min_free_disk: int = 64_000
     """With less free disk than this in `node_dir` the node is degraded and claims nothing."""
     job_user: str = JOB_USER

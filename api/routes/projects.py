@@ -12,8 +12,16 @@ from api.auth import permit_everywhere
 from api.routing import Call, Routes
 from api.views import projects as view
 from api.wire.fields import given
-from api.wire.projects import ProjectBody, ProjectChange, ProjectList, ProjectsQuery, ProjectView
-from scheduler import projects
+from api.wire.projects import (
+    ProjectBody,
+    ProjectChange,
+    ProjectList,
+    ProjectsQuery,
+    ProjectView,
+    SecretBody,
+    SecretNames,
+)
+from scheduler import projects, secrets
 from scheduler.errors import InvalidInput
 from scheduler.store import projects as stored
 from scheduler.tokens import Role
@@ -63,4 +71,24 @@ def delete_project(call: Call, name: str) -> Any:
     """Delete a project that nothing belongs to."""
     permit_everywhere(call.caller)
     projects.delete(call.rt, call.caller, name)
+    return Answer(None, 204)
+
+
+@routes.get("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames})
+def list_secrets(call: Call, name: str) -> Any:
+    """The names of a project's secrets; no request answers with a value."""
+    return {"results": [view.secret(row) for row in secrets.entries(call.rt, call.caller, name)]}
+
+
+@routes.post("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames, 201: SecretNames})
+def put_secret(call: Call, name: str, body: SecretBody) -> Any:
+    """Set a secret, new or anew."""
+    fresh = secrets.put(call.rt, call.caller, name, body.name, body.value)
+    return Answer(list_secrets(call, name), 201 if fresh else 200)
+
+
+@routes.delete("/admin/projects/<name>/secrets/<secret>/", role=Role.ADMIN, answers={204: None})
+def delete_secret(call: Call, name: str, secret: str) -> Any:
+    """Delete a secret; jobs that name it fail from now on."""
+    secrets.remove(call.rt, call.caller, name, secret)
     return Answer(None, 204)

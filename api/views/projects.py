@@ -26,3 +26,8 @@ def entry(row: Any) -> dict[str, Any]:
         "created": row.created,
         "last_modified": row.last_modified,
     }
+
+
+def secret(row: Any) -> dict[str, Any]:
+    """Return what may be known of a secret."""
+    return {"name": row.name, "created": row.created, "last_modified": row.last_modified}

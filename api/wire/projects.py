@@ -61,6 +61,27 @@ class QuotaView(View):
     mem: float | None
 
 
+class SecretBody(Body):
+    """A secret: a text that jobs of the project get as a file when they name it."""
+
+    name: Word
+    value: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class SecretView(View):
+    """A secret, without its value."""
+
+    name: str
+    created: datetime
+    last_modified: datetime
+
+
+class SecretNames(View):
+    """The secrets of a project, by name."""
+
+    results: list[SecretView]
+
+
 class ProjectView(View):
     """A project. `usage` is its decayed share of the machines, 0 to 1."""
 

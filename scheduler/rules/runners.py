@@ -2,7 +2,7 @@
 
 A command takes none. Python takes `interpreter`, `requirements` (what pip would be given) and `path` (folders to
 import from). A container takes `image` (`dir:/folder` for a root file system that the node has, or a reference that
-the node's own docker or podman can fetch), `network` (`host` or `none`) and `read_only`.
+the node's own docker or podman can fetch), and `network` (`host` or `none`).
 """
 
 from __future__ import annotations
@@ -80,14 +80,10 @@ def _network(value: Any) -> str | None:
     return None if value in ("host", "none") else "it must be host or none"
 
 
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "it must be true or false"
-
-
 _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], str | None]]]] = MappingProxyType(
     {
         COMMAND: {},
         "python": {"interpreter": _word, "requirements": _requirements, "path": _folders},
-        "container": {"image": _image, "network": _network, "read_only": _flag},
+        "container": {"image": _image, "network": _network},
     }
 )

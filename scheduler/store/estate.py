@@ -64,6 +64,18 @@ tokens = Table(
     one_of("role", ROLES, "token_role_word"),
 )
 
+secrets = Table(
+    "secrets",
+    metadata,
+    identity(),
+    reference("project_id", "projects.id"),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    UniqueConstraint("project_id", "name", name="secret_name"),
+)
+
 # Decayed dominant share of each project, kept over a change of leader.
 usage = Table(
     "usage",

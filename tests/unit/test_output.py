@@ -39,7 +39,7 @@ class Setting:
 
     def follow(self, cap: int = 1 << 20) -> Path:
         out, err = self.places.log(KEY, "job", "stdout"), self.places.log(KEY, "job", "stderr")
-        run = Run(KEY, "job", [], {}, "/", out, err, None, 0, 90, None, None, {}, cap)
+        run = Run(KEY, "job", [], {}, "/", "/", out, err, None, 0, 90, None, None, {}, cap)
         self.shipper.follow(run)
         return Path(out)
 

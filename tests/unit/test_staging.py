@@ -19,7 +19,7 @@ from workers import staging
 from workers.client import Api
 from workers.folders import Folders
 from workers.places import Places
-from workers.staging import Staging
+from workers.staging import Staging, Supplies
 
 CONTENT = os.urandom(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -35,7 +35,7 @@ def api() -> Iterator[FakeNodeApi]:
 @pytest.fixture
 def order(api: FakeNodeApi, tmp_path: Path) -> Staging:
     return Staging(
-        Api(api.url, "t"), Places(str(tmp_path), "/l"), Folders(str(tmp_path)), None, None, threading.Event()
+        Api(api.url, "t"), Places(str(tmp_path), "/l"), Folders(str(tmp_path)), Supplies("n1", tmp_path / "images"), None, None, threading.Event()
     )
 
 

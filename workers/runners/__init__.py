@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from workers.runners import command, python
+from workers.runners import command, container, python
 from workers.runners.order import Launch, LaunchRefused, Order
 
 __all__ = ["RUNNERS", "Launch", "LaunchRefused", "Order", "launch"]
@@ -17,6 +17,7 @@ __all__ = ["RUNNERS", "Launch", "LaunchRefused", "Order", "launch"]
 RUNNERS: Final[Mapping[str, Callable[[Order], Launch]]] = MappingProxyType(
     {
         "command": command.launch,
+        "container": container.launch,
         "python": python.launch,
     }
 )

@@ -70,6 +70,7 @@ class Order:
             "GANGER_OUTPUT_DIR": self.places.outputs(self.key),
             "GANGER_CPUS": _thousandths(spec.amounts.cpus),
             "GANGER_MEM_MIB": _thousandths(spec.amounts.mem),
+            **({"GANGER_SECRETS_DIR": self.places.secrets(self.key)} if spec.secret_names else {}),
         }
 
     def variables(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 A function gets the job's inputs by name (properties as values, files as paths, several files as a list of paths); a
 dictionary that it returns becomes the output properties. Options: `interpreter` (default `python3` of the job's
-PATH), `path` (folders to import from). Phases other than the job are ordinary commands.
+PATH), `requirements` (installed beforehand, see `venvs`), `path` (folders to import from). Phases other than the job are ordinary commands.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import orjson
 
 from scheduler.wire import Input
-from workers import substitution
+from workers import substitution, venvs
 from workers.runners import command
 from workers.runners.order import Launch, LaunchRefused, Order
 
@@ -45,9 +45,9 @@ def launch(order: Order) -> Launch:
     arguments, options = order.arguments, order.spec.commands.options
     if not arguments:
         raise LaunchRefused("A Python job needs module:function or a script.")
-    interpreter = options.get("interpreter", "python3")
-    if not isinstance(interpreter, str):
-        raise LaunchRefused("The option 'interpreter' must be the name or path of a Python interpreter.")
+    interpreter = venvs.interpreter(options)
+    if venvs.is_wanted(order.spec):
+        interpreter = f"{venvs.location(order.places.work, order.spec)}/bin/python"
     environment = {**order.environment(), **order.variables(), "PYTHONUNBUFFERED": "1"}
     if _FUNCTION.match(arguments[0]) is None:
         try:

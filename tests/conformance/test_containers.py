@@ -1,0 +1,130 @@
+"""Containers on a real node: a runtime from the system, a root file system made from the machine's own files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler.wire import Output
+from tests.support.fake_node_api import FakeNodeApi
+from tests.support.node import a_spec
+from tests.support.node_process import NodeProcess, an_input
+from tests.support.servers import state_folder
+from workers import containers
+
+CONTENT = b"from outside\n"
+TOOLS = ("sh", "cat", "id", "sleep", "touch", "ls")
+
+
+def _why_not() -> str | None:
+    user = (65534, 65534) if os.geteuid() == 0 else None
+    with state_folder() as folder:
+        return containers.trouble(user, str(folder))
+
+
+WHY_NOT = _why_not()
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no containers run here: {WHY_NOT}")
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[str]:
+    """A root file system with a few of this machine's programs and the libraries that they want."""
+    with state_folder() as folder:
+        for name in ("bin", "lib", "lib64", "proc", "sys", "dev", "tmp", "etc"):
+            (folder / name).mkdir()
+        for tool in TOOLS:
+            path = shutil.which(tool, path="/usr/bin:/bin")
+            assert path is not None
+            shutil.copy(path, folder / "bin" / tool)
+            told = subprocess.run(["ldd", path], capture_output=True, text=True, check=True).stdout
+            for library in {word for word in told.split() if word.startswith("/")}:
+                target = folder / library.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(library, target)
+        folder.chmod(0o755)
+        (folder / "etc/marker").write_text("of the image\n")
+        yield f"dir:{folder}"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeNodeApi]:
+    api = FakeNodeApi()
+    api.files[7] = CONTENT
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def node(api: FakeNodeApi) -> Iterator[NodeProcess]:
+    with state_folder() as folder:
+        node = NodeProcess(folder, api.url).start()
+        yield node
+        node.close()
+
+
+def in_image(image: str, *job: str, **more: object) -> object:
+    options = {"image": image, **more.pop("options", {})}  # type: ignore[dict-item]
+    return a_spec(job=job, runner="container", options=options, **more)  # type: ignore[arg-type]
+
+
+def test_the_node_says_that_it_runs_containers(api: FakeNodeApi, node: NodeProcess) -> None:
+    api.wait(lambda: api.registers)
+    assert api.registers[0].labels["runner.container"] in containers.ENGINES
+
+
+def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(api, node, image) -> None:
+    script = "cat /etc/marker ${in}; ls ${job_work_dir}; [ -e /var ] || [ -e /home ] || echo $MINE $GANGER_JOB_ID; cat ${in} > ${job_output_dir}/copy.txt"
+    api.place(
+        in_image(
+            image, "sh", "-c", script, environment={"MINE": "yes"}, inputs=[an_input("in", 7, CONTENT, None)],
+            outputs=[Output(name="copy", type="file", glob="copy.txt")],
+        )
+    )  # fmt: skip
+    report = api.report()
+    assert report.outcome == "completed", (report, api.text(stream="stderr"))
+    assert api.text() == b"of the image\nfrom outside\nyes 1\n"
+    assert list(api.files.values()).count(CONTENT) == 2
+    api.wait(lambda: not node.leftovers())
+
+
+def test_root_inside_is_nobody_outside_and_exit_codes_come_through(api, node, image) -> None:
+    api.place(in_image(image, "sh", "-c", "id -u; touch /etc/x || exit 7"))
+    report = api.report()
+    assert (report.outcome, report.phases["job"].exit_code, api.text()) == ("failed", 7, b"0\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="memory is limited by cgroups, which need root here")
+def test_it_has_the_limits_and_the_accounting_of_every_job(api, node, image) -> None:
+    eat = "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"
+    api.place(in_image(image, "sh", "-c", eat, amounts={"cpus": 1000, "mem": 64_000, "disk": 64_000}))
+    report = api.report()
+    assert report.error == "out-of-memory", report
+    assert report.phases["job"].usage["peak_mem_mib"] > 60
+
+
+def test_a_cancel_kills_all_of_it(api, node, image) -> None:
+    script = "trap '' TERM; echo up; sleep 100 & sleep 100"
+    api.place(in_image(image, "sh", "-c", script, limits={"grace_s": 0.2}))
+    api.wait(lambda: api.text() == b"up\n")
+    api.cancel((1, 1), grace_s=0.2)
+    assert api.report().outcome == "canceled"
+    api.wait(lambda: not node.leftovers())
+
+
+def test_without_network_there_is_none(api, node, image) -> None:
+    api.place(in_image(image, "sh", "-c", "cat /proc/net/dev", options={"network": "none"}))
+    assert api.report().outcome == "completed"
+    assert b"eth" not in api.text()
+
+
+@pytest.mark.parametrize("image", ["dir:/no/such/folder", "registry.invalid/no:such"])
+def test_an_image_that_cannot_be_had_is_a_launch_failure(api, node, image) -> None:
+    api.place(in_image(image, "/bin/true"))
+    report = api.report()
+    assert (report.outcome, report.error) == ("failed", "launch"), report
+    assert Path("/no").exists() is False

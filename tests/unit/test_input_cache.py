@@ -1,0 +1,100 @@
+"""Inputs that were fetched are kept by their SHA-256, within a limit, and no job can change what is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from workers.cache import Cache
+
+KIB = 1024
+
+
+def put(cache: Cache, content: bytes, size: int | None = None) -> str | None:
+    digest = hashlib.sha256(content).hexdigest()
+    with cache.hold(digest, len(content) if size is None else size, lambda fd: os.write(fd, content)) as path:
+        assert path is None or Path(path).read_bytes() == content
+        return path
+
+
+def test_it_is_fetched_once_and_found_again_in_a_later_life(tmp_path: Path) -> None:
+    calls = []
+    for life in range(2):
+        cache = Cache(tmp_path / "kept", 10 * KIB)
+        for _ in range(2):
+            with cache.hold("a" * 64, 3, lambda fd, life=life: calls.append((life, os.write(fd, b"abc")))) as path:
+                assert path is not None
+                assert Path(path).read_bytes() == b"abc"
+    assert calls == [(0, 3)]
+
+
+def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, 3 * KIB)
+    one, two, three, four = (bytes([number]) * KIB for number in range(4))
+    for content in (one, two, three, one, four):
+        put(cache, content)
+    kept = {path.read_bytes() for path in tmp_path.iterdir()}
+    assert kept == {one, three, four}
+    assert cache.used == 3 * KIB
+
+
+def test_what_is_larger_than_the_limit_is_not_kept(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, KIB)
+    assert put(cache, b"x" * (2 * KIB)) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fetch_that_fails_leaves_nothing_and_the_next_one_tries_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, KIB)
+
+    def fail(_: int) -> None:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError), cache.hold("b" * 64, 3, fail):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    assert put(cache, b"abc") is not None
+
+
+def test_a_kept_file_of_another_size_is_fetched_anew(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, KIB)
+    path = put(cache, b"abc")
+    assert path is not None
+    Path(path).chmod(0o600)
+    Path(path).write_bytes(b"cut")
+    os.truncate(path, 1)
+    assert put(cache, b"abc") == path
+
+
+def test_two_that_want_the_same_wait_for_one_fetch(tmp_path: Path) -> None:
+    cache, calls, go = Cache(tmp_path, KIB), [], threading.Event()
+
+    def fetch(fd: int) -> None:
+        calls.append(1)
+        go.wait(10)
+        os.write(fd, b"abc")
+
+    def want() -> None:
+        with cache.hold("c" * 64, 3, fetch):
+            pass
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 1
+
+
+def test_links_outlive_what_is_thrown_out(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "kept", KIB)
+    with cache.hold("d" * 64, KIB, lambda fd: os.write(fd, b"x" * KIB)) as path:
+        os.link(str(path), tmp_path / "linked")
+    put(cache, b"y" * KIB)
+    assert (tmp_path / "linked").read_bytes() == b"x" * KIB
+    assert (tmp_path / "linked").stat().st_mode & 0o222 == 0

@@ -1,0 +1,96 @@
+"""Input files that were fetched once, kept by SHA-256 for the next execution that wants them, least recently used out.
+
+A kept file belongs to the node and is never written again. Where jobs run as users of their own they get a hard link
+to it, which they can read and not change; where they run as the node's own user they get a copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+_MODE: Final = 0o444
+
+
+class Cache:
+    """Files in one folder, at most `limit` bytes of them. Thread-safe; one process."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        """Take over what an earlier life kept. Raises OSError."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        self._folder, self.limit = folder, limit
+        self._lock = threading.Lock()
+        self._making: dict[str, threading.Lock] = {}
+        for part in folder.glob("*.part"):
+            part.unlink(missing_ok=True)
+        self._sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir(), key=_last_used)}
+        self._trim()
+
+    @property
+    def used(self) -> int:
+        """The bytes kept."""
+        with self._lock:
+            return sum(self._sizes.values())
+
+    @contextlib.contextmanager
+    def hold(self, digest: str, size: int, fetch: Callable[[int], None]) -> Iterator[str | None]:
+        """Give the path of the file with this digest, fetched by `fetch(descriptor)` if it is not here.
+
+        None for a file that is too large to be kept. While one thread fetches, others who want the same wait. What
+        `fetch` raises is passed on, and nothing is kept then.
+        """
+        if size > self.limit:
+            yield None
+            return
+        with self._lock:
+            turn = self._making.setdefault(digest, threading.Lock())
+        with turn:
+            if not self._touch(digest, size):
+                self._fetch(digest, size, fetch)
+            yield str(self._folder / digest)
+        with self._lock:
+            if not turn.locked():
+                self._making.pop(digest, None)
+        self._trim()
+
+    def _touch(self, digest: str, size: int) -> bool:
+        """Whether the file is here; then it is the most recently used one."""
+        path = self._folder / digest
+        with self._lock, contextlib.suppress(OSError):
+            if path.stat().st_size == size:
+                os.utime(path)
+                self._sizes[digest] = self._sizes.pop(digest, size)
+                return True
+        return False
+
+    def _fetch(self, digest: str, size: int, fetch: Callable[[int], None]) -> None:
+        part = self._folder / f"{digest}.part"
+        fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fetch(fd)
+            os.fchmod(fd, _MODE)
+            part.rename(self._folder / digest)
+        finally:
+            os.close(fd)
+            part.unlink(missing_ok=True)
+        with self._lock:
+            self._sizes[digest] = size
+
+    def _trim(self) -> None:
+        """Remove the least recently used files beyond the limit; links to them stay whole."""
+        with self._lock:
+            total = sum(self._sizes.values())
+            for name in list(self._sizes):
+                if total <= self.limit:
+                    return
+                total -= self._sizes.pop(name)
+                (self._folder / name).unlink(missing_ok=True)
+
+
+def _last_used(path: Path) -> float:
+    return path.stat().st_mtime
