@@ -4,7 +4,7 @@ Supply is counted in slots of a shape: how many of its jobs could *start* on a n
 where they are short. Every slot taken from a node uses up that part of the node for the shapes after it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor, inf
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.rules.filters import Reason, allowance, eligible, paused
-from scheduler.rules.nodes import Amounts, Nodes
+from scheduler.rules.nodes import Amounts
 from scheduler.rules.plan import Snapshot
 from scheduler.rules.reservation import expected_ends
 from scheduler.rules.scoring import room_for
@@ -78,16 +78,18 @@ def rooms(snapshot: Snapshot, now: float, horizon_s: float) -> Rooms:
 
 
 def absorb(need: Need, count: float, snapshot: Snapshot, there: Rooms, horizon_s: float) -> float:
-    """Give the slots that nodes have to these jobs; return how many jobs are left without one."""
+    """Give the slots that nodes have to these jobs, in the order of their rows; return how many jobs are left without one."""
     mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
     vector = snapshot.nodes.vector(need.shape.requires)
-    for row, slots in _slots(need, vector, mask.nonzero()[0].tolist(), there, horizon_s):
-        if count <= 0:
-            break
-        taken = min(count, slots * float(there.left[row]))
-        there.left[row] -= taken / slots
-        count -= taken
-    return count if count > _SPECK else 0.0
+    rows = np.flatnonzero(mask & (there.left > _SPECK))
+    slots = _slots(need, vector, rows, there, horizon_s)
+    rows, slots = rows[slots > 0], slots[slots > 0]
+    capacity = slots * there.left[rows]
+    before = np.cumsum(capacity) - capacity
+    taken = np.clip(count - before, 0.0, capacity)
+    there.left[rows] -= taken / slots
+    left = count - float(taken.sum())
+    return left if left > _SPECK else 0.0
 
 
 def waves(expected_s: float, within_s: float) -> int:
@@ -128,27 +130,14 @@ def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
     )
 
 
-def _slots(
-    need: Need, vector: Amounts, candidates: list[int], there: Rooms, horizon_s: float
-) -> Iterator[tuple[int, float]]:
-    """Yield the eligible nodes that can take any, with the slots the whole of each would have."""
-    rows = [row for row in candidates if there.left[row] > _SPECK]
-    if not rows:
-        return
-    now_fit = room_for(vector, there.free[:, rows]).tolist()
-    later_fit = room_for(vector, there.later[:, rows]).tolist()
-    at_once = waves(need.expected_s, horizon_s)
-    for row, first, last in zip(rows, now_fit, later_fit, strict=True):
-        delay = float(there.frees_in_s[row])
-        slots = max(0, first) * at_once + max(0, last - max(0, first)) * waves(need.expected_s, horizon_s - delay)
-        if slots > 0:
-            yield row, float(slots)
-
-
-def idle(nodes: Nodes, there: Rooms, node_id: int) -> bool:
-    """Whether a node runs nothing."""
-    row = nodes.row(node_id)
-    return row is not None and not there.busy_s[row]
+def _slots(need: Need, vector: Amounts, rows: NDArray[np.intp], there: Rooms, horizon_s: float) -> NDArray[np.float64]:
+    """Return how many of these jobs the whole of each node could start within the horizon."""
+    first = np.maximum(room_for(vector, there.free[:, rows]), 0)
+    more = np.maximum(room_for(vector, there.later[:, rows]) - first, 0)
+    within = np.maximum(horizon_s - there.frees_in_s[rows], 0.0)
+    turns = 1 + (within // max(need.expected_s, _SHORTEST_S) if need.expected_s < inf else 0.0)
+    slots: NDArray[np.float64] = first * float(waves(need.expected_s, horizon_s)) + more * turns
+    return slots
 
 
 def waiting_for(found: list[Need]) -> Mapping[str, int]:

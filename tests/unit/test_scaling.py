@@ -14,6 +14,7 @@ from scheduler.rules.resources import Resources
 from scheduler.rules.rooms import waves
 from scheduler.rules.scaling import Decision, Pace, Pool, Sizing, decide, leavers, suits
 from scheduler.rules.shapes import Constraint
+from scheduler.store import estate
 from tests.support.placement import NOW, World, a_node
 
 TEMPLATE = Resources.of(cpus=2, mem=4000, disk=1000)
@@ -36,6 +37,10 @@ def waiting(jobs: int, *, run_s: float | None = None, world: World | None = None
         for _ in range(50):
             world.predictor.learn(shape.project_id, shape.job_type_id, shape.timeout_s, run_s)
     return world
+
+
+def test_the_database_knows_the_same_ways_of_sizing() -> None:
+    assert set(estate.POOL_SIZINGS) == {str(word) for word in Sizing}
 
 
 def test_a_fixed_pool_has_the_size_it_was_told_whatever_waits() -> None:
