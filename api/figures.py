@@ -67,6 +67,18 @@ def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
     yield _gauge(
         "tick_duration_seconds", "Of the leader's last tick.", [({}, standing.status.get("tick_ms", 0.0) / 1000)]
     )
+    yield _gauge(
+        "prediction_error",
+        "Fading mean of |ln(expected / actual run time)| of jobs that ended.",
+        [({}, float(standing.status.get("prediction_error", 0.0)))],
+    )
+    yield _gauge("reservations", "Jobs that room is kept for.", [({}, float(standing.status.get("reserved", 0)))])
+    yield _counter("placements", "Jobs placed by this leader.", [({}, float(standing.status.get("placed", 0)))])
+    yield _counter(
+        "placements_lost",
+        "Placements of this leader that no longer held when they were to be written.",
+        [({}, float(standing.status.get("lost", 0)))],
+    )
     waiting = standing.status.get("waiting_by_reason") or {}
     samples = [({"reason": reason}, float(count)) for reason, count in sorted(waiting.items())]
     yield _gauge("waiting_jobs", "Queued jobs by the main reason why they wait.", samples, ["reason"])

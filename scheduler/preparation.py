@@ -360,14 +360,13 @@ def _first(own: int | None, default: int) -> int:
 
 
 def _overrides(job: NewJob) -> dict[str, Any]:
-    own = {
+    said = {
         "command": job.command,
         "environment": job.environment or None,
         "pre_timeout_s": job.pre_timeout_s,
         "post_timeout_s": job.post_timeout_s,
-        **(job.own or {}),
     }
-    return {name: value for name, value in own.items() if value is not None}
+    return {name: value for name, value in said.items() if value is not None} | (job.own or {})
 
 
 def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, int]:

@@ -52,6 +52,7 @@ class Scheduler:
         self._seat: tuple[leader.Seat, float] | None = None
         self._last = Turn()
         self._tick_s = 0.0
+        self._placed = self._lost = 0
         self._rest_until = 0.0
         self._usage_at: float | None = None
         self._told, self._told_at = "{}", -_STATUS_EVERY_S
@@ -156,6 +157,8 @@ class Scheduler:
                 self._picture = Picture(self._rt.settings)
                 raise
         self._rest_until = ended + min(self._tick_s, _LONGEST_REST_S)
+        self._placed += self._last.placed
+        self._lost += self._last.lost
         if self._last.placed:
             log.info("tick", placed=self._last.placed, lost=self._last.lost, ms=round(self._tick_s * 1000, 1))
         if self._last.placed >= self._rt.settings.tick_limit:
@@ -215,7 +218,15 @@ class Scheduler:
             word = refusal.reason.value  # a key of JSON is a plain text, not a member
             refused[word] = refused.get(word, 0) + waiting.count(shape_id)
         return orjson.dumps(
-            {"queued": len(waiting), "tick_ms": round(self._tick_s * 1000, 2), "waiting_by_reason": refused}
+            {
+                "queued": len(waiting),
+                "tick_ms": round(self._tick_s * 1000, 2),
+                "waiting_by_reason": refused,
+                "reserved": len(self._last.plan.reservations),
+                "placed": self._placed,
+                "lost": self._lost,
+                "prediction_error": round(self._picture.predictor.error, 4),
+            }
         ).decode()
 
     def _listen(self) -> None:

@@ -13,7 +13,7 @@ class JobRequest:
     """A job to submit: a `command` of its own, or a `job_type` with its `inputs`. None takes what the type says.
 
     `inputs` has a value, a file id or a list of file ids per name. Memory and disk are MiB, times seconds; a smaller
-    `priority` number goes first; `constraints` are `{"label", "op", "value"}`. The same `idempotency_key` sent again
+    `priority` number goes first; `constraints` are `{"label", "op", "value"}`, `preferences` the same with a `weight`. The same `idempotency_key` sent again
     is answered with the job that was made the first time; the client makes one where there is none.
     """
 
@@ -35,6 +35,10 @@ class JobRequest:
     resources: Mapping[str, float] | None = None
     pool: str | None = None
     constraints: Sequence[Mapping[str, Any]] | None = None
+    preferences: Sequence[Mapping[str, Any]] | None = None
+    apart: str | None = None
+    spread: str | None = None
+    preemptible: bool | None = None
     environment: Mapping[str, str] | None = None
     labels: Mapping[str, str] | None = None
     not_before: datetime | None = None

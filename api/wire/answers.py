@@ -199,6 +199,10 @@ class JobDetail(JobEntry):
     grace: int | None
     on_oom: dict[str, Any] | None
     secrets: list[str]
+    preferences: list[dict[str, Any]]
+    apart: str | None
+    spread: str | None
+    preemptible: bool
     constraints: list[dict[str, Any]]
     created_by: str | None
     round: int

@@ -25,9 +25,9 @@ from api.wire.fields import (
     Tries,
     Word,
 )
+from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
 from scheduler.rules.lifecycle import JobStatus
-from scheduler.rules.shapes import Op
 
 StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
 CategoryWord = Literal["SYSTEM", "DATA", "ALGORITHM"]
@@ -45,18 +45,10 @@ Command = Annotated[
 Environment = Annotated[
     dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Argument], Field(max_length=500)
 ]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
-LabelValue = Annotated[Title, StringConstraints(max_length=256)]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 Custom = Annotated[dict[Word, Amount], Field(max_length=32)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 """An idempotency key: 1 to 128 printable ASCII characters without blanks."""
-
-OpWord = Literal["=", "!=", "in", "not_in", "exists", "not_exists", ">", "<", ">=", "<="]
-
-_OPS = {"not_in": Op.NOT_IN, "not_exists": Op.ABSENT}
-_LISTS = {Op.IN, Op.NOT_IN}
-_NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
 
 
 class TypeRef(Body):
@@ -64,35 +56,6 @@ class TypeRef(Body):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = LEFT_OUT
-
-
-class Constraint(Body):
-    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists."""
-
-    label: LabelKey
-    op: OpWord = "="
-    value: LabelValue | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
-
-    @model_validator(mode="after")
-    def _value_fits(self) -> Constraint:
-        op = self.operator
-        if op in {Op.EXISTS, Op.ABSENT}:
-            if self.value is not None:
-                raise ValueError(f"{self.op} takes no value")
-        elif isinstance(self.value, list) != (op in _LISTS) or self.value is None:
-            raise ValueError(f"{self.op} takes {'a list of strings' if op in _LISTS else 'a string'} as value")
-        elif op in _NUMBERS and not _is_number(self.value):
-            raise ValueError(f"{self.op} takes a number, written as a string, as value")
-        return self
-
-    @property
-    def operator(self) -> Op:
-        """The operator as placement knows it."""
-        return _OPS.get(self.op) or Op(self.op)
-
-    def document(self) -> dict[str, Any]:
-        """Return what is stored."""
-        return {"label": self.label, "op": self.operator.value, "value": "" if self.value is None else self.value}
 
 
 class InputEntry(Body):
@@ -225,11 +188,3 @@ class IdempotencyHeader(Query):
     """The header that makes a repeat of this request harmless."""
 
     idempotency_key: str | None = Field(default=None, alias="Idempotency-Key", max_length=128)
-
-
-def _is_number(value: Any) -> bool:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return False
-    return number == number and abs(number) != float("inf")  # noqa: PLR0124 - NaN differs from itself

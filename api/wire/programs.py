@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from api.wire import placing
 from api.wire.fields import LEFT_OUT, Amount, Body, Word, units
+from api.wire.placing import PlacingFields
 from scheduler.rules.definition import Definition
 
 Factor = Annotated[Amount, Field(ge=1_001, le=100_000)]
@@ -20,7 +22,7 @@ class OnOom(Body):
     mem_max: Amount | None = None
 
 
-class ProgramFields(Body):
+class ProgramFields(PlacingFields):
     """What a job type says, and a job may say over it; `runner`, `options`, `image` only a job with its own command."""
 
     runner: Literal["command", "python", "container"] = LEFT_OUT
@@ -53,7 +55,7 @@ def part(body: ProgramFields) -> dict[str, Any]:
         said["on_oom"] = None if body.on_oom is None else body.on_oom.model_dump()
     if body.image is not None:
         said |= {"runner": "container", "options": {**said.get("options", {}), "image": body.image}}
-    return said
+    return {**said, **placing.part(body)}
 
 
 def shown(definition: Definition) -> dict[str, Any]:
@@ -69,4 +71,5 @@ def shown(definition: Definition) -> dict[str, Any]:
         if wish is None
         else {name: wish[name] and units(wish[name]) for name in ("mem_factor", "mem_max")},
         "secrets": list(definition.secrets),
+        **placing.shown(definition),
     }

@@ -25,6 +25,10 @@ class DefinitionView(View):
     grace: int | None
     on_oom: dict[str, Any] | None
     secrets: list[str]
+    preferences: list[dict[str, Any]]
+    apart: str | None
+    spread: str | None
+    preemptible: bool
     interface: dict[str, Any]
     error_mapping: dict[str, Any]
     priority: int

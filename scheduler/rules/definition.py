@@ -58,6 +58,11 @@ class Definition:
     grace_s: int | None = None
     on_oom: Mapping[str, int] | None = None
     """See `rules.on_oom`."""
+    preferences: Sequence[Mapping[str, Any]] = ()
+    """Constraints that are liked, each with a `weight`; this and the next three are for placement, see `rules.shapes.Shape`."""
+    apart: str | None = None
+    spread: str | None = None
+    preemptible: bool = False
     secrets: tuple[str, ...] = ()
     """Names of the project's secrets that the program is given as files."""
 
@@ -66,7 +71,7 @@ class Definition:
         plain = {name: getattr(self, name) for name in _PLAIN}
         commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
         mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        own = {"secrets": list(self.secrets), "interface": self.interface.document()}
+        own = {"secrets": list(self.secrets), "preferences": list(self.preferences), "interface": self.interface.document()}
         return {**commands, **plain, **mappings, **own}
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
@@ -82,12 +87,14 @@ class Definition:
 
 
 COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
-OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", "runner", "options")
+PLACING = ("preferences", "apart", "spread", "preemptible")
+OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", *PLACING, "runner", "options")
 """What a job may say itself, beside command, environment and secrets; the last two only with a command of its own."""
 _MAPPINGS = ("options", "environment", "custom", "exit_codes")
 _PLAIN = (
     "shell", "runner", "priority", "cpus", "mem", "mem_mult", "disk_out", "disk_out_mult",
     "timeout_s", "pre_timeout_s", "post_timeout_s", "max_tries", "pids", "nofile", "grace_s", "on_oom",
+    *PLACING,
 )  # fmt: skip
 
 
@@ -97,6 +104,7 @@ def read(document: Mapping[str, Any]) -> Definition:
     commands = {name: _argv(document[name]) for name in COMMANDS if name in document}
     commands = {name: argv for name, argv in commands.items() if argv is not None or name != "command"}
     plain["secrets"] = tuple(document.get("secrets", ()))
+    plain["preferences"] = tuple(document.get("preferences", ()))
     return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
 
 

@@ -169,3 +169,60 @@ def test_dry_runs_agree_with_the_next_tick(api, cluster, seed):
     cluster.tick()
     started = [api.get(f"/jobs/{one}/").json["status"] == "RUNNING" for one in ids]
     assert [one["would"] == "start" for one in told] == started
+
+
+# --- what a job says of its nodes -------------------------------------------------------------------------
+
+
+def test_a_job_goes_where_it_prefers_and_away_from_its_kind(api, cluster):
+    for name, zone in (("n1", "a"), ("n2", "b")):
+        cluster.a_node(name, labels={"zone": zone})
+    liked = {"label": "zone", "value": "b", "weight": 5}
+    first = api.a_job(preferences=[liked], apart="zone")
+    assert (first["preferences"], first["apart"], first["preemptible"]) == (
+        [{"label": "zone", "op": "=", "value": "b", "weight": 5.0}], "zone", False,
+    )  # fmt: skip
+    second, third = (api.a_job(preferences=[liked], apart="zone") for _ in range(2))
+    cluster.tick()
+    nodes = {one["node"]["name"] for one in (api.get(f"/jobs/{job['id']}/").json for job in (first, second))}
+    assert nodes == {"n1", "n2"}
+    assert api.get(f"/jobs/{first['id']}/").json["node"]["name"] == "n2", "the older one goes where it likes"
+    found = explained(api, third["id"])
+    assert (found["reasons"][0]["kind"], found["reasons"][0]["nodes"]) == ("kept-apart", 2)
+    assert found["changes"][0]["description"] == "do not keep apart by zone"
+
+
+def test_a_type_says_it_for_its_jobs_and_a_job_over_it(api):
+    made = api.a_type(spread="rack", preemptible=True)
+    assert (made["spread"], made["preemptible"]) == ("rack", True)
+    assert api.a_job(job_type_id=made["id"])["spread"] == "rack"
+    assert api.a_job(job_type_id=made["id"], spread=None, preemptible=False)["preemptible"] is False
+    options = api.query("SELECT options - 'timeout_s' AS own FROM shapes ORDER BY id")
+    assert [row.own for row in options] == [{"spread": "rack", "preemptible": True}, {}]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"preferences": [{"label": "zone"}]}, {"preferences": [{"label": "z", "value": "a", "weight": 1e9}]},
+        {"apart": ""}, {"spread": 7}, {"preemptible": None}, {"preferences": [{"label": "z", "op": ">", "value": "x"}]},
+        {"count": 3, "together": True},
+    ],
+)  # fmt: skip
+def test_nonsense_about_nodes_is_refused(api, wrong):
+    assert api.post("/jobs/", {"command": ["true"], **wrong}).status_code == 400
+
+
+def test_metrics_tell_what_the_leader_tells(api):
+    api.change("""UPDATE leader SET status = '{"waiting_by_reason": {"no room now": 7}, "tick_ms": 20, "placed": 9, "lost": 2,
+                                               "reserved": 1, "prediction_error": 0.25}'""")
+    text = api.get("/metrics").text
+    for line in (
+        'ganger_waiting_jobs{reason="no room now"} 7.0',
+        "ganger_tick_duration_seconds 0.02",
+        "ganger_placements_total 9.0",
+        "ganger_placements_lost_total 2.0",
+        "ganger_reservations 1.0",
+        "ganger_prediction_error 0.25",
+    ):
+        assert line in text
