@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 def figure(part: str, name: str, value: float, unit: str, **facts: object) -> None:
     """Print one figure."""
-    print(json.dumps({"part": part, "name": name, "value": round(value, 3), "unit": unit, **facts}))
+    sys.stdout.write(json.dumps({"part": part, "name": name, "value": round(value, 3), "unit": unit, **facts}) + "\n")
     sys.stdout.flush()
 
 
