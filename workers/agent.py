@@ -86,7 +86,7 @@ class Agent:
             raise SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.") from error
         if self._spool.torn:
             log.logger().warning(log.JOURNAL_TORN, lines=self._spool.torn)
-        host = Host(settings.name, place.places, place.user, settings.slot_uids if place.user else None)
+        host = Host(settings.name, place.places, place.user, place.slots, tuple(gpu.index for gpu in place.gpus))
         self._core = Core(host, lambda: secrets.token_hex(16), self._spool.facts())
         self._runners, self._lacks = premises.runners(place)
         self._boot_id = settings.boot_id or probe.boot_id()
@@ -251,8 +251,8 @@ class Agent:
             hostname=probe.hostname(),
             boot_id=self._boot_id,
             disk_id=self._place.disk_id,
-            amounts=probe.amounts(self._settings),
-            labels=probe.labels(self._settings, self._runners),
+            amounts=probe.amounts(self._settings, self._place.gpus, self._supplies.cache),
+            labels=probe.labels(self._settings, self._runners, self._place.gpus),
             version=probe.version(),
             powers=self._foreman.powers | self._lacks,
             held=held,
@@ -263,7 +263,7 @@ class Agent:
             return self._heart.journal_trouble
         if self._foreman.stuck:
             return f"processes that cannot be killed: {', '.join(sorted(self._foreman.stuck)[:5])}"
-        return probe.trouble(self._settings)
+        return probe.trouble(self._settings, self._place.places.work)
 
 
 def _refuse(settings: NodeSettings, sentence: str) -> int:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from workers.runners.order import PATH
+from workers.places import PATH
 
 ENGINES: Final = ("runc", "crun")
 INSIDE: Final = "/tmp/job"  # noqa: S108  of the container, which has a /tmp of its own

@@ -55,7 +55,8 @@ class Core:
         self._word = word
         self.held: dict[Key, Held] = restore(facts)
         for one in self.held.values():
-            self._desk.keep_user(one)
+            if one.spec is not None:
+                self._desk.slots.keep(one.key, one.slot)
         self.node_id: int | None = None
         self.epoch: int | None = None
         self._registered = False
@@ -135,10 +136,9 @@ class Core:
 
     def _granted(self, one: Held, spec: wire.Spec) -> None:
         one.spec = spec
-        user = self._desk.user_for(one.key)
-        one.uid, one.gid = user or (None, None)
+        one.slot = self._desk.slots.take(one.key, spec.amounts.custom.get("gpu", 0))
         kept = spec.model_dump_json(exclude={"secrets"})
-        self._desk.write(one, "spec", {"spec": kept, "uid": one.uid, "gid": one.gid})
+        self._desk.write(one, "spec", {"spec": kept, "uid": one.uid, "gid": one.gid, "gpus": one.slot.gpus})
         if self._stopping and one.stop is None:
             one.stop = "returned"
         if one.stop is not None:

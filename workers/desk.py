@@ -10,6 +10,7 @@ from workers.effects import Effect, Say, Write
 from workers.events import Moment
 from workers.held import Held
 from workers.places import Key, Places
+from workers.slots import Slots
 from workers.spool import Fact
 
 FENCE = 2 / 3
@@ -18,12 +19,13 @@ FENCE = 2 / 3
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What of the node the core must know. `user` is (uid, gid) of jobs, None = as the node itself."""
+    """What of the node the core must know: see `Slots` for the last three."""
 
     name: str
     places: Places
     user: tuple[int, int] | None = None
     slots: tuple[int, int] | None = None
+    gpus: tuple[str, ...] = ()
 
 
 class Desk:
@@ -36,7 +38,7 @@ class Desk:
         self.leased_at: float | None = None
         self.stopping = False
         self.deadlines: dict[Key, float] = {}
-        self._uids: dict[Key, int] = {}
+        self.slots = Slots(host.user, host.slots, host.gpus)
 
     def do(self, effect: Effect) -> None:
         """Add an effect."""
@@ -54,25 +56,7 @@ class Desk:
         """Return whether an execution with this lease must not be started any more, as far as the node knows."""
         return self.leased_at is not None and self.now.boot - self.leased_at > lease_s * FENCE
 
-    def user_for(self, key: Key) -> tuple[int, int] | None:
-        """Return (uid, gid) for a new execution: one of its own while there are any, else the node's job user."""
-        slots = self.host.slots
-        if slots is None:
-            return self.host.user
-        first, count = slots
-        taken = set(self._uids.values())
-        uid = next((uid for uid in range(first, first + count) if uid not in taken), None)
-        if uid is None:
-            return self.host.user
-        self._uids[key] = uid
-        return uid, uid
-
-    def keep_user(self, held: Held) -> None:
-        """Note the user id of an execution that an earlier life of the agent began."""
-        if self.host.slots is not None and held.uid is not None:
-            self._uids[held.key] = held.uid
-
     def forget(self, key: Key) -> None:
         """Free what an execution had here."""
         self.deadlines.pop(key, None)
-        self._uids.pop(key, None)
+        self.slots.free(key)

@@ -39,6 +39,7 @@ class Stage:
     spec: Spec
     uid: int | None
     gid: int | None
+    gpus: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

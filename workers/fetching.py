@@ -59,6 +59,7 @@ class Staging:
     uid: int | None
     gid: int | None
     stop: Flag
+    gpus: tuple[str, ...] | None = None
 
     @property
     def user(self) -> tuple[int, int] | None:

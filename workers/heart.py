@@ -229,7 +229,9 @@ class Heart:
         key = spec.execution_id, spec.attempt
         self._logs[key] = []
         crew = self._crew
-        order = staging.Staging(crew.api, crew.places, crew.folders, crew.supplies, effect.uid, effect.gid, halt)
+        order = staging.Staging(
+            crew.api, crew.places, crew.folders, crew.supplies, effect.uid, effect.gid, halt, effect.gpus
+        )
         if not staging.needs_files(spec):
             self._soon.append(Staged(key, staging.stage(spec, order)))
             return

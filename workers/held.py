@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from scheduler.wire import OutputValue, ReportOne, Spec
 from workers.events import Failure
 from workers.places import Key
+from workers.slots import Slot
 from workers.spool import Fact
 
 Stop: TypeAlias = Literal["canceled", "returned"]
@@ -39,8 +40,7 @@ class Held:
     token: str
     state: State = State.CLAIMING
     spec: Spec | None = None
-    uid: int | None = None
-    gid: int | None = None
+    slot: Slot = field(default_factory=Slot)
     running: str | None = None
     """The phase whose command was handed to the supervisor and has not ended."""
     last: str | None = None
@@ -62,6 +62,16 @@ class Held:
         """The spec of an execution that was granted."""
         assert self.spec is not None, self.key  # noqa: S101  no phase begins before the grant
         return self.spec
+
+    @property
+    def uid(self) -> int | None:
+        """The user it runs as; None: as the node itself."""
+        return None if self.slot.user is None else self.slot.user[0]
+
+    @property
+    def gid(self) -> int | None:
+        """The group it runs as."""
+        return None if self.slot.user is None else self.slot.user[1]
 
     def progress(self) -> dict[str, Any]:
         """Return what a later life of the agent must know to go on from here."""
@@ -88,7 +98,8 @@ def _learn(one: Held, fact: Fact) -> None:
     match fact.kind:
         case "spec":
             one.spec = Spec.model_validate_json(body["spec"])
-            one.uid, one.gid = body["uid"], body["gid"]
+            user = None if body["uid"] is None else (body["uid"], body["gid"])
+            one.slot = Slot(user, tuple(body.get("gpus", ())))
         case "run":
             one.running, one.staged, one.ran = body["phase"], True, True
             _go_on(one, body)

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import Final
 
-from workers.runners.order import PATH
+from workers.places import PATH
 
 FOLDER: Final = "dir:"
 TOOLS: Final = ("podman", "docker")

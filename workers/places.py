@@ -12,6 +12,10 @@ PHASES = ("pre", "job", "post", "cleanup")
 STREAMS = ("stdout", "stderr")
 
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Search path of jobs that declare none: the system's own folders, not the agent's."""
+
+
 def tree_name(key: Key) -> str:
     """Return the name of an execution's process tree, which is also the name of its directory."""
     return f"{key[0]}.{key[1]}"

@@ -8,18 +8,23 @@ import os
 import pwd
 import shutil
 import stat
+import zlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from scheduler.errors import SetupError
-from workers import boxes, containers, folders, images, log, probe
+from workers import boxes, containers, folders, gpus, images, log, probe
 from workers.cache import Cache
+from workers.gpus import Gpu
 from workers.places import Key, Places, key_of
-from workers.settings import NodeSettings
+from workers.settings import JOB_USER, NodeSettings
 
 _ALONE = "agent.lock"
 _EVERYBODY = 0o001
+_FIRST_UID = 0x70000000
+_UIDS = 4096
+"""Of each node; which of the 65,536 ranges up to 2**31 it is, follows from the node's folder."""
 _MIB = 1 << 20
 
 
@@ -31,6 +36,8 @@ class Premises:
     user: tuple[int, int] | None
     disk_id: str
     lock: int
+    slots: tuple[int, int] | None = None
+    gpus: tuple[Gpu, ...] = ()
 
 
 def open_up(settings: NodeSettings) -> Premises:
@@ -47,7 +54,8 @@ def open_up(settings: NodeSettings) -> Premises:
     except OSError as error:
         what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
-    return Premises(Places(str(work), str(logs), str(own)), user, disk_id, lock)
+    places = Places(str(work), str(logs), str(own))
+    return Premises(places, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))
 
 
 def cache(settings: NodeSettings, place: Premises) -> Cache | None:
@@ -106,6 +114,31 @@ def _user(settings: NodeSettings) -> tuple[int, int] | None:
     except KeyError as error:
         raise SetupError(f"There is no user {settings.job_user!r} on this machine for jobs to run as.") from error
     return found.pw_uid, found.pw_gid
+
+
+def _slots(settings: NodeSettings, user: tuple[int, int] | None, disk_id: str, work: Path) -> tuple[int, int] | None:
+    if user is None or settings.job_user != JOB_USER or settings.slot_uids is None:
+        return None
+    if settings.slot_uids != "auto":
+        return settings.slot_uids
+    first = _FIRST_UID + (zlib.crc32(disk_id.encode()) & 0xFFFF) * _UIDS
+    return (first, _UIDS) if _is_free(first, work) else None
+
+
+def _is_free(first: int, work: Path) -> bool:
+    """Return whether nobody has these ids, and this machine (or container) lets them be used."""
+    wanted = range(first, first + _UIDS)
+    if any(entry.pw_uid in wanted or entry.pw_gid in wanted for entry in pwd.getpwall()):
+        return False
+    probe_file = work / ".uid"
+    try:
+        probe_file.touch()
+        os.chown(probe_file, first + _UIDS - 1, first + _UIDS - 1)
+    except OSError:
+        return False
+    finally:
+        probe_file.unlink(missing_ok=True)
+    return True
 
 
 def _work_folder(settings: NodeSettings, disk_id: str, user: tuple[int, int] | None) -> Path:

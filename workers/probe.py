@@ -9,7 +9,7 @@ import secrets
 import shutil
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,9 @@ from typing import Final
 import psutil
 
 from scheduler.wire import Amounts
+from workers import gpus
+from workers.cache import Cache
+from workers.gpus import Gpu
 from workers.settings import NodeSettings
 
 _MIB: Final = 1 << 20
@@ -24,21 +27,25 @@ _CGROUP: Final = Path("/sys/fs/cgroup")
 _LEAST_MEM: Final = 64_000
 _SPARE_DESCRIPTORS: Final = 32
 _MOST_TROUBLE: Final = 500
+_LEAST_FILES: Final = 1000
+_LEAST_PIDS: Final = 256
+_PROC: Final = Path("/proc")
 
 
-def amounts(settings: NodeSettings) -> Amounts:
+def amounts(settings: NodeSettings, devices: Sequence[Gpu] = (), cache: Cache | None = None) -> Amounts:
     """Return what the node offers, in thousandths: what it was told, else what the machine (or its cgroup) has."""
-    disk = shutil.disk_usage(settings.node_dir).free // _MIB * 1000 - settings.min_free_disk
+    kept_back = 0 if cache is None else max(0, cache.limit - cache.used) // _MIB * 1000
+    disk = shutil.disk_usage(settings.node_dir).free // _MIB * 1000 - settings.min_free_disk - kept_back
     mem = max(_memory_bytes() // _MIB * 1000 - settings.reserve_mem, _LEAST_MEM)
     return Amounts(
         cpus=_cpus() if settings.cpus is None else settings.cpus,
         mem=mem if settings.mem is None else settings.mem,
         disk=max(disk, 0) if settings.disk is None else settings.disk,
-        custom=dict(settings.custom),
+        custom={**({"gpu": len(devices) * 1000} if devices else {}), **settings.custom},
     )
 
 
-def labels(settings: NodeSettings, runners: Mapping[str, str]) -> dict[str, str]:
+def labels(settings: NodeSettings, runners: Mapping[str, str], devices: Sequence[Gpu] = ()) -> dict[str, str]:
     """Return what jobs may choose the node by; the settings' own labels win. `runners` is what it can run, and how."""
     found = {
         "os": platform.system().lower(),
@@ -46,6 +53,7 @@ def labels(settings: NodeSettings, runners: Mapping[str, str]) -> dict[str, str]
         "kernel": platform.release(),
         "python": ".".join(map(str, sys.version_info[:2])),
         **{f"runner.{name}": how for name, how in runners.items()},
+        **gpus.labels(list(devices)),
     }
     return {**found, **settings.labels}
 
@@ -88,17 +96,40 @@ def load() -> dict[str, float]:
     return {"load_1m": round(one, 2), "load_5m": round(five, 2), "mem_available_mib": round(memory.available / _MIB)}
 
 
-def trouble(settings: NodeSettings) -> str | None:
+def trouble(settings: NodeSettings, work: str) -> str | None:
     """Return why this machine should get no work now; None if nothing is wrong with it."""
     try:
-        free = shutil.disk_usage(settings.node_dir).free // _MIB * 1000
         spare = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC) for _ in range(_SPARE_DESCRIPTORS)]
     except OSError as error:
         return f"the node cannot open files: {error.strerror}"[:_MOST_TROUBLE]
     for fd in spare:
         os.close(fd)
-    if free < settings.min_free_disk:
-        return f"only {free // 1000} MiB are free in {settings.node_dir}"[:_MOST_TROUBLE]
+    found = _disk_trouble(str(settings.node_dir), settings.min_free_disk) or _disk_trouble(work, settings.min_free_disk)
+    return (found or _process_trouble() or "")[:_MOST_TROUBLE] or None
+
+
+def _disk_trouble(folder: str, least: int) -> str | None:
+    try:
+        disk = os.statvfs(folder)
+    except OSError as error:
+        return f"{folder} cannot be looked at: {error.strerror}"
+    free = disk.f_bavail * disk.f_frsize // _MIB * 1000
+    if free < least:
+        return f"only {free // 1000} MiB are free in {folder}"
+    if disk.f_files and disk.f_favail < _LEAST_FILES:
+        return f"only {disk.f_favail} more files can be made in {folder}"
+    return None
+
+
+def _process_trouble() -> str | None:
+    """Say so when the machine is about to run out of process ids."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        running = int((_PROC / "loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
+        most = min(
+            int((_PROC / "sys/kernel" / name).read_text(encoding="ascii")) for name in ("pid_max", "threads-max")
+        )
+        if running > most - max(most // 50, _LEAST_PIDS):
+            return f"{running} of {most} process ids of this machine are in use"
     return None
 
 

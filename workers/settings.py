@@ -43,8 +43,10 @@ class NodeSettings:
     """With less free disk than this in `node_dir` the node is degraded and claims nothing."""
     job_user: str = JOB_USER
     """Who jobs run as when the node runs as root; otherwise they run as the node's own user."""
-    slot_uids: tuple[int, int] | None = None
-    """(first, count): give each execution a user id of its own from this range, the group being the same number."""
+    slot_uids: tuple[int, int] | Literal["auto"] | None = "auto"
+    """(first, count): where the node runs as root and no other `job_user` is named, each execution has a user id of its
+    own from this range, its group being the same number. `auto` takes a range of this node's that nobody uses; where
+    there is none, and with None, all jobs run as `job_user`."""
     on_stop: Literal["return", "leave-running"] = "return"
     """What SIGTERM does: stop all work and hand it back, or exit at once and leave it running for the next start."""
     stop_patience_s: float = 5.0

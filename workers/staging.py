@@ -69,7 +69,7 @@ def _furnish(spec: Spec, staging: Staging) -> None:
     rootfs = images.root_of(str(options.get("image", "")), staging.supplies.images, staging.stop)
     user = staging.user or (os.geteuid(), os.getegid())
     for phase in PHASES:
-        order = runners.Order(spec, phase, staging.places, staging.supplies.node)
+        order = runners.Order(spec, phase, staging.places, staging.supplies.node, staging.gpus)
         if order.arguments:
             document = container.describe(order, rootfs, user)
             containers.write(staging.places.box(order.key), phase, document)

@@ -24,7 +24,7 @@ from typing import Any, Final
 import orjson
 
 from scheduler.wire import Spec
-from workers.runners.order import PATH
+from workers.places import PATH
 
 FOLDER: Final = ".venvs"
 _DONE: Final = ".complete"

@@ -16,7 +16,7 @@ def begin(desk: Desk, held: Held) -> None:
     limits = held.orders.limits
     if limits.pre_timeout_s is not None:
         desk.deadlines[held.key] = desk.now.boot + limits.pre_timeout_s
-    desk.do(Stage(held.orders, held.uid, held.gid))
+    desk.do(Stage(held.orders, held.uid, held.gid, held.slot.gpus if desk.slots.has_gpus else None))
 
 
 def staged(desk: Desk, held: Held, failure: Failure | None) -> None:

@@ -31,7 +31,9 @@ def start(desk: Desk, held: Held, phase: str) -> Failure | None:
 def describe(desk: Desk, held: Held, phase: str) -> Run:
     """Return the complete command of `phase`. Raises LaunchRefused."""
     spec, places, key = held.orders, desk.host.places, held.key
-    program = runners.launch(runners.Order(spec, phase, places, desk.host.name))
+    program = runners.launch(
+        runners.Order(spec, phase, places, desk.host.name, held.slot.gpus if desk.slots.has_gpus else None)
+    )
     return Run(
         key=key,
         phase=phase,

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from scheduler.wire import Input, Spec
-from workers import substitution
-from workers.places import Places
-
-PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Search path of jobs that declare none: the system's own folders, not the agent's."""
+from workers import gpus, substitution
+from workers.places import PATH, Places
 
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 
@@ -29,6 +25,8 @@ class Order:
     phase: str
     places: Places
     node: str
+    gpus: tuple[str, ...] | None = None
+    """Numbers of the devices it has; None on a node that has none."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -59,7 +57,10 @@ class Order:
             "HOME": work,
             "TMPDIR": work,
             "LANG": "C.UTF-8",
+            "USER": "job",
+            "LOGNAME": "job",
             **spec.environment,
+            **({} if self.gpus is None else gpus.environment(self.gpus)),
             "GANGER_JOB_ID": str(spec.job_id),
             "GANGER_EXECUTION_ID": str(spec.execution_id),
             "GANGER_ATTEMPT": str(spec.attempt),

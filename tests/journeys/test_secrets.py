@@ -1,0 +1,122 @@
+"""Secrets reach the job that names them, as files, and nobody and nothing else; of the node's own, nobody learns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.installation import Installation
+from tests.support.servers import state_folder
+
+OURS, THEIRS, PLANTED = "correct-horse-battery", "another-job-s-own-secret", "planted-in-the-node-s-environment"
+SEARCH = r"""
+import glob, os, sys
+words = [word[::-1].encode() for word in sys.argv[2:]]  # reversed, or we would find them in our own arguments
+roots, found, read = sys.argv[1].split(":"), set(), 0
+own = {str(os.getpid()), "self", "thread-self"}
+def look(path):
+    global read
+    try:
+        with open(path, "rb", buffering=0) as file:
+            text = file.read(1 << 20)
+    except OSError:
+        return
+    read += 1
+    found.update((word.decode()[::-1], path) for word in words if word in text)
+for path in glob.glob("/proc/[0-9]*/*"):
+    parts = path.split("/")
+    if parts[2] not in own and parts[3] in ("environ", "cmdline", "maps", "stack", "mountinfo"): look(path)
+for path in glob.glob("/proc/[0-9]*/fd/*") + glob.glob("/proc/[0-9]*/root/dev/shm/*"):
+    if path.split("/")[2] not in own and os.path.isfile(path): look(path)
+for root in roots:
+    for folder, _, files in os.walk(root):
+        for name in files:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path): look(path)
+for path in glob.glob("/proc/[0-9]*/mem"):
+    if path.split("/")[2] not in own:
+        try: open(path, "rb").close(); found.add(("memory", path))
+        except OSError: pass
+print(read, sorted(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Installation]:
+    with state_folder() as root:
+        made = Installation(root, GANGER_TEST_CANARY=PLANTED).start()
+        yield made
+        if made.process is not None and made.process.poll() is None:
+            made.stop()
+
+
+def keep(here: Installation, name: str, value: str) -> None:
+    answer = here.api.post("/admin/projects/default/secrets/", json={"name": name, "value": value})
+    assert answer.status_code in {200, 201}, answer.text
+
+
+def said(here: Installation, job: dict[str, object]) -> str:
+    (execution,) = job["job_exes"]  # type: ignore[misc]
+    return str(here.api.get(f"/job-executions/{execution['id']}/logs/stdout/").json()["text"])
+
+
+def test_a_secret_is_a_file_of_the_job_and_a_row_of_stars_in_its_output(here: Installation) -> None:
+    keep(here, "password", OURS)
+    script = 'cd "$GANGER_SECRETS_DIR"; stat -c "%a %U" password; ls -la . | head -2 | tail -1; echo "it is $(cat password)."'
+    job = here.wait(here.submit("/bin/sh", "-c", script, secrets=["password"]))
+    assert job["status"] == "COMPLETED", job
+    out = said(here, job)
+    assert out.startswith("400 ")
+    assert f"it is {'*' * len(OURS)}." in out
+
+
+def test_no_answer_of_the_api_holds_a_value(here: Installation) -> None:
+    keep(here, "hidden", THEIRS)
+    job_id = here.submit("/bin/true", secrets=["hidden"])
+    job = here.wait(job_id)
+    paths = [f"/jobs/{job_id}/", f"/jobs/{job_id}/events/", f"/job-executions/{job['job_exes'][0]['id']}/", "/jobs/",
+             "/admin/projects/", "/admin/projects/default/secrets/"]  # fmt: skip
+    for path in paths:
+        answer = here.api.get(path)
+        assert answer.status_code == 200, path
+        assert THEIRS not in answer.text, path
+    assert job["secrets"] == ["hidden"]
+    names = [one["name"] for one in here.api.get("/admin/projects/default/secrets/").json()["results"]]
+    assert "hidden" in names
+
+
+def test_a_secret_that_is_not_there_is_refused_at_submission_and_named_if_it_goes_later(here: Installation) -> None:
+    answer = here.api.post("/jobs/", json={"command": ["/bin/true"], "secrets": ["nowhere"]})
+    assert (answer.status_code, answer.json()["field"]) == (400, "secrets")
+    keep(here, "fleeting", "soon gone")
+    job_id = here.submit("/bin/true", secrets=["fleeting"], max_tries=1, held=True)
+    assert here.api.delete("/admin/projects/default/secrets/fleeting/").status_code == 204
+    released = here.api.post("/jobs/release/", json={"job_id": [job_id]})
+    assert released.status_code == 202, released.text
+    job = here.wait(job_id)
+    assert (job["status"], job["error"]["name"]) == ("FAILED", "staging")
+    assert "fleeting" in job["job_exes"][0]["message"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a node of root can keep jobs apart from itself")
+def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jobs(here: Installation) -> None:
+    keep(here, "theirs", THEIRS)
+    other = here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/theirs > mine; exec sleep 300", secrets=["theirs"])
+    here.wait(other, "RUNNING")
+    tokens = [path.read_text().strip() for path in (here.root / "tokens").iterdir() if path.is_file()]
+    canaries = [THEIRS, PLANTED, *tokens, *passwords(here)]
+    assert len(canaries) >= 5
+    roots = f"{here.root}:/dev/shm:/tmp:/var/tmp:/run"
+    words = [word[::-1] for word in canaries]
+    job = here.wait(here.submit("/usr/bin/python3", "-c", SEARCH, roots, *words, timeout=60))
+    here.api.patch(f"/jobs/{other}/", json={"status": "CANCELED"})
+    read, _, found = said(here, job).partition(" ")
+    assert (job["status"], found.strip()) == ("COMPLETED", "[]"), found
+    assert int(read) > 50  # it did look
+
+
+def passwords(here: Installation) -> list[str]:
+    """Return the words by which database and broker are reached."""
+    return [path.read_text().strip() for path in (here.root / "secrets").iterdir()]

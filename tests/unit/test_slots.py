@@ -1,0 +1,78 @@
+"""Each execution has a user and devices to itself, also over a new life of the agent."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.support.node import World, a_spec
+from workers import effects, gpus
+from workers.slots import Slot, Slots
+
+SMI = """#!/bin/sh
+[ "$1" = "--query-gpu=index,name,memory.total" ] || exit 9
+echo "0, NVIDIA A100-SXM4-40GB, 40960"
+echo "1, NVIDIA A100-SXM4-80GB, 81920"
+"""
+
+
+def test_users_differ_and_the_one_freed_longest_ago_comes_back_first() -> None:
+    slots = Slots((7, 7), (100, 3))
+    assert [slots.take((n, 1)).user for n in range(4)] == [(100, 100), (101, 101), (102, 102), (7, 7)]
+    for n in (3, 1, 0):
+        slots.free((n, 1))
+    assert [slots.take((n, 2)).user for n in range(2)] == [(101, 101), (100, 100)]
+
+
+def test_asking_again_gives_the_same_and_freeing_may_be_repeated() -> None:
+    slots = Slots(None, (100, 2), ("0",))
+    assert slots.take((1, 1), 500) == slots.take((1, 1)) == Slot((100, 100), ("0",))
+    for _ in range(2):
+        slots.free((1, 1))
+    assert {slots.take((n, 2)).user for n in range(2)} == {(100, 100), (101, 101)}
+
+
+def test_devices_are_whole_and_no_two_jobs_have_the_same() -> None:
+    slots = Slots(None, None, ("0", "1", "2"))
+    assert slots.take((1, 1), 2000).gpus == ("0", "1")
+    assert slots.take((2, 1)).gpus == ()
+    assert slots.take((3, 1), 500).gpus == ("2",)
+    slots.free((1, 1))
+    assert slots.take((4, 1), 1000).gpus == ("0",)
+
+
+def test_what_an_earlier_life_gave_away_is_not_given_again() -> None:
+    slots = Slots(None, (100, 3), ("0", "1"))
+    slots.keep((1, 1), Slot((101, 101), ("0",)))
+    assert slots.take((2, 1), 1000) == Slot((100, 100), ("1",))
+    assert slots.take((3, 1), 1000) == Slot((102, 102), ())
+
+
+def test_a_restarted_core_knows_whose_is_whose() -> None:
+    world = World(slots=(100, 2)).up()
+    world.grant(a_spec((1, 1)))
+    world.staged((1, 1))
+    again = world.reborn().up(runs=[((1, 1), "job")])
+    again.grant(a_spec((2, 1)))
+    assert again.all(effects.Stage)[-1].uid == 101
+
+
+def test_nvidia_smi_is_believed(tmp_path: Path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(SMI)
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    found = gpus.find(f"{tmp_path}:/usr/bin:/bin")
+    assert [gpu.index for gpu in found] == ["0", "1"]
+    assert gpus.labels(found) == {"gpu.model": "NVIDIA-A100-SXM4-40GB", "gpu.mem_mib": "40960", "gpu.count": "2"}
+    assert gpus.environment(("1",))["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 9\n", "#!/bin/sh\necho 'No devices were found'\n", "#!/no/such\n"])
+def test_an_nvidia_smi_without_devices_means_none(tmp_path: Path, script: str) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text(script)
+    program.chmod(0o755)
+    assert gpus.find(str(tmp_path) + ":/bin") == []
+    assert gpus.labels([]) == {}
