@@ -114,10 +114,11 @@ _UNCLAIMED_OF_JOBS = text("""
     ORDER BY id
 """)
 
+# What is live is looked through, which is little; by age alone everything that ever ran would be.
 _LATE = text("""
-    SELECT id, node_id FROM executions
-    WHERE released_at IS NULL
-      AND status = 'QUEUED'
+    SELECT id, node_id
+    FROM (SELECT id, node_id, status, created FROM executions WHERE released_at IS NULL OFFSET 0) AS live
+    WHERE status = 'QUEUED'
       AND created < now() - make_interval(secs => :deadline_s)
     LIMIT :limit
 """)

@@ -395,7 +395,7 @@ CREATE TABLE jobs (
  WITH (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX jobs_due ON jobs (not_before) WHERE status = 'PENDING';
 CREATE INDEX jobs_modified ON jobs (last_modified, id) INCLUDE (status, job_type_id, project_id, node_id, error_id);
-CREATE INDEX jobs_queue_changes ON jobs (moved_xid) WHERE status IN ('QUEUED', 'CANCELED');
+CREATE INDEX jobs_queue_changes ON jobs (moved_xid) WHERE (status IN ('QUEUED', 'CANCELED')) IS TRUE;
 CREATE INDEX jobs_status_modified ON jobs (status, last_modified, id) INCLUDE (job_type_id, project_id);
 CREATE INDEX jobs_type_modified ON jobs (job_type_id, last_modified, id);
 

@@ -1,0 +1,137 @@
+"""What the hot statements read: what they are about, never a whole table, also where statistics are of quieter days.
+
+Every statement of a verb is explained with its real parameters, on tables that have grown since they were analysed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from scheduler import cancellation, draining, execution, holding, registration, requeue, upkeep, wire
+from tests.support.cluster import TOKEN, Cluster
+
+ROWS = 15_000
+FEW = 1_000
+LARGE = {"jobs", "executions", "events", "job_specs"}
+
+
+@pytest.fixture
+def grown(database_url: str) -> Iterator[Cluster]:
+    """A cluster whose tables were analysed when they were nearly empty, and hold many waiting and ended jobs now."""
+    cluster = Cluster(database_url, retry_first_s=0, statement_timeout_s=60, claim_deadline_s=0.000001)
+    cluster.running(cluster.a_node("first", cpus=100_000))
+    cluster.change("ANALYZE")
+    columns = "project_id, job_type_id, revision_id, max_tries, mem, priority, shape_id, cpus, queued"
+    many = f"FROM jobs, generate_series(1, {ROWS}) WHERE id ="
+    cluster.change(
+        f"INSERT INTO jobs ({columns}, status) SELECT {columns}, 'QUEUED' {many} :id", id=cluster.a_job(cpus=10**9)
+    )
+    cluster.change(
+        f"""INSERT INTO jobs ({columns}, status, attempt, num_exes, result_attempt)
+            SELECT {columns}, 'COMPLETED', 1, 1, 1 {many} 1"""
+    )
+    cluster.change(
+        """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, released_at)
+           SELECT id, 1, 1, 1, 'COMPLETED', 1, 0, 0, 90, now() FROM jobs WHERE status = 'COMPLETED'"""
+    )
+    cluster.change(
+        """INSERT INTO events (job_id, event, "from", "to", attempt, actor)
+           SELECT id, 'PLACE', 'QUEUED', 'RUNNING', 1, 'x' FROM jobs WHERE status = 'COMPLETED'"""
+    )
+    cluster.tick()  # the first reads everything, as it should
+    yield cluster
+    cluster.close()
+
+
+class Explained:
+    """While it is entered, every statement is explained and analysed in a savepoint before it runs."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._engine = cluster.rt.db
+        self.offences: list[str] = []
+        self.count = 0
+
+    def __enter__(self) -> Explained:
+        event.listen(self._engine, "before_cursor_execute", self._explain)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._explain)
+
+    def _explain(self, _c: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if statement.lstrip().split(None, 1)[0].upper() not in {"SELECT", "INSERT", "UPDATE", "WITH"}:
+            return
+        self.count += 1
+        with cursor.connection.cursor() as own:
+            own.execute("SAVEPOINT explained")
+            own.execute(f"EXPLAIN (ANALYZE, BUFFERS OFF, FORMAT JSON) {statement}", parameters)
+            plan = own.fetchone()[0][0]["Plan"]
+            own.execute("ROLLBACK TO explained")
+        for node in _nodes(plan):
+            read = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+            if node.get("Relation Name") in LARGE and read > FEW:
+                self.offences.append(
+                    f"{node['Node Type']} of {read} {node['Relation Name']}: {' '.join(statement.split())}"
+                )
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
+    node = registration.register(
+        grown.rt,
+        wire.Register(
+            name="alpha",
+            hostname="alpha",
+            boot_id="b",
+            disk_id="d",
+            amounts=wire.Amounts(cpus=50_000, mem=10**9, disk=10**9),
+        ),
+    )
+    jobs = [grown.a_job(max_tries=5) for _ in range(20)]
+    grown.a_job()  # which nobody claims
+
+    def refs() -> list[tuple[int, int]]:
+        return [grown.execution_of(job) for job in jobs]
+
+    def on_nodes(verb: Callable[[wire.Registered, tuple[int, int]], object]) -> None:
+        for ref in refs():
+            verb(node, ref)
+
+    with Explained(grown) as explained:
+        assert grown.tick() == 21
+    grown.change("UPDATE executions SET node_id = :node, node_epoch = 1 WHERE released_at IS NULL", node=node.node_id)
+    claimed = refs()
+    with explained:
+        assert len(grown.claim(node, *claimed).granted) == 20
+        grown.beat(node, progress=[{"execution_id": e, "attempt": a, "percent": 5} for e, a in claimed])
+        grown.report(node, claimed[0])
+        grown.report(node, claimed[1], "failed", error="launch")
+        grown.report(node, claimed[2], "returned")
+        execution.store_output(grown.rt, _output(node, claimed[3]))
+        grown.tick()
+        cancellation.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
+        requeue.requeue(grown.rt, [jobs[3]], actor="me", priority=5)
+        holding.hold(grown.rt, [jobs[5]], actor="me")
+        upkeep.watch_nodes(grown.rt, upkeep.Watch(), lambda: 0.0)
+        assert upkeep.withdraw_late(grown.rt) >= 1
+        upkeep.ready_due(grown.rt)
+        draining.drain(grown.rt, node.node_id, actor="me", reason="test", within_s=0)
+        draining.stop_overdue(grown.rt)
+        registration.leave(grown.rt, node.node_id, node.epoch)
+        grown.tick()
+    assert explained.offences == [], "\n".join(explained.offences)
+    assert explained.count > 60
+
+
+def _output(node: wire.Registered, ref: tuple[int, int]) -> wire.Chunks:
+    chunk = {"execution_id": ref[0], "attempt": ref[1], "phase": "job", "stream": "stdout", "offset": 0, "at": 1.0}
+    return wire.Chunks.model_validate({"node_id": node.node_id, "chunks": [{**chunk, "data": "aGk="}]})

@@ -1,0 +1,230 @@
+"""Any sequence of the verbs, with late and repeated words, lost answers and forgetful nodes: the invariants hold after each.
+
+The machine keeps what each node believes, as its disk would; the scheduler's side is the real verbs on the real database.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Connection, text
+
+from scheduler import cancellation, draining, execution, holding, invariants, registration, requeue, upkeep, wire
+from scheduler.errors import GangerError, NodeReplaced
+from scheduler.picture import Picture
+from scheduler.runtime import Runtime
+from tests.support.cluster import Cluster
+
+NODES = ("alpha", "beta")
+MOST_JOBS = 6
+nodes, pick = st.sampled_from(NODES), st.integers(0, MOST_JOBS - 1)
+outcomes = st.sampled_from(["completed", "failed", "launch", "returned", "canceled"])
+
+
+class Protocol(RuleBasedStateMachine):
+    """The cluster as its rows, and each node as what it holds: execution -> (attempt, token)."""
+
+    database_url = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Cluster.__new__(Cluster)
+
+    @initialize()
+    def begin(self) -> None:
+        _empty(self.database_url)
+        self.cluster = Cluster(self.database_url, retry_first_s=0, claim_deadline_s=0.000001, max_withdrawals=3)
+        self.rt: Runtime = self.cluster.rt
+        self.jobs = [self.cluster.a_job(cpus=1000, max_tries=2) for _ in range(MOST_JOBS)]
+        self.held: dict[str, dict[int, tuple[int, str]]] = {name: {} for name in NODES}
+        self.boots = dict.fromkeys(NODES, 1)
+        self.said: list[tuple[int, wire.ReportOne]] = []
+        self.canceled: set[int] = set()
+        self.as_node = {name: self._register(name) for name in NODES}
+        self.pictures = [Picture(self.rt.settings), Picture(self.rt.settings)]
+        self.watch, self.clock = upkeep.Watch(), 0.0
+
+    def teardown(self) -> None:
+        if hasattr(self, "rt"):
+            self.cluster.close()
+
+    # --- scheduler
+
+    @rule(which=st.integers(0, 1))
+    def place(self, which: int) -> None:
+        self.cluster.picture = self.pictures[which]  # the second is of a scheduler that looks seldom
+        self.cluster.tick()
+
+    @rule(seconds=st.sampled_from([1.0, 9.0, 9.0]), rounds=st.integers(1, 12))
+    def time_passes(self, seconds: float, rounds: int) -> None:
+        for _ in range(rounds):
+            self.clock += seconds
+            upkeep.watch_nodes(self.rt, self.watch, lambda: self.clock)
+
+    @rule()
+    def withdraw(self) -> None:
+        upkeep.withdraw_late(self.rt)
+
+    @rule()
+    def forgive(self) -> None:
+        self.cluster.change("UPDATE nodes SET launch_failures = 0")
+
+    # --- nodes
+
+    @rule(name=nodes, lost=st.booleans())
+    def beat(self, name: str, lost: bool) -> None:
+        try:
+            answer = self.cluster.beat(self.as_node[name])
+        except NodeReplaced:
+            self.held[name].clear()  # it kills everything before it registers again
+            self.as_node[name] = self._register(name)
+            return
+        refs = [ref for ref in answer.waiting if ref.execution_id not in self.held[name]]
+        if refs:
+            self._claim(name, refs, lost=lost)
+
+    @rule(name=nodes)
+    def claim_again(self, name: str) -> None:
+        """A repeat: the first answer was lost, or the message came twice."""
+        refs = [wire.ExecutionRef(execution_id=e, attempt=a) for e, (a, _) in self.held[name].items()]
+        if refs:
+            self._claim(name, refs, lost=False)
+
+    @rule(name=nodes, how_many=st.integers(1, 3), outcome=outcomes, lost=st.booleans())
+    def report(self, name: str, how_many: int, outcome: str, lost: bool) -> None:
+        ended = list(self.held[name].items())[:how_many]
+        reports = [_report(e, attempt, token, outcome) for e, (attempt, token) in ended]
+        if reports:
+            self._tell(self.as_node[name].node_id, reports)
+            if not lost:
+                for e, _ in ended:
+                    del self.held[name][e]
+
+    @rule(which=pick)
+    def report_of_old(self, which: int) -> None:
+        if self.said:
+            node_id, one = self.said[which % len(self.said)]
+            self._tell(node_id, [one])
+
+    @rule(name=nodes, how=st.sampled_from(["restarts", "reboots", "forgets", "leaves"]))
+    def come_back(self, name: str, how: str) -> None:
+        if how == "reboots":
+            self.boots[name] += 1
+        if how == "forgets":
+            self.held[name].clear()
+        if how == "leaves":
+            registration.leave(self.rt, self.as_node[name].node_id, self.as_node[name].epoch)
+        self.as_node[name] = self._register(name)
+
+    # --- people
+
+    @rule(which=st.sets(pick, min_size=1, max_size=3))
+    def cancel(self, which: set[int]) -> None:
+        answer = cancellation.cancel(self.rt, [self.jobs[n] for n in which], actor="me")
+        self.canceled |= set(answer.moved)
+
+    @rule(which=st.sets(pick, min_size=1, max_size=3))
+    def requeue(self, which: set[int]) -> None:
+        self.canceled -= set(requeue.requeue(self.rt, [self.jobs[n] for n in which], actor="me"))
+
+    @rule(which=pick, held=st.booleans())
+    def hold(self, which: int, held: bool) -> None:
+        (holding.hold if held else holding.release)(self.rt, [self.jobs[which]], actor="me")
+
+    @rule(name=nodes, stay=st.booleans())
+    def drain(self, name: str, stay: bool) -> None:
+        node_id = self.as_node[name].node_id
+        try:
+            if stay:
+                draining.keep(self.rt, [node_id], actor="me")
+            else:
+                draining.drain(self.rt, node_id, actor="me", reason="test", within_s=0)
+                draining.stop_overdue(self.rt)
+        except GangerError:
+            pass  # it has left
+
+    # --- what must hold
+
+    @invariant()
+    def every_row_is_as_it_must_be(self) -> None:
+        if not hasattr(self, "rt"):
+            return
+        assert invariants.check(self.rt, hours=None) == []
+
+    @invariant()
+    def an_acknowledged_cancel_stays(self) -> None:
+        if not hasattr(self, "rt") or not self.canceled:
+            return
+        found = self.cluster.query("SELECT status FROM jobs WHERE id = ANY(:ids)", ids=sorted(self.canceled))
+        assert {row.status for row in found} == {"CANCELED"}
+
+    @invariant()
+    def a_picture_that_is_fresh_sees_the_queue_as_it_is(self) -> None:
+        if not hasattr(self, "rt"):
+            return
+        with self.rt.db.begin() as tx:
+            for picture in self.pictures[:1]:
+                picture.refresh(tx)
+                queued = set(tx.execute(text("SELECT id FROM jobs WHERE status = 'QUEUED'")).scalars())
+                assert {job for job in self.jobs if job in picture.queue} == queued
+                _agree_on_room(tx, picture)
+
+    # --- below the rules
+
+    def _register(self, name: str) -> wire.Registered:
+        held = [{"execution_id": e, "attempt": a, "token": token} for e, (a, token) in self.held[name].items()]
+        answer = self.cluster.a_node(name, cpus=3000, boot_id=f"boot-{self.boots[name]}", held=held)
+        for ref in answer.kill:
+            self.held[name].pop(ref.execution_id)
+        return answer
+
+    def _claim(self, name: str, refs: list[wire.ExecutionRef], *, lost: bool) -> None:
+        node, mine = self.as_node[name], self.held[name]
+        for ref in refs:  # written down before it is asked for
+            mine.setdefault(ref.execution_id, (ref.attempt, f"token-of-{name}-{ref.execution_id:06}"))
+        claims = [
+            wire.ClaimOne(execution_id=r.execution_id, attempt=r.attempt, token=mine[r.execution_id][1]) for r in refs
+        ]
+        answer = execution.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+        assert len(answer.granted) + len(answer.refused) == len(claims)
+        if not lost:
+            for refused in answer.refused:
+                del mine[refused.execution_id]
+
+    def _tell(self, node_id: int, reports: list[wire.ReportOne]) -> None:
+        answer = execution.report(self.rt, wire.Reports(node_id=node_id, reports=reports))
+        assert len(answer.accepted) + len(answer.fenced) == len(reports)
+        self.said += [(node_id, one) for one in reports]
+
+
+def _report(execution_id: int, attempt: int, token: str, outcome: str) -> wire.ReportOne:
+    error = "launch" if outcome == "launch" else None
+    said: dict[str, Any] = {"outcome": "failed" if error else outcome, "error": error}
+    return wire.ReportOne(execution_id=execution_id, attempt=attempt, token=token, **said)
+
+
+def _agree_on_room(tx: Connection, picture: Picture) -> None:
+    live = tx.execute(text("SELECT id FROM executions WHERE released_at IS NULL")).scalars()
+    assert {run.execution_id for run in picture.running} == set(live)
+
+
+def _empty(database_url: str) -> None:
+    from tests.support.servers import connect  # noqa: PLC0415 - pytest loads that module as a plug-in first
+
+    with connect(database_url) as db:
+        db.execute("SET session_replication_role = 'replica'")
+        db.execute(
+            """TRUNCATE jobs, job_specs, executions, events, shapes, nodes, beats, job_types, job_type_revisions,
+                        audit, pool_events RESTART IDENTITY CASCADE"""
+        )
+
+
+def test_the_invariants_hold_after_any_sequence_of_verbs(database_url: str) -> None:
+    Protocol.database_url = database_url
+    chosen = settings(
+        max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
+    run_state_machine_as_test(Protocol, settings=chosen)
