@@ -42,13 +42,13 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     """
     with rt.db.begin() as tx:
         lookup.one_job(tx, caller, job_id)
-        row = explaining.facts(tx, job_id)
-        shape = shape_of(picture.shapes(tx, [row.shape_id])[0])
+        row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
+        shape = shape_of(picture.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
     seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
-    with rt.db.begin() as tx:
-        row = explaining.facts(tx, job_id)  # it may have been placed meanwhile
-        last = explaining.last_execution(tx, job_id)
-    if row.status == JobStatus.PENDING:
+    if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
+        with rt.db.begin() as tx:
+            row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
+    if shape is not None:
         seen = foresight.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
     return {

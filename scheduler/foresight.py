@@ -26,7 +26,10 @@ STALE_S = 300.0
 """After so long without a question it is cheaper to read the queue than all that happened since."""
 
 _PLAN_KEPT_S = 1.0
-"""A plan of a picture in which nothing changed since is good for so long: that nobody waits longer is all that differs."""
+"""A plan of a picture in which nothing changed since is good for so long: that somebody waits longer is all that differs."""
+
+_PLAN_WORTH = 5.0
+"""A plan is used for so many times as long as it took to make, whatever changed: questions cost a fifth of a core at most."""
 
 _POLICY_KEPT_S = 15.0
 """The shares of projects are read anew so often; the leader writes them every minute."""
@@ -48,6 +51,17 @@ class Outlook:
     """Executions that would be stopped to make room for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan, of which version of the picture and moment (the database's clock), when it was ready, and what it cost."""
+
+    plan: Plan
+    version: int
+    at: float
+    made: float
+    took_s: float
+
+
 class Foresight:
     """One per process; its methods may be called from any thread, one is answered at a time."""
 
@@ -57,7 +71,7 @@ class Foresight:
         self._picture: Picture | None = None
         self._asked = 0.0
         self._policy_at = 0.0
-        self._plan: tuple[Plan, int, float] | None = None
+        self._last: _Made | None = None
         self.roster = Roster(rt, monotonic)
 
     def why(self, job_id: int) -> Outlook | None:
@@ -66,7 +80,7 @@ class Foresight:
             picture = self._fresh()
             if job_id not in picture.queue:
                 return None
-            told = explain.explain(picture.snapshot(), job_id, picture.now, self._current(picture))
+            told = explain.explain(picture.snapshot(), job_id, picture.now, self._current(picture, job_id))
             shape = picture.queue.lines[picture.queue[job_id].shape_id].shape
             return self._outlook(picture, shape, told)
 
@@ -93,21 +107,25 @@ class Foresight:
     ) -> Outlook:
         spoken_of = {*told.reserved, *((placement.node_id,) if placement else ())}
         names = {node_id: picture.nodes[node_id].name for node_id in spoken_of if node_id in picture.nodes}
-        never = None if told.usable else self.roster.never_fits(shape)
+        never = None if told.usable else self.roster.never_fits(shape, sure=False)
         return Outlook(told, len(picture.nodes), names, never, placement, clears)
 
-    def _current(self, picture: Picture) -> Plan:
-        """The plan of this moment; the last one's, while nothing has changed."""
-        if self._plan is not None and self._plan[1] == picture.version and picture.now - self._plan[2] < _PLAN_KEPT_S:
-            return self._plan[0]
+    def _current(self, picture: Picture, job_id: int) -> Plan:
+        """The plan of this moment; the last one, while it is good enough and has seen the job."""
+        began, last = self._monotonic(), self._last
+        if last is not None and picture.queue.queued_at(job_id) < last.at:
+            age = began - last.made
+            if age < _PLAN_WORTH * last.took_s or (last.version == picture.version and age < _PLAN_KEPT_S):
+                return last.plan
         plan = place(picture.snapshot(), picture.now, lambda: 0.0, explain.LOOK_AHEAD)
-        self._plan = (plan, picture.version, picture.now)
+        made = self._monotonic()
+        self._last = _Made(plan, picture.version, picture.now, made, made - began)
         return plan
 
     def _fresh(self) -> Picture:
         now = self._monotonic()
         if self._picture is None or now - self._asked > STALE_S:
-            self._picture, self._plan = Picture(self._rt.settings), None
+            self._picture, self._last = Picture(self._rt.settings), None
         self._asked = now
         picture, self._picture = self._picture, None  # in doubt until it has been read
         with self._rt.db.begin() as tx:

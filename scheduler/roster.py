@@ -22,7 +22,7 @@ _KEPT_S = 2.0
 
 
 class Roster:
-    """One per process; may be asked from any thread. What it knows is at most two seconds old, a refusal is always fresh."""
+    """One per process; may be asked from any thread. What it knows is at most two seconds old."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._monotonic = rt, monotonic
@@ -31,8 +31,11 @@ class Roster:
         self._nodes, self._templates = Nodes(), list[Node]()
         self._fit: set[Shape] = set()
 
-    def never_fits(self, shape: Shape) -> NeverFits | None:
-        """Say why no node could ever hold a job of this shape; None when some node, or one that a pool would start, could."""
+    def never_fits(self, shape: Shape, *, sure: bool = True) -> NeverFits | None:
+        """Say why no node could ever hold a job of this shape; None when some node, or one that a pool would start, could.
+
+        `sure`: look again at the nodes before saying that none could.
+        """
         shape = _demand(shape)
         with self._asking:
             now = self._monotonic()
@@ -41,7 +44,7 @@ class Roster:
             if shape in self._fit:
                 return None
             found = explain.could_ever_fit(shape, self._nodes, self._templates)
-            if found is not None and self._read_at != now:
+            if sure and found is not None and self._read_at != now:
                 self._read(now)
                 found = explain.could_ever_fit(shape, self._nodes, self._templates)
             if found is None:

@@ -19,6 +19,7 @@ from api.commands import (
     pools,
     roles,
     setup,
+    simulate,
     status,
     submit,
     tokens,
@@ -72,6 +73,7 @@ app.add_typer(tokens.tokens, name="tokens", rich_help_panel=CLUSTER)
 app.add_typer(administration.projects, name="projects", rich_help_panel=CLUSTER)
 app.add_typer(administration.errors, name="errors", rich_help_panel=CLUSTER)
 app.command(rich_help_panel=CLUSTER)(status.status)
+app.command(rich_help_panel=CLUSTER)(simulate.simulate)
 app.command(rich_help_panel=PROCESSES)(roles.up)
 app.command(rich_help_panel=PROCESSES)(demonstration.demo)
 app.command(rich_help_panel=PROCESSES)(setup.setup)

@@ -1,12 +1,16 @@
-"""`ganger why`: why a job waits, where it ran, why it failed."""
+"""`ganger why`: why a job waits, what would help, where it ran, why it failed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 from api.commands import connection, screen
 from api.commands.options import JobId, Json, StateDir, Token, Url
+
+_MOST_NAMED = 3
+SOON_S = 1.0
 
 
 def why(
@@ -17,7 +21,7 @@ def why(
     token: Token = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Say why a job waits, where it ran, or why it failed.
+    """Say why a job waits and what would help, where it ran, or why it failed.
 
     [bold]ganger why 12[/]
     """
@@ -35,8 +39,8 @@ def _details(told: dict[str, Any]) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
     for reason in (told.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
-    if told.get("ahead"):
-        yield f"before it in the queue: {told['ahead']}"
+    if told.get("nodes"):
+        yield from _future(told)
     tries = told.get("tries") or {}
     if tries.get("done"):
         forgiven = f", {tries['forgiven']} of them not its fault" if tries.get("forgiven") else ""
@@ -48,6 +52,46 @@ def _details(told: dict[str, Any]) -> Iterator[str]:
     if failure:
         again = "" if failure.get("should_be_retried") else "; not worth another try"
         yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
+
+
+def _future(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what is to come for a job that waits."""
+    nearest, nodes, queue, share = told["nearest"], told["nodes"], told["queue"], told["share"]
+    if nearest and not nodes["usable"]:
+        yield f"nearest: {nearest['description']}"
+    if queue["ahead"] or queue["position"]:
+        yield f"before it in the queue: {queue['ahead']} by priority and age, {queue['position'] or 0} that ask for the same"
+    if share["projects_ahead"]:
+        yield f"share: {share['project']} holds {share['share']:.1%} of the fleet, {share['projects_ahead']} waiting projects hold less"
+    kept = told["reservation"]
+    if kept:
+        named = ", ".join(node["name"] for node in kept["nodes"][:_MOST_NAMED])
+        more = len(kept["nodes"]) - _MOST_NAMED
+        yield f"room is kept for it on {named}" + (f" and {more} more" if more > 0 else "")
+    expected = _expected(told["expected_start"])
+    if expected:
+        yield f"expected to start {expected}"
+    changes = [change["description"] for change in told["changes"]]
+    if changes:
+        yield "it could start at once if you " + ", and ".join(changes)
+
+
+def _expected(band: dict[str, Any]) -> str:
+    """Return when a job will probably start, from now; nothing where that cannot be said."""
+    ends = [None if band[edge] is None else _from_now(band[edge]) for edge in ("earliest", "latest")]
+    if ends[0] is None:
+        return ""
+    if ends[1] is None:
+        return f"in {screen.duration(ends[0])} at the earliest"
+    if ends[1] < SOON_S:
+        return "at once"
+    if ends[0] < SOON_S:
+        return f"within {screen.duration(ends[1])}"
+    return f"in {screen.duration(ends[0])} to {screen.duration(ends[1])}"
+
+
+def _from_now(moment: str) -> float:
+    return max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())
 
 
 def _placement(last: dict[str, Any]) -> Iterator[str]:

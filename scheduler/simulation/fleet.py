@@ -1,19 +1,28 @@
-"""Fleets as said on a command line: `20*cpus=16,mem=64000` or `cpus=8,pool=gpu,gpu=2,zone:x`, and changes to one as it is."""
+"""Fleets as said on a command line: `10x16cpus,64gib` or `20*cpus=16,mem=64000,pool=gpu,gpu=2,zone:x`, and changes to one."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from scheduler.rules.nodes import Node
 from scheduler.rules.resources import PLAIN, Resources
+
+_COUNT = re.compile(r"(\d+)[x*](?=.)")
+_SHORT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z][A-Za-z0-9_.-]*)")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_MIB = {"mib": 1, "gib": 1024, "tib": 1024 * 1024}
+_CPUS = {"cpu": "cpus", "cpus": "cpus", "core": "cpus", "cores": "cpus"}
 
 _MOST_NODES = 100_000
 """Nodes of one fleet; more is a slip of the finger."""
 
 
 def read_fleet(specs: Sequence[str], first_id: int = 1) -> list[Node]:
-    """Nodes from specifications, each `[COUNT*]name=amount,…`; amounts in cpus, MiB and pieces.
+    """Nodes from specifications, each `[COUNTx]part,…` (or `COUNT*`).
 
-    `pool=NAME` sets the pool, `LABEL:VALUE` a label, any other name a custom resource. Raises ValueError naming what is wrong.
+    A part is `16cpus`, `64gib` (of memory; mib, gib or tib) or `2gpu`; or `name=amount` in cpus, MiB and pieces, where memory and disk
+    take these units too (`disk=500gib`). `pool=NAME` sets the pool, `LABEL:VALUE` a label. Raises ValueError naming what is wrong.
     """
     nodes: list[Node] = []
     for spec in specs:
@@ -37,25 +46,41 @@ def changed(nodes: Iterable[Node], *, added: Sequence[str] = (), drained: Sequen
 
 
 def _read(spec: str) -> tuple[int, Node]:
-    count, _, rest = spec.rpartition("*")
-    if count and not count.isdigit():
-        raise ValueError(f"{spec!r}: {count!r} is not a number of nodes")
+    head = _COUNT.match(spec)
+    count = int(head[1]) if head else 1
     amounts: dict[str, str] = {}
     labels: dict[str, str] = {}
-    for part in filter(None, rest.split(",")):
+    for part in filter(None, spec[head.end() if head else 0 :].split(",")):
+        short = _SHORT.fullmatch(part)
         name, equals, value = part.partition("=")
         label, colon, of_label = part.partition(":")
-        if equals and name and value:
+        if short is not None:
+            word = short[2].lower()
+            amounts["mem" if word in _MIB else _CPUS.get(word, short[2])] = part if word in _MIB else short[1]
+        elif equals and _NAME.fullmatch(name) and value:
             amounts[name] = value
         elif colon and label:
             labels[label] = of_label
         else:
-            raise ValueError(f"{spec!r}: {part!r} is neither name=amount nor label:value")
+            raise ValueError(f"{spec!r}: {part!r} is none of 16cpus, 64gib, name=amount and label:value")
+    if not amounts:
+        raise ValueError(f"{spec!r} does not say what a node has")
     pool = amounts.pop("pool", None)
-    return int(count or 1), Node(0, _resources(amounts), pool=pool, labels=labels)
+    try:
+        return count, Node(0, _resources(amounts), pool=pool, labels=labels)
+    except (ArithmeticError, ValueError) as wrong:
+        raise ValueError(f"{spec!r}: {wrong or 'that is no amount'}") from None
 
 
 def _resources(amounts: dict[str, str]) -> Resources:
     custom = {name: amount for name, amount in amounts.items() if name not in PLAIN}
-    plain = {name: amounts.get(name, 0) for name in PLAIN}
+    plain = {name: _mib(amounts.get(name, "0")) for name in PLAIN}
     return Resources.of(cpus=plain["cpus"], mem=plain["mem"], disk=plain["disk"], custom=custom)
+
+
+def _mib(amount: str) -> str:
+    """An amount without its unit, in MiB where it had one."""
+    sized = _SHORT.fullmatch(amount)
+    if sized is None or sized[2].lower() not in _MIB:
+        return amount
+    return str(Decimal(sized[1]) * _MIB[sized[2].lower()])

@@ -145,13 +145,14 @@ class World:
         self.predictor.learn(job.project_id, self._kinds[job.kind], job.timeout_s, job.run_s, job.requires)
 
     def _shape(self, job: TraceJob) -> Shape:
-        key = (job.requires, job.timeout_s, job.kind, job.project_id, job.priority, job.count)
+        key = (job.requires, job.timeout_s, job.kind, job.project_id, job.priority, job.count, job.pool)
         shape = self._shapes.get(key)
         if shape is None:
             kind = self._kinds.setdefault(job.kind, len(self._kinds) + 1)
             shape = self._shapes[key] = Shape(
                 len(self._shapes) + 1,
                 job.requires,
+                pool=job.pool,
                 project_id=job.project_id,
                 job_type_id=kind,
                 priority=job.priority,

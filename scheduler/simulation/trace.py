@@ -26,6 +26,7 @@ class TraceJob:
     project_id: int = 0
     priority: int = 100
     count: int = 1
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ def test_version_as_json(ganger: Any) -> None:
         "cancel",
         "requeue",
         "why",
+        "simulate",
         "up",
         "api",
         "scheduler",

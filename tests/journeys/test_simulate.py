@@ -1,0 +1,112 @@
+"""`ganger simulate` and `ganger why`, as an operator meets them: a trace, this installation's past, fleets that are not there."""
+
+import importlib.util
+import json
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from typer.testing import CliRunner
+
+from api.commands import program
+from scheduler.errors import InvalidInput, SetupError
+from scheduler.simulation.fleet import read_fleet
+from scheduler.simulation.history import jobs_of_history, nodes_of_fleet
+from tests.support.api_process import serving
+
+TRACE = "; MaxProcs: 4\n" + "\n".join(
+    f"{n} {n} -1 100 {1 + n % 4} -1 -1 {1 + n % 4} 200 -1 1 {n % 2} -1 2 -1 -1 -1 -1" for n in range(1, 40)
+)
+
+
+@pytest.fixture
+def trace(tmp_path: Path) -> Path:
+    path = tmp_path / "trace.swf"
+    path.write_text(TRACE)
+    return path
+
+
+def simulate(*words: object) -> str:
+    done = CliRunner().invoke(program.app, ["simulate", *map(str, words)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_trace_is_replayed_under_all_policies_on_the_machine_it_names(trace):
+    found = json.loads(simulate(trace, "--json"))
+    assert (found["nodes"], found["jobs"]) == (1, 39)
+    assert [one["policy"] for one in found["policies"]] == ["ganger", "easy", "fcfs"]
+    assert {one["jobs"] for one in found["policies"]} == {39}
+    assert simulate(trace, "--json") == json.dumps(found) + "\n", "the same again"
+    text = simulate(trace, "--policy", "easy")
+    assert "mean wait" in text
+    assert "easy: waiting (up to" in text
+
+
+def test_more_nodes_shorten_the_waits_and_drained_ones_lengthen_them(trace):
+    def mean_wait(*words):
+        return json.loads(simulate(trace, "--policy", "ganger", "--json", *words))["policies"][0]["mean_wait_s"]
+
+    usual = mean_wait("--nodes", "2x4cpus,8gib")
+    assert mean_wait("--nodes", "2x4cpus,8gib", "--add", "4cpus") < usual
+    assert mean_wait("--nodes", "2x4cpus,8gib", "--drain", "node-1") > usual
+
+
+def test_the_course_is_drawn(trace, tmp_path):
+    simulate(trace, "--policy", "easy", "--policy", "ganger", "--plot", tmp_path / "course.svg")
+    drawn = ET.fromstring((tmp_path / "course.svg").read_text())  # noqa: S314 - our own
+    assert len(drawn.findall(".//{*}polyline")) == 4
+
+
+def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace, tmp_path):
+    path = tmp_path / "course.png"
+    if importlib.util.find_spec("resvg_py") is None:
+        with pytest.raises(SetupError, match=r"ganger\[plot\]"):
+            simulate(trace, "--policy", "easy", "--plot", path)
+    else:
+        simulate(trace, "--policy", "easy", "--plot", path)
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--history", "T"), ("T", "--plot", "x.gif"), ("T", "--nodes", "many"), ("T", "--nodes", "x=y"), ("T", "--drain", "nobody")]
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(trace, words):
+    with pytest.raises(InvalidInput):
+        simulate(*(trace if word == "T" else word for word in words))
+
+
+def test_a_fleet_is_said_in_short():
+    first, *_, last = read_fleet(["10x16cpus,64gib,2gpu,zone:a", "2*cpus=8,mem=32gib,disk=1tib,pool=big"])
+    assert first.capacity.amounts() == {"cpus": 16_000, "mem": 65_536_000, "disk": 0, "gpu": 2000}
+    assert (first.labels, last.id, last.pool) == ({"zone": "a"}, 12, "big")
+    assert last.capacity.amounts() == {"cpus": 8000, "mem": 32_768_000, "disk": 1_048_576_000}
+
+
+def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster, database_url, broker_url, tmp_path):
+    node = cluster.a_node("n1", labels={"zone": "a"})
+    waits = api.a_job(held=True, hold_reason="look first", cpus_required=40)
+    for _ in range(3):
+        job = api.a_job(cpus_required=2, mem_required=10, timeout=60)
+        cluster.tick()
+        ref = cluster.execution_of(job["id"])
+        cluster.claim(node, ref)
+        cluster.report(node, ref)
+    jobs = jobs_of_history(api.get("/jobs/").json["results"])
+    assert len(jobs) == 3, "the one that never ran is left out"
+    assert waits["id"] not in {one.id for one in jobs}
+    assert jobs[0].requires.amounts()["cpus"] == 2000
+    assert (jobs[0].timeout_s, jobs[0].project_id) == (60, 1)
+    (here,) = nodes_of_fleet(api.get("/nodes/").json["results"])
+    assert (here.name, here.pool, here.labels, here.capacity.cpus) == ("n1", "default", {"zone": "a"}, 4000)
+    with serving(database_url, broker_url, tmp_path, API_WORKERS="1") as url:
+        where = ("--url", url, "--token", api.secrets["admin"])
+        found = json.loads(simulate("--history", "--policy", "ganger", "--add", "2x4cpus", "--json", *where))
+        assert (found["nodes"], found["jobs"], found["policies"][0]["left"]) == (3, 3, 0)
+        told = CliRunner().invoke(program.app, ["why", str(waits["id"]), *where], catch_exceptions=False).stdout
+    assert told.splitlines() == [
+        "It waits: it is held: look first.",
+        "  also: it asks for more than any node has, so it cannot be placed; n1 lacks 36 cpus",
+        "  nearest: n1 comes closest: it is too small for it, even empty; n1 lacks 36 cpus",
+        "  it could start at once if you release it, and ask for at most 4 cpus",
+    ]
