@@ -63,16 +63,38 @@ def upload(
     """Store a file and return its row. With `sha256` the content must have that digest, else InvalidInput."""
     check_name(file_name)
     check_media_type(media_type)
-    name = project or caller.project or DEFAULT_PROJECT
-    if caller.project is not None and name != caller.project:
-        raise Forbidden("the token is bound to another project", field="project")
-    with rt.db.begin() as tx:
-        owner = submissions.project(tx, name)
-        if owner is None:
-            raise InvalidInput(f"there is no project {name!r}", field="project")
-        workspace = _workspace(tx, workspace_id)
+    owner, workspace = _owner(rt, caller, project, workspace_id)
     stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, sha256)
     facts = _facts(stored, workspace, owner.id, file_name, media_type)
+    with rt.db.begin() as tx:
+        file_id = files.insert(tx, facts)
+        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
+        return _find(tx, FileFilter(file_id=(file_id,)), file_id)
+
+
+def register(
+    rt: Runtime,
+    caller: Caller,
+    path: str,
+    *,
+    workspace_id: int,
+    file_name: str | None = None,
+    media_type: str = "application/octet-stream",
+    project: str | None = None,
+    sha256: str | None = None,
+) -> Any:
+    """Make a file of what lies at `path` in a workspace already, and return its row. It is read once, to be hashed.
+
+    Raises NotFound, InvalidInput. Deleting the file leaves the content where it is.
+    """
+    name = file_name or path.rpartition("/")[2]
+    check_name(name)
+    check_media_type(media_type)
+    owner, workspace = _owner(rt, caller, project, workspace_id)
+    found = storage.measured(workspace.url, path)
+    if sha256 is not None and found.sha256 != sha256:
+        raise InvalidInput(f"what lies there has another sha256: {found.sha256}", field="sha256")
+    facts = _facts(found, workspace, owner.id, name, media_type)
     with rt.db.begin() as tx:
         file_id = files.insert(tx, facts)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
@@ -175,6 +197,18 @@ def _live(tx: Connection, new: NewOutput) -> Any:
 
 def _place(data: dict[str, Any], output: str) -> int | None:
     return next((entry["workspace_id"] for entry in data.get("output_data", ()) if entry["name"] == output), None)
+
+
+def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Any, Any]:
+    """Return whose a new file will be, and where it lies."""
+    name = project or caller.project or DEFAULT_PROJECT
+    if caller.project is not None and name != caller.project:
+        raise Forbidden("the token is bound to another project", field="project")
+    with rt.db.begin() as tx:
+        owner = submissions.project(tx, name)
+        if owner is None:
+            raise InvalidInput(f"there is no project {name!r}", field="project")
+        return owner, _workspace(tx, workspace_id)
 
 
 def _workspace(tx: Connection, workspace_id: int | None) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import wire
+from scheduler import storage, wire
 from scheduler.rules import definition as definitions
 from scheduler.rules.definition import Definition
 from scheduler.settings import Settings
@@ -111,4 +111,5 @@ def _file(row: Any) -> wire.InputFile:
         sha256=row.sha256,
         url=f"/node/files/{row.id}/content/",
         local_path=local,
+        source=storage.source(row.url, row.path),
     )

@@ -1,7 +1,7 @@
 """Bytes in workspaces: written whole or not at all, hashed on the way, read in pieces.
 
-A workspace is a URL. `file:///folder` is a folder that this process can write; other schemes are refused when the
-workspace is made.
+A workspace is a URL. `file:///folder` is a folder that this process can write, `s3://bucket/prefix` lies in an object
+store, `http(s)://host/folder` can only be read. Other schemes are refused when the workspace is made.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,15 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
+from scheduler import object_storage, web_storage
 from scheduler.errors import InvalidInput, NotFound, Unavailable
 
 MAX_FOLDER, MAX_PART = 3_000, 255
 """Longest path of a workspace, in characters, and longest name in it, in bytes: what Linux takes, with room for files."""
+
+_OBJECTS, _WEB = "s3://", ("http://", "https://")
+_OURS = re.compile(r"(?:uploads/\d{4}/\d\d/\d\d|outputs/\d{3}/\d+)/[0-9a-f]{32}\Z")
+"""What was written by us; all else in a workspace was there before, and is never removed."""
 
 PIECE = 1024 * 1024
 """Bytes read or written at once."""
@@ -50,6 +56,10 @@ def folder(url: str) -> Path:
 
 def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
     """Write a new file durably: to a temporary name, synced, then renamed. Raises Unavailable when there is no room."""
+    if url.startswith(_OBJECTS):
+        return Stored(path, *object_storage.write(url, path, pieces))
+    if url.startswith(_WEB):
+        raise InvalidInput("a workspace on the web can only be read", field="workspace_id")
     target = _inside(url, path)
     beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
     try:
@@ -65,8 +75,12 @@ def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
     return Stored(path, size, sha256)
 
 
-def read(url: str, path: str, start: int, length: int) -> Iterator[bytes]:
-    """Yield `length` bytes of a file from `start` on, in pieces. Raises NotFound at once when the file is not there."""
+def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
+    """Yield `length` bytes of a file from `start` on, without a length all. Raises NotFound at once for none there."""
+    if url.startswith(_OBJECTS):
+        return object_storage.read(url, path, start, length)
+    if url.startswith(_WEB):
+        return web_storage.read(url, path, start, length)
     try:
         file = _inside(url, path).open("rb")
     except FileNotFoundError:
@@ -76,8 +90,44 @@ def read(url: str, path: str, start: int, length: int) -> Iterator[bytes]:
     return _pieces(file, start, length)
 
 
+def check(url: str) -> None:
+    """Raise InvalidInput for a workspace that cannot be used.
+
+    Nothing is made: whoever may call the API could then make a folder anywhere.
+    """
+    if url.startswith(_OBJECTS):
+        object_storage.check(url)
+    elif url.startswith(_WEB):
+        web_storage.check(url)
+    elif not (place := folder(url)).is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise InvalidInput("the folder of this url is not there, or cannot be written", field="url")
+
+
+def source(url: str, path: str) -> str | None:
+    """Return a URL by which a node can read the file without us, None when it has to ask us."""
+    if url.startswith(_OBJECTS):
+        return object_storage.signed(url, path)
+    return web_storage.address(url, path) if url.startswith(_WEB) else None
+
+
+def measured(url: str, path: str) -> Stored:
+    """Read a file that is there already, to know its size and SHA-256. Raises NotFound, InvalidInput, Unavailable."""
+    if any(part in {"", ".", ".."} for part in path.split("/")):
+        raise InvalidInput("a path in a workspace has no empty parts and no ..", field="path")
+    digest, size = hashlib.sha256(), 0
+    for piece in read(url, path, 0, None):
+        digest.update(piece)
+        size += len(piece)
+    return Stored(path, size, digest.hexdigest())
+
+
 def remove(url: str, path: str) -> None:
-    """Remove a file; one that is gone already is fine."""
+    """Remove a file that was written here; one that is gone already is fine."""
+    if not _OURS.match(path):
+        return
+    if url.startswith(_OBJECTS):
+        object_storage.remove(url, path)
+        return
     with contextlib.suppress(OSError):
         _inside(url, path).unlink(missing_ok=True)
 
@@ -115,12 +165,11 @@ def _sync_folder(path: Path) -> None:
         os.close(handle)
 
 
-def _pieces(file: BinaryIO, start: int, length: int) -> Iterator[bytes]:
+def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
     with file:
         file.seek(start)
-        while length > 0:
-            piece = file.read(min(PIECE, length))
-            if not piece:
-                return
-            length -= len(piece)
+        left = file.seek(0, os.SEEK_END) - start if length is None else length
+        file.seek(start)
+        while left > 0 and (piece := file.read(min(PIECE, left))):
+            left -= len(piece)
             yield piece

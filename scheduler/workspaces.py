@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,7 @@ ONE_AT_A_TIME = "workspaces"
 
 def create(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> int:
     """Make a workspace of a folder that is there; return its id. Raises InvalidInput for the url, Conflict for a taken name."""
-    _check(facts["url"])
+    _check(facts)
     if facts["is_default"] and not facts["is_active"]:
         raise InvalidInput("the default workspace has to be active", field="is_active")
     with rt.db.begin() as tx:
@@ -36,7 +35,7 @@ def create(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> int:
 def change(rt: Runtime, caller: Caller, workspace_id: int, facts: Mapping[str, Any]) -> None:
     """Change a workspace; files stay where they are. Raises NotFound, InvalidInput, Conflict about the default."""
     if "url" in facts:
-        _check(facts["url"])
+        storage.check(facts["url"])
     with rt.db.begin() as tx:
         tokens.serialize(tx, ONE_AT_A_TIME)
         row = workspaces.lock(tx, workspace_id)
@@ -70,8 +69,7 @@ def find(rt: Runtime, workspace_id: int) -> Any:
     return rows[0]
 
 
-def _check(url: str) -> None:
-    """A folder is not made here: whoever may call the API could then make one anywhere."""
-    folder = storage.folder(url)
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise InvalidInput("the folder of this url is not there, or cannot be written", field="url")
+def _check(facts: Mapping[str, Any]) -> None:
+    storage.check(facts["url"])
+    if facts["is_default"] and facts["url"].startswith("http"):
+        raise InvalidInput("the default workspace has to be one that can be written", field="is_default")

@@ -61,6 +61,8 @@ def list_files(call: Call, query: FilesQuery) -> Any:
 @routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: answers.FileView})
 def upload_file(call: Call, query: UploadQuery) -> Any:
     """Upload a file: the raw body with `file_name` in the query, or one multipart field named `file`."""
+    if query.path is not None:
+        return _register(call, query.path, query)
     limit = call.rt.settings.max_upload
     name, media_type, pieces = _multipart(limit) if request.mimetype == "multipart/form-data" else _raw(limit)
     row = files.upload(
@@ -71,6 +73,23 @@ def upload_file(call: Call, query: UploadQuery) -> Any:
         media_type=query.media_type or media_type or "application/octet-stream",
         project=query.project,
         workspace_id=query.workspace_id,
+        sha256=query.sha256,
+    )
+    return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+
+
+def _register(call: Call, path: str, query: UploadQuery) -> Any:
+    """A file that lies in a workspace already."""
+    if query.workspace_id is None:
+        raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
+    row = files.register(
+        call.rt,
+        call.caller,
+        path,
+        workspace_id=query.workspace_id,
+        file_name=query.file_name,
+        media_type=query.media_type or "application/octet-stream",
+        project=query.project,
         sha256=query.sha256,
     )
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})

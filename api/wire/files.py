@@ -36,6 +36,10 @@ class UploadQuery(Query):
     project: Word | None = None
     workspace_id: Annotated[QueryInt, Field(ge=1, le=2**63 - 1)] | None = None
     sha256: Sha256 | None = None
+    path: Annotated[
+        str | None,
+        Field(max_length=1_000, description="of what lies in the workspace already, to be registered; then no body"),
+    ] = None
 
 
 class OutputQuery(Query):

@@ -11,8 +11,12 @@ from api.paging import OrderedQuery
 from api.wire.answers import ListOf
 from api.wire.fields import LEFT_OUT, Body, QueryBool, QueryId, Title, View, Word
 
-Url = Annotated[str, StringConstraints(max_length=2_000, pattern=r"^file://(?:localhost)?/[^\x00-\x20\x7f]*$")]
-"""Where a workspace's files lie: file:/// and an absolute folder."""
+_URL = (
+    r"^(?:file://(?:localhost)?/[^\x00-\x20\x7f]*|s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[^\x00-\x20\x7f]*)?"
+    r"|https?://[^\x00-\x20\x7f/]+(?:/[^\x00-\x20\x7f]*)?)$"
+)
+Url = Annotated[str, StringConstraints(max_length=2_000, pattern=_URL)]
+"""Where a workspace's files lie: file:/// and a folder, s3://bucket/prefix, or http(s)://host/folder to read only."""
 
 
 class WorkspacesQuery(OrderedQuery):

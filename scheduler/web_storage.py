@@ -1,0 +1,58 @@
+"""Workspaces on the web: `https://host/folder`, read only. What is there is registered, never written or removed."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from typing import Any
+from urllib import error as urllib_error
+from urllib import request
+from urllib.parse import quote, urlsplit
+
+from scheduler.errors import InvalidInput, NotFound, Unavailable
+
+_PIECE = 1024 * 1024
+_PATIENCE_S = 60.0
+_GONE = {404, 410}
+
+
+def check(url: str) -> None:
+    """Raise InvalidInput for a URL that has no host, or brings credentials or a query along."""
+    parts = urlsplit(url)
+    if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
+        raise InvalidInput("a workspace on the web is http(s)://host/folder, without credentials or query", field="url")
+
+
+def address(url: str, path: str) -> str:
+    """Return where a file is."""
+    return f"{url.rstrip('/')}/{quote(path)}"
+
+
+def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
+    """Yield bytes of a file from `start` on, to its end without a length. Raises NotFound, Unavailable at once."""
+    if length == 0:
+        return iter(())
+    asked = request.Request(address(url, path))  # noqa: S310 - the scheme was checked when the workspace was made
+    if start or length is not None:
+        asked.add_header("Range", f"bytes={start}-" + ("" if length is None else str(start + length - 1)))
+    try:
+        answer = request.urlopen(asked, timeout=_PATIENCE_S)  # noqa: S310
+    except urllib_error.HTTPError as error:
+        if error.code in _GONE:
+            raise NotFound("the content of this file is gone") from None
+        raise Unavailable(f"the file cannot be read: the server answers {error.code}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the file cannot be read: {error}") from error
+    skip = start if answer.status == http.HTTPStatus.OK else 0  # a server without ranges sends it all
+    return _pieces(answer, skip, length)
+
+
+def _pieces(answer: Any, skip: int, length: int | None) -> Iterator[bytes]:
+    with answer:
+        while skip and (piece := answer.read(min(skip, _PIECE))):
+            skip -= len(piece)
+        while (length is None or length > 0) and (
+            piece := answer.read(_PIECE if length is None else min(_PIECE, length))
+        ):
+            length = None if length is None else length - len(piece)
+            yield piece
