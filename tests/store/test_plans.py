@@ -6,13 +6,13 @@ Every statement of a verb is explained with its real parameters, on tables that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from sqlalchemy import event
 
 from scheduler import cancellation, draining, execution, holding, registration, requeue, upkeep, wire
-from tests.support.cluster import TOKEN, Cluster
+from tests.support.cluster import Cluster
 
 ROWS = 15_000
 FEW = 1_000
@@ -55,7 +55,7 @@ class Explained:
         self.offences: list[str] = []
         self.count = 0
 
-    def __enter__(self) -> Explained:
+    def __enter__(self) -> Self:
         event.listen(self._engine, "before_cursor_execute", self._explain)
         return self
 

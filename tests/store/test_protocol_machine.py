@@ -5,8 +5,10 @@ The machine keeps what each node believes, as its disk would; the scheduler's si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -15,7 +17,11 @@ from sqlalchemy import Connection, text
 from scheduler import cancellation, draining, execution, holding, invariants, registration, requeue, upkeep, wire
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.picture import Picture
+from scheduler.rules.placement import place
+from scheduler.rules.plan import Placement
+from scheduler.rules.shapes import Shape
 from scheduler.runtime import Runtime
+from scheduler.store import plans
 from tests.support.cluster import Cluster
 
 NODES = ("alpha", "beta")
@@ -45,18 +51,56 @@ class Protocol(RuleBasedStateMachine):
         self.canceled: set[int] = set()
         self.as_node = {name: self._register(name) for name in NODES}
         self.pictures = [Picture(self.rt.settings), Picture(self.rt.settings)]
+        self.thought: tuple[Sequence[Placement], dict[int, Shape]] = (), {}
         self.watch, self.clock = upkeep.Watch(), 0.0
 
     def teardown(self) -> None:
         if hasattr(self, "rt"):
-            self.cluster.close()
+            try:
+                self._calm()
+            finally:
+                self.cluster.close()
+
+    def _calm(self) -> None:
+        """Once nothing goes wrong any more, every job ends and all room is given back."""
+        holding.release(self.rt, self.jobs, actor="me")
+        self.cluster.change("UPDATE nodes SET is_draining = false")
+        self.cluster.picture = self.pictures[0]
+        for name in NODES:
+            self.as_node[name] = self._register(name)
+        for _ in range(20):
+            self.forgive()
+            self.cluster.tick()
+            for name in NODES:
+                self.beat(name, lost=False)
+                self.claim_again(name)
+                self.report(name, how_many=MOST_JOBS, outcome="completed", lost=False)
+        assert self.cluster.query("SELECT id FROM executions WHERE released_at IS NULL") == []
+        ends = "('COMPLETED', 'FAILED', 'CANCELED')"
+        assert self.cluster.query(f"SELECT id, status FROM jobs WHERE status NOT IN {ends}") == []  # noqa: S608 - our own
+        assert invariants.check(self.rt, hours=None) == []
 
     # --- scheduler
 
-    @rule(which=st.integers(0, 1))
-    def place(self, which: int) -> None:
-        self.cluster.picture = self.pictures[which]  # the second is of a scheduler that looks seldom
+    @rule()
+    def tick(self) -> None:
+        self.cluster.picture = self.pictures[0]
         self.cluster.tick()
+
+    @rule()
+    def think(self) -> None:
+        """A scheduler makes its plan, and is stopped before it can write it down."""
+        slow = self.pictures[1]
+        with self.rt.db.begin() as tx:
+            slow.refresh(tx)
+        plan = place(slow.snapshot(), slow.now, self.rt.chance, limit=10)
+        self.thought = plan.placements, {p.shape_id: slow.queue.lines[p.shape_id].shape for p in plan.placements}
+
+    @rule()
+    def act(self) -> None:
+        """It goes on, however much has happened since; and perhaps does so twice."""
+        with self.rt.db.begin() as tx:
+            plans.commit(tx, *self.thought, lease_s=90.0)
 
     @rule(seconds=st.sampled_from([1.0, 9.0, 9.0]), rounds=st.integers(1, 12))
     def time_passes(self, seconds: float, rounds: int) -> None:
@@ -129,6 +173,12 @@ class Protocol(RuleBasedStateMachine):
     @rule(which=st.sets(pick, min_size=1, max_size=3))
     def requeue(self, which: set[int]) -> None:
         self.canceled -= set(requeue.requeue(self.rt, [self.jobs[n] for n in which], actor="me"))
+
+    @rule(which=st.sets(pick, min_size=2, max_size=MOST_JOBS))
+    def cancel_and_think_better_of_it(self, which: set[int]) -> None:
+        """A new round while the old tree may still be dying."""
+        self.cancel(which)
+        self.requeue(which)
 
     @rule(which=pick, held=st.booleans())
     def hold(self, which: int, held: bool) -> None:
@@ -222,9 +272,10 @@ def _empty(database_url: str) -> None:
         )
 
 
+@pytest.mark.timeout(300)
 def test_the_invariants_hold_after_any_sequence_of_verbs(database_url: str) -> None:
     Protocol.database_url = database_url
     chosen = settings(
-        max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
+        max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck), database=None
     )
     run_state_machine_as_test(Protocol, settings=chosen)
