@@ -51,6 +51,14 @@ class Jobs:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
+    def dry_run(self, requests: Sequence[JobRequest]) -> Sequence[dict[str, Any]]:
+        """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made."""
+        call = Call(
+            "POST", "/jobs/", params=(("dry_run", "true"),), body=[one.document() for one in requests], repeatable=True
+        )
+        told: list[dict[str, Any]] = self._transport.json(call)["results"]
+        return told
+
     def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
         """Return a job with inputs, outputs and executions, newest first. Raises NotFound.
 

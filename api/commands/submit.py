@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from api.commands import connection, inputs, waiting
+from api.commands import connection, inputs, screen, waiting
 from api.commands.options import Json, StateDir, Token, Url, pairs
 from scheduler.errors import InvalidInput
 
@@ -88,6 +89,10 @@ def submit(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse it if no node is large enough.", rich_help_panel=WHERE)
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Make nothing; say where it would start, or why not.", rich_help_panel=AFTER),
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the job did.", rich_help_panel=AFTER)
     ] = False,
@@ -135,6 +140,9 @@ def submit(
             request = inputs.typed(api, request, kind, given or [])
         elif given:
             raise InvalidInput("--input is for job types; a command gets its arguments behind --")
+        if dry_run:
+            _tell(api.jobs.dry_run(_numbered(request, count)), as_json=as_json)
+            return
         job_ids = _send(api, request, key=key, count=count, strict=strict)
         code = waiting.after(api, job_ids, wait=wait, follow=follow, as_json=as_json)
     raise typer.Exit(code)
@@ -156,12 +164,30 @@ def _what(words: list[str], command: list[str] | None) -> tuple[str | None, list
 
 
 def _send(api: Client, request: JobRequest, *, key: str | None, count: int, strict: bool) -> list[int]:
+    if count > 1:
+        return list(api.jobs.submit_many(_numbered(request, count), key=key, strict=strict))
+    made = api.jobs.submit(replace(request, idempotency_key=key), strict=strict)
+    for warning in made.document.get("warnings", ()):
+        screen.note(f"ganger: {warning['description']}")
+    return [made.id]
+
+
+def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
+    """Return so many of the same job; of several each finds its number in its environment."""
     if count == 1:
-        return [api.jobs.submit(replace(request, idempotency_key=key), strict=strict).id]
-    requests = [
+        return [request]
+    return [
         replace(request, environment={**(request.environment or {}), "INDEX": str(index)}) for index in range(count)
     ]
-    return list(api.jobs.submit_many(requests, key=key, strict=strict))
+
+
+def _tell(told: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    """Print what would become of jobs."""
+    if as_json:
+        screen.document(told)
+        return
+    for one in told:
+        screen.say(one["summary"])
 
 
 def _amounts(words: list[str] | None) -> dict[str, float]:

@@ -6,6 +6,7 @@ from html import escape
 from scheduler.simulation.report import Course
 
 _WIDTH, _HEIGHT, _MARGIN, _GAP = 900, 220, 60, 50
+_FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', 'Noto Sans', sans-serif"
 _COLOURS = ("#0b6e99", "#c4511d", "#5a7d2a", "#7b4fa3", "#8a6d00")
 
 
@@ -26,7 +27,7 @@ def as_svg(courses: Mapping[str, Course], title: str = "") -> str:
     )
     box = f"0 0 {_WIDTH + 2 * _MARGIN} {height}"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" font-family="{_FONTS}" font-size="13">',
         '<rect width="100%" height="100%" fill="white"/>',
         f'<text x="{_MARGIN}" y="24" font-size="16">{escape(title)}</text>',
         *_legend(list(courses)),

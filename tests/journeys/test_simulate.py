@@ -103,6 +103,10 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
         where = ("--url", url, "--token", api.secrets["admin"])
         found = json.loads(simulate("--history", "--policy", "ganger", "--add", "2x4cpus", "--json", *where))
         assert (found["nodes"], found["jobs"], found["policies"][0]["left"]) == (3, 3, 0)
+        tried = CliRunner().invoke(
+            program.app, ["submit", "--dry-run", "--cpus", "3", *where, "--", "true"], catch_exceptions=False
+        )
+        assert tried.stdout == "It would start on node n1: the only node with room for it.\n"
         told = CliRunner().invoke(program.app, ["why", str(waits["id"]), *where], catch_exceptions=False).stdout
     assert told.splitlines() == [
         "It waits: it is held: look first.",
