@@ -51,9 +51,8 @@ def settle(
     moved.update(jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor))
     moved.update(jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor))
     moved.update(jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor))
-    withdrawn = jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
-    _hold_hopeless(tx, rt, locked, withdrawn)
-    return moved.union(withdrawn)
+    moved.update(jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor))
+    return moved
 
 
 def take_back(
@@ -71,6 +70,18 @@ def take_back(
         tx, rt, locked, [Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in taken], "scheduler"
     )
     return taken
+
+
+def hold_hopeless(
+    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], taken: Iterable[executions.LockedExecution]
+) -> None:
+    """Hold jobs that were placed again and again and never claimed: they would go round for ever, being charged nothing."""
+    limit = rt.settings.max_withdrawals
+    hopeless = [row.job_id for row in taken if locked[row.job_id].withdrawals + 1 >= limit]
+    if hopeless:
+        reason = f"placed {limit} times, but no node claimed it"
+        held = jobs.hold(tx, hopeless, held=True, reason=reason)
+        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
@@ -118,13 +129,3 @@ def _with_more_memory(
 
 def _is_live(job: jobs.LockedJob, step: jobs.Step) -> bool:
     return job.status == JobStatus.RUNNING and job.attempt == step.attempt
-
-
-def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], withdrawn: list[int]) -> None:
-    """Hold jobs that no node ever claims, so that they do not go round for ever without being charged."""
-    limit = rt.settings.max_withdrawals
-    hopeless = [job_id for job_id in withdrawn if locked[job_id].withdrawals + 1 >= limit]
-    if hopeless:
-        reason = f"placed {limit} times, but no node ever claimed it"
-        held = jobs.hold(tx, hopeless, held=True, reason=reason)
-        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)

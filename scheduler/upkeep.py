@@ -61,6 +61,7 @@ def withdraw_late(rt: Runtime) -> int:
         nodes.lock_all(tx, late.values())
         locked = jobs.lock(tx, executions.jobs_of(tx, late))
         taken = settling.take_back(tx, rt, locked, executions.lock(tx, late).values(), why)
+        settling.hold_hopeless(tx, rt, locked, taken)
         for node_id, count in sorted(Counter(row.node_id for row in taken).items()):
             nodes.count_launch_failures(tx, node_id, count)
     rt.nudge("tick")

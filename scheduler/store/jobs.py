@@ -142,7 +142,7 @@ def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> 
 
 _CHARGE = text("""
     UPDATE jobs
-    SET num_exes = num_exes + 1, started = now(), last_modified = now()
+    SET num_exes = num_exes + 1, withdrawals = 0, started = now(), last_modified = now()
     WHERE id = ANY(:ids)
 """)
 

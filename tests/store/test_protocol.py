@@ -307,6 +307,23 @@ def test_placements_nobody_claims_are_withdrawn_uncharged_and_held_in_the_end(da
     cluster.close()
 
 
+def test_placements_that_end_with_their_node_or_before_a_claim_count_against_no_job(database_url: str) -> None:
+    cluster = Cluster(database_url, claim_deadline_s=0.000001, max_withdrawals=2, retry_first_s=0)
+    node = cluster.a_node("alpha")
+    job_id = cluster.a_job(max_tries=9)
+    for boot in range(3):
+        cluster.tick()
+        node = cluster.a_node("alpha", boot_id=f"boot-{boot + 2}")
+    assert not cluster.job(job_id).is_held, "its nodes are to blame"
+    cluster.tick()
+    cluster.claim(node, cluster.execution_of(job_id))
+    cluster.report(node, cluster.execution_of(job_id), "returned")
+    cluster.tick()
+    assert upkeep.withdraw_late(cluster.rt) == 1
+    assert not cluster.job(job_id).is_held, "it was claimed a moment ago"
+    cluster.close()
+
+
 def test_a_job_that_waits_for_its_time_is_queued_when_it_comes(cluster: Cluster) -> None:
     job_id = cluster.a_job("PENDING")
     later = cluster.a_job("PENDING")
