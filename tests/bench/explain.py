@@ -1,7 +1,7 @@
 """Why does my job wait? 100,000 jobs wait on 500 full nodes; the question over HTTP, while nothing changes and while jobs come.
 
 A real PostgreSQL and the real server (one process, so that its picture is the one that is measured); the first question
-reads the whole queue and stands by itself.
+reads the whole queue and stands by itself. A bare request (route, token, `SELECT 1`) is sent in turn, for the ratio.
 """
 
 from __future__ import annotations
@@ -88,13 +88,16 @@ def _ask(client: bench._Client, url: str) -> None:
         ids = [row[0] for row in database.execute("SELECT id FROM jobs WHERE status = 'QUEUED'")]
     chance = random.Random(1)
     for round_, times in ASKED.items():
-        seconds = []
+        seconds, bare = [], []
         for number in range(times + 1):
             if round_ == "changing":
                 client.send("POST", "/jobs/", {"command": ["true"]})
             started = time.perf_counter()
             client.send("GET", f"/jobs/{chance.choice(ids)}/explain/")
             took = time.perf_counter() - started
+            began = time.perf_counter()
+            client.send("GET", "/bench/select-1/")
+            bare.append(time.perf_counter() - began)
             if number:
                 seconds.append(took)
             elif round_ == "quiet":
@@ -102,6 +105,7 @@ def _ask(client: bench._Client, url: str) -> None:
         for share in (0.5, 0.95):
             value = quantile(seconds, share) * 1000
             figure("explain", f"{round_}.p{share * 100:.0f}", value, "ms", n=times, bar=BAR_MS if share > 0.9 else None)
+            figure("explain", f"{round_}.to-bare.p{share * 100:.0f}", value / 1000 / quantile(bare, share), "times")
 
 
 if __name__ == "__main__":
