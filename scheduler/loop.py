@@ -1,7 +1,8 @@
 """How every looping duty runs: a step returns the seconds until its next turn; a wake-up only makes it sooner.
 
 One place for back-off: a step that raises is logged and tried again, after 0.1 s at first and 3 s at most, wake-ups or
-not: soon enough after a server is back, seldom enough while it is away.
+not: soon enough after a server is back, seldom enough while it is away. The same trouble again is told at every
+doubling only, so that an outage of hours is a dozen lines.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Loop:
         self._step = step
         self._awake = Event()
         self._stopped = Event()
+        self._failures, self._told = 0, ""
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> Loop:
@@ -45,13 +47,20 @@ class Loop:
             self._awake.clear()
             try:
                 wait_s = self._step()
-                pause = _FIRST_PAUSE_S
             except Exception as trouble:  # noqa: BLE001 - the loop is the edge: log, wait, go on
-                log.error(
-                    "loop.trouble", loop=self.name, trouble=str(trouble), kind=type(trouble).__name__, next_s=pause
-                )
+                self._tell(trouble)
                 self._stopped.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
+            if self._failures:
+                log.info("loop.well-again", loop=self.name, failures=self._failures)
+            pause, self._failures = _FIRST_PAUSE_S, 0
             if wait_s > 0:
                 self._awake.wait(wait_s)
+
+    def _tell(self, trouble: Exception) -> None:
+        what = f"{type(trouble).__name__}: {trouble}"
+        self._failures += 1
+        if what != self._told or self._failures.bit_count() == 1:
+            log.error("loop.trouble", loop=self.name, trouble=what, failures=self._failures)
+        self._told = what

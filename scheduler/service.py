@@ -63,7 +63,7 @@ class Scheduler:
         self._sampling = Loop("sampling", self._sample)
         self._scaler = Scaler(rt, catalogue or pool_drivers.catalogue_of(rt), self._lend, monotonic)
         self._scaling = Loop("scaling", self._scale)
-        self._listener = threading.Thread(target=self._listen, name="listen", daemon=True)
+        self._listening = Loop("listen", self._listen)
 
     @property
     def leads(self) -> bool:
@@ -72,14 +72,13 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin all loops."""
-        for loop in (self._leading, self._ticking, self._upkeep, self._sampling, self._scaling):
+        for loop in (self._leading, self._ticking, self._upkeep, self._sampling, self._scaling, self._listening):
             loop.start()
-        self._listener.start()
 
     def stop(self) -> None:
         """End all loops and give the lead away, so that another takes over at once."""
         self._stopped.set()
-        for loop in (self._scaling, self._sampling, self._ticking, self._upkeep, self._leading):
+        for loop in (self._scaling, self._sampling, self._ticking, self._upkeep, self._leading, self._listening):
             loop.stop()
         self._step_down(self._term, "stopping")
 
@@ -229,13 +228,10 @@ class Scheduler:
             }
         ).decode()
 
-    def _listen(self) -> None:
-        while not self._stopped.is_set():
-            try:
-                wake.listen(self._rt.db.url, self._hear, lambda: not self._stopped.is_set())
-            except Exception as trouble:  # noqa: BLE001 - listening only makes things quicker; polling goes on
-                log.warning("listen.trouble", trouble=str(trouble))
-                self._stopped.wait(1.0)
+    def _listen(self) -> float:
+        """Hear what is nudged, until stopped; it only makes things quicker, polling goes on."""
+        wake.listen(self._rt.db.url, self._hear, lambda: not self._stopped.is_set())
+        return 0.0
 
     def _hear(self, topic: str) -> None:
         if topic == "tick":
