@@ -33,11 +33,14 @@ def carrying(marks: list[str]) -> dict[str, list[Trace]]:
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) in spared:
             continue
+        content = command = b""
         try:
-            command = (entry / "cmdline").read_bytes()
-            content = command + (entry / "environ").read_bytes()
+            content = command = (entry / "cmdline").read_bytes()
+            content += (entry / "environ").read_bytes()
+        except PermissionError:
+            pass  # another user's, or it keeps its environment to itself
         except OSError:
-            continue  # gone meanwhile, or another user's
+            continue  # gone meanwhile
         if not content:
             continue  # a zombie, or a thread of the kernel
         text = command.replace(b"\0", b" ").decode(errors="replace").strip()[:COMMAND_LENGTH]

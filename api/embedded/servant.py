@@ -29,6 +29,8 @@ PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 # Between the last warning and SIGKILL's effect lies only the kernel.
 KILL_WAIT_S = 5.0
+# What a shell or nohup had us ignore, a servant hears: it is not the shell's, and we stop it by one of these.
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Enough to carry the reason a server died with, which is in its last lines.
 TAIL_BYTES = 8192
 
@@ -163,6 +165,8 @@ def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
     """Make what the child does between fork and exec; after the switch of user, which would clear the wish."""
 
     def prepare() -> None:
+        for number in HEARD:
+            signal.signal(number, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:
             os._exit(1)  # the parent died before the wish was made

@@ -75,8 +75,13 @@ class Installation:
 
     def processes(self, role: str) -> list[psutil.Process]:
         """Return the processes of a role: api, scheduler, agent, consumer, supervisor, postgres or valkey."""
+        return sorted((p for p in self._mine() if _role(p) == role), key=lambda p: p.create_time())
+
+    def _mine(self) -> set[psutil.Process]:
+        """Agent and consumer let nobody of their own user read their environment: they are known by their parents."""
         marked = [p for p in psutil.process_iter() if f"GANGER_UP={self.root}" in _environment(p)]
-        return sorted((p for p in marked if _role(p) == role), key=lambda p: p.create_time())
+        known = [*marked, *([psutil.Process(self.process.pid)] if self.process and self.process.poll() is None else [])]
+        return {*marked, *(child for one in known for child in _descendants(one))}
 
     def submit(self, *argv: str, **fields: Any) -> int:
         body = {"command": list(argv), "cpus_required": 0.1, "mem_required": 16, "disk_out_required": 1, **fields}
@@ -111,6 +116,13 @@ class Installation:
                 return found
             time.sleep(POLL_S)  # the installation is a black box here: there is no signal to wait for
         raise AssertionError(f"waited {within_s} s in vain for {what}\n{self.told()}")
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.Error:
+        return []
 
 
 def _environment(process: psutil.Process) -> list[str]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,17 @@ def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Pa
     assert stubborn.ended() == -signal.SIGKILL
     assert who is not None
     assert gone(who)
+
+
+def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does with a job in the background
+    try:
+        quiet = Servant(replace(order(tmp_path, "/bin/sleep", "300"), stop_signal=signal.SIGINT))
+        quiet.start()
+        quiet.stop()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert quiet.ended() == -signal.SIGINT
 
 
 def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
