@@ -1,4 +1,7 @@
-"""Processes of this machine that outlive whoever started them: known by id and start time, found again by a mark."""
+"""Processes of this machine that outlive whoever started them: known by id and start, found again by a mark.
+
+The start is counted from the boot, and the boot named: a time of day would move whenever the clock is set.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,6 @@ from subprocess import DEVNULL, Popen
 
 import psutil
 
-_CLOSE_S = 0.02
-"""Start times are read from the same clock ticks, so equal ones differ by rounding only."""
-
 
 def launch(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> str:
     """Start a process in a session of its own, its output appended to the log; return its identity. Raises OSError."""
@@ -23,9 +23,7 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> st
             argv, stdin=DEVNULL, stdout=sink, stderr=sink, env=dict(environment), cwd="/", start_new_session=True
         )
     _children[process.pid] = process
-    with suppress(psutil.Error):
-        return f"{process.pid} {psutil.Process(process.pid).create_time():.2f}"
-    return f"{process.pid} 0"
+    return f"{process.pid} {_start_of(process.pid)}"
 
 
 def running(identity: str) -> bool:
@@ -70,11 +68,20 @@ def _find(identity: str) -> psutil.Process | None:
     try:
         pid, started = identity.split()
         process = psutil.Process(int(pid))
-        if abs(process.create_time() - float(started)) > _CLOSE_S or process.status() == psutil.STATUS_ZOMBIE:
+        if _start_of(process.pid) != started or process.status() == psutil.STATUS_ZOMBIE:
             return None
     except (ValueError, psutil.Error):
         return None
     return process
+
+
+def _start_of(pid: int) -> str:
+    """Return clock ticks since the boot and the boot's id as one word; `0` for a process that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return f"{fields[19]}@{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+    except (OSError, IndexError):
+        return "0"
 
 
 def _bury() -> None:
