@@ -16,7 +16,7 @@ from typing import Final
 
 BLOCK_BYTES: Final = 512  # unit of st_blocks
 FULL_BELOW_BYTES: Final = 1 << 20  # with less than that free, a program that failed most likely failed for it
-_FIRST_S: Final = 0.5
+_FIRST_S: Final = 1.0
 _SOON_S: Final = 0.125
 _LATEST_S: Final = 4.0
 _TOGETHER_S: Final = 0.125

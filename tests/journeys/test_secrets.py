@@ -28,7 +28,7 @@ def look(path):
 for path in glob.glob("/proc/[0-9]*/*"):
     parts = path.split("/")
     if parts[2] not in own and parts[3] in ("environ", "cmdline", "maps", "stack", "mountinfo"): look(path)
-for path in glob.glob("/proc/[0-9]*/fd/*") + glob.glob("/proc/[0-9]*/root/dev/shm/*"):
+for path in glob.glob("/proc/[0-9]*/fd/*"):
     if path.split("/")[2] not in own and os.path.isfile(path): look(path)
 for root in roots:
     for folder, _, files in os.walk(root):

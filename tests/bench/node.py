@@ -1,0 +1,217 @@
+"""The node: what an execution costs, how many a second, memory with many, cancel to dead, noisy neighbour, staging.
+
+Costs and throughput are of a real agent and supervisor with contained trees, against a small API in this process;
+the rest goes through a whole installation. Compare the ratios of one run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scheduler.wire import Input, InputFile
+from tests.bench.figures import figure, quantile, spread
+from tests.support.fake_node_api import FakeNodeApi
+from tests.support.installation import Installation
+from tests.support.node import a_spec
+from tests.support.node_process import NodeProcess
+from tests.support.servers import state_folder
+from workers import staging
+from workers.client import Api
+from workers.folders import Folders
+from workers.places import Places
+from workers.staging import Staging, Supplies
+
+EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 40
+STAGED_BYTES = int(os.environ.get("GANGER_BENCH_STAGED_MIB", "2048")) << 20
+NORMAL = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_UPKEEP_S": "1", "GANGER_API_WORKERS": "2",
+          "GANGER_GRACE_S": "10"}  # fmt: skip
+FLOOD = "import os, time\np = b'x' * 99 + b'\\n'\np *= 100_000\nwhile True:\n    os.write(1, p); time.sleep(0.09)"
+STUBBORN = 'trap "" TERM; echo $$ > "$1"; while :; do sleep 1; done'
+
+
+def main() -> None:
+    """Measure everything, the cheap things first."""
+    bare = _bare_spawn()
+    with state_folder() as root:
+        _executions(root, bare)
+    with state_folder() as root:
+        installation = Installation(root, cpus=64, **NORMAL).start()
+        try:
+            _memory(installation)
+            _cancel(installation, root)
+            _neighbour(installation)
+        finally:
+            installation.stop()
+    with state_folder() as root:
+        _staging(root)
+
+
+def _bare_spawn() -> float:
+    """Return the CPU seconds that this process spends on one program, started and waited for."""
+    before = time.process_time()
+    for _ in range(SPAWNS):
+        os.waitpid(os.posix_spawn("/bin/true", ["/bin/true"], {}), 0)
+    each = (time.process_time() - before) / SPAWNS
+    figure("node", "bare.spawn-and-wait.cpu", each * 1000, "ms", n=SPAWNS)
+    return each
+
+
+def _executions(root: Path, bare: float) -> None:
+    api = FakeNodeApi(beat_s=0.2)
+    node = NodeProcess(root, api.url, cpus=64_000).start()
+    try:
+        _run(api, range(1, 201))  # warm: slots, stock, caches
+        assert node.process is not None
+        parts = {"agent": psutil.Process(node.process.pid), "supervisor": psutil.Process(node.supervisor_pid())}
+        before = {name: _cpu(process) for name, process in parts.items()}
+        began = time.monotonic()
+        _run(api, range(1_000, 1_000 + EXECUTIONS))
+        took = time.monotonic() - began
+        cpu = {name: (_cpu(process) - before[name]) / EXECUTIONS for name, process in parts.items()}
+        for name, each in cpu.items():
+            figure("node", f"execution.{name}.cpu", each * 1000, "ms", n=EXECUTIONS)
+        figure("node", "execution.cpu-beyond-bare", (sum(cpu.values()) - bare) * 1000, "ms", bar="< 1")
+        figure("node", "executions", EXECUTIONS / took, "1/s", n=EXECUTIONS, bar="> 1000", load=os.getloadavg()[0])
+        node.stop()
+    finally:
+        node.close()
+        api.close()
+
+
+def _run(api: FakeNodeApi, numbers: range) -> None:
+    """Place empty jobs and wait until all of them are reported."""
+    api.place(*[a_spec((number, 1), amounts={"cpus": 10, "mem": 16_000, "disk": 1_000}) for number in numbers])
+    api.wait(lambda: (numbers[-1], 1) in api.reports and all((number, 1) in api.reports for number in numbers), 120)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def _memory(installation: Installation) -> None:
+    idle = _resident(installation)
+    body = {
+        "command": ["/bin/sleep", "300"],
+        "cpus_required": 0.1,
+        "mem_required": 4,
+        "disk_out_required": 1,
+        "grace": 0,
+    }
+    ids = installation.api.post("/jobs/", json=[body] * RUNNING).json()["job_ids"]
+    installation.until(lambda: _count(installation, "RUNNING") == RUNNING, f"{RUNNING} to run", 120)
+    time.sleep(3)  # let what was only for the start be given back
+    figure(
+        "node", f"memory-with-{RUNNING}-running", _resident(installation) - idle, "MiB", bar="< 64", idle=round(idle, 1)
+    )
+    done = installation.api.post("/jobs/cancel/", json={"job_id": ids})
+    assert done.status_code == 202, done.text
+    installation.until(lambda: _count(installation, "CANCELED") == RUNNING, "all to be cancelled", 120)
+
+
+def _count(installation: Installation, status: str) -> int:
+    return int(installation.api.get("/jobs/", params={"status": status, "page_size": 1}).json()["count"])
+
+
+def _resident(installation: Installation) -> float:
+    """Return the MiB that agent, consumer and supervisor keep resident."""
+    found = [process for role in ("agent", "consumer", "supervisor") for process in installation.processes(role)]
+    return sum(process.memory_info().rss for process in found) / (1 << 20)
+
+
+def _cancel(installation: Installation, root: Path) -> None:
+    folder = root / "bench"
+    folder.mkdir()
+    folder.chmod(0o777)
+    for name, grace, count in (("grace-0", 0, CANCELS), ("grace-default", None, 5)):
+        taken = [_cancelled(installation, folder / f"{name}-{number}", grace) for number in range(count)]
+        spread("node", f"cancel-to-dead.{name}", taken, bar="p99 < 0.1 s" if grace == 0 else "p99 < 11 s")
+
+
+def _cancelled(installation: Installation, witness: Path, grace: int | None) -> float:
+    """Return the seconds from asking for the cancel to the death of a program that ignores SIGTERM."""
+    job_id = installation.submit(
+        "/bin/sh", "-c", STUBBORN, "sh", str(witness), **({} if grace is None else {"grace": grace})
+    )
+    installation.until(lambda: witness.exists() and witness.read_text().strip(), "the program to start")
+    process = os.pidfd_open(int(witness.read_text()))
+    try:
+        began = time.monotonic()
+        installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
+        select.select([process], [], [], 60)
+        return time.monotonic() - began
+    finally:
+        os.close(process)
+
+
+def _neighbour(installation: Installation) -> None:
+    """Compare the time to start beside a job that writes 100 MB/s with that on a quiet node, taken in turns."""
+    quiet, noisy = [], []
+    for _ in range(4):
+        quiet += [_start(installation) for _ in range(STARTS // 4)]
+        job_id = installation.submit("/usr/bin/python3", "-c", FLOOD, grace=0, mem_required=64)
+        installation.wait(job_id, "RUNNING")
+        noisy += [_start(installation) for _ in range(STARTS // 4)]
+        installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
+        installation.wait(job_id, "CANCELED")
+    spread("node", "start.quiet", quiet)
+    spread("node", "start.beside-100-MB/s", noisy)
+    figure("node", "start.slowed-by", 100 * (quantile(noisy, 0.5) / quantile(quiet, 0.5) - 1), "%", bar="< 10")
+
+
+def _start(installation: Installation) -> float:
+    """Return the seconds from submit to the moment in which the program itself looks at the clock."""
+    began = time.time()
+    job = installation.wait(installation.submit("/bin/date", "+%s.%N"), "COMPLETED")
+    path = f"/job-executions/{job['job_exes'][0]['id']}/logs/stdout/"
+    return float(installation.api.get(path).json()["text"]) - began
+
+
+def _staging(root: Path) -> None:
+    """Compare staging a file of the local workspace, its hash verified, with cp of the same file."""
+    source, digest = root / "source", hashlib.sha256()
+    piece = os.urandom(1 << 20) * 16
+    with source.open("wb") as file:
+        for _ in range(STAGED_BYTES // len(piece)):
+            file.write(piece)
+            digest.update(piece)
+    work = root / "work"
+    work.mkdir()
+    order = Staging(
+        Api("http://127.0.0.1:1", "none"), Places(str(work), "/l"), Folders(str(work)), Supplies("n1", root / "i"),
+        None, None, threading.Event(),
+    )  # fmt: skip
+    size = source.stat().st_size
+    given = InputFile(file_id=1, file_name="x", size=size, sha256=digest.hexdigest(), url="/x", local_path=str(source))
+    spec = a_spec(inputs=[Input(name="in", type="file", files=[given])])
+    copied, staged = [], []
+    for _ in range(3):
+        copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))
+        (root / "copy").unlink()
+        staged.append(_timed(lambda: _stage(spec, order)))
+    rates = [size / statistics.median(taken) / 1e6 for taken in (copied, staged)]
+    figure("node", "cp", rates[0], "MB/s", bytes=size)
+    figure("node", "staging", rates[1], "MB/s", bytes=size)
+    figure("node", "staging-to-cp", rates[1] / rates[0], "ratio", bar="> 0.5")
+
+
+def _stage(spec: Any, order: Staging) -> None:
+    failure = staging.stage(spec, order)
+    assert failure is None, failure
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began

@@ -1,0 +1,50 @@
+"""What a job asks for is what its program meets, and how far it is, is seen while it runs."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.support.installation import Installation
+
+LOOK = 'ulimit -n; echo "$GANGER_CPUS $GANGER_MEM_MIB"'
+FORKS = "i=0; while [ $i -lt 40 ]; do sleep 3 & i=$((i+1)); done; wait"
+
+
+def said(installation: Installation, job_id: int) -> str:
+    execution = installation.job(job_id)["job_exes"][0]["id"]
+    return str(installation.api.get(f"/job-executions/{execution}/logs/stdout/").json()["text"])
+
+
+def test_progress_is_seen_while_the_job_runs(installation: Installation) -> None:
+    job_id = installation.submit("/bin/sh", "-c", "echo GANGER_PROGRESS 40 reading; exec sleep 60", grace=0)
+    job = installation.until(lambda: (j := installation.job(job_id))["percent"] and j, "progress")
+    assert (job["status"], job["percent"], job["note"]) == ("RUNNING", 40, "reading")
+    installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
+    installation.wait(job_id, "CANCELED")
+
+
+def test_limits_reach_the_program_and_usage_comes_back(installation: Installation) -> None:
+    job_id = installation.submit("/bin/sh", "-c", LOOK, max_open_files=77, cpus_required=0.5, mem_required=48)
+    job = installation.wait(job_id)
+    assert (job["status"], said(installation, job_id)) == ("COMPLETED", "77\n0.5 48\n")
+    used = job["job_exes"][0]["usage"]["job"]
+    assert {"seconds", "cpu_s", "peak_mem_mib", "read_bytes", "written_bytes"} <= set(used)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="processes are limited by cgroups, which need root here")
+def test_no_more_processes_than_asked_for(installation: Installation) -> None:
+    job_id = installation.submit("/bin/sh", "-c", FORKS, max_processes=10, max_tries=1)
+    job = installation.wait(job_id)
+    assert (job["status"], job["error"]["name"]) == ("FAILED", "unknown-exit")
+
+
+def test_a_job_for_containers_waits_where_no_node_runs_them_and_says_why(installation: Installation) -> None:
+    (node,) = installation.api.get("/nodes/").json()["results"]
+    job_id = installation.submit("true", image="registry.invalid/x:1")
+    wanted = [one["label"] for one in installation.job(job_id)["constraints"]]
+    assert wanted == ["runner.container", "runner.container.fetch"]
+    if "runner.container.fetch" not in node["labels"]:
+        assert installation.job(job_id)["status"] == "QUEUED"
+    installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
