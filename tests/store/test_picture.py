@@ -108,9 +108,7 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_seen(cluster: 
     job_id = cluster.a_job()
     mine = Picture(cluster.settings)
     with psycopg.connect(database_url) as other:
-        other.execute(
-            "UPDATE jobs SET status = 'CANCELED', moved_xid = pg_current_xact_id() WHERE id = %s", (job_id,)
-        )
+        other.execute("UPDATE jobs SET status = 'CANCELED', moved_xid = pg_current_xact_id() WHERE id = %s", (job_id,))
         _refresh(cluster, mine)
         assert job_id in mine.queue
         other.commit()
