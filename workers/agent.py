@@ -21,7 +21,7 @@ from typing import Final
 
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced, SetupError
-from workers import log, premises, privacy, probe
+from workers import boxes, log, premises, privacy, probe
 from workers.board import Board
 from workers.client import Api, Refused
 from workers.core import Core
@@ -193,6 +193,7 @@ class Agent:
             part.stop()
         if not stay:
             self._foreman.shutdown(0.0)
+            boxes.leave(self._place.places)
         self._foreman.close()
         self._heart.stop()
         self._api.close()

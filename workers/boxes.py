@@ -41,6 +41,7 @@ def make(spec: Spec, places: Places, user: tuple[int, int] | None) -> None:
     key = spec.execution_id, spec.attempt
     remove(places, key)
     box = Path(places.box(key))
+    box.parent.mkdir(mode=0o711, exist_ok=True)
     box.mkdir(mode=0o711)
     (box / "state").mkdir(mode=0o700)
     if spec.secret_names:
@@ -57,6 +58,12 @@ def remove(places: Places, key: Key) -> None:
     box = places.box(key)
     if os.path.lexists(box):
         shutil.rmtree(box, ignore_errors=True)
+
+
+def leave(places: Places) -> None:
+    """The node signs off: take the folder of boxes away if it is empty, as it should be."""
+    with contextlib.suppress(OSError):
+        Path(places.box((0, 0))).parent.rmdir()
 
 
 def _write(path: Path, value: bytes, user: tuple[int, int] | None) -> None:

@@ -7,7 +7,6 @@ Once complete an environment belongs to the node, so that no job can change what
 from __future__ import annotations
 
 import contextlib
-import ensurepip
 import fcntl
 import hashlib
 import importlib.util
@@ -29,6 +28,7 @@ from workers.places import PATH
 FOLDER: Final = ".venvs"
 _DONE: Final = ".complete"
 _PATIENCE_S: Final = 0.2
+_ASKING_S: Final = 30.0
 _SYSTEM_WHEELS: Final = Path("/usr/share/python-wheels")
 _PASSED_ON: Final = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
 
@@ -69,7 +69,7 @@ def make(spec: Spec, work: str, user: tuple[int, int] | None, stop: Flag) -> Non
         if user is not None:
             os.chown(venv, *user)
         options = spec.commands.options
-        with _pip(home.parent) as pip:
+        with _pip(home.parent, interpreter(options)) as pip:
             _run([interpreter(options), "-m", "venv", "--without-pip", str(venv)], venv, {}, user, stop)
             wanted = [
                 "install",
@@ -100,9 +100,13 @@ def _locked(path: Path, stop: Flag) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _pip(folder: Path) -> Iterator[str]:
-    """Give a pip that every user can read: the wheel that comes with Python, or the package of this process."""
-    bundled = [*Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"), *_SYSTEM_WHEELS.glob("pip-*.whl")]
+def _pip(folder: Path, python: str) -> Iterator[str]:
+    """Give a pip that every user can read: the wheel that comes with Python, else the package of this or that one."""
+    ours = importlib.util.find_spec("ensurepip")  # Debian leaves it out
+    bundled = [
+        *(Path(ours.origin).parent.glob("_bundled/pip-*.whl") if ours and ours.origin else ()),
+        *_SYSTEM_WHEELS.glob("pip-*.whl"),
+    ]
     place = folder / ".pip"
     place.mkdir(mode=0o755, exist_ok=True)
     if bundled:
@@ -112,12 +116,24 @@ def _pip(folder: Path) -> Iterator[str]:
             beside.rename(target)
         yield str(target)
         return
-    found = importlib.util.find_spec("pip")
-    if found is None or found.origin is None:
-        raise VenvError("This node has no pip to install requirements with.")
     if not (place / "pip").exists():
-        shutil.copytree(Path(found.origin).parent, place / "pip", ignore=shutil.ignore_patterns("__pycache__"))
+        found = importlib.util.find_spec("pip")
+        package = found.origin if found and found.origin else _pip_of(python)
+        shutil.copytree(Path(package).parent, place / "pip", ignore=shutil.ignore_patterns("__pycache__"))
     yield str(place)
+
+
+def _pip_of(python: str) -> str:
+    """Return where the pip of an interpreter is: ours, made without one, need not be the machine's."""
+    for one in (python, "/usr/bin/python3"):
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            asked = subprocess.run(
+                [one, "-I", "-c", "import pip; print(pip.__file__)"],
+                capture_output=True, text=True, check=False, timeout=_ASKING_S, env={"PATH": PATH},
+            )  # fmt: skip
+            if asked.returncode == 0:
+                return asked.stdout.strip()
+    raise VenvError("This node has no pip to install requirements with.")
 
 
 def _run(argv: Sequence[str], cwd: Path, more: Mapping[str, str], user: tuple[int, int] | None, stop: Flag) -> None:
