@@ -15,6 +15,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event as Flag
@@ -69,7 +70,7 @@ def make(spec: Spec, work: str, user: tuple[int, int] | None, stop: Flag) -> Non
         if user is not None:
             os.chown(venv, *user)
         options = spec.commands.options
-        with _pip(home.parent, interpreter(options)) as pip:
+        with _pip(home.parent) as pip:
             _run([interpreter(options), "-m", "venv", "--without-pip", str(venv)], venv, {}, user, stop)
             wanted = [
                 "install",
@@ -100,8 +101,8 @@ def _locked(path: Path, stop: Flag) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _pip(folder: Path, python: str) -> Iterator[str]:
-    """Give a pip that every user can read: the wheel that comes with Python, else the package of this or that one."""
+def _pip(folder: Path) -> Iterator[str]:
+    """Give a pip that every user can read: the wheel that comes with Python, else a package of it."""
     ours = importlib.util.find_spec("ensurepip")  # Debian leaves it out
     bundled = [
         *(Path(ours.origin).parent.glob("_bundled/pip-*.whl") if ours and ours.origin else ()),
@@ -118,14 +119,14 @@ def _pip(folder: Path, python: str) -> Iterator[str]:
         return
     if not (place / "pip").exists():
         found = importlib.util.find_spec("pip")
-        package = found.origin if found and found.origin else _pip_of(python)
+        package = found.origin if found and found.origin else _machines_pip()
         shutil.copytree(Path(package).parent, place / "pip", ignore=shutil.ignore_patterns("__pycache__"))
     yield str(place)
 
 
-def _pip_of(python: str) -> str:
-    """Return where the pip of an interpreter is: ours, made without one, need not be the machine's."""
-    for one in (python, "/usr/bin/python3"):
+def _machines_pip() -> str:
+    """Return where the machine's pip is. The interpreter of a job type is not asked: it would run with our rights."""
+    for one in (str(Path(sys.base_prefix, "bin", "python3")), "/usr/bin/python3"):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(
                 [one, "-I", "-c", "import pip; print(pip.__file__)"],
