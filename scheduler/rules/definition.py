@@ -71,7 +71,11 @@ class Definition:
         plain = {name: getattr(self, name) for name in _PLAIN}
         commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
         mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        own = {"secrets": list(self.secrets), "preferences": list(self.preferences), "interface": self.interface.document()}
+        own = {
+            "secrets": list(self.secrets),
+            "preferences": list(self.preferences),
+            "interface": self.interface.document(),
+        }
         return {**commands, **plain, **mappings, **own}
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:

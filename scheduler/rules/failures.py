@@ -50,9 +50,7 @@ BUILT_IN: tuple[Failure, ...] = (
         Category.ALGORITHM,
     ),
     Failure("timeout", "Timeout", "The program ran longer than its time limit.", Category.ALGORITHM),
-    Failure(
-        "pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM
-    ),
+    Failure("pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM),
     Failure("post-timeout", "Timeout in post", "Finishing took longer than its time limit.", Category.SYSTEM),
     Failure(
         "pre-failed",
@@ -72,9 +70,7 @@ BUILT_IN: tuple[Failure, ...] = (
         "The kernel ended a process for using more memory than asked for.",
         Category.ALGORITHM,
     ),
-    Failure(
-        "disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM
-    ),
+    Failure("disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM),
     Failure("staging", "Staging failed", "An input could not be brought to the node.", Category.SYSTEM),
     Failure(
         "checksum",
@@ -89,9 +85,7 @@ BUILT_IN: tuple[Failure, ...] = (
         "The program ended well, but a required output is not there.",
         Category.ALGORITHM,
     ),
-    Failure(
-        "invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM
-    ),
+    Failure("invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM),
     Failure(
         "supervisor-lost",
         "Supervisor lost",
@@ -123,7 +117,5 @@ def name_of(
     (`{"3": "bad-data"}`), and what is not mapped is `unknown-exit`. Names not in `known` become `unknown`.
     """
     if reported is None:
-        reported = (
-            SIGNALED if exit_code is None and signal is not None else mapped.get(str(exit_code), UNKNOWN_EXIT)
-        )
+        reported = SIGNALED if exit_code is None and signal is not None else mapped.get(str(exit_code), UNKNOWN_EXIT)
     return reported if reported in known else UNKNOWN

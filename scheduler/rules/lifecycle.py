@@ -86,9 +86,7 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
         frozenset({_J.RUNNING}), _J.QUEUED, "stopped through no fault of its own; the try is forgiven"
     ),
     JobEvent.RETRY: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the try failed and another is allowed"),
-    JobEvent.COMPLETE: Move(
-        frozenset({_J.RUNNING}), _J.COMPLETED, "the program ended well and its outputs are there"
-    ),
+    JobEvent.COMPLETE: Move(frozenset({_J.RUNNING}), _J.COMPLETED, "the program ended well and its outputs are there"),
     JobEvent.FAIL: Move(
         frozenset({_J.RUNNING}), _J.FAILED, "the last allowed try failed, or its error forbids another"
     ),
@@ -104,13 +102,9 @@ EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
     ExecutionEvent.CLAIM: Move(frozenset({_X.QUEUED}), _X.RUNNING, "the node took it; from here it is a try"),
     ExecutionEvent.SUCCEED: Move(frozenset({_X.RUNNING}), _X.COMPLETED, "reported: ended well, tree empty"),
     ExecutionEvent.BREAK: Move(frozenset({_X.RUNNING}), _X.FAILED, "reported: failed, tree empty"),
-    ExecutionEvent.STOP: Move(
-        frozenset({_X.RUNNING}), _X.CANCELED, "reported: stopped as it was told, tree empty"
-    ),
+    ExecutionEvent.STOP: Move(frozenset({_X.RUNNING}), _X.CANCELED, "reported: stopped as it was told, tree empty"),
     ExecutionEvent.DROP: Move(frozenset({_X.QUEUED}), _X.CANCELED, "its job was cancelled before the claim"),
-    ExecutionEvent.TAKE_BACK: Move(
-        frozenset({_X.QUEUED}), _X.WITHDRAWN, "not claimed in time, or its node is gone"
-    ),
+    ExecutionEvent.TAKE_BACK: Move(frozenset({_X.QUEUED}), _X.WITHDRAWN, "not claimed in time, or its node is gone"),
     ExecutionEvent.LOSE: Move(frozenset({_X.RUNNING}), _X.LOST, "its node was silent for the whole lease"),
 }
 
@@ -128,9 +122,7 @@ def allows(event: JobEvent, status: JobStatus) -> bool:
 
 def drawing() -> str:
     """Return both tables as Mermaid state diagrams, for docs/lifecycle.md; a test keeps that page current."""
-    return "\n".join(
-        ["```mermaid", *_diagram(JOB_MOVES), "```", "", "```mermaid", *_diagram(EXECUTION_MOVES), "```"]
-    )
+    return "\n".join(["```mermaid", *_diagram(JOB_MOVES), "```", "", "```mermaid", *_diagram(EXECUTION_MOVES), "```"])
 
 
 def _diagram(

@@ -122,6 +122,7 @@ _WAITING = text("""
     ) AS counted
 """)
 
+
 def take_keys(tx: Connection, project_id: int, keys: dict[str, bytes]) -> dict[str, Kept]:
     """Take these keys for this transaction; return those that somebody took before, with what they stand for.
 

@@ -156,7 +156,9 @@ def test_dry_runs_agree_with_the_next_tick(api, cluster, seed):
     for _ in range(chance.randint(1, 4)):
         cluster.a_node(cpus=chance.choice([1000, 2000, 4000]))
     for _ in range(chance.randint(0, 6)):
-        api.a_job(cpus_required=chance.choice([0.5, 1, 3]), priority=chance.choice([50, 100]), held=chance.random() < 0.2)
+        api.a_job(
+            cpus_required=chance.choice([0.5, 1, 3]), priority=chance.choice([50, 100]), held=chance.random() < 0.2
+        )
     if chance.random() < 0.5:
         cluster.tick()
     new = [

@@ -35,7 +35,13 @@ def api() -> Iterator[FakeNodeApi]:
 @pytest.fixture
 def order(api: FakeNodeApi, tmp_path: Path) -> Staging:
     return Staging(
-        Api(api.url, "t"), Places(str(tmp_path), "/l"), Folders(str(tmp_path)), Supplies("n1", tmp_path / "images"), None, None, threading.Event()
+        Api(api.url, "t"),
+        Places(str(tmp_path), "/l"),
+        Folders(str(tmp_path)),
+        Supplies("n1", tmp_path / "images"),
+        None,
+        None,
+        threading.Event(),
     )
 
 
