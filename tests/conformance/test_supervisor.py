@@ -104,8 +104,9 @@ def test_lack_of_memory_is_told_by_the_kernels_counter(stage: Stage) -> None:
 
 
 def test_usage_counts_processes_that_nobody_waited_for(stage: Stage) -> None:
-    if stage.supervision.hello["tree"] == "scan":
-        pytest.skip("the scan cannot count those")
+    for sentence in stage.supervision.hello["missing"]:
+        if "leave out processes" in sentence:
+            pytest.skip(f"NOT TESTED: {sentence}")
     play = stage.play()
     code = "if os.fork() == 0:\n    while time.process_time() < 0.3: pass\n    ready(); rest()\n"
     code += "with open(os.environ['READY']) as file: file.read(1)"

@@ -76,7 +76,7 @@ while True:
 """,
     "runs a container": """
 if os.fork() == 0:
-    os.execvp("unshare", ["unshare", "--fork", "--pid", "--mount-proc", "sh", "-c",
+    os.execvp("unshare", ["unshare", "--fork", "--pid", "--mount-proc", "--propagation", "unchanged", "sh", "-c",
         "trap '' TERM; setsid sleep 1000 & echo x > $READY; wait"])
 rest()
 """,
