@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from secrets import token_hex
 
 import pytest
 
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
-OURS, THEIRS, PLANTED = "correct-horse-battery", "another-job-s-own-secret", "planted-in-the-node-s-environment"
+# Made anew for each run: written here, they would be found in any readable copy of this file.
+OURS, THEIRS, PLANTED = (f"{word}-{token_hex(8)}" for word in ("ours", "another-job-s", "planted"))
 SEARCH = r"""
 import glob, os, sys
 words = [word[::-1].encode() for word in sys.argv[2:]]  # reversed, or we would find them in our own arguments
