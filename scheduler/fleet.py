@@ -43,6 +43,8 @@ class Fleet:
         self._born: dict[str, float] = {}
         self._awaited: set[str] = set()
         self._revived: dict[str, float] = {}
+        self.silent: set[str] = set()
+        """Nodes whose beats had stopped when the drivers were last asked about them."""
 
     @property
     def starts(self) -> bool:

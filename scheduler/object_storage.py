@@ -23,7 +23,11 @@ def check(url: str) -> None:
     """Raise InvalidInput for a bucket that cannot be listed."""
     bucket, _ = _place(url, "")
     try:
-        _client().head_bucket(Bucket=bucket)
+        client = _client()
+    except Unavailable as error:
+        raise InvalidInput(str(error), field="url") from None
+    try:
+        client.head_bucket(Bucket=bucket)
     except _errors() as error:
         raise InvalidInput(f"the bucket {bucket!r} cannot be used: {_code(error)}", field="url") from error
 
@@ -31,10 +35,10 @@ def check(url: str) -> None:
 def write(url: str, path: str, pieces: Iterable[bytes]) -> tuple[int, str]:
     """Write an object in parts; return its size in bytes and SHA-256. Raises Unavailable."""
     bucket, key = _place(url, path)
-    reading = _Reading(iter(pieces))
+    reading, client = _Reading(iter(pieces)), _client()
     try:
         # In this thread: the pieces are those of a request, which other threads cannot read.
-        _client().upload_fileobj(reading, bucket, key, Config=_transfer())
+        client.upload_fileobj(reading, bucket, key, Config=_transfer())
     except _errors() as error:
         raise Unavailable(f"the file cannot be stored: {_code(error)}") from error
     return reading.size, reading.digest.hexdigest()
@@ -45,10 +49,11 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
     bucket, key = _place(url, path)
     if length == 0:
         return iter(())
+    client = _client()
     part = f"bytes={start}-" if length is None else f"bytes={start}-{start + length - 1}"
     try:
         ranged = {} if (start, length) == (0, None) else {"Range": part}
-        found = _client().get_object(Bucket=bucket, Key=key, **ranged)
+        found = client.get_object(Bucket=bucket, Key=key, **ranged)
     except _errors() as error:
         if _code(error) in _GONE:
             raise NotFound("the content of this file is gone") from None
@@ -60,18 +65,23 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
 def remove(url: str, path: str) -> None:
     """Remove an object; one that is gone already is fine. Raises Unavailable."""
     bucket, key = _place(url, path)
+    client = _client()
     try:
-        _client().delete_object(Bucket=bucket, Key=key)
+        client.delete_object(Bucket=bucket, Key=key)
     except _errors() as error:
         raise Unavailable(f"the file cannot be removed: {_code(error)}") from error
 
 
 def signed(url: str, path: str) -> str:
-    """Return a URL by which whoever has it can read this one object, for `SIGNED_S` seconds."""
+    """Return a URL by which whoever has it can read this one object, for `SIGNED_S` seconds. Raises Unavailable."""
     bucket, key = _place(url, path)
-    address: str = _client().generate_presigned_url(
-        "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=SIGNED_S
-    )
+    client = _client()
+    try:
+        address: str = client.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=SIGNED_S
+        )
+    except _errors() as error:
+        raise Unavailable(f"the file cannot be offered: {_code(error)}") from error
     return address
 
 
@@ -114,7 +124,7 @@ def _boto3() -> Any:
     try:
         import boto3  # noqa: PLC0415 - an extra, wanted only where a workspace is in an object store
     except ImportError as error:
-        raise InvalidInput("an s3:// workspace needs boto3 here: install ganger[s3]", field="url") from error
+        raise Unavailable("an s3:// workspace needs boto3 here: install ganger[s3]") from error
     return boto3
 
 

@@ -102,7 +102,11 @@ class Scaler:
                 continue
             fleet = self._fleet(row)
             here = {m.name for m in mine}  # those that have left and are to be cleared away among them
-            fleet.look(self._monotonic(), here, anew=any(m.is_retiring and m.state != "READY" for m in mine))
+            silent = {m.name for m in mine if m.is_silent}
+            # One that has just fallen silent may have ended: asked now, it is revived before it is given up as lost.
+            anew = not silent <= fleet.silent or any(m.is_retiring and m.state != "READY" for m in mine)
+            fleet.silent = silent
+            fleet.look(self._monotonic(), here, anew=anew)
             seen = Seen(row, mine, fleet, since.get(row.id, (None, None)))
             seen.starting = fleet.starting(self._monotonic())
             found.append(seen)

@@ -1,7 +1,17 @@
 """What every test may ask for."""
 
 import contextlib
+import os
 import signal
+
+# What generated requests name in an object store is looked for on this machine's own port 9, where nobody listens, and
+# with nobody's credentials.
+os.environ |= {
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "AWS_MAX_ATTEMPTS": "1",
+}
+os.environ |= {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing", "AWS_DEFAULT_REGION": "us-east-1"}
 
 # A shell has its jobs in the background ignore Ctrl-C, nohup the end of the terminal; programs that are started inherit
 # that, and could not be tested for what they do then.

@@ -86,7 +86,8 @@ COMMANDS: dict[str, tuple[list[str], dict[str, Any]]] = {
 
 
 def skip_unless_memory_is_limited(here: Installation) -> None:
-    (node,) = here.api.get("/nodes/").json()["results"]
+    listed = here.api.get("/nodes/").json()["results"]
+    (node,) = (node for node in listed if not node["name"].startswith("puppet-"))
     for sentence in node["powers"]["missing"]:
         if "emory" in sentence and "not limited" in sentence:
             pytest.skip(f"NOT TESTED: {sentence}")

@@ -1,9 +1,11 @@
 """Named errors and workspaces over HTTP."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from scheduler import object_storage
 from scheduler.rules.failures import BUILT_IN
 from scheduler.tokens import Role
 from tests.support.api import Api
@@ -123,6 +125,14 @@ def test_a_workspace_needs_the_url_of_a_folder_that_can_be_written(api: Api, url
     refused = api.post("/workspaces/", {"name": "w", "url": url})
     assert refused.status_code == 400
     assert api.value("SELECT count(*) FROM workspaces") == 1
+
+
+def test_an_object_store_without_its_library_names_what_to_install(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    object_storage._client.cache_clear()
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    refused = api.post("/workspaces/", {"name": "w", "url": "s3://bucket/x"})
+    assert (refused.status_code, refused.json["field"]) == (400, "url")
+    assert "ganger[s3]" in refused.json["description"]
 
 
 def test_workspaces_have_one_name_each_and_are_made_by_administrators(api: Api, tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
+import boto3
+import moto.server
 import pytest
 
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
-boto3 = pytest.importorskip("boto3")
-moto = pytest.importorskip("moto.server")
 CONTENT = b"some data\n" * 100_000
 SHA = hashlib.sha256(CONTENT).hexdigest()
 SHOW = 'sha256sum < "$1"; cp "$1" "$2/copy.bin"'
@@ -29,7 +29,7 @@ INTERFACE = {
 @pytest.fixture(scope="module")
 def store() -> Iterator[dict[str, str]]:
     """An object store; the variables by which it is reached."""
-    server = moto.ThreadedMotoServer(port=0)
+    server = moto.server.ThreadedMotoServer(port=0)
     server.start()
     host, port = server.get_host_and_port()
     yield {

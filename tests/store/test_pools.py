@@ -191,6 +191,19 @@ def test_nodes_whose_process_died_are_revived_and_others_are_not_started_for_the
     assert rows.events("revive")[0].detail["nodes"] == ["row-1"]
 
 
+def test_a_driver_is_asked_at_once_about_a_node_that_falls_silent(rows: Rows, cluster: Cluster) -> None:
+    rows.look_every_s = 1000.0
+    rows.pool(size=2)
+    rows.step(3)
+    rows.nodes["row-1"].running = False
+    rows.step(2)
+    assert not rows.events("revive"), "the driver was asked a moment ago"
+    cluster.change("UPDATE nodes SET is_silent = true WHERE name = 'row-1'")
+    rows.step(1)
+    assert rows.nodes["row-1"].running
+    assert rows.events("revive")[0].detail["nodes"] == ["row-1"]
+
+
 def test_nodes_that_never_register_are_cleared_and_replaced(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     rows.pool(size=1)
     monkeypatch.setattr(rows, "live", lambda _name: None)
