@@ -12,18 +12,18 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr, ValidationError
 
-from scheduler import log, runtime
-from scheduler.delivery import Courier
 from scheduler.errors import SetupError
 from scheduler.rules.resources import thousandths
-from scheduler.runtime import Runtime
 from scheduler.settings import Settings
-from scheduler.store.wake import Nudger
+
+if TYPE_CHECKING:
+    from scheduler.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,23 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api import server  # noqa: PLC0415 - the other roles need no web server
+    from api import keys, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
 
     settings = read_settings()
     log.configure("api")
     where = (host or settings.host, settings.port if port is None else port)
-    return server.serve(where, settings, lambda: make_runtime(settings, "api", pool_size=settings.api_threads))
+    keyring = keys.given(settings)
+    keys.seal(settings, database_url(), keyring)
+    return server.serve(
+        where, settings, lambda: replace(make_runtime(settings, "api", pool_size=settings.api_threads), keyring=keyring)
+    )
 
 
 def run_scheduler() -> int:
     """Run one scheduler; several may run at once, one of them leads."""
+    from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
+    from scheduler.delivery import Courier  # noqa: PLC0415 - nobody else publishes
     from scheduler.service import Scheduler  # noqa: PLC0415 - numpy is only needed here
 
     settings = read_settings()
@@ -102,10 +109,13 @@ def run_worker(options: WorkerOptions) -> int:
 
 def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runtime:
     """Return the world of one process of a role; its nudges go out through PostgreSQL."""
+    from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
+    from scheduler.store.wake import Nudger  # noqa: PLC0415 - likewise
+
     url = _given(settings.database_url, "GANGER_DATABASE_URL")
     engine = runtime.connect(url, settings, pool_size=pool_size, name=f"ganger-{name}")
     nudger = Nudger(engine.url)
-    return Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
+    return runtime.Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
 
 
 def database_url() -> str:
