@@ -22,6 +22,7 @@ from typing import Final
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced, SetupError
 from workers import boxes, log, premises, privacy, probe
+from workers.blanks import Blanks
 from workers.board import Board
 from workers.client import Api, Refused
 from workers.core import Core
@@ -78,7 +79,7 @@ class Agent:
         self._settings, self._place = settings, place
         try:
             self._spool = Spool(settings.node_dir / "journal")
-            self._folders = Folders(place.places.work)
+            self._folders, self._blanks = Folders(place.places.work), Blanks(place.places.logs)
             self._supplies = Supplies(
                 settings.name, Path(place.places.work) / ".images", premises.cache(settings, place)
             )
@@ -118,6 +119,7 @@ class Agent:
             self._api,
             self._place.places,
             self._folders,
+            self._blanks,
             self._supplies,
             self._foreman,
             self._liaison,

@@ -19,7 +19,7 @@ from typing import Any
 
 _PARTS = ("in", "out", "work")
 _STOCK = ".stock"
-_MOST_STOCK = 256
+_MOST_STOCK = 512
 _FIRST_STOCK = 8
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -9,7 +9,6 @@ supervisor keeps the ends until they stand on disk.
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import threading
 import time
@@ -22,6 +21,7 @@ import structlog
 
 from scheduler.wire import ClaimOne, ReportOne
 from workers import boxes, collecting, folders, log, staging
+from workers.blanks import Blanks
 from workers.board import Board
 from workers.client import Api
 from workers.core import Core
@@ -64,6 +64,7 @@ class Crew:
     api: Api
     places: Places
     folders: Folders
+    blanks: Blanks
     supplies: staging.Supplies
     foreman: Foreman
     liaison: Liaison
@@ -274,8 +275,12 @@ class Heart:
             halt.set()
 
     def _start(self, effect: Start) -> None:
+        known, run = self._logs.get(effect.run.key), effect.run
+        if known is not None and run.stdout not in known:  # for the first time: there is no output yet
+            self._crew.blanks.lay_out(run.stdout)
+            self._crew.blanks.lay_out(run.stderr)
         self._orders.append(effect)
-        self._follow(Follow(effect.run))
+        self._follow(Follow(run))
 
     def _follow(self, effect: Follow) -> None:
         run = effect.run
@@ -295,8 +300,7 @@ class Heart:
         self._crew.board.drop(key)
         paths = self._logs.pop(key, None)
         for path in self._crew.places.all_logs(key) if paths is None else paths:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108  twice per execution
+            self._crew.blanks.take_back(path)
         boxes.remove(self._crew.places, key)
         folder = self._crew.places.attempt(key)
         if not self._crew.folders.put_away(folder):

@@ -17,7 +17,7 @@ from workers.places import Key
 PIECE_BYTES = 256 << 10
 _PUNCH_BYTES = 1 << 20
 """Blocks beyond the cap are given back when there are at least this many."""
-_ATTRIBUTE = "user.ganger.shipped"
+ATTRIBUTE = "user.ganger.shipped"
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Stream:
             return
         self.handed = 0
         with contextlib.suppress(OSError, ValueError):
-            self.handed = max(0, int(os.getxattr(self.path, _ATTRIBUTE)))
+            self.handed = max(0, int(os.getxattr(self.path, ATTRIBUTE)))
 
     def read(self, most: int) -> bytes:
         """Return what comes next, at most `most` bytes."""
@@ -73,7 +73,7 @@ class Stream:
         """The API has taken everything before `handed`."""
         self.handed = handed
         with contextlib.suppress(OSError):  # where there are no attributes, a next life sends again what is known
-            os.setxattr(self.path, _ATTRIBUTE, b"%d" % handed)
+            os.setxattr(self.path, ATTRIBUTE, b"%d" % handed)
 
     def cut(self) -> None:
         """The cap is reached: from here on nothing more is read, and its room on the disk is given back."""
