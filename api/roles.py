@@ -28,6 +28,10 @@ WORKER_STOP_WITHIN_S = 30.0
 # Kept free for the system and Ganger itself when several nodes share this machine; the agent does so for a single one.
 RESERVED_MIB = 512
 MIB = 1024 * 1024
+# Where the API finds the keys of secrets; nobody else is told.
+_KEYS = ("GANGER_SECRETS_KEY", "GANGER_SECRETS_KEY_FILE")
+# What a role inherits only if it needs it.
+_FOR_SOME = ("GANGER_DATABASE_URL", *_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ class Surroundings:
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the caller's environment with our settings in place of whatever stood there."""
-        kept = {name: value for name, value in os.environ.items() if name != "GANGER_DATABASE_URL"}
+        kept = {name: value for name, value in os.environ.items() if name not in _FOR_SOME}
         if "PYTHONPATH" in kept:  # roles run in another folder
             kept["PYTHONPATH"] = os.pathsep.join(
                 str(Path(entry).absolute()) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
@@ -82,8 +86,9 @@ class Surroundings:
 def api(around: Surroundings) -> Order:
     """Return the order for the API."""
     address = around.address
+    keys = {name: os.environ[name] for name in _KEYS if name in os.environ}
     words = ["api", "--host", address.host, "--port", str(address.port)]
-    return _order(around, "api", words, around.environment(GANGER_DATABASE_URL=around.database_url))
+    return _order(around, "api", words, around.environment(GANGER_DATABASE_URL=around.database_url, **keys))
 
 
 def scheduler(around: Surroundings) -> Order:

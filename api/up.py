@@ -30,7 +30,7 @@ from api.embedded.stack import Stack
 from api.embedded.state import StateFolder
 from api.embedded.watch import Stopped, Watch
 from api.roles import Address, NodeSize, Surroundings
-from scheduler import tokens
+from scheduler import keyring, tokens
 from scheduler.errors import SetupError
 from scheduler.settings import Settings
 from scheduler.store import migrations
@@ -143,6 +143,7 @@ def _set_up(
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(f"the database's schema cannot be brought up to date: {reason}") from error
+    keyring.ensure(folder.root / state.SECRETS_KEY)
     admin = folder.tokens / "admin"
     tokens.ensure(servers.database_url, kind="user", role="admin", project=None, name="admin", path=admin)
     names = roles.node_names(options.nodes)

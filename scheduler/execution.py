@@ -75,7 +75,7 @@ def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
             jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
         granted |= {row.id for row in rows.values() if _claimed_before(row, asked[row.id], message)}
         found = specs.read(tx, sorted(granted)) if granted else []
-        granted_specs = specify(tx, found, rt.settings)
+        granted_specs = specify(tx, found, rt.settings, rt.keyring)
     refused = [
         wire.Refused(
             execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message)

@@ -9,8 +9,9 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 
-from scheduler import tokens
+from scheduler import keyring, secrets, tokens
 from scheduler.errors import SetupError
+from scheduler.keyring import Keyring
 from scheduler.runtime import psycopg_url
 from scheduler.store import migrations
 from scheduler.store import tokens as store
@@ -27,13 +28,14 @@ def set_up(
     admin: Path | None = None,
     viewer: Path | None = None,
     node: Path | None = None,
+    secrets_key: Path | None = None,
     within_s: float,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Wait for the database, bring its schema up to date, and see that the tokens in these files are valid.
 
     A file that is there is taken at its word: its token is made known, so that a deployment can choose it. One that is
-    missing or empty is written (0600). Raises SetupError.
+    missing or empty is written (0600); so is that of the key for secrets. Raises SetupError.
     """
     _await(url, within_s, say)
     try:
@@ -46,6 +48,19 @@ def set_up(
         if path is not None:
             _token(url, path, kind, role)
             say(f"{path} has the {role or kind} token")
+    if secrets_key is not None:
+        first = keyring.ensure(secrets_key).keys[0]
+        say(f"{secrets_key} has the key {first.id} for secrets; back it up apart from the database")
+
+
+def drop_lost_secrets(url: str, keys: Keyring, say: Callable[[str], None]) -> None:
+    """Delete the secrets that none of these keys opens; each is named to `say`."""
+    engine = create_engine(psycopg_url(url), hide_parameters=True)
+    try:
+        for name in secrets.drop_lost(engine, keys):
+            say(f"deleted the secret {name}, which no key opens")
+    finally:
+        engine.dispose()
 
 
 def _await(url: str, within_s: float, say: Callable[[str], None]) -> None:

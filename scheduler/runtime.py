@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import orjson
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 
+from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.settings import Settings
 from scheduler.store.wake import VANISHED
 
@@ -27,6 +28,7 @@ def no_nudge(_topic: str) -> None:
 class Runtime:
     """The world as verbs see it. `now` and `chance` are the only clock and dice of a process; tests pass their own.
 
+    `keyring` opens the secrets of projects: only the API's has keys.
     `nudge(topic)` wakes a sleeping loop after a commit; it may be lost, coalesced or do nothing.
     """
 
@@ -35,6 +37,7 @@ class Runtime:
     now: Callable[[], datetime]
     chance: Callable[[], float]
     nudge: Callable[[str], None] = field(default=no_nudge)
+    keyring: Keyring = field(default=NO_KEYS)
 
 
 def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:

@@ -16,6 +16,10 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     state_dir: Path | None = None
+    secrets_key: SecretStr | None = Field(default=None, description="keys of secrets at rest: the first one encrypts")
+    secrets_key_file: Path | None = Field(
+        default=None, description="file with them; else secrets/secrets-key in state_dir"
+    )
 
     host: str = "127.0.0.1"
     port: int = Field(default=8470, ge=0, le=65535)

@@ -7,23 +7,25 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import storage, wire
+from scheduler import secrets, storage, wire
+from scheduler.keyring import Keyring
 from scheduler.rules import definition as definitions
 from scheduler.rules.definition import Definition
 from scheduler.settings import Settings
-from scheduler.store import secrets, specs
+from scheduler.store import specs
 
 LOCAL = "file://"
 
 
-def specify(tx: Connection, rows: Sequence[Any], settings: Settings) -> list[wire.Spec]:
-    """Return a spec per row of `store.specs.read`, in its order, with the files its inputs name."""
+def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.Spec]:
+    """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = specs.files(tx, sorted(wanted))
     meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
     pairs = [(row.project, name) for row, one in zip(rows, meant, strict=True) for name in one.secrets]
-    known = secrets.values(tx, pairs)
-    return [_spec(row, one, found, known, settings) for row, one in zip(rows, meant, strict=True)]
+    known = secrets.values(tx, keyring, pairs)
+    gangs = specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
+    return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, meant, strict=True)]
 
 
 def _spec(
@@ -31,6 +33,7 @@ def _spec(
     definition: Definition,
     files: Mapping[int, Any],
     known: Mapping[tuple[str, str], str],
+    gangs: Mapping[tuple[int, int], Sequence[str]],
     settings: Settings,
 ) -> wire.Spec:
     return wire.Spec(
@@ -44,11 +47,12 @@ def _spec(
         project=row.project,
         amounts=wire.Amounts(cpus=row.cpus, mem=row.mem, disk=row.disk, custom=row.custom or {}),
         commands=_commands(definition),
-        environment=dict(definition.environment),
+        environment={**definition.environment, **_place_in_gang(row, gangs)},
         inputs=_inputs(definition, row.data, files),
         outputs=[
             wire.Output(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
             for o in definition.interface.outputs
+            if row.member == 0  # what a gang makes, its member 0 makes
         ],
         limits=wire.Limits(
             timeout_s=row.timeout_s,
@@ -64,6 +68,16 @@ def _spec(
         secrets={name: known[row.project, name] for name in definition.secrets if (row.project, name) in known},
         tries=row.tries,
     )
+
+
+def _place_in_gang(row: Any, gangs: Mapping[tuple[int, int], Sequence[str]]) -> dict[str, str]:
+    if row.members == 1:
+        return {}
+    return {
+        "GANGER_MEMBER": str(row.member),
+        "GANGER_MEMBERS": str(row.members),
+        "GANGER_GANG_NODES": ",".join(gangs[row.job_id, row.attempt]),
+    }
 
 
 def _commands(definition: Definition) -> wire.Commands:

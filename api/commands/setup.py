@@ -19,6 +19,12 @@ def setup(
         Path | None, typer.Option(help="File with a token that may only read, for monitoring; made if it is missing.")
     ] = None,
     node_token: Annotated[Path | None, typer.Option(help="File with a token for nodes; made if it is missing.")] = None,
+    secrets_key: Annotated[
+        Path | None, typer.Option(help="File with the key that secrets are encrypted with; made if it is missing.")
+    ] = None,
+    drop_lost_secrets: Annotated[
+        bool, typer.Option("--drop-lost-secrets", help="Delete secrets whose key is lost for good.")
+    ] = False,
     wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the database.")] = 60.0,
 ) -> None:
     """Bring the database's schema up to date, and see that the first tokens are valid. Needs GANGER_DATABASE_URL.
@@ -27,9 +33,18 @@ def setup(
 
     [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
     """
-    from api import serve  # noqa: PLC0415 - only here
+    from api import keys, serve  # noqa: PLC0415 - only here
     from scheduler import installation  # noqa: PLC0415 - likewise
 
+    url = serve.database_url()
     installation.set_up(
-        serve.database_url(), admin=admin_token, viewer=viewer_token, node=node_token, within_s=wait, say=screen.note
+        url,
+        admin=admin_token,
+        viewer=viewer_token,
+        node=node_token,
+        secrets_key=secrets_key,
+        within_s=wait,
+        say=screen.note,
     )
+    if drop_lost_secrets:
+        installation.drop_lost_secrets(url, keys.given(serve.read_settings()), screen.note)

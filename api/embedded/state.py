@@ -1,7 +1,7 @@
 """The state folder: where everything an embedded installation keeps lies on disk.
 
     lock                 held (flock) by the one `ganger up` that uses the folder; its text is that process's id
-    secrets/             0700, generated passwords
+    secrets/             0700, generated passwords, and `secrets-key`, which secrets of projects are encrypted with
     tokens/              0700, API tokens; `admin` is the one that commands on this machine use
     url                  the API's address, while `ganger up` runs
     logs/                0700, one file per process
@@ -34,6 +34,8 @@ from scheduler.errors import SetupError
 
 ROOT_DEFAULT = Path("/var/lib/ganger")
 ADDRESS = "url"
+# The key for secrets of projects, where no setting names another.
+SECRETS_KEY = Path("secrets", "secrets-key")
 # Where the servers of a state folder live that their account cannot enter.
 ELSEWHERE = Path("/var/lib/ganger-servers")
 # sun_path holds 108 bytes with the closing zero; PostgreSQL adds its file name to the folder.

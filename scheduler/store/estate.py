@@ -70,10 +70,14 @@ secrets = Table(
     identity(),
     reference("project_id", "projects.id"),
     Column("name", Text, nullable=False),
-    Column("value", Text, nullable=False),
+    Column("value", Text),
     moment("created", now=True),
     moment("last_modified", now=True),
+    Column("key_id", Text),
+    Column("sealed", LargeBinary),
     UniqueConstraint("project_id", "name", name="secret_name"),
+    CheckConstraint("(value IS NULL) = (sealed IS NOT NULL)", name="secret_once"),
+    CheckConstraint("(sealed IS NULL) = (key_id IS NULL)", name="secret_key"),
 )
 
 # Decayed dominant share of each project, kept over a change of leader.

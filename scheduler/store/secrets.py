@@ -1,4 +1,7 @@
-"""Secrets of projects: written, listed by name, and read only for the node that runs a job which names them."""
+"""Secrets of projects as they are stored: sealed by `scheduler.secrets`, or plain where an earlier release wrote them.
+
+A row has either `value`, or `sealed` and the id of the key that opens it.
+"""
 
 from __future__ import annotations
 
@@ -8,26 +11,40 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _SET = text("""
-    INSERT INTO secrets (project_id, name, value)
-    VALUES (:project_id, :name, :value)
-    ON CONFLICT (project_id, name) DO UPDATE SET value = EXCLUDED.value, last_modified = now()
+    INSERT INTO secrets (project_id, name, key_id, sealed)
+    VALUES (:project_id, :name, :key_id, :sealed)
+    ON CONFLICT (project_id, name) DO UPDATE
+    SET value = NULL, key_id = EXCLUDED.key_id, sealed = EXCLUDED.sealed, last_modified = now()
     RETURNING created = last_modified AS is_new
 """)
 
 _LIST = text("SELECT name, created, last_modified FROM secrets WHERE project_id = :project_id ORDER BY name")
 _REMOVE = text("DELETE FROM secrets WHERE project_id = :project_id AND name = :name RETURNING name")
 _KNOWN = text("SELECT name FROM secrets WHERE project_id = :project_id AND name = ANY(:names)")
-_VALUES = text("""
-    SELECT p.name AS project, s.name, s.value
+_NAMED = text("""
+    SELECT p.name AS project, s.id, s.project_id, s.name, s.value, s.key_id, s.sealed
     FROM unnest(CAST(:projects AS text[]), CAST(:names AS text[])) AS v (project, name)
     JOIN projects p ON p.name = v.project
     JOIN secrets s ON s.project_id = p.id AND s.name = v.name
 """)
+_NOT_UNDER = text("""
+    SELECT p.name AS project, s.id, s.project_id, s.name, s.value, s.key_id, s.sealed
+    FROM secrets s JOIN projects p ON p.id = s.project_id
+    WHERE s.value IS NOT NULL OR s.key_id IS DISTINCT FROM :key_id
+    ORDER BY s.id
+    FOR UPDATE OF s
+""")
+_RESEAL = text("""
+    UPDATE secrets SET value = NULL, key_id = :key_id, sealed = v.sealed
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:sealed AS bytea[])) AS v (id, sealed)
+    WHERE secrets.id = v.id
+""")
 
 
-def write(tx: Connection, project_id: int, name: str, value: str) -> bool:
+def write(tx: Connection, project_id: int, name: str, key_id: str, sealed: bytes) -> bool:
     """Set a secret; True if there was none of that name."""
-    return bool(tx.execute(_SET, {"project_id": project_id, "name": name, "value": value}).scalar())
+    parameters = {"project_id": project_id, "name": name, "key_id": key_id, "sealed": sealed}
+    return bool(tx.execute(_SET, parameters).scalar())
 
 
 def entries(tx: Connection, project_id: int) -> list[Any]:
@@ -45,10 +62,20 @@ def known(tx: Connection, project_id: int, names: Sequence[str]) -> frozenset[st
     return frozenset(tx.execute(_KNOWN, {"project_id": project_id, "names": list(names)}).scalars())
 
 
-def values(tx: Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the values of secrets by (project, name), for a node; those that are gone are left out."""
+def named(tx: Connection, wanted: Iterable[tuple[str, str]]) -> list[Any]:
+    """Return the rows of secrets by (project, name), as stored; those that are gone are left out."""
     pairs = sorted(set(wanted))
     if not pairs:
-        return {}
-    rows = tx.execute(_VALUES, {"projects": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]})
-    return {(row.project, row.name): row.value for row in rows}
+        return []
+    return list(tx.execute(_NAMED, {"projects": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]}))
+
+
+def not_under(tx: Connection, key_id: str | None) -> list[Any]:
+    """Lock and return all rows that are plain or sealed with another key than this one."""
+    return list(tx.execute(_NOT_UNDER, {"key_id": key_id}))
+
+
+def reseal(tx: Connection, key_id: str, sealed: Sequence[tuple[int, bytes]]) -> None:
+    """Store the same secrets, by row id, as sealed with this key; when they were set stays as it is."""
+    if sealed:
+        tx.execute(_RESEAL, {"key_id": key_id, "ids": [one[0] for one in sealed], "sealed": [one[1] for one in sealed]})

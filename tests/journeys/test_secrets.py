@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from secrets import token_hex
 
 import pytest
@@ -102,6 +105,31 @@ def test_a_secret_that_is_not_there_is_refused_at_submission_and_named_if_it_goe
     assert "fleeting" in job["job_exes"][0]["message"]
 
 
+def test_a_value_is_in_no_file_of_the_installation_and_in_no_figure_or_list(here: Installation) -> None:
+    """Neither in the database and its write-ahead log, nor in logs, journals and what is left of the job."""
+    value = f"at-rest-{token_hex(8)}"
+    keep(here, "at-rest", value)
+    refused = here.api.post("/admin/projects/default/secrets/", json={"name": "at rest!", "value": value})
+    assert (refused.status_code, value in refused.text) == (400, False)
+    job = here.wait(here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/at-rest", secrets=["at-rest"]))
+    assert (job["status"], said(here, job)) == ("COMPLETED", "*" * len(value))
+    token = Path(here.ready["token_file"]).read_text().strip()
+    for words in (["jobs", "--json"], ["show", str(job["id"]), "--json"], ["nodes", "--json"], ["status", "--json"]):
+        told = subprocess.run(
+            [sys.executable, "-m", "api.cli", *words],
+            env={**os.environ, "GANGER_API_URL": here.ready["url"], "GANGER_TOKEN": token},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (told.returncode, value in told.stdout + told.stderr) == (0, False), (words, told.stderr)
+    assert value not in here.api.get("/metrics").text
+    read, holding = 0, []
+    for path in (path for path in here.root.rglob("*") if path.is_file() and not path.is_symlink()):
+        read += 1
+        if value.encode() in path.read_bytes():
+            holding.append(str(path))
+    assert (holding, read > 500) == ([], True)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a node of root can keep jobs apart from itself")
 def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jobs(here: Installation) -> None:
     keep(here, "theirs", THEIRS)
@@ -117,6 +145,22 @@ def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jo
     read, _, found = said(here, job).partition(" ")
     assert (job["status"], found.strip()) == ("COMPLETED", "[]"), found
     assert int(read) > 50  # it did look
+
+
+def test_an_installation_without_its_key_says_so_instead_of_failing_jobs_and_goes_on_with_it(
+    here: Installation,
+) -> None:
+    keep(here, "kept", OURS)
+    assert here.stop() == 0
+    key = here.root / "secrets" / "secrets-key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    aside = key.rename(here.root / "aside")
+    with pytest.raises(AssertionError, match=r"secrets are encrypted with the key [0-9a-f]{8}, which .* do not have"):
+        here.start()
+    aside.rename(key)
+    here.start()
+    job = here.wait(here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/kept", secrets=["kept"]))
+    assert said(here, job) == "*" * len(OURS)
 
 
 def passwords(here: Installation) -> list[str]:

@@ -1,0 +1,135 @@
+"""The keys that secrets of projects are encrypted with at rest: the first one seals, every one of them opens.
+
+AES-256-GCM. What is sealed is bound to a context (which secret of which project it is), so that a row that is put in
+another's place does not open. A key has an id that is no secret, and is stored beside what the key has sealed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from scheduler.errors import SetupError
+
+KEY_BYTES: Final = 32
+_NONCE_BYTES: Final = 12
+_KEY_TEXT: Final = re.compile(r"[A-Za-z0-9_-]{43}=?")
+_BETWEEN: Final = re.compile(r"[\s,]+")
+
+
+class KeyMissingError(Exception):
+    """No key of the ring opens this; `key_id` says which one would."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"the key {key_id} is missing")
+        self.key_id = key_id
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key; its text is never shown."""
+
+    id: str
+    cipher: AESGCM = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """Keys by precedence; an empty ring opens nothing and seals nothing."""
+
+    keys: tuple[Key, ...] = ()
+
+    @property
+    def first(self) -> Key | None:
+        """The key that seals."""
+        return self.keys[0] if self.keys else None
+
+    def seal(self, text: str, context: str) -> tuple[str, bytes] | None:
+        """Return the id of the key used and what may be stored; None if there is no key."""
+        if self.first is None:
+            return None
+        nonce = os.urandom(_NONCE_BYTES)
+        return self.first.id, nonce + self.first.cipher.encrypt(nonce, text.encode(), context.encode())
+
+    def open(self, key_id: str, sealed: bytes, context: str) -> str:
+        """Return what was sealed. Raises KeyMissingError, also for what was altered or belongs elsewhere."""
+        for key in self.keys:
+            if key.id == key_id:
+                try:
+                    return key.cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()).decode()
+                except (InvalidTag, ValueError):  # the latter for what is too short
+                    continue
+        raise KeyMissingError(key_id)
+
+
+NO_KEYS: Final = Keyring()
+
+
+def parse(text: str, source: str) -> Keyring:
+    """Return the keys of a text, parted by white space or commas. Raises SetupError, which names `source` and no key."""
+    words = [word for word in _BETWEEN.split(text) if word]
+    if not words:
+        raise SetupError(f"{source} holds no key for secrets; `ganger setup --secrets-key FILE` makes one")
+    return Keyring(tuple(_key(word, number, source) for number, word in enumerate(words, start=1)))
+
+
+def read(path: Path) -> Keyring:
+    """Return the keys of a file. Raises SetupError."""
+    try:
+        text = path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError) as trouble:
+        reason = trouble.strerror if isinstance(trouble, OSError) else "it is no text"
+        raise SetupError(f"the key for secrets at {path} cannot be read: {reason}") from None
+    return parse(text, str(path))
+
+
+def ensure(path: Path) -> Keyring:
+    """Return the keys of a file, which is made (0600) with a new one if it is missing or empty. Raises SetupError."""
+    if not path.exists() or path.stat().st_size == 0:
+        _make(path)
+    return read(path)
+
+
+def _key(word: str, number: int, source: str) -> Key:
+    if _KEY_TEXT.fullmatch(word):
+        try:
+            raw = base64.b64decode(word.rstrip("=") + "=", altchars=b"-_", validate=True)
+        except binascii.Error:
+            raw = b""
+        if len(raw) == KEY_BYTES:
+            return Key(hashlib.sha256(b"ganger key id\0" + raw).hexdigest()[:8], AESGCM(raw))
+    raise SetupError(
+        f"key {number} for secrets in {source} is not {KEY_BYTES} bytes in URL-safe base64 (43 characters)"
+    )
+
+
+def _make(path: Path) -> None:
+    """Write a new key whole or not at all; of two who do so at once, the first one's stays."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(KEY_BYTES) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists() and path.stat().st_size == 0:
+            path.unlink()
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+    except OSError as trouble:
+        raise SetupError(f"the key for secrets cannot be written to {path}: {trouble.strerror}") from trouble
