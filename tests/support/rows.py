@@ -2,7 +2,7 @@
 
 rows = Rows(cluster)            a driver and its nodes
 rows.pool(size=3)               what an operator wants
-rows.step()                     a second passes: scaling, every node's life, the scheduler's tick
+rows.step()                     a second passes: the scheduler's tick, scaling, every node's life
 """
 
 from __future__ import annotations
@@ -91,12 +91,16 @@ class Rows:
 
     def step(self, times: int = 1, *, seconds: float = 1.0) -> None:
         for _ in range(times):
-            self.now += seconds
-            self.cluster.tick()
-            self.scaler.step(self.cluster.term)
-            for name in list(self.nodes):
-                self.live(name)
-            self.cluster.tick()
+            self.second(seconds)
+        self.cluster.tick()
+
+    def second(self, seconds: float = 1.0) -> None:
+        """Let time pass, but leave what nodes did last to the next tick."""
+        self.now += seconds
+        self.cluster.tick()
+        self.scaler.step(self.cluster.term)
+        for name in list(self.nodes):
+            self.live(name)
 
     def live(self, name: str) -> None:
         """Let one node register, beat, claim, go on with its work, report, and leave when it was told to."""
