@@ -14,12 +14,13 @@ left nothing passes its slot on, with counters set back. One that had to be kill
 
 import contextlib
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from typing import Final
 
 from workers.trees import Limits, StrandedError, Tree, Usage, processes
-from workers.trees.hierarchy import Hierarchy, Mount
+from workers.trees.hierarchy import Files, Hierarchy, Mount, has_folders
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
 _PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
@@ -27,6 +28,7 @@ _LEAST_QUOTA_US: Final = 1_000  # the kernel's least
 _LEAST_PIDS: Final = 2  # the thread that starts the program is counted beside it
 _BYTES_PER_THOUSANDTH_MIB: Final = (1 << 20, 1000)
 _IDLE_SLOTS: Final = 64  # more than are started in any moment
+_DESCRIPTORS_PER_SLOT: Final = 32  # a third of that is what a slot keeps open: the rest is for everything else
 _HELD_BYTES: Final = 1 << 20  # memory that a slot may still be charged with; it blurs the next peak by as much
 _NO_LIMIT: Final = {
     "pids": "The number of processes is not limited: no pids controller can be used here.",
@@ -39,11 +41,23 @@ _NO_LIMIT: Final = {
 class Slot:
     """One folder in each hierarchy, used by one tree after another while nothing but its name tells them apart."""
 
-    def __init__(self, name: str, *, reusable: bool) -> None:
+    def __init__(self, name: str, hierarchies: dict[str, Hierarchy], *, reusable: bool, keep: bool = False) -> None:
+        """`keep`: leave the files open from one use to the next."""
         self.name = name
         self.reusable = reusable
+        by_folder = {each.folder: Files(each.path(name), keep=keep) for each in hierarchies.values()}
+        self.files = {controller: by_folder[each.folder] for controller, each in hierarchies.items()}
+        self.distinct = list(by_folder.values())
+        self.keeps = keep
         self.limits = Limits()
         self.oom_seen = 0  # the kernel's counter can't be set back
+
+    def let_go(self) -> bool:
+        """Close what is open, for good; whether that was kept."""
+        for files in self.distinct:
+            files.close()
+        kept, self.keeps = self.keeps, False
+        return kept
 
 
 class Cgroup1:
@@ -58,7 +72,8 @@ class Cgroup1:
         self.missing = [text for name, text in _NO_LIMIT.items() if name not in hierarchies]
         tops = {each.folder: (name, each.folder.rpartition("/")[0]) for name, each in hierarchies.items()}
         self._homes = [_open_home(controller, top) for controller, top in tops.values()]
-        self._made = 0
+        self._made = self._kept = 0
+        self._most_kept = min(_IDLE_SLOTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _DESCRIPTORS_PER_SLOT)
         self._idle: list[Slot] = []
         self._unremoved: list[Slot] = []
 
@@ -72,7 +87,7 @@ class Cgroup1:
             else:
                 return tree
         self._made += 1
-        tree = Cgroup1Tree(self, name, Slot(f"slot-{self._made}", reusable=True))
+        tree = Cgroup1Tree(self, name, self._slot())
         for hierarchy in self.distinct:
             hierarchy.make(tree.slot.name)
         tree.limit(limits)
@@ -82,7 +97,7 @@ class Cgroup1:
         names = {name for hierarchy in self.distinct for name in hierarchy.names()}
         numbers = [int(name.removeprefix("slot-")) for name in names if name.removeprefix("slot-").isdigit()]
         self._made = max([self._made, *numbers])
-        return [Cgroup1Tree(self, name, Slot(name, reusable=False)) for name in sorted(names)]
+        return [Cgroup1Tree(self, name, Slot(name, self.by_controller, reusable=False)) for name in sorted(names)]
 
     def refresh(self) -> None:
         if self._unremoved:
@@ -112,20 +127,29 @@ class Cgroup1:
         except OSError as error:
             raise StrandedError(f"cannot leave a cgroup: {error}") from error
 
+    def _slot(self) -> Slot:
+        keep = self._kept < self._most_kept
+        self._kept += keep
+        return Slot(f"slot-{self._made}", self.by_controller, reusable=True, keep=keep)
+
     def _is_clean(self, slot: Slot) -> bool:
         """Set the counters back, unless the tree left memory (cached files) or cgroups of its own."""
-        memory, cpuacct = self.by_controller.get("memory"), self.by_controller.get("cpuacct")
-        if any(hierarchy.below(slot.name) for hierarchy in self.distinct):
+        memory, cpuacct = slot.files.get("memory"), slot.files.get("cpuacct")
+        try:
+            if any(has_folders(files.folder) for files in slot.distinct):
+                return False
+        except OSError:  # somebody has removed it
             return False
         if memory is not None:
-            held = memory.number(slot.name, "memory.usage_in_bytes")
+            held = memory.number("memory.usage_in_bytes")
             if held is None or held > _HELD_BYTES:
                 return False
-            if not memory.try_write(slot.name, "memory.max_usage_in_bytes", "0"):
+            if not memory.try_write("memory.max_usage_in_bytes", b"0"):
                 return False
-        return cpuacct is None or cpuacct.try_write(slot.name, "cpuacct.usage", "0")
+        return cpuacct is None or cpuacct.try_write("cpuacct.usage", b"0")
 
     def _discard(self, slot: Slot) -> None:
+        self._kept -= slot.let_go()
         if not all([hierarchy.prune(slot.name) for hierarchy in self.distinct]):  # noqa: C419  (each is to be tried)
             slot.reusable = False
             self._unremoved.append(slot)
@@ -144,27 +168,26 @@ class Cgroup1Tree:
 
     def limit(self, limits: Limits) -> None:
         """Set the limits that there are controllers for, where they differ from those already set."""
-        have, now = self._kind.by_controller, self.slot.limits
+        have, now = self.slot.files, self.slot.limits
         if limits.pids != now.pids and "pids" in have:
-            text = "max" if limits.pids is None else str(max(limits.pids, _LEAST_PIDS))
-            have["pids"].write(self.slot.name, "pids.max", text)
+            have["pids"].write("pids.max", b"max" if limits.pids is None else b"%d" % max(limits.pids, _LEAST_PIDS))
         if limits.mem != now.mem and "memory" in have:
             factor, divisor = _BYTES_PER_THOUSANDTH_MIB
-            size = "-1" if limits.mem is None else str(limits.mem * factor // divisor)
+            size = b"-1" if limits.mem is None else b"%d" % (limits.mem * factor // divisor)
             # Memory with swap exists only where the kernel accounts swap, and may never be the smaller one.
-            have["memory"].try_write(self.slot.name, "memory.memsw.limit_in_bytes", "-1")
-            have["memory"].write(self.slot.name, "memory.limit_in_bytes", size)
-            have["memory"].try_write(self.slot.name, "memory.memsw.limit_in_bytes", size)
+            have["memory"].try_write("memory.memsw.limit_in_bytes", b"-1")
+            have["memory"].write("memory.limit_in_bytes", size)
+            have["memory"].try_write("memory.memsw.limit_in_bytes", size)
         if limits.cpus != now.cpus and "cpu" in have:
             quota = -1 if limits.cpus is None else max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
-            have["cpu"].write(self.slot.name, "cpu.cfs_quota_us", str(quota))
+            have["cpu"].write("cpu.cfs_quota_us", b"%d" % quota)
         self.slot.limits = limits
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         try:
-            for hierarchy in self._kind.distinct:
-                hierarchy.write(self.slot.name, "tasks", "0")
+            for files in self.slot.distinct:
+                files.write("tasks", b"0")
             yield
         finally:
             self._kind.leave()
@@ -178,19 +201,19 @@ class Cgroup1Tree:
 
     def kill(self) -> None:
         self.slot.reusable = False
-        if "pids" in self._kind.by_controller:
-            self._kind.by_controller["pids"].try_write(self.slot.name, "pids.max", "0")
+        if "pids" in self.slot.files:
+            self.slot.files["pids"].try_write("pids.max", b"0")
             self.signal(signal.SIGKILL)
             return
-        freezer = self._kind.by_controller["freezer"]
-        freezer.try_write(self.slot.name, "freezer.state", "FROZEN")
+        freezer = self.slot.files["freezer"]
+        freezer.try_write("freezer.state", b"FROZEN")
         self.signal(signal.SIGKILL)
-        freezer.try_write(self.slot.name, "freezer.state", "THAWED")
+        freezer.try_write("freezer.state", b"THAWED")
 
     def is_empty(self) -> bool:
-        pids = self._kind.by_controller.get("pids")
+        pids = self.slot.files.get("pids")
         # Counts zombies too, so zero is certain and anything else is not; far cheaper than the lists.
-        if pids is not None and pids.number(self.slot.name, "pids.current") == 0:
+        if pids is not None and pids.number("pids.current") == 0:
             return True
         return not self.pids()
 
@@ -198,17 +221,17 @@ class Cgroup1Tree:
         return self._keeper().pids(self.slot.name)
 
     def usage(self) -> Usage:
-        have = self._kind.by_controller
-        cpu_ns = have["cpuacct"].number(self.slot.name, "cpuacct.usage") if "cpuacct" in have else None
-        peak = have["memory"].number(self.slot.name, "memory.max_usage_in_bytes") if "memory" in have else None
+        have = self.slot.files
+        cpu_ns = have["cpuacct"].number("cpuacct.usage") if "cpuacct" in have else None
+        peak = have["memory"].number("memory.max_usage_in_bytes") if "memory" in have else None
         return Usage(
             cpu_s=None if cpu_ns is None else cpu_ns / 1e9,
             peak_mem_mib=None if peak is None else peak / (1 << 20),
         )
 
     def oom_kills(self) -> int:
-        memory = self._kind.by_controller.get("memory")
-        counted = memory.number(self.slot.name, "memory.oom_control", "oom_kill") or 0 if memory else 0
+        memory = self.slot.files.get("memory")
+        counted = memory.number("memory.oom_control", b"oom_kill") or 0 if memory else 0
         self.slot.oom_seen = counted
         return counted - self._oom_before
 
