@@ -3,10 +3,14 @@
 Fetching is left to the machine's own docker or podman: its image is exported into a folder of the node, once per
 image id, and from then on nothing of that tool is needed. Run by the agent, so the tool's own rights and registry
 credentials never reach a job.
+
+A name may mean another image tomorrow, so the registry is asked each time; when it cannot answer, what the tool has under
+that name is taken. A digest means one image for ever, and `localhost/…` has no registry: the tool's own is enough.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import functools
 import os
@@ -20,6 +24,8 @@ from workers.places import PATH
 
 FOLDER: Final = "dir:"
 TOOLS: Final = ("podman", "docker")
+_MADE_HERE: Final = "localhost/"
+_DIGEST: Final = "@sha256:"
 _DONE: Final = ".complete"
 _PATIENCE_S: Final = 0.2
 
@@ -54,9 +60,23 @@ def root_of(image: str, folder: Path, stop: Flag) -> str:
     with_tool = tool()
     if with_tool is None:
         raise ImageError(f"This node has neither {' nor '.join(TOOLS)} to fetch the image {image!r} with.")
-    _run([with_tool, "pull", "--quiet", image], stop)
-    identity = _run([with_tool, "image", "inspect", "--format", "{{.Id}}", image], stop).strip().rpartition(":")[2]
+    identity = _identity(with_tool, image, stop).strip().rpartition(":")[2]
     return _exported(with_tool, image, folder / identity[:64], stop)
+
+
+def _identity(with_tool: str, image: str, stop: Flag) -> str:
+    inspect = [with_tool, "image", "inspect", "--format", "{{.Id}}", image]
+    if image.startswith(_MADE_HERE) or _DIGEST in image:
+        with contextlib.suppress(ImageError):
+            return _run(inspect, stop)
+    try:
+        _run([with_tool, "pull", "--quiet", image], stop)
+    except ImageError as unreachable:
+        try:
+            return _run(inspect, stop)
+        except ImageError:
+            raise unreachable from None
+    return _run(inspect, stop)
 
 
 def _exported(with_tool: str, image: str, home: Path, stop: Flag) -> str:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input
 from tests.support.servers import state_folder
-from workers import containers
+from workers import containers, images
 
 CONTENT = b"from outside\n"
 TOOLS = ("sh", "cat", "id", "sleep", "touch", "ls")
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=f"no containers run 
 
 
 @pytest.fixture(scope="module")
-def image() -> Iterator[str]:
+def folder() -> Iterator[Path]:
     """A root file system with a few of this machine's programs and the libraries that they want."""
     with state_folder() as folder:
         for name in ("bin", "lib", "lib64", "proc", "sys", "dev", "tmp", "etc"):
@@ -48,7 +49,23 @@ def image() -> Iterator[str]:
                 shutil.copy(library, target)
         folder.chmod(0o755)
         (folder / "etc/marker").write_text("of the image\n")
+        yield folder
+
+
+@pytest.fixture(scope="module", params=["folder", "podman"])
+def image(request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:
+    """The root file system as it lies there, and as an image that this machine's podman has."""
+    if request.param == "folder":
         yield f"dir:{folder}"
+        return
+    tool = images.tool() or ""
+    if Path(tool).name != "podman":
+        pytest.skip(f"no podman works here: {shutil.which('podman') or 'it is not installed'}")
+    name = f"localhost/ganger-test-{token_hex(6)}:1"
+    made = 'tar --create --directory "$1" . | "$2" import --quiet - "$3"'
+    subprocess.run(["sh", "-c", made, "sh", str(folder), tool, name], check=True, capture_output=True)
+    yield name
+    subprocess.run([tool, "rmi", "--force", name], check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -120,6 +137,23 @@ def test_without_network_there_is_none(api, node, image) -> None:
     api.place(in_image(image, "sh", "-c", "cat /proc/net/dev", options={"network": "none"}))
     assert api.report().outcome == "completed"
     assert b"eth" not in api.text()
+
+
+@pytest.mark.parametrize("image", ["podman"], indirect=True)
+def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_registry_does_not(api, node, image) -> None:
+    tool, elsewhere = images.tool() or "", f"registry.invalid/ganger-test-{token_hex(6)}:1"
+    subprocess.run([tool, "tag", image, elsewhere], check=True)
+    for number, name in enumerate((image, elsewhere, image), start=1):
+        api.place(in_image(name, "cat", "/etc/marker", key=(number, 1)))
+        assert api.report((number, 1)).outcome == "completed"
+    listed = subprocess.run(
+        [tool, "ps", "--all", "--noheading", "--filter", f"ancestor={image}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ""
+    assert len([one for one in node.folder.rglob("rootfs") if one.parent.parent.name == ".images"]) == 1
 
 
 @pytest.mark.parametrize("image", ["dir:/no/such/folder", "registry.invalid/no:such"])
