@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from scheduler import attempts
 from scheduler.rules.lifecycle import ExecutionEvent, JobEvent, JobStatus, allows
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs
@@ -34,8 +35,7 @@ def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | Non
             executions.end(tx, ExecutionEvent.DROP, executions.unclaimed_of_jobs(tx, answer.moved))
     if answer.moved:
         rt.nudge("tick")
-    for name in nodes:
-        rt.nudge(f"node:{name}")
+    attempts.tell(rt, nodes)
     return answer
 
 

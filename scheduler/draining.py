@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from scheduler import settling
+from scheduler import attempts, settling
 from scheduler.errors import Conflict, NotFound
 from scheduler.runtime import Runtime
+from scheduler.settling import Taken
 from scheduler.store import audit, executions, jobs, nodes, pools
 
 PREEMPTED = "preempted"
@@ -42,12 +43,12 @@ def drain(
         if node is None or node.state == "GONE":
             raise NotFound(f"there is no node {node_id}")
         pools.drain(tx, node_id, reason=reason, within_s=within_s, retiring=retiring)
-        withdrawn = _withdraw(tx, rt, node_id, f"node {node.name} is draining: {reason}")
+        taken = _withdraw(tx, rt, node_id, f"node {node.name} is draining: {reason}")
         audit.write(tx, actor, "node.drain", f"node:{node_id}", reason=reason, detail={"within_s": within_s})
     rt.nudge("tick")
     rt.nudge("scaling")
-    rt.nudge(f"node:{node.name}")  # it hears of the drain with the beat that this makes it send
-    return Drained(node.name, withdrawn)
+    attempts.tell(rt, [node.name, *taken.to_tell])  # they hear of it with the beat that this makes them send
+    return Drained(node.name, len(taken.rows))
 
 
 def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None = None) -> set[int]:
@@ -83,16 +84,15 @@ def stop_overdue(rt: Runtime) -> int:
         locked = jobs.lock(tx, [row.job_id for row in found])
         still = {row.job_id for row in pools.overdue(tx, _BATCH)} & locked.keys()  # some have ended, and run elsewhere
         names = executions.request_cancel(tx, sorted(still), reason=PREEMPTED)
-    for name in names:
-        rt.nudge(f"node:{name}")
+    attempts.tell(rt, names)
     return len(still)
 
 
-def _withdraw(tx: Connection, rt: Runtime, node_id: int, why: str) -> int:
+def _withdraw(tx: Connection, rt: Runtime, node_id: int, why: str) -> Taken:
     ids = executions.of_node(tx, node_id)
     if not ids:
-        return 0
+        return Taken([], [])
     locked = jobs.lock(tx, executions.jobs_of(tx, ids))
     taken = settling.take_back(tx, rt, locked, executions.lock(tx, ids).values(), why)
-    pools.excuse(tx, [row.job_id for row in taken])
-    return len(taken)
+    pools.excuse(tx, [row.job_id for row in taken.rows if not locked[row.job_id].charged])
+    return taken

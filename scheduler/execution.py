@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import settling, wire
+from scheduler import attempts, settling, wire
+from scheduler.attempts import Ended
 from scheduler.errors import NodeReplaced
 from scheduler.rules import failures
 from scheduler.rules.lifecycle import ExecutionEvent, JobStatus
@@ -47,7 +48,11 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
         drain=flags.is_draining,
         cancels=[
             wire.Cancel(
-                execution_id=row.id, attempt=row.attempt, reason=row.cancel_requested, grace_s=row.cancel_grace_s
+                execution_id=row.id,
+                attempt=row.attempt,
+                # A node only needs to know whether the work is unwanted or given back.
+                reason="canceled" if row.cancel_requested == "canceled" else "preempted",
+                grace_s=row.cancel_grace_s,
             )
             for row in rows
             if row.cancel_requested is not None
@@ -98,12 +103,13 @@ def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
         locked = jobs.lock(tx, executions.jobs_of(tx, reports))
         rows = executions.lock(tx, reports)
         live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]
+        told = _end(tx, rt, locked, rows, live) if live else []
         if live:
-            _end(tx, rt, locked, rows, live)
             nodes.count_launch_failures(tx, message.node_id, sum(_failed_to_launch(r) for r in live))
         repeats = {r.execution_id for r in reports.values() if _is_repeat(rows.get(r.execution_id), r)}
     if live:
         rt.nudge("tick")
+    attempts.tell(rt, told)
     accepted = {r.execution_id for r in live} | repeats
     return wire.ReportAnswer(
         accepted=[_ref(r) for r in reports.values() if r.execution_id in accepted],
@@ -168,12 +174,13 @@ def _end(
     locked: dict[int, jobs.LockedJob],
     rows: dict[int, executions.LockedExecution],
     live: list[wire.ReportOne],
-) -> None:
+) -> list[str]:
+    """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
     errors = catalogue.by_name(tx)
     mappings = specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
     events = {"completed": ExecutionEvent.SUCCEED, "failed": ExecutionEvent.BREAK}
     ends: dict[ExecutionEvent, list[executions.End]] = {}
-    settled: list[settling.Ended] = []
+    settled: list[Ended] = []
     for r in live:
         row = rows[r.execution_id]
         mapped = mappings[locked[row.job_id].revision_id]
@@ -183,9 +190,9 @@ def _end(
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
     executions.end(tx, ExecutionEvent.STOP, ends.get(ExecutionEvent.STOP, []))
-    moved = settling.settle(tx, rt, locked, settled, actor="node")
-    completed = [r for r in live if r.outcome == "completed" and rows[r.execution_id].job_id in moved]
-    _publish(tx, rows, completed)
+    done = settling.settle(tx, rt, locked, settled, actor="node")
+    _publish(tx, done.completed, live)
+    return done.to_tell
 
 
 def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, catalogue.NamedError]) -> str:
@@ -195,11 +202,11 @@ def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, cat
     )
 
 
-def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> settling.Ended:
+def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> Ended:
     # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
     # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
     outcome = "returned" if r.outcome == "canceled" else r.outcome
-    return settling.Ended(row.job_id, row.attempt, row.node_id, outcome, error, r.message or None)
+    return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, r.message or None)
 
 
 def _end_of(r: wire.ReportOne, error: catalogue.NamedError | None) -> executions.End:
@@ -235,9 +242,13 @@ def _results(r: wire.ReportOne) -> dict[str, Any]:
     return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
 
 
-def _publish(tx: Connection, rows: dict[int, executions.LockedExecution], completed: Iterable[wire.ReportOne]) -> None:
-    """Make the outputs of accepted attempts visible, in the same transaction that accepts them."""
-    with_outputs = {r.execution_id: rows[r.execution_id].job_id for r in completed if r.outputs or r.properties}
+def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.ReportOne]) -> None:
+    """Make the outputs of accepted attempts visible, in the same transaction that accepts them.
+
+    Those of a gang are its member 0's, which may have reported long ago.
+    """
+    empty = {r.execution_id for r in reports if not (r.outputs or r.properties)}
+    with_outputs = {execution_id: job_id for execution_id, job_id in completed.items() if execution_id not in empty}
     if with_outputs:
         outputs.publish(tx, with_outputs)
 

@@ -203,6 +203,7 @@ def shape_of(row: Any, shape_id: int | None = None) -> Shape:
         priority=row.priority,
         timeout_s=options.get("timeout_s"),
         preferences=tuple(Preference(_constraint(p), p.get("weight", 1.0)) for p in options.get("preferences", ())),
+        count=options.get("count", 1),
         apart=options.get("apart"),
         spread=options.get("spread"),
         preemptible=options.get("preemptible", False),

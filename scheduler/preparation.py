@@ -63,6 +63,8 @@ class NewJob:
     not_before: datetime | None = None
     held: bool = False
     hold_reason: str | None = None
+    count: int = 1
+    """Members; more than one makes it a gang, placed wholly or not at all."""
     own: dict[str, Any] | None = None
     """More that the job says over its type: names and values of `rules.definition.OWN`, and `secrets`."""
 
@@ -263,7 +265,7 @@ def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
         (
             revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
             job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.environment,
-            job.labels, job.not_before, job.held, job.hold_reason, job.own,
+            job.labels, job.not_before, job.held, job.hold_reason, job.count, job.own,
         )
     )  # fmt: skip
 
@@ -282,6 +284,7 @@ def _draft(
         "status": JobStatus.PENDING if later else JobStatus.QUEUED,
         "priority": _first(job.priority, revision.priority),
         "max_tries": _first(job.max_tries, revision.max_tries),
+        "members": job.count,
         "timeout_s": job.timeout_s if job.timeout_s is not None else revision.timeout_s,
         "not_before": job.not_before if later else None,
         "is_held": job.held,
@@ -321,7 +324,7 @@ def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_
         pool=job.pool,
         custom={**revision.custom, **(job.custom or {})},
         constraints=_constraints(job, revision),
-        options={"timeout_s": facts["timeout_s"], **_placing(job, revision)},
+        options={"timeout_s": facts["timeout_s"], **_placing(job, revision), **_gang(job)},
     )
 
 
@@ -330,6 +333,10 @@ def _placing(job: NewJob, revision: Definition) -> dict[str, Any]:
     meant = revision.with_overrides(job.own or {})
     said = {name: getattr(meant, name) for name in definitions.PLACING}
     return {name: value for name, value in said.items() if value}
+
+
+def _gang(job: NewJob) -> dict[str, Any]:
+    return {"count": job.count} if job.count > 1 else {}
 
 
 def _constraints(job: NewJob, revision: Definition) -> list[dict[str, Any]]:

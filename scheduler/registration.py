@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import settling, wire
+from scheduler import attempts, settling, wire
+from scheduler.attempts import Ended
 from scheduler.errors import NodeNameTaken
 from scheduler.rules.failures import NODE_LOST
 from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus
@@ -27,6 +28,7 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
     Raises NodeNameTaken while another machine holds the name and is heard from.
     """
     facts = _facts(message)
+    told: list[str] = []
     with rt.db.begin() as tx:
         node = nodes.lock_by_name(tx, message.name)
         node_id, epoch = (nodes.insert(tx, facts), 1) if node is None else (None, 0)
@@ -36,12 +38,13 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
             assert node is not None, "a name that is taken is somebody's"  # noqa: S101 - no node's row is ever deleted
             node_id, epoch = node.id, _next_epoch(tx, node, message)
             if epoch != node.epoch:
-                take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+                told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
             else:
-                take_from(tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it")
+                told = take_from(tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it")
             nodes.update(tx, node_id, epoch, facts)
         keep = _kept(tx, node_id, epoch, message.held)
     rt.nudge("tick")
+    attempts.tell(rt, told)
     return wire.Registered(
         node_id=node_id,
         epoch=epoch,
@@ -61,32 +64,34 @@ def leave(rt: Runtime, node_id: int, epoch: int) -> None:
         node = nodes.lock(tx, node_id)
         if node is None or node.epoch != epoch or node.state != "READY":
             return
-        take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
+        told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
         nodes.retire(tx, node_id, "GONE")
     rt.nudge("tick")
+    attempts.tell(rt, told)
 
 
-def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> int:
+def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> list[str]:
     """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
 
-    The caller holds the node's lock; returns how many were taken.
+    The caller holds the node's lock. Returns the names of other nodes, to be told after the commit that they must stop
+    members of gangs that were broken by it.
     """
     ids = list(execution_ids)
     if not ids:
-        return 0
+        return []
     locked = jobs.lock(tx, executions.jobs_of(tx, ids))
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
     error = catalogue.by_name(tx)[NODE_LOST]
-    taken = len(settling.take_back(tx, rt, locked, rows, why))
+    taken = settling.withdraw(tx, rows, why)
     running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
-    lost = executions.end(
+    executions.end(
         tx,
         ExecutionEvent.LOSE,
         [executions.End(r.id, r.attempt, error_id=error.id, message=why) for r in running],
     )
-    ended = [settling.Ended(r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
-    settling.settle(tx, rt, locked, ended, actor="scheduler")
-    return taken + len(lost)
+    lost = [Ended(r.id, r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
+    ended = [*settling.withdrawn(taken, why), *lost]
+    return settling.settle(tx, rt, locked, ended, actor="scheduler").to_tell
 
 
 def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:

@@ -12,47 +12,58 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from scheduler import attempts
+from scheduler.attempts import Ended
 from scheduler.rules import on_oom
 from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, events, executions, growing, jobs
+from scheduler.store import events, executions, growing, jobs
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """One execution that has ended: how, and with which error if it failed."""
+class Settled:
+    """Which attempts are the results of jobs that are COMPLETED now (job by execution), and which nodes must stop more.
 
-    job_id: int
-    attempt: int
-    node_id: int
-    outcome: str
-    error: catalogue.NamedError | None = None
-    message: str | None = None
+    The nodes are told once the transaction has committed.
+    """
+
+    completed: dict[int, int]
+    to_tell: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Placements that were taken back, and the nodes that must stop what belongs to them; told after the commit."""
+
+    rows: list[executions.LockedExecution]
+    to_tell: list[str]
 
 
 def settle(
     tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str
-) -> set[int]:
-    """Move each job as its execution's end demands; return the ids that moved.
+) -> Settled:
+    """Move each job as the end of its executions demands; all that end in this transaction are given at once.
 
-    `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed).
+    `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed). A gang moves when
+    the last of its members has ended.
     """
     steps: dict[JobEvent, list[jobs.Step]] = {}
     starved: set[int] = set()
-    for end in ended:
+    over, to_tell = attempts.over(tx, locked, ended)
+    for end in over:
         event, step = _decide(rt, locked[end.job_id], end)
         steps.setdefault(event, []).append(step)
         if end.error is not None and end.error.name == on_oom.OUT_OF_MEMORY:
             starved.add(end.job_id)
     steps[JobEvent.RETRY] = _with_more_memory(tx, locked, steps.get(JobEvent.RETRY, []), starved)
-    moved: set[int] = set()
-    moved.update(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
-    moved.update(jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor))
-    moved.update(jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor))
-    moved.update(jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor))
-    moved.update(jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor))
-    return moved
+    completed = set(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
+    jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor)
+    jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor)
+    jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
+    jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
+    well = {end.job_id: end.execution_id for end in over if end.outcome == "completed" and end.job_id in completed}
+    return Settled({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
 
 
 def take_back(
@@ -61,21 +72,35 @@ def take_back(
     locked: dict[int, jobs.LockedJob],
     rows: Iterable[executions.LockedExecution],
     why: str,
-) -> list[executions.LockedExecution]:
+) -> Taken:
     """Withdraw placements that no node has claimed, their jobs back into the queue; return those that were still so."""
+    taken = withdraw(tx, rows, why)
+    settled = settle(tx, rt, locked, withdrawn(taken, why), "scheduler")
+    return Taken(taken, settled.to_tell)
+
+
+def withdraw(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[executions.LockedExecution]:
+    """End placements that no node has claimed and return those that were still so; their jobs are left to be settled."""
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
-    ids = executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(r.id, r.attempt) for r in unclaimed])
-    taken = [row for row in unclaimed if row.id in ids]
-    settle(
-        tx, rt, locked, [Ended(r.job_id, r.attempt, r.node_id, "withdrawn", message=why) for r in taken], "scheduler"
-    )
-    return taken
+    ends = [executions.End(row.id, row.attempt, message=why) for row in unclaimed]
+    ids = executions.end(tx, ExecutionEvent.TAKE_BACK, ends)
+    return [row for row in unclaimed if row.id in ids]
+
+
+def withdrawn(rows: Iterable[executions.LockedExecution], why: str) -> list[Ended]:
+    """Return what `settle` is told of placements that were withdrawn."""
+    return [Ended(row.id, row.job_id, row.attempt, row.node_id, "withdrawn", message=why) for row in rows]
 
 
 def hold_hopeless(
     tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], taken: Iterable[executions.LockedExecution]
 ) -> None:
-    """Hold jobs that were placed again and again and never claimed: they would go round for ever, being charged nothing."""
+    """Hold jobs that were placed again and again and never claimed: they would go round for ever, being charged nothing.
+
+    A gang of which only some were claimed is given back rather than withdrawn; it is counted here.
+    """
+    taken = list(taken)
+    jobs.count_withdrawal(tx, sorted({row.job_id for row in taken if locked[row.job_id].charged}))
     limit = rt.settings.max_withdrawals
     hopeless = [row.job_id for row in taken if locked[row.job_id].withdrawals + 1 >= limit]
     if hopeless:

@@ -54,14 +54,15 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
             raise TermOver
         placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s)
         won = {p.job_id for p in placed}
-        lost = [p.job_id for p in plan.placements if p.job_id not in won]
+        lost = sorted({p.job_id for p in plan.placements} - won)
         if lost:
             picture.reread(tx, lost)
     # 4. Remember, and deliver.
+    shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
     for p in placed:
-        picture.started(_run(p, shapes[picture.queue[p.job_id].shape_id], picture.now))
+        picture.started(_run(p, shape_of[p.job_id], picture.now))
     deliver(_by_node(placed))
-    return Turn(placed=len(placed), lost=len(lost), plan=plan)
+    return Turn(placed=len(won), lost=len(lost), plan=plan)
 
 
 def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:

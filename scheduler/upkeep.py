@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from scheduler import registration, settling
+from scheduler import attempts, registration, settling
 from scheduler.rules.lifecycle import JobEvent
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs, nodes
@@ -61,11 +61,12 @@ def withdraw_late(rt: Runtime) -> int:
         nodes.lock_all(tx, late.values())
         locked = jobs.lock(tx, executions.jobs_of(tx, late))
         taken = settling.take_back(tx, rt, locked, executions.lock(tx, late).values(), why)
-        settling.hold_hopeless(tx, rt, locked, taken)
-        for node_id, count in sorted(Counter(row.node_id for row in taken).items()):
+        settling.hold_hopeless(tx, rt, locked, taken.rows)
+        for node_id, count in sorted(Counter(row.node_id for row in taken.rows).items()):
             nodes.count_launch_failures(tx, node_id, count)
     rt.nudge("tick")
-    return len(taken)
+    attempts.tell(rt, taken.to_tell)
+    return len(taken.rows)
 
 
 def forgive_nodes(rt: Runtime) -> int:
@@ -124,7 +125,8 @@ def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
         if node is None or node.epoch != pulse.epoch or not nodes.is_still(tx, pulse):
             return False
         why = f"node {pulse.name} was silent for its lease of {_lease_s(rt, pulse):g} s"
-        registration.take_from(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
+        told = registration.take_from(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
         nodes.retire(tx, pulse.node_id, "LOST")
     rt.nudge("tick")
+    attempts.tell(rt, told)
     return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.rules.gangs import Member
 from scheduler.rules.lifecycle import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
 
 
@@ -108,6 +109,25 @@ _REQUEST_CANCEL = text("""
     RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
 """)
 
+_REQUEST_STOP = text("""
+    UPDATE executions
+    SET cancel_requested = :reason, last_modified = now(), moved_xid = pg_current_xact_id()
+    WHERE id = ANY(:ids)
+      AND released_at IS NULL
+      AND status = 'RUNNING'
+      AND cancel_requested IS NULL
+    RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
+""")
+
+_MEMBERS = text("""
+    SELECT x.id, x.job_id, x.attempt, x.member, x.node_id, x.status, x.released_at IS NOT NULL AS released,
+           x.cancel_requested IS NOT NULL AS asked, extract(epoch FROM x.ended)::float8 AS ended, x.error_id, x.message
+    FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[])) AS v (job_id, attempt)
+    JOIN executions x ON x.job_id = v.job_id AND x.attempt = v.attempt
+    ORDER BY x.id
+    FOR NO KEY UPDATE OF x
+""")
+
 _UNCLAIMED_OF_JOBS = text("""
     SELECT id, attempt FROM executions
     WHERE job_id = ANY(:job_ids) AND released_at IS NULL AND status = 'QUEUED'
@@ -197,6 +217,19 @@ def request_cancel(
     """Ask that the running executions of these jobs be stopped; return the names of the nodes to tell."""
     parameters = {"job_ids": list(job_ids), "reason": reason, "grace_s": grace_s}
     return sorted(set(tx.execute(_REQUEST_CANCEL, parameters).scalars()))
+
+
+def request_stop(tx: Connection, ids: Sequence[int], *, reason: str) -> list[str]:
+    """Ask that these running executions be stopped and given back; return the names of the nodes to tell."""
+    return sorted(set(tx.execute(_REQUEST_STOP, {"ids": list(ids), "reason": reason}).scalars()))
+
+
+def members(tx: Connection, attempts: Mapping[int, int]) -> dict[int, list[Member]]:
+    """Lock all executions of an attempt, by job, and return them by job; the caller holds the locks of the jobs."""
+    found: dict[int, list[Member]] = {job_id: [] for job_id in attempts}
+    for row in tx.execute(_MEMBERS, {"jobs": list(attempts), "attempts": list(attempts.values())}):
+        found[row.job_id].append(Member(**{**row._mapping, "status": ExecutionStatus(row.status)}))  # noqa: SLF001
+    return found
 
 
 def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[int]) -> list[End]:

@@ -64,20 +64,22 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I3",
-        "a job is started no more often than it may, and is charged once for each execution that was claimed",
+        "a job is started no more often than it may, and is charged once for each attempt of which something was claimed",
         """
         SELECT 'job ' || j.id AS subject,
                format('%s tries of %s, %s forgiven, %s claimed', j.num_exes, j.max_tries, j.forgiven, x.claimed) AS detail
         FROM jobs j
         CROSS JOIN LATERAL (
-            SELECT count(*) FILTER (WHERE claim_token IS NOT NULL) AS claimed FROM executions WHERE job_id = j.id
+            SELECT count(DISTINCT attempt) FILTER (WHERE claim_token IS NOT NULL) AS claimed
+            FROM executions WHERE job_id = j.id
         ) AS x
         WHERE {recent} AND (j.num_exes > j.max_tries + j.forgiven OR j.num_exes <> x.claimed)
         """,
     ),
     Check(
         "I4",
-        "a job has one live execution at most, and has one exactly while it is RUNNING; an old one only while it is stopped",
+        "a job has a live execution of one attempt at most, one of each member, and one exactly while it is RUNNING; "
+        "an old one only while it is stopped",
         """
         SELECT 'job ' || j.id AS subject, format('%s at attempt %s, live: %s', j.status, j.attempt,
                COALESCE(string_agg(format('%s %s at %s', x.id, x.status, x.attempt), ', '), 'none')) AS detail
@@ -85,8 +87,8 @@ CHECKS: tuple[Check, ...] = (
         LEFT JOIN executions x ON x.job_id = j.id AND x.released_at IS NULL
         WHERE j.status = 'RUNNING' OR x.id IS NOT NULL
         GROUP BY j.id
-        HAVING count(x.id) > 1
-            OR j.status = 'RUNNING' AND (count(x.id) <> 1 OR max(x.attempt) <> j.attempt)
+        HAVING count(x.id) > j.members OR count(x.id) <> count(DISTINCT x.member) OR min(x.attempt) <> max(x.attempt)
+            OR j.status = 'RUNNING' AND (count(x.id) = 0 OR max(x.attempt) <> j.attempt)
             OR j.status <> 'RUNNING' AND NOT bool_and(x.cancel_requested IS NOT NULL AND x.status = 'RUNNING')
         """,
     ),
@@ -174,14 +176,17 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I11",
-        "attempt numbers rise by one with each placement",
+        "attempt numbers rise by one with each placement, which is of all members of a job",
         """
         SELECT 'job ' || j.id AS subject, format('attempt %s, %s executions up to %s', j.attempt, x.count, x.last) AS detail
         FROM jobs j
         CROSS JOIN LATERAL (
-            SELECT count(*), COALESCE(max(attempt), 0) AS last FROM executions WHERE job_id = j.id
+            SELECT count(*), count(DISTINCT attempt) AS tries, COALESCE(max(attempt), 0) AS last,
+                   COALESCE(max(member), 0) AS highest
+            FROM executions WHERE job_id = j.id
         ) AS x
-        WHERE {recent} AND (x.count <> j.attempt OR x.last <> j.attempt)
+        WHERE {recent}
+          AND (x.count <> j.attempt * j.members OR x.tries <> j.attempt OR x.last <> j.attempt OR x.highest >= j.members)
         UNION ALL
         SELECT 'job ' || job_id, format('event %s: attempt %s after %s', id, attempt, before)
         FROM (
@@ -190,6 +195,24 @@ CHECKS: tuple[Check, ...] = (
             WHERE {recent}
         ) AS told
         WHERE attempt < before
+        """,
+    ),
+    Check(
+        "I18",
+        "a gang of which a member has ended otherwise than well is being stopped as a whole, and no gang is half ended",
+        """
+        SELECT 'job ' || j.id AS subject,
+               format('attempt %s: %s', j.attempt,
+                      string_agg(format('member %s %s%s', x.member, x.status,
+                                        CASE WHEN x.cancel_requested IS NULL THEN '' ELSE ' and told to stop' END), ', '
+                                 ORDER BY x.member)) AS detail
+        FROM jobs j
+        JOIN executions x ON x.job_id = j.id AND x.attempt = j.attempt
+        WHERE j.members > 1 AND j.status = 'RUNNING'
+        GROUP BY j.id
+        HAVING bool_and(x.released_at IS NOT NULL)
+            OR bool_or(x.released_at IS NOT NULL AND x.status <> 'COMPLETED')
+               AND bool_or(x.released_at IS NULL AND (x.status = 'QUEUED' OR x.cancel_requested IS NULL))
         """,
     ),
     Check(

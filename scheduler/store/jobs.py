@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class LockedJob:
-    """What decides a job's next move, read under its row lock."""
+    """What decides a job's next move, read under its row lock. `charged`: a node has claimed of its present attempt."""
 
     id: int
     status: JobStatus
@@ -38,12 +38,20 @@ class LockedJob:
     forgiven: int
     max_tries: int
     withdrawals: int
+    members: int
+    charged: bool
     project_id: int
     revision_id: int
 
+    @property
+    def is_gang(self) -> bool:
+        """Whether each of its attempts is several executions, which start and end together."""
+        return self.members > 1
+
 
 _LOCK = text("""
-    SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, project_id, revision_id
+    SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, members,
+           started IS NOT NULL AS charged, project_id, revision_id
     FROM jobs
     WHERE id = ANY(:ids)
     ORDER BY id
@@ -56,7 +64,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
     JobEvent.WITHDRAW: "node_id = NULL, started = NULL, withdrawals = j.withdrawals + 1",
     JobEvent.GIVE_BACK: "node_id = NULL, started = NULL, forgiven = j.forgiven + 1, queued = now()",
-    JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id],
+    JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id], withdrawals = 0,
         not_before = now() + make_interval(secs => v.delay_s)""",
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
     JobEvent.FAIL: "ended = now(), error_id = v.error_id",
@@ -140,16 +148,27 @@ def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> 
     return list(tx.execute(_STATEMENTS[event], parameters).scalars())
 
 
+# That one member of a gang was claimed says nothing of the others: its withdrawals count until an attempt has run.
 _CHARGE = text("""
     UPDATE jobs
-    SET num_exes = num_exes + 1, withdrawals = 0, started = now(), last_modified = now()
+    SET num_exes = num_exes + 1, withdrawals = CASE WHEN members = 1 THEN 0 ELSE withdrawals END,
+        started = now(), last_modified = now()
     WHERE id = ANY(:ids)
+      AND (members = 1 OR started IS NULL)
 """)
+
+_COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id = ANY(:ids)")
 
 
 def charge(tx: Connection, ids: Sequence[int]) -> None:
-    """Charge one try to each of these jobs; part of the claim, under the job locks."""
+    """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks."""
     tx.execute(_CHARGE, {"ids": list(ids)})
+
+
+def count_withdrawal(tx: Connection, ids: Sequence[int]) -> None:
+    """Count a withdrawal of gangs of which a part was claimed, for they come back as given back; under the job locks."""
+    if ids:
+        tx.execute(_COUNT_WITHDRAWAL, {"ids": list(ids)})
 
 
 _HOLD = text("""

@@ -29,7 +29,7 @@ _PROGRESS = text("""
     SET percent = COALESCE(v.percent, j.percent), note = COALESCE(v.note, j.note), last_modified = now()
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:percents AS float8[]), CAST(:notes AS text[]))
          AS v (execution_id, attempt, percent, note)
-    JOIN executions x ON x.id = v.execution_id AND x.id = ANY(:ids)
+    JOIN executions x ON x.id = v.execution_id AND x.id = ANY(:ids) AND x.member = 0
     WHERE j.id = x.job_id
       AND j.id IN (
           SELECT id FROM jobs
@@ -60,7 +60,10 @@ def append(tx: Connection, chunks: Sequence[Chunk]) -> None:
 
 
 def progress(tx: Connection, said: Sequence[tuple[int, int, float | None, str | None]]) -> None:
-    """Write (execution, attempt, percent, note) into the jobs that run them; a job that is locked is passed over."""
+    """Write (execution, attempt, percent, note) into the jobs that run them; a job that is locked is passed over.
+
+    Member 0 speaks for a gang.
+    """
     parameters = {
         "ids": [s[0] for s in said],
         "attempts": [s[1] for s in said],

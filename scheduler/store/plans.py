@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import orjson
@@ -71,14 +72,15 @@ _LOCK_JOBS = text("""
 """)
 
 _INSERT = text("""
-    INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued)
-    SELECT v.job_id, v.attempt, v.node_id, v.epoch, 'QUEUED', v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why, j.queued
-    FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[]), CAST(:nodes AS bigint[]), CAST(:epochs AS int[]),
-                CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]), CAST(:custom AS jsonb[]),
-                CAST(:whys AS text[]))
-         AS v (job_id, attempt, node_id, epoch, cpus, mem, disk, custom, why)
+    INSERT INTO executions (job_id, attempt, member, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued)
+    SELECT v.job_id, v.attempt, v.member, v.node_id, v.epoch, 'QUEUED', v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why,
+           j.queued
+    FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[]), CAST(:members AS int[]), CAST(:nodes AS bigint[]),
+                CAST(:epochs AS int[]), CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]),
+                CAST(:custom AS jsonb[]), CAST(:whys AS text[]))
+         AS v (job_id, attempt, member, node_id, epoch, cpus, mem, disk, custom, why)
     JOIN jobs j ON j.id = v.job_id
-    RETURNING id, job_id
+    RETURNING id, job_id, member
 """)
 
 
@@ -87,12 +89,17 @@ def commit(
 ) -> list[Placed]:
     """Write the placements that still hold, in the order of the plan; what is missing in the answer lost a race.
 
-    Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node.
+    Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node; a gang gets one for each
+    member, all of them or none.
     """
     nodes = {row.id: row for row in tx.execute(_LOCK_NODES, {"ids": sorted({p.node_id for p in placements})})}
     fitting = _fitting(tx, placements, shapes, nodes)
     locked = set(tx.execute(_LOCK_JOBS, {"ids": sorted({p.job_id for p in fitting})}).scalars())
-    steps = [jobs.Step(p.job_id, p.attempt, node_id=p.node_id, reason=p.why) for p in fitting if p.job_id in locked]
+    steps = [
+        jobs.Step(p.job_id, p.attempt, node_id=p.node_id, reason=p.why)
+        for p in fitting
+        if p.job_id in locked and p.member == 0
+    ]
     moved = set(jobs.move(tx, JobEvent.PLACE, steps, "scheduler"))
     won = [p for p in fitting if p.job_id in moved]
     if not won:
@@ -100,7 +107,7 @@ def commit(
     ids = _insert(tx, won, shapes, nodes, lease_s)
     return [
         Placed(
-            ids[p.job_id], p.job_id, p.attempt + 1, p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
+            ids[p.job_id, p.member], p.job_id, p.attempt + 1, p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
             shapes[p.shape_id].requires, p.expected_s,
         )
         for p in won
@@ -110,31 +117,46 @@ def commit(
 def _fitting(
     tx: Connection, placements: Iterable[Placement], shapes: dict[int, Shape], nodes: dict[int, Any]
 ) -> list[Placement]:
-    """Return the placements for which the locked nodes have room, each taking its share before the next."""
+    """Return the placements for which the locked nodes have room, each taking its share before the next; gangs whole."""
     room = {row.id: _capacity(row) for row in nodes.values()}
     for row in tx.execute(_HELD, {"ids": list(nodes)}):
         room[row.node_id] = room[row.node_id].subtract(Resources(row.cpus, row.mem, row.disk))
     if any(row.custom for row in nodes.values()):
         for row in tx.execute(_HELD_CUSTOM, {"ids": list(nodes)}):
             room[row.node_id] = room[row.node_id].subtract(Resources(custom=((row.name, row.amount),)))
-    fitting = []
-    for placement in placements:
-        requires = shapes[placement.shape_id].requires
-        if placement.node_id in room and requires.fits(room[placement.node_id]):
-            room[placement.node_id] = room[placement.node_id].subtract(requires)
-            fitting.append(placement)
+    fitting: list[Placement] = []
+    for _, members in groupby(placements, key=lambda placement: placement.job_id):
+        fitting += _seated(list(members), shapes, room)
     return fitting
+
+
+def _seated(members: list[Placement], shapes: dict[int, Shape], room: dict[int, Resources]) -> list[Placement]:
+    """Take the room of a job's members and return them; where one finds none, nobody does and all room is as before."""
+    shape = shapes[members[0].shape_id]
+    taken: list[int] = []
+    for placement in members:
+        free = room.get(placement.node_id)
+        if free is None or not shape.requires.fits(free):
+            break
+        room[placement.node_id] = free.subtract(shape.requires)
+        taken.append(placement.node_id)
+    if len(taken) == shape.count:
+        return members
+    for node_id in taken:
+        room[node_id] = room[node_id].add(shape.requires)
+    return []
 
 
 def _insert(
     tx: Connection, won: list[Placement], shapes: dict[int, Shape], nodes: dict[int, Any], lease_s: float
-) -> dict[int, int]:
+) -> dict[tuple[int, int], int]:
     needs = [shapes[p.shape_id].requires for p in won]
     rows = tx.execute(
         _INSERT,
         {
             "jobs": [p.job_id for p in won],
             "attempts": [p.attempt + 1 for p in won],
+            "members": [p.member for p in won],
             "nodes": [p.node_id for p in won],
             "epochs": [nodes[p.node_id].epoch for p in won],
             "cpus": [need.cpus for need in needs],
@@ -145,7 +167,7 @@ def _insert(
             "lease_s": lease_s,
         },
     )
-    return {row.job_id: row.id for row in rows}
+    return {(row.job_id, row.member): row.id for row in rows}
 
 
 def _capacity(row: Any) -> Resources:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _SPECS = text("""
-    SELECT x.id AS execution_id, x.attempt, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
+    SELECT x.id AS execution_id, x.attempt, x.member, j.members, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
            j.id AS job_id, j.name AS job_name, j.timeout_s, j.num_exes AS tries,
            t.name AS type_name, t.version AS type_version, p.name AS project,
            r.definition, s.data, s.overrides
@@ -20,6 +20,14 @@ _SPECS = text("""
     JOIN projects p ON p.id = j.project_id
     WHERE x.id = ANY(:ids)
     ORDER BY x.id
+""")
+
+_GANG_NODES = text("""
+    SELECT x.job_id, x.attempt, array_agg(n.name ORDER BY x.member) AS nodes
+    FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[])) AS v (job_id, attempt)
+    JOIN executions x ON x.job_id = v.job_id AND x.attempt = v.attempt
+    JOIN nodes n ON n.id = x.node_id
+    GROUP BY x.job_id, x.attempt
 """)
 
 _FILES = text("""
@@ -40,6 +48,13 @@ _MAPPINGS = text("""
 def read(tx: Connection, execution_ids: Sequence[int]) -> list[Any]:
     """Return one row per execution with its job, type, revision and data."""
     return list(tx.execute(_SPECS, {"ids": list(execution_ids)}))
+
+
+def gang_nodes(tx: Connection, attempts: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[str]]:
+    """Return for each attempt (job, attempt) of a gang the names of its members' nodes, in their order."""
+    wanted = sorted(set(attempts))
+    parameters = {"jobs": [one[0] for one in wanted], "attempts": [one[1] for one in wanted]}
+    return {(row.job_id, row.attempt): row.nodes for row in tx.execute(_GANG_NODES, parameters)} if wanted else {}
 
 
 def files(tx: Connection, ids: Sequence[int]) -> dict[int, Any]:

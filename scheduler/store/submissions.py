@@ -29,6 +29,7 @@ class Group:
     status: str
     priority: int
     max_tries: int
+    members: int
     cpus: int
     mem: int
     disk_in: int
@@ -71,19 +72,19 @@ _IDS = text("SELECT array_agg(nextval('jobs_id_seq')) FROM generate_series(1, :c
 
 _GROUPS = """
     unnest(CAST(:types AS bigint[]), CAST(:revisions AS bigint[]), CAST(:shapes AS bigint[]), CAST(:statuses AS text[]),
-           CAST(:priorities AS int[]), CAST(:max_tries AS int[]), CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]),
-           CAST(:disk_in AS bigint[]), CAST(:disk_out AS bigint[]), CAST(:timeouts AS int[]),
+           CAST(:priorities AS int[]), CAST(:max_tries AS int[]), CAST(:members AS int[]), CAST(:cpus AS bigint[]),
+           CAST(:mem AS bigint[]), CAST(:disk_in AS bigint[]), CAST(:disk_out AS bigint[]), CAST(:timeouts AS int[]),
            CAST(:not_before AS timestamptz[]), CAST(:held AS boolean[]), CAST(:hold_reasons AS text[]))
-        WITH ORDINALITY AS g (job_type_id, revision_id, shape_id, status, priority, max_tries, cpus, mem,
-                              disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, n)
+        WITH ORDINALITY AS g (job_type_id, revision_id, shape_id, status, priority, max_tries, members, cpus,
+                              mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, n)
 """
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
-    INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, cpus, mem,
-                      disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, queued)
+    INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, members,
+                      cpus, mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, queued)
     SELECT v.id, :project_id, v.name, g.job_type_id, g.revision_id, g.shape_id, g.status, g.priority, g.max_tries,
-           g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
+           g.members, g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
            CASE WHEN g.status = 'QUEUED' THEN now() END
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name
@@ -197,6 +198,7 @@ def _columns(groups: Sequence[Group]) -> dict[str, Any]:
         "statuses": [group.status for group in groups],
         "priorities": [group.priority for group in groups],
         "max_tries": [group.max_tries for group in groups],
+        "members": [group.members for group in groups],
         "cpus": [group.cpus for group in groups],
         "mem": [group.mem for group in groups],
         "disk_in": [group.disk_in for group in groups],

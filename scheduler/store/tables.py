@@ -68,6 +68,7 @@ jobs = Table(
     Column("forgiven", Integer, nullable=False, server_default="0"),
     Column("withdrawals", Integer, nullable=False, server_default="0"),
     Column("round", Integer, nullable=False, server_default="1"),
+    Column("members", Integer, nullable=False, server_default="1"),
     Column("max_tries", Integer, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("cpus", BigInteger, nullable=False),
@@ -96,6 +97,7 @@ jobs = Table(
     CheckConstraint("(status = 'COMPLETED') = (result_attempt IS NOT NULL)", name="job_result"),
     CheckConstraint("status <> 'FAILED' OR error_id IS NOT NULL", name="job_failed_has_error"),
     CheckConstraint("max_tries >= 1", name="job_max_tries"),
+    CheckConstraint("members >= 1", name="job_members"),
     # Hot rows are rewritten at every move; room in the page keeps them near.
     postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
 )
@@ -150,6 +152,7 @@ executions = Table(
     Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
     reference("job_id", "jobs.id"),
     Column("attempt", Integer, nullable=False),
+    Column("member", Integer, nullable=False, server_default="0"),
     reference("node_id", "nodes.id"),
     Column("node_epoch", Integer, nullable=False),
     Column("status", Text, nullable=False),
@@ -184,13 +187,19 @@ executions = Table(
     moment("last_modified", now=True),
     moment("released_at"),
     moved_xid(),
-    UniqueConstraint("job_id", "attempt", name="execution_attempt"),
+    UniqueConstraint("job_id", "attempt", "member", name="execution_attempt"),
     one_of("status", ExecutionStatus, "execution_status"),
     CheckConstraint("status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL", name="execution_released"),
     postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
 )
-# One live execution per job, whatever else goes wrong.
-Index("executions_live", executions.c.job_id, unique=True, postgresql_where=text("released_at IS NULL"))
+# One live execution per member of a job, whatever else goes wrong.
+Index(
+    "executions_live",
+    executions.c.job_id,
+    executions.c.member,
+    unique=True,
+    postgresql_where=text("released_at IS NULL"),
+)
 Index("executions_node_live", executions.c.node_id, postgresql_where=text("released_at IS NULL"))
 Index("executions_moved", executions.c.moved_xid)
 Index("executions_job", executions.c.job_id, desc(executions.c.created))

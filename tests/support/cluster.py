@@ -60,11 +60,12 @@ class Cluster:
         max_tries: int = 3,
         priority: int = 100,
         preemptible: bool = False,
+        members: int = 1,
         **columns: Any,
     ) -> int:
-        """Insert a job as submission would leave it, in any status; return its id."""
-        shape = self._shape(cpus, mem, priority, preemptible=preemptible)
-        facts = {"attempt": 0, "num_exes": 0, "priority": priority, **columns}
+        """Insert a job as submission would leave it, in any status; return its id. More than one member make a gang."""
+        shape = self._shape(cpus, mem, priority, preemptible=preemptible, members=members)
+        facts = {"attempt": 0, "num_exes": 0, "priority": priority, "members": members, **columns}
         names = ", ".join(facts)
         binds = ", ".join(f":{name}" for name in facts)
         job_id = self.value(
@@ -138,6 +139,14 @@ class Cluster:
         )
         return row[0].id, row[0].attempt
 
+    def members_of(self, job_id: int) -> list[Any]:
+        """The executions of a gang's newest attempt, in the order of its members, each with its node's name."""
+        return self.query(
+            """SELECT x.*, n.name AS node FROM executions x JOIN jobs j ON j.id = x.job_id JOIN nodes n ON n.id = x.node_id
+               WHERE j.id = :id AND x.attempt = j.attempt ORDER BY x.member""",
+            id=job_id,
+        )
+
     def job(self, job_id: int) -> Any:
         return self.query(
             "SELECT j.*, e.name AS error FROM jobs j LEFT JOIN errors e ON e.id = j.error_id WHERE j.id = :id",
@@ -171,8 +180,9 @@ class Cluster:
             definition=orjson.dumps(definition).decode(),
         )
 
-    def _shape(self, cpus: int, mem: int, priority: int = 100, *, preemptible: bool = False) -> int:
-        options = orjson.dumps({"preemptible": True} if preemptible else {}).decode()
+    def _shape(self, cpus: int, mem: int, priority: int = 100, *, preemptible: bool = False, members: int = 1) -> int:
+        said = {"preemptible": preemptible, "count": members if members > 1 else None}
+        options = orjson.dumps({name: value for name, value in said.items() if value}).decode()
         return int(
             self.value(
                 """INSERT INTO shapes (digest, cpus, mem, disk, project_id, job_type_id, priority, options)

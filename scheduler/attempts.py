@@ -1,0 +1,100 @@
+"""From ends of executions to ends of attempts: the same for most jobs; a gang's attempt ends when all its members have.
+
+When a member of a gang ends otherwise than well, the others are taken back or told to stop in the same transaction, so
+that there is no moment at which half a gang is left to run. The job stays RUNNING until the last of them is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.rules import gangs
+from scheduler.rules.gangs import Member
+from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobStatus
+from scheduler.runtime import Runtime
+from scheduler.store import catalogue, executions, jobs
+
+GANG = "gang"
+"""Why an execution was told to stop: another member of its gang has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One execution that has ended: how, and with which error if it failed. Of a gang's attempt: what decides for all."""
+
+    execution_id: int
+    job_id: int
+    attempt: int
+    node_id: int
+    outcome: str
+    error: catalogue.NamedError | None = None
+    message: str | None = None
+
+
+def over(tx: Connection, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended]) -> tuple[list[Ended], list[str]]:
+    """Return the attempts that are over now, and the names of the nodes that must be told to stop the rest of others.
+
+    One per job. The caller has ended the executions and holds the locks of the jobs. Where no gang is concerned this asks nothing.
+    """
+    ended = list(ended)
+    known = {
+        one.job_id: one.attempt for one in ended if locked[one.job_id].is_gang and _is_live(locked[one.job_id], one)
+    }
+    found = [one for one in ended if not locked[one.job_id].is_gang]
+    if not known:
+        return found, []
+    attempts = executions.members(tx, known)
+    left, told = _wind_down(tx, [members for members in attempts.values() if gangs.cause(members) is not None])
+    finished = [
+        members
+        for members in attempts.values()
+        if gangs.is_over(members) or (gangs.cause(members) is not None and members[0].job_id not in left)
+    ]
+    return [*found, *_decided(tx, locked, finished)], told
+
+
+def tell(rt: Runtime, nodes: Iterable[str]) -> None:
+    """Have nodes ask at once what they must stop; only after the commit, for before it they would hear nothing."""
+    for name in nodes:
+        rt.nudge(f"node:{name}")
+
+
+def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[int], list[str]]:
+    """Take back or stop what is left of broken attempts; return the jobs of which some still run, and whom to tell."""
+    live = [one for members in broken for one in members if not one.released]
+    waiting = [one for one in live if one.status is ExecutionStatus.QUEUED]
+    running = [one for one in live if one.status is ExecutionStatus.RUNNING]
+    why = "another member of its gang has ended"
+    executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(o.id, o.attempt, message=why) for o in waiting])
+    asked = [one.id for one in running if not one.asked]
+    told = executions.request_stop(tx, asked, reason=GANG) if asked else []
+    return {one.job_id for one in running}, told
+
+
+def _decided(tx: Connection, locked: dict[int, jobs.LockedJob], finished: Sequence[Sequence[Member]]) -> list[Ended]:
+    causes = [gangs.cause(members) for members in finished]
+    failed = any(cause is not None and cause.error_id is not None for cause in causes)
+    errors = {error.id: error for error in catalogue.by_name(tx).values()} if failed else {}
+    return [
+        _verdict(locked[members[0].job_id], members, cause, errors)
+        for members, cause in zip(finished, causes, strict=True)
+    ]
+
+
+def _verdict(
+    job: jobs.LockedJob, members: Sequence[Member], cause: Member | None, errors: dict[int, catalogue.NamedError]
+) -> Ended:
+    how = gangs.outcome(members, charged=job.charged)
+    if cause is None:
+        first = min(members, key=lambda one: one.member)
+        return Ended(first.id, job.id, job.attempt, first.node_id, how)
+    said = f"member {cause.member} of {job.members}" + (f": {cause.message}" if cause.message else "")
+    error = errors[cause.error_id] if cause.failed and cause.error_id is not None else None
+    return Ended(cause.id, job.id, job.attempt, cause.node_id, how, error, said)
+
+
+def _is_live(job: jobs.LockedJob, end: Ended) -> bool:
+    return job.status == JobStatus.RUNNING and job.attempt == end.attempt
