@@ -23,6 +23,7 @@ from workers.trees import Limits, StrandedError, Tree, Usage, processes
 from workers.trees.hierarchy import Files, Hierarchy, Mount, has_folders
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
+_QUOTA: Final = "cpu.cfs_quota_us"
 _PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
 _LEAST_QUOTA_US: Final = 1_000  # the kernel's least
 _LEAST_PIDS: Final = 2  # the thread that starts the program is counted beside it
@@ -179,18 +180,21 @@ class Cgroup1Tree:
             have["memory"].write("memory.limit_in_bytes", size)
             have["memory"].try_write("memory.memsw.limit_in_bytes", size)
         if limits.cpus != now.cpus and "cpu" in have:
-            quota = -1 if limits.cpus is None else max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
-            have["cpu"].write("cpu.cfs_quota_us", b"%d" % quota)
+            have["cpu"].write(_QUOTA, _quota(limits.cpus))
         self.slot.limits = limits
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
+        # What the slot's last tree used up of its quota would stop us too, for up to a period, and all starts with us.
+        self._lift_quota()
         try:
             for files in self.slot.distinct:
                 files.write("tasks", b"0")
             yield
         finally:
             self._kind.leave()
+            if self.slot.limits.cpus is not None and "cpu" in self.slot.files:
+                self.slot.files["cpu"].try_write(_QUOTA, _quota(self.slot.limits.cpus))  # it was taken once already
 
     def born(self, pid: int) -> None:
         """Nothing to note: the kernel keeps the list."""
@@ -201,6 +205,7 @@ class Cgroup1Tree:
 
     def kill(self) -> None:
         self.slot.reusable = False
+        self._lift_quota()  # a process out of quota would die only in the next period
         if "pids" in self.slot.files:
             self.slot.files["pids"].try_write("pids.max", b"0")
             self.signal(signal.SIGKILL)
@@ -238,6 +243,10 @@ class Cgroup1Tree:
     def remove(self) -> None:
         self._kind.give_back(self.slot)
 
+    def _lift_quota(self) -> None:
+        if self.slot.limits.cpus is not None and "cpu" in self.slot.files:
+            self.slot.files["cpu"].try_write(_QUOTA, _quota(None))
+
     def _keeper(self) -> Hierarchy:
         have = self._kind.by_controller
         return have.get("pids") or have["freezer"]
@@ -250,6 +259,10 @@ class Cgroup1Tree:
         path = processes.cgroup_path(pid, controller)
         if process and path and f"{ending}/" in f"{path}/":
             processes.send(pid, signum, process.start)
+
+
+def _quota(cpus: int | None) -> bytes:
+    return b"-1" if cpus is None else b"%d" % max(cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
 
 
 def find(node: str, mounted: list[Mount]) -> tuple[Cgroup1 | None, str]:

@@ -79,6 +79,7 @@ class Cgroup2Tree:
         self.clone_into: int | None = None
         self._kind = kind
         self._files = kind.hierarchy
+        self._quota = ""
 
     def limit(self, limits: Limits) -> None:
         """Set the limits that there are controllers for."""
@@ -92,19 +93,23 @@ class Cgroup2Tree:
         if limits.pids is not None and "pids" in have:
             self._files.write(self.name, "pids.max", str(limits.pids))
         if limits.cpus is not None and "cpu" in have:
-            quota = max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
-            self._files.write(self.name, "cpu.max", f"{quota} {_PERIOD_US}")
+            self._quota = f"{max(limits.cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)} {_PERIOD_US}"
+            self._files.write(self.name, "cpu.max", self._quota)
             weight = min(max(limits.cpus * _WEIGHT_OF_ONE_CPU // 1000, 1), _MAX_WEIGHT)
             self._files.try_write(self.name, "cpu.weight", str(weight))
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         self.clone_into = os.open(self._files.path(self.name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # We wait for the child to become the program: out of quota, it would keep all others waiting with us.
+        self._lift_quota()
         try:
             yield
         finally:
             os.close(self.clone_into)
             self.clone_into = None
+            if self._quota:
+                self._files.try_write(self.name, "cpu.max", self._quota)
 
     def born(self, pid: int) -> None:
         """Nothing to note: the kernel keeps the list."""
@@ -119,11 +124,16 @@ class Cgroup2Tree:
                 processes.send(pid, signum, process.start)
 
     def kill(self) -> None:
+        self._lift_quota()  # a process out of quota would die only in the next period
         if self._files.try_write(self.name, "cgroup.kill", "1"):
             return
         # Kernels before 5.14: frozen processes fork no more, and die of SIGKILL all the same.
         self._files.try_write(self.name, "cgroup.freeze", "1")
         self.signal(signal.SIGKILL)
+
+    def _lift_quota(self) -> None:
+        if self._quota:
+            self._files.try_write(self.name, "cpu.max", f"max {_PERIOD_US}")
 
     def is_empty(self) -> bool:
         return not self._files.number(self.name, "cgroup.events", "populated")
