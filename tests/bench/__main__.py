@@ -25,8 +25,13 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="which parts to run (default: all)")
-    for part in parser.parse_args().part or PARTS:
-        importlib.import_module(f"tests.bench.{part}").main()
+    parser.add_argument(
+        "--changes", type=int, default=0, metavar="N", help="part scale: also N changes of a pool's size under load"
+    )
+    asked = parser.parse_args()
+    for part in asked.part or PARTS:
+        told = {"changes": asked.changes} if part == "scale" else {}
+        importlib.import_module(f"tests.bench.{part}").main(**told)
     return 0
 
 

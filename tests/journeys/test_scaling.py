@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -16,10 +15,25 @@ import psutil
 import pytest
 
 from tests.support.installation import Installation
+from tests.support.pooling import (
+    SMALL,
+    agents,
+    all_completed,
+    change,
+    executions,
+    left,
+    local_nodes,
+    look,
+    nodes,
+    ready,
+    statuses,
+    storm,
+    submit,
+    tries,
+)
 from tests.support.servers import state_folder
 
 pytestmark = pytest.mark.timeout(400)
-SMALL = {"cpus": 1, "mem": 256, "disk": 256}
 QUICK = {"idle_s": 1, "shrink_pause_s": 0, "target_wait_s": 5, "start_s": 2}
 
 
@@ -43,66 +57,6 @@ def pool(up: Installation, request: pytest.FixtureRequest) -> Iterator[str]:
     change(up, name, size=0, settings={"drain_s": 2})
     up.until(lambda: not nodes(up, name) and not local_nodes(up, name), f"pool {name} to be empty", 60)
     assert [path for path in (up.root / "nodes").iterdir() if f"-{name}-" in path.name] == []
-
-
-def change(up: Installation, pool: str, **facts: Any) -> dict[str, Any]:
-    answer = up.api.patch(f"/pools/{pool}/", json=facts)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-def look(up: Installation, pool: str) -> dict[str, Any]:
-    answer = up.api.get(f"/pools/{pool}/")
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
-
-
-def nodes(up: Installation, pool: str) -> list[dict[str, Any]]:
-    listed = up.api.get("/nodes/", params={"pool": pool, "state": ["READY", "LOST"]}).json()["results"]
-    return list(listed)
-
-
-def ready(up: Installation, pool: str, count: int, within_s: float = 60) -> float:
-    """Wait for so many nodes; return how long it took."""
-    began = time.monotonic()
-    up.until(lambda: look(up, pool)["nodes"] == {"total": count, "ready": count, "draining": 0, "silent": 0} or None,
-             f"{count} nodes in {pool}", within_s)  # fmt: skip
-    return time.monotonic() - began
-
-
-def local_nodes(up: Installation, pool: str) -> list[str]:
-    folder = up.root / "pools" / pool
-    return [path.name for path in folder.iterdir() if not path.name.startswith(".")] if folder.exists() else []
-
-
-def submit(up: Installation, pool: str, count: int, *argv: str, **facts: Any) -> list[int]:
-    job = {
-        "command": list(argv),
-        "cpus_required": 0.5,
-        "mem_required": 16,
-        "disk_out_required": 1,
-        "pool": pool,
-        **facts,
-    }
-    answer = up.api.post("/jobs/", json=[job] * count)
-    assert answer.status_code == 201, answer.text
-    return list(answer.json()["job_ids"])
-
-
-def statuses(up: Installation, ids: list[int]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for first in range(0, len(ids), 100):
-        asked = {"job_id": ids[first : first + 100], "page_size": 1000}
-        found.update(job["status"] for job in up.api.get("/jobs/", params=asked).json()["results"])
-    return found
-
-
-def all_completed(up: Installation, ids: list[int], within_s: float = 120) -> None:
-    up.until(lambda: statuses(up, ids)["COMPLETED"] == len(ids) or None, f"{len(ids)} jobs to complete", within_s)
-
-
-def executions(up: Installation, ids: list[int]) -> Counter[str]:
-    return Counter(execution["status"] for job_id in ids for execution in up.job(job_id)["job_exes"])
 
 
 def test_scaling_up_gives_nodes_that_work_spreads_over(up: Installation, pool: str, record_property: Any) -> None:
@@ -215,21 +169,20 @@ def test_the_shell_scales_pauses_and_explains(up: Installation, pool: str) -> No
     assert pool in ganger(up, "pools")
 
 
-def test_random_sizes_under_load_lose_no_try_and_leave_nothing(up: Installation, pool: str) -> None:
-    """Real processes; a thousand changes of size are made on rows in tests/store/test_pools.py."""
-    chance, ids = random.Random(3), list[int]()
-    for _ in range(8):
-        change(up, pool, size=chance.randint(0, 3))
-        ids += submit(up, pool, 3, "sleep", f"{chance.uniform(0.1, 1.5):.2f}", max_tries=1)
-        pause(chance.uniform(0.2, 2.5))
+def test_random_sizes_under_load_lose_no_try_and_leave_nothing(
+    up: Installation, pool: str, record_property: Any
+) -> None:
+    """Changes come faster than nodes. A thousand of them: `./run bench scale --changes 1000`."""
+    began = time.monotonic()
+    ids = storm(up, pool, changes=120, seed=3)
+    record_property("seconds for 120 changes", round(time.monotonic() - began, 1))
     change(up, pool, size=2)
     all_completed(up, ids)
+    assert tries(up, ids) == Counter({1: len(ids)})
     assert set(executions(up, ids)) <= {"COMPLETED", "WITHDRAWN"}
-    assert {up.job(job_id)["num_exes"] for job_id in ids} == {1}
-
-
-def agents(up: Installation, pool: str) -> list[psutil.Process]:
-    return [p for p in up.processes("agent") if f"--pool {pool} " in " ".join(p.cmdline()) + " "]
+    change(up, pool, size=0)
+    up.until(lambda: not nodes(up, pool) and not local_nodes(up, pool), "the pool to be empty", 60)
+    up.until(lambda: not left(up, pool) or None, "its processes to end")
 
 
 def ganger(up: Installation, *words: str) -> str:
@@ -239,10 +192,6 @@ def ganger(up: Installation, *words: str) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
-
-
-def pause(seconds: float) -> None:
-    time.sleep(seconds)  # an operator who changes his mind: the time between is what is tried
 
 
 def _of(root: Path) -> list[str]:
