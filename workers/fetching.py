@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as Flag
@@ -23,7 +25,8 @@ from workers.folders import Folders
 from workers.places import Places
 
 _PIECE_BYTES = 8 << 20
-"""Copied, then hashed while still in the page cache."""
+_MOST_BEHIND = 8
+"""Pieces that were copied and are not hashed yet: few enough to be still in the page cache."""
 _NO_CLONE = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
 
@@ -127,22 +130,31 @@ def _is_here(file: InputFile) -> bool:
 
 
 def _copy(path: str, target: int, staging: Staging) -> str:
-    """Copy within this machine; blocks are shared where the file system can. Hashes what has arrived."""
-    digest = hashlib.sha256()
+    """Copy within this machine; blocks are shared where the file system can. Hashes what has arrived, beside copying."""
+    digest, behind = hashlib.sha256(), deque[Future[None]]()
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
-        while True:
-            _check(staging.stop)
-            count, clone = _copy_piece(source, target, offset, clone)
-            if count == 0:
-                return digest.hexdigest()
-            view = memoryview(buffer)[:count]
-            read = os.preadv(target, [view], offset)
-            digest.update(view[:read])
-            offset += count
+        with ThreadPoolExecutor(1, "hasher") as hasher:
+            buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
+            while True:
+                _check(staging.stop)
+                count, clone = _copy_piece(source, target, offset, clone)
+                if count == 0:
+                    break
+                behind.append(hasher.submit(_hash_piece, digest, target, offset, memoryview(buffer)[:count]))
+                offset += count
+                if len(behind) > _MOST_BEHIND:
+                    behind.popleft().result()
+            for piece in behind:
+                piece.result()
+        return digest.hexdigest()
     finally:
         os.close(source)
+
+
+def _hash_piece(digest: hashlib._Hash, target: int, offset: int, buffer: memoryview) -> None:
+    read = os.preadv(target, [buffer], offset)
+    digest.update(buffer[:read])
 
 
 def _copy_piece(source: int, target: int, offset: int, clone: bool) -> tuple[int, bool]:
