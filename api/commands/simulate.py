@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands import connection, screen
+from api.commands import connection, following, screen
 from api.commands.options import Json, StateDir, Token, Url
 from scheduler.errors import InvalidInput, SetupError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STEPS, FINE_STEPS = 72, 450
 """How many stretches the courses are shown in: as characters, and as points of a picture."""
 
-WORKLOAD, FLEET = "What is replayed", "On which fleet"
+WORKLOAD, FLEET, ELASTIC = "What is replayed", "On which fleet", "On a pool that follows demand"
 
 
 class PolicyName(StrEnum):
@@ -62,6 +62,32 @@ def simulate(
     drain: Annotated[
         list[str] | None, typer.Option(metavar="NODE", help="Nodes that take no work.", rich_help_panel=FLEET)
     ] = None,
+    pool_max: Annotated[
+        int | None,
+        typer.Option(min=1, help="The most nodes: replay a pool that follows demand.", rich_help_panel=ELASTIC),
+    ] = None,
+    pool_min: Annotated[int, typer.Option(min=0, help="The fewest.", rich_help_panel=ELASTIC)] = 0,
+    template: Annotated[
+        str | None,
+        typer.Option(metavar="SPEC", help="What each of its nodes has: cpus=4,mem=8192.", rich_help_panel=ELASTIC),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=SECONDS",
+            help="target_wait_s, start_s, idle_s, shrink_pause_s, grow_step or shrink_step, as of a real pool.",
+            rich_help_panel=ELASTIC,
+        ),
+    ] = None,
+    fixed: Annotated[
+        list[int] | None,
+        typer.Option(
+            min=1,
+            help="Held against so many nodes all the time; may be repeated. Default: what it was on average, and its most.",
+            rich_help_panel=ELASTIC,
+        ),
+    ] = None,
     policy: Annotated[
         list[PolicyName] | None, typer.Option(help="One or several. Default: all, to be compared.")
     ] = None,
@@ -80,21 +106,30 @@ def simulate(
     [bold]ganger simulate --history --add 4x16cpus,64gib[/]   would four more nodes have helped?
 
     [bold]ganger simulate trace.swf --nodes 1x128cpus --policy easy --policy ganger --plot course.svg[/]
+
+    [bold]ganger simulate --history --pool-min 0 --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
     """
+    if pool_max is not None or template is not None:
+        if nodes or add or drain or policy or plot:
+            raise InvalidInput(
+                "--pool-max and --template replay one pool: no --nodes, --add, --drain, --policy, --plot"
+            )
+        pool = following.pool_of(pool_min, pool_max, template, setting or ())
+        jobs = _workload(trace, history, _Here(url, token, state_dir), last, f"{pool_max}x{template}")[0]
+        following.compare(jobs, pool, fixed or (), seed, as_json=as_json)
+        return
     from scheduler.simulation import fleet, report  # noqa: PLC0415 - numpy is only needed here
 
-    if (trace is None) == (not history):
-        raise InvalidInput("give either a trace or --history")
     draw = _drawer(plot)
+    here = _Here(url, token, state_dir)
+    jobs, size = _workload(trace, history, here, last, *(nodes or ()))
     try:
-        here = _Here(url, token, state_dir)
-        jobs, size = (here.history(last), None) if trace is None else _read_trace(trace, nodes)
         own = fleet.read_fleet(nodes) if nodes else [size] if size is not None else here.fleet()
         whole = fleet.changed(own, added=add or (), drained=drain or ())
     except ValueError as wrong:
         raise InvalidInput(str(wrong)) from None
-    if not jobs or not whole:
-        raise InvalidInput("there is nothing to replay" if not jobs else "there is no node to replay on")
+    if not whole:
+        raise InvalidInput("there is no node to replay on")
     outcomes = {one.value: _replay(one.value, jobs, whole, seed) for one in policy or list(PolicyName)}
     summaries = [report.summarise(name, outcome) for name, outcome in outcomes.items()]
     if draw is not None:
@@ -129,7 +164,22 @@ class _Here:
             return nodes_of_fleet(node.document for node in api.nodes.list(page_size=1000))
 
 
-def _read_trace(path: Path, nodes: list[str] | None) -> tuple[list[TraceJob], Node | None]:
+def _workload(
+    trace: Path | None, history: bool, here: _Here, last: int, *nodes: str
+) -> tuple[list[TraceJob], Node | None]:
+    """Return the jobs to replay, and the machine that a trace was recorded on. Raises InvalidInput where there are none."""
+    if (trace is None) != history:
+        raise InvalidInput("give either a trace or --history")
+    try:
+        jobs, size = (here.history(last), None) if trace is None else _read_trace(trace, list(nodes))
+    except ValueError as wrong:
+        raise InvalidInput(str(wrong)) from None
+    if not jobs:
+        raise InvalidInput("there is nothing to replay")
+    return jobs, size
+
+
+def _read_trace(path: Path, nodes: list[str]) -> tuple[list[TraceJob], Node | None]:
     """Return the jobs of a trace, and the machine it was recorded on. Raises ValueError for what is no trace."""
     from scheduler.rules.nodes import Node  # noqa: PLC0415 - likewise
     from scheduler.rules.resources import Resources  # noqa: PLC0415 - likewise

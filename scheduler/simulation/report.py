@@ -92,8 +92,8 @@ def as_text(summaries: Sequence[Summary], courses: Sequence[Course]) -> str:
     """A table of the figures, and under it for each policy the queue and the fleet over time."""
     lines = [f"{'policy':<10}{'jobs':>8}{'mean wait':>12}{'p95 wait':>12}{'max wait':>12}{'slowdown':>11}{'in use':>8}"]
     lines += [
-        f"{each.policy:<10}{each.jobs:>8}{_time(each.mean_wait_s):>12}{_time(each.p95_wait_s):>12}"
-        f"{_time(each.max_wait_s):>12}{each.mean_bounded_slowdown:>11.2f}{each.utilisation:>8.1%}"
+        f"{each.policy:<10}{each.jobs:>8}{time(each.mean_wait_s):>12}{time(each.p95_wait_s):>12}"
+        f"{time(each.max_wait_s):>12}{each.mean_bounded_slowdown:>11.2f}{each.utilisation:>8.1%}"
         for each in summaries
     ]
     for summary, run in zip(summaries, courses, strict=True):
@@ -106,6 +106,14 @@ def as_text(summaries: Sequence[Summary], courses: Sequence[Course]) -> str:
     return "\n".join(lines)
 
 
+def time(seconds: float) -> str:
+    """A duration for people: `1.5 h`."""
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
 def _split(start: float, end: float, step_s: float, steps: int) -> list[tuple[int, float]]:
     """How many seconds of a stretch fall into each step."""
     first, last = (min(steps - 1, int(edge / step_s)) for edge in (start, end))
@@ -116,13 +124,6 @@ def _split(start: float, end: float, step_s: float, steps: int) -> list[tuple[in
 def _sparks(values: Sequence[float], most: float) -> str:
     top = len(_BARS) - 1
     return "".join(_BARS[min(top, round(value / most * top))] if most else _BARS[0] for value in values)
-
-
-def _time(seconds: float) -> str:
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _mean(values: Sequence[float]) -> float:

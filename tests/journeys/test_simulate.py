@@ -114,3 +114,46 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
         "  nearest: n1 comes closest: it is too small for it, even empty; n1 lacks 36 cpus",
         "  it could start at once if you release it, and ask for at most 4 cpus",
     ]
+
+
+def test_a_pool_that_follows_demand_is_held_against_fixed_sizes(trace):
+    words = (trace, "--pool-max", 6, "--template", "cpus=4,mem=8192")
+    found = json.loads(simulate(*words, "--set", "idle_s=20", "--fixed", 6, "--json"))
+    following, most = found["sizes"]
+    assert (found["jobs"], following["size"], most["size"]) == (39, "0 to 6", "6")
+    assert {following["jobs"], most["jobs"]} == {39}
+    assert following["node_hours"] < most["node_hours"]
+    assert following["mean_wait_s"] >= most["mean_wait_s"]
+    assert simulate(*words, "--set", "idle_s=20", "--fixed", 6, "--json") == json.dumps(found) + "\n", "the same again"
+    told = simulate(*words).splitlines()
+    assert told[0].split() == [
+        "nodes",
+        "most",
+        "node-hours",
+        "used",
+        "jobs",
+        "mean",
+        "wait",
+        "p95",
+        "wait",
+        "max",
+        "wait",
+    ]
+    assert len(told) >= 3, "by itself it is held against what it was on average, and its most"
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--pool-max", "5"], "needs both"),
+        (["--template", "4cpus"], "needs both"),
+        (["--pool-max", "5", "--template", "2x4cpus"], "one node"),
+        (["--pool-max", "5", "--pool-min", "6", "--template", "4cpus"], "above"),
+        (["--pool-max", "5", "--template", "4cpus", "--set", "speed=9"], "target_wait_s"),
+        (["--pool-max", "5", "--template", "4cpus", "--set", "idle_s=soon"], "NAME=NUMBER"),
+        (["--pool-max", "5", "--template", "4cpus", "--nodes", "4cpus"], "no --nodes"),
+    ],
+)
+def test_a_pool_that_makes_no_sense_is_refused(trace, words, why):
+    with pytest.raises(InvalidInput, match=why):
+        simulate(trace, *words)

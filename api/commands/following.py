@@ -1,0 +1,68 @@
+"""`ganger simulate --pool-max`: what a pool that follows demand would have cost, and how long jobs would have waited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from api.commands import screen
+from api.commands.options import pairs
+from scheduler.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from scheduler.rules.scaling import Pace, Pool
+    from scheduler.simulation.trace import TraceJob
+
+NAME = "pool"
+
+
+def pool_of(smallest: int, largest: int | None, template: str | None, settings: Sequence[str]) -> Pool:
+    """Return the pool that the options describe. Raises InvalidInput."""
+    from scheduler.rules.scaling import Pool, Sizing  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.simulation import fleet  # noqa: PLC0415 - likewise
+
+    if largest is None or template is None:
+        raise InvalidInput("a pool needs both --pool-max N and --template SPEC", field="--pool-max")
+    if smallest > largest:
+        raise InvalidInput(f"--pool-min {smallest} is above --pool-max {largest}", field="--pool-min")
+    try:
+        nodes = fleet.read_fleet([template])
+    except ValueError as wrong:
+        raise InvalidInput(str(wrong), field="--template") from None
+    if len(nodes) != 1:
+        raise InvalidInput("--template describes one node", field="--template")
+    return Pool(
+        NAME,
+        Sizing.AUTO,
+        smallest=smallest,
+        largest=largest,
+        template=nodes[0].capacity,
+        labels=nodes[0].labels,
+        pace=_pace(settings),
+    )
+
+
+def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int], seed: int, *, as_json: bool) -> None:
+    """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool."""
+    from scheduler.simulation import sizes  # noqa: PLC0415 - likewise
+
+    found = sizes.compare([replace(job, pool=None) for job in jobs], pool, fixed, seed=seed)
+    if as_json:
+        screen.document({"jobs": len(jobs), "sizes": sizes.as_data(found)})
+    else:
+        screen.say(sizes.as_text(found))
+
+
+def _pace(settings: Sequence[str]) -> Pace:
+    from scheduler.rules.scaling import Pace  # noqa: PLC0415 - likewise
+
+    given = pairs(list(settings), "--set")
+    unknown = sorted(set(given) - set(Pace.__slots__))
+    if unknown:
+        raise InvalidInput(f"--set takes one of {', '.join(Pace.__slots__)}, not {unknown[0]!r}", field="--set")
+    try:
+        numbers: dict[str, Any] = {name: (int if name.endswith("_step") else float)(given[name]) for name in given}
+        return Pace(**numbers)
+    except ValueError:
+        raise InvalidInput("--set takes NAME=NUMBER, such as idle_s=300", field="--set") from None
