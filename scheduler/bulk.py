@@ -32,7 +32,7 @@ def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
     """Return how many jobs a filter matches now; above 10,000 an estimate."""
     with rt.db.begin() as tx:
         bound = replace(chosen, project_id=caller.project_id)
-        return paging.count(tx, job_listing.JOBS, job_listing.condition(bound))[0]
+        return paging.count(tx, job_listing.JOBS, job_listing.condition(tx, bound))[0]
 
 
 def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everything: bool, **arguments: Any) -> int:
@@ -76,7 +76,7 @@ def step(rt: Runtime) -> bool:
         chosen = replace(_filter(operation.filters), project_id=operation.project_id)
         ids = operations.next_jobs(
             tx,
-            job_listing.condition(chosen),
+            job_listing.condition(tx, chosen),
             after=operation.last_job_id,
             created_before=operation.created,
             limit=CHUNK,

@@ -23,7 +23,7 @@ from scheduler.store.paging import Listing, Page, Window
 from scheduler.tokens import Caller
 
 MAX_EXECUTIONS = 100
-"""Executions shown in a job's detail; the rest is in the list of its executions."""
+"""Executions shown in a job's detail, or all of a larger gang; the rest is in the list of its executions."""
 
 MAX_EVENTS = 10_000
 
@@ -51,13 +51,14 @@ class JobPage:
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
     """Return one page of jobs."""
     with _reading(rt) as tx:
-        return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(_bound(chosen, caller)), window))
+        return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
-    """Return one page of jobs with the files they were given."""
+    """Return one page of jobs with the files they were given; the filter's times are of the last change of status."""
     with _reading(rt) as tx:
-        page = _page(tx, job_listing.WITH_INPUTS, job_listing.condition(_bound(chosen, caller)), window)
+        condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
+        page = _page(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
         return JobPage(page, files=job_detail.files(tx, sorted(ids)))
 
@@ -65,7 +66,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> J
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
     with _reading(rt) as tx:
-        page = _page(tx, job_listing.JOBS, job_listing.condition(_bound(chosen, caller)), window)
+        page = _page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
@@ -74,7 +75,7 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
     with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
         more = job_detail.detail(tx, job_id)
-        window = Window(1, MAX_EXECUTIONS, (("created", True),))
+        window = Window(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
         executions = paging.read(
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
@@ -85,7 +86,7 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
 def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
     """Return a job's row as lists show it; raises NotFound."""
     chosen = _bound(JobFilter(job_id=(job_id,)), caller)
-    rows = paging.read(tx, job_listing.JOBS, job_listing.condition(chosen), Window(1, 1, ())).rows
+    rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), Window(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no job {job_id}")
     return rows[0]
@@ -94,7 +95,7 @@ def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
 def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[int]:
     """Return the ids of the first `limit` jobs that match, in order."""
     with _reading(rt) as tx:
-        condition = job_listing.condition(_bound(chosen, caller))
+        condition = job_listing.condition(tx, _bound(chosen, caller))
         return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 

@@ -144,7 +144,7 @@ def _drafts(
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
-        rows.append(Row(group, job.name, data[number].document))
+        rows.append(Row(group, job.name, data[number].document, _environment(number, job), job.labels or None))
     _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
     return rows, {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
@@ -219,13 +219,22 @@ def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
         raise AtEntry(number, error) from None
 
 
+def _environment(number: int, job: NewJob) -> dict[str, str] | None:
+    """Check and return the environment, which is often each job's own."""
+    if not job.environment:
+        return None
+    try:
+        definitions.check_environment(job.environment, "environment")
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+    return job.environment
+
+
 def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
     """Check what the jobs of one group have in common."""
     try:
         if job.command is not None:
             definitions.check_argv(job.command, "command")
-        if job.environment:
-            definitions.check_environment(job.environment, "environment")
         _check_own(job, revision)
     except InvalidInput as error:
         raise AtEntry(number, error) from None
@@ -264,8 +273,8 @@ def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
     return orjson.dumps(
         (
             revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
-            job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.environment,
-            job.labels, job.not_before, job.held, job.hold_reason, job.count, job.own,
+            job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.not_before,
+            job.held, job.hold_reason, job.count, job.own,
         )
     )  # fmt: skip
 
@@ -290,7 +299,7 @@ def _draft(
         "is_held": job.held,
         "hold_reason": (job.hold_reason or "held when it was submitted") if job.held else None,
         "overrides": orjson.dumps(_overrides(job)).decode(),
-        "labels": orjson.dumps(job.labels).decode() if job.labels else None,
+        "pool": job.pool,
     }
     return _shape(job, revision, facts, project_id, input_mib), facts
 
@@ -369,7 +378,6 @@ def _first(own: int | None, default: int) -> int:
 def _overrides(job: NewJob) -> dict[str, Any]:
     said = {
         "command": job.command,
-        "environment": job.environment or None,
         "pre_timeout_s": job.pre_timeout_s,
         "post_timeout_s": job.post_timeout_s,
     }

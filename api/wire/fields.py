@@ -77,6 +77,8 @@ def _whole_amount(value: Any) -> Any:
     """Take a JSON number with at most three decimals; the result is in thousandths."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("it must be a number")  # noqa: TRY004 - pydantic turns only ValueError into its own
+    if isinstance(value, int) and 0 <= value <= MAX_AMOUNT:
+        return value * 1000
     try:
         exact = Decimal(repr(value)) * 1000
     except InvalidOperation as error:

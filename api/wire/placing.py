@@ -67,9 +67,12 @@ class PlacingFields(Body):
     )
 
 
+_NAMES = frozenset(PlacingFields.model_fields)
+
+
 def part(body: PlacingFields) -> dict[str, Any]:
     """Return what a body says of it, under the names of the stored document."""
-    given = body.model_fields_set & set(PlacingFields.model_fields)
+    given = body.model_fields_set & _NAMES
     said = {name: getattr(body, name) for name in sorted(given)}
     if "preferences" in said:
         said["preferences"] = [one.document() for one in body.preferences]

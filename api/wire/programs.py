@@ -46,10 +46,14 @@ _STORED = {
     "secrets": "secrets",
 }  # fmt: skip
 
+_NAMES = frozenset(ProgramFields.model_fields)
+
 
 def part(body: ProgramFields) -> dict[str, Any]:
     """Return what a body says of how to run it, under the names of the stored document."""
-    given = body.model_fields_set
+    given = body.model_fields_set & _NAMES
+    if not given:
+        return {}
     said = {stored: getattr(body, name) for name, stored in _STORED.items() if name in given}
     if "on_oom" in given:
         said["on_oom"] = None if body.on_oom is None else body.on_oom.model_dump()

@@ -80,6 +80,8 @@ class Definition:
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
         """Return what holds for one job: its own command, environment and limits over the type's."""
+        if not overrides:
+            return self
         changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
         if "command" in overrides:
             changes["command"] = tuple(overrides["command"])

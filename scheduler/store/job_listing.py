@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
 import orjson
+from sqlalchemy import Connection
 
+from scheduler.store import filter_names
 from scheduler.store.paging import Condition, Key, Listing
 
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs. Empty is all; values of one field are alternatives, fields narrow. Times are of `last_modified`.
+    """Which jobs. Empty is all; values of one field are alternatives, fields narrow. Times are of `last_modified` unless a list says otherwise.
 
     `project_id` is the caller's bound, not a filter of theirs. `node` takes ids, names and host names; `label` takes
     `key:value`.
@@ -43,31 +45,21 @@ class JobFilter:
 
 _TYPE = "JOIN job_types t ON t.id = j.job_type_id"
 
-# The small tables are asked once, before the jobs: the planner then sees a list of ids it has an index for.
-_CONDITIONS: dict[str, str] = {
-    "project_id": "j.project_id = :project_id",
-    "started": "j.last_modified >= :started",
-    "ended": "j.last_modified <= :ended",
-    "status": "j.status = ANY(:status)",
-    "job_id": "j.id = ANY(:job_id)",
-    "job_type_id": "j.job_type_id = ANY(:job_type_id)",
-    "job_type_name": "j.job_type_id = ANY(ARRAY(SELECT id FROM job_types WHERE name = ANY(:job_type_name)))",
-    "job_type_category": "j.job_type_id = ANY(ARRAY(SELECT id FROM job_types WHERE category = ANY(:job_type_category)))",
-    "error_id": "j.error_id = ANY(:error_id)",
-    "error_category": "j.error_id = ANY(ARRAY(SELECT id FROM errors WHERE category = ANY(:error_category)))",
-    "node": """j.node_id = ANY(ARRAY(
-        SELECT id FROM nodes
-        WHERE hostname = ANY(:node) OR name = ANY(:node) OR CAST(id AS text) = ANY(:node)))""",
-    "pool": """(j.shape_id IN (SELECT id FROM shapes WHERE pool = ANY(:pool)) OR j.node_id = ANY(ARRAY(
-        SELECT n.id FROM nodes n JOIN pools p ON p.id = n.pool_id WHERE p.name = ANY(:pool))))""",
-    "label": """j.id IN (
-        SELECT job_id FROM job_specs WHERE labels IS NOT NULL AND labels @> ANY(CAST(:label AS jsonb[])))""",
-    "workflow_id": "j.workflow_id = ANY(:workflow_id)",
-    "project": "j.project_id = ANY(ARRAY(SELECT id FROM projects WHERE name = ANY(:project)))",
+_COLUMN = {
+    "project_id": "j.project_id",
+    "status": "j.status",
+    "job_id": "j.id",
+    "job_type_id": "j.job_type_id",
+    "job_type_name": "j.job_type_id",
+    "job_type_category": "j.job_type_id",
+    "error_id": "j.error_id",
+    "error_category": "j.error_id",
+    "node": "j.node_id",
+    "workflow_id": "j.workflow_id",
+    "project": "j.project_id",
 }
-
-# With one value the index of that column and last_modified gives the rows in order.
-_SINGLE = {"status": "j.status = :status", "job_type_id": "j.job_type_id = :job_type_id"}
+_LABELLED = """j.id IN (
+    SELECT job_id FROM job_specs WHERE labels IS NOT NULL AND labels @> ANY(CAST(:label AS jsonb[])))"""
 
 _END_OF_TIME = "CAST('infinity' AS timestamptz)"
 
@@ -102,7 +94,7 @@ KEYS: dict[str, Key] = {
 """What lists of jobs can be ordered by; `name`, `version` and `category` are the type's."""
 
 _COLUMNS = """
-    j.id, CAST(j.uuid AS text) AS uuid, j.name, j.status, j.priority, j.attempt, j.num_exes, j.max_tries, j.round, j.cpus, j.mem, j.disk_in,
+    j.id, CAST(j.uuid AS text) AS uuid, j.name, j.status, j.priority, j.attempt, j.num_exes, j.max_tries, j.round, j.members, j.cpus, j.mem, j.disk_in,
     j.disk_out, j.timeout_s, j.is_held, j.hold_reason, j.percent, j.note, j.workflow_id, j.not_before, j.created,
     j.queued, j.started, j.ended, j.last_status_change, j.last_modified, j.result_attempt,
     j.revision_id, r.revision_num, p.name AS project, s.pool, s.custom, q.labels,
@@ -132,30 +124,45 @@ WITH_INPUTS = Listing("jobs j", f"{_COLUMNS}, q.data", _SOURCE, KEYS)
 """Jobs with the data they were given."""
 
 
-def condition(chosen: JobFilter) -> Condition:
-    """Return the filter as SQL."""
+def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modified") -> Condition:
+    """Return the filter as SQL; names are looked up now. `times_of` is the column that `started` and `ended` bound."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {name: value for name, value in given.items() if value not in {None, ()}}
+    given |= filter_names.ids(tx, {name: value for name, value in given.items() if name in filter_names.NAMED})
     parts = []
     parameters: dict[str, Any] = {}
-    for one in fields(chosen):
-        value = getattr(chosen, one.name)
-        if value is None or value == ():
-            continue
-        if one.name in _SINGLE and len(value) == 1:
-            parts.append(_SINGLE[one.name])
-            value = value[0]
+    for name, value in given.items():
+        if name == "pool":
+            part, values = _pooled(chosen.pool, value)
+        elif name == "label":
+            part, values = _LABELLED, {name: _labels(value)}
+        elif name in _COLUMN:
+            part, values = _one_of(name, value)
         else:
-            parts.append(_CONDITIONS[one.name])
-        parameters[one.name] = _PARAMETERS.get(one.name, _as_it_is)(value)
+            part, values = f"j.{times_of} {'>=' if name == 'started' else '<='} :{name}", {name: value}
+        parts.append(part)
+        parameters |= values
     return Condition(" AND ".join(parts) or "true", parameters)
 
 
-def _as_it_is(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _one_of(name: str, value: Any) -> tuple[str, dict[str, Any]]:
+    """Return the condition on one column. With one value its index has the rows in the order of `last_modified`."""
+    values = [value] if isinstance(value, (int, str)) else list(value)
+    if not values:
+        return "false", {}
+    if len(values) == 1:
+        return f"{_COLUMN[name]} = :{name}", {name: values[0]}
+    return f"{_COLUMN[name]} = ANY(:{name})", {name: values}
+
+
+def _pooled(pools: Sequence[str], nodes: list[int]) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a job asks for one of the pools, or is or was on one of their nodes."""
+    asks = "j.pool = ANY(:pool)"
+    if not nodes:
+        return asks, {"pool": list(pools)}
+    return f"({asks} OR j.node_id = ANY(:pool_nodes))", {"pool": list(pools), "pool_nodes": nodes}
 
 
 def _labels(values: Sequence[str]) -> list[str]:
     pairs = (value.partition(":") for value in values)
     return [orjson.dumps({key: value}).decode() for key, _, value in pairs]
-
-
-_PARAMETERS: dict[str, Callable[[Any], Any]] = {"label": _labels}

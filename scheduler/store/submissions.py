@@ -38,8 +38,8 @@ class Group:
     not_before: datetime | None
     is_held: bool
     hold_reason: str | None
+    pool: str | None
     overrides: str
-    labels: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,8 @@ class Row:
     group: int
     name: str | None
     data: dict[str, Any]
+    environment: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
 
 
 _TAKE_KEYS = text("""
@@ -74,18 +76,19 @@ _GROUPS = """
     unnest(CAST(:types AS bigint[]), CAST(:revisions AS bigint[]), CAST(:shapes AS bigint[]), CAST(:statuses AS text[]),
            CAST(:priorities AS int[]), CAST(:max_tries AS int[]), CAST(:members AS int[]), CAST(:cpus AS bigint[]),
            CAST(:mem AS bigint[]), CAST(:disk_in AS bigint[]), CAST(:disk_out AS bigint[]), CAST(:timeouts AS int[]),
-           CAST(:not_before AS timestamptz[]), CAST(:held AS boolean[]), CAST(:hold_reasons AS text[]))
+           CAST(:not_before AS timestamptz[]), CAST(:held AS boolean[]), CAST(:hold_reasons AS text[]),
+           CAST(:pools AS text[]))
         WITH ORDINALITY AS g (job_type_id, revision_id, shape_id, status, priority, max_tries, members, cpus,
-                              mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, n)
+                              mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, pool, n)
 """
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
     INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, members,
-                      cpus, mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, queued)
+                      cpus, mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, pool, queued)
     SELECT v.id, :project_id, v.name, g.job_type_id, g.revision_id, g.shape_id, g.status, g.priority, g.max_tries,
            g.members, g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
-           CASE WHEN g.status = 'QUEUED' THEN now() END
+           g.pool, CASE WHEN g.status = 'QUEUED' THEN now() END
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
@@ -97,13 +100,17 @@ _JOBS = text(f"""
 
 _SPECS = text("""
     INSERT INTO job_specs (job_id, data, overrides, labels, created_by)
-    SELECT v.id, v.data, g.overrides, g.labels, :created_by
+    SELECT v.id, v.data,
+           CASE WHEN v.environment = 'null' THEN g.overrides
+                ELSE g.overrides || jsonb_build_object('environment', v.environment) END,
+           NULLIF(v.labels, 'null'), :created_by
     FROM (
-        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.data
+        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.data, c.environment, c.labels
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
-                        jsonb_array_elements(CAST(:data AS jsonb))) AS c (id, n, data)
+                        jsonb_array_elements(CAST(:data AS jsonb)), jsonb_array_elements(CAST(:environments AS jsonb)),
+                        jsonb_array_elements(CAST(:labels AS jsonb))) AS c (id, n, data, environment, labels)
     ) AS v
-    JOIN unnest(CAST(:overrides AS jsonb[]), CAST(:labels AS jsonb[])) WITH ORDINALITY AS g (overrides, labels, n) USING (n)
+    JOIN unnest(CAST(:overrides AS jsonb[])) WITH ORDINALITY AS g (overrides, n) USING (n)
     ORDER BY v.id
 """)
 
@@ -159,7 +166,8 @@ def insert(tx: Connection, project_id: int, groups: Sequence[Group], rows: Seque
         **own,
         "data": _json([row.data for row in rows]),
         "overrides": [group.overrides for group in groups],
-        "labels": [group.labels for group in groups],
+        "environments": _json([row.environment for row in rows]),
+        "labels": _json([row.labels for row in rows]),
         "created_by": created_by,
     }
     tx.execute(_SPECS, specs)
@@ -207,4 +215,5 @@ def _columns(groups: Sequence[Group]) -> dict[str, Any]:
         "not_before": [group.not_before for group in groups],
         "held": [group.is_held for group in groups],
         "hold_reasons": [group.hold_reason for group in groups],
+        "pools": [group.pool for group in groups],
     }

@@ -241,6 +241,14 @@ def test_updates_carry_the_files_each_job_was_given(api):
     ]
 
 
+def test_updates_of_a_window_are_the_jobs_whose_status_changed_in_it(api):
+    still, moved = api.a_job()["id"], api.a_job()["id"]
+    api.change("UPDATE jobs SET last_status_change = now() - interval '2 hours' WHERE id = :id", id=still)
+    assert ids(api.get("/jobs/updates/", started="PT1H")) == [moved]
+    assert ids(api.get("/jobs/updates/", ended="PT1H")) == [still]
+    assert ids(api.get("/jobs/", started="PT1H")) == [still, moved]
+
+
 def test_each_job_is_listed_once_with_its_newest_execution(api, cluster):
     node = cluster.a_node()
     job = api.a_job(mem_required=0)

@@ -1,0 +1,54 @@
+"""What lists are read from: names become ids once, and new jobs are held to what they name in sets."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from scheduler.store import job_listing, paging
+from scheduler.store.job_listing import JobFilter
+from scheduler.store.paging import Window
+
+
+@pytest.mark.parametrize("field", ["job_type_name", "job_type_category", "error_category", "node", "project"])
+def test_a_name_that_nothing_has_costs_no_search(cluster, field):
+    with cluster.rt.db.begin() as tx:
+        condition = job_listing.condition(tx, JobFilter(**{field: ("nothing-has-it",)}))
+        assert (condition.sql, dict(condition.parameters)) == ("false", {})
+        assert paging.read(tx, job_listing.JOBS, condition, Window(1, 10, ())).rows == []
+
+
+def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster):
+    waiting, placed, other = cluster.a_job(), cluster.a_job(), cluster.a_job()
+    node = cluster.a_node()
+    with cluster.rt.db.begin() as tx:
+        tx.execute(text("UPDATE jobs SET pool = 'big' WHERE id = :id"), {"id": waiting})
+        tx.execute(text("UPDATE jobs SET node_id = :node WHERE id = :id"), {"node": node.node_id, "id": placed})
+        tx.execute(text("INSERT INTO pools (name) VALUES ('big')"))
+        tx.execute(text("UPDATE nodes SET pool_id = (SELECT id FROM pools WHERE name = 'big')"))
+        condition = job_listing.condition(tx, JobFilter(pool=("big",)))
+        found = [row.id for row in paging.read(tx, job_listing.JOBS, condition, Window(1, 10, ())).rows]
+    assert found == [waiting, placed]
+    assert other not in found
+
+
+NEW_JOB = """
+    INSERT INTO jobs (project_id, job_type_id, revision_id, shape_id, status, max_tries, priority, cpus, mem)
+    SELECT project_id, job_type_id, {revision}, {shape}, 'QUEUED', 3, 100, 1000, 64000 FROM jobs WHERE id = :id
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        NEW_JOB.format(revision="revision_id", shape="shape_id + 1000000"),
+        NEW_JOB.format(revision="revision_id + 1000000", shape="shape_id"),
+        "INSERT INTO job_specs (job_id) VALUES (:id + 1000000)",
+        "INSERT INTO job_specs (job_id, created_by) SELECT max(id), 1000000 FROM jobs WHERE id >= :id",
+    ],
+)
+def test_no_job_can_name_what_is_not_there(cluster, statement):
+    job_id = cluster.a_job()
+    with cluster.rt.db.begin() as tx:
+        tx.execute(text("DELETE FROM job_specs WHERE job_id = :id"), {"id": job_id})
+    with cluster.rt.db.begin() as tx, pytest.raises(IntegrityError, match="not there"):
+        tx.execute(text(statement), {"id": job_id})
