@@ -10,15 +10,16 @@ import os
 import time
 from typing import Any, Final
 
-from workers import capping, judge
-from workers.measuring import Gauges
+from workers import judge
+from workers.capping import Spout
+from workers.measuring import Gauge, Gauges
 from workers.order import Order
 from workers.outcomes import Outcomes
 from workers.spawn import LaunchError, Spawner
 from workers.trees import TreeKind, leftovers
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
-_TICK_S: Final = 1.0  # lease, stuck trees, output files
+_TICK_S: Final = 1.0  # lease, stuck trees
 # Time limits of phases that are over stay in the list until they come due, or until there are too many of them.
 _STALE_FACTOR: Final = 2
 _STALE_ALLOWED: Final = 256
@@ -204,9 +205,12 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         watch = judge.Watch(tree, each.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
         watch.limit_time(each.timeout_s, each.grace_s, each.lease_s)
-        watch.outputs, watch.output_bytes = (each.stdout, each.stderr), each.output_bytes
+        if each.output_bytes is not None:
+            watch.spout = Spout((each.stdout, each.stderr), each.output_bytes)
+            self._gauges.add(watch.spout)
         if each.folder is not None:
-            watch.folder, watch.gauge = each.folder, self._gauges.add(each.folder, each.disk_bytes)
+            watch.folder, watch.gauge = each.folder, Gauge(each.folder, each.disk_bytes)
+            self._gauges.add(watch.gauge)
         tree.born(pid)
         self._watches[each.tree] = self._by_pid[pid] = watch
         self._push(watch)
@@ -218,13 +222,11 @@ class Forest:
         if not watch.act(now):
             self._push(watch)
             return
-        _cap_outputs(watch)
+        watch.close()
         if watch.phase:
             self._tell(watch.outcome(now))
         else:
             self._tell_lost()
-        if watch.gauge is not None:
-            watch.gauge.closed = True
         watch.tree.remove()
         del self._watches[watch.tree.name]
 
@@ -242,7 +244,6 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         for name, watch in self._watches.items():
             watch.fence(self._lease_sent, boot, now)
-            _cap_outputs(watch)
             if watch.due <= now:
                 self._touched[name] = watch
             if watch.is_stuck(now):
@@ -259,9 +260,3 @@ class Forest:
 
     def _tell(self, event: Event) -> None:
         self.news.append(self._outcomes.note(event))
-
-
-def _cap_outputs(watch: judge.Watch) -> None:
-    if watch.output_bytes is not None:
-        for path in watch.outputs:
-            capping.cap(path, watch.output_bytes)

@@ -14,6 +14,7 @@ import signal
 from typing import Any, Final
 
 from workers import measuring
+from workers.capping import Spout
 from workers.measuring import Gauge
 from workers.trees import Tree, Usage
 
@@ -36,8 +37,6 @@ class Watch:
         "kill_at",
         "killing_since",
         "lease_s",
-        "output_bytes",
-        "outputs",
         "phase",
         "pid",
         "queued_at",
@@ -45,6 +44,7 @@ class Watch:
         "recheck_at",
         "recheck_s",
         "rusage",
+        "spout",
         "started",
         "started_boot",
         "started_wall",
@@ -75,8 +75,7 @@ class Watch:
         self.status: int | None = None
         self.rusage: resource.struct_rusage | None = None
         self.stuck_told = False
-        self.outputs: tuple[str, ...] = ()
-        self.output_bytes: int | None = None
+        self.spout: Spout | None = None
         self.folder: str | None = None
         self.gauge: Gauge | None = None
 
@@ -150,6 +149,14 @@ class Watch:
             return False
         self.stuck_told = True
         return True
+
+    def close(self) -> None:
+        """It is over: cap its output for the last time, and look no more at it."""
+        if self.spout is not None:
+            self.spout.closed = True
+            self.spout.look()
+        if self.gauge is not None:
+            self.gauge.closed = True
 
     def outcome(self, now: float) -> dict[str, Any]:
         """Return the `ended` event; call it once, when `act` said it is over and before the tree is removed."""

@@ -16,7 +16,9 @@ _libc: Final = ctypes.PyDLL(None, use_errno=True)
 _libc.syscall.argtypes = [ctypes.c_long] * 5
 _libc.syscall.restype = ctypes.c_long
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4
-_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+# This one may take many milliseconds: others of the process go on meanwhile.
+_patient_libc: Final = ctypes.CDLL(None, use_errno=True)
+_patient_libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 _CLONE_FS: Final = 0x200
 _CLONE_VFORK: Final = 0x4000
@@ -132,12 +134,12 @@ def clone_into(cgroup_descriptor: int) -> int:
 
 def reserve(descriptor: int, size_bytes: int) -> None:
     """Reserve disk for the first bytes of a file without changing its length."""
-    _check(_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE, 0, size_bytes))
+    _check(_patient_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE, 0, size_bytes))
 
 
 def punch_hole(descriptor: int, offset: int, length: int) -> None:
     """Free the disk beneath a range of a file; it then reads as zeros, and the length stays."""
-    _check(_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, offset, length))
+    _check(_patient_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, offset, length))
 
 
 def _set_groups(groups: list[int]) -> None:

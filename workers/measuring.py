@@ -1,6 +1,6 @@
 """How much disk the directories of running trees hold, measured beside the supervisor's own work.
 
-The first thread of the supervisor measures; the other one asks for it and reads the result. A look costs some 2 us a
+The first thread of the supervisor looks; the other one asks for it and reads the result. A look costs some 2 us a
 file, so it is repeated the sooner the more the directory grows, and never takes more than a twentieth of a cpu for any
 one tree. What a program holds open and has removed is not seen.
 """
@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from typing import Final
+from typing import Final, Protocol
 
 BLOCK_BYTES: Final = 512  # unit of st_blocks
 FULL_BELOW_BYTES: Final = 1 << 20  # with less than that free, a program that failed most likely failed for it
@@ -25,6 +25,16 @@ _FAST_SHARE: Final = 8  # growing by more than this part of its limit between tw
 _IDLE_FACTOR: Final = 20
 _GONE: Final = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EACCES, errno.ENODEV}
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Looked(Protocol):
+    """What is to be looked at again and again until it is closed."""
+
+    closed: bool
+    every_s: float
+
+    def look(self) -> bool:
+        """Look; whether there is news for the supervisor."""
 
 
 class Gauge:
@@ -53,22 +63,20 @@ class Gauge:
 
 
 class Gauges:
-    """All that is measured. `alarm` is an event descriptor: written to when a directory has become too large."""
+    """All that is looked at. `alarm` is an event descriptor: written to when a look found news: a directory too large."""
 
     def __init__(self, alarm: int) -> None:
         self._alarm = alarm
-        self._due: list[tuple[float, int, Gauge]] = []
+        self._due: list[tuple[float, int, Looked]] = []
         self._added = 0
         self._change = threading.Condition()
 
-    def add(self, folder: str, limit: int | None) -> Gauge:
-        """Measure this directory from now on, until the gauge's `closed` is set."""
-        gauge = Gauge(folder, limit)
+    def add(self, each: Looked) -> None:
+        """Look at this from now on, until its `closed` is set."""
         with self._change:
-            self._push(gauge, time.monotonic() + _FIRST_S)
-            if self._due[0][2] is gauge:
+            self._push(each, time.monotonic() + each.every_s)
+            if self._due[0][2] is each:
                 self._change.notify()
-        return gauge
 
     def run(self) -> None:
         """Measure for as long as the process lives."""
@@ -83,7 +91,7 @@ class Gauges:
             with self._change:
                 self._push(gauge, now + max(gauge.every_s, (now - began) * _IDLE_FACTOR))
 
-    def _next(self) -> Gauge:
+    def _next(self) -> Looked:
         with self._change:
             while True:
                 now = time.monotonic()
@@ -91,7 +99,7 @@ class Gauges:
                     return heapq.heappop(self._due)[2]
                 self._change.wait(self._due[0][0] - now if self._due else None)
 
-    def _push(self, gauge: Gauge, due: float) -> None:
+    def _push(self, gauge: Looked, due: float) -> None:
         self._added += 1
         together = math.ceil(due / _TOGETHER_S) * _TOGETHER_S  # fewer awakenings, above all for what is over by then
         heapq.heappush(self._due, (together, self._added, gauge))

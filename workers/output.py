@@ -26,6 +26,10 @@ from workers.streams import PIECE_BYTES, Stream
 _POLL_S: Final = 0.5
 _BATCH_BYTES: Final = 512 << 10
 """Raw bytes in one call; as base64 in JSON under 1 MiB, which is the most the API takes."""
+_FLOOD_BYTES: Final = 128 << 10
+"""Who has as much to send at once, rests afterwards."""
+_RESTS: Final = 3
+"""How many times as long as the sending took."""
 _PATIENCE_S: Final = 60.0
 """How long an ended execution waits for an API that answers but refuses its output."""
 _TAIL_BYTES: Final = 600
@@ -34,7 +38,10 @@ _TAIL_BYTES: Final = 600
 
 @dataclass(slots=True)
 class _Writer:
-    """The programs of one execution. `left` of its cap in bytes; `ending` is when it asked for the end (monotonic)."""
+    """The programs of one execution. `left` of its cap in bytes; `ending` is when it asked for the end (monotonic).
+
+    Who writes more than can be sent at once rests until `rests_until`, so that others are heard meanwhile.
+    """
 
     key: Key
     uid: int | None
@@ -42,6 +49,7 @@ class _Writer:
     streams: dict[str, Stream] = field(default_factory=dict)
     left: int = 0
     ending: float | None = None
+    rests_until: float = 0.0
     mask: Mask | None = None
 
 
@@ -108,9 +116,8 @@ class Shipper:
         backoff = Backoff(most_s=5.0)
         while not self._stopped:
             try:
-                more = self._ship_once()
+                wait = 0.0 if self._ship_once() else self._idle_s()
                 backoff.reset()
-                wait = 0.0 if more else _POLL_S
             except Unreachable as trouble:
                 self._lose_patience(trouble)
                 wait = backoff.wait_s()
@@ -131,8 +138,22 @@ class Shipper:
         """Send one batch and see who is done; return whether there is more to send."""
         if not self._node_id():
             return False
+        began = time.monotonic()
         with self._lock:
-            writers = list(self._writers.values())
+            writers = [writer for writer in self._writers.values() if writer.rests_until <= began]
+        pieces = self._gather(writers)
+        if pieces:
+            self._send(pieces)
+        for writer in writers:
+            self._settle(writer)
+        now = time.monotonic()
+        for writer, _, piece in pieces:
+            if len(piece) >= _FLOOD_BYTES:
+                writer.rests_until = now + min((now - began) * _RESTS, _POLL_S)
+        return bool(pieces)
+
+    def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, Stream, bytes]]:
+        """Return what is to be sent next, at most a batch, and hear the progress files of those writers."""
         pieces: list[tuple[_Writer, Stream, bytes]] = []
         room = _BATCH_BYTES
         for writer in writers:
@@ -145,11 +166,14 @@ class Shipper:
                 self._board.heard(writer.key, board.read_file(writer.key, self._places, writer.uid))
             if room <= 0:
                 break
-        if pieces:
-            self._send(pieces)
-        for writer in writers:
-            self._settle(writer)
-        return bool(pieces)
+        return pieces
+
+    def _idle_s(self) -> float:
+        """Return the seconds until there may be something to send again."""
+        now = time.monotonic()
+        with self._lock:
+            resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
+        return min([_POLL_S, *(until - now for until in resting)])
 
     def _next_piece(self, writer: _Writer, stream: Stream, room: int) -> bytes:
         if stream.handed < 0:

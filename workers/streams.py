@@ -1,8 +1,8 @@
 """One file that a program writes its stdout or stderr to, as it is handed over: in order, capped, resumable.
 
 How far it was handed over is kept with the file itself (an extended attribute), so that the next life of the agent
-goes on from there. Beyond the cap the program may write as it likes: the blocks are given back as they come, while
-the file's size goes on telling how much it was.
+goes on from there. Beyond the cap the program may write as it likes: the supervisor gives the blocks back as they
+come, while the file's size goes on telling how much it was.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 
-from workers import kernel
 from workers.places import Key
 
 PIECE_BYTES = 256 << 10
-_PUNCH_BYTES = 1 << 20
-"""Blocks beyond the cap are given back when there are at least this many."""
 ATTRIBUTE = "user.ganger.shipped"
 
 
@@ -31,7 +28,6 @@ class Stream:
     handed: int = -1
     """-1 until the file has been looked at."""
     cut_at: int | None = None
-    punched: int = 0
     marked: bool = False
     tail: bytes = field(default=b"", repr=False)
     """The unfinished last line, as far as it may be a progress line."""
@@ -76,19 +72,9 @@ class Stream:
             os.setxattr(self.path, ATTRIBUTE, b"%d" % handed)
 
     def cut(self) -> None:
-        """The cap is reached: from here on nothing more is read, and its room on the disk is given back."""
+        """The cap is reached: from here on nothing more is read. Its room on the disk the supervisor gives back."""
         if self.cut_at is None:
-            self.cut_at = self.punched = self.handed
-        size = self.size()
-        if size - self.punched < _PUNCH_BYTES:
-            return
-        with contextlib.suppress(OSError):
-            fd = os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                kernel.punch_hole(fd, self.punched, size - self.punched)
-            finally:
-                os.close(fd)
-        self.punched = size
+            self.cut_at = self.handed
 
     def marker(self, cap: int) -> bytes:
         """Return the one line that stands for what was discarded."""
