@@ -57,19 +57,25 @@ def dry_run(
 def _document(seen: Outlook, called: Any, pool: str | None) -> dict[str, Any]:
     future = outlooks.document(seen, explanation.names(called), pool)
     placement = seen.placement
+    nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]
     if placement is None:
-        would, node = "make-room" if seen.clears else "wait", None
+        would = "make-room" if seen.clears else "wait"
         summary = f"It would wait: {future['reasons'][0]['description']}."
     else:
-        name = seen.names.get(placement.node_id, str(placement.node_id))
-        would, node = "start", {"id": placement.node_id, "name": name}
-        summary = f"It would start on node {name}: {placement.why}."
+        would = "start"
+        summary = f"It would start on {_where(nodes)}: {placement.why}."
     if seen.clears:
         summary += f" {len(seen.clears)} running executions of less urgent jobs would be stopped for it."
     return {
         "would": would,
         "summary": summary,
-        "node": node,
+        "node": nodes[0] if nodes else None,
+        "nodes_of_members": nodes,
         "why": None if placement is None else placement.why,
         **future,
     }
+
+
+def _where(nodes: Sequence[dict[str, Any]]) -> str:
+    names = [node["name"] for node in nodes]
+    return f"node {names[0]}" if len(names) == 1 else f"{len(names)} places, of its members in turn: {', '.join(names)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from scheduler import lookup, outlooks
@@ -43,6 +44,7 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     with rt.db.begin() as tx:
         lookup.one_job(tx, caller, job_id)
         row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
+        members = explaining.members(tx, job_id) if row.members > 1 else []
         shape = shape_of(picture.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
     seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
     if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
@@ -54,11 +56,12 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     return {
         "job_id": job_id,
         "status": row.status,
-        "summary": _summary(row, last, future),
+        "summary": _summary(row, last, members, future),
         **future,
         "ahead": None if future["queue"] is None else future["queue"]["position"],
         "tries": {"done": row.num_exes, "forgiven": row.forgiven, "max": row.max_tries, "withdrawn": row.withdrawals},
         "placement": None if last is None else _placement(last),
+        "members": [_member(one) for one in members],
         "failure": None if row.error_name is None else _failure(row),
     }
 
@@ -92,7 +95,9 @@ def names(row: Any) -> Names:
     return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
 
 
-def _summary(row: Any, last: Any, future: dict[str, Any]) -> str:
+def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]) -> str:
+    if row.status == JobStatus.RUNNING and members:
+        return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
     if row.status == JobStatus.RUNNING:
         return f"It runs on node {last.node_name}." if last else "It was placed."
     if row.status == JobStatus.FAILED:
@@ -106,6 +111,7 @@ def _placement(last: Any) -> dict[str, Any]:
     return {
         "job_exe": {"id": last.id, "status": last.status},
         "attempt": last.attempt,
+        "member": last.member,
         "node": {"id": last.node_id, "name": last.node_name},
         "why": last.why,
         "message": last.message,
@@ -114,6 +120,11 @@ def _placement(last: Any) -> dict[str, Any]:
         "started": last.started,
         "ended": last.ended,
     }
+
+
+def _member(one: Any) -> dict[str, Any]:
+    node = {"id": one.node_id, "name": one.node_name}
+    return {"member": one.member, "job_exe": {"id": one.id, "status": one.status}, "node": node}
 
 
 def _failure(row: Any) -> dict[str, Any]:

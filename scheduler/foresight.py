@@ -39,7 +39,7 @@ _POLICY_KEPT_S = 15.0
 class Outlook:
     """Why a job waits, among how many nodes, and whether for ever; `placement` where the next tick would place it.
 
-    `names` has the nodes that it speaks of.
+    `names` has the nodes that it speaks of, `seats` the node of each member that would be placed.
     """
 
     told: Explanation
@@ -47,6 +47,7 @@ class Outlook:
     names: Mapping[int, str] = field(default_factory=dict)
     never: NeverFits | None = None
     placement: Placement | None = None
+    seats: Sequence[int] = ()
     clears: Sequence[int] = ()
     """Executions that would be stopped to make room for it."""
 
@@ -90,10 +91,12 @@ class Foresight:
             picture = self._fresh()
             limit = self._rt.settings.tick_limit
             plan, told = explain.previews(picture.snapshot(), wishes, picture.now, self._rt.chance, limit)
-            placed = {placement.job_id: placement for placement in reversed(plan.placements)}
+            placed: dict[int, list[Placement]] = {}
+            for placement in plan.placements:
+                placed.setdefault(placement.job_id, []).append(placement)
             cleared = {one.job_id: one.execution_ids for one in plan.preemptions}
             return [
-                self._outlook(picture, wish.shape, one, placed.get(one.job_id), cleared.get(one.job_id, ()))
+                self._outlook(picture, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
                 for wish, one in zip(wishes, told, strict=True)
             ]
 
@@ -102,13 +105,16 @@ class Foresight:
         picture: Picture,
         shape: Shape,
         told: Explanation,
-        placement: Placement | None = None,
+        placed: Sequence[Placement] = (),
         clears: Sequence[int] = (),
     ) -> Outlook:
-        spoken_of = {*told.reserved, *((placement.node_id,) if placement else ())}
+        seats = [placement.node_id for placement in placed]
+        spoken_of = {*told.reserved, *seats}
         names = {node_id: picture.nodes[node_id].name for node_id in spoken_of if node_id in picture.nodes}
-        never = None if told.usable else self.roster.never_fits(shape, sure=False)
-        return Outlook(told, len(picture.nodes), names, never, placement, clears)
+        # There may be room for some members of a gang, and never for all.
+        some = told.usable if shape.count == 1 else placed
+        never = None if some else self.roster.never_fits(shape, sure=False)
+        return Outlook(told, len(picture.nodes), names, never, placed[0] if placed else None, seats, clears)
 
     def _current(self, picture: Picture, job_id: int) -> Plan:
         """The plan of this moment; the last one, while it is good enough and has seen the job."""

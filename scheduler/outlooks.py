@@ -26,7 +26,9 @@ def reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str,
         yield reason(slug(found.reason), wording.obstacle(found, names))
     if seen.never is not None:
         nearest = seen.never.nearest
-        if nearest is None:
+        if seen.never.seats:
+            yield reason(NEVER, wording.never(seen.never, pool))
+        elif nearest is None:
             yield reason(NO_NODES, wording.never(seen.never, pool))
         elif Reason.TOO_SMALL in nearest.reasons:
             yield reason(slug(Reason.TOO_SMALL), wording.never(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0))
@@ -81,7 +83,7 @@ def _of_nodes(seen: Outlook) -> Iterator[dict[str, Any]]:
     said = Reason.TOO_SMALL if closest is not None and Reason.TOO_SMALL in closest.reasons else None
     counts = dict(told.nodes)
     if told.main is Reason.GANG:
-        yield reason(slug(Reason.GANG), "there is room for some of its members, but not for all at once", told.usable)
+        yield reason(slug(Reason.GANG), wording.gang(told), told.usable)
     for kind in sorted(counts, key=lambda kind: (kind is not told.main, -counts[kind])):
         if kind is not said:
             yield reason(slug(kind), wording.nodes(kind, counts[kind], told, seen.nodes), counts[kind])

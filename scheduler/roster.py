@@ -64,4 +64,5 @@ class Roster:
 
 def _demand(shape: Shape) -> Shape:
     """The part of a shape that decides it: jobs of all projects and priorities that ask for the same are judged once."""
-    return Shape(0, shape.requires, shape.constraints, shape.pool, count=shape.count)
+    apart = shape.apart if shape.count > 1 else None
+    return Shape(0, shape.requires, shape.constraints, shape.pool, count=shape.count, apart=apart)

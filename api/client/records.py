@@ -98,6 +98,7 @@ class Execution(Record):
     id: int
     status: str = ""
     attempt: int | None = None
+    member: int = 0
     node: NodeRef | None = None
     error: Failure | None = None
     message: str | None = None
@@ -142,6 +143,7 @@ class Job(Record):
     num_exes: int = 0
     max_tries: int | None = None
     timeout: float | None = None
+    count: int = 1
     cpus_required: float | None = None
     mem_required: float | None = None
     disk_in_required: float | None = None
@@ -175,15 +177,24 @@ class Job(Record):
 
     @property
     def latest(self) -> Execution | None:
-        """The newest execution, if it ever ran."""
+        """The newest execution, if it ever ran; of a gang its member 0."""
         return self.job_exes[0] if self.job_exes else None
+
+    @property
+    def decisive(self) -> Execution | None:
+        """The newest execution; of a gang that failed the one with its error."""
+        latest = self.latest
+        if latest is None or self.error is None:
+            return latest
+        newest = [one for one in self.job_exes if one.attempt == latest.attempt]
+        return next((one for one in newest if one.error and one.error.name == self.error.name), latest)
 
     @property
     def exit_code(self) -> int:
         """What a command that runs this job should exit with: 0 completed, the program's own code, else 1."""
         if self.status == "COMPLETED":
             return 0
-        code = self.latest.exit_code if self.latest else None
+        code = self.decisive.exit_code if self.decisive else None
         return code if code and 0 < code < 256 else 1  # noqa: PLR2004 - what an exit status can hold
 
 

@@ -14,7 +14,8 @@ class JobRequest:
 
     `inputs` has a value, a file id or a list of file ids per name. Memory and disk are MiB, times seconds; a smaller
     `priority` number goes first; `constraints` are `{"label", "op", "value"}`, `preferences` the same with a `weight`. The same `idempotency_key` sent again
-    is answered with the job that was made the first time; the client makes one where there is none.
+    is answered with the job that was made the first time; the client makes one where there is none. With `together` the job has
+    `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`.
     """
 
     command: Sequence[str] | None = None
@@ -44,6 +45,8 @@ class JobRequest:
     not_before: datetime | None = None
     held: bool | None = None
     hold_reason: str | None = None
+    count: int | None = None
+    together: bool | None = None
     idempotency_key: str | None = None
 
     def document(self) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def show(
     screen.fields(_summary(job))
     if job.job_exes:
         screen.heading("Tries")
-        screen.table(TRY_HEADINGS, (_try_row(one) for one in job.job_exes), empty="")
+        screen.table(TRY_HEADINGS, (_try_row(job, one) for one in job.job_exes), empty="")
     for title, values in (("Inputs", job.inputs), ("Outputs", job.outputs)):
         if values:
             screen.heading(title)
@@ -175,6 +175,7 @@ def _summary(job: Job) -> dict[str, object]:
         "message": job.message or None,
         "progress": f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None else None,
         "tries": f"{job.num_exes} of {job.max_tries}",
+        "members": f"{job.count}, placed together" if job.count > 1 else None,
         "node": job.node,
         "asks for": f"{screen.number(job.cpus_required)} cpus, {screen.number(job.mem_required)} MiB memory, "
         f"{screen.number((job.disk_in_required or 0) + (job.disk_out_required or 0))} MiB disk",
@@ -190,12 +191,14 @@ def _summary(job: Job) -> dict[str, object]:
     }
 
 
-def _try_row(one: Execution) -> Sequence[object]:
+def _try_row(job: Job, one: Execution) -> Sequence[object]:
+    """Return a line of the table of tries; those of a gang are numbered by try and member."""
     phases = [screen.duration(one.seconds(phase)) for phase in ("pre", "job", "post")]
     codes = (one.pre_exit_code, one.job_exit_code, one.post_exit_code)
     exits = "/".join("-" if code is None else str(code) for code in codes)
     why = (one.error.title or one.error.name) if one.error else ""
-    return (one.attempt, one.id, one.status, one.node or "", *phases, exits, one.message or why)
+    which = one.attempt if job.count == 1 else f"{one.attempt}.{one.member}"
+    return (which, one.id, one.status, one.node or "", *phases, exits, one.message or why)
 
 
 def _value_rows(value: Any) -> list[Sequence[object]]:

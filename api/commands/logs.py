@@ -35,6 +35,9 @@ def logs(
     attempt: Annotated[
         int | None, typer.Option("--try", min=1, help="Of this try (see `ganger show`); default: the newest.")
     ] = None,
+    member: Annotated[
+        int | None, typer.Option(min=0, help="Of this member of a gang; default: all while following, else the first.")
+    ] = None,
     as_json: Json = False,
     url: Url = None,
     token: Token = None,
@@ -48,11 +51,11 @@ def logs(
     """
     with connection.client(url, token, state_dir) as api:
         if follow and attempt is None:
-            follow_job(api, job_id, stream=stream, phase=phase, as_json=as_json)
+            follow_job(api, job_id, stream=stream, phase=phase, member=member, as_json=as_json)
             return
-        execution = _chosen(api.jobs.get(job_id), attempt)
+        execution = _chosen(api.jobs.get(job_id), attempt, member or 0)
         if execution is None:
-            screen.note(f"job {job_id} has no {'such try' if attempt else 'output: it has not run yet'}")
+            screen.note(f"job {job_id} has no {'such try' if attempt or member else 'output: it has not run yet'}")
             raise typer.Exit(FAILED)
         if follow:
             for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
@@ -69,17 +72,23 @@ def follow_job(
     *,
     stream: Stream = "combined",
     phase: Phase | None = None,
+    member: int | None = None,
     as_json: bool = False,
     split: bool = False,
 ) -> Job:
-    """Print everything a job writes until it has ended, try after try; returns the job. `split` as in `write`."""
+    """Print everything a job writes until it has ended, try after try; returns the job. `split` as in `write`.
+
+    The members of a gang come one after another, unless only one of them is wanted.
+    """
     shown: set[int] = set()
     while True:
         job = api.jobs.get(job_id, patience_s=PATIENCE_S)
-        fresh = [one for one in reversed(job.job_exes) if one.id not in shown]
+        wanted = [one for one in job.job_exes if one.id not in shown and member in {None, one.member}]
+        fresh = sorted(wanted, key=lambda one: (one.attempt or 0, one.member))
         for execution in fresh:
             if shown and not as_json:
-                screen.note(f"ganger: another try, on {execution.node}")
+                what = f"member {execution.member}" if execution.member else "another try"
+                screen.note(f"ganger: {what}, on {execution.node}")
             shown.add(execution.id)
             for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
                 write(piece, as_json=as_json, split=split)
@@ -99,7 +108,7 @@ def write(piece: LogPiece, *, as_json: bool = False, split: bool = False) -> Non
     target.flush()
 
 
-def _chosen(job: Job, attempt: int | None) -> Execution | None:
-    if attempt is None:
-        return job.latest
-    return next((one for one in job.job_exes if one.attempt == attempt), None)
+def _chosen(job: Job, attempt: int | None, member: int) -> Execution | None:
+    if attempt is None and job.latest is not None:
+        attempt = job.latest.attempt
+    return next((one for one in job.job_exes if (one.attempt, one.member) == (attempt, member)), None)

@@ -84,6 +84,14 @@ def submit(
             min=1, max=COUNT_MAX, help="So many jobs; each finds its number from 0 in $INDEX.", rich_help_panel=TRIES
         ),
     ] = 1,
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="With --count: one job of so many members, which start all at once; each finds its number in $GANGER_MEMBER.",
+            rich_help_panel=TRIES,
+        ),
+    ] = False,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find the job by.")] = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
     strict: Annotated[
@@ -113,6 +121,8 @@ def submit(
     [bold]ganger submit --cpus 2 --mem 4096 --timeout 600 --wait -- /srv/tools/simulate --steps 1000[/]
 
     [bold]ganger submit kml-footprint -i places=@airports.csv --wait[/]
+
+    [bold]ganger submit --count 4 --together -- /srv/tools/train-together[/]
     """
     kind, command = _what(what or [], ctx.meta.get(COMMAND_KEY))
     from api.client import JobRequest  # noqa: PLC0415 - a wrong call is told without an HTTP library
@@ -134,16 +144,19 @@ def submit(
         held=held or None,
         labels=pairs(label or [], "--label") or None,
         project=project,
+        count=count if together else None,
+        together=together or None,
     )
+    jobs = 1 if together else count
     with connection.client(url, token, state_dir, patience_s=connection.SUBMIT_PATIENCE_S) as api:
         if kind is not None:
             request = inputs.typed(api, request, kind, given or [])
         elif given:
             raise InvalidInput("--input is for job types; a command gets its arguments behind --")
         if dry_run:
-            _tell(api.jobs.dry_run(_numbered(request, count)), as_json=as_json)
+            _tell(api.jobs.dry_run(_numbered(request, jobs)), as_json=as_json)
             return
-        job_ids = _send(api, request, key=key, count=count, strict=strict)
+        job_ids = _send(api, request, key=key, count=jobs, strict=strict)
         code = waiting.after(api, job_ids, wait=wait, follow=follow, as_json=as_json)
     raise typer.Exit(code)
 

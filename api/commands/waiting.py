@@ -117,7 +117,7 @@ def _ending(job: Job) -> str:
         told += f", {job.num_exes} tries"
     if job.error is not None:
         told += f": {job.error.title or job.error.name}"
-        code = job.latest.exit_code if job.latest else None
+        code = job.decisive.exit_code if job.decisive else None
         told += f" (exit code {code})" if code else ""
     if job.message:
         told += f": {job.message}"

@@ -47,7 +47,7 @@ def _details(told: dict[str, Any]) -> Iterator[str]:
         yield f"tries: {tries['done']} of {tries.get('max')}{forgiven}"
     last = told.get("placement")
     if last:
-        yield from _placement(last)
+        yield from _placement(last, of_gang=bool(told.get("members")))
     failure = told.get("failure")
     if failure:
         again = "" if failure.get("should_be_retried") else "; not worth another try"
@@ -94,10 +94,11 @@ def _from_now(moment: str) -> float:
     return max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())
 
 
-def _placement(last: dict[str, Any]) -> Iterator[str]:
+def _placement(last: dict[str, Any], *, of_gang: bool) -> Iterator[str]:
     code = last.get("exit_code")
     ended = f", exit code {code}" if code is not None else ""
-    yield f"last try: {last['job_exe']['status']} on {last['node']['name']} (attempt {last.get('attempt')}){ended}"
+    which = f"attempt {last.get('attempt')}" + (f", member {last['member']}" if of_gang else "")
+    yield f"last try: {last['job_exe']['status']} on {last['node']['name']} ({which}){ended}"
     if last.get("why"):
         yield f"placed there: {last['why']}"
     if last.get("message"):

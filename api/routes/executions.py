@@ -53,7 +53,7 @@ def list_executions(call: Call, query: ExecutionsQuery) -> Any:
 @routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList})
 def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
-    asked = paging.window(query, ORDERS, ["-attempt"])
+    asked = paging.window(query, ORDERS, ["-attempt", "member"])
     found = lookup.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
     return paging.envelope(found, asked, view.entry)
 

@@ -180,6 +180,7 @@ def new_job(body: JobBody) -> NewJob:
         not_before=body.not_before,
         held=body.held,
         hold_reason=body.hold_reason,
+        count=body.count or 1,
         own=programs.part(body) or None,
     )
 

@@ -16,6 +16,7 @@ def entry(row: Any) -> dict[str, Any]:
         "id": row.id,
         "uuid": row.uuid,
         "attempt": row.attempt,
+        "member": row.member,
         "status": row.status,
         "command_arguments": shlex.join(row.command[1:]) if row.command else "",
         "timeout": row.timeout_s,

@@ -29,6 +29,8 @@ def entry(row: Any) -> dict[str, Any]:
         "priority": row.priority,
         "num_exes": row.num_exes,
         "attempt": row.attempt,
+        "count": row.members,
+        "together": row.members > 1,
         "timeout": row.timeout_s,
         "max_tries": row.max_tries,
         "cpus_required": units(row.cpus),

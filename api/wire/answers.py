@@ -104,8 +104,10 @@ class JobEntry(View):
     error: ErrorView | None
     status: str
     priority: int
-    num_exes: int = Field(description="tries: executions that a node claimed")
+    num_exes: int = Field(description="tries: placements of which a node claimed something")
     attempt: int = Field(description="placements so far")
+    count: int = Field(description="members, each an execution of every attempt")
+    together: bool = Field(description="it has several members, which are placed wholly or not at all")
     timeout: int | None
     max_tries: int
     cpus_required: float
@@ -135,6 +137,7 @@ class ExecutionEntry(View):
     id: int
     uuid: UUID
     attempt: int
+    member: int = Field(description="number in its gang, from 0; 0 for a job of one")
     status: str
     command_arguments: str
     timeout: int | None

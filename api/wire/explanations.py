@@ -103,6 +103,14 @@ class Future(View):
     never_fits: NeverView | None
 
 
+class MemberView(View):
+    """One member of a gang, and where it was placed."""
+
+    member: int
+    job_exe: dict[str, Any]
+    node: NodeName
+
+
 class Explanation(Future):
     """Why a job stands where it stands."""
 
@@ -112,6 +120,7 @@ class Explanation(Future):
     ahead: int | None = Field(description="jobs that ask for the same and were queued before")
     tries: dict[str, int]
     placement: dict[str, Any] | None
+    members: list[MemberView] = Field(description="of a gang's newest attempt; empty for a job of one")
     failure: dict[str, Any] | None
 
 
@@ -121,7 +130,8 @@ class TriedView(Future):
     entry: int
     would: str
     summary: str
-    node: NodeName | None
+    node: NodeName | None = Field(description="of a gang, its member 0's")
+    nodes_of_members: list[NodeName] = Field(description="the node of each member in turn; empty where it would wait")
     why: str | None
 
 

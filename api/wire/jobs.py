@@ -27,6 +27,7 @@ from api.wire.fields import (
 )
 from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
+from scheduler.rules.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle import JobStatus
 
 StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
@@ -49,6 +50,12 @@ Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
 Custom = Annotated[dict[Word, Amount], Field(max_length=32)]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 """An idempotency key: 1 to 128 printable ASCII characters without blanks."""
+
+
+Members = Annotated[
+    int,
+    Field(ge=1, le=MOST_MEMBERS, description="so many executions, each of what is asked for, at once: with together"),
+]
 
 
 class TypeRef(Body):
@@ -108,6 +115,8 @@ class JobBody(ProgramFields):
     not_before: Moment = LEFT_OUT
     held: bool = False
     hold_reason: Reason = LEFT_OUT
+    count: Members = LEFT_OUT
+    together: bool = LEFT_OUT
     idempotency_key: Key = LEFT_OUT
 
     @model_validator(mode="after")
@@ -118,6 +127,17 @@ class JobBody(ProgramFields):
             raise ValueError("give either data or inputs, not both")
         if self.hold_reason is not None and not self.held:
             raise ValueError("a hold_reason is only for a job that is held")
+        return self
+
+    @model_validator(mode="after")
+    def _members_are_together(self) -> JobBody:
+        if self.count is not None and self.count > 1 and not self.together:
+            raise ValueError(
+                f"a job of {self.count} members needs together: true, which places them all at once or not at all; "
+                "for separate jobs send an array of them"
+            )
+        if self.together and self.count is None:
+            raise ValueError("together is for a job of several members; say with count how many")
         return self
 
 

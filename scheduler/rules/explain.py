@@ -94,19 +94,27 @@ def could_ever_fit(shape: Shape, nodes: Nodes, templates: Iterable[Node] = ()) -
     A gang must fit on all nodes together, or on a template, of which there may be many.
     """
     scaled = Nodes(templates)
-    for table, wanted in ((nodes, shape.count), (scaled, 1)):
-        refused = _forever(shape, table)
-        fits = table.present() & ~np.logical_or.reduce(list(refused.values()))
-        slots = scoring.room_for(table.vector(shape.requires), table.capacity)
-        if int(slots[fits].sum()) >= wanted:
-            return None
+    seats = _seats_ever(shape, nodes)
+    if seats >= shape.count or _seats_ever(shape, scaled):
+        return None
     tables = [table for table in (nodes, scaled) if len(table)]
     counts: dict[Reason, int] = {}
     for table in tables:
         for reason, mask in _forever(shape, table).items():
             if mask.any():
                 counts[reason] = counts.get(reason, 0) + int(mask.sum())
-    return NeverFits(counts, _closest(shape, tables))
+    return NeverFits(counts, _closest(shape, tables), shape.count, seats)
+
+
+def _seats_ever(shape: Shape, nodes: Nodes) -> int:
+    """How many members would find a place on empty nodes; those kept apart find one for each value of the label."""
+    refused = _forever(shape, nodes)
+    fits = nodes.present() & ~np.logical_or.reduce(list(refused.values()))
+    slots = np.where(fits, scoring.room_for(nodes.vector(shape.requires), nodes.capacity), 0)
+    if shape.apart is None or shape.count == 1:
+        return int(slots.sum())
+    codes = nodes.label_codes(shape.apart)
+    return len(np.unique(codes[(codes >= 0) & (slots > 0)])) + int(slots[codes < 0].sum())
 
 
 def _forever(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:

@@ -65,7 +65,7 @@ class Explanation:
     of waiting jobs that go first by priority and age, `position` that of its own shape. `project_share` is the project's dominant share
     of the fleet now, `project_rank` how many waiting projects stand before it. `reserved` has the nodes kept for it.
     The start is expected between `earliest` and `latest` (epoch seconds; None: cannot be said). `changes`, made together, would
-    let it start; any one left out would not.
+    let it start; any one left out would not. Of `wanted` members `seats` could start at once.
     """
 
     job_id: int
@@ -83,11 +83,18 @@ class Explanation:
     earliest: float | None
     latest: float | None
     changes: tuple[Change, ...]
+    wanted: int = 1
+    seats: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class NeverFits:
-    """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one."""
+    """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one.
+
+    Of a gang's `wanted` members `seats` would find a place on all nodes together, were they empty.
+    """
 
     nodes: Mapping[Reason, int]
     nearest: Nearest | None
+    wanted: int = 1
+    seats: int = 0

@@ -61,6 +61,8 @@ class Inquiry:
             earliest=earliest,
             latest=latest,
             changes=self._changes(row),
+            wanted=self._shape.count,
+            seats=self._seats,
         )
 
     def _keep_reserved(self) -> None:

@@ -72,9 +72,16 @@ def others(told: Explanation) -> str:
     return "there is room for it, but others are placed first this time"
 
 
+def gang(told: Explanation) -> str:
+    """Why the members of a gang cannot start although there is room for some."""
+    return f"it needs {told.wanted} places at once; {told.seats} {'is' if told.seats == 1 else 'are'} free"
+
+
 def never(found: NeverFits, pool: str | None) -> str:
     """Why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
+    if found.seats:
+        return f"it needs {found.wanted} places at once, and all nodes{where} together have {found.seats}, even empty"
     if found.nearest is None:
         return f"there is no node{where}, and no pool that would start one"
     if Reason.TOO_SMALL not in found.nearest.reasons:

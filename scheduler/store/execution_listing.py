@@ -60,11 +60,12 @@ KEYS: dict[str, Key] = {
     "last_modified": Key("j.last_modified", "timestamptz"),
     "status": Key('j.status COLLATE "C"', "text"),
     "attempt": Key("j.attempt", "int"),
+    "member": Key("j.member", "int"),
     "job_id": Key("j.job_id", "bigint"),
 }
 
 _COLUMNS = """
-    j.id, CAST(j.uuid AS text) AS uuid, j.job_id, j.attempt, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
+    j.id, CAST(j.uuid AS text) AS uuid, j.job_id, j.attempt, j.member, j.status, j.cpus, j.mem, j.disk, j.custom, j.cancel_requested, j.message, j.why,
     j.pre_started, j.pre_completed, j.pre_exit_code, j.job_started, j.job_completed, j.job_exit_code,
     j.post_started, j.post_completed, j.post_exit_code, j.usage, j.results, j.created, j.queued, j.started, j.ended,
     j.last_modified, jj.timeout_s,
@@ -90,7 +91,7 @@ _LATEST = text(f"""
     SELECT {_COLUMNS}
     FROM unnest(CAST(:job_ids AS bigint[])) AS wanted (id)
     CROSS JOIN LATERAL (
-        SELECT * FROM executions WHERE job_id = wanted.id ORDER BY created DESC, attempt DESC LIMIT 1
+        SELECT * FROM executions WHERE job_id = wanted.id ORDER BY created DESC, attempt DESC, member LIMIT 1
     ) AS j
     {_JOINS}
 """)  # noqa: S608 - the only text put in are our own columns

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 _FACTS = text("""
-    SELECT j.id, j.status, j.is_held, j.hold_reason, j.not_before, j.num_exes,
+    SELECT j.id, j.status, j.members, j.is_held, j.hold_reason, j.not_before, j.num_exes,
            j.max_tries, j.forgiven, j.withdrawals, j.attempt, j.shape_id, j.queued,
            s.pool, q.message,
            p.name AS project, p.pause_reason AS project_reason,
@@ -37,12 +37,23 @@ _CALLED = text("""
 """)
 
 _LAST = text("""
-    SELECT x.id, x.attempt, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code,
+    SELECT x.id, x.attempt, x.member, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code,
            n.id AS node_id, n.name AS node_name
     FROM executions x JOIN nodes n ON n.id = x.node_id
     WHERE x.job_id = :id
-    ORDER BY x.created DESC, x.attempt DESC
+    ORDER BY x.attempt DESC, x.status IN ('FAILED', 'LOST') DESC,
+             CASE WHEN x.status IN ('FAILED', 'LOST') THEN x.cancel_requested IS NOT NULL END,
+             CASE WHEN x.status IN ('FAILED', 'LOST') THEN x.ended END, x.member
     LIMIT 1
+""")
+
+_MEMBERS = text("""
+    SELECT x.id, x.member, x.status, n.id AS node_id, n.name AS node_name
+    FROM jobs j
+    JOIN executions x ON x.job_id = j.id AND x.attempt = j.attempt
+    JOIN nodes n ON n.id = x.node_id
+    WHERE j.id = :id
+    ORDER BY x.member
 """)
 
 
@@ -57,5 +68,10 @@ def called(tx: Connection, project_id: int, types: Collection[int]) -> dict[int,
 
 
 def last_execution(tx: Connection, job_id: int) -> Any:
-    """Return the newest execution of a job with its node, None when it was never placed."""
+    """Return the newest execution of a job with its node, of a gang the one that failed; None when it was never placed."""
     return tx.execute(_LAST, {"id": job_id}).one_or_none()
+
+
+def members(tx: Connection, job_id: int) -> list[Any]:
+    """Return the executions of a job's newest attempt with their nodes, in the order of its members."""
+    return list(tx.execute(_MEMBERS, {"id": job_id}))

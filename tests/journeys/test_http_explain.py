@@ -208,7 +208,7 @@ def test_a_type_says_it_for_its_jobs_and_a_job_over_it(api):
     [
         {"preferences": [{"label": "zone"}]}, {"preferences": [{"label": "z", "value": "a", "weight": 1e9}]},
         {"apart": ""}, {"spread": 7}, {"preemptible": None}, {"preferences": [{"label": "z", "op": ">", "value": "x"}]},
-        {"count": 3, "together": True},
+        {"count": 3}, {"together": True},
     ],
 )  # fmt: skip
 def test_nonsense_about_nodes_is_refused(api, wrong):

@@ -25,7 +25,8 @@ from scheduler.store import plans
 from tests.support.cluster import Cluster
 
 NODES = ("alpha", "beta")
-MOST_JOBS = 6
+MEMBERS = (1, 1, 1, 1, 2, 3)
+MOST_JOBS, MOST_HELD = len(MEMBERS), sum(MEMBERS)
 nodes, pick = st.sampled_from(NODES), st.integers(0, MOST_JOBS - 1)
 outcomes = st.sampled_from(["completed", "failed", "launch", "returned", "canceled"])
 
@@ -44,7 +45,7 @@ class Protocol(RuleBasedStateMachine):
         _empty(self.database_url)
         self.cluster = Cluster(self.database_url, retry_first_s=0, claim_deadline_s=0.000001, max_withdrawals=3)
         self.rt: Runtime = self.cluster.rt
-        self.jobs = [self.cluster.a_job(cpus=1000, max_tries=2) for _ in range(MOST_JOBS)]
+        self.jobs = [self.cluster.a_job(cpus=1000, max_tries=2, members=members) for members in MEMBERS]
         self.held: dict[str, dict[int, tuple[int, str]]] = {name: {} for name in NODES}
         self.boots = dict.fromkeys(NODES, 1)
         self.said: list[tuple[int, wire.ReportOne]] = []
@@ -74,7 +75,7 @@ class Protocol(RuleBasedStateMachine):
             for name in NODES:
                 self.beat(name, lost=False)
                 self.claim_again(name)
-                self.report(name, how_many=MOST_JOBS, outcome="completed", lost=False)
+                self.report(name, how_many=MOST_HELD, outcome="completed", lost=False)
         assert self.cluster.query("SELECT id FROM executions WHERE released_at IS NULL") == []
         ends = "('COMPLETED', 'FAILED', 'CANCELED')"
         assert self.cluster.query(f"SELECT id, status FROM jobs WHERE status NOT IN {ends}") == []  # noqa: S608 - our own

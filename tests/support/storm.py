@@ -37,7 +37,7 @@ class Storm:
     def __init__(self, cluster: Cluster, *, jobs: int, nodes: int, seed: int) -> None:
         self.cluster, self.rt = cluster, cluster.rt
         self.seed = seed
-        self.jobs = [cluster.a_job(max_tries=3) for _ in range(jobs)]
+        self.jobs = [cluster.a_job(max_tries=3, members=3 if n % 5 == 0 else 1) for n in range(jobs)]
         self.machines = [Machine(f"m{n}") for n in range(nodes)]
         self.troubles: list[str] = []
         self.done: Counter[str] = Counter()
