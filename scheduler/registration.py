@@ -30,12 +30,12 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
     facts = _facts(message)
     told: list[str] = []
     with rt.db.begin() as tx:
-        node = nodes.lock_by_name(tx, message.name)
-        node_id, epoch = (nodes.insert(tx, facts), 1) if node is None else (None, 0)
-        if node_id is None:
-            # It is known; or somebody came with its name at this moment, itself perhaps, and was first.
-            node = node or nodes.lock_by_name(tx, message.name)
-            assert node is not None, "a name that is taken is somebody's"  # noqa: S101 - no node's row is ever deleted
+        node, node_id, epoch = nodes.lock_by_name(tx, message.name), None, 1
+        while node is None and node_id is None:
+            node_id = nodes.insert(tx, facts)
+            # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
+            node = nodes.lock_by_name(tx, message.name) if node_id is None else None
+        if node is not None:
             node_id, epoch = node.id, _next_epoch(tx, node, message)
             if epoch != node.epoch:
                 told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")

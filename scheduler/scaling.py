@@ -176,13 +176,15 @@ class Scaler:
             *(n for n in one.fleet.dead(now) if n in by_name and by_name[n].state == "LOST"),
         ]
         listed = set(one.fleet.names())
+        done: list[str] = []
         if (some := [name for name in over if name in listed]) and (done := one.fleet.clear(some, now)):
             self._note(one, "clear", why, nodes=sorted(done))
-        if left and one.fleet.sure:
-            gone = [m.id for m in one.members if m.name in left and m.name not in listed]
-            if gone:
-                with self._rt.db.begin() as tx:
-                    pools.cleared(tx, gone)
+        gone = [m.id for m in one.members if m.state == "LOST" and m.name in done]
+        if one.fleet.sure:
+            gone += [m.id for m in one.members if m.name in left and m.name not in listed]
+        if gone:
+            with self._rt.db.begin() as tx:
+                pools.cleared(tx, gone)
 
     def _act(self, one: Seen, pool: Pool, decision: Decision, going: Sequence[int], now: float) -> None:
         more = decision.wanted - decision.present

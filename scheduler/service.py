@@ -47,6 +47,7 @@ class Scheduler:
         self._session: Connection | None = None
         self._term: int | None = None
         self._picture, self._watch = Picture(self._rt.settings), upkeep.Watch()
+        self._remembered: set[int] = set()  # nodes that have left and that executions refer to
         self._looking = threading.Lock()  # the picture is used by one thread at a time
         self._handing_over = threading.Lock()
         self._seat: tuple[leader.Seat, float] | None = None
@@ -186,8 +187,12 @@ class Scheduler:
         term = self._term
         if term is None:
             self._scaler.forget()
+            self._remembered.clear()
         else:
             self._scaler.step(term)
+            with self._lend() as picture:
+                pictured = {node.id for node in picture.nodes}
+            upkeep.forget_nodes(self._rt, self._remembered, pictured)
         return self._rt.settings.scaling_s
 
     @contextmanager

@@ -9,7 +9,7 @@ of the lease, so when the lease is over here there is nothing left there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from scheduler import attempts, registration, settling
@@ -22,6 +22,10 @@ _BATCH = 1000
 
 FORGIVE_AFTER_S = 60.0
 """A node that failed to launch is given one more chance this long after its last failure."""
+
+_LEFT_WITHIN_S = 3600.0
+_FORGET_AT_ONCE = 20
+"""Nodes looked at in one turn: for each that is deleted, the database makes sure that nothing refers to it."""
 
 
 @dataclass(slots=True)
@@ -76,6 +80,25 @@ def forgive_nodes(rt: Runtime) -> int:
     if forgiven:
         rt.nudge("tick")
     return forgiven
+
+
+def forget_nodes(rt: Runtime, remembered: set[int], pictured: Collection[int]) -> list[int]:
+    """Delete the rows of nodes that have left and never ran anything; return their ids.
+
+    `pictured` are the nodes that placement still believes in: it must have seen a node leave before its row may go.
+    Those that did run something stay for as long as that is known, and are added to `remembered`.
+    """
+    with rt.db.begin() as tx:
+        found = nodes.left(tx, within_s=_LEFT_WITHIN_S, known=remembered, limit=_FORGET_AT_ONCE)
+    forgotten = []
+    for node_id in set(found) - set(pictured):
+        with rt.db.begin() as tx:
+            gone = nodes.forget(tx, node_id)
+        if gone:
+            forgotten.append(node_id)
+        else:
+            remembered.add(node_id)
+    return forgotten
 
 
 def ready_due(rt: Runtime) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,15 +19,25 @@ NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, 
 
 
 @nodes.command("list")
-def list_nodes(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
-    """List nodes with what they have and what is free."""
+def list_nodes(
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that have left.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """List nodes with what they have and what is free; warn of those that cannot hold jobs to their limits."""
     with connection.client(url, token, state_dir) as api:
-        found = api.nodes.list()
+        found = api.nodes.list(**(ALL if everything else {}))
         if as_json:
             for node in found:
                 screen.line(node.document)
             return
-        screen.table(HEADINGS, (_row(node) for node in found), empty="no nodes: start one with `ganger worker`")
+        listed = list(found)
+    screen.table(HEADINGS, (_row(node) for node in listed), empty="no nodes: start one with `ganger worker`")
+    for warning in warnings(listed):
+        screen.note(warning)
 
 
 @nodes.command("show")
@@ -40,17 +51,36 @@ def show(
         screen.document(node.document)
         return
     screen.fields({key: _text(value) for key, value in node.document.items()})
+    for warning in warnings([node]):
+        screen.note(warning)
+
+
+def warnings(listed: Iterable[Node]) -> list[str]:
+    """Return what nodes that are here cannot hold jobs to, a sentence or more for all nodes that lack the same."""
+    lacking: dict[tuple[str, ...], list[str]] = {}
+    for node in listed:
+        missing = (node.document.get("powers") or {}).get("missing") or ()
+        if missing and node.state not in LEFT:
+            lacking.setdefault(tuple(missing), []).append(node.name)
+    return [f"warning: {_several(names)}: {' '.join(missing)}" for missing, names in lacking.items()]
+
+
+def _several(names: list[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
 
 
 def _resolve(api: Client, name: str) -> Node:
     from api.client import NotFound  # noqa: PLC0415 - the connection has brought it anyway
 
-    for node in api.nodes.list():
+    for node in api.nodes.list(**ALL):
         if name in {node.name, node.hostname, str(node.id)}:
             return api.nodes.get(node.id)
     raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
 
 
+LEFT = {"GONE", "LOST"}
+ALL: dict[str, Any] = {"state": ["READY", "LOST", "GONE"]}
+NAMED = 5
 MIB = 1024 * 1024
 HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FREE", "RUNNING", "LABELS")
 

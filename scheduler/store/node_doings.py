@@ -10,11 +10,12 @@ from sqlalchemy import Connection, text
 
 _LOCK = text("SELECT is_paused, pause_reason, is_active FROM nodes WHERE id = :id FOR NO KEY UPDATE")
 
-# Leaving service stamps `archived`, coming back clears it; other changes leave it as it is.
+# Leaving service stamps `archived`, coming back clears it unless the node has left; other changes leave it as it is.
 _UPDATE = text("""
     UPDATE nodes
     SET is_paused = :is_paused, pause_reason = :pause_reason, is_active = :is_active, last_modified = now(),
-        archived = CASE WHEN is_active = :is_active THEN archived WHEN :is_active THEN NULL ELSE now() END
+        archived = CASE WHEN is_active = :is_active OR :is_active AND state = 'GONE' THEN archived
+                        WHEN :is_active THEN NULL ELSE now() END
     WHERE id = :id
 """)
 

@@ -9,7 +9,10 @@ from scheduler.store.paging import Condition, Key, Listing
 
 @dataclass(frozen=True, slots=True)
 class NodeFilter:
-    """Which nodes. Values of one field are alternatives, fields narrow."""
+    """Which nodes. Values of one field are alternatives, fields narrow.
+
+    Nodes that have left are only among those that are asked for by state, by who they are, or as out of service.
+    """
 
     id: tuple[int, ...] = ()
     name: tuple[str, ...] = ()
@@ -29,6 +32,8 @@ _CONDITIONS = {
     "is_active": "j.is_active = :is_active",
     "is_paused": "j.is_paused = :is_paused",
 }
+
+_ALL_STATES = {"id", "name", "hostname", "state"}
 
 KEYS = {
     "id": Key("j.id", "bigint"),
@@ -74,5 +79,8 @@ def condition(chosen: NodeFilter) -> Condition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
+    words = [_CONDITIONS[name] for name in given]
+    if not given.keys() & _ALL_STATES and chosen.is_active is not False:
+        words.append("j.state <> 'GONE'")
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
+    return Condition(" AND ".join(words) or "true", parameters)

@@ -60,7 +60,8 @@ _REGISTER = text("""
         cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
         powers = CAST(:powers AS jsonb), version = :version,
         epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
-        launch_failures = 0, archived = NULL, registered = now(), last_modified = now()
+        launch_failures = 0, archived = CASE WHEN NOT is_active THEN archived END,
+        registered = now(), last_modified = now()
     WHERE id = :id
 """)
 
@@ -112,7 +113,7 @@ _STILL = text("SELECT 1 FROM beats WHERE node_id = :node_id AND epoch = :epoch A
 _LOSE = text("""
     UPDATE nodes
     SET state = :state, epoch = epoch + 1, is_silent = true, last_modified = now(),
-        archived = CASE WHEN :state = 'GONE' THEN now() END,
+        archived = CASE WHEN NOT is_active THEN archived WHEN :state = 'GONE' THEN now() END,
         -- Leaving is the end of a drain; a node that is to be cleared away may still come back once, and gets no work.
         is_draining = is_draining AND (is_retiring OR :state <> 'GONE')
     WHERE id = :id
@@ -120,6 +121,27 @@ _LOSE = text("""
 """)
 
 _END_BEATS = text("UPDATE beats SET epoch = :epoch WHERE node_id = :node_id")
+
+# What an operator has said of a node outlives it: one that is paused or out of service keeps its row.
+_LEFT = text("""
+    SELECT id FROM nodes
+    WHERE state = 'GONE' AND NOT is_retiring AND is_active AND NOT is_paused
+      AND archived > now() - make_interval(secs => :within_s) AND id <> ALL(:known)
+    ORDER BY id
+    LIMIT :limit
+""")
+
+# Whatever refers to a node was written after the node was: the index on `last_modified` leaves out what is older.
+_UNUSED = text("""
+    SELECT n.id
+    FROM nodes n
+    WHERE n.id = :id AND n.state = 'GONE' AND NOT n.is_retiring
+      AND NOT EXISTS (SELECT FROM executions x WHERE x.node_id = n.id AND x.last_modified >= n.created)
+    FOR UPDATE SKIP LOCKED
+""")
+
+_FORGET_BEATS = text("DELETE FROM beats WHERE node_id = :id")
+_FORGET = text("DELETE FROM nodes WHERE id = :id")
 
 _COUNT_FAILURES = text("""
     UPDATE nodes
@@ -212,6 +234,20 @@ def retire(tx: Connection, node_id: int, state: str) -> None:
     epoch = tx.execute(_LOSE, {"id": node_id, "state": state}).scalar_one()
     # A beat that waits for this transaction, or comes later, finds another epoch and is told to register again.
     tx.execute(_END_BEATS, {"node_id": node_id, "epoch": epoch})
+
+
+def left(tx: Connection, *, within_s: float, known: Iterable[int], limit: int) -> list[int]:
+    """Return nodes that have left of late and are cleared away, but for those known already."""
+    return list(tx.execute(_LEFT, {"within_s": within_s, "known": list(known), "limit": limit}).scalars())
+
+
+def forget(tx: Connection, node_id: int) -> bool:
+    """Delete a node that has left and never had an execution; False where it has had one, or is back."""
+    if tx.execute(_UNUSED, {"id": node_id}).scalar() is None:
+        return False
+    tx.execute(_FORGET_BEATS, {"id": node_id})
+    tx.execute(_FORGET, {"id": node_id})
+    return True
 
 
 def count_launch_failures(tx: Connection, node_id: int, count: int) -> None:

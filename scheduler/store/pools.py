@@ -93,8 +93,9 @@ _OVERDUE = text("""
 
 _CLEARED = text("""
     UPDATE nodes
-    SET is_retiring = false, is_draining = false, drain_reason = NULL, drain_by = NULL, last_modified = now()
-    WHERE id = ANY(:ids) AND state <> 'READY' AND is_retiring
+    SET state = 'GONE', archived = COALESCE(archived, now()),
+        is_retiring = false, is_draining = false, drain_reason = NULL, drain_by = NULL, last_modified = now()
+    WHERE id = ANY(:ids) AND (state = 'LOST' OR state = 'GONE' AND is_retiring)
     RETURNING id
 """)
 
@@ -195,7 +196,7 @@ def overdue(tx: Connection, limit: int) -> Sequence[Any]:
 
 
 def cleared(tx: Connection, node_ids: Sequence[int]) -> set[int]:
-    """Forget that these nodes were to be cleared away, now that they have been."""
+    """Note that these nodes, lost or gone, have been cleared away: they are not waited for any more."""
     return set(tx.execute(_CLEARED, {"ids": list(node_ids)}).scalars())
 
 

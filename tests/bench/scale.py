@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 
 from tests.bench.figures import figure, spread
 from tests.support.installation import Installation
@@ -71,13 +70,19 @@ def _storm(up: Installation, changes: int) -> None:
     up.until(lambda: not left(up, "storm") or None, "its processes to end")
     figure("scale", "storm.seconds", asked, "s", changes=changes, jobs=len(ids), load=os.getloadavg()[0])
     figure("scale", "storm.tries-lost", more, "jobs", bar="0")
-    figure("scale", "storm.nodes-started", _happened(up, "storm")["start"], "times")
+    figure("scale", "storm.nodes-started", _started(up, "storm"), "nodes")
 
 
-def _happened(up: Installation, pool: str) -> Counter[str]:
-    """Return how often each kind of event is among the last of a pool's."""
-    found = up.api.get(f"/pools/{pool}/events/", params={"page_size": 1000}).json()["results"]
-    return Counter(event["event"] for event in found)
+def _started(up: Installation, pool: str) -> int:
+    """Return how many nodes were ever started for a pool."""
+    count, before = 0, None
+    while True:
+        asked = {"page_size": 1000, **({"before": before} if before is not None else {})}
+        page = up.api.get(f"/pools/{pool}/events/", params=asked).json()
+        count += sum(len(event["detail"]["nodes"]) for event in page["results"] if event["event"] == "start")
+        before = page["before"]
+        if before is None:
+            return count
 
 
 def _pool(up: Installation, name: str, **facts: object) -> None:

@@ -296,7 +296,15 @@ def _kill(folder: str) -> None:
 
 
 def _words(folder: str) -> list[str]:
-    return next(words for process in psutil.process_iter() if folder in (words := _cmdline(process)))
+    """Return the command line of the process on this folder; one that was started just now may not show it yet."""
+    found: list[list[str]] = []
+
+    def look() -> bool:
+        found[:] = [words for process in psutil.process_iter() if folder in (words := _cmdline(process))]
+        return bool(found)
+
+    until(look)
+    return found[0]
 
 
 def _cmdline(process: psutil.Process) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from scheduler import draining, pools, registration
 from scheduler.drivers.external import External
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.store import nodes
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 
@@ -202,6 +203,17 @@ def test_a_driver_is_asked_at_once_about_a_node_that_falls_silent(rows: Rows, cl
     rows.step(1)
     assert rows.nodes["row-1"].running
     assert rows.events("revive")[0].detail["nodes"] == ["row-1"]
+
+
+def test_a_lost_node_whose_process_is_gone_is_cleared_away_and_replaced(rows: Rows, cluster: Cluster) -> None:
+    rows.pool(size=2)
+    rows.step(3)
+    with cluster.rt.db.begin() as tx:
+        nodes.retire(tx, rows.nodes["row-1"].known.node_id, "LOST")  # type: ignore[union-attr]
+    rows.nodes["row-1"].running = False
+    rows.step(4)
+    assert rows.events("clear")[0].detail["nodes"] == ["row-1"]
+    assert (rows.ready(), rows.rows_left(), sorted(rows.nodes)) == (2, 2, ["row-1", "row-2"]), "its name is free again"
 
 
 def test_nodes_that_never_register_are_cleared_and_replaced(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:

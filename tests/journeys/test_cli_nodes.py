@@ -1,0 +1,44 @@
+"""`ganger nodes` as a real command: who is here, who has left, and one warning for all nodes that lack the same."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scheduler import registration, tokens
+from tests.support.api_process import serving
+from tests.support.cluster import Cluster
+
+BARE = {"tree": "pidns", "missing": ["Memory is not limited.", "Cpus are not limited."]}
+
+
+@pytest.fixture
+def environment(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[dict[str, str]]:
+    secret = tokens.ensure(database_url, kind="user", role="admin", project=None, name="admin", path=tmp_path / "admin")
+    with serving(database_url, broker_url, tmp_path, API_WORKERS="1") as url:
+        yield {**os.environ, "GANGER_API_URL": url, "GANGER_TOKEN": secret}
+
+
+def test_nodes_that_lack_the_same_powers_share_one_warning(cluster: Cluster, environment: dict[str, str]) -> None:
+    for name in ("a", "b"):
+        cluster.a_node(name, powers=BARE)
+    cluster.a_node("whole", powers={"tree": "cgroup2", "missing": []})
+    gone = cluster.a_node("gone", powers=BARE)
+    registration.leave(cluster.rt, gone.node_id, gone.epoch)
+
+    def ganger(*words: str) -> tuple[list[str], list[str]]:
+        command = [sys.executable, "-m", "api.cli", "nodes", *words]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return [row.split("\t")[1] for row in ended.stdout.splitlines()], ended.stderr.splitlines()
+
+    warning = "Memory is not limited. Cpus are not limited."
+    assert ganger() == (["a", "b", "whole"], [f"warning: a, b: {warning}"])
+    assert ganger("list", "--all") == (["a", "b", "gone", "whole"], [f"warning: a, b: {warning}"])
+    assert ganger("show", "a")[1] == [f"warning: a: {warning}"]
+    assert ganger("show", "whole")[1] == []
+    assert ganger("show", "gone")[1] == []

@@ -1,0 +1,109 @@
+"""Nodes that have left: not listed unless asked for, forgotten where nothing refers to them, and their names are free."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler import draining, invariants, node_lookup, node_steering, registration, upkeep
+from scheduler.errors import NodeReplaced
+from scheduler.store.node_listing import NodeFilter
+from scheduler.store.paging import Window
+from scheduler.tokens import Caller, Role
+from tests.support.cluster import Cluster
+
+ANN = Caller(1, "ann", Role.OPERATOR)
+
+
+def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
+    return [row.name for row in node_lookup.page(cluster.rt, chosen, Window(1, 100, ())).rows]
+
+
+def forget(cluster: Cluster, remembered: set[int] | None = None) -> list[int]:
+    pictured = {node.id for node in cluster.picture.nodes}
+    return upkeep.forget_nodes(cluster.rt, set() if remembered is None else remembered, pictured)
+
+
+def test_a_node_that_has_left_is_listed_only_for_who_asks(cluster: Cluster) -> None:
+    gone = cluster.a_node("gone")
+    cluster.a_node("here")
+    registration.leave(cluster.rt, gone.node_id, gone.epoch)
+    assert listed(cluster, NodeFilter()) == ["here"]
+    assert listed(cluster, NodeFilter(is_active=True)) == ["here"]
+    for asked in (NodeFilter(state=("GONE",)), NodeFilter(name=("gone",)), NodeFilter(id=(gone.node_id,))):
+        assert listed(cluster, asked) == ["gone"]
+
+
+def test_a_node_that_left_without_having_run_anything_is_forgotten(cluster: Cluster) -> None:
+    node = cluster.a_node("idle")
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    cluster.tick()
+    assert forget(cluster) == [node.node_id]
+    assert cluster.value("SELECT count(*) FROM nodes") + cluster.value("SELECT count(*) FROM beats") == 0
+    with pytest.raises(NodeReplaced):
+        cluster.beat(node)
+    assert cluster.a_node("idle").node_id != node.node_id
+    assert invariants.check(cluster.rt) == []
+
+
+def test_a_node_that_ran_something_is_remembered_and_comes_back_as_itself(cluster: Cluster) -> None:
+    node = cluster.a_node("busy")
+    _, ref = cluster.running(node)
+    assert cluster.report(node, ref).accepted
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    cluster.tick()
+    remembered: set[int] = set()
+    assert (forget(cluster, remembered), remembered) == ([], {node.node_id})
+    back = cluster.a_node("busy")
+    assert (back.node_id, back.epoch > node.epoch) == (node.node_id, True)
+
+
+def test_a_node_that_placement_still_believes_in_is_not_forgotten(cluster: Cluster) -> None:
+    node = cluster.a_node("quick")
+    cluster.tick()
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    assert forget(cluster) == []
+    cluster.tick()
+    assert forget(cluster) == [node.node_id]
+
+
+@pytest.mark.parametrize("said", [{"is_active": False}, {"is_paused": True, "pause_reason": "smells"}])
+def test_what_an_operator_said_of_a_node_outlives_it(cluster: Cluster, said: dict[str, object]) -> None:
+    node = cluster.a_node("bad")
+    node_steering.change(cluster.rt, ANN, node.node_id, said)
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    cluster.tick()
+    assert forget(cluster) == []
+    back = node_lookup.find(cluster.rt, cluster.a_node("bad").node_id)
+    assert {name: getattr(back, name) for name in said} == said
+
+
+def test_a_node_that_its_pool_must_still_clear_away_is_not_forgotten(cluster: Cluster) -> None:
+    node = cluster.a_node("n")
+    draining.drain(cluster.rt, node.node_id, actor="scaling", reason="smaller", retiring=True)
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    cluster.tick()
+    assert forget(cluster) == []
+
+
+def test_out_of_service_stays_so_with_its_date_when_the_node_registers_again(cluster: Cluster) -> None:
+    node = cluster.a_node("old")
+    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": False})
+    archived = node_lookup.find(cluster.rt, node.node_id).archived
+    assert archived is not None
+    cluster.a_node("old")
+    assert node_lookup.find(cluster.rt, node.node_id).archived == archived
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    assert node_lookup.find(cluster.rt, node.node_id).archived == archived
+    cluster.a_node("old")
+    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": True})
+    assert node_lookup.find(cluster.rt, node.node_id).archived is None
+
+
+def test_a_node_that_left_and_is_put_back_into_service_still_has_left(cluster: Cluster) -> None:
+    node = cluster.a_node("old")
+    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": False})
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": True})
+    assert node_lookup.find(cluster.rt, node.node_id).archived is not None
+    back = cluster.a_node("old")
+    assert node_lookup.find(cluster.rt, back.node_id).archived is None
