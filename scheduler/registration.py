@@ -30,13 +30,9 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
     facts = _facts(message)
     told: list[str] = []
     with rt.db.begin() as tx:
-        node, node_id, epoch = nodes.lock_by_name(tx, message.name), None, 1
-        while node is None and node_id is None:
-            node_id = nodes.insert(tx, facts)
-            # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
-            node = nodes.lock_by_name(tx, message.name) if node_id is None else None
+        node_id, node = _node(tx, facts)
+        epoch = 1 if node is None else _next_epoch(tx, node, message)
         if node is not None:
-            node_id, epoch = node.id, _next_epoch(tx, node, message)
             if epoch != node.epoch:
                 told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
             else:
@@ -92,6 +88,18 @@ def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why:
     lost = [Ended(r.id, r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
     ended = [*settling.withdrawn(taken, why), *lost]
     return settling.settle(tx, rt, locked, ended, actor="scheduler").to_tell
+
+
+def _node(tx: Connection, facts: dict[str, Any]) -> tuple[int, nodes.LockedNode | None]:
+    """Lock the node of this name, inserting it if it is new; return its id, and what it was if it is known."""
+    while True:
+        node = nodes.lock_by_name(tx, facts["name"])
+        if node is not None:
+            return node.id, node
+        node_id = nodes.insert(tx, facts)
+        if node_id is not None:
+            return node_id, None
+        # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
 
 
 def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:
