@@ -1,0 +1,259 @@
+"""The agent's death within every record of its journal and before every effect: the next life restarts and loses nothing.
+
+The real core and the real journal, one event after the other. What outlives an agent is played here: a supervisor that
+never starts anything twice until it is released, a scheduler that grants a claim once and takes the same report again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scheduler import wire
+from tests.support.node import a_spec
+from workers import effects
+from workers.core import Core
+from workers.desk import Host
+from workers.effects import Effect, Write
+from workers.events import (
+    BeatAnswered,
+    ClaimAnswered,
+    Collected,
+    Event,
+    Moment,
+    RegisterAnswered,
+    ReportAnswered,
+    RunEnd,
+    RunEnded,
+    Shipped,
+    Staged,
+    SupervisorUp,
+)
+from workers.places import Key, Places
+from workers.spool import Spool
+
+KEY: Key = (1, 1)
+REF = wire.ExecutionRef(execution_id=1, attempt=1)
+SPECS = {
+    "a plain command": a_spec(),
+    "every phase": a_spec(pre=["/bin/a"], post=["/bin/b"], cleanup=["/bin/c"]),
+    "a command that fails": a_spec(job=["/bin/false"], cleanup=["/bin/c"]),
+    "secrets": a_spec().model_copy(update={"secret_names": ["db"], "secrets": {"db": "x"}}),
+}
+
+
+class Killed(Exception):
+    """The agent is dead."""
+
+
+class Survivors:
+    """Supervisor, scheduler and the disk."""
+
+    def __init__(self, spec: wire.Spec, journal: Path) -> None:
+        self.spec, self.journal = spec, journal
+        self.starts: Counter[str] = Counter()
+        self.ends: dict[str, RunEnd] = {}
+        self.token: str | None = None
+        self.accepted: wire.ReportOne | None = None
+        self.staged_late = 0
+        self.lives = 0
+
+    def start(self, phase: str) -> RunEnd:
+        if phase not in self.ends:
+            self.starts[phase] += 1
+            failing = phase == "job" and self.spec.commands.job == ["/bin/false"]
+            self.ends[phase] = RunEnd("exited", int(failing))
+        return self.ends[phase]
+
+    def claim(self, claim: wire.ClaimOne) -> wire.ClaimAnswer:
+        self.token = self.token or claim.token
+        if claim.token != self.token or self.accepted is not None:
+            refused = wire.Refused(execution_id=1, attempt=1, why="not yours")
+            return wire.ClaimAnswer(granted=[], refused=[refused])
+        return wire.ClaimAnswer(granted=[self.spec], refused=[])
+
+    def report(self, report: wire.ReportOne) -> None:
+        assert report.token == self.token
+        assert self.accepted is None or self.accepted == report
+        self.accepted = report
+
+
+class Life:
+    """One agent on what its forerunners left. A step is a write to the journal, or an effect."""
+
+    def __init__(self, rest: Survivors, dies_at: int | None, cut: int = 0) -> None:
+        self.rest, self.dies_at, self.cut = rest, dies_at, cut
+        rest.lives += 1
+        self.steps: list[bytes] = []
+        """What each step wrote: nothing, where it was an effect."""
+        self.spool = Spool(rest.journal)
+        words = itertools.count()
+        self.core = Core(
+            Host("n1", Places("/w", "/l"), None, None), lambda: f"{id(self):08d}-{next(words):08d}", self.spool.facts()
+        )
+        self.events: deque[Event] = deque([SupervisorUp(frozenset((KEY, phase) for phase in rest.ends))])
+        self.events.extend(RunEnded(KEY, phase, end) for phase, end in rest.ends.items())
+
+    def live(self) -> None:
+        """Go on until nothing happens any more; raises Killed."""
+        try:
+            while self.events:
+                self._handle(self.events.popleft())
+        finally:
+            self.spool.close()
+
+    def _handle(self, event: Event) -> None:
+        wanted = self.core.handle(event, Moment(1000.0, 1e9 + self.rest.lives))
+        facts = [effect.fact for effect in wanted if isinstance(effect, Write)]
+        if facts:
+            self._write(facts)
+        for effect in wanted:
+            answer = _ANSWERS.get(type(effect))
+            if answer is not None:
+                self._step(b"")
+                self.events.extend(answer(self.rest, effect))
+
+    def _write(self, facts: list[object]) -> None:
+        before = self.rest.journal.stat().st_size
+        self.spool.append(facts)  # type: ignore[arg-type]
+        try:
+            self._step(self.rest.journal.read_bytes()[before:])
+        except Killed:
+            with self.rest.journal.open("r+b") as journal:
+                journal.truncate(before + self.cut)
+            raise
+
+    def _step(self, written: bytes) -> None:
+        if len(self.steps) == self.dies_at:
+            raise Killed
+        self.steps.append(written)
+
+
+def _register(rest: Survivors, effect: effects.Register) -> list[Event]:
+    ours = [held for held in effect.held if held.token == rest.token]
+    answer = wire.Registered(
+        node_id=1, epoch=1, beat_s=2, lease_s=90, keep=[REF for _ in ours if rest.accepted is None],
+        kill=[REF for _ in ours if rest.accepted is not None],
+    )  # fmt: skip
+    waiting = [] if rest.token or rest.accepted else [REF]
+    beat = wire.BeatAnswer(epoch=1, drain=False, cancels=[], waiting=waiting)
+    return [RegisterAnswered(answer, 1000.0), BeatAnswered(beat, 1000.0)]
+
+
+def _stage(rest: Survivors, _: effects.Stage) -> list[Event]:
+    rest.staged_late += bool(rest.starts)
+    return [Staged(KEY, None)]
+
+
+def _report(rest: Survivors, effect: effects.Report) -> list[Event]:
+    rest.report(effect.report)
+    return [ReportAnswered([KEY], [])]
+
+
+def _release(rest: Survivors, _: effects.Release) -> list[Event]:
+    rest.ends.clear()
+    return []
+
+
+_ANSWERS: dict[type[Effect], Callable[..., list[Event]]] = {
+    effects.Register: _register,
+    effects.Claim: lambda rest, effect: [ClaimAnswered(rest.claim(effect.claim))],
+    effects.Stage: _stage,
+    effects.Start: lambda rest, effect: [RunEnded(KEY, effect.run.phase, rest.start(effect.run.phase))],
+    effects.Collect: lambda *_: [Collected(KEY)],
+    effects.Ship: lambda *_: [Shipped(KEY)],
+    effects.Report: _report,
+    effects.Release: _release,
+}
+
+
+def cuts(written: bytes) -> list[int]:
+    """Return where a write may have been cut: before and after each record, and in it: its first, middle, last byte."""
+    ends = list(itertools.accumulate(map(len, written.splitlines(keepends=True)), initial=0))
+    return sorted({0, *(cut for a, b in itertools.pairwise(ends) for cut in (a, a + 1, (a + b) // 2, b - 1))})
+
+
+def lived(spec: wire.Spec, folder: Path, *deaths: tuple[int, int]) -> tuple[Survivors, list[bytes]]:
+    """Let agents live one after the other, each but the last dying at its step, `cut` bytes into what it writes there."""
+    journal = folder / "journal"
+    for path in folder.glob("journal*"):
+        path.unlink()
+    rest = Survivors(spec, journal)
+    for step, cut in deaths:
+        try:
+            Life(rest, step, cut).live()
+        except Killed:
+            continue
+        break
+    last = Life(rest, None)
+    last.live()
+    assert not last.core.held
+    return rest, last.steps
+
+
+def ended(report: wire.ReportOne) -> tuple[object, ...]:
+    """Return what of a report does not depend on the clock."""
+    codes = {name: phase.exit_code for name, phase in report.phases.items()}
+    return report.outcome, report.error, report.message, codes, report.outputs, report.properties
+
+
+def check(spec: wire.Spec, rest: Survivors, expected: wire.ReportOne) -> None:
+    commands = spec.commands.model_dump()
+    wanted = [name for name in ("pre", "job", "post", "cleanup") if commands[name]]
+    assert rest.starts == dict.fromkeys(wanted, 1)
+    assert rest.accepted is not None
+    assert ended(rest.accepted) == ended(expected)
+    assert (rest.ends, rest.staged_late) == ({}, 0)
+    assert Spool(rest.journal).facts() == []
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_a_death_in_any_record_of_the_journal_or_before_any_effect_is_made_good(name: str, tmp_path: Path) -> None:
+    spec = SPECS[name]
+    whole, steps = lived(spec, tmp_path)
+    assert whole.accepted is not None
+    check(spec, whole, whole.accepted)
+    points = [(step, cut) for step, written in enumerate(steps) for cut in cuts(written)]
+    assert len(points) > 20
+    for point in points:
+        rest, _ = lived(spec, tmp_path, point)
+        check(spec, rest, whole.accepted)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_so_is_a_second_death_in_the_life_that_makes_it_good(name: str, tmp_path: Path) -> None:
+    spec = SPECS[name]
+    whole, steps = lived(spec, tmp_path)
+    assert whole.accepted is not None
+    for first, second in itertools.product(range(len(steps)), range(len(steps) + 4)):
+        rest, _ = lived(spec, tmp_path, (first, len(steps[first]) // 2), (second, 0))
+        check(spec, rest, whole.accepted)
+
+
+def test_whatever_byte_a_write_was_cut_at_only_its_whole_records_count(tmp_path: Path) -> None:
+    """So the cuts within a record that the lives above were not tried with are the same as those they were."""
+    journal = tmp_path / "journal"
+    with pytest.raises(Killed):
+        Life(Survivors(SPECS["every phase"], journal), 12).live()
+    text = journal.read_bytes()
+    facts = Spool(journal).facts()
+    assert len(facts) >= 4
+    for end in range(len(text) + 1):
+        journal.write_bytes(text[:end])
+        assert Spool(journal).facts() == facts[: text[:end].count(b"\n")]
+
+
+def test_a_rewriting_of_the_journal_that_was_cut_short_at_any_byte_changes_nothing(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    rest = Survivors(SPECS["every phase"], journal)
+    with pytest.raises(Killed):
+        Life(rest, 8).live()
+    facts, text = Spool(journal).facts(), journal.read_bytes()
+    assert facts
+    for end in range(len(text) + 1):
+        journal.with_suffix(".new").write_bytes(text[:end])
+        assert Spool(journal).facts() == facts
