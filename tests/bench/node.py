@@ -34,12 +34,13 @@ from workers.folders import Folders
 from workers.places import Places
 from workers.staging import Staging, Supplies
 
-EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 40
+EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256
 """Executions placed on the node at any time, as many as have room there: the next follows the end of one."""
 EMPTY = {"cpus": 250, "mem": 16_000, "disk": 1_000}
 """A quarter of a cpu, so that the limit is there and never what an empty program waits for."""
 STAGED_BYTES = int(os.environ.get("GANGER_BENCH_STAGED_MIB", "2048")) << 20
+BETWEEN_STARTS_S = 0.3
 NORMAL = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_UPKEEP_S": "1", "GANGER_API_WORKERS": "2",
           "GANGER_GRACE_S": "10"}  # fmt: skip
 FLOOD = "import os, time\np = b'x' * 99 + b'\\n'\np *= 100_000\nwhile True:\n    os.write(1, p); time.sleep(0.09)"
@@ -178,18 +179,29 @@ def _cancelled(installation: Installation, witness: Path, grace: int | None) -> 
 
 
 def _neighbour(installation: Installation) -> None:
-    """Compare the time to start beside a job that writes 100 MB/s with that on a quiet node, taken in turns."""
+    """Compare the time to start beside a job that writes 100 MB/s with that on a quiet node, taken in turns.
+
+    Starts are spread over the first seconds of the writer, in which its output is shipped up to the cap, and after.
+    """
     quiet, noisy = [], []
     for _ in range(4):
-        quiet += [_start(installation) for _ in range(STARTS // 4)]
+        quiet += _starts(installation, STARTS // 4)
         job_id = installation.submit("/usr/bin/python3", "-c", FLOOD, grace=0, mem_required=64)
         installation.wait(job_id, "RUNNING")
-        noisy += [_start(installation) for _ in range(STARTS // 4)]
+        noisy += _starts(installation, STARTS // 4)
         installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
         installation.wait(job_id, "CANCELED")
     spread("node", "start.quiet", quiet)
     spread("node", "start.beside-100-MB/s", noisy)
     figure("node", "start.slowed-by", 100 * (quantile(noisy, 0.5) / quantile(quiet, 0.5) - 1), "%", bar="< 10")
+
+
+def _starts(installation: Installation, count: int) -> list[float]:
+    taken = []
+    for _ in range(count):
+        taken.append(_start(installation))
+        time.sleep(BETWEEN_STARTS_S)
+    return taken
 
 
 def _start(installation: Installation) -> float:
