@@ -84,15 +84,36 @@ class Jobs:
 
     def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
         """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
-        return self._bulk("requeue", job_ids, priority=priority)
+        return self.act("requeue", job_id=job_ids, priority=priority)
 
     def hold(self, job_ids: Sequence[int], *, reason: str | None = None) -> Operation:
         """Keep jobs that have not ended from being placed, until they are released."""
-        return self._bulk("hold", job_ids, reason=reason)
+        return self.act("hold", job_id=job_ids, reason=reason)
 
     def release(self, job_ids: Sequence[int]) -> Operation:
         """Let held jobs go."""
-        return self._bulk("release", job_ids)
+        return self.act("release", job_id=job_ids)
+
+    def act(
+        self,
+        kind: str,
+        *,
+        everything: bool = False,
+        reason: str | None = None,
+        priority: int | None = None,
+        **filters: Filter,
+    ) -> Operation:
+        """Cancel, requeue, hold or release (`kind`) every job that filters as in the list let through.
+
+        No filter at all needs `everything`. Returns the operation, which goes on by itself; see `wait_operation`.
+        """
+        body = paging.document(filters) | _said(all=everything or None, reason=reason, priority=priority)
+        return Operation.read(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body)))
+
+    def count_for(self, kind: str, *, everything: bool = False, **filters: Filter) -> int:
+        """Return how many jobs `act` would look at; above 10,000 an estimate. Changes nothing."""
+        body = paging.document(filters) | _said(all=everything or None, dry_run=True)
+        return int(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body, repeatable=True))["count"])
 
     def operation(self, operation_id: int) -> Operation:
         """Return how far a bulk action is."""
@@ -176,19 +197,21 @@ class Jobs:
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
 
-    def wait_operation(self, operation: Operation) -> Operation:
-        """Return a bulk action when it has ended."""
+    def wait_operation(self, operation: Operation, *, changed: Callable[[Operation], None] | None = None) -> Operation:
+        """Return a bulk action when it has ended; `changed` is called with it at every look."""
         pause_s = SHORTEST_POLL_S
         while operation.status == "RUNNING":
+            if changed is not None:
+                changed(operation)
             time.sleep(pause_s)
             pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
             operation = self.operation(operation.id)
         return operation
 
-    def _bulk(self, kind: str, job_ids: Sequence[int], **arguments: Any) -> Operation:
-        body = {"job_id": [*job_ids], **{name: value for name, value in arguments.items() if value is not None}}
-        return Operation.read(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body)))
-
     def _submit(self, body: Any, headers: dict[str, str], *, strict: bool) -> Any:
         query = (("strict", "true"),) if strict else ()
         return self._transport.json(Call("POST", "/jobs/", params=query, body=body, headers=headers, repeatable=True))
+
+
+def _said(**given: object) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}

@@ -36,6 +36,19 @@ def params(filters: Mapping[str, Filter]) -> Params:
     return found
 
 
+def document(filters: Mapping[str, Filter]) -> dict[str, object]:
+    """Return filters as fields of a body: None and empty lists are left out, a time is ISO-8601."""
+    told: dict[str, object] = {}
+    for name, value in filters.items():
+        if isinstance(value, datetime):
+            told[name] = value.isoformat()
+        elif isinstance(value, str | int):
+            told[name] = value
+        elif value:
+            told[name] = list(value)
+    return told
+
+
 def page(transport: Transport, kind: type[R], path: str, query: Params = ()) -> Page[R]:
     """Return one page; `path` may be the link of another page."""
     body = transport.json(Call("GET", path, params=query))

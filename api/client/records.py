@@ -256,6 +256,7 @@ class Operation(Record):
     matched: int | None = None
     done: int | None = None
     skipped: int | None = None
+    message: str | None = None
 
 
 class LogPiece(Record):

@@ -12,6 +12,7 @@ from typing import Any
 class JobRequest:
     """A job to submit: a `command` of its own, or a `job_type` with its `inputs`. None takes what the type says.
 
+    `runner` (command, python, container) with `options` is for a command of its own; `image` is short for a container.
     `inputs` has a value, a file id or a list of file ids per name. Memory and disk are MiB, times seconds; a smaller
     `priority` number goes first; `constraints` are `{"label", "op", "value"}`, `preferences` the same with a `weight`. The same `idempotency_key` sent again
     is answered with the job that was made the first time; the client makes one where there is none. With `together` the job has
@@ -40,6 +41,14 @@ class JobRequest:
     apart: str | None = None
     spread: str | None = None
     preemptible: bool | None = None
+    runner: str | None = None
+    options: Mapping[str, Any] | None = None
+    image: str | None = None
+    secrets: Sequence[str] | None = None
+    on_oom: Mapping[str, float] | None = None
+    max_processes: int | None = None
+    max_open_files: int | None = None
+    grace: int | None = None
     environment: Mapping[str, str] | None = None
     labels: Mapping[str, str] | None = None
     not_before: datetime | None = None

@@ -1,34 +1,33 @@
-"""`ganger jobs`, `show`, `cancel`, `requeue`: find jobs, look at one, change its fate."""
+"""`ganger jobs`, `show`: find jobs, look at one."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.commands import connection, holding, screen
-from api.commands.failures import REFUSED
-from api.commands.options import JobId, JobIds, Json, StateDir, Token, Url
+from api.commands import choosing, connection, screen
+from api.commands.options import JobId, Json, StateDir, Token, Url
 
 if TYPE_CHECKING:
-    from api.client import Client, Execution, Job
+    from api.client import Execution, Job
 
 HEADINGS = ("ID", "NAME", "STATUS", "TRIES", "NODE", "WAITED", "RAN", "WHY")
 
 
 def jobs(
     *,
-    status: Annotated[list[str] | None, typer.Option(help="Only these statuses; may be repeated.")] = None,
-    job_type: Annotated[list[str] | None, typer.Option("--type", help="Only jobs of these types.")] = None,
-    node: Annotated[list[str] | None, typer.Option(help="Only jobs on these nodes.")] = None,
-    pool: Annotated[list[str] | None, typer.Option(help="Only jobs for these pools.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Only jobs with these labels, KEY=VALUE.")] = None,
-    project: Annotated[list[str] | None, typer.Option(help="Only jobs of these projects.")] = None,
-    since: Annotated[
-        str | None, typer.Option(help="Changed since: PT3H, P1D, or a time such as 2026-11-22T10:00:00Z.")
-    ] = None,
+    status: choosing.Statuses = None,
+    job_type: choosing.Types = None,
+    category: choosing.Categories = None,
+    error_category: choosing.Errors = None,
+    node: choosing.Nodes = None,
+    pool: choosing.Pools = None,
+    label: choosing.Labels = None,
+    project: choosing.Projects = None,
+    since: choosing.Since = None,
+    until: choosing.Until = None,
     order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
@@ -41,19 +40,12 @@ def jobs(
     [bold]ganger jobs --status RUNNING --status QUEUED[/]
     [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
     """
+    which = choosing.chosen(
+        None, everything=True, status=status, job_type_name=job_type, job_type_category=category,
+        error_category=error_category, node=node, pool=pool, label=label, project=project, started=since, ended=until,
+    )  # fmt: skip
     with connection.client(url, token, state_dir) as api:
-        found = api.jobs.list(
-            limit=limit,
-            page_size=min(limit, 1000),
-            status=[word.upper() for word in status or ()],
-            job_type_name=job_type,
-            node=node,
-            pool=pool,
-            label=[word.replace("=", ":", 1) for word in label or ()],
-            project=project,
-            started=since,
-            order=order or ["-id"],
-        )
+        found = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.filters)
         if as_json:
             for job in found:
                 screen.line(job.document)
@@ -86,51 +78,6 @@ def show(
         if values:
             screen.heading(title)
             screen.table(VALUE_HEADINGS, (row for value in values for row in _value_rows(value)), empty="")
-
-
-def cancel(
-    job_ids: JobIds,
-    *,
-    wait: Annotated[bool, typer.Option("--wait", help="Return when every process of the jobs is dead.")] = False,
-    as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
-) -> None:
-    """Cancel jobs, waiting or running. A job is CANCELED at once; its processes are dead soon after.
-
-    [bold]ganger cancel 12 13[/]
-    [bold]ganger jobs --status QUEUED | cut -f1 | xargs ganger cancel[/]
-    """
-    with connection.client(url, token, state_dir) as api:
-        code = 0
-        for job_id in job_ids:
-            code = max(code, _cancel_one(api, job_id, wait=wait, as_json=as_json))
-    raise typer.Exit(code)
-
-
-def requeue(
-    job_ids: JobIds,
-    *,
-    priority: Annotated[int | None, typer.Option(min=0, help="New priority; the smaller number goes first.")] = None,
-    as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
-) -> None:
-    """Give FAILED and CANCELED jobs a new round of tries.
-
-    [bold]ganger requeue 12[/]
-    """
-    with connection.client(url, token, state_dir) as api:
-        holding.carry_out(
-            api,
-            job_ids,
-            lambda: api.jobs.requeue(job_ids, priority=priority),
-            done="requeued",
-            advice="only FAILED and CANCELED jobs can be requeued",
-            as_json=as_json,
-        )
 
 
 TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXIT", "WHY")
@@ -209,22 +156,3 @@ def _value_rows(value: Any) -> list[Sequence[object]]:
         (value.name, value.type, f"{file.file_name} (file {file.id})", screen.size(file.file_size), file.sha256 or "")
         for file in value.files
     ]
-
-
-def _cancel_one(api: Client, job_id: int, *, wait: bool, as_json: bool) -> int:
-    """Cancel one of several jobs; one that cannot be canceled does not keep the others from it."""
-    from api.client import Conflict, NotFound  # noqa: PLC0415 - the connection has brought it anyway
-
-    try:
-        job = api.jobs.cancel(job_id)
-    except (Conflict, NotFound) as error:
-        screen.note(f"ganger: job {job_id}: {error}")
-        return REFUSED
-    if wait:
-        job = api.jobs.wait_dead(job_id)
-    if as_json:
-        screen.line(job.document)
-    else:
-        screen.say(f"job {job.id} {job.status}")
-    sys.stdout.flush()
-    return 0

@@ -39,7 +39,6 @@ StateDir: TypeAlias = Annotated[
 ]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
 JobId: TypeAlias = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
-JobIds: TypeAlias = Annotated[list[int], typer.Argument(metavar="JOB...", min=1, help="Ids of jobs.")]
 
 
 class ListByDefault(TyperGroup):

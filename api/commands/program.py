@@ -10,8 +10,8 @@ from api.commands import (
     administration,
     check,
     demonstration,
+    fates,
     files,
-    holding,
     job_types,
     jobs,
     logs,
@@ -60,10 +60,8 @@ app.command(rich_help_panel=JOBS)(jobs.jobs)
 app.command(rich_help_panel=JOBS)(jobs.show)
 app.command(rich_help_panel=JOBS)(logs.logs)
 app.command(rich_help_panel=JOBS)(why.why)
-app.command(rich_help_panel=JOBS)(jobs.cancel)
-app.command(rich_help_panel=JOBS)(jobs.requeue)
-app.command(rich_help_panel=JOBS)(holding.hold)
-app.command(rich_help_panel=JOBS)(holding.release)
+for fate in (fates.cancel, fates.requeue, fates.hold, fates.release):
+    app.command(rich_help_panel=JOBS)(fate)
 app.add_typer(job_types.types, name="types", rich_help_panel=CLUSTER)
 app.add_typer(files.files, name="files", rich_help_panel=CLUSTER)
 app.add_typer(nodes.nodes, name="nodes", rich_help_panel=CLUSTER)

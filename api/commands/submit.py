@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from api.commands import connection, inputs, screen, waiting
+from api.commands import connection, inputs, programs, screen, waiting
 from api.commands.options import Json, StateDir, Token, Url, pairs
 from scheduler.errors import InvalidInput
 
@@ -54,6 +54,22 @@ def submit(
     env: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=ASKS)
     ] = None,
+    image: programs.Image = None,
+    network: programs.Network = None,
+    python: programs.Python = False,
+    interpreter: programs.Interpreter = None,
+    require: programs.Requirements = None,
+    secret: programs.Secrets = None,
+    pre_timeout: programs.PreTimeout = None,
+    post_timeout: programs.PostTimeout = None,
+    grace: programs.Grace = None,
+    max_processes: programs.Processes = None,
+    max_open_files: programs.OpenFiles = None,
+    on_oom: programs.OnOom = None,
+    prefer: programs.Prefer = None,
+    apart: programs.Apart = None,
+    spread: programs.Spread = None,
+    preemptible: programs.Preemptible = False,
     pool: Annotated[str | None, typer.Option(help="Only nodes of this pool.", rich_help_panel=WHERE)] = None,
     constraint: Annotated[
         list[str] | None,
@@ -75,6 +91,9 @@ def submit(
     held: Annotated[
         bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)
     ] = False,
+    hold_reason: Annotated[
+        str | None, typer.Option(help="Why it is held, for the others.", rich_help_panel=TRIES)
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES)
     ] = None,
@@ -122,6 +141,10 @@ def submit(
 
     [bold]ganger submit kml-footprint -i places=@airports.csv --wait[/]
 
+    [bold]ganger submit --image registry.example/tool:1.2 --secret api-key --on-oom 2:65536 -- tool --all[/]
+
+    [bold]ganger submit --require 'numpy>=2' --label run=7 --count 100 -- /srv/tools/sweep.py[/]
+
     [bold]ganger submit --count 4 --together -- /srv/tools/train-together[/]
     """
     kind, command = _what(what or [], ctx.meta.get(COMMAND_KEY))
@@ -142,6 +165,19 @@ def submit(
         timeout=timeout,
         not_before=_moment(not_before),
         held=held or None,
+        hold_reason=hold_reason,
+        **programs.runner(image=image, network=network, python=python, interpreter=interpreter, require=require),
+        secrets=secret,
+        pre_timeout=pre_timeout,
+        post_timeout=post_timeout,
+        grace=grace,
+        max_processes=max_processes,
+        max_open_files=max_open_files,
+        on_oom=programs.on_oom(on_oom),
+        preferences=[programs.preference(text) for text in prefer or ()] or None,
+        apart=apart,
+        spread=spread,
+        preemptible=preemptible or None,
         labels=pairs(label or [], "--label") or None,
         project=project,
         count=count if together else None,

@@ -22,7 +22,7 @@ from scheduler.preparation import NewJob
 from scheduler.rules.lifecycle import JobStatus
 from scheduler.store import job_listing
 from scheduler.store.job_listing import JobFilter
-from scheduler.submission import Key
+from scheduler.submission import Key, Submitted
 from scheduler.tokens import Role
 
 routes = Routes("jobs")
@@ -59,12 +59,12 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     new = [new_job(one) for one in bodies]
     if query.dry_run:
         return _tried(call, new, many=many)
-    roster = _foresight().roster
+    roster = foresight().roster
     made = submission.submit(
         call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster
     )
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
-    more = {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
+    more = warnings(made)
     if many:
         return Answer({"count": len(made.job_ids), "job_ids": made.job_ids, **more}, status, headers)
     job_id = made.job_ids[0]
@@ -116,19 +116,25 @@ def list_job_events(call: Call, job_id: int) -> Any:
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
 def explain_job(call: Call, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explanation.explain(call.rt, _foresight(), call.caller, job_id)
+    return explanation.explain(call.rt, foresight(), call.caller, job_id)
 
 
-def _foresight() -> Foresight:
+def foresight() -> Foresight:
+    """Return what this process knows of the time to come."""
     found: Foresight = current_app.extensions["ganger.foresight"]
     return found
+
+
+def warnings(made: Submitted) -> dict[str, Any]:
+    """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
+    return {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
 
 
 def _tried(call: Call, new: list[NewJob], *, many: bool) -> Any:
     """Say what would become of jobs, without making them."""
     if len(new) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
-    results = dry_run.dry_run(call.rt, _foresight(), call.caller, new, many=many)
+    results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many)
     return {"dry_run": True, "count": len(results), "results": results}
 
 

@@ -9,7 +9,7 @@ from flask import request
 from api import paging
 from api.answers import Answer
 from api.paging import PageQuery
-from api.routes.jobs import job_filter
+from api.routes.jobs import foresight, job_filter, warnings
 from api.routing import Call, Routes
 from api.views import jobs as view
 from api.wire import answers
@@ -27,15 +27,16 @@ MOST_AT_ONCE = 10_000
 """Jobs of one synchronous requeue; more go through /jobs/requeue/."""
 
 
-@routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: answers.JobDetail})
+@routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: answers.SubmittedJob})
 def queue_new_job(call: Call, body: NewJobBody) -> Any:
-    """Submit one job of a type by its id."""
+    """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
     if not lookup.type_exists(call.rt, body.job_type_id):
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
-    made = submission.submit(call.rt, call.caller, [NewJob(job_type_id=body.job_type_id, data=data)])
+    new = [NewJob(job_type_id=body.job_type_id, data=data)]
+    made = submission.submit(call.rt, call.caller, new, roster=foresight().roster)
     job_id = made.job_ids[0]
-    shown = view.detail(lookup.job(call.rt, call.caller, job_id))
+    shown = view.detail(lookup.job(call.rt, call.caller, job_id)) | warnings(made)
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
 
 

@@ -54,12 +54,13 @@ class Shell:
     def lines(self, *words: str) -> list[Any]:
         return [json.loads(line) for line in self(words[0], *_as_json(words[1:])).splitlines()]
 
-    def on_a_terminal(self, *words: str) -> str:
-        """Run a command whose stdout and stderr are a terminal; return what it showed."""
+    def on_a_terminal(self, *words: str, answer: str = "") -> str:
+        """Run a command on a terminal, on which `answer` is typed; return what it showed."""
         command, environment = self.command(*words)
         ours, theirs = pty.openpty()
         process = subprocess.Popen(command, env=environment, stdout=theirs, stderr=theirs, stdin=theirs)
         os.close(theirs)
+        os.write(ours, answer.encode())
         shown = b""
         while piece := _read(ours):
             shown += piece
@@ -242,6 +243,51 @@ def test_a_failed_job_gets_a_new_round(ganger: Shell) -> None:
     assert ganger("requeue", job) == "1 of 1 requeued\n"
     done = str(ganger.json("submit", *SMALL, "--wait", "--", "true")["id"])
     assert "only FAILED and CANCELED" in ganger.run("requeue", done, status=1).stderr
+
+
+def test_many_jobs_are_chosen_by_the_filters_of_the_list(ganger: Shell) -> None:
+    label = ("--label", "by-filter=yes")
+    jobs = [submit(ganger, "--held", *label, "--", "true") for _ in range(3)]
+    assert sorted(one["id"] for one in ganger.lines("jobs", *label)) == jobs
+    assert ganger("cancel", *label, "--dry-run") == "3 jobs match\n"
+    assert ganger.json("cancel", *label, "--dry-run") == {"dry_run": True, "count": 3}
+    assert ganger("release", *label, "--status", "FAILED") == "0 of 0 released\n"
+    assert ganger("hold", *label, "--reason", "not yet") == "0 of 3 held\n"  # they are
+    assert ganger("cancel", *label, "--status", "queued", "--reason", "no need") == "3 of 3 canceled\n"
+    ended = ganger.json("requeue", *label, "--priority", "7")
+    assert (ended["status"], ended["done"]) == ("COMPLETED", 3)
+    assert [one["priority"] for one in ganger.lines("jobs", *label)] == [7, 7, 7]
+
+
+def test_a_job_says_on_the_command_line_what_the_api_takes(ganger: Shell) -> None:
+    words = [
+        "--held", "--hold-reason", "not yet", "--pre-timeout", "7", "--post-timeout", "8", "--grace", "9",
+        "--max-processes", "50", "--max-open-files", "99", "--on-oom", "1.5:4096", "--prefer", "zone=a*3",
+        "--apart", "node", "--spread", "rack", "--preemptible", "--env", "A=b", "--image", "dir:/srv/root", "--network", "none",
+    ]  # fmt: skip
+    job = ganger.json("submit", *SMALL, *words, "--", "true")
+    wanted = {
+        "hold_reason": "not yet", "pre_timeout": 7, "post_timeout": 8, "grace": 9, "max_processes": 50,
+        "max_open_files": 99, "on_oom": {"mem_factor": 1.5, "mem_max": 4096}, "apart": "node", "spread": "rack",
+        "preferences": [{"label": "zone", "op": "=", "value": "a", "weight": 3.0}], "preemptible": True,
+        "environment": {"A": "b"}, "runner": "container", "options": {"image": "dir:/srv/root", "network": "none"},
+    }  # fmt: skip
+    assert {name: job[name] for name in wanted} == wanted
+    ganger("cancel", str(job["id"]))
+    assert "no secret 'nothing'" in ganger.run("submit", "--secret", "nothing", "--", "true", status=4).stderr
+
+
+def test_a_person_is_asked_before_many_jobs_are_changed(ganger: Shell) -> None:
+    job = submit(ganger, "--held", "--label", "ask=me", "--", "true")
+    assert "cancel 1 jobs? [y/N]" in ganger.on_a_terminal("cancel", "--label", "ask=me", answer="n\n")
+    assert ganger.json("show", str(job))["status"] == "QUEUED"
+    assert "1 of 1 canceled" in ganger.on_a_terminal("cancel", "--label", "ask=me", answer="y\n")
+    assert "0 of 1 canceled" in ganger.on_a_terminal("cancel", "--label", "ask=me", "--yes")
+
+
+@pytest.mark.parametrize("words", [[], ["1", "--status", "QUEUED"], ["1", "--all"], ["--all", "--wait"]])
+def test_it_must_be_said_which_jobs(ganger: Shell, words: list[str]) -> None:
+    assert ganger.run("cancel", *words, status=2).stdout == ""
 
 
 @pytest.mark.parametrize("command", ["show", "logs", "why", "cancel", "requeue"])

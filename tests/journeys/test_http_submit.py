@@ -335,3 +335,12 @@ def test_the_older_form_of_the_queue_submits_by_type_id(api):
         assert api.post("/queue/new-job/", body).status_code == status, body
     api.patch(f"/job-types/{made['id']}/", {"is_active": False})
     assert api.post("/queue/new-job/", {"job_type_id": made["id"]}).status_code == 409
+
+
+def test_the_older_form_warns_of_a_job_that_no_node_could_hold(api, cluster):
+    cluster.a_node()
+    sizes = {"large": {"cpus_required": 1_000_000}, "small": {"cpus_required": 1}}
+    kinds = {name: api.a_type(name=name, **asked)["id"] for name, asked in sizes.items()}
+    made = {name: api.post("/queue/new-job/", {"job_type_id": kind}).json for name, kind in kinds.items()}
+    assert [one["count"] for one in made["large"]["warnings"]] == [1]
+    assert "warnings" not in made["small"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from api import cli
-from api.commands import connection, inputs, screen
+from api.commands import connection, inputs, programs, screen
 from api.commands.options import pairs
 from scheduler.errors import InvalidInput, SetupError
 
@@ -213,3 +213,34 @@ def test_sizes(count: int | None, text: str) -> None:
 def test_a_pipe_gets_tab_separated_lines_and_never_a_line_break_inside(capsys: pytest.CaptureFixture[str]) -> None:
     screen.table(("A", "B"), [(1, "two\nlines"), (None, "[bold]")], empty="nothing")
     assert capsys.readouterr().out == "1\ttwo lines\n\t[bold]\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"python": True}, {"runner": "python", "options": None}),
+        ({"require": ["numpy>=2"]}, {"runner": "python", "options": {"requirements": ["numpy>=2"]}}),
+        ({"interpreter": "python3.12"}, {"runner": "python", "options": {"interpreter": "python3.12"}}),
+        ({"image": "a/b:1"}, {"image": "a/b:1", "options": None}),
+        ({}, {"image": None, "options": None}),
+    ],
+)
+def test_what_runs_a_command_is_said_in_few_words(words: dict[str, Any], said: dict[str, Any]) -> None:
+    nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
+    assert programs.runner(**{**nothing, **words}) == said
+
+
+@pytest.mark.parametrize("words", [{"python": True, "image": "a"}, {"network": "none"}])
+def test_two_things_cannot_run_one_command(words: dict[str, Any]) -> None:
+    nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
+    with pytest.raises(InvalidInput):
+        programs.runner(**{**nothing, **words})
+
+
+def test_a_lack_of_memory_and_preferences_are_written_short() -> None:
+    assert programs.on_oom("2") == {"mem_factor": 2.0}
+    assert programs.on_oom("1.5:4096") == {"mem_factor": 1.5, "mem_max": 4096.0}
+    assert programs.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
+    assert programs.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
+    with pytest.raises(InvalidInput, match="FACTOR"):
+        programs.on_oom("much")
