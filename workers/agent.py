@@ -39,7 +39,7 @@ from workers.sending import Sender
 from workers.settings import NodeSettings
 from workers.spool import Spool
 from workers.staging import Supplies
-from workers.supervision import SupervisorLostError
+from workers.supervision import SupervisorLostError, SupervisorVersionError
 
 EXIT_OK: Final = 0
 EXIT_SETUP: Final = 2
@@ -66,6 +66,8 @@ def run(settings: NodeSettings) -> int:
         agent = Agent(settings, place)
     except SetupError as error:
         return _refuse(settings, str(error))
+    except SupervisorVersionError as error:
+        return _refuse(settings, f"The supervisor that runs here is of another release: {error}.")
     except SupervisorLostError as error:
         return _refuse(settings, f"The supervisor cannot be started: {error}.")
     return agent.live()

@@ -35,7 +35,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+import orjson
+
 VERSION: Final = 1
+OLDEST: Final = 1
+"""The agent also understands supervisors of earlier releases, down to this one: they stay until their jobs have ended."""
 ANSWER_TIMEOUT_S: Final = 30.0
 _READY_TIMEOUT_S: Final = 30.0
 _RETRY_S: Final = 0.2  # between attempts to connect, while another agent's supervisor starts or ends
@@ -55,11 +59,15 @@ class SupervisorLostError(ConnectionError):
     """The connection to the supervisor is gone; `events` makes a new one, and the call may be repeated."""
 
 
+class SupervisorVersionError(SupervisorLostError):
+    """A supervisor runs here that this agent does not understand; it and its jobs were left as they are."""
+
+
 class Supervision:
     """One agent's connection to the supervisor of its node, made again as often as it is lost."""
 
     def __init__(self, directory: Path, *, python: str = sys.executable, tree: str | None = None) -> None:
-        """Connect, starting the supervisor where none answers. Raises `SupervisorLostError`.
+        """Connect, starting the supervisor where none answers. Raises `SupervisorLostError`, `SupervisorVersionError`.
 
         `tree` forces a kind of tree when the supervisor has to be started.
         """
@@ -115,12 +123,12 @@ class Supervision:
         be started.
         """
         while True:
-            event = self._events.get()
-            if isinstance(event, dict):
-                yield event
+            news = self._events.get()
+            if isinstance(news, list):
+                yield from news
             elif self._closed:
                 return
-            elif event is self._connection:
+            elif news is self._connection:
                 self._connect()
 
     def close(self) -> None:
@@ -150,8 +158,10 @@ class Supervision:
             try:
                 self._connection = _Connection(connected, self._events)
                 self.hello = self._connection.hello
-                self._events.put({"ev": "connected", "hello": self.hello})
+                self._events.put([{"ev": "connected", "hello": self.hello}])
                 self._connection.begin()
+            except SupervisorVersionError:
+                raise
             except SupervisorLostError:  # it died or shut down in this very moment
                 if time.monotonic() > give_up:
                     raise
@@ -176,17 +186,23 @@ class _Connection:
         self.hello = self._greet()
 
     def _greet(self) -> Event:
-        """Read the first line. Raises `SupervisorLostError`, and closes."""
+        """Read the first line. Raises `SupervisorLostError` and `SupervisorVersionError`, and closes."""
         try:
             line = self._file.readline()
             hello: Event = json.loads(line) if line else {}
         except OSError:  # it was just ending
             hello = {}
-        if hello.get("version") != VERSION:
-            self._file.close()
-            self._socket.close()
-            raise SupervisorLostError(f"the supervisor speaks version {hello.get('version')}, not {VERSION}")
-        return hello
+        version = hello.get("version")
+        if isinstance(version, int) and OLDEST <= version <= VERSION:
+            return hello
+        self._file.close()
+        self._socket.close()
+        if version is None:
+            raise SupervisorLostError("the supervisor was just ending")
+        raise SupervisorVersionError(
+            f"process {hello.get('pid')} speaks version {version} of its protocol, this release {OLDEST} to {VERSION}; "
+            "drain the node with the release that it belongs to, or end that process and its jobs"
+        )
 
     def begin(self) -> None:
         """Start reading and subscribe."""
@@ -226,9 +242,9 @@ class _Connection:
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             for line in self._file:
-                message = json.loads(line)
-                for event in message.get("events", ()):
-                    self._events.put(event)
+                message = _message(line)
+                if message.get("events"):
+                    self._events.put(message["events"])
                 waiting = self._waiting.get(message.get("re", 0))
                 if waiting is not None:
                     waiting.put(message)
@@ -241,7 +257,16 @@ class _Connection:
         self._events.put(self)
 
 
-_Events = queue.SimpleQueue[Event | _Connection]
+_Events = queue.SimpleQueue[list[Event] | _Connection]
+
+
+def _message(line: bytes) -> Event:
+    """Read one line of the supervisor, fast unless it holds text that is none in Unicode."""
+    try:
+        message: Event = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        message = json.loads(line)
+    return message
 
 
 def start_or_connect(directory: Path, python: str, tree: str | None = None) -> socket.socket:

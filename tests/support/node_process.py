@@ -32,10 +32,11 @@ class NodeProcess:
         self.witness.chmod(0o666)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> NodeProcess:
+    def start(self, code: Path = ROOT) -> NodeProcess:
+        """Start the agent with the code of a release."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.node_process", json.dumps(self.settings)], stderr=log, cwd=ROOT
+                [sys.executable, "-m", "tests.support.node_process", json.dumps(self.settings)], stderr=log, cwd=code
             )
         return self
 
