@@ -79,6 +79,13 @@ def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
         "Placements of this leader that no longer held when they were to be written.",
         [({}, float(standing.status.get("lost", 0)))],
     )
+    broken = standing.status.get("violations") or {}
+    yield _counter(
+        "invariant_violations",
+        "What this leader's checks of the database found broken; what stays so counts at every check.",
+        [({"invariant": number}, float(count)) for number, count in sorted(broken.items())],
+        ["invariant"],
+    )
     waiting = standing.status.get("waiting_by_reason") or {}
     samples = [({"reason": reason}, float(count)) for reason, count in sorted(waiting.items())]
     yield _gauge("waiting_jobs", "Queued jobs by the main reason why they wait.", samples, ["reason"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
+
+from scheduler.log import log
 from scheduler.runtime import Runtime
 from scheduler.store import invariants
 from scheduler.store.invariants import CHECKS, Violation
@@ -22,3 +26,16 @@ def check(rt: Runtime, *, hours: float | None = 24.0) -> list[Violation]:
             invariants.take_time(tx, _PATIENCE_S)
             found += invariants.violations(tx, one, hours=hours)
     return found
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the leader's own checks have found so far, by invariant; what stays broken counts again at every check."""
+
+    found: Counter[str] = field(default_factory=lambda: Counter({one.number: 0 for one in CHECKS}))
+
+    def check(self, rt: Runtime, *, hours: float) -> None:
+        """Check once and count what is found; each finding is a line of the log."""
+        for one in check(rt, hours=hours):
+            self.found[one.number] += 1
+            log.error("invariant.violated", invariant=one.number, says=one.says, subject=one.subject, detail=one.detail)

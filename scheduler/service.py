@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from scheduler import pool_drivers, sampling, upkeep
 from scheduler.delivery import Courier
 from scheduler.drivers.catalogue import Catalogue
+from scheduler.invariants import Tally
 from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.picture import Picture
@@ -30,6 +31,9 @@ from scheduler.tick import TermOver, Turn, tick
 _USAGE_EVERY_S = 60.0
 _STATUS_EVERY_S = 0.5
 _LONGEST_REST_S = 0.1
+_CHECKED_HOURS = 0.25
+"""History is checked this far back at least: a check that fell out is made up for."""
+_NEVER_S = 3600.0
 
 
 class Scheduler:
@@ -62,9 +66,14 @@ class Scheduler:
         self._leading = Loop("lead", self._lead)
         self._upkeep = Loop("upkeep", self._keep_up)
         self._sampling = Loop("sampling", self._sample)
+        self._tally = Tally()
+        self._checking = Loop("checking", self._check)
         self._scaler = Scaler(rt, catalogue or pool_drivers.catalogue_of(rt), self._lend, monotonic)
         self._scaling = Loop("scaling", self._scale)
         self._listening = Loop("listen", self._listen)
+        self._loops = (
+            self._listening, self._leading, self._upkeep, self._ticking, self._checking, self._sampling, self._scaling
+        )  # fmt: skip
 
     @property
     def leads(self) -> bool:
@@ -73,13 +82,13 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin all loops."""
-        for loop in (self._leading, self._ticking, self._upkeep, self._sampling, self._scaling, self._listening):
+        for loop in self._loops:
             loop.start()
 
     def stop(self) -> None:
         """End all loops and give the lead away, so that another takes over at once."""
         self._stopped.set()
-        for loop in (self._scaling, self._sampling, self._ticking, self._upkeep, self._leading, self._listening):
+        for loop in reversed(self._loops):
             loop.stop()
         self._step_down(self._term, "stopping")
 
@@ -205,6 +214,12 @@ class Scheduler:
             sampling.sample(self._rt, self._term)
         return self._rt.settings.sample_s
 
+    def _check(self) -> float:
+        every = self._rt.settings.check_s
+        if self._term is not None and every:
+            self._tally.check(self._rt, hours=max(2 * every / 3600, _CHECKED_HOURS))
+        return every or _NEVER_S
+
     def _tell(self, now: float) -> None:
         """Note what operators see of the leader with its next beat, and keep the projects' usage now and then."""
         if now - self._told_at >= _STATUS_EVERY_S:
@@ -229,6 +244,7 @@ class Scheduler:
                 "reserved": len(self._last.plan.reservations),
                 "placed": self._placed,
                 "lost": self._lost,
+                "violations": dict(self._tally.found),
                 "prediction_error": round(self._picture.predictor.error, 4),
             }
         ).decode()

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     preemption: bool = Field(default=False, description="let more urgent jobs take the room of preemptible ones")
     leader_s: float = Field(default=10.0, gt=0, description="a leader whose beat stands still so long is replaced")
     upkeep_s: float = Field(default=1.0, gt=0, description="how often silence, lateness and due times are looked for")
+    check_s: float = Field(default=300.0, ge=0, description="how often the leader checks the invariants; 0 for never")
     sample_s: float = Field(default=60.0, gt=0, description="how often the leader writes down how much waits and runs")
     keep_load_days: int = Field(default=62, ge=31, description="samples of the load are kept so long")
 

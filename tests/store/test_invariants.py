@@ -35,6 +35,17 @@ def test_what_is_broken_on_purpose_is_found(cluster: Cluster, number: str) -> No
     assert number in {found.number for found in invariants.check(cluster.rt, hours=None)}
 
 
+def test_the_leader_counts_what_it_finds_at_every_check(cluster: Cluster) -> None:
+    cluster.running(cluster.a_node(cpus=4000))
+    tally = invariants.Tally()
+    tally.check(cluster.rt, hours=1)
+    assert set(tally.found.values()) == {0}
+    cluster.change(BREAKAGES["I11"])
+    for _ in range(2):
+        tally.check(cluster.rt, hours=1)
+    assert (tally.found["I11"], tally.found["I5"]) == (2, 0)
+
+
 def test_all_is_well_after_every_kind_of_end(cluster: Cluster) -> None:
     node = cluster.a_node()
     done, gone, waits = cluster.running(node), cluster.running(node), cluster.running(node, max_tries=1)
