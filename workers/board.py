@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import threading
-from typing import Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from scheduler.wire import Progress, plain
 from workers.places import Key, Places
@@ -32,7 +32,7 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latest: dict[Key, Progress] = {}
+        self._latest: dict[Key, dict[str, Any]] = {}
         self._changed: set[Key] = set()
 
     def phase(self, key: Key, phase: str) -> None:
@@ -57,7 +57,7 @@ class Board:
         """Return what has changed since it was last taken."""
         with self._lock:
             changed, self._changed = self._changed, set()
-            return [self._latest[key] for key in changed]
+            return [Progress(execution_id=key[0], attempt=key[1], **self._latest[key]) for key in changed]
 
     def put_back(self, taken: list[Progress]) -> None:
         """It could not be sent: send it, or what is newer, next time."""
@@ -67,8 +67,8 @@ class Board:
 
     def _set(self, key: Key, **news: float | str | None) -> None:
         with self._lock:
-            old = self._latest.get(key) or Progress(execution_id=key[0], attempt=key[1])
-            new = old.model_copy(update=news)
+            old = self._latest.get(key, {})
+            new = old | news
             if new != old:
                 self._latest[key] = new
                 self._changed.add(key)

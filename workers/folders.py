@@ -11,6 +11,7 @@ import contextlib
 import itertools
 import os
 import shutil
+import stat
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -84,8 +85,11 @@ class Folders:
             if any(os.listdir(fd) for fd in parts) or any(os.listxattr(fd) for fd in (top, *parts)):  # noqa: PTH208
                 return False
             for fd in (top, *parts):
-                os.fchown(fd, *self._own)
-                os.fchmod(fd, 0o700)
+                found = os.fstat(fd)
+                if (found.st_uid, found.st_gid) != self._own:
+                    os.fchown(fd, *self._own)
+                if stat.S_IMODE(found.st_mode) != 0o700:  # noqa: PLR2004
+                    os.fchmod(fd, 0o700)
         return True
 
     def _stock_name(self) -> str:

@@ -87,6 +87,7 @@ class Foreman:
                 batch = list(self._orders)
                 self._orders.clear()
             try:
+                batch.sort(key=_is_release)  # stable: the others keep their order, and none follows a tree's release
                 for kind, orders in groupby(batch, type):
                     self._pass_on(kind, list(orders))
             except SupervisorLostError:
@@ -150,6 +151,10 @@ class Foreman:
             self._tell(RunEnded(key, event["phase"], _end(event)))
         elif event["ev"] == "stuck":
             self.stuck.add(event["tree"])
+
+
+def _is_release(order: Order) -> bool:
+    return type(order) is Release
 
 
 def _end(event: dict[str, Any]) -> RunEnd:

@@ -53,6 +53,8 @@ from workers.sending import Sender
 from workers.spool import Fact, Spool
 
 _TICK_S = 1.0
+_NEVER = threading.Event()
+"""For work that is over before anybody could stop it."""
 _MOST_EVENTS = 500
 """Handled together; more would make the first of them wait."""
 
@@ -226,14 +228,15 @@ class Heart:
         self._crew.liaison.register(effect.held)
 
     def _stage(self, effect: Stage) -> None:
-        spec, halt = effect.spec, threading.Event()
+        spec, crew = effect.spec, self._crew
         key = spec.execution_id, spec.attempt
         self._logs[key] = []
-        crew = self._crew
+        light = not staging.needs_files(spec)
+        halt = _NEVER if light else threading.Event()
         order = staging.Staging(
             crew.api, crew.places, crew.folders, crew.supplies, effect.uid, effect.gid, halt, effect.gpus
         )
-        if not staging.needs_files(spec):
+        if light:
             self._soon.append(Staged(key, staging.stage(spec, order)))
             return
         self._halts[key] = halt
@@ -249,12 +252,12 @@ class Heart:
         _submit(self._crew.stagers, work)
 
     def _collect(self, effect: Collect) -> None:
-        spec, halt = effect.spec, threading.Event()
+        spec = effect.spec
         key = spec.execution_id, spec.attempt
         if collecting.is_light(spec, self._crew.places):
             self._soon.append(Collected(key))
             return
-        self._halts[key] = halt
+        halt = self._halts[key] = threading.Event()
         order = collecting.Collecting(self._crew.api, self._crew.places, effect.uid, halt)
 
         def work() -> None:

@@ -46,11 +46,11 @@ class _Writer:
     key: Key
     uid: int | None
     cap: int
+    left: int
+    mask: Mask | None
     streams: dict[str, Stream] = field(default_factory=dict)
-    left: int = 0
     ending: float | None = None
     rests_until: float = 0.0
-    mask: Mask | None = None
 
 
 class Shipper:
@@ -68,6 +68,7 @@ class Shipper:
         self._writers: dict[Key, _Writer] = {}
         self._wake = threading.Event()
         self._stopped = False
+        self._next_round = 0.0
         self._node_id = node_id
 
     def follow(self, run: Run) -> None:
@@ -75,7 +76,8 @@ class Shipper:
         with self._lock:
             writer = self._writers.get(run.key)
             if writer is None:
-                writer = self._writers[run.key] = self._writer(run.key, run.uid, run.output_bytes)
+                mask = masking.read(run.key, self._places)
+                writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, run.output_bytes, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
                 writer.streams.setdefault(path, Stream(run.key, run.phase, name, path))
 
@@ -87,7 +89,8 @@ class Shipper:
         with self._lock:
             writer = self._writers.get(key)
             if writer is None:
-                writer = self._writers[key] = self._writer(key, None, output_bytes)
+                writer = _Writer(key, None, output_bytes, output_bytes, masking.read(key, self._places))
+                self._writers[key] = writer
             if not all_known:
                 self._find_all(writer)
             if all(stream.is_done() for stream in writer.streams.values()):
@@ -125,9 +128,6 @@ class Shipper:
                 self._wake.wait(wait)
                 self._wake.clear()
 
-    def _writer(self, key: Key, uid: int | None, cap: int) -> _Writer:
-        return _Writer(key, uid, cap, left=cap, mask=masking.read(key, self._places))
-
     def _find_all(self, writer: _Writer) -> None:
         for phase in PHASES:
             for name in STREAMS:
@@ -137,10 +137,10 @@ class Shipper:
     def _ship_once(self) -> bool:
         """Send one batch and see who is done; return whether there is more to send."""
         if not self._node_id():
+            self._next_round = time.monotonic() + _POLL_S
             return False
         began = time.monotonic()
-        with self._lock:
-            writers = [writer for writer in self._writers.values() if writer.rests_until <= began]
+        writers = self._due(began)
         pieces = self._gather(writers)
         if pieces:
             self._send(pieces)
@@ -148,9 +148,21 @@ class Shipper:
             self._settle(writer)
         now = time.monotonic()
         for writer, _, piece in pieces:
-            if len(piece) >= _FLOOD_BYTES:
-                writer.rests_until = now + min((now - began) * _RESTS, _POLL_S)
+            flood = len(piece) >= _FLOOD_BYTES
+            writer.rests_until = now + min((now - began) * _RESTS, _POLL_S) if flood else 0.0
         return bool(pieces)
+
+    def _due(self, now: float) -> list[_Writer]:
+        """Return whom to look at: all of them in every round, between two rounds who ends or had more to send."""
+        everybody = now >= self._next_round
+        if everybody:
+            self._next_round = now + _POLL_S
+        with self._lock:
+            return [
+                writer
+                for writer in self._writers.values()
+                if writer.rests_until <= now and (everybody or writer.ending is not None or writer.rests_until)
+            ]
 
     def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, Stream, bytes]]:
         """Return what is to be sent next, at most a batch, and hear the progress files of those writers."""
@@ -165,6 +177,7 @@ class Shipper:
             if writer.ending is None:
                 self._board.heard(writer.key, board.read_file(writer.key, self._places, writer.uid))
             if room <= 0:
+                self._next_round = 0.0  # not all of them were looked at
                 break
         return pieces
 
@@ -173,7 +186,7 @@ class Shipper:
         now = time.monotonic()
         with self._lock:
             resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
-        return min([_POLL_S, *(until - now for until in resting)])
+        return max(0.0, min([self._next_round, *resting]) - now)
 
     def _next_piece(self, writer: _Writer, stream: Stream, room: int) -> bytes:
         if stream.handed < 0:

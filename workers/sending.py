@@ -17,9 +17,12 @@ T = TypeVar("T")
 _MOST = 1000
 """Items in one call; the API takes five times as many."""
 _GATHER_S = 0.008
-"""Under load a call waits this long for company: a call costs as much as some thirty items in it."""
+"""Soon after another, a call waits this long for company: a call costs as much as some thirty items in it."""
+_LONGER_S = 0.025
+"""And this long when the last one had company."""
+_COMPANY = 5
 _FEW = 50
-_IDLE_S = 0.02
+_IDLE_S = 0.05
 
 
 class Sender(Generic[T]):
@@ -35,8 +38,10 @@ class Sender(Generic[T]):
     def put(self, items: Sequence[T]) -> None:
         """Send these, after what waits already."""
         with self._change:
+            first = not self._waiting
             self._waiting.extend(items)
-            self._change.notify()
+            if first or len(self._waiting) >= _FEW:  # in between, gathering is not disturbed
+                self._change.notify()
 
     def clear(self) -> None:
         """Forget what is not sent yet."""
@@ -51,9 +56,9 @@ class Sender(Generic[T]):
 
     def run(self) -> None:
         """Send until stopped."""
-        backoff, last = Backoff(), 0.0
+        backoff, last, gather_s = Backoff(), 0.0, _GATHER_S
         while True:
-            batch = self._take(last)
+            batch = self._take(last + _IDLE_S, gather_s)
             if not batch:
                 return
             try:
@@ -63,15 +68,15 @@ class Sender(Generic[T]):
                 if not isinstance(trouble, Unreachable):
                     log.logger().warning(log.API_REFUSED, why=str(trouble), items=len(batch))
                 self._put_back(batch, backoff.wait_s())
-            last = time.monotonic()
+            last, gather_s = time.monotonic(), _LONGER_S if len(batch) >= _COMPANY else _GATHER_S
 
-    def _take(self, last: float) -> list[T]:
+    def _take(self, busy_until: float, gather_s: float) -> list[T]:
         with self._change:
             while not self._waiting and not self._stopped:
                 self._change.wait()
-            busy = time.monotonic() - last < _IDLE_S
+            busy = time.monotonic() < busy_until
             if busy and len(self._waiting) < _FEW and not self._stopped:
-                self._change.wait_for(lambda: self._stopped or len(self._waiting) >= _FEW, _GATHER_S)
+                self._change.wait_for(lambda: self._stopped or len(self._waiting) >= _FEW, gather_s)
             if self._stopped:
                 return []
             return [self._waiting.popleft() for _ in range(min(_MOST, len(self._waiting)))]

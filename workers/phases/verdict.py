@@ -45,14 +45,14 @@ def report(held: Held) -> ReportOne:
         outcome=outcome,
         error=failure.error if failure and outcome == "failed" else None,
         message=(failure.message if failure else held.message)[:_MESSAGE_CHARACTERS],
-        phases={
-            "pre": PhaseReport(**held.phases.get("pre", {})),
-            "job": PhaseReport(**held.phases.get("job", {})),
-            "post": PhaseReport(**held.phases.get("post", {})),
-        },
+        phases={"pre": _phase(held, "pre"), "job": _phase(held, "job"), "post": _phase(held, "post")},
         outputs=held.outputs if done else [],
         properties=held.properties if done else {},
     )
+
+
+def _phase(held: Held, phase: str) -> PhaseReport:
+    return PhaseReport(**{"usage": {}, **held.phases.get(phase, {})})  # a default of this kind is copied deeply
 
 
 def _of_exit(phase: str, end: RunEnd) -> Failure | None:
