@@ -82,6 +82,9 @@ class Blocking:
 
     def _make_way(self, shape: Shape, job_id: int, where: Mask) -> bool:
         """Keep or make room for a job; whether that was possible and allowed."""
+        full = len(self.reservations) >= self._most_kept
+        if full and not self._policy.preemption:
+            return False
         ledger = self._ledger
         where = preemption.could_help(shape, ledger, where)
         if shape.apart is not None:
@@ -90,10 +93,10 @@ class Blocking:
             self._timetable = Timetable(ledger, self._running, self._now)
         ends = self._timetable.ends(where)
         need = self._nodes.vector(shape.requires)
-        start = reservation.earliest(need, shape.count, where, ledger.free, ends)
+        start = reservation.earliest(need, shape.count, where, ledger, ends)
         if self._policy.preemption and (start is None or start.at > self._now + _CLEARED_S):
             start = self._clear(shape, job_id, where) or start
-        elif len(self.reservations) >= self._most_kept:
+        elif full:
             return False
         if start is None:
             return False

@@ -174,7 +174,7 @@ class Inquiry:
         else:
             where = filters.eligible(self._shape, self._nodes, self._snapshot.policy)
             ends = self._timetable.ends(where)
-            start = reservation.earliest(self._need, self._shape.count, where, self._ledger.free, ends)
+            start = reservation.earliest(self._need, self._shape.count, where, self._ledger, ends)
             first = None if start is None else max(due, start.at)
         work = self._work_ahead()
         return first, None if first is None or work == inf else first + work

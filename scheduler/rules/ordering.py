@@ -1,11 +1,11 @@
 """Which waiting job goes first, among jobs of equal priority of one project.
 
 First the one that has waited longest: nothing may keep it from starting as soon as it can. What starts beside it, without
-delaying it, is ordered by *merit*: by how large the wait has become beside the job's own length and size,
-(wait + run) / (run * share). A short or small job overtakes; a long or large one gains with every minute. Why this order and
-no other: docs/decisions/030-order-of-waiting-jobs.md.
+delaying it, is ordered by *merit*: by how large the wait has become beside the job's own length, (wait + run) / run. A short
+job overtakes; a long one gains with every minute. Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
 
-Age and merit are compared in steps, so that equal jobs are placed many at a time.
+Age and merit are compared in steps, so that equal jobs are placed many at a time, and shapes of one step in the proportions in
+which they wait.
 """
 
 import heapq
@@ -24,9 +24,6 @@ _BRIEF_S = 10.0
 _UNKNOWN_S = 86400.0
 """The length of a job of which nothing is known and that nothing bounds: a day."""
 
-_LEAST_SHARE = 1e-9
-"""The size of a job that asks for nothing."""
-
 
 @dataclass(slots=True, eq=False)
 class Front:
@@ -34,7 +31,7 @@ class Front:
 
     `share` is one job's dominant share of the fleet; `step` orders fronts, smallest first. All entries of the line from `cursor` on
     still wait (those before it, in LIFO order); `foremost` is the first of them, queued at `oldest`. Of equal steps
-    the one that had fewer turns goes first, then the smaller job id.
+    the one goes first of whose line the smaller part has been `served`, then the smaller job id.
     """
 
     line: Line
@@ -44,10 +41,10 @@ class Front:
     foremost: int = 0
     oldest: float = 0.0
     step: float = 0.0
-    turns: int = 0
+    served: float = 0.0
 
     def __lt__(self, other: "Front") -> bool:
-        return (self.step, self.turns, self.foremost) < (other.step, other.turns, other.foremost)
+        return (self.step, self.served, self.foremost) < (other.step, other.served, other.foremost)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,19 +74,19 @@ class ByAge:
 
 
 class ByMerit:
-    """The job first whose wait is largest beside its length and its size."""
+    """The job first whose wait is largest beside its length."""
 
     def step(self, front: Front, now: float) -> float:
         """The step of the foremost job."""
         run = _length(front)
         wait = max(0.0, now - front.oldest)
-        return -floor(_STEPS * log2((wait + run) / (run * max(front.share, _LEAST_SHARE))))
+        return -floor(_STEPS * log2((wait + run) / run))
 
     def until(self, front: Front, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
         run = _length(front)
         merit: float = 2.0 ** (-front.step / _STEPS)
-        return now - (merit * run * max(front.share, _LEAST_SHARE) - run)
+        return now - (merit * run - run)
 
 
 class ByArrival:

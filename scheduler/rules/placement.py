@@ -134,7 +134,7 @@ class _Draft:
             self._skip(front, placed)
             return self._block(entrant, front)
         front.cursor = cursor
-        front.turns += 1
+        front.served += placed / front.line.live
         return self._look(front, self._order_of(entrant))
 
     def _foremost(self, entrant: Entrant, front: Front, most: int) -> tuple[list[int], int]:

@@ -62,15 +62,13 @@ class Timetable:
         rows = ledger.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         needs = [ledger.nodes.vector(need) for need in running.needs()]
-        self._rows, self._at = rows[live], expected_ends(running, now)[live]
-        self._need = running.need[live]
-        self._table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
+        table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
+        self._ends = _sorted(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
 
     def ends(self, where: Mask) -> Ends:
         """The coming ends on the rows in `where`, also of what this plan has placed so far."""
-        some = np.flatnonzero(where[self._rows])
-        rows, at = [self._rows[some]], [self._at[some]]
-        gives = [self._table[:, self._need[some]]]
+        known, some = self._ends, np.flatnonzero(where[self._ends.rows])
+        rows, at, gives = [known.rows[some]], [known.at[some]], [known.gives[:, some]]
         for planned in self._ledger.planned:
             there = where[planned.rows]
             if there.any():
@@ -78,17 +76,19 @@ class Timetable:
                 end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
                 at.append(np.full(len(rows[-1]), end))
                 gives.append(planned.need[:, None] * planned.counts[there])
+        if len(rows) == 1:
+            return Ends(rows[0], at[0], gives[0])
         return _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
 
 
-def earliest(need: Amounts, count: int, where: Mask, free: Amounts, ends: Ends) -> Start | None:
+def earliest(need: Amounts, count: int, where: Mask, ledger: Ledger, ends: Ends) -> Start | None:
     """The earliest moment at which `count` members fit on the rows in `where`; None when they never will.
 
-    `ends` are those on these rows.
+    `ends` are those on these rows. Of nodes that would do at that moment, those that idle least until then: the fullest ones.
     """
     rows, at = ends.rows, ends.at
-    slots = np.where(where, np.minimum(room_for(need, free), count), 0)
-    after = _slots_after(need, count, free, rows, ends.gives)
+    slots = np.where(where, np.minimum(room_for(need, ledger.free), count), 0)
+    after = _slots_after(need, count, ledger.free, rows, ends.gives)
     order = np.argsort(at, kind="stable")
     total = slots.sum() + np.cumsum(_gains(rows, after, slots)[order])
     enough = np.flatnonzero(total >= count)
@@ -96,7 +96,7 @@ def earliest(need: Amounts, count: int, where: Mask, free: Amounts, ends: Ends) 
         return None
     moment = float(at[order[enough[0]]])
     slots[rows[at <= moment]] = after[at <= moment]  # ordered by time in each row: the last one stays
-    return _share_out(moment, slots, count)
+    return _share_out(moment, slots, count, ledger.left)
 
 
 def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends) -> None:
@@ -132,9 +132,9 @@ def _gains(rows: Rows, after: NDArray[np.int64], slots: NDArray[np.int64]) -> ND
     return after - np.where(first, slots[rows], before)
 
 
-def _share_out(moment: float, slots: NDArray[np.int64], count: int) -> Start:
-    """Members on the nodes with the most slots."""
-    rows = np.argsort(-slots, kind="stable")
+def _share_out(moment: float, slots: NDArray[np.int64], count: int, idle: NDArray[np.float64]) -> Start:
+    """Members on the nodes with the most slots; of equal ones, on those with the least that is idle until then."""
+    rows = np.lexsort((idle, -slots))
     rows = rows[: max(1, int(np.searchsorted(np.cumsum(slots[rows]), count)) + 1)]
     counts = slots[rows]
     counts = np.minimum(counts, np.maximum(0, count - (np.cumsum(counts) - counts)))
