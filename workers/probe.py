@@ -29,6 +29,7 @@ _SPARE_DESCRIPTORS: Final = 32
 _MOST_TROUBLE: Final = 500
 _LEAST_FILES: Final = 1000
 _LEAST_PIDS: Final = 256
+_LEAST_PIDS_OF_GROUP: Final = 32
 _PROC: Final = Path("/proc")
 
 
@@ -122,7 +123,7 @@ def _disk_trouble(folder: str, least: int) -> str | None:
 
 
 def _process_trouble() -> str | None:
-    """Say so when the machine is about to run out of process ids."""
+    """Say so when the machine, or the group of processes that the node was put into, is about to run out of them."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         running = int((_PROC / "loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
         most = min(
@@ -130,7 +131,24 @@ def _process_trouble() -> str | None:
         )
         if running > most - max(most // 50, _LEAST_PIDS):
             return f"{running} of {most} process ids of this machine are in use"
+    for folder in _pids_groups():
+        with contextlib.suppress(OSError, ValueError):  # no limit is the word `max`
+            most = int((folder / "pids.max").read_text(encoding="ascii"))
+            running = int((folder / "pids.current").read_text(encoding="ascii"))
+            if running > most - max(most // 50, _LEAST_PIDS_OF_GROUP):
+                return f"{running} of {most} processes that the node may have are in use"
     return None
+
+
+def _pids_groups() -> list[Path]:
+    """Return the control groups, of either version, that may limit how many processes this one's group has."""
+    found = []
+    with contextlib.suppress(OSError):
+        for line in (_PROC / "self/cgroup").read_text(encoding="ascii").splitlines():
+            number, controllers, path = line.split(":", 2)
+            if number == "0" or "pids" in controllers.split(","):
+                found.append(_CGROUP / ("" if number == "0" else controllers) / path.lstrip("/"))
+    return found
 
 
 def _cpus() -> int:
