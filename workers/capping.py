@@ -13,7 +13,6 @@ from typing import Final
 from workers import kernel
 
 SLACK_BYTES: Final = 1 << 20  # beyond the cap before it is worth a call
-_FIRST_S: Final = 0.25
 _SOON_S: Final = 0.125
 _SLOWER: Final = 2
 _LATEST_S: Final = 1.0
@@ -28,7 +27,7 @@ class Spout:
     def __init__(self, paths: tuple[str, ...], keep_bytes: int) -> None:
         self._paths = paths
         self._keep_bytes = keep_bytes
-        self.every_s = _FIRST_S
+        self.every_s = _LATEST_S
         self.closed = False
 
     def look(self) -> bool:

@@ -19,7 +19,8 @@ from workers.spawn import LaunchError, Spawner
 from workers.trees import TreeKind, leftovers
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
-_TICK_S: Final = 1.0  # lease, stuck trees
+_TICK_S: Final = 1.0  # lease, stuck trees, what is new to the gauges
+_WORTH_A_LOOK_S: Final = 0.1  # most programs are over before anybody needs to look at their disk and output
 # Time limits of phases that are over stay in the list until they come due, or until there are too many of them.
 _STALE_FACTOR: Final = 2
 _STALE_ALLOWED: Final = 256
@@ -207,10 +208,8 @@ class Forest:
         watch.limit_time(each.timeout_s, each.grace_s, each.lease_s)
         if each.output_bytes is not None:
             watch.spout = Spout((each.stdout, each.stderr), each.output_bytes)
-            self._gauges.add(watch.spout)
         if each.folder is not None:
             watch.folder, watch.gauge = each.folder, Gauge(each.folder, each.disk_bytes)
-            self._gauges.add(watch.gauge)
         tree.born(pid)
         self._watches[each.tree] = self._by_pid[pid] = watch
         self._push(watch)
@@ -244,6 +243,9 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         for name, watch in self._watches.items():
             watch.fence(self._lease_sent, boot, now)
+            if not watch.is_looked_at and now - watch.started > _WORTH_A_LOOK_S:
+                watch.is_looked_at = True
+                self._gauges.add(each for each in (watch.spout, watch.gauge) if each is not None)
             if watch.due <= now:
                 self._touched[name] = watch
             if watch.is_stuck(now):

@@ -34,6 +34,7 @@ class Watch:
         "ended_wall",
         "folder",
         "gauge",
+        "is_looked_at",
         "kill_at",
         "killing_since",
         "lease_s",
@@ -78,6 +79,7 @@ class Watch:
         self.spout: Spout | None = None
         self.folder: str | None = None
         self.gauge: Gauge | None = None
+        self.is_looked_at = False
 
     @property
     def key(self) -> tuple[str, str]:

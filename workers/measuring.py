@@ -12,6 +12,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 BLOCK_BYTES: Final = 512  # unit of st_blocks
@@ -71,12 +72,12 @@ class Gauges:
         self._added = 0
         self._change = threading.Condition()
 
-    def add(self, each: Looked) -> None:
-        """Look at this from now on, until its `closed` is set."""
+    def add(self, several: Iterable[Looked]) -> None:
+        """Look at these from now on, each until its `closed` is set."""
         with self._change:
-            self._push(each, time.monotonic() + each.every_s)
-            if self._due[0][2] is each:
-                self._change.notify()
+            for each in several:
+                self._push(each, time.monotonic())
+            self._change.notify()
 
     def run(self) -> None:
         """Measure for as long as the process lives."""

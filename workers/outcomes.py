@@ -19,6 +19,8 @@ _RESERVED_BYTES: Final = 1 << 20  # kept on disk beforehand, so that outcomes ca
 _COMPACT_ABOVE_BYTES: Final = 1 << 19
 _COMPACT_FACTOR: Final = 4  # times what is still needed
 
+_write_json: Final = json.JSONEncoder(separators=(",", ":")).encode
+
 Key = tuple[str, str]
 
 
@@ -78,7 +80,7 @@ class Outcomes:
 
     def note(self, event: dict[str, Any]) -> str:
         """Note a `started` or `ended` event, on disk at the next `flush`; returns it as JSON."""
-        text = json.dumps(event, separators=(",", ":"))
+        text = _write_json(event)
         self._lines.append(_line(text))
         self._enter((event["tree"], event["phase"]), text)
         if event["ev"] == "ended":
@@ -110,7 +112,7 @@ class Outcomes:
             self._compact_if_worthwhile()
 
     def _append(self, record: dict[str, Any]) -> None:
-        self._lines.append(_line(json.dumps(record, separators=(",", ":"))))
+        self._lines.append(_line(_write_json(record)))
 
     def _enter(self, key: Key, text: str) -> None:
         if key not in self._texts:
@@ -133,7 +135,7 @@ class Outcomes:
                 self._drop(record["tree"])
             case event:
                 key = (record["tree"], record["phase"])
-                self._enter(key, json.dumps(record, separators=(",", ":")))
+                self._enter(key, _write_json(record))
                 if event == "ended":
                     self._ended.add(key)
 

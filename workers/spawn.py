@@ -53,6 +53,7 @@ class Spawner:
         self._is_root = os.geteuid() == 0
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
         self._can_raise = kernel.can_raise_limits()
+        self._own_limits = {kind: resource.getrlimit(kind) for kind in _wanted_limits(FileLimits(0, 0))}
         if self._is_root:
             kernel.forbid_new_privileges()
 
@@ -60,30 +61,42 @@ class Spawner:
         """Start the program inside the tree and return its pid. Raises `LaunchError`."""
         env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
         limits = _wanted_limits(order.file_limits)
-        with contextlib.ExitStack() as undo:
-            outputs = [self._open_output(path, order, undo) for path in (order.stdout, order.stderr)]
-            undo.enter_context(tree.entered())
-            if tree.clone_into is None:
-                undo.enter_context(self._identity(order))
-                undo.enter_context(_directory(order.cwd))
-            undo.enter_context(_lowered(limits, hard_too=self._can_raise))
-            pid = self._execute(order, env, outputs, tree.clone_into)
+        outputs: list[int] = []
+        try:
+            outputs.extend(self._open_output(path, order) for path in (order.stdout, order.stderr))
+            with tree.entered():
+                pid = self._start(order, env, outputs, limits, tree.clone_into)
+        finally:
+            for descriptor in outputs:
+                os.close(descriptor)
         _settle(pid, limits, hard_too=self._can_raise)
         return pid
 
-    def _open_output(self, path: str, order: Order, undo: contextlib.ExitStack) -> int:
+    def _start(
+        self, order: Order, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
+    ) -> int:
+        """Take on what the program shall have, start it, and take all of it back."""
+        if cgroup is not None:
+            with self._lowered(limits):
+                return self._execute(order, env, outputs, cgroup)
+        with self._identity(order), _directory(order.cwd), self._lowered(limits):
+            return self._execute(order, env, outputs, None)
+
+    def _open_output(self, path: str, order: Order) -> int:
         """Open as the supervisor, then give the file to the job's user; its folder need not be the user's."""
+        descriptor = -1
         try:
             descriptor = os.open(path, _OUTPUT_FLAGS, 0o600)
-            undo.callback(os.close, descriptor)
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
-                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")  # noqa: TRY301
+                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
             if order.uid is not None and order.gid is not None and found.st_uid != order.uid:
                 os.fchown(descriptor, order.uid, order.gid)
-        except LaunchError:
-            raise
         except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            if isinstance(error, LaunchError):
+                raise
             raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
         return descriptor
 
@@ -109,6 +122,19 @@ class Spawner:
             kernel.assume_identity(order.uid, order.gid, order.groups)
         except OSError as error:
             raise LaunchError(error.errno, f"cannot run as user {order.uid}: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def _lowered(self, limits: dict[int, int]) -> Iterator[None]:
+        """Bear the program's limits while it is born, as hard ones where they can be raised again afterwards."""
+        try:
+            for kind, value in limits.items():
+                hard = self._own_limits[kind][1]
+                soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+                resource.setrlimit(kind, (soft, soft if self._can_raise else hard))
+            yield
+        finally:
+            for kind in limits:
+                resource.setrlimit(kind, self._own_limits[kind])
 
     def _execute(self, order: Order, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
         failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -202,21 +228,6 @@ def _directory(path: str) -> Iterator[None]:
 def _wanted_limits(limits: FileLimits) -> dict[int, int]:
     wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
     return {kind: value for kind, value in wanted.items() if value is not None}
-
-
-@contextlib.contextmanager
-def _lowered(limits: dict[int, int], *, hard_too: bool) -> Iterator[None]:
-    """Bear the program's limits while it is born, as hard ones where they can be raised again afterwards."""
-    before = {kind: resource.getrlimit(kind) for kind in limits}
-    try:
-        for kind, value in limits.items():
-            hard = before[kind][1]
-            soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (soft, soft if hard_too else hard))
-        yield
-    finally:
-        for kind, both in before.items():
-            resource.setrlimit(kind, both)
 
 
 def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:
