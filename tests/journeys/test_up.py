@@ -23,13 +23,24 @@ def root() -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Installation]:
+    """One for all tests: each leaves it running, or stopped in an orderly way, as `ganger up` itself must bear."""
+    with state_folder() as root:
+        made = Installation(root)
+        yield made
+        if is_up(made):
+            assert made.stop() == 0
+        assert made.left() == []
+
+
 @pytest.fixture
-def running(root: Path) -> Iterator[Installation]:
-    made = Installation(root).start()
-    yield made
-    if made.process is not None and made.process.poll() is None:
-        assert made.stop() == 0
-    assert made.left() == []
+def running(shared: Installation) -> Installation:
+    return shared if is_up(shared) else shared.start()
+
+
+def is_up(made: Installation) -> bool:
+    return made.process is not None and made.process.poll() is None
 
 
 def refused(*words: str, **environment: str) -> str:
