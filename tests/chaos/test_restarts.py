@@ -13,10 +13,11 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
+from tests.support.warm_node import WarmNode
 
 DEATHS = int(os.environ.get("GANGER_TEST_DEATHS", "100"))
 LONG = range(1, 6)
-LIMIT_S = 400
+LIMIT_S = 200
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def api() -> Iterator[FakeNodeApi]:
 @pytest.fixture
 def node(api: FakeNodeApi) -> Iterator[NodeProcess]:
     with state_folder() as folder:
-        node = NodeProcess(folder, api.url)
+        node = WarmNode(folder, api.url)
         yield node
         node.close()
 
