@@ -28,8 +28,9 @@ _BATCH_BYTES: Final = 512 << 10
 """Raw bytes in one call; as base64 in JSON under 1 MiB, which is the most the API takes."""
 _FLOOD_BYTES: Final = 128 << 10
 """Who has as much to send at once, rests afterwards."""
-_RESTS: Final = 3
-"""How many times as long as the sending took."""
+_RESTS: Final = 5
+"""How many times as long as the sending took: it costs the API and its database as much as this node."""
+_RESTS_AT_THE_END: Final = 1
 _PATIENCE_S: Final = 60.0
 """How long an ended execution waits for an API that answers but refuses its output."""
 _TAIL_BYTES: Final = 600
@@ -148,8 +149,8 @@ class Shipper:
             self._settle(writer)
         now = time.monotonic()
         for writer, _, piece in pieces:
-            flood = len(piece) >= _FLOOD_BYTES
-            writer.rests_until = now + min((now - began) * _RESTS, _POLL_S) if flood else 0.0
+            rests = 0 if len(piece) < _FLOOD_BYTES else _RESTS if writer.ending is None else _RESTS_AT_THE_END
+            writer.rests_until = now + min((now - began) * rests, _POLL_S) if rests else 0.0
         return bool(pieces)
 
     def _due(self, now: float) -> list[_Writer]:
