@@ -56,6 +56,12 @@ def over(tx: Connection, locked: dict[int, jobs.LockedJob], ended: Iterable[Ende
     return [*found, *_decided(tx, locked, finished)], told
 
 
+def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) -> set[int]:
+    """End placements (execution, attempt) that no node has claimed and return the ids of those that were still so."""
+    ends = [executions.End(execution_id, attempt, message=why) for execution_id, attempt in placements]
+    return executions.end(tx, ExecutionEvent.TAKE_BACK, ends)
+
+
 def tell(rt: Runtime, nodes: Iterable[str]) -> None:
     """Have nodes ask at once what they must stop; only after the commit, for before it they would hear nothing."""
     for name in nodes:
@@ -68,7 +74,7 @@ def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[
     waiting = [one for one in live if one.status is ExecutionStatus.QUEUED]
     running = [one for one in live if one.status is ExecutionStatus.RUNNING]
     why = "another member of its gang has ended"
-    executions.end(tx, ExecutionEvent.TAKE_BACK, [executions.End(o.id, o.attempt, message=why) for o in waiting])
+    withdraw(tx, [(one.id, one.attempt) for one in waiting], why)
     asked = [one.id for one in running if not one.asked]
     told = executions.request_stop(tx, asked, reason=GANG) if asked else []
     return {one.job_id for one in running}, told

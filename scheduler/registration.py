@@ -122,7 +122,7 @@ def _forgotten(tx: Connection, node_id: int, held: list[wire.Held]) -> list[int]
 
 def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> set[tuple[int, int]]:
     """Return which of the held executions are still this node's own to finish."""
-    rows = executions.lock(tx, [h.execution_id for h in held]) if held else {}
+    rows = executions.look(tx, [h.execution_id for h in held]) if held else {}
     tokens = {h.execution_id: h.token for h in held}
     return {
         (row.id, row.attempt)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from scheduler import attempts
 from scheduler.attempts import Ended
 from scheduler.rules import on_oom
-from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobEvent, JobStatus
+from scheduler.rules.lifecycle import ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
 from scheduler.store import events, executions, growing, jobs
@@ -82,8 +82,7 @@ def take_back(
 def withdraw(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[executions.LockedExecution]:
     """End placements that no node has claimed and return those that were still so; their jobs are left to be settled."""
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
-    ends = [executions.End(row.id, row.attempt, message=why) for row in unclaimed]
-    ids = executions.end(tx, ExecutionEvent.TAKE_BACK, ends)
+    ids = attempts.withdraw(tx, [(row.id, row.attempt) for row in unclaimed], why)
     return [row for row in unclaimed if row.id in ids]
 
 

@@ -20,4 +20,10 @@ for _number in (signal.SIGINT, signal.SIGHUP):
         with contextlib.suppress(ValueError):  # not the first thread of a test process: it has no say
             signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
 
-pytest_plugins = ["tests.support.servers", "tests.support.cluster", "tests.support.installation", "tests.support.api"]
+pytest_plugins = [
+    "tests.support.servers",
+    "tests.support.cluster",
+    "tests.support.gang",
+    "tests.support.installation",
+    "tests.support.api",
+]

@@ -150,7 +150,9 @@ class ExecutionEntry(View):
     post_started: datetime | None
     post_completed: datetime | None
     post_exit_code: int | None
-    cancel_requested: str | None
+    cancel_requested: str | None = Field(
+        description="canceled, preempted (given back for others), or gang (another member of its gang has ended)"
+    )
     message: str | None
     created: datetime
     queued: datetime | None

@@ -52,6 +52,7 @@ def _job(job: Mapping[str, Any], projects: dict[str, int]) -> TraceJob:
         project_id=projects.setdefault(str(job.get("project")), len(projects) + 1),
         priority=int(job.get("priority") or 100),
         pool=job.get("pool"),
+        count=int(job.get("count") or 1),
     )
 
 

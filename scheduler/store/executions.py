@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from scheduler.rules.gangs import Member
 from scheduler.rules.lifecycle import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
@@ -46,14 +46,15 @@ class End:
 
 _JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
 
-_READ = text("""
+_READ = """
     SELECT id, job_id, attempt, node_id, node_epoch, status, claim_token, digest, cancel_requested, lease_s,
            released_at IS NOT NULL AS released
     FROM executions
     WHERE id = ANY(:ids)
     ORDER BY id
-    FOR NO KEY UPDATE
-""")
+"""
+_LOCK = text(f"{_READ} FOR NO KEY UPDATE")
+_LOOK = text(_READ)
 
 _CLAIM = text("""
     UPDATE executions x
@@ -172,8 +173,12 @@ def jobs_of(tx: Connection, ids: Iterable[int]) -> list[int]:
 
 def lock(tx: Connection, ids: Iterable[int]) -> dict[int, LockedExecution]:
     """Lock these executions (after their jobs) and return what decides their next move."""
-    rows = tx.execute(_READ, {"ids": sorted(set(ids))})
-    return {row.id: LockedExecution(**{**row._mapping, "status": ExecutionStatus(row.status)}) for row in rows}  # noqa: SLF001
+    return _read(tx, _LOCK, ids)
+
+
+def look(tx: Connection, ids: Iterable[int]) -> dict[int, LockedExecution]:
+    """Return the same without a lock, for who holds none of their jobs: the rest of a gang may be locked in any order."""
+    return _read(tx, _LOOK, ids)
 
 
 def claim(tx: Connection, claims: Sequence[tuple[int, int, str]], *, node_id: int, epoch: int) -> set[int]:
@@ -255,6 +260,11 @@ def running_on(tx: Connection, node_id: int) -> list[Any]:
 def for_beat(tx: Connection, node_id: int) -> list[Any]:
     """Return what the node should hear in answer to its beat: cancels, and placements it has not claimed yet."""
     return list(tx.execute(_FOR_BEAT, {"node_id": node_id}))
+
+
+def _read(tx: Connection, statement: TextClause, ids: Iterable[int]) -> dict[int, LockedExecution]:
+    rows = tx.execute(statement, {"ids": sorted(set(ids))})
+    return {row.id: LockedExecution(**{**row._mapping, "status": ExecutionStatus(row.status)}) for row in rows}  # noqa: SLF001
 
 
 def _json(value: Any) -> str:

@@ -40,8 +40,8 @@ _LAST = text("""
     SELECT x.id, x.attempt, x.member, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code,
            n.id AS node_id, n.name AS node_name
     FROM executions x JOIN nodes n ON n.id = x.node_id
-    WHERE x.job_id = :id
-    ORDER BY x.attempt DESC, x.status IN ('FAILED', 'LOST') DESC,
+    WHERE x.job_id = :id AND x.attempt = (SELECT max(attempt) FROM executions WHERE job_id = :id)
+    ORDER BY x.status IN ('FAILED', 'LOST') DESC,
              CASE WHEN x.status IN ('FAILED', 'LOST') THEN x.cancel_requested IS NOT NULL END,
              CASE WHEN x.status IN ('FAILED', 'LOST') THEN x.ended END, x.member
     LIMIT 1
