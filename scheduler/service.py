@@ -23,6 +23,7 @@ from scheduler.invariants import Tally
 from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.picture import Picture
+from scheduler.rules.filters import Reason
 from scheduler.runtime import Runtime
 from scheduler.scaling import Scaler
 from scheduler.store import leader, picture, wake
@@ -232,7 +233,9 @@ class Scheduler:
                     picture.keep_usage(tx, shares)
 
     def _status(self) -> str:
-        waiting, refused = self._picture.queue, dict[str, int]()
+        waiting = self._picture.queue
+        aside = zip((Reason.HELD.value, Reason.NOT_BEFORE.value), waiting.set_aside(), strict=True)
+        refused = {word: count for word, count in aside if count}
         for shape_id, refusal in self._last.plan.refusals.items():
             word = refusal.reason.value  # a key of JSON is a plain text, not a member
             refused[word] = refused.get(word, 0) + waiting.count(shape_id)

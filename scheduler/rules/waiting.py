@@ -189,6 +189,10 @@ class Queue:
         line = self.lines.get(shape_id)
         return line.live if line else 0
 
+    def set_aside(self) -> tuple[int, int]:
+        """How many jobs are held, and how many others are not yet due: those that `count` leaves out."""
+        return len(self._held), len(self._not_before.keys() - self._held.keys())
+
     def position(self, job_id: int) -> int | None:
         """How many jobs of the same shape stand before this one; None for one that is held or not yet due.
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.explain import PREVIEW, preview
+from scheduler.rules.explain import PREVIEW, Wish, explain, preview, previews
+from scheduler.rules.filters import Reason
 from scheduler.rules.plan import Plan
 from scheduler.rules.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.resources import NOTHING, Resources
@@ -214,3 +215,53 @@ def test_a_dry_run_foresees_the_next_tick(batch: int) -> None:
         assert [
             (10_000 if p.job_id == PREVIEW else p.job_id, p.node_id, p.member) for p in foreseen.placements
         ] == expected
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_a_dry_run_of_an_array_foresees_the_next_tick(batch: int) -> None:
+    for seed in range(batch * 250, batch * 250 + 250):
+        world, chance = a_jumble(seed).world, random.Random(seed)
+        wishes = _an_array(world, chance)
+        foreseen, _ = previews(world.snapshot, wishes, NOW, random.Random(seed).random)
+        for number, wish in enumerate(wishes):
+            alike = (each for each in world.queue.lines.values() if replace(each.shape, id=0) == wish.shape)
+            shape_id = next((line.shape.id for line in alike), 100 + number)
+            world.queue.learn(replace(wish.shape, id=shape_id))
+            world.queue.add(PREVIEW + number, shape_id, NOW, held=wish.held, not_before=wish.not_before)
+        real = world.plan(seed=seed)
+        assert _seats(foreseen) == _seats(real), seed
+
+
+@settings(max_examples=150, deadline=None)
+@given(SEEDS, st.sampled_from([Mode.FIFO, Mode.LIFO]), st.sampled_from([1, 3, None]), st.booleans())
+def test_every_job_that_waits_after_a_tick_has_a_reason(
+    seed: int, mode: Mode, limit: int | None, backfill: bool
+) -> None:
+    world = a_jumble(seed, mode=mode, backfill=backfill).world
+    plan = world.plan(limit=limit)
+    placed = {placement.job_id for placement in plan.placements}
+    for placement in plan.placements:
+        world.nodes.reserve(placement.node_id, world.shapes[placement.shape_id].requires)
+    for job_id in placed:
+        world.queue.discard(job_id)
+    assert set(plan.refusals) >= set(world.queue.standing), "each shape that still waits was refused for something"
+    later = world.plan(now=NOW + 1, limit=limit)
+    for job_id in [job for job in range(1, 41) if job in world.queue]:
+        told = explain(world.snapshot, job_id, NOW + 1, later)
+        known = told.obstacles or told.nodes or told.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG}
+        assert known, "something about the job, a node or the others holds it"
+
+
+def _an_array(world: World, chance: random.Random) -> list[Wish]:
+    """Jobs alike and unlike, of shapes that wait already and of new ones; some held, some not due."""
+    shapes = [*world.shapes.values(), *(replace(each, requires=Resources.of(cpus=2)) for each in world.shapes.values())]
+    some = [replace(chance.choice(shapes), id=0) for _ in range(chance.randint(1, 3))]
+    return [
+        Wish(shape, "why" if chance.random() < 0.1 else None, NOW + 10 if chance.random() < 0.1 else None)
+        for shape in some
+        for _ in range(chance.randint(1, 3))
+    ]
+
+
+def _seats(plan: Plan) -> list[tuple[int, int, int]]:
+    return [(placement.job_id, placement.node_id, placement.member) for placement in plan.placements]
