@@ -10,7 +10,7 @@ from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
 from scheduler.rules.explain import Wish
 from scheduler.rules.filters import Reason
-from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.lifecycle import LIVE_EXECUTION, JobStatus
 from scheduler.rules.shapes import Shape
 from scheduler.rules.wording import Names, slug
 from scheduler.runtime import Runtime
@@ -97,7 +97,7 @@ def names(row: Any) -> Names:
 
 def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]) -> str:
     if row.status == JobStatus.RUNNING and members:
-        return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
+        return _of_gang(last, members)
     if row.status == JobStatus.RUNNING:
         return f"It runs on node {last.node_name}." if last else "It was placed."
     if row.status == JobStatus.FAILED:
@@ -105,6 +105,15 @@ def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]
     if future["reasons"]:
         return f"It waits: {future['reasons'][0]['description']}."
     return _SUMMARY.get(row.status, "It is next.")
+
+
+def _of_gang(last: Any, members: Sequence[Any]) -> str:
+    live = [one for one in members if one.status in LIVE_EXECUTION]
+    broken = next((one for one in members if one.status not in LIVE_EXECUTION and one.status != "COMPLETED"), None)
+    if broken is None:
+        return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
+    first = last if last.status in {"FAILED", "LOST"} else broken
+    return f"Member {first.member} is {first.status} on node {first.node_name}; the {len(live)} that are left are being stopped."
 
 
 def _placement(last: Any) -> dict[str, Any]:

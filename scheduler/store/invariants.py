@@ -198,24 +198,6 @@ CHECKS: tuple[Check, ...] = (
         """,
     ),
     Check(
-        "I18",
-        "a gang of which a member has ended otherwise than well is being stopped as a whole, and no gang is half ended",
-        """
-        SELECT 'job ' || j.id AS subject,
-               format('attempt %s: %s', j.attempt,
-                      string_agg(format('member %s %s%s', x.member, x.status,
-                                        CASE WHEN x.cancel_requested IS NULL THEN '' ELSE ' and told to stop' END), ', '
-                                 ORDER BY x.member)) AS detail
-        FROM jobs j
-        JOIN executions x ON x.job_id = j.id AND x.attempt = j.attempt
-        WHERE j.members > 1 AND j.status = 'RUNNING'
-        GROUP BY j.id
-        HAVING bool_and(x.released_at IS NOT NULL)
-            OR bool_or(x.released_at IS NOT NULL AND x.status <> 'COMPLETED')
-               AND bool_or(x.released_at IS NULL AND (x.status = 'QUEUED' OR x.cancel_requested IS NULL))
-        """,
-    ),
-    Check(
         "I15",
         "the events of a job, one after another, lead to where it stands, by moves that there are",
         """
@@ -240,6 +222,24 @@ CHECKS: tuple[Check, ...] = (
         FROM jobs j
         WHERE {recent} AND (j.attempt > 0 OR j.status NOT IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED'))
           AND NOT EXISTS (SELECT FROM events e WHERE e.job_id = j.id)
+        """,
+    ),
+    Check(
+        "I18",
+        "a gang of which a member has ended otherwise than well is being stopped as a whole, and no gang is half ended",
+        """
+        SELECT 'job ' || j.id AS subject,
+               format('attempt %s: %s', j.attempt,
+                      string_agg(format('member %s %s%s', x.member, x.status,
+                                        CASE WHEN x.cancel_requested IS NULL THEN '' ELSE ' and told to stop' END), ', '
+                                 ORDER BY x.member)) AS detail
+        FROM jobs j
+        JOIN executions x ON x.job_id = j.id AND x.attempt = j.attempt
+        WHERE j.members > 1 AND j.status = 'RUNNING'
+        GROUP BY j.id
+        HAVING bool_and(x.released_at IS NOT NULL)
+            OR bool_or(x.released_at IS NOT NULL AND x.status <> 'COMPLETED')
+               AND bool_or(x.released_at IS NULL AND (x.status = 'QUEUED' OR x.cancel_requested IS NULL))
         """,
     ),
 )

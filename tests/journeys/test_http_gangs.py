@@ -120,6 +120,8 @@ def test_a_failed_gang_is_explained_by_the_member_that_broke_it(api: Api, cluste
     rows = cluster.members_of(job_id)
     cluster.claim(node, *[(row.id, row.attempt) for row in rows])
     cluster.report(node, (rows[2].id, 1), "failed", error="disk-full", message="no space left")
+    stopping = "Member 2 is FAILED on node n1; the 3 that are left are being stopped."
+    assert _explained(api, job_id)["summary"] == stopping
     for n in (0, 1, 3):
         cluster.report(node, (rows[n].id, 1), "returned")
     told = _explained(api, job_id)

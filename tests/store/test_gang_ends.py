@@ -8,6 +8,7 @@ from scheduler import cancellation, draining, invariants, registration, requeue,
 from scheduler.picture import Picture
 from tests.support.cluster import Cluster
 from tests.support.gang import Gang
+from tests.support.rows import Rows
 
 # --- nodes go
 
@@ -209,6 +210,15 @@ def test_a_late_word_of_an_old_attempt_changes_nothing_in_the_new_one(gang: Gang
     assert answer.fenced
     assert (gang.statuses(), gang.asked()) == (["RUNNING"] * 3, [None] * 3)
     gang.sound()
+
+
+def test_a_pool_grows_by_as_many_nodes_as_a_gang_needs_at_once(cluster: Cluster) -> None:
+    rows = Rows(cluster)
+    rows.pool(sizing="auto", largest=5)
+    job_id = cluster.a_job(members=3, cpus=2000)
+    rows.step(40)
+    assert cluster.job(job_id).status == "COMPLETED"
+    assert len({row.node for row in cluster.members_of(job_id)}) == 3
 
 
 # --- what it costs the others
