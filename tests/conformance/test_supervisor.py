@@ -114,6 +114,19 @@ def test_usage_counts_processes_that_nobody_waited_for(stage: Stage) -> None:
     assert ended["usage"]["cpu_s"] >= 0.3
 
 
+def test_the_cpu_quota_stands_again_after_each_start_in_a_folder_used_before(stage: Stage) -> None:
+    if stage.supervision.hello["tree"] != "cgroup1" or stage.supervision.hello["missing"]:
+        pytest.skip("no version 1 cpu controller here")
+    code = """
+line = next(line for line in open("/proc/self/cgroup") if "cpu" in line.split(":")[1].split(","))
+quota = "/sys/fs/cgroup/cpu" + line.strip().split(":")[2] + "/cpu.cfs_quota_us"
+while os.path.exists(quota) and open(quota).read() != "50000\\n": pass
+"""
+    for _ in range(3):
+        ended = stage.do(stage.play().run(code, limits={"cpus": 500}, timeout_s=30))
+        assert (ended["reason"], ended["exit_code"]) == ("exit", 0), ended
+
+
 def test_cpus_are_limited(stage: Stage) -> None:
     if stage.supervision.hello["missing"]:
         pytest.skip("no cpu controller here")

@@ -67,6 +67,15 @@ def test_limits_are_written_in_the_kernels_units(hierarchy: FolderHierarchy) -> 
     assert content(hierarchy, "pids.max").startswith("7")
 
 
+def test_the_cpu_quota_is_lifted_while_a_program_is_started_and_while_it_is_killed(hierarchy: FolderHierarchy) -> None:
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits(cpus=1500))
+    with tree.entered():
+        assert content(hierarchy, "cpu.max").startswith("max ")
+    assert content(hierarchy, "cpu.max").startswith("150000 ")
+    tree.kill()
+    assert content(hierarchy, "cpu.max").startswith("max ")
+
+
 def test_tiny_and_huge_cpu_limits_stay_within_what_the_kernel_takes(hierarchy: FolderHierarchy) -> None:
     kind = cgroup2.Cgroup2(hierarchy)
     kind.create("1.1", Limits(cpus=1))
