@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from scheduler import draining, invariants, node_lookup, node_steering, registration, upkeep
 from scheduler.errors import NodeReplaced
+from scheduler.store import nodes
 from scheduler.store.node_listing import NodeFilter
 from scheduler.store.paging import Window
 from scheduler.tokens import Caller, Role
@@ -107,3 +110,16 @@ def test_a_node_that_left_and_is_put_back_into_service_still_has_left(cluster: C
     assert node_lookup.find(cluster.rt, node.node_id).archived is not None
     back = cluster.a_node("old")
     assert node_lookup.find(cluster.rt, back.node_id).archived is None
+
+
+def test_a_node_that_registers_while_it_is_being_forgotten_is_a_new_one(cluster: Cluster) -> None:
+    node = cluster.a_node("n")
+    registration.leave(cluster.rt, node.node_id, node.epoch)
+    with ThreadPoolExecutor(1) as other:
+        with cluster.rt.db.begin() as tx:
+            assert nodes.forget(tx, node.node_id)
+            coming = other.submit(cluster.a_node, "n")
+            while not cluster.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
+                assert not coming.done()
+        back = coming.result(10)
+    assert (back.node_id != node.node_id, back.epoch) == (True, 1)
