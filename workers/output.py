@@ -1,7 +1,7 @@
 """Handing over what programs write, while they write it: in order, at most half a second behind, in batches.
 
-Only a flood may be further behind: after each piece it rests. One thread for all executions of the node. An execution's report waits until its last output is handed over; that wait
-ends early only if the API answers but will not take output.
+Only a flood may be further behind: after each piece it rests. One thread for all executions of the node. An execution's
+report waits until its last output is handed over; that wait ends early only if the API answers but will not take output.
 """
 
 from __future__ import annotations

@@ -235,10 +235,11 @@ def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:
 
     A program that raises its own soft limit within its very first instructions may be faster.
     """
-    with contextlib.suppress(OSError):  # it may be over already
+    with contextlib.suppress(OSError):  # it may be over already, or we may not
         for kind in () if hard_too else limits:
             soft, _ = resource.prlimit(pid, kind)
             resource.prlimit(pid, kind, (soft, soft))
+    with contextlib.suppress(OSError):
         descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(descriptor, _OOM_SCORE)
