@@ -53,7 +53,8 @@ class Api:
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx2.Client(
             base_url=url.rstrip("/"),
-            verify=httpx2.URL(url).scheme != "http",  # the world's certificates take long to read; here is no use for them
+            # Without TLS there is no use for the world's certificates, which take long to read.
+            verify=httpx2.URL(url).scheme != "http",
             headers={"Authorization": f"Bearer {token}"},
             timeout=_TIMEOUT,
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60.0),

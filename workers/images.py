@@ -42,7 +42,8 @@ def tool() -> str | None:
         if found is None:
             continue
         try:
-            answer = subprocess.run([found, "info"], capture_output=True, timeout=20, check=False)
+            # Asks the daemon, or opens the store, like `info`, which also tries programs that are not needed here.
+            answer = subprocess.run([found, "images", "--quiet"], capture_output=True, timeout=20, check=False)
         except (OSError, subprocess.SubprocessError):
             continue
         if answer.returncode == 0:
