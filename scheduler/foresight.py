@@ -28,8 +28,8 @@ STALE_S = 300.0
 _PLAN_KEPT_S = 1.0
 """A plan of a picture in which nothing changed since is good for so long: that somebody waits longer is all that differs."""
 
-_PLAN_WORTH = 5.0
-"""A plan is used for so many times as long as it took to make, whatever changed: questions cost a fifth of a core at most."""
+_PLAN_WORTH = 20.0
+"""A plan is used for so many times as long as it took to make, whatever changed: plans for questions cost a twentieth of a core at most."""
 
 _POLICY_KEPT_S = 15.0
 """The shares of projects are read anew so often; the leader writes them every minute."""

@@ -35,6 +35,7 @@ class Inquiry:
         self._masks = self._refused()
         self._usable = self._nodes.present() & ~_any(self._masks, self._nodes.present())
         self._seats = self._count_seats()
+        self._ahead = self._find_ahead()
 
     def answer(self) -> Explanation:
         """The whole explanation."""
@@ -54,7 +55,7 @@ class Inquiry:
             usable=int(self._usable.sum()),
             nearest=None if row is None else remedy.nearest(self._shape, self._nodes, self._room, self._masks, row),
             position=place_in_line,
-            ahead=sum(count for _, count in self._ahead()),
+            ahead=sum(count for _, count in self._ahead),
             project_share=tally.share,
             project_rank=self._rank(),
             reserved=self._own.node_ids if self._own else (),
@@ -121,7 +122,7 @@ class Inquiry:
         }
         return {axis: count for axis, count in short.items() if count}
 
-    def _ahead(self) -> list[tuple[Line, int]]:
+    def _find_ahead(self) -> list[tuple[Line, int]]:
         """How many jobs of each line go first by priority and age; crossed-out ones may be among them."""
         at, priority = self._job.queued_at, self._shape.priority
         found = []
@@ -181,7 +182,7 @@ class Inquiry:
 
     def _work_ahead(self) -> float:
         """The seconds that the whole fleet needs for the jobs that go first."""
-        ahead = [(line.shape, count) for line, count in self._ahead() if count]
+        ahead = [(line.shape, count) for line, count in self._ahead if count]
         shares: list[float] = self._ledger.shares([shape for shape, _ in ahead]).tolist()
         pairs = zip(ahead, shares, strict=True)
         return sum((count * share * self._expected(shape) for (shape, count), share in pairs if share > 0), 0.0)

@@ -201,7 +201,10 @@ class Queue:
         at, line = self._at[job_id], self.lines[self._shape_of[job_id]]
         if job_id in self._held or job_id in self._not_before:
             return None
-        return sum(1 for _ in self._walk(line, line.head, _place_of(line, job_id, at)))
+        entry = _place_of(line, job_id, at)
+        if line.live == len(line.ids) - line.head:
+            return entry - line.head
+        return sum(1 for _ in self._walk(line, line.head, entry))
 
     def take(self, line: Line, start: int, most: int, until: float | None = None) -> tuple[list[int], int]:
         """Up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
