@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import orjson
 from flask_openapi import Info, OpenAPI
@@ -12,6 +13,8 @@ from pydantic import BaseModel
 from api.wire.answers import SubmittedJob
 from api.wire.executions import LogView
 from api.wire.explanations import Created, Tried
+from api.wire.fields import Described, View
+from api.wire.jobs import JobsBody
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -51,15 +54,30 @@ def build(app: OpenAPI) -> dict[str, Any]:
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation)
+            _say_orders(operation)
     schemas = document["components"]["schemas"]
     for model in UNNAMED:
         schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas.pop("ValidationErrorModel", None)
+    for model in _named(schemas):
+        mode: Literal["serialization", "validation"] = "serialization" if issubclass(model, View) else "validation"
+        schema = model.model_json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     _without_definitions(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
+
+
+def _named(schemas: Mapping[str, Any]) -> Iterator[type[BaseModel]]:
+    """Yield the models behind these schemas: pydantic says more of them than came through, such as what keys look like."""
+    waiting: list[type[BaseModel]] = [Described, JobsBody]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        if model.__name__ in schemas:
+            yield model
 
 
 def _complete(operation: dict[str, Any]) -> None:
@@ -71,6 +89,15 @@ def _complete(operation: dict[str, Any]) -> None:
         if needs_token or status not in {"401", "403"}:
             answers.setdefault(status, _failure(meaning))
     operation["responses"] = dict(sorted(answers.items()))
+
+
+def _say_orders(operation: dict[str, Any]) -> None:
+    """Write the words that a list can be ordered by into its parameter."""
+    orders = operation.pop("x-orders", None)
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "order" and orders:
+            words = [word for name in orders for word in (name, f"-{name}")]
+            parameter["schema"]["items"] = {"type": "string", "enum": words}
 
 
 def _failure(meaning: str) -> dict[str, Any]:
@@ -87,6 +114,8 @@ def _without_definitions(value: Any) -> None:
     """Drop the copies of shared schemas inside other schemas: they stand under components already."""
     if isinstance(value, dict):
         value.pop("$defs", None)
+        if value.get("default", ...) is None:  # of a field that may be left out, but not be null
+            del value["default"]
         if "patternProperties" in value:  # keys that do not match are refused, not ignored
             value.setdefault("additionalProperties", False)
         for child in value.values():

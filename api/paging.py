@@ -19,20 +19,21 @@ from flask import request
 from pydantic import Field
 
 from api.auth import bearer
-from api.wire.fields import Query, QueryInt
+from api.wire.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.store.paging import Page, Window
 
 MAX_PAGE_SIZE = 1_000
 MAX_OFFSET = 2**60
+MAX_PAGE = 10**15
 SIGNATURE_BYTES = 16
 
 
 class PageQuery(Query):
     """Which part of a list."""
 
-    page: Annotated[QueryInt, Field(ge=1, description="1 is the first page")] = 1
-    page_size: Annotated[QueryInt, Field(ge=1, le=MAX_PAGE_SIZE)] = 100
+    page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="1 is the first page"), Digits] = 1
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), Digits] = 100
 
 
 class OrderedQuery(PageQuery):

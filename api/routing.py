@@ -17,7 +17,7 @@ import inspect
 import re
 import secrets
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, get_type_hints
 
@@ -64,6 +64,7 @@ class Route:
     request_body: Mapping[str, Any] | None
     headers: type[BaseModel] | None
     deprecated: bool = False
+    orders: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -100,14 +101,15 @@ class Routes:
         request_body: Mapping[str, Any] | None = None,
         headers: type[BaseModel] | None = None,
         deprecated: bool = False,
+        orders: Sequence[str] = (),
     ) -> Callable[[Handler], Handler]:
-        """`request_body` documents a body that the handler reads by itself (files); `headers` those it looks at."""
+        """`request_body` documents a body that the handler reads by itself (files); `headers` those it looks at, `orders` what a list goes by."""
 
         def keep(handler: Handler) -> Handler:
             self.all.append(
                 Route(
                     method, rule, role, handler, self.tag, answers or {200: None}, body_limit, request_body, headers,
-                    deprecated,
+                    deprecated, orders,
                 )
             )  # fmt: skip
             return handler
@@ -126,7 +128,7 @@ def mount(app: OpenAPI, routes: Routes) -> None:
             responses=dict(route.answers),
             security=[] if route.needs == "public" else [{"token": []}],
             deprecated=route.deprecated or None,
-            openapi_extensions={"x-role": _word(route.needs)},
+            openapi_extensions={"x-role": _word(route.needs), "x-orders": list(route.orders)},
             endpoint=f"{route.method} {route.rule}",
             **({"request_body": dict(route.request_body)} if route.request_body else {}),
         )(_view(route))

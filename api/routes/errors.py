@@ -22,7 +22,7 @@ from scheduler.tokens import Role
 routes = Routes("errors")
 
 
-@routes.get("/errors/", role=Role.VIEWER, answers={200: ErrorList})
+@routes.get("/errors/", role=Role.VIEWER, answers={200: ErrorList}, orders=tuple(errors.ERRORS.keys))
 def list_errors(call: Call, query: ErrorsQuery) -> Any:
     """Errors by name, the built-in ones included."""
     asked = paging.window(query, tuple(errors.ERRORS.keys), ["name"])

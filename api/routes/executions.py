@@ -36,7 +36,7 @@ LOG = {
 }
 
 
-@routes.get("/job-executions/", role=Role.VIEWER, answers={200: answers.ExecutionList})
+@routes.get("/job-executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
 def list_executions(call: Call, query: ExecutionsQuery) -> Any:
     """Executions of all jobs, filtered and ordered; by default the longest unchanged first."""
     chosen = replace(
@@ -50,7 +50,7 @@ def list_executions(call: Call, query: ExecutionsQuery) -> Any:
     return paging.envelope(lookup.executions(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
-@routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList})
+@routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
 def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])

@@ -40,7 +40,7 @@ UPLOAD = {
 }
 
 
-@routes.get("/files/", role=Role.VIEWER, answers={200: answers.FileList})
+@routes.get("/files/", role=Role.VIEWER, answers={200: answers.FileList}, orders=tuple(stored.KEYS))
 def list_files(call: Call, query: FilesQuery) -> Any:
     """Files that can be read, the newest change last."""
     asked = paging.window(query, tuple(stored.KEYS), ["last_modified"])

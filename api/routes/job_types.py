@@ -21,7 +21,7 @@ from scheduler.tokens import Role
 routes = Routes("job types")
 
 
-@routes.get("/job-types/", role=Role.VIEWER, answers={200: type_answers.JobTypeList})
+@routes.get("/job-types/", role=Role.VIEWER, answers={200: type_answers.JobTypeList}, orders=tuple(type_listing.KEYS))
 def list_job_types(call: Call, query: JobTypesQuery) -> Any:
     """Job types, by name and version."""
     asked = paging.window(query, tuple(type_listing.KEYS), ["name", "version"])

@@ -29,7 +29,7 @@ routes = Routes("jobs")
 ORDERS = tuple(job_listing.KEYS)
 
 
-@routes.get("/jobs/", role=Role.VIEWER, answers={200: answers.JobList})
+@routes.get("/jobs/", role=Role.VIEWER, answers={200: answers.JobList}, orders=ORDERS)
 def list_jobs(call: Call, query: JobsQuery) -> Any:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
@@ -90,7 +90,7 @@ def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG00
     return view.detail(lookup.job(call.rt, call.caller, job_id))
 
 
-@routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: answers.JobUpdates})
+@routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: answers.JobUpdates}, orders=ORDERS)
 def list_updates(call: Call, query: JobsQuery) -> Any:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
@@ -98,7 +98,7 @@ def list_updates(call: Call, query: JobsQuery) -> Any:
     return paging.envelope(found.page, asked, lambda row: view.with_input_files(row, found.files))
 
 
-@routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: answers.JobExecutions})
+@routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: answers.JobExecutions}, orders=ORDERS)
 def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
     """Jobs, each with its newest execution."""
     asked = paging.window(query, ORDERS, ["last_modified"])

@@ -15,7 +15,7 @@ from scheduler.tokens import Role
 routes = Routes("load")
 
 
-@routes.get("/load/", role=Role.VIEWER, answers={200: LoadList})
+@routes.get("/load/", role=Role.VIEWER, answers={200: LoadList}, orders=("time",))
 def list_load(call: Call, query: LoadQuery) -> Any:
     """How many jobs waited and ran, sample by sample, of the caller's projects."""
     asked = paging.window(query, ("time",), ["time"])

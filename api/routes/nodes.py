@@ -20,14 +20,17 @@ from scheduler.tokens import Role
 routes = Routes("nodes")
 
 
-@routes.get("/nodes/", role=Role.VIEWER, answers={200: NodeList})
+@routes.get("/nodes/", role=Role.VIEWER, answers={200: NodeList}, orders=tuple(node_listing.KEYS))
 def list_nodes(call: Call, query: NodesQuery) -> Any:
-    """Nodes with their capacity, what is taken of it, and how they do; by name."""
+    """Nodes with their capacity, what is taken of it, and how they do; by name.
+
+    Those that have left are only among nodes asked for by state, id, name or host name, or as out of service.
+    """
     asked = paging.window(query, tuple(node_listing.KEYS), ["name"])
     return paging.envelope(node_lookup.page(call.rt, _chosen(query), asked), asked, view.entry)
 
 
-@routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList})
+@routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList}, orders=tuple(node_listing.KEYS))
 def list_node_statuses(call: Call, query: NodeStatusQuery) -> Any:
     """Nodes with counts of their executions since `started` (default 3 hours) and what runs there, by name."""
     asked = paging.window(query, tuple(node_listing.KEYS), ["name"])

@@ -29,7 +29,7 @@ from scheduler.tokens import Role
 routes = Routes("administration")
 
 
-@routes.get("/admin/projects/", role=Role.ADMIN, answers={200: ProjectList})
+@routes.get("/admin/projects/", role=Role.ADMIN, answers={200: ProjectList}, orders=tuple(stored.PROJECTS.keys))
 def list_projects(call: Call, query: ProjectsQuery) -> Any:
     """Projects by name."""
     asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])

@@ -21,7 +21,7 @@ from scheduler.tokens import Role
 routes = Routes("administration")
 
 
-@routes.get("/admin/tokens/", role=Role.ADMIN, answers={200: TokenList})
+@routes.get("/admin/tokens/", role=Role.ADMIN, answers={200: TokenList}, orders=tuple(token_listing.TOKENS.keys))
 def list_tokens(call: Call, query: TokensQuery) -> Any:
     """Tokens, revoked ones included, the newest last; never their secrets."""
     asked = paging.window(query, tuple(token_listing.TOKENS.keys), ["created"])

@@ -21,7 +21,7 @@ from scheduler.tokens import Role
 routes = Routes("workspaces")
 
 
-@routes.get("/workspaces/", role=Role.VIEWER, answers={200: WorkspaceList})
+@routes.get("/workspaces/", role=Role.VIEWER, answers={200: WorkspaceList}, orders=tuple(stored.WORKSPACES.keys))
 def list_workspaces(call: Call, query: WorkspacesQuery) -> Any:
     """Workspaces by name."""
     asked = paging.window(query, tuple(stored.WORKSPACES.keys), ["name"])

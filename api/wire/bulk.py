@@ -24,6 +24,8 @@ _ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
 _IDS = {"anyOf": [_ID, {"type": "array", "items": _ID, "maxItems": 10_000}]}
 
 Texts = Annotated[Many[Text], WithJsonSchema(_TEXTS)]
+_LABEL = {"type": "string", "pattern": ":"}
+LabelTexts = Annotated[Many[Text], WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL}]})]
 Ids = Annotated[Many[Id], WithJsonSchema(_IDS)]
 
 
@@ -46,7 +48,7 @@ class BulkFilter(Body):
     error_category: Annotated[Many[CategoryWord], _words(CategoryWord.__args__)] = []
     node: Texts = []
     pool: Texts = []
-    label: Texts = []
+    label: LabelTexts = []
     workflow_id: Ids = []
     project: Texts = []
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from api.paging import OrderedQuery
 from api.wire.answers import ErrorView, ListOf
-from api.wire.fields import LEFT_OUT, Body, Prose, QueryBool, QueryId, Title, Word
+from api.wire.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, Word
 
 Category = Literal["SYSTEM", "DATA", "ALGORITHM"]
 OwnCategory = Literal["DATA", "ALGORITHM"]
@@ -19,15 +17,15 @@ OwnCategory = Literal["DATA", "ALGORITHM"]
 class ErrorsQuery(OrderedQuery):
     """A list of errors. Repeat a parameter for alternatives; times are of `last_modified`."""
 
-    started: Annotated[str, Field(max_length=64)] | None = None
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound | None = None
+    ended: Bound | None = None
     id: list[QueryId] = []
     name: list[str] = []
     category: list[Category] = []
     is_builtin: QueryBool | None = None
 
 
-class ErrorChange(Body):
+class ErrorChange(Change):
     """What shall change of an error; what is left out stays. Built-in errors cannot be changed."""
 
     title: Title = LEFT_OUT

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 
 from api.paging import OrderedQuery
-from api.wire.fields import Bound, Query, QueryBool, QueryId, QueryInt, View
+from api.wire.fields import Bound, Digits, Query, QueryBool, QueryId, View
 from api.wire.jobs import CategoryWord
 from scheduler.rules.lifecycle import ExecutionStatus
 
@@ -47,7 +47,7 @@ class ExecutionsQuery(OfOneJobQuery):
 class LogQuery(Query):
     """Which part of the output."""
 
-    offset: Annotated[QueryInt, Field(ge=0, le=2**60, description="first byte wanted")] = 0
+    offset: Annotated[int, Field(ge=0, le=2**60, description="first byte wanted"), Digits] = 0
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
     follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")
 

@@ -45,6 +45,12 @@ class Body(Described):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
+class Change(Body):
+    """A JSON body that changes at least one thing."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+
 class Query(Described):
     """A query string: what is not known is ignored, as the ancestor of this API does."""
 
@@ -167,7 +173,7 @@ Priority = Annotated[int, Field(ge=0, le=MAX_PRIORITY)]
 
 Moment = Annotated[datetime, BeforeValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})]
 
-_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
+_DATE = r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])"
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,6})?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)"
 _SPAN = r"P(?:\d{1,4}W)?(?:\d{1,5}D)?(?:T(?:\d{1,6}H)?(?:\d{1,6}M)?\d{1,6}S)?"
 Bound = Annotated[
@@ -184,8 +190,9 @@ Bound = Annotated[
 ]
 """One end of a time window."""
 
-QueryInt = Annotated[int, BeforeValidator(_query_int)]
-QueryId = Annotated[int, BeforeValidator(_query_int), Field(ge=-MAX_ID, le=MAX_ID)]
+Digits = BeforeValidator(_query_int)
+"""Stands behind the bounds of a whole number in a query: before them they would be missing in the document."""
+QueryId = Annotated[int, Field(ge=-MAX_ID, le=MAX_ID), Digits]
 QueryBool = Annotated[bool, BeforeValidator(_query_bool)]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from api.paging import OrderedQuery
-from api.wire.fields import Bound, Query, QueryId, QueryInt, Word
+from api.wire.fields import Bound, Digits, Query, QueryId, Word
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -34,7 +34,7 @@ class UploadQuery(Query):
     file_name: FileName | None = None
     media_type: MediaType | None = None
     project: Word | None = None
-    workspace_id: Annotated[QueryInt, Field(ge=1, le=2**63 - 1)] | None = None
+    workspace_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits] | None = None
     sha256: Sha256 | None = None
     path: Annotated[
         str | None,
@@ -45,8 +45,8 @@ class UploadQuery(Query):
 class OutputQuery(Query):
     """Which output of which attempt a node brings."""
 
-    execution_id: Annotated[QueryInt, Field(ge=1, le=2**63 - 1)]
-    attempt: Annotated[QueryInt, Field(ge=1, le=2**31 - 1)]
+    execution_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits]
+    attempt: Annotated[int, Field(ge=1, le=2**31 - 1), Digits]
     token: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     output: Annotated[str, StringConstraints(pattern=OUTPUT_NAME)]
     file_name: FileName

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, RootModel, StringConstraints, Tag, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from api.paging import OrderedQuery
 from api.wire.fields import (
@@ -90,7 +100,11 @@ class JobData(Body):
 
 
 class JobBody(ProgramFields):
-    """A new job. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
+    """A new job: of a type, or with a command of its own. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("job_type", "job_type_id", "command")]}
+    )
 
     job_type: TypeRef = LEFT_OUT
     job_type_id: Id = LEFT_OUT
@@ -147,7 +161,11 @@ def _one_or_many(sent: Any) -> str:
 
 class JobsBody(
     RootModel[
-        Annotated[Annotated[JobBody, Tag("one")] | Annotated[list[JobBody], Tag("many")], Discriminator(_one_or_many)]
+        Annotated[
+            Annotated[JobBody, Tag("one")]
+            | Annotated[list[JobBody], Field(json_schema_extra={"minItems": 1}), Tag("many")],
+            Discriminator(_one_or_many),
+        ]
     ]
 ):
     """One job, or an array of jobs: all of them are made, or none."""
@@ -157,6 +175,9 @@ class CancelBody(Body):
     """The one change a job takes."""
 
     status: Literal["CANCELED"]
+
+
+Label = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^\\u0000]*:[^\\u0000]*$"})]
 
 
 class FilterFields(Query):
@@ -173,7 +194,7 @@ class FilterFields(Query):
     error_category: list[CategoryWord] = []
     node: list[str] = Field(default=[], description="host name, node name or id")
     pool: list[str] = []
-    label: list[str] = Field(default=[], description="key:value")
+    label: list[Label] = Field(default=[], description="key:value")
     workflow_id: list[QueryId] = []
     project: list[str] = []
 

@@ -9,23 +9,18 @@ from pydantic import Field
 
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
-from api.wire.fields import QueryId, QueryInt, View
+from api.wire.fields import Bound, Digits, QueryId, View
 
 
 class LoadQuery(OrderedQuery):
     """Which samples, at most 31 days of them, and which jobs count. Repeat a parameter for alternatives."""
 
-    started: (
-        Annotated[
-            str, Field(max_length=64, description="a time or a duration back; by default midnight UTC seven days ago")
-        ]
-        | None
-    ) = None
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound | None = Field(default=None, description="by default midnight UTC seven days ago")
+    ended: Bound | None = None
     job_type_id: list[QueryId] = []
     job_type_name: list[str] = []
     job_type_category: list[str] = []
-    priority: list[Annotated[QueryInt, Field(ge=-(2**31), lt=2**31)]] = []
+    priority: list[Annotated[int, Field(ge=-(2**31), lt=2**31), Digits]] = []
 
 
 class LoadPoint(View):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf, NodeInShort, Reference, TypeInShort
-from api.wire.fields import LEFT_OUT, MAX_TIMEOUT_S, Body, QueryBool, QueryId, Reason, View
+from api.wire.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, Change, QueryBool, QueryId, Reason, View
 
 
 class NodesQuery(OrderedQuery):
@@ -67,7 +67,7 @@ class NodeList(ListOf):
     results: list[NodeView]
 
 
-class NodeChange(Body):
+class NodeChange(Change):
     """What shall change of a node; what is left out stays. Going on (`is_paused` false) clears the reason."""
 
     is_paused: bool = LEFT_OUT
@@ -83,8 +83,8 @@ class NodeChange(Body):
 class NodeStatusQuery(NodesQuery):
     """Which nodes, and how far back to count."""
 
-    started: Annotated[str, Field(max_length=64)] = "PT3H"
-    ended: Annotated[str, Field(max_length=64)] | None = None
+    started: Bound = "PT3H"
+    ended: Bound | None = None
 
 
 class ExecutionCount(View):

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from api.wire.answers import ListOf
-from api.wire.fields import LEFT_OUT, Amount, Body, Cpus, Query, QueryInt, Reason, Title, View, Word
+from api.wire.fields import LEFT_OUT, Amount, Body, Cpus, Digits, Query, Reason, Title, View, Word
 
 MOST_NODES = 100_000
 Size = Annotated[int, Field(ge=0, le=MOST_NODES)]
@@ -77,8 +77,8 @@ class PoolBody(PoolChange):
 class EventsQuery(Query):
     """Which part of a pool's events."""
 
-    before: Annotated[QueryInt, Field(ge=1, description="only events older than this one")] | None = None
-    page_size: Annotated[QueryInt, Field(ge=1, le=1000)] = 100
+    before: Annotated[int, Field(ge=1, description="only events older than this one"), Digits] | None = None
+    page_size: Annotated[int, Field(ge=1, le=1000), Digits] = 100
 
 
 class PoolNodes(View):

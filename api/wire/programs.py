@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from api.wire import placing
 from api.wire.fields import LEFT_OUT, Amount, Body, Word, units
 from api.wire.placing import PlacingFields
 from scheduler.rules.definition import Definition
 
-Factor = Annotated[Amount, Field(ge=1_001, le=100_000)]
+Factor = Annotated[
+    Amount,
+    Field(ge=1_001, le=100_000),
+    WithJsonSchema({"type": "number", "minimum": 1.001, "maximum": 100, "multipleOf": 0.001}),
+]
 """How much more; a decimal from 1.001 to 100 in JSON."""
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
-from api.wire.fields import LEFT_OUT, Amount, Body, QueryBool, Reason, Title, View, Word
+from api.wire.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, View, Word
 
 Weight = Annotated[float, Field(gt=0, le=1_000_000, description="share of the machines, beside the other projects'")]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -42,7 +42,7 @@ class ProjectBody(Body):
     quota: QuotaBody = QuotaBody()
 
 
-class ProjectChange(Body):
+class ProjectChange(Change):
     """What shall change of a project; what is left out stays, within the quota too. Going on clears the reason."""
 
     title: Title = LEFT_OUT

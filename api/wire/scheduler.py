@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from api.wire.fields import LEFT_OUT, Body, Reason, View
+from api.wire.fields import LEFT_OUT, Change, Reason, View
 
 MODES = ("FIFO", "LIFO")
 
@@ -23,7 +23,7 @@ QueueMode = Annotated[
 ]
 
 
-class SchedulerChange(Body):
+class SchedulerChange(Change):
     """What shall change of the scheduler; what is left out stays. Going on (`is_paused` false) clears the reason."""
 
     is_paused: bool = LEFT_OUT

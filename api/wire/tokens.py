@@ -9,7 +9,7 @@ from pydantic import Field
 
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
-from api.wire.fields import LEFT_OUT, Body, Moment, QueryBool, QueryId, Title, View, Word
+from api.wire.fields import LEFT_OUT, Body, Change, Moment, QueryBool, QueryId, Title, View, Word
 
 RoleWord = Literal["viewer", "submitter", "operator", "admin"]
 Kind = Literal["user", "node"]
@@ -37,7 +37,7 @@ class TokenBody(Body):
     expires: Moment | None = None
 
 
-class TokenChange(Body):
+class TokenChange(Change):
     """What shall change of a token; what is left out stays."""
 
     name: Name = LEFT_OUT

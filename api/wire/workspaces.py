@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
-from api.wire.fields import LEFT_OUT, Body, QueryBool, QueryId, Title, View, Word
+from api.wire.fields import LEFT_OUT, Body, Change, QueryBool, QueryId, Title, View, Word
 
 _URL = (
     r"^(?:file://(?:localhost)?/[^\x00-\x20\x7f]*|s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[^\x00-\x20\x7f]*)?"
@@ -27,7 +27,7 @@ class WorkspacesQuery(OrderedQuery):
     is_active: QueryBool | None = None
 
 
-class WorkspaceChange(Body):
+class WorkspaceChange(Change):
     """What shall change of a workspace; what is left out stays. Files are not moved when the url changes."""
 
     title: Title = LEFT_OUT

@@ -1,10 +1,13 @@
 """The OpenAPI document: valid, served, complete, and true: what it promises is what the API does."""
 
 import re
+from http.client import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from api.app import NOUNS
@@ -58,13 +61,43 @@ def test_generated_requests_get_documented_answers(database_url, tmp_path, tag):
                 _try(operation, headers)
 
 
+OF_SCHEMAS = re.compile(r"should (be|have|match)|[Ff]ield required|[Ee]xtra inputs|is not a time|cannot order")
+"""Complaints about what a document can say: type, bounds, length, pattern, the words allowed, what must be there."""
+
+BUT = re.compile(
+    # JSON Schema takes 1.0 for a whole number, we do not; and it has the largest numbers as floats.
+    r"should be a valid (integer|number)|is not a whole number|-?9223372036854775807"
+    r"|\[key\]"  # keys, as generated, keep to the pattern but not always to the length
+)
+
+EXAMPLES = {"job types": 2}
+"""Requests an operation; their bodies take long to make."""
+
+
 def _try(operation, headers):
     """Send requests that the document allows and requests that it forbids; every check of the answers holds."""
+    examples = min(EXAMPLES.get(tag, 8) for tag in operation.tags)
 
-    @settings(max_examples=8, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+    @settings(
+        max_examples=examples, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
+    @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
     def run(case):
-        # What a document can say is allowed may still not be possible, such as a job of a type that is not there.
-        case.call_and_validate(headers=headers, excluded_checks=[positive_data_acceptance, negative_data_rejection])
+        answer = case.call(headers=headers)
+        case.validate_response(answer, headers=headers, excluded_checks=_excluded(operation, case, answer))
 
     run()
+
+
+def _excluded(operation, case, answer):
+    """Return the checks that do not hold for this request, for a reason that no document can give."""
+    excluded = []
+    if answer.status_code == BAD_REQUEST:
+        told = answer.json()["description"]
+        if not OF_SCHEMAS.search(told) or BUT.search(told):  # what fields say of each other, and only looking tells
+            excluded.append(positive_data_acceptance)
+    # In a query string everything is a text, one value is also a list of one, and what is not known is ignored.
+    wrong = {place for place, part in case.meta.components.items() if part.mode is GenerationMode.NEGATIVE}
+    if not wrong & {ParameterLocation.BODY, ParameterLocation.PATH} or answer.status_code == REQUEST_ENTITY_TOO_LARGE:
+        excluded.append(negative_data_rejection)
+    return excluded

@@ -1,6 +1,7 @@
 """Lists over HTTP: filters, orders, pages, and pages while the list changes."""
 
 import random
+import uuid
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -201,18 +202,17 @@ def test_counts_are_exact_up_to_ten_thousand_and_said_to_be_estimates_above(api)
 )
 def test_paging_through_a_changing_list_neither_repeats_nor_skips_what_did_not_change(api, seed, size, order):
     chance = random.Random(seed)
-    api.change("UPDATE jobs SET name = 'before' WHERE name IS NULL")
-    still = set(
-        api.post("/jobs/", [{"command": ["true"], "priority": chance.randrange(3)} for _ in range(20)]).json["job_ids"]
-    )
+    run = uuid.uuid4().hex  # a list of its own: with what earlier examples left, each would be longer than the last
+    one = {"command": ["true"], "labels": {"run": run}}
+    still = set(api.post("/jobs/", [{**one, "priority": chance.randrange(3)} for _ in range(20)]).json["job_ids"])
     touched: set[int] = set()
     seen: list[int] = []
-    answer = api.get("/jobs/", page_size=size, order=order)
+    answer = api.get("/jobs/", page_size=size, order=order, label=f"run:{run}")
     while True:
         seen += ids(answer)
         happening = chance.randrange(3)
         if happening == 0:
-            api.a_job(priority=chance.randrange(3), name="new")
+            api.a_job(priority=chance.randrange(3), name="new", labels={"run": run})
         elif happening == 1:
             job_id = chance.choice(sorted(still))
             touched.add(job_id)
