@@ -60,9 +60,10 @@ class Installation:
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs if log.exists())
 
     def stop(self) -> int:
-        """Ctrl-C; return the exit status."""
+        """Ctrl-C; return the exit status. Where we run in the background of a script, nobody heeds that: SIGTERM."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
+        unheard = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        self.process.send_signal(signal.SIGTERM if unheard else signal.SIGINT)
         status = self.process.wait(60)
         self.api.close()
         self.log.close()
