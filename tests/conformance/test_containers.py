@@ -143,9 +143,12 @@ def test_without_network_there_is_none(api, node, image) -> None:
 def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_registry_does_not(api, node, image) -> None:
     tool, elsewhere = images.tool() or "", f"registry.invalid/ganger-test-{token_hex(6)}:1"
     subprocess.run([tool, "tag", image, elsewhere], check=True)
-    for number, name in enumerate((image, elsewhere, image), start=1):
-        api.place(in_image(name, "cat", "/etc/marker", key=(number, 1)))
-        assert api.report((number, 1)).outcome == "completed"
+    try:
+        for number, name in enumerate((image, elsewhere, image), start=1):
+            api.place(in_image(name, "cat", "/etc/marker", key=(number, 1)))
+            assert api.report((number, 1)).outcome == "completed"
+    finally:
+        subprocess.run([tool, "untag", image, elsewhere], check=True)
     listed = subprocess.run(
         [tool, "ps", "--all", "--noheading", "--filter", f"ancestor={image}"],
         capture_output=True,
