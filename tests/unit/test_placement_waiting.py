@@ -23,6 +23,24 @@ def test_room_is_kept_where_the_job_can_start_first() -> None:
     assert (kept.job_id, kept.node_ids, kept.start) == (large, (2,), NOW + 300)
 
 
+def test_of_nodes_that_come_free_together_room_is_kept_on_the_fullest() -> None:
+    world = World([a_node(number, cpus=4) for number in (1, 2, 3)])
+    for node_id, cpus in ((1, 1), (2, 3), (3, 2)):
+        world.run(node_id, cpus=cpus, expected_s=400.0)
+    world.job(world.shape(cpus=4), waited=500)
+    assert world.plan().reservations[0].node_ids == (2,)
+
+
+def test_equal_jobs_are_mixed_in_the_proportions_in_which_they_wait() -> None:
+    world = World([a_node(1, cpus=100, mem=0)])
+    for number in (180, 20):
+        shape = world.shape(cpus=1)
+        for _ in range(number):
+            world.job(shape)
+    placed = [placement.shape_id for placement in world.plan().placements]
+    assert (placed.count(1), placed.count(2)) == (90, 10)
+
+
 def test_others_start_on_kept_room_only_when_they_will_have_ended_by_then() -> None:
     world = World([a_node(1, cpus=4)])
     world.run(1, cpus=2, expected_s=400.0)
