@@ -33,7 +33,7 @@ class PageQuery(Query):
     """Which part of a list."""
 
     page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="1 is the first page"), Digits] = 1
-    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE), Digits] = 100
+    page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="most entries of a page"), Digits] = 100
 
 
 class OrderedQuery(PageQuery):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 
 from api.wire.fields import MAX_ID, Body, Bound, Id, Priority, Reason, View
 from api.wire.jobs import CategoryWord, StatusWord
@@ -62,6 +62,8 @@ class BulkFilter(Body):
 
 class BulkBody(BulkFilter):
     """What to do to which jobs. `dry_run` only counts; an empty filter needs `all: true`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "QUEUED", "label": "run:7", "dry_run": True}]})
 
     dry_run: bool = False
     all: bool = False

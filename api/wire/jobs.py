@@ -103,7 +103,13 @@ class JobBody(ProgramFields):
     """A new job: of a type, or with a command of its own. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": [name]} for name in ("job_type", "job_type_id", "command")]}
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("job_type", "job_type_id", "command")],
+            "examples": [
+                {"command": ["echo", "hello"], "cpus_required": 0.5, "mem_required": 256, "labels": {"run": "7"}},
+                {"job_type": {"name": "kml-footprint"}, "inputs": {"places": 12}, "timeout": 600, "priority": 50},
+            ],
+        }
     )
 
     job_type: TypeRef = LEFT_OUT
