@@ -24,8 +24,9 @@ from workers.events import Failure
 from workers.folders import Folders
 from workers.places import Places
 
-_PIECE_BYTES = 8 << 20
-_MOST_BEHIND = 8
+_PIECE_BYTES = 1 << 20
+"""Small enough to be hashed out of the processor's cache."""
+_MOST_BEHIND = 32
 """Pieces that were copied and are not hashed yet: few enough to be still in the page cache."""
 _NO_CLONE = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
