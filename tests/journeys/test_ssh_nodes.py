@@ -35,6 +35,8 @@ def roles(servers: Stack, database_url: str, broker_url: str) -> Iterator[Roles]
             made.start("scheduler", ["scheduler"], {**made.server, **more})
             made.serve((folder / "admin").read_text().strip())
             yield made
+            for process in processes(made):  # a test that failed leaves nodes that nobody else would end
+                process.kill()
 
 
 def test_nodes_on_a_host_by_ssh_work_survive_and_are_scaled_away(roles: Roles) -> None:
