@@ -41,6 +41,7 @@ class Bench:
     taken: set[str] = field(default_factory=set)
     kill: Callable[[str], None] | None = None
     break_it: Callable[[], None] | None = None
+    mend: Callable[[], None] | None = None
     told: Callable[[str], list[str]] | None = None
     tokens: Path | None = None
 
@@ -76,6 +77,7 @@ def ssh(stack: ExitStack, folder: Path) -> Bench:
     server = stack.enter_context(sshd(folder))
     taken: set[str] = set()
     hosts, program = [Host(server.address, "left", 4)], list(server.ssh)
+    place = program.index("-p") + 1
     root = folder / "remote"
 
     def make() -> Driver:
@@ -85,7 +87,8 @@ def ssh(stack: ExitStack, folder: Path) -> Bench:
         make,
         taken,
         kill=lambda name: _kill(str(root / "night" / name / "node")),
-        break_it=lambda: program.__setitem__(program.index("-p") + 1, "1"),
+        break_it=lambda: program.__setitem__(place, "1"),
+        mend=lambda: program.__setitem__(place, server.ssh[place]),
         told=lambda name: _words(str(root / "night" / name / "node")),
         tokens=folder / "tokens",
     )
@@ -100,6 +103,7 @@ def command(stack: ExitStack, folder: Path) -> Bench:
         taken,
         kill=lambda name: os.kill(int((records / name).read_text()), signal.SIGKILL),
         break_it=lambda: (records / ".broken").write_text(""),
+        mend=lambda: (records / ".broken").unlink(missing_ok=True),
         told=lambda name: psutil.Process(int((records / name).read_text())).cmdline()[3].split(),
     )
 
@@ -123,12 +127,13 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     with ExitStack() as stack:
         made: Bench = request.param(stack, tmp_path)
         yield made
-        if not (tmp_path / "records" / ".broken").exists():
-            try:
-                driver = made.make()
-                driver.retire([instance.name for instance in driver.listing().instances])
-            except DriverTrouble:
-                return  # the test broke it on purpose
+        if made.mend is not None:
+            made.mend()
+        try:
+            driver = made.make()
+            driver.retire([instance.name for instance in driver.listing().instances])
+        except DriverTrouble:
+            return  # the test broke it on purpose, and nothing real is behind it
 
 
 def listed(driver: Driver) -> dict[str, bool]:

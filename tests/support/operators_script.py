@@ -39,7 +39,7 @@ def main() -> None:
             begin(name)
             sys.stdout.write(f"{name}\n")
     elif verb == "revive":
-        for name in words:
+        for name in (name for name in words if not running(name)):
             begin(name)
     elif verb == "retire":
         for name in (name for name in words if (FOLDER / name).exists()):

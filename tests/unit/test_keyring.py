@@ -52,7 +52,7 @@ def test_without_a_key_nothing_is_sealed() -> None:
         keyring.NO_KEYS.open("12345678", b"x" * 40, "1/db")
 
 
-@pytest.mark.parametrize("text", ["", " ,\n", "short", "!" * 43, f"{OLD[:-1]}", f"{NEW} {OLD}x", "ä" * 43])
+@pytest.mark.parametrize("text", ["", " ,\n", "short", "!" * 43, OLD[:-1], f"{NEW} {OLD}x", "ä" * 43], ids=range(7))
 def test_what_is_no_key_is_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(SetupError) as refusal:
         keyring.parse(text, "THE_SETTING")
