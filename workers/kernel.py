@@ -8,6 +8,7 @@ all its work in one thread that is not the process's first, so that the process 
 import ctypes
 import errno
 import os
+import select
 from typing import Final
 
 # PyDLL keeps the interpreter lock: these calls are short, and `clone_into` must not let another thread run
@@ -130,6 +131,16 @@ def clone_into(cgroup_descriptor: int) -> int:
     """
     arguments = _CloneArgs(flags=_CLONE_INTO_CGROUP | _CLONE_VFORK, exit_signal=_SIGCHLD, cgroup=cgroup_descriptor)
     return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
+
+
+def readable_within(descriptor: int, seconds: float) -> bool:
+    """Wait until the descriptor can be read, or has been closed at the other end; tell whether it was in time.
+
+    Not by `select`, which refuses descriptors from 1024 on: a busy supervisor has more.
+    """
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(int(seconds * 1000)))
 
 
 def reserve(descriptor: int, size_bytes: int) -> None:

@@ -24,7 +24,6 @@ import json
 import os
 import queue
 import re
-import select
 import signal
 import socket
 import sys
@@ -36,6 +35,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import orjson
+
+from workers import kernel
 
 VERSION: Final = 1
 OLDEST: Final = 1
@@ -336,8 +337,7 @@ def _launch(directory: Path, python: str, tree: str | None) -> bool:
         os.close(log)
     _started.add(pid)
     try:
-        readable, _, _ = select.select([reading], [], [], _READY_TIMEOUT_S)
-        return bool(readable) and os.read(reading, 16) == b"ready\n"
+        return kernel.readable_within(reading, _READY_TIMEOUT_S) and os.read(reading, 16) == b"ready\n"
     finally:
         os.close(reading)
 

@@ -70,7 +70,9 @@ class Watch:
 
     def until_something(self, seconds: float) -> None:
         """Wait so long, or until a child ends. Raises Stopped as soon as somebody wants us to stop."""
-        ready, _, _ = select.select([self._pipe[0]], [], [], seconds)
+        waiting = select.poll()
+        waiting.register(self._pipe[0], select.POLLIN)
+        ready = waiting.poll(int(seconds * 1000) + 1)
         for number in os.read(self._pipe[0], BATCH) if ready else b"":
             if number in STOP_SIGNALS:
                 raise Stopped(number)

@@ -25,6 +25,7 @@ class Life:
 
     def go_on(self) -> None:
         """Something happens: nodes come, are paused and resumed; jobs come, start, end and are cancelled."""
+        self._age()
         for _ in range(self.chance.randint(1, 3)):
             self.chance.choice([self._come, self._come, self._end, self._end, self._cancel, self._pause, self._turn])()
 
@@ -46,8 +47,15 @@ class Life:
     def _node(self, number: int) -> wire.Registered:
         return self.cluster.a_node(f"n{number}", cpus=self.chance.choice([1000, 2000, 4000]))
 
+    def _age(self) -> None:
+        """Waits are compared in steps of 4 %: one of a moment ago is in another step by the time of the tick, one of days is not."""
+        self.api.change(
+            "UPDATE jobs SET queued = queued - interval '1 day', moved_xid = pg_current_xact_id() WHERE status = 'QUEUED'"
+        )
+
     def _come(self) -> None:
         self.api.post("/jobs/", [self._job() for _ in range(self.chance.randint(1, 2))])
+        self._age()
 
     def _turn(self) -> None:
         self.cluster.tick()

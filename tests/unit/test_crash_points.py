@@ -34,7 +34,7 @@ from workers.events import (
     SupervisorUp,
 )
 from workers.places import Key, Places
-from workers.spool import Spool
+from workers.spool import Fact, Spool
 
 KEY: Key = (1, 1)
 REF = wire.ExecutionRef(execution_id=1, attempt=1)
@@ -201,6 +201,12 @@ def ended(report: wire.ReportOne) -> tuple[object, ...]:
     return report.outcome, report.error, report.message, codes, report.outputs, report.properties
 
 
+def kept(journal: Path) -> list[Fact]:
+    spool = Spool(journal)
+    spool.close()
+    return spool.facts()
+
+
 def check(spec: wire.Spec, rest: Survivors, expected: wire.ReportOne) -> None:
     commands = spec.commands.model_dump()
     wanted = [name for name in ("pre", "job", "post", "cleanup") if commands[name]]
@@ -208,7 +214,7 @@ def check(spec: wire.Spec, rest: Survivors, expected: wire.ReportOne) -> None:
     assert rest.accepted is not None
     assert ended(rest.accepted) == ended(expected)
     assert (rest.ends, rest.staged_late) == ({}, 0)
-    assert Spool(rest.journal).facts() == []
+    assert kept(rest.journal) == []
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -240,11 +246,11 @@ def test_whatever_byte_a_write_was_cut_at_only_its_whole_records_count(tmp_path:
     with pytest.raises(Killed):
         Life(Survivors(SPECS["every phase"], journal), 12).live()
     text = journal.read_bytes()
-    facts = Spool(journal).facts()
+    facts = kept(journal)
     assert len(facts) >= 4
     for end in range(len(text) + 1):
         journal.write_bytes(text[:end])
-        assert Spool(journal).facts() == facts[: text[:end].count(b"\n")]
+        assert kept(journal) == facts[: text[:end].count(b"\n")]
 
 
 def test_a_rewriting_of_the_journal_that_was_cut_short_at_any_byte_changes_nothing(tmp_path: Path) -> None:
@@ -252,8 +258,8 @@ def test_a_rewriting_of_the_journal_that_was_cut_short_at_any_byte_changes_nothi
     rest = Survivors(SPECS["every phase"], journal)
     with pytest.raises(Killed):
         Life(rest, 8).live()
-    facts, text = Spool(journal).facts(), journal.read_bytes()
+    facts, text = kept(journal), journal.read_bytes()
     assert facts
     for end in range(len(text) + 1):
         journal.with_suffix(".new").write_bytes(text[:end])
-        assert Spool(journal).facts() == facts
+        assert kept(journal) == facts

@@ -38,6 +38,7 @@ def test_a_journal_cut_anywhere_still_has_every_whole_line(tmp_path: Path) -> No
         spool = Spool(path)
         assert len(spool.facts()) == sum(end <= cut for end in ends)
         assert spool.torn == (cut not in {0, *ends})
+        spool.close()
 
 
 def test_a_damaged_line_is_as_if_never_written(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ immunity from signals. A mount namespace goes with it, for a /proc that shows th
 import contextlib
 import errno
 import os
-import select
 import signal
 from collections.abc import Iterator
 from typing import Final
@@ -89,8 +88,7 @@ class PidNamespaceTree:
         finally:
             os.close(writing)
         try:
-            readable, _, _ = select.select([reading], [], [], _READY_TIMEOUT_S)
-            if not readable or not os.read(reading, 16):
+            if not kernel.readable_within(reading, _READY_TIMEOUT_S) or not os.read(reading, 16):
                 self.kill()
                 raise OSError(errno.EPERM, "the first process of a PID namespace did not come up")
         finally:
