@@ -72,7 +72,7 @@ def test_any_cut_of_the_file_is_a_state_it_once_had(path: str) -> None:
         assert [tree for tree, _ in again.ordered()] == [f"{number}.1" for number in range(len(again.ordered()))]
         assert all(again.is_ended(key) for key in again.ordered()[:-1])
         seen.add(len(again.ordered()))
-        again.close()
+        os.close(again._descriptor)
     assert seen == set(range(6))
 
 
