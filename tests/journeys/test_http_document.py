@@ -61,6 +61,17 @@ def test_generated_requests_get_documented_answers(database_url, tmp_path, tag):
                 _try(operation, headers)
 
 
+def test_generated_questions_get_documented_answers_from_a_whole_installation(installation):
+    """Over HTTP, through its server; what changes things is tried above, where no node is moved and no job is run."""
+    schema = schemathesis.openapi.from_url(f"{installation.ready['url']}/openapi.json")
+    headers = {name: installation.api.headers[name] for name in ("authorization", "accept")}
+    questions = [found.ok() for found in schema.get_all_operations() if found.ok().method.upper() == "GET"]
+    asked = [one for one in questions if set(one.tags) & set(TAGS) and not LEFT_OUT.search(one.path)]
+    assert len(asked) > 20
+    for operation in asked:
+        _try(operation, headers)
+
+
 OF_SCHEMAS = re.compile(r"should (be|have|match)|[Ff]ield required|[Ee]xtra inputs|is not a time|cannot order")
 """Complaints about what a document can say: type, bounds, length, pattern, the words allowed, what must be there."""
 
