@@ -35,6 +35,10 @@ def test_limits_reach_the_program_and_usage_comes_back(installation: Installatio
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="processes are limited by cgroups, which need root here")
 def test_no_more_processes_than_asked_for(installation: Installation) -> None:
+    (node,) = installation.api.get("/nodes/").json()["results"]
+    for sentence in node["powers"]["missing"]:
+        if "rocesses" in sentence:
+            pytest.skip(f"NOT TESTED: {sentence}")
     job_id = installation.submit("/bin/sh", "-c", FORKS, max_processes=10, max_tries=1)
     job = installation.wait(job_id)
     assert (job["status"], job["error"]["name"]) == ("FAILED", "unknown-exit")

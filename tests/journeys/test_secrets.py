@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
@@ -131,19 +133,26 @@ def test_a_value_is_in_no_file_of_the_installation_and_in_no_figure_or_list(here
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only a node of root can keep jobs apart from itself")
-def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jobs(here: Installation) -> None:
+def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jobs(
+    here: Installation,
+) -> None:
     keep(here, "theirs", THEIRS)
     other = here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/theirs > mine; exec sleep 300", secrets=["theirs"])
     here.wait(other, "RUNNING")
     tokens = [path.read_text().strip() for path in (here.root / "tokens").iterdir() if path.is_file()]
     canaries = [THEIRS, PLANTED, *tokens, *passwords(here)]
     assert len(canaries) >= 5
-    roots = f"{here.root}:/dev/shm:/tmp:/var/tmp:/run"
+    readable = tempfile.mkdtemp()
+    Path(readable).chmod(0o755)
+    for number in range(50):
+        (Path(readable) / f"open-{number}").write_text("nothing of interest")
+    roots = f"{here.root}:/dev/shm:/tmp:/var/tmp:/run:{readable}"
     words = [word[::-1] for word in canaries]
     job = here.wait(here.submit("/usr/bin/python3", "-c", SEARCH, roots, *words, timeout=60))
     here.api.patch(f"/jobs/{other}/", json={"status": "CANCELED"})
     read, _, found = said(here, job).partition(" ")
     assert (job["status"], found.strip()) == ("COMPLETED", "[]"), found
+    shutil.rmtree(readable)
     assert int(read) > 50  # it did look
 
 
