@@ -46,7 +46,8 @@ def _spend_ids_and_crash(cluster: Cluster, picture: Picture, database_url: str) 
 
 def _await_recovery(cluster: Cluster) -> None:
     url = cluster.rt.db.url.set(drivername="postgresql").render_as_string(hide_password=False)
-    for _ in range(100):
+    # A server that has lost its buffers syncs its whole folder first: on a busy disk, many seconds.
+    for _ in range(1000):
         try:
             with connect(url) as db:
                 db.execute("ALTER SYSTEM RESET wal_writer_delay")
