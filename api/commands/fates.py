@@ -81,6 +81,9 @@ def cancel(
                 api, "cancel", which, done="canceled", dry_run=dry_run, sure=yes, as_json=as_json, reason=reason,
                 advice="jobs that have ended are not canceled",
             )  # fmt: skip
+            if wait and not dry_run:
+                for job_id in which.job_ids:
+                    api.jobs.wait_dead(job_id)
             return
         code = max(_cancel_one(api, job_id, wait=wait, as_json=as_json) for job_id in job_ids)
     raise typer.Exit(code)
