@@ -1,21 +1,19 @@
 """The scratch book of one plan: what is free and held once the placements decided so far are counted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.rules import fairshare, filters
+from scheduler.rules import fairshare, filters, mix
 from scheduler.rules.filters import Allowance
+from scheduler.rules.mix import Mix
 from scheduler.rules.nodes import Amounts, Mask, Rows
 from scheduler.rules.plan import Snapshot
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Shape
-
-_LEAST_TIGHTNESS, _TIGHTNESS = 0.02, 0.7
-"""How much a tight fit counts beside an even one. An even fit leaves no cpus without memory and no memory without cpus; a tight
-fit leaves whole nodes for large jobs, so it counts by how much of the largest node the largest waiting job asks for. Measured
-over random fleets: docs/decisions/031-choice-of-a-node.md."""
+from scheduler.rules.waiting import Line
 
 
 @dataclass(slots=True)
@@ -49,7 +47,8 @@ class Planned:
 class Ledger:
     """Copies of the few numbers a plan changes; the snapshot stays as it is.
 
-    `tightness` is how much a tight fit counts beside a fit in proportion; `left` is the room left on each node over all resources, as a fraction of the largest node's.
+    `left` is the room left on each node over all resources, as a fraction of the largest node's; `waiting` are the lines that a
+    plan may serve, to be set before nodes are chosen.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -60,7 +59,8 @@ class Ledger:
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
-        self.tightness = 0.0
+        self.waiting: Sequence[Line] = ()
+        self._mix: Mix | None = None
         self.planned: list[Planned] = []
         self.kept: dict[int, Kept] = {}
         self._tallies: dict[int, Tally] = {}
@@ -71,14 +71,13 @@ class Ledger:
     def shares(self, shapes: list[Shape]) -> NDArray[np.float64]:
         """One job's dominant share of the fleet for each shape of a plan.
 
-        Also sets `tightness` by the largest member among them, and takes note whose placements have to be remembered by node.
+        Also takes note whose placements have to be remembered by node.
         """
         minding = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
         self._minded = {(shape.project_id, shape.job_type_id) for shape in minding}
         if not shapes:
             return np.zeros(0)
         needs = np.array([self.nodes.vector(shape.requires) for shape in shapes])
-        self.tightness = _LEAST_TIGHTNESS + _TIGHTNESS * min(1.0, float((needs * self.scale).max()))
         fleet = np.maximum(self.nodes.vector(self.fleet), 1)
         return np.asarray((needs / fleet).max(axis=1) * np.array([shape.count for shape in shapes]))
 
@@ -87,7 +86,7 @@ class Ledger:
         fits = where & filters.holds(need, self.free)
         for kept in self.kept.values():
             if fits[kept.row] and ends_by > kept.start:
-                fits[kept.row] = (kept.spare >= need).all()
+                fits[kept.row] = filters.holds(need, kept.spare[:, None])[0]
         return fits
 
     def room(self, rows: Rows, ends_by: float) -> Amounts:
@@ -103,13 +102,11 @@ class Ledger:
                     room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
         return room
 
-    def lopsidedness(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
-        """How unevenly `need` would take from what is left on each row: the largest fraction less the smallest, of what is asked."""
-        asked = np.flatnonzero(need)
-        if len(asked) <= 1:
-            return np.zeros(len(rows))
-        taken = need[asked][:, None] / np.maximum(self.free[asked[:, None], rows], 1)
-        return np.asarray(taken.max(axis=0) - taken.min(axis=0))
+    def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
+        """What a member that takes `need` would take from the room for what waits on each of the rows; see `mix`."""
+        if self._mix is None:  # made when first asked for: many plans never have a choice of nodes
+            self._mix = mix.of(self.waiting, self.nodes, self._policy, self.scale)
+        return self._mix.loss(need, self.free, rows)
 
     def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
         """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""

@@ -76,6 +76,7 @@ class _Draft:
                 open_lines.append(line)
             else:
                 self._refuse(line.shape, pause)
+        self._ledger.waiting = open_lines
         shares = self._ledger.shares([line.shape for line in open_lines]).tolist()
         return [self._front(line, share) for line, share in zip(open_lines, shares, strict=True)]
 
@@ -139,10 +140,11 @@ class _Draft:
 
     def _foremost(self, entrant: Entrant, front: Front, most: int) -> tuple[list[int], int]:
         """The next jobs of one step, in order, and the cursor behind them."""
-        if self._newest:
-            return self._queue.take_newest(front.line, front.cursor, 1 if front.line.special else most)
         if front.line.special or front.line.shape.count > 1:
             most = 1
+        if self._newest:
+            next_best = max((rival.oldest for rival in entrant.fronts[1:3]), default=-inf)
+            return self._queue.take_newest(front.line, front.cursor, most, next_best)
         until = self._order_of(entrant).until(front, self._now)
         jobs, cursor = self._queue.take(front.line, front.cursor, most, until)
         return (jobs, cursor) if jobs else self._queue.take(front.line, front.cursor, 1)

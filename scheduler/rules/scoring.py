@@ -9,15 +9,13 @@ from scheduler.rules.nodes import Amounts, Nodes, Rows
 from scheduler.rules.shapes import Preference
 
 Scores = NDArray[np.float64]
-
-_AVOIDED = 1e6
-"""Far above any score by room: a node where the job failed comes last whatever else speaks for it."""
-
-_LIKED = 1e3
-"""Above any score by room, below avoidance: a preference of weight 1 outweighs the best fit."""
+Ranks = NDArray[np.int64]
 
 _ENDLESS = int(np.iinfo(np.int32).max)
 """How many members that ask for nothing a node takes."""
+
+_LEAST = 1e-12
+"""The fraction that a member takes which asks for nothing."""
 
 _LEVELS = 40
 """Halvings of the search for the level that spreading fills to: finer than one claim on the largest node."""
@@ -49,14 +47,14 @@ def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int, portion: int) ->
     return _cut(rows, -(-counts // portion), wanted)
 
 
-def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, penalties: Scores, wanted: int) -> Choice:
-    """Even out the used fraction over the nodes: the emptiest takes first; penalised nodes only once the others are full.
+def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, ranked: Ranks, wanted: int) -> Choice:
+    """Even out the used fraction over the nodes: the emptiest takes first; those of a later rank only once the others are full.
 
     `room` and `capacity` have a column for each of the rows.
     """
     choice = NONE
-    for penalty in np.unique(penalties).tolist():
-        alike = penalties == penalty
+    for rank in range(int(ranked.max(initial=-1)) + 1):
+        alike = ranked == rank
         left = wanted - int(choice.counts.sum())
         choice = both(choice, _level(need, room[:, alike], capacity[:, alike], rows[alike], left))
     return choice
@@ -67,16 +65,17 @@ def both(first: Choice, second: Choice) -> Choice:
     return Choice(np.concatenate([first.rows, second.rows]), np.concatenate([first.counts, second.counts]))
 
 
-def penalties(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: frozenset[int]) -> Scores:
-    """What speaks against each row beside its room: dislikes, and nodes to avoid. 0 where nothing does."""
-    against = np.zeros(len(rows))
+def ranks(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: frozenset[int]) -> Ranks:
+    """How the rows rank before fit is asked, 0 best: those to avoid last of all, then by the weight of what is liked there."""
+    liking = np.zeros(len(rows))
     for preference in preferences:
-        against -= _LIKED * preference.weight * nodes.holding(preference.constraint)[rows]
-    for node_id in avoid:
-        row = nodes.row(node_id)
-        if row is not None:
-            against[rows == row] += _AVOIDED
-    return against
+        liking += preference.weight * nodes.holding(preference.constraint)[rows]
+    avoided = np.isin(rows, nodes.rows_of(np.array(sorted(avoid), dtype=np.int64)))
+    order = np.lexsort((-liking, avoided))
+    steps = (np.diff(liking[order]) != 0) | (np.diff(avoided[order]) != 0)
+    found = np.zeros(len(rows), dtype=np.int64)
+    found[order[1:]] = np.cumsum(steps)
+    return found
 
 
 def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
@@ -88,12 +87,16 @@ def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
 
 
 def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: int) -> Choice:
-    """Fill to the lowest common level that takes all that is wanted, or to the brim."""
+    """Fill to the lowest common level that takes all that is wanted, or to the brim.
+
+    The level is of what is asked for: an over-committed resource that nobody asks for says nothing.
+    """
     most = np.minimum(room_for(need, room), wanted)
-    whole = np.maximum(capacity, 1)
-    used = ((capacity - room) / whole).max(axis=0)
-    each = np.maximum((need[:, None] / whole).max(axis=0), 1e-12)
-    low, high = 0.0, 1.0 + float(each.max(initial=0.0))
+    asked = need > 0
+    whole = np.maximum(capacity[asked], 1)
+    used = ((capacity[asked] - room[asked]) / whole).max(axis=0, initial=0.0)
+    each = np.maximum((need[asked][:, None] / whole).max(axis=0, initial=0.0), _LEAST)
+    low, high = 0.0, float((used + each * most).max(initial=1.0))
     for _ in range(_LEVELS):
         middle = (low + high) / 2
         enough = _up_to(middle, used, each, most).sum() >= wanted

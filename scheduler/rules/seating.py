@@ -11,6 +11,12 @@ from scheduler.rules.policy import Packing, Policy
 from scheduler.rules.scoring import NONE, Choice
 from scheduler.rules.shapes import Shape
 
+_CANDIDATES = 256
+"""Nodes that are looked at closely where more have room: the best of so many is hardly worse than the best of all."""
+
+_TIGHTNESS = 0.1
+"""How much a tight fit counts beside what waits: where that loses about the same on two nodes, the fuller one is taken."""
+
 _PORTION = 4
 """A node takes at most a fourth of the equal members it has room for at a time, for they change its proportions."""
 
@@ -65,18 +71,43 @@ def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: in
 
 
 def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
-    scores = ledger.tightness * ledger.left[rows] + ledger.lopsidedness(seeker.need, rows)
-    if seeker.shape.preferences or seeker.avoid:
-        scores = scores + scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
-    rows = scoring.best(rows, scores, wanted)
-    portion = 1 if seeker.shape.count > 1 else _PORTION
-    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, portion)
+    """The nodes that lose the least for what waits; of those that lose the same, the fullest."""
+    whole = seeker.shape.count > 1
+    ranked = _ranks(seeker, ledger, rows)
+    if ranked is not None and not whole:
+        rows, ranked = rows[ranked == 0], None
+    if not whole:
+        rows = _candidates(rows, ledger)
+    if len(rows) > 1:
+        size = float(ledger.scale @ seeker.need)
+        scores = ledger.loss(seeker.need, rows) + _TIGHTNESS * size * ledger.left[rows]
+        rows = scoring.best(rows, scores, wanted) if ranked is None else rows[np.lexsort((scores, ranked))]
+    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, 1 if whole else _PORTION)
+
+
+def _candidates(rows: Rows, ledger: Ledger) -> Rows:
+    """A bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
+    if len(rows) <= _CANDIDATES:
+        return rows
+    some = np.zeros(len(rows), dtype=np.bool_)
+    some[np.argpartition(ledger.left[rows], _CANDIDATES // 2)[: _CANDIDATES // 2]] = True
+    some[:: -(-2 * len(rows) // _CANDIDATES)] = True
+    return rows[some]
 
 
 def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
-    against = scoring.penalties(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
+    ranked = _ranks(seeker, ledger, rows)
     room = ledger.room(rows, seeker.ends_by)
-    return scoring.spread(seeker.need, room, ledger.nodes.capacity[:, rows], rows, against, wanted)
+    capacity = ledger.nodes.capacity[:, rows]
+    return scoring.spread(
+        seeker.need, room, capacity, rows, np.zeros(len(rows), dtype=np.int64) if ranked is None else ranked, wanted
+    )
+
+
+def _ranks(seeker: Seeker, ledger: Ledger, rows: Rows) -> scoring.Ranks | None:
+    if not seeker.shape.preferences and not seeker.avoid:
+        return None
+    return scoring.ranks(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
 
 
 def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
@@ -92,7 +123,10 @@ def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, want
         if not len(open_rows):
             break
         open_rows = _least_crowded(shape, nodes, group, open_rows)
-        row = int(_many(seeker, ledger, policy, open_rows, 1).rows[0])
+        found = _many(seeker, ledger, policy, open_rows, 1).rows
+        if not len(found):
+            break
+        row = int(found[0])
         seats[row] = seats.get(row, 0) + 1
         group[row] = group.get(row, 0) + 1
         if shape.apart is not None:

@@ -8,6 +8,7 @@ import heapq
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -223,10 +224,13 @@ class Queue:
             cursor += 1
         return found, cursor
 
-    def take_newest(self, line: Line, stop: int, most: int) -> tuple[list[int], int]:
-        """Up to `most` job ids before entry `stop`, newest first, and the entry to go on from. Changes nothing."""
+    def take_newest(self, line: Line, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
+        """Up to `most` job ids before entry `stop`, newest first, and the entry to go on from. Changes nothing.
+
+        With `since`, only jobs queued at or after it.
+        """
         found: list[int] = []
-        while stop > line.head and len(found) < most:
+        while stop > line.head and len(found) < most and line.at[stop - 1] >= since:
             stop -= 1
             if self._lives(line, stop):
                 found.append(line.ids[stop])
