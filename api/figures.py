@@ -5,6 +5,7 @@ Labels hold words of ours and names that operators gave (pools, release); never 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -107,6 +108,15 @@ def _jobs(found: Figures) -> Iterator[Metric]:
 def _nodes(found: Figures) -> Iterator[Metric]:
     states = [({"pool": row.pool, "state": row.word.lower()}, float(row.count)) for row in found.nodes]
     yield _gauge("nodes", "Nodes by pool and state.", states, ["pool", "state"])
+    failed = Counter[str]()
+    for row in found.nodes:
+        failed[row.pool] += row.launch_failures
+    yield _gauge(
+        "launch_failures",
+        "Failed launches held against nodes; those in state avoided have too many to get work.",
+        [({"pool": pool}, float(count)) for pool, count in sorted(failed.items())],
+        ["pool"],
+    )
     placed = [({"pool": row.pool}, float(row.placed)) for row in found.live]
     yield _gauge("executions_placed", "Executions that hold room.", placed, ["pool"])
     running = [({"pool": row.pool}, float(row.running)) for row in found.live]

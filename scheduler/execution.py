@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import attempts, settling, wire
+from scheduler import attempts, launches, settling, wire
 from scheduler.attempts import Ended
 from scheduler.errors import NodeReplaced
 from scheduler.rules import failures
@@ -99,13 +99,12 @@ def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
     """
     reports = {r.execution_id: r for r in message.reports}
     with rt.db.begin() as tx:
-        _meet_node(tx, message)
+        launches.meet(tx, message)
         locked = jobs.lock(tx, executions.jobs_of(tx, reports))
         rows = executions.lock(tx, reports)
         live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]
         told = _end(tx, rt, locked, rows, live) if live else []
-        if live:
-            nodes.count_launch_failures(tx, message.node_id, sum(_failed_to_launch(r) for r in live))
+        launches.count(tx, message.node_id, locked, rows, live)
         repeats = {r.execution_id for r in reports.values() if _is_repeat(rows.get(r.execution_id), r)}
     if live:
         rt.nudge("tick")
@@ -251,21 +250,6 @@ def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.R
     with_outputs = {execution_id: job_id for execution_id, job_id in completed.items() if execution_id not in empty}
     if with_outputs:
         outputs.publish(tx, with_outputs)
-
-
-def _meet_node(tx: Connection, message: wire.Reports) -> None:
-    """Lock the node's row where launches failed, to count them later; begin to count anew where one has worked.
-
-    This comes first: whoever takes a node's executions away locks the node before the jobs.
-    """
-    if any(map(_failed_to_launch, message.reports)):
-        nodes.lock(tx, message.node_id)
-    elif any(r.outcome == "completed" or r.phases for r in message.reports):
-        nodes.clear_launch_failures(tx, message.node_id)
-
-
-def _failed_to_launch(r: wire.ReportOne) -> bool:
-    return r.error == "launch"
 
 
 def _ref(r: wire.ExecutionRef) -> wire.ExecutionRef:

@@ -9,7 +9,7 @@ from scheduler import draining
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.pauses import with_reason
 from scheduler.runtime import Runtime
-from scheduler.store import audit, node_doings
+from scheduler.store import audit, node_doings, nodes
 from scheduler.tokens import Caller
 
 DRAIN = ("is_draining", "drain_reason", "drain_s")
@@ -19,7 +19,7 @@ def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) 
     """Change what is set of a node: `is_paused` with `pause_reason`, `is_active`, and a drain.
 
     A paused node gets no new work, one that is not active neither, for good; what runs there goes on. Going on always
-    clears the reason. Raises NotFound; InvalidInput for a reason without what it is for; Conflict for a drained node
+    clears the reason, and the failed launches for which a node is avoided. Raises NotFound; InvalidInput for a reason without what it is for; Conflict for a drained node
     that has begun to leave and cannot stay.
     """
     drain = facts.get("is_draining")
@@ -42,6 +42,8 @@ def _set(rt: Runtime, caller: Caller, node_id: int, flags: Mapping[str, Any]) ->
         if row is None:
             raise NotFound(f"there is no node {node_id}")
         node_doings.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
+        if flags.get("is_paused") is False:
+            nodes.clear_launch_failures(tx, node_id)
         audit.write(
             tx, caller.name, "node.change", f"node:{node_id}", reason=flags.get("pause_reason"), detail=dict(flags)
         )

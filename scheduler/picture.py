@@ -36,6 +36,7 @@ class Picture:
     """
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
         self.version = 0
@@ -53,10 +54,10 @@ class Picture:
             self._read_changes(tx, since)
             if store.policy_changed(tx, since):
                 self.reread_policy(tx)
-        mode = Mode(mark.queue_mode)
-        if (self.policy.mode, self.policy.scheduler_paused) != (mode, mark.is_paused):
+        switched = _replace(self.policy, **self._switches(mark))
+        if switched != self.policy:
             self.version += 1
-            self.policy = _replace(self.policy, mode=mode, scheduler_paused=mark.is_paused)
+            self.policy = switched
         self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
@@ -95,6 +96,15 @@ class Picture:
             shares[project] = fairshare.decayed(self.policy.usage.get(project, 0.0), share, elapsed_s)
         self.policy = _replace(self.policy, usage=shares)
         return shares
+
+    def _switches(self, mark: store.Mark) -> dict[str, Any]:
+        """Return what is set of the scheduler itself; what operators have not said is as the settings say."""
+        return {
+            "mode": Mode(mark.queue_mode),
+            "scheduler_paused": mark.is_paused,
+            "preemption": self._settings.preemption if mark.preemption is None else mark.preemption,
+            "reservations": self._settings.reservations if mark.reservations is None else mark.reservations,
+        }
 
     def _clear(self) -> None:
         self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()

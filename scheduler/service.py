@@ -244,6 +244,8 @@ class Scheduler:
                 "queued": len(waiting),
                 "tick_ms": round(self._tick_s * 1000, 2),
                 "waiting_by_reason": refused,
+                "preemption": self._picture.policy.preemption,
+                "reservations": self._picture.policy.reservations,
                 "reserved": len(self._last.plan.reservations),
                 "placed": self._placed,
                 "lost": self._lost,

@@ -30,8 +30,23 @@ def state(rt: Runtime, standing: Standing) -> str:
     return "PAUSED" if standing.is_paused else "READY"
 
 
+def preemption(rt: Runtime, standing: Standing) -> bool:
+    """Return whether more urgent jobs may take the room of preemptible ones: as operators, else the leader, else we have it set."""
+    told = standing.status.get("preemption", rt.settings.preemption)
+    return bool(told) if standing.preemption is None else standing.preemption
+
+
+def reservations(rt: Runtime, standing: Standing) -> int:
+    """Return for how many jobs that cannot start yet room is kept at most, likewise."""
+    told = standing.status.get("reservations", rt.settings.reservations)
+    return int(told) if standing.reservations is None else standing.reservations
+
+
 def change(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
-    """Change `is_paused`, `pause_reason`, `queue_mode`; going on clears the reason. Raises InvalidInput."""
+    """Change `is_paused`, `pause_reason`, `queue_mode`, `preemption`, `reservations`; raises InvalidInput.
+
+    Going on clears the reason. None for the last two is what the scheduler's own settings say.
+    """
     with rt.db.begin() as tx:
         changed = with_reason({**leader.lock_switches(tx), **facts}, facts, "a scheduler")
         leader.switch(tx, changed)

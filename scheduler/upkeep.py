@@ -13,15 +13,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from scheduler import attempts, registration, settling
+from scheduler.rules.avoidance import FORGIVE_AFTER_S
 from scheduler.rules.lifecycle import JobEvent
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs, nodes
 
 _BATCH = 1000
 """Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
-
-FORGIVE_AFTER_S = 60.0
-"""A node that failed to launch is given one more chance this long after its last failure."""
 
 _LEFT_WITHIN_S = 3600.0
 _FORGET_AT_ONCE = 20

@@ -288,6 +288,7 @@ class ReportOne(ExecutionRef):
         default=None, max_length=128, description="name of the built-in error; None with exit code"
     )
     message: Text = Field(default="", max_length=2000, description="one sentence for people")
+    of_job: bool = Field(default=False, description="a launch failed for what the job asks for, not for this node")
     phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
     outputs: list[OutputValue] = []
     properties: dict[str, Any] = {}

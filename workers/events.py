@@ -70,10 +70,14 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an execution fails: the name of a built-in error (None: the exit code says it) and a sentence for people."""
+    """Why an execution fails: the name of a built-in error (None: the exit code says it) and a sentence for people.
+
+    `of_job`: a launch failed because of what the job asks for, not because of this node, as far as can be told.
+    """
 
     error: str | None
     message: str
+    of_job: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,8 @@ class RunEnd:
     completed: float | None = None
     usage: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
+    of_program: bool = False
+    """It never started, and that was the program's fault: there is none of that name, or it may not be executed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,7 @@ def _end(event: dict[str, Any]) -> RunEnd:
         completed=event["ended"],
         usage={**usage, "seconds": event["seconds"]},
         message=f"The command could not be started: {message}" if why == "launch" and message else message,
+        of_program=event.get("of_program", False),
     )
 
 

@@ -15,7 +15,7 @@ from workers.capping import Spout
 from workers.measuring import Gauge, Gauges
 from workers.order import Order
 from workers.outcomes import Outcomes
-from workers.spawn import LaunchError, Spawner
+from workers.spawn import LaunchError, ProgramError, Spawner
 from workers.trees import TreeKind, leftovers
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
@@ -200,7 +200,10 @@ class Forest:
             if tree is not None:
                 tree.remove()
             text = str(error.strerror) if isinstance(error, LaunchError) else f"no tree can be made: {error}"
-            event = judge.ended(key, "launch", started=wall, ended=wall, message=text, errno=error.errno)
+            event = judge.ended(
+                key, "launch", started=wall, ended=wall, message=text, errno=error.errno,
+                of_program=isinstance(error, ProgramError),
+            )  # fmt: skip
             self._tell(event)
             return
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)

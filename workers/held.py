@@ -78,6 +78,7 @@ class Held:
         return {
             "phases": self.phases,
             "failure": [self.failure.error, self.failure.message] if self.failure else None,
+            "of_job": self.failure is not None and self.failure.of_job,
             "stop": self.stop,
         }
 
@@ -114,4 +115,5 @@ def _learn(one: Held, fact: Fact) -> None:
 
 def _go_on(one: Held, body: Any) -> None:
     one.phases, one.stop = body["phases"], body["stop"]
-    one.failure = Failure(*body["failure"]) if body["failure"] else None
+    failure = body["failure"]
+    one.failure = Failure(failure[0], failure[1], body.get("of_job", False)) if failure else None

@@ -31,7 +31,14 @@ _PATIENCE_S: Final = 0.2
 
 
 class ImageError(Exception):
-    """The image cannot be had; str() is the sentence for people."""
+    """The image cannot be had; str() is the sentence for people.
+
+    `of_job`: there is none of that name, as far as can be told; otherwise the node has no way to fetch or keep any.
+    """
+
+    def __init__(self, sentence: str, *, of_job: bool = False) -> None:
+        super().__init__(sentence)
+        self.of_job = of_job
 
 
 @functools.cache
@@ -41,12 +48,7 @@ def tool() -> str | None:
         found = shutil.which(name, path=PATH)
         if found is None:
             continue
-        try:
-            # Asks the daemon, or opens the store, like `info`, which also tries programs that are not needed here.
-            answer = subprocess.run([found, "images", "--quiet"], capture_output=True, timeout=20, check=False)
-        except (OSError, subprocess.SubprocessError):
-            continue
-        if answer.returncode == 0:
+        if _answers(found):
             return found
     return None
 
@@ -56,13 +58,25 @@ def root_of(image: str, folder: Path, stop: Flag) -> str:
     if image.startswith(FOLDER):
         path = image.removeprefix(FOLDER)
         if not Path(path).is_dir():
-            raise ImageError(f"The image {image!r} is not a folder on this node.")
+            raise ImageError(f"The image {image!r} is not a folder on this node.", of_job=True)
         return os.path.realpath(path)
     with_tool = tool()
     if with_tool is None:
         raise ImageError(f"This node has neither {' nor '.join(TOOLS)} to fetch the image {image!r} with.")
-    identity = _identity(with_tool, image, stop).strip().rpartition(":")[2]
+    try:
+        identity = _identity(with_tool, image, stop).strip().rpartition(":")[2]
+    except ImageError as unknown:
+        raise ImageError(str(unknown), of_job=_answers(with_tool)) from unknown
     return _exported(with_tool, image, folder / identity[:64], stop)
+
+
+def _answers(with_tool: str) -> bool:
+    """Tell whether the tool works here; it asks the daemon, or opens the store, like `info`, which also tries what is not needed."""
+    try:
+        answer = subprocess.run([with_tool, "images", "--quiet"], capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return answer.returncode == 0
 
 
 def _identity(with_tool: str, image: str, stop: Flag) -> str:

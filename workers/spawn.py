@@ -32,12 +32,22 @@ _OUTPUT_FLAGS: Final = (
     # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
     os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 )
+_OF_PROGRAM: Final = frozenset(
+    {
+        errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+        errno.E2BIG, errno.EINVAL, errno.EILSEQ, errno.ETXTBSY, errno.ELIBBAD,
+    }
+)  # fmt: skip
 _FAILED: Final = 127  # exit code of a child that could not execute; why, it writes into shared memory
 _FAILURE: Final = struct.Struct("i?")  # errno, and whether it was the directory that failed
 
 
 class LaunchError(OSError):
     """The program could not be started; the message says why, for the job's owner."""
+
+
+class ProgramError(LaunchError):
+    """The program itself was to blame: there is none of that name, or it may or can not be executed as it was asked for."""
 
 
 class Spawner:
@@ -58,7 +68,7 @@ class Spawner:
             kernel.forbid_new_privileges()
 
     def spawn(self, order: Order, tree: Tree) -> int:
-        """Start the program inside the tree and return its pid. Raises `LaunchError`."""
+        """Start the program inside the tree and return its pid. Raises `LaunchError`, of the kind `ProgramError` if it is to blame."""
         env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
         limits = _wanted_limits(order.file_limits)
         outputs: list[int] = []
@@ -148,8 +158,9 @@ class Spawner:
             except OSError as error:
                 failure = error
             except ValueError as error:  # text that no file system encoding can express
-                raise LaunchError(errno.EINVAL, f"{order.argv[0]}: {error}") from error
-        raise LaunchError(failure.errno, f"{order.argv[0]}: {failure.strerror}") from failure
+                raise ProgramError(errno.EINVAL, f"{order.argv[0]}: {error}") from error
+        kind = ProgramError if failure.errno in _OF_PROGRAM else LaunchError
+        raise kind(failure.errno, f"{order.argv[0]}: {failure.strerror}") from failure
 
     def _vfork(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> int:
         actions = [

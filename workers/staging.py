@@ -36,7 +36,7 @@ def stage(spec: Spec, staging: Staging) -> Failure | None:
     except Stopped:
         return Failure("staging", "Staging was stopped.")
     except (runners.LaunchRefused, images.ImageError) as refused:
-        return Failure("launch", str(refused))
+        return Failure("launch", str(refused), of_job=refused.of_job)
     except venvs.VenvError as error:
         return Failure("staging", str(error))
     except OSError as error:

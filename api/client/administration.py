@@ -67,11 +67,11 @@ class Scheduler:
     _transport: Transport
 
     def get(self) -> Record:
-        """Return its state, pause, queue mode and leader."""
+        """Return its state, pause, queue mode, preemption, reservations and leader."""
         return Record.read(self._transport.json(Call("GET", "/scheduler/")))
 
     def change(self, changes: Mapping[str, Any]) -> Record:
-        """Change `is_paused` with `pause_reason`, or `queue_mode` (FIFO or LIFO)."""
+        """Change `is_paused` with `pause_reason`, `queue_mode` (FIFO or LIFO), `preemption`, `reservations`."""
         return Record.read(self._transport.json(Call("PATCH", "/scheduler/", body=dict(changes), repeatable=True)))
 
 

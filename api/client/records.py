@@ -212,6 +212,8 @@ class Node(Record):
     is_draining: bool = False
     pause_reason: str | None = None
     degraded: str | None = None
+    launch_failures: int = 0
+    avoided_until: datetime | None = None
     labels: dict[str, str] = {}
 
 

@@ -108,6 +108,8 @@ def _free(resources: dict[str, Any], name: str, unit: int) -> str:
 
 def _state(node: Node) -> str:
     reason = node.pause_reason if node.is_paused else node.degraded
+    if node.state == "AVOIDED":
+        reason = f"could not start jobs; next chance at {node.document.get('avoided_until')}"
     return f"{node.state} ({reason})" if reason else node.state
 
 

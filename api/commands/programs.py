@@ -57,7 +57,13 @@ Apart: TypeAlias = Annotated[
     str | None, _like("No two of its kind where this label has the same value; node: on one node.", "--apart")
 ]
 Spread: TypeAlias = Annotated[str | None, _like("Even its kind out over the values of this label.", "--spread")]
-Preemptible: TypeAlias = Annotated[bool, _like("More urgent jobs may take its room.", "--preemptible")]
+Preemptible: TypeAlias = Annotated[
+    bool,
+    _like(
+        "More urgent jobs may take its room; has an effect only where preemption is on, which `ganger status` says.",
+        "--preemptible",
+    ),
+]
 
 
 def runner(

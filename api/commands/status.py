@@ -49,6 +49,7 @@ def _page(told: dict[str, Any]) -> dict[str, object]:
     open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
     return {
         "scheduler": f"{told['scheduler']['state']} {told['scheduler'].get('pause_reason') or ''}".strip() + heard,
+        "order": _order(told["scheduler"]),
         **{name: _server(state) for name, state in told["dependencies"].items()},
         "nodes": ", ".join(f"{count} {word}" for word, count in told["nodes"]["by_state"].items()) or "none",
         "cpus": _free(resources, "cpus", 1),
@@ -57,6 +58,14 @@ def _page(told: dict[str, Any]) -> dict[str, object]:
         "jobs": open_jobs or "none waiting, none running",
         "last 3 hours": ", ".join(f"{jobs.get(name) or 0} {name}" for name in ("completed", "failed", "canceled")),
     }
+
+
+def _order(scheduler: dict[str, Any]) -> str:
+    kept = scheduler.get("reservations")
+    return (
+        f"{scheduler.get('queue_mode')}, preemption {'on' if scheduler.get('preemption') else 'off'}, "
+        f"room is kept for up to {kept} job{'' if kept == 1 else 's'} that cannot start yet"
+    )
 
 
 def _server(state: dict[str, Any]) -> str:

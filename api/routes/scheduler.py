@@ -1,4 +1,4 @@
-"""The scheduler: pause it, choose its queue mode, see whether it is alive."""
+"""The scheduler: pause it, choose its queue mode, preemption and reservations, see whether it is alive."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ routes = Routes("scheduler")
 @routes.get("/scheduler/", role=Role.VIEWER, answers={200: SchedulerView})
 def show_scheduler(call: Call) -> Any:
     """What is set of the scheduler, who leads, and since when nothing was heard of it."""
-    standing = steering.look(call.rt)
-    return view.entry(standing, steering.state(call.rt, standing), everywhere=call.caller.project_id is None)
+    return view.entry(call.rt, steering.look(call.rt), everywhere=call.caller.project_id is None)
 
 
 @routes.patch("/scheduler/", role=Role.OPERATOR, answers={200: SchedulerView})
 def change_scheduler(call: Call, body: SchedulerChange) -> Any:
-    """Pause the scheduler or let it go on, or choose which end of the queue goes first; what runs is left alone."""
+    """Pause the scheduler or let it go on; choose which end of the queue goes first, preemption, how many reservations there are.
+
+    What runs is left alone, but with `preemption` it may be stopped for others.
+    """
     permit_everywhere(call.caller)
     facts = given(body)
     if not facts:

@@ -37,7 +37,7 @@ def show_status(call: Call) -> Any:
     body = {
         "timestamp": call.rt.now(),
         "version": version("ganger"),
-        "scheduler": scheduler_view.entry(found.standing, state, everywhere=call.caller.project_id is None),
+        "scheduler": scheduler_view.entry(call.rt, found.standing, everywhere=call.caller.project_id is None),
         "dependencies": {
             "database": _dependency(database_s, None),
             "broker": _dependency(broker_s, "it does not answer" if has_broker else "this process was not told of one"),
@@ -71,6 +71,8 @@ def _warnings(found: Overview, state: str, *, broken: bool) -> list[str]:
     by_state = view.nodes(found)["by_state"]
     if not by_state.get("READY"):
         told.append("no node is ready for work")
+    if by_state.get("AVOIDED"):
+        told.append(f"nodes that are AVOIDED for failing to start jobs: {by_state['AVOIDED']}; see `ganger nodes`")
     told += [
         f"nodes that are {word}: {by_state[word]}" for word in ("LOST", "OFFLINE", "DEGRADED") if by_state.get(word)
     ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from api.wire.fields import units
+from scheduler.rules.avoidance import avoided_until
 
 
 def entry(row: Any) -> dict[str, Any]:
@@ -25,6 +27,8 @@ def entry(row: Any) -> dict[str, Any]:
         "pause_reason": row.pause_reason,
         "is_draining": row.is_draining,
         "degraded": row.degraded,
+        "launch_failures": row.launch_failures,
+        "avoided_until": _avoided_until(row),
         "resources": {
             "total": {name: units(amount) for name, amount in total.items()},
             "scheduled": {name: units(amount) for name, amount in used.items()},
@@ -53,8 +57,13 @@ def _state(row: Any) -> str:
         ("PAUSED", row.is_paused),
         ("DRAINING", row.is_draining or row.is_leaving),
         ("DEGRADED", row.degraded is not None),
+        ("AVOIDED", _avoided_until(row) is not None),
     )
     return next((word for word, holds in words if holds), "READY")
+
+
+def _avoided_until(row: Any) -> datetime | None:
+    return avoided_until(row.launch_failures, row.launch_failed_at) if row.state == "READY" else None
 
 
 def status(row: Any, counts: Sequence[Any], running: Sequence[Any]) -> dict[str, Any]:
@@ -64,6 +73,8 @@ def status(row: Any, counts: Sequence[Any], running: Sequence[Any]) -> dict[str,
         "pool": row.pool,
         "state": _state(row),
         "is_online": row.state == "READY" and not row.is_silent,
+        "launch_failures": row.launch_failures,
+        "avoided_until": _avoided_until(row),
         "job_exe_counts": [
             {"status": one.status, "count": one.count, "most_recent": one.most_recent, "category": one.category}
             for one in counts

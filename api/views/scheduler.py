@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from scheduler import steering
+from scheduler.runtime import Runtime
 from scheduler.store.leader import Standing
 
 
-def entry(standing: Standing, state: str, *, everywhere: bool) -> dict[str, Any]:
+def entry(rt: Runtime, standing: Standing, *, everywhere: bool) -> dict[str, Any]:
     """Return the scheduler; what concerns other projects' jobs only where the caller may see `everywhere`."""
     return {
-        "state": state,
+        "state": steering.state(rt, standing),
         "is_paused": standing.is_paused,
         "pause_reason": standing.pause_reason,
         "queue_mode": standing.queue_mode,
+        "preemption": steering.preemption(rt, standing),
+        "reservations": steering.reservations(rt, standing),
         "leader": None
         if standing.term == 0
         else {

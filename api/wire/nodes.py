@@ -11,6 +11,14 @@ from api.paging import OrderedQuery
 from api.wire.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.wire.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, Change, QueryBool, QueryId, Reason, View
 
+NodeState = Literal["READY", "AVOIDED", "DEGRADED", "DRAINING", "PAUSED", "OFFLINE", "LOST", "GONE", "DEPRECATED"]
+LAUNCH_FAILURES: int = Field(
+    description="launches that failed by the node's fault since one has worked, as far as they count"
+)
+AVOIDED_UNTIL: datetime | None = Field(
+    description="it gets no work for failing to start jobs, and its next chance then; an operator's is_paused: false clears that"
+)
+
 
 class NodesQuery(OrderedQuery):
     """A list of nodes. Repeat a parameter for alternatives."""
@@ -39,7 +47,7 @@ class NodeView(View):
     name: str
     hostname: str
     pool: str
-    state: str
+    state: NodeState
     epoch: int
     is_online: bool
     is_active: bool
@@ -47,6 +55,8 @@ class NodeView(View):
     pause_reason: str | None
     is_draining: bool
     degraded: str | None
+    launch_failures: int = LAUNCH_FAILURES
+    avoided_until: datetime | None = AVOIDED_UNTIL
     resources: NodeResources
     labels: dict[str, str]
     num_placed: int
@@ -111,8 +121,10 @@ class NodeStatus(View):
 
     node: NodeInShort
     pool: str
-    state: str
+    state: NodeState
     is_online: bool
+    launch_failures: int = LAUNCH_FAILURES
+    avoided_until: datetime | None = AVOIDED_UNTIL
     job_exe_counts: list[ExecutionCount]
     job_exes_running: list[RunningExecution]
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from api.wire.fields import LEFT_OUT, Change, Reason, View
 
 MODES = ("FIFO", "LIFO")
+MOST_RESERVATIONS = 10_000
 
 
 def _upper(value: Any) -> Any:
@@ -29,6 +30,14 @@ class SchedulerChange(Change):
     is_paused: bool = LEFT_OUT
     pause_reason: Reason | None = None
     queue_mode: Annotated[QueueMode, Field(description="in any case")] = LEFT_OUT
+    preemption: Annotated[
+        bool | None,
+        Field(description="more urgent jobs may take the room of preemptible ones; null: as GANGER_PREEMPTION says"),
+    ] = LEFT_OUT
+    reservations: Annotated[
+        int | None,
+        Field(ge=0, le=MOST_RESERVATIONS, description="jobs that room is kept for; null: as GANGER_RESERVATIONS says"),
+    ] = LEFT_OUT
 
 
 class Leader(View):
@@ -47,6 +56,8 @@ class SchedulerView(View):
     is_paused: bool
     pause_reason: str | None
     queue_mode: Literal["FIFO", "LIFO"]
+    preemption: bool = Field(description="whether more urgent jobs may take the room of preemptible ones")
+    reservations: int = Field(description="for how many jobs that cannot start yet room is kept at most")
     leader: Leader | None
     tick_ms: float | None
     waiting_by_reason: dict[str, int] | None

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from scheduler.rules.avoidance import AVOIDED_FROM
+
 
 class Mode(StrEnum):
     """Which of two jobs of equal priority and share goes first."""
@@ -54,5 +56,5 @@ class Policy:
     usage: Mapping[int, float] = field(default_factory=dict)
     packing: Mapping[str | None, Packing] = field(default_factory=dict)
     reservations: int = 4
-    launch_failures: int = 3
+    launch_failures: int = AVOIDED_FROM
     preemption: bool = False

@@ -111,6 +111,7 @@ def change(found: Change, names: Names) -> str:
                 Fix.RELEASE_HOLD: "release it",
                 Fix.RESUME_PROJECT: f"{found.fix} {names.project}",
                 Fix.RESUME_TYPE: f"{found.fix} {names.job_type}",
+                Fix.CLEAR_FAILURES: f"{found.fix} {found.subject} (ganger resume {found.subject})",
             }
             return own.get(found.fix, f"{found.fix} {found.subject}".rstrip())
 

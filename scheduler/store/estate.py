@@ -19,6 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.rules.failures import Category
 from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
@@ -218,6 +219,8 @@ nodes = Table(
     Column("degraded", Text),
     Column("launch_failures", Integer, nullable=False, server_default="0"),
     moment("launch_failed_at"),
+    # Programs that it could not start: not held against it before there are several, for each alone may be a user's mistake.
+    Column("launch_suspects", ARRAY(Text), nullable=False, server_default="{}"),
     Column("cpus", BigInteger, nullable=False),
     Column("mem", BigInteger, nullable=False),
     Column("disk", BigInteger, nullable=False),
@@ -257,9 +260,13 @@ leader = Table(
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
     Column("queue_mode", Text, nullable=False, server_default="FIFO"),
+    # Null: as the scheduler's settings say.
+    Column("preemption", Boolean),
+    Column("reservations", Integer),
     document("status"),
     moment("at", now=True),
     one_of("queue_mode", ("FIFO", "LIFO"), "queue_mode"),
+    CheckConstraint("reservations >= 0", name="leader_reservations"),
 )
 
 workspaces = Table(

@@ -87,25 +87,31 @@ class Standing:
     is_paused: bool
     pause_reason: str | None
     queue_mode: str
+    preemption: bool | None
+    reservations: int | None
     status: dict[str, Any]
     at: datetime
     age_s: float
 
 
 _STANDING = text("""
-    SELECT term, holder, is_paused, pause_reason, queue_mode, status, at,
+    SELECT term, holder, is_paused, pause_reason, queue_mode, preemption, reservations, status, at,
            extract(epoch FROM clock_timestamp() - at)::float8 AS age_s
     FROM leader
     WHERE name = 'scheduler'
 """)
 
 _LOCK_SWITCHES = text("""
-    SELECT is_paused, pause_reason, queue_mode FROM leader WHERE name = 'scheduler' FOR NO KEY UPDATE
+    SELECT is_paused, pause_reason, queue_mode, preemption, reservations
+    FROM leader
+    WHERE name = 'scheduler'
+    FOR NO KEY UPDATE
 """)
 
 _SWITCH = text("""
     UPDATE leader
-    SET is_paused = :is_paused, pause_reason = :pause_reason, queue_mode = :queue_mode
+    SET is_paused = :is_paused, pause_reason = :pause_reason, queue_mode = :queue_mode,
+        preemption = :preemption, reservations = :reservations
     WHERE name = 'scheduler'
 """)
 

@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.rules.avoidance import AVOIDED_FROM
+
 
 @dataclass(frozen=True, slots=True)
 class LockedNode:
@@ -60,7 +62,7 @@ _REGISTER = text("""
         cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
         powers = CAST(:powers AS jsonb), version = :version,
         epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
-        launch_failures = 0, archived = CASE WHEN NOT is_active THEN archived END,
+        launch_failures = 0, launch_suspects = '{}', archived = CASE WHEN NOT is_active THEN archived END,
         registered = now(), last_modified = now()
     WHERE id = :id
 """)
@@ -145,18 +147,36 @@ _FORGET = text("DELETE FROM nodes WHERE id = :id")
 
 _COUNT_FAILURES = text("""
     UPDATE nodes
-    SET launch_failures = launch_failures + :count, launch_failed_at = now(), last_modified = now()
+    SET launch_failures = LEAST(launch_failures + :count, :avoided_from), launch_failed_at = now(), last_modified = now()
     WHERE id = :id
 """)
 
-_CLEAR_FAILURES = text("UPDATE nodes SET launch_failures = 0 WHERE id = :id AND launch_failures > 0")
+_SUSPECT = text("""
+    UPDATE nodes n
+    SET launch_suspects = s.programs, launch_failed_at = now(), last_modified = now(),
+        launch_failures = CASE WHEN cardinality(s.programs) < :avoided_from THEN n.launch_failures ELSE :avoided_from END
+    FROM (
+        SELECT ARRAY(
+            SELECT one FROM unnest(launch_suspects || CAST(:programs AS text[])) AS one GROUP BY one LIMIT :avoided_from
+        ) AS programs
+        FROM nodes
+        WHERE id = :id
+    ) AS s
+    WHERE n.id = :id
+""")
+
+_CLEAR_FAILURES = text("""
+    UPDATE nodes
+    SET launch_failures = 0, launch_suspects = '{}'
+    WHERE id = :id AND (launch_failures > 0 OR launch_suspects <> '{}')
+""")
 
 _FORGIVE = text("""
     UPDATE nodes
-    SET launch_failures = launch_failures - 1, launch_failed_at = now()
+    SET launch_failures = GREATEST(launch_failures - 1, 0), launch_suspects = launch_suspects[2:], launch_failed_at = now()
     WHERE id IN (
         SELECT id FROM nodes
-        WHERE launch_failures > 0
+        WHERE (launch_failures > 0 OR launch_suspects <> '{}')
           -- A time to come is of a clock that was set back.
           AND launch_failed_at NOT BETWEEN now() - make_interval(secs => :after_s) AND now()
         FOR NO KEY UPDATE SKIP LOCKED
@@ -253,7 +273,14 @@ def forget(tx: Connection, node_id: int) -> bool:
 def count_launch_failures(tx: Connection, node_id: int, count: int) -> None:
     """Count launches that failed, and placements that were not claimed; a node with several gets no new work."""
     if count:
-        tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count})
+        tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count, "avoided_from": AVOIDED_FROM})
+
+
+def suspect(tx: Connection, node_id: int, programs: Iterable[str]) -> None:
+    """Remember programs that a node could not start; several different ones speak against the node, one against its job."""
+    found = sorted(set(programs))
+    if found:
+        tx.execute(_SUSPECT, {"id": node_id, "programs": found, "avoided_from": AVOIDED_FROM})
 
 
 def clear_launch_failures(tx: Connection, node_id: int) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from scheduler.rules.avoidance import AVOIDED_FROM
+
 _OPEN = text("""
     SELECT status, count(*) AS count, count(*) FILTER (WHERE is_held) AS held,
            extract(epoch FROM now() - min(queued) FILTER (WHERE status = 'QUEUED' AND NOT is_held))::float8 AS oldest_s
@@ -30,7 +32,8 @@ _NODES = text("""
            count(*) FILTER (WHERE n.has_room) AS usable,
            COALESCE(sum(n.cpus) FILTER (WHERE n.has_room), 0)::bigint AS cpus,
            COALESCE(sum(n.mem) FILTER (WHERE n.has_room), 0)::bigint AS mem,
-           COALESCE(sum(n.disk) FILTER (WHERE n.has_room), 0)::bigint AS disk
+           COALESCE(sum(n.disk) FILTER (WHERE n.has_room), 0)::bigint AS disk,
+           sum(n.launch_failures)::bigint AS launch_failures
     FROM (
         SELECT *, state = 'READY' AND is_active AND NOT is_silent AS has_room,
                CASE WHEN NOT is_active THEN 'DEPRECATED'
@@ -39,6 +42,7 @@ _NODES = text("""
                     WHEN is_paused THEN 'PAUSED'
                     WHEN is_draining OR is_leaving THEN 'DRAINING'
                     WHEN degraded IS NOT NULL THEN 'DEGRADED'
+                    WHEN launch_failures >= :avoided_from THEN 'AVOIDED'
                     ELSE 'READY' END AS word
         FROM nodes
         WHERE state <> 'GONE'
@@ -75,7 +79,7 @@ def ended_jobs(tx: Connection, *, project_id: int | None, within_s: float) -> di
 
 def nodes(tx: Connection) -> list[Any]:
     """Return, per pool and state, how many nodes there are and what those that can be reached have."""
-    return list(tx.execute(_NODES))
+    return list(tx.execute(_NODES, {"avoided_from": AVOIDED_FROM}))
 
 
 def live(tx: Connection) -> list[Any]:

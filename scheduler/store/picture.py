@@ -22,7 +22,7 @@ _MARK = text("""
     SELECT pg_current_snapshot()::text AS seen,
            concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
            extract(epoch FROM clock_timestamp())::float8 AS now,
-           is_paused, queue_mode
+           is_paused, queue_mode, preemption, reservations
     FROM leader
     WHERE name = 'scheduler'
 """)
@@ -138,6 +138,8 @@ class Mark:
     now: float
     is_paused: bool
     queue_mode: str
+    preemption: bool | None
+    reservations: int | None
 
 
 def mark(tx: Connection) -> Mark:

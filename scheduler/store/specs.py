@@ -44,6 +44,13 @@ _MAPPINGS = text("""
     WHERE id = ANY(:ids)
 """)
 
+_PROGRAMS = text("""
+    SELECT concat_ws('/', j.project_id, j.revision_id, s.overrides -> 'command' ->> 0)
+    FROM jobs j
+    JOIN job_specs s ON s.job_id = j.id
+    WHERE j.id = ANY(:ids)
+""")
+
 
 def read(tx: Connection, execution_ids: Sequence[int]) -> list[Any]:
     """Return one row per execution with its job, type, revision and data."""
@@ -60,6 +67,11 @@ def gang_nodes(tx: Connection, attempts: Iterable[tuple[int, int]]) -> dict[tupl
 def files(tx: Connection, ids: Sequence[int]) -> dict[int, Any]:
     """Return the files with these ids and where they lie; unknown ids are left out."""
     return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids)})} if ids else {}
+
+
+def programs(tx: Connection, job_ids: Iterable[int]) -> list[str]:
+    """Return what these jobs start: project, revision of the type, and the program where the job names its own."""
+    return list(tx.execute(_PROGRAMS, {"ids": sorted(set(job_ids))}).scalars())
 
 
 def error_mappings(tx: Connection, revision_ids: Iterable[int]) -> dict[int, dict[str, str]]:

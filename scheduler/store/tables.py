@@ -187,6 +187,8 @@ executions = Table(
     Column("lease_s", Float, nullable=False),
     Column("cancel_requested", Text),
     Column("cancel_grace_s", Float),
+    # The more urgent job that it was told to make room for.
+    Column("preempted_for", BigInteger),
     Column("message", Text),
     Column("why", Text),
     document("arguments", default=None),
@@ -222,6 +224,11 @@ Index(
     postgresql_where=text("released_at IS NULL"),
 )
 Index("executions_node_live", executions.c.node_id, postgresql_where=text("released_at IS NULL"))
+Index(
+    "executions_making_room",
+    executions.c.preempted_for,
+    postgresql_where=text("preempted_for IS NOT NULL AND released_at IS NULL"),
+)
 Index("executions_moved", executions.c.moved_xid)
 Index("executions_job", executions.c.job_id, desc(executions.c.created))
 Index("executions_created", executions.c.created, executions.c.id)

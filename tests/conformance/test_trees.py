@@ -226,9 +226,11 @@ grep SigBlk /proc/self/status | cut -f2
 def test_a_program_that_cannot_be_started_says_why(held: Stage) -> None:
     play, elsewhere = held.play(), held.play()
     missing = held.do(play.command(["/no/such/program"]))
+    forbidden = held.do(held.play().command(["/etc/passwd"]))
     nowhere = held.do(elsewhere.command(["true"], cwd="/no/such/folder"))
     assert (missing["reason"], missing["message"]) == ("launch", "/no/such/program: No such file or directory")
     assert (nowhere["reason"], nowhere["message"]) == ("launch", "/no/such/folder: No such file or directory")
+    assert [each["of_program"] for each in (missing, forbidden, nowhere)] == [True, True, False]
 
 
 def test_a_program_runs_as_the_user_it_was_ordered_for(held: Stage) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler import registration, wire
+from scheduler.picture import Picture
 from scheduler.store import leader
 from scheduler.tokens import Role
 from tests.support.api import Api
@@ -172,3 +173,46 @@ def test_a_wrong_change_of_the_scheduler_is_refused(api: Api, body: dict[str, ob
     before = api.get("/scheduler/").json
     assert api.patch("/scheduler/", body).status_code == 400
     assert api.get("/scheduler/").json == before
+
+
+def test_a_node_that_is_avoided_says_so_everywhere_until_it_is_resumed(api: Api) -> None:
+    path = f"/nodes/{a_node(api)}/"
+    assert (api.get(path).json["launch_failures"], api.get(path).json["avoided_until"]) == (0, None)
+    api.change("UPDATE nodes SET launch_failures = 3, launch_failed_at = '2035-01-01T00:00:00Z'")
+    until = "2035-01-01T00:01:00Z"
+    for node in (
+        api.get(path).json,
+        api.get("/nodes/").json["results"][0],
+        api.get("/nodes/status/").json["results"][0],
+    ):
+        assert (node["state"], node["launch_failures"], node["avoided_until"]) == ("AVOIDED", 3, until)
+    status = api.get("/status/").json
+    assert status["nodes"]["by_state"] == {"AVOIDED": 1}
+    assert "nodes that are AVOIDED for failing to start jobs: 1; see `ganger nodes`" in status["warnings"]
+    metrics = api.get("/metrics").text
+    assert 'ganger_nodes{pool="default",state="avoided"} 1.0' in metrics
+    assert 'ganger_launch_failures{pool="default"} 3.0' in metrics
+    resumed = api.as_("operator").patch(path, {"is_paused": False}).json
+    assert (resumed["state"], resumed["launch_failures"], resumed["avoided_until"]) == ("READY", 0, None)
+
+
+def test_preemption_and_reservations_are_shown_and_switched_where_the_queue_mode_is(api: Api) -> None:
+    seen = api.get("/scheduler/").json
+    assert (seen["preemption"], seen["reservations"]) == (False, 4)
+    changed = api.as_("operator").patch("/scheduler/", {"preemption": True, "reservations": 0}).json
+    assert (changed["preemption"], changed["reservations"], changed["queue_mode"]) == (True, 0, "FIFO")
+    assert api.get("/status/").json["scheduler"]["preemption"] is True
+    picture = Picture(api.rt.settings)
+    for body, preemption, reservations in (({}, True, 0), ({"preemption": None, "reservations": 7}, False, 7)):
+        if body:
+            api.patch("/scheduler/", body)
+        with api.rt.db.begin() as tx:
+            picture.refresh(tx)
+        assert (picture.policy.preemption, picture.policy.reservations) == (preemption, reservations)
+    assert api.patch("/scheduler/", {"reservations": -1}).status_code == 400
+
+
+def test_what_the_leader_s_own_settings_say_of_preemption_is_shown_by_any_process(api: Api) -> None:
+    api.change("""UPDATE leader SET term = 1, status = '{"preemption": true, "reservations": 2}'""")
+    seen = api.get("/scheduler/").json
+    assert (seen["preemption"], seen["reservations"]) == (True, 2)

@@ -97,7 +97,39 @@ def test_an_unknown_name_in_a_command_is_a_launch_failure_with_a_clear_sentence(
     world.staged()
     assert not world.all(effects.Start)
     assert world.report().error == "launch"
+    assert world.report().of_job
     assert "${nobody}" in world.report().message
+
+
+@pytest.mark.parametrize(
+    ("commands", "of_program", "of_job"),
+    [
+        ({}, True, True),
+        ({}, False, False),
+        ({"shell": True}, True, False),
+        ({"runner": "python"}, True, True),
+    ],
+)
+def test_a_program_that_is_not_there_is_its_job_s_fault_and_a_lacking_shell_its_node_s(
+    commands, of_program, of_job
+) -> None:
+    world = World().up()
+    world.grant(a_spec(**commands))
+    world.staged()
+    world.ended("job", why="launch", exit_code=None, of_program=of_program)
+    world = world.reborn().up(keep=[(1, 1)])
+    world.shipped()
+    assert (world.report().error, world.report().of_job) == ("launch", of_job)
+
+
+def test_that_a_container_has_no_runtime_to_start_it_is_its_node_s_fault() -> None:
+    world = World().up()
+    world.grant(a_spec(runner="container", options={"image": "dir:/"}))
+    world.staged()
+    if world.all(effects.Start):  # this machine has one
+        world.ended("job", why="launch", exit_code=None, of_program=True)
+    world.shipped()
+    assert (world.report().error, world.report().of_job) == ("launch", False)
 
 
 def test_a_staging_failure_ends_in_the_pre_phase_and_the_cleanup_command_still_runs() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workers import runners
 from workers.desk import Desk
 from workers.effects import Run, Start
@@ -21,7 +23,7 @@ def start(desk: Desk, held: Held, phase: str) -> Failure | None:
     try:
         run = describe(desk, held, phase)
     except runners.LaunchRefused as refused:
-        return Failure("launch", str(refused))
+        return Failure("launch", str(refused), of_job=refused.of_job)
     held.running, held.ran = phase, True
     desk.write(held, "run", {"phase": phase, **held.progress()})
     desk.do(Start(run))
@@ -75,8 +77,14 @@ def note_end(desk: Desk, held: Held, phase: str, end: RunEnd) -> None:
             "usage": dict(end.usage),
         }
         if held.stop is None and held.failure is None:
-            held.failure = verdict.of_run(phase, end, _limit(held, phase))
+            held.failure = verdict.of_run(phase, _as_of(held, end), _limit(held, phase))
     desk.write(held, "ended", {"phase": phase, **held.progress()})
+
+
+def _as_of(held: Held, end: RunEnd) -> RunEnd:
+    """Return the end of a command; that the node lacks a container runtime or a shell is no fault of the job."""
+    commands = held.orders.commands
+    return replace(end, of_program=False) if commands.shell or commands.runner == "container" else end
 
 
 def _limit(held: Held, phase: str) -> float | None:

@@ -30,7 +30,7 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
         limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
         return Failure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
     error, sentence = _OF_NODE[end.why]
-    return Failure(error, end.message or sentence)
+    return Failure(error, end.message or sentence, of_job=end.of_program)
 
 
 def report(held: Held) -> ReportOne:
@@ -45,6 +45,7 @@ def report(held: Held) -> ReportOne:
         outcome=outcome,
         error=failure.error if failure and outcome == "failed" else None,
         message=(failure.message if failure else held.message)[:_MESSAGE_CHARACTERS],
+        of_job=failure is not None and failure.of_job,
         phases={"pre": _phase(held, "pre"), "job": _phase(held, "job"), "post": _phase(held, "post")},
         outputs=held.outputs if done else [],
         properties=held.properties if done else {},

@@ -27,5 +27,5 @@ def launch(order: Order) -> Launch:
     """Return the program to start. Raises LaunchRefused with the sentence for people."""
     runner = RUNNERS.get(order.spec.commands.runner)
     if runner is None:
-        raise LaunchRefused(f"This node cannot run jobs of the kind {order.spec.commands.runner!r}.")
+        raise LaunchRefused(f"This node cannot run jobs of the kind {order.spec.commands.runner!r}.", of_job=False)
     return runner(order).checked()

@@ -39,7 +39,7 @@ class Inside(Places):
 def launch(order: Order) -> Launch:
     """Return the runtime that starts the phase's container. Raises LaunchRefused."""
     if containers.engine() is None:
-        raise LaunchRefused("This node has no runtime for containers.")
+        raise LaunchRefused("This node has no runtime for containers.", of_job=False)
     if not order.spec.commands.options.get("image"):
         raise LaunchRefused("The job type names no image.")
     _inner(order).checked()

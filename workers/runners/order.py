@@ -14,7 +14,14 @@ _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 
 
 class LaunchRefused(Exception):
-    """The command cannot be started as it stands; str() is the sentence for people."""
+    """The command cannot be started as it stands; str() is the sentence for people.
+
+    `of_job` is False where a node that had what this one lacks could start it.
+    """
+
+    def __init__(self, sentence: str, *, of_job: bool = True) -> None:
+        super().__init__(sentence)
+        self.of_job = of_job
 
 
 @dataclass(frozen=True, slots=True)

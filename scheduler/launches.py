@@ -1,0 +1,54 @@
+"""Whose fault it is when a program cannot be started: the node's, which is then avoided for a while, or the job's.
+
+A node tells what it can tell: that it has no container runtime, no work folder, no user to start the program as is its own
+fault; a program that is not there, or may not be executed, is the job's, and the next user's mistake must not take nodes
+out of service. But a node that has lost a disk looks the same, so it counts after all once several different programs have
+failed there in a row, each at its first try and nothing in between having started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from scheduler import wire
+from scheduler.store import executions, jobs, nodes, specs
+
+
+def meet(tx: Connection, message: wire.Reports) -> None:
+    """Lock the node's row where launches failed, to count them later; begin to count anew where one has worked.
+
+    This comes first: whoever takes a node's executions away locks the node before the jobs.
+    """
+    if any(map(_failed, message.reports)):
+        nodes.lock(tx, message.node_id)
+    elif any(map(_has_run, message.reports)):
+        nodes.clear_launch_failures(tx, message.node_id)
+
+
+def count(
+    tx: Connection,
+    node_id: int,
+    locked: Mapping[int, jobs.LockedJob],
+    rows: Mapping[int, executions.LockedExecution],
+    live: Iterable[wire.ReportOne],
+) -> None:
+    """Count launches that failed by the node's fault, and note the programs that are to blame for the others."""
+    failed = [report for report in live if _failed(report)]
+    nodes.count_launch_failures(tx, node_id, sum(not report.of_job for report in failed))
+    asked = [locked[rows[report.execution_id].job_id] for report in failed if report.of_job]
+    # What has failed elsewhere before says nothing of this node.
+    first = [job.id for job in asked if job.num_exes - job.forgiven <= 1]
+    if first:
+        nodes.suspect(tx, node_id, specs.programs(tx, first))
+
+
+def _failed(report: wire.ReportOne) -> bool:
+    return report.error == "launch"
+
+
+def _has_run(report: wire.ReportOne) -> bool:
+    """Tell whether a program was started, however it ended."""
+    ended = any(phase.exit_code is not None or phase.signal is not None for phase in report.phases.values())
+    return report.outcome == "completed" or ended
