@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler import explanation, outlooks, preparation, submission
@@ -10,9 +10,10 @@ from scheduler.errors import InvalidInput
 from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob
+from scheduler.rules import making_way
 from scheduler.rules.explain import Wish
 from scheduler.runtime import Runtime
-from scheduler.store import explaining, submissions
+from scheduler.store import explaining, preemptions, submissions
 from scheduler.tokens import Caller
 
 MOST = 100
@@ -48,13 +49,15 @@ def dry_run(
         for shape, facts in tried
     ]
     seen = foresight.preview(wishes)
+    with rt.db.begin() as tx:
+        stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in seen]
     return [
-        {"entry": number, **_document(one, called[shape.job_type_id], shape.pool)}
+        {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
         for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
     ]
 
 
-def _document(seen: Outlook, called: Any, pool: str | None) -> dict[str, Any]:
+def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
     future = outlooks.document(seen, explanation.names(called), pool)
     placement = seen.placement
     nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]
@@ -64,14 +67,15 @@ def _document(seen: Outlook, called: Any, pool: str | None) -> dict[str, Any]:
     else:
         would = "start"
         summary = f"It would start on {_where(nodes)}: {placement.why}."
-    if seen.clears:
-        summary += f" {len(seen.clears)} running executions of less urgent jobs would be stopped for it."
+    if stopped:
+        summary += f" {making_way.tried(stopped)}"
     return {
         "would": would,
         "summary": summary,
         "node": nodes[0] if nodes else None,
         "nodes_of_members": nodes,
         "why": None if placement is None else placement.why,
+        "stops": sorted(stopped),
         **future,
     }
 

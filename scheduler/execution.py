@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler import attempts, launches, settling, wire
+from scheduler import attempts, draining, launches, settling, wire
 from scheduler.attempts import Ended
 from scheduler.errors import NodeReplaced
-from scheduler.rules import failures
+from scheduler.rules import failures, making_way
 from scheduler.rules.lifecycle import ExecutionEvent, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.specification import specify
@@ -184,7 +184,7 @@ def _end(
         row = rows[r.execution_id]
         mapped = mappings[locked[row.job_id].revision_id]
         error = errors[_error_name(r, mapped, errors)] if r.outcome == "failed" else None
-        ends.setdefault(events.get(r.outcome, ExecutionEvent.STOP), []).append(_end_of(r, error))
+        ends.setdefault(events.get(r.outcome, ExecutionEvent.STOP), []).append(_end_of(row, r, error))
         settled.append(_settled(row, r, error))
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
@@ -205,15 +205,21 @@ def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: catalogu
     # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
     # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
     outcome = "returned" if r.outcome == "canceled" else r.outcome
-    return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, r.message or None)
+    why = _given_back(row, r) or r.message or None
+    return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, why)
 
 
-def _end_of(r: wire.ReportOne, error: catalogue.NamedError | None) -> executions.End:
+def _given_back(row: executions.LockedExecution, r: wire.ReportOne) -> str | None:
+    stopped = r.outcome in {"canceled", "returned"} and row.cancel_requested == draining.PREEMPTED
+    return making_way.event(row.preempted_for) if stopped else None
+
+
+def _end_of(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> executions.End:
     return executions.End(
         r.execution_id,
         r.attempt,
         error_id=None if error is None else error.id,
-        message=r.message or None,
+        message=r.message or _given_back(row, r),
         digest=r.digest(),
         phases=_phase_columns(r.phases),
         usage=output.to_json({name: used for name, phase in r.phases.items() if (used := _usage(phase))}),

@@ -8,16 +8,18 @@ from typing import Any
 from scheduler import lookup, outlooks
 from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
+from scheduler.rules import making_way, wording
 from scheduler.rules.explain import Wish
 from scheduler.rules.filters import Reason
 from scheduler.rules.lifecycle import LIVE_EXECUTION, JobStatus
 from scheduler.rules.shapes import Shape
 from scheduler.rules.wording import Names, slug
 from scheduler.runtime import Runtime
-from scheduler.store import explaining, picture
+from scheduler.store import explaining, picture, preemptions
 from scheduler.tokens import Caller
 
 BEING_STOPPED = "being-stopped"
+CLEARING = "room-being-cleared"
 
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
 _PARTS = (
@@ -31,7 +33,6 @@ _SUMMARY = {
     JobStatus.PENDING_UPLOAD: "It waits for its input to be uploaded.",
     JobStatus.BLOCKED: "Something it needs has ended badly.",
     JobStatus.COMPLETED: "It ended well.",
-    JobStatus.CANCELED: "It was cancelled.",
 }
 
 
@@ -45,6 +46,7 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
         lookup.one_job(tx, caller, job_id)
         row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
         members = explaining.members(tx, job_id) if row.members > 1 else []
+        cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
         shape = shape_of(picture.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
     seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
     if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
@@ -53,6 +55,8 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     if shape is not None:
         seen = foresight.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
+    if cleared:
+        future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.awaited(cleared)))
     return {
         "job_id": job_id,
         "status": row.status,
@@ -96,15 +100,28 @@ def names(row: Any) -> Names:
 
 
 def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]) -> str:
-    if row.status == JobStatus.RUNNING and members:
-        return _of_gang(last, members)
     if row.status == JobStatus.RUNNING:
-        return f"It runs on node {last.node_name}." if last else "It was placed."
+        return _of_gang(last, members) if members else _of_running(last)
     if row.status == JobStatus.FAILED:
         return f"It failed: {row.error_title}." + (f" {row.message}" if row.message else "")
+    if row.status == JobStatus.CANCELED:
+        return _canceled(row)
     if future["reasons"]:
         return f"It waits: {future['reasons'][0]['description']}."
     return _SUMMARY.get(row.status, "It is next.")
+
+
+def _of_running(last: Any) -> str:
+    if last is None:
+        return "It was placed."
+    if last.preempted_for is not None:
+        return making_way.being_stopped(last.preempted_for, last.node_name)
+    return f"It runs on node {last.node_name}."
+
+
+def _canceled(row: Any) -> str:
+    told = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
+    return told + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")
 
 
 def _of_gang(last: Any, members: Sequence[Any]) -> str:
@@ -124,6 +141,8 @@ def _placement(last: Any) -> dict[str, Any]:
         "node": {"id": last.node_id, "name": last.node_name},
         "why": last.why,
         "message": last.message,
+        "preempted_for": last.preempted_for,
+        "remark": making_way.stopped(last.preempted_for) if last.status == "CANCELED" and last.preempted_for else None,
         "exit_code": last.job_exit_code,
         "placed": last.created,
         "started": last.started,

@@ -16,7 +16,7 @@ from scheduler.rules.plan import Plan, Preemption
 from scheduler.rules.running import Run
 from scheduler.rules.shapes import Shape
 from scheduler.runtime import Runtime
-from scheduler.store import executions, jobs, leader, plans
+from scheduler.store import executions, jobs, leader, plans, preemptions
 
 
 class TermOver(Exception):
@@ -77,6 +77,8 @@ def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preempti
             raise TermOver
         jobs.lock(tx, victims)
         names = executions.request_cancel(tx, sorted(victims), reason="preempted")
+        urgents = {picture.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
+        preemptions.note(tx, urgents, reason="preempted")
     return {(name, 0): () for name in names}
 
 

@@ -31,11 +31,11 @@ def why(
         screen.document(told)
         return
     screen.say(str(told.get("summary") or told.get("status")))
-    for line in _details(told):
+    for line in lines(told):
         screen.say(f"  {line}")
 
 
-def _details(told: dict[str, Any]) -> Iterator[str]:
+def lines(told: dict[str, Any]) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
     for reason in (told.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
@@ -43,8 +43,9 @@ def _details(told: dict[str, Any]) -> Iterator[str]:
         yield from _future(told)
     tries = told.get("tries") or {}
     if tries.get("done"):
-        forgiven = f", {tries['forgiven']} of them not its fault" if tries.get("forgiven") else ""
-        yield f"tries: {tries['done']} of {tries.get('max')}{forgiven}"
+        forgiven = tries.get("forgiven") or 0
+        more = f", and {forgiven} that {'is' if forgiven == 1 else 'are'} not charged" if forgiven else ""
+        yield f"tries: {tries['done'] - forgiven} of {tries.get('max')}{more}"
     last = told.get("placement")
     if last:
         yield from _placement(last, of_gang=bool(told.get("members")))
@@ -101,5 +102,7 @@ def _placement(last: dict[str, Any], *, of_gang: bool) -> Iterator[str]:
     yield f"last try: {last['job_exe']['status']} on {last['node']['name']} ({which}){ended}"
     if last.get("why"):
         yield f"placed there: {last['why']}"
-    if last.get("message"):
+    if last.get("remark"):
+        yield last["remark"]
+    elif last.get("message"):
         yield f"it says: {last['message']}"

@@ -133,6 +133,7 @@ class TriedView(Future):
     node: NodeName | None = Field(description="of a gang, its member 0's")
     nodes_of_members: list[NodeName] = Field(description="the node of each member in turn; empty where it would wait")
     why: str | None
+    stops: list[int] = Field(description="jobs of which executions would be stopped to make room for it")
 
 
 class Tried(View):

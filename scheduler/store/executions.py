@@ -26,6 +26,7 @@ class LockedExecution:
     claim_token: str | None
     digest: str | None
     cancel_requested: str | None
+    preempted_for: int | None
     lease_s: float
     released: bool
 
@@ -47,7 +48,7 @@ class End:
 _JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
 
 _READ = """
-    SELECT id, job_id, attempt, node_id, node_epoch, status, claim_token, digest, cancel_requested, lease_s,
+    SELECT id, job_id, attempt, node_id, node_epoch, status, claim_token, digest, cancel_requested, preempted_for, lease_s,
            released_at IS NOT NULL AS released
     FROM executions
     WHERE id = ANY(:ids)

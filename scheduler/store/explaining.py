@@ -15,7 +15,7 @@ _FACTS = text("""
            t.name AS type_name, t.version AS type_version, t.pause_reason AS type_reason,
            l.pause_reason AS scheduler_reason,
            e.name AS error_name, e.title AS error_title, e.description AS error_description, e.category,
-           e.should_be_retried,
+           e.should_be_retried, j.ended, c.actor AS canceled_by, c.reason AS canceled_why,
            EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL) AS has_live_execution
     FROM jobs j
     JOIN shapes s ON s.id = j.shape_id
@@ -24,6 +24,9 @@ _FACTS = text("""
     JOIN job_specs q ON q.job_id = j.id
     CROSS JOIN leader l
     LEFT JOIN errors e ON e.id = j.error_id
+    LEFT JOIN LATERAL (
+        SELECT actor, reason FROM events WHERE job_id = j.id AND event = 'CANCEL' AND j.status = 'CANCELED' ORDER BY id DESC LIMIT 1
+    ) AS c ON true
     WHERE j.id = :id AND l.name = 'scheduler'
 """)
 
@@ -37,7 +40,7 @@ _CALLED = text("""
 """)
 
 _LAST = text("""
-    SELECT x.id, x.attempt, x.member, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code,
+    SELECT x.id, x.attempt, x.member, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code, x.preempted_for,
            n.id AS node_id, n.name AS node_name
     FROM executions x JOIN nodes n ON n.id = x.node_id
     WHERE x.job_id = :id AND x.attempt = (SELECT max(attempt) FROM executions WHERE job_id = :id)
