@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -22,8 +23,11 @@ from scheduler.drivers.catalogue import Catalogue
 from scheduler.invariants import Tally
 from scheduler.log import log
 from scheduler.loop import Loop
+from scheduler.outlooks import NO_NODES
 from scheduler.picture import Picture
 from scheduler.rules.filters import Reason
+from scheduler.rules.main_reason import MainReasons
+from scheduler.rules.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.scaling import Scaler
 from scheduler.store import leader, picture, wake
@@ -234,16 +238,11 @@ class Scheduler:
 
     def _status(self) -> str:
         waiting = self._picture.queue
-        aside = zip((Reason.HELD.value, Reason.NOT_BEFORE.value), waiting.set_aside(), strict=True)
-        refused = {word: count for word, count in aside if count}
-        for shape_id, refusal in self._last.plan.refusals.items():
-            word = refusal.reason.value  # a key of JSON is a plain text, not a member
-            refused[word] = refused.get(word, 0) + waiting.count(shape_id)
         return orjson.dumps(
             {
                 "queued": len(waiting),
                 "tick_ms": round(self._tick_s * 1000, 2),
-                "waiting_by_reason": refused,
+                "waiting_by_reason": self._waiting_by_reason(),
                 "preemption": self._picture.policy.preemption,
                 "reservations": self._picture.policy.reservations,
                 "reserved": len(self._last.plan.reservations),
@@ -253,6 +252,18 @@ class Scheduler:
                 "prediction_error": round(self._picture.predictor.error, 4),
             }
         ).decode()
+
+    def _waiting_by_reason(self) -> dict[str, int]:
+        """Return how many jobs wait first of all for what, in the words of the API."""
+        queue, main = self._picture.queue, MainReasons(self._picture.snapshot())
+        counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.set_aside(), strict=True)))
+        for shape_id, refusal in self._last.plan.refusals.items():
+            count = queue.count(shape_id)
+            if count:
+                reason = main.of(queue.lines[shape_id].shape, refusal)
+                nowhere = reason is Reason.NODE_NOT_READY and not len(self._picture.nodes)
+                counts[NO_NODES if nowhere else slug(reason)] += count
+        return dict(+counts)
 
     def _listen(self) -> float:
         """Hear what is nudged, until stopped; it only makes things quicker, polling goes on."""

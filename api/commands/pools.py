@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +20,14 @@ PoolOption = Annotated[str | None, typer.Option("--pool", help="A whole pool ins
 SchedulerOption = Annotated[bool, typer.Option("--scheduler", help="The scheduler itself: nothing starts anywhere.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for the others.")]
 
-HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "STATE")
+HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "PACKING", "STATE")
+
+
+class Packing(StrEnum):
+    """How a pool's nodes are filled: one after the other, or evenly."""
+
+    PACK = "pack"
+    SPREAD = "spread"
 
 
 def pools(
@@ -63,6 +71,9 @@ def scale(
         list[str] | None,
         typer.Option(help="Who starts nodes: local, external, or one of the drivers file; repeatable."),
     ] = None,
+    packing: Annotated[
+        Packing | None, typer.Option(help="Fill its nodes one after the other (pack), or evenly (spread).")
+    ] = None,
     reason: Reason = None,
     as_json: Json = False,
     url: Url = None,
@@ -72,8 +83,11 @@ def scale(
     """Say how many nodes a pool should have, or let it follow demand. Nodes that go finish their work first.
 
     [bold]ganger scale default 4[/]    [bold]ganger scale default --min 1 --max 20[/]
+
+    [bold]ganger scale web --packing spread[/]
     """
-    changes = _changes(size, smallest, largest, free=free, drivers=driver or [], reason=reason)
+    sizes: dict[str, Any] = {"size": size, "min": smallest, "max": largest, "reason": reason}
+    changes = _changes(sizes, free=free, drivers=driver or [], packing=packing)
     with connection.client(url, token, state_dir) as api:
         pool = _create_or_change(api, name, changes) if create else api.pools.change(name, changes)
     if as_json:
@@ -150,17 +164,16 @@ def resume(
     _change_nodes(nodes, {"is_paused": False, "is_draining": False}, "takes work again", url, token, state_dir)
 
 
-def _changes(
-    size: int | None, smallest: int | None, largest: int | None, *, free: bool, drivers: list[str], reason: str | None
-) -> dict[str, Any]:
-    if sum((size is not None, smallest is not None or largest is not None, free)) > 1:
+def _changes(sizes: dict[str, Any], *, free: bool, drivers: list[str], packing: Packing | None) -> dict[str, Any]:
+    changes = {key: value for key, value in sizes.items() if value is not None}
+    if sum(("size" in changes, bool({"min", "max"} & changes.keys()), free)) > 1:
         raise InvalidInput("give one of: a number, --min and --max, --free")
-    asked: dict[str, Any] = {"size": size, "min": smallest, "max": largest, "reason": reason}
-    changes = {key: value for key, value in asked.items() if value is not None}
     if free:
         changes["sizing"] = "free"
     if drivers:
         changes["drivers"] = [{"driver": name} for name in drivers]
+    if packing is not None:
+        changes["settings"] = {"packing": packing.value}
     if not changes.keys() - {"reason"}:
         raise InvalidInput("say how many nodes: ganger scale POOL N, or --min and --max")
     return changes
@@ -227,7 +240,14 @@ def _row(pool: dict[str, Any]) -> tuple[object, ...]:
     nodes, cpus = pool["nodes"], pool["resources"]["cpus"]
     wanted = "" if pool["wanted"] is None else pool["wanted"]
     used = f"{screen.number(cpus['scheduled'])} of {screen.number(cpus['total'])}"
-    return (pool["name"], _size(pool), nodes["ready"], wanted, nodes["draining"], used, pool["running"], _state(pool))
+    packing = _packing(pool)
+    return (
+        pool["name"], _size(pool), nodes["ready"], wanted, nodes["draining"], used, pool["running"], packing, _state(pool),
+    )  # fmt: skip
+
+
+def _packing(pool: dict[str, Any]) -> str:
+    return str(pool["settings"].get("packing", Packing.PACK.value))
 
 
 def _size(pool: dict[str, Any]) -> str:
@@ -257,6 +277,7 @@ def _explain(pool: dict[str, Any], events: list[dict[str, Any]]) -> None:
             "nodes": f"{pool['nodes']['ready']} ready, {pool['nodes']['draining']} draining, {pool['starting']} starting",
             "wanted": pool["wanted"],
             "why": pool["why"] or "nobody scales this pool: nodes come and go as they like",
+            "packing": _packing(pool),
             "trouble": pool["trouble"],
             "state": _state(pool),
         }

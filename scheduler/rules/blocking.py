@@ -9,6 +9,7 @@ from scheduler.rules.ordering import Entrant, Front
 from scheduler.rules.plan import Preemption, Reservation, Snapshot
 from scheduler.rules.policy import Packing
 from scheduler.rules.reservation import Ends, Start, Timetable
+from scheduler.rules.scoring import Choice
 from scheduler.rules.seating import kept_apart
 from scheduler.rules.shapes import Shape
 
@@ -66,13 +67,14 @@ class Blocking:
         """Whether nobody may pass the blocked job."""
         return not self._policy.backfill and self.blocked(entrant)
 
-    def why(self, shape: Shape, among: int) -> str:
+    def why(self, shape: Shape, choice: Choice) -> str:
         """In a few words, by what rule a job of the shape got its node now, out of how many with room."""
+        among, pool = choice.among, self._nodes.at(int(choice.rows[0])).pool
         if among == 1:
             how = "the only node with room for it"
         elif shape.spread is not None:
             how = f"where fewest of its kind run, by {shape.spread}, of {among} nodes with room"
-        elif shape.pool is not None and self._policy.packing.get(shape.pool) is Packing.SPREAD:
+        elif self._policy.packing.get(pool) is Packing.SPREAD:
             how = f"the emptiest of {among} nodes with room"
         elif shape.preferences:
             how = f"best by its preferences and then by fit, of {among} nodes with room"

@@ -170,7 +170,7 @@ class _Draft:
 
     def _record(self, front: Front, jobs: list[int], choice: Choice) -> None:
         shape, attempt = front.line.shape, self._queue.attempt
-        why = self._blocking.why(shape, choice.among)
+        why = self._blocking.why(shape, choice)
         ids = [self._nodes.at(row).id for row in choice.rows.tolist()]
         seats = iter(np.repeat(np.array(ids, dtype=np.int64), choice.counts).tolist())
         for job_id in jobs:

@@ -73,3 +73,21 @@ def test_the_scheduler_is_paused_and_goes_on(ganger: Ganger) -> None:
 
 def _status(ganger: Ganger) -> dict[str, Any]:
     return dict(json.loads(ganger("status", "--json", status=1))["scheduler"])
+
+
+def test_how_a_pool_is_filled_is_said_and_shown(ganger: Ganger) -> None:
+    def packing() -> str:
+        (row,) = [row.split("\t") for row in ganger("pools").splitlines() if row.startswith("default")]
+        return row[-2]
+
+    assert packing() == "pack"
+    ganger("scale", "default", "--packing", "spread", "--reason", "keep them cool")
+    assert packing() == "spread"
+    assert "spread" in ganger("pools", "default", "--why")
+    ganger("scale", "default", "--packing", "pack")
+    assert packing() == "pack"
+    assert "spread" in ganger("scale", "default", "--packing", "both", status=2)
+
+
+def test_the_status_says_whether_more_urgent_jobs_may_stop_others(ganger: Ganger) -> None:
+    assert "preemption off, room is kept for up to 4 jobs that cannot start yet" in ganger("status", status=1)

@@ -216,11 +216,11 @@ def test_nonsense_about_nodes_is_refused(api, wrong):
 
 
 def test_metrics_tell_what_the_leader_tells(api):
-    api.change("""UPDATE leader SET status = '{"waiting_by_reason": {"no room now": 7}, "tick_ms": 20, "placed": 9, "lost": 2,
+    api.change("""UPDATE leader SET status = '{"waiting_by_reason": {"no-room-now": 7}, "tick_ms": 20, "placed": 9, "lost": 2,
                                                "reserved": 1, "prediction_error": 0.25}'""")
     text = api.get("/metrics").text
     for line in (
-        'ganger_waiting_jobs{reason="no room now"} 7.0',
+        'ganger_waiting_jobs{reason="no-room-now"} 7.0',
         "ganger_tick_duration_seconds 0.02",
         "ganger_placements_total 9.0",
         "ganger_placements_lost_total 2.0",

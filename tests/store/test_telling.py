@@ -28,7 +28,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
         waiting = standing.status["waiting_by_reason"]
         assert sum(waiting.values()) == 2, "every waiting job is counted under one reason"
         assert waiting["held"] == 1
-        assert ("scheduler paused" in waiting) == paused
+        assert ("scheduler-paused" in waiting) == paused
     scheduler._step_down(scheduler._term, "test")
 
 
@@ -47,10 +47,10 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
         return dict(steering.look(cluster.rt).status)
 
     scheduler._lead()
-    assert told()["waiting_by_reason"] == {"no room now": 3, "not before": 1}
+    assert told()["waiting_by_reason"] == {"no-nodes": 3, "not-before": 1}
     node = cluster.a_node()
     before = told()
-    assert (before["waiting_by_reason"], before["prediction_error"]) == ({"not before": 1}, 0.0)
+    assert (before["waiting_by_reason"], before["prediction_error"]) == ({"not-before": 1}, 0.0)
     for number, job_id in enumerate(jobs[:3]):
         ref = cluster.execution_of(job_id)
         assert cluster.claim(node, ref).granted

@@ -132,6 +132,18 @@ def test_a_spread_pool_fills_evenly() -> None:
     assert sorted(counts.count(number) for number in (1, 2, 3)) == [2, 2, 2]
 
 
+def test_why_a_job_was_placed_follows_the_pool_of_its_node_whether_the_job_names_one_or_not() -> None:
+    policy = Policy(packing={"p": Packing.SPREAD})
+    for pool, asked, why in (
+        ("p", None, "the emptiest of 2 nodes with room"),
+        ("p", "p", "the emptiest of 2 nodes with room"),
+        ("other", None, "best fit of 2 nodes with room"),
+    ):
+        world = World([a_node(number, cpus=8, pool=pool) for number in (1, 2)], policy)
+        world.job(world.shape(pool=asked))
+        assert [placement.why for placement in world.plan().placements] == [why]
+
+
 def test_a_preference_outweighs_fit_and_a_failure_outweighs_both() -> None:
     world = World([a_node(1, cpus=2, mem=0), a_node(2, cpus=64, mem=0, labels={"ssd": "yes"})])
     liked = (Preference(Constraint("ssd", value="yes")),)
