@@ -11,9 +11,10 @@ from scheduler.rules import wording
 from scheduler.rules.explanation import Change, Fix, Nearest
 from scheduler.rules.filters import Reason
 from scheduler.rules.wording import Names, slug
-from scheduler.submission import Hopeless
+from scheduler.submission import Hopeless, sentence
 
 NEVER = "never-fits"
+FORBIDDEN = "never-allowed"
 NO_NODES = "no-nodes"
 _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (Fix.ASK_LESS, Fix.RAISE_QUOTA)
@@ -66,13 +67,14 @@ def document(seen: Outlook, names: Names, pool: str | None) -> dict[str, Any]:
 
 
 def warning(found: Hopeless) -> dict[str, Any]:
-    """Return what a submission says of jobs that no node could ever take."""
+    """Return what a submission says of jobs that no node could ever take, or that their project's quota never allows."""
+    nearest = None if isinstance(found.why, str) else found.why.nearest
     return {
         "entry": found.first,
         "count": found.count,
-        "kind": NEVER,
-        "description": wording.never(found.why, found.pool),
-        "nearest": None if found.why.nearest is None else _nearest(found.why.nearest),
+        "kind": FORBIDDEN if isinstance(found.why, str) else NEVER,
+        "description": sentence(found),
+        "nearest": None if nearest is None else _nearest(nearest),
     }
 
 

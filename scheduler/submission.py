@@ -17,7 +17,7 @@ from scheduler.errors import Conflict, Forbidden, InvalidInput, OverQuota
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob, Prepared
 from scheduler.roster import Roster
-from scheduler.rules import wording
+from scheduler.rules import quotas, wording
 from scheduler.rules.explanation import NeverFits
 from scheduler.runtime import Runtime
 from scheduler.store import submissions, tokens
@@ -37,12 +37,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Hopeless:
-    """Jobs that no node there is, or that a pool would start, could ever hold: how many are alike, and the first of them."""
+    """Jobs that could never start as things are: how many are alike, and the first of them.
+
+    `why`: no node there is, or that a pool would start, could hold them; or what their project's quota allows, in a sentence.
+    """
 
     first: int
     count: int
     pool: str | None
-    why: NeverFits
+    why: NeverFits | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,9 @@ def submit(
     if prepared is not None:
         preparation.remember(rt, prepared)
         rt.nudge("tick")
-        hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, roster)] if roster else []
+        hopeless = (
+            [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, roster, project)] if roster else []
+        )
     return Submitted([made[number] for number in range(len(new))], replayed=not fresh, hopeless=hopeless)
 
 
@@ -139,23 +144,32 @@ def _prepare(
     try:
         prepared = preparation.prepare(tx, rt, project.id, [new[number] for number in fresh])
         if strict is not None:
-            _refuse_hopeless(prepared, strict)
+            _refuse_hopeless(prepared, strict, project)
     except AtEntry as error:
         raise error.named(fresh if many else None) from None
     return prepared
 
 
-def _refuse_hopeless(prepared: Prepared, roster: Roster) -> None:
-    for one in _hopeless(prepared, roster, strict=True):
-        raise AtEntry(one.first, InvalidInput(wording.never(one.why, one.pool)))
+def _refuse_hopeless(prepared: Prepared, roster: Roster, project: Any) -> None:
+    for one in _hopeless(prepared, roster, project, strict=True):
+        raise AtEntry(one.first, InvalidInput(sentence(one)))
 
 
-def _hopeless(prepared: Prepared, roster: Roster, *, strict: bool = False) -> Iterator[Hopeless]:
+def sentence(found: Hopeless) -> str:
+    """Say why jobs could never start."""
+    return found.why if isinstance(found.why, str) else wording.never(found.why, found.pool)
+
+
+def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool = False) -> Iterator[Hopeless]:
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     for group, (number, shape) in enumerate(prepared.shapes.items()):
-        found = roster.never_fits(shape_of(shape, 0))
+        asked, count = shape_of(shape, 0), sum(row.group == group for row in prepared.rows)
+        forbidden = quotas.never_allowed(asked, project.quota, project.name)
+        if forbidden is not None:
+            yield Hopeless(number, count, shape.pool, forbidden)
+        found = roster.never_fits(asked)
         if found is not None and (found.nearest is not None or strict):
-            yield Hopeless(number, sum(row.group == group for row in prepared.rows), shape.pool, found)
+            yield Hopeless(number, count, shape.pool, found)
 
 
 def check_quota(tx: Connection, project: Any, count: int) -> None:

@@ -114,7 +114,12 @@ def submit(
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find the job by.")] = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse it if no node is large enough.", rich_help_panel=WHERE)
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse it if no node is large enough, or its project may never have so much.",
+            rich_help_panel=WHERE,
+        ),
     ] = False,
     dry_run: Annotated[
         bool,

@@ -47,7 +47,7 @@ def list_jobs(call: Call, query: JobsQuery) -> Any:
 def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
 
-    A job that no node could ever hold is taken all the same, and `warnings` say so; with `strict` it is refused. With `dry_run`
+    A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict` it is refused. With `dry_run`
     nothing is made: the answer says what the next tick would do with each.
     """
     many = isinstance(body.root, list)

@@ -145,7 +145,7 @@ class Tried(View):
 
 
 class SubmitWarning(View):
-    """Jobs that were taken and that no node could ever hold: the first of them in the request, and how many are alike."""
+    """Jobs that were taken and could never start as things are: the first of them in the request, and how many are alike."""
 
     entry: int
     count: int

@@ -227,7 +227,9 @@ class JobsQuery(FilterFields, OrderedQuery):
 class SubmitQuery(Query):
     """How a submission is judged."""
 
-    strict: QueryBool = Field(default=False, description="refuse a job that no node could ever hold")
+    strict: QueryBool = Field(
+        default=False, description="refuse a job that no node could ever hold, or that its project's quota never allows"
+    )
     dry_run: QueryBool = Field(default=False, description="make nothing; say what the next tick would do with each job")
 
 

@@ -91,6 +91,26 @@ def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_
     assert "warnings" not in api.post("/jobs/", bodies[0]).json
 
 
+def test_a_job_that_its_quota_can_never_allow_is_told_at_submission_and_refused_when_strict(api, fleet):
+    api.change("""UPDATE projects SET quota = '{"mem": 100000, "jobs": 2}'""")
+    fits = {"command": ["true"], "cpus_required": 1, "mem_required": 100}
+    large = {**fits, "mem_required": 5000}
+    (warning,) = api.post("/jobs/", [fits, large, large]).json["warnings"]
+    sentence = (
+        "it cannot be placed: the quota of the project default allows at most 100 MiB of mem, and it asks for 5000"
+    )
+    assert (warning["entry"], warning["count"], warning["kind"]) == (1, 2, "never-allowed")
+    assert (warning["description"], warning["nearest"]) == (sentence, None)
+    refused = api.post("/jobs/", large, strict="true")
+    assert (refused.status_code, refused.json["description"]) == (400, sentence)
+    gang = {**fits, "mem_required": 40, "count": 3, "together": True}
+    (warning,) = api.post("/jobs/", gang).json["warnings"]
+    assert warning["description"].endswith(
+        "at most 100 MiB of mem, and it asks for 120; 2 executions, and it asks for 3"
+    )
+    assert "warnings" not in api.post("/jobs/", fits, strict="true").json
+
+
 def test_what_a_pool_would_start_counts_for_whether_a_job_could_ever_be_placed(api, fleet):
     body = {"command": ["true"], "cpus_required": 40}
     assert api.post("/jobs/", body, strict="true").status_code == 400
