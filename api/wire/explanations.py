@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import Field
 
 from api.wire.fields import View
+from api.wire.words import FixWord, ReasonWord, WarningWord, WouldWord
 
 
 class ReasonView(View):
     """One thing that keeps a job back: a word to branch on, a sentence, and on how many nodes."""
 
-    kind: str
+    kind: ReasonWord
     description: str
     nodes: int | None = Field(description="null where it is not about nodes")
 
@@ -29,7 +30,7 @@ class NearestView(View):
     """The node that comes closest, and what is missing there, in cpus, MiB and pieces."""
 
     node: NodeName | None = Field(description="null: a new node of a pool")
-    reasons: list[str]
+    reasons: list[ReasonWord]
     missing: dict[str, float]
     description: str
 
@@ -39,7 +40,7 @@ class NodeCounts(View):
 
     total: int
     usable: int
-    failing: dict[str, int]
+    failing: dict[ReasonWord, int]
     short_of: dict[str, int]
 
 
@@ -75,7 +76,7 @@ class StartView(View):
 class ChangeView(View):
     """One thing to change: a word to branch on, what it is about, the new value (units, a time, a number), and a sentence."""
 
-    fix: str
+    fix: FixWord
     subject: str
     to: float | datetime | None
     description: str
@@ -85,7 +86,7 @@ class NeverView(View):
     """Why no node and no pool could ever hold the job."""
 
     description: str
-    failing: dict[str, int]
+    failing: dict[ReasonWord, int]
     nearest: NearestView | None
 
 
@@ -128,7 +129,7 @@ class TriedView(Future):
     """What the next tick would do with one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it."""
 
     entry: int
-    would: str
+    would: WouldWord
     summary: str
     node: NodeName | None = Field(description="of a gang, its member 0's")
     nodes_of_members: list[NodeName] = Field(description="the node of each member in turn; empty where it would wait")
@@ -149,7 +150,7 @@ class SubmitWarning(View):
 
     entry: int
     count: int
-    kind: str
+    kind: WarningWord
     description: str
     nearest: NearestView | None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from api.wire.fields import LEFT_OUT, Change, Reason, View
+from api.wire.words import ReasonWord
 
 MODES = ("FIFO", "LIFO")
 MOST_RESERVATIONS = 10_000
@@ -60,4 +61,4 @@ class SchedulerView(View):
     reservations: int = Field(description="for how many jobs that cannot start yet room is kept at most")
     leader: Leader | None
     tick_ms: float | None
-    waiting_by_reason: dict[str, int] | None
+    waiting_by_reason: dict[ReasonWord, int] | None = Field(description="queued jobs by what keeps them first of all")

@@ -1,0 +1,35 @@
+"""Words that answers have for programs to branch on, taken from where they are decided."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import WithJsonSchema
+
+from scheduler import explanation, outlooks
+from scheduler.rules.explanation import Fix
+from scheduler.rules.filters import Reason
+from scheduler.rules.wording import slug
+
+REASONS = (
+    *(slug(reason) for reason in Reason),
+    outlooks.NEVER,
+    outlooks.NO_NODES,
+    explanation.BEING_STOPPED,
+    explanation.CLEARING,
+)
+FIXES = tuple(slug(fix) for fix in Fix)
+
+ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(set(REASONS))})]
+"""Why a job waits, or a node will not do."""
+
+FixWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FIXES)})]
+"""What would have to change."""
+
+WarningWord: TypeAlias = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": sorted((outlooks.NEVER, outlooks.FORBIDDEN))})
+]
+"""Why a job that was taken could never start."""
+
+WouldWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": ["start", "wait", "make-room"]})]
+"""What the next tick would do with a job."""
