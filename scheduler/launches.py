@@ -3,7 +3,8 @@
 A node tells what it can tell: that it has no container runtime, no work folder, no user to start the program as is its own
 fault; a program that is not there, or may not be executed, is the job's, and the next user's mistake must not take nodes
 out of service. But a node that has lost a disk looks the same, so it counts after all once several different programs have
-failed there in a row, each at its first try and nothing in between having started.
+failed there in a row, each at its first try and nothing in between having started: of several job types or projects, or
+commands of one project while most other nodes are not under the same suspicion.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.store import executions, jobs, nodes, specs
+from scheduler.store import launches as store
 
 
 def meet(tx: Connection, message: wire.Reports) -> None:
@@ -24,7 +26,7 @@ def meet(tx: Connection, message: wire.Reports) -> None:
     if any(map(_failed, message.reports)):
         nodes.lock(tx, message.node_id)
     elif any(map(_has_run, message.reports)):
-        nodes.clear_launch_failures(tx, message.node_id)
+        store.clear(tx, message.node_id)
 
 
 def count(
@@ -36,12 +38,12 @@ def count(
 ) -> None:
     """Count launches that failed by the node's fault, and note the programs that are to blame for the others."""
     failed = [report for report in live if _failed(report)]
-    nodes.count_launch_failures(tx, node_id, sum(not report.of_job for report in failed))
+    store.count(tx, node_id, sum(not report.of_job for report in failed))
     asked = [locked[rows[report.execution_id].job_id] for report in failed if report.of_job]
     # What has failed elsewhere before says nothing of this node.
     first = [job.id for job in asked if job.num_exes - job.forgiven <= 1]
     if first:
-        nodes.suspect(tx, node_id, specs.programs(tx, first))
+        store.suspect(tx, node_id, specs.programs(tx, first))
 
 
 def _failed(report: wire.ReportOne) -> bool:

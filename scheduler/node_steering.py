@@ -9,7 +9,7 @@ from scheduler import draining
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.pauses import with_reason
 from scheduler.runtime import Runtime
-from scheduler.store import audit, node_doings, nodes
+from scheduler.store import audit, launches, node_doings
 from scheduler.tokens import Caller
 
 DRAIN = ("is_draining", "drain_reason", "drain_s")
@@ -43,7 +43,7 @@ def _set(rt: Runtime, caller: Caller, node_id: int, flags: Mapping[str, Any]) ->
             raise NotFound(f"there is no node {node_id}")
         node_doings.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
         if flags.get("is_paused") is False:
-            nodes.clear_launch_failures(tx, node_id)
+            launches.clear(tx, node_id)
         audit.write(
             tx, caller.name, "node.change", f"node:{node_id}", reason=flags.get("pause_reason"), detail=dict(flags)
         )

@@ -16,7 +16,7 @@ from scheduler import attempts, registration, settling
 from scheduler.rules.avoidance import FORGIVE_AFTER_S
 from scheduler.rules.lifecycle import JobEvent
 from scheduler.runtime import Runtime
-from scheduler.store import executions, jobs, nodes
+from scheduler.store import executions, jobs, launches, nodes
 
 _BATCH = 1000
 """Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
@@ -65,7 +65,7 @@ def withdraw_late(rt: Runtime) -> int:
         taken = settling.take_back(tx, rt, locked, executions.lock(tx, late).values(), why)
         settling.hold_hopeless(tx, rt, locked, taken.rows)
         for node_id, count in sorted(Counter(row.node_id for row in taken.rows).items()):
-            nodes.count_launch_failures(tx, node_id, count)
+            launches.count(tx, node_id, count)
     rt.nudge("tick")
     attempts.tell(rt, taken.to_tell)
     return len(taken.rows)
@@ -74,7 +74,7 @@ def withdraw_late(rt: Runtime) -> int:
 def forgive_nodes(rt: Runtime) -> int:
     """Let nodes that were avoided for failing launches be tried again in time; return how many."""
     with rt.db.begin() as tx:
-        forgiven = nodes.forgive_launch_failures(tx, after_s=FORGIVE_AFTER_S)
+        forgiven = launches.forgive(tx, after_s=FORGIVE_AFTER_S)
     if forgiven:
         rt.nudge("tick")
     return forgiven

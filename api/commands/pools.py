@@ -151,7 +151,9 @@ def resume(
     token: Token = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Give paused or draining nodes, a paused pool, or all of them work again.
+    """Give paused, draining or avoided nodes, a paused pool, or all of them work again.
+
+    A node that is avoided because it failed to start jobs is tried again at once.
 
     [bold]ganger resume rack-7[/]    [bold]ganger resume --scheduler[/]
     """

@@ -9,8 +9,6 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.avoidance import AVOIDED_FROM
-
 
 @dataclass(frozen=True, slots=True)
 class LockedNode:
@@ -145,45 +143,6 @@ _UNUSED = text("""
 _FORGET_BEATS = text("DELETE FROM beats WHERE node_id = :id")
 _FORGET = text("DELETE FROM nodes WHERE id = :id")
 
-_COUNT_FAILURES = text("""
-    UPDATE nodes
-    SET launch_failures = LEAST(launch_failures + :count, :avoided_from), launch_failed_at = now(), last_modified = now()
-    WHERE id = :id
-""")
-
-_SUSPECT = text("""
-    UPDATE nodes n
-    SET launch_suspects = s.programs, launch_failed_at = now(), last_modified = now(),
-        launch_failures = CASE WHEN cardinality(s.programs) < :avoided_from THEN n.launch_failures ELSE :avoided_from END
-    FROM (
-        SELECT ARRAY(
-            SELECT one FROM unnest(launch_suspects || CAST(:programs AS text[])) AS one GROUP BY one LIMIT :avoided_from
-        ) AS programs
-        FROM nodes
-        WHERE id = :id
-    ) AS s
-    WHERE n.id = :id
-""")
-
-_CLEAR_FAILURES = text("""
-    UPDATE nodes
-    SET launch_failures = 0, launch_suspects = '{}'
-    WHERE id = :id AND (launch_failures > 0 OR launch_suspects <> '{}')
-""")
-
-_FORGIVE = text("""
-    UPDATE nodes
-    SET launch_failures = GREATEST(launch_failures - 1, 0), launch_suspects = launch_suspects[2:], launch_failed_at = now()
-    WHERE id IN (
-        SELECT id FROM nodes
-        WHERE (launch_failures > 0 OR launch_suspects <> '{}')
-          -- A time to come is of a clock that was set back.
-          AND launch_failed_at NOT BETWEEN now() - make_interval(secs => :after_s) AND now()
-        FOR NO KEY UPDATE SKIP LOCKED
-    )
-    RETURNING id
-""")
-
 
 def lock(tx: Connection, node_id: int, *, wait: bool = True) -> LockedNode | None:
     """Lock one node's row; None where there is no such node, and without `wait` where somebody else holds it."""
@@ -268,29 +227,6 @@ def forget(tx: Connection, node_id: int) -> bool:
     tx.execute(_FORGET_BEATS, {"id": node_id})
     tx.execute(_FORGET, {"id": node_id})
     return True
-
-
-def count_launch_failures(tx: Connection, node_id: int, count: int) -> None:
-    """Count launches that failed, and placements that were not claimed; a node with several gets no new work."""
-    if count:
-        tx.execute(_COUNT_FAILURES, {"id": node_id, "count": count, "avoided_from": AVOIDED_FROM})
-
-
-def suspect(tx: Connection, node_id: int, programs: Iterable[str]) -> None:
-    """Remember programs that a node could not start; several different ones speak against the node, one against its job."""
-    found = sorted(set(programs))
-    if found:
-        tx.execute(_SUSPECT, {"id": node_id, "programs": found, "avoided_from": AVOIDED_FROM})
-
-
-def clear_launch_failures(tx: Connection, node_id: int) -> None:
-    """Begin to count again from zero on a node where a launch has worked."""
-    tx.execute(_CLEAR_FAILURES, {"id": node_id})
-
-
-def forgive_launch_failures(tx: Connection, *, after_s: float) -> int:
-    """Take one failure off each node whose last is so long ago, so that it is tried again; return how many."""
-    return len(tx.execute(_FORGIVE, {"after_s": after_s}).all())
 
 
 def _written(tx: Connection, facts: dict[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def test_the_mistake_of_one_user_takes_no_node_out_of_service(cluster: Cluster) 
 
 
 def test_a_node_that_can_start_nothing_is_avoided_after_three_different_programs(cluster: Cluster) -> None:
-    node = cluster.a_node()
+    node = cluster.a_node("n1")
+    cluster.a_node("n2", cpus=500)
     for number in range(3):
         assert avoided(cluster) == 0
         job_id = a_mistake(cluster, f"/usr/bin/program-{number}", max_tries=1)
@@ -53,6 +54,31 @@ def test_a_node_that_can_start_nothing_is_avoided_after_three_different_programs
     assert avoided(cluster) == 1
     cluster.a_job()
     assert cluster.tick() == 0
+
+
+def test_many_mistakes_in_one_project_leave_most_nodes_in_service(cluster: Cluster) -> None:
+    nodes = {node.node_id: node for node in (cluster.a_node() for _ in range(6))}
+    for number in range(30):
+        job_id = a_mistake(cluster, f"/not/mounted/program-{number}", max_tries=1)
+        assert cluster.tick() == 1
+        fail(cluster, nodes[cluster.job(job_id).node_id], job_id, of_job=True)
+    assert avoided(cluster) <= 2
+
+
+def test_the_only_node_is_avoided_when_three_job_types_fail_to_start_there(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    for number in range(2, 5):
+        assert avoided(cluster) == 0
+        revision = cluster.value(
+            """INSERT INTO job_type_revisions (job_type_id, revision_num, definition)
+               VALUES (:type, :number, '{"command": ["/usr/bin/tool"]}') RETURNING id""",
+            type=cluster.type, number=number,
+        )  # fmt: skip
+        job_id = cluster.a_job(max_tries=1)
+        cluster.change("UPDATE jobs SET revision_id = :revision WHERE id = :id", revision=revision, id=job_id)
+        assert cluster.tick() == 1
+        fail(cluster, node, job_id, of_job=True)
+    assert avoided(cluster) == 1
 
 
 def test_a_program_that_starts_in_between_clears_the_node_of_all_suspicion(cluster: Cluster) -> None:
