@@ -243,8 +243,9 @@ class Scheduler:
                 "queued": len(waiting),
                 "tick_ms": round(self._tick_s * 1000, 2),
                 "waiting_by_reason": self._waiting_by_reason(),
-                "preemption": self._picture.policy.preemption,
-                "reservations": self._picture.policy.reservations,
+                # Its own settings: what operators set over them is known without it, and at once.
+                "preemption": self._rt.settings.preemption,
+                "reservations": self._rt.settings.reservations,
                 "reserved": len(self._last.plan.reservations),
                 "placed": self._placed,
                 "lost": self._lost,

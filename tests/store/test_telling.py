@@ -29,6 +29,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
         assert sum(waiting.values()) == 2, "every waiting job is counted under one reason"
         assert waiting["held"] == 1
         assert ("scheduler-paused" in waiting) == paused
+        assert (standing.status["preemption"], standing.status["reservations"]) == (False, 4)
     scheduler._step_down(scheduler._term, "test")
 
 
