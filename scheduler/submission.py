@@ -6,6 +6,7 @@ a crash between our commit and our answer, gets the ids of the first time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -162,8 +163,9 @@ def sentence(found: Hopeless) -> str:
 
 def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool = False) -> Iterator[Hopeless]:
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
+    counts = Counter(row.group for row in prepared.rows)
     for group, (number, shape) in enumerate(prepared.shapes.items()):
-        asked, count = shape_of(shape, 0), sum(row.group == group for row in prepared.rows)
+        asked, count = shape_of(shape, 0), counts[group]
         forbidden = quotas.never_allowed(asked, project.quota, project.name)
         if forbidden is not None:
             yield Hopeless(number, count, shape.pool, forbidden)
