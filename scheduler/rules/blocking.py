@@ -8,6 +8,7 @@ from scheduler.rules.nodes import Mask
 from scheduler.rules.ordering import Entrant, Front
 from scheduler.rules.plan import Preemption, Reservation, Snapshot
 from scheduler.rules.policy import Packing
+from scheduler.rules.preemption import Clearing
 from scheduler.rules.reservation import Ends, Start, Timetable
 from scheduler.rules.scoring import Choice
 from scheduler.rules.seating import kept_apart
@@ -36,6 +37,7 @@ class Blocking:
         self._most_kept = min(self._policy.reservations, max(1, len(self._nodes) // _NODES_PER_KEPT))
         self._largest: list[int] | None = None
         self._timetable: Timetable | None = None
+        self._clearing: Clearing | None = None
 
     def hopeless(self, shape: Shape) -> bool:
         """Whether the shape needs more of something than the emptiest node had free when last looked: no need to try."""
@@ -91,6 +93,8 @@ class Blocking:
         where = preemption.could_help(shape, ledger, where)
         if shape.apart is not None:
             where &= ~kept_apart(shape, ledger)
+        if full and not self._could_seat(shape, where):
+            return False
         if self._timetable is None:
             self._timetable = Timetable(ledger, self._running, self._now)
         ends = self._timetable.ends(where)
@@ -98,25 +102,33 @@ class Blocking:
         start = reservation.earliest(need, shape.count, where, ledger, ends)
         if self._policy.preemption and (start is None or start.at > self._now + _CLEARED_S):
             start = self._clear(shape, job_id, where) or start
-        elif full:
-            return False
-        if start is None:
+        if start is None or (full and start.at > self._now + _CLEARED_S):
             return False
         self._keep(shape, job_id, start, ends)
         return True
+
+    def _could_seat(self, shape: Shape, where: Mask) -> bool:
+        """Whether room could be made for the job, or is being made already."""
+        return self._clearer().could_seat(shape, where, stop=len(self.preemptions) < _MOST_PREEMPTIONS)
 
     def _clear(self, shape: Shape, job_id: int, where: Mask) -> Start | None:
         """Stop what is less urgent, where that makes room for the whole job."""
         if len(self.preemptions) >= _MOST_PREEMPTIONS:
             return None
-        found = preemption.victims(shape, self._ledger, self._running, where, self._now)
+        found = self._clearer().victims(shape, where)
         for victim in found:
-            node_id = self._nodes.at(victim.row).id
-            self.preemptions.append(Preemption(job_id, shape.id, node_id, victim.executions))
+            if victim.executions:
+                node_id = self._nodes.at(victim.row).id
+                self.preemptions.append(Preemption(job_id, shape.id, node_id, victim.executions))
         if not found:
             return None
         seats = preemption.cleared(found)
         return Start(self._now + _CLEARED_S, seats.rows, seats.counts)
+
+    def _clearer(self) -> Clearing:
+        if self._clearing is None:
+            self._clearing = Clearing(self._ledger, self._running, self._now)
+        return self._clearing
 
     def _keep(self, shape: Shape, job_id: int, start: Start, ends: Ends) -> None:
         reservation.keep(self._ledger, self._nodes.vector(shape.requires), start, ends)

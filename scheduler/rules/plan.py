@@ -63,8 +63,9 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Preemption:
-    """Executions on a node to be stopped gracefully so that a more urgent job can start there, without charging them a try.
+    """Executions on a node to be stopped gracefully so that a more urgent job can start, without charging them a try.
 
+    It starts on this node, or on another where members of the same gangs are stopped: a gang is always stopped whole.
     Once told to stop they are marked `Run.stopping`, so that the next plan does not ask for others.
     """
 

@@ -1,71 +1,37 @@
-"""Which running executions to stop so that a more urgent job can start: as few and as young as will do.
+"""Which running jobs to stop so that a more urgent one can start: the least urgent, losing the least work, none in vain.
 
-Only executions that said so (`preemptible`) and are of a less urgent priority. On each node the least urgent go first, then
-those that have run for the shortest time; on the whole fleet, the node where the least work is lost.
+Only jobs that said so (`preemptible`), of a less urgent priority, and that are not ending already. A job is stopped whole: the work
+of all members of a gang is lost, and the room of all of them comes free. On each node the least urgent go first, then those of
+which the least work is lost (the time they have run x their share of the fleet). Of whoever is chosen, nobody could be spared.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.rules import filters
 from scheduler.rules.ledger import Ledger
-from scheduler.rules.nodes import Mask
-from scheduler.rules.running import Run, Running
-from scheduler.rules.scoring import Choice
+from scheduler.rules.nodes import Amounts, Mask, Rows
+from scheduler.rules.running import Running
+from scheduler.rules.scoring import Choice, room_for
 from scheduler.rules.shapes import Shape
+from scheduler.rules.stoppable import Stoppable, stoppable
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+_TRIED = 8
+"""Nodes on which it is worked out exactly who would have to be stopped for a job of one member: those that look cheapest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Victims:
-    """Executions to stop on one node row so that one member fits, and the work lost by it (share * seconds)."""
+    """Executions to stop on one node row, none maybe, and how many members of the more urgent job are to sit there then."""
 
     row: int
     executions: tuple[int, ...]
-    lost: float
-
-
-def victims(shape: Shape, ledger: Ledger, running: Running, where: Mask, now: float) -> list[Victims]:
-    """Nodes to be cleared for all members of a job, one member each, least loss first; empty when that is not possible."""
-    found = []
-    for row in np.flatnonzero(where).tolist():
-        victim = _on_node(shape, ledger, running, row, now)
-        if victim is not None:
-            found.append(victim)
-    found.sort(key=lambda victim: (victim.lost, victim.row))
-    return found[: shape.count] if len(found) >= shape.count else []
-
-
-def cleared(found: list[Victims]) -> Choice:
-    """The seats that stopping the victims makes."""
-    rows = np.array([victim.row for victim in found], dtype=np.intp)
-    return Choice(rows, np.ones(len(rows), dtype=np.int64))
-
-
-def _on_node(shape: Shape, ledger: Ledger, running: Running, row: int, now: float) -> Victims | None:
-    """The least loss that makes room for one member on a node; None where even stopping all is not enough."""
-    nodes = ledger.nodes
-    candidates = [run for run in running.on_node(nodes.at(row).id) if _may_stop(run, shape)]
-    candidates.sort(key=lambda run: (-run.priority, now - run.started, run.execution_id))
-    room, chosen = ledger.free[:, row].copy(), []
-    need = nodes.vector(shape.requires)
-    for run in candidates:
-        if (room >= need).all():
-            break
-        room += nodes.vector(run.resources)
-        chosen.append(run)
-    if (room < need).any():
-        return None
-    for run in list(chosen):  # the first ones may be spared when a later one made all the room
-        if (room - nodes.vector(run.resources) >= need).all():
-            room -= nodes.vector(run.resources)
-            chosen.remove(run)
-    lost = sum((now - run.started) * run.resources.dominant_share(ledger.fleet) for run in chosen)
-    return Victims(row, tuple(run.execution_id for run in chosen), lost)
-
-
-def _may_stop(run: Run, shape: Shape) -> bool:
-    return run.preemptible and not run.stopping and run.priority > shape.priority
+    members: int
 
 
 def could_help(shape: Shape, ledger: Ledger, where: Mask) -> Mask:
@@ -74,3 +40,162 @@ def could_help(shape: Shape, ledger: Ledger, where: Mask) -> Mask:
     for row in ledger.kept:
         free_to_clear[row] = False
     return free_to_clear
+
+
+def cleared(found: list[Victims]) -> Choice:
+    """The seats that stopping the victims makes."""
+    seats = [victim for victim in found if victim.members]
+    rows = np.array([victim.row for victim in seats], dtype=np.intp)
+    return Choice(rows, np.array([victim.members for victim in seats], dtype=np.int64))
+
+
+class Clearing:
+    """What could be stopped while one plan is made: the sums are taken once for each priority."""
+
+    def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
+        self._ledger = ledger
+        self._runs, self._coming = stoppable(running, ledger, now)
+        self._sums: dict[int, Amounts] = {}
+        self._vain: set[object] = set()
+
+    def could_seat(self, shape: Shape, where: Mask, *, stop: bool = True) -> bool:
+        """Whether all members would fit on the rows in `where` once all that ends has ended, and with `stop` all that may be stopped."""
+        key = (stop, shape.requires, shape.count, shape.apart, shape.pool, shape.constraints)
+        if shape.apart is None and key in self._vain:  # room only dwindles, and who comes later is no more urgent
+            return False
+        room = self._room() + self._sum(shape.priority) if stop else self._room()
+        wanted = _Wanted(shape, self._ledger, where)
+        enough = wanted.seats(wanted.slots(room)) >= shape.count
+        if not enough:
+            self._vain.add(key)
+        return enough
+
+    def victims(self, shape: Shape, where: Mask) -> list[Victims]:
+        """Whom to stop on which rows for all members of a job, and where these sit; empty when that is not possible, or not needed."""
+        wanted, room = _Wanted(shape, self._ledger, where), self._room()
+        if not self.could_seat(shape, where) or wanted.seats(wanted.slots(room)) >= shape.count:
+            return []
+        steps = self._steps(wanted, room)
+        sets = [[step] for step in steps[:_TRIED]] if shape.count == 1 else [steps]
+        trials = [_Trial(wanted, room, self._runs, steps) for steps in sets]
+        return min(trials, key=_Trial.cost).victims(self._ledger.left)
+
+    def _room(self) -> Amounts:
+        """What is free once all has ended that was told to."""
+        return self._ledger.free + self._coming
+
+    def _sum(self, priority: int) -> Amounts:
+        """What every row would have more if all were stopped that is less urgent."""
+        found = self._sums.get(priority)
+        if found is None:
+            found = self._sums[priority] = self._runs.room(self._runs.priority > priority, self._coming.shape[1])
+        return found
+
+    def _steps(self, wanted: "_Wanted", room: Amounts) -> list[list[int]]:
+        """Jobs to stop on one node for one more seat there or several, those that cost least for each first."""
+        runs, before = self._runs, wanted.slots(room)
+        gains = wanted.slots(room + self._sum(wanted.shape.priority)) > before
+        some = np.flatnonzero((runs.priority > wanted.shape.priority) & gains[runs.rows])
+        rows, jobs = runs.rows[some], runs.jobs[some]
+        first = np.flatnonzero(np.diff(rows, prepend=-1))
+        begins = np.repeat(first, np.diff(first, append=len(rows)))
+        after = wanted.slots(room[:, rows] + _since(runs.gives[:, some], begins), rows)
+        last = np.concatenate([[0], after[:-1]])
+        last[first] = before[rows[first]]
+        anew = (np.diff(rows, prepend=-1) != 0) | (np.diff(jobs, prepend=0) != 0)
+        cost = _since(np.where(anew, runs.lost[some], 0.0)[None, :], begins)[0] / np.maximum(after - before[rows], 1)
+        more = np.flatnonzero(after > last)
+        order = more[np.lexsort((rows[more], cost[more], -runs.priority[some][more]))].tolist()
+        return [jobs[begins[step] : step + 1].tolist() for step in order[: None if wanted.shape.count > 1 else _TRIED]]
+
+
+class _Wanted:
+    """Seats for all members of a job on the rows in `where`."""
+
+    def __init__(self, shape: Shape, ledger: Ledger, where: Mask) -> None:
+        self.shape, self._need = shape, ledger.nodes.vector(shape.requires)
+        self._most = np.where(where, shape.count, 0)
+        self._values = None if shape.apart is None else ledger.nodes.label_codes(shape.apart)
+        if self._values is not None:
+            self._most[where & (self._values >= 0)] = 1
+
+    def slots(self, room: Amounts, rows: Rows | None = None) -> NDArray[np.int64]:
+        """How many members each row takes (or each of some `rows`) that has `room`."""
+        return np.minimum(room_for(self._need, room), self._most if rows is None else self._most[rows])
+
+    def seats(self, slots: NDArray[np.int64]) -> int:
+        """How many members find a seat, where those that are kept apart share no value of the label."""
+        return int(slots.sum() if self._values is None else slots[self._one_of_each(np.flatnonzero(slots))].sum())
+
+    def share_out(self, slots: NDArray[np.int64], order: Rows) -> dict[int, int]:
+        """Members on each row, the rows filled in order."""
+        order = order[slots[order] > 0]
+        if self._values is not None:
+            order = self._one_of_each(order)
+        left, seats = self.shape.count, dict[int, int]()
+        for row in order.tolist():
+            if not left:
+                break
+            seats[row] = min(left, int(slots[row]))
+            left -= seats[row]
+        return seats
+
+    def _one_of_each(self, rows: Rows) -> Rows:
+        """The rows without those of which an earlier one has the same value; without the label, all."""
+        assert self._values is not None
+        values = self._values[rows]
+        _, first = np.unique(np.where(values < 0, -1 - np.arange(len(rows)), values), return_index=True)
+        return rows[np.sort(first)]
+
+
+class _Trial:
+    """Jobs that are stopped on trial, until there are seats enough; then without those that can be spared, the dearest first."""
+
+    def __init__(self, wanted: _Wanted, room: Amounts, runs: Stoppable, steps: list[list[int]]) -> None:
+        self._wanted, self._runs, self._room = wanted, runs, room.copy()
+        self._slots = wanted.slots(room)
+        self._stopped: list[int] = []
+        for jobs in steps:
+            for job in jobs:
+                if job not in self._stopped:
+                    self._change(job, 1)
+            if self._enough():
+                break
+        for job in sorted(self._stopped, key=runs.worth, reverse=True):
+            self._change(job, -1)
+            if not self._enough():
+                self._change(job, 1)
+
+    def cost(self) -> tuple[int, float, int]:
+        """What is lost, to be compared: the most urgent job, then the work, then the number of jobs."""
+        worth = [self._runs.worth(job) for job in self._stopped]
+        return max(one[0] for one in worth), sum(one[1] for one in worth), len(worth)
+
+    def victims(self, left: NDArray[np.float64]) -> list[Victims]:
+        """Whom to stop on which rows, and who sits where: on what comes free first, then where the least is left."""
+        there: dict[int, list[int]] = {}
+        for job in self._stopped:
+            at = self._runs.of(job)
+            for row, execution_id in zip(self._runs.rows[at].tolist(), self._runs.ids[at].tolist(), strict=True):
+                there.setdefault(row, []).append(execution_id)
+        untouched = np.ones(len(left), dtype=np.bool_)
+        untouched[list(there)] = False
+        seats = self._wanted.share_out(self._slots, np.lexsort((left, untouched)))
+        rows = [*seats, *sorted(there.keys() - seats.keys())]
+        return [Victims(row, tuple(sorted(there.get(row, ()))), seats.get(row, 0)) for row in rows]
+
+    def _enough(self) -> bool:
+        return self._wanted.seats(self._slots) >= self._wanted.shape.count
+
+    def _change(self, job: int, sign: int) -> None:
+        (self._stopped.append if sign > 0 else self._stopped.remove)(job)
+        at = self._runs.of(job)
+        rows = self._runs.rows[at]
+        np.add.at(self._room.T, rows, sign * self._runs.gives[:, at].T)
+        self._slots[rows] = self._wanted.slots(self._room[:, rows], rows)
+
+
+def _since(amounts: NDArray[Number], begins: Rows) -> NDArray[Number]:
+    """Sums along each row of the table, begun anew at the column that `begins` names for each."""
+    summed = np.cumsum(amounts, axis=1)
+    return np.asarray(summed - (summed - amounts)[:, begins], dtype=amounts.dtype)

@@ -45,6 +45,41 @@ class Held:
     executions: int = 0
 
 
+class Claims:
+    """Numbers for distinct claims on resources, each in use for as long as somebody has such a claim, and then given anew."""
+
+    def __init__(self) -> None:
+        self.listed: list[Resources] = []
+        self._numbers: dict[Resources, int] = {}
+        self._holders: list[int] = []
+        self._vacant: list[int] = []
+
+    def number(self, claim: Resources) -> int:
+        """The claim's number, with one holder more."""
+        number = self._numbers.get(claim)
+        if number is None:
+            number = self._numbers[claim] = self._new()
+            self.listed[number] = claim
+        self._holders[number] += 1
+        return number
+
+    def drop(self, claim: Resources) -> None:
+        """One holder less."""
+        number = self._numbers[claim]
+        self._holders[number] -= 1
+        if not self._holders[number]:
+            del self._numbers[claim]
+            self.listed[number] = NOTHING
+            self._vacant.append(number)
+
+    def _new(self) -> int:
+        if self._vacant:
+            return self._vacant.pop()
+        self.listed.append(NOTHING)
+        self._holders.append(0)
+        return len(self.listed) - 1
+
+
 class Running:
     """All executions that hold room, by execution id."""
 
@@ -56,9 +91,14 @@ class Running:
         self._projects: dict[int, Held] = {}
         self._types: dict[int, int] = {}
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
-        self._needs: dict[Resources, int] = {}
+        self._claims = Claims()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
         self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
+        self.ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.jobs = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.priority = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.preemptible = np.zeros(_FIRST_ROWS, dtype=np.bool_)
+        self.stopping = np.zeros(_FIRST_ROWS, dtype=np.bool_)
         self.started = np.zeros(_FIRST_ROWS)
         self.expected = np.zeros(_FIRST_ROWS)
         self.limit = np.zeros(_FIRST_ROWS)
@@ -100,6 +140,7 @@ class Running:
         self._charge(run, -1)
         row = self._rows.pop(execution_id)
         self.node_ids[row] = -1
+        self._claims.drop(run.resources)
         self._vacant.append(row)
 
     def on_node(self, node_id: int) -> list[Run]:
@@ -123,15 +164,18 @@ class Running:
         return self._projects
 
     def needs(self) -> list[Resources]:
-        """The distinct claims, in the order that the column `need` counts them."""
-        return list(self._needs)
+        """The distinct claims, in the order that the column `need` counts them; a number that none has now stands for nothing."""
+        return self._claims.listed
 
     def _fill(self, row: int, run: Run) -> None:
-        self.node_ids[row] = run.node_id
+        self.node_ids[row], self.ids[row] = run.node_id, run.execution_id
+        self.jobs[row] = run.job_id or -run.execution_id  # one whose job is not told stands for itself
+        self.priority[row] = run.priority
+        self.preemptible[row], self.stopping[row] = run.preemptible, run.stopping
         self.started[row] = run.started
         self.expected[row] = 0.0 if run.stopping else run.expected_s
         self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
-        self.need[row] = self._needs.setdefault(run.resources, len(self._needs))
+        self.need[row] = self._claims.number(run.resources)
 
     def _occupy(self, execution_id: int) -> int:
         if not self._vacant:
@@ -145,6 +189,8 @@ class Running:
         self.node_ids = np.concatenate([self.node_ids, np.full(rows, -1, dtype=np.int64)])
         self.started, self.expected = np.tile(self.started, 2), np.tile(self.expected, 2)
         self.limit, self.need = np.tile(self.limit, 2), np.tile(self.need, 2)
+        self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
+        self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
     def _charge(self, run: Run, sign: int) -> None:
