@@ -88,7 +88,7 @@ class Picture:
 
     def decay(self, elapsed_s: float) -> dict[int, float]:
         """Let usage fade and grow by what projects hold now; return every project's new usage."""
-        fleet = self.nodes.total(self.nodes.ready())
+        fleet = self.nodes.total(self.nodes.present())
         held = self.running.by_project()
         shares: dict[int, float] = {}
         for project in self.policy.usage.keys() | held.keys():

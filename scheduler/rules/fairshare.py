@@ -27,5 +27,9 @@ def decayed(usage: float, share: float, elapsed_s: float, half_life_s: float = H
 
 
 def share_of(held: Resources, fleet: Resources) -> float:
-    """A project's dominant share of a fleet, 0 to 1."""
+    """A project's dominant share of a fleet, 0 to 1.
+
+    The fleet is every node that is there, also one that is silent or paused at the moment: who runs on the only node with gpus
+    holds no more of them when it falls silent. Of a resource that no node has any more, nobody holds anything.
+    """
     return min(1.0, held.dominant_share(fleet))

@@ -55,7 +55,7 @@ class Ledger:
         self._policy, self._running = snapshot.policy, snapshot.running
         self.nodes = snapshot.nodes
         self.free = snapshot.nodes.free()
-        self.fleet = snapshot.nodes.total(snapshot.nodes.ready())
+        self.fleet = snapshot.nodes.total(snapshot.nodes.present())
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free

@@ -86,10 +86,10 @@ class Resources:
         return {name: amount for name, amount in lacking.items() if amount > 0}
 
     def dominant_share(self, total: "Resources") -> float:
-        """The largest fraction of `total` that this takes over all resources; 0 of nothing, 1 at least of what is not there."""
+        """The largest fraction of `total` that this takes over all resources; one that `total` has nothing of does not count."""
         whole = total.amounts()
-        shares = (_fraction(amount, whole.get(name, 0)) for name, amount in self.amounts().items())
-        return max(shares, default=0.0)
+        shares = (amount / whole[name] for name, amount in self.amounts().items() if whole.get(name, 0) > 0)
+        return max(0.0, max(shares, default=0.0))
 
 
 NOTHING = Resources()
@@ -108,9 +108,3 @@ def thousandths(amount: Amount) -> int:
 
 def _tidy(custom: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name, amount) for name, amount in custom.items() if amount))
-
-
-def _fraction(amount: int, whole: int) -> float:
-    if amount <= 0:
-        return 0.0
-    return amount / whole if whole > 0 else 1.0

@@ -8,6 +8,7 @@ from scheduler.rules.plan import Plan
 from scheduler.rules.policy import Packing, Policy
 from scheduler.rules.prediction import Predictor, cautious_s
 from scheduler.rules.resources import Resources
+from scheduler.rules.running import Run
 from scheduler.rules.shapes import Constraint, Preference
 from scheduler.simulation.replay import Outcome, replay
 from scheduler.simulation.trace import TraceJob
@@ -201,6 +202,20 @@ def test_a_project_that_comes_back_does_not_shut_the_others_out() -> None:
             world.job(shape)
     ours = _of_project(world, world.plan(), 1)
     assert ours == pytest.approx(25, abs=2)
+
+
+def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_silent() -> None:
+    world = World([a_node(1, custom={"gpu": 2}, ready=False), *(a_node(number, cpus=8) for number in (2, 3, 4))])
+    need = Resources.of(cpus=1, custom={"gpu": 1})
+    world.running.add(Run(9999, 1, need, NOW - 5, project_id=1))
+    world.nodes.reserve(1, need)
+    for number in (2, 3, 4):
+        world.run(number, cpus=6, project_id=2)
+    for project in (1, 2):
+        shape = world.shape(project_id=project)
+        for _ in range(10):
+            world.job(shape)
+    assert _of_project(world, world.plan(), 1) == 6
 
 
 def _endless(chance: random.Random, number: int, project: int, *, cpus: int, mem: int) -> TraceJob:
