@@ -68,17 +68,18 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
 def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:
     """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new.
 
-    The next look at what changed marks them as stopping. Those not claimed yet are not told; they are asked again then.
+    The next look at what changed marks them as stopping. Those not claimed yet, or locked by somebody, are not told now: they are
+    asked again then. A client that keeps the lock of one job must not keep everybody else from being placed.
     """
     chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
     victims = {picture.running[execution_id].job_id for execution_id in chosen}
     with rt.db.begin() as tx:
         if not leader.fence(tx, term):
             raise TermOver
-        jobs.lock(tx, victims)
-        names = executions.request_cancel(tx, sorted(victims), reason="preempted")
+        locked = jobs.lock(tx, victims, wait=False)
+        names = executions.request_cancel(tx, sorted(locked), reason="preempted")
         urgents = {picture.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
-        preemptions.note(tx, urgents, reason="preempted")
+        preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason="preempted")
     return {(name, 0): () for name in names}
 
 

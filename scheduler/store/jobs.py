@@ -49,21 +49,23 @@ class LockedJob:
         return self.members > 1
 
 
-_LOCK = text("""
+_READ = """
     SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, members,
            started IS NOT NULL AS charged, project_id, revision_id
     FROM jobs
     WHERE id = ANY(:ids)
     ORDER BY id
     FOR NO KEY UPDATE
-""")
+"""
+_LOCK, _LOCK_IDLE = text(_READ), text(f"{_READ} SKIP LOCKED")
 
-# What each event changes beside the status; `v` is the step.
+# What each event changes beside the status; `v` is the step. Who is withdrawn or given back, by no fault of its own, keeps its place
+# among those that wait; a try that failed takes a new one.
 _CHANGES: dict[JobEvent, str] = {
     JobEvent.READY: "queued = now(), not_before = NULL",
     JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
     JobEvent.WITHDRAW: "node_id = NULL, started = NULL, withdrawals = j.withdrawals + 1",
-    JobEvent.GIVE_BACK: "node_id = NULL, started = NULL, forgiven = j.forgiven + 1, queued = now()",
+    JobEvent.GIVE_BACK: "node_id = NULL, started = NULL, forgiven = j.forgiven + 1",
     JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id], withdrawals = 0,
         not_before = now() + make_interval(secs => v.delay_s)""",
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
@@ -117,9 +119,12 @@ def _statement(event: JobEvent) -> TextClause:
 _STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}
 
 
-def lock(tx: Connection, ids: Iterable[int]) -> dict[int, LockedJob]:
-    """Lock these jobs in ascending order and return what decides their next move; unknown ids are left out."""
-    rows = tx.execute(_LOCK, {"ids": sorted(set(ids))})
+def lock(tx: Connection, ids: Iterable[int], *, wait: bool = True) -> dict[int, LockedJob]:
+    """Lock these jobs in ascending order and return what decides their next move; unknown ids are left out.
+
+    Without `wait` those are left out too that somebody else has locked.
+    """
+    rows = tx.execute(_LOCK if wait else _LOCK_IDLE, {"ids": sorted(set(ids))})
     return {row.id: LockedJob(**{**row._mapping, "status": JobStatus(row.status)}) for row in rows}  # noqa: SLF001
 
 

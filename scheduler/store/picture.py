@@ -118,10 +118,13 @@ _TYPES = text("SELECT id, is_paused, max_scheduled FROM job_types WHERE is_pause
 
 _POOLS = text("SELECT name, is_paused, settings FROM pools")
 
+# Not of projects that were deleted: nothing says so to the picture, which has no other use for them. One that is just being
+# edited or deleted is left for the next time.
 _USAGE = text("""
     INSERT INTO usage (project_id, share, at)
-    SELECT v.id, v.share, now()
+    SELECT p.id, v.share, now()
     FROM unnest(CAST(:ids AS bigint[]), CAST(:shares AS float8[])) AS v (id, share)
+    JOIN (SELECT id FROM projects WHERE id = ANY(:ids) FOR KEY SHARE SKIP LOCKED) AS p ON p.id = v.id
     ON CONFLICT (project_id) DO UPDATE SET share = EXCLUDED.share, at = EXCLUDED.at
 """)
 

@@ -40,5 +40,7 @@ def test_a_shortage_is_what_would_make_it_fit(some: Resources, room: Resources) 
 def test_the_dominant_share_is_the_largest_fraction() -> None:
     fleet = Resources.of(cpus=10, mem=100)
     assert Resources.of(cpus=1, mem=50).dominant_share(fleet) == 0.5
-    assert Resources.of(cpus=2, custom={"gpu": 1}).dominant_share(fleet) == 0.2, "nobody has a share of what is not there"
+    assert Resources.of(cpus=2, custom={"gpu": 1}).dominant_share(fleet) == 0.2, (
+        "nobody has a share of what is not there"
+    )
     assert Resources.of(custom={"gpu": 1}).dominant_share(fleet) == 0.0
