@@ -154,7 +154,7 @@ class _Trial:
     def __init__(self, wanted: _Wanted, room: Amounts, runs: Stoppable, steps: list[list[int]]) -> None:
         self._wanted, self._runs, self._room = wanted, runs, room.copy()
         self._slots = wanted.slots(room)
-        self._stopped: list[int] = []
+        self._stopped: set[int] = set()
         for jobs in steps:
             for job in jobs:
                 if job not in self._stopped:
@@ -168,13 +168,13 @@ class _Trial:
 
     def cost(self) -> tuple[int, float, int]:
         """What is lost, to be compared: the most urgent job, then the work, then the number of jobs."""
-        worth = [self._runs.worth(job) for job in self._stopped]
+        worth = [self._runs.worth(job) for job in sorted(self._stopped)]
         return max(one[0] for one in worth), sum(one[1] for one in worth), len(worth)
 
     def victims(self, left: NDArray[np.float64]) -> list[Victims]:
         """Whom to stop on which rows, and who sits where: on what comes free first, then where the least is left."""
         there: dict[int, list[int]] = {}
-        for job in self._stopped:
+        for job in sorted(self._stopped):
             at = self._runs.of(job)
             for row, execution_id in zip(self._runs.rows[at].tolist(), self._runs.ids[at].tolist(), strict=True):
                 there.setdefault(row, []).append(execution_id)
@@ -188,7 +188,7 @@ class _Trial:
         return self._wanted.seats(self._slots) >= self._wanted.shape.count
 
     def _change(self, job: int, sign: int) -> None:
-        (self._stopped.append if sign > 0 else self._stopped.remove)(job)
+        (self._stopped.add if sign > 0 else self._stopped.remove)(job)
         at = self._runs.of(job)
         rows = self._runs.rows[at]
         np.add.at(self._room.T, rows, sign * self._runs.gives[:, at].T)
