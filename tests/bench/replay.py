@@ -1,12 +1,15 @@
 """Quality of placement: traces replayed under the live default and under EASY, compared as ratios of one run.
 
 Traces are the *.swf files in the folder that GANGER_TRACES names (default: shared/traces beside the project), each on one
-machine of the size its header gives; without any, a made-up one.
+machine of the size its header gives; without any, a made-up one. Policy `easy` itself is held against an independent
+program, where there is one: GANGER_EASY_REFERENCE, or tools/easy_reference.py beside the traces' folder.
 """
 
 import json
 import os
 import random
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -21,19 +24,22 @@ from scheduler.simulation.trace import TraceJob, jobs_of, machine_size, read_swf
 
 MADE_UP_JOBS = 4000
 BARS = {"slowdown": 0.5, "longest_wait": 1.5}
+FOLDER = Path(os.environ.get("GANGER_TRACES", Path(__file__).resolve().parents[3] / "shared" / "traces"))
+REFERENCE = Path(os.environ.get("GANGER_EASY_REFERENCE", FOLDER.parent / "tools" / "easy_reference.py"))
+OFF = 0.03
+"""How far policy `easy` may be from the reference, as a fraction of its mean bounded slowdown."""
 
 
-def traces() -> Iterator[tuple[str, int, list[TraceJob]]]:
-    """Name, processors and jobs of each trace."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "traces"
-    paths = sorted(Path(os.environ.get("GANGER_TRACES", beside)).glob("*.swf"))
+def traces() -> Iterator[tuple[Path, int, list[TraceJob]]]:
+    """Where each trace is, processors and jobs."""
+    paths = sorted(FOLDER.glob("*.swf"))
     for path in paths:
         lines = path.read_text(encoding="utf-8").splitlines()
         processors = machine_size(lines)
         if processors is not None:
-            yield path.name, processors, jobs_of(read_swf(lines, processors))
+            yield path, processors, jobs_of(read_swf(lines, processors))
     if not paths:
-        yield "made-up", 128, made_up(random.Random(1))
+        yield Path("made-up"), 128, made_up(random.Random(1))
 
 
 def made_up(chance: random.Random) -> list[TraceJob]:
@@ -70,9 +76,11 @@ def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summa
     return summary
 
 
-def compare(trace: str, processors: int, jobs: list[TraceJob]) -> None:
-    """The live default against EASY on one trace."""
+def compare(path: Path, processors: int, jobs: list[TraceJob]) -> None:
+    """EASY against the reference, and the live default against EASY, on one trace."""
+    trace = path.name
     easy, ours = (run(jobs, processors, policy, trace) for policy in ("easy", "ganger"))
+    check(path, processors, easy)
     ratios = {
         "slowdown": ours.mean_bounded_slowdown / easy.mean_bounded_slowdown,
         "longest_wait": ours.max_wait_s / max(easy.max_wait_s, 1.0),
@@ -80,6 +88,25 @@ def compare(trace: str, processors: int, jobs: list[TraceJob]) -> None:
     for name, ratio in ratios.items():
         bar = BARS[name]
         say(bench=f"replay.{name}", trace=trace, to_easy=round(ratio, 3), bar=f"<= {bar}", held=ratio <= bar)
+
+
+def check(path: Path, processors: int, easy: Summary) -> None:
+    """How far our EASY is from somebody else's."""
+    facts = {"bench": "replay.easy", "trace": path.name, "ours": round(easy.mean_bounded_slowdown, 3)}
+    if not path.is_file() or not REFERENCE.is_file():
+        missing = "no reference program (GANGER_EASY_REFERENCE)" if path.is_file() else "no trace"
+        say(**facts, reference=None, not_measured=missing)
+        return
+    told = subprocess.run(
+        [sys.executable, REFERENCE, path, str(processors), "easy"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"jobs (\d+) mean bsld ([\d.]+)", told)
+    if found is None:
+        raise RuntimeError(f"the reference program says {told!r}")
+    theirs = float(found[2])
+    off = abs(easy.mean_bounded_slowdown / theirs - 1)
+    alike = int(found[1]) == easy.jobs
+    say(**facts, reference=theirs, off=round(off, 5), same_jobs=alike, bar=f"<= {OFF}", held=alike and off <= OFF)
 
 
 def say(**figures: object) -> None:
@@ -90,8 +117,8 @@ def say(**figures: object) -> None:
 
 def main() -> None:
     """Compare on every trace there is."""
-    for trace, processors, jobs in traces():
-        compare(trace, processors, jobs)
+    for path, processors, jobs in traces():
+        compare(path, processors, jobs)
 
 
 if __name__ == "__main__":

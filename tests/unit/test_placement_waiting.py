@@ -10,8 +10,9 @@ from scheduler.rules.prediction import Predictor, cautious_s
 from scheduler.rules.resources import Resources
 from scheduler.rules.running import Run
 from scheduler.rules.shapes import Constraint, Preference
-from scheduler.simulation.replay import Outcome, replay
+from scheduler.simulation.replay import replay
 from scheduler.simulation.trace import TraceJob
+from tests.support.endless import Kind, capacity, endless, held, watch
 from tests.support.placement import NOW, World, a_node, where
 
 
@@ -133,18 +134,6 @@ def test_a_spread_pool_fills_evenly() -> None:
     assert sorted(counts.count(number) for number in (1, 2, 3)) == [2, 2, 2]
 
 
-def test_why_a_job_was_placed_follows_the_pool_of_its_node_whether_the_job_names_one_or_not() -> None:
-    policy = Policy(packing={"p": Packing.SPREAD})
-    for pool, asked, why in (
-        ("p", None, "the emptiest of 2 nodes with room"),
-        ("p", "p", "the emptiest of 2 nodes with room"),
-        ("other", None, "best fit of 2 nodes with room"),
-    ):
-        world = World([a_node(number, cpus=8, pool=pool) for number in (1, 2)], policy)
-        world.job(world.shape(pool=asked))
-        assert [placement.why for placement in world.plan().placements] == [why]
-
-
 def test_a_preference_outweighs_fit_and_a_failure_outweighs_both() -> None:
     world = World([a_node(1, cpus=2, mem=0), a_node(2, cpus=64, mem=0, labels={"ssd": "yes"})])
     liked = (Preference(Constraint("ssd", value="yes")),)
@@ -186,11 +175,12 @@ def test_projects_hold_what_their_weights_say_whatever_their_job_sizes(
     weights: dict[int, float], expected: float
 ) -> None:
     chance = random.Random(5)
-    jobs = [_endless(chance, number, 1, cpus=1, mem=4000) for number in range(1, 2001)]
-    jobs += [_endless(chance, number, 2, cpus=4, mem=1000) for number in range(4001, 5001)]
     nodes = [a_node(number, cpus=16, mem=64_000) for number in range(1, 5)]
-    outcome = replay(jobs, nodes, Policy(weights=weights))
-    one, two = (_dominant_use(outcome, project) for project in (1, 2))
+    fleet, until = capacity(nodes), 20_000.0
+    kinds = {1: Kind(Resources.of(cpus=1, mem=4000)), 2: Kind(Resources.of(cpus=4, mem=1000))}
+    jobs = [job for project, kind in kinds.items() for job in endless(chance, kind, project, fleet, until=until)]
+    outcome = watch(jobs, nodes, Policy(weights=weights), until)
+    one, two = (held(outcome, project, fleet, since=3000.0, until=until) for project in kinds)
     assert one / (one + two) == pytest.approx(expected, abs=0.02)
 
 
@@ -216,22 +206,6 @@ def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_
         for _ in range(10):
             world.job(shape)
     assert _of_project(world, world.plan(), 1) == 6
-
-
-def _endless(chance: random.Random, number: int, project: int, *, cpus: int, mem: int) -> TraceJob:
-    """A job that waits from the beginning, of some twenty minutes."""
-    need = Resources.of(cpus=cpus, mem=mem)
-    return TraceJob(number, 0.0, chance.uniform(600, 1800), need, 1800.0, (project,), project)
-
-
-def _dominant_use(outcome: Outcome, project: int, until: float = 20_000.0) -> float:
-    """The dominant resource's share x seconds that a project held while both had work."""
-    fleet = Resources.of(cpus=64, mem=256_000)
-    return sum(
-        job.requires.dominant_share(fleet) * max(0.0, min(until, at + job.run_s) - max(at, 3000.0))
-        for job in outcome.jobs
-        if job.project_id == project and (at := outcome.started[job.id]) < until
-    )
 
 
 def _of_project(world: World, plan: Plan, project: int) -> int:

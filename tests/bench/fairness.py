@@ -1,0 +1,109 @@
+"""Fairness between projects: what each holds of the dominant resource, by weight and job size, and after an absence.
+
+The real `place` in virtual time (`scheduler/simulation/replay.py`), on a small fleet. Two projects have endless work, of
+jobs of very different sizes; the share is that of the dominant resource x time, after an hour of settling. Then
+one of two projects stays away for a day and comes back: what the other is left with in the hour that follows.
+"""
+
+from __future__ import annotations
+
+import random
+
+from scheduler.rules.policy import Policy
+from scheduler.rules.resources import Resources
+from tests.bench.figures import figure
+from tests.support.endless import Kind, capacity, endless, held, ran_out, watch
+from tests.support.placement import a_node
+
+HOUR = 3600.0
+SETTLED, UNTIL = HOUR, 12 * HOUR
+BAR, LEAST = 0.02, 0.23
+"""The share may be off by so much; who stayed is left a quarter, less the same."""
+
+NODES = [a_node(number, cpus=16, mem=64_000, custom={"gpu": 4}) for number in range(1, 5)]
+FLEET = capacity(NODES)
+
+
+def _kind(
+    cpus: float, mem: int = 0, gpus: int = 0, count: int = 1, seconds: tuple[float, float] = (600.0, 1800.0)
+) -> Kind:
+    return Kind(Resources.of(cpus=cpus, mem=mem, custom={"gpu": gpus} if gpus else None), count, seconds)
+
+
+# Sizes of which both projects want more of the same than there is, whatever the weights: only then is a share anybody's due.
+SIZES = {
+    "1 cpu, 2 cpus": (_kind(1), _kind(2)),
+    "1 cpu, a whole node": (_kind(1), _kind(16)),
+    "3 cpus, 5 cpus of a third the length": (_kind(3), _kind(5, seconds=(200.0, 600.0))),
+    "more cpus, more memory": (_kind(1, mem=2000), _kind(0.5, mem=4000)),
+    "a node's cpus, a node's memory": (_kind(16, mem=1000), _kind(1, mem=64_000)),
+    "1 cpu, gangs of half the fleet": (_kind(1), _kind(4, count=8)),
+    "3 cpus, gangs of two whole nodes": (_kind(3), _kind(16, count=2)),
+    "2 cpus, a gpu with 3 cpus": (_kind(2), _kind(3, gpus=1)),
+    "1 gpu, 4 gpus": (_kind(1, gpus=1), _kind(1, gpus=4)),
+}
+WEIGHTS = ((1.0, 1.0), (1.0, 3.0), (3.0, 1.0))
+RETURNS = {
+    "small jobs": (_kind(4, seconds=(120.0, 360.0)), _kind(4, seconds=(120.0, 360.0))),
+    "whole nodes": (_kind(4, seconds=(120.0, 360.0)), _kind(16, seconds=(120.0, 360.0))),
+    "long jobs": (_kind(4), _kind(4)),
+}
+
+
+def _shares(sizes: str, weights: tuple[float, float]) -> None:
+    chance = random.Random(5)
+    jobs = [
+        job
+        for project, kind in enumerate(SIZES[sizes], 1)
+        for job in endless(chance, kind, project, FLEET, until=UNTIL)
+    ]
+    outcome = watch(jobs, NODES, Policy(weights=dict(enumerate(weights, 1))), UNTIL)
+    one, two = (held(outcome, project, FLEET, since=SETTLED, until=UNTIL) for project in (1, 2))
+    share, due = one / (one + two), weights[0] / sum(weights)
+    figure(
+        "fairness",
+        "share",
+        share,
+        "of what both hold",
+        sizes=sizes,
+        weights=weights,
+        one_job=[round(kind.share(FLEET), 3) for kind in SIZES[sizes]],
+        fleet_shares=[round(one, 3), round(two, 3)],
+        bar=f"{due} +- {BAR}",
+        held=abs(share - due) <= BAR and not any(ran_out(outcome, project) for project in (1, 2)),
+    )
+
+
+def _return(name: str, kinds: tuple[Kind, Kind], day: float = 24 * HOUR) -> None:
+    """Project 1 has had the fleet for itself when project 2 comes back."""
+    chance, until = random.Random(6), day + HOUR
+    jobs = [
+        *endless(chance, kinds[0], 1, FLEET, until=until),
+        *endless(chance, kinds[1], 2, FLEET, since=day, until=until),
+    ]
+    outcome = watch(jobs, NODES, Policy(), until)
+    stayed, came = (held(outcome, project, FLEET, since=day, until=until) for project in (1, 2))
+    share = stayed / (stayed + came)
+    figure(
+        "fairness",
+        "return",
+        share,
+        "of what both hold, in the hour after",
+        jobs=name,
+        fleet_shares=[round(stayed, 3), round(came, 3)],
+        bar=f">= {LEAST}",
+        held=share >= LEAST and not any(ran_out(outcome, project) for project in (1, 2)),
+    )
+
+
+def main() -> None:
+    """All sizes with all weights, and returns."""
+    for weights in WEIGHTS:
+        for sizes in SIZES:
+            _shares(sizes, weights)
+    for name, kinds in RETURNS.items():
+        _return(name, kinds)
+
+
+if __name__ == "__main__":
+    main()
