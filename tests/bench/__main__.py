@@ -28,10 +28,13 @@ def main() -> int:
     parser.add_argument(
         "--changes", type=int, default=0, metavar="N", help="part scale: also N changes of a pool's size under load"
     )
+    parser.add_argument(
+        "--cases", type=int, default=1000, metavar="N", help="part agreement: so many random clusters (default: 1000)"
+    )
     asked = parser.parse_args()
+    options = {"scale": {"changes": asked.changes}, "agreement": {"cases": asked.cases}}
     for part in asked.part or PARTS:
-        told = {"changes": asked.changes} if part == "scale" else {}
-        importlib.import_module(f"tests.bench.{part}").main(**told)
+        importlib.import_module(f"tests.bench.{part}").main(**options.get(part, {}))
     return 0
 
 

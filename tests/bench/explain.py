@@ -70,14 +70,15 @@ def main() -> None:
                 running.database_url, kind="user", role="admin", project=None, name="bench", path=root / "token"
             )
             with bench._server(running.database_url, root) as port:
-                _fill(running.database_url)
+                fill(running.database_url, jobs=JOBS, nodes=NODES, on_node=ON_NODE)
                 _ask(bench._Client(port, token), running.database_url)
         finally:
             running.stop()
 
 
-def _fill(url: str) -> None:
-    counts = {"jobs": JOBS, "nodes": NODES, "shapes": SHAPES, "projects": PROJECTS, "running": NODES * ON_NODE}
+def fill(url: str, *, jobs: int, nodes: int, on_node: int) -> None:
+    """Put that many waiting jobs, of many shapes and projects, into a new database, and nodes that run so many each."""
+    counts = {"jobs": jobs, "nodes": nodes, "shapes": SHAPES, "projects": PROJECTS, "running": nodes * on_node}
     with psycopg.connect(url, autocommit=True) as database:
         for statement in _FILL:
             database.execute(statement, counts if "%(" in statement else None)  # type: ignore[arg-type]

@@ -1,0 +1,106 @@
+"""The live scheduler's first picture of a million queued jobs from a real PostgreSQL: seconds, and the leader's memory.
+
+`Picture.refresh` as the leader calls it, in a process of its own whose memory is read before and after; then again with
+nothing changed, and with a thousand new jobs, as every tick has it.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import psutil
+import psycopg
+from sqlalchemy import Engine
+
+from api.embedded import stack, state
+from scheduler import runtime, seeding
+from scheduler.picture import Picture
+from scheduler.settings import Settings
+from scheduler.store import migrations
+from tests.bench.explain import fill
+from tests.bench.figures import figure
+from tests.support.servers import state_folder
+
+JOBS, NODES, ON_NODE, NEW = 1_000_000, 10_000, 4, 1_000
+BAR_S, BAR_BYTES = 10.0, 1024
+
+_MORE = """
+    INSERT INTO jobs (project_id, job_type_id, revision_id, shape_id, status, max_tries, priority, cpus, mem, disk_out, timeout_s,
+                      created, queued)
+    SELECT project_id, job_type_id, revision_id, shape_id, status, max_tries, priority, cpus, mem, disk_out, timeout_s,
+           now(), now()
+    FROM jobs WHERE status = 'QUEUED' ORDER BY id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the leader's process measured: seconds of each look, jobs in the picture, bytes it grew by and at its highest."""
+
+    first_s: float
+    idle_s: float
+    changed_s: float
+    jobs: int
+    grown: int
+    most: int
+
+
+def _lead(url: str) -> _Seen:
+    """Be the leader: look at everything, at nothing new, and at what came."""
+    settings = Settings()
+    engine, picture, process = runtime.connect(url, settings), Picture(settings), psutil.Process()
+    before = process.memory_info().rss
+    first = _look(engine, picture)
+    jobs, peak = len(picture.queue), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    gc.collect()
+    after = process.memory_info().rss
+    idle = _look(engine, picture)
+    with psycopg.connect(url, autocommit=True) as submitter:
+        submitter.execute(_MORE, (NEW,))
+    changed = _look(engine, picture)
+    assert len(picture.queue) == jobs + NEW
+    engine.dispose()
+    return _Seen(first, idle, changed, jobs, after - before, peak - before)
+
+
+def _look(engine: Engine, picture: Picture) -> float:
+    began = time.perf_counter()
+    with engine.begin() as tx:
+        picture.refresh(tx)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Fill a new database, and look at it from a new process."""
+    with state_folder() as root:
+        running = stack.assemble(state.prepare(root))
+        running.start()
+        try:
+            migrations.upgrade(running.database_url)
+            engine = runtime.connect(running.database_url, Settings())
+            seeding.seed(engine, files_dir=None)
+            engine.dispose()
+            fill(running.database_url, jobs=JOBS, nodes=NODES, on_node=ON_NODE)
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as leader:
+                _tell(leader.submit(_lead, running.database_url).result())
+        finally:
+            running.stop()
+
+
+def _tell(seen: _Seen) -> None:
+    facts = {"jobs": seen.jobs, "nodes": NODES, "running": NODES * ON_NODE}
+    figure("picture", "first", seen.first_s, "s", **facts, bar=f"< {BAR_S:g}", held=seen.first_s < BAR_S)
+    each = seen.grown / seen.jobs
+    figure("picture", "memory", each, "bytes/job", bar=f"< {BAR_BYTES}", held=each < BAR_BYTES,
+           while_reading=round(seen.most / seen.jobs))  # fmt: skip
+    figure("picture", "idle", seen.idle_s * 1000, "ms", jobs=seen.jobs)
+    figure("picture", "changed", seen.changed_s * 1000, "ms", jobs=seen.jobs, new=NEW)
+
+
+if __name__ == "__main__":
+    main()
