@@ -10,12 +10,13 @@ import gc
 import multiprocessing
 import resource
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 
 import psutil
 import psycopg
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from api.embedded import stack, state
 from scheduler import runtime, seeding
@@ -43,6 +44,7 @@ class _Seen:
     """What the leader's process measured: seconds of each look, jobs in the picture, bytes it grew by and at its highest."""
 
     first_s: float
+    first_cpu_s: float
     idle_s: float
     changed_s: float
     jobs: int
@@ -54,8 +56,9 @@ def _lead(url: str) -> _Seen:
     """Be the leader: look at everything, at nothing new, and at what came."""
     settings = Settings()
     engine, picture, process = runtime.connect(url, settings), Picture(settings), psutil.Process()
-    before = process.memory_info().rss
+    before, cpu_s = process.memory_info().rss, time.process_time()
     first = _look(engine, picture)
+    cpu_s = time.process_time() - cpu_s
     jobs, peak = len(picture.queue), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gc.collect()
     after = process.memory_info().rss
@@ -65,7 +68,7 @@ def _lead(url: str) -> _Seen:
     changed = _look(engine, picture)
     assert len(picture.queue) == jobs + NEW
     engine.dispose()
-    return _Seen(first, idle, changed, jobs, after - before, peak - before)
+    return _Seen(first, cpu_s, idle, changed, jobs, after - before, peak - before)
 
 
 def _look(engine: Engine, picture: Picture) -> float:
@@ -87,14 +90,35 @@ def main() -> None:
             engine.dispose()
             fill(running.database_url, jobs=JOBS, nodes=NODES, on_node=ON_NODE)
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as leader:
-                _tell(leader.submit(_lead, running.database_url).result())
+                _await(leader.submit(_lead, running.database_url))
         finally:
             running.stop()
 
 
+def _await(seen: Future[_Seen]) -> None:
+    """Say what the leader saw; or that it could not look, since the database did not bear with it for so long."""
+    began = time.perf_counter()
+    try:
+        _tell(seen.result())
+    except DBAPIError as error:
+        took_s = time.perf_counter() - began
+        figure(
+            "picture", "first", took_s, "s", jobs=JOBS, failed=type(error.orig).__name__, bar=f"< {BAR_S:g}", held=False
+        )
+
+
 def _tell(seen: _Seen) -> None:
     facts = {"jobs": seen.jobs, "nodes": NODES, "running": NODES * ON_NODE}
-    figure("picture", "first", seen.first_s, "s", **facts, bar=f"< {BAR_S:g}", held=seen.first_s < BAR_S)
+    figure(
+        "picture",
+        "first",
+        seen.first_s,
+        "s",
+        **facts,
+        cpu_s=round(seen.first_cpu_s, 1),
+        bar=f"< {BAR_S:g}",
+        held=seen.first_s < BAR_S,
+    )
     each = seen.grown / seen.jobs
     figure("picture", "memory", each, "bytes/job", bar=f"< {BAR_BYTES}", held=each < BAR_BYTES,
            while_reading=round(seen.most / seen.jobs))  # fmt: skip

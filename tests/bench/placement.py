@@ -9,7 +9,7 @@ import random
 import sys
 import time
 import tracemalloc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from scheduler.rules.explain import explain
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
 from scheduler.rules.plan import Plan, Snapshot
+from scheduler.rules.policy import Policy
 from scheduler.rules.resources import Resources
 from scheduler.rules.running import Run, Running
 from scheduler.rules.shapes import Constraint, Shape
@@ -37,8 +38,8 @@ class Scene:
     running: Running
 
 
-def a_fleet(seed: int = 1, used: float = 0.3) -> Scene:
-    """Mixed nodes, on which executions hold about `used` of the room."""
+def a_fleet(seed: int = 1, used: float = 0.3, *, preemptible: bool = False) -> Scene:
+    """Mixed nodes, on which executions hold about `used` of the room; every other one may be stopped where that is asked."""
     chance = random.Random(seed)
     nodes, running = Nodes(), Running()
     for number in range(1, NODES + 1):
@@ -47,12 +48,13 @@ def a_fleet(seed: int = 1, used: float = 0.3) -> Scene:
         nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=mem, disk=100_000), pool="main"))
         held = Resources.of(cpus=cpus * used, mem=mem * used)
         nodes.reserve(number, held)
-        running.add(Run(number, number, held, NOW - 60, expected_s=3600.0, timeout_s=7200.0))
+        stoppable = preemptible and number % 2 == 0
+        running.add(Run(number, number, held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable))
     return Scene(nodes, running)
 
 
-def shapes(chance: random.Random) -> list[Shape]:
-    """Half of them ask for what no node has, each in one of three ways; the others are ordinary."""
+def shapes(chance: random.Random, projects: int = 1) -> list[Shape]:
+    """Half of them ask for what no node has, each in one of three ways; the others are ordinary. Projects have them in turn."""
     found = []
     for number in range(SHAPES):
         need = Resources.of(cpus=chance.choice([1, 2, 4]), mem=chance.choice([500, 2000, 4000, 8000]))
@@ -64,14 +66,14 @@ def shapes(chance: random.Random) -> list[Shape]:
             found.append(Shape(number, need, constraints=(Constraint("gpu"),), job_type_id=number))
         else:
             found.append(Shape(number, Resources.of(cpus=60 + number % 5), job_type_id=number))
-    return found
+    return [replace(shape, project_id=shape.id % projects) for shape in found]
 
 
-def a_queue(jobs: int) -> Queue:
+def a_queue(jobs: int, projects: int = 1) -> Queue:
     """Half of the jobs are of shapes that cannot start, and older than all others."""
     chance = random.Random(2)
     queue = Queue()
-    for shape in shapes(chance):
+    for shape in shapes(chance, projects):
         queue.learn(shape)
     ids = np.arange(jobs, dtype=np.int64)
     half = SHAPES // 2
@@ -133,29 +135,56 @@ def pure_rate() -> None:
     )
 
 
-def steady_tick() -> None:
-    """Ticks on a full fleet: what ended since the last one is placed anew, everything else is found not to fit."""
-    scene = a_fleet()
-    snapshot = Snapshot(scene.nodes, a_queue(LONG), scene.running)
+def steady_tick(name: str, *, projects: int = 1, preemption: bool = False, count: int = 15) -> None:
+    """Ticks on a full fleet: what ended since the last one is placed anew, everything else is found not to fit.
+
+    With preemption on, half of what the fleet held from the start may be stopped, and every tick a hundred urgent jobs come.
+    """
+    scene = a_fleet(preemptible=preemption)
+    queue, policy = a_queue(LONG, projects), Policy(preemption=preemption)
+    snapshot = Snapshot(scene.nodes, queue, scene.running, policy)
     commit(snapshot, place(snapshot, NOW, random.Random(3).random), 10**6)
-    ticks, chance = [], random.Random(4)
-    for tick in range(1, 16):
+    ticks, cpu, chance, stopped = list[float](), list[float](), random.Random(4), 0
+    for tick in range(1, count + 1):
         for run in chance.sample(list(snapshot.running), 500):
-            snapshot.running.discard(run.execution_id)
-            snapshot.nodes.release(run.node_id, run.resources)
-        started = time.perf_counter()
+            leave(snapshot, run)
+        if preemption:
+            urgent(snapshot, NOW + tick, LONG + tick * 100)
+        started, used = time.perf_counter(), time.process_time()
         plan = place(snapshot, NOW + tick, chance.random)
         ticks.append(time.perf_counter() - started)
+        cpu.append(time.process_time() - used)
         commit(snapshot, plan, (tick + 1) * 10**6)
+        victims = [one for preempted in plan.preemptions for one in preempted.execution_ids]
+        stopped += len(victims)
+        for execution_id in victims:
+            leave(snapshot, snapshot.running[execution_id])
     worst = max(ticks) * 1000
     say(
-        bench="placement.tick",
+        bench=name,
+        projects=projects,
         running=len(snapshot.running),
+        stopped=stopped,
         median_ms=round(sorted(ticks)[len(ticks) // 2] * 1000, 1),
         worst_ms=round(worst, 1),
+        worst_cpu_ms=round(max(cpu) * 1000, 1),
         bar="< 100",
         held=worst < 100,
     )
+
+
+def leave(snapshot: Snapshot, run: Run) -> None:
+    """Let an execution end."""
+    snapshot.running.discard(run.execution_id)
+    snapshot.nodes.release(run.node_id, run.resources)
+
+
+def urgent(snapshot: Snapshot, now: float, first: int) -> None:
+    """A hundred jobs of a more urgent priority, too large to find room by themselves."""
+    shape = Shape(SHAPES, Resources.of(cpus=8), priority=10, timeout_s=600.0, job_type_id=SHAPES)
+    snapshot.queue.learn(shape)
+    for job_id in range(first, first + 100):
+        snapshot.queue.add(job_id, shape.id, now)
 
 
 def first_picture() -> None:
@@ -194,7 +223,9 @@ def main() -> None:
     """All measurements, one after the other."""
     flat_cost()
     pure_rate()
-    steady_tick()
+    steady_tick("placement.tick")
+    steady_tick("placement.tick-projects", projects=3)
+    steady_tick("placement.tick-preemption", projects=3, preemption=True, count=5)
     first_picture()
     explained()
 
