@@ -21,6 +21,9 @@ class MainReasons:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._ledger: Ledger | None = None
+        for line in snapshot.queue.standing.values():
+            snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before what is free is copied
+        self._free = snapshot.nodes.free()
 
     def of(self, shape: Shape, refusal: Refusal) -> Reason:
         """What holds the job itself comes before what the nodes lack; larger than every node is that, whatever else they fail.
@@ -37,7 +40,7 @@ class MainReasons:
         would_do = filters.eligible(shape, nodes, policy)
         if not would_do.any():
             return _most({reason: refusal.nodes.get(reason, 0) for reason, _ in filters.STATIC})
-        free = filters.holds(nodes.vector(shape.requires), nodes.free())
+        free = filters.holds(nodes.vector(shape.requires), self._free)
         near = self._near(shape)
         could_start = int((would_do & free & ~near).sum())
         if shape.count > 1 and could_start:
