@@ -110,6 +110,7 @@ class Picture:
         self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
 
     def _read_all(self, tx: Connection) -> None:
+        store.read_at_leisure(tx)
         for row in store.nodes(tx):
             self.nodes.upsert(node_of(row))
         for row in store.live_executions(tx):

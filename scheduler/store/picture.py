@@ -18,6 +18,13 @@ from sqlalchemy import Connection, text
 
 # A server that starts has another start time. One that recovers from the crash of a single process keeps that, but
 # resets its statistics, as it does whenever it has crashed.
+_MOST_READING = "5min"
+"""What the first picture may take of a busy machine before the database gives it up; one takes seconds at most."""
+
+_AT_LEISURE = text("""
+    SELECT set_config('statement_timeout', :most, true), set_config('idle_in_transaction_session_timeout', :most, true)
+""")
+
 _MARK = text("""
     SELECT pg_current_snapshot()::text AS seen,
            concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
@@ -148,6 +155,11 @@ class Mark:
 def mark(tx: Connection) -> Mark:
     """Take the watermark; what is read after it, up to the next one, together misses nothing."""
     return Mark(**tx.execute(_MARK).one()._mapping)  # noqa: SLF001
+
+
+def read_at_leisure(tx: Connection) -> None:
+    """Give this transaction minutes where the others have seconds: a million rows are read, and worked on in between."""
+    tx.execute(_AT_LEISURE, {"most": _MOST_READING})
 
 
 def plain_jobs(tx: Connection) -> Sequence[Any]:

@@ -27,6 +27,7 @@ NOW = 1_000_000.0
 NODES = 10_000
 SHAPES = 200
 LONG, SHORT = 1_000_000, 1_000
+EVERY_S = 0.08
 ROUNDS = 7
 
 
@@ -70,7 +71,7 @@ def shapes(chance: random.Random, projects: int = 1) -> list[Shape]:
 
 
 def a_queue(jobs: int, projects: int = 1) -> Queue:
-    """Half of the jobs are of shapes that cannot start, and older than all others."""
+    """Half of the jobs are of shapes that cannot start, and older than all others; as many come in a second however many there are."""
     chance = random.Random(2)
     queue = Queue()
     for shape in shapes(chance, projects):
@@ -78,7 +79,7 @@ def a_queue(jobs: int, projects: int = 1) -> Queue:
     ids = np.arange(jobs, dtype=np.int64)
     half = SHAPES // 2
     kinds = np.where(ids < jobs // 2, ids % half, half + ids % half)
-    queued = NOW - 90_000 + ids * (80_000 / jobs)
+    queued = NOW - 90_000 + ids * EVERY_S
     queue.load(ids, kinds, queued)
     return queue
 

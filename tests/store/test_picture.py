@@ -129,3 +129,14 @@ def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(clust
     with cluster.rt.db.begin() as tx:
         store.keep_usage(tx, shares)
     assert cluster.query("SELECT project_id FROM usage") == [(cluster.project,)]
+
+
+def test_a_first_look_may_take_minutes_and_later_ones_may_not(cluster: Cluster) -> None:
+    mine = Picture(cluster.settings)
+    allowed = []
+    for _ in range(2):
+        with cluster.rt.db.begin() as tx:
+            mine.refresh(tx)
+            shown = ("statement_timeout", "idle_in_transaction_session_timeout")
+            allowed.append({tx.exec_driver_sql(f"SHOW {name}").scalar() for name in shown})
+    assert allowed == [{"5min"}, {"10s"}]
