@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 PROTOCOL = 1
 """Version of this protocol; a node says it when it registers."""
@@ -93,6 +93,14 @@ class Register(Message):
     version: str = ""
     powers: dict[str, Any] = Field(default={}, description="what the node can contain and kill, for people")
     held: list[Held] = []
+
+    @field_validator("amounts")
+    @classmethod
+    def _custom_only(cls, amounts: Amounts) -> Amounts:
+        plain = Amounts.model_fields.keys() - {"custom"}
+        for name in sorted(plain & amounts.custom.keys()):
+            raise ValueError(f"{name} is not a custom resource; it is one of the amounts themselves")
+        return amounts
 
 
 class Registered(Message):

@@ -9,6 +9,7 @@ import typer
 
 from api.commands import connection, screen
 from api.commands.options import Json, ListByDefault, StateDir, Token, Url
+from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
     from api.client import Client, Node
@@ -70,11 +71,16 @@ def _several(names: list[str]) -> str:
 
 
 def _resolve(api: Client, name: str) -> Node:
+    """Return the node of this name, else of this id, else the one on this host. Raises NotFound, InvalidInput for several."""
     from api.client import NotFound  # noqa: PLC0415 - the connection has brought it anyway
 
-    for node in api.nodes.list(**ALL):
-        if name in {node.name, node.hostname, str(node.id)}:
-            return api.nodes.get(node.id)
+    known = list(api.nodes.list(**ALL))
+    for ways in (lambda node: node.name, lambda node: str(node.id), lambda node: node.hostname):
+        found = [node for node in known if ways(node) == name]
+        if len(found) > 1:
+            raise InvalidInput(f"{name!r} is the host of {len(found)} nodes: {_several([node.name for node in found])}")
+        if found:
+            return api.nodes.get(found[0].id)
     raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
 
 

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from scheduler.errors import InvalidInput
+from scheduler.rules.resources import PLAIN
 
 CONNECTION = "Where the API is"
 
@@ -49,6 +50,18 @@ class ListByDefault(TyperGroup):
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+def amounts(words: list[str]) -> dict[str, float]:
+    """Return custom resources, `gpu=1` words, by name. Raises InvalidInput."""
+    given = pairs(words, "--resource")
+    for name in PLAIN:
+        if name in given:
+            raise InvalidInput(f"{name} is not a custom resource; use --{name}", field="--resource")
+    try:
+        return {name: float(value) for name, value in given.items()}
+    except ValueError as error:
+        raise InvalidInput("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error
 
 
 def pairs(words: list[str], option: str) -> dict[str, str]:

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from api.commands.options import pairs
-from scheduler.errors import InvalidInput
+from api.commands.options import amounts, pairs
 
 SIZE = "What a node may hand out"
 
@@ -125,7 +124,7 @@ def worker(
         cpus=cpus,
         mem=mem,
         disk=disk,
-        resources=_amounts(resource or []),
+        resources=amounts(resource or []),
         labels=pairs(label or [], "--label"),
         api_url=api_url,
         token_file=token_file,
@@ -135,10 +134,3 @@ def worker(
         leave_running=leave_running,
     )
     raise typer.Exit(serve.run_worker(options))
-
-
-def _amounts(words: list[str]) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in pairs(words, "--resource").items()}
-    except ValueError as error:
-        raise InvalidInput("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error

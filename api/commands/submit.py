@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from api.commands import connection, inputs, programs, screen, waiting
-from api.commands.options import Json, StateDir, Token, Url, pairs
+from api.commands.options import Json, StateDir, Token, Url, amounts, pairs
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def submit(
         cpus_required=cpus,
         mem_required=mem,
         disk_out_required=disk,
-        resources=_amounts(resource) or None,
+        resources=amounts(resource or []) or None,
         environment=pairs(env or [], "--env") or None,
         pool=pool,
         constraints=[inputs.constraint(text) for text in constraint or ()] or None,
@@ -242,13 +242,6 @@ def _tell(told: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         return
     for one in told:
         screen.say(one["summary"])
-
-
-def _amounts(words: list[str] | None) -> dict[str, float]:
-    try:
-        return {name: float(value) for name, value in pairs(words or [], "--resource").items()}
-    except ValueError as error:
-        raise InvalidInput("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error
 
 
 def _moment(text: str | None) -> datetime | None:

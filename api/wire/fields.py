@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from scheduler.rules.resources import PLAIN
 
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = 10**12
@@ -194,6 +197,18 @@ Digits = BeforeValidator(_query_int)
 """Stands behind the bounds of a whole number in a query: before them they would be missing in the document."""
 QueryId = Annotated[int, Field(ge=-MAX_ID, le=MAX_ID), Digits]
 QueryBool = Annotated[bool, BeforeValidator(_query_bool)]
+
+
+def custom_only(resources: dict[str, int], fields: Mapping[str, str]) -> dict[str, int]:
+    """Return custom resources. Raises ValueError for one called like a resource that has a field of its own: `fields` by name."""
+    for name in PLAIN:
+        if name in resources:
+            raise ValueError(f"{name} is not a custom resource; use {fields[name]}")
+    return resources
+
+
+NO_PLAIN: dict[str, Any] = {"propertyNames": {"not": {"enum": list(PLAIN)}}}
+"""The same in the document."""
 
 
 def given(body: Body) -> dict[str, Any]:

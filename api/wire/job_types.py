@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from api.paging import OrderedQuery
 from api.wire.fields import (
     LEFT_OUT,
+    NO_PLAIN,
     Amount,
     Body,
     Bound,
@@ -23,8 +24,9 @@ from api.wire.fields import (
     Title,
     Tries,
     Word,
+    custom_only,
 )
-from api.wire.jobs import Command, Custom, Environment
+from api.wire.jobs import Command, Environment
 from api.wire.programs import ProgramFields
 from api.wire.programs import part as program_part
 
@@ -32,6 +34,12 @@ EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _
 MediaType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/]+/[^\s/]+$")]
 Kind = Literal["property", "file", "files"]
 ErrorName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_const_required"}
+TypeCustom = Annotated[
+    dict[Word, Amount],
+    Field(max_length=32, json_schema_extra=NO_PLAIN),
+    AfterValidator(lambda given: custom_only(given, _FIELDS)),
+]
 ExitCode = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")]
 
 
@@ -102,7 +110,7 @@ class JobTypeChange(ProgramFields):
     mem_mult_required: Amount = LEFT_OUT
     disk_out_const_required: Amount = LEFT_OUT
     disk_out_mult_required: Amount = LEFT_OUT
-    resources: Custom = LEFT_OUT
+    resources: TypeCustom = LEFT_OUT
     timeout: Timeout | None = None
     pre_timeout: Timeout | None = None
     post_timeout: Timeout | None = None

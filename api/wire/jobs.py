@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -19,6 +20,7 @@ from pydantic import (
 from api.paging import OrderedQuery
 from api.wire.fields import (
     LEFT_OUT,
+    NO_PLAIN,
     Amount,
     Body,
     Bound,
@@ -34,6 +36,7 @@ from api.wire.fields import (
     Title,
     Tries,
     Word,
+    custom_only,
 )
 from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
@@ -57,7 +60,12 @@ Environment = Annotated[
     dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Argument], Field(max_length=500)
 ]
 Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
-Custom = Annotated[dict[Word, Amount], Field(max_length=32)]
+_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_required"}
+Custom = Annotated[
+    dict[Word, Amount],
+    Field(max_length=32, json_schema_extra=NO_PLAIN),
+    AfterValidator(lambda given: custom_only(given, _FIELDS)),
+]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 """An idempotency key: 1 to 128 printable ASCII characters without blanks."""
 

@@ -5,16 +5,31 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from api.wire.answers import ListOf
-from api.wire.fields import LEFT_OUT, Amount, Body, Cpus, Digits, Query, Reason, Title, View, Word
+from api.wire.fields import (
+    LEFT_OUT,
+    NO_PLAIN,
+    Amount,
+    Body,
+    Cpus,
+    Digits,
+    Query,
+    Reason,
+    Title,
+    View,
+    Word,
+    custom_only,
+)
 
 MOST_NODES = 100_000
 Size = Annotated[int, Field(ge=0, le=MOST_NODES)]
 Seconds = Annotated[float, Field(gt=0, le=366 * 24 * 3600)]
 Patience = Annotated[float, Field(ge=0, le=366 * 24 * 3600)]
 Labels = Annotated[dict[Word, Title], Field(max_length=64)]
+
+_FIELDS = {"cpus": "the template's cpus", "mem": "the template's mem", "disk": "the template's disk"}
 
 
 class NodeTemplate(Body):
@@ -23,7 +38,11 @@ class NodeTemplate(Body):
     cpus: Cpus
     mem: Amount = 0
     disk: Amount = 0
-    resources: Annotated[dict[Word, Amount], Field(max_length=64)] = {}
+    resources: Annotated[
+        dict[Word, Amount],
+        Field(max_length=64, json_schema_extra=NO_PLAIN),
+        AfterValidator(lambda given: custom_only(given, _FIELDS)),
+    ] = {}
 
 
 class DriverShare(Body):

@@ -39,8 +39,11 @@ class Resources:
     ) -> Self:
         """Amounts from whole *units* (cpus, MiB, pieces), rounded up to a thousandth: `of(cpus="0.5", mem=64)`.
 
-        Raises ValueError for an amount that is negative, not finite or no number.
+        Raises ValueError for an amount that is negative, not finite or no number, and for a custom one that has the name of another.
         """
+        for name in PLAIN:
+            if name in (custom or {}):
+                raise ValueError(f"{name} is not a custom resource")
         named = ((name, thousandths(amount)) for name, amount in (custom or {}).items())
         return cls(thousandths(cpus), thousandths(mem), thousandths(disk), _tidy(dict(named)))
 
@@ -52,7 +55,12 @@ class Resources:
 
     def amounts(self) -> dict[str, int]:
         """Thousandths by resource name: cpus, mem and disk always, custom ones where not 0."""
-        return {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, **dict(self.custom)}
+        plain = {"cpus": self.cpus, "mem": self.mem, "disk": self.disk}
+        return {
+            **plain,
+            **dict(self.custom),
+            **plain,
+        }  # a custom one of such a name could hide what is really asked for
 
     def add(self, other: "Resources") -> "Resources":
         """Both together."""
@@ -77,12 +85,9 @@ class Resources:
     def shortage(self, room: "Resources") -> dict[str, int]:
         """What `room` lacks to hold this: thousandths by resource name, only where something is missing."""
         there = dict(room.custom)
-        lacking = {
-            "cpus": self.cpus - room.cpus,
-            "mem": self.mem - room.mem,
-            "disk": self.disk - room.disk,
-            **{name: amount - there.get(name, 0) for name, amount in self.custom},
-        }
+        plain = {"cpus": self.cpus - room.cpus, "mem": self.mem - room.mem, "disk": self.disk - room.disk}
+        custom = {name: amount - there.get(name, 0) for name, amount in self.custom}
+        lacking = {**plain, **custom, **plain}
         return {name: amount for name, amount in lacking.items() if amount > 0}
 
     def dominant_share(self, total: "Resources") -> float:

@@ -50,7 +50,7 @@ def _job(job: Mapping[str, Any], projects: dict[str, int]) -> TraceJob:
         job.get("timeout"),
         kind=(int(job["job_type"]["id"]),),
         project_id=projects.setdefault(str(job.get("project")), len(projects) + 1),
-        priority=int(job.get("priority") or 100),
+        priority=int(job["priority"]),
         pool=job.get("pool"),
         count=int(job.get("count") or 1),
     )

@@ -42,3 +42,20 @@ def test_nodes_that_lack_the_same_powers_share_one_warning(cluster: Cluster, env
     assert ganger("show", "a")[1] == [f"warning: a: {warning}"]
     assert ganger("show", "whole")[1] == []
     assert ganger("show", "gone")[1] == []
+
+
+def test_a_node_is_found_by_its_own_name_before_the_name_of_a_host(
+    cluster: Cluster, environment: dict[str, str]
+) -> None:
+    for name, host in (("na", "vm"), ("vm", "vm"), ("nb", "other"), ("nc", "many"), ("nd", "many")):
+        cluster.a_node(name, hostname=host)
+
+    def show(name: str, status: int = 0) -> str:
+        command = [sys.executable, "-m", "api.cli", "nodes", "show", name]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == status, ended.stderr
+        return ended.stderr if status else dict(row.split("\t", 1) for row in ended.stdout.splitlines())["name"]
+
+    assert show("vm") == "vm"
+    assert show("other") == "nb"
+    assert show("many", status=2) == "ganger: 'many' is the host of 2 nodes: nc, nd\n"

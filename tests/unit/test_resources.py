@@ -23,6 +23,15 @@ def test_what_is_no_amount_is_refused(amount: str | int) -> None:
         Resources.of(cpus=amount)
 
 
+def test_a_custom_resource_never_stands_for_cpus_mem_or_disk() -> None:
+    with pytest.raises(ValueError, match="cpus is not a custom resource"):
+        Resources.of(cpus=1, custom={"cpus": 2})
+    stored = Resources(1000, 0, 0, (("cpus", 2000), ("gpu", 1000)))
+    assert stored.amounts() == {"cpus": 1000, "mem": 0, "disk": 0, "gpu": 1000}
+    assert stored.fits(Resources(1000, 0, 0, (("gpu", 1000),)))
+    assert not stored.fits(Resources(999, 0, 0, (("cpus", 9000), ("gpu", 1000))))
+
+
 @given(AMOUNTS, AMOUNTS)
 def test_what_is_added_can_be_taken_away(some: Resources, other: Resources) -> None:
     assert some.add(other).subtract(other) == some
