@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from api.commands import screen
+from api.commands.failures import FAILED
 from api.commands.options import pairs
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from api.commands.workload import Workload
     from scheduler.rules.scaling import Pace, Pool
-    from scheduler.simulation.trace import TraceJob
 
 NAME = "pool"
 
@@ -43,15 +46,18 @@ def pool_of(smallest: int, largest: int | None, template: str | None, settings: 
     )
 
 
-def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int], seed: int, *, as_json: bool) -> None:
+def compare(load: Workload, pool: Pool, fixed: Sequence[int], seed: int, *, as_json: bool) -> None:
     """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool."""
     from scheduler.simulation import sizes  # noqa: PLC0415 - likewise
 
-    found = sizes.compare([replace(job, pool=None) for job in jobs], pool, fixed, seed=seed)
+    found = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, fixed, seed=seed)
     if as_json:
-        screen.document({"jobs": len(jobs), "sizes": sizes.as_data(found)})
+        screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(found)})
     else:
         screen.say(sizes.as_text(found))
+        load.tell()
+    if not any(cost.jobs for cost in found):
+        raise typer.Exit(FAILED)
 
 
 def _pace(settings: Sequence[str]) -> Pace:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands import connection, following, screen
+from api.commands import drawing, following, screen, workload
+from api.commands.failures import FAILED
 from api.commands.options import Json, StateDir, Token, Url
-from scheduler.errors import InvalidInput, SetupError
+from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
     from scheduler.rules.nodes import Node
     from scheduler.simulation.replay import Outcome
-    from scheduler.simulation.report import Course
     from scheduler.simulation.trace import TraceJob
 
 STEPS, FINE_STEPS = 72, 450
@@ -42,7 +42,12 @@ def simulate(
     ] = None,
     *,
     history: Annotated[
-        bool, typer.Option("--history", help="Replay this installation's own past.", rich_help_panel=WORKLOAD)
+        bool,
+        typer.Option(
+            "--history",
+            help="Replay this installation's own past: the jobs that the token may see.",
+            rich_help_panel=WORKLOAD,
+        ),
     ] = False,
     last: Annotated[
         int, typer.Option(min=1, help="So many of the jobs that ended last.", rich_help_panel=WORKLOAD)
@@ -51,8 +56,8 @@ def simulate(
         list[str] | None,
         typer.Option(
             metavar="SPEC",
-            help="10x16cpus,64gib or 4*cpus=8,mem=32gib,gpu=2,pool=x,zone:a; may be repeated. Default: the fleet as it is, "
-            "or for a trace one node of the size that it names.",
+            help="10x16cpus,64gib or 4*cpus=8,mem=32gib,disk=1tib,gpu=2,pool=x,zone:a; may be repeated. Memory and disk are "
+            "unlimited where they are not named. Default: the fleet as it is, or for a trace one node of the size that it names.",
             rich_help_panel=FLEET,
         ),
     ] = None,
@@ -109,89 +114,33 @@ def simulate(
 
     [bold]ganger simulate --history --pool-min 0 --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
     """
+    asked = workload.Asked(trace, history, last, workload.Here(url, token, state_dir))
     if pool_max is not None or template is not None:
         if nodes or add or drain or policy or plot:
             raise InvalidInput(
                 "--pool-max and --template replay one pool: no --nodes, --add, --drain, --policy, --plot"
             )
         pool = following.pool_of(pool_min, pool_max, template, setting or ())
-        jobs = _workload(trace, history, _Here(url, token, state_dir), last, f"{pool_max}x{template}")[0]
-        following.compare(jobs, pool, fixed or (), seed, as_json=as_json)
+        load, _ = workload.on_fleet(asked, [f"{pool_max}x{template}"])
+        following.compare(load, pool, fixed or (), seed, as_json=as_json)
         return
-    from scheduler.simulation import fleet, report  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.simulation import report  # noqa: PLC0415 - numpy is only needed here
 
-    draw = _drawer(plot)
-    here = _Here(url, token, state_dir)
-    jobs, size = _workload(trace, history, here, last, *(nodes or ()))
-    try:
-        own = fleet.read_fleet(nodes) if nodes else [size] if size is not None else here.fleet()
-        whole = fleet.changed(own, added=add or (), drained=drain or ())
-    except ValueError as wrong:
-        raise InvalidInput(str(wrong)) from None
-    if not whole:
-        raise InvalidInput("there is no node to replay on")
-    outcomes = {one.value: _replay(one.value, jobs, whole, seed) for one in policy or list(PolicyName)}
+    draw = drawing.drawer(plot)
+    load, whole = workload.on_fleet(asked, nodes or (), added=add or (), drained=drain or ())
+    outcomes = {one.value: _replay(one.value, load.jobs, whole, seed) for one in policy or list(PolicyName)}
     summaries = [report.summarise(name, outcome) for name, outcome in outcomes.items()]
+    courses = [report.course(outcome, STEPS) for outcome in outcomes.values()]
+    if as_json:
+        policies = report.as_data(summaries, courses)
+        screen.document({"nodes": len(whole), "jobs": len(load.jobs), **load.document(), "policies": policies})
+    else:
+        screen.say(report.as_text(summaries, courses))
+        load.tell()
     if draw is not None:
         draw({name: report.course(outcome, FINE_STEPS) for name, outcome in outcomes.items()})
-    if as_json:
-        screen.document({"nodes": len(whole), "jobs": len(jobs), "policies": report.as_data(summaries)})
-    else:
-        screen.say(report.as_text(summaries, [report.course(outcome, STEPS) for outcome in outcomes.values()]))
-
-
-class _Here:
-    """This installation, asked over HTTP: whoever may see all jobs may replay them."""
-
-    def __init__(self, url: str | None, token: str | None, state_dir: Path | None) -> None:
-        self._where = (url, token, state_dir)
-
-    def history(self, last: int) -> list[TraceJob]:
-        """Return the jobs that ended last, by submission."""
-        from scheduler.simulation.history import jobs_of_history  # noqa: PLC0415 - likewise
-
-        with connection.client(*self._where) as api:
-            ended = api.jobs.list(
-                limit=last, status=["COMPLETED", "FAILED"], order=["-last_status_change"], page_size=1000
-            )
-            return jobs_of_history(job.document for job in ended)
-
-    def fleet(self) -> list[Node]:
-        """Return the nodes that are there."""
-        from scheduler.simulation.history import nodes_of_fleet  # noqa: PLC0415 - likewise
-
-        with connection.client(*self._where) as api:
-            return nodes_of_fleet(node.document for node in api.nodes.list(page_size=1000))
-
-
-def _workload(
-    trace: Path | None, history: bool, here: _Here, last: int, *nodes: str
-) -> tuple[list[TraceJob], Node | None]:
-    """Return the jobs to replay, and the machine that a trace was recorded on. Raises InvalidInput where there are none."""
-    if (trace is None) != history:
-        raise InvalidInput("give either a trace or --history")
-    try:
-        jobs, size = (here.history(last), None) if trace is None else _read_trace(trace, list(nodes))
-    except ValueError as wrong:
-        raise InvalidInput(str(wrong)) from None
-    if not jobs:
-        raise InvalidInput("there is nothing to replay")
-    return jobs, size
-
-
-def _read_trace(path: Path, nodes: list[str]) -> tuple[list[TraceJob], Node | None]:
-    """Return the jobs of a trace, and the machine it was recorded on. Raises ValueError for what is no trace."""
-    from scheduler.rules.nodes import Node  # noqa: PLC0415 - likewise
-    from scheduler.rules.resources import Resources  # noqa: PLC0415 - likewise
-    from scheduler.simulation import fleet, trace  # noqa: PLC0415 - likewise
-
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    size = trace.machine_size(lines)
-    capacities = [node.capacity.cpus // 1000 for node in fleet.read_fleet(nodes)] if nodes else [size or 0]
-    if not sum(capacities):
-        raise ValueError(f"{path.name} does not say how large its machine was; give --nodes")
-    jobs = trace.jobs_of(trace.read_swf(lines, sum(capacities)), widest=max(capacities))
-    return jobs, None if nodes or size is None else Node(1, Resources.of(cpus=size), "machine")
+    if not any(summary.jobs for summary in summaries):
+        raise typer.Exit(FAILED)
 
 
 def _replay(policy: str, jobs: list[TraceJob], nodes: list[Node], seed: int) -> Outcome:
@@ -213,31 +162,3 @@ def _progress(policy: str) -> Iterator[Callable[[int, int], None] | None]:
     with Progress(console=screen.console(stderr=True), transient=True) as bar:
         task = bar.add_task(policy, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
-
-
-def _drawer(path: Path | None) -> Callable[[dict[str, Course]], None] | None:
-    """Return what draws courses into a file, None without one. Raises before anything is replayed where it could not."""
-    if path is None:
-        return None
-    kind = path.suffix.lower()
-    if kind not in {".svg", ".png"}:
-        raise InvalidInput("a plot is an .svg or a .png file", field="--plot")
-    if not path.resolve().parent.is_dir():
-        raise InvalidInput(f"there is no folder {path.resolve().parent}", field="--plot")
-    rasterise = _rasteriser() if kind == ".png" else None
-
-    def draw(courses: dict[str, Course]) -> None:
-        from scheduler.simulation.plot import as_svg  # noqa: PLC0415 - likewise
-
-        drawn = as_svg(courses)
-        path.write_bytes(drawn.encode() if rasterise is None else rasterise(drawn))
-
-    return draw
-
-
-def _rasteriser() -> Callable[[str], bytes]:
-    try:
-        import resvg_py  # noqa: PLC0415 - optional
-    except ImportError:
-        raise SetupError("a PNG needs one more package: pip install 'ganger[plot]'; an SVG needs nothing") from None
-    return lambda drawn: bytes(resvg_py.svg_to_bytes(svg_string=drawn, background="white"))

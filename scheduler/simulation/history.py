@@ -46,7 +46,7 @@ def _job(job: Mapping[str, Any], projects: dict[str, int]) -> TraceJob:
         int(job["id"]),
         datetime.fromisoformat(str(due)).timestamp(),
         max(0.0, ended - started),
-        _resources({**amounts, **(job.get("resources") or {})}),
+        _resources({**(job.get("resources") or {}), **amounts}),
         job.get("timeout"),
         kind=(int(job["job_type"]["id"]),),
         project_id=projects.setdefault(str(job.get("project")), len(projects) + 1),

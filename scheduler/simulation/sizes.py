@@ -22,7 +22,7 @@ MOST_DECISIONS = 20_000
 class Cost:
     """One way to size the pool: `size` says how, `most` is the largest number of nodes there was. Seconds but for hours.
 
-    `used` is the share of what was paid for (by cpus) that jobs had, 0 to 1. `left` counts jobs that no node could hold.
+    Waits are None where nothing ran. `used` is the share of what was paid for (by cpus) that jobs had, 0 to 1. `left` counts jobs that no node could hold.
     """
 
     size: str
@@ -31,9 +31,9 @@ class Cost:
     used: float
     jobs: int
     left: int
-    mean_wait_s: float
-    p95_wait_s: float
-    max_wait_s: float
+    mean_wait_s: float | None
+    p95_wait_s: float | None
+    max_wait_s: float | None
 
 
 def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[Cost]:
@@ -64,7 +64,8 @@ def as_text(costs: Sequence[Cost]) -> str:
         cells = (cost.size, cost.most, f"{cost.node_hours:.1f}", f"{cost.used:.0%}", cost.jobs, *waits)
         lines.append("".join(f"{cell:>12}" for cell in cells))
     if left := max(cost.left for cost in costs):
-        lines += ["", f"{left} jobs never started: no node of this template could hold them."]
+        jobs, them = ("job", "it") if left == 1 else ("jobs", "them")
+        lines += ["", f"{left} {jobs} never started: no node of this template could hold {them}."]
     return "\n".join(lines)
 
 

@@ -1,7 +1,8 @@
 """Traces: jobs with their true times, read from the Standard Workload Format or built from this installation's history."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from scheduler.rules.resources import Resources
 
@@ -42,6 +43,15 @@ class Record:
     program: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many jobs of a trace are not replayed: that did not run, that say no processors, that are too wide for the machine."""
+
+    never_ran: int = 0
+    no_processors: int = 0
+    too_wide: int = 0
+
+
 def machine_size(lines: Iterable[str]) -> int | None:
     """The processors that a workload log's header names (MaxProcs, else MaxNodes); None when it names neither."""
     named: dict[str, int] = {}
@@ -49,7 +59,7 @@ def machine_size(lines: Iterable[str]) -> int | None:
         if not line.startswith(";"):
             break
         name, _, value = line.lstrip("; ").partition(":")
-        if value.strip().isdigit():
+        if value.strip().isdecimal():
             named[name.strip()] = int(value)
     return named.get("MaxProcs", named.get("MaxNodes"))
 
@@ -60,8 +70,25 @@ def read_swf(lines: Iterable[str], processors: int) -> list[Record]:
     A run is cut at its limit; where no limit was given the run time is taken for it. Jobs without run time or processors, and
     those wider than the machine, are left out. Raises ValueError for a line that is not of the format.
     """
-    records = [record for record in _records(lines) if record.run_s > 0 and 0 < record.processors <= processors]
-    return sorted(records, key=lambda record: (record.submitted, record.number))
+    return runnable(read_log(lines), processors)[0]
+
+
+def read_log(lines: Iterable[str]) -> list[Record]:
+    """All jobs of a workload log, as they stand there. Raises ValueError that names the line which is not of the format."""
+    return [
+        _record(number, line.split())
+        for number, line in enumerate(lines, 1)
+        if not line.startswith(";") and line.strip()
+    ]
+
+
+def runnable(records: Sequence[Record], processors: int) -> tuple[list[Record], LeftOut]:
+    """Those of the jobs that such a machine can run, by submission time and number; and how many of the others there are."""
+    ran = [record for record in records if record.run_s > 0]
+    said = [record for record in ran if record.processors > 0]
+    kept = [record for record in said if record.processors <= processors]
+    left = LeftOut(len(records) - len(ran), len(ran) - len(said), len(said) - len(kept))
+    return sorted(kept, key=lambda record: (record.submitted, record.number)), left
 
 
 def jobs_of(records: Iterable[Record], *, widest: int | None = None) -> list[TraceJob]:
@@ -85,16 +112,20 @@ def _job(record: Record, widest: int) -> TraceJob:
     )
 
 
-def _records(lines: Iterable[str]) -> Iterator[Record]:
-    for number, line in enumerate(lines, 1):
-        if not line.startswith(";") and line.strip():
-            yield _record(number, line.split())
-
-
 def _record(line: int, fields: list[str]) -> Record:
     if len(fields) < _FIELDS:
         raise ValueError(f"line {line} has {len(fields)} fields, the Standard Workload Format has {_FIELDS}")
-    values = [int(float(field)) for field in fields[:_FIELDS]]
+    values = [_whole(line, column, field) for column, field in enumerate(fields[:_FIELDS], 1)]
     run_s, processors = values[_RUN], values[_USED] if values[_USED] > 0 else values[_WANTED]
     limit_s = values[_LIMIT] if values[_LIMIT] > 0 else run_s
     return Record(values[0], values[_SUBMIT], min(run_s, limit_s), processors, limit_s, values[_USER], values[_PROGRAM])
+
+
+def _whole(line: int, column: int, field: str) -> int:
+    try:
+        number = float(field)
+    except ValueError:
+        number = float("nan")
+    if not isfinite(number):
+        raise ValueError(f"line {line}: field {column} is {field[:40]!r}, which is no number")
+    return int(number)

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from api.commands import program
 from scheduler.errors import InvalidInput, SetupError
-from scheduler.simulation.fleet import read_fleet
+from scheduler.simulation.fleet import UNLIMITED, read_fleet
 from scheduler.simulation.history import jobs_of_history, nodes_of_fleet
 from tests.support.api_process import serving
 
@@ -26,9 +26,9 @@ def trace(tmp_path: Path) -> Path:
     return path
 
 
-def simulate(*words: object) -> str:
+def simulate(*words: object, status: int = 0) -> str:
     done = CliRunner().invoke(program.app, ["simulate", *map(str, words)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    assert done.exit_code == status, done.output
     return done.stdout
 
 
@@ -50,6 +50,36 @@ def test_more_nodes_shorten_the_waits_and_drained_ones_lengthen_them(trace):
     usual = mean_wait("--nodes", "2x4cpus,8gib")
     assert mean_wait("--nodes", "2x4cpus,8gib", "--add", "4cpus") < usual
     assert mean_wait("--nodes", "2x4cpus,8gib", "--drain", "node-1") > usual
+
+
+def test_jobs_too_wide_for_the_fleet_are_counted_and_said(trace):
+    words = (trace, "--nodes", "2cpus", "--policy", "easy")
+    found = json.loads(simulate(*words, "--json"))
+    assert (found["jobs"], found["left_out"]) == (19, {"never_ran": 0, "no_processors": 0, "too_wide": 20})
+    assert simulate(*words).splitlines()[-1] == (
+        "20 jobs of the trace left out: 20 wider than the 2 cpus that all nodes have together."
+    )
+    wide = json.loads(simulate(*words, "--add", "4cpus", "--json"))
+    assert (wide["left_out"]["too_wide"], wide["policies"][0]["jobs"]) == (0, 39), "added nodes count"
+
+
+def test_a_replay_in_which_nothing_ran_is_the_answer_no(trace):
+    words = (trace, "--policy", "easy", "--drain", "machine")
+    found = json.loads(simulate(*words, "--json", status=1))["policies"][0]
+    assert (found["jobs"], found["left"], found["mean_wait_s"], found["utilisation"]) == (0, 39, None, None)
+    text = simulate(*words, status=1)
+    assert text.splitlines()[1].split() == ["easy", "0", *["-"] * 5]
+    assert "39 jobs never started" in text
+
+
+def test_a_plot_that_could_not_be_written_costs_no_replay(trace, tmp_path):
+    (tmp_path / "folder.svg").mkdir()
+    for name, why in (("folder.svg", "Is a directory"), ("nowhere/a.svg", "No such file or directory")):
+        with pytest.raises(InvalidInput, match=f"--plot: .* cannot be written: {why}"):
+            simulate(trace, "--plot", tmp_path / name)
+    with pytest.raises(InvalidInput, match="no node"):
+        simulate(trace, "--nodes", "0.5cpus", "--plot", tmp_path / "b.svg")
+    assert not (tmp_path / "b.svg").exists()
 
 
 def test_the_course_is_drawn(trace, tmp_path):
@@ -78,7 +108,7 @@ def test_what_makes_no_sense_is_refused(trace, words):
 
 def test_a_fleet_is_said_in_short():
     first, *_, last = read_fleet(["10x16cpus,64gib,2gpu,zone:a", "2*cpus=8,mem=32gib,disk=1tib,pool=big"])
-    assert first.capacity.amounts() == {"cpus": 16_000, "mem": 65_536_000, "disk": 0, "gpu": 2000}
+    assert first.capacity.amounts() == {"cpus": 16_000, "mem": 65_536_000, "disk": UNLIMITED, "gpu": 2000}
     assert (first.labels, last.id, last.pool) == ({"zone": "a"}, 12, "big")
     assert last.capacity.amounts() == {"cpus": 8000, "mem": 32_768_000, "disk": 1_048_576_000}
 
@@ -103,6 +133,10 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
         where = ("--url", url, "--token", api.secrets["admin"])
         found = json.loads(simulate("--history", "--policy", "ganger", "--add", "2x4cpus", "--json", *where))
         assert (found["nodes"], found["jobs"], found["policies"][0]["left"]) == (3, 3, 0)
+        assert found["projects"] == ["default"]
+        told = simulate("--history", "--policy", "ganger", "--nodes", "4x16cpus,64gib", *where)
+        assert "never started" not in told, "disk that is not named is unlimited"
+        assert "All jobs that the token may see are of the project default; others are not replayed." in told
         tried = CliRunner().invoke(
             program.app, ["submit", "--dry-run", "--cpus", "3", *where, "--", "true"], catch_exceptions=False
         )

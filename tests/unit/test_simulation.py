@@ -1,17 +1,21 @@
 """Replays: what is read from a trace, the classic policies by hand, and how results are shown."""
 
 import json
+import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from scheduler.rules.resources import Resources
 from scheduler.simulation import report
-from scheduler.simulation.fleet import changed, read_fleet
-from scheduler.simulation.plot import as_svg
+from scheduler.simulation.fleet import UNLIMITED, changed, read_fleet
+from scheduler.simulation.history import jobs_of_history
+from scheduler.simulation.plot import as_svg, ticks
 from scheduler.simulation.policies import POLICIES
 from scheduler.simulation.replay import Outcome, replay
-from scheduler.simulation.trace import TraceJob, jobs_of, machine_size, read_swf
+from scheduler.simulation.report import Course
+from scheduler.simulation.trace import LeftOut, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
 from tests.support.placement import a_node
 
 TRACE = """; MaxNodes: 8
@@ -42,8 +46,30 @@ def test_a_log_is_read_by_its_rules() -> None:
     first, second = jobs_of(records, widest=5)
     assert (first.count, first.requires.cpus, first.kind) == (2, 4000, (7, 2))
     assert second.count == 1
-    with pytest.raises(ValueError, match="line 1 has 3 fields"):
-        read_swf(["1 2 3"], 16)
+    assert runnable(read_log(TRACE), 16)[1] == LeftOut(never_ran=1, no_processors=0, too_wide=1)
+
+
+ROW = "1 10 -1 99 -1 -1 -1 8 60 -1 1 7 -1 2 -1 -1 -1 {}"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("1 2 3", "line 3 has 3 fields, the Standard Workload Format has 18"),
+        *((ROW.format(word), f"line 3: field 18 is '{word}', which is no number") for word in ("inf", "1e400", "nan", "abc")),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_not_of_the_format_is_named(line: str, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(why)}$"):
+        read_swf(["; MaxProcs: 9", "", line], 16)
+
+
+def test_what_is_left_out_of_a_trace_is_said_in_a_sentence() -> None:
+    assert report.left_out(LeftOut(), 4) is None
+    assert report.left_out(LeftOut(never_ran=2, no_processors=1, too_wide=3), 4) == (
+        "6 jobs of the trace left out: 3 wider than the 4 cpus that all nodes have together, "
+        "2 without a run time, which never ran, 1 without a number of cpus."
+    )
 
 
 ROWS = ((0.0, 100.0, 3), (1.0, 100.0, 4), (2.0, 50.0, 1), (3.0, 500.0, 1))
@@ -62,7 +88,22 @@ def test_a_job_that_nothing_could_hold_is_counted_and_the_replay_ends() -> None:
     outcome = run("ganger", (0.0, 10.0, 9), (0.0, 10.0, 1))
     summary = report.summarise("ganger", outcome)
     assert (summary.jobs, summary.left) == (1, 1)
-    assert "1 jobs never started" in report.as_text([summary], [report.course(outcome, 10)])
+    assert "1 job never started: nothing in this fleet could hold it." in report.as_text(
+        [summary], [report.course(outcome, 10)]
+    )
+
+
+def test_a_replay_in_which_nothing_ran_has_no_figures() -> None:
+    outcome = run("ganger", (0.0, 10.0, 9), (5.0, 10.0, 9))
+    summary, course = report.summarise("ganger", outcome), report.course(outcome, 10)
+    assert [word for word in report.as_text([summary], [course]).splitlines()[1].split() if word != "-"] == [
+        "ganger",
+        "0",
+    ]
+    (data,) = report.as_data([summary], [course])
+    assert {name for name, value in data.items() if value is None} == {
+        "mean_wait_s", "p95_wait_s", "max_wait_s", "mean_bounded_slowdown", "utilisation", "makespan_s", "prediction_error",
+    }  # fmt: skip
 
 
 def test_progress_is_told_up_to_the_last_job() -> None:
@@ -94,15 +135,38 @@ def test_results_are_shown_as_text_data_and_picture() -> None:
     courses = {name: report.course(outcome, 20) for name, outcome in outcomes.items()}
     text = report.as_text(summaries, list(courses.values()))
     assert all(name in text for name in POLICIES)
-    assert json.loads(json.dumps(report.as_data(summaries)))[0]["policy"] == "ganger"
+    data = json.loads(json.dumps(report.as_data(summaries, list(courses.values()))))
+    assert data[0]["policy"] == "ganger"
+    course = data[2]["course"]
+    assert (course["start"], course["step_s"], course["most_waiting"]) == (0.0, 35.0, 3)
+    assert course["waiting"] == [round(value, 2) for value in courses["fcfs"].waiting]
+    assert len(course["in_use"]) == 20
     picture = ET.fromstring(as_svg(courses, "a < b"))  # noqa: S314 - our own picture
     assert len(picture.findall("{*}polyline")) == 6
+
+
+def test_only_nothing_looks_like_nothing_and_the_time_stands_below() -> None:
+    outcome = run("fcfs", (0.0, 7200.0, 4), (0.0, 7200.0, 1), (7200.0, 7200.0, 4))
+    lines = report.as_text([report.summarise("fcfs", outcome)], [report.course(outcome, 24)]).splitlines()
+    assert lines[3:] == [
+        "fcfs: waiting (up to 1), in use", "  ████████████████        ", "  ████████▂▂▂▂▂▂▂▂████████", "  |0    |1.5 h|3.0 h|4.5 h|6.0 h",
+    ]  # fmt: skip
+
+
+def test_a_picture_has_round_numbers_up_to_the_most_that_waited_and_no_empty_words() -> None:
+    course = Course(0.0, 3600.0, (0.0, 90.5, 12.0), (0.0, 1.0, 0.5), most=109)
+    words = [one.text for one in ET.fromstring(as_svg({"ganger": course})).findall(".//{*}text")]  # noqa: S314 - likewise
+    assert None not in words
+    assert words[2:9] == ["0", "20", "40", "60", "80", "100", "120"]
+    assert words[9:16] == ["0", "0.5 h", "1 h", "1.5 h", "2 h", "2.5 h", "3 h"]
+    assert ticks(1, whole=True) == [0, 1]
+    assert ticks(163, whole=True)[-1] == 175
 
 
 def test_a_fleet_is_read_from_words_and_changed_by_them() -> None:
     fleet = read_fleet(["2*cpus=16,mem=64000,pool=big,gpu=1,zone:x", "cpus=0.5"])
     assert [node.name for node in fleet] == ["node-1", "node-2", "node-3"]
-    assert fleet[0].capacity == Resources.of(cpus=16, mem=64000, custom={"gpu": 1})
+    assert fleet[0].capacity == replace(Resources.of(cpus=16, mem=64000, custom={"gpu": 1}), disk=UNLIMITED)
     assert (fleet[1].pool, fleet[1].labels) == ("big", {"zone": "x"})
     more = changed(fleet, added=["cpus=1"], drained=["node-2"])
     assert [node.draining for node in more] == [False, True, False, False]
@@ -111,7 +175,44 @@ def test_a_fleet_is_read_from_words_and_changed_by_them() -> None:
         changed(fleet, drained=["elsewhere"])
 
 
-@pytest.mark.parametrize("spec", ["x*cpus=1", "cpus", "cpus=much", "999999*cpus=1"])
-def test_a_fleet_that_makes_no_sense_is_refused(spec: str) -> None:
-    with pytest.raises(ValueError, match=r"\w"):
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ("x*cpus=1", "'x*cpus=1' is none of 16cpus, 64gib, name=amount and label:value"),
+        ("cpus", "'cpus' is none of 16cpus, 64gib, name=amount and label:value"),
+        ("cpus=much", "'much' is not a number"),
+        ("999999*cpus=1", "more than 100000 nodes"),
+        ("4x16cpus,64GB", "'64GB' has no unit that is known: memory is said in mib, gib or tib, such as 64gib"),
+        (
+            "16cpus,disk=64gb",
+            "'disk=64gb' has no unit that is known: disk is said in mib, gib or tib, such as disk=64gib",
+        ),
+        ("16cpus,64gib,200gib", "'200gib' says mem a second time; disk is said as disk=200gib"),
+        ("16x16cpus,16cpus", "'16cpus' says cpus a second time; give nodes of another kind by an option of their own"),
+        ("2x16cpus,2x8cpus", "'2x8cpus' stands behind a comma or another count"),
+        ("16cpus,zone:a,zone:b", "'zone:b' says zone a second time"),
+        ("0x4cpus", "'0x' is no node at all; begin with 1x or more"),
+        ("4x", "'4x' does not say what a node has, such as 4x16cpus,64gib"),
+        ("pool=a", "'pool=a' does not say what a node has"),
+        ("1x4mem", "'4mem' has no unit: write mem=4gib, or mem=4 in MiB"),
+    ],
+)
+def test_a_fleet_that_makes_no_sense_is_refused_with_the_part_and_the_remedy(spec: str, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
         read_fleet([spec])
+
+
+def test_memory_and_disk_are_unlimited_where_a_fleet_does_not_name_them_and_nothing_else_is() -> None:
+    needs = Resources.of(cpus=1, mem=1000, disk=64)
+    some = [TraceJob(1, 0.0, 10.0, needs, 10.0), TraceJob(2, 0.0, 10.0, Resources.of(cpus=1, custom={"gpu": 1}), 10.0)]
+    assert set(replay(some, read_fleet(["4x16cpus"]), POLICIES["ganger"]).started) == {1}
+    assert set(replay(some, read_fleet(["4x16cpus,999mib,gpu=1"]), POLICIES["ganger"]).started) == {2}
+    assert set(replay(some, read_fleet(["100000x1cpu,1gpu"]), POLICIES["ganger"]).started) == {1, 2}
+
+
+def test_a_past_job_keeps_its_priority_of_0() -> None:
+    ended = {
+        "id": 7, "created": "2026-11-22T10:00:00Z", "started": "2026-11-22T10:00:00Z", "ended": "2026-11-22T10:00:09Z",
+        "cpus_required": 1, "mem_required": 1, "job_type": {"id": 1}, "priority": 0,
+    }  # fmt: skip
+    assert [job.priority for job in jobs_of_history([ended])] == [0]
