@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler import explanation, outlooks, preparation, submission
-from scheduler.errors import InvalidInput
+from scheduler.errors import GangerError, InvalidInput
 from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob
@@ -21,12 +21,12 @@ MOST = 100
 
 
 def dry_run(
-    rt: Runtime, foresight: Foresight, caller: Caller, new: Sequence[NewJob], *, many: bool
+    rt: Runtime, foresight: Foresight, caller: Caller, new: Sequence[NewJob], *, many: bool, strict: bool = False
 ) -> list[dict[str, Any]]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
     The jobs are tried together: one takes the room of the next. Raises what a submission of them would raise; idempotency keys
-    play no part.
+    play no part. Only that no node could ever hold one of them, for which a `strict` submission refuses all, is part of the answer.
     """
     name = submission.project_name(caller, new)
     with rt.db.begin() as tx:
@@ -51,10 +51,13 @@ def dry_run(
     seen = foresight.preview(wishes)
     with rt.db.begin() as tx:
         stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in seen]
-    return [
+    found = [
         {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
         for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
     ]
+    shapes = [shape for shape, _ in tried]
+    refusal = submission.refusal(foresight.roster, project, shapes, many=many) if strict else None
+    return found if refusal is None else [{**one, **_refused(refusal)} for one in found]
 
 
 def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
@@ -72,11 +75,25 @@ def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int
     return {
         "would": would,
         "summary": summary,
+        "refusal": None,
         "node": nodes[0] if nodes else None,
         "nodes_of_members": nodes,
         "why": None if placement is None else placement.why,
         "stops": sorted(stopped),
         **future,
+    }
+
+
+def _refused(refusal: GangerError) -> dict[str, Any]:
+    """What is said otherwise of every job of a submission that would be refused: all or none are made."""
+    return {
+        "would": "refuse",
+        "summary": f"It would be refused: {refusal}.",
+        "refusal": {"description": str(refusal), "field": refusal.field},
+        "node": None,
+        "nodes_of_members": [],
+        "why": None,
+        "stops": [],
     }
 
 

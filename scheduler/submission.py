@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from scheduler import preparation
-from scheduler.errors import Conflict, Forbidden, InvalidInput, OverQuota
+from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob, Prepared
 from scheduler.roster import Roster
@@ -22,6 +22,7 @@ from scheduler.rules import quotas, wording
 from scheduler.rules.explanation import NeverFits
 from scheduler.runtime import Runtime
 from scheduler.store import submissions, tokens
+from scheduler.store.shapes import NewShape
 from scheduler.tokens import Caller
 
 DEFAULT_PROJECT = "default"
@@ -165,13 +166,27 @@ def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool 
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     counts = Counter(row.group for row in prepared.rows)
     for group, (number, shape) in enumerate(prepared.shapes.items()):
-        asked, count = shape_of(shape, 0), counts[group]
-        forbidden = quotas.never_allowed(asked, project.quota, project.name)
-        if forbidden is not None:
-            yield Hopeless(number, count, shape.pool, forbidden)
-        found = roster.never_fits(asked)
-        if found is not None and (found.nearest is not None or strict):
-            yield Hopeless(number, count, shape.pool, found)
+        for why in _whys(shape, roster, project, strict=strict):
+            yield Hopeless(number, counts[group], shape.pool, why)
+
+
+def _whys(shape: NewShape, roster: Roster, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
+    asked = shape_of(shape, 0)
+    forbidden = quotas.never_allowed(asked, project.quota, project.name)
+    if forbidden is not None:
+        yield forbidden
+    found = roster.never_fits(asked)
+    if found is not None and (found.nearest is not None or strict):
+        yield found
+
+
+def refusal(roster: Roster, project: Any, shapes: Sequence[NewShape], *, many: bool) -> GangerError | None:
+    """Return the error with which a strict submission of jobs of these shapes, in order, would be refused; None where it would not."""
+    for number, shape in enumerate(shapes):
+        for why in _whys(shape, roster, project, strict=True):
+            error = AtEntry(number, InvalidInput(sentence(Hopeless(number, 1, shape.pool, why))))
+            return error.named(range(len(shapes)) if many else None)
+    return None
 
 
 def check_quota(tx: Connection, project: Any, count: int) -> None:

@@ -51,11 +51,15 @@ class Jobs:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
-    def dry_run(self, requests: Sequence[JobRequest]) -> Sequence[dict[str, Any]]:
-        """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made."""
-        call = Call(
-            "POST", "/jobs/", params=(("dry_run", "true"),), body=[one.document() for one in requests], repeatable=True
-        )
+    def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[dict[str, Any]]:
+        """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made.
+
+        With `strict`, whether `submit` would `refuse` them likewise. Raises as `submit` does.
+        """
+        bodies = [one.document() for one in requests]
+        query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
+        body = bodies[0] if len(bodies) == 1 else bodies
+        call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
         told: list[dict[str, Any]] = self._transport.json(call)["results"]
         return told
 

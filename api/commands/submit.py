@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from api.commands import connection, inputs, programs, screen, waiting
+from api.commands import connection, inputs, programs, screen, waiting, why
+from api.commands.failures import REFUSED
 from api.commands.options import Json, StateDir, Token, Url, amounts, pairs
 from scheduler.errors import InvalidInput
 
@@ -123,7 +124,11 @@ def submit(
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Make nothing; say where it would start, or why not.", rich_help_panel=AFTER),
+        typer.Option(
+            "--dry-run",
+            help="Make nothing; say where it would start, or why not; up to 100 jobs.",
+            rich_help_panel=AFTER,
+        ),
     ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the job did.", rich_help_panel=AFTER)
@@ -195,8 +200,8 @@ def submit(
         elif given:
             raise InvalidInput("--input is for job types; a command gets its arguments behind --")
         if dry_run:
-            _tell(api.jobs.dry_run(_numbered(request, jobs)), as_json=as_json)
-            return
+            code = _tell(api.jobs.dry_run(_numbered(request, jobs), strict=strict), as_json=as_json)
+            raise typer.Exit(code)
         job_ids = _send(api, request, key=key, count=jobs, strict=strict)
         code = waiting.after(api, job_ids, wait=wait, follow=follow, as_json=as_json)
     raise typer.Exit(code)
@@ -235,13 +240,16 @@ def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
     ]
 
 
-def _tell(told: Sequence[dict[str, Any]], *, as_json: bool) -> None:
-    """Print what would become of jobs."""
-    if as_json:
-        screen.document(told)
-        return
+def _tell(told: Sequence[dict[str, Any]], *, as_json: bool) -> int:
+    """Print what would become of jobs, of those that would not start all that is known; return the exit status of the real call."""
     for one in told:
+        if as_json:
+            screen.line(one)
+            continue
         screen.say(one["summary"])
+        for line in why.lines(one) if one["would"] != "start" else ():
+            screen.say(f"  {line}")
+    return REFUSED if any(one["would"] == "refuse" for one in told) else 0
 
 
 def _moment(text: str | None) -> datetime | None:

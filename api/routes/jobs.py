@@ -47,8 +47,9 @@ def list_jobs(call: Call, query: JobsQuery) -> Any:
 def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
 
-    A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict` it is refused. With `dry_run`
-    nothing is made: the answer says what the next tick would do with each.
+    A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict`
+    it is refused. With `dry_run` nothing is made: the answer says what the next tick would do with each of at most 100 jobs (413),
+    and with `strict` whether they would be refused.
     """
     many = isinstance(body.root, list)
     bodies = body.root if isinstance(body.root, list) else [body.root]
@@ -58,7 +59,7 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
         raise TooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
     new = [new_job(one) for one in bodies]
     if query.dry_run:
-        return _tried(call, new, many=many)
+        return _tried(call, new, many=many, strict=query.strict)
     roster = foresight().roster
     made = submission.submit(
         call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster
@@ -130,11 +131,11 @@ def warnings(made: Submitted) -> dict[str, Any]:
     return {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
 
 
-def _tried(call: Call, new: list[NewJob], *, many: bool) -> Any:
+def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:
     """Say what would become of jobs, without making them."""
     if len(new) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
-    results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many)
+    results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many, strict=strict)
     return {"dry_run": True, "count": len(results), "results": results}
 
 

@@ -125,12 +125,23 @@ class Explanation(Future):
     failure: dict[str, Any] | None
 
 
+class RefusalView(View):
+    """The problem that the submission itself would be answered with."""
+
+    description: str
+    field: str | None
+
+
 class TriedView(Future):
-    """What the next tick would do with one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it."""
+    """What the next tick would do with one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it.
+
+    Or `refuse`: a strict submission of all of them would be refused.
+    """
 
     entry: int
     would: WouldWord
     summary: str
+    refusal: RefusalView | None = Field(description="null where it would be taken")
     node: NodeName | None = Field(description="of a gang, its member 0's")
     nodes_of_members: list[NodeName] = Field(description="the node of each member in turn; empty where it would wait")
     why: str | None

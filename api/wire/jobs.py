@@ -40,6 +40,7 @@ from api.wire.fields import (
 )
 from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
+from scheduler.dry_run import MOST as MOST_TRIED
 from scheduler.rules.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle import JobStatus
 
@@ -232,13 +233,16 @@ class JobsQuery(FilterFields, OrderedQuery):
     """A list of jobs."""
 
 
+_DRY_RUN = f"make nothing; say what the next tick would do with each of at most {MOST_TRIED} jobs, and what strict would refuse"
+
+
 class SubmitQuery(Query):
     """How a submission is judged."""
 
     strict: QueryBool = Field(
         default=False, description="refuse a job that no node could ever hold, or that its project's quota never allows"
     )
-    dry_run: QueryBool = Field(default=False, description="make nothing; say what the next tick would do with each job")
+    dry_run: QueryBool = Field(default=False, description=_DRY_RUN)
 
 
 class IdempotencyHeader(Query):

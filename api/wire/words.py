@@ -31,5 +31,7 @@ WarningWord: TypeAlias = Annotated[
 ]
 """Why a job that was taken could never start."""
 
-WouldWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": ["start", "wait", "make-room"]})]
+WouldWord: TypeAlias = Annotated[
+    str, WithJsonSchema({"type": "string", "enum": ["start", "wait", "make-room", "refuse"]})
+]
 """What the next tick would do with a job."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.rules import filters, remedy, scoring
+from scheduler.rules import filters, remedy, scoring, trial
 from scheduler.rules.explanation import Explanation, Nearest, NeverFits
 from scheduler.rules.filters import Reason
 from scheduler.rules.inquiry import Inquiry
@@ -60,7 +60,8 @@ def previews(
 ) -> tuple[Plan, list[Explanation]]:
     """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
 
-    Their ids in the plan count up from PREVIEW. The queue is as before when this returns.
+    Their ids in the plan count up from PREVIEW. Those that would wait are told why with the others of them running. The queue
+    is as before when this returns.
     """
     queue, learned = snapshot.queue, set(snapshot.queue.lines)
     ids = range(PREVIEW, PREVIEW + len(wishes))
@@ -68,12 +69,25 @@ def previews(
         for job_id, wish in zip(ids, wishes, strict=True):
             queue.add(job_id, _learn(snapshot, wish.shape), now, held=wish.held, not_before=wish.not_before)
         plan = place(snapshot, now, chance, limit)
-        return plan, [explain(snapshot, job_id, now, plan) for job_id in ids]
+        return plan, _told(snapshot, ids, plan, now)
     finally:
         for job_id in ids:
             queue.discard(job_id)
         for shape_id in queue.lines.keys() - learned:
             del queue.lines[shape_id]
+
+
+def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
+    """The explanation of each job that is tried, in order; takes those that would start out of the queue."""
+    placed = [placement for placement in plan.placements if placement.job_id >= PREVIEW]
+    starting = {placement.job_id for placement in placed}
+    told = {job_id: explain(snapshot, job_id, now, plan) for job_id in ids if job_id in starting}
+    undo = trial.carry_out(snapshot, placed, now)
+    try:
+        told |= {job_id: explain(snapshot, job_id, now, plan) for job_id in ids if job_id not in starting}
+    finally:
+        undo()
+    return [told[job_id] for job_id in ids]
 
 
 def _learn(snapshot: Snapshot, shape: Shape) -> int:

@@ -154,11 +154,41 @@ def test_a_dry_run_says_what_the_next_tick_would_do_and_writes_nothing(api, clus
     assert [one["would"] for one in found["results"]] == ["start", "start", "wait"]
     assert {one["node"]["name"] for one in found["results"][:2]} == {"n1", "n2"}
     assert found["results"][0]["summary"].startswith("It would start on node n")
-    assert found["results"][2]["reasons"][0]["kind"] == "behind-others", "the other two take the room"
+    assert found["results"][2]["reasons"][0]["kind"] == "no-room-now", "the other two take the room"
     assert everything(api) == before
     assert api.nudges == ["tick"], "nobody is woken for it"
     single = api.post("/jobs/", new, dry_run="true").json["results"][0]
     assert (single["entry"], single["would"]) == (0, "start")
+
+
+def test_the_jobs_of_a_dry_run_wait_because_of_those_before_them(api, cluster):
+    cluster.a_node("n1", cpus=900)
+    body = {"command": ["true"], "cpus_required": 0.5, "mem_required": 0, "timeout": 60}
+    first, *others = api.post("/jobs/", [body] * 5, dry_run="true").json["results"]
+    assert first["would"] == "start"
+    assert {one["summary"] for one in others} == {
+        "It would wait: the only node has no room for it now (short of cpus on 1)."
+    }
+    assert [one["nearest"]["missing"] for one in others] == [{"cpus": 0.1}] * 4
+    assert [one["queue"]["position"] for one in others] == [0, 1, 2, 3], "the one that starts is not before them"
+    assert all(datetime.fromisoformat(one["expected_start"]["earliest"]) > datetime.now(UTC) for one in others)
+    limited = api.a_type("limited", max_scheduled=1, cpus_required=0.1, mem_required=0)["id"]
+    _, second = api.post("/jobs/", [{"job_type_id": limited}] * 2, dry_run="true").json["results"]
+    assert second["summary"] == "It would wait: 1 jobs of its type are scheduled, and 1 may be."
+
+
+def test_a_dry_run_says_what_a_strict_submission_would_refuse(api, fleet):
+    large, small = ({"command": ["true"], "cpus_required": cpus} for cpus in (99, 1))
+    for bodies in (large, [small, large]):
+        real = api.post("/jobs/", bodies, strict="true").json
+        tried = api.post("/jobs/", bodies, strict="true", dry_run="true").json["results"]
+        assert {one["would"] for one in tried} == {"refuse"}, "all or nothing"
+        assert tried[0]["refusal"] == {"description": real["description"], "field": real["field"]}
+        assert tried[0]["summary"] == f"It would be refused: {real['description']}."
+        assert tried[0]["node"] is None
+    tried = api.post("/jobs/", [small, large], dry_run="true").json["results"]
+    assert [(one["would"], one["refusal"]) for one in tried] == [("start", None), ("wait", None)]
+    assert api.post("/jobs/", small, strict="true", dry_run="true").json["results"][0]["would"] == "start"
 
 
 def test_a_dry_run_refuses_what_a_submission_would_refuse(api, fleet):

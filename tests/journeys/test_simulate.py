@@ -141,6 +141,20 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
             program.app, ["submit", "--dry-run", "--cpus", "3", *where, "--", "true"], catch_exceptions=False
         )
         assert tried.stdout == "It would start on node n1: the only node with room for it.\n"
+        words = ["submit", "--dry-run", "--cpus", "3", "--count", "2", *where]
+        tried = CliRunner().invoke(program.app, [*words, "--", "true"], catch_exceptions=False)
+        lines = tried.stdout.splitlines()
+        assert [line.split(":")[0] for line in lines[:3]] == [
+            "It would start on node n1", "It would wait", "  nearest",
+        ]  # fmt: skip
+        assert lines[3] == "  room is kept for it on n1"
+        assert lines[4].startswith("  expected to start in ")
+        assert lines[5] == "  it could start at once if you ask for at most 1 cpus"
+        tried = CliRunner().invoke(program.app, [*words, "--json", "--", "true"], catch_exceptions=False)
+        assert [json.loads(line)["would"] for line in tried.stdout.splitlines()] == ["start", "wait"]
+        words = ["submit", "--dry-run", "--strict", "--cpus", "99", *where, "--", "true"]
+        tried = CliRunner().invoke(program.app, words, catch_exceptions=False)
+        assert (tried.exit_code, tried.stdout.split(":")[0]) == (4, "It would be refused")
         told = CliRunner().invoke(program.app, ["why", str(waits["id"]), *where], catch_exceptions=False).stdout
     assert told.splitlines() == [
         "It waits: it is held: look first.",
