@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,17 +30,28 @@ def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobR
     return replace(request, job_type=one.name, version=one.version, inputs=values)
 
 
-def constraint(text: str) -> dict[str, Any]:
-    """Return a constraint as the API writes it; several values are separated by commas. Raises InvalidInput."""
+def constraint(text: str, option: str = "--constraint") -> dict[str, Any]:
+    """Return a constraint as the API writes it; several values are separated by commas. Raises InvalidInput naming the option."""
     if re.fullmatch(r"!?[A-Za-z0-9][A-Za-z0-9._/-]*", text):
         return {"label": text.lstrip("!"), "op": "not_exists" if text.startswith("!") else "exists"}
     found = _CONSTRAINT.fullmatch(text)
     if found is None:
-        raise InvalidInput(f"--constraint: {text!r} is not LABEL=VALUE, LABEL!=VALUE, LABEL>NUMBER, LABEL or !LABEL")
+        raise InvalidInput(f"{option}: {text!r} is not LABEL=VALUE, LABEL!=VALUE, LABEL>NUMBER, LABEL or !LABEL")
     label, op, value = found["label"], found["op"], found["value"]
+    if "<" in op or ">" in op:
+        _check_number(text, op, value, option)
     if "," in value and op in {"=", "!="}:
         return {"label": label, "op": "in" if op == "=" else "not_in", "value": value.split(",")}
     return {"label": label, "op": op, "value": value}
+
+
+def _check_number(text: str, op: str, value: str, option: str) -> None:
+    try:
+        good = isfinite(float(value))
+    except ValueError:
+        good = False
+    if not good:
+        raise InvalidInput(f"{option}: {text!r}: {op} takes a number, not {value!r}")
 
 
 def _by_name(words: list[str]) -> dict[str, list[str]]:

@@ -10,6 +10,9 @@ import typer
 from api.commands.inputs import constraint
 from scheduler.errors import InvalidInput
 
+MOST_WEIGHT = 1000
+"""As in the API."""
+
 HOW, LIMITS, LIKES = "How it is run", "Its limits", "Where it would like to run"
 
 
@@ -94,7 +97,13 @@ def on_oom(text: str | None) -> dict[str, float] | None:
 
 def preference(text: str) -> dict[str, Any]:
     """Return a preference as the API writes it. Raises InvalidInput."""
-    found = re.fullmatch(r"(?P<what>.*)\*(?P<weight>-?\d+(?:\.\d+)?)", text, re.DOTALL)
-    if found is None:
-        return constraint(text)
-    return {**constraint(found["what"]), "weight": float(found["weight"])}
+    what, star, weight = text.rpartition("*")
+    if not star:
+        return constraint(text, "--prefer")
+    if not re.fullmatch(r"-?\d+(\.\d+)?", weight):
+        raise InvalidInput(
+            f"--prefer: {text!r}: behind * stands a weight such as 5, not {weight!r}; with a * in the value write {text}*1"
+        )
+    if abs(float(weight)) > MOST_WEIGHT:
+        raise InvalidInput(f"--prefer: {text!r}: a weight is from -{MOST_WEIGHT} to {MOST_WEIGHT}")
+    return {**constraint(what, "--prefer"), "weight": float(weight)}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from api.commands import connection, inputs, programs, screen, waiting, why
+from api.commands import blame, connection, inputs, programs, screen, waiting, why
 from api.commands.failures import REFUSED
 from api.commands.options import Json, StateDir, Token, Url, amounts, pairs
 from scheduler.errors import InvalidInput
@@ -194,7 +194,7 @@ def submit(
         together=together or None,
     )
     jobs = 1 if together else count
-    with connection.client(url, token, state_dir, patience_s=connection.SUBMIT_PATIENCE_S) as api:
+    with connection.client(url, token, state_dir, patience_s=connection.SUBMIT_PATIENCE_S) as api, blame.of_options():
         if kind is not None:
             request = inputs.typed(api, request, kind, given or [])
         elif given:

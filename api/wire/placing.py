@@ -20,11 +20,14 @@ _NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
 
 
 class Constraint(Body):
-    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists."""
+    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists.
+
+    The comparisons by size take a number, as a number or as a string.
+    """
 
     label: LabelKey
     op: OpWord = "="
-    value: LabelValue | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
+    value: LabelValue | int | float | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
 
     @model_validator(mode="after")
     def _value_fits(self) -> Constraint:
@@ -32,15 +35,17 @@ class Constraint(Body):
         if op in {Op.EXISTS, Op.ABSENT}:
             if self.value is not None:
                 raise ValueError(f"{op} takes no value")
-        elif isinstance(self.value, list) != (op in _LISTS) or self.value is None:
+        elif op in _NUMBERS:
+            if not _is_number(self.value):
+                raise ValueError(f"{op} takes a number as value")
+        elif not isinstance(self.value, list if op in _LISTS else str):
             raise ValueError(f"{op} takes {'a list of strings' if op in _LISTS else 'a string'} as value")
-        elif op in _NUMBERS and not _is_number(self.value):
-            raise ValueError(f"{op} takes a number, written as a string, as value")
         return self
 
     def document(self) -> dict[str, Any]:
         """Return what is stored."""
-        return {"label": self.label, "op": self.op, "value": "" if self.value is None else self.value}
+        value = "" if self.value is None else self.value
+        return {"label": self.label, "op": self.op, "value": value if isinstance(value, str | list) else str(value)}
 
 
 class Preference(Constraint):

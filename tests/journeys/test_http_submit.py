@@ -158,6 +158,15 @@ def test_what_cannot_be_fulfilled_is_refused_and_nothing_is_made(api, body, stat
     assert api.value("SELECT count(*) FROM jobs") == 0
 
 
+def test_comparisons_by_size_take_numbers_as_numbers_too(api):
+    given = [{"label": "gpus", "op": ">", "value": 2}, {"label": "rate", "op": "<=", "value": 0.5}]
+    job = api.a_job(constraints=given, preferences=[{"label": "gpus", "op": ">=", "value": 5, "weight": 2}])
+    assert [one["value"] for one in (*job["constraints"], *job["preferences"])] == ["2", "0.5", "5"]
+    for op, value in (("=", 2), ("in", 2), (">", True), (">", ["2"]), (">", None), (">", "nan")):
+        body = {"command": ["true"], "constraints": [{"label": "gpus", "op": op, "value": value}]}
+        assert api.post("/jobs/", body).status_code == 400, (op, value)
+
+
 def test_constraints_are_stored_and_shown_as_they_were_given(api):
     job = api.a_job(
         constraints=[

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from api import cli
-from api.commands import connection, inputs, programs, screen
+from api.client import InvalidRequest
+from api.commands import blame, connection, inputs, programs, screen
 from api.commands.options import pairs
 from scheduler.errors import InvalidInput, SetupError
 
@@ -100,6 +101,15 @@ def test_an_api_that_does_not_answer_is_status_3(ganger: Any) -> None:
         (["submit", "--resource", "gpu=some", "--", "true"], "--resource takes NAME=AMOUNT"),
         (["submit", "--not-before", "tomorrow", "--", "true"], "--not-before: 'tomorrow' is not a time"),
         (["submit", "--constraint", "=a", "--", "true"], "--constraint: '=a' is not"),
+        (["submit", "--constraint", "gpus>x", "--", "true"], "--constraint: 'gpus>x': > takes a number, not 'x'"),
+        (["submit", "--prefer", "gpus<=*5", "--", "true"], "--prefer: 'gpus<=': <= takes a number, not ''"),
+        (
+            ["submit", "--prefer", "zone=a*x", "--", "true"],
+            "behind * stands a weight such as 5, not 'x'; with a * in the value write zone=a*x*1",
+        ),
+        (["submit", "--prefer", "zone=a*1001", "--", "true"], "a weight is from -1000 to 1000"),
+        (["submit", "--resource", "cpus=2", "--", "true"], "cpus is not a custom resource; use --cpus"),
+        (["worker", "--resource", "mem=2"], "mem is not a custom resource; use --mem"),
         (["types", "add", "/nowhere.json"], "No such file or directory (/nowhere.json)"),
     ],
 )
@@ -242,5 +252,26 @@ def test_a_lack_of_memory_and_preferences_are_written_short() -> None:
     assert programs.on_oom("1.5:4096") == {"mem_factor": 1.5, "mem_max": 4096.0}
     assert programs.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
     assert programs.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
+    assert programs.preference("zone=a*x*1") == {"label": "zone", "op": "=", "value": "a*x", "weight": 1.0}
     with pytest.raises(InvalidInput, match="FACTOR"):
         programs.on_oom("much")
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "of_option"),
+    [
+        ("[0].constraints[0].label: it is too long", "[0].constraints[0].label", "--constraint: it is too long"),
+        ("cpus_required: it can have at most three decimals", "cpus_required", "--cpus: it can have at most three decimals"),
+        ("entry 3: it is more than ten years away", "[3].not_before", "--not-before: it is more than ten years away"),
+    ],
+)  # fmt: skip
+def test_what_the_api_finds_wrong_with_a_field_is_said_of_the_option(said: str, field: str, of_option: str) -> None:
+    with pytest.raises(InvalidInput) as wrong, blame.of_options():
+        raise InvalidRequest(said, status=400, field=field)
+    assert str(wrong.value) == of_option
+
+
+@pytest.mark.parametrize(("status", "field"), [(400, "project"), (400, "[1]"), (409, "idempotency_key"), (413, None)])
+def test_what_the_api_refuses_otherwise_stays_a_refusal(status: int, field: str | None) -> None:
+    with pytest.raises(InvalidRequest), blame.of_options():
+        raise InvalidRequest("no", status=status, field=field)
