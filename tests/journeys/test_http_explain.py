@@ -189,6 +189,10 @@ def test_a_dry_run_says_what_a_strict_submission_would_refuse(api, fleet):
     tried = api.post("/jobs/", [small, large], dry_run="true").json["results"]
     assert [(one["would"], one["refusal"]) for one in tried] == [("start", None), ("wait", None)]
     assert api.post("/jobs/", small, strict="true", dry_run="true").json["results"][0]["would"] == "start"
+    api.change("""UPDATE projects SET quota = '{"cpus": 500}'""")
+    real = api.post("/jobs/", small, strict="true").json
+    tried = api.post("/jobs/", small, strict="true", dry_run="true").json["results"][0]
+    assert "quota" in tried["refusal"]["description"] == real["description"]
 
 
 def test_a_dry_run_refuses_what_a_submission_would_refuse(api, fleet):
