@@ -12,7 +12,7 @@ from api.commands.options import Json, ListByDefault, StateDir, Token, Url
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from api.client import Client, Node
+    from api.client import Node
 
 nodes = typer.Typer(help="List nodes and look at one; see also pause, drain and resume.", cls=ListByDefault)
 
@@ -47,7 +47,8 @@ def show(
 ) -> None:
     """Show a node."""
     with connection.client(url, token, state_dir) as api:
-        node = _resolve(api, name)
+        known = list(api.nodes.list(**ALL))
+        node = api.nodes.get((named(known, name) or _on_host(known, name)).id)
     if as_json:
         screen.document(node.document)
         return
@@ -70,18 +71,29 @@ def _several(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= NAMED else f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
 
 
-def _resolve(api: Client, name: str) -> Node:
-    """Return the node of this name, else of this id, else the one on this host. Raises NotFound, InvalidInput for several."""
+def named(known: Iterable[Node], name: str) -> Node | None:
+    """Return the node of this name, else the one of this id, among those listed; None where there is neither."""
+    listed = list(known)
+    by_name = next((node for node in listed if node.name == name), None)
+    return by_name or next((node for node in listed if str(node.id) == name), None)
+
+
+def none_of(name: str) -> Exception:
+    """Return the error for a node that is not there."""
     from api.client import NotFound  # noqa: PLC0415 - the connection has brought it anyway
 
-    known = list(api.nodes.list(**ALL))
-    for ways in (lambda node: node.name, lambda node: str(node.id), lambda node: node.hostname):
-        found = [node for node in known if ways(node) == name]
-        if len(found) > 1:
-            raise InvalidInput(f"{name!r} is the host of {len(found)} nodes: {_several([node.name for node in found])}")
-        if found:
-            return api.nodes.get(found[0].id)
-    raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
+    return NotFound(f"there is no node {name!r}", status=404, kind="not-found")
+
+
+def _on_host(known: list[Node], name: str) -> Node:
+    """Return the one node on a host, of several the one that has not left. Raises NotFound, InvalidInput."""
+    there = [node for node in known if node.hostname == name]
+    there = [node for node in there if node.state not in LEFT] or there
+    if len(there) > 1:
+        raise InvalidInput(f"{name!r} is the host of {len(there)} nodes: {_several([node.name for node in there])}")
+    if not there:
+        raise none_of(name)
+    return there[0]
 
 
 LEFT = {"GONE", "LOST"}

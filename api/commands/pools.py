@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.commands import connection, screen
+from api.commands import nodes as nodes_seen
 from api.commands.options import Json, StateDir, Token, Url
 from scheduler.errors import InvalidInput
 
@@ -230,12 +231,10 @@ def _change_nodes(
 
 
 def _resolve(known: list[Any], name: str) -> Any:
-    from api.client import NotFound  # noqa: PLC0415 - likewise
-
-    for node in known:
-        if name in {node.name, str(node.id)}:
-            return node
-    raise NotFound(f"there is no node {name!r}", status=404, kind="not-found")
+    found = nodes_seen.named(known, name)
+    if found is None:
+        raise nodes_seen.none_of(name)
+    return found
 
 
 def _row(pool: dict[str, Any]) -> tuple[object, ...]:

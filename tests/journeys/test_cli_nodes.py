@@ -56,6 +56,19 @@ def test_a_node_is_found_by_its_own_name_before_the_name_of_a_host(
         assert ended.returncode == status, ended.stderr
         return ended.stderr if status else dict(row.split("\t", 1) for row in ended.stdout.splitlines())["name"]
 
+    gone = cluster.a_node("ne", hostname="other")
+    registration.leave(cluster.rt, gone.node_id, gone.epoch)
     assert show("vm") == "vm"
     assert show("other") == "nb"
+    assert show("none", status=4) == "ganger: there is no node 'none'\n"
     assert show("many", status=2) == "ganger: 'many' is the host of 2 nodes: nc, nd\n"
+
+
+def test_a_node_that_is_called_like_the_id_of_another_is_the_one_that_is_drained(
+    cluster: Cluster, environment: dict[str, str]
+) -> None:
+    first = cluster.a_node("0-listed-first")
+    cluster.a_node(str(first.node_id))
+    command = [sys.executable, "-m", "api.cli", "drain", str(first.node_id)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout == f"{first.node_id} draining\n"
