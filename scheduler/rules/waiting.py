@@ -13,6 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scheduler.rules.learned import Learned
 from scheduler.rules.shapes import Shape
 
 _TIDY_FROM = 64
@@ -47,12 +48,14 @@ class Line:
 class Queue:
     """Waiting jobs by shape. Not safe for concurrent use; `place` and `explain` only read it.
 
-    `lines` has every shape that was learned, `standing` those with jobs in line.
+    `lines` has the shapes that are known, `standing` those with jobs in line. A shape of which no job has waited for long may be
+    forgotten whenever `ripen` is called; it is learned again like a new one.
     """
 
     def __init__(self) -> None:
         self.lines: dict[int, Line] = {}
         self.standing: dict[int, Line] = {}
+        self._learned = Learned()
         self._shape_of: dict[int, int] = {}
         self._at: dict[int, float] = {}
         self._attempts: dict[int, int] = {}
@@ -80,9 +83,18 @@ class Queue:
         )
 
     def learn(self, shape: Shape) -> None:
-        """Make a shape known; needed once before its first job. May be repeated."""
+        """Make a shape known; needed before a job of it comes while `lines` has it not. May be repeated."""
         if shape.id not in self.lines:
             self.lines[shape.id] = Line(shape)
+            self._learned.add(shape)
+
+    def alike(self, shape: Shape) -> int | None:
+        """The id of a known shape that asks for the same, whatever this one's id; None where there is none."""
+        return self._learned.alike(shape)
+
+    def forget(self, shape_id: int) -> None:
+        """Forget a shape that no job waits under; raises KeyError for an unknown one."""
+        self._learned.forget(self.lines.pop(shape_id).shape)
 
     def add(
         self,
@@ -103,6 +115,7 @@ class Queue:
         line = self.lines[shape_id]
         self.discard(job_id)
         self._shape_of[job_id] = shape_id
+        self._learned.count(shape_id, 1)
         self._at[job_id] = queued_at
         if attempt:
             self._attempts[job_id] = attempt
@@ -149,6 +162,7 @@ class Queue:
         if shape_id is None:
             return
         line = self.lines[shape_id]
+        self._learned.count(shape_id, -1)
         del self._at[job_id]
         self._attempts.pop(job_id, None)
         if self._avoid.pop(job_id, None):
@@ -160,7 +174,7 @@ class Queue:
             self._cross_out(line)
 
     def ripen(self, now: float) -> None:
-        """Let those stand in line whose `not_before` has come. Called by `place`; may be repeated."""
+        """Let those stand in line whose `not_before` has come, and forget shapes long idle. Called by `place`; may be repeated."""
         while self._asleep and self._asleep[0][0] <= now:
             not_before, job_id = heapq.heappop(self._asleep)
             if self._not_before.get(job_id) != not_before:
@@ -168,6 +182,8 @@ class Queue:
             del self._not_before[job_id]
             if job_id not in self._held:
                 self._stand(self.lines[self._shape_of[job_id]], job_id, self._at[job_id])
+        for shape_id in self._learned.too_many():
+            self.forget(shape_id)
 
     def next_ripe(self) -> float | None:
         """When the next `not_before` comes (epoch seconds), early rather than late; None where nothing is delayed."""
@@ -194,18 +210,25 @@ class Queue:
         """How many jobs are held, and how many others are not yet due: those that `count` leaves out."""
         return len(self._held), len(self._not_before.keys() - self._held.keys())
 
-    def position(self, job_id: int) -> int | None:
-        """How many jobs of the same shape stand before this one; None for one that is held or not yet due.
+    def position(self, job_id: int, *, newest: bool = False) -> int | None:
+        """How many jobs of the same shape go before this one; None for one that is held or not yet due.
 
-        Raises KeyError for one that does not wait. Costs a walk over the line's crossed-out entries.
+        The older ones, or where the `newest` go first the younger ones. Raises KeyError for one that does not wait. Costs a walk
+        over the line's crossed-out entries.
         """
         at, line = self._at[job_id], self.lines[self._shape_of[job_id]]
         if job_id in self._held or job_id in self._not_before:
             return None
         entry = _place_of(line, job_id, at)
-        if line.live == len(line.ids) - line.head:
-            return entry - line.head
-        return sum(1 for _ in self._walk(line, line.head, entry))
+        older = entry - line.head
+        if line.live != len(line.ids) - line.head:
+            older = sum(1 for _ in self._walk(line, line.head, entry))
+        return line.live - 1 - older if newest else older
+
+    def before(self, line: Line, job_id: int, *, newest: bool = False) -> int:
+        """How many jobs of another line go before this one by age; those crossed out may be among them."""
+        entry = _place_of(line, job_id, self._at[job_id])
+        return min(line.live, len(line.ids) - entry if newest else entry - line.head)
 
     def take(self, line: Line, start: int, most: int, until: float | None = None) -> tuple[list[int], int]:
         """Up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
@@ -239,6 +262,7 @@ class Queue:
     def _join(self, line: Line, ids: list[int], at: list[float]) -> None:
         """Put many jobs in line, already ordered by age and id."""
         self._shape_of.update(dict.fromkeys(ids, line.shape.id))
+        self._learned.count(line.shape.id, len(ids))
         self._at.update(zip(ids, at, strict=True))
         if line.live:
             for job_id, when in zip(ids, at, strict=True):

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.rules.resources import NOTHING
+from scheduler.rules.learned import MOST_IDLE
+from scheduler.rules.resources import NOTHING, Resources
 from scheduler.rules.shapes import Shape
 from scheduler.rules.waiting import Queue
 
@@ -44,6 +45,7 @@ def test_lines_keep_age_order_through_any_changes(changes: list[tuple[str, int, 
         assert queue.take_newest(line, len(line.ids), 99)[0] == [job for _, job in reversed(stand)]
         assert queue.count(shape_id) == len(stand)
         assert [queue.position(job) for _, job in stand] == list(range(len(stand)))
+        assert [queue.position(job, newest=True) for _, job in reversed(stand)] == list(range(len(stand)))
     assert len(queue) == len(expected)
 
 
@@ -69,3 +71,35 @@ def test_only_jobs_queued_until_a_moment_are_taken_when_asked() -> None:
     for job_id in range(1, 6):
         queue.add(job_id, 1, float(job_id))
     assert queue.take(queue.lines[1], 0, 9, until=3.0) == ([1, 2, 3], 3)
+
+
+def test_a_shape_is_found_again_by_what_it_asks_for() -> None:
+    queue, need = Queue(), Resources.of(cpus=2)
+    queue.learn(Shape(5, need))
+    assert queue.alike(Shape(0, need)) == 5
+    assert queue.alike(Shape(5, need, priority=1)) is None
+    queue.forget(5)
+    assert (queue.alike(Shape(0, need)), dict(queue.lines)) == (None, {})
+
+
+def test_shapes_long_idle_are_forgotten_and_may_be_learned_again() -> None:
+    queue = Queue()
+    shapes = [Shape(number, Resources(cpus=number)) for number in range(MOST_IDLE + 10)]
+    for shape in shapes:
+        queue.learn(shape)
+    assert len(queue.lines) == len(shapes), "no shape goes between being learned and its first job"
+    queue.add(1, 0, 5.0)
+    queue.add(2, 1, 5.0, held="why")
+    queue.load([3], [2], [5.0])
+    queue.discard(3)
+    queue.ripen(6.0)
+    assert len(queue.lines) == MOST_IDLE + 2
+    assert [number in queue.lines for number in (0, 1, 2, 3, 10, 11, MOST_IDLE + 9)] == [
+        True, True, True, False, False, True, True,
+    ]  # fmt: skip
+    queue.learn(shapes[3])
+    queue.add(4, 3, 7.0)
+    assert queue.count(3) == 1
+    queue.discard(1)
+    queue.ripen(8.0)
+    assert queue.alike(Shape(99, Resources(cpus=0))) == 0, "it has only just become idle"
