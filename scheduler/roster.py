@@ -1,6 +1,6 @@
 """Which nodes there are and could be: whether a job could ever be placed, asked at every submission.
 
-Nodes that are only silent or lost count, for they may come back; so does what pools would start.
+Nodes that are only silent or lost count, for they may come back; so do those that pools may start, as many as each may have.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from scheduler.picture import node_of
 from scheduler.rules import explain
+from scheduler.rules.capacity import Growth
 from scheduler.rules.explanation import NeverFits
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.resources import Resources
@@ -28,13 +29,13 @@ class Roster:
         self._rt, self._monotonic = rt, monotonic
         self._asking = threading.Lock()
         self._read_at: float | None = None
-        self._nodes, self._templates = Nodes(), list[Node]()
+        self._nodes, self._growth = Nodes(), list[Growth]()
         self._fit: set[Shape] = set()
 
     def never_fits(self, shape: Shape, *, sure: bool = True) -> NeverFits | None:
-        """Say why no node could ever hold a job of this shape; None when some node, or one that a pool would start, could.
+        """Say why a job of this shape could never be placed; None when it could on nodes there are, and that pools may start.
 
-        `sure`: look again at the nodes before saying that none could.
+        `sure`: look again at the nodes before saying that it could not.
         """
         shape = _demand(shape)
         with self._asking:
@@ -43,10 +44,10 @@ class Roster:
                 self._read(now)
             if shape in self._fit:
                 return None
-            found = explain.could_ever_fit(shape, self._nodes, self._templates)
+            found = explain.could_ever_fit(shape, self._nodes, self._growth)
             if sure and found is not None and self._read_at != now:
                 self._read(now)
-                found = explain.could_ever_fit(shape, self._nodes, self._templates)
+                found = explain.could_ever_fit(shape, self._nodes, self._growth)
             if found is None:
                 self._fit.add(shape)
             return found
@@ -54,8 +55,8 @@ class Roster:
     def _read(self, now: float) -> None:
         with self._rt.db.begin() as tx:
             self._nodes = Nodes([node_of(row) for row in store.lasting_nodes(tx)])
-            self._templates = [
-                Node(row.id, Resources.from_amounts(row.template), "", row.name, row.labels)
+            self._growth = [
+                Growth(Node(row.id, Resources.from_amounts(row.template), "", row.name, row.labels), row.most)
                 for row in store.templates(tx)
             ]
         self._read_at = now

@@ -1,28 +1,21 @@
 """Why does this job wait, until when, and what would help? Answered by the same filters that place jobs."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from scheduler.rules import filters, remedy, scoring, trial
+from scheduler.rules import capacity, remedy, trial
+from scheduler.rules.capacity import Growth
 from scheduler.rules.explanation import Explanation, Nearest, NeverFits
 from scheduler.rules.filters import Reason
 from scheduler.rules.inquiry import Inquiry
-from scheduler.rules.nodes import Mask, Node, Nodes
+from scheduler.rules.nodes import Nodes
 from scheduler.rules.placement import place
 from scheduler.rules.plan import Plan, Snapshot
-from scheduler.rules.policy import Policy
 from scheduler.rules.shapes import Shape
+from scheduler.rules.waiting import Queue
 
 PREVIEW = 2**62
 """The id of the first job that is only tried: later than all others."""
-
-LOOK_AHEAD = 2000
-"""Placements looked ahead for whether the job is among the next."""
-
-_EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
-"""The filters that an empty node fails for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +28,14 @@ class Wish:
 
 
 def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = None) -> Explanation:
-    """All reasons why a job waits. `plan` is the one of this moment, where at hand; otherwise one is made and dropped.
+    """All reasons why a job waits. `plan` is what the tick would do now, where at hand; otherwise one is made and dropped.
 
     Raises KeyError for a job that does not wait. Changes nothing.
     """
     job = snapshot.queue[job_id]
     shape = snapshot.queue.lines[job.shape_id].shape
     if plan is None:
-        plan = place(snapshot, now, lambda: 0.0, LOOK_AHEAD)
+        plan = place(snapshot, now, lambda: 0.0)
     return Inquiry(snapshot, job, shape, now, plan).answer()
 
 
@@ -67,14 +60,14 @@ def previews(
     ids = range(PREVIEW, PREVIEW + len(wishes))
     try:
         for job_id, wish in zip(ids, wishes, strict=True):
-            queue.add(job_id, _learn(snapshot, wish.shape), now, held=wish.held, not_before=wish.not_before)
+            queue.add(job_id, _learn(queue, wish.shape), now, held=wish.held, not_before=wish.not_before)
         plan = place(snapshot, now, chance, limit)
         return plan, _told(snapshot, ids, plan, now)
     finally:
         for job_id in ids:
             queue.discard(job_id)
         for shape_id in queue.lines.keys() - learned:
-            del queue.lines[shape_id]
+            queue.forget(shape_id)
 
 
 def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
@@ -90,11 +83,9 @@ def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> lis
     return [told[job_id] for job_id in ids]
 
 
-def _learn(snapshot: Snapshot, shape: Shape) -> int:
-    """The id of that shape in the queue: of the jobs alike that wait already, else a new one."""
-    queue = snapshot.queue
-    alike = (line.shape.id for line in queue.lines.values() if replace(line.shape, id=shape.id) == shape)
-    known = next(alike, None)
+def _learn(queue: Queue, shape: Shape) -> int:
+    """The id of that shape in the queue: of the jobs alike that it knows already, else a new one."""
+    known = queue.alike(shape)
     if known is not None:
         return known
     tried = replace(shape, id=PREVIEW + len(queue.lines))
@@ -102,44 +93,24 @@ def _learn(snapshot: Snapshot, shape: Shape) -> int:
     return tried.id
 
 
-def could_ever_fit(shape: Shape, nodes: Nodes, templates: Iterable[Node] = ()) -> NeverFits | None:
-    """None when some node, or a node that a pool would start (`templates`), could hold the job when empty; else why none.
-
-    A gang must fit on all nodes together, or on a template, of which there may be many.
-    """
-    scaled = Nodes(templates)
-    seats = _seats_ever(shape, nodes)
-    if seats >= shape.count or _seats_ever(shape, scaled):
+def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
+    """None when nodes that there are, or that pools would start (`growth`), could hold the job when empty; else why they could not."""
+    seats = capacity.seats_ever(shape, nodes, growth)
+    if seats >= shape.count:
         return None
-    tables = [table for table in (nodes, scaled) if len(table)]
+    tables = [table for table in (nodes, Nodes(one.like for one in growth)) if len(table)]
     counts: dict[Reason, int] = {}
     for table in tables:
-        for reason, mask in _forever(shape, table).items():
+        for reason, mask in capacity.refused_for_good(shape, table).items():
             if mask.any():
                 counts[reason] = counts.get(reason, 0) + int(mask.sum())
-    return NeverFits(counts, _closest(shape, tables), shape.count, seats)
-
-
-def _seats_ever(shape: Shape, nodes: Nodes) -> int:
-    """How many members would find a place on empty nodes; those kept apart find one for each value of the label."""
-    refused = _forever(shape, nodes)
-    fits = nodes.present() & ~np.logical_or.reduce(list(refused.values()))
-    slots = np.where(fits, scoring.room_for(nodes.vector(shape.requires), nodes.capacity), 0)
-    if shape.apart is None or shape.count == 1:
-        return int(slots.sum())
-    codes = nodes.label_codes(shape.apart)
-    return len(np.unique(codes[(codes >= 0) & (slots > 0)])) + int(slots[codes < 0].sum())
-
-
-def _forever(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:
-    nodes.vector(shape.requires)
-    policy, present = Policy(), nodes.present()
-    return {reason: mask(shape, nodes, policy) & present for reason, mask in filters.STATIC if reason in _EVER}
+    growing = seats > capacity.seats_ever(shape, nodes)
+    return NeverFits(counts, _closest(shape, tables), shape.count, seats, growing)
 
 
 def _closest(shape: Shape, tables: list[Nodes]) -> Nearest | None:
     for nodes in tables:
-        masks = _forever(shape, nodes)
+        masks = capacity.refused_for_good(shape, nodes)
         row = remedy.cheapest(shape, nodes, nodes.capacity, masks)
         if row is not None:
             return remedy.nearest(shape, nodes, nodes.capacity, masks, row)

@@ -91,10 +91,12 @@ class Explanation:
 class NeverFits:
     """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one.
 
-    Of a gang's `wanted` members `seats` would find a place on all nodes together, were they empty.
+    Of a gang's `wanted` members `seats` would find a place on all nodes together, were they empty. `growing`: nodes that pools may
+    start are among these.
     """
 
     nodes: Mapping[Reason, int]
     nearest: Nearest | None
     wanted: int = 1
     seats: int = 0
+    growing: bool = False

@@ -16,7 +16,7 @@ from scheduler.rules.nodes import Amounts
 from scheduler.rules.plan import Snapshot
 from scheduler.rules.reservation import expected_ends
 from scheduler.rules.scoring import room_for
-from scheduler.rules.shapes import Shape
+from scheduler.rules.shapes import NODE_LABEL, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,10 @@ def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
 def _slots(need: Need, vector: Amounts, rows: NDArray[np.intp], there: Rooms, horizon_s: float) -> NDArray[np.float64]:
     """Return how many of these jobs the whole of each node could start within the horizon."""
     first = np.maximum(room_for(vector, there.free[:, rows]), 0)
-    more = np.maximum(room_for(vector, there.later[:, rows]) - first, 0)
+    later = np.maximum(room_for(vector, there.later[:, rows]), 0)
+    if need.shape.apart == NODE_LABEL:  # one at a time on each
+        first, later = np.minimum(first, 1), np.minimum(later, 1)
+    more = np.maximum(later - first, 0)
     within = np.maximum(horizon_s - there.frees_in_s[rows], 0.0)
     turns = 1 + (within // max(need.expected_s, _SHORTEST_S) if need.expected_s < inf else 0.0)
     slots: NDArray[np.float64] = first * float(waves(need.expected_s, horizon_s)) + more * turns

@@ -3,7 +3,8 @@
 A fixed pool has the size it was told. A pool that follows demand grows by as many nodes as let everything that waits
 for room start within the target wait, counting first what its nodes have free, what they will have by the predicted
 ends of what runs, and the nodes that are already on their way; it shrinks by the nodes that have been idle for a while.
-What waits and no node of a pool could ever run makes none grow: the decision says so instead.
+What waits and no node of a pool could ever run makes none grow, nor does a gang that all pools at their largest could not hold
+whole: the decision says so instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +12,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil, inf
 
-from scheduler.rules import rooms
+from scheduler.rules import capacity, rooms
+from scheduler.rules.capacity import Growth
+from scheduler.rules.nodes import Node
 from scheduler.rules.plan import Snapshot
 from scheduler.rules.resources import Resources
 from scheduler.rules.rooms import Need
@@ -73,7 +76,7 @@ class Decision:
     """How many nodes the pool should have, how many it has (with those on their way), and why, in a sentence.
 
     `unmet` counts, by shape id, the jobs that wait for room and that this decision counted on new nodes for;
-    `hopeless` those that fit no node of this pool, not even a new one.
+    `hopeless` those that fit no node of this pool, not even a new one, and the members of gangs that could never be whole.
     """
 
     wanted: int
@@ -88,17 +91,21 @@ def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, D
     waiting = rooms.needs(snapshot, now)
     unmet = {need.shape.id: float(need.count) for need in waiting}
     horizon = max((pool.pace.target_wait_s for pool in pools if pool.sizing is Sizing.AUTO), default=0.0)
+    never: set[int] = set()
     if any(pool.sizing is Sizing.AUTO for pool in pools):
+        never = _never_whole(snapshot, pools, waiting)
         there = rooms.rooms(snapshot, now, horizon)
         for need in waiting:
-            unmet[need.shape.id] = rooms.absorb(need, unmet[need.shape.id], snapshot, there, _horizon(need, horizon))
+            if need.shape.id not in never:
+                left = rooms.absorb(need, unmet[need.shape.id], snapshot, there, _horizon(need, horizon))
+                unmet[need.shape.id] = left
     decisions = {}
     for pool in pools:
         present = (_members(snapshot, pool) if pool.present is None else pool.present) + pool.starting
         if pool.sizing is Sizing.FIXED:
             decisions[pool.name] = Decision(pool.size, present, f"an operator asked for {pool.size}")
         elif pool.sizing is Sizing.AUTO:
-            decisions[pool.name] = _follow(snapshot, pool, present, waiting, unmet)
+            decisions[pool.name] = _follow(snapshot, pool, present, waiting, unmet, never)
     return decisions
 
 
@@ -127,23 +134,46 @@ def suits(shape: Shape, pool: Pool) -> bool:
     return all(constraint.holds(labels) for constraint in shape.constraints) and shape.requires.fits(pool.template)
 
 
-def _follow(snapshot: Snapshot, pool: Pool, present: int, waiting: Sequence[Need], unmet: dict[int, float]) -> Decision:
-    """Decide for a pool that follows demand, and take what it will meet off `unmet`."""
+def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[Need]) -> set[int]:
+    """Return the shapes of gangs that would not find a place for all members with every pool at its largest."""
+    growth = [
+        Growth(Node(number, pool.template, "", pool.name, pool.labels), _most(pool))
+        for number, pool in enumerate(pools)
+        if pool.template is not None and pool.sizing is not Sizing.FREE
+    ]
+    gangs = [need.shape for need in waiting if need.shape.count > 1]
+    return {shape.id for shape in gangs if capacity.seats_ever(shape, snapshot.nodes, growth) < shape.count}
+
+
+def _most(pool: Pool) -> int | None:
+    return pool.size if pool.sizing is Sizing.FIXED else pool.largest
+
+
+def _follow(
+    snapshot: Snapshot,
+    pool: Pool,
+    present: int,
+    waiting: Sequence[Need],
+    unmet: dict[int, float],
+    never: set[int],
+) -> Decision:
+    """Decide for a pool that follows demand, and take what it will meet off `unmet`; `never` are shapes that none may grow for."""
     if pool.paused or snapshot.policy.scheduler_paused:
         what = "the pool" if pool.paused else "the scheduler"
         return _clamped(pool, Decision(present, present, f"{what} is paused: the size stays as it is"))
-    mine = [need for need in waiting if unmet[need.shape.id] > 0 and suits(need.shape, pool)]
+    left = [need for need in waiting if unmet[need.shape.id] > 0]
+    mine = [need for need in left if suits(need.shape, pool) and need.shape.id not in never]
+    counts = {need.shape.id: ceil(unmet[need.shape.id]) for need in mine}
     hopeless = {
         need.shape.id: ceil(unmet[need.shape.id])
-        for need in waiting
-        if unmet[need.shape.id] > 0 and not suits(need.shape, pool) and need.shape.pool in {None, pool.name}
+        for need in left
+        if need.shape.id not in counts and need.shape.pool in {None, pool.name}
     }
     asked = {need.shape.id: unmet[need.shape.id] / _slots(need, pool) for need in mine}
     nodes = ceil(sum(asked.values()) - _ROUNDING)
     room = max(0, (present if pool.largest is None else pool.largest) - present) + pool.starting
     if pool.largest is None:
         room = nodes
-    counts = {need.shape.id: ceil(unmet[need.shape.id]) for need in mine}
     met = min(1.0, room / sum(asked.values())) if asked else 0.0
     for need in mine:
         unmet[need.shape.id] *= 1.0 - met
@@ -173,7 +203,7 @@ def _shrink(pool: Pool, present: int, hopeless: Mapping[int, int], waiting_for: 
     tired = sum(1 for idle_s in pool.idle_s.values() if idle_s >= pace.idle_s)
     why = "nothing waits for room"
     if hopeless:
-        why = f"{sum(hopeless.values())} jobs fit no node of this pool, not even a new one"
+        why = f"{sum(hopeless.values())} jobs fit no node of this pool, not even new ones"
     elif waiting_for:
         why += "; " + ", ".join(f"{count} wait for: {reason}" for reason, count in sorted(waiting_for.items()))
     if not tired:
@@ -206,6 +236,8 @@ def _slots(need: Need, pool: Pool) -> float:
     whole = pool.template.amounts()
     asked = need.shape.requires.amounts().items()
     copies = min((whole.get(name, 0) // amount for name, amount in asked if amount > 0), default=1)
+    if need.shape.apart == NODE_LABEL:
+        copies = 1
     target_s = pool.pace.target_wait_s
     within = max(_horizon(need, target_s) - pool.pace.start_s, target_s / _LATE_PART)
     return float(copies * rooms.waves(need.expected_s, within))

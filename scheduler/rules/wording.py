@@ -81,7 +81,8 @@ def never(found: NeverFits, pool: str | None) -> str:
     """Why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
     if found.seats:
-        return f"it needs {found.wanted} places at once, and all nodes{where} together have {found.seats}, even empty"
+        those = f"{where} that there are or may be" if found.growing else where
+        return f"it needs {found.wanted} places at once, and all nodes{those} together have {found.seats}, even empty"
     if found.nearest is None:
         return f"there is no node{where}, and no pool that would start one"
     if Reason.TOO_SMALL not in found.nearest.reasons:
@@ -89,6 +90,12 @@ def never(found: NeverFits, pool: str | None) -> str:
             f"{count} {_SAID[reason][count != 1]}" for reason, count in found.nodes.items()
         )
     return f"it asks for more than any node{where} has, so it cannot be placed" + _missing(found.nearest)
+
+
+def none_yet(pool: str | None) -> str:
+    """Why a job waits that none of the nodes of the moment speaks against, for there are none."""
+    where = f" of the pool {pool}" if pool is not None else ""
+    return f"there is no node{where} now; one that could take it may come back or be started"
 
 
 def change(found: Change, names: Names) -> str:

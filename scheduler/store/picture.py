@@ -97,10 +97,11 @@ _NODES = text(_NODE + " WHERE n.state = 'READY'")
 
 _LASTING_NODES = text(_NODE + " WHERE n.state <> 'GONE' AND n.is_active ORDER BY n.id")
 
-# What a new node of a pool would be: as the pool says, or else as the scheduler last believed.
+# What a new node of a pool would be, as the pool says or else as the scheduler last believed; and how many nodes it may have.
 _TEMPLATES = text("""
     SELECT p.id, p.name, COALESCE(p.template, s.detail -> 'template') AS template,
-           COALESCE(s.detail -> 'labels', '{}') || p.labels AS labels
+           COALESCE(s.detail -> 'labels', '{}') || p.labels AS labels,
+           CASE p.sizing WHEN 'fixed' THEN p.size ELSE p.largest END AS most
     FROM pools p
     LEFT JOIN pool_states s ON s.pool_id = p.id
     WHERE (p.sizing = 'fixed' AND p.size > 0 OR p.sizing = 'auto' AND (p.largest IS NULL OR p.largest > 0))
@@ -213,7 +214,10 @@ def lasting_nodes(tx: Connection) -> Sequence[Any]:
 
 
 def templates(tx: Connection) -> Sequence[Any]:
-    """Return for each pool that starts nodes what a new one would be: `id` and `name` of the pool, `template`, `labels`."""
+    """Return for each pool that starts nodes what a new one would be: `id` and `name` of the pool, `template`, `labels`.
+
+    `most` is how many nodes it may have at a time, None where nothing bounds it.
+    """
     return tx.execute(_TEMPLATES).all()
 
 
