@@ -70,10 +70,22 @@ def changes(
 
 def applied(shape: Shape, found: list[Change]) -> Shape:
     """The shape once it asks for as little as the changes say."""
-    amounts = shape.requires.amounts()
+    amounts, gone = shape.requires.amounts(), {(change.fix, change.subject) for change in found}
     amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is Fix.ASK_LESS}
-    count = next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count)
-    return replace(shape, requires=Resources.from_amounts(amounts), count=count)
+    return replace(
+        shape,
+        requires=Resources.from_amounts(amounts),
+        constraints=tuple(one for one in shape.constraints if (Fix.DROP_CONSTRAINT, str(one)) not in gone),
+        pool=None if (Fix.LEAVE_POOL, shape.pool) in gone else shape.pool,
+        apart=None if (Fix.DROP_APART, shape.apart) in gone else shape.apart,
+        count=next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count),
+    )
+
+
+def eased(policy: Policy, found: list[Change]) -> Policy:
+    """The policy once the pools that the changes name are resumed."""
+    resumed = {change.subject for change in found if change.fix is Fix.RESUME_POOL}
+    return replace(policy, paused_pools=policy.paused_pools - resumed)
 
 
 def _giving_up(need: Amounts, room: Amounts) -> NDArray[np.float64]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.explain import could_ever_fit, explain, preview
+from scheduler.rules.explain import explain, preview
 from scheduler.rules.explanation import Change, Explanation, Fix
 from scheduler.rules.filters import Reason
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.policy import Policy, Quota
+from scheduler.rules.nodes import Node
+from scheduler.rules.policy import Packing, Policy, Quota
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Constraint, Op, Shape
 from tests.support.placement import NOW, World, a_node
@@ -62,7 +62,7 @@ NODES = st.builds(
 )
 
 SHAPES = st.builds(
-    lambda cpus, mem, pool, constraints, apart: Shape(
+    lambda cpus, mem, pool, constraints, apart, spread, count: Shape(
         1,
         Resources.of(cpus=cpus, mem=mem),
         tuple(constraints),
@@ -70,13 +70,17 @@ SHAPES = st.builds(
         project_id=1,
         job_type_id=1,
         apart=apart,
+        spread=spread,
+        count=count,
         timeout_s=100.0,
     ),
-    st.integers(1, 7),
+    st.integers(0, 7),
     st.integers(0, 9).map(lambda mem: mem * 1000),
     st.sampled_from(["a", "b", None]),
     st.lists(st.sampled_from(CONSTRAINTS), max_size=2, unique=True),
     st.sampled_from([None, None, "node", "arch"]),
+    st.sampled_from([None, None, "arch"]),
+    st.sampled_from([1, 1, 2, 3, 4]),
 )
 
 POLICIES = st.builds(
@@ -87,6 +91,7 @@ POLICIES = st.builds(
     paused_pools=st.sampled_from([frozenset(), frozenset({"a"})]),
     max_scheduled=st.sampled_from([{}, {1: 1}, {1: 9}]),
     quotas=st.sampled_from([{}, {1: Quota(cpus=4000)}, {1: Quota(mem=3_000_000, jobs=2)}]),
+    packing=st.sampled_from([{}, {"b": Packing.SPREAD}, {None: Packing.SPREAD}]),
 )
 
 
@@ -113,7 +118,7 @@ def test_reasons_are_counted_as_a_walk_over_the_nodes_counts_them(case: Case) ->
     assert explained.usable == usable
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(cases())
 def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: Case) -> None:
     changes = case.explained().changes
@@ -166,18 +171,12 @@ def test_a_gang_is_told_how_many_members_could_start() -> None:
     assert explained.changes == (Change(Fix.ASK_FEWER, "", 3),)
 
 
-def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
-    nodes = Nodes([a_node(1, cpus=4, paused=True), a_node(2, cpus=8, pool="big")])
-    template = a_node(0, cpus=64, pool="cloud")
-    assert could_ever_fit(Shape(1, Resources.of(cpus=4)), nodes) is None
-    assert could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes, [template]) is None
-    assert could_ever_fit(Shape(1, Resources.of(cpus=4), count=3), nodes) is None
-    never = could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes)
-    assert never is not None
-    assert never.nodes == {Reason.TOO_SMALL: 2}
-    assert never.nearest is not None
-    assert (never.nearest.name, never.nearest.missing) == ("n2", {"cpus": 24_000})
-    assert could_ever_fit(Shape(1, Resources.of(cpus=1, custom={"gpu": 1})), nodes) is not None
+def test_a_gang_is_not_asked_to_be_smaller_where_something_else_makes_room_for_all() -> None:
+    world = World([a_node(1, cpus=3, paused=True)])
+    shapes = [world.shape(cpus=1, count=count) for count in (2, 4)]
+    resume = Change(Fix.RESUME_NODE, "n1")
+    told = [explain(world.snapshot, world.job(shape), NOW).changes for shape in shapes]
+    assert told == [(resume,), (resume, Change(Fix.ASK_FEWER, "", 3))]
 
 
 def test_a_preview_leaves_nothing_behind() -> None:
@@ -239,6 +238,7 @@ def _apply(case: Case, change: Change) -> Case:
     on_shape = {
         Fix.LEAVE_POOL: lambda: replace(shape, pool=None),
         Fix.DROP_APART: lambda: replace(shape, apart=None),
+        Fix.ASK_FEWER: lambda: replace(shape, count=to),
         Fix.DROP_CONSTRAINT: lambda: replace(
             shape, constraints=tuple(each for each in shape.constraints if str(each) != change.subject)
         ),
