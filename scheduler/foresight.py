@@ -90,7 +90,7 @@ class Foresight:
         with self._asking:
             picture = self._fresh()
             limit = self._rt.settings.tick_limit
-            plan, told = explain.previews(picture.snapshot(), wishes, picture.now, self._rt.chance, limit)
+            plan, told = explain.previews(picture.snapshot(), wishes, picture.now, picture.chance(), limit)
             placed: dict[int, list[Placement]] = {}
             for placement in plan.placements:
                 placed.setdefault(placement.job_id, []).append(placement)
@@ -123,7 +123,7 @@ class Foresight:
             age = began - last.made
             if age < _PLAN_WORTH * last.took_s or (last.version == picture.version and age < _PLAN_KEPT_S):
                 return last.plan
-        plan = place(picture.snapshot(), picture.now, lambda: 0.0, explain.LOOK_AHEAD)
+        plan = place(picture.snapshot(), picture.now, picture.chance(), self._rt.settings.tick_limit)
         made = self._monotonic()
         self._last = _Made(plan, picture.version, picture.now, made, made - began)
         return plan

@@ -7,7 +7,8 @@ where it is committed. On doubt, after an error or a change of leader, it is thr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import random
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,11 +59,16 @@ class Picture:
         if switched != self.policy:
             self.version += 1
             self.policy = switched
+        self.nodes.arrange()
         self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
         """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
         return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+
+    def chance(self) -> Callable[[], float]:
+        """Return what is left to chance in a plan of this moment; see `chance_of`."""
+        return chance_of(self.running)
 
     def reread_policy(self, tx: Connection) -> None:
         """Look again at what operators have set, and at what projects have used of late."""
@@ -199,6 +205,14 @@ class Picture:
     def _learn(self, row: Any) -> None:
         if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
             self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, _resources(row))
+
+
+def chance_of(running: Running) -> Callable[[], float]:
+    """Return the dice for one plan: the same throws for everybody who plans from the same picture.
+
+    So a dry run names the very node that the next tick takes; from one tick to the next the throws differ.
+    """
+    return random.Random(len(running)).random  # noqa: S311 - which of equal nodes, not a secret
 
 
 def shape_of(row: Any, shape_id: int | None = None) -> Shape:

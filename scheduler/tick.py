@@ -42,7 +42,7 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
         picture.refresh(tx)
     # 2. Decide.
     snapshot = picture.snapshot()
-    plan = place(snapshot, picture.now, rt.chance, limit=rt.settings.tick_limit)
+    plan = place(snapshot, picture.now, picture.chance(), limit=rt.settings.tick_limit)
     if plan.preemptions:
         deliver(_preempt(rt, picture, term, plan.preemptions))
     if not plan.placements:

@@ -1,6 +1,6 @@
 """The table of nodes as arrays, so that ten thousand of them are tested in one pass.
 
-Row order is the order of arrival; the row of a node that left is used again. Amounts are thousandths in int64, one
+Row order is the order of arrival, until `arrange` makes it that of ids; the row of a node that left is used again. Amounts are thousandths in int64, one
 row of the matrix per resource, so that each resource lies contiguous in memory.
 """
 
@@ -37,7 +37,7 @@ class Node:
 
 
 class Nodes:
-    """All nodes, with what is free on each. Ids are the database's; a row number is valid until the next remove."""
+    """All nodes, with what is free on each. Ids are the database's; a row number is valid until the next remove or arrange."""
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
         self.axes: list[str] = list(PLAIN)
@@ -52,6 +52,7 @@ class Nodes:
         self._vectors: dict[Resources, Amounts] = {}
         self._nodes: list[Node | None] = [None] * _FIRST_ROWS
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
+        self._last, self._arranged = (-1, -1), True
         for node in nodes:
             self.upsert(node)
 
@@ -93,6 +94,19 @@ class Nodes:
         self.capacity[:, row] = 0
         self.used[:, row] = 0
         self._vacant.append(row)
+        self._changed()
+
+    def arrange(self) -> None:
+        """Bring the rows into the order of ids: of nodes that are equally good the same is taken by all who know the same nodes."""
+        if self._arranged:
+            return
+        ids = sorted(self._rows)
+        order = np.array([*(self._rows[node_id] for node_id in ids), *self._vacant], dtype=np.intp)
+        self.capacity, self.used = self.capacity[:, order], self.used[:, order]
+        self._nodes = [self._nodes[row] for row in order.tolist()]
+        self._rows = {node_id: row for row, node_id in enumerate(ids)}
+        self._vacant = list(range(len(order) - 1, len(ids) - 1, -1))
+        self._last, self._arranged = (ids[-1] if ids else -1, len(ids) - 1), True
         self._changed()
 
     def reserve(self, node_id: int, resources: Resources, count: int = 1) -> None:
@@ -210,6 +224,8 @@ class Nodes:
             self._grow()
         row = self._vacant.pop()
         self._rows[node_id] = row
+        self._arranged &= node_id > self._last[0] and row > self._last[1]
+        self._last = max(node_id, self._last[0]), max(row, self._last[1])
         return row
 
     def _grow(self) -> None:

@@ -100,5 +100,12 @@ def test_each_job_of_an_array_becomes_what_its_dry_run_says_and_nothing_is_writt
         status = {row.id: row.status for row in api.query("SELECT id, status FROM jobs WHERE id = ANY(:ids)", ids=ids)}
         starts = [one["would"] == "start" for one in told]
         assert starts == [status[one] == "RUNNING" for one in ids], state
+        nodes = api.query(
+            "SELECT DISTINCT ON (x.job_id) x.job_id, n.name FROM executions x JOIN nodes n ON n.id = x.node_id "
+            "WHERE x.job_id = ANY(:ids) ORDER BY x.job_id, x.id DESC",
+            ids=ids,
+        )
+        names = {row.job_id: row.name for row in nodes}
+        assert [one["node"] and one["node"]["name"] for one in told] == [names.get(one) for one in ids], state
         seen |= set(starts)
     assert seen == {True, False}, "some start and some wait, or nothing was tried"

@@ -1,7 +1,10 @@
 """Why a job waits, answered on a picture that follows the database."""
 
+from itertools import count
+
 from scheduler import cancellation
 from scheduler.foresight import STALE_S, Foresight
+from scheduler.roster import Roster
 from scheduler.rules.explain import Wish
 from scheduler.rules.filters import Reason
 from scheduler.rules.resources import Resources
@@ -52,6 +55,40 @@ def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> 
     assert cluster.value("SELECT count(*) FROM jobs") == 0
     assert foresight.roster.never_fits(shape) is None
     assert foresight.roster.never_fits(Shape(0, Resources(3000))) is not None
+
+
+def test_of_equal_nodes_a_preview_names_the_one_that_the_tick_takes(cluster: Cluster) -> None:
+    nodes = {cluster.a_node(f"n{number}").node_id: number for number in range(10)}
+    foresight, seen, taken = Foresight(cluster.rt), list[int](), list[int]()
+    for cpus in range(1000, 1006):
+        shape = Shape(0, Resources(cpus), project_id=cluster.project, job_type_id=cluster.type)
+        (told,) = foresight.preview([Wish(shape)])
+        seen.append(told.seats[0])
+        job_id = cluster.a_job(cpus=cpus)
+        cluster.tick()
+        taken.append(cluster.query("SELECT node_id FROM executions WHERE job_id = :id", id=job_id)[0].node_id)
+    assert seen == taken
+    assert len({nodes[node_id] for node_id in taken}) > 1
+
+
+def test_a_pool_is_believed_to_start_no_more_nodes_than_it_may_have(cluster: Cluster) -> None:
+    clock = count(step=10.0)
+    roster = Roster(cluster.rt, lambda: next(clock))
+    gang = Shape(0, Resources(4000), pool="default", count=3)
+    cluster.change(
+        """UPDATE pools SET sizing = 'auto', largest = 2, template = '{"cpus": 4000, "mem": 0, "disk": 0}'"""
+    )
+    found = roster.never_fits(gang)
+    assert found is not None
+    assert (found.seats, found.growing) == (2, True)
+    cluster.a_node(cpus=4000)
+    found = roster.never_fits(gang)
+    assert found is not None
+    assert found.seats == 2, "the node that has come is one of the two"
+    cluster.change("UPDATE pools SET sizing = 'fixed', size = 3")
+    assert roster.never_fits(gang) is None
+    cluster.change("UPDATE pools SET sizing = 'free'")
+    assert roster.never_fits(Shape(0, Resources(4000), count=2)) is not None
 
 
 def test_after_a_long_silence_the_picture_is_read_anew(cluster: Cluster) -> None:

@@ -153,3 +153,31 @@ def test_a_plan_changes_nothing_and_is_the_same_for_the_same_seed() -> None:
             world.job(shape)
     assert world.plan(seed=4) == world.plan(seed=4)
     assert len(world.queue) == 18
+
+
+def test_nodes_that_came_in_another_order_take_the_same_jobs() -> None:
+    worlds = [World([a_node(number) for number in order]) for order in ((1, 2, 3, 4, 5), (4, 5, 2, 3, 1), (3, 1, 2))]
+    for world in worlds:
+        world.run(2, cpus=1)
+    worlds[2].nodes.remove(1)
+    for number in (5, 4, 1):
+        worlds[2].nodes.upsert(a_node(number))
+    plans = []
+    for world in worlds:
+        world.nodes.arrange()
+        shape = world.shape(cpus=1)
+        for _ in range(12):
+            world.job(shape)
+        assert [world.nodes.free_on(number).cpus for number in range(1, 6)] == [4000, 3000, 4000, 4000, 4000]
+        plans.append([(one.job_id, one.node_id) for one in world.plan(seed=4).placements])
+    assert plans[0] == plans[1] == plans[2]
+    worlds[2].nodes.remove(5)
+    worlds[2].nodes.upsert(a_node(6))
+    worlds[2].nodes.arrange()
+    assert worlds[2].nodes.free_on(2).cpus == 3000
+    for number in (1, 2, 3, 4, 6):
+        worlds[2].nodes.remove(number)
+    worlds[2].nodes.upsert(a_node(1))
+    worlds[2].nodes.remove(1)
+    worlds[2].nodes.arrange()
+    assert not len(worlds[2].nodes)

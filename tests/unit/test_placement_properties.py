@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.picture import chance_of
 from scheduler.rules.explain import PREVIEW, Wish, explain, preview, previews
 from scheduler.rules.filters import Reason
+from scheduler.rules.placement import place
 from scheduler.rules.plan import Plan
 from scheduler.rules.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.resources import NOTHING, Resources
@@ -219,7 +221,7 @@ def one_tried(seed: int) -> tuple[Seats, Seats]:
     world = a_jumble(seed).world
     shape = replace(random.Random(seed).choice(list(world.shapes.values())), id=99)
     before = len(world.queue)
-    foreseen, _ = preview(world.snapshot, shape, NOW, random.Random(seed).random)
+    foreseen, _ = preview(world.snapshot, shape, NOW, chance_of(world.running))
     assert len(world.queue) == before
     same = [each for each in world.shapes.values() if replace(each, id=99) == shape]
     if not any(world.queue.count(each.id) for each in same):
@@ -227,20 +229,20 @@ def one_tried(seed: int) -> tuple[Seats, Seats]:
         world.shapes[99] = shape
     known = next((each for each in same if world.queue.count(each.id)), shape)
     world.queue.add(PREVIEW, known.id, NOW)
-    return _seats(foreseen), _seats(world.plan(seed=seed))
+    return _seats(foreseen), _seats(place(world.snapshot, NOW, chance_of(world.running)))
 
 
 def array_tried(seed: int) -> tuple[Seats, Seats]:
     """The same of several jobs, alike and unlike."""
     world, chance = a_jumble(seed).world, random.Random(seed)
     wishes = _an_array(world, chance)
-    foreseen, _ = previews(world.snapshot, wishes, NOW, random.Random(seed).random)
+    foreseen, _ = previews(world.snapshot, wishes, NOW, chance_of(world.running))
     for number, wish in enumerate(wishes):
-        alike = (each for each in world.queue.lines.values() if replace(each.shape, id=0) == wish.shape)
-        shape_id = next((line.shape.id for line in alike), 100 + number)
+        known = world.queue.alike(wish.shape)
+        shape_id = 100 + number if known is None else known
         world.queue.learn(replace(wish.shape, id=shape_id))
         world.queue.add(PREVIEW + number, shape_id, NOW, held=wish.held, not_before=wish.not_before)
-    return _seats(foreseen), _seats(world.plan(seed=seed))
+    return _seats(foreseen), _seats(place(world.snapshot, NOW, chance_of(world.running)))
 
 
 @settings(max_examples=150, deadline=None)
