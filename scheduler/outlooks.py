@@ -20,24 +20,15 @@ _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (Fix.ASK_LESS, Fix.RAISE_QUOTA)
 
 
-def reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
-    """Yield what keeps a job back, the most telling first: `kind`, `description`, and on how many `nodes` (null: not of nodes)."""
-    told = seen.told
-    for found in told.obstacles:
-        yield reason(slug(found.reason), wording.obstacle(found, names))
-    if seen.never is not None:
-        nearest = seen.never.nearest
-        if seen.never.seats:
-            yield reason(NEVER, wording.never(seen.never, pool))
-        elif nearest is None:
-            yield reason(NO_NODES, wording.never(seen.never, pool))
-        elif Reason.TOO_SMALL in nearest.reasons:
-            yield reason(slug(Reason.TOO_SMALL), wording.never(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0))
-    if told.usable == 0 or told.main is Reason.GANG:
-        yield from _of_nodes(seen)
-    elif not told.obstacles:
-        main = told.main if told.main in _OTHERS else Reason.BEHIND
-        yield reason(slug(main), wording.others(told))
+def reasons(seen: Outlook, names: Names, pool: str | None) -> list[dict[str, Any]]:
+    """Return what keeps a job back, the most telling first: `kind`, `description`, and on how many `nodes` (null: not of nodes).
+
+    There is always one.
+    """
+    found = list(_reasons(seen, names, pool))
+    if not found and seen.never is not None:
+        return [reason(NEVER, wording.never(seen.never, pool))]
+    return found or [reason(NO_NODES, wording.none_yet(pool))]
 
 
 def reason(kind: str, sentence: str, nodes: int | None = None) -> dict[str, Any]:
@@ -49,7 +40,7 @@ def document(seen: Outlook, names: Names, pool: str | None) -> dict[str, Any]:
     """Return all that is known of a waiting job's future, under the names of the API."""
     told = seen.told
     return {
-        "reasons": list(reasons(seen, names, pool)),
+        "reasons": reasons(seen, names, pool),
         "nodes": {
             "total": seen.nodes,
             "usable": told.usable,
@@ -76,6 +67,25 @@ def warning(found: Hopeless) -> dict[str, Any]:
         "description": sentence(found),
         "nearest": None if nearest is None else _nearest(nearest),
     }
+
+
+def _reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
+    told = seen.told
+    for found in told.obstacles:
+        yield reason(slug(found.reason), wording.obstacle(found, names))
+    if seen.never is not None:
+        nearest = seen.never.nearest
+        if seen.never.seats:
+            yield reason(NEVER, wording.never(seen.never, pool))
+        elif nearest is None:
+            yield reason(NO_NODES, wording.never(seen.never, pool))
+        elif Reason.TOO_SMALL in nearest.reasons:
+            yield reason(slug(Reason.TOO_SMALL), wording.never(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0))
+    if told.usable == 0 or told.main is Reason.GANG:
+        yield from _of_nodes(seen)
+    elif not told.obstacles:
+        main = told.main if told.main in _OTHERS else Reason.BEHIND
+        yield reason(slug(main), wording.others(told))
 
 
 def _of_nodes(seen: Outlook) -> Iterator[dict[str, Any]]:

@@ -118,6 +118,23 @@ def test_what_a_pool_would_start_counts_for_whether_a_job_could_ever_be_placed(a
     assert api.post("/jobs/", body, strict="true").status_code == 201
 
 
+def test_before_its_pool_has_any_node_a_job_waits_for_one_to_be_started(api, cluster):
+    template = {"cpus": 4, "mem": 8000, "disk": 100_000}
+    api.patch("/pools/default/", {"min": 0, "max": 2, "template": template})
+    body = {"command": ["true"], "cpus_required": 3, "mem_required": 0}
+    (told,) = api.post("/jobs/", [body], dry_run="true").json["results"]
+    assert (told["would"], [one["kind"] for one in told["reasons"]]) == ("wait", ["no-nodes"])
+    found = explained(api, api.a_job(**body)["id"])
+    assert found["summary"] == "It waits: there is no node now; one that could take it may come back or be started."
+    gang = {**body, "count": 3, "together": True}
+    sentence = "it needs 3 places at once, and all nodes that there are or may be together have 2, even empty"
+    refused = api.post("/jobs/", gang, strict="true")
+    assert (refused.status_code, sentence in refused.text) == (400, True)
+    assert [one["description"] for one in api.post("/jobs/", gang).json["warnings"]] == [sentence]
+    (told,) = api.post("/jobs/", [gang], dry_run="true").json["results"]
+    assert [one["description"] for one in told["reasons"]] == [sentence]
+
+
 def test_a_job_whose_time_has_not_come_is_told_all_the_same(api, fleet):
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     found = explained(api, api.a_job(not_before=later, cpus_required=40)["id"])
