@@ -1,17 +1,21 @@
 """What becomes of a job that cannot start although it is its turn: room is kept for it, or made for it."""
 
+from dataclasses import replace
+from enum import Enum, auto
+
 import numpy as np
 
-from scheduler.rules import filters, preemption, reservation
+from scheduler.rules import claims, filters, preemption, reservation
+from scheduler.rules.claims import Rights
 from scheduler.rules.ledger import Ledger
-from scheduler.rules.nodes import Mask
-from scheduler.rules.ordering import Entrant, Front
-from scheduler.rules.plan import Preemption, Reservation, Snapshot
-from scheduler.rules.policy import Packing
+from scheduler.rules.nodes import Mask, Rows
+from scheduler.rules.ordering import Front
+from scheduler.rules.places import Places
+from scheduler.rules.plan import Claim, Preemption, Reservation, Snapshot
+from scheduler.rules.policy import Mode, Packing
 from scheduler.rules.preemption import Clearing
 from scheduler.rules.reservation import Ends, Start, Timetable
 from scheduler.rules.scoring import Choice
-from scheduler.rules.seating import kept_apart
 from scheduler.rules.shapes import Shape
 
 _MOST_PREEMPTIONS = 16
@@ -20,21 +24,35 @@ _MOST_PREEMPTIONS = 16
 _CLEARED_S = 1.0
 """When room that is being cleared counts as due: at once, so that nothing else moves in."""
 
+_PATIENCE_S = 10.0
+"""Nothing is stopped for a job that can start by itself so soon: whoever is stopped takes about as long to end."""
 
-_NODES_PER_KEPT = 32
-"""At most one place is kept per so many nodes, one at least: what is kept idle stays under 3 % of a large fleet."""
+_STAY = 2.0
+"""Room stays where it was kept unless elsewhere it would come this many times as soon: a node half drained is worth something."""
+
+
+Found = tuple[Start, Ends]
+
+
+class Fate(Enum):
+    """What came of a job that could not start: its members could not sit even if all ended, no more room may be kept, or it is kept."""
+
+    NEVER = auto()
+    FULL = auto()
+    KEPT = auto()
 
 
 class Blocking:
-    """The reservations and preemptions of one plan."""
+    """The reservations, claims and preemptions of one plan."""
 
     def __init__(self, snapshot: Snapshot, ledger: Ledger, now: float) -> None:
         self.reservations: list[Reservation] = []
         self.preemptions: list[Preemption] = []
+        self.claims: list[Claim] = []
+        self.rights = Rights(snapshot, ledger)
         self._policy, self._running, self._nodes = snapshot.policy, snapshot.running, snapshot.nodes
         self._ledger, self._now = ledger, now
-        self._done: set[int] = set()
-        self._most_kept = min(self._policy.reservations, max(1, len(self._nodes) // _NODES_PER_KEPT))
+        self._places = Places(self._policy.reservations)
         self._largest: list[int] | None = None
         self._timetable: Timetable | None = None
         self._clearing: Clearing | None = None
@@ -46,28 +64,29 @@ class Blocking:
         need = self._nodes.vector(shape.requires).tolist()
         return any(amount > most for amount, most in zip(need, self._largest, strict=True))
 
-    def block(self, entrant: Entrant, front: Front) -> None:
-        """Take note that the front's foremost job cannot start, and keep or make room for it where the policy has it so.
+    def block(self, front: Front, claim: Claim | None = None, due: float = 0.0) -> Fate:
+        """Keep or make room for the front's foremost job, which cannot start, where the policy has it so.
 
-        A shape that no node could hold even when empty blocks nobody.
+        With the claim of an earlier plan, by that right and where it was kept before; not from before `due` on.
         """
-        shape = front.line.shape
         self._largest = self._ledger.free[:, self._nodes.ready()].max(axis=1, initial=0).tolist()
-        where = filters.eligible(shape, self._nodes, self._policy)
+        shape = front.line.shape
+        where = claims.could_sit(shape, self._ledger, self._policy)
         if not where.any():
-            return
-        if id(entrant) not in self._done or self._policy.preemption:
-            kept = self._make_way(shape, front.foremost, where)
-            if not kept or len(self.reservations) >= self._most_kept:
-                self._done.add(id(entrant))
+            return Fate.NEVER
+        full = self.full(shape)
+        if full and not self._policy.preemption:
+            return Fate.FULL
+        where = preemption.could_help(shape, self._ledger, where)
+        if not claims.seats_all(shape, self._ledger, where):
+            return Fate.FULL
+        if full and not self._clearer().could_seat(shape, where, stop=len(self.preemptions) < _MOST_PREEMPTIONS):
+            return Fate.FULL
+        return self._make_way(front, where, claim, due, full=full)
 
-    def blocked(self, entrant: Entrant) -> bool:
-        """Whether the project's oldest jobs have had their chance: as many places are kept as may be."""
-        return id(entrant) in self._done
-
-    def stopped(self, entrant: Entrant) -> bool:
-        """Whether nobody may pass the blocked job."""
-        return not self._policy.backfill and self.blocked(entrant)
+    def full(self, shape: Shape) -> bool:
+        """Whether as many places are kept as may be among the nodes that the shape could use."""
+        return self._places.full(filters.eligible(shape, self._nodes, self._policy))
 
     def why(self, shape: Shape, choice: Choice) -> str:
         """In a few words, by what rule a job of the shape got its node now, out of how many with room."""
@@ -84,32 +103,66 @@ class Blocking:
             how = f"best fit of {among} nodes with room"
         return f"{how}, beside room kept for a larger job" if self._ledger.kept else how
 
-    def _make_way(self, shape: Shape, job_id: int, where: Mask) -> bool:
-        """Keep or make room for a job; whether that was possible and allowed."""
-        full = len(self.reservations) >= self._most_kept
-        if full and not self._policy.preemption:
-            return False
-        ledger = self._ledger
-        where = preemption.could_help(shape, ledger, where)
-        if shape.apart is not None:
-            where &= ~kept_apart(shape, ledger)
-        if full and not self._could_seat(shape, where):
-            return False
-        if self._timetable is None:
-            self._timetable = Timetable(ledger, self._running, self._now)
-        ends = self._timetable.ends(where)
-        need = self._nodes.vector(shape.requires)
-        start = reservation.earliest(need, shape.count, where, ledger, ends)
-        if self._policy.preemption and (start is None or start.at > self._now + _CLEARED_S):
-            start = self._clear(shape, job_id, where) or start
-        if start is None or (full and start.at > self._now + _CLEARED_S):
-            return False
-        self._keep(shape, job_id, start, ends)
-        return True
+    def _make_way(self, front: Front, where: Mask, claim: Claim | None, due: float, *, full: bool) -> Fate:
+        shape, job_id = front.line.shape, front.foremost
+        found, rightful = self._find(shape, where, claim)
+        if self._policy.preemption and (found is None or found[0].at > self._now + _PATIENCE_S):
+            cleared = self._clear(shape, job_id, where)
+            if cleared is not None:
+                found, rightful = (cleared, self._times().ends(self._mask(cleared.rows))), True
+        if found is None:
+            return Fate.FULL if full else Fate.NEVER
+        if full and found[0].at > self._now + _CLEARED_S:
+            return Fate.FULL
+        start, ends = found
+        self._keep(shape, job_id, replace(start, at=max(start.at, due)), ends, rightful=rightful)
+        return Fate.KEPT
 
-    def _could_seat(self, shape: Shape, where: Mask) -> bool:
-        """Whether room could be made for the job, or is being made already."""
-        return self._clearer().could_seat(shape, where, stop=len(self.preemptions) < _MOST_PREEMPTIONS)
+    def _find(self, shape: Shape, where: Mask, claim: Claim | None) -> tuple[Found | None, bool]:
+        """When and where the job could start, and whether it may claim that room from the next plan as well."""
+        if claim is not None:
+            return self._found_again(shape, where, claim), True
+        if not self.rights.contested(shape):
+            return self._earliest(shape, where), True
+        free_for_all = self.rights.open_to(shape, where)
+        if claims.seats_all(shape, self._ledger, free_for_all):
+            gathered = self._earliest(shape, free_for_all, gathered=True)
+            if gathered is not None:
+                return gathered, True
+            where = free_for_all
+        return self._earliest(shape, where), False
+
+    def _found_again(self, shape: Shape, where: Mask, claim: Claim) -> Found | None:
+        """The start where room was kept before, if that is not much later than elsewhere."""
+        rows = self._nodes.rows_of(np.array(claim.node_ids))
+        again = self._earliest(shape, where & self._mask(rows[rows >= 0]))
+        best = self._earliest(shape, where)
+        if again is None or best is None or again[0].at - self._now > _STAY * (best[0].at - self._now):
+            return best
+        return again
+
+    def _earliest(self, shape: Shape, where: Mask, *, gathered: bool = False) -> Found | None:
+        """The earliest start in `where`, with the ends there.
+
+        With `gathered` only by ends that give back less than a member needs: what one end gives goes to whoever stands first then.
+        """
+        need, values = self._nodes.vector(shape.requires), None
+        if shape.apart is not None:
+            values = self._nodes.label_codes(shape.apart)
+        ends = self._times().ends(where)
+        coming = reservation.lesser(ends, need) if gathered else ends
+        start = reservation.earliest(need, shape.count, where, self._ledger, coming, values)
+        return None if start is None else (start, ends)
+
+    def _mask(self, rows: Rows) -> Mask:
+        mask = np.zeros_like(self._nodes.present())
+        mask[rows] = True
+        return mask
+
+    def _times(self) -> Timetable:
+        if self._timetable is None:
+            self._timetable = Timetable(self._ledger, self._running, self._now)
+        return self._timetable
 
     def _clear(self, shape: Shape, job_id: int, where: Mask) -> Start | None:
         """Stop what is less urgent, where that makes room for the whole job."""
@@ -130,8 +183,14 @@ class Blocking:
             self._clearing = Clearing(self._ledger, self._running, self._now)
         return self._clearing
 
-    def _keep(self, shape: Shape, job_id: int, start: Start, ends: Ends) -> None:
+    def _keep(self, shape: Shape, job_id: int, start: Start, ends: Ends, *, rightful: bool) -> None:
         reservation.keep(self._ledger, self._nodes.vector(shape.requires), start, ends)
         rows = np.repeat(start.rows, start.counts).tolist()
         node_ids = tuple(self._nodes.at(row).id for row in rows)
         self.reservations.append(Reservation(job_id, shape.id, node_ids, start.at, shape.requires))
+        self._places.add(filters.eligible(shape, self._nodes, self._policy))
+        if self._policy.mode is Mode.LIFO:
+            return
+        self._ledger.charge(shape.project_id, claims.debt(shape))
+        if rightful:
+            self.claims.append(Claim(job_id, shape.id, node_ids))

@@ -11,7 +11,7 @@ from scheduler.rules.filters import Allowance
 from scheduler.rules.mix import Mix
 from scheduler.rules.nodes import Amounts, Mask, Rows
 from scheduler.rules.plan import Snapshot
-from scheduler.rules.resources import Resources
+from scheduler.rules.resources import NOTHING, Resources
 from scheduler.rules.shapes import Shape
 from scheduler.rules.waiting import Line
 
@@ -68,6 +68,7 @@ class Ledger:
         self.planned: list[Planned] = []
         self.kept: dict[int, Kept] = {}
         self._tallies: dict[int, Tally] = {}
+        self._charged: dict[int, Resources] = {}
         self._types: dict[int, int] = {}
         self._minded: set[tuple[int, int]] = set()
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
@@ -152,11 +153,19 @@ class Ledger:
             rows[row] = rows.get(row, 0) + count
         return rows
 
-    def standing(self, project_id: int) -> float:
-        """The number by which projects are compared, smaller first."""
-        policy = self._policy
+    def charge(self, project_id: int, more: Resources) -> None:
+        """Let a project stand as if it held so much more."""
+        self._charged[project_id] = self._charged.get(project_id, NOTHING).add(more)
+
+    def standing(self, project_id: int, more: Resources = NOTHING) -> float:
+        """The number by which projects are compared, smaller first; as it would be if the project held `more`."""
+        policy, tally = self._policy, self.tally(project_id)
+        charged = self._charged.get(project_id, NOTHING).add(more)
+        share = tally.share
+        if charged != NOTHING:
+            share = fairshare.share_of(tally.resources.add(charged), self.fleet)
         usage = policy.usage.get(project_id, 0.0)
-        return fairshare.standing(self.tally(project_id).share, usage, policy.weights.get(project_id, 1.0))
+        return fairshare.standing(share, usage, policy.weights.get(project_id, 1.0))
 
     def allowance(self, shape: Shape) -> Allowance:
         """How many more jobs of the shape the limits let start."""

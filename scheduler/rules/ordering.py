@@ -31,7 +31,8 @@ class Front:
 
     `share` is one job's dominant share of the fleet; `step` orders fronts, smallest first. All entries of the line from `cursor` on
     still wait (those before it, in LIFO order); `foremost` is the first of them, queued at `oldest`. Of equal steps
-    the one goes first of whose line the smaller part has been `served`, then the smaller job id.
+    the one goes first of whose line the smaller part has been `served`, then the smaller job id. `by_merit` once the project's
+    oldest job has had its chance where these could run.
     """
 
     line: Line
@@ -42,6 +43,7 @@ class Front:
     oldest: float = 0.0
     step: float = 0.0
     served: float = 0.0
+    by_merit: bool = False
 
     def __lt__(self, other: "Front") -> bool:
         return (self.step, self.served, self.foremost) < (other.step, other.served, other.foremost)
@@ -49,11 +51,10 @@ class Front:
 
 @dataclass(slots=True, eq=False)
 class Entrant:
-    """A project with jobs of one priority: its standing, its fronts as a heap, and whether its oldest job could not start."""
+    """A project with jobs of one priority: its standing, and its fronts as a heap."""
 
     project_id: int
     standing: float = 0.0
-    blocked: bool = False
     fronts: list[Front] = field(default_factory=list)
 
     def __lt__(self, other: "Entrant") -> bool:
@@ -133,13 +134,6 @@ def contests(fronts: Iterable[Front], standing: Callable[[int], float]) -> list[
     for heap in heaps:
         heapq.heapify(heap)
     return heaps
-
-
-def reorder(entrant: Entrant, order: Order, now: float) -> None:
-    """Let the project's fronts stand by another order."""
-    for front in entrant.fronts:
-        front.step = order.step(front, now)
-    heapq.heapify(entrant.fronts)
 
 
 def look(queue: Queue, front: Front, *, newest: bool) -> bool:

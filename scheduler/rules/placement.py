@@ -10,12 +10,13 @@ from math import ceil, inf
 
 import numpy as np
 
-from scheduler.rules import filters, ordering, seating
-from scheduler.rules.blocking import Blocking
-from scheduler.rules.filters import Reason
+from scheduler.rules import claims, filters, ordering, seating
+from scheduler.rules.blocking import Blocking, Fate
+from scheduler.rules.filters import Allowance, Reason
 from scheduler.rules.ledger import Ledger
+from scheduler.rules.limits import Limits
 from scheduler.rules.ordering import ByAge, ByArrival, ByMerit, Entrant, Front, Newest, Order
-from scheduler.rules.plan import Placement, Plan, Refusal, Snapshot
+from scheduler.rules.plan import Claim, Placement, Plan, Refusal, Snapshot
 from scheduler.rules.policy import Mode
 from scheduler.rules.prediction import cautious_s
 from scheduler.rules.scoring import Choice
@@ -52,20 +53,31 @@ class _Draft:
             snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before arrays are copied
         self._ledger = Ledger(snapshot)
         self._blocking = Blocking(snapshot, self._ledger, now)
+        self._limits = Limits(snapshot, self._ledger, now)
+        self._stopped = False
         self._placements: list[Placement] = []
         self._refusals: dict[int, Refusal] = {}
         self._newest = self._policy.mode is Mode.LIFO
+        self._claims = () if self._newest else snapshot.claims
         self._order: Order = ByAge() if self._policy.weighing else ByArrival()
         if self._newest:
             self._order = Newest()
 
     def plan(self) -> Plan:
         """Run the contests, most urgent priority first."""
+        blocking = self._blocking
         for entrants in ordering.contests(self._fronts(), self._ledger.standing):
+            blocking.rights.begin(entrants)
+            self._honour(entrants)
             while entrants:
                 self._contend(entrants)
-        reservations, preemptions = self._blocking.reservations, self._blocking.preemptions
-        return Plan(tuple(self._placements), self._refusals, tuple(reservations), tuple(preemptions))
+        return Plan(
+            tuple(self._placements),
+            self._refusals,
+            tuple(blocking.reservations),
+            tuple(blocking.preemptions),
+            tuple(blocking.claims),
+        )
 
     def _fronts(self) -> list[Front]:
         """The lines that may place something at all, each at its foremost job."""
@@ -90,6 +102,38 @@ class _Draft:
             return inf if shape.timeout_s is None else shape.timeout_s
         return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)
 
+    def _honour(self, entrants: list[Entrant]) -> None:
+        """Before any project's turn: who has a claim of this priority starts, or has its room kept again."""
+        places = {front.line.shape.id: (entrant, front) for entrant in entrants for front in entrant.fronts}
+        for claim in self._claims:
+            place = places.pop(claim.shape_id, None)
+            if place is not None and claims.stands(self._queue, claim):
+                self._redeem(*place, claim)
+        entrants[:] = [entrant for entrant in entrants if entrant.fronts]
+        for entrant in entrants:
+            entrant.standing = self._ledger.standing(entrant.project_id)
+        heapq.heapify(entrants)
+
+    def _redeem(self, entrant: Entrant, front: Front, claim: Claim) -> None:
+        """Make good a claim. It is the line's: were an older job to come into it, that one would go first."""
+        if self._left < 1:
+            self._blocking.claims.append(claim)  # its priority was not reached
+            return
+        due = self._now if self._allowed(front).jobs >= 1 else self._limits.hold(front.line.shape, self._now)
+        if due is None:
+            return
+        more = False
+        if due <= self._now and self._settle(front, [front.foremost]):
+            self._skip(front, 1)
+            front.served += 1 / front.line.live
+            more = self._look(front, self._order)
+        else:
+            self._block(entrant, front, claim, due)
+        if more:
+            heapq.heapify(entrant.fronts)
+        else:
+            _drop(entrant, front)
+
     def _contend(self, entrants: list[Entrant]) -> None:
         """One turn of the project that stands first."""
         entrant = entrants[0]
@@ -97,11 +141,10 @@ class _Draft:
         if self._advance(entrant, front, self._turn(front, entrants)):
             heapq.heapreplace(entrant.fronts, front)
         else:
-            heapq.heappop(entrant.fronts)
-            if self._blocking.stopped(entrant):
+            _drop(entrant, front)
+            if self._stopped:
                 self._stop(entrants)
                 return
-            self._reorder(entrant)
         if entrant.fronts:
             entrant.standing = self._ledger.standing(entrant.project_id)
             heapq.heapreplace(entrants, entrant)
@@ -124,11 +167,14 @@ class _Draft:
         shape = front.line.shape
         if self._left < 1:
             return self._refuse(shape, Reason.BEHIND)
+        allowed = self._allowed(front)
+        if allowed.jobs < 1:
+            if allowed.reason is not Reason.BEHIND and claims.could_sit(shape, self._ledger, self._policy).any():
+                self._limits.hold(shape, self._now)
+            self._blocking.rights.leave(shape)
+            return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
         if self._blocking.hopeless(shape):
             return self._block(entrant, front)
-        allowed = self._ledger.allowance(shape)
-        if allowed.jobs < 1:
-            return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
         jobs, cursor = self._foremost(entrant, front, int(min(most, allowed.jobs, self._left)))
         placed = self._settle(front, jobs)
         if placed < len(jobs):
@@ -136,7 +182,13 @@ class _Draft:
             return self._block(entrant, front)
         front.cursor = cursor
         front.served += placed / front.line.live
-        return self._look(front, self._order_of(entrant))
+        return self._look(front, self._order_of(front))
+
+    def _allowed(self, front: Front) -> Allowance:
+        return self._limits.allowance(front.line.shape, self._ends_by(front))
+
+    def _ends_by(self, front: Front) -> float:
+        return self._now + cautious_s(front.expected_s, front.line.shape.timeout_s)
 
     def _foremost(self, entrant: Entrant, front: Front, most: int) -> tuple[list[int], int]:
         """The next jobs of one step, in order, and the cursor behind them."""
@@ -145,14 +197,14 @@ class _Draft:
         if self._newest:
             next_best = max((rival.oldest for rival in entrant.fronts[1:3]), default=-inf)
             return self._queue.take_newest(front.line, front.cursor, most, next_best)
-        until = self._order_of(entrant).until(front, self._now)
+        until = self._order_of(front).until(front, self._now)
         jobs, cursor = self._queue.take(front.line, front.cursor, most, until)
         return (jobs, cursor) if jobs else self._queue.take(front.line, front.cursor, 1)
 
     def _settle(self, front: Front, jobs: list[int]) -> int:
         """Give the jobs seats as far as there is room; how many got one (of a gang's job: 1 or 0)."""
         shape = front.line.shape
-        ends_by = self._now + cautious_s(front.expected_s, shape.timeout_s)
+        ends_by = self._ends_by(front)
         avoid = self._queue.avoided(jobs[0])
         seeker = Seeker(shape, self._nodes.vector(shape.requires), ends_by, avoid, self._chance())
         placed = 0
@@ -166,6 +218,7 @@ class _Draft:
             self._record(front, jobs[placed : placed + some], choice)
             placed += some
         self._left -= placed
+        self._limits.take(shape, placed, self._now + front.expected_s, ends_by)
         return placed
 
     def _record(self, front: Front, jobs: list[int], choice: Choice) -> None:
@@ -186,22 +239,27 @@ class _Draft:
         take = self._queue.take_newest if self._newest else self._queue.take
         _, front.cursor = take(front.line, front.cursor, placed)
 
-    def _block(self, entrant: Entrant, front: Front) -> bool:
-        """Leave the front for this plan: nothing of its shape fits. Its oldest job may get room kept."""
-        reason = Reason.NO_ROOM if front.line.shape.count == 1 else Reason.GANG
-        if entrant.blocked and not self._policy.preemption:
-            return self._refuse(front.line.shape, reason)
-        self._look(front, self._order)
-        self._blocking.block(entrant, front)
-        return self._refuse(front.line.shape, reason)
+    def _block(self, entrant: Entrant, front: Front, claim: Claim | None = None, due: float = 0.0) -> bool:
+        """Leave the front for this plan: nothing of its shape fits. Its oldest job may get room kept, from `due` on."""
+        shape, blocking = front.line.shape, self._blocking
+        if claim is not None or not front.by_merit or self._policy.preemption:
+            self._look(front, self._order)
+            fate = blocking.block(front, claim, due)
+            if fate is not Fate.NEVER:
+                self._stopped = self._stopped or not self._policy.backfill
+                self._reorder(entrant)
+            if fate is Fate.KEPT:
+                self._limits.hold(shape, blocking.reservations[-1].start)
+        return self._refuse(shape, Reason.NO_ROOM if shape.count == 1 else Reason.GANG)
 
     def _reorder(self, entrant: Entrant) -> None:
-        """Once its oldest job has had its chance, the project's others go by merit, beside the kept room."""
-        if entrant.blocked or not self._blocking.blocked(entrant):
-            return
-        entrant.blocked = True
-        if not self._newest and self._policy.weighing:
-            ordering.reorder(entrant, ByMerit(), self._now)
+        """Where as many places are kept as may be, the project's oldest jobs have had their chance: the others go by merit."""
+        done = [front for front in entrant.fronts if not front.by_merit and self._blocking.full(front.line.shape)]
+        for front in done:
+            front.by_merit = True
+            front.step = self._order_of(front).step(front, self._now)
+        if done:
+            heapq.heapify(entrant.fronts)
 
     def _stop(self, entrants: list[Entrant]) -> None:
         """Without backfill nobody passes a job that cannot start."""
@@ -210,14 +268,15 @@ class _Draft:
                 self._refuse(front.line.shape, Reason.BEHIND)
         entrants.clear()
         self._left = 0
+        self._stopped = False
 
-    def _order_of(self, entrant: Entrant) -> Order:
-        merit = entrant.blocked and self._policy.weighing and not self._newest
-        return ByMerit() if merit else self._order
+    def _order_of(self, front: Front) -> Order:
+        return ByMerit() if front.by_merit and self._policy.weighing and not self._newest else self._order
 
     def _look(self, front: Front, order: Order) -> bool:
         """Let the front stand by its foremost job; false when none is left."""
         if not ordering.look(self._queue, front, newest=self._newest):
+            self._blocking.rights.leave(front.line.shape)
             return False
         front.step = order.step(front, self._now)
         return True
@@ -226,3 +285,12 @@ class _Draft:
         counts = filters.refusal_counts(shape, self._nodes, self._policy)
         self._refusals[shape.id] = Refusal(shape.id, reason, counts)
         return False
+
+
+def _drop(entrant: Entrant, front: Front) -> None:
+    """Let a front contend no more, wherever in the heap it stands."""
+    if entrant.fronts[0] is front:
+        heapq.heappop(entrant.fronts)
+    else:
+        entrant.fronts.remove(front)
+        heapq.heapify(entrant.fronts)

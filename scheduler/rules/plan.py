@@ -15,14 +15,27 @@ from scheduler.rules.waiting import Queue
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Room that one plan kept for a job of that shape, on these nodes, and that the next one goes on keeping."""
+
+    job_id: int
+    shape_id: int
+    node_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The pictures one plan is made from. The caller keeps them up to date and may use them for many plans."""
+    """The pictures one plan is made from. The caller keeps them up to date and may use them for many plans.
+
+    `claims` are those of the plan before, in its order.
+    """
 
     nodes: Nodes
     queue: Queue
     running: Running = field(default_factory=Running)
     policy: Policy = field(default_factory=Policy)
     predictor: Predictor = field(default_factory=Predictor)
+    claims: tuple[Claim, ...] = ()
 
 
 class Placement(NamedTuple):
@@ -80,13 +93,14 @@ class Plan:
     """What one tick should do. Placements stand in the order they were decided.
 
     `refusals` has an entry for every shape of which a job was considered and left; shapes that were not reached
-    because the limit of placements was, have Reason.BEHIND.
+    because the limit of placements was, have Reason.BEHIND. `claims` are for the snapshot of the next plan.
     """
 
     placements: tuple[Placement, ...] = ()
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     reservations: tuple[Reservation, ...] = ()
     preemptions: tuple[Preemption, ...] = ()
+    claims: tuple[Claim, ...] = ()
 
 
 def shape_of(snapshot: Snapshot, job_id: int) -> Shape:

@@ -37,8 +37,8 @@ class Policy:
     """The rules of one tick.
 
     `usage` is each project's decayed dominant share, 0 to 1 (`fairshare.decayed`); `weights` default to 1.
-    `reservations` is how many of the first jobs that cannot start get a place kept for them (at most one per 32 nodes, one at
-    least); 0 turns that off, and with it all protection of large jobs. `backfill` off lets nothing pass a job that cannot start.
+    `reservations` is how many of the first jobs that cannot start get a place kept for them, in each set of nodes that jobs ask
+    for (at most one per 32 nodes, one at least); 0 turns that off, and with it all protection of large jobs. `backfill` off lets nothing pass a job that cannot start.
     `weighing` off orders by age alone, `predict` off takes limits for run times: the classic policies.
     """
 

@@ -16,6 +16,9 @@ from scheduler.rules.nodes import Amounts, Mask, Rows
 from scheduler.rules.running import Running
 from scheduler.rules.scoring import room_for
 
+Slots = NDArray[np.int64]
+Values = NDArray[np.int64]
+
 _OVERRUN = 0.5
 """An execution that outlived its prediction is believed to run for half as long again as it has."""
 
@@ -32,7 +35,7 @@ class Start:
 
     at: float
     rows: Rows
-    counts: NDArray[np.int64]
+    counts: Slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Timetable:
     """When what runs will probably end and what it gives back; read once for a plan."""
 
     def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
-        self._ledger, self._now = ledger, now
+        self._ledger, self._now, self._seen = ledger, now, 0
         rows = ledger.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         needs = [ledger.nodes.vector(need) for need in running.needs()]
@@ -67,43 +70,77 @@ class Timetable:
 
     def ends(self, where: Mask) -> Ends:
         """The coming ends on the rows in `where`, also of what this plan has placed so far."""
+        self._take_in()
         known, some = self._ends, np.flatnonzero(where[self._ends.rows])
-        rows, at, gives = [known.rows[some]], [known.at[some]], [known.gives[:, some]]
-        for planned in self._ledger.planned:
-            there = where[planned.rows]
-            if there.any():
-                rows.append(planned.rows[there])
-                end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
-                at.append(np.full(len(rows[-1]), end))
-                gives.append(planned.need[:, None] * planned.counts[there])
-        if len(rows) == 1:
-            return Ends(rows[0], at[0], gives[0])
-        return _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
+        return known if len(some) == len(known.rows) else Ends(known.rows[some], known.at[some], known.gives[:, some])
+
+    def _take_in(self) -> None:
+        """Add what was placed since the last look, in one piece: sorting is what costs."""
+        new, self._seen = self._ledger.planned[self._seen :], len(self._ledger.planned)
+        if not new:
+            return
+        rows, at, gives = [self._ends.rows], [self._ends.at], [self._ends.gives]
+        for planned in new:
+            rows.append(planned.rows)
+            end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
+            at.append(np.full(len(planned.rows), end))
+            gives.append(planned.need[:, None] * planned.counts)
+        self._ends = _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
 
 
-def earliest(need: Amounts, count: int, where: Mask, ledger: Ledger, ends: Ends) -> Start | None:
+def earliest(
+    need: Amounts, count: int, where: Mask, ledger: Ledger, ends: Ends, values: Values | None = None
+) -> Start | None:
     """The earliest moment at which `count` members fit on the rows in `where`; None when they never will.
 
     `ends` are those on these rows. Of nodes that would do at that moment, those that idle least until then: the fullest ones.
+    `values` are those of a label (`Nodes.label_codes`) by which the members are kept apart: at most one where it has the same.
     """
     rows, at = ends.rows, ends.at
-    slots = np.where(where, np.minimum(room_for(need, ledger.free), count), 0)
-    after = _slots_after(need, count, ledger.free, rows, ends.gives)
+    most = _most_on_each(count, len(where), values)
+    slots = np.where(where, np.minimum(room_for(need, ledger.free), most), 0)
+    after = _slots_after(need, most[rows], ledger.free, rows, ends.gives)
     order = np.argsort(at, kind="stable")
-    total = slots.sum() + np.cumsum(_gains(rows, after, slots)[order])
+    gains, now = _gains(rows, after, slots)[order], slots
+    if values is not None:
+        now = one_of_each(slots, values, ledger.left)
+        gains = _first_of_each(gains, values[rows][order], values[slots > 0])
+    total = now.sum() + np.cumsum(gains)
     enough = np.flatnonzero(total >= count)
     if not len(enough) or at[order[enough[0]]] == inf:
         return None
     moment = float(at[order[enough[0]]])
     slots[rows[at <= moment]] = after[at <= moment]  # ordered by time in each row: the last one stays
+    if values is not None:
+        slots = one_of_each(slots, values, ledger.left)
     return _share_out(moment, slots, count, ledger.left)
+
+
+def lesser(ends: Ends, need: Amounts) -> Ends:
+    """Those of the ends that give back less than a member needs."""
+    some = ~(ends.gives >= need[:, None]).all(axis=0)
+    return Ends(ends.rows[some], ends.at[some], ends.gives[:, some])
+
+
+def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slots:
+    """The slots of members that no value of a label may have two of: of its rows with any, the least idle one has one.
+
+    Rows without the label (a value below 0) keep theirs.
+    """
+    some = np.flatnonzero((slots > 0) & (values >= 0))
+    some = some[np.lexsort((idle[some], values[some]))]
+    best = some[np.diff(values[some], prepend=-1) != 0]
+    left = np.where(values < 0, slots, 0)
+    left[best] = 1
+    return left
 
 
 def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare."""
+    near = np.isin(ends.rows, start.rows) & (ends.at <= start.at)
+    rows, gives = ends.rows[near], ends.gives[:, near]
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
-        due = (ends.rows == row) & (ends.at <= start.at)
-        spare = ledger.free[:, row] + ends.gives[:, due].sum(axis=1) - need * count
+        spare = ledger.free[:, row] + gives[:, rows == row].sum(axis=1) - need * count
         ledger.kept[row] = Kept(row, start.at, spare)
 
 
@@ -112,18 +149,34 @@ def _sorted(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> Ends:
     return Ends(rows[order], at[order], gives[:, order])
 
 
-def _slots_after(need: Amounts, count: int, free: Amounts, rows: Rows, gives: Amounts) -> NDArray[np.int64]:
-    """The slots on its node after each end, at most `count`; ends are ordered by row and time."""
+def _most_on_each(count: int, rows: int, values: Values | None) -> Slots:
+    most = np.full(rows, count, dtype=np.int64)
+    if values is not None:
+        most[values >= 0] = 1
+    return most
+
+
+def _first_of_each(gains: Slots, values: Values, taken: Values) -> Slots:
+    """Of the gains in order of time, those that bring a value of the label which there was none of, and all without the label."""
+    useful = np.flatnonzero((gains > 0) & (values >= 0) & ~np.isin(values, taken))
+    _, first = np.unique(values[useful], return_index=True)
+    left = np.where(values < 0, gains, 0)
+    left[useful[first]] = 1
+    return left
+
+
+def _slots_after(need: Amounts, most: Slots, free: Amounts, rows: Rows, gives: Amounts) -> Slots:
+    """The slots on its node after each end, at most `most`; ends are ordered by row and time."""
     if not len(rows):
         return np.zeros(0, dtype=np.int64)
     summed = np.cumsum(gives, axis=1)
     first = np.flatnonzero(np.diff(rows, prepend=-1))
     lengths = np.diff(first, append=len(rows))
     before = np.repeat(summed[:, first] - gives[:, first], lengths, axis=1)
-    return np.minimum(room_for(need, free[:, rows] + summed - before), count)
+    return np.minimum(room_for(need, free[:, rows] + summed - before), most)
 
 
-def _gains(rows: Rows, after: NDArray[np.int64], slots: NDArray[np.int64]) -> NDArray[np.int64]:
+def _gains(rows: Rows, after: Slots, slots: Slots) -> Slots:
     """How many slots each end adds to those there were on its node."""
     if not len(rows):
         return after
@@ -132,7 +185,7 @@ def _gains(rows: Rows, after: NDArray[np.int64], slots: NDArray[np.int64]) -> ND
     return after - np.where(first, slots[rows], before)
 
 
-def _share_out(moment: float, slots: NDArray[np.int64], count: int, idle: NDArray[np.float64]) -> Start:
+def _share_out(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> Start:
     """Members on the nodes with the most slots; of equal ones, on those with the least that is idle until then."""
     rows = np.lexsort((idle, -slots))
     rows = rows[: max(1, int(np.searchsorted(np.cumsum(slots[rows]), count)) + 1)]

@@ -103,6 +103,8 @@ class Running:
         self.expected = np.zeros(_FIRST_ROWS)
         self.limit = np.zeros(_FIRST_ROWS)
         self.need = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.project_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.type_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         for run in runs:
             self.add(run)
 
@@ -176,6 +178,7 @@ class Running:
         self.expected[row] = 0.0 if run.stopping else run.expected_s
         self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
         self.need[row] = self._claims.number(run.resources)
+        self.project_ids[row], self.type_ids[row] = run.project_id, run.job_type_id
 
     def _occupy(self, execution_id: int) -> int:
         if not self._vacant:
@@ -191,6 +194,7 @@ class Running:
         self.limit, self.need = np.tile(self.limit, 2), np.tile(self.need, 2)
         self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
         self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
+        self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
     def _charge(self, run: Run, sign: int) -> None:

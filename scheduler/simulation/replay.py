@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from scheduler.rules import fairshare
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
-from scheduler.rules.plan import Placement, Snapshot
+from scheduler.rules.plan import Claim, Placement, Snapshot
 from scheduler.rules.policy import Policy
 from scheduler.rules.prediction import Predictor
 from scheduler.rules.resources import Resources
@@ -76,6 +76,7 @@ class World:
         self._shapes: dict[tuple[object, ...], Shape] = {}
         self._kinds: dict[tuple[int, ...], int] = {}
         self._usage: dict[int, float] = {}
+        self._claims: tuple[Claim, ...] = ()
         self._now = jobs[0].submitted if jobs else 0.0
 
     def step(self) -> bool:
@@ -108,8 +109,10 @@ class World:
 
     def _place(self) -> None:
         policy = replace(self._policy, usage=self._usage) if len(self._usage) > 1 else self._policy
-        snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor)
-        for placement in place(snapshot, self._now, self._chance).placements:
+        snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._claims)
+        plan = place(snapshot, self._now, self._chance)
+        self._claims = plan.claims
+        for placement in plan.placements:
             self._begin(placement)
 
     def _begin(self, placement: Placement) -> None:

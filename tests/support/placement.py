@@ -6,7 +6,7 @@ from itertools import count
 
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
-from scheduler.rules.plan import Plan, Snapshot
+from scheduler.rules.plan import Claim, Plan, Snapshot
 from scheduler.rules.policy import Policy
 from scheduler.rules.prediction import Predictor
 from scheduler.rules.resources import Resources
@@ -29,6 +29,7 @@ class World:
     def __init__(self, nodes: Iterable[Node] = (), policy: Policy | None = None) -> None:
         self.nodes, self.queue, self.running = Nodes(nodes), Queue(), Running()
         self.policy, self.predictor = policy or Policy(), Predictor()
+        self.claims: tuple[Claim, ...] = ()
         self.shapes: dict[int, Shape] = {}
         self._shape_ids, self._job_ids, self._run_ids = count(1), count(1), count(1)
 
@@ -55,7 +56,7 @@ class World:
 
     @property
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.claims)
 
     def plan(self, *, now: float = NOW, seed: int = 1, limit: int | None = None) -> Plan:
         return place(self.snapshot, now, random.Random(seed).random, limit)
