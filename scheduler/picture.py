@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from scheduler.rules import fairshare
 from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.plan import Snapshot
+from scheduler.rules.plan import Claim, Snapshot
 from scheduler.rules.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.prediction import Predictor
 from scheduler.rules.resources import Resources
@@ -41,6 +41,7 @@ class Picture:
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
         self.version = 0
+        self.claims: tuple[Claim, ...] = ()
         self._mark: store.Mark | None = None
         self._clear()
 
@@ -55,6 +56,10 @@ class Picture:
             self._read_changes(tx, since)
             if store.policy_changed(tx, since):
                 self.reread_policy(tx)
+        claims = tuple(Claim(job_id, shape_id, tuple(node_ids)) for job_id, shape_id, node_ids in mark.claims)
+        if claims != self.claims:
+            self.version += 1
+            self.claims = claims
         switched = _replace(self.policy, **self._switches(mark))
         if switched != self.policy:
             self.version += 1
@@ -64,7 +69,7 @@ class Picture:
 
     def snapshot(self) -> Snapshot:
         """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
-        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor)
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.claims)
 
     def chance(self) -> Callable[[], float]:
         """Return what is left to chance in a plan of this moment; see `chance_of`."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from scheduler.delivery import Delivery
 from scheduler.picture import Picture
 from scheduler.rules.placement import place
@@ -46,6 +48,9 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
     if plan.preemptions:
         deliver(_preempt(rt, picture, term, plan.preemptions))
     if not plan.placements:
+        if plan.claims != picture.claims:
+            with rt.db.begin() as tx:
+                _claim(tx, picture, term, plan)
         return Turn(plan=plan)
     # 3. Commit what still holds.
     shapes = {p.shape_id: picture.queue.lines[p.shape_id].shape for p in plan.placements}
@@ -57,12 +62,21 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
         lost = sorted({p.job_id for p in plan.placements} - won)
         if lost:
             picture.reread(tx, lost)
+        if plan.claims != picture.claims:
+            _claim(tx, picture, term, plan)
     # 4. Remember, and deliver.
     shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
     for p in placed:
         picture.started(_run(p, shape_of[p.job_id], picture.now))
     deliver(_by_node(placed))
     return Turn(placed=len(won), lost=len(lost), plan=plan)
+
+
+def _claim(tx: Connection, picture: Picture, term: int, plan: Plan) -> None:
+    """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
+    if not leader.claim(tx, term, plan.claims):
+        raise TermOver
+    picture.claims = plan.claims
 
 
 def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:

@@ -264,6 +264,8 @@ leader = Table(
     Column("preemption", Boolean),
     Column("reservations", Integer),
     document("status"),
+    # What the last plan keeps room for: [job, shape, [node, ...]] each, in its order.
+    document("claims", default="[]"),
     moment("at", now=True),
     one_of("queue_mode", ("FIFO", "LIFO"), "queue_mode"),
     CheckConstraint("reservations >= 0", name="leader_reservations"),

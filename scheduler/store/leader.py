@@ -10,12 +10,15 @@ is held to the truth by the same guards as everybody's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, text
+
+from scheduler.rules.plan import Claim
 
 _KEY = 0x6C656164
 """Advisory lock key (the word "lead")."""
@@ -32,6 +35,13 @@ _TAKE = text("""
 _BEAT = text("""
     UPDATE leader
     SET beat = beat + 1, at = now(), status = CAST(:status AS jsonb)
+    WHERE name = 'scheduler' AND term = :term
+    RETURNING term
+""")
+
+_CLAIM = text("""
+    UPDATE leader
+    SET claims = CAST(:claims AS jsonb)
     WHERE name = 'scheduler' AND term = :term
     RETURNING term
 """)
@@ -71,6 +81,12 @@ def take(tx: Connection, holder: str, seen: Seat) -> int | None:
 def beat(tx: Connection, term: int, status: str) -> bool:
     """Give a sign of life; False when this term is over."""
     return tx.execute(_BEAT, {"term": term, "status": status}).scalar() is not None
+
+
+def claim(tx: Connection, term: int, claims: Sequence[Claim]) -> bool:
+    """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
+    document = orjson.dumps([(claim.job_id, claim.shape_id, claim.node_ids) for claim in claims]).decode()
+    return tx.execute(_CLAIM, {"claims": document, "term": term}).scalar() is not None
 
 
 def fence(tx: Connection, term: int) -> bool:

@@ -29,7 +29,7 @@ _MARK = text("""
     SELECT pg_current_snapshot()::text AS seen,
            concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
            extract(epoch FROM clock_timestamp())::float8 AS now,
-           is_paused, queue_mode, preemption, reservations
+           is_paused, queue_mode, preemption, reservations, claims
     FROM leader
     WHERE name = 'scheduler'
 """)
@@ -141,7 +141,8 @@ _USAGE = text("""
 class Mark:
     """A moment of the database: the watermark to read changes from next time, its clock, and the leader's switches.
 
-    `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of.
+    `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims` are
+    those of the last plan: job, shape, nodes.
     """
 
     seen: str
@@ -151,6 +152,7 @@ class Mark:
     queue_mode: str
     preemption: bool | None
     reservations: int | None
+    claims: Sequence[tuple[int, int, Sequence[int]]]
 
 
 def mark(tx: Connection) -> Mark:

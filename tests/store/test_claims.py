@@ -1,0 +1,58 @@
+"""Room that a tick keeps is kept by the next one, whoever makes it, and seen by whoever asks what that will do."""
+
+import pytest
+
+from scheduler.foresight import Foresight
+from scheduler.picture import Picture
+from scheduler.rules.explain import Wish
+from scheduler.rules.plan import Claim
+from scheduler.rules.resources import Resources
+from scheduler.rules.shapes import Shape
+from scheduler.tick import TermOver, tick
+from tests.support.cluster import Cluster
+
+
+def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Cluster) -> None:
+    node = cluster.a_node(cpus=2000)
+    cluster.a_job()
+    cluster.tick()
+    large = cluster.a_job(cpus=2000)
+    cluster.tick()
+    claims = (Claim(large, cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large), (node.node_id,)),)
+    assert cluster.picture.claims == claims
+    successor = Picture(cluster.settings)
+    with cluster.rt.db.begin() as tx:
+        successor.refresh(tx)
+    assert successor.snapshot().claims == claims
+    foresight = Foresight(cluster.rt)
+    why = foresight.why(large)
+    assert why is not None
+    assert why.told.reserved == (node.node_id,)
+    assert foresight._picture is not None
+    assert foresight._picture.claims == claims
+    foresight.preview([Wish(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
+    assert cluster.value("SELECT jsonb_array_length(claims) FROM leader") == 1, "asking changes nothing"
+
+
+def test_a_claim_is_forgotten_once_its_job_has_started(cluster: Cluster) -> None:
+    node = cluster.a_node(cpus=2000)
+    small = cluster.a_job()
+    cluster.tick()
+    first = cluster.execution_of(small)
+    cluster.a_job(cpus=2000)
+    cluster.tick()
+    cluster.claim(node, first)
+    cluster.report(node, first)
+    cluster.tick()
+    assert cluster.value("SELECT claims FROM leader") == []
+
+
+def test_who_leads_no_more_keeps_nothing(cluster: Cluster) -> None:
+    cluster.a_node(cpus=2000)
+    cluster.a_job()
+    cluster.tick()
+    cluster.a_job(cpus=2000)
+    cluster.change("UPDATE leader SET term = term + 1")
+    with pytest.raises(TermOver):
+        tick(cluster.rt, cluster.picture, cluster.term, lambda _delivery: None)
+    assert cluster.value("SELECT claims FROM leader") == []
