@@ -15,7 +15,7 @@ import numpy as np
 
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
-from scheduler.rules.plan import Snapshot
+from scheduler.rules.plan import Claim, Snapshot
 from scheduler.rules.policy import Policy
 from scheduler.rules.prediction import Predictor
 from scheduler.rules.resources import Resources
@@ -54,6 +54,7 @@ class Ours:
         self._nodes = Nodes(Node(number, _resources(row)) for number, row in enumerate(scene.nodes.tolist()))
         self._queue, self._running, self._predictor = Queue(), Running(), Predictor()
         self._policy, self._chance = policy, random.Random(1).random
+        self._claims: tuple[Claim, ...] = ()
         self._shapes = [Shape(at, _resources(row), timeout_s=LIMIT_S) for at, row in enumerate(scene.shapes.tolist())]
         for shape in self._shapes:
             self._queue.learn(shape)
@@ -68,9 +69,10 @@ class Ours:
         self._predictor.learn(0, 0, LIMIT_S, ran, need)
 
     def start(self, now: float) -> Seats:
-        snapshot = Snapshot(self._nodes, self._queue, self._running, self._policy, self._predictor)
-        seats: Seats = []
-        for one in place(snapshot, now, self._chance).placements:
+        snapshot = Snapshot(self._nodes, self._queue, self._running, self._policy, self._predictor, self._claims)
+        plan, seats = place(snapshot, now, self._chance), Seats()
+        self._claims = plan.claims
+        for one in plan.placements:
             need = self._shapes[one.shape_id].requires
             self._queue.discard(one.job_id)
             self._nodes.reserve(one.node_id, need)
