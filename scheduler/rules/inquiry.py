@@ -113,7 +113,8 @@ class Inquiry:
             return due
         where = filters.eligible(self._shape, self._nodes, self._policy)
         ends = self._timetable.ends(where)
-        start = reservation.earliest(self._survey.need, self._shape.count, where, self._ledger, ends)
+        values = None if self._shape.apart is None else self._nodes.label_codes(self._shape.apart)
+        start = reservation.earliest(self._survey.need, self._shape.count, where, self._ledger, ends, values)
         return None if start is None else max(due, start.at)
 
     def _work_ahead(self) -> float:

@@ -127,6 +127,14 @@ def test_the_band_of_the_expected_start_is_one(seed: int, mode: Mode, preemption
             assert told.earliest is None or told.main is not Reason.HELD
 
 
+def test_members_kept_apart_are_expected_to_start_when_each_has_its_node() -> None:
+    world = World([a_node(number, cpus=4) for number in (1, 2)], Policy(reservations=0))
+    world.run(1, cpus=4, expected_s=300.0, job_type_id=5)
+    world.run(2, cpus=4, expected_s=900.0, job_type_id=5)
+    job = world.job(world.shape(cpus=1, count=2, apart="node"))
+    assert explain(world.snapshot, job, NOW).earliest == NOW + 800
+
+
 def test_a_job_knows_of_its_kept_room_however_many_are_placed_before_it() -> None:
     world = World([a_node(number, cpus=100) for number in range(1, 31)])
     for number in range(1, 31):
