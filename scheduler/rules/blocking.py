@@ -85,8 +85,8 @@ class Blocking:
         return self._make_way(front, where, claim, due, full=full)
 
     def full(self, shape: Shape) -> bool:
-        """Whether as many places are kept as may be among the nodes that the shape could use."""
-        return self._places.full(filters.eligible(shape, self._nodes, self._policy))
+        """Whether as many places are kept as may be among the nodes of the kind that the shape asks for."""
+        return self._places.full(filters.of_kind(shape, self._nodes, self._policy))
 
     def why(self, shape: Shape, choice: Choice) -> str:
         """In a few words, by what rule a job of the shape got its node now, out of how many with room."""
@@ -188,7 +188,7 @@ class Blocking:
         rows = np.repeat(start.rows, start.counts).tolist()
         node_ids = tuple(self._nodes.at(row).id for row in rows)
         self.reservations.append(Reservation(job_id, shape.id, node_ids, start.at, shape.requires))
-        self._places.add(filters.eligible(shape, self._nodes, self._policy))
+        self._places.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:
             return
         self._ledger.charge(shape.project_id, claims.debt(shape))

@@ -74,6 +74,23 @@ def eligible(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
     return mask
 
 
+def of_kind(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
+    """Rows of nodes that are of the kind the shape asks for, however large: in its pool, with its labels and some of each named resource."""
+    names = tuple(name for name, amount in shape.requires.custom if amount)
+    key = ("kind", shape.pool, shape.constraints, names, policy.paused_pools, policy.launch_failures)
+    mask = nodes.memo.get(key)
+    if mask is None:
+        nodes.vector(shape.requires)
+        mask = nodes.present().copy()
+        for reason, refuses in STATIC:
+            if reason is not Reason.TOO_SMALL:
+                mask &= ~refuses(shape, nodes, policy)
+        for name in names:
+            mask &= nodes.capacity[nodes.axes.index(name)] > 0
+        nodes.memo[key] = mask
+    return mask
+
+
 def refusals(shape: Shape, nodes: Nodes, policy: Policy) -> dict[Reason, Mask]:
     """Rows each static filter refuses, in the order of the filters; only reasons that some node has."""
     present = nodes.present()

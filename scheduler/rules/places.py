@@ -1,4 +1,4 @@
-"""How many places are kept already among the nodes that a job could use."""
+"""How many places are kept already among the nodes of the kind that a job asks for."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _MOST_KEPT = 16
 
 @dataclass(slots=True)
 class _Set:
-    """Nodes that some jobs could use, and the places kept that count there."""
+    """Nodes of a kind that some jobs ask for, and the places kept that count there."""
 
     where: Mask
     size: int
@@ -23,8 +23,8 @@ class _Set:
 class Places:
     """The places of one plan, counted for every set of nodes that is asked about; `setting` bounds each count.
 
-    A place counts for a set if the job it is kept for could use half of these nodes: one that waits for the only node
-    of its kind is in nobody's way.
+    A place counts for a set if half of these nodes are of the kind that it is kept for: one that waits for the only node
+    of its kind is in nobody's way. Size makes no kind, or every size of job would keep a place on a small fleet.
     """
 
     def __init__(self, setting: int) -> None:
@@ -34,13 +34,13 @@ class Places:
         self._by_mask: dict[int, tuple[Mask, _Set]] = {}
 
     def full(self, where: Mask) -> bool:
-        """Whether as many are kept as may be for a job that could use the nodes in `where`."""
+        """Whether as many are kept as may be for a job that asks for the nodes in `where`."""
         nodes = self._set(where)
         most = min(self._setting, max(1, nodes.size // _NODES_PER_KEPT))
         return nodes.kept >= most or len(self._kept) >= max(_MOST_KEPT, self._setting)
 
     def add(self, where: Mask) -> None:
-        """A place is kept for a job that could use the nodes in `where`."""
+        """A place is kept for a job that asks for the nodes in `where`."""
         self._kept.append(where)
         for nodes in self._sets.values():
             nodes.kept += _counts(where, nodes)
