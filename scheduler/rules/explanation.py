@@ -27,11 +27,13 @@ class Fix(StrEnum):
     DROP_APART = "do not keep apart by"
     ASK_LESS = "ask for less of"
     ASK_FEWER = "ask for fewer members"
+    SHORTER_TIMEOUT = "set a shorter timeout"
+    ADD_NODE = "add nodes"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing to change. `to` is in thousandths for resources, epoch seconds for times, a number for limits."""
+    """One thing to change. `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, a number for limits and nodes."""
 
     fix: Fix
     subject: str = ""

@@ -1,7 +1,7 @@
 """The looking-up behind `explain`: why the job waits, when it may start, and what would help."""
 
 from collections.abc import Sequence
-from math import inf
+from math import exp, inf
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class Inquiry:
     def answer(self) -> Explanation:
         """The whole explanation."""
         survey, shape = self._survey, self._shape
-        row = remedy.cheapest(shape, self._nodes, survey.room, survey.masks)
+        row = remedy.cheapest(shape, self._nodes, survey.room, survey.masks, survey.ready_s())
         main = self._found[0][0].reason if self._found else self._main()
         earliest, latest = self._band()
         return Explanation(
@@ -80,32 +80,39 @@ class Inquiry:
 
     def _changes(self, row: int | None) -> tuple[Change, ...]:
         """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
-        on_node = [] if self._coming or row is None else self._node_changes(row)
+        on_node = [] if self._coming else self._node_changes(row)
         modest = remedy.applied(self._shape, on_node)
         about_job = obstacles(self._snapshot, self._job, modest, self._now)
         return tuple(change for _, change in about_job) + tuple(on_node)
 
-    def _node_changes(self, row: int) -> list[Change]:
-        """What lets a member sit on that node, and where that is not enough for all, as many as then could sit."""
-        shape, found, seats = self._shape, list[Change](), self._seats
+    def _node_changes(self, row: int | None) -> list[Change]:
+        """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
+        shape, survey, found, seats = self._shape, self._survey, list[Change](), self._seats
         if not seats:
-            found = remedy.changes(shape, self._nodes, self._policy, self._survey.room, self._survey.masks, row)
+            found = remedy.changes(shape, self._nodes, self._policy, survey.room, survey.masks, row, survey.ready_s())
+            if any(change.fix is Fix.ADD_NODE for change in found):
+                return found
             after, policy = remedy.applied(shape, found), remedy.eased(self._policy, found)
             seats = max(1, Survey(after, self._snapshot, self._ledger, self._now, policy).seats(besides=row))
         return found if seats >= shape.count else [*found, Change(Fix.ASK_FEWER, "", seats)]
 
     def _band(self) -> tuple[float | None, float | None]:
-        """Between when and when the job will probably start; not to be said of one that waits for somebody to do something."""
+        """Between when and when the job will probably start; not to be said of one that waits for somebody to do something.
+
+        As wide as predictions have been off of late, and for what goes first the time that the whole fleet needs for it.
+        """
         if self._coming:
             return self._now, self._now
         times = [change.to for _, change in self._found if change.fix is Fix.WAIT_UNTIL and change.to is not None]
         if len(times) < len(self._found):
             return None, None
-        first, work = self._room_by(max([self._now, *times])), self._work_ahead()
-        latest = None if first is None or work == inf else first + work
-        if self._own is None:
-            return first, latest
-        return self._own.start, None if latest is None else max(latest, self._own.start)
+        due = max([self._now, *times])
+        first = self._room_by(due) if self._own is None else max(due, self._own.start)
+        if first is None:
+            return None, None
+        off, work = exp(self._snapshot.predictor.error), self._work_ahead()
+        earliest = max(due, self._now + (first - self._now) / off)
+        return earliest, None if work == inf else max(due, self._now + (first - self._now) * off) + work
 
     def _room_by(self, due: float) -> float | None:
         """When there is room by the expected ends, were nothing else in the way; None where that cannot be said."""
@@ -118,9 +125,10 @@ class Inquiry:
         return None if start is None else max(due, start.at)
 
     def _work_ahead(self) -> float:
-        """The seconds that the whole fleet needs for the jobs that go first."""
-        shares: Sequence[float] = self._ledger.shares([shape for shape, _ in self._ahead]).tolist()
-        pairs = zip(self._ahead, shares, strict=True)
+        """The seconds that the whole fleet needs for the jobs that go first, but for those that no node could take."""
+        ahead = [one for one in self._ahead if filters.eligible(one[0], self._nodes, self._policy).any()]
+        shares: Sequence[float] = self._ledger.shares([shape for shape, _ in ahead]).tolist()
+        pairs = zip(ahead, shares, strict=True)
         return sum((count * share * self._expected(shape) for (shape, count), share in pairs if share > 0), 0.0)
 
     def _expected(self, shape: Shape) -> float:

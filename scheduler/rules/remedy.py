@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from math import floor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.rules import new_node
 from scheduler.rules.explanation import Change, Fix, Nearest
 from scheduler.rules.filters import Reason
 from scheduler.rules.nodes import Amounts, Mask, Node, Nodes
 from scheduler.rules.policy import Policy
-from scheduler.rules.resources import Resources
+from scheduler.rules.resources import PLAIN, Resources
 from scheduler.rules.shapes import Shape
+
+Seconds = NDArray[np.float64]
 
 _COSTS: dict[Reason, float] = {
     Reason.NODE_PAUSED: 1.0,
@@ -27,9 +31,26 @@ so a node that needs fewer changes always wins, and none of the changes named ca
 
 _CONSTRAINT_COST = 2.0
 
+_TIMEOUT_COST = 1.5
 
-def cheapest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask]) -> int | None:
-    """The row of the node where the least would have to change; None without nodes."""
+_OUT_OF_REACH = 20.0
+"""A node that asking for less does not help costs more than all else together: only where there is no other are new nodes named."""
+
+_LEAST_PART = 0.1
+"""Nobody is told to make do with less than this of what was asked for, or of the largest node if that was more. A named resource that a
+node has not at all is another matter: a job may do without."""
+
+LEAST_TIMEOUT_S = 10.0
+"""Nobody is told to be done sooner."""
+
+
+def cheapest(
+    shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], ready_s: Seconds | None = None
+) -> int | None:
+    """The row of the node where the least would have to change; None without nodes.
+
+    `ready_s` has for each row how long a job may take that would have the room at once which is kept there for later; 0 for none.
+    """
     present = nodes.present()
     if not present.any():
         return None
@@ -39,7 +60,10 @@ def cheapest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask
             cost = cost + weight * masks[reason]
     for constraint in set(shape.constraints):
         cost = cost + _CONSTRAINT_COST * ~nodes.holding(constraint)
-    return int(np.argmin(cost + _giving_up(nodes.vector(shape.requires), room)))
+    less = _giving_up(nodes.vector(shape.requires), room, nodes)
+    if ready_s is not None:
+        less = np.where(ready_s >= LEAST_TIMEOUT_S, _TIMEOUT_COST, less)
+    return int(np.argmin(cost + less))
 
 
 def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> Nearest:
@@ -57,12 +81,26 @@ def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, in
 
 
 def changes(
-    shape: Shape, nodes: Nodes, policy: Policy, room: Amounts, masks: dict[Reason, Mask], row: int
+    shape: Shape,
+    nodes: Nodes,
+    policy: Policy,
+    room: Amounts,
+    masks: dict[Reason, Mask],
+    row: int | None,
+    ready_s: Seconds | None = None,
 ) -> list[Change]:
-    """What would have to change for a member to start on that node; empty when nothing would."""
-    node = nodes.at(row)
+    """What would have to change for a member to start on that node; empty when nothing would.
+
+    Where no change to the node or the job makes room there, and without any node (None): new nodes, one for each member.
+    """
+    if row is None:
+        return new_node.changes(shape, nodes, policy, masks)
+    node, needs = nodes.at(row), shape.requires.amounts()
     found = [*_about_node(node, policy, masks, row), *_about_demands(shape, node, nodes, masks, row)]
-    needs = shape.requires.amounts()
+    if ready_s is not None and ready_s[row] >= LEAST_TIMEOUT_S:
+        return [*found, Change(Fix.SHORTER_TIMEOUT, "", floor(ready_s[row]))]
+    if _helpless(nodes.vector(shape.requires), room, nodes)[row]:
+        return new_node.changes(shape, nodes, policy, masks)
     for axis, lack in missing(shape, nodes, room, row).items():
         found.append(Change(Fix.ASK_LESS, axis, max(0, needs[axis] - lack)))
     return found
@@ -79,6 +117,7 @@ def applied(shape: Shape, found: list[Change]) -> Shape:
         pool=None if (Fix.LEAVE_POOL, shape.pool) in gone else shape.pool,
         apart=None if (Fix.DROP_APART, shape.apart) in gone else shape.apart,
         count=next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count),
+        timeout_s=next((change.to for change in found if change.fix is Fix.SHORTER_TIMEOUT), shape.timeout_s),
     )
 
 
@@ -88,18 +127,25 @@ def eased(policy: Policy, found: list[Change]) -> Policy:
     return replace(policy, paused_pools=policy.paused_pools - resumed)
 
 
-def _giving_up(need: Amounts, room: Amounts) -> NDArray[np.float64]:
+def _giving_up(need: Amounts, room: Amounts, nodes: Nodes) -> NDArray[np.float64]:
     """The cost of asking for no more than each node has."""
     cost = np.zeros(room.shape[1])
     for axis in np.flatnonzero(need).tolist():
         lack = np.maximum(need[axis] - np.maximum(room[axis], 0), 0)
         cost += np.where(lack > 0, 1.0 + lack / need[axis], 0.0)
-        cost += np.where(room[axis] < 0, _OVERCOMMITTED, 0.0)
-    return cost
+    return np.where(_helpless(need, room, nodes), _OUT_OF_REACH, cost)
 
 
-_OVERCOMMITTED = 1e6
-"""A node that has promised more than it has cannot be helped by asking for less."""
+def _helpless(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
+    """Rows where asking for less does not help, for next to nothing is left of something (or less than nothing)."""
+    helpless = np.zeros(room.shape[1], dtype=np.bool_)
+    for axis in np.flatnonzero(need).tolist():
+        sensible = min(int(need[axis]), int(nodes.capacity[axis].max(initial=0)))
+        too_little = (room[axis] < need[axis]) & (room[axis] < max(_LEAST_PART * sensible, 1))
+        if axis >= len(PLAIN):
+            too_little &= ~((nodes.capacity[axis] == 0) & (room[axis] == 0))
+        helpless |= too_little
+    return helpless
 
 
 def _about_node(node: Node, policy: Policy, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:

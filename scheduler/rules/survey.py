@@ -1,6 +1,7 @@
 """What a shape finds on the nodes at a moment: why each will not do, and how many members could sit."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.rules import capacity, filters, seating
 from scheduler.rules.filters import Reason
@@ -27,6 +28,7 @@ class Survey:
         self.expected_s = snapshot.predictor.expected_s(
             shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
         )
+        self._now = now
         self._ends_by = now + cautious_s(self.expected_s, shape.timeout_s)
         self.need = self._nodes.vector(shape.requires)
         self.room = ledger.room(np.arange(len(self._nodes.present())), self._ends_by)
@@ -41,6 +43,19 @@ class Survey:
             usable[besides] = True
         slots = np.where(usable, room_for(self.need, self.room), 0)
         return min(self._shape.count, capacity.seats_on(self._shape, self._nodes, slots))
+
+    def ready_s(self) -> NDArray[np.float64] | None:
+        """By row, how long a member may take that would have room now, where that is kept from a later moment on; 0 elsewhere.
+
+        None for gangs: their members would have to be short on every node.
+        """
+        if self._shape.count > 1:
+            return None
+        longest = np.zeros(len(self.usable))
+        for kept in self._ledger.kept.values():
+            if self.masks[Reason.RESERVED][kept.row]:
+                longest[kept.row] = kept.start - self._now
+        return longest
 
     def main(self) -> Reason:
         """The reason to show when there is no seat: of nodes in service, what is so at the moment; else why none is."""

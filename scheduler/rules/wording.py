@@ -100,17 +100,16 @@ def none_yet(pool: str | None) -> str:
 
 def change(found: Change, names: Names) -> str:
     """What to do, as an order."""
-    to = found.to or 0.0
+    subject, to = found.subject, found.to or 0.0
     match found.fix:
-        case Fix.RAISE_TYPE_LIMIT:
-            return f"let {to:g} jobs of the type {names.job_type} be scheduled at a time"
         case Fix.RAISE_QUOTA:
-            most = _amount(found.subject, to) if found.subject != "jobs" else _count(int(to), "execution")
+            most = _amount(subject, to) if subject != "jobs" else _count(int(to), "execution")
             return f"raise the quota of the project {names.project} to {most}"
         case Fix.ASK_LESS:
-            return f"ask for {'at most ' + _amount(found.subject, to) if to else 'no ' + found.subject}"
-        case Fix.ASK_FEWER:
-            return f"ask for at most {_count(int(to), 'member')}"
+            return f"ask for {'at most ' + _amount(subject, to) if to else 'no ' + subject}"
+        case Fix.ADD_NODE:
+            whose = "it" if to == 1 else f"its {to:g} members"
+            return f"add {'a node' if to == 1 else 'nodes'} with room for {whose}"
         case Fix.WAIT_UNTIL:
             return f"wait until {moment(to)}"
         case _:
@@ -118,9 +117,12 @@ def change(found: Change, names: Names) -> str:
                 Fix.RELEASE_HOLD: "release it",
                 Fix.RESUME_PROJECT: f"{found.fix} {names.project}",
                 Fix.RESUME_TYPE: f"{found.fix} {names.job_type}",
-                Fix.CLEAR_FAILURES: f"{found.fix} {found.subject} (ganger resume {found.subject})",
+                Fix.RAISE_TYPE_LIMIT: f"let {to:g} jobs of the type {names.job_type} be scheduled at a time",
+                Fix.CLEAR_FAILURES: f"{found.fix} {subject} (ganger resume {subject})",
+                Fix.ASK_FEWER: f"ask for at most {_count(int(to), 'member')}",
+                Fix.SHORTER_TIMEOUT: f"set a timeout of at most {to:g} s",
             }
-            return own.get(found.fix, f"{found.fix} {found.subject}".rstrip())
+            return own.get(found.fix, f"{found.fix} {subject}".rstrip())
 
 
 def nearest(found: Nearest) -> str:
@@ -148,7 +150,7 @@ _SAID: dict[Reason, tuple[str, str]] = {
         "have one of its kind, from which it is kept apart",
     ),
     Reason.NO_ROOM: ("has no room now", "have no room now"),
-    Reason.RESERVED: ("has room that is kept for a larger job", "have room that is kept for a larger job"),
+    Reason.RESERVED: ("has room that is kept for another job", "have room that is kept for another job"),
     Reason.GANG: ("has room for some of its members only", "have room for some of its members only"),
 }
 

@@ -1,14 +1,17 @@
 """Every explanation is true: reasons agree with a count node by node, and the changes named are exactly what is needed."""
 
 from dataclasses import dataclass, replace
+from math import log
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.rules import new_node
 from scheduler.rules.explain import explain, preview
 from scheduler.rules.explanation import Change, Explanation, Fix
 from scheduler.rules.filters import Reason
-from scheduler.rules.nodes import Node
+from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.policy import Packing, Policy, Quota
 from scheduler.rules.resources import Resources
 from scheduler.rules.shapes import Constraint, Op, Shape
@@ -239,6 +242,7 @@ def _apply(case: Case, change: Change) -> Case:
         Fix.LEAVE_POOL: lambda: replace(shape, pool=None),
         Fix.DROP_APART: lambda: replace(shape, apart=None),
         Fix.ASK_FEWER: lambda: replace(shape, count=to),
+        Fix.SHORTER_TIMEOUT: lambda: replace(shape, timeout_s=to),
         Fix.DROP_CONSTRAINT: lambda: replace(
             shape, constraints=tuple(each for each in shape.constraints if str(each) != change.subject)
         ),
@@ -260,4 +264,53 @@ def _apply(case: Case, change: Change) -> Case:
         fixed = on_node[change.fix]
         nodes = (replace(node, **fixed) if node.name == change.subject else node for node in case.nodes)
         return replace(case, nodes=tuple(nodes))
+    if change.fix is Fix.ADD_NODE:
+        new = new_node.like(shape, Nodes(case.nodes))
+        more = tuple(
+            replace(new, id=90 + number, name=f"{new.name} {number}" if number else new.name) for number in range(to)
+        )
+        return replace(case, nodes=case.nodes + more, used=case.used + (0,) * to)
     return replace(case, held=None) if change.fix is Fix.RELEASE_HOLD else case
+
+
+def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_nothing() -> None:
+    world = World([a_node(1, cpus=4), a_node(2, cpus=4)])
+    for node in (1, 2):
+        world.run(node, cpus=4)
+    job, gang = world.job(world.shape(cpus=1)), world.job(world.shape(cpus=2, count=3))
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "", 1),)
+    assert explain(world.snapshot, gang, NOW).changes == (Change(Fix.ADD_NODE, "", 3),)
+
+
+def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
+    world = World([a_node(1, cpus=4)])
+    world.run(1, cpus=3, expected_s=400.0)
+    world.job(world.shape(cpus=4, timeout_s=100.0), waited=500)
+    small = world.shape(cpus=1, timeout_s=5000.0)
+    job = world.job(small, waited=5)
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.SHORTER_TIMEOUT, "", 300),)
+    short = world.job(world.shape(cpus=1, timeout_s=300.0), waited=5)
+    assert short in {placement.job_id for placement in world.plan().placements}
+
+
+def test_a_job_may_do_without_what_a_node_has_none_of_but_not_without_what_others_use() -> None:
+    world = World([a_node(1)])
+    job = world.job(world.shape(custom={"gpu": 1}))
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ASK_LESS, "gpu", 0),)
+    world = World([a_node(1, custom={"gpu": 1})])
+    world.nodes.reserve(1, Resources.of(custom={"gpu": 1}))
+    job = world.job(world.shape(custom={"gpu": 1}))
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "", 1),)
+
+
+def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_never_run() -> None:
+    world = World([a_node(1, cpus=2)])
+    world.run(1, cpus=2, started=NOW, expected_s=300.0, timeout_s=900.0)
+    world.job(world.shape(cpus=999, timeout_s=9000.0), waited=50)
+    job = world.job(world.shape(cpus=2, timeout_s=100.0), waited=20)
+    explained = explain(world.snapshot, job, NOW)
+    assert (explained.earliest, explained.latest) == (NOW + 300, NOW + 300)
+    world.predictor.error = log(2)
+    explained = explain(world.snapshot, job, NOW)
+    assert explained.earliest == pytest.approx(NOW + 150)
+    assert explained.latest == pytest.approx(NOW + 600)

@@ -38,7 +38,7 @@ def test_room_kept_for_a_job_that_goes_first_is() -> None:
     world.job(world.shape(cpus=4, project_id=2, priority=1))
     job = world.job(world.shape(cpus=1, project_id=1, timeout_s=1000.0))
     told = explain(world.snapshot, job, NOW)
-    assert [change.fix for change in told.changes] == [Fix.RAISE_QUOTA, Fix.ASK_LESS]
+    assert [change.fix for change in told.changes] == [Fix.RAISE_QUOTA, Fix.SHORTER_TIMEOUT]
     assert told.nodes == {Reason.RESERVED: 1}
 
 
@@ -188,7 +188,8 @@ def test_without_any_node_a_job_waits_for_one() -> None:
     world = World()
     job = world.job(world.shape())
     told = explain(world.snapshot, job, NOW)
-    assert (told.main, told.usable, told.changes) == (Reason.NODE_NOT_READY, 0, ())
+    assert (told.main, told.usable) == (Reason.NODE_NOT_READY, 0)
+    assert [change.fix for change in told.changes] == [Fix.ADD_NODE]
     assert world.plan().refusals[1].reason is Reason.NO_ROOM
     assert (
         explain(replace(world.snapshot, policy=Policy(scheduler_paused=True)), job, NOW).main is Reason.SCHEDULER_PAUSED
