@@ -46,6 +46,7 @@ def document(seen: Outlook, names: Names, pool: str | None) -> dict[str, Any]:
             "usable": told.usable,
             "failing": {slug(kind): count for kind, count in told.nodes.items()},
             "short_of": dict(told.short_of),
+            "unmet": dict(told.unmet),
         },
         "nearest": None if told.nearest is None else _nearest(told.nearest),
         "queue": {"position": told.position, "ahead": told.ahead},

@@ -42,6 +42,7 @@ class NodeCounts(View):
     usable: int
     failing: dict[ReasonWord, int]
     short_of: dict[str, int]
+    unmet: dict[str, int] = Field(description="How many nodes fail each of the job's constraints.")
 
 
 class PlaceInQueue(View):

@@ -1,7 +1,7 @@
 """The answer to "why is my job waiting?": what `explain` returns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from scheduler.rules.filters import Reason
@@ -63,7 +63,7 @@ class Explanation:
     """Why a job waits.
 
     `main` is the reason to show first. `nodes` counts the nodes that fail for each reason (a node may fail for several),
-    `short_of` those without enough of each resource now, `usable` those on which a member could start at once. `ahead` is the number
+    `short_of` those without enough of each resource now, `unmet` those that fail each constraint, `usable` those on which a member could start at once. `ahead` is the number
     of waiting jobs that go first by priority and age, `position` that of its own shape. `project_share` is the project's dominant share
     of the fleet now, `project_rank` how many waiting projects stand before it. `reserved` has the nodes kept for it.
     The start is expected between `earliest` and `latest` (epoch seconds; None: cannot be said). `changes`, made together, would
@@ -87,6 +87,7 @@ class Explanation:
     changes: tuple[Change, ...]
     wanted: int = 1
     seats: int = 0
+    unmet: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

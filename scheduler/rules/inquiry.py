@@ -61,6 +61,7 @@ class Inquiry:
             changes=self._changes(row),
             wanted=shape.count,
             seats=self._seats,
+            unmet=survey.unmet(),
         )
 
     def _keep(self, kept: Reservation) -> None:

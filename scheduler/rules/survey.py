@@ -44,6 +44,13 @@ class Survey:
         slots = np.where(usable, room_for(self.need, self.room), 0)
         return min(self._shape.count, capacity.seats_on(self._shape, self._nodes, slots))
 
+    def unmet(self) -> dict[str, int]:
+        """How many nodes fail each constraint, of those that some fail."""
+        present = self._nodes.present()
+        asked = sorted(set(self._shape.constraints), key=str)
+        counts = {str(one): int((present & ~self._nodes.holding(one)).sum()) for one in asked}
+        return {constraint: count for constraint, count in counts.items() if count}
+
     def ready_s(self) -> NDArray[np.float64] | None:
         """By row, how long a member may take that would have room now, where that is kept from a later moment on; 0 elsewhere.
 

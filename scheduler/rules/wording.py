@@ -58,7 +58,10 @@ def nodes(reason: Reason, count: int, told: Explanation, of: int) -> str:
         short = ", ".join(f"{name} on {number}" for name, number in told.short_of.items())
         return f"{some} {'has' if one else 'have'} no room for it now" + (f" (short of {short})" if short else "")
     singular, plural = _SAID[reason]
-    return f"{some} {singular if one else plural}"
+    which = ""
+    if reason is Reason.CONSTRAINT:
+        which = f" ({', '.join(f'{constraint} on {number}' for constraint, number in told.unmet.items())})"
+    return f"{some} {singular if one else plural}{which}"
 
 
 def others(told: Explanation) -> str:
@@ -86,9 +89,9 @@ def never(found: NeverFits, pool: str | None) -> str:
     if found.nearest is None:
         return f"there is no node{where}, and no pool that would start one"
     if Reason.TOO_SMALL not in found.nearest.reasons:
-        return "no node is what it asks for: " + ", ".join(
-            f"{count} {_SAID[reason][count != 1]}" for reason, count in found.nodes.items()
-        )
+        said = {**_SAID, Reason.OTHER_POOL: (f"is not in the pool {pool}", f"are not in the pool {pool}")}
+        counts = ", ".join(f"{count} {said[reason][count != 1]}" for reason, count in found.nodes.items())
+        return f"no node is what it asks for: {counts}"
     return f"it asks for more than any node{where} has, so it cannot be placed" + _missing(found.nearest)
 
 
@@ -176,7 +179,9 @@ def _missing(found: Nearest) -> str:
 
 def _amount(name: str, thousandths: float) -> str:
     whole = f"{thousandths / 1000:.12g}"
-    return f"{whole} MiB of {name}" if name in {"mem", "disk"} else f"{whole} {name}"
+    if name in {"mem", "disk"}:
+        return f"{whole} MiB of {name}"
+    return "1 cpu" if (whole, name) == ("1", "cpus") else f"{whole} {name}"
 
 
 def _count(number: int, what: str) -> str:

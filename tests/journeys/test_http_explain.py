@@ -33,7 +33,7 @@ def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(api, 
     ]  # fmt: skip
     assert found["summary"] == "It waits: 2 of 3 nodes have no room for it now (short of cpus on 3)."
     assert found["nodes"] == {
-        "total": 3, "usable": 0, "failing": {"node-paused": 1, "node-too-small": 1, "no-room-now": 2}, "short_of": {"cpus": 3},
+        "total": 3, "usable": 0, "failing": {"node-paused": 1, "node-too-small": 1, "no-room-now": 2}, "short_of": {"cpus": 3}, "unmet": {},
     }  # fmt: skip
     assert found["nearest"]["missing"] == {"cpus": 3.0}
     assert found["queue"] == {"position": 0, "ahead": 0}
@@ -42,7 +42,7 @@ def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(api, 
     assert datetime.now(UTC) < earliest <= latest
     (change,) = found["changes"]
     assert (change["fix"], change["subject"], change["to"]) == ("ask-for-less-of", "cpus", 1.0)
-    assert change["description"] == "ask for at most 1 cpus"
+    assert change["description"] == "ask for at most 1 cpu"
     assert api.patch(f"/jobs/{job['id']}/", {"status": "CANCELED"}).status_code == 200
     assert explained(api, job["id"])["nodes"] is None
 

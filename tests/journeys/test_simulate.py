@@ -149,7 +149,7 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
         ]  # fmt: skip
         assert lines[3] == "  room is kept for it on n1"
         assert lines[4].startswith("  expected to start in ")
-        assert lines[5] == "  it could start at once if you ask for at most 1 cpus"
+        assert lines[5] == "  it could start at once if you ask for at most 1 cpu"
         tried = CliRunner().invoke(program.app, [*words, "--json", "--", "true"], catch_exceptions=False)
         assert [json.loads(line)["would"] for line in tried.stdout.splitlines()] == ["start", "wait"]
         words = ["submit", "--dry-run", "--strict", "--cpus", "99", *where, "--", "true"]

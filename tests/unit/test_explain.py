@@ -314,3 +314,10 @@ def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_n
     explained = explain(world.snapshot, job, NOW)
     assert explained.earliest == pytest.approx(NOW + 150)
     assert explained.latest == pytest.approx(NOW + 600)
+
+
+def test_each_constraint_is_counted_by_itself() -> None:
+    world = World([a_node(1, labels={"zone": "a"}), a_node(2, labels={"zone": "b", "ssd": "y"}), a_node(3)])
+    wants = (Constraint("zone", Op.EQUAL, "a"), Constraint("ssd", Op.EXISTS))
+    job = world.job(world.shape(constraints=wants))
+    assert explain(world.snapshot, job, NOW).unmet == {"ssd exists": 2, "zone = a": 2}
