@@ -100,7 +100,7 @@ class Core:
             self._claim(event.keys)
 
     def _claim(self, keys: Iterable[Key]) -> None:
-        if not self._registered or self._stopping or self._draining or self._trouble is not None:
+        if not self._registered or self._stopping or self._draining or self._left or self._trouble is not None:
             return
         if any(one.state is State.PURGING for one in self.held.values()):
             return  # a beat's answer repeats them

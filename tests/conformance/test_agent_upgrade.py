@@ -84,8 +84,8 @@ class Stranger:
             except OSError:
                 return
             with connection:
-                connection.sendall(self._hello)
                 self.greeted += 1
+                connection.sendall(self._hello)
                 self.heard += connection.recv(4096)
 
     def close(self) -> None:

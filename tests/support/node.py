@@ -112,9 +112,16 @@ class World:
         )
         return self.tell(RegisterAnswered(answer, self.boot))
 
-    def beat(self, waiting: Sequence[Key] = (), cancels: Sequence[wire.Cancel] = (), epoch: int = 1) -> list[Effect]:
+    def beat(
+        self,
+        waiting: Sequence[Key] = (),
+        cancels: Sequence[wire.Cancel] = (),
+        epoch: int = 1,
+        *,
+        drain: bool = False,
+    ) -> list[Effect]:
         answer = wire.BeatAnswer(
-            epoch=epoch, drain=False, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
+            epoch=epoch, drain=drain, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
         )
         return self.tell(BeatAnswered(answer, self.boot))
 

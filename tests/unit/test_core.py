@@ -340,3 +340,11 @@ def test_a_draining_node_finishes_before_it_leaves() -> None:
     world.shipped()
     world.acknowledged()
     assert len(world.all(effects.Leave)) == 1
+
+
+def test_a_node_that_is_leaving_claims_nothing_more_though_it_is_wanted_again() -> None:
+    world = World().up()
+    world.beat(drain=True)
+    assert len(world.all(effects.Leave)) == 1
+    world.beat(waiting=[(1, 1)])
+    assert not world.all(effects.Claim), "it would be gone before it could start"
