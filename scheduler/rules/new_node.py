@@ -27,11 +27,21 @@ def like(shape: Shape, nodes: Nodes) -> Node:
     return Node(0, shape.requires, name, shape.pool, labels)
 
 
+def told(node: Node) -> str:
+    """The node as fleets are written for simulations: `cpus=2,mem=64mib,gpu=1,pool=x,zone:a`."""
+    units = {"mem": "mib", "disk": "mib"}
+    amounts = [
+        f"{name}={amount / 1000:g}{units.get(name, '')}" for name, amount in node.capacity.amounts().items() if amount
+    ]
+    pool = [] if node.pool is None else [f"pool={node.pool}"]
+    return ",".join([*amounts, *pool, *(f"{label}:{value}" for label, value in sorted(node.labels.items()))])
+
+
 def changes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask]) -> list[Change]:
     """As many new nodes as the job has members, and what speaks even against these."""
     new = like(shape, nodes)
     labels = {NODE_LABEL: new.name, **new.labels}
-    found = [Change(Fix.ADD_NODE, "", shape.count)]
+    found = [Change(Fix.ADD_NODE, told(new), shape.count)]
     if shape.pool is not None and shape.pool in policy.paused_pools:
         found.append(Change(Fix.RESUME_POOL, shape.pool))
     wrong = (constraint for constraint in sorted(set(shape.constraints), key=str) if not constraint.holds(labels))

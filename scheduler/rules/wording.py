@@ -92,7 +92,9 @@ def never(found: NeverFits, pool: str | None) -> str:
         said = {**_SAID, Reason.OTHER_POOL: (f"is not in the pool {pool}", f"are not in the pool {pool}")}
         counts = ", ".join(f"{count} {said[reason][count != 1]}" for reason, count in found.nodes.items())
         return f"no node is what it asks for: {counts}"
-    return f"it asks for more than any node{where} has, so it cannot be placed" + _missing(found.nearest)
+    return f"it asks for more than any node{where} has, so it cannot be placed" + _missing(
+        found.nearest, "even empty, "
+    )
 
 
 def none_yet(pool: str | None) -> str:
@@ -111,8 +113,7 @@ def change(found: Change, names: Names) -> str:
         case Fix.ASK_LESS:
             return f"ask for {'at most ' + _amount(subject, to) if to else 'no ' + subject}"
         case Fix.ADD_NODE:
-            whose = "it" if to == 1 else f"its {to:g} members"
-            return f"add {'a node' if to == 1 else 'nodes'} with room for {whose}"
+            return f"add {'a node' if to == 1 else f'{to:g} nodes'} with {subject or 'any room at all'} free"
         case Fix.WAIT_UNTIL:
             return f"wait until {moment(to)}"
         case _:
@@ -172,9 +173,9 @@ def _quota(detail: str, names: Names) -> str:
     )
 
 
-def _missing(found: Nearest) -> str:
+def _missing(found: Nearest, when: str = "") -> str:
     lacks = " and ".join(_amount(name, amount) for name, amount in found.missing.items())
-    return f"; {found.name or 'a new node'} lacks {lacks}" if lacks else ""
+    return f"; {when}{found.name or 'a new node'} lacks {lacks}" if lacks else ""
 
 
 def _amount(name: str, thousandths: float) -> str:

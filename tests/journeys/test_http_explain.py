@@ -77,7 +77,7 @@ def test_quotas_limits_and_pauses_are_told_by_name(api, cluster, fleet):
 def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_and_refused_when_strict(api, fleet):
     bodies = [{"command": ["true"]}, *({"command": ["true"], "cpus_required": 40} for _ in range(2))]
     made = api.post("/jobs/", bodies)
-    sentence = "it asks for more than any node has, so it cannot be placed; n1 lacks 36 cpus"
+    sentence = "it asks for more than any node has, so it cannot be placed; even empty, n1 lacks 36 cpus"
     (warning,) = made.json["warnings"]
     assert (warning["entry"], warning["count"], warning["kind"]) == (1, 2, "never-fits")
     assert warning["description"] == sentence

@@ -158,7 +158,7 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
         told = CliRunner().invoke(program.app, ["why", str(waits["id"]), *where], catch_exceptions=False).stdout
     assert told.splitlines() == [
         "It waits: it is held: look first.",
-        "  also: it asks for more than any node has, so it cannot be placed; n1 lacks 36 cpus",
+        "  also: it asks for more than any node has, so it cannot be placed; even empty, n1 lacks 36 cpus",
         "  nearest: n1 comes closest: it is too small for it, even empty; n1 lacks 36 cpus",
         "  it could start at once if you release it, and ask for at most 4 cpus",
     ]

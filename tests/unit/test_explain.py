@@ -278,8 +278,11 @@ def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_no
     for node in (1, 2):
         world.run(node, cpus=4)
     job, gang = world.job(world.shape(cpus=1)), world.job(world.shape(cpus=2, count=3))
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "", 1),)
-    assert explain(world.snapshot, gang, NOW).changes == (Change(Fix.ADD_NODE, "", 3),)
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "cpus=1", 1),)
+    assert explain(world.snapshot, gang, NOW).changes == (Change(Fix.ADD_NODE, "cpus=2", 3),)
+    fussy = world.shape(cpus=2, mem=64, pool="night", constraints=(Constraint("zone", Op.IN, ("a", "b")),))
+    wanted = (Change(Fix.ADD_NODE, "cpus=2,mem=64mib,pool=night,zone:a", 1),)
+    assert explain(world.snapshot, world.job(fussy), NOW).changes == wanted
 
 
 def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
@@ -300,7 +303,7 @@ def test_a_job_may_do_without_what_a_node_has_none_of_but_not_without_what_other
     world = World([a_node(1, custom={"gpu": 1})])
     world.nodes.reserve(1, Resources.of(custom={"gpu": 1}))
     job = world.job(world.shape(custom={"gpu": 1}))
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "", 1),)
+    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "cpus=1,gpu=1", 1),)
 
 
 def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_never_run() -> None:
