@@ -148,7 +148,9 @@ def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jo
         (Path(readable) / f"open-{number}").write_text("nothing of interest")
     roots = f"{here.root}:/dev/shm:/tmp:/var/tmp:/run:{readable}"
     words = [word[::-1] for word in canaries]
-    job = here.wait(here.submit("/usr/bin/python3", "-c", SEARCH, roots, *words, timeout=60))
+    job = here.wait(
+        here.submit("/usr/bin/python3", "-c", SEARCH, roots, *words, timeout=100), within_s=110
+    )  # much may lie in /tmp
     here.api.patch(f"/jobs/{other}/", json={"status": "CANCELED"})
     read, _, found = said(here, job).partition(" ")
     assert (job["status"], found.strip()) == ("COMPLETED", "[]"), found
