@@ -55,9 +55,8 @@ class Ledger:
         self._policy, self._running = snapshot.policy, snapshot.running
         self.nodes = snapshot.nodes
         for claim in snapshot.running.needs():
-            self.nodes.vector(
-                claim
-            )  # what has left may hold what nobody else has: it gets its axis before arrays are copied
+            # What has left may hold what nobody else has: it gets its axis before arrays are copied.
+            self.nodes.vector(claim)
         self.free = snapshot.nodes.free()
         self.fleet = snapshot.nodes.total(snapshot.nodes.present())
         largest = self.nodes.capacity.max(axis=1, initial=0)
