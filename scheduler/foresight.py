@@ -31,8 +31,8 @@ _PLAN_KEPT_S = 1.0
 _PLAN_WORTH = 20.0
 """A plan is used for so many times as long as it took to make, whatever changed: plans for questions cost a twentieth of a core at most."""
 
-_POLICY_KEPT_S = 15.0
-"""The shares of projects are read anew so often; the leader writes them every minute."""
+_POLICY_KEPT_S = 5.0
+"""The accounts of projects are read anew so often; the leader writes them twice a minute."""
 
 
 @dataclass(frozen=True, slots=True)

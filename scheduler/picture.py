@@ -15,8 +15,9 @@ import numpy as np
 from sqlalchemy import Connection
 
 from scheduler.rules import fairshare
+from scheduler.rules.contention import contending
 from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.plan import Claim, Snapshot
+from scheduler.rules.plan import Claim, Plan, Snapshot
 from scheduler.rules.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.prediction import Predictor
 from scheduler.rules.resources import Resources
@@ -42,6 +43,7 @@ class Picture:
         self.now = 0.0
         self.version = 0
         self.claims: tuple[Claim, ...] = ()
+        self._usage: dict[int, float] = {}
         self._mark: store.Mark | None = None
         self._clear()
 
@@ -56,7 +58,9 @@ class Picture:
             self._read_changes(tx, since)
             if store.policy_changed(tx, since):
                 self.reread_policy(tx)
-        claims = tuple(Claim(job_id, shape_id, tuple(node_ids)) for job_id, shape_id, node_ids in mark.claims)
+        # Those of an older leader, which may go on until it is stopped, are not of this form.
+        known = (claim for claim in mark.claims if len(claim) == 4)  # noqa: PLR2004
+        claims = tuple(Claim(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
         if claims != self.claims:
             self.version += 1
             self.claims = claims
@@ -78,7 +82,9 @@ class Picture:
     def reread_policy(self, tx: Connection) -> None:
         """Look again at what operators have set, and at what projects have used of late."""
         self.version += 1
-        self.policy = _replace(self.policy, **read_policy(tx))
+        projects = store.projects(tx)
+        self._usage = {project.id: project.usage for project in projects}
+        self.policy = _replace(self.policy, **_limits(projects, store.limited_types(tx), store.pools(tx)))
 
     def reread(self, tx: Connection, job_ids: Sequence[int]) -> None:
         """Look again at jobs that could not be placed as planned: they wait still, or not any more."""
@@ -97,16 +103,22 @@ class Picture:
         for execution_id in execution_ids:
             self.running.add(dataclasses.replace(self.running[execution_id], stopping=True))
 
-    def decay(self, elapsed_s: float) -> dict[int, float]:
-        """Let usage fade and grow by what projects hold now; return every project's new usage."""
+    def account(self, plan: Plan, elapsed_s: float) -> dict[int, store.Account]:
+        """Count what projects hold now, and who waits by the last plan, for so many seconds; return every project's account."""
         fleet = self.nodes.total(self.nodes.present())
-        held = self.running.by_project()
-        shares: dict[int, float] = {}
-        for project in self.policy.usage.keys() | held.keys():
-            share = fairshare.share_of(held[project].resources, fleet) if project in held else 0.0
-            shares[project] = fairshare.decayed(self.policy.usage.get(project, 0.0), share, elapsed_s)
-        self.policy = _replace(self.policy, usage=shares)
-        return shares
+        shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
+        waiting = contending(self.snapshot(), plan)
+        horizon_s = fairshare.horizon_s(self.running.length_s(fleet))
+        lags = fairshare.lags(self.policy.lags, shares, self.policy.weights, waiting, elapsed_s, horizon_s)
+        self._usage = {
+            each: fairshare.decayed(self._usage.get(each, 0.0), shares.get(each, 0.0), elapsed_s)
+            for each in self._usage.keys() | shares.keys()
+        }
+        self.policy = _replace(self.policy, lags=lags)
+        return {
+            each: store.Account(self._usage.get(each, 0.0), lags.get(each, 0.0))
+            for each in self._usage.keys() | lags.keys()
+        }
 
     def _switches(self, mark: store.Mark) -> dict[str, Any]:
         """Return what is set of the scheduler itself; what operators have not said is as the settings say."""
@@ -240,9 +252,8 @@ def shape_of(row: Any, shape_id: int | None = None) -> Shape:
     )
 
 
-def read_policy(tx: Connection) -> dict[str, Any]:
-    """Return what operators have set of projects, job types and pools, as the fields of `Policy` that say it."""
-    projects, types, pools = store.projects(tx), store.limited_types(tx), store.pools(tx)
+def _limits(projects: Sequence[Any], types: Sequence[Any], pools: Sequence[Any]) -> dict[str, Any]:
+    """Return what is so of projects, job types and pools, as the fields of `Policy` that say it."""
     return {
         "paused_projects": frozenset(p.id for p in projects if p.is_paused),
         "paused_types": frozenset(t.id for t in types if t.is_paused),
@@ -250,7 +261,7 @@ def read_policy(tx: Connection) -> dict[str, Any]:
         "max_scheduled": {t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
         "quotas": {p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
         "weights": {p.id: p.weight for p in projects if p.weight != 1},
-        "usage": {p.id: p.usage for p in projects},
+        "lags": {p.id: p.lag_s for p in projects},
         "packing": {p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
     }
 

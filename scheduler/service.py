@@ -33,7 +33,7 @@ from scheduler.scaling import Scaler
 from scheduler.store import leader, picture, wake
 from scheduler.tick import TermOver, Turn, tick
 
-_USAGE_EVERY_S = 60.0
+_ACCOUNTS_EVERY_S = 30.0
 _STATUS_EVERY_S = 0.5
 _LONGEST_REST_S = 0.1
 _CHECKED_HOURS = 0.25
@@ -64,7 +64,7 @@ class Scheduler:
         self._tick_s = 0.0
         self._placed = self._lost = 0
         self._rest_until = 0.0
-        self._usage_at: float | None = None
+        self._accounts_at: float | None = None
         self._told, self._told_at = "{}", -_STATUS_EVERY_S
         self._stopped = threading.Event()
         self._ticking = Loop("tick", self._turn)
@@ -226,15 +226,15 @@ class Scheduler:
         return every or _NEVER_S
 
     def _tell(self, now: float) -> None:
-        """Note what operators see of the leader with its next beat, and keep the projects' usage now and then."""
+        """Note what operators see of the leader with its next beat, and the projects' accounts now and then."""
         if now - self._told_at >= _STATUS_EVERY_S:
             self._told, self._told_at = self._status(), now
-        if self._usage_at is None or now - self._usage_at >= _USAGE_EVERY_S:
-            elapsed, self._usage_at = (0.0 if self._usage_at is None else now - self._usage_at), now
+        if self._accounts_at is None or now - self._accounts_at >= _ACCOUNTS_EVERY_S:
+            elapsed, self._accounts_at = (0.0 if self._accounts_at is None else now - self._accounts_at), now
             if elapsed:
-                shares = self._picture.decay(elapsed)
+                accounts = self._picture.account(self._last.plan, elapsed)
                 with self._rt.db.begin() as tx:
-                    picture.keep_usage(tx, shares)
+                    picture.keep_accounts(tx, accounts)
 
     def _status(self) -> str:
         waiting = self._picture.queue

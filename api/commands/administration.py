@@ -13,7 +13,10 @@ from scheduler.errors import InvalidInput
 projects = typer.Typer(help="List, make, limit, pause projects.", cls=ListByDefault)
 errors = typer.Typer(help="List, add, change named errors.", cls=ListByDefault)
 
-PROJECT_HEADINGS = ("NAME", "WEIGHT", "USAGE", "QUOTA", "STATE", "TITLE")
+_SMALL_LAG_S = 30.0
+"""What a project is owed below that is not worth a word: it would be 0 minutes."""
+
+PROJECT_HEADINGS = ("NAME", "WEIGHT", "USAGE", "OWED", "QUOTA", "STATE", "TITLE")
 ERROR_HEADINGS = ("ID", "NAME", "CATEGORY", "RETRIED", "BUILT IN", "TITLE")
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
@@ -211,7 +214,8 @@ def _tell(document: dict[str, Any], done: str, *, as_json: bool) -> None:
 def _project_row(one: dict[str, Any]) -> tuple[object, ...]:
     quota = ", ".join(f"{kind} {screen.number(most)}" for kind, most in one["quota"].items() if most is not None)
     state = f"paused ({one['pause_reason']})" if one["is_paused"] else "active"
-    return (one["name"], screen.number(one["weight"]), f"{one['usage']:.1%}", quota, state, one["title"])
+    owed = f"{one['lag_s'] / 60:+.0f} min" if abs(one["lag_s"]) >= _SMALL_LAG_S else ""
+    return (one["name"], screen.number(one["weight"]), f"{one['usage']:.1%}", owed, quota, state, one["title"])
 
 
 def _error_row(one: dict[str, Any]) -> tuple[object, ...]:

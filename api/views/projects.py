@@ -23,6 +23,7 @@ def entry(row: Any) -> dict[str, Any]:
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
         "usage": round(row.share or 0.0, 6),
+        "lag_s": round(row.lag_s or 0.0, 1),
         "created": row.created,
         "last_modified": row.last_modified,
     }

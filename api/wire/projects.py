@@ -10,8 +10,11 @@ from pydantic import Field
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
 from api.wire.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, View, Word
+from scheduler.rules.fairshare import LEAST_WEIGHT
 
-Weight = Annotated[float, Field(gt=0, le=1_000_000, description="share of the machines, beside the other projects'")]
+Weight = Annotated[
+    float, Field(ge=LEAST_WEIGHT, le=1_000_000, description="share of the machines, beside the other projects'")
+]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -83,7 +86,10 @@ class SecretNames(View):
 
 
 class ProjectView(View):
-    """A project. `usage` is its decayed share of the machines, 0 to 1."""
+    """A project. `usage` is its decayed share of the machines, 0 to 1.
+
+    `lag_s` is what the others owe it, in seconds of all machines together; below 0 it has had more than they.
+    """
 
     id: int
     name: str
@@ -93,6 +99,7 @@ class ProjectView(View):
     is_paused: bool
     pause_reason: str | None
     usage: float
+    lag_s: float
     created: datetime
     last_modified: datetime
 

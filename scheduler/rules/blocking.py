@@ -8,13 +8,13 @@ import numpy as np
 from scheduler.rules import claims, filters, preemption, reservation
 from scheduler.rules.claims import Rights
 from scheduler.rules.ledger import Ledger
-from scheduler.rules.nodes import Mask, Rows
+from scheduler.rules.nodes import Mask
 from scheduler.rules.ordering import Front
 from scheduler.rules.places import Places
-from scheduler.rules.plan import Claim, Preemption, Reservation, Snapshot
+from scheduler.rules.plan import Basis, Claim, Preemption, Reservation, Snapshot
 from scheduler.rules.policy import Mode, Packing
 from scheduler.rules.preemption import Clearing
-from scheduler.rules.reservation import Ends, Start, Timetable
+from scheduler.rules.reservation import Slots, Start, Timetable
 from scheduler.rules.scoring import Choice
 from scheduler.rules.shapes import Shape
 
@@ -31,7 +31,7 @@ _STAY = 2.0
 """Room stays where it was kept unless elsewhere it would come this many times as soon: a node half drained is worth something."""
 
 
-Found = tuple[Start, Ends]
+Found = tuple[Start, Basis]
 
 
 class Fate(Enum):
@@ -109,13 +109,19 @@ class Blocking:
         if self._policy.preemption and (found is None or found[0].at > self._now + _PATIENCE_S):
             cleared = self._clear(shape, job_id, where)
             if cleared is not None:
-                found, rightful = (cleared, self._times().ends(self._mask(cleared.rows))), True
+                found, rightful = (cleared, Basis.ENDS), True
         if found is None:
             return Fate.FULL if full else Fate.NEVER
         if full and found[0].at > self._now + _CLEARED_S:
             return Fate.FULL
-        start, ends = found
-        self._keep(shape, job_id, replace(start, at=max(start.at, due)), ends, rightful=rightful)
+        start, basis = found
+        start = replace(start, at=max(start.at, due))
+        promised = start.at if claim is None else claim.promised
+        if shape.count > 1 and promised < self._now:
+            # All members need their seats at one moment, so a single wrong guess puts a gang off. That may happen once: from then on
+            # nothing starts beside its seats because somebody's end is expected.
+            basis = Basis.NOTHING
+        self._keep(shape, Claim(job_id, shape.id, self._seats(start), promised), start, basis, rightful=rightful)
         return Fate.KEPT
 
     def _find(self, shape: Shape, where: Mask, claim: Claim | None) -> tuple[Found | None, bool]:
@@ -126,38 +132,45 @@ class Blocking:
             return self._earliest(shape, where), True
         free_for_all = self.rights.open_to(shape, where)
         if claims.seats_all(shape, self._ledger, free_for_all):
-            gathered = self._earliest(shape, free_for_all, gathered=True)
+            gathered = self._earliest(shape, free_for_all, basis=Basis.PIECES)
             if gathered is not None:
                 return gathered, True
             where = free_for_all
         return self._earliest(shape, where), False
 
     def _found_again(self, shape: Shape, where: Mask, claim: Claim) -> Found | None:
-        """The start where room was kept before, if that is not much later than elsewhere."""
+        """The start where room was kept before, if that is not much later than elsewhere.
+
+        While others wait too, room goes on being gathered from small pieces: were it given up for the next piece that is large enough, which
+        comes soon, then all that was gathered would be refilled, and a project that lacks room would never get more.
+        """
         rows = self._nodes.rows_of(np.array(claim.node_ids))
-        again = self._earliest(shape, where & self._mask(rows[rows >= 0]))
-        best = self._earliest(shape, where)
+        seats = np.bincount(rows[rows >= 0], minlength=len(where))
+        again = best = None
+        if self.rights.contested(shape):
+            again = self._earliest(shape, where, seats, basis=Basis.PIECES)
+            best = self._earliest(shape, where, basis=Basis.PIECES)
+        if again is None:
+            again, best = self._earliest(shape, where, seats), self._earliest(shape, where)
         if again is None or best is None or again[0].at - self._now > _STAY * (best[0].at - self._now):
             return best
         return again
 
-    def _earliest(self, shape: Shape, where: Mask, *, gathered: bool = False) -> Found | None:
-        """The earliest start in `where`, with the ends there.
-
-        With `gathered` only by ends that give back less than a member needs: what one end gives goes to whoever stands first then.
-        """
+    def _earliest(
+        self, shape: Shape, where: Mask, seats: Slots | None = None, *, basis: Basis = Basis.ENDS
+    ) -> Found | None:
+        """The earliest start in `where` by the ends that are counted on; with `seats` at most so many members on each row."""
+        most = np.where(where, shape.count if seats is None else seats, 0)
         need, values = self._nodes.vector(shape.requires), None
         if shape.apart is not None:
             values = self._nodes.label_codes(shape.apart)
-        ends = self._times().ends(where)
-        coming = reservation.lesser(ends, need) if gathered else ends
-        start = reservation.earliest(need, shape.count, where, self._ledger, coming, values)
-        return None if start is None else (start, ends)
+        ends = reservation.counted(self._times().ends(most > 0), need, basis)
+        start = reservation.earliest(need, most, shape.count, self._ledger, ends, values)
+        return None if start is None else (start, basis)
 
-    def _mask(self, rows: Rows) -> Mask:
-        mask = np.zeros_like(self._nodes.present())
-        mask[rows] = True
-        return mask
+    def _seats(self, start: Start) -> tuple[int, ...]:
+        """The nodes of a start, one for each member."""
+        return tuple(self._nodes.at(row).id for row in np.repeat(start.rows, start.counts).tolist())
 
     def _times(self) -> Timetable:
         if self._timetable is None:
@@ -183,14 +196,15 @@ class Blocking:
             self._clearing = Clearing(self._ledger, self._running, self._now)
         return self._clearing
 
-    def _keep(self, shape: Shape, job_id: int, start: Start, ends: Ends, *, rightful: bool) -> None:
-        reservation.keep(self._ledger, self._nodes.vector(shape.requires), start, ends)
-        rows = np.repeat(start.rows, start.counts).tolist()
-        node_ids = tuple(self._nodes.at(row).id for row in rows)
-        self.reservations.append(Reservation(job_id, shape.id, node_ids, start.at, shape.requires))
+    def _keep(self, shape: Shape, claim: Claim, start: Start, basis: Basis, *, rightful: bool) -> None:
+        mask = np.zeros_like(self._nodes.present())
+        mask[start.rows] = True
+        need, ends = self._nodes.vector(shape.requires), self._times().ends(mask)
+        reservation.keep(self._ledger, need, start, ends, basis)
+        self.reservations.append(Reservation(claim.job_id, shape.id, claim.node_ids, start.at, shape.requires, basis))
         self._places.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:
             return
         self._ledger.charge(shape.project_id, claims.debt(shape))
         if rightful:
-            self.claims.append(Claim(job_id, shape.id, node_ids))
+            self.claims.append(claim)

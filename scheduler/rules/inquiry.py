@@ -69,7 +69,8 @@ class Inquiry:
         rows = [row for node_id in kept.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
         ends = self._timetable.ends(np.isin(np.arange(len(self._nodes.present())), where))
-        reservation.keep(self._ledger, self._nodes.vector(kept.resources), Start(kept.start, where, counts), ends)
+        start = Start(kept.start, where, counts)
+        reservation.keep(self._ledger, self._nodes.vector(kept.resources), start, ends, kept.basis)
 
     def _main(self) -> Reason:
         """The reason to show when nothing about the job itself holds it."""
@@ -122,7 +123,8 @@ class Inquiry:
         where = filters.eligible(self._shape, self._nodes, self._policy)
         ends = self._timetable.ends(where)
         values = None if self._shape.apart is None else self._nodes.label_codes(self._shape.apart)
-        start = reservation.earliest(self._survey.need, self._shape.count, where, self._ledger, ends, values)
+        most = np.where(where, self._shape.count, 0)
+        start = reservation.earliest(self._survey.need, most, self._shape.count, self._ledger, ends, values)
         return None if start is None else max(due, start.at)
 
     def _work_ahead(self) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import NamedTuple
 
 from scheduler.rules.filters import Reason
@@ -16,11 +17,15 @@ from scheduler.rules.waiting import Queue
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Room that one plan kept for a job of that shape, on these nodes, and that the next one goes on keeping."""
+    """Room that one plan kept for a job of that shape, on these nodes, and that the next one goes on keeping.
+
+    `promised` is the start (epoch seconds) that the job had in view when its room was first kept.
+    """
 
     job_id: int
     shape_id: int
     node_ids: tuple[int, ...]
+    promised: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +68,30 @@ class Refusal:
     nodes: Mapping[str, int]
 
 
+class Basis(Enum):
+    """What comes free on nodes where room is kept, as far as it is counted on: what the job does not need of it is for others."""
+
+    ENDS = auto()
+    """All that ends there until its start."""
+    PIECES = auto()
+    """What is too small for a member of the job: what gives room for one goes to whoever stands first then."""
+    NOTHING = auto()
+    """All that comes free is for the job, until it can start."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room kept for a job that cannot start yet: these nodes, one per member, from `start` (epoch seconds) on."""
+    """Room kept for a job that cannot start yet: these nodes, one per member, from `start` (epoch seconds) on.
+
+    `basis` says what others may use of these nodes meanwhile, for longer than until then.
+    """
 
     job_id: int
     shape_id: int
     node_ids: tuple[int, ...]
     start: float
     resources: Resources
+    basis: Basis = Basis.ENDS
 
 
 @dataclass(frozen=True, slots=True)

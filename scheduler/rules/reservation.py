@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from scheduler.rules.ledger import Kept, Ledger
 from scheduler.rules.nodes import Amounts, Mask, Rows
+from scheduler.rules.plan import Basis
 from scheduler.rules.running import Running
 from scheduler.rules.scoring import room_for
 
@@ -46,6 +47,10 @@ class Ends:
     at: NDArray[np.float64]
     gives: Amounts
 
+    def some(self, which: Rows) -> "Ends":
+        """Those of them that stand at these places."""
+        return Ends(self.rows[which], self.at[which], self.gives[:, which])
+
 
 def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
     """When each row of `running` will probably end: always later than `now`, never after its limit by more than a second."""
@@ -72,7 +77,7 @@ class Timetable:
         """The coming ends on the rows in `where`, also of what this plan has placed so far."""
         self._take_in()
         known, some = self._ends, np.flatnonzero(where[self._ends.rows])
-        return known if len(some) == len(known.rows) else Ends(known.rows[some], known.at[some], known.gives[:, some])
+        return known if len(some) == len(known.rows) else known.some(some)
 
     def _take_in(self) -> None:
         """Add what was placed since the last look, in one piece: sorting is what costs."""
@@ -89,16 +94,18 @@ class Timetable:
 
 
 def earliest(
-    need: Amounts, count: int, where: Mask, ledger: Ledger, ends: Ends, values: Values | None = None
+    need: Amounts, most: Slots, count: int, ledger: Ledger, ends: Ends, values: Values | None = None
 ) -> Start | None:
-    """The earliest moment at which `count` members fit on the rows in `where`; None when they never will.
+    """The earliest moment at which `count` members fit, at most so many on each row; None when they never will.
 
     `ends` are those on these rows. Of nodes that would do at that moment, those that idle least until then: the fullest ones.
     `values` are those of a label (`Nodes.label_codes`) by which the members are kept apart: at most one where it has the same.
     """
     rows, at = ends.rows, ends.at
-    most = _most_on_each(count, len(where), values)
-    slots = np.where(where, np.minimum(room_for(need, ledger.free), most), 0)
+    most = np.minimum(most, count)
+    if values is not None:
+        most = np.where(values >= 0, np.minimum(most, 1), most)
+    slots = np.minimum(room_for(need, ledger.free), most)
     after = _slots_after(need, most[rows], ledger.free, rows, ends.gives)
     order = np.argsort(at, kind="stable")
     gains, now = _gains(rows, after, slots)[order], slots
@@ -116,10 +123,12 @@ def earliest(
     return _share_out(moment, slots, count, ledger.left)
 
 
-def lesser(ends: Ends, need: Amounts) -> Ends:
-    """Those of the ends that give back less than a member needs."""
-    some = ~(ends.gives >= need[:, None]).all(axis=0)
-    return Ends(ends.rows[some], ends.at[some], ends.gives[:, some])
+def counted(ends: Ends, need: Amounts, basis: Basis) -> Ends:
+    """Those of the ends that are counted on for a job whose members need so much."""
+    if basis is Basis.ENDS:
+        return ends
+    pieces = ~(ends.gives >= need[:, None]).all(axis=0)
+    return ends.some(np.flatnonzero(pieces & (basis is Basis.PIECES)))
 
 
 def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slots:
@@ -135,25 +144,22 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
     return left
 
 
-def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends) -> None:
-    """Keep room for a job on its nodes from its start on; others may use what is to spare."""
+def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends, basis: Basis) -> None:
+    """Keep room for a job on its nodes from its start on; others may use what is to spare.
+
+    That is what is free now, or comes free until then by those of the `ends` that are counted on, and the job does not need.
+    """
+    ends = counted(ends, need, basis)
     near = np.isin(ends.rows, start.rows) & (ends.at <= start.at)
     rows, gives = ends.rows[near], ends.gives[:, near]
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = ledger.free[:, row] + gives[:, rows == row].sum(axis=1) - need * count
-        ledger.kept[row] = Kept(row, start.at, spare)
+        ledger.kept[row] = Kept(row, start.at, np.maximum(spare, 0))
 
 
 def _sorted(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> Ends:
     order = np.lexsort((at, rows))
     return Ends(rows[order], at[order], gives[:, order])
-
-
-def _most_on_each(count: int, rows: int, values: Values | None) -> Slots:
-    most = np.full(rows, count, dtype=np.int64)
-    if values is not None:
-        most[values >= 0] = 1
-    return most
 
 
 def _first_of_each(gains: Slots, values: Values, taken: Values) -> Slots:

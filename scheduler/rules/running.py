@@ -10,6 +10,7 @@ from math import inf
 
 import numpy as np
 
+from scheduler.rules.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.resources import NOTHING, Resources
 
 _FIRST_ROWS = 64
@@ -88,6 +89,7 @@ class Running:
         self._runs: dict[int, Run] = {}
         self._rows: dict[int, int] = {}
         self._on_node: dict[int, set[int]] = {}
+        self._held = self._held_seconds = NOTHING
         self._projects: dict[int, Held] = {}
         self._types: dict[int, int] = {}
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
@@ -161,6 +163,12 @@ class Running:
         """How many executions of a project's job type each node has, of those that have any."""
         return self._groups.get((project_id, job_type_id), {})
 
+    def length_s(self, fleet: Resources) -> float:
+        """How long what runs was expected to take when it was placed: the mean over what it holds of the fleet; 0 if that is nothing."""
+        held, seconds, has = self._held.amounts(), self._held_seconds.amounts(), fleet.amounts()
+        whole = sum(amount / has[name] for name, amount in held.items() if has.get(name))
+        return sum(amount / has[name] for name, amount in seconds.items() if has.get(name)) / whole if whole else 0.0
+
     def by_project(self) -> Mapping[int, Held]:
         """What each project holds that holds anything."""
         return self._projects
@@ -198,6 +206,9 @@ class Running:
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
     def _charge(self, run: Run, sign: int) -> None:
+        seconds = int(min(run.expected_s, LONGEST_HORIZON_S))
+        self._held = self._held.add(run.resources.times(sign))
+        self._held_seconds = self._held_seconds.add(run.resources.times(sign * seconds))
         held = self._projects.setdefault(run.project_id, Held())
         held.resources = held.resources.add(run.resources.times(sign))
         held.executions += sign

@@ -64,7 +64,7 @@ class _ElasticWorld(World):
         while self._coming_nodes and self._coming_nodes[0][0] <= now:
             self._nodes.upsert(self._node(heapq.heappop(self._coming_nodes)[1]))
         if now < min(self._next_arrival(), self._next_end()):
-            self._remember_use(now)
+            self._account(now)
             self._now = now
             self._place()
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from scheduler.rules import fairshare
+from scheduler.rules.contention import contending
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
 from scheduler.rules.plan import Claim, Placement, Snapshot
@@ -69,13 +70,15 @@ class World:
         self._fleet = self._nodes.total(self._nodes.present())
         self._policy, self._chance = policy, random.Random(seed).random  # noqa: S311 - for a replay, to be repeatable
         self._jobs = {job.id: job for job in jobs}
+        self._projects = {job.project_id for job in jobs}
         self._coming = 0
         self._ends: list[tuple[float, int]] = []
         self._runs: dict[int, list[int]] = {}
         self._next_run = 0
         self._shapes: dict[tuple[object, ...], Shape] = {}
         self._kinds: dict[tuple[int, ...], int] = {}
-        self._usage: dict[int, float] = {}
+        self._lags: dict[int, float] = {}
+        self._waiting: set[int] = set()
         self._claims: tuple[Claim, ...] = ()
         self._now = jobs[0].submitted if jobs else 0.0
 
@@ -84,7 +87,7 @@ class World:
         now = min(self._next_arrival(), self._next_end())
         if now == float("inf"):
             return False
-        self._remember_use(now)
+        self._account(now)
         self._now = now
         while self._next_end() <= now:
             self._end(heapq.heappop(self._ends)[1])
@@ -108,10 +111,12 @@ class World:
         self._queue.add(job.id, shape.id, job.submitted)
 
     def _place(self) -> None:
-        policy = replace(self._policy, usage=self._usage) if len(self._usage) > 1 else self._policy
+        policy = replace(self._policy, lags=self._lags) if self._lags else self._policy
         snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._claims)
         plan = place(snapshot, self._now, self._chance)
         self._claims = plan.claims
+        # A project on its own owes nobody anything, and most traces know but one.
+        self._waiting = contending(snapshot, plan) if len(self._projects) > 1 else set()
         for placement in plan.placements:
             self._begin(placement)
 
@@ -164,12 +169,14 @@ class World:
             )
         return shape
 
-    def _remember_use(self, now: float) -> None:
-        """Let every project's use fade or grow until `now`."""
-        for project_id in {*self._usage, *self._running.by_project()}:
-            share = fairshare.share_of(self._running.of_project(project_id).resources, self._fleet)
-            used = self._usage.get(project_id, 0.0)
-            self._usage[project_id] = fairshare.decayed(used, share, now - self._now)
+    def _account(self, now: float) -> None:
+        """Count what projects held until `now`, and who waited."""
+        if len(self._projects) > 1:
+            held = self._running.by_project().items()
+            shares = {project: fairshare.share_of(each.resources, self._fleet) for project, each in held}
+            horizon_s = fairshare.horizon_s(self._running.length_s(self._fleet))
+            elapsed_s = now - self._now
+            self._lags = fairshare.lags(self._lags, shares, self._policy.weights, self._waiting, elapsed_s, horizon_s)
 
     def _in_use(self) -> float:
         used = Resources()

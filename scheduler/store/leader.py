@@ -85,7 +85,9 @@ def beat(tx: Connection, term: int, status: str) -> bool:
 
 def claim(tx: Connection, term: int, claims: Sequence[Claim]) -> bool:
     """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
-    document = orjson.dumps([(claim.job_id, claim.shape_id, claim.node_ids) for claim in claims]).decode()
+    document = orjson.dumps(
+        [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised) for claim in claims]
+    ).decode()
     return tx.execute(_CLAIM, {"claims": document, "term": term}).scalar() is not None
 
 

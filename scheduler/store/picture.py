@@ -10,9 +10,9 @@ carries the server's life, and marks of different lives have nothing in common.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -117,7 +117,7 @@ _POLICY_CHANGED = text(f"""
 """)  # noqa: S608 - our own text
 
 _PROJECTS = text("""
-    SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage
+    SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage, COALESCE(u.lag_s, 0) AS lag_s
     FROM projects p
     LEFT JOIN usage u ON u.project_id = p.id
 """)
@@ -129,11 +129,11 @@ _POOLS = text("SELECT name, is_paused, settings FROM pools")
 # Not of projects that were deleted: nothing says so to the picture, which has no other use for them. One that is just being
 # edited or deleted is left for the next time.
 _USAGE = text("""
-    INSERT INTO usage (project_id, share, at)
-    SELECT p.id, v.share, now()
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:shares AS float8[])) AS v (id, share)
+    INSERT INTO usage (project_id, share, lag_s, at)
+    SELECT p.id, v.share, v.lag_s, now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:shares AS float8[]), CAST(:lags AS float8[])) AS v (id, share, lag_s)
     JOIN (SELECT id FROM projects WHERE id = ANY(:ids) FOR KEY SHARE SKIP LOCKED) AS p ON p.id = v.id
-    ON CONFLICT (project_id) DO UPDATE SET share = EXCLUDED.share, at = EXCLUDED.at
+    ON CONFLICT (project_id) DO UPDATE SET share = EXCLUDED.share, lag_s = EXCLUDED.lag_s, at = EXCLUDED.at
 """)
 
 
@@ -142,7 +142,7 @@ class Mark:
     """A moment of the database: the watermark to read changes from next time, its clock, and the leader's switches.
 
     `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims` are
-    those of the last plan: job, shape, nodes.
+    those of the last plan: job, shape, nodes, promised start.
     """
 
     seen: str
@@ -152,7 +152,7 @@ class Mark:
     queue_mode: str
     preemption: bool | None
     reservations: int | None
-    claims: Sequence[tuple[int, int, Sequence[int]]]
+    claims: Sequence[tuple[int, int, Sequence[int], float]]
 
 
 def mark(tx: Connection) -> Mark:
@@ -234,7 +234,7 @@ def policy_changed(tx: Connection, since: Mark) -> bool:
 
 
 def projects(tx: Connection) -> Sequence[Any]:
-    """Return every project's weight, pause, quota and decayed usage."""
+    """Return every project's weight, pause, quota and account."""
     return tx.execute(_PROJECTS).all()
 
 
@@ -248,10 +248,18 @@ def pools(tx: Connection) -> Sequence[Any]:
     return tx.execute(_POOLS).all()
 
 
-def keep_usage(tx: Connection, shares: dict[int, float]) -> None:
-    """Write the decayed usage of projects, so that a new leader goes on from there."""
-    if shares:
-        tx.execute(_USAGE, {"ids": list(shares), "shares": list(shares.values())})
+class Account(NamedTuple):
+    """What a project has held on average, and what it is owed: see `fairshare.decayed` and `fairshare.lags`."""
+
+    usage: float
+    lag_s: float
+
+
+def keep_accounts(tx: Connection, accounts: Mapping[int, Account]) -> None:
+    """Write the accounts of projects, so that a new leader, and who asks what the next plan will be, go on from there."""
+    if accounts:
+        shares, lags = zip(*accounts.values(), strict=True)
+        tx.execute(_USAGE, {"ids": list(accounts), "shares": list(shares), "lags": list(lags)})
 
 
 def _after(mark: Mark) -> dict[str, str]:

@@ -13,7 +13,7 @@ from scheduler.store.paging import Condition, Key, Listing
 
 PROJECTS = Listing(
     "projects j",
-    "j.*, u.share",
+    "j.*, u.share, u.lag_s",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
         "id": Key("j.id", "bigint"),

@@ -136,6 +136,7 @@ def test_a_project_that_something_belongs_to_is_not_deleted(api: Api) -> None:
         {},
         {"name": "other"},
         {"weight": 0},
+        {"weight": 1e-9},
         {"weight": -1},
         {"weight": 1e400},
         {"quota": {"gpus": 1}},

@@ -18,8 +18,9 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     cluster.tick()
     large = cluster.a_job(cpus=2000)
     cluster.tick()
-    claims = (Claim(large, cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large), (node.node_id,)),)
-    assert cluster.picture.claims == claims
+    claims = cluster.picture.claims
+    shape = cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large)
+    assert claims == (Claim(large, shape, (node.node_id,), claims[0].promised),)
     successor = Picture(cluster.settings)
     with cluster.rt.db.begin() as tx:
         successor.refresh(tx)

@@ -10,7 +10,6 @@ import psycopg
 
 from scheduler import cancellation, requeue
 from scheduler.picture import Picture
-from scheduler.store import picture as store
 from tests.support.cluster import Cluster
 from tests.support.servers import connect
 
@@ -116,19 +115,6 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_seen(cluster: 
         other.commit()
     _refresh(cluster, mine)
     assert job_id not in mine.queue
-
-
-def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(cluster: Cluster) -> None:
-    gone = cluster.value("INSERT INTO projects (name) VALUES ('gone') RETURNING id")
-    mine = Picture(cluster.settings)
-    _refresh(cluster, mine)
-    cluster.change("DELETE FROM projects WHERE id = :id", id=gone)
-    _refresh(cluster, mine)
-    shares = mine.decay(60.0)
-    assert gone in shares, "nobody has told the picture"
-    with cluster.rt.db.begin() as tx:
-        store.keep_usage(tx, shares)
-    assert cluster.query("SELECT project_id FROM usage") == [(cluster.project,)]
 
 
 def test_a_first_look_may_take_minutes_and_later_ones_may_not(cluster: Cluster) -> None:

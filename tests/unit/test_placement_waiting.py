@@ -4,15 +4,12 @@ import random
 
 import pytest
 
-from scheduler.rules.plan import Plan
 from scheduler.rules.policy import Packing, Policy
 from scheduler.rules.prediction import Predictor, cautious_s
 from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run
 from scheduler.rules.shapes import Constraint, Preference
 from scheduler.simulation.replay import replay
 from scheduler.simulation.trace import TraceJob
-from tests.support.endless import Kind, capacity, endless, held, watch
 from tests.support.placement import NOW, World, a_node, where
 
 
@@ -168,45 +165,3 @@ def test_a_whole_node_job_starts_within_the_longest_small_job_and_a_tick() -> No
     assert outcome.started[large.id] - large.submitted <= 61.0
     busy = [share for at, _, share in outcome.moments if 500 < at < 3000]
     assert sum(busy) / len(busy) > 0.95
-
-
-@pytest.mark.parametrize(("weights", "expected"), [({}, 0.5), ({1: 1.0, 2: 3.0}, 0.25)])
-def test_projects_hold_what_their_weights_say_whatever_their_job_sizes(
-    weights: dict[int, float], expected: float
-) -> None:
-    chance = random.Random(5)
-    nodes = [a_node(number, cpus=16, mem=64_000) for number in range(1, 5)]
-    fleet, until = capacity(nodes), 20_000.0
-    kinds = {1: Kind(Resources.of(cpus=1, mem=4000)), 2: Kind(Resources.of(cpus=4, mem=1000))}
-    jobs = [job for project, kind in kinds.items() for job in endless(chance, kind, project, fleet, until=until)]
-    outcome = watch(jobs, nodes, Policy(weights=weights), until)
-    one, two = (held(outcome, project, fleet, since=3000.0, until=until) for project in kinds)
-    assert one / (one + two) == pytest.approx(expected, abs=0.02)
-
-
-def test_a_project_that_comes_back_does_not_shut_the_others_out() -> None:
-    world = World([a_node(1, cpus=100)], Policy(usage={1: 1.0, 2: 0.0}))
-    for project in (1, 2):
-        shape = world.shape(project_id=project)
-        for _ in range(150):
-            world.job(shape)
-    ours = _of_project(world, world.plan(), 1)
-    assert ours == pytest.approx(25, abs=2)
-
-
-def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_silent() -> None:
-    world = World([a_node(1, custom={"gpu": 2}, ready=False), *(a_node(number, cpus=8) for number in (2, 3, 4))])
-    need = Resources.of(cpus=1, custom={"gpu": 1})
-    world.running.add(Run(9999, 1, need, NOW - 5, project_id=1))
-    world.nodes.reserve(1, need)
-    for number in (2, 3, 4):
-        world.run(number, cpus=6, project_id=2)
-    for project in (1, 2):
-        shape = world.shape(project_id=project)
-        for _ in range(10):
-            world.job(shape)
-    assert _of_project(world, world.plan(), 1) == 6
-
-
-def _of_project(world: World, plan: Plan, project: int) -> int:
-    return sum(world.shapes[placement.shape_id].project_id == project for placement in plan.placements)

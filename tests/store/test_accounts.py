@@ -1,0 +1,62 @@
+"""What projects have used and are owed, counted by the leader and kept for the next one."""
+
+from __future__ import annotations
+
+import pytest
+
+from scheduler.picture import Picture
+from scheduler.rules.plan import Plan
+from scheduler.store import picture as store
+from scheduler.tick import tick
+from tests.support.cluster import Cluster
+
+
+def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_too(cluster: Cluster) -> None:
+    cluster.a_node(cpus=2000)
+    ours = [cluster.a_job() for _ in range(2)]
+    cluster.tick()
+    other = cluster.value("INSERT INTO projects (name) VALUES ('other') RETURNING id")
+    cluster.change(
+        """
+        INSERT INTO shapes (cpus, mem, disk, custom, constraints, pool, project_id, job_type_id, priority, options, digest)
+        SELECT cpus, mem, disk, custom, constraints, pool, :other, job_type_id, priority, options, digest || '-other'
+        FROM shapes WHERE id = (SELECT shape_id FROM jobs WHERE id = :ours)
+        """,
+        other=other,
+        ours=ours[0],
+    )
+    theirs = cluster.a_job()
+    cluster.change(
+        "UPDATE jobs SET project_id = :other, shape_id = (SELECT max(id) FROM shapes), moved_xid = pg_current_xact_id()"
+        " WHERE id = :id",
+        other=other,
+        id=theirs,
+    )
+    plan = tick(cluster.rt, cluster.picture, cluster.term, lambda _: None).plan
+    assert not plan.placements
+    accounts = cluster.picture.account(plan, 600.0)
+    with cluster.rt.db.begin() as tx:
+        store.keep_accounts(tx, accounts)
+    assert cluster.value("SELECT lag_s FROM usage WHERE project_id = :id", id=other) == pytest.approx(600)
+    successor = Picture(cluster.settings)
+    _refresh(cluster, successor)
+    assert successor.policy.lags == pytest.approx({cluster.project: 0.0, other: 600.0})
+    assert successor.account(Plan(), 60.0)[other].lag_s <= 0, "once it waits no more it is owed nothing"
+
+
+def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(cluster: Cluster) -> None:
+    gone = cluster.value("INSERT INTO projects (name) VALUES ('gone') RETURNING id")
+    mine = Picture(cluster.settings)
+    _refresh(cluster, mine)
+    cluster.change("DELETE FROM projects WHERE id = :id", id=gone)
+    _refresh(cluster, mine)
+    accounts = mine.account(Plan(), 60.0)
+    assert gone in accounts, "nobody has told the picture"
+    with cluster.rt.db.begin() as tx:
+        store.keep_accounts(tx, accounts)
+    assert cluster.query("SELECT project_id FROM usage") == [(cluster.project,)]
+
+
+def _refresh(cluster: Cluster, picture: Picture) -> None:
+    with cluster.rt.db.begin() as tx:
+        picture.refresh(tx)
