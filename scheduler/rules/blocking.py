@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from enum import Enum, auto
+from math import inf
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class Blocking:
         self._ledger, self._now = ledger, now
         self._places = Places(self._policy.reservations)
         self._largest: list[int] | None = None
+        self._looked_at = -1
         self._timetable: Timetable | None = None
         self._clearing: Clearing | None = None
 
@@ -69,7 +71,7 @@ class Blocking:
 
         With the claim of an earlier plan, by that right and where it was kept before; not from before `due` on.
         """
-        self._largest = self._ledger.free[:, self._nodes.ready()].max(axis=1, initial=0).tolist()
+        self._look()
         shape = front.line.shape
         where = claims.could_sit(shape, self._ledger, self._policy)
         if not where.any():
@@ -83,6 +85,12 @@ class Blocking:
         if full and not self._clearer().could_seat(shape, where, stop=len(self.preemptions) < _MOST_PREEMPTIONS):
             return Fate.FULL
         return self._make_way(front, where, claim, due, full=full)
+
+    def _look(self) -> None:
+        """See what the emptiest node has free of each resource, where something was placed since the last look."""
+        if self._looked_at != len(self._ledger.planned):
+            self._looked_at = len(self._ledger.planned)
+            self._largest = self._ledger.free[:, self._nodes.ready()].max(axis=1, initial=0).tolist()
 
     def full(self, shape: Shape) -> bool:
         """Whether as many places are kept as may be among the nodes of the kind that the shape asks for."""
@@ -105,7 +113,8 @@ class Blocking:
 
     def _make_way(self, front: Front, where: Mask, claim: Claim | None, due: float, *, full: bool) -> Fate:
         shape, job_id = front.line.shape, front.foremost
-        found, rightful = self._find(shape, where, claim)
+        # Where no more room may be kept, all that matters is whether it could start in a moment.
+        found, rightful = self._find(shape, where, claim, until=self._now + _PATIENCE_S if full else inf)
         if self._policy.preemption and (found is None or found[0].at > self._now + _PATIENCE_S):
             cleared = self._clear(shape, job_id, where)
             if cleared is not None:
@@ -124,21 +133,21 @@ class Blocking:
         self._keep(shape, Claim(job_id, shape.id, self._seats(start), promised), start, basis, rightful=rightful)
         return Fate.KEPT
 
-    def _find(self, shape: Shape, where: Mask, claim: Claim | None) -> tuple[Found | None, bool]:
-        """When and where the job could start, and whether it may claim that room from the next plan as well."""
+    def _find(self, shape: Shape, where: Mask, claim: Claim | None, *, until: float) -> tuple[Found | None, bool]:
+        """When and where the job could start, by ends until then, and whether it may claim that room from the next plan as well."""
         if claim is not None:
-            return self._found_again(shape, where, claim), True
+            return self._found_again(shape, where, claim, until=until), True
         if not self.rights.contested(shape):
-            return self._earliest(shape, where), True
+            return self._earliest(shape, where, until=until), True
         free_for_all = self.rights.open_to(shape, where)
         if claims.seats_all(shape, self._ledger, free_for_all):
-            gathered = self._earliest(shape, free_for_all, basis=Basis.PIECES)
+            gathered = self._earliest(shape, free_for_all, basis=Basis.PIECES, until=until)
             if gathered is not None:
                 return gathered, True
             where = free_for_all
-        return self._earliest(shape, where), False
+        return self._earliest(shape, where, until=until), False
 
-    def _found_again(self, shape: Shape, where: Mask, claim: Claim) -> Found | None:
+    def _found_again(self, shape: Shape, where: Mask, claim: Claim, *, until: float) -> Found | None:
         """The start where room was kept before, if that is not much later than elsewhere.
 
         While others wait too, room goes on being gathered from small pieces: were it given up for the next piece that is large enough, which
@@ -148,23 +157,24 @@ class Blocking:
         seats = np.bincount(rows[rows >= 0], minlength=len(where))
         again = best = None
         if self.rights.contested(shape):
-            again = self._earliest(shape, where, seats, basis=Basis.PIECES)
-            best = self._earliest(shape, where, basis=Basis.PIECES)
+            again = self._earliest(shape, where, seats, basis=Basis.PIECES, until=until)
+            best = self._earliest(shape, where, basis=Basis.PIECES, until=until)
         if again is None:
-            again, best = self._earliest(shape, where, seats), self._earliest(shape, where)
+            again = self._earliest(shape, where, seats, until=until)
+            best = self._earliest(shape, where, until=until)
         if again is None or best is None or again[0].at - self._now > _STAY * (best[0].at - self._now):
             return best
         return again
 
     def _earliest(
-        self, shape: Shape, where: Mask, seats: Slots | None = None, *, basis: Basis = Basis.ENDS
+        self, shape: Shape, where: Mask, seats: Slots | None = None, *, basis: Basis = Basis.ENDS, until: float
     ) -> Found | None:
         """The earliest start in `where` by the ends that are counted on; with `seats` at most so many members on each row."""
         most = np.where(where, shape.count if seats is None else seats, 0)
         need, values = self._nodes.vector(shape.requires), None
         if shape.apart is not None:
             values = self._nodes.label_codes(shape.apart)
-        ends = reservation.counted(self._times().ends(most > 0), need, basis)
+        ends = reservation.counted(self._times().ends(most > 0, until), need, basis)
         start = reservation.earliest(need, most, shape.count, self._ledger, ends, values)
         return None if start is None else (start, basis)
 

@@ -73,10 +73,11 @@ class Timetable:
         table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
         self._ends = _sorted(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
 
-    def ends(self, where: Mask) -> Ends:
-        """The coming ends on the rows in `where`, also of what this plan has placed so far."""
+    def ends(self, where: Mask, until: float = inf) -> Ends:
+        """The coming ends on the rows in `where` until then, also of what this plan has placed so far."""
         self._take_in()
-        known, some = self._ends, np.flatnonzero(where[self._ends.rows])
+        known = self._ends
+        some = np.flatnonzero(where[known.rows] & (known.at <= until))
         return known if len(some) == len(known.rows) else known.some(some)
 
     def _take_in(self) -> None:
