@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
 from scheduler.rules import fairshare
-from scheduler.rules.contention import contending
+from scheduler.rules.contention import contests
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.plan import Claim, Plan, Snapshot
 from scheduler.rules.policy import Mode, Packing, Policy, Quota
@@ -44,6 +45,7 @@ class Picture:
         self.version = 0
         self.claims: tuple[Claim, ...] = ()
         self._usage: dict[int, float] = {}
+        self._lags: dict[int, float] = {}
         self._mark: store.Mark | None = None
         self._clear()
 
@@ -84,6 +86,7 @@ class Picture:
         self.version += 1
         projects = store.projects(tx)
         self._usage = {project.id: project.usage for project in projects}
+        self._lags = {project.id: project.lag_s for project in projects}
         self.policy = _replace(self.policy, **_limits(projects, store.limited_types(tx), store.pools(tx)))
 
     def reread(self, tx: Connection, job_ids: Sequence[int]) -> None:
@@ -107,16 +110,17 @@ class Picture:
         """Count what projects hold now, and who waits by the last plan, for so many seconds; return every project's account."""
         fleet = self.nodes.total(self.nodes.present())
         shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
-        waiting = contending(self.snapshot(), plan)
-        horizon_s = fairshare.horizon_s(self.running.length_s(fleet))
-        lags = fairshare.lags(self.policy.lags, shares, self.policy.weights, waiting, elapsed_s, horizon_s)
+        length_s = partial(self.running.length_s, fleet)
+        rivals = contests(self.snapshot(), plan)
+        lags = fairshare.settle(self._lags, shares, self.policy.weights, rivals, length_s, elapsed_s)
+        self._lags = {each: lag.seconds for each, lag in lags.items()}
         self._usage = {
             each: fairshare.decayed(self._usage.get(each, 0.0), shares.get(each, 0.0), elapsed_s)
             for each in self._usage.keys() | shares.keys()
         }
-        self.policy = _replace(self.policy, lags=lags)
+        self.policy = _replace(self.policy, credits={each: lag.credit for each, lag in lags.items()})
         return {
-            each: store.Account(self._usage.get(each, 0.0), lags.get(each, 0.0))
+            each: store.Account(self._usage.get(each, 0.0), *lags.get(each, fairshare.Lag()))
             for each in self._usage.keys() | lags.keys()
         }
 
@@ -261,7 +265,7 @@ def _limits(projects: Sequence[Any], types: Sequence[Any], pools: Sequence[Any])
         "max_scheduled": {t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
         "quotas": {p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
         "weights": {p.id: p.weight for p in projects if p.weight != 1},
-        "lags": {p.id: p.lag_s for p in projects},
+        "credits": {p.id: p.credit for p in projects},
         "packing": {p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
     }
 

@@ -34,6 +34,8 @@ from scheduler.store import leader, picture, wake
 from scheduler.tick import TermOver, Turn, tick
 
 _ACCOUNTS_EVERY_S = 30.0
+_MOST_ACCOUNTED_S = 300.0
+"""Of a time without ticks no more is accounted: nobody knows what was held."""
 _STATUS_EVERY_S = 0.5
 _LONGEST_REST_S = 0.1
 _CHECKED_HOURS = 0.25
@@ -110,7 +112,7 @@ class Scheduler:
         if term is not None:
             log.info("scheduler.leads", term=term, holder=self._holder)
             with self._looking:
-                self._picture, self._term = Picture(self._rt.settings), term
+                self._picture, self._term, self._accounts_at = Picture(self._rt.settings), term, None
             self._ticking.wake()
             self._sampling.wake()
         return pause
@@ -231,6 +233,7 @@ class Scheduler:
             self._told, self._told_at = self._status(), now
         if self._accounts_at is None or now - self._accounts_at >= _ACCOUNTS_EVERY_S:
             elapsed, self._accounts_at = (0.0 if self._accounts_at is None else now - self._accounts_at), now
+            elapsed = min(elapsed, _MOST_ACCOUNTED_S)
             if elapsed:
                 accounts = self._picture.account(self._last.plan, elapsed)
                 with self._rt.db.begin() as tx:

@@ -128,8 +128,8 @@ class Blocking:
         promised = start.at if claim is None else claim.promised
         if shape.count > 1 and promised < self._now:
             # All members need their seats at one moment, so a single wrong guess puts a gang off. That may happen once: from then on
-            # nothing starts beside its seats because somebody's end is expected.
-            basis = Basis.NOTHING
+            # its room is closed. Not where something may run for ever: there no promise holds, and nobody is to idle for it.
+            basis = Basis.CLOSED if self._times().limited(start.rows) else Basis.NOTHING
         self._keep(shape, Claim(job_id, shape.id, self._seats(start), promised), start, basis, rightful=rightful)
         return Fate.KEPT
 
@@ -215,6 +215,7 @@ class Blocking:
         self._places.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:
             return
-        self._ledger.charge(shape.project_id, claims.debt(shape))
+        if basis is not Basis.NOTHING:  # then nothing idles for it
+            self._ledger.charge(shape.project_id, claims.debt(shape))
         if rightful:
             self.claims.append(claim)

@@ -3,17 +3,25 @@
 A project's standing is its dominant share of the fleet now (Ghodsi et al., Dominant Resource Fairness, 2011), less what the
 others owe it, over its weight. What runs now makes the shares even at once; what is owed, the *lag* of fair queueing (Stoica
 and Abdel-Wahab, Earliest Eligible Virtual Deadline First, 1995), makes them exact over time, also where a single job is as large
-as the share that is due. Only who waits can come to be owed anything: who comes back after a long absence starts
-level with the others (as in Goyal et al., Start-time Fair Queueing, 1996) and shuts nobody out, and what a project
-holds while nobody else wants it costs it nothing.
+as the share that is due. Only those that wait at the same time for the same nodes come to owe one another: who comes back after
+a long absence starts level with them and shuts nobody out, and what a project holds while nobody else wants it costs it nothing.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.rules.resources import Resources
 
+Floats = NDArray[np.float64]
+
 SHORTEST_HORIZON_S, LONGEST_HORIZON_S = 1800.0, 12 * 3600.0
-"""Between these is the time for which what is held now counts: see `horizon_s`."""
+"""What is owed is to be made good in about the time in which jobs end, between these."""
+
+OWED, OWING = 2.0, 1.0
+"""In a contest all are together owed the whole fleet for about so many horizons at most, and each one owes it for so many."""
 
 LEAST_WEIGHT = 0.001
 """The least that a project may weigh; one that weighs less has no part in what is owed."""
@@ -22,45 +30,60 @@ HALF_LIFE_S = 24 * 3600.0
 """After this time half of a project's past is forgotten."""
 
 
-def horizon_s(length_s: float) -> float:
-    """For how long what is held now counts, where what runs takes so long on average.
+class Lag(NamedTuple):
+    """What a project is owed: seconds of the whole fleet, below 0 it owes; and the share of the fleet by which that lifts it now."""
 
-    As long as that, about: were it much less, what is owed would be made good many times over before the first of those jobs end.
-    """
-    return min(max(length_s, SHORTEST_HORIZON_S), LONGEST_HORIZON_S)
+    seconds: float = 0.0
+    credit: float = 0.0
 
 
-def standing(share: float, lag_s: float, weight: float, horizon_s: float) -> float:
+def standing(share: float, credit: float, weight: float) -> float:
     """The number by which projects are compared, smaller first. A weight of 0 or less goes after all others."""
-    return (share - lag_s / horizon_s) / weight if weight > 0 else float("inf")
+    return (share - credit) / weight if weight > 0 else float("inf")
 
 
-def lags(
+def settle(
     before: Mapping[int, float],
     shares: Mapping[int, float],
     weights: Mapping[int, float],
-    waiting: Collection[int],
+    contests: Iterable[Collection[int]],
+    length_s: Callable[[Collection[int]], float],
     elapsed_s: float,
-    horizon_s: float,
-) -> dict[int, float]:
-    """What each project is owed after `elapsed_s` more seconds, in seconds of the whole fleet; below 0 it has had more.
+) -> dict[int, Lag]:
+    """What each project is owed after `elapsed_s` more seconds, by what it was owed before (seconds) and what it holds.
 
-    `shares` are what those projects hold that hold anything, `waiting` those with jobs that would start were there room. The level
-    to compare with is the mean of what has been had for each weight, weighed by what is held now: that of those being served. All that
-    wait are together owed the whole fleet for one horizon at most: a project that could use only a few nodes for long, and then can use all,
-    takes no more than that before the others are level with it.
+    `contests` are the projects that wait, those together that wait for the same nodes; `length_s` tells after what time the room that some
+    projects hold comes free, on average. In a contest each one is due its weight's part of what they hold together. Who is in
+    none is owed nothing, and what it owes only fades.
     """
-    weight = {one: each for one in {*before, *shares, *waiting} if (each := weights.get(one, 1.0)) >= LEAST_WEIGHT}
     kept = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
-    had = {one: (shares.get(one, 0.0) * elapsed_s - before.get(one, 0.0) * kept) / each for one, each in weight.items()}
-    served = {one: share for one, share in shares.items() if one in had}
-    holding = sum(served.values())
-    level = sum(share * had[one] for one, share in served.items()) / holding if holding else 0.0
-    rivals = sum(each for one, each in weight.items() if one in served or one in waiting)
-    return {
-        one: min((level - had[one]) * each, horizon_s * each / rivals if one in waiting else 0.0)
-        for one, each in weight.items()
+    told = {
+        one: Lag(owing, owing / SHORTEST_HORIZON_S) for one, lag in before.items() for owing in [min(0.0, lag * kept)]
     }
+    for contest in contests:
+        rivals = sorted(one for one in contest if weights.get(one, 1.0) >= LEAST_WEIGHT)
+        if rivals:
+            horizon_s = min(max(length_s(rivals), SHORTEST_HORIZON_S), LONGEST_HORIZON_S)
+            lacks = [before.get(one, 0.0) * kept - shares.get(one, 0.0) * elapsed_s for one in rivals]
+            owed = _levelled(np.array(lacks), np.array([weights.get(one, 1.0) for one in rivals]), horizon_s)
+            told.update((one, Lag(lag, lag / horizon_s)) for one, lag in zip(rivals, owed.tolist(), strict=True))
+    return told
+
+
+def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
+    """What each of some rivals is owed, by what it has lacked: between those that are not too far apart, in all nothing.
+
+    Who is too far from the middle one is put at the bound, and the others are compared among themselves: so one that has far more
+    than its part and cannot give it back, or one that can never use its own, does not decide what the others owe one another.
+    """
+    lags = lacks / weights
+    order = np.argsort(lags, kind="stable")
+    heavier = np.cumsum(weights[order])
+    middle = lags[order[np.searchsorted(heavier, heavier[-1] / 2, side="right")]]
+    least, most = middle - OWING * horizon_s / weights, middle + OWED * horizon_s / weights.sum()
+    near = (least <= lags) & (lags <= most)
+    level = (lags * weights)[near].sum() / weights[near].sum()
+    return np.asarray((np.clip(lags, least, most) - level) * weights)
 
 
 def decayed(usage: float, share: float, elapsed_s: float) -> float:

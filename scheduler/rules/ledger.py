@@ -59,7 +59,6 @@ class Ledger:
             self.nodes.vector(claim)
         self.free = snapshot.nodes.free()
         self.fleet = snapshot.nodes.total(snapshot.nodes.present())
-        self._horizon_s = fairshare.horizon_s(snapshot.running.length_s(self.fleet))
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
@@ -164,8 +163,7 @@ class Ledger:
         share = tally.share
         if charged != NOTHING:
             share = fairshare.share_of(tally.resources.add(charged), self.fleet)
-        lag_s = policy.lags.get(project_id, 0.0)
-        return fairshare.standing(share, lag_s, policy.weights.get(project_id, 1.0), self._horizon_s)
+        return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
 
     def allowance(self, shape: Shape) -> Allowance:
         """How many more jobs of the shape the limits let start."""

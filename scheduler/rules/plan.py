@@ -76,7 +76,9 @@ class Basis(Enum):
     PIECES = auto()
     """What is too small for a member of the job: what gives room for one goes to whoever stands first then."""
     NOTHING = auto()
-    """All that comes free is for the job, until it can start."""
+    """None of it: all that comes free is for the job, and beside it run those that will have ended until its start."""
+    CLOSED = auto()
+    """None of it, and nothing new starts in the job's room meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

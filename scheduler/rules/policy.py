@@ -36,7 +36,7 @@ class Quota:
 class Policy:
     """The rules of one tick.
 
-    `lags` is what each project is owed by the others, in seconds of the whole fleet (`fairshare.lags`); `weights` default to 1.
+    `credits` is the share of the fleet by which each project is lifted for what it is owed (`fairshare.Lag`); `weights` default to 1.
     `reservations` is how many of the first jobs that cannot start get a place kept for them, in each set of nodes that jobs ask
     for (at most one per 32 nodes, one at least); 0 turns that off, and with it all protection of large jobs. `backfill` off lets nothing pass a job that cannot start.
     `weighing` off orders by age alone, `predict` off takes limits for run times: the classic policies.
@@ -53,7 +53,7 @@ class Policy:
     max_scheduled: Mapping[int, int] = field(default_factory=dict)
     quotas: Mapping[int, Quota] = field(default_factory=dict)
     weights: Mapping[int, float] = field(default_factory=dict)
-    lags: Mapping[int, float] = field(default_factory=dict)
+    credits: Mapping[int, float] = field(default_factory=dict)
     packing: Mapping[str | None, Packing] = field(default_factory=dict)
     reservations: int = 4
     launch_failures: int = AVOIDED_FROM

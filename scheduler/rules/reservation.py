@@ -69,6 +69,7 @@ class Timetable:
         self._ledger, self._now, self._seen = ledger, now, 0
         rows = ledger.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
+        self._unlimited = np.unique(rows[live][running.limit[live] == inf])
         needs = [ledger.nodes.vector(need) for need in running.needs()]
         table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
         self._ends = _sorted(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
@@ -79,6 +80,10 @@ class Timetable:
         known = self._ends
         some = np.flatnonzero(where[known.rows] & (known.at <= until))
         return known if len(some) == len(known.rows) else known.some(some)
+
+    def limited(self, rows: Rows) -> bool:
+        """Whether all that ran on the rows before this plan has a time limit, so that it will have ended some day."""
+        return not np.isin(rows, self._unlimited).any()
 
     def _take_in(self) -> None:
         """Add what was placed since the last look, in one piece: sorting is what costs."""
@@ -151,11 +156,12 @@ def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends, basis: Basis) 
     That is what is free now, or comes free until then by those of the `ends` that are counted on, and the job does not need.
     """
     ends = counted(ends, need, basis)
+    since = -inf if basis is Basis.CLOSED else start.at
     near = np.isin(ends.rows, start.rows) & (ends.at <= start.at)
     rows, gives = ends.rows[near], ends.gives[:, near]
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = ledger.free[:, row] + gives[:, rows == row].sum(axis=1) - need * count
-        ledger.kept[row] = Kept(row, start.at, np.maximum(spare, 0))
+        ledger.kept[row] = Kept(row, since, np.maximum(spare, 0))
 
 
 def _sorted(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> Ends:

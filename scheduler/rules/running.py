@@ -15,6 +15,9 @@ from scheduler.rules.resources import NOTHING, Resources
 
 _FIRST_ROWS = 64
 
+_TURNOVER_S = 100 * LONGEST_HORIZON_S
+"""So long that what takes the longest time that matters counts with some precision in whole numbers."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -40,10 +43,14 @@ class Run:
 
 @dataclass(slots=True)
 class Held:
-    """What a project, or a job type, holds at the moment: room, and number of executions."""
+    """What a project holds at the moment: room, and number of executions.
+
+    `turnover` is what of the room is expected to come free in a while of `_TURNOVER_S`, were all that runs begun anew.
+    """
 
     resources: Resources = NOTHING
     executions: int = 0
+    turnover: Resources = NOTHING
 
 
 class Claims:
@@ -89,7 +96,6 @@ class Running:
         self._runs: dict[int, Run] = {}
         self._rows: dict[int, int] = {}
         self._on_node: dict[int, set[int]] = {}
-        self._held = self._held_seconds = NOTHING
         self._projects: dict[int, Held] = {}
         self._types: dict[int, int] = {}
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
@@ -163,11 +169,17 @@ class Running:
         """How many executions of a project's job type each node has, of those that have any."""
         return self._groups.get((project_id, job_type_id), {})
 
-    def length_s(self, fleet: Resources) -> float:
-        """How long what runs was expected to take when it was placed: the mean over what it holds of the fleet; 0 if that is nothing."""
-        held, seconds, has = self._held.amounts(), self._held_seconds.amounts(), fleet.amounts()
-        whole = sum(amount / has[name] for name, amount in held.items() if has.get(name))
-        return sum(amount / has[name] for name, amount in seconds.items() if has.get(name)) / whole if whole else 0.0
+    def length_s(self, fleet: Resources, projects: Iterable[int]) -> float:
+        """How long it takes until the room comes free that projects hold, as expected when it was taken; 0 if they hold nothing.
+
+        The harmonic mean over what they hold of the fleet: of two that hold a half each, a minute and ten hours at a time, two minutes.
+        """
+        has, holding = fleet.amounts(), [self._projects[one] for one in projects if one in self._projects]
+        whole, turnover = (
+            sum(amount / has[name] for each in rooms for name, amount in each.amounts().items() if has.get(name))
+            for rooms in ([held.resources for held in holding], [held.turnover for held in holding])
+        )
+        return whole / turnover * _TURNOVER_S if turnover else 0.0
 
     def by_project(self) -> Mapping[int, Held]:
         """What each project holds that holds anything."""
@@ -206,11 +218,10 @@ class Running:
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
     def _charge(self, run: Run, sign: int) -> None:
-        seconds = int(min(run.expected_s, LONGEST_HORIZON_S))
-        self._held = self._held.add(run.resources.times(sign))
-        self._held_seconds = self._held_seconds.add(run.resources.times(sign * seconds))
         held = self._projects.setdefault(run.project_id, Held())
         held.resources = held.resources.add(run.resources.times(sign))
+        times = int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
+        held.turnover = held.turnover.add(run.resources.times(sign * times))
         held.executions += sign
         if not held.executions:
             del self._projects[run.project_id]

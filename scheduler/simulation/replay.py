@@ -4,9 +4,11 @@ import heapq
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from scheduler.rules import fairshare
-from scheduler.rules.contention import contending
+from scheduler.rules.contention import contests
+from scheduler.rules.fairshare import Lag
 from scheduler.rules.nodes import Node, Nodes
 from scheduler.rules.placement import place
 from scheduler.rules.plan import Claim, Placement, Snapshot
@@ -77,8 +79,8 @@ class World:
         self._next_run = 0
         self._shapes: dict[tuple[object, ...], Shape] = {}
         self._kinds: dict[tuple[int, ...], int] = {}
-        self._lags: dict[int, float] = {}
-        self._waiting: set[int] = set()
+        self._lags: dict[int, Lag] = {}
+        self._rivals: list[set[int]] = []
         self._claims: tuple[Claim, ...] = ()
         self._now = jobs[0].submitted if jobs else 0.0
 
@@ -111,12 +113,14 @@ class World:
         self._queue.add(job.id, shape.id, job.submitted)
 
     def _place(self) -> None:
-        policy = replace(self._policy, lags=self._lags) if self._lags else self._policy
+        policy = self._policy
+        if self._lags:
+            policy = replace(policy, credits={project: lag.credit for project, lag in self._lags.items()})
         snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._claims)
         plan = place(snapshot, self._now, self._chance)
         self._claims = plan.claims
         # A project on its own owes nobody anything, and most traces know but one.
-        self._waiting = contending(snapshot, plan) if len(self._projects) > 1 else set()
+        self._rivals = contests(snapshot, plan) if len(self._projects) > 1 else []
         for placement in plan.placements:
             self._begin(placement)
 
@@ -174,9 +178,10 @@ class World:
         if len(self._projects) > 1:
             held = self._running.by_project().items()
             shares = {project: fairshare.share_of(each.resources, self._fleet) for project, each in held}
-            horizon_s = fairshare.horizon_s(self._running.length_s(self._fleet))
+            before = {project: lag.seconds for project, lag in self._lags.items()}
+            length_s = partial(self._running.length_s, self._fleet)
             elapsed_s = now - self._now
-            self._lags = fairshare.lags(self._lags, shares, self._policy.weights, self._waiting, elapsed_s, horizon_s)
+            self._lags = fairshare.settle(before, shares, self._policy.weights, self._rivals, length_s, elapsed_s)
 
     def _in_use(self) -> float:
         used = Resources()

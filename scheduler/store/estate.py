@@ -81,13 +81,14 @@ secrets = Table(
     CheckConstraint("(sealed IS NULL) = (key_id IS NULL)", name="secret_key"),
 )
 
-# Decayed dominant share of each project, and what it is owed in seconds of the whole fleet, kept over a change of leader.
+# Decayed dominant share of each project, what it is owed in seconds of the whole fleet, and the share by which that lifts it now.
 usage = Table(
     "usage",
     metadata,
     Column("project_id", BigInteger, ForeignKey("projects.id"), primary_key=True),
     Column("share", Float, nullable=False, server_default="0"),
     Column("lag_s", Float, nullable=False, server_default="0"),
+    Column("credit", Float, nullable=False, server_default="0"),
     moment("at", now=True),
 )
 

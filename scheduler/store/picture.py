@@ -117,7 +117,7 @@ _POLICY_CHANGED = text(f"""
 """)  # noqa: S608 - our own text
 
 _PROJECTS = text("""
-    SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage, COALESCE(u.lag_s, 0) AS lag_s
+    SELECT p.id, p.weight, p.is_paused, p.quota, COALESCE(u.share, 0) AS usage, COALESCE(u.lag_s, 0) AS lag_s, COALESCE(u.credit, 0) AS credit
     FROM projects p
     LEFT JOIN usage u ON u.project_id = p.id
 """)
@@ -129,11 +129,13 @@ _POOLS = text("SELECT name, is_paused, settings FROM pools")
 # Not of projects that were deleted: nothing says so to the picture, which has no other use for them. One that is just being
 # edited or deleted is left for the next time.
 _USAGE = text("""
-    INSERT INTO usage (project_id, share, lag_s, at)
-    SELECT p.id, v.share, v.lag_s, now()
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:shares AS float8[]), CAST(:lags AS float8[])) AS v (id, share, lag_s)
+    INSERT INTO usage (project_id, share, lag_s, credit, at)
+    SELECT p.id, v.share, v.lag_s, v.credit, now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:shares AS float8[]), CAST(:lags AS float8[]), CAST(:credits AS float8[]))
+        AS v (id, share, lag_s, credit)
     JOIN (SELECT id FROM projects WHERE id = ANY(:ids) FOR KEY SHARE SKIP LOCKED) AS p ON p.id = v.id
-    ON CONFLICT (project_id) DO UPDATE SET share = EXCLUDED.share, lag_s = EXCLUDED.lag_s, at = EXCLUDED.at
+    ON CONFLICT (project_id) DO UPDATE SET share = EXCLUDED.share, lag_s = EXCLUDED.lag_s,
+        credit = EXCLUDED.credit, at = EXCLUDED.at
 """)
 
 
@@ -249,17 +251,18 @@ def pools(tx: Connection) -> Sequence[Any]:
 
 
 class Account(NamedTuple):
-    """What a project has held on average, and what it is owed: see `fairshare.decayed` and `fairshare.lags`."""
+    """What a project has held on average, and what it is owed: see `fairshare.decayed` and `fairshare.Lag`."""
 
     usage: float
     lag_s: float
+    credit: float
 
 
 def keep_accounts(tx: Connection, accounts: Mapping[int, Account]) -> None:
     """Write the accounts of projects, so that a new leader, and who asks what the next plan will be, go on from there."""
     if accounts:
-        shares, lags = zip(*accounts.values(), strict=True)
-        tx.execute(_USAGE, {"ids": list(accounts), "shares": list(shares), "lags": list(lags)})
+        columns = (list(column) for column in zip(*accounts.values(), strict=True))
+        tx.execute(_USAGE, {"ids": list(accounts), **dict(zip(("shares", "lags", "credits"), columns, strict=True))})
 
 
 def _after(mark: Mark) -> dict[str, str]:

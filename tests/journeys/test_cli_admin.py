@@ -41,7 +41,7 @@ def test_a_project_from_its_making_to_its_end(ganger: Ganger) -> None:
     )
     ganger("projects", "pause", "maps", "--reason", "unpaid")
     (maps,) = [row.split("\t") for row in ganger("projects").splitlines() if row.startswith("maps")]
-    assert maps == ["maps", "2", "0.0%", "cpus 1.5", "paused (unpaid)", ""]
+    assert maps == ["maps", "2", "0.0%", "", "cpus 1.5", "paused (unpaid)", ""]
     ganger("projects", "resume", "maps")
     ganger("projects", "delete", "maps")
     assert "no project 'maps'" in ganger("projects", "delete", "maps", status=4)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scheduler.picture import Picture
+from scheduler.rules.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.plan import Plan
 from scheduler.store import picture as store
 from scheduler.tick import tick
@@ -13,7 +14,7 @@ from tests.support.cluster import Cluster
 
 def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_too(cluster: Cluster) -> None:
     cluster.a_node(cpus=2000)
-    ours = [cluster.a_job() for _ in range(2)]
+    ours = [cluster.a_job() for _ in range(3)]
     cluster.tick()
     other = cluster.value("INSERT INTO projects (name) VALUES ('other') RETURNING id")
     cluster.change(
@@ -37,10 +38,13 @@ def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_to
     accounts = cluster.picture.account(plan, 600.0)
     with cluster.rt.db.begin() as tx:
         store.keep_accounts(tx, accounts)
-    assert cluster.value("SELECT lag_s FROM usage WHERE project_id = :id", id=other) == pytest.approx(600)
+    assert cluster.value("SELECT lag_s FROM usage WHERE project_id = :id", id=other) == pytest.approx(300)
     successor = Picture(cluster.settings)
     _refresh(cluster, successor)
-    assert successor.policy.lags == pytest.approx({cluster.project: 0.0, other: 600.0})
+    assert successor.policy.credits == cluster.picture.policy.credits
+    assert successor.policy.credits[other] == pytest.approx(300 / LONGEST_HORIZON_S), (
+        "its jobs have no limit, and nothing is known of them"
+    )
     assert successor.account(Plan(), 60.0)[other].lag_s <= 0, "once it waits no more it is owed nothing"
 
 

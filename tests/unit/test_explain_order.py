@@ -62,7 +62,7 @@ def test_for_a_limited_job_the_changes_suffice_among_the_others_too_and_none_is_
 def _crowd(seed: int, limits: dict[int, int]) -> tuple[World, int]:
     """A job, and a few others of its own and other projects, on nodes that are partly full."""
     chance = random.Random(seed)
-    policy = Policy(lags={project: chance.uniform(-1000.0, 1000.0) for project in (1, 2, 3)}, max_scheduled=limits)
+    policy = Policy(credits={project: chance.uniform(-0.5, 0.5) for project in (1, 2, 3)}, max_scheduled=limits)
     nodes = [
         a_node(number, cpus=chance.choice([2, 4, 8]), paused=chance.random() < 0.1)
         for number in range(1, chance.randint(2, 5))

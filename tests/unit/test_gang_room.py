@@ -44,17 +44,39 @@ def test_a_gang_keeps_its_seats_where_they_were_although_other_nodes_would_have_
     assert plan.claims[0].promised == NOW + 100, "the first promise is what it goes by"
 
 
-def test_a_gang_that_waits_for_longer_than_promised_leaves_nobody_what_comes_free_on_its_nodes() -> None:
-    for promised, others in ((NOW + 50, 1), (NOW - 50, 0)):
-        world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5))
-        world.run(1, cpus=1, started=NOW, expected_s=90.0)
-        world.claims = (Claim(gang, 1, (1, 2, 2), promised),)
-        small = world.shape(cpus=1, timeout_s=9e5)
-        for _ in range(5):
-            world.job(small)
+@pytest.mark.parametrize(
+    ("promised", "limit_s", "basis", "started"),
+    [
+        (NOW + 50, 9e5, Basis.ENDS, {"short", "long"}),
+        (NOW - 50, None, Basis.NOTHING, {"short"}),
+        (NOW - 50, 9e5, Basis.CLOSED, set[str]()),
+    ],
+    ids=["as-promised", "overdue-beside-an-endless-run", "overdue"],
+)
+def test_the_room_of_a_gang_that_waits_for_longer_than_promised_is_closed_unless_something_there_may_run_for_ever(
+    promised: float, limit_s: float | None, basis: Basis, started: set[str]
+) -> None:
+    world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=limit_s)
+    world.run(1, cpus=1, started=NOW, expected_s=90.0, timeout_s=9e5)
+    world.claims = (Claim(gang, 1, (1, 2, 2), promised),)
+    for name, runs_s in (("short", 80.0), ("long", 9e5)):
+        job = world.job(world.shape(cpus=1, timeout_s=runs_s))
         plan = world.plan()
-        assert (plan.reservations[0].basis is Basis.NOTHING) == (promised < NOW)
-        assert list(where(plan).values()) == [1] * others
+        assert plan.reservations[0].basis is basis
+        assert (job in where(plan)) == (name in started), name
+        world.queue.discard(job)
+
+
+def test_a_gang_for_which_nothing_idles_costs_its_project_nothing() -> None:
+    standings = []
+    for limit_s in (9e5, None):
+        world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=limit_s)
+        world.nodes.upsert(a_node(4, cpus=1))
+        world.claims = (Claim(gang, 1, (1, 2, 2), NOW - 50),)
+        ours, theirs = (world.job(world.shape(project_id=project, timeout_s=9e5)) for project in (0, 2))
+        standings.append(where(world.plan()) == {ours: 4})
+        assert ours < theirs
+    assert standings == [False, True]
 
 
 def test_room_goes_on_being_gathered_from_small_pieces_although_a_large_one_comes_free_sooner() -> None:
@@ -68,12 +90,11 @@ def test_room_goes_on_being_gathered_from_small_pieces_although_a_large_one_come
     assert (where(plan), plan.reservations[0].start) == ({}, NOW + 100), "else the 3 that are free would be refilled"
 
 
-def _three_nodes_in_use(left_s: tuple[float, float, float]) -> tuple[World, int]:
-    """Nodes of 4 cpus of which 2 are in use for so long each, and a gang of three members of 2 cpus that came first."""
+def _three_nodes_in_use(left_s: tuple[float, float, float], limit_s: float | None = None) -> tuple[World, int]:
+    """Nodes of 4 cpus in use, but for 2 of the first, for so long each, and a gang of three members of 2 cpus that came first."""
     world = World([a_node(number) for number in (1, 2, 3)])
     gang = world.job(world.shape(cpus=2, count=3, timeout_s=50.0), waited=500)
     for number, seconds in enumerate(left_s, 1):
-        world.run(number, cpus=2, started=NOW, expected_s=seconds)
-        if number > 1:
-            world.run(number, cpus=2, started=NOW, expected_s=seconds)
+        for _ in range(1 if number == 1 else 2):
+            world.run(number, cpus=2, started=NOW, expected_s=seconds, timeout_s=limit_s, project_id=7)
     return world, gang

@@ -11,11 +11,13 @@ _NO_CLAIMS = "UPDATE leader SET claims = '[]'"
 
 def upgrade() -> None:
     """Nobody is owed anything at first; claims, which change at every moment, are made anew."""
-    op.add_column("usage", sa.Column("lag_s", sa.Float, nullable=False, server_default="0"))
+    for name in ("lag_s", "credit"):
+        op.add_column("usage", sa.Column(name, sa.Float, nullable=False, server_default="0"))
     op.execute(_NO_CLAIMS)
 
 
 def downgrade() -> None:
     """Forget what is owed."""
-    op.drop_column("usage", "lag_s")
+    for name in ("lag_s", "credit"):
+        op.drop_column("usage", name)
     op.execute(_NO_CLAIMS)
