@@ -7,8 +7,10 @@ import pytest
 from scheduler.picture import Picture
 from scheduler.rules.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.plan import Plan
+from scheduler.service import Scheduler
 from scheduler.store import picture as store
 from scheduler.tick import tick
+from tests.store.test_leadership import NoCourier
 from tests.support.cluster import Cluster
 
 
@@ -64,3 +66,29 @@ def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(clust
 def _refresh(cluster: Cluster, picture: Picture) -> None:
     with cluster.rt.db.begin() as tx:
         picture.refresh(tx)
+
+
+def test_only_the_time_is_counted_in_which_the_leader_looked_at_what_is_held(cluster: Cluster) -> None:
+    node = cluster.a_node(cpus=1000)
+    cluster.running(node)
+    clock = [0.0]
+    scheduler = Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler._lead()
+    for pause_s in (0, 60, 36_000, 60):
+        clock[0] += pause_s
+        scheduler._turn()
+    assert 0 < _usage(cluster) < 0.01, "for ten hours there was no tick"
+    counted = _usage(cluster)
+    scheduler._step_down(scheduler._term, "test")
+    clock[0] += 36_000
+    scheduler._lead()
+    scheduler._turn()
+    assert _usage(cluster) == counted, "for ten hours it did not lead"
+    clock[0] += 60
+    scheduler._turn()
+    assert counted < _usage(cluster) < 0.01
+    scheduler._step_down(scheduler._term, "test")
+
+
+def _usage(cluster: Cluster) -> float:
+    return float(cluster.value("SELECT share FROM usage WHERE project_id = :id", id=cluster.project))
