@@ -62,8 +62,10 @@ def _future(told: dict[str, Any]) -> Iterator[str]:
         yield f"nearest: {nearest['description']}"
     if queue["ahead"] or queue["position"]:
         yield f"before it in the queue: {queue['ahead']} by priority and age, {queue['position'] or 0} that ask for the same"
-    if share["projects_ahead"]:
-        yield f"share: {share['project']} holds {share['share']:.1%} of the fleet, {share['projects_ahead']} waiting projects hold less"
+    first = share["projects_ahead"]
+    if first:
+        goes = "waiting project goes" if first == 1 else "waiting projects go"
+        yield f"share: {share['project']} holds {share['share']:.1%} of the fleet; {first} {goes} first by share and what is owed"
     kept = told["reservation"]
     if kept:
         named = ", ".join(node["name"] for node in kept["nodes"][:_MOST_NAMED])
