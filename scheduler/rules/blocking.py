@@ -126,9 +126,10 @@ class Blocking:
         start, basis = found
         start = replace(start, at=max(start.at, due))
         promised = start.at if claim is None else claim.promised
-        if shape.count > 1 and promised < self._now:
+        if shape.count > 1 and promised < self._now and due <= self._now:
             # All members need their seats at one moment, so a single wrong guess puts a gang off. That may happen once: from then on
-            # its room is closed. Not where something may run for ever: there no promise holds, and nobody is to idle for it.
+            # its room is closed. Not where something may run for ever: there no promise holds, and nobody is to idle for it. Nor
+            # while it is its own limits that hold the gang.
             basis = Basis.CLOSED if self._times().limited(start.rows) else Basis.NOTHING
         self._keep(shape, Claim(job_id, shape.id, self._seats(start), promised), start, basis, rightful=rightful)
         return Fate.KEPT

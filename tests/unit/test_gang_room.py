@@ -5,7 +5,7 @@ import random
 import pytest
 
 from scheduler.rules.plan import Basis, Claim
-from scheduler.rules.policy import Policy
+from scheduler.rules.policy import Policy, Quota
 from scheduler.rules.resources import Resources
 from scheduler.simulation import replay
 from scheduler.simulation.trace import TraceJob
@@ -77,6 +77,18 @@ def test_a_gang_for_which_nothing_idles_costs_its_project_nothing() -> None:
         standings.append(where(world.plan()) == {ours: 4})
         assert ours < theirs
     assert standings == [False, True]
+
+
+def test_the_room_of_a_gang_that_its_own_limit_holds_is_not_closed() -> None:
+    world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=9e5)
+    world.nodes.upsert(a_node(4, pool="other"))
+    world.run(4, started=NOW, expected_s=200.0, timeout_s=9e5, project_id=8)
+    world.claims = (Claim(gang, 1, (1, 2, 2), NOW - 50),)
+    assert world.plan().reservations[0].basis is Basis.CLOSED
+    world.policy = Policy(quotas={0: Quota(jobs=3)})
+    world.run(4, started=NOW, expected_s=200.0, timeout_s=9e5, project_id=0)
+    kept = world.plan().reservations[0]
+    assert (kept.basis, kept.start) == (Basis.ENDS, NOW + 200)
 
 
 def test_room_goes_on_being_gathered_from_small_pieces_although_a_large_one_comes_free_sooner() -> None:
