@@ -208,10 +208,7 @@ class Blocking:
         return self._clearing
 
     def _keep(self, shape: Shape, claim: Claim, start: Start, basis: Basis, *, rightful: bool) -> None:
-        mask = np.zeros_like(self._nodes.present())
-        mask[start.rows] = True
-        need, ends = self._nodes.vector(shape.requires), self._times().ends(mask)
-        reservation.keep(self._ledger, need, start, ends, basis)
+        reservation.keep(self._ledger, self._nodes.vector(shape.requires), start, self._times(), basis)
         self.reservations.append(Reservation(claim.job_id, shape.id, claim.node_ids, start.at, shape.requires, basis))
         self._places.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:

@@ -1,7 +1,5 @@
 """Which projects wait for room, and which of them for the same: those that are owed their part of it by one another."""
 
-import numpy as np
-
 from scheduler.rules import claims
 from scheduler.rules.filters import Reason
 from scheduler.rules.ledger import Ledger
@@ -19,10 +17,13 @@ def contests(snapshot: Snapshot, plan: Plan) -> list[set[int]]:
     """
     groups: list[tuple[set[int], Mask]] = []
     for project, where in _wanted(snapshot, plan).items():
-        met = [group for group in groups if (group[1] & where).any()]
-        groups = [group for group in groups if not any(group is one for one in met)]
-        rivals = {project}.union(*(group[0] for group in met))
-        groups.append((rivals, np.logical_or.reduce([where, *(group[1] for group in met)])))
+        apart, rivals, nodes = list[tuple[set[int], Mask]](), {project}, where
+        for others, theirs in groups:
+            if (theirs & where).any():
+                rivals, nodes = rivals | others, nodes | theirs
+            else:
+                apart.append((others, theirs))
+        groups = [*apart, (rivals, nodes)]
     return [rivals for rivals, _ in groups]
 
 

@@ -68,9 +68,8 @@ class Inquiry:
         """Count the room that the plan keeps for another job."""
         rows = [row for node_id in kept.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
-        ends = self._timetable.ends(np.isin(np.arange(len(self._nodes.present())), where))
         start = Start(kept.start, where, counts)
-        reservation.keep(self._ledger, self._nodes.vector(kept.resources), start, ends, kept.basis)
+        reservation.keep(self._ledger, self._nodes.vector(kept.resources), start, self._timetable, kept.basis)
 
     def _main(self) -> Reason:
         """The reason to show when nothing about the job itself holds it."""

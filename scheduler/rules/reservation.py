@@ -150,17 +150,17 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
     return left
 
 
-def keep(ledger: Ledger, need: Amounts, start: Start, ends: Ends, basis: Basis) -> None:
+def keep(ledger: Ledger, need: Amounts, start: Start, timetable: Timetable, basis: Basis) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
-    That is what is free now, or comes free until then by those of the `ends` that are counted on, and the job does not need.
+    That is what is free now, or comes free until then by the ends that are counted on, and the job does not need.
     """
-    ends = counted(ends, need, basis)
+    there = np.zeros(ledger.free.shape[1], dtype=np.bool_)
+    there[start.rows] = True
+    ends = counted(timetable.ends(there, start.at), need, basis)
     since = -inf if basis is Basis.CLOSED else start.at
-    near = np.isin(ends.rows, start.rows) & (ends.at <= start.at)
-    rows, gives = ends.rows[near], ends.gives[:, near]
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
-        spare = ledger.free[:, row] + gives[:, rows == row].sum(axis=1) - need * count
+        spare = ledger.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
         ledger.kept[row] = Kept(row, since, np.maximum(spare, 0))
 
 
