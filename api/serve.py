@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr, ValidationError
 
 from scheduler.errors import SetupError
-from scheduler.rules.resources import thousandths
+from scheduler.rules.cluster.resources import thousandths
 from scheduler.settings import Settings
 
 if TYPE_CHECKING:

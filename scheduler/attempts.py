@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from scheduler.rules import gangs
-from scheduler.rules.gangs import Member
-from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus, JobStatus
+from scheduler.rules.lifecycle import gangs
+from scheduler.rules.lifecycle.gangs import Member
+from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store import catalogue, executions, jobs
 

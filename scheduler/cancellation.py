@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from scheduler import attempts
-from scheduler.rules.lifecycle import ExecutionEvent, JobEvent, JobStatus, allows
+from scheduler.rules.lifecycle.moves import (
+    ExecutionEvent,
+    JobEvent,
+    JobStatus,
+    allows,
+)
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs
 

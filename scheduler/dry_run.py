@@ -10,8 +10,8 @@ from scheduler.errors import GangerError, InvalidInput
 from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob
-from scheduler.rules import making_way
-from scheduler.rules.explain import Wish
+from scheduler.rules.explain import making_way
+from scheduler.rules.explain.explain import Wish
 from scheduler.runtime import Runtime
 from scheduler.store import explaining, preemptions, submissions
 from scheduler.tokens import Caller

@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from scheduler import attempts, draining, launches, settling, wire
 from scheduler.attempts import Ended
 from scheduler.errors import NodeReplaced
-from scheduler.rules import failures, making_way
-from scheduler.rules.lifecycle import ExecutionEvent, JobStatus
+from scheduler.rules.explain import making_way
+from scheduler.rules.lifecycle import failures
+from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.specification import specify
 from scheduler.store import catalogue, executions, jobs, nodes, output, outputs, specs

@@ -8,12 +8,12 @@ from typing import Any
 from scheduler import lookup, outlooks
 from scheduler.foresight import Foresight, Outlook
 from scheduler.picture import shape_of
-from scheduler.rules import making_way, wording
-from scheduler.rules.explain import Wish
-from scheduler.rules.filters import Reason
-from scheduler.rules.lifecycle import LIVE_EXECUTION, JobStatus
-from scheduler.rules.shapes import Shape
-from scheduler.rules.wording import Names, slug
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import making_way, wording
+from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.wording import Names, slug
+from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store import explaining, picture, preemptions
 from scheduler.tokens import Caller

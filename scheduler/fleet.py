@@ -11,7 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from scheduler.drivers import Driver, DriverTrouble, Instance, Template
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
 

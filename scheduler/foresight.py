@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 
 from scheduler.picture import Picture
 from scheduler.roster import Roster
-from scheduler.rules import explain
-from scheduler.rules.explain import Wish
-from scheduler.rules.explanation import Explanation, NeverFits
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Placement, Plan
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.plan import Placement, Plan
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import explain
+from scheduler.rules.explain.answer import Explanation, NeverFits
+from scheduler.rules.explain.explain import Wish
+from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 
 STALE_S = 300.0

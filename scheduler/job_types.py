@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from scheduler import json_schema
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.rules import definition as definitions
-from scheduler.rules.definition import Definition
-from scheduler.rules.interface import Input, Output
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.job_type.interface import Input, Output
 from scheduler.runtime import Runtime
 from scheduler.store import audit, errors, job_types, paging, type_listing
 from scheduler.store.paging import Condition, Page, Window

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from scheduler.errors import NotFound
-from scheduler.rules import definition as definitions
-from scheduler.rules.definition import Definition
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
 from scheduler.runtime import Runtime
 from scheduler.store import execution_listing, job_detail, job_listing, operations, paging, queue
 from scheduler.store.execution_listing import ExecutionFilter

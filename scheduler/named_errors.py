@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.rules.failures import Category
+from scheduler.rules.lifecycle.failures import Category
 from scheduler.runtime import Runtime
 from scheduler.store import audit, errors, paging
 from scheduler.store.errors import ErrorFilter

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scheduler.foresight import Outlook
-from scheduler.rules import wording
-from scheduler.rules.explanation import Change, Fix, Nearest
-from scheduler.rules.filters import Reason
-from scheduler.rules.wording import Names, slug
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.explain import wording
+from scheduler.rules.explain.answer import Change, Fix, Nearest
+from scheduler.rules.explain.wording import Names, slug
 from scheduler.submission import Hopeless, sentence
 
 NEVER = "never-fits"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.rules.scaling import Sizing
+from scheduler.rules.autoscaling.decide import Sizing
 from scheduler.runtime import Runtime
 from scheduler.store import audit, pools
 

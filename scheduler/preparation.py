@@ -16,12 +16,12 @@ from sqlalchemy import Connection, Engine
 
 from scheduler import json_schema
 from scheduler.errors import Conflict, GangerError, InvalidInput
-from scheduler.rules import definition as definitions
-from scheduler.rules import interface as interfaces
-from scheduler.rules import runners
-from scheduler.rules.definition import Definition, scaled, stepped
-from scheduler.rules.interface import Data
-from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type import interface as interfaces
+from scheduler.rules.job_type import runners
+from scheduler.rules.job_type.definition import Definition, scaled, stepped
+from scheduler.rules.job_type.interface import Data
+from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store import job_types, secrets, shapes, submissions
 from scheduler.store.job_types import Resolved

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from scheduler import attempts, settling, wire
 from scheduler.attempts import Ended
 from scheduler.errors import NodeNameTaken
-from scheduler.rules.failures import NODE_LOST
-from scheduler.rules.lifecycle import ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.failures import NODE_LOST
+from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.runtime import Runtime
 from scheduler.store import catalogue, executions, jobs, nodes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.rules.lifecycle import JobEvent, allows
+from scheduler.rules.lifecycle.moves import JobEvent, allows
 from scheduler.runtime import Runtime
 from scheduler.store import jobs, requeues
 

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 
 from scheduler.picture import node_of
-from scheduler.rules import explain
-from scheduler.rules.capacity import Growth
-from scheduler.rules.explanation import NeverFits
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import explain
+from scheduler.rules.explain.answer import NeverFits
+from scheduler.rules.placement.capacity import Growth
 from scheduler.runtime import Runtime
 from scheduler.store import picture as store
 

@@ -20,8 +20,15 @@ from scheduler.drivers.catalogue import Catalogue
 from scheduler.fleet import Fleet, Party
 from scheduler.log import log
 from scheduler.picture import Picture
-from scheduler.rules.resources import Resources
-from scheduler.rules.scaling import Decision, Pace, Pool, Sizing, decide, leavers
+from scheduler.rules.autoscaling.decide import (
+    Decision,
+    Pace,
+    Pool,
+    Sizing,
+    decide,
+    leavers,
+)
+from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
 from scheduler.store import leader, pools
 

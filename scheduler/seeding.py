@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from scheduler.preparation import AD_HOC
-from scheduler.rules.definition import Definition
-from scheduler.rules.failures import BUILT_IN
+from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.store import errors, job_types, workspaces
 
 LOCAL_WORKSPACE = "local"

@@ -25,9 +25,9 @@ from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.outlooks import NO_NODES
 from scheduler.picture import Picture
-from scheduler.rules.filters import Reason
-from scheduler.rules.main_reason import MainReasons
-from scheduler.rules.wording import slug
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.explain.main_reason import MainReasons
+from scheduler.rules.explain.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.scaling import Scaler
 from scheduler.store import leader, picture, wake

@@ -14,9 +14,9 @@ from sqlalchemy import Connection
 
 from scheduler import attempts
 from scheduler.attempts import Ended
-from scheduler.rules import on_oom
-from scheduler.rules.lifecycle import ExecutionStatus, JobEvent, JobStatus
-from scheduler.rules.retry import Backoff, delay_s, may_try_again
+from scheduler.rules.lifecycle import on_oom
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
+from scheduler.rules.lifecycle.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
 from scheduler.store import events, executions, growing, jobs
 

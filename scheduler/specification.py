@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from scheduler import secrets, storage, wire
 from scheduler.keyring import Keyring
-from scheduler.rules import definition as definitions
-from scheduler.rules.definition import Definition
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
 from scheduler.settings import Settings
 from scheduler.store import specs
 

@@ -18,8 +18,9 @@ from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, Ove
 from scheduler.picture import shape_of
 from scheduler.preparation import AtEntry, NewJob, Prepared
 from scheduler.roster import Roster
-from scheduler.rules import quotas, wording
-from scheduler.rules.explanation import NeverFits
+from scheduler.rules.cluster.policy import never_allowed
+from scheduler.rules.explain import wording
+from scheduler.rules.explain.answer import NeverFits
 from scheduler.runtime import Runtime
 from scheduler.store import submissions, tokens
 from scheduler.store.shapes import NewShape
@@ -172,7 +173,7 @@ def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool 
 
 def _whys(shape: NewShape, roster: Roster, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
     asked = shape_of(shape, 0)
-    forbidden = quotas.never_allowed(asked, project.quota, project.name)
+    forbidden = never_allowed(asked, project.quota, project.name)
     if forbidden is not None:
         yield forbidden
     found = roster.never_fits(asked)

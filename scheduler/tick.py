@@ -13,10 +13,10 @@ from sqlalchemy import Connection
 
 from scheduler.delivery import Delivery
 from scheduler.picture import Picture
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Plan, Preemption
-from scheduler.rules.running import Run
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.plan import Plan, Preemption
+from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs, leader, plans, preemptions
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from scheduler import attempts, registration, settling
-from scheduler.rules.avoidance import FORGIVE_AFTER_S
-from scheduler.rules.lifecycle import JobEvent
+from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
+from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.runtime import Runtime
 from scheduler.store import executions, jobs, launches, nodes
 

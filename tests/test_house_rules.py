@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.rules import lifecycle
+from scheduler.rules.lifecycle import moves
 from tests.support import generated
 
 ROOT = Path(__file__).parents[1]
@@ -166,11 +166,11 @@ def test_tests_await_signals_and_sleep_only_where_a_comment_says_why_there_is_no
     assert not offences
 
 
-@pytest.mark.parametrize("kind", [lifecycle.JobEvent, lifecycle.ExecutionEvent], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [moves.JobEvent, moves.ExecutionEvent], ids=lambda kind: kind.__name__)
 def test_each_lifecycle_event_is_fired_in_exactly_one_place(kind: type[StrEnum]) -> None:
     """An event is fired where it meets the store: `move(tx, Event.X, …)`, or `MOVES[Event.X]` within the store itself."""
     places: dict[str, list[str]] = {event.name: [] for event in kind}
-    for path in (path for path in python_files("scheduler") if path.parent.name != "rules"):
+    for path in (path for path in python_files("scheduler") if "rules" not in path.parts):
         for node in ast.walk(tree_of(path)):
             owner, _, name = fired_event(node).rpartition(".")
             if owner.endswith(kind.__name__) and name in places:
@@ -179,7 +179,7 @@ def test_each_lifecycle_event_is_fired_in_exactly_one_place(kind: type[StrEnum])
 
 
 def test_the_drawing_of_the_lifecycle_is_current() -> None:
-    assert lifecycle.drawing() in (ROOT / "docs" / "lifecycle.md").read_text(), generated.REMEDY
+    assert moves.drawing() in (ROOT / "docs" / "lifecycle.md").read_text(), generated.REMEDY
 
 
 def test_the_openapi_document_is_current() -> None:

@@ -15,14 +15,14 @@ from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
     from api.commands.workload import Workload
-    from scheduler.rules.scaling import Pace, Pool
+    from scheduler.rules.autoscaling.decide import Pace, Pool
 
 NAME = "pool"
 
 
 def pool_of(smallest: int, largest: int | None, template: str | None, settings: Sequence[str]) -> Pool:
     """Return the pool that the options describe. Raises InvalidInput."""
-    from scheduler.rules.scaling import Pool, Sizing  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.rules.autoscaling.decide import Pool, Sizing  # noqa: PLC0415 - numpy is only needed here
     from scheduler.simulation import fleet  # noqa: PLC0415 - likewise
 
     if largest is None or template is None:
@@ -61,7 +61,7 @@ def compare(load: Workload, pool: Pool, fixed: Sequence[int], seed: int, *, as_j
 
 
 def _pace(settings: Sequence[str]) -> Pace:
-    from scheduler.rules.scaling import Pace  # noqa: PLC0415 - likewise
+    from scheduler.rules.autoscaling.decide import Pace  # noqa: PLC0415 - likewise
 
     given = pairs(list(settings), "--set")
     unknown = sorted(set(given) - set(Pace.__slots__))

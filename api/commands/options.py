@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from scheduler.errors import InvalidInput
-from scheduler.rules.resources import PLAIN
+from scheduler.rules.cluster.resources import PLAIN
 
 CONNECTION = "Where the API is"
 

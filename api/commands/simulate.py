@@ -17,7 +17,7 @@ from api.commands.options import Json, StateDir, Token, Url
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from scheduler.rules.nodes import Node
+    from scheduler.rules.cluster.nodes import Node
     from scheduler.simulation.replay import Outcome
     from scheduler.simulation.trace import TraceJob
 

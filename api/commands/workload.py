@@ -11,7 +11,7 @@ from api.commands import connection, screen
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from scheduler.rules.nodes import Node
+    from scheduler.rules.cluster.nodes import Node
     from scheduler.simulation.trace import LeftOut, Record, TraceJob
 
 
@@ -134,8 +134,8 @@ def _trace(
 
 def _machine(path: Path, size: int | None) -> Node:
     """Return the one node that a trace was recorded on. Raises ValueError where it does not say how large that was."""
-    from scheduler.rules.nodes import Node  # noqa: PLC0415 - likewise
-    from scheduler.rules.resources import Resources  # noqa: PLC0415 - likewise
+    from scheduler.rules.cluster.nodes import Node  # noqa: PLC0415 - likewise
+    from scheduler.rules.cluster.resources import Resources  # noqa: PLC0415 - likewise
 
     if not size:
         raise ValueError(f"{path.name} does not say how large its machine was; give --nodes")

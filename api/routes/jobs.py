@@ -19,7 +19,7 @@ from scheduler import cancellation, dry_run, explanation, lookup, outlooks, subm
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.foresight import Foresight
 from scheduler.preparation import NewJob
-from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store import job_listing
 from scheduler.store.job_listing import JobFilter
 from scheduler.submission import Key, Submitted

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.views import errors
 from api.wire.fields import units
-from scheduler.rules.definition import Definition
+from scheduler.rules.job_type.definition import Definition
 
 
 def entry(row: Any) -> dict[str, Any]:

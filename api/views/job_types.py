@@ -9,8 +9,8 @@ from typing import Any
 from api.views import jobs
 from api.wire import programs
 from api.wire.fields import units
-from scheduler.rules import definition as definitions
-from scheduler.rules.definition import Definition
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
 
 
 def entry(row: Any) -> dict[str, Any]:

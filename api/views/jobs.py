@@ -9,8 +9,8 @@ from api.views import errors, executions, files
 from api.wire import programs
 from api.wire.fields import units
 from scheduler.lookup import JobDetail
-from scheduler.rules.definition import Definition
-from scheduler.rules.interface import Input, Output
+from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.job_type.interface import Input, Output
 
 
 def entry(row: Any) -> dict[str, Any]:

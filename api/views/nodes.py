@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from api.wire.fields import units
-from scheduler.rules.avoidance import avoided_until
+from scheduler.rules.cluster.avoidance import avoided_until
 
 
 def entry(row: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from api.paging import OrderedQuery
 from api.wire.fields import Bound, Digits, Query, QueryBool, QueryId, View
 from api.wire.jobs import CategoryWord
-from scheduler.rules.lifecycle import ExecutionStatus
+from scheduler.rules.lifecycle.moves import ExecutionStatus
 
 ExecutionWord = Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "WITHDRAWN", "LOST"]
 assert set(ExecutionWord.__args__) == set(ExecutionStatus)  # type: ignore[attr-defined]  # noqa: S101 - a Literal's words

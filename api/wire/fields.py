@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from scheduler.rules.resources import PLAIN
+from scheduler.rules.cluster.resources import PLAIN
 
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = 10**12

@@ -41,8 +41,8 @@ from api.wire.fields import (
 from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
 from scheduler.dry_run import MOST as MOST_TRIED
-from scheduler.rules.gangs import MOST_MEMBERS
-from scheduler.rules.lifecycle import JobStatus
+from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
+from scheduler.rules.lifecycle.moves import JobStatus
 
 StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
 CategoryWord = Literal["SYSTEM", "DATA", "ALGORITHM"]

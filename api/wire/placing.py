@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from api.wire.fields import LEFT_OUT, Body, Title
-from scheduler.rules.definition import Definition
-from scheduler.rules.shapes import Op
+from scheduler.rules.cluster.shapes import Op
+from scheduler.rules.job_type.definition import Definition
 
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 LabelValue = Annotated[Title, StringConstraints(max_length=256)]

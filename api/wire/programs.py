@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema, model_validator
 from api.wire import placing
 from api.wire.fields import LEFT_OUT, Amount, Body, Word, units
 from api.wire.placing import PlacingFields
-from scheduler.rules.definition import Definition
+from scheduler.rules.job_type.definition import Definition
 
 Factor = Annotated[
     Amount,

@@ -10,7 +10,7 @@ from pydantic import Field
 from api.paging import OrderedQuery
 from api.wire.answers import ListOf
 from api.wire.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, View, Word
-from scheduler.rules.fairshare import LEAST_WEIGHT
+from scheduler.rules.cluster.fairshare import LEAST_WEIGHT
 
 Weight = Annotated[
     float, Field(ge=LEAST_WEIGHT, le=1_000_000, description="share of the machines, beside the other projects'")

@@ -7,9 +7,9 @@ from typing import Annotated, TypeAlias
 from pydantic import WithJsonSchema
 
 from scheduler import explanation, outlooks
-from scheduler.rules.explanation import Fix
-from scheduler.rules.filters import Reason
-from scheduler.rules.wording import slug
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.explain.answer import Fix
+from scheduler.rules.explain.wording import slug
 
 REASONS = (
     *(slug(reason) for reason in Reason),

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 
 class DriverTrouble(Exception):

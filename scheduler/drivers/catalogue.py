@@ -32,7 +32,7 @@ from scheduler.drivers.kubernetes import Pods, Server, StatefulSet
 from scheduler.drivers.local import Local
 from scheduler.drivers.ssh import Host, Ssh
 from scheduler.errors import SetupError
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 
 class _Options(BaseModel):

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template, names
 from scheduler.drivers.around import Around
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 
 class Command:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.drivers import Listing, Template
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 
 class External:

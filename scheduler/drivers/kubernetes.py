@@ -21,7 +21,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 POOL_LABEL = "ganger.io/pool"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

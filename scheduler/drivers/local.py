@@ -20,7 +20,7 @@ import psutil
 
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template, names, processes
 from scheduler.drivers.around import Around
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 MARK = "GANGER_NODE_OF"
 """In the environment of everything a local node starts, with the node's folder as its value."""

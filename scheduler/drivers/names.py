@@ -7,7 +7,7 @@ from collections.abc import Collection
 from decimal import Decimal
 
 from scheduler.drivers import Template
-from scheduler.rules.resources import THOUSANDTHS
+from scheduler.rules.cluster.resources import THOUSANDTHS
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 100

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template, names, remote_script
 from scheduler.drivers.around import Around
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
 

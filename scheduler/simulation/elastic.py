@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.plan import Snapshot
-from scheduler.rules.policy import Policy
-from scheduler.rules.scaling import Pool, Sizing, decide, leavers
+from scheduler.rules.autoscaling.decide import (
+    Pool,
+    Sizing,
+    decide,
+    leavers,
+)
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.policy import Policy
 from scheduler.simulation.replay import Outcome, World
 from scheduler.simulation.trace import TraceJob
 

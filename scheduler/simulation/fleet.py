@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.resources import PLAIN, Resources
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.resources import PLAIN, Resources
 
 _COUNT = re.compile(r"(\d+)[x*]")
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)([A-Za-z][A-Za-z0-9_.-]*)")

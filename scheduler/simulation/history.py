@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation.trace import TraceJob
 
 _PLAIN = {"cpus": "cpus_required", "mem": "mem_required"}

@@ -1,6 +1,6 @@
 """The policies that a replay can be run under: the live default, and two well-known ones to hold it against."""
 
-from scheduler.rules.policy import Policy
+from scheduler.rules.cluster.policy import Policy
 
 POLICIES: dict[str, Policy] = {
     "ganger": Policy(),

@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from scheduler.rules import fairshare
-from scheduler.rules.contention import contests
-from scheduler.rules.fairshare import Lag
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Claim, Placement, Snapshot
-from scheduler.rules.policy import Policy
-from scheduler.rules.prediction import Predictor
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run, Running
-from scheduler.rules.shapes import Shape
-from scheduler.rules.waiting import Queue
+from scheduler.rules.cluster import fairshare
+from scheduler.rules.cluster.fairshare import Lag
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.plan import Claim, Placement, Snapshot
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.prediction import Predictor
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement.contention import contests
+from scheduler.rules.placement.placement import place
 from scheduler.simulation.trace import TraceJob
 
 Progress = Callable[[int, int], None]

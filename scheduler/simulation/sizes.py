@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.policy import Policy
-from scheduler.rules.scaling import Pool
+from scheduler.rules.autoscaling.decide import Pool
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.policy import Policy
 from scheduler.simulation import elastic, report
 from scheduler.simulation.replay import Outcome, replay
 from scheduler.simulation.trace import TraceJob

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 
 _FIELDS = 18
 _SUBMIT, _RUN, _USED, _WANTED, _LIMIT, _USER, _PROGRAM = 1, 3, 4, 7, 8, 11, 13

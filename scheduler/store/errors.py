@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from scheduler.rules.failures import Failure
+from scheduler.rules.lifecycle.failures import Failure
 from scheduler.store.paging import Condition, Key, Listing
 
 _SEED = text("""

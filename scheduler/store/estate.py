@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from scheduler.rules.failures import Category
+from scheduler.rules.lifecycle.failures import Category
 from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
 
 metadata = MetaData()

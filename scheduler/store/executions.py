@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, TextClause, text
 
-from scheduler.rules.gangs import Member
-from scheduler.rules.lifecycle import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.gangs import Member
+from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.lifecycle import FINAL_JOB, JOB_MOVES, LIVE_EXECUTION
+from scheduler.rules.lifecycle.moves import FINAL_JOB, JOB_MOVES, LIVE_EXECUTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
-from scheduler.rules.lifecycle import JOB_MOVES, JobEvent, JobStatus
+from scheduler.rules.lifecycle.moves import JOB_MOVES, JobEvent, JobStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, text
 
-from scheduler.rules.avoidance import AVOIDED_FROM
+from scheduler.rules.cluster.avoidance import AVOIDED_FROM
 
 _MOST_SUSPECTS = 30
 """Programs remembered of a node: enough to see that several projects and job types are among them."""

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.plan import Claim
+from scheduler.rules.cluster.plan import Claim
 
 _KEY = 0x6C656164
 """Advisory lock key (the word "lead")."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from scheduler.rules.avoidance import AVOIDED_FROM
+from scheduler.rules.cluster.avoidance import AVOIDED_FROM
 
 _OPEN = text("""
     SELECT status, count(*) AS count, count(*) FILTER (WHERE is_held) AS held,

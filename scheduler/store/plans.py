@@ -15,10 +15,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.lifecycle import JobEvent
-from scheduler.rules.plan import Placement
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.plan import Placement
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.store import jobs
 
 

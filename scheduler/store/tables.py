@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from scheduler.rules.lifecycle import ExecutionStatus, JobStatus
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
 from scheduler.store.estate import metadata
 

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from scheduler.rules.explain import explain
-from scheduler.rules.filters import Reason
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.explain.explain import explain
 from tests.bench.figures import figure
 from tests.support.placement import NOW
 from tests.unit import test_explain as explaining

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import random
 
-from scheduler.rules.policy import Policy
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.resources import Resources
 from tests.bench.figures import figure
 from tests.support.endless import Kind, capacity, endless, held, ran_out, watch
 from tests.support.placement import a_node

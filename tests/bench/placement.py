@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.rules.explain import explain
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Plan, Snapshot
-from scheduler.rules.policy import Policy
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run, Running
-from scheduler.rules.shapes import Constraint, Shape
-from scheduler.rules.waiting import Queue
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.plan import Plan, Snapshot
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.shapes import Constraint, Shape
+from scheduler.rules.explain.explain import explain
+from scheduler.rules.placement.placement import place
 
 NOW = 1_000_000.0
 NODES = 10_000

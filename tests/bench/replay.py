@@ -15,8 +15,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation.policies import POLICIES
 from scheduler.simulation.replay import replay
 from scheduler.simulation.report import Summary, summarise

@@ -13,9 +13,9 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.policy import Policy
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation.replay import Outcome, World
 from scheduler.simulation.trace import TraceJob
 from tests.bench.figures import figure

@@ -23,7 +23,7 @@ from scheduler.drivers.kubernetes import Pods, Server, StatefulSet
 from scheduler.drivers.local import Local
 from scheduler.drivers.ssh import Host, Ssh
 from scheduler.errors import SetupError
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 from tests.support import operators_script
 from tests.support.served_kubernetes import served_kubernetes
 from tests.support.sshd import missing, sshd

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from scheduler.rules.failures import BUILT_IN_NAMES
+from scheduler.rules.lifecycle.failures import BUILT_IN_NAMES
 from tests.support.installation import Installation
 from tests.support.puppet import Puppet
 from tests.support.servers import state_folder

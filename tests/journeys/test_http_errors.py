@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import object_storage
-from scheduler.rules.failures import BUILT_IN
+from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.tokens import Role
 from tests.support.api import Api
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scheduler.picture import Picture
-from scheduler.rules.fairshare import LONGEST_HORIZON_S
-from scheduler.rules.plan import Plan
+from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
+from scheduler.rules.cluster.plan import Plan
 from scheduler.service import Scheduler
 from scheduler.store import picture as store
 from scheduler.tick import tick

@@ -4,10 +4,10 @@ import pytest
 
 from scheduler.foresight import Foresight
 from scheduler.picture import Picture
-from scheduler.rules.explain import Wish
-from scheduler.rules.plan import Claim
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.plan import Claim
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain.explain import Wish
 from scheduler.tick import TermOver, tick
 from tests.support.cluster import Cluster
 

@@ -5,10 +5,10 @@ from itertools import count
 from scheduler import cancellation
 from scheduler.foresight import STALE_S, Foresight
 from scheduler.roster import Roster
-from scheduler.rules.explain import Wish
-from scheduler.rules.filters import Reason
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain.explain import Wish
 from tests.support.cluster import Cluster
 
 

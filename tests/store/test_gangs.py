@@ -6,7 +6,7 @@ import threading
 
 from scheduler import execution, invariants, tick, wire
 from scheduler.picture import Picture
-from scheduler.rules.placement import place
+from scheduler.rules.placement.placement import place
 from scheduler.store import plans
 from tests.support.cluster import TOKEN, Cluster
 from tests.support.gang import Gang

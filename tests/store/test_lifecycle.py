@@ -3,7 +3,14 @@
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from scheduler.rules.lifecycle import EXECUTION_MOVES, JOB_MOVES, ExecutionEvent, ExecutionStatus, JobEvent, JobStatus
+from scheduler.rules.lifecycle.moves import (
+    EXECUTION_MOVES,
+    JOB_MOVES,
+    ExecutionEvent,
+    ExecutionStatus,
+    JobEvent,
+    JobStatus,
+)
 from scheduler.store import executions, jobs
 from tests.support.cluster import TOKEN, Cluster
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scheduler.rules import on_oom
+from scheduler.rules.lifecycle import on_oom
 from tests.support.cluster import Cluster
 
 TWICE = {"mem_factor": 2000, "mem_max": 300_000}

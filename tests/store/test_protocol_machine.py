@@ -17,9 +17,9 @@ from sqlalchemy import Connection, text
 from scheduler import cancellation, draining, execution, holding, invariants, registration, requeue, upkeep, wire
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.picture import Picture
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Placement
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.plan import Placement
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 from scheduler.store import plans
 from tests.support.cluster import Cluster

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from scheduler import execution, registration, runtime, tick, wire
 from scheduler.delivery import Delivery
 from scheduler.picture import Picture
-from scheduler.rules.failures import BUILT_IN
+from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.settings import Settings
 from scheduler.store import leader
 

@@ -4,9 +4,9 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.policy import Policy
-from scheduler.rules.resources import NOTHING, Resources
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.simulation.replay import Outcome, World
 from scheduler.simulation.trace import TraceJob
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from scheduler.rules import lifecycle
+from scheduler.rules.lifecycle import moves
 
 ROOT = Path(__file__).parents[2]
 REMEDY = "write it anew: .venv/bin/python -m tests.support.generated"
@@ -27,7 +27,7 @@ def main() -> None:
     page = ROOT / "docs" / "lifecycle.md"
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n{lifecycle.drawing()}\n{END}{after}")
+    page.write_text(f"{before}{BEGIN}\n{moves.drawing()}\n{END}{after}")
     (ROOT / "api" / "openapi.json").write_text(openapi())
 
 

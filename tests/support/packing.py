@@ -13,15 +13,15 @@ from typing import Protocol
 
 import numpy as np
 
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Claim, Snapshot
-from scheduler.rules.policy import Policy
-from scheduler.rules.prediction import Predictor
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run, Running
-from scheduler.rules.shapes import Shape
-from scheduler.rules.waiting import Queue
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.plan import Claim, Snapshot
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.prediction import Predictor
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement.placement import place
 from tests.support.fleets import Scene, Table, bound, in_use, totals
 
 Score = Callable[[Table, Table], Table]

@@ -15,7 +15,7 @@ from typing import Any
 
 from scheduler import pools, registration, wire
 from scheduler.drivers import DriverTrouble, Instance, Listing, Template
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 from scheduler.scaling import Scaler
 from tests.support.cluster import Cluster
 

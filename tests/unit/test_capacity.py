@@ -5,13 +5,13 @@ from itertools import chain, combinations, product
 
 import pytest
 
-from scheduler.rules.capacity import Growth, seats_ever
-from scheduler.rules.explain import could_ever_fit
-from scheduler.rules.filters import Reason
-from scheduler.rules.nodes import Node, Nodes, labels_of
-from scheduler.rules.resources import Resources
-from scheduler.rules.scaling import Pool, Sizing, decide
-from scheduler.rules.shapes import NODE_LABEL, Constraint, Shape
+from scheduler.rules.autoscaling.decide import Pool, Sizing, decide
+from scheduler.rules.cluster.nodes import Node, Nodes, labels_of
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint, Shape
+from scheduler.rules.explain.explain import could_ever_fit
+from scheduler.rules.placement.capacity import Growth, seats_ever
 from tests.support.placement import NOW, World, a_node
 
 ONE = Resources.of(cpus=1)

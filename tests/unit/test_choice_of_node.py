@@ -2,9 +2,9 @@
 
 import pytest
 
-from scheduler.rules.policy import Mode, Packing, Policy
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Constraint, Op, Preference
+from scheduler.rules.cluster.policy import Mode, Packing, Policy
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Constraint, Op, Preference
 from tests.support.placement import World, a_node, where
 
 SSD = Constraint("ssd", Op.EXISTS)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.plan import Claim, Plan
-from scheduler.rules.policy import Mode, Policy
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run
+from scheduler.rules.cluster.plan import Claim, Plan
+from scheduler.rules.cluster.policy import Mode, Policy
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run
 from scheduler.simulation import replay
 from scheduler.simulation.replay import Outcome
 from scheduler.simulation.trace import TraceJob

@@ -4,9 +4,9 @@ from hypothesis import strategies as st
 
 from scheduler import json_schema
 from scheduler.errors import InvalidInput
-from scheduler.rules import definition as definitions
-from scheduler.rules import interface as interfaces
-from scheduler.rules.definition import Definition, stepped
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type import interface as interfaces
+from scheduler.rules.job_type.definition import Definition, stepped
 
 INTERFACE = interfaces.read(
     {

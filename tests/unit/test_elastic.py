@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scheduler.rules.nodes import Node
-from scheduler.rules.policy import Policy
-from scheduler.rules.resources import Resources
-from scheduler.rules.scaling import Pace, Pool, Sizing
+from scheduler.rules.autoscaling.decide import Pace, Pool, Sizing
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation import elastic
 from scheduler.simulation.replay import replay
 from scheduler.simulation.trace import TraceJob

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules import new_node
-from scheduler.rules.explain import explain, preview
-from scheduler.rules.explanation import Change, Explanation, Fix
-from scheduler.rules.filters import Reason
-from scheduler.rules.nodes import Node, Nodes
-from scheduler.rules.policy import Packing, Policy, Quota
-from scheduler.rules.resources import Resources
-from scheduler.rules.shapes import Constraint, Op, Shape
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.policy import Packing, Policy, Quota
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Constraint, Op, Shape
+from scheduler.rules.explain import new_node
+from scheduler.rules.explain.answer import Change, Explanation, Fix
+from scheduler.rules.explain.explain import explain, preview
 from tests.support.placement import NOW, World, a_node
 
 CONSTRAINTS = (

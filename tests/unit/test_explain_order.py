@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.explain import explain
-from scheduler.rules.explanation import Change, Fix
-from scheduler.rules.filters import Reason
-from scheduler.rules.plan import Plan
-from scheduler.rules.policy import Mode, Policy, Quota
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run
+from scheduler.rules.cluster.plan import Plan
+from scheduler.rules.cluster.policy import Mode, Policy, Quota
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run
+from scheduler.rules.explain.answer import Change, Fix
+from scheduler.rules.explain.explain import explain
 from tests.support.placement import NOW, World, a_node
 from tests.unit.test_placement_properties import SEEDS, a_jumble
 

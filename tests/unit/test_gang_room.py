@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from scheduler.rules.plan import Basis, Claim
-from scheduler.rules.policy import Policy, Quota
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.plan import Basis, Claim
+from scheduler.rules.cluster.policy import Policy, Quota
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation import replay
 from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where

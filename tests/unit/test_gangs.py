@@ -5,9 +5,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.rules import gangs
-from scheduler.rules.gangs import Member
-from scheduler.rules.lifecycle import LIVE_EXECUTION, ExecutionStatus
+from scheduler.rules.lifecycle import gangs
+from scheduler.rules.lifecycle.gangs import Member
+from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus
 
 
 def member(number: int, status: str, *, at: float | None = 1.0, asked: bool = False) -> Member:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from scheduler.rules.plan import Reservation
-from scheduler.rules.policy import Policy, Quota
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.plan import Reservation
+from scheduler.rules.cluster.policy import Policy, Quota
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation.replay import replay
 from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
-from scheduler.rules.explain import explain
-from scheduler.rules.filters import Reason
-from scheduler.rules.main_reason import MainReasons
-from scheduler.rules.nodes import Node
-from scheduler.rules.policy import Policy
-from scheduler.rules.shapes import Constraint
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Constraint
+from scheduler.rules.explain.explain import explain
+from scheduler.rules.explain.main_reason import MainReasons
 from tests.support.placement import NOW, World, a_node
 from tests.unit.test_explain import Case, cases
 

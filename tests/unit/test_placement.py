@@ -2,9 +2,9 @@
 
 import pytest
 
-from scheduler.rules.filters import Reason
-from scheduler.rules.policy import Mode, Policy, Quota
-from scheduler.rules.shapes import Constraint, Op
+from scheduler.rules.cluster.policy import Mode, Policy, Quota
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Constraint, Op
 from tests.support.placement import NOW, World, a_node, where
 
 

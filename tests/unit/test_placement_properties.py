@@ -9,13 +9,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.picture import chance_of
-from scheduler.rules.explain import PREVIEW, Wish, explain, preview, previews
-from scheduler.rules.filters import Reason
-from scheduler.rules.placement import place
-from scheduler.rules.plan import Plan
-from scheduler.rules.policy import Mode, Packing, Policy, Quota
-from scheduler.rules.resources import NOTHING, Resources
-from scheduler.rules.shapes import Constraint, Shape
+from scheduler.rules.cluster.plan import Plan
+from scheduler.rules.cluster.policy import (
+    Mode,
+    Packing,
+    Policy,
+    Quota,
+)
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import NOTHING, Resources
+from scheduler.rules.cluster.shapes import Constraint, Shape
+from scheduler.rules.explain.explain import (
+    PREVIEW,
+    Wish,
+    explain,
+    preview,
+    previews,
+)
+from scheduler.rules.placement.placement import place
 from tests.support.placement import NOW, World, a_node
 
 SEEDS = st.integers(0, 10**9)

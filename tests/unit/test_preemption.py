@@ -6,14 +6,14 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules import filters
-from scheduler.rules.ledger import Ledger
-from scheduler.rules.nodes import Node
-from scheduler.rules.plan import Plan
-from scheduler.rules.policy import Policy
-from scheduler.rules.preemption import Clearing, Victims, cleared
-from scheduler.rules.running import Run
-from scheduler.rules.shapes import Shape
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.plan import Plan
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import filters
+from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.preemption import Clearing, Victims, cleared
 from tests.support.placement import NOW, World, a_node
 
 PREEMPTING = Policy(preemption=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.rules.resources import NOTHING, Resources
+from scheduler.rules.cluster.resources import NOTHING, Resources
 
 AMOUNTS = st.builds(
     Resources.from_amounts,

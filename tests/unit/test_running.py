@@ -1,7 +1,7 @@
 """What runs, as columns: they hold what is there now, whatever has come and gone."""
 
-from scheduler.rules.resources import Resources
-from scheduler.rules.running import Run, Running
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.running import Run, Running
 
 
 def test_claims_that_nobody_has_any_more_leave_nothing_behind() -> None:

@@ -9,11 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.policy import Policy, Quota
-from scheduler.rules.resources import Resources
-from scheduler.rules.rooms import waves
-from scheduler.rules.scaling import Decision, Pace, Pool, Sizing, decide, leavers, suits
-from scheduler.rules.shapes import Constraint
+from scheduler.rules.autoscaling.decide import (
+    Decision,
+    Pace,
+    Pool,
+    Sizing,
+    decide,
+    leavers,
+    suits,
+)
+from scheduler.rules.autoscaling.demand import waves
+from scheduler.rules.cluster.policy import Policy, Quota
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Constraint
 from scheduler.store import estate
 from tests.support.placement import NOW, World, a_node
 

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from scheduler.rules.resources import Resources
+from scheduler.rules.cluster.resources import Resources
 from scheduler.simulation import report
 from scheduler.simulation.fleet import UNLIMITED, changed, read_fleet
 from scheduler.simulation.history import jobs_of_history

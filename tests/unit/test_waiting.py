@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.rules.learned import MOST_IDLE
-from scheduler.rules.resources import NOTHING, Resources
-from scheduler.rules.shapes import Shape
-from scheduler.rules.waiting import Queue
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.resources import NOTHING, Resources
+from scheduler.rules.cluster.shape_index import MOST_IDLE
+from scheduler.rules.cluster.shapes import Shape
 
 CHANGES = st.lists(
     st.tuples(

@@ -1,0 +1,266 @@
+"""How many nodes each pool should have, and which of them should go.
+
+A fixed pool has the size it was told. A pool that follows demand grows by as many nodes as let everything that waits
+for room start within the target wait, counting first what its nodes have free, what they will have by the predicted
+ends of what runs, and the nodes that are already on their way; it shrinks by the nodes that have been idle for a while.
+What waits and no node of a pool could ever run makes none grow, nor does a gang that all pools at their largest could not hold
+whole: the decision says so instead.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import ceil, inf
+
+from scheduler.rules.autoscaling import demand
+from scheduler.rules.autoscaling.demand import Need
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
+from scheduler.rules.placement import capacity
+from scheduler.rules.placement.capacity import Growth
+
+
+class Sizing(StrEnum):
+    """How a pool gets its size."""
+
+    FREE = "free"
+    """Nodes come and go as they like; nobody starts or stops any."""
+    FIXED = "fixed"
+    """As many as an operator said."""
+    AUTO = "auto"
+    """As many as the work that waits asks for, between a smallest and a largest number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How eagerly a pool follows demand. Durations in seconds; a step is the most nodes per decision, None: no limit."""
+
+    target_wait_s: float = 30.0
+    start_s: float = 5.0
+    idle_s: float = 60.0
+    grow_pause_s: float = 0.0
+    shrink_pause_s: float = 30.0
+    grow_step: int | None = None
+    shrink_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool as a decision needs it.
+
+    `present` are the nodes it has that are not about to leave (None: those in the snapshot), `starting` those on their way
+    that have not come yet. `idle_s` says how long each idle node has been so, as far
+    as anybody watched; `since_grown_s` and `since_shrunk_s` how long ago the last changes were. `grows` is false where
+    nobody can be asked for more nodes.
+    """
+
+    name: str
+    sizing: Sizing = Sizing.FREE
+    size: int = 0
+    smallest: int = 0
+    largest: int | None = None
+    template: Resources | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    pace: Pace = Pace()
+    paused: bool = False
+    present: int | None = None
+    starting: int = 0
+    idle_s: Mapping[int, float] = field(default_factory=dict)
+    since_grown_s: float = inf
+    since_shrunk_s: float = inf
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How many nodes the pool should have, how many it has (with those on their way), and why, in a sentence.
+
+    `unmet` counts, by shape id, the jobs that wait for room and that this decision counted on new nodes for;
+    `hopeless` those that fit no node of this pool, not even a new one, and the members of gangs that could never be whole.
+    """
+
+    wanted: int
+    present: int
+    why: str
+    unmet: Mapping[int, int] = field(default_factory=dict)
+    hopeless: Mapping[int, int] = field(default_factory=dict)
+
+
+def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, Decision]:
+    """Return a decision for every pool that is not FREE, by name. Demand that several could meet goes to the first."""
+    waiting = demand.needs(snapshot, now)
+    unmet = {need.shape.id: float(need.count) for need in waiting}
+    horizon = max((pool.pace.target_wait_s for pool in pools if pool.sizing is Sizing.AUTO), default=0.0)
+    never: set[int] = set()
+    if any(pool.sizing is Sizing.AUTO for pool in pools):
+        never = _never_whole(snapshot, pools, waiting)
+        there = demand.rooms(snapshot, now, horizon)
+        for need in waiting:
+            if need.shape.id not in never:
+                left = demand.absorb(need, unmet[need.shape.id], snapshot, there, _horizon(need, horizon))
+                unmet[need.shape.id] = left
+    decisions = {}
+    for pool in pools:
+        present = (_members(snapshot, pool) if pool.present is None else pool.present) + pool.starting
+        if pool.sizing is Sizing.FIXED:
+            decisions[pool.name] = Decision(pool.size, present, f"an operator asked for {pool.size}")
+        elif pool.sizing is Sizing.AUTO:
+            decisions[pool.name] = _follow(snapshot, pool, present, waiting, unmet, never)
+    return decisions
+
+
+def leavers(
+    snapshot: Snapshot, node_ids: Iterable[int], count: int, now: float, *, last: Iterable[int] = ()
+) -> list[int]:
+    """Return which `count` of these nodes should go: idle ones first, then those whose work ends soonest.
+
+    Of equals, those in `last` go last, and otherwise the newest goes first.
+    """
+    busy = demand.rooms(snapshot, now, 0.0).busy_s
+    late = frozenset(last)
+
+    def order(node_id: int) -> tuple[float, bool, int]:
+        row = snapshot.nodes.row(node_id)
+        return (0.0 if row is None else float(busy[row]), node_id in late, -node_id)
+
+    return sorted(node_ids, key=order)[:count]
+
+
+def suits(shape: Shape, pool: Pool) -> bool:
+    """Whether a new node of this pool could take a job of this shape: pool, labels and size."""
+    if pool.template is None or (shape.pool is not None and shape.pool != pool.name):
+        return False
+    labels = {NODE_LABEL: "", **pool.labels}
+    return all(constraint.holds(labels) for constraint in shape.constraints) and shape.requires.fits(pool.template)
+
+
+def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[Need]) -> set[int]:
+    """Return the shapes of gangs that would not find a place for all members with every pool at its largest."""
+    growth = [
+        Growth(Node(number, pool.template, "", pool.name, pool.labels), _most(pool))
+        for number, pool in enumerate(pools)
+        if pool.template is not None and pool.sizing is not Sizing.FREE
+    ]
+    gangs = [need.shape for need in waiting if need.shape.count > 1]
+    return {shape.id for shape in gangs if capacity.seats_ever(shape, snapshot.nodes, growth) < shape.count}
+
+
+def _most(pool: Pool) -> int | None:
+    return pool.size if pool.sizing is Sizing.FIXED else pool.largest
+
+
+def _follow(
+    snapshot: Snapshot,
+    pool: Pool,
+    present: int,
+    waiting: Sequence[Need],
+    unmet: dict[int, float],
+    never: set[int],
+) -> Decision:
+    """Decide for a pool that follows demand, and take what it will meet off `unmet`; `never` are shapes that none may grow for."""
+    if pool.paused or snapshot.policy.scheduler_paused:
+        what = "the pool" if pool.paused else "the scheduler"
+        return _clamped(pool, Decision(present, present, f"{what} is paused: the size stays as it is"))
+    left = [need for need in waiting if unmet[need.shape.id] > 0]
+    mine = [need for need in left if suits(need.shape, pool) and need.shape.id not in never]
+    counts = {need.shape.id: ceil(unmet[need.shape.id]) for need in mine}
+    hopeless = {
+        need.shape.id: ceil(unmet[need.shape.id])
+        for need in left
+        if need.shape.id not in counts and need.shape.pool in {None, pool.name}
+    }
+    asked = {need.shape.id: unmet[need.shape.id] / _slots(need, pool) for need in mine}
+    nodes = ceil(sum(asked.values()) - _ROUNDING)
+    room = max(0, (present if pool.largest is None else pool.largest) - present) + pool.starting
+    if pool.largest is None:
+        room = nodes
+    met = min(1.0, room / sum(asked.values())) if asked else 0.0
+    for need in mine:
+        unmet[need.shape.id] *= 1.0 - met
+    if nodes > pool.starting:
+        return _clamped(pool, _grow(pool, present, nodes - pool.starting, counts, hopeless))
+    if nodes:
+        why = f"{sum(counts.values())} jobs wait, and {pool.starting} nodes are on their way to them"
+        return _clamped(pool, Decision(present, present, why, counts, hopeless))
+    return _clamped(pool, _shrink(pool, present, hopeless, demand.waiting_for(list(waiting))))
+
+
+def _grow(pool: Pool, present: int, more: int, counts: Mapping[int, int], hopeless: Mapping[int, int]) -> Decision:
+    pace = pool.pace
+    jobs = sum(counts.values())
+    why = f"{jobs} jobs would wait longer than {pace.target_wait_s:g} s; {more} more nodes would take them"
+    if pool.since_grown_s < pace.grow_pause_s:
+        why += f", but it grew {pool.since_grown_s:.0f} s ago and pauses for {pace.grow_pause_s:g} s"
+        return Decision(present, present, why, counts, hopeless)
+    if pace.grow_step is not None and more > pace.grow_step:
+        more = pace.grow_step
+        why += f", at most {more} at a time"
+    return Decision(present + more, present, why, counts, hopeless)
+
+
+def _shrink(pool: Pool, present: int, hopeless: Mapping[int, int], waiting_for: Mapping[str, int]) -> Decision:
+    pace = pool.pace
+    tired = sum(1 for idle_s in pool.idle_s.values() if idle_s >= pace.idle_s)
+    why = "nothing waits for room"
+    if hopeless:
+        why = f"{sum(hopeless.values())} jobs fit no node of this pool, not even new ones"
+    elif waiting_for:
+        why += "; " + ", ".join(f"{count} wait for: {reason}" for reason, count in sorted(waiting_for.items()))
+    if not tired:
+        return Decision(present, present, f"{why}, and no node has been idle for {pace.idle_s:g} s", {}, hopeless)
+    since = min(pool.since_grown_s, pool.since_shrunk_s)
+    if since < pace.shrink_pause_s:
+        why += (
+            f"; {tired} nodes are idle, but the size changed {since:.0f} s ago and pauses for {pace.shrink_pause_s:g} s"
+        )
+        return Decision(present, present, why, {}, hopeless)
+    fewer = tired if pace.shrink_step is None else min(tired, pace.shrink_step)
+    return Decision(
+        present - fewer, present, f"{why}, and {tired} nodes have been idle for {pace.idle_s:g} s", {}, hopeless
+    )
+
+
+def _clamped(pool: Pool, decision: Decision) -> Decision:
+    """Keep the wanted number between the smallest and the largest."""
+    wanted, why = decision.wanted, decision.why
+    if pool.largest is not None and wanted > pool.largest:
+        wanted, why = pool.largest, f"{why}; the largest size is {pool.largest}"
+    if wanted < pool.smallest:
+        wanted, why = pool.smallest, f"{why}; the smallest size is {pool.smallest}"
+    return Decision(wanted, decision.present, why, decision.unmet, decision.hopeless)
+
+
+def _slots(need: Need, pool: Pool) -> float:
+    """How many jobs of a shape one new node would let start within the target wait."""
+    assert pool.template is not None
+    whole = pool.template.amounts()
+    asked = need.shape.requires.amounts().items()
+    copies = min((whole.get(name, 0) // amount for name, amount in asked if amount > 0), default=1)
+    if need.shape.apart == NODE_LABEL:
+        copies = 1
+    target_s = pool.pace.target_wait_s
+    within = max(_horizon(need, target_s) - pool.pace.start_s, target_s / _LATE_PART)
+    return float(copies * demand.waves(need.expected_s, within))
+
+
+def _horizon(need: Need, target_s: float) -> float:
+    """Return what is left of the target wait for the job that waits longest.
+
+    A late one still counts on what comes free within a part of it.
+    """
+    return max(target_s - need.waited_s, target_s / _LATE_PART)
+
+
+def _members(snapshot: Snapshot, pool: Pool) -> int:
+    return sum(1 for node in snapshot.nodes if node.pool == pool.name and not node.draining)
+
+
+_LATE_PART = 3
+"""What is late already is to start within this part of the target wait, counted from when a node can take it.
+
+With nothing left of the time every late job would ask for a slot of its own, and the last of a burst for a second fleet.
+"""
+
+_ROUNDING = 1e-6
+"""So that fractions that should add up to a whole number of nodes do not ask for one more."""

@@ -1,0 +1,153 @@
+"""What the nodes will have room for before long, and what waits for room: the two sides of a scaling decision.
+
+Supply is counted in slots of a shape: how many of its jobs could *start* on a node within a time, one after the other
+where they are short. Every slot taken from a node uses up that part of the node for the shapes after it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor, inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.nodes import Amounts
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
+from scheduler.rules.placement.filters import allowance, eligible, paused
+from scheduler.rules.placement.reservation import expected_ends
+from scheduler.rules.placement.scoring import room_for
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Jobs of one shape that wait for nothing but room: how many, for how long each will run, how long the first has waited.
+
+    Members of gangs count singly. `kept_back` says how many more jobs wait for something else, `reason` for what.
+    """
+
+    shape: Shape
+    count: int
+    expected_s: float
+    waited_s: float
+    kept_back: int = 0
+    reason: Reason | None = None
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Per node row: what is free, what will be within the horizon, when on average that comes, when all of it ends.
+
+    `left` is the part of the node, 0 to 1, that no shape has been given yet.
+    """
+
+    free: Amounts
+    later: Amounts
+    frees_in_s: NDArray[np.float64]
+    busy_s: NDArray[np.float64]
+    left: NDArray[np.float64]
+
+
+def needs(snapshot: Snapshot, now: float) -> list[Need]:
+    """Return what waits, most urgent first, each shape cut to what pauses and limits let start at all."""
+    found = [_need(snapshot, shape_id, now) for shape_id in snapshot.queue.standing]
+    return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
+
+
+def rooms(snapshot: Snapshot, now: float, horizon_s: float) -> Rooms:
+    """Return what every node has free now and, by the predicted ends of what runs, within the horizon (seconds)."""
+    nodes, running = snapshot.nodes, snapshot.running
+    for claim in running.needs():
+        nodes.vector(claim)
+    for line in snapshot.queue.standing.values():
+        nodes.vector(line.shape.requires)  # now, since a resource that no node has had adds an axis to the arrays
+    free, later = nodes.free(), nodes.free()
+    width = free.shape[1]
+    delay, ends, busy = np.zeros(width), np.zeros(width), np.zeros(width)
+    rows = nodes.rows_of(running.node_ids)
+    live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
+    if len(live):
+        gone_in = expected_ends(running, now)[live] - now
+        np.maximum.at(busy, rows[live], gone_in)
+        soon = gone_in <= horizon_s
+        table = np.stack([nodes.vector(claim) for claim in running.needs()], axis=1)
+        np.add.at(later.T, rows[live][soon], table[:, running.need[live]].T[soon])
+        np.add.at(delay, rows[live][soon], gone_in[soon])
+        np.add.at(ends, rows[live][soon], 1.0)
+    return Rooms(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
+
+
+def absorb(need: Need, count: float, snapshot: Snapshot, there: Rooms, horizon_s: float) -> float:
+    """Give the slots that nodes have to these jobs, in the order of their rows; return how many jobs are left without one."""
+    mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
+    vector = snapshot.nodes.vector(need.shape.requires)
+    rows = np.flatnonzero(mask & (there.left > _SPECK))
+    slots = _slots(need, vector, rows, there, horizon_s)
+    rows, slots = rows[slots > 0], slots[slots > 0]
+    capacity = slots * there.left[rows]
+    before = np.cumsum(capacity) - capacity
+    taken = np.clip(count - before, 0.0, capacity)
+    there.left[rows] -= taken / slots
+    left = count - float(taken.sum())
+    return left if left > _SPECK else 0.0
+
+
+def waves(expected_s: float, within_s: float) -> int:
+    """How many jobs in a row can start in one slot within a time: the first at once, each when the last has ended."""
+    if within_s <= 0 or expected_s == inf:
+        return 1
+    return 1 + floor(within_s / max(expected_s, _SHORTEST_S))
+
+
+_SPECK = 1e-9
+"""Less than this of a job is the rounding of fractions."""
+
+_SHORTEST_S = 0.1
+"""No job takes less than this of its slot, whatever is predicted: placing, starting and reporting take time too."""
+
+
+def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
+    line = snapshot.queue.standing[shape_id]
+    shape, policy = line.shape, snapshot.policy
+    pause = paused(shape, policy)
+    held = snapshot.running.of_project(shape.project_id)
+    limit = allowance(
+        shape,
+        policy,
+        of_type=snapshot.running.of_type(shape.job_type_id),
+        cpus=held.resources.cpus,
+        mem=held.resources.mem,
+        jobs=held.executions,
+    )
+    may = 0 if pause else floor(min(line.live, limit.jobs))
+    return Need(
+        shape,
+        may * shape.count,
+        snapshot.predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires),
+        max(0.0, now - line.at[line.head]),
+        line.live - may,
+        (pause or limit.reason) if may < line.live else None,
+    )
+
+
+def _slots(need: Need, vector: Amounts, rows: NDArray[np.intp], there: Rooms, horizon_s: float) -> NDArray[np.float64]:
+    """Return how many of these jobs the whole of each node could start within the horizon."""
+    first = np.maximum(room_for(vector, there.free[:, rows]), 0)
+    later = np.maximum(room_for(vector, there.later[:, rows]), 0)
+    if need.shape.apart == NODE_LABEL:  # one at a time on each
+        first, later = np.minimum(first, 1), np.minimum(later, 1)
+    more = np.maximum(later - first, 0)
+    within = np.maximum(horizon_s - there.frees_in_s[rows], 0.0)
+    turns = 1 + (within // max(need.expected_s, _SHORTEST_S) if need.expected_s < inf else 0.0)
+    slots: NDArray[np.float64] = first * float(waves(need.expected_s, horizon_s)) + more * turns
+    return slots
+
+
+def waiting_for(found: list[Need]) -> Mapping[str, int]:
+    """Count the jobs that no node would help, by what they wait for."""
+    counts: dict[str, int] = {}
+    for need in found:
+        if need.kept_back and need.reason is not None:
+            counts[need.reason] = counts.get(need.reason, 0) + need.kept_back
+    return counts

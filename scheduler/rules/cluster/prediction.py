@@ -1,0 +1,144 @@
+"""How long a job will probably run, learned from the ends of those before it.
+
+Three views of the past (all jobs; those of the same project and type; of these, the ones with the same requirements and limit)
+each make three guesses: the usual run time, the usual fraction of the time limit, and the last run time. A fourth guess is the
+limit itself. Which guess has been nearest of late, on a logarithmic scale, is believed: so a site whose limits are honest uses
+them, and one where everybody writes a day learns from what really happened. No figure is fitted to any site.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import exp, inf, log
+
+from scheduler.rules.cluster.resources import Resources
+
+_FADE = 0.1
+"""The weight of the newest end in an average: about twenty ends matter."""
+
+_ERROR_FADE = 0.01
+"""The same for the error that is shown to operators: some two hundred ends."""
+
+_BRIEF_S = 10.0
+"""Run times below this count as equal: an error among them costs nobody anything."""
+
+_CAUTION = 0.5
+"""How far, on a logarithmic scale, a cautious guess stands between the expected time and the limit."""
+
+_UNBOUNDED_CAUTION = 2.0
+"""A cautious guess where there is no limit: twice the expected time."""
+
+_MOST_VIEWS = 100_000
+"""Distinct views kept; beyond that the one longest without an end is forgotten."""
+
+
+@dataclass(slots=True)
+class View:
+    """One view's averages, all of logarithms of seconds. Errors stand in the order of the guesses, the limit's last."""
+
+    ends: int = 0
+    usual: float = 0.0
+    fraction: float = 0.0
+    last: float = 0.0
+    errors: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
+
+
+_GUESSES: tuple[Callable[[View, float], float], ...] = (
+    lambda view, _limit: view.usual,
+    lambda view, limit: limit + view.fraction,
+    lambda view, _limit: view.last,
+    lambda _view, limit: limit,
+)
+
+
+class Predictor:
+    """Run times by project and job type. Ends are told in the order they happen; `version` grows with each."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.ends = 0
+        self.error = 0.0
+        self._views: dict[object, View] = {}
+
+    def expected_s(
+        self, project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources | None = None
+    ) -> float:
+        """The probable run time in seconds, never above `timeout_s`; inf where nothing is known and nothing bounds it."""
+        limit = inf if timeout_s is None else _log(timeout_s)
+        best, guess = inf, limit
+        for key in _keys(project_id, job_type_id, timeout_s, requires):
+            view = self._views.get(key)
+            if view is not None:
+                best, guess = _better(view, limit, best, guess)
+        if guess == inf:
+            return inf
+        return exp(guess) if timeout_s is None else min(exp(guess), timeout_s)
+
+    def learn(
+        self,
+        project_id: int,
+        job_type_id: int,
+        timeout_s: float | None,
+        run_s: float,
+        requires: Resources | None = None,
+    ) -> None:
+        """Take the run time of an execution that ended by itself, or by its limit, into the history.
+
+        `error` becomes the fading mean of |ln(expected / actual)|: 0.69 is wrong by a factor of two.
+        """
+        actual, limit = _log(run_s), inf if timeout_s is None else _log(timeout_s)
+        expected = self.expected_s(project_id, job_type_id, timeout_s, requires)
+        if expected != inf:
+            self.ends += 1
+            self.error += max(_ERROR_FADE, 1 / self.ends) * (abs(_log(expected) - actual) - self.error)
+        for key in _keys(project_id, job_type_id, timeout_s, requires):
+            view = self._views.pop(key, None) or View()
+            _take_in(view, actual, limit)
+            self._views[key] = view
+        while len(self._views) > _MOST_VIEWS:
+            del self._views[next(iter(self._views))]
+        self.version += 1
+
+
+def cautious_s(expected_s: float, timeout_s: float | None) -> float:
+    """A run time that the job will hardly pass: between what is expected and what its limit allows."""
+    if timeout_s is None or expected_s >= timeout_s:
+        return expected_s if timeout_s is not None else expected_s * _UNBOUNDED_CAUTION
+    floor = max(expected_s, 1.0)
+    return float(floor ** (1 - _CAUTION) * timeout_s**_CAUTION)
+
+
+def _keys(project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources | None) -> tuple[object, ...]:
+    alike = (project_id, job_type_id)
+    return (None, alike, (alike, timeout_s, requires)) if requires is not None else (None, alike)
+
+
+def _better(view: View, limit: float, best: float, guess: float) -> tuple[float, float]:
+    """The better of the best guess so far and the view's own, with its error; a closer view wins only by being better."""
+    for error, make in zip(view.errors, _GUESSES, strict=True):
+        candidate = make(view, limit)
+        if error < best and candidate != inf:
+            best, guess = error, candidate
+    return best, guess
+
+
+def _take_in(view: View, actual: float, limit: float) -> None:
+    """Judge the view's guesses by what happened, then let it learn."""
+    if view.ends:
+        weight = max(_FADE, 1 / view.ends)
+        for number, make in enumerate(_GUESSES):
+            guess = min(make(view, limit), limit)
+            error = abs(guess - actual) if guess != inf else _UNKNOWN_ERROR
+            view.errors[number] += weight * (error - view.errors[number])
+    view.ends += 1
+    weight = max(_FADE, 1 / view.ends)
+    view.usual += weight * (actual - view.usual)
+    view.fraction += weight * ((actual - limit if limit != inf else 0.0) - view.fraction)
+    view.last = actual
+
+
+_UNKNOWN_ERROR = 100.0
+"""The error of a guess that could not be made: worse than any that could."""
+
+
+def _log(seconds: float) -> float:
+    return log(max(seconds, _BRIEF_S))

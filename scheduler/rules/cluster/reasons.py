@@ -1,0 +1,31 @@
+"""The reasons for which a job waits: one vocabulary for the plan, the filters, explanations and metrics."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a job waits. The first group speaks of the job, the second of nodes, the third of the others in the queue."""
+
+    HELD = "held"
+    NOT_BEFORE = "not before"
+    SCHEDULER_PAUSED = "scheduler paused"
+    PROJECT_PAUSED = "project paused"
+    TYPE_PAUSED = "job type paused"
+    TYPE_LIMIT = "job type limit"
+    PROJECT_QUOTA = "project quota"
+
+    NODE_NOT_READY = "node not ready"
+    NODE_PAUSED = "node paused"
+    NODE_DRAINING = "node draining"
+    NODE_FAILING = "node fails to launch"
+    POOL_PAUSED = "pool paused"
+    OTHER_POOL = "other pool"
+    CONSTRAINT = "constraint"
+    TOO_SMALL = "node too small"
+    APART = "kept apart"
+    NO_ROOM = "no room now"
+    RESERVED = "kept for another job"
+    GANG = "not room for all members at once"
+
+    BEHIND = "behind others"
+    NEXT = "next tick"

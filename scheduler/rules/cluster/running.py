@@ -1,0 +1,238 @@
+"""The live picture of the executions that hold room: placed or running, not yet released.
+
+Kept as columns, so that the ends of a hundred thousand executions are sorted in one call, with the sums that limits
+and fair share ask for.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
+from scheduler.rules.cluster.resources import NOTHING, Resources
+
+_FIRST_ROWS = 64
+
+_TURNOVER_S = 100 * LONGEST_HORIZON_S
+"""So long that what takes the longest time that matters counts with some precision in whole numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution that holds `resources` on a node.
+
+    `started` is the time of its placement, `expected_s` the run time predicted for it then, `timeout_s` its limit (None: none).
+    `stopping` is true once it was told to end (cancelled or preempted): its room is coming free.
+    """
+
+    execution_id: int
+    node_id: int
+    resources: Resources
+    started: float
+    expected_s: float = inf
+    timeout_s: float | None = None
+    job_id: int = 0
+    job_type_id: int = 0
+    project_id: int = 0
+    priority: int = 100
+    preemptible: bool = False
+    stopping: bool = False
+
+
+@dataclass(slots=True)
+class Held:
+    """What a project holds at the moment: room, and number of executions.
+
+    `turnover` is what of the room is expected to come free in a while of `_TURNOVER_S`, were all that runs begun anew.
+    """
+
+    resources: Resources = NOTHING
+    executions: int = 0
+    turnover: Resources = NOTHING
+
+
+class Claims:
+    """Numbers for distinct claims on resources, each in use for as long as somebody has such a claim, and then given anew."""
+
+    def __init__(self) -> None:
+        self.listed: list[Resources] = []
+        self._numbers: dict[Resources, int] = {}
+        self._holders: list[int] = []
+        self._vacant: list[int] = []
+
+    def number(self, claim: Resources) -> int:
+        """The claim's number, with one holder more."""
+        number = self._numbers.get(claim)
+        if number is None:
+            number = self._numbers[claim] = self._new()
+            self.listed[number] = claim
+        self._holders[number] += 1
+        return number
+
+    def drop(self, claim: Resources) -> None:
+        """One holder less."""
+        number = self._numbers[claim]
+        self._holders[number] -= 1
+        if not self._holders[number]:
+            del self._numbers[claim]
+            self.listed[number] = NOTHING
+            self._vacant.append(number)
+
+    def _new(self) -> int:
+        if self._vacant:
+            return self._vacant.pop()
+        self.listed.append(NOTHING)
+        self._holders.append(0)
+        return len(self.listed) - 1
+
+
+class Running:
+    """All executions that hold room, by execution id."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        self.version = 0
+        self._runs: dict[int, Run] = {}
+        self._rows: dict[int, int] = {}
+        self._on_node: dict[int, set[int]] = {}
+        self._projects: dict[int, Held] = {}
+        self._types: dict[int, int] = {}
+        self._groups: dict[tuple[int, int], dict[int, int]] = {}
+        self._claims = Claims()
+        self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
+        self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
+        self.ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.jobs = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.priority = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.preemptible = np.zeros(_FIRST_ROWS, dtype=np.bool_)
+        self.stopping = np.zeros(_FIRST_ROWS, dtype=np.bool_)
+        self.started = np.zeros(_FIRST_ROWS)
+        self.expected = np.zeros(_FIRST_ROWS)
+        self.limit = np.zeros(_FIRST_ROWS)
+        self.need = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.project_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.type_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        for run in runs:
+            self.add(run)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs.values())
+
+    def __contains__(self, execution_id: object) -> bool:
+        return execution_id in self._runs
+
+    def __getitem__(self, execution_id: int) -> Run:
+        return self._runs[execution_id]
+
+    def add(self, run: Run) -> None:
+        """Let an execution hold its room; one of the same id is replaced."""
+        self.discard(run.execution_id)
+        self.version += 1
+        self._runs[run.execution_id] = run
+        self._on_node.setdefault(run.node_id, set()).add(run.execution_id)
+        self._charge(run, 1)
+        self._fill(self._occupy(run.execution_id), run)
+
+    def discard(self, execution_id: int) -> None:
+        """Forget an execution whose room is released; nothing happens for an unknown one."""
+        run = self._runs.pop(execution_id, None)
+        if run is None:
+            return
+        self.version += 1
+        there = self._on_node[run.node_id]
+        there.discard(execution_id)
+        if not there:
+            del self._on_node[run.node_id]
+        self._charge(run, -1)
+        row = self._rows.pop(execution_id)
+        self.node_ids[row] = -1
+        self._claims.drop(run.resources)
+        self._vacant.append(row)
+
+    def on_node(self, node_id: int) -> list[Run]:
+        """The executions on one node, by id."""
+        return [self._runs[execution_id] for execution_id in sorted(self._on_node.get(node_id, ()))]
+
+    def of_project(self, project_id: int) -> Held:
+        """What a project holds."""
+        return self._projects.get(project_id, Held())
+
+    def of_type(self, job_type_id: int) -> int:
+        """How many executions of a job type hold room."""
+        return self._types.get(job_type_id, 0)
+
+    def nodes_of(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
+        """How many executions of a project's job type each node has, of those that have any."""
+        return self._groups.get((project_id, job_type_id), {})
+
+    def length_s(self, fleet: Resources, projects: Iterable[int]) -> float:
+        """How long it takes until the room comes free that projects hold, as expected when it was taken; 0 if they hold nothing.
+
+        The harmonic mean over what they hold of the fleet: of two that hold a half each, a minute and ten hours at a time, two minutes.
+        """
+        has, holding = fleet.amounts(), [self._projects[one] for one in projects if one in self._projects]
+        whole, turnover = (
+            sum(amount / has[name] for each in rooms for name, amount in each.amounts().items() if has.get(name))
+            for rooms in ([held.resources for held in holding], [held.turnover for held in holding])
+        )
+        return whole / turnover * _TURNOVER_S if turnover else 0.0
+
+    def by_project(self) -> Mapping[int, Held]:
+        """What each project holds that holds anything."""
+        return self._projects
+
+    def needs(self) -> list[Resources]:
+        """The distinct claims, in the order that the column `need` counts them; a number that none has now stands for nothing."""
+        return self._claims.listed
+
+    def _fill(self, row: int, run: Run) -> None:
+        self.node_ids[row], self.ids[row] = run.node_id, run.execution_id
+        self.jobs[row] = run.job_id or -run.execution_id  # one whose job is not told stands for itself
+        self.priority[row] = run.priority
+        self.preemptible[row], self.stopping[row] = run.preemptible, run.stopping
+        self.started[row] = run.started
+        self.expected[row] = 0.0 if run.stopping else run.expected_s
+        self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
+        self.need[row] = self._claims.number(run.resources)
+        self.project_ids[row], self.type_ids[row] = run.project_id, run.job_type_id
+
+    def _occupy(self, execution_id: int) -> int:
+        if not self._vacant:
+            self._grow()
+        row = self._vacant.pop()
+        self._rows[execution_id] = row
+        return row
+
+    def _grow(self) -> None:
+        rows = len(self.node_ids)
+        self.node_ids = np.concatenate([self.node_ids, np.full(rows, -1, dtype=np.int64)])
+        self.started, self.expected = np.tile(self.started, 2), np.tile(self.expected, 2)
+        self.limit, self.need = np.tile(self.limit, 2), np.tile(self.need, 2)
+        self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
+        self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
+        self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)
+        self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
+
+    def _charge(self, run: Run, sign: int) -> None:
+        held = self._projects.setdefault(run.project_id, Held())
+        held.resources = held.resources.add(run.resources.times(sign))
+        times = int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
+        held.turnover = held.turnover.add(run.resources.times(sign * times))
+        held.executions += sign
+        if not held.executions:
+            del self._projects[run.project_id]
+        _count(self._groups.setdefault((run.project_id, run.job_type_id), {}), run.node_id, sign)
+        if not self._groups[run.project_id, run.job_type_id]:
+            del self._groups[run.project_id, run.job_type_id]
+        _count(self._types, run.job_type_id, sign)
+
+
+def _count(counts: dict[int, int], key: int, sign: int) -> None:
+    """Count up or down; a key that comes to nothing is dropped."""
+    counts[key] = counts.get(key, 0) + sign
+    if not counts[key]:
+        del counts[key]

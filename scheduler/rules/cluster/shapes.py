@@ -1,0 +1,117 @@
+"""Shapes: the distinct combinations of requirements by which queued jobs are grouped.
+
+Two jobs of one shape are alike to placement but for their age, so that a shape which does not fit is skipped
+whole, however many jobs wait under it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scheduler.rules.cluster.resources import Resources
+
+NODE_LABEL = "node"
+"""The label that every node carries without saying: its own name."""
+
+
+class Op(StrEnum):
+    """How a constraint compares a node's label."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    IN = "in"
+    NOT_IN = "not_in"
+    EXISTS = "exists"
+    ABSENT = "not_exists"
+    LESS = "<"
+    AT_MOST = "<="
+    AT_LEAST = ">="
+    MORE = ">"
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """What a node's label must be. `value` is a tuple for IN and NOT_IN, unused for EXISTS and ABSENT.
+
+    The numeric comparisons read label and value as decimal numbers; a label that is missing or no number fails
+    them. NOT_EQUAL and NOT_IN hold for a node without the label.
+    """
+
+    label: str
+    op: Op = Op.EQUAL
+    value: str | tuple[str, ...] = ""
+
+    def holds(self, labels: Mapping[str, str]) -> bool:
+        """Whether a node with these labels satisfies it."""
+        return _holds(self.op, labels.get(self.label), self.value)
+
+    def __str__(self) -> str:
+        if self.op in {Op.EXISTS, Op.ABSENT}:
+            return f"{self.label} {self.op}"
+        value = self.value if isinstance(self.value, str) else "(" + ", ".join(self.value) + ")"
+        return f"{self.label} {self.op} {value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """A constraint that is liked rather than needed; `weight` compares preferences with each other (negative: disliked)."""
+
+    constraint: Constraint
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a group of queued jobs asks for. Smaller `priority` goes first.
+
+    `timeout_s` bounds the predicted run time (None: no limit). `count` > 1 makes each job a gang: that many members,
+    each of `requires`, placed wholly or not at all. `apart` names a label of which no two running executions of the same
+    job type and project may share a value (NODE_LABEL: never two on a node); `spread` names one over whose values
+    they are evened out. `preemptible` allows the room to be taken back for a more urgent priority.
+    """
+
+    id: int
+    requires: Resources
+    constraints: tuple[Constraint, ...] = ()
+    pool: str | None = None
+    project_id: int = 0
+    job_type_id: int = 0
+    priority: int = 100
+    timeout_s: float | None = None
+    preferences: tuple[Preference, ...] = ()
+    count: int = 1
+    apart: str | None = None
+    spread: str | None = None
+    preemptible: bool = False
+
+
+def _holds(op: Op, label: str | None, value: str | tuple[str, ...]) -> bool:
+    values = (value,) if isinstance(value, str) else value
+    match op:
+        case Op.EXISTS | Op.ABSENT:
+            return (label is not None) == (op is Op.EXISTS)
+        case Op.EQUAL | Op.IN:
+            return label is not None and label in values
+        case Op.NOT_EQUAL | Op.NOT_IN:
+            return label is None or label not in values
+        case Op.LESS | Op.AT_MOST | Op.AT_LEAST | Op.MORE:
+            return _compares(op, _number(label), _number(values[0] if values else None))
+
+
+def _compares(op: Op, label: float | None, value: float | None) -> bool:
+    if label is None or value is None:
+        return False
+    return {
+        Op.LESS: label < value,
+        Op.AT_MOST: label <= value,
+        Op.AT_LEAST: label >= value,
+        Op.MORE: label > value,
+    }[op]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return number if number == number else None  # noqa: PLR0124 - NaN differs from itself and compares with nothing

@@ -1,0 +1,105 @@
+"""The answer to "why is my job waiting?": what `explain` returns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from scheduler.rules.cluster.reasons import Reason
+
+
+class Fix(StrEnum):
+    """Something that would have to change. What it is about stands in the change's `subject`, the new value in `to`."""
+
+    RELEASE_HOLD = "release the hold"
+    WAIT_UNTIL = "wait until"
+    RESUME_SCHEDULER = "resume the scheduler"
+    RESUME_PROJECT = "resume the project"
+    RESUME_TYPE = "resume the job type"
+    RAISE_TYPE_LIMIT = "raise the job type's limit to"
+    RAISE_QUOTA = "raise the project's quota of"
+    RESUME_POOL = "resume the pool"
+    RESUME_NODE = "resume the node"
+    STOP_DRAINING = "stop draining the node"
+    BRING_BACK_NODE = "bring back the node"
+    CLEAR_FAILURES = "clear the launch failures of the node"
+    LEAVE_POOL = "do not ask for the pool"
+    DROP_CONSTRAINT = "drop the constraint"
+    DROP_APART = "do not keep apart by"
+    ASK_LESS = "ask for less of"
+    ASK_FEWER = "ask for fewer members"
+    SHORTER_TIMEOUT = "set a shorter timeout"
+    ADD_NODE = "add nodes"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to change. `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, a number for limits and nodes."""
+
+    fix: Fix
+    subject: str = ""
+    to: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Something about the job itself that holds it: a hold, a pause, a limit; `detail` says by whom, until when, or how many."""
+
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The node that comes closest: why it will not do, and what is missing there (thousandths by resource)."""
+
+    node_id: int
+    name: str
+    reasons: tuple[Reason, ...]
+    missing: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a job waits.
+
+    `main` is the reason to show first. `nodes` counts the nodes that fail for each reason (a node may fail for several),
+    `short_of` those without enough of each resource now, `unmet` those that fail each constraint, `usable` those on which a member could start at once. `ahead` is the number
+    of waiting jobs that go first by priority and age, `position` that of its own shape. `project_share` is the project's dominant share
+    of the fleet now, `project_rank` how many waiting projects stand before it. `reserved` has the nodes kept for it.
+    The start is expected between `earliest` and `latest` (epoch seconds; None: cannot be said). `changes`, made together, would
+    let it start; any one left out would not. Of `wanted` members `seats` could start at once.
+    """
+
+    job_id: int
+    main: Reason
+    obstacles: tuple[Obstacle, ...]
+    nodes: Mapping[Reason, int]
+    short_of: Mapping[str, int]
+    usable: int
+    nearest: Nearest | None
+    position: int | None
+    ahead: int
+    project_share: float
+    project_rank: int
+    reserved: tuple[int, ...]
+    earliest: float | None
+    latest: float | None
+    changes: tuple[Change, ...]
+    wanted: int = 1
+    seats: int = 0
+    unmet: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NeverFits:
+    """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one.
+
+    Of a gang's `wanted` members `seats` would find a place on all nodes together, were they empty. `growing`: nodes that pools may
+    start are among these.
+    """
+
+    nodes: Mapping[Reason, int]
+    nearest: Nearest | None
+    wanted: int = 1
+    seats: int = 0
+    growing: bool = False

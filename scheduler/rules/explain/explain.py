@@ -1,0 +1,118 @@
+"""Why does this job wait, until when, and what would help? Answered by the same filters that place jobs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from scheduler.rules.cluster.nodes import Nodes
+from scheduler.rules.cluster.plan import Plan, Snapshot
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import remedy, what_if
+from scheduler.rules.explain.answer import Explanation, Nearest, NeverFits
+from scheduler.rules.explain.inquiry import Inquiry
+from scheduler.rules.placement import capacity
+from scheduler.rules.placement.capacity import Growth
+from scheduler.rules.placement.placement import place
+
+PREVIEW = 2**62
+"""The id of the first job that is only tried: later than all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A job that is only tried: what it asks for, and what would keep it from standing in line."""
+
+    shape: Shape
+    held: str | None = None
+    not_before: float | None = None
+
+
+def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = None) -> Explanation:
+    """All reasons why a job waits. `plan` is what the tick would do now, where at hand; otherwise one is made and dropped.
+
+    Raises KeyError for a job that does not wait. Changes nothing.
+    """
+    job = snapshot.queue[job_id]
+    shape = snapshot.queue.lines[job.shape_id].shape
+    if plan is None:
+        plan = place(snapshot, now, lambda: 0.0)
+    return Inquiry(snapshot, job, shape, now, plan).answer()
+
+
+def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], float]) -> tuple[Plan, Explanation]:
+    """What would become of a job of that shape submitted now: the plan (its job id is PREVIEW), and why it would wait.
+
+    The queue is as before when this returns.
+    """
+    plan, explanations = previews(snapshot, [Wish(shape)], now, chance)
+    return plan, explanations[0]
+
+
+def previews(
+    snapshot: Snapshot, wishes: Sequence[Wish], now: float, chance: Callable[[], float], limit: int | None = None
+) -> tuple[Plan, list[Explanation]]:
+    """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
+
+    Their ids in the plan count up from PREVIEW. Those that would wait are told why with the others of them running. The queue
+    is as before when this returns.
+    """
+    queue, learned = snapshot.queue, set(snapshot.queue.lines)
+    ids = range(PREVIEW, PREVIEW + len(wishes))
+    try:
+        for job_id, wish in zip(ids, wishes, strict=True):
+            queue.add(job_id, _learn(queue, wish.shape), now, held=wish.held, not_before=wish.not_before)
+        plan = place(snapshot, now, chance, limit)
+        return plan, _told(snapshot, ids, plan, now)
+    finally:
+        for job_id in ids:
+            queue.discard(job_id)
+        for shape_id in queue.lines.keys() - learned:
+            queue.forget(shape_id)
+
+
+def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
+    """The explanation of each job that is tried, in order; takes those that would start out of the queue."""
+    placed = [placement for placement in plan.placements if placement.job_id >= PREVIEW]
+    starting = {placement.job_id for placement in placed}
+    told = {job_id: explain(snapshot, job_id, now, plan) for job_id in ids if job_id in starting}
+    undo = what_if.carry_out(snapshot, placed, now)
+    try:
+        told |= {job_id: explain(snapshot, job_id, now, plan) for job_id in ids if job_id not in starting}
+    finally:
+        undo()
+    return [told[job_id] for job_id in ids]
+
+
+def _learn(queue: Queue, shape: Shape) -> int:
+    """The id of that shape in the queue: of the jobs alike that it knows already, else a new one."""
+    known = queue.alike(shape)
+    if known is not None:
+        return known
+    tried = replace(shape, id=PREVIEW + len(queue.lines))
+    queue.learn(tried)
+    return tried.id
+
+
+def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
+    """None when nodes that there are, or that pools would start (`growth`), could hold the job when empty; else why they could not."""
+    seats = capacity.seats_ever(shape, nodes, growth)
+    if seats >= shape.count:
+        return None
+    tables = [table for table in (nodes, Nodes(one.like for one in growth)) if len(table)]
+    counts: dict[Reason, int] = {}
+    for table in tables:
+        for reason, mask in capacity.refused_for_good(shape, table).items():
+            if mask.any():
+                counts[reason] = counts.get(reason, 0) + int(mask.sum())
+    growing = seats > capacity.seats_ever(shape, nodes)
+    return NeverFits(counts, _closest(shape, tables), shape.count, seats, growing)
+
+
+def _closest(shape: Shape, tables: list[Nodes]) -> Nearest | None:
+    for nodes in tables:
+        masks = capacity.refused_for_good(shape, nodes)
+        row = remedy.cheapest(shape, nodes, nodes.capacity, masks)
+        if row is not None:
+            return remedy.nearest(shape, nodes, nodes.capacity, masks, row)
+    return None

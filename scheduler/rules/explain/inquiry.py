@@ -1,0 +1,139 @@
+"""The looking-up behind `explain`: why the job waits, when it may start, and what would help."""
+
+from collections.abc import Sequence
+from math import exp, inf
+
+import numpy as np
+
+from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
+from scheduler.rules.cluster.queue import Waiting
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import queue_position, remedy
+from scheduler.rules.explain.answer import Change, Explanation, Fix
+from scheduler.rules.explain.blockers import obstacles
+from scheduler.rules.explain.survey import Survey
+from scheduler.rules.placement import filters, reservation
+from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.reservation import Start, Timetable
+
+
+class Inquiry:
+    """One question about one waiting job, with the pictures it is answered from."""
+
+    def __init__(self, snapshot: Snapshot, job: Waiting, shape: Shape, now: float, plan: Plan) -> None:
+        self._snapshot, self._job, self._shape, self._now = snapshot, job, shape, now
+        self._nodes, self._policy = snapshot.nodes, snapshot.policy
+        for asked in (shape, *(line.shape for line in snapshot.queue.standing.values())):
+            self._nodes.vector(asked.requires)  # gives every resource its axis before arrays are copied
+        self._ledger = Ledger(snapshot)
+        self._timetable = Timetable(self._ledger, snapshot.running, now)
+        self._found = obstacles(snapshot, job, shape, now)
+        held_up = bool(self._found)
+        self._coming = not held_up and any(placement.job_id == job.job_id for placement in plan.placements)
+        self._own = next((kept for kept in plan.reservations if kept.job_id == job.job_id), None)
+        for kept in queue_position.kept_before(snapshot, job, shape, now, plan, held_up=held_up):
+            self._keep(kept)
+        self._survey = Survey(shape, snapshot, self._ledger, now, self._policy)
+        self._seats = self._survey.seats()
+        self._ahead = queue_position.ahead(snapshot, job, shape)
+
+    def answer(self) -> Explanation:
+        """The whole explanation."""
+        survey, shape = self._survey, self._shape
+        row = remedy.cheapest(shape, self._nodes, survey.room, survey.masks, survey.ready_s())
+        main = self._found[0][0].reason if self._found else self._main()
+        earliest, latest = self._band()
+        return Explanation(
+            job_id=self._job.job_id,
+            main=main,
+            obstacles=tuple(obstacle for obstacle, _ in self._found),
+            nodes=survey.counts(),
+            short_of=survey.short_of(),
+            usable=int(survey.usable.sum()),
+            nearest=None if row is None else remedy.nearest(shape, self._nodes, survey.room, survey.masks, row),
+            position=queue_position.position(self._snapshot, self._job),
+            ahead=sum(count for _, count in self._ahead),
+            project_share=self._ledger.tally(shape.project_id).share,
+            project_rank=queue_position.rank(self._snapshot, self._ledger, shape.project_id),
+            reserved=self._own.node_ids if self._own else (),
+            earliest=earliest,
+            latest=latest,
+            changes=self._changes(row),
+            wanted=shape.count,
+            seats=self._seats,
+            unmet=survey.unmet(),
+        )
+
+    def _keep(self, kept: Reservation) -> None:
+        """Count the room that the plan keeps for another job."""
+        rows = [row for node_id in kept.node_ids if (row := self._nodes.row(node_id)) is not None]
+        where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
+        start = Start(kept.start, where, counts)
+        reservation.keep(self._ledger, self._nodes.vector(kept.resources), start, self._timetable, kept.basis)
+
+    def _main(self) -> Reason:
+        """The reason to show when nothing about the job itself holds it."""
+        if self._coming:
+            return Reason.NEXT
+        if self._seats >= self._shape.count:
+            return Reason.BEHIND
+        return Reason.GANG if self._seats else self._survey.main()
+
+    def _changes(self, row: int | None) -> tuple[Change, ...]:
+        """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
+        on_node = [] if self._coming else self._node_changes(row)
+        modest = remedy.applied(self._shape, on_node)
+        about_job = obstacles(self._snapshot, self._job, modest, self._now)
+        return tuple(change for _, change in about_job) + tuple(on_node)
+
+    def _node_changes(self, row: int | None) -> list[Change]:
+        """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
+        shape, survey, found, seats = self._shape, self._survey, list[Change](), self._seats
+        if not seats:
+            found = remedy.changes(shape, self._nodes, self._policy, survey.room, survey.masks, row, survey.ready_s())
+            if any(change.fix is Fix.ADD_NODE for change in found):
+                return found
+            after, policy = remedy.applied(shape, found), remedy.eased(self._policy, found)
+            seats = max(1, Survey(after, self._snapshot, self._ledger, self._now, policy).seats(besides=row))
+        return found if seats >= shape.count else [*found, Change(Fix.ASK_FEWER, "", seats)]
+
+    def _band(self) -> tuple[float | None, float | None]:
+        """Between when and when the job will probably start; not to be said of one that waits for somebody to do something.
+
+        As wide as predictions have been off of late, and for what goes first the time that the whole fleet needs for it.
+        """
+        if self._coming:
+            return self._now, self._now
+        times = [change.to for _, change in self._found if change.fix is Fix.WAIT_UNTIL and change.to is not None]
+        if len(times) < len(self._found):
+            return None, None
+        due = max([self._now, *times])
+        first = self._room_by(due) if self._own is None else max(due, self._own.start)
+        if first is None:
+            return None, None
+        off, work = exp(self._snapshot.predictor.error), self._work_ahead()
+        earliest = max(due, self._now + (first - self._now) / off)
+        return earliest, None if work == inf else max(due, self._now + (first - self._now) * off) + work
+
+    def _room_by(self, due: float) -> float | None:
+        """When there is room by the expected ends, were nothing else in the way; None where that cannot be said."""
+        if self._seats >= self._shape.count:
+            return due
+        where = filters.eligible(self._shape, self._nodes, self._policy)
+        ends = self._timetable.ends(where)
+        values = None if self._shape.apart is None else self._nodes.label_codes(self._shape.apart)
+        most = np.where(where, self._shape.count, 0)
+        start = reservation.earliest(self._survey.need, most, self._shape.count, self._ledger, ends, values)
+        return None if start is None else max(due, start.at)
+
+    def _work_ahead(self) -> float:
+        """The seconds that the whole fleet needs for the jobs that go first, but for those that no node could take."""
+        ahead = [one for one in self._ahead if filters.eligible(one[0], self._nodes, self._policy).any()]
+        shares: Sequence[float] = self._ledger.shares([shape for shape, _ in ahead]).tolist()
+        pairs = zip(ahead, shares, strict=True)
+        return sum((count * share * self._expected(shape) for (shape, count), share in pairs if share > 0), 0.0)
+
+    def _expected(self, shape: Shape) -> float:
+        predictor = self._snapshot.predictor
+        return predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)

@@ -1,0 +1,68 @@
+"""The one reason to count waiting jobs by: that which an explanation of theirs names first."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scheduler.rules.cluster.nodes import Mask
+from scheduler.rules.cluster.plan import Refusal, Snapshot
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import assignment, filters
+from scheduler.rules.placement.plan_state import Ledger
+
+_OF_NODES = frozenset({Reason.NO_ROOM, Reason.GANG, Reason.RESERVED, Reason.APART})
+"""What a plan says of a shape that found no seat, whatever the nodes' reasons are."""
+
+
+class MainReasons:
+    """Why the shapes that a plan refused wait, first of all. The snapshot is as it is once the plan has been carried out."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._ledger: Ledger | None = None
+        for line in snapshot.queue.standing.values():
+            snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before what is free is copied
+        self._free = snapshot.nodes.free()
+
+    def of(self, shape: Shape, refusal: Refusal) -> Reason:
+        """What holds the job itself comes before what the nodes lack; larger than every node is that, whatever else they fail.
+
+        Where some node would do but for its room, it is the room: taken, kept for others, near one of its kind, or not enough
+        for all members at once; otherwise the filter that refuses most nodes.
+        """
+        if refusal.reason not in _OF_NODES:
+            return refusal.reason
+        nodes, policy = self._snapshot.nodes, self._snapshot.policy
+        present = int(nodes.present().sum())
+        if present and refusal.nodes.get(Reason.TOO_SMALL, 0) >= present:
+            return Reason.TOO_SMALL
+        would_do = filters.eligible(shape, nodes, policy)
+        if not would_do.any():
+            return _most({reason: refusal.nodes.get(reason, 0) for reason, _ in filters.STATIC})
+        free = filters.holds(nodes.vector(shape.requires), self._free)
+        near = self._near(shape)
+        could_start = int((would_do & free & ~near).sum())
+        if shape.count > 1 and could_start:
+            return Reason.GANG
+        # A node where a job could have started and did not has its room kept for another.
+        return _most(
+            {
+                Reason.NO_ROOM: int((would_do & ~free).sum()),
+                Reason.RESERVED: could_start,
+                Reason.APART: int((would_do & near).sum()),
+            }
+        )
+
+    def _near(self, shape: Shape) -> Mask:
+        """Rows that are too near to one of its kind."""
+        if shape.apart is None:
+            return np.zeros_like(self._snapshot.nodes.present())
+        if self._ledger is None:
+            self._ledger = Ledger(self._snapshot)
+        return assignment.kept_apart(shape, self._ledger)
+
+
+def _most(counts: Mapping[Reason, int]) -> Reason:
+    """The reason that most nodes have; of equals, that which is looked at first."""
+    return max(counts, key=lambda reason: counts[reason])

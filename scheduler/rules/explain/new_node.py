@@ -1,0 +1,76 @@
+"""What one more node would have to be like for a job to start on it, where no change to those that there are would do."""
+
+from collections.abc import Iterable
+
+from scheduler.rules.cluster.nodes import Mask, Node, Nodes
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint, Shape
+from scheduler.rules.explain.answer import Change, Fix
+
+_NEW_NAME = "a new node"
+
+
+def like(shape: Shape, nodes: Nodes) -> Node:
+    """An empty node that has all a member asks for, and the labels that its constraints want as far as one node can have them.
+
+    A label that no value satisfies, or that only the name of a node that is there does, is left out.
+    """
+    labels: dict[str, str] = {}
+    names = {node.name for node in nodes}
+    for label in {constraint.label for constraint in shape.constraints}:
+        asked = [constraint for constraint in shape.constraints if constraint.label == label]
+        found = next((value for value in _candidates(asked) if _all_hold(asked, label, value)), None)
+        if found is not None and not (label == NODE_LABEL and found in names):
+            labels[label] = found
+    name = labels.pop(NODE_LABEL, _NEW_NAME)
+    return Node(0, shape.requires, name, shape.pool, labels)
+
+
+def told(node: Node) -> str:
+    """The node as fleets are written for simulations: `cpus=2,mem=64mib,gpu=1,pool=x,zone:a`."""
+    units = {"mem": "mib", "disk": "mib"}
+    amounts = [
+        f"{name}={amount / 1000:g}{units.get(name, '')}" for name, amount in node.capacity.amounts().items() if amount
+    ]
+    pool = [] if node.pool is None else [f"pool={node.pool}"]
+    return ",".join([*amounts, *pool, *(f"{label}:{value}" for label, value in sorted(node.labels.items()))])
+
+
+def changes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask]) -> list[Change]:
+    """As many new nodes as the job has members, and what speaks even against these."""
+    new = like(shape, nodes)
+    labels = {NODE_LABEL: new.name, **new.labels}
+    found = [Change(Fix.ADD_NODE, told(new), shape.count)]
+    if shape.pool is not None and shape.pool in policy.paused_pools:
+        found.append(Change(Fix.RESUME_POOL, shape.pool))
+    wrong = (constraint for constraint in sorted(set(shape.constraints), key=str) if not constraint.holds(labels))
+    found += [Change(Fix.DROP_CONSTRAINT, str(constraint)) for constraint in wrong]
+    if shape.apart is not None and shape.apart in new.labels and _shares(shape.apart, new, nodes, shape, masks):
+        found.append(Change(Fix.DROP_APART, shape.apart))
+    return found
+
+
+def _candidates(asked: Iterable[Constraint]) -> Iterable[str]:
+    """Values that might satisfy all constraints on one label: those they name, the numbers beside these, and any other."""
+    for constraint in asked:
+        values = (constraint.value,) if isinstance(constraint.value, str) else constraint.value
+        for value in values:
+            yield value
+            try:
+                number = float(value)
+            except ValueError:
+                continue
+            yield from (f"{number - 1:g}", f"{number + 1:g}")
+    yield "any"
+
+
+def _all_hold(asked: Iterable[Constraint], label: str, value: str) -> bool:
+    return all(constraint.holds({label: value}) for constraint in asked)
+
+
+def _shares(label: str, new: Node, nodes: Nodes, shape: Shape, masks: dict[Reason, Mask]) -> bool:
+    """Whether the new node would have a value that its like hold already, or that several members would share."""
+    barred = masks.get(Reason.APART)
+    taken = () if barred is None else (node for node in nodes if barred[nodes.row(node.id)])
+    return shape.count > 1 or any(node.labels.get(label) == new.labels[label] for node in taken)

@@ -1,0 +1,89 @@
+"""Who goes before a waiting job: those ahead of it in the queue, and those that room is kept for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+
+from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
+from scheduler.rules.cluster.policy import Mode, Policy
+from scheduler.rules.cluster.queue import Queue, Waiting
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement.placement import place
+from scheduler.rules.placement.plan_state import Ledger
+
+_MOST_RIVALS = 500
+"""Of the jobs that a plan places so many are placed once more to see how one that is held would fare among them."""
+
+
+def position(snapshot: Snapshot, job: Waiting) -> int | None:
+    """How many jobs of its own shape go before it; None for one that is held or not yet due."""
+    return snapshot.queue.position(job.job_id, newest=snapshot.policy.mode is Mode.LIFO)
+
+
+def ahead(snapshot: Snapshot, job: Waiting, shape: Shape) -> list[tuple[Shape, int]]:
+    """How many jobs of each shape go first by priority and age; a few that have left may be among them."""
+    newest = snapshot.policy.mode is Mode.LIFO
+    found = []
+    for line in snapshot.queue.standing.values():
+        if line.shape.priority < shape.priority:
+            found.append((line.shape, line.live))
+        elif line.shape.priority == shape.priority:
+            own = position(snapshot, job) if line.shape.id == shape.id else None
+            count = snapshot.queue.before(line, job.job_id, newest=newest) if own is None else own
+            found.append((line.shape, count))
+    return [(each, count) for each, count in found if count]
+
+
+def rank(snapshot: Snapshot, ledger: Ledger, project_id: int) -> int:
+    """How many projects with waiting jobs stand before this one."""
+    own = ledger.standing(project_id)
+    others = {line.shape.project_id for line in snapshot.queue.standing.values()} - {project_id}
+    return sum(ledger.standing(other) < own for other in others)
+
+
+def kept_before(
+    snapshot: Snapshot, job: Waiting, shape: Shape, now: float, plan: Plan, *, held_up: bool
+) -> list[Reservation]:
+    """The room kept for others that stays in the job's way, once nothing about the job itself holds it any more.
+
+    What is kept for jobs that go later was only kept because this one could not start. `held_up`: something about the job holds
+    it, so that the plan does not know of it.
+    """
+    others = [kept for kept in plan.reservations if kept.job_id != job.job_id]
+    if not others:
+        return []
+    if held_up:
+        plan = _contest(snapshot, job, shape, plan, now)
+    if any(placement.job_id == job.job_id for placement in plan.placements):
+        return []
+    later = _after_own(plan.reservations, job.job_id)
+    return [kept for kept in others if kept.job_id not in later]
+
+
+def _after_own(reservations: Sequence[Reservation], job_id: int) -> set[int]:
+    """The jobs that got room kept after this one did; none where it did not."""
+    ids = [kept.job_id for kept in reservations]
+    return set(ids[ids.index(job_id) + 1 :]) if job_id in ids else set()
+
+
+def _contest(snapshot: Snapshot, job: Waiting, shape: Shape, plan: Plan, now: float) -> Plan:
+    """The plan again, of those that it has for something, with the job among them and free to go."""
+    placed = dict.fromkeys(placement.job_id for placement in plan.placements)
+    ids = [*(kept.job_id for kept in plan.reservations), *islice(placed, _MOST_RIVALS)]
+    queue = Queue()
+    for one in [job, *(snapshot.queue[rival] for rival in ids if rival in snapshot.queue)]:
+        queue.learn(snapshot.queue.lines[one.shape_id].shape)
+        queue.add(one.job_id, one.shape_id, one.queued_at, one.attempt, avoid=one.avoid)
+    return place(replace(snapshot, queue=queue, policy=_lifted(snapshot.policy, shape)), now, lambda: 0.0)
+
+
+def _lifted(policy: Policy, shape: Shape) -> Policy:
+    """The policy without what it has against jobs of a project and type."""
+    return replace(
+        policy,
+        scheduler_paused=False,
+        paused_projects=policy.paused_projects - {shape.project_id},
+        paused_types=policy.paused_types - {shape.job_type_id},
+        max_scheduled={each: most for each, most in policy.max_scheduled.items() if each != shape.job_type_id},
+        quotas={each: quota for each, quota in policy.quotas.items() if each != shape.project_id},
+    )

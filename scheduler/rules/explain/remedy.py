@@ -1,0 +1,177 @@
+"""On which node would the least have to change for a job to start, and what."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import floor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.nodes import (
+    Amounts,
+    Mask,
+    Node,
+    Nodes,
+)
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import PLAIN, Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import new_node
+from scheduler.rules.explain.answer import Change, Fix, Nearest
+
+Seconds = NDArray[np.float64]
+
+_COSTS: dict[Reason, float] = {
+    Reason.NODE_PAUSED: 1.0,
+    Reason.NODE_DRAINING: 1.0,
+    Reason.NODE_FAILING: 1.0,
+    Reason.POOL_PAUSED: 1.0,
+    Reason.APART: 2.0,
+    Reason.OTHER_POOL: 2.0,
+    Reason.NODE_NOT_READY: 3.0,
+}
+"""What a change weighs beside asking for less, which weighs 1 and the fraction given up, for each resource. All are above 0:
+so a node that needs fewer changes always wins, and none of the changes named can be left out."""
+
+_CONSTRAINT_COST = 2.0
+
+_TIMEOUT_COST = 1.5
+
+_OUT_OF_REACH = 20.0
+"""A node that asking for less does not help costs more than all else together: only where there is no other are new nodes named."""
+
+_LEAST_PART = 0.1
+"""Nobody is told to make do with less than this of what was asked for, or of the largest node if that was more. A named resource that a
+node has not at all is another matter: a job may do without."""
+
+LEAST_TIMEOUT_S = 10.0
+"""Nobody is told to be done sooner."""
+
+
+def cheapest(
+    shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], ready_s: Seconds | None = None
+) -> int | None:
+    """The row of the node where the least would have to change; None without nodes.
+
+    `ready_s` has for each row how long a job may take that would have the room at once which is kept there for later; 0 for none.
+    """
+    present = nodes.present()
+    if not present.any():
+        return None
+    cost = np.where(present, 0.0, np.inf)
+    for reason, weight in _COSTS.items():
+        if reason in masks:
+            cost = cost + weight * masks[reason]
+    for constraint in set(shape.constraints):
+        cost = cost + _CONSTRAINT_COST * ~nodes.holding(constraint)
+    less = _giving_up(nodes.vector(shape.requires), room, nodes)
+    if ready_s is not None:
+        less = np.where(ready_s >= LEAST_TIMEOUT_S, _TIMEOUT_COST, less)
+    return int(np.argmin(cost + less))
+
+
+def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> Nearest:
+    """What is wrong with one node."""
+    node = nodes.at(row)
+    reasons = tuple(reason for reason, mask in masks.items() if mask[row])
+    return Nearest(node.id, node.name, reasons, missing(shape, nodes, room, row))
+
+
+def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, int]:
+    """Thousandths of each resource that a member lacks on a node."""
+    lacks = (nodes.vector(shape.requires) - room[:, row]).tolist()
+    needed = (nodes.vector(shape.requires) > 0).tolist()
+    return {axis: lack for axis, lack, need in zip(nodes.axes, lacks, needed, strict=True) if need and lack > 0}
+
+
+def changes(
+    shape: Shape,
+    nodes: Nodes,
+    policy: Policy,
+    room: Amounts,
+    masks: dict[Reason, Mask],
+    row: int | None,
+    ready_s: Seconds | None = None,
+) -> list[Change]:
+    """What would have to change for a member to start on that node; empty when nothing would.
+
+    Where no change to the node or the job makes room there, and without any node (None): new nodes, one for each member.
+    """
+    if row is None:
+        return new_node.changes(shape, nodes, policy, masks)
+    node, needs = nodes.at(row), shape.requires.amounts()
+    found = [*_about_node(node, policy, masks, row), *_about_demands(shape, node, nodes, masks, row)]
+    if ready_s is not None and ready_s[row] >= LEAST_TIMEOUT_S:
+        return [*found, Change(Fix.SHORTER_TIMEOUT, "", floor(ready_s[row]))]
+    if _helpless(nodes.vector(shape.requires), room, nodes)[row]:
+        return new_node.changes(shape, nodes, policy, masks)
+    for axis, lack in missing(shape, nodes, room, row).items():
+        found.append(Change(Fix.ASK_LESS, axis, max(0, needs[axis] - lack)))
+    return found
+
+
+def applied(shape: Shape, found: list[Change]) -> Shape:
+    """The shape once it asks for as little as the changes say."""
+    amounts, gone = shape.requires.amounts(), {(change.fix, change.subject) for change in found}
+    amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is Fix.ASK_LESS}
+    return replace(
+        shape,
+        requires=Resources.from_amounts(amounts),
+        constraints=tuple(one for one in shape.constraints if (Fix.DROP_CONSTRAINT, str(one)) not in gone),
+        pool=None if (Fix.LEAVE_POOL, shape.pool) in gone else shape.pool,
+        apart=None if (Fix.DROP_APART, shape.apart) in gone else shape.apart,
+        count=next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count),
+        timeout_s=next((change.to for change in found if change.fix is Fix.SHORTER_TIMEOUT), shape.timeout_s),
+    )
+
+
+def eased(policy: Policy, found: list[Change]) -> Policy:
+    """The policy once the pools that the changes name are resumed."""
+    resumed = {change.subject for change in found if change.fix is Fix.RESUME_POOL}
+    return replace(policy, paused_pools=policy.paused_pools - resumed)
+
+
+def _giving_up(need: Amounts, room: Amounts, nodes: Nodes) -> NDArray[np.float64]:
+    """The cost of asking for no more than each node has."""
+    cost = np.zeros(room.shape[1])
+    for axis in np.flatnonzero(need).tolist():
+        lack = np.maximum(need[axis] - np.maximum(room[axis], 0), 0)
+        cost += np.where(lack > 0, 1.0 + lack / need[axis], 0.0)
+    return np.where(_helpless(need, room, nodes), _OUT_OF_REACH, cost)
+
+
+def _helpless(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
+    """Rows where asking for less does not help, for next to nothing is left of something (or less than nothing)."""
+    helpless = np.zeros(room.shape[1], dtype=np.bool_)
+    for axis in np.flatnonzero(need).tolist():
+        sensible = min(int(need[axis]), int(nodes.capacity[axis].max(initial=0)))
+        too_little = (room[axis] < need[axis]) & (room[axis] < max(_LEAST_PART * sensible, 1))
+        if axis >= len(PLAIN):
+            too_little &= ~((nodes.capacity[axis] == 0) & (room[axis] == 0))
+        helpless |= too_little
+    return helpless
+
+
+def _about_node(node: Node, policy: Policy, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+    fixes = {
+        Reason.NODE_NOT_READY: Fix.BRING_BACK_NODE,
+        Reason.NODE_PAUSED: Fix.RESUME_NODE,
+        Reason.NODE_DRAINING: Fix.STOP_DRAINING,
+        Reason.NODE_FAILING: Fix.CLEAR_FAILURES,
+    }
+    for reason, fix in fixes.items():
+        if reason in masks and masks[reason][row]:
+            yield Change(fix, node.name or str(node.id))
+    if node.pool in policy.paused_pools and node.pool is not None:
+        yield Change(Fix.RESUME_POOL, node.pool)
+
+
+def _about_demands(shape: Shape, node: Node, nodes: Nodes, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+    if shape.pool is not None and shape.pool != node.pool:
+        yield Change(Fix.LEAVE_POOL, shape.pool)
+    for constraint in sorted(set(shape.constraints), key=str):
+        if not nodes.holding(constraint)[row]:
+            yield Change(Fix.DROP_CONSTRAINT, str(constraint))
+    if shape.apart is not None and Reason.APART in masks and masks[Reason.APART][row]:
+        yield Change(Fix.DROP_APART, shape.apart)

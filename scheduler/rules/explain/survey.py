@@ -1,0 +1,99 @@
+"""What a shape finds on the nodes at a moment: why each will not do, and how many members could sit."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.nodes import Mask
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.prediction import cautious_s
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import assignment, capacity, filters
+from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.scoring import room_for
+
+_OF_THE_MOMENT = (Reason.NO_ROOM, Reason.RESERVED, Reason.APART)
+
+
+class Survey:
+    """Node by node, for members of one shape that start now; room that the ledger keeps is not for them.
+
+    `room` is what each row has for one, `masks` the rows that fail for each reason (a row may fail for several), `usable` those that
+    fail for none.
+    """
+
+    def __init__(self, shape: Shape, snapshot: Snapshot, ledger: Ledger, now: float, policy: Policy) -> None:
+        self._shape, self._nodes, self._ledger, self._policy = shape, snapshot.nodes, ledger, policy
+        self.expected_s = snapshot.predictor.expected_s(
+            shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
+        )
+        self._now = now
+        self._ends_by = now + cautious_s(self.expected_s, shape.timeout_s)
+        self.need = self._nodes.vector(shape.requires)
+        self.room = ledger.room(np.arange(len(self._nodes.present())), self._ends_by)
+        self.masks = self._refused()
+        failing = np.logical_or.reduce([~self._nodes.present(), *self.masks.values()])
+        self.usable: Mask = np.asarray(~failing)
+
+    def seats(self, besides: int | None = None) -> int:
+        """How many of the members could start at once, also on the row `besides` that is as yet not usable."""
+        usable = self.usable.copy()
+        if besides is not None:
+            usable[besides] = True
+        slots = np.where(usable, room_for(self.need, self.room), 0)
+        return min(self._shape.count, capacity.seats_on(self._shape, self._nodes, slots))
+
+    def unmet(self) -> dict[str, int]:
+        """How many nodes fail each constraint, of those that some fail."""
+        present = self._nodes.present()
+        asked = sorted(set(self._shape.constraints), key=str)
+        counts = {str(one): int((present & ~self._nodes.holding(one)).sum()) for one in asked}
+        return {constraint: count for constraint, count in counts.items() if count}
+
+    def ready_s(self) -> NDArray[np.float64] | None:
+        """By row, how long a member may take that would have room now, where that is kept from a later moment on; 0 elsewhere.
+
+        None for gangs: their members would have to be short on every node.
+        """
+        if self._shape.count > 1:
+            return None
+        longest = np.zeros(len(self.usable))
+        for kept in self._ledger.kept.values():
+            if self.masks[Reason.RESERVED][kept.row]:
+                longest[kept.row] = kept.start - self._now
+        return longest
+
+    def main(self) -> Reason:
+        """The reason to show when there is no seat: of nodes in service, what is so at the moment; else why none is."""
+        eligible = filters.eligible(self._shape, self._nodes, self._policy)
+        some = bool(eligible.any())
+        asked = {reason: mask for reason, mask in self.masks.items() if (reason in _OF_THE_MOMENT) == some}
+        where = eligible if some else self._nodes.present()
+        counts = {reason: int((mask & where).sum()) for reason, mask in asked.items()}
+        return max(counts, key=lambda reason: counts[reason], default=Reason.NODE_NOT_READY)
+
+    def counts(self) -> dict[Reason, int]:
+        """How many nodes fail for each reason, of those that some fail for."""
+        return {reason: int(mask.sum()) for reason, mask in self.masks.items() if mask.any()}
+
+    def short_of(self) -> dict[str, int]:
+        """How many nodes have not enough of each resource now."""
+        present = self._nodes.present()
+        short = {
+            axis: int((present & (self.room[number] < self.need[number])).sum())
+            for number, axis in enumerate(self._nodes.axes)
+            if self.need[number]
+        }
+        return {axis: count for axis, count in short.items() if count}
+
+    def _refused(self) -> dict[Reason, Mask]:
+        shape, nodes, present = self._shape, self._nodes, self._nodes.present()
+        masks = filters.refusals(shape, nodes, self._policy)
+        large = filters.holds(self.need, nodes.capacity)
+        free = filters.holds(self.need, self._ledger.free)
+        masks[Reason.NO_ROOM] = present & large & ~free
+        masks[Reason.RESERVED] = present & free & ~self._ledger.fits(self.need, present & free, self._ends_by)
+        if shape.apart is not None:
+            masks[Reason.APART] = present & assignment.kept_apart(shape, self._ledger)
+        return masks

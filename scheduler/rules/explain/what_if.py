@@ -1,0 +1,44 @@
+"""A plan that is carried out in the pictures only, for as long as somebody asks what would be then."""
+
+from collections.abc import Callable, Sequence
+
+from scheduler.rules.cluster.plan import Placement, Snapshot, shape_of
+from scheduler.rules.cluster.running import Run
+
+_FIRST_RUN = 2**62
+"""The id of the first execution that is only tried: later than all others."""
+
+
+def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -> Callable[[], None]:
+    """Let waiting jobs run where a plan places them; what is returned, when called, makes nodes and running jobs as before.
+
+    The jobs are out of the queue, and stay so: they must be ones that were only put there to be tried.
+    """
+    shapes = {job_id: shape_of(snapshot, job_id) for job_id in {placement.job_id for placement in placements}}
+    for execution_id, placement in enumerate(placements, _FIRST_RUN):
+        shape = shapes[placement.job_id]
+        snapshot.nodes.reserve(placement.node_id, shape.requires)
+        snapshot.running.add(
+            Run(
+                execution_id,
+                placement.node_id,
+                shape.requires,
+                now,
+                expected_s=placement.expected_s,
+                timeout_s=shape.timeout_s,
+                job_id=placement.job_id,
+                job_type_id=shape.job_type_id,
+                project_id=shape.project_id,
+                priority=shape.priority,
+                preemptible=shape.preemptible,
+            )
+        )
+    for job_id in shapes:
+        snapshot.queue.discard(job_id)
+
+    def undo() -> None:
+        for execution_id, placement in reversed(list(enumerate(placements, _FIRST_RUN))):  # rows go back as they came
+            snapshot.running.discard(execution_id)
+            snapshot.nodes.release(placement.node_id, shapes[placement.job_id].requires)
+
+    return undo

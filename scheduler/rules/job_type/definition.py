@@ -1,0 +1,207 @@
+"""What a revision of a job type says: the command, the interface, what it needs, its limits, its failures.
+
+The stored document holds every key, amounts in thousandths and times in whole seconds; `read` turns it into a record
+and `check` says what is wrong with one that somebody wants to store.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from scheduler.errors import InvalidInput
+from scheduler.rules.job_type import interface as interfaces
+from scheduler.rules.job_type import runners
+from scheduler.rules.job_type.interface import RESERVED, Complaint, Interface
+
+MAX_ARGUMENTS = 1_000
+MAX_ARGUMENT = 32_768
+"""Characters of one argument; Linux itself takes 128 KiB."""
+
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
+FORBIDDEN_ENVIRONMENT = re.compile(r"(LD_|DYLD_|GANGER_)|(BASH_ENV|ENV|IFS|PYTHONSTARTUP)\Z")
+"""Names by which a value would become code of another program, and our own."""
+
+_PARAMETER = re.compile(r"\$\{([^}]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One revision, ready for use. Amounts are thousandths (cpus, MiB, MiB per MiB of input); None is no limit."""
+
+    command: tuple[str, ...] = ()
+    shell: bool = False
+    pre_command: tuple[str, ...] | None = None
+    post_command: tuple[str, ...] | None = None
+    cleanup_command: tuple[str, ...] | None = None
+    runner: str = "command"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    interface: Interface = field(default_factory=Interface)
+    priority: int = 100
+    cpus: int = 1_000
+    mem: int = 64_000
+    mem_mult: int = 0
+    disk_out: int = 64_000
+    disk_out_mult: int = 0
+    custom: Mapping[str, int] = field(default_factory=dict)
+    timeout_s: int | None = 1_800
+    pre_timeout_s: int | None = 3_600
+    post_timeout_s: int | None = 3_600
+    max_tries: int = 3
+    exit_codes: Mapping[str, str] = field(default_factory=dict)
+    pids: int | None = None
+    """Most processes and threads at once; None is what the installation is set to, as for the next two."""
+    nofile: int | None = None
+    grace_s: int | None = None
+    on_oom: Mapping[str, int] | None = None
+    """See `rules.on_oom`."""
+    preferences: Sequence[Mapping[str, Any]] = ()
+    """Constraints that are liked, each with a `weight`; this and the next three are for placement, see `rules.shapes.Shape`."""
+    apart: str | None = None
+    spread: str | None = None
+    preemptible: bool = False
+    secrets: tuple[str, ...] = ()
+    """Names of the project's secrets that the program is given as files."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the stored form, every key present."""
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
+        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        own = {
+            "secrets": list(self.secrets),
+            "preferences": list(self.preferences),
+            "interface": self.interface.document(),
+        }
+        return {**commands, **plain, **mappings, **own}
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
+        """Return what holds for one job: its own command, environment and limits over the type's."""
+        if not overrides:
+            return self
+        changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
+        if "command" in overrides:
+            changes["command"] = tuple(overrides["command"])
+        if "secrets" in overrides:
+            changes["secrets"] = tuple(dict.fromkeys((*self.secrets, *overrides["secrets"])))
+        if "environment" in overrides:
+            changes["environment"] = {**self.environment, **overrides["environment"]}
+        return replace(self, **changes) if changes else self
+
+
+COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
+PLACING = ("preferences", "apart", "spread", "preemptible")
+OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", *PLACING, "runner", "options")
+"""What a job may say itself, beside command, environment and secrets; the last two only with a command of its own."""
+_MAPPINGS = ("options", "environment", "custom", "exit_codes")
+_PLAIN = (
+    "shell", "runner", "priority", "cpus", "mem", "mem_mult", "disk_out", "disk_out_mult",
+    "timeout_s", "pre_timeout_s", "post_timeout_s", "max_tries", "pids", "nofile", "grace_s", "on_oom",
+    *PLACING,
+)  # fmt: skip
+
+
+def read(document: Mapping[str, Any]) -> Definition:
+    """Return the record of a document; keys that are left out take their defaults. Raises InvalidInput."""
+    plain = {name: document[name] for name in (*_PLAIN, *_MAPPINGS) if name in document}
+    commands = {name: _argv(document[name]) for name in COMMANDS if name in document}
+    commands = {name: argv for name, argv in commands.items() if argv is not None or name != "command"}
+    plain["secrets"] = tuple(document.get("secrets", ()))
+    plain["preferences"] = tuple(document.get("preferences", ()))
+    return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
+
+
+def check(definition: Definition, *, known_errors: frozenset[str], complaint: Complaint) -> list[str]:
+    """Raise InvalidInput for a definition that no job could use; return sentences about what looks like a mistake."""
+    for name in COMMANDS:
+        _check_command(getattr(definition, name), definition.shell, name)
+    check_environment(definition.environment, "environment")
+    runners.check(definition.runner, definition.options)
+    for code, error in definition.exit_codes.items():
+        _check_exit_code(code, error, known_errors)
+    for number, declared in enumerate(definition.interface.inputs):
+        wrong = complaint(declared.schema, declared.default) if declared.schema and declared.has_default else None
+        if wrong is not None:
+            where = f"interface.input_data[{number}].default"
+            raise InvalidInput(f"the default of {declared.name!r} does not fit its schema: {wrong}", field=where)
+    return [*_unknown_parameters(definition), *_doubtful(definition)]
+
+
+def check_argv(argv: Sequence[str], where: str) -> None:
+    """Raise InvalidInput for a command that cannot be started as written."""
+    if not argv or not argv[0]:
+        raise InvalidInput("a command is a list of at least one argument, the program", field=where)
+    if len(argv) > MAX_ARGUMENTS or any(len(argument) > MAX_ARGUMENT for argument in argv):
+        raise InvalidInput(f"a command has at most {MAX_ARGUMENTS} arguments of {MAX_ARGUMENT} characters", field=where)
+    if any("\0" in argument for argument in argv):
+        raise InvalidInput("an argument cannot hold a NUL character", field=where)
+
+
+def check_environment(environment: Mapping[str, str], where: str) -> None:
+    """Raise InvalidInput for variables that are malformed or that would change how programs are loaded."""
+    for name, value in environment.items():
+        if not ENVIRONMENT_NAME.match(name):
+            raise InvalidInput(f"{name!r} cannot be the name of an environment variable", field=f"{where}.{name}")
+        if FORBIDDEN_ENVIRONMENT.match(name):
+            raise InvalidInput(f"the environment variable {name} cannot be set by a job", field=f"{where}.{name}")
+        if "\0" in value or len(value) > MAX_ARGUMENT:
+            raise InvalidInput(f"the value of {name} is too long or holds a NUL character", field=f"{where}.{name}")
+
+
+def scaled(multiplier: int, input_mib: int) -> int:
+    """Return `multiplier` times `input_mib`, in thousandths; the multiplier is in thousandths too."""
+    return multiplier * input_mib
+
+
+def stepped(amount: int) -> int:
+    """Return `amount` rounded up to 5 significant bits: at most 1/16 more, and few distinct values.
+
+    What depends on the size of the inputs is stepped so: jobs whose inputs differ by a few bytes have the same shape.
+    """
+    step = 1 << max(0, amount.bit_length() - 5)
+    return -(-amount // step) * step
+
+
+def _argv(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+def _check_command(argv: tuple[str, ...] | None, shell: bool, name: str) -> None:
+    if argv is None:
+        return
+    check_argv(argv, name)
+    if shell and len(argv) != 1:
+        raise InvalidInput("with shell, a command is a list of exactly one string", field=name)
+
+
+def _check_exit_code(code: str, error: str, known: frozenset[str]) -> None:
+    where = f"error_mapping.exit_codes.{code}"
+    if not (code.isascii() and code.isdigit() and 1 <= int(code) <= 255 and code == str(int(code))):  # noqa: PLR2004
+        raise InvalidInput(f"{code!r} is not an exit code from 1 to 255", field=where)
+    if error not in known:
+        raise InvalidInput(f"there is no error named {error!r}", field=where)
+
+
+def _unknown_parameters(definition: Definition) -> list[str]:
+    known = {declared.name for declared in definition.interface.inputs} | RESERVED
+    known |= {output.name for output in definition.interface.outputs}
+    words = (
+        word
+        for name in COMMANDS
+        for argument in getattr(definition, name) or ()
+        for word in _PARAMETER.findall(argument)
+    )
+    unknown = dict.fromkeys(word for word in words if word.rpartition(":")[2] not in known)
+    return [f"${{{word}}} is neither an input nor an output; it is left as it stands" for word in unknown]
+
+
+def _doubtful(definition: Definition) -> list[str]:
+    found = []
+    if definition.timeout_s is None:
+        found.append("without a timeout a program that hangs holds its room for ever")
+    if definition.shell and definition.interface.inputs:
+        found.append("with shell, inputs reach the command through the environment, not by substitution")
+    return found

@@ -1,0 +1,72 @@
+"""Gangs: what the ends of its members mean for an attempt that is several executions.
+
+The members start and end together. An attempt is well when all of them end well; when one ends otherwise, the attempt is
+broken: nobody starts any more, who runs is stopped, and only when all are gone does the job go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Literal
+
+from scheduler.rules.lifecycle.moves import ExecutionStatus
+
+MOST_MEMBERS = 1_000
+"""Members are told each other's nodes in one variable, of which Linux takes 128 KiB: 1,000 names of 128 characters just fit."""
+
+Outcome = Literal["completed", "failed", "returned", "withdrawn"]
+
+_FAILURES = frozenset({ExecutionStatus.FAILED, ExecutionStatus.LOST})
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One execution of a gang's attempt. `asked`: it was told to stop; `ended` is in epoch seconds."""
+
+    id: int
+    job_id: int
+    attempt: int
+    member: int
+    node_id: int
+    status: ExecutionStatus
+    released: bool
+    asked: bool
+    ended: float | None
+    error_id: int | None
+    message: str | None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended by a fault of its own or of its node."""
+        return self.status in _FAILURES
+
+
+def cause(members: Sequence[Member]) -> Member | None:
+    """Return the member whose end broke the attempt, None while none has ended otherwise than well.
+
+    That is the first to end. Who was told to stop comes after who was not; of those that ended at the same moment, the
+    one that failed is the cause, for the others were taken back because of it.
+    """
+    broken = [one for one in members if one.released and one.status is not ExecutionStatus.COMPLETED]
+    return min(broken, key=_order, default=None)
+
+
+def is_over(members: Sequence[Member]) -> bool:
+    """Whether nothing of the attempt holds room any more."""
+    return all(one.released for one in members)
+
+
+def outcome(members: Sequence[Member], *, charged: bool) -> Outcome:
+    """Return how an attempt that is over ended; `charged`: a node had claimed of it."""
+    first = cause(members)
+    if first is None:
+        return "completed"
+    if first.failed:
+        return "failed"
+    return "returned" if charged else "withdrawn"
+
+
+def _order(one: Member) -> tuple[bool, float, bool, int]:
+    return one.asked, inf if one.ended is None else one.ended, not one.failed, one.member

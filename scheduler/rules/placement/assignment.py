@@ -1,0 +1,170 @@
+"""Seats for the members of jobs of one shape: which nodes, how many on each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scheduler.rules.cluster.nodes import (
+    Amounts,
+    Mask,
+    Nodes,
+    Rows,
+)
+from scheduler.rules.cluster.policy import Packing, Policy
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import filters, scoring
+from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.scoring import NONE, Choice
+
+_CANDIDATES = 256
+"""Nodes that are looked at closely where more have room: the best of so many is hardly worse than the best of all."""
+
+_TIGHTNESS = 0.1
+"""How much a tight fit counts beside what waits: where that loses about the same on two nodes, the fuller one is taken."""
+
+_PORTION = 4
+"""A node takes at most a fourth of the equal members it has room for at a time, for they change its proportions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seeker:
+    """Who looks for seats: members of a shape that will surely have ended by `ends_by`.
+
+    `avoid` has the nodes where the job failed; `turn`, 0 to 1, decides between equal nodes.
+    """
+
+    shape: Shape
+    need: Amounts
+    ends_by: float
+    avoid: frozenset[int] = frozenset()
+    turn: float = 0.0
+
+
+def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
+    """Seats for up to `wanted` members, best first; fewer than there is room for may come, but some if there is any.
+
+    Takes nothing yet. For a gang, all seats there are up to `wanted`.
+    """
+    shape = seeker.shape
+    where = filters.eligible(shape, ledger.nodes, policy)
+    rows = np.flatnonzero(ledger.fits(seeker.need, where, seeker.ends_by))
+    if not len(rows):
+        return NONE
+    first = int(seeker.turn * len(rows))
+    rows = np.concatenate((rows[first:], rows[:first]))
+    several = _many if shape.apart is None and shape.spread is None else _one_by_one
+    choice = several(seeker, ledger, policy, rows, wanted)
+    return Choice(choice.rows, choice.counts, len(rows))
+
+
+def kept_apart(shape: Shape, ledger: Ledger) -> Mask:
+    """Rows that `shape.apart` forbids: their label has a value that an execution of the same kind already has."""
+    codes = ledger.nodes.label_codes(shape.apart or "")
+    used = codes[list(ledger.group_rows(shape))]
+    return np.asarray(np.isin(codes, used[used >= 0])) if shape.apart is not None else codes < -1
+
+
+def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+    """Seats in one pass; nodes of packed pools before those of spread ones."""
+    even = _spread_out(policy, ledger.nodes)
+    packed = rows if even is None else rows[~even[rows]]
+    choice = _packed(seeker, ledger, packed, wanted) if len(packed) else NONE
+    if even is not None and len(packed) < len(rows):
+        rest = wanted - int(choice.counts.sum())
+        choice = scoring.both(choice, _evened(seeker, ledger, rows[even[rows]], rest))
+    return choice
+
+
+def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+    """The nodes that lose the least for what waits; of those that lose the same, the fullest."""
+    whole = seeker.shape.count > 1
+    ranked = _ranks(seeker, ledger, rows)
+    if ranked is not None and not whole:
+        rows, ranked = rows[ranked == 0], None
+    if not whole:
+        rows = _candidates(rows, ledger)
+    if len(rows) > 1:
+        size = float(ledger.scale @ seeker.need)
+        scores = ledger.loss(seeker.need, rows) + _TIGHTNESS * size * ledger.left[rows]
+        rows = scoring.best(rows, scores, wanted) if ranked is None else rows[np.lexsort((scores, ranked))]
+    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, 1 if whole else _PORTION)
+
+
+def _candidates(rows: Rows, ledger: Ledger) -> Rows:
+    """A bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
+    if len(rows) <= _CANDIDATES:
+        return rows
+    some = np.zeros(len(rows), dtype=np.bool_)
+    some[np.argpartition(ledger.left[rows], _CANDIDATES // 2)[: _CANDIDATES // 2]] = True
+    some[:: -(-2 * len(rows) // _CANDIDATES)] = True
+    return rows[some]
+
+
+def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+    ranked = _ranks(seeker, ledger, rows)
+    room = ledger.room(rows, seeker.ends_by)
+    capacity = ledger.nodes.capacity[:, rows]
+    return scoring.spread(
+        seeker.need, room, capacity, rows, np.zeros(len(rows), dtype=np.int64) if ranked is None else ranked, wanted
+    )
+
+
+def _ranks(seeker: Seeker, ledger: Ledger, rows: Rows) -> scoring.Ranks | None:
+    if not seeker.shape.preferences and not seeker.avoid:
+        return None
+    return scoring.ranks(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
+
+
+def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+    """Seats one after the other, for shapes whose members mind where the others are."""
+    shape, nodes = seeker.shape, ledger.nodes
+    group, barred = ledger.group_rows(shape), kept_apart(shape, ledger)
+    most = dict(
+        zip(rows.tolist(), scoring.room_for(seeker.need, ledger.room(rows, seeker.ends_by)).tolist(), strict=True)
+    )
+    seats: dict[int, int] = {}
+    for _ in range(wanted):
+        open_rows = rows[~barred[rows]]
+        if not len(open_rows):
+            break
+        open_rows = _least_crowded(shape, nodes, group, open_rows)
+        found = _many(seeker, ledger, policy, open_rows, 1).rows
+        if not len(found):
+            break
+        row = int(found[0])
+        seats[row] = seats.get(row, 0) + 1
+        group[row] = group.get(row, 0) + 1
+        if shape.apart is not None:
+            barred = barred | _same_value(nodes, shape.apart, row)
+        if seats[row] >= most[row]:
+            rows = rows[rows != row]
+    return Choice(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
+
+
+def _least_crowded(shape: Shape, nodes: Nodes, group: dict[int, int], rows: Rows) -> Rows:
+    """Of the rows, those whose value of the spread label has the fewest executions of the kind; without the label, last."""
+    if shape.spread is None:
+        return rows
+    codes = nodes.label_codes(shape.spread)
+    crowd = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.int64)
+    crowd[-1] = np.iinfo(np.int64).max
+    for row, count in group.items():
+        if codes[row] >= 0:
+            crowd[codes[row]] += count
+    crowds = crowd[codes[rows]]
+    least: Rows = rows[crowds == crowds.min()]
+    return least
+
+
+def _same_value(nodes: Nodes, label: str, row: int) -> Mask:
+    codes = nodes.label_codes(label)
+    return np.asarray((codes == codes[row]) & (codes >= 0))
+
+
+def _spread_out(policy: Policy, nodes: Nodes) -> Mask | None:
+    """Rows of nodes in pools that are spread rather than packed; None when there are none."""
+    pools = frozenset(pool for pool, packing in policy.packing.items() if packing is Packing.SPREAD)
+    if not pools:
+        return None
+    named = nodes.in_pools(frozenset(pool for pool in pools if pool is not None))
+    return named | nodes.poolless() if None in pools else named

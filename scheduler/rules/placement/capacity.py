@@ -1,0 +1,93 @@
+"""How many members of a job could sit at the same time were nothing else there: on the nodes there are, and on those pools may start."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.nodes import (
+    Mask,
+    Node,
+    Nodes,
+    labels_of,
+)
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
+from scheduler.rules.placement import filters
+from scheduler.rules.placement.scoring import room_for
+
+Slots = NDArray[np.int64]
+
+_EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
+"""The filters that an empty node fails for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What a pool may have: nodes like this one, at most so many at a time (None: without end). The node's id is the pool's."""
+
+    like: Node
+    most: int | None = None
+
+
+def refused_for_good(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:
+    """The rows of nodes that could not hold a member even if empty and in service, by reason."""
+    nodes.vector(shape.requires)
+    policy, present = Policy(), nodes.present()
+    return {reason: mask(shape, nodes, policy) & present for reason, mask in filters.STATIC if reason in _EVER}
+
+
+def seats_ever(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int:
+    """How many members could ever sit at once, on empty nodes; more than the job has need not be counted right.
+
+    A pool's nodes may give way to new ones, so all that it may have count as the better of what they are and could be.
+    Members kept apart by a label get one seat for each of its values.
+    """
+    growth = list(growth)
+    new = Nodes(one.like for one in growth)
+    values, slots = _kept_apart(shape, nodes, _slots(shape, nodes))
+    new_values, new_slots = _kept_apart(shape, new, _slots(shape, new))
+    some = {one.like.id for one in growth if one.most is None or one.most > 0}
+    seats = len({value for _, value in values} | {value for pool, value in new_values if pool in some})
+    fixed = nodes.present().copy()
+    for one in growth:
+        there = nodes.in_pools(frozenset({one.like.pool or ""}))
+        fixed &= ~there
+        seats += _of_pool(slots[there], int(new_slots[new.row(one.like.id)]), one.most, shape.count)
+    return seats + int(slots[fixed].sum())
+
+
+def seats_on(shape: Shape, nodes: Nodes, slots: Slots) -> int:
+    """How many members sit on rows that have so many slots each."""
+    values, slots = _kept_apart(shape, nodes, np.minimum(slots, shape.count))
+    return len({value for _, value in values}) + int(slots.sum())
+
+
+def _slots(shape: Shape, nodes: Nodes) -> Slots:
+    """The members that each row would hold when empty, as far as the job has so many."""
+    refused = np.logical_or.reduce(list(refused_for_good(shape, nodes).values()))
+    room = np.minimum(room_for(nodes.vector(shape.requires), nodes.capacity), shape.count)
+    return np.where(nodes.present() & ~refused, room, 0)
+
+
+def _kept_apart(shape: Shape, nodes: Nodes, slots: Slots) -> tuple[set[tuple[int, str]], Slots]:
+    """The values of the label that keeps members apart, each with a node that has it and a slot; and the slots it does not concern."""
+    if shape.apart is None or shape.count == 1:
+        return set(), slots
+    if shape.apart == NODE_LABEL:
+        return set(), np.minimum(slots, 1)
+    labelled = nodes.label_codes(shape.apart) >= 0
+    there = [nodes.at(row) for row in np.flatnonzero(labelled & (slots > 0)).tolist()]
+    return {(node.id, labels_of(node)[shape.apart]) for node in there}, np.where(labelled, 0, slots)
+
+
+def _of_pool(there: Slots, new: int, most: int | None, enough: int) -> int:
+    """The seats of a pool with these slots on its nodes and `new` on one it would start."""
+    if not new:
+        return int(there.sum())
+    if most is None:
+        return enough
+    better = np.sort(np.maximum(there, new))[::-1][:most]
+    return max(int(there.sum()), int(better.sum()) + new * max(0, most - len(there)))

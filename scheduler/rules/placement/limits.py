@@ -1,0 +1,123 @@
+"""What quotas and type limits still let start, once what an earlier job needs under them is held back.
+
+A job that is held back only by what runs under its limits will have its turn when enough of that has ended. Until then
+later jobs under the same limit get what they will have given back by that moment, and what it does not need.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.policy import Policy, Quota
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import reservation
+from scheduler.rules.placement.filters import Allowance
+from scheduler.rules.placement.plan_state import Ledger
+
+Under = NDArray[np.float64]
+"""What counts under a limit: cpus, mem, executions."""
+
+_PROJECT, _TYPE = "project", "type"
+Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """Held back under one limit: from `start` on only `spare` of it is for others."""
+
+    start: float
+    spare: Under
+
+
+class Limits:
+    """The limits of one plan."""
+
+    def __init__(self, snapshot: Snapshot, ledger: Ledger, now: float) -> None:
+        self._policy, self._running = snapshot.policy, snapshot.running
+        self._ledger, self._now = ledger, now
+        self._back: dict[Key, _Back] = {}
+        self._planned: dict[Key, list[tuple[float, Under]]] = {}
+
+    def allowance(self, shape: Shape, ends_by: float) -> Allowance:
+        """How many more jobs of the shape may start that will surely have ended by then."""
+        allowed = self._ledger.allowance(shape)
+        if self._back:
+            need = _need(shape)
+            for key in _limits(shape, self._policy):
+                back = self._back.get(key)
+                if back is not None and ends_by > back.start:
+                    jobs = max(0.0, float(np.floor(back.spare[need > 0] / need[need > 0]).min()))
+                    allowed = allowed if allowed.jobs <= jobs else Allowance(jobs, Reason.BEHIND)
+        return allowed
+
+    def hold(self, shape: Shape, since: float) -> float | None:
+        """Hold back what a job of the shape needs, from the first moment after `since` at which it will probably be there.
+
+        That moment is returned; None, and nothing is held back, for a job that the limits will never let start. A limit that
+        holds back for one job already does so for no other.
+        """
+        limits, need = _limits(shape, self._policy), _need(shape)
+        if any((need > limit).any() for limit in limits.values()):
+            return None
+        courses = {key: self._course(key, shape, limit) for key, limit in limits.items()}
+        start = since
+        for at, left in courses.values():
+            enough = np.flatnonzero((left >= need).all(axis=1))
+            if not len(enough):
+                return None
+            start = max(start, float(at[enough[0]]))
+        for key, (at, left) in courses.items():
+            if key not in self._back:
+                self._back[key] = _Back(start, left[np.searchsorted(at, start, "right") - 1] - need)
+        return start if start < inf else None
+
+    def take(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
+        """Count jobs of this plan: probably until `end`, surely until `ends_by`."""
+        for key in _limits(shape, self._policy):
+            self._planned.setdefault(key, []).append((end, _need(shape) * jobs))
+            back = self._back.get(key)
+            if back is not None and ends_by > back.start:
+                back.spare[:] -= _need(shape) * jobs
+
+    def _course(self, key: Key, shape: Shape, limit: Under) -> tuple[NDArray[np.float64], Under]:
+        """What is left under a limit, now and after each of the coming ends: the moments, and a row for each."""
+        running = self._running
+        own = running.project_ids == key[1] if key[0] == _PROJECT else running.type_ids == key[1]
+        own = np.flatnonzero(own & (running.node_ids >= 0))
+        table = np.array([(need.cpus, need.mem, 1) for need in running.needs()], dtype=np.float64).reshape(-1, 3)
+        at = [reservation.expected_ends(running, self._now)[own]]
+        gives = [table[running.need[own]]]
+        for end, given in self._planned.get(key, ()):
+            at.append(np.array([end]))
+            gives.append(given[None, :])
+        ends = np.concatenate(at)
+        order = np.argsort(ends, kind="stable")
+        left = limit - self._held(key, shape) + np.cumsum(np.concatenate(gives)[order], axis=0)
+        return np.concatenate([[self._now], ends[order]]), np.concatenate([[limit - self._held(key, shape)], left])
+
+    def _held(self, key: Key, shape: Shape) -> Under:
+        if key[0] == _TYPE:
+            return np.array([0, 0, self._ledger.of_type(shape.job_type_id)], dtype=np.float64)
+        tally = self._ledger.tally(shape.project_id)
+        return np.array([tally.resources.cpus, tally.resources.mem, tally.executions], dtype=np.float64)
+
+
+def _need(shape: Shape) -> Under:
+    return np.array([shape.requires.cpus, shape.requires.mem, 1], dtype=np.float64) * shape.count
+
+
+def _limits(shape: Shape, policy: Policy) -> Mapping[Key, Under]:
+    """The limits that the shape's jobs are under, inf where they say nothing."""
+    limits: dict[Key, Under] = {}
+    quota, most = policy.quotas.get(shape.project_id), policy.max_scheduled.get(shape.job_type_id)
+    if quota is not None and quota != Quota():
+        said = (quota.cpus, quota.mem, quota.jobs)
+        limits[_PROJECT, shape.project_id] = np.array([inf if one is None else one for one in said], dtype=np.float64)
+    if most is not None:
+        limits[_TYPE, shape.job_type_id] = np.array([inf, inf, most], dtype=np.float64)
+    return limits

@@ -1,0 +1,187 @@
+"""The scratch book of one plan: what is free and held once the placements decided so far are counted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster import fairshare
+from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.queue import Line
+from scheduler.rules.cluster.resources import NOTHING, Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import filters, fragmentation
+from scheduler.rules.placement.filters import Allowance
+from scheduler.rules.placement.fragmentation import Mix
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a project holds, running and planned."""
+
+    resources: Resources
+    executions: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Room kept on one node: from `start` on only `spare` of it is for others."""
+
+    row: int
+    start: float
+    spare: Amounts
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Placements of this plan: which node rows, how many on each, of what, until when probably."""
+
+    rows: Rows
+    counts: NDArray[np.int64]
+    need: Amounts
+    end: float
+
+
+class Ledger:
+    """Copies of the few numbers a plan changes; the snapshot stays as it is.
+
+    `left` is the room left on each node over all resources, as a fraction of the largest node's; `waiting` are the lines that a
+    plan may serve, to be set before nodes are chosen.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._policy, self._running = snapshot.policy, snapshot.running
+        self.nodes = snapshot.nodes
+        for claim in snapshot.running.needs():
+            # What has left may hold what nobody else has: it gets its axis before arrays are copied.
+            self.nodes.vector(claim)
+        self.free = snapshot.nodes.free()
+        self.fleet = snapshot.nodes.total(snapshot.nodes.present())
+        largest = self.nodes.capacity.max(axis=1, initial=0)
+        self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
+        self.left: NDArray[np.float64] = self.scale @ self.free
+        self.waiting: Sequence[Line] = ()
+        self._mix: Mix | None = None
+        self.planned: list[Planned] = []
+        self.kept: dict[int, Kept] = {}
+        self._tallies: dict[int, Tally] = {}
+        self._charged: dict[int, Resources] = {}
+        self._types: dict[int, int] = {}
+        self._minded: set[tuple[int, int]] = set()
+        self._groups: dict[tuple[int, int], dict[int, int]] = {}
+
+    def shares(self, shapes: list[Shape]) -> NDArray[np.float64]:
+        """One job's dominant share of the fleet for each shape of a plan.
+
+        Also takes note whose placements have to be remembered by node.
+        """
+        minding = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
+        self._minded = {(shape.project_id, shape.job_type_id) for shape in minding}
+        if not shapes:
+            return np.zeros(0)
+        needs = np.array([self.nodes.vector(shape.requires) for shape in shapes])
+        fleet = np.maximum(self.nodes.vector(self.fleet), 1)
+        return np.asarray((needs / fleet).max(axis=1) * np.array([shape.count for shape in shapes]))
+
+    def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
+        """Rows in `where` with room for a member that will surely have ended by `ends_by`."""
+        fits = where & filters.holds(need, self.free)
+        for kept in self.kept.values():
+            if fits[kept.row] and ends_by > kept.start:
+                fits[kept.row] = filters.holds(need, kept.spare[:, None])[0]
+        return fits
+
+    def room(self, rows: Rows, ends_by: float) -> Amounts:
+        """What is free on some rows for members that will surely have ended by then; the caller's own copy.
+
+        On a node where room is kept from an earlier moment on, only what will be to spare then.
+        """
+        room = self.free[:, rows]
+        for kept in self.kept.values():
+            if ends_by > kept.start:
+                there = rows == kept.row
+                if there.any():
+                    room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
+        return room
+
+    def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
+        """What a member that takes `need` would take from the room for what waits on each of the rows; see `mix`."""
+        if self._mix is None:  # made when first asked for: many plans never have a choice of nodes
+            self._mix = fragmentation.of(self.waiting, self.nodes, self._policy, self.scale)
+        return self._mix.loss(need, self.free, rows)
+
+    def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
+        """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
+        need = self.nodes.vector(shape.requires)
+        members = int(counts.sum())
+        self.free[:, rows] -= need[:, None] * counts
+        self.left[rows] -= float(self.scale @ need) * counts
+        self._spend_spare(need, rows, counts, ends_by)
+        self.planned.append(Planned(rows, counts, need, end))
+        tally = self.tally(shape.project_id)
+        tally.resources = tally.resources.add(shape.requires.times(members))
+        tally.executions += members
+        tally.share = fairshare.share_of(tally.resources, self.fleet)
+        self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
+        if (shape.project_id, shape.job_type_id) in self._minded:
+            group = self._groups.setdefault((shape.project_id, shape.job_type_id), {})
+            for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
+                group[row] = group.get(row, 0) + count
+
+    def tally(self, project_id: int) -> Tally:
+        """What a project holds by now."""
+        tally = self._tallies.get(project_id)
+        if tally is None:
+            held = self._running.of_project(project_id)
+            share = fairshare.share_of(held.resources, self.fleet)
+            tally = self._tallies[project_id] = Tally(held.resources, held.executions, share)
+        return tally
+
+    def of_type(self, job_type_id: int) -> int:
+        """How many executions of a type there are by now."""
+        planned = self._types.get(job_type_id)
+        return self._running.of_type(job_type_id) if planned is None else planned
+
+    def group_rows(self, shape: Shape) -> dict[int, int]:
+        """How many executions of the shape's project and job type each node row has by now."""
+        there = self._running.nodes_of(shape.project_id, shape.job_type_id)
+        rows = {row: count for node, count in there.items() if (row := self.nodes.row(node)) is not None}
+        for row, count in self._groups.get((shape.project_id, shape.job_type_id), {}).items():
+            rows[row] = rows.get(row, 0) + count
+        return rows
+
+    def charge(self, project_id: int, more: Resources) -> None:
+        """Let a project stand as if it held so much more."""
+        self._charged[project_id] = self._charged.get(project_id, NOTHING).add(more)
+
+    def standing(self, project_id: int, more: Resources = NOTHING) -> float:
+        """The number by which projects are compared, smaller first; as it would be if the project held `more`."""
+        policy, tally = self._policy, self.tally(project_id)
+        charged = self._charged.get(project_id, NOTHING).add(more)
+        share = tally.share
+        if charged != NOTHING:
+            share = fairshare.share_of(tally.resources.add(charged), self.fleet)
+        return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
+
+    def allowance(self, shape: Shape) -> Allowance:
+        """How many more jobs of the shape the limits let start."""
+        tally = self.tally(shape.project_id)
+        return filters.allowance(
+            shape,
+            self._policy,
+            of_type=self.of_type(shape.job_type_id),
+            cpus=tally.resources.cpus,
+            mem=tally.resources.mem,
+            jobs=tally.executions,
+        )
+
+    def _spend_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
+        """What still runs when kept room is due takes of what is to spare there."""
+        for kept in self.kept.values() if self.kept else ():
+            if ends_by > kept.start:
+                members = int(counts[rows == kept.row].sum())
+                if members:
+                    kept.spare[:] -= need * members

@@ -1,0 +1,207 @@
+"""When could a job start that cannot start now, and where: the earliest moment by the predicted ends of what runs.
+
+Nodes are taken together: every end on a node adds slots for the job's members there, and the first moment at which
+the slots of all nodes suffice is the start. For one member this is the node that first has room; for a gang, the nodes that have it
+at the same time.
+"""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
+from scheduler.rules.cluster.plan import Basis
+from scheduler.rules.cluster.running import Running
+from scheduler.rules.placement.plan_state import Kept, Ledger
+from scheduler.rules.placement.scoring import room_for
+
+Slots = NDArray[np.int64]
+Values = NDArray[np.int64]
+
+_OVERRUN = 0.5
+"""An execution that outlived its prediction is believed to run for half as long again as it has."""
+
+_SOON_S = 1.0
+"""An execution at its limit, or told to stop, ends any moment."""
+
+_UNKNOWN_S = 600.0
+"""What an execution of unknown length runs on for, at least, when it has just begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The earliest start of a job: when, on which node rows, how many members on each."""
+
+    at: float
+    rows: Rows
+    counts: Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Coming ends, by node row and then time: what each gives back (one column each)."""
+
+    rows: Rows
+    at: NDArray[np.float64]
+    gives: Amounts
+
+    def some(self, which: Rows) -> "Ends":
+        """Those of them that stand at these places."""
+        return Ends(self.rows[which], self.at[which], self.gives[:, which])
+
+
+def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
+    """When each row of `running` will probably end: always later than `now`, never after its limit by more than a second."""
+    elapsed = np.maximum(now - running.started, 0.0)
+    ends = running.started + running.expected
+    longer = now + np.maximum(_OVERRUN * elapsed, _SOON_S)
+    ends = np.where(ends > now, ends, longer)
+    ends = np.where(ends == inf, now + np.maximum(elapsed, _UNKNOWN_S), ends)
+    return np.maximum(np.minimum(ends, running.started + running.limit), now + _SOON_S)
+
+
+class Timetable:
+    """When what runs will probably end and what it gives back; read once for a plan."""
+
+    def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
+        self._ledger, self._now, self._seen = ledger, now, 0
+        rows = ledger.nodes.rows_of(running.node_ids)
+        live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
+        self._unlimited = np.unique(rows[live][running.limit[live] == inf])
+        needs = [ledger.nodes.vector(need) for need in running.needs()]
+        table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
+        self._ends = _sorted(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
+
+    def ends(self, where: Mask, until: float = inf) -> Ends:
+        """The coming ends on the rows in `where` until then, also of what this plan has placed so far."""
+        self._take_in()
+        known = self._ends
+        some = np.flatnonzero(where[known.rows] & (known.at <= until))
+        return known if len(some) == len(known.rows) else known.some(some)
+
+    def limited(self, rows: Rows) -> bool:
+        """Whether all that ran on the rows before this plan has a time limit, so that it will have ended some day."""
+        return not np.isin(rows, self._unlimited).any()
+
+    def _take_in(self) -> None:
+        """Add what was placed since the last look, in one piece: sorting is what costs."""
+        new, self._seen = self._ledger.planned[self._seen :], len(self._ledger.planned)
+        if not new:
+            return
+        rows, at, gives = [self._ends.rows], [self._ends.at], [self._ends.gives]
+        for planned in new:
+            rows.append(planned.rows)
+            end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
+            at.append(np.full(len(planned.rows), end))
+            gives.append(planned.need[:, None] * planned.counts)
+        self._ends = _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
+
+
+def earliest(
+    need: Amounts, most: Slots, count: int, ledger: Ledger, ends: Ends, values: Values | None = None
+) -> Start | None:
+    """The earliest moment at which `count` members fit, at most so many on each row; None when they never will.
+
+    `ends` are those on these rows. Of nodes that would do at that moment, those that idle least until then: the fullest ones.
+    `values` are those of a label (`Nodes.label_codes`) by which the members are kept apart: at most one where it has the same.
+    """
+    rows, at = ends.rows, ends.at
+    most = np.minimum(most, count)
+    if values is not None:
+        most = np.where(values >= 0, np.minimum(most, 1), most)
+    slots = np.minimum(room_for(need, ledger.free), most)
+    after = _slots_after(need, most[rows], ledger.free, rows, ends.gives)
+    order = np.argsort(at, kind="stable")
+    gains, now = _gains(rows, after, slots)[order], slots
+    if values is not None:
+        now = one_of_each(slots, values, ledger.left)
+        gains = _first_of_each(gains, values[rows][order], values[slots > 0])
+    total = now.sum() + np.cumsum(gains)
+    enough = np.flatnonzero(total >= count)
+    if not len(enough) or at[order[enough[0]]] == inf:
+        return None
+    moment = float(at[order[enough[0]]])
+    slots[rows[at <= moment]] = after[at <= moment]  # ordered by time in each row: the last one stays
+    if values is not None:
+        slots = one_of_each(slots, values, ledger.left)
+    return _share_out(moment, slots, count, ledger.left)
+
+
+def counted(ends: Ends, need: Amounts, basis: Basis) -> Ends:
+    """Those of the ends that are counted on for a job whose members need so much."""
+    if basis is Basis.ENDS:
+        return ends
+    pieces = ~(ends.gives >= need[:, None]).all(axis=0)
+    return ends.some(np.flatnonzero(pieces & (basis is Basis.PIECES)))
+
+
+def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slots:
+    """The slots of members that no value of a label may have two of: of its rows with any, the least idle one has one.
+
+    Rows without the label (a value below 0) keep theirs.
+    """
+    some = np.flatnonzero((slots > 0) & (values >= 0))
+    some = some[np.lexsort((idle[some], values[some]))]
+    best = some[np.diff(values[some], prepend=-1) != 0]
+    left = np.where(values < 0, slots, 0)
+    left[best] = 1
+    return left
+
+
+def keep(ledger: Ledger, need: Amounts, start: Start, timetable: Timetable, basis: Basis) -> None:
+    """Keep room for a job on its nodes from its start on; others may use what is to spare.
+
+    That is what is free now, or comes free until then by the ends that are counted on, and the job does not need.
+    """
+    there = np.zeros(ledger.free.shape[1], dtype=np.bool_)
+    there[start.rows] = True
+    ends = counted(timetable.ends(there, start.at), need, basis)
+    since = -inf if basis is Basis.CLOSED else start.at
+    for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
+        spare = ledger.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
+        ledger.kept[row] = Kept(row, since, np.maximum(spare, 0))
+
+
+def _sorted(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> Ends:
+    order = np.lexsort((at, rows))
+    return Ends(rows[order], at[order], gives[:, order])
+
+
+def _first_of_each(gains: Slots, values: Values, taken: Values) -> Slots:
+    """Of the gains in order of time, those that bring a value of the label which there was none of, and all without the label."""
+    useful = np.flatnonzero((gains > 0) & (values >= 0) & ~np.isin(values, taken))
+    _, first = np.unique(values[useful], return_index=True)
+    left = np.where(values < 0, gains, 0)
+    left[useful[first]] = 1
+    return left
+
+
+def _slots_after(need: Amounts, most: Slots, free: Amounts, rows: Rows, gives: Amounts) -> Slots:
+    """The slots on its node after each end, at most `most`; ends are ordered by row and time."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.int64)
+    summed = np.cumsum(gives, axis=1)
+    first = np.flatnonzero(np.diff(rows, prepend=-1))
+    lengths = np.diff(first, append=len(rows))
+    before = np.repeat(summed[:, first] - gives[:, first], lengths, axis=1)
+    return np.minimum(room_for(need, free[:, rows] + summed - before), most)
+
+
+def _gains(rows: Rows, after: Slots, slots: Slots) -> Slots:
+    """How many slots each end adds to those there were on its node."""
+    if not len(rows):
+        return after
+    before = np.concatenate([[0], after[:-1]])
+    first = np.diff(rows, prepend=-1) != 0
+    return after - np.where(first, slots[rows], before)
+
+
+def _share_out(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> Start:
+    """Members on the nodes with the most slots; of equal ones, on those with the least that is idle until then."""
+    rows = np.lexsort((idle, -slots))
+    rows = rows[: max(1, int(np.searchsorted(np.cumsum(slots[rows]), count)) + 1)]
+    counts = slots[rows]
+    counts = np.minimum(counts, np.maximum(0, count - (np.cumsum(counts) - counts)))
+    return Start(moment, rows[counts > 0], counts[counts > 0])

@@ -1,0 +1,92 @@
+"""Who may keep room for longer than one plan.
+
+Room that a plan keeps is a *claim* on the next plan: it is kept again before any project has its turn, so that nobody
+refills the node in between. A claim is an early charge on its project, never a gift: what is kept counts as held. And room is claimed only
+where no project that stands before could use it, for otherwise whoever asks for whole nodes would get more than a share.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from scheduler.rules.cluster.nodes import Mask
+from scheduler.rules.cluster.plan import Claim, Snapshot
+from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.queue import Queue
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.placement import filters, reservation, scoring
+from scheduler.rules.placement.assignment import kept_apart
+from scheduler.rules.placement.ordering import Entrant
+from scheduler.rules.placement.plan_state import Ledger
+
+
+class Rights:
+    """Who else, in one contest, could use room that somebody wants to claim."""
+
+    def __init__(self, snapshot: Snapshot, ledger: Ledger) -> None:
+        self._policy, self._ledger = snapshot.policy, ledger
+        self._waiting: dict[int, dict[int, Shape]] = {}
+
+    def begin(self, entrants: Iterable[Entrant]) -> None:
+        """A contest begins. A more urgent priority needs no rights against it."""
+        self._waiting = {
+            entrant.project_id: {front.line.shape.id: front.line.shape for front in entrant.fronts}
+            for entrant in entrants
+        }
+
+    def leave(self, shape: Shape) -> None:
+        """The shape has no jobs left that would start if there were room."""
+        self._waiting[shape.project_id].pop(shape.id, None)
+
+    def contested(self, shape: Shape) -> bool:
+        """Whether another project has jobs that would start if there were room."""
+        return any(shapes for project_id, shapes in self._waiting.items() if project_id != shape.project_id)
+
+    def open_to(self, shape: Shape, where: Mask) -> Mask:
+        """Rows in `where` that a job of the shape may claim: no project could use them that would stand before it even then."""
+        own = self._ledger.standing(shape.project_id, debt(shape))
+        for rival, shapes in self._waiting.items():
+            if rival != shape.project_id and self._ledger.standing(rival) < own:
+                for other in shapes.values():
+                    where = where & ~could_sit(other, self._ledger, self._policy)
+        return where
+
+
+def debt(shape: Shape) -> Resources:
+    """What counts as held by the project of a job that room is kept for: half of it.
+
+    So the project is as much below its share when it claims the room as it is above once the job has started.
+    """
+    whole = shape.requires.times(shape.count).amounts()
+    return Resources.from_amounts({name: amount // 2 for name, amount in whole.items()})
+
+
+def could_sit(shape: Shape, ledger: Ledger, policy: Policy) -> Mask:
+    """Rows where members of the shape could sit once what runs there has ended; none unless all of a job's could.
+
+    Where their like keep them apart they cannot, for who is there may stay for ever.
+    """
+    where = filters.eligible(shape, ledger.nodes, policy)
+    if shape.apart is not None:
+        where = where & ~kept_apart(shape, ledger)
+    return where if seats_all(shape, ledger, where) else np.zeros_like(where)
+
+
+def seats_all(shape: Shape, ledger: Ledger, where: Mask) -> bool:
+    """Whether all members of a job could sit on the rows in `where` were these empty."""
+    if shape.count == 1:
+        return bool(where.any())
+    nodes = ledger.nodes
+    slots = np.where(where, scoring.room_for(nodes.vector(shape.requires), nodes.capacity), 0)
+    if shape.apart is not None:
+        slots = reservation.one_of_each(slots, nodes.label_codes(shape.apart), ledger.left)
+    return int(np.minimum(slots, shape.count).sum()) >= shape.count
+
+
+def stands(queue: Queue, claim: Claim) -> bool:
+    """Whether the job of a claim still waits in the same line: not gone, changed, held or put off."""
+    if claim.job_id not in queue:
+        return False
+    job = queue[claim.job_id]
+    return job.shape_id == claim.shape_id and job.held is None and job.not_before is None
