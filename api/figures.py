@@ -19,7 +19,7 @@ from api.remembered import Remembered
 from scheduler import overview, steering
 from scheduler.overview import Figures
 from scheduler.runtime import Runtime
-from scheduler.store.leader import Standing
+from scheduler.store.leader.lease import Standing
 
 REMEMBER_S = 5.0
 MIB = 1024 * 1024

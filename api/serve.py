@@ -110,7 +110,7 @@ def run_worker(options: WorkerOptions) -> int:
 def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runtime:
     """Return the world of one process of a role; its nudges go out through PostgreSQL."""
     from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
-    from scheduler.store.wake import Nudger  # noqa: PLC0415 - likewise
+    from scheduler.store.leader.wake import Nudger  # noqa: PLC0415 - likewise
 
     url = _given(settings.database_url, "GANGER_DATABASE_URL")
     engine = runtime.connect(url, settings, pool_size=pool_size, name=f"ganger-{name}")

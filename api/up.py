@@ -33,7 +33,7 @@ from api.roles import Address, NodeSize, Surroundings
 from scheduler import keyring, tokens
 from scheduler.errors import SetupError
 from scheduler.settings import Settings
-from scheduler.store import migrations
+from scheduler.store.schema import migrations
 
 EXIT_SETUP = 2
 # File in the state folder by which commands on this machine find the API, there while it runs.

@@ -15,7 +15,9 @@ from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, executions, jobs
+from scheduler.store.admin import errors_by_name
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
 
 GANG = "gang"
 """Why an execution was told to stop: another member of its gang has ended."""
@@ -30,7 +32,7 @@ class Ended:
     attempt: int
     node_id: int
     outcome: str
-    error: catalogue.NamedError | None = None
+    error: errors_by_name.NamedError | None = None
     message: str | None = None
 
 
@@ -83,7 +85,7 @@ def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[
 def _decided(tx: Connection, locked: dict[int, jobs.LockedJob], finished: Sequence[Sequence[Member]]) -> list[Ended]:
     causes = [gangs.cause(members) for members in finished]
     failed = any(cause is not None and cause.error_id is not None for cause in causes)
-    errors = {error.id: error for error in catalogue.by_name(tx).values()} if failed else {}
+    errors = {error.id: error for error in errors_by_name.by_name(tx).values()} if failed else {}
     return [
         _verdict(locked[members[0].job_id], members, cause, errors)
         for members, cause in zip(finished, causes, strict=True)
@@ -91,7 +93,7 @@ def _decided(tx: Connection, locked: dict[int, jobs.LockedJob], finished: Sequen
 
 
 def _verdict(
-    job: jobs.LockedJob, members: Sequence[Member], cause: Member | None, errors: dict[int, catalogue.NamedError]
+    job: jobs.LockedJob, members: Sequence[Member], cause: Member | None, errors: dict[int, errors_by_name.NamedError]
 ) -> Ended:
     how = gangs.outcome(members, charged=job.charged)
     if cause is None:

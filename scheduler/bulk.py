@@ -17,9 +17,11 @@ import structlog
 from scheduler import cancellation, holding, requeue
 from scheduler.errors import GangerError, InvalidInput, NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import audit, job_listing, operations, paging
-from scheduler.store.job_listing import JobFilter
-from scheduler.store.operations import Operation
+from scheduler.store import paging
+from scheduler.store.admin import audit
+from scheduler.store.jobs import bulk, listing
+from scheduler.store.jobs.bulk import Operation
+from scheduler.store.jobs.listing import JobFilter
 from scheduler.tokens import Caller
 
 CHUNK = 500
@@ -32,7 +34,7 @@ def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
     """Return how many jobs a filter matches now; above 10,000 an estimate."""
     with rt.db.begin() as tx:
         bound = replace(chosen, project_id=caller.project_id)
-        return paging.count(tx, job_listing.JOBS, job_listing.condition(tx, bound))[0]
+        return paging.count(tx, listing.JOBS, listing.condition(tx, bound))[0]
 
 
 def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everything: bool, **arguments: Any) -> int:
@@ -44,7 +46,7 @@ def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everythi
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
     matched = count(rt, caller, chosen)
     with rt.db.begin() as tx:
-        operation_id = operations.insert(
+        operation_id = bulk.insert(
             tx,
             kind=kind,
             filters=_stored(chosen),
@@ -61,7 +63,7 @@ def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everythi
 def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
     """Return an operation's row; raises NotFound."""
     with rt.db.begin() as tx:
-        row = operations.find(tx, operation_id, bound=caller.project_id)
+        row = bulk.find(tx, operation_id, bound=caller.project_id)
     if row is None:
         raise NotFound(f"there is no operation {operation_id}")
     return row
@@ -70,27 +72,27 @@ def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
 def step(rt: Runtime) -> bool:
     """Walk one chunk of the oldest operation nobody else walks; return whether there was one."""
     with rt.db.begin() as tx:
-        operation = operations.take(tx)
+        operation = bulk.take(tx)
         if operation is None:
             return False
         chosen = replace(_filter(operation.filters), project_id=operation.project_id)
-        ids = operations.next_jobs(
+        ids = bulk.next_jobs(
             tx,
-            job_listing.condition(tx, chosen),
+            listing.condition(tx, chosen),
             after=operation.last_job_id,
             created_before=operation.created,
             limit=CHUNK,
         )
         if not ids:
-            operations.end(tx, operation.id, "COMPLETED")
+            bulk.end(tx, operation.id, "COMPLETED")
             return True
         try:
             done = ACTIONS[operation.kind](rt, ids, operation)
         except GangerError as error:
             log.warning("operation.failed", operation_id=operation.id, error=str(error))
-            operations.end(tx, operation.id, "FAILED", str(error))
+            bulk.end(tx, operation.id, "FAILED", str(error))
             return True
-        operations.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
+        bulk.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
     return True
 
 

@@ -15,7 +15,8 @@ from scheduler.rules.lifecycle.moves import (
     allows,
 )
 from scheduler.runtime import Runtime
-from scheduler.store import executions, jobs
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,10 @@ from scheduler import attempts, settling
 from scheduler.errors import Conflict, NotFound
 from scheduler.runtime import Runtime
 from scheduler.settling import Taken
-from scheduler.store import audit, executions, jobs, nodes, pools
+from scheduler.store.admin import audit
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes, pools
 
 PREEMPTED = "preempted"
 _BATCH = 1000

@@ -13,7 +13,7 @@ from scheduler.preparation import AtEntry, NewJob
 from scheduler.rules.explain import making_way
 from scheduler.rules.explain.explain import Wish
 from scheduler.runtime import Runtime
-from scheduler.store import explaining, preemptions, submissions
+from scheduler.store.jobs import explain_facts, preemptions, submissions
 from scheduler.tokens import Caller
 
 MOST = 100
@@ -39,7 +39,7 @@ def dry_run(
             tried = preparation.tried(tx, rt, project.id, new)
         except AtEntry as error:
             raise error.named(range(len(new)) if many else None) from None
-        called = explaining.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
+        called = explain_facts.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
     wishes = [
         Wish(
             shape_of(shape, 0),

@@ -20,7 +20,15 @@ from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.specification import specify
-from scheduler.store import catalogue, executions, jobs, nodes, output, outputs, specs
+from scheduler.store.admin import errors_by_name
+from scheduler.store.executions import (
+    executions,
+    output,
+    outputs,
+    task_specs,
+)
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
 
 
 def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
@@ -80,7 +88,7 @@ def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
         if granted:
             jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
         granted |= {row.id for row in rows.values() if _claimed_before(row, asked[row.id], message)}
-        found = specs.read(tx, sorted(granted)) if granted else []
+        found = task_specs.read(tx, sorted(granted)) if granted else []
         granted_specs = specify(tx, found, rt.settings, rt.keyring)
     refused = [
         wire.Refused(
@@ -176,8 +184,8 @@ def _end(
     live: list[wire.ReportOne],
 ) -> list[str]:
     """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
-    errors = catalogue.by_name(tx)
-    mappings = specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
+    errors = errors_by_name.by_name(tx)
+    mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
     events = {"completed": ExecutionEvent.SUCCEED, "failed": ExecutionEvent.BREAK}
     ends: dict[ExecutionEvent, list[executions.End]] = {}
     settled: list[Ended] = []
@@ -195,14 +203,14 @@ def _end(
     return done.to_tell
 
 
-def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, catalogue.NamedError]) -> str:
+def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, errors_by_name.NamedError]) -> str:
     job_phase = r.phases.get("job", wire.PhaseReport())
     return failures.name_of(
         r.error, exit_code=job_phase.exit_code, signal=job_phase.signal, mapped=mapped, known=frozenset(errors)
     )
 
 
-def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> Ended:
+def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None) -> Ended:
     # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
     # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
     outcome = "returned" if r.outcome == "canceled" else r.outcome
@@ -215,7 +223,9 @@ def _given_back(row: executions.LockedExecution, r: wire.ReportOne) -> str | Non
     return making_way.event(row.preempted_for) if stopped else None
 
 
-def _end_of(row: executions.LockedExecution, r: wire.ReportOne, error: catalogue.NamedError | None) -> executions.End:
+def _end_of(
+    row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None
+) -> executions.End:
     return executions.End(
         r.execution_id,
         r.attempt,

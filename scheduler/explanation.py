@@ -15,7 +15,8 @@ from scheduler.rules.explain.explain import Wish
 from scheduler.rules.explain.wording import Names, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
 from scheduler.runtime import Runtime
-from scheduler.store import explaining, picture, preemptions
+from scheduler.store.jobs import explain_facts, preemptions
+from scheduler.store.leader import cluster_state
 from scheduler.tokens import Caller
 
 BEING_STOPPED = "being-stopped"
@@ -44,14 +45,14 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     """
     with rt.db.begin() as tx:
         lookup.one_job(tx, caller, job_id)
-        row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
-        members = explaining.members(tx, job_id) if row.members > 1 else []
+        row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
+        members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
-        shape = shape_of(picture.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
+        shape = shape_of(cluster_state.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
     seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
     if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
-            row, last = explaining.facts(tx, job_id), explaining.last_execution(tx, job_id)
+            row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
     if shape is not None:
         seen = foresight.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)

@@ -14,8 +14,10 @@ from sqlalchemy import Connection
 from scheduler import storage
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from scheduler.runtime import Runtime
-from scheduler.store import files, paging, submissions, workspaces
-from scheduler.store.files import FileFilter
+from scheduler.store import paging
+from scheduler.store.admin import files, workspaces
+from scheduler.store.admin.files import FileFilter
+from scheduler.store.jobs import submissions
 from scheduler.store.paging import Page, Window
 from scheduler.submission import DEFAULT_PROJECT
 from scheduler.tokens import Caller

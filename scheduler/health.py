@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import SQLAlchemyError
 
 from scheduler.runtime import Runtime
-from scheduler.store import migrations
+from scheduler.store.schema import migrations
 
 
 def trouble(rt: Runtime) -> str | None:

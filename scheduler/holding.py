@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.runtime import Runtime
-from scheduler.store import events, jobs
+from scheduler.store.jobs import events, jobs
 
 
 def hold(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None) -> list[int]:

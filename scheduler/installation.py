@@ -13,8 +13,8 @@ from scheduler import keyring, secrets, tokens
 from scheduler.errors import SetupError
 from scheduler.keyring import Keyring
 from scheduler.runtime import psycopg_url
-from scheduler.store import migrations
-from scheduler.store import tokens as store
+from scheduler.store.admin import tokens as store
+from scheduler.store.schema import migrations
 
 _LEAST_SECRET = 32
 """Characters that a token chosen elsewhere must have: what a deployment tool makes up is longer."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from scheduler.log import log
 from scheduler.runtime import Runtime
-from scheduler.store import invariants
-from scheduler.store.invariants import CHECKS, Violation
+from scheduler.store.leader import invariants
+from scheduler.store.leader.invariants import CHECKS, Violation
 
 _PATIENCE_S = 300.0
 """For one check over the whole history of a large installation."""

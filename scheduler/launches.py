@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from scheduler import wire
-from scheduler.store import executions, jobs, nodes, specs
-from scheduler.store import launches as store
+from scheduler.store.executions import executions, task_specs
+from scheduler.store.executions import launch_failures as store
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
 
 
 def meet(tx: Connection, message: wire.Reports) -> None:
@@ -43,7 +45,7 @@ def count(
     # What has failed elsewhere before says nothing of this node.
     first = [job.id for job in asked if job.num_exes - job.forgiven <= 1]
     if first:
-        store.suspect(tx, node_id, specs.programs(tx, first))
+        store.suspect(tx, node_id, task_specs.programs(tx, first))
 
 
 def _failed(report: wire.ReportOne) -> bool:

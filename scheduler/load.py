@@ -7,8 +7,9 @@ from datetime import timedelta
 
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import load, paging
-from scheduler.store.load import LoadFilter
+from scheduler.store import paging
+from scheduler.store.leader import load_samples
+from scheduler.store.leader.load_samples import LoadFilter
 from scheduler.store.paging import Page, Window
 from scheduler.tokens import Caller
 
@@ -26,7 +27,7 @@ def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Pag
         raise InvalidInput("the range may have at most 31 days", field="started")
     bound = replace(chosen, started=started, project_id=caller.project_id)
     with rt.db.begin() as tx:
-        found = paging.read(tx, load.SAMPLES, load.condition(bound), window)
+        found = paging.read(tx, load_samples.SAMPLES, load_samples.condition(bound), window)
     if not found.rows and window.page > 1 and window.at is None:
         raise NotFound(f"there is no page {window.page}", field="page")
     return found

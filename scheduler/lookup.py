@@ -16,9 +16,18 @@ from scheduler.errors import NotFound
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.runtime import Runtime
-from scheduler.store import execution_listing, job_detail, job_listing, operations, paging, queue
-from scheduler.store.execution_listing import ExecutionFilter
-from scheduler.store.job_listing import JobFilter
+from scheduler.store import paging
+from scheduler.store.executions import listing as execution_listing
+from scheduler.store.executions.listing import ExecutionFilter
+from scheduler.store.jobs import (
+    bulk,
+    detail,
+    waiting_by_type,
+)
+from scheduler.store.jobs import (
+    listing as job_listing,
+)
+from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import Listing, Page, Window
 from scheduler.tokens import Caller
 
@@ -60,7 +69,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> J
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
         page = _page(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
-        return JobPage(page, files=job_detail.files(tx, sorted(ids)))
+        return JobPage(page, files=detail.files(tx, sorted(ids)))
 
 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
@@ -74,13 +83,13 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
     """Return a job in full, with its newest executions; raises NotFound."""
     with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
-        more = job_detail.detail(tx, job_id)
+        more = detail.detail(tx, job_id)
         window = Window(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
         executions = paging.read(
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
         wanted = input_files(more.data) | output_files(more.results)
-        return JobDetail(row, more, definitions.read(more.definition), executions, job_detail.files(tx, sorted(wanted)))
+        return JobDetail(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
 
 
 def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
@@ -96,19 +105,19 @@ def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[
     """Return the ids of the first `limit` jobs that match, in order."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller))
-        return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
+        return bulk.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 
 def queue_status(rt: Runtime, caller: Caller) -> list[Any]:
     """Return what waits of each job type: unpaused types first, then by urgency and age."""
     with _reading(rt) as tx:
-        return queue.status(tx, project_id=caller.project_id)
+        return waiting_by_type.status(tx, project_id=caller.project_id)
 
 
 def type_exists(rt: Runtime, job_type_id: int) -> bool:
     """Tell whether there is such a job type."""
     with _reading(rt) as tx:
-        return queue.type_exists(tx, job_type_id)
+        return waiting_by_type.type_exists(tx, job_type_id)
 
 
 def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
@@ -139,8 +148,8 @@ def events(rt: Runtime, caller: Caller, job_id: int) -> list[dict[str, Any]]:
     """Return every change of a job's status, oldest first, its submission included; raises NotFound."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
-        birth = job_detail.birth(tx, job_id)
-        rows = job_detail.events(tx, job_id, MAX_EVENTS)
+        birth = detail.birth(tx, job_id)
+        rows = detail.events(tx, job_id, MAX_EVENTS)
     submitted = {
         "id": 0, "at": birth.created, "event": "SUBMIT", "from": None, "to": birth.first_status, "attempt": 0,
         "actor": birth.actor, "reason": None,

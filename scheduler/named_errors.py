@@ -8,8 +8,9 @@ from typing import Any
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.rules.lifecycle.failures import Category
 from scheduler.runtime import Runtime
-from scheduler.store import audit, errors, paging
-from scheduler.store.errors import ErrorFilter
+from scheduler.store import paging
+from scheduler.store.admin import audit, errors
+from scheduler.store.admin.errors import ErrorFilter
 from scheduler.store.paging import Page, Window
 from scheduler.tokens import Caller
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from scheduler.runtime import Runtime
-from scheduler.store import node_doings
+from scheduler.store.nodes import stats
 from scheduler.store.paging import Page
 from scheduler.tokens import Caller
 
@@ -28,8 +28,8 @@ def doings(rt: Runtime, caller: Caller, nodes: Page, started: datetime | None, e
     """Return what these nodes have done in a window, as far as the caller may see it."""
     ids = [row.id for row in nodes.rows]
     with rt.db.begin() as tx:
-        counts = node_doings.counts(tx, ids, project_id=caller.project_id, started=started, ended=ended)
-        running = node_doings.running(tx, ids, project_id=caller.project_id, limit=MOST_RUNNING)
+        counts = stats.counts(tx, ids, project_id=caller.project_id, started=started, ended=ended)
+        running = stats.running(tx, ids, project_id=caller.project_id, limit=MOST_RUNNING)
     return Doings(_by_node(counts), _by_node(running))
 
 

@@ -6,15 +6,16 @@ from typing import Any
 
 from scheduler.errors import NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import node_listing, paging
-from scheduler.store.node_listing import NodeFilter
+from scheduler.store import paging
+from scheduler.store.nodes import listing
+from scheduler.store.nodes.listing import NodeFilter
 from scheduler.store.paging import Page, Window
 
 
 def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page:
     """Return one page of nodes."""
     with rt.db.begin() as tx:
-        found = paging.read(tx, node_listing.NODES, node_listing.condition(chosen), window)
+        found = paging.read(tx, listing.NODES, listing.condition(chosen), window)
     if not found.rows and window.page > 1 and window.at is None:
         raise NotFound(f"there is no page {window.page}", field="page")
     return found

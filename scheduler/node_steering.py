@@ -9,7 +9,9 @@ from scheduler import draining
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.pauses import with_reason
 from scheduler.runtime import Runtime
-from scheduler.store import audit, launches, node_doings
+from scheduler.store.admin import audit
+from scheduler.store.executions import launch_failures
+from scheduler.store.nodes import stats
 from scheduler.tokens import Caller
 
 DRAIN = ("is_draining", "drain_reason", "drain_s")
@@ -38,12 +40,12 @@ def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) 
 
 def _set(rt: Runtime, caller: Caller, node_id: int, flags: Mapping[str, Any]) -> None:
     with rt.db.begin() as tx:
-        row = node_doings.lock(tx, node_id)
+        row = stats.lock(tx, node_id)
         if row is None:
             raise NotFound(f"there is no node {node_id}")
-        node_doings.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
+        stats.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
         if flags.get("is_paused") is False:
-            launches.clear(tx, node_id)
+            launch_failures.clear(tx, node_id)
         audit.write(
             tx, caller.name, "node.change", f"node:{node_id}", reason=flags.get("pause_reason"), detail=dict(flags)
         )

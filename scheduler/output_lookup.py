@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from scheduler.errors import NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import output_reading
-from scheduler.store.output_reading import PHASES, STREAMS
+from scheduler.store.executions import output_pieces
+from scheduler.store.executions.output_pieces import PHASES, STREAMS
 from scheduler.tokens import Caller
 
 MAX_PIECES = 1_000
@@ -59,7 +59,7 @@ def read(rt: Runtime, caller: Caller, wanted: Wanted) -> Output:
     Whether it is finished is read before the pieces: when it says so, the pieces are complete.
     """
     with rt.db.begin() as tx:
-        execution = output_reading.execution(tx, wanted.execution_id)
+        execution = output_pieces.execution(tx, wanted.execution_id)
         if execution is None or caller.project_id not in {None, execution.project_id}:
             raise NotFound(f"there is no execution {wanted.execution_id}")
         pieces = _pieces(tx, wanted)
@@ -68,7 +68,7 @@ def read(rt: Runtime, caller: Caller, wanted: Wanted) -> Output:
 
 
 def _pieces(tx: Connection, wanted: Wanted) -> list[Piece]:
-    rows = output_reading.pieces(
+    rows = output_pieces.pieces(
         tx,
         wanted.execution_id,
         streams=STREAMS if wanted.stream == "combined" else (wanted.stream,),

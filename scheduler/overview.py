@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scheduler.runtime import Runtime
-from scheduler.store import leader, load, overview, pools
-from scheduler.store.leader import Standing
+from scheduler.store.leader import lease, load_samples, status
+from scheduler.store.leader.lease import Standing
+from scheduler.store.nodes import pools
 from scheduler.tokens import Caller
 
 RECENT_S = 3 * 3600.0
@@ -46,11 +47,11 @@ def look(rt: Runtime, caller: Caller) -> Overview:
     """Return where things stand for a person."""
     with rt.db.begin() as tx:
         return Overview(
-            leader.standing(tx),
-            overview.open_jobs(tx, project_id=caller.project_id),
-            overview.ended_jobs(tx, project_id=caller.project_id, within_s=RECENT_S),
-            overview.nodes(tx),
-            overview.live(tx),
+            lease.standing(tx),
+            status.open_jobs(tx, project_id=caller.project_id),
+            status.ended_jobs(tx, project_id=caller.project_id, within_s=RECENT_S),
+            status.nodes(tx),
+            status.live(tx),
         )
 
 
@@ -58,11 +59,11 @@ def figures(rt: Runtime) -> Figures:
     """Return where things stand for monitoring."""
     with rt.db.begin() as tx:
         return Figures(
-            leader.standing(tx),
-            overview.open_jobs(tx, project_id=None),
-            overview.nodes(tx),
-            overview.live(tx),
-            load.moves(tx),
-            overview.job_ids_given_out(tx),
+            lease.standing(tx),
+            status.open_jobs(tx, project_id=None),
+            status.nodes(tx),
+            status.live(tx),
+            load_samples.moves(tx),
+            status.job_ids_given_out(tx),
             pools.read(tx),
         )

@@ -36,7 +36,7 @@ from scheduler.rules.cluster.shapes import (
 )
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
-from scheduler.store import picture as store
+from scheduler.store.leader import cluster_state as store
 
 _HISTORY = 20_000
 """Completed executions that a fresh predictor learns from."""

@@ -10,8 +10,8 @@ from scheduler.drivers.around import Around
 from scheduler.drivers.catalogue import Catalogue, read
 from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
-from scheduler.store import pools
-from scheduler.store import tokens as store
+from scheduler.store.admin import tokens as store
+from scheduler.store.nodes import pools
 
 
 def catalogue_of(rt: Runtime) -> Catalogue:

@@ -9,7 +9,8 @@ from typing import Any
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.rules.autoscaling.decide import Sizing
 from scheduler.runtime import Runtime
-from scheduler.store import audit, pools
+from scheduler.store.admin import audit
+from scheduler.store.nodes import pools
 
 _SIZES = ("size", "smallest", "largest", "sizing")
 

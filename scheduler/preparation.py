@@ -23,10 +23,11 @@ from scheduler.rules.job_type.definition import Definition, scaled, stepped
 from scheduler.rules.job_type.interface import Data
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
-from scheduler.store import job_types, secrets, shapes, submissions
-from scheduler.store.job_types import Resolved
-from scheduler.store.shapes import NewShape
-from scheduler.store.submissions import Group, Row
+from scheduler.store.admin import job_types, secrets
+from scheduler.store.admin.job_types import Resolved
+from scheduler.store.jobs import shapes, submissions
+from scheduler.store.jobs.shapes import NewShape
+from scheduler.store.jobs.submissions import Group, Row
 
 AD_HOC = ("command", "1.0")
 """The built-in type that commands without a type belong to."""

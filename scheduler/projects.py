@@ -8,7 +8,8 @@ from typing import Any
 from scheduler.errors import Conflict, NotFound
 from scheduler.pauses import with_reason
 from scheduler.runtime import Runtime
-from scheduler.store import audit, paging, projects
+from scheduler.store import paging
+from scheduler.store.admin import audit, projects
 from scheduler.store.paging import Condition, Page, Window
 from scheduler.submission import DEFAULT_PROJECT
 from scheduler.tokens import Caller

@@ -18,7 +18,10 @@ from scheduler.errors import NodeNameTaken
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.runtime import Runtime
-from scheduler.store import catalogue, executions, jobs, nodes
+from scheduler.store.admin import errors_by_name
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
 
 
 def register(rt: Runtime, message: wire.Register) -> wire.Registered:
@@ -77,7 +80,7 @@ def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why:
         return []
     locked = jobs.lock(tx, executions.jobs_of(tx, ids))
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
-    error = catalogue.by_name(tx)[NODE_LOST]
+    error = errors_by_name.by_name(tx)[NODE_LOST]
     taken = settling.withdraw(tx, rows, why)
     running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
     executions.end(

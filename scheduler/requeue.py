@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scheduler.rules.lifecycle.moves import JobEvent, allows
 from scheduler.runtime import Runtime
-from scheduler.store import jobs, requeues
+from scheduler.store.jobs import jobs, requeues
 
 
 def requeue(

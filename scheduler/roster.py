@@ -17,7 +17,7 @@ from scheduler.rules.explain import explain
 from scheduler.rules.explain.answer import NeverFits
 from scheduler.rules.placement.capacity import Growth
 from scheduler.runtime import Runtime
-from scheduler.store import picture as store
+from scheduler.store.leader import cluster_state as store
 
 _KEPT_S = 2.0
 

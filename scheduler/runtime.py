@@ -11,7 +11,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 
 from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.settings import Settings
-from scheduler.store.wake import VANISHED
+from scheduler.store.leader.wake import VANISHED
 
 SAFE_OPTIONS = (
     "-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} "

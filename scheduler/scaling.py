@@ -30,7 +30,8 @@ from scheduler.rules.autoscaling.decide import (
 )
 from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
-from scheduler.store import leader, pools
+from scheduler.store.leader import lease
+from scheduler.store.nodes import pools
 
 ACTOR = "scaling"
 _WRITE_AGAIN_S = 15.0
@@ -97,7 +98,7 @@ class Scaler:
     def _see(self, term: int) -> list[Seen]:
         """Read the pools that are scaled, or have nodes to clear away, and ask their drivers."""
         with self._rt.db.begin() as tx:
-            if not leader.fence(tx, term):
+            if not lease.fence(tx, term):
                 return []
             rows = pools.read(tx)
             members = {key: list(group) for key, group in groupby(_by_pool(pools.members(tx)), lambda m: m.pool_id)}

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine
 from scheduler.errors import InvalidInput, NotFound, SetupError, Unavailable
 from scheduler.keyring import KeyMissingError, Keyring
 from scheduler.runtime import Runtime
-from scheduler.store import audit, secrets, submissions
+from scheduler.store.admin import audit, secrets
+from scheduler.store.jobs import submissions
 from scheduler.tokens import Caller
 
 MAX_BYTES = 64 * 1024

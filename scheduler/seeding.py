@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from scheduler.preparation import AD_HOC
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.lifecycle.failures import BUILT_IN
-from scheduler.store import errors, job_types, workspaces
+from scheduler.store.admin import errors, job_types, workspaces
 
 LOCAL_WORKSPACE = "local"
 

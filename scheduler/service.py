@@ -30,7 +30,7 @@ from scheduler.rules.explain.main_reason import MainReasons
 from scheduler.rules.explain.wording import slug
 from scheduler.runtime import Runtime
 from scheduler.scaling import Scaler
-from scheduler.store import leader, picture, wake
+from scheduler.store.leader import cluster_state, lease, wake
 from scheduler.tick import TermOver, Turn, tick
 
 _ACCOUNTS_EVERY_S = 30.0
@@ -61,7 +61,7 @@ class Scheduler:
         self._remembered: set[int] = set()  # nodes that have left and that executions refer to
         self._looking = threading.Lock()  # the picture is used by one thread at a time
         self._handing_over = threading.Lock()
-        self._seat: tuple[leader.Seat, float] | None = None
+        self._seat: tuple[lease.Seat, float] | None = None
         self._last = Turn()
         self._tick_s = 0.0
         self._placed = self._lost = 0
@@ -104,7 +104,7 @@ class Scheduler:
         pause, term = min(1.0, self._rt.settings.leader_s / 4), self._term
         if term is not None:
             with self._rt.db.begin() as tx:
-                still = leader.beat(tx, term, self._told)
+                still = lease.beat(tx, term, self._told)
             if not still:
                 self._step_down(term, "another scheduler took over")
             return pause
@@ -121,9 +121,9 @@ class Scheduler:
         session = self._session = self._session or self._rt.db.connect()
         try:
             with session.begin():
-                seat = leader.look(session)
-                if leader.try_lock(session) or self._stands_still(seat):
-                    return leader.take(session, self._holder, seat)
+                seat = lease.look(session)
+                if lease.try_lock(session) or self._stands_still(seat):
+                    return lease.take(session, self._holder, seat)
         except Exception:
             self._session = None
             session.invalidate()
@@ -131,7 +131,7 @@ class Scheduler:
             raise
         return None
 
-    def _stands_still(self, seat: leader.Seat) -> bool:
+    def _stands_still(self, seat: lease.Seat) -> bool:
         now = self._monotonic()
         if self._seat is None or self._seat[0] != seat:
             self._seat = (seat, now)
@@ -146,7 +146,7 @@ class Scheduler:
             session, self._session = self._session, None
         if session is not None:
             with suppress(DBAPIError), session.begin():
-                leader.release(session)
+                lease.release(session)
             session.invalidate()  # ends the session, and with it the lock if it could not be given back
             session.close()
         if term is not None:
@@ -206,8 +206,8 @@ class Scheduler:
             self._remembered.clear()
         else:
             self._scaler.step(term)
-            with self._lend() as picture:
-                pictured = {node.id for node in picture.nodes}
+            with self._lend() as cluster_state:
+                pictured = {node.id for node in cluster_state.nodes}
             upkeep.forget_nodes(self._rt, self._remembered, pictured)
         return self._rt.settings.scaling_s
 
@@ -237,7 +237,7 @@ class Scheduler:
             if elapsed:
                 accounts = self._picture.account(self._last.plan, elapsed)
                 with self._rt.db.begin() as tx:
-                    picture.keep_accounts(tx, accounts)
+                    cluster_state.keep_accounts(tx, accounts)
 
     def _status(self) -> str:
         waiting = self._picture.queue

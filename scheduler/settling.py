@@ -18,7 +18,8 @@ from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
 from scheduler.rules.lifecycle.retry import Backoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store import events, executions, growing, jobs
+from scheduler.store.executions import executions
+from scheduler.store.jobs import events, jobs, oom
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +136,14 @@ def _with_more_memory(
 ) -> list[jobs.Step]:
     """Let the next try of those that ran out of memory ask for more, where they want it; return all with reasons."""
     live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]
-    rows = growing.wishes(tx, live) if live else []
+    rows = oom.wishes(tx, live) if live else []
     before = {row.id: row.mem for row in rows}
     grown = {
         row.id: mem for row in rows if (mem := on_oom.next_mem(row.on_oom, on_oom.OUT_OF_MEMORY, row.mem)) is not None
     }
     if not grown:
         return retries
-    growing.grow(tx, rows, grown)
+    oom.grow(tx, rows, grown)
     return [
         replace(s, reason=f"{s.reason}; {on_oom.sentence(before[s.job_id], grown[s.job_id])}")
         if s.job_id in grown

@@ -12,7 +12,7 @@ from scheduler.keyring import Keyring
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.settings import Settings
-from scheduler.store import specs
+from scheduler.store.executions import task_specs
 
 LOCAL = "file://"
 
@@ -20,11 +20,11 @@ LOCAL = "file://"
 def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.Spec]:
     """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
-    found = specs.files(tx, sorted(wanted))
+    found = task_specs.files(tx, sorted(wanted))
     meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
     pairs = [(row.project, name) for row, one in zip(rows, meant, strict=True) for name in one.secrets]
     known = secrets.values(tx, keyring, pairs)
-    gangs = specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
+    gangs = task_specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
     return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, meant, strict=True)]
 
 

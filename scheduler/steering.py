@@ -7,8 +7,9 @@ from typing import Any
 
 from scheduler.pauses import with_reason
 from scheduler.runtime import Runtime
-from scheduler.store import audit, leader
-from scheduler.store.leader import Standing
+from scheduler.store.admin import audit
+from scheduler.store.leader import lease
+from scheduler.store.leader.lease import Standing
 from scheduler.tokens import Caller
 
 ALLOWANCE_S = 2.0
@@ -18,7 +19,7 @@ ALLOWANCE_S = 2.0
 def look(rt: Runtime) -> Standing:
     """Return who leads, its last sign of life, and what operators have set."""
     with rt.db.begin() as tx:
-        return leader.standing(tx)
+        return lease.standing(tx)
 
 
 def state(rt: Runtime, standing: Standing) -> str:
@@ -48,8 +49,8 @@ def change(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
     Going on clears the reason. None for the last two is what the scheduler's own settings say.
     """
     with rt.db.begin() as tx:
-        changed = with_reason({**leader.lock_switches(tx), **facts}, facts, "a scheduler")
-        leader.switch(tx, changed)
+        changed = with_reason({**lease.lock_switches(tx), **facts}, facts, "a scheduler")
+        lease.switch(tx, changed)
         audit.write(
             tx, caller.name, "scheduler.change", "scheduler", reason=facts.get("pause_reason"), detail=dict(facts)
         )

@@ -22,8 +22,9 @@ from scheduler.rules.cluster.policy import never_allowed
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import NeverFits
 from scheduler.runtime import Runtime
-from scheduler.store import submissions, tokens
-from scheduler.store.shapes import NewShape
+from scheduler.store.admin import tokens
+from scheduler.store.jobs import submissions
+from scheduler.store.jobs.shapes import NewShape
 from scheduler.tokens import Caller
 
 DEFAULT_PROJECT = "default"

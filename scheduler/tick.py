@@ -18,7 +18,9 @@ from scheduler.rules.cluster.running import Run
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
-from scheduler.store import executions, jobs, leader, plans, preemptions
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs, preemptions
+from scheduler.store.leader import lease, plans
 
 
 class TermOver(Exception):
@@ -55,7 +57,7 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
     # 3. Commit what still holds.
     shapes = {p.shape_id: picture.queue.lines[p.shape_id].shape for p in plan.placements}
     with rt.db.begin() as tx:
-        if not leader.fence(tx, term):
+        if not lease.fence(tx, term):
             raise TermOver
         placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s)
         won = {p.job_id for p in placed}
@@ -74,7 +76,7 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
 
 def _claim(tx: Connection, picture: Picture, term: int, plan: Plan) -> None:
     """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
-    if not leader.claim(tx, term, plan.claims):
+    if not lease.claim(tx, term, plan.claims):
         raise TermOver
     picture.claims = plan.claims
 
@@ -88,7 +90,7 @@ def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preempti
     chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
     victims = {picture.running[execution_id].job_id for execution_id in chosen}
     with rt.db.begin() as tx:
-        if not leader.fence(tx, term):
+        if not lease.fence(tx, term):
             raise TermOver
         locked = jobs.lock(tx, victims, wait=False)
         names = executions.request_cancel(tx, sorted(locked), reason="preempted")

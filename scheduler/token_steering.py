@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from scheduler import tokens
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import audit, paging, token_listing
+from scheduler.store import paging
+from scheduler.store.admin import audit, token_listing
+from scheduler.store.admin.token_listing import TokenFilter
 from scheduler.store.paging import Page, Window
-from scheduler.store.token_listing import TokenFilter
 from scheduler.tokens import Caller, Role
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, create_engine
 
 from scheduler.errors import NotFound, SetupError, Unauthorized
 from scheduler.runtime import Runtime, psycopg_url
-from scheduler.store import tokens
+from scheduler.store.admin import tokens
 
 PREFIX = {"user": "gu_", "node": "gn_"}
 """So that a token found in the wrong place says what it is."""

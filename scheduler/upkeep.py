@@ -16,7 +16,9 @@ from scheduler import attempts, registration, settling
 from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
 from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.runtime import Runtime
-from scheduler.store import executions, jobs, launches, nodes
+from scheduler.store.executions import executions, launch_failures
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
 
 _BATCH = 1000
 """Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
@@ -65,7 +67,7 @@ def withdraw_late(rt: Runtime) -> int:
         taken = settling.take_back(tx, rt, locked, executions.lock(tx, late).values(), why)
         settling.hold_hopeless(tx, rt, locked, taken.rows)
         for node_id, count in sorted(Counter(row.node_id for row in taken.rows).items()):
-            launches.count(tx, node_id, count)
+            launch_failures.count(tx, node_id, count)
     rt.nudge("tick")
     attempts.tell(rt, taken.to_tell)
     return len(taken.rows)
@@ -74,7 +76,7 @@ def withdraw_late(rt: Runtime) -> int:
 def forgive_nodes(rt: Runtime) -> int:
     """Let nodes that were avoided for failing launches be tried again in time; return how many."""
     with rt.db.begin() as tx:
-        forgiven = launches.forgive(tx, after_s=FORGIVE_AFTER_S)
+        forgiven = launch_failures.forgive(tx, after_s=FORGIVE_AFTER_S)
     if forgiven:
         rt.nudge("tick")
     return forgiven

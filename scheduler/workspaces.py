@@ -8,7 +8,8 @@ from typing import Any
 from scheduler import storage
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.runtime import Runtime
-from scheduler.store import audit, paging, tokens, workspaces
+from scheduler.store import paging
+from scheduler.store.admin import audit, tokens, workspaces
 from scheduler.store.paging import Condition, Page, Window
 from scheduler.tokens import Caller
 

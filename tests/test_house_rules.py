@@ -46,7 +46,7 @@ MAY_IMPORT = {
 
 # Libraries that belong to one corner of the house.
 ONLY_IN = {
-    "alembic": ("scheduler/store/migrations/",),
+    "alembic": ("scheduler/store/schema/migrations/",),
     "celery": ("workers/",),
     "flask": ("api/",),
     "gunicorn": ("api/",),

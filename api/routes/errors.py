@@ -15,8 +15,8 @@ from api.wire.errors import ErrorBody, ErrorChange, ErrorDetail, ErrorList, Erro
 from api.wire.fields import given
 from scheduler import named_errors
 from scheduler.errors import InvalidInput
-from scheduler.store import errors
-from scheduler.store.errors import ErrorFilter
+from scheduler.store.admin import errors
+from scheduler.store.admin.errors import ErrorFilter
 from scheduler.tokens import Role
 
 routes = Routes("errors")

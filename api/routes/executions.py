@@ -19,12 +19,12 @@ from api.wire.executions import ExecutionsQuery, LogQuery, OfOneJobQuery
 from scheduler import lookup, output_lookup
 from scheduler.errors import NotFound
 from scheduler.output_lookup import Output, Wanted
-from scheduler.store import execution_listing
-from scheduler.store.execution_listing import ExecutionFilter
+from scheduler.store.executions import listing
+from scheduler.store.executions.listing import ExecutionFilter
 from scheduler.tokens import Role
 
 routes = Routes("executions")
-ORDERS = tuple(execution_listing.KEYS)
+ORDERS = tuple(listing.KEYS)
 STREAMS = ("stdout", "stderr", "combined")
 TEXT = {"schema": {"type": "string"}}
 LOG = {

@@ -17,8 +17,8 @@ from api.wire.files import FilesQuery, UploadQuery
 from scheduler import files
 from scheduler.errors import InvalidInput
 from scheduler.storage import PIECE
-from scheduler.store import files as stored
-from scheduler.store.files import FileFilter
+from scheduler.store.admin import files as stored
+from scheduler.store.admin.files import FileFilter
 from scheduler.tokens import Role
 
 routes = Routes("files")

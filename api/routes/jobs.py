@@ -20,13 +20,13 @@ from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.foresight import Foresight
 from scheduler.preparation import NewJob
 from scheduler.rules.lifecycle.moves import JobStatus
-from scheduler.store import job_listing
-from scheduler.store.job_listing import JobFilter
+from scheduler.store.jobs import listing
+from scheduler.store.jobs.listing import JobFilter
 from scheduler.submission import Key, Submitted
 from scheduler.tokens import Role
 
 routes = Routes("jobs")
-ORDERS = tuple(job_listing.KEYS)
+ORDERS = tuple(listing.KEYS)
 
 
 @routes.get("/jobs/", role=Role.VIEWER, answers={200: answers.JobList}, orders=ORDERS)

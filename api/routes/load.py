@@ -9,7 +9,7 @@ from api.routing import Call, Routes
 from api.wire import times
 from api.wire.load import LoadList, LoadQuery
 from scheduler import load
-from scheduler.store.load import LoadFilter
+from scheduler.store.leader.load_samples import LoadFilter
 from scheduler.tokens import Role
 
 routes = Routes("load")

@@ -13,27 +13,27 @@ from api.wire.fields import given
 from api.wire.nodes import NodeChange, NodeList, NodesQuery, NodeStatusList, NodeStatusQuery, NodeView
 from scheduler import node_doings, node_lookup, node_steering
 from scheduler.errors import InvalidInput
-from scheduler.store import node_listing
-from scheduler.store.node_listing import NodeFilter
+from scheduler.store.nodes import listing
+from scheduler.store.nodes.listing import NodeFilter
 from scheduler.tokens import Role
 
 routes = Routes("nodes")
 
 
-@routes.get("/nodes/", role=Role.VIEWER, answers={200: NodeList}, orders=tuple(node_listing.KEYS))
+@routes.get("/nodes/", role=Role.VIEWER, answers={200: NodeList}, orders=tuple(listing.KEYS))
 def list_nodes(call: Call, query: NodesQuery) -> Any:
     """Nodes with their capacity, what is taken of it, and how they do; by name.
 
     Those that have left are only among nodes asked for by state, id, name or host name, or as out of service.
     """
-    asked = paging.window(query, tuple(node_listing.KEYS), ["name"])
+    asked = paging.window(query, tuple(listing.KEYS), ["name"])
     return paging.envelope(node_lookup.page(call.rt, _chosen(query), asked), asked, view.entry)
 
 
-@routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList}, orders=tuple(node_listing.KEYS))
+@routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList}, orders=tuple(listing.KEYS))
 def list_node_statuses(call: Call, query: NodeStatusQuery) -> Any:
     """Nodes with counts of their executions since `started` (default 3 hours) and what runs there, by name."""
-    asked = paging.window(query, tuple(node_listing.KEYS), ["name"])
+    asked = paging.window(query, tuple(listing.KEYS), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
     page = node_lookup.page(call.rt, _chosen(query), asked)
     found = node_doings.doings(call.rt, call.caller, page, started, ended)

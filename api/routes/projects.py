@@ -23,7 +23,7 @@ from api.wire.projects import (
 )
 from scheduler import projects, secrets
 from scheduler.errors import InvalidInput
-from scheduler.store import projects as stored
+from scheduler.store.admin import projects as stored
 from scheduler.tokens import Role
 
 routes = Routes("administration")

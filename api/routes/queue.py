@@ -18,7 +18,7 @@ from api.wire.queue import NewJobBody, QueueStatusList, RequeueJobsBody
 from scheduler import bulk, lookup, requeue, submission
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.preparation import NewJob
-from scheduler.store import job_listing
+from scheduler.store.jobs import listing
 from scheduler.tokens import Role
 
 routes = Routes("queue")
@@ -52,8 +52,8 @@ def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> A
     if not ids:
         raise NotFound("no job matches")
     requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
-    asked = paging.window(query, tuple(job_listing.KEYS), ["last_modified"])
-    found = lookup.jobs(call.rt, call.caller, job_listing.JobFilter(job_id=tuple(ids)), asked)
+    asked = paging.window(query, tuple(listing.KEYS), ["last_modified"])
+    found = lookup.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
     # A POST cannot be followed page by page; the list of jobs can.
     return {**paging.envelope(found.page, asked, view.entry), "next": None, "previous": None}
 

@@ -14,8 +14,8 @@ from api.wire.fields import given
 from api.wire.tokens import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
 from scheduler import token_steering
 from scheduler.errors import InvalidInput
-from scheduler.store import token_listing
-from scheduler.store.token_listing import TokenFilter
+from scheduler.store.admin import token_listing
+from scheduler.store.admin.token_listing import TokenFilter
 from scheduler.tokens import Role
 
 routes = Routes("administration")

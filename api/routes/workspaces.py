@@ -15,7 +15,7 @@ from api.wire.fields import given
 from api.wire.workspaces import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
 from scheduler import workspaces
 from scheduler.errors import InvalidInput
-from scheduler.store import workspaces as stored
+from scheduler.store.admin import workspaces as stored
 from scheduler.tokens import Role
 
 routes = Routes("workspaces")

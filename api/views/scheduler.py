@@ -6,7 +6,7 @@ from typing import Any
 
 from scheduler import steering
 from scheduler.runtime import Runtime
-from scheduler.store.leader import Standing
+from scheduler.store.leader.lease import Standing
 
 
 def entry(rt: Runtime, standing: Standing, *, everywhere: bool) -> dict[str, Any]:

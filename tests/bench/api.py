@@ -26,7 +26,7 @@ import psycopg
 
 from api.embedded import stack, state
 from scheduler import tokens
-from scheduler.store import migrations
+from scheduler.store.schema import migrations
 from tests.bench.figures import figure, quantile, spread
 from tests.support.servers import state_folder
 

@@ -13,7 +13,7 @@ import psycopg
 
 from api.embedded import stack, state
 from scheduler import tokens
-from scheduler.store import migrations
+from scheduler.store.schema import migrations
 from tests.bench import api as bench
 from tests.bench.figures import figure, quantile
 from tests.support.servers import state_folder

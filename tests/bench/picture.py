@@ -22,7 +22,7 @@ from api.embedded import stack, state
 from scheduler import runtime, seeding
 from scheduler.picture import Picture
 from scheduler.settings import Settings
-from scheduler.store import migrations
+from scheduler.store.schema import migrations
 from tests.bench.explain import fill
 from tests.bench.figures import figure
 from tests.support.servers import state_folder

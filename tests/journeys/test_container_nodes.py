@@ -9,7 +9,7 @@ import pytest
 
 from scheduler import registration, tick, wire
 from scheduler.picture import Picture
-from scheduler.store import leader
+from scheduler.store.leader import lease
 from tests.support.api import Api
 from workers import containers, images, premises
 from workers.places import Places
@@ -34,7 +34,7 @@ def labels(found: dict[str, str]) -> dict[str, str]:
 def placed_on(api: Api, job: dict[str, Any]) -> str | None:
     """Let the scheduler think once; return the node that the job went to."""
     with api.rt.db.begin() as tx:
-        term = leader.take(tx, "test", leader.look(tx)) or 0
+        term = lease.take(tx, "test", lease.look(tx)) or 0
     tick.tick(api.rt, Picture(api.rt.settings), term, lambda _: None)
     rows = api.query(
         "SELECT n.name FROM executions e JOIN nodes n ON n.id = e.node_id WHERE e.job_id = :id", id=job["id"]

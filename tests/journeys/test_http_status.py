@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from api.figures import DatabaseFigures
 from scheduler import sampling
 from scheduler.settings import Settings
-from scheduler.store import leader
+from scheduler.store.leader import lease
 from scheduler.tokens import Role
 from tests.journeys.test_http_nodes import a_node, an_execution
 from tests.support.api import Api
@@ -17,7 +17,7 @@ from tests.support.api import Api
 
 def lead(api: Api) -> int:
     with api.rt.db.begin() as tx:
-        return leader.take(tx, "host:1", leader.look(tx)) or 0
+        return lease.take(tx, "host:1", lease.look(tx)) or 0
 
 
 def figures(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from scheduler import submission
-from scheduler.store import submissions
+from scheduler.store.jobs import submissions
 
 
 def upload(api, content=b"hello", name="a.txt", media_type="text/plain"):

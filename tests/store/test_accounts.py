@@ -8,7 +8,7 @@ from scheduler.picture import Picture
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.plan import Plan
 from scheduler.service import Scheduler
-from scheduler.store import picture as store
+from scheduler.store.leader import cluster_state as store
 from scheduler.tick import tick
 from tests.store.test_leadership import NoCourier
 from tests.support.cluster import Cluster

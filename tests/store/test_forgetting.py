@@ -8,8 +8,8 @@ import pytest
 
 from scheduler import draining, invariants, node_lookup, node_steering, registration, upkeep
 from scheduler.errors import NodeReplaced
-from scheduler.store import nodes
-from scheduler.store.node_listing import NodeFilter
+from scheduler.store.nodes import nodes
+from scheduler.store.nodes.listing import NodeFilter
 from scheduler.store.paging import Window
 from scheduler.tokens import Caller, Role
 from tests.support.cluster import Cluster

@@ -7,7 +7,7 @@ import threading
 from scheduler import execution, invariants, tick, wire
 from scheduler.picture import Picture
 from scheduler.rules.placement.placement import place
-from scheduler.store import plans
+from scheduler.store.leader import plans
 from tests.support.cluster import TOKEN, Cluster
 from tests.support.gang import Gang
 

@@ -11,7 +11,8 @@ from scheduler.rules.lifecycle.moves import (
     JobEvent,
     JobStatus,
 )
-from scheduler.store import executions, jobs
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
 from tests.support.cluster import TOKEN, Cluster
 
 EVERY_JOB_MOVE = [(status, event) for status in JobStatus for event in JobEvent]

@@ -4,17 +4,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.store import job_listing, paging
-from scheduler.store.job_listing import JobFilter
+from scheduler.store import paging
+from scheduler.store.jobs import listing
+from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import Window
 
 
 @pytest.mark.parametrize("field", ["job_type_name", "job_type_category", "error_category", "node", "project"])
 def test_a_name_that_nothing_has_costs_no_search(cluster, field):
     with cluster.rt.db.begin() as tx:
-        condition = job_listing.condition(tx, JobFilter(**{field: ("nothing-has-it",)}))
+        condition = listing.condition(tx, JobFilter(**{field: ("nothing-has-it",)}))
         assert (condition.sql, dict(condition.parameters)) == ("false", {})
-        assert paging.read(tx, job_listing.JOBS, condition, Window(1, 10, ())).rows == []
+        assert paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows == []
 
 
 def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster):
@@ -25,8 +26,8 @@ def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster):
         tx.execute(text("UPDATE jobs SET node_id = :node WHERE id = :id"), {"node": node.node_id, "id": placed})
         tx.execute(text("INSERT INTO pools (name) VALUES ('big')"))
         tx.execute(text("UPDATE nodes SET pool_id = (SELECT id FROM pools WHERE name = 'big')"))
-        condition = job_listing.condition(tx, JobFilter(pool=("big",)))
-        found = [row.id for row in paging.read(tx, job_listing.JOBS, condition, Window(1, 10, ())).rows]
+        condition = listing.condition(tx, JobFilter(pool=("big",)))
+        found = [row.id for row in paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows]
     assert found == [waiting, placed]
     assert other not in found
 

@@ -9,7 +9,7 @@ import pytest
 from scheduler import draining, pools, registration
 from scheduler.drivers.external import External
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.store import nodes
+from scheduler.store.nodes import nodes
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 

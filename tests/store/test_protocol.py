@@ -9,7 +9,7 @@ import pytest
 from scheduler import cancellation, execution, registration, requeue, upkeep, wire
 from scheduler.errors import NodeReplaced
 from scheduler.rules.lifecycle.moves import JobStatus
-from scheduler.store import jobs
+from scheduler.store.jobs import jobs
 from tests.support.cluster import TOKEN, Cluster
 
 

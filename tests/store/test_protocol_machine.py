@@ -21,7 +21,7 @@ from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
-from scheduler.store import plans
+from scheduler.store.leader import plans
 from tests.support.cluster import Cluster
 
 NODES = ("alpha", "beta")

@@ -6,7 +6,8 @@ import dataclasses
 
 from scheduler import upkeep
 from scheduler.settings import Settings
-from scheduler.store import jobs, nodes
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
 from tests.support.cluster import Cluster
 
 

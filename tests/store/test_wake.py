@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import make_url
 
-from scheduler.store import wake
+from scheduler.store.leader import wake
 from tests.support.servers import connect
 
 

@@ -20,7 +20,7 @@ from scheduler.delivery import Delivery
 from scheduler.picture import Picture
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.settings import Settings
-from scheduler.store import leader
+from scheduler.store.leader import lease
 
 TOKEN = "token-of-sixteen-or-more"
 
@@ -38,7 +38,7 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._seed()
         with self.rt.db.begin() as tx:
-            self.term = leader.take(tx, "test", leader.look(tx)) or 0
+            self.term = lease.take(tx, "test", lease.look(tx)) or 0
 
     def query(self, sql: str, **parameters: Any) -> list[Any]:
         with self.rt.db.begin() as tx:

@@ -43,7 +43,7 @@ def servers() -> Iterator[Stack]:
 @pytest.fixture(scope="session")
 def migrated(servers: Stack) -> Seeds:
     """The servers' database after the migrations, and what these put into it."""
-    from scheduler.store import migrations  # noqa: PLC0415 - tests of the servers alone need no schema
+    from scheduler.store.schema import migrations  # noqa: PLC0415 - tests of the servers alone need no schema
 
     migrations.upgrade(servers.database_url)
     with connect(servers.database_url) as db:

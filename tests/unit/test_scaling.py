@@ -22,7 +22,7 @@ from scheduler.rules.autoscaling.demand import waves
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint
-from scheduler.store import estate
+from scheduler.store.schema import reference_tables
 from tests.support.placement import NOW, World, a_node
 
 TEMPLATE = Resources.of(cpus=2, mem=4000, disk=1000)
@@ -48,7 +48,7 @@ def waiting(jobs: int, *, run_s: float | None = None, world: World | None = None
 
 
 def test_the_database_knows_the_same_ways_of_sizing() -> None:
-    assert set(estate.POOL_SIZINGS) == {str(word) for word in Sizing}
+    assert set(reference_tables.POOL_SIZINGS) == {str(word) for word in Sizing}
 
 
 def test_a_fixed_pool_has_the_size_it_was_told_whatever_waits() -> None:

@@ -19,7 +19,7 @@ from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.lifecycle.moves import JobEvent
-from scheduler.store import jobs
+from scheduler.store.jobs import jobs
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection
 
-from scheduler.store import filter_names
+from scheduler.store.jobs import filter_names
 from scheduler.store.paging import Condition, Key, Listing
 
 

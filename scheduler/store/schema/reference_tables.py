@@ -22,7 +22,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.rules.lifecycle.failures import Category
-from scheduler.store.columns import document, identity, moment, moved_xid, one_of, reference
+from scheduler.store.schema.columns import (
+    document,
+    identity,
+    moment,
+    moved_xid,
+    one_of,
+    reference,
+)
 
 metadata = MetaData()
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from scheduler.store import shapes
-from scheduler.store.shapes import NewShape
+from scheduler.store.jobs import shapes
+from scheduler.store.jobs.shapes import NewShape
 
 _WISHES = text("""
     SELECT j.id, COALESCE(q.overrides -> 'on_oom', r.definition -> 'on_oom') AS on_oom,

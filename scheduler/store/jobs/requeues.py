@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-from scheduler.store import shapes
-from scheduler.store.shapes import NewShape
+from scheduler.store.jobs import shapes
+from scheduler.store.jobs.shapes import NewShape
 
 _ALLOWED = text("""
     SELECT j.id, CAST(r.definition ->> 'max_tries' AS int) AS max_tries

@@ -1,0 +1,9 @@
+"""What Alembic runs: always online, on the connection that `upgrade` hands over."""
+
+from alembic import context
+
+from scheduler.store.schema import reference_tables, tables  # noqa: F401 - tables adds its own to estate.metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=reference_tables.metadata)
+with context.begin_transaction():
+    context.run_migrations()
