@@ -81,13 +81,13 @@ def run_scheduler() -> int:
 def run_worker(options: WorkerOptions) -> int:
     """Run one node: its agent, which starts consumer and supervisor."""
     from api.embedded import state  # noqa: PLC0415
-    from workers import agent  # noqa: PLC0415 - the other roles run nothing
+    from workers.agent import main  # noqa: PLC0415 - the other roles run nothing
     from workers.settings import JOB_USER, NodeSettings  # noqa: PLC0415
 
     settings = read_settings()
     name = options.name or socket.gethostname()
     broker = options.broker_url or (settings.broker_url.get_secret_value() if settings.broker_url else None)
-    return agent.run(
+    return main.run(
         NodeSettings(
             name=name,
             api_url=options.api_url or os.environ.get("GANGER_API_URL") or f"http://{settings.host}:{settings.port}",

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from scheduler import attempts
-from scheduler.rules.lifecycle.moves import (
-    ExecutionEvent,
-    JobEvent,
-    JobStatus,
-    allows,
-)
+from scheduler.rules.lifecycle.moves import ExecutionEvent, JobEvent, JobStatus, allows
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs

@@ -21,12 +21,7 @@ from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.specification import specify
 from scheduler.store.admin import errors_by_name
-from scheduler.store.executions import (
-    executions,
-    output,
-    outputs,
-    task_specs,
-)
+from scheduler.store.executions import executions, output, outputs, task_specs
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 

@@ -16,12 +16,7 @@ from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import Input, Output
 from scheduler.runtime import Runtime
 from scheduler.store import paging
-from scheduler.store.admin import (
-    audit,
-    errors,
-    job_types,
-    type_listing,
-)
+from scheduler.store.admin import audit, errors, job_types, type_listing
 from scheduler.store.paging import Condition, Page, Window
 from scheduler.tokens import Caller
 

@@ -19,14 +19,8 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.executions import listing as execution_listing
 from scheduler.store.executions.listing import ExecutionFilter
-from scheduler.store.jobs import (
-    bulk,
-    detail,
-    waiting_by_type,
-)
-from scheduler.store.jobs import (
-    listing as job_listing,
-)
+from scheduler.store.jobs import bulk, detail, waiting_by_type
+from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import Listing, Page, Window
 from scheduler.tokens import Caller

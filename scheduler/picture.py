@@ -18,22 +18,12 @@ from sqlalchemy import Connection
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.plan import Claim, Plan, Snapshot
-from scheduler.rules.cluster.policy import (
-    Mode,
-    Packing,
-    Policy,
-    Quota,
-)
+from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.running import Run, Running
-from scheduler.rules.cluster.shapes import (
-    Constraint,
-    Op,
-    Preference,
-    Shape,
-)
+from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
 from scheduler.store.leader import cluster_state as store

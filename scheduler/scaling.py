@@ -20,14 +20,7 @@ from scheduler.drivers.catalogue import Catalogue
 from scheduler.fleet import Fleet, Party
 from scheduler.log import log
 from scheduler.picture import Picture
-from scheduler.rules.autoscaling.decide import (
-    Decision,
-    Pace,
-    Pool,
-    Sizing,
-    decide,
-    leavers,
-)
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, leavers
 from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
-from workers.places import Key
+from workers.paths import Key
 
 
 @dataclass(frozen=True, slots=True)

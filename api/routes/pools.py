@@ -11,15 +11,7 @@ from api.auth import permit_everywhere
 from api.routing import Call, Routes
 from api.views import pools as view
 from api.wire.fields import given
-from api.wire.pools import (
-    EventsQuery,
-    PoolBody,
-    PoolChange,
-    PoolEventList,
-    PoolList,
-    PoolView,
-    PoolWanted,
-)
+from api.wire.pools import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
 from scheduler import pools
 from scheduler.errors import InvalidInput
 from scheduler.tokens import Role

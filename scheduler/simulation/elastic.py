@@ -9,12 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from scheduler.rules.autoscaling.decide import (
-    Pool,
-    Sizing,
-    decide,
-    leavers,
-)
+from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, leavers
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy

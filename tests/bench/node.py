@@ -28,11 +28,11 @@ from tests.support.installation import Installation
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
-from workers import folders, staging
-from workers.client import Api
-from workers.folders import Folders
-from workers.places import Places
-from workers.staging import Staging, Supplies
+from workers.api_client import Api
+from workers.files import staging, work_dirs
+from workers.files.staging import Staging, Supplies
+from workers.files.work_dirs import Folders
+from workers.paths import Places
 
 EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256
@@ -234,7 +234,7 @@ def _staging(root: Path) -> None:
         copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))
         (root / "copy").unlink()
         staged.append(_timed(lambda: _stage(spec, order)))
-        folders.remove(order.places.attempt((1, 1)))
+        work_dirs.remove(order.places.attempt((1, 1)))
     rates = [size / statistics.median(taken) / 1e6 for taken in (copied, staged)]
     figure("node", "cp", rates[0], "MB/s", bytes=size)
     figure("node", "staging", rates[1], "MB/s", bytes=size)

@@ -17,7 +17,7 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import ROOT, NodeProcess, witnessed
 from tests.support.servers import state_folder
-from workers.supervision import OLDEST, VERSION, Supervision, SupervisorVersionError
+from workers.agent.supervision import OLDEST, VERSION, Supervision, SupervisorVersionError
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def api() -> Iterator[FakeNodeApi]:
 def test_jobs_go_on_under_the_supervisor_of_a_release_whose_files_are_gone(api: FakeNodeApi, folder: Path) -> None:
     old = folder / "old-release"
     for package in ("workers", "scheduler", "tests/support"):
-        shutil.copytree(ROOT / package, old / package, ignore=shutil.ignore_patterns("__pycache__", "simulation"))
+        shutil.copytree(ROOT / package, old / package, ignore=shutil.ignore_patterns("__pycache__", "replay"))
     (old / "tests/__init__.py").touch()
     node = NodeProcess(folder, api.url)
     try:

@@ -17,7 +17,7 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
-from workers import celery_app
+from workers.link import celery_app
 
 
 @pytest.fixture

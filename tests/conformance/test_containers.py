@@ -16,7 +16,7 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input
 from tests.support.servers import state_folder
-from workers import containers, images
+from workers.runners import images, oci
 
 CONTENT = b"from outside\n"
 TOOLS = ("sh", "cat", "id", "sleep", "touch", "ls")
@@ -25,7 +25,7 @@ TOOLS = ("sh", "cat", "id", "sleep", "touch", "ls")
 def _why_not() -> str | None:
     user = (65534, 65534) if os.geteuid() == 0 else None
     with state_folder() as folder:
-        return containers.trouble(user, str(folder))
+        return oci.trouble(user, str(folder))
 
 
 WHY_NOT = _why_not()
@@ -91,7 +91,7 @@ def in_image(image: str, *job: str, **more: object) -> object:
 
 def test_the_node_says_that_it_runs_containers(api: FakeNodeApi, node: NodeProcess) -> None:
     api.wait(lambda: api.registers)
-    assert api.registers[0].labels["runner.container"] in containers.ENGINES
+    assert api.registers[0].labels["runner.container"] in oci.ENGINES
 
 
 def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(api, node, image) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import Stage
-from workers import measuring
+from workers.supervisor import disk_usage
 
 MIB = 1 << 20
 
@@ -72,21 +72,21 @@ def test_a_file_counts_once_whatever_its_names_and_links_lead_nowhere(tmp_path: 
     for folder in (own / "work/deep", elsewhere):
         folder.mkdir(parents=True)
     (elsewhere / "big").write_bytes(b"x" * MIB)
-    assert measuring.measure(str(own)) <= 8192  # the folder that the program made
+    assert disk_usage.measure(str(own)) <= 8192  # the folder that the program made
     (own / "work/a").write_bytes(b"x" * 65536)
-    before = measuring.measure(str(own))
+    before = disk_usage.measure(str(own))
     (own / "work/deep/b").hardlink_to(own / "work/a")
     (own / "work/c").symlink_to(elsewhere)
     (own / "work/d").symlink_to(elsewhere / "big")
-    assert measuring.measure(str(own)) <= before + 8192
+    assert disk_usage.measure(str(own)) <= before + 8192
     (own / "work/sparse").touch()
     os.truncate(own / "work/sparse", 1 << 40)
-    assert measuring.measure(str(own)) <= before + 8192
+    assert disk_usage.measure(str(own)) <= before + 8192
 
 
 def test_measuring_stops_when_it_is_enough_and_takes_a_vanished_folder_for_nothing(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / str(number)).mkdir()
         (tmp_path / str(number) / "x").write_bytes(b"x" * 8192)
-    assert 65536 < measuring.measure(str(tmp_path), 65536) < 50 * 8192
-    assert measuring.measure(str(tmp_path / "gone")) == 0
+    assert 65536 < disk_usage.measure(str(tmp_path), 65536) < 50 * 8192
+    assert disk_usage.measure(str(tmp_path / "gone")) == 0

@@ -18,9 +18,8 @@ import pytest
 from scheduler.wire import Spec
 from tests.support.node import a_spec
 from tests.support.servers import state_folder
-from workers import venvs
-from workers.places import Places
-from workers.runners import Order, launch
+from workers.paths import Places
+from workers.runners import Order, launch, venvs
 
 USER = (65534, 65534) if os.geteuid() == 0 else None
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")

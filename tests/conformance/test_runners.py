@@ -12,9 +12,8 @@ import pytest
 
 from scheduler.wire import Input, InputFile
 from tests.support.node import a_spec
-from workers import containers
-from workers.places import Places
-from workers.runners import LaunchRefused, Order, launch
+from workers.paths import Places
+from workers.runners import LaunchRefused, Order, launch, oci
 
 FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
 INPUTS = [
@@ -57,7 +56,7 @@ def test_what_cannot_be_started_is_refused_with_a_sentence(runner: str, job: lis
 
 
 def test_a_container_without_runtime_or_image_is_refused() -> None:
-    refusal = "no runtime" if containers.engine() is None else "no image"
+    refusal = "no runtime" if oci.engine() is None else "no image"
     with pytest.raises(LaunchRefused, match=refusal):
         launch(order(runner="container"))
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import PYTHON, Stage
-from workers.trees import cgroup1, choice, hierarchy, processes
+from workers.supervisor.trees import cgroup1, choice, hierarchy, processes
 
 RESTING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); rest()"
 SMALL_RSS_KIB = 16 << 10

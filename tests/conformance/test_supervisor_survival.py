@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import workers
 from tests.support import supervised
 from tests.support.supervised import PYTHON, Stage
-from workers import supervision
-from workers.outcomes import Outcomes
-from workers.supervision import Supervision, SupervisorLostError
-from workers.trees import processes
+from workers.agent import supervision
+from workers.agent.supervision import Supervision, SupervisorLostError
+from workers.supervisor.journal import Outcomes
+from workers.supervisor.trees import processes
 
 RESTING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); rest()"
 SMALL_RSS_KIB = 16 << 10
@@ -144,7 +145,7 @@ def test_a_lease_never_goes_back(stage: Stage) -> None:
 
 
 def test_a_second_supervisor_of_one_folder_refuses(stage: Stage) -> None:
-    root = Path(supervision.__file__).parent.parent
+    root = Path(workers.__file__).parents[1]
     second = subprocess.run(
         [sys.executable, "-I", "-S", "-c", supervision.BOOT, str(root), str(stage.ground / "node")],
         capture_output=True, timeout=supervised.WAIT_S, check=False,
@@ -222,8 +223,8 @@ def test_the_supervisor_is_small_and_imports_nothing_but_its_parts(stage: Stage)
     status = Path(f"/proc/{stage.pid()}/status").read_text()
     rss_kib = int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
     assert rss_kib < SMALL_RSS_KIB
-    code = "import sys; sys.path.append(sys.argv[1]); import workers.supervisor; print(*sys.modules)"
-    root = Path(supervision.__file__).parent.parent
+    code = "import sys; sys.path.append(sys.argv[1]); import workers.supervisor.main; print(*sys.modules)"
+    root = Path(workers.__file__).parents[1]
     loaded = subprocess.check_output([sys.executable, "-I", "-S", "-c", code, str(root)], text=True).split()
     outside = [
         name for name in loaded if name.partition(".")[0] not in {*sys.stdlib_module_names, "workers", "__main__"}

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import workers
 from tests.support import supervised
 from tests.support.supervised import STRANGER
-from workers import supervision
-from workers.trees import Limits, StrandedError, choice, hierarchy, scan, trial
+from workers.supervisor.trees import Limits, StrandedError, choice, hierarchy, scan, trial
 
-SOURCE = Path(supervision.__file__).parent.parent
+SOURCE = Path(workers.__file__).parents[1]
 
 
 class Stranding(scan.Scan):

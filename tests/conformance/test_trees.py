@@ -9,8 +9,8 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import STRANGER, Stage
-from workers.supervision import SupervisorLostError
-from workers.trees import choice
+from workers.agent.supervision import SupervisorLostError
+from workers.supervisor.trees import choice
 
 KINDS = ["cgroup2", "cgroup1", "pidns", "scan", "scan as a plain user"]
 GRACE_S = 0.3

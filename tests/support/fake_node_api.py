@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scheduler import wire
-from workers.places import Key
+from workers.paths import Key
 
 
 class FakeNodeApi:

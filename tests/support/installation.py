@@ -140,7 +140,7 @@ def _role(process: psutil.Process) -> str | None:
         return None
     line = " ".join(words)
     for role, sign in (
-        ("supervisor", "supervisor"), ("consumer", "workers.consumer"), ("agent", "api.cli worker"),
+        ("supervisor", "supervisor"), ("consumer", "workers.link.consumer"), ("agent", "api.cli worker"),
         ("scheduler", "api.cli scheduler"), ("api", "api.cli api"), ("postgres", "/postgres "), ("valkey", "valkey-server"),
     ):  # fmt: skip
         if sign in line:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from scheduler import wire
-from workers import effects
-from workers.core import Core
-from workers.desk import Host
-from workers.effects import Effect
+from workers import commands as effects
+from workers.agent.context import Host
+from workers.agent.state_machine import Core
+from workers.commands import Effect
 from workers.events import (
     BeatAnswered,
     ClaimAnswered,
@@ -25,8 +25,8 @@ from workers.events import (
     Staged,
     SupervisorUp,
 )
-from workers.places import Key, Places
-from workers.spool import Fact
+from workers.journal import Fact
+from workers.paths import Key, Places
 
 E = TypeVar("E")
 

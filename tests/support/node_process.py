@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.wire import Input, InputFile
+from workers.agent.supervision import Supervision, SupervisorLostError
 from workers.settings import NodeSettings
-from workers.supervision import Supervision, SupervisorLostError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -117,7 +117,7 @@ def _wait_gone(pid: int, timeout: float = 10.0) -> None:
 
 
 if __name__ == "__main__":
-    from workers import agent
+    from workers.agent import main
 
     given = json.loads(sys.argv[1])
-    sys.exit(agent.run(NodeSettings(**{**given, "node_dir": Path(given["node_dir"])})))
+    sys.exit(main.run(NodeSettings(**{**given, "node_dir": Path(given["node_dir"])})))

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workers import supervision
-from workers.supervision import Supervision
-from workers.trees import choice, hierarchy
+import workers
+from workers.agent import supervision
+from workers.agent.supervision import Supervision
+from workers.supervisor.trees import choice, hierarchy
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 STRANGER = 54321  # a user that owns nothing else on the machine
@@ -183,7 +184,7 @@ def stage(tree: str | None = None, user: int | None = None) -> Iterator[Stage]:
 def as_user(node: Path, tree: str | None, user: int) -> subprocess.Popen[bytes]:
     """Start a supervisor as another user, who can't read this checkout: it gets a copy of what it needs."""
     root = node.parent / "source"
-    shutil.copytree(Path(supervision.__file__).parent, root / "workers", ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copytree(Path(workers.__file__).parent, root / "workers", ignore=shutil.ignore_patterns("*.pyc"))
     for path in (root, *root.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     forced = ["--tree", tree] if tree else []

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 from tests.support.node_process import ROOT, NodeProcess
-from workers import agent, images
+from workers.agent import main
+from workers.runners import images
 from workers.settings import NodeSettings
 
 
@@ -60,7 +61,7 @@ def nurse(settings: NodeSettings) -> None:
     for _ in sys.stdin:
         child = os.fork()
         if child == 0:
-            os._exit(agent.run(settings))
+            os._exit(main.run(settings))
         print(child, flush=True)  # noqa: T201 - what our parent waits for
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)  # noqa: T201 - likewise

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.blanks import Blanks
-from workers.streams import ATTRIBUTE
+from workers.output.log_file import ATTRIBUTE
+from workers.output.log_file_pool import Blanks
 
 
 @pytest.fixture

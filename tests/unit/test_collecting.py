@@ -13,12 +13,12 @@ import pytest
 from scheduler.wire import Output
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
-from workers import collecting
-from workers.client import Api
-from workers.collecting import Collecting
+from workers.api_client import Api
 from workers.events import Collected
-from workers.patterns import file_names, matcher
-from workers.places import Places
+from workers.files import collecting
+from workers.files.collecting import Collecting
+from workers.files.globs import file_names, matcher
+from workers.paths import Places
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.node import World, a_spec
-from workers import effects
+from workers import commands as effects
 from workers.events import Failure, Health, Rung, StopAsked, SupervisorUp, Tick
 
 KEY = (1, 1)

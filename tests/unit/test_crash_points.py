@@ -15,10 +15,10 @@ import pytest
 
 from scheduler import wire
 from tests.support.node import a_spec
-from workers import effects
-from workers.core import Core
-from workers.desk import Host
-from workers.effects import Effect, Write
+from workers import commands as effects
+from workers.agent.context import Host
+from workers.agent.state_machine import Core
+from workers.commands import Effect, Write
 from workers.events import (
     BeatAnswered,
     ClaimAnswered,
@@ -33,8 +33,8 @@ from workers.events import (
     Staged,
     SupervisorUp,
 )
-from workers.places import Key, Places
-from workers.spool import Fact, Spool
+from workers.journal import Fact, Spool
+from workers.paths import Key, Places
 
 KEY: Key = (1, 1)
 REF = wire.ExecutionRef(execution_id=1, attempt=1)

@@ -7,13 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.rules.cluster.fairshare import (
-    HALF_LIFE_S,
-    LEAST_WEIGHT,
-    OWED,
-    OWING,
-    settle,
-)
+from scheduler.rules.cluster.fairshare import HALF_LIFE_S, LEAST_WEIGHT, OWED, OWING, settle
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources

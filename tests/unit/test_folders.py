@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import folders
-from workers.folders import Folders
+from workers.files import work_dirs
+from workers.files.work_dirs import Folders
 
 PARTS = ["in", "out", "work"]
 
@@ -34,7 +34,7 @@ def test_an_empty_directory_is_kept_and_comes_back_as_new(made: Folders, tmp_pat
 def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: Folders, tmp_path: Path) -> None:
     folder = str(tmp_path / "1.1")
     made.make(folder)
-    folders.hand_over(folder, 65534, 65534)
+    work_dirs.hand_over(folder, 65534, 65534)
     assert (tmp_path / "1.1/in").stat().st_uid == 65534
     assert made.put_away(folder)
     kept = list((tmp_path / ".stock").rglob("*"))
@@ -60,7 +60,7 @@ def test_what_is_not_just_empty_is_not_kept(made: Folders, tmp_path: Path, misch
         except OSError:
             pytest.skip("no attributes on this file system")
     assert not made.put_away(str(folder))
-    assert folders.remove(str(folder))
+    assert work_dirs.remove(str(folder))
     assert Path("/etc/passwd").exists()
 
 
@@ -70,5 +70,5 @@ def test_removing_never_follows_a_link(tmp_path: Path) -> None:
     (kept / "file").touch()
     (tmp_path / "1.1/work").mkdir(parents=True)
     (tmp_path / "1.1/work/link").symlink_to(kept)
-    assert folders.remove(str(tmp_path / "1.1"))
+    assert work_dirs.remove(str(tmp_path / "1.1"))
     assert (kept / "file").exists()

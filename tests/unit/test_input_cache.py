@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.cache import Cache
+from workers.files.input_cache import Cache
 
 KIB = 1024
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_node_api import FakeNodeApi
-from workers import board
-from workers.board import Board
-from workers.client import Api
-from workers.effects import Run
-from workers.output import Shipper
-from workers.places import Key, Places
+from workers.api_client import Api
+from workers.commands import Run
+from workers.output import progress
+from workers.output.progress import Board
+from workers.output.shipper import Shipper
+from workers.paths import Key, Places
 
 KEY = (1, 1)
 
@@ -151,7 +151,7 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
 )
 def test_a_progress_line_says(text: bytes, percent: float | None, note: str | None) -> None:
     taken = Board()
-    taken.heard(KEY, board.last_line(text))
+    taken.heard(KEY, progress.last_line(text))
     said = taken.take()
     assert [(one.percent, one.note) for one in said] == ([] if percent is None else [(percent, note)])
 
@@ -160,7 +160,7 @@ def test_progress_that_could_not_be_sent_is_sent_with_what_came_since() -> None:
     kept = Board()
     kept.phase(KEY, "job")
     first = kept.take()
-    kept.heard(KEY, board.last_line(b"GANGER_PROGRESS 5 x\n"))
+    kept.heard(KEY, progress.last_line(b"GANGER_PROGRESS 5 x\n"))
     kept.put_back(first)
     (one,) = kept.take()
     assert (one.phase, one.percent) == ("job", 5.0)

@@ -10,22 +10,11 @@ from hypothesis import strategies as st
 
 from scheduler.picture import chance_of
 from scheduler.rules.cluster.plan import Plan
-from scheduler.rules.cluster.policy import (
-    Mode,
-    Packing,
-    Policy,
-    Quota,
-)
+from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.shapes import Constraint, Shape
-from scheduler.rules.explain.explain import (
-    PREVIEW,
-    Wish,
-    explain,
-    preview,
-    previews,
-)
+from scheduler.rules.explain.explain import PREVIEW, Wish, explain, preview, previews
 from scheduler.rules.placement.placement import place
 from tests.support.placement import NOW, World, a_node
 

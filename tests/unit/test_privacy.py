@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers import privacy
+from workers.machine import privacy
 
 # The text itself: nobody may be allowed to read this folder.
 KEEPER = f"{Path(privacy.__file__).read_text()}\nimport sys; close(); print('closed', flush=True); sys.stdin.read()\n"

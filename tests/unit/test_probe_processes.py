@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers import probe
+from workers.machine import probe
 from workers.settings import NodeSettings
 
 

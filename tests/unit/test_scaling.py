@@ -9,15 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.autoscaling.decide import (
-    Decision,
-    Pace,
-    Pool,
-    Sizing,
-    decide,
-    leavers,
-    suits,
-)
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, leavers, suits
 from scheduler.rules.autoscaling.demand import waves
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources

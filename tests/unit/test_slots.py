@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.node import World, a_spec
-from workers import effects, gpus
-from workers.slots import Slot, Slots
+from workers import commands
+from workers.agent.slots import Slot, Slots
+from workers.machine import gpus
 
 SMI = """#!/bin/sh
 [ "$1" = "--query-gpu=index,name,memory.total" ] || exit 9
@@ -56,7 +57,7 @@ def test_a_restarted_core_knows_whose_is_whose() -> None:
     world.staged((1, 1))
     again = world.reborn().up(runs=[((1, 1), "job")])
     again.grant(a_spec((2, 1)))
-    assert again.all(effects.Stage)[-1].uid == 101
+    assert again.all(commands.Stage)[-1].uid == 101
 
 
 def test_nvidia_smi_is_believed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.spool import Fact, Spool
+from workers.journal import Fact, Spool
 
 INTENT = Fact((1, 1), "intent", {"token": "abc"})
 SPEC = Fact((1, 1), "spec", {"spec": "{}"})
@@ -49,7 +49,7 @@ def test_a_damaged_line_is_as_if_never_written(tmp_path: Path) -> None:
 
 
 def test_a_long_journal_about_what_is_done_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.spool._COMPACT_BYTES", 10_000)
+    monkeypatch.setattr("workers.journal._COMPACT_BYTES", 10_000)
     spool = Spool(tmp_path / "journal")
     spool.append([OTHER])
     for _ in range(300):

@@ -15,11 +15,11 @@ import pytest
 from scheduler.wire import Input, InputFile
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
-from workers import staging
-from workers.client import Api
-from workers.folders import Folders
-from workers.places import Places
-from workers.staging import Staging, Supplies
+from workers.api_client import Api
+from workers.files import staging
+from workers.files.staging import Staging, Supplies
+from workers.files.work_dirs import Folders
+from workers.paths import Places
 
 CONTENT = os.urandom(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()

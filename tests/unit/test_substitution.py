@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.substitution import UnknownName, fill, text
+from workers.runners.substitution import UnknownName, fill, text
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.trees import Limits, cgroup2
-from workers.trees.hierarchy import Hierarchy
+from workers.supervisor.trees import Limits, cgroup2
+from workers.supervisor.trees.hierarchy import Hierarchy
 
 FILES = {
     "cgroup.procs": "", "cgroup.events": "populated 0\nfrozen 0\n", "cgroup.controllers": "cpu io memory pids\n",

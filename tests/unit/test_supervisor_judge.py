@@ -6,8 +6,8 @@ import resource
 import signal
 from collections.abc import Iterator
 
-from workers.judge import Watch
-from workers.trees import Usage
+from workers.supervisor.run import Watch
+from workers.supervisor.trees import Usage
 
 RUSAGE = resource.getrusage(resource.RUSAGE_CHILDREN)
 

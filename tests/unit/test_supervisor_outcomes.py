@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers import outcomes as journal
-from workers.outcomes import Outcomes
+from workers.supervisor import journal
+from workers.supervisor.journal import Outcomes
 
 KEY = ("7.2", "job")
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from workers.runners import command, container, python
-from workers.runners.order import Launch, LaunchRefused, Order
+from workers.runners.launch import Launch, LaunchRefused, Order
 
 __all__ = ["RUNNERS", "Launch", "LaunchRefused", "Order", "launch"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from workers import substitution
-from workers.runners.order import Launch, LaunchRefused, Order
+from workers.runners import substitution
+from workers.runners.launch import Launch, LaunchRefused, Order
 
 
 def launch(order: Order) -> Launch:

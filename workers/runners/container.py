@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workers import containers
-from workers.places import Key, Places
-from workers.runners import command
-from workers.runners.order import Launch, LaunchRefused, Order
+from workers.paths import Key, Places
+from workers.runners import command, oci
+from workers.runners.launch import Launch, LaunchRefused, Order
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,31 +20,31 @@ class Inside(Places):
 
     def inputs(self, _key: Key) -> str:
         """Return `${job_input_dir}`."""
-        return f"{containers.INSIDE}/in"
+        return f"{oci.INSIDE}/in"
 
     def outputs(self, _key: Key) -> str:
         """Return `${job_output_dir}`."""
-        return f"{containers.INSIDE}/out"
+        return f"{oci.INSIDE}/out"
 
     def scratch(self, _key: Key) -> str:
         """Return `${job_work_dir}`."""
-        return f"{containers.INSIDE}/work"
+        return f"{oci.INSIDE}/work"
 
     def secrets(self, _key: Key) -> str:
         """Return where secrets are."""
-        return f"{containers.INSIDE}/secrets"
+        return f"{oci.INSIDE}/secrets"
 
 
 def launch(order: Order) -> Launch:
     """Return the runtime that starts the phase's container. Raises LaunchRefused."""
-    if containers.engine() is None:
+    if oci.engine() is None:
         raise LaunchRefused("This node has no runtime for containers.", of_job=False)
     if not order.spec.commands.options.get("image"):
         raise LaunchRefused("The job type names no image.")
     _inner(order).checked()
     box = order.places.box(order.key)
     name = f"ganger-{order.key[0]}-{order.key[1]}-{order.phase}"
-    return Launch(containers.argv(box, order.phase, name), containers.environment(box))
+    return Launch(oci.argv(box, order.phase, name), oci.environment(box))
 
 
 def describe(order: Order, rootfs: str, user: tuple[int, int]) -> dict[str, Any]:
@@ -54,12 +53,12 @@ def describe(order: Order, rootfs: str, user: tuple[int, int]) -> dict[str, Any]
     parts = {"in": places.inputs(key), "out": places.outputs(key), "work": places.scratch(key)}
     if order.spec.secret_names:
         parts["secrets"] = places.secrets(key)
-    return containers.describe(
+    return oci.describe(
         rootfs,
         inner.argv,
         inner.env,
-        cwd=f"{containers.INSIDE}/work",
-        binds={f"{containers.INSIDE}/{name}": folder for name, folder in parts.items()},
+        cwd=f"{oci.INSIDE}/work",
+        binds={f"{oci.INSIDE}/{name}": folder for name, folder in parts.items()},
         user=user,
         network=str(order.spec.commands.options.get("network", "host")),
     )

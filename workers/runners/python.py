@@ -12,9 +12,8 @@ import re
 import orjson
 
 from scheduler.wire import Input
-from workers import substitution, venvs
-from workers.runners import command
-from workers.runners.order import Launch, LaunchRefused, Order
+from workers.runners import command, substitution, venvs
+from workers.runners.launch import Launch, LaunchRefused, Order
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 

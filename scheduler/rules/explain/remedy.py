@@ -7,12 +7,7 @@ from math import floor
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.rules.cluster.nodes import (
-    Amounts,
-    Mask,
-    Node,
-    Nodes,
-)
+from scheduler.rules.cluster.nodes import Amounts, Mask, Node, Nodes
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import PLAIN, Resources

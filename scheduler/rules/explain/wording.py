@@ -8,14 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.explain.answer import (
-    Change,
-    Explanation,
-    Fix,
-    Nearest,
-    NeverFits,
-    Obstacle,
-)
+from scheduler.rules.explain.answer import Change, Explanation, Fix, Nearest, NeverFits, Obstacle
 
 Amount = float | str
 

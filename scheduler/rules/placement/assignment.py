@@ -4,12 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.rules.cluster.nodes import (
-    Amounts,
-    Mask,
-    Nodes,
-    Rows,
-)
+from scheduler.rules.cluster.nodes import Amounts, Mask, Nodes, Rows
 from scheduler.rules.cluster.policy import Packing, Policy
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, scoring

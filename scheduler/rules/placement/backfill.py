@@ -7,21 +7,10 @@ from math import inf
 import numpy as np
 
 from scheduler.rules.cluster.nodes import Mask
-from scheduler.rules.cluster.plan import (
-    Basis,
-    Claim,
-    Preemption,
-    Reservation,
-    Snapshot,
-)
+from scheduler.rules.cluster.plan import Basis, Claim, Preemption, Reservation, Snapshot
 from scheduler.rules.cluster.policy import Mode, Packing
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.placement import (
-    filters,
-    preemption,
-    reservation,
-    reservation_rights,
-)
+from scheduler.rules.placement import filters, preemption, reservation, reservation_rights
 from scheduler.rules.placement.ordering import Front
 from scheduler.rules.placement.plan_state import Ledger
 from scheduler.rules.placement.preemption import Clearing

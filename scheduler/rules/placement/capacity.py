@@ -6,12 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.rules.cluster.nodes import (
-    Mask,
-    Node,
-    Nodes,
-    labels_of,
-)
+from scheduler.rules.cluster.nodes import Mask, Node, Nodes, labels_of
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import NODE_LABEL, Shape

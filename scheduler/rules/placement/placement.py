@@ -10,37 +10,18 @@ from math import ceil, inf
 
 import numpy as np
 
-from scheduler.rules.cluster.plan import (
-    Claim,
-    Placement,
-    Plan,
-    Refusal,
-    Snapshot,
-)
+from scheduler.rules.cluster.plan import Claim, Placement, Plan, Refusal, Snapshot
 from scheduler.rules.cluster.policy import Mode
 from scheduler.rules.cluster.prediction import cautious_s
 from scheduler.rules.cluster.queue import Line
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.placement import (
-    assignment,
-    filters,
-    ordering,
-    reservation_rights,
-)
+from scheduler.rules.placement import assignment, filters, ordering, reservation_rights
 from scheduler.rules.placement.assignment import Seeker
 from scheduler.rules.placement.backfill import Blocking, Fate
 from scheduler.rules.placement.filters import Allowance
 from scheduler.rules.placement.limits import Limits
-from scheduler.rules.placement.ordering import (
-    ByAge,
-    ByArrival,
-    ByMerit,
-    Entrant,
-    Front,
-    Newest,
-    Order,
-)
+from scheduler.rules.placement.ordering import ByAge, ByArrival, ByMerit, Entrant, Front, Newest, Order
 from scheduler.rules.placement.plan_state import Ledger
 from scheduler.rules.placement.scoring import Choice
 

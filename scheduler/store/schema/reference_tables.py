@@ -22,14 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.rules.lifecycle.failures import Category
-from scheduler.store.schema.columns import (
-    document,
-    identity,
-    moment,
-    moved_xid,
-    one_of,
-    reference,
-)
+from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 
 metadata = MetaData()
 

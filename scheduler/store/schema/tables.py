@@ -27,14 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
-from scheduler.store.schema.columns import (
-    document,
-    identity,
-    moment,
-    moved_xid,
-    one_of,
-    reference,
-)
+from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 from scheduler.store.schema.reference_tables import metadata
 
 MAX_TIMEOUT_S = 366 * 24 * 3600

@@ -1,0 +1,119 @@
+"""One execution as its node holds it, from the intent to claim it until its report is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
+
+from scheduler.wire import OutputValue, ReportOne, Spec
+from workers.agent.slots import Slot
+from workers.events import Failure
+from workers.journal import Fact
+from workers.paths import Key
+
+Stop: TypeAlias = Literal["canceled", "returned"]
+"""Why an execution is being stopped: somebody cancelled it, or it goes back to the queue uncharged."""
+
+
+class State(StrEnum):
+    """What an execution on a node is waiting for."""
+
+    DORMANT = "dormant"
+    """Read from the journal; the scheduler has not yet said whether it may go on."""
+    CLAIMING = "claiming"
+    STAGING = "staging"
+    RUNNING = "running"
+    COLLECTING = "collecting"
+    SHIPPING = "shipping"
+    REPORTING = "reporting"
+    PURGING = "purging"
+    """Taken from the node: what runs is being killed, nothing will be reported."""
+
+
+@dataclass(slots=True)
+class Held:
+    """Changed only by the core. `phases` are phase reports in the making, as plain values."""
+
+    key: Key
+    token: str
+    state: State = State.CLAIMING
+    spec: Spec | None = None
+    slot: Slot = field(default_factory=Slot)
+    running: str | None = None
+    """The phase whose command was handed to the supervisor and has not ended."""
+    last: str | None = None
+    """The phase whose command ended last."""
+    began: float = 0.0
+    """CLOCK_BOOTTIME at which the present phase began; not kept across lives."""
+    staged: bool = False
+    ran: bool = False
+    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failure: Failure | None = None
+    stop: Stop | None = None
+    outputs: list[OutputValue] = field(default_factory=list)
+    properties: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    report: ReportOne | None = None
+
+    @property
+    def orders(self) -> Spec:
+        """The spec of an execution that was granted."""
+        assert self.spec is not None, self.key  # noqa: S101  no phase begins before the grant
+        return self.spec
+
+    @property
+    def uid(self) -> int | None:
+        """The user it runs as; None: as the node itself."""
+        return None if self.slot.user is None else self.slot.user[0]
+
+    @property
+    def gid(self) -> int | None:
+        """The group it runs as."""
+        return None if self.slot.user is None else self.slot.user[1]
+
+    def progress(self) -> dict[str, Any]:
+        """Return what a later life of the agent must know to go on from here."""
+        return {
+            "phases": self.phases,
+            "failure": [self.failure.error, self.failure.message] if self.failure else None,
+            "of_job": self.failure is not None and self.failure.of_job,
+            "stop": self.stop,
+        }
+
+
+def restore(facts: Iterable[Fact]) -> dict[Key, Held]:
+    """Return what a journal says is held, oldest first, all DORMANT. Facts of an execution without intent are dropped."""
+    held: dict[Key, Held] = {}
+    for fact in facts:
+        if fact.kind == "intent":
+            held[fact.key] = Held(fact.key, fact.body["token"], State.DORMANT)
+        elif fact.key in held:
+            _learn(held[fact.key], fact)
+    return held
+
+
+def _learn(one: Held, fact: Fact) -> None:
+    body = fact.body
+    match fact.kind:
+        case "spec":
+            one.spec = Spec.model_validate_json(body["spec"])
+            user = None if body["uid"] is None else (body["uid"], body["gid"])
+            one.slot = Slot(user, tuple(body.get("gpus", ())))
+        case "run":
+            one.running, one.staged, one.ran = body["phase"], True, True
+            _go_on(one, body)
+        case "ended":
+            one.running, one.last = None, body["phase"]
+            _go_on(one, body)
+        case "report":
+            one.report = ReportOne.model_validate_json(body["report"])
+        case _:
+            pass  # a fact of a newer release
+
+
+def _go_on(one: Held, body: Any) -> None:
+    one.phases, one.stop = body["phases"], body["stop"]
+    failure = body["failure"]
+    one.failure = Failure(failure[0], failure[1], body.get("of_job", False)) if failure else None

@@ -1,0 +1,197 @@
+"""Between the heart and the supervisor: orders go down in batches, in order; what happens comes up as events.
+
+What is ordered while the supervisor is away is dropped: when one answers again, the core compares and repeats.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from workers import log
+from workers.agent.supervision import Supervision, SupervisorLostError
+from workers.commands import Kill, Release, Run, Start
+from workers.events import Event, Idle, RunEnd, RunEnded, SupervisorUp, Why
+from workers.paths import key_of, tree_name
+
+Order: TypeAlias = Start | Kill | Release
+
+_NO_ROOM = frozenset({28, 122})  # ENOSPC, EDQUOT
+_WHY: dict[str, Why] = {
+    "exit": "exited",
+    "timeout": "timeout",
+    "disk_full": "disk-full",
+    "fenced": "fenced",
+    "launch": "launch",
+    "supervisor_lost": "lost",
+}
+
+
+class Foreman:
+    """The agent's hold on the supervisor. `tell` is called with events, from the foreman's threads."""
+
+    def __init__(self, folder: Path, tree: str | None, tell: Callable[[Event], None]) -> None:
+        """Connect to the supervisor of this folder, starting it where none runs. Raises SupervisorLostError."""
+        self._supervision = Supervision(folder, tree=tree)
+        self._tell = tell
+        self._orders: deque[Order] = deque()
+        self._change = threading.Condition()
+        self._stopped = False
+        self.stuck: set[str] = set()
+        """Trees with a process that cannot be killed."""
+
+    @property
+    def powers(self) -> dict[str, Any]:
+        """What the supervisor can contain and kill."""
+        hello = self._supervision.hello
+        return {"tree": hello.get("tree"), "missing": hello.get("missing")}
+
+    def order(self, orders: Sequence[Order]) -> None:
+        """Pass these on, after what waits already."""
+        with self._change:
+            self._orders.extend(orders)
+            self._change.notify()
+
+    def lease(self, sent_boottime: float) -> None:
+        """Tell the supervisor when the last beat that was answered had been sent."""
+        try:
+            self._supervision.lease(sent_boottime)
+        except SupervisorLostError:
+            return  # the next beat tells the next supervisor
+
+    def shutdown(self, grace_s: float) -> None:
+        """End all trees and the supervisor."""
+        try:
+            self._supervision.shutdown(grace_s)
+        except SupervisorLostError:
+            return
+
+    def close(self) -> None:
+        """Let the threads return; supervisor and trees stay."""
+        with self._change:
+            self._stopped = True
+            self._change.notify()
+        self._supervision.close()
+
+    def run_orders(self) -> None:
+        """Pass orders on until closed."""
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._orders or self._stopped)
+                if self._stopped:
+                    return
+                batch = list(self._orders)
+                self._orders.clear()
+            try:
+                batch.sort(key=_is_release)  # stable: the others keep their order, and none follows a tree's release
+                for kind, orders in groupby(batch, type):
+                    self._pass_on(kind, list(orders))
+            except SupervisorLostError:
+                continue
+
+    def run_events(self) -> None:
+        """Pass events up until closed. Raises SupervisorLostError when no supervisor can be started any more."""
+        known: list[dict[str, Any]] | None = None
+        pid = None
+        for event in self._supervision.events():
+            if event["ev"] == "connected":
+                known = []
+                if pid not in {None, event["hello"].get("pid")}:
+                    log.logger().warning(log.SUPERVISOR_LOST, pid=pid)
+                pid = event["hello"].get("pid")
+            elif event["ev"] == "caught_up":
+                self._catch_up(known or [], pid)
+                known = None
+            elif known is not None:
+                known.append(event)
+            else:
+                self._hear(event)
+
+    def _pass_on(self, kind: type[Order], orders: list[Any]) -> None:
+        if kind is Start:
+            self._start([one.run for one in orders])
+        elif kind is Kill:
+            self._kill(orders)
+        else:
+            self._supervision.release([tree_name(one.key) for one in orders])
+
+    def _kill(self, orders: list[Kill]) -> None:
+        trees = [{"tree": tree_name(one.key), "grace_s": one.grace_s, "reason": "stopped"} for one in orders]
+        for tree in self._supervision.kill(trees):
+            key = key_of(tree)
+            if key is not None:
+                self._tell(Idle(key))
+
+    def _start(self, runs: list[Run]) -> None:
+        answer = self._supervision.start([_message(run) for run in runs])
+        for event in answer["known"]:
+            self._hear(event)
+        for refused in answer["refused"]:
+            key = key_of(str(refused["tree"]))
+            if key is not None:
+                self._tell(RunEnded(key, refused["phase"], RunEnd("launch", message=str(refused["message"]))))
+
+    def _catch_up(self, known: list[dict[str, Any]], pid: int | None) -> None:
+        keyed = [(key, event) for event in known if (key := key_of(event["tree"])) is not None]
+        log.logger().info(log.SUPERVISOR_UP, pid=pid, runs=len(keyed), **self.powers)
+        self._tell(SupervisorUp(frozenset((key, event["phase"]) for key, event in keyed)))
+        for _, event in keyed:
+            self._hear(event)
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        key = key_of(str(event.get("tree", "")))
+        if key is None:
+            return
+        if event["ev"] == "ended":
+            self.stuck.discard(event["tree"])
+            self._tell(RunEnded(key, event["phase"], _end(event)))
+        elif event["ev"] == "stuck":
+            self.stuck.add(event["tree"])
+
+
+def _is_release(order: Order) -> bool:
+    return type(order) is Release
+
+
+def _end(event: dict[str, Any]) -> RunEnd:
+    reason: str = event["reason"]
+    why: Why = "killed" if reason.startswith("killed") else _WHY.get(reason, "exited")
+    if event["oom"] and why == "exited" and event["exit_code"] != 0:
+        why = "out-of-memory"
+    if why == "launch" and event.get("errno") in _NO_ROOM:
+        why = "disk-full"
+    usage = {name: amount for name, amount in (event["usage"] or {}).items() if amount is not None}
+    message = event.get("message") or ""
+    return RunEnd(
+        why=why,
+        exit_code=event["exit_code"],
+        signal=event["signal"],
+        started=event["started"],
+        completed=event["ended"],
+        usage={**usage, "seconds": event["seconds"]},
+        message=f"The command could not be started: {message}" if why == "launch" and message else message,
+        of_program=event.get("of_program", False),
+    )
+
+
+def _message(run: Run) -> dict[str, Any]:
+    return {
+        "tree": tree_name(run.key),
+        "phase": run.phase,
+        "argv": run.argv,
+        "env": run.env,
+        "cwd": run.cwd,
+        "folder": run.folder,
+        "stdout": run.stdout,
+        "stderr": run.stderr,
+        "timeout_s": run.timeout_s,
+        "grace_s": run.grace_s,
+        "lease_s": run.lease_s,
+        "limits": {**run.limits, "output_bytes": run.output_bytes},
+        "uid": run.uid,
+        "gid": run.gid,
+    }

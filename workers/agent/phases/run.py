@@ -1,0 +1,102 @@
+"""Starting a command of any phase, and taking note of its end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from workers import runners
+from workers.agent.context import Desk
+from workers.agent.execution import Held, State
+from workers.agent.phases import verdict
+from workers.commands import Run, Start
+from workers.events import Failure, RunEnd
+
+_STOP_CLEANUP_S = 3.0
+"""How long a cleanup command may take when the node itself is stopping."""
+
+
+def start(desk: Desk, held: Held, phase: str) -> Failure | None:
+    """Have the supervisor start the command of `phase`; return why it cannot be."""
+    held.state = State.RUNNING
+    if desk.fenced(held.orders.limits.lease_s):
+        return verdict.of_run("job", RunEnd("fenced"), None)
+    try:
+        run = describe(desk, held, phase)
+    except runners.LaunchRefused as refused:
+        return Failure("launch", str(refused), of_job=refused.of_job)
+    held.running, held.ran = phase, True
+    desk.write(held, "run", {"phase": phase, **held.progress()})
+    desk.do(Start(run))
+    return None
+
+
+def describe(desk: Desk, held: Held, phase: str) -> Run:
+    """Return the complete command of `phase`. Raises LaunchRefused."""
+    spec, places, key = held.orders, desk.host.places, held.key
+    program = runners.launch(
+        runners.Order(spec, phase, places, desk.host.name, held.slot.gpus if desk.slots.has_gpus else None)
+    )
+    return Run(
+        key=key,
+        phase=phase,
+        argv=program.argv,
+        env=program.env,
+        cwd=places.scratch(key),
+        folder=places.attempt(key),
+        stdout=places.log(key, phase, "stdout"),
+        stderr=places.log(key, phase, "stderr"),
+        timeout_s=_time_left(desk, held, phase),
+        grace_s=spec.limits.grace_s,
+        lease_s=spec.limits.lease_s,
+        uid=held.uid,
+        gid=held.gid,
+        limits={
+            "cpus": spec.amounts.cpus,
+            "mem": spec.amounts.mem or None,  # who asks for nothing has no limit, as there is nothing to hold it to
+            "disk": spec.amounts.disk or None,
+            "pids": spec.limits.pids,
+            "nofile": spec.limits.nofile,
+        },
+        output_bytes=spec.limits.output_bytes,
+    )
+
+
+def note_end(desk: Desk, held: Held, phase: str, end: RunEnd) -> None:
+    """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
+    held.running, held.last = None, phase
+    if end.why == "killed" and held.stop is None:
+        held.stop = "returned"  # by a stop of the node whose wish an earlier life took with it
+    if phase != "cleanup":
+        report = held.phases.setdefault(phase, {})
+        if phase == "job" and end.started is not None:  # the others began with staging, or end with collecting
+            report["started"] = end.started
+        report |= {
+            "completed": end.completed if end.completed is not None else desk.now.wall,
+            "exit_code": end.exit_code,
+            "signal": end.signal,
+            "usage": dict(end.usage),
+        }
+        if held.stop is None and held.failure is None:
+            held.failure = verdict.of_run(phase, _as_of(held, end), _limit(held, phase))
+    desk.write(held, "ended", {"phase": phase, **held.progress()})
+
+
+def _as_of(held: Held, end: RunEnd) -> RunEnd:
+    """Return the end of a command; that the node lacks a container runtime or a shell is no fault of the job."""
+    commands = held.orders.commands
+    return replace(end, of_program=False) if commands.shell or commands.runner == "container" else end
+
+
+def _limit(held: Held, phase: str) -> float | None:
+    limits = held.orders.limits
+    return {"pre": limits.pre_timeout_s, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
+
+
+def _time_left(desk: Desk, held: Held, phase: str) -> float | None:
+    if phase == "cleanup":
+        limit = held.orders.limits.cleanup_timeout_s
+        return min(limit, _STOP_CLEANUP_S) if desk.stopping else limit
+    limit_s = _limit(held, phase)
+    if limit_s is None or phase != "pre" or not held.began:
+        return limit_s
+    return max(0.1, limit_s - (desk.now.boot - held.began))  # staging has used some of it

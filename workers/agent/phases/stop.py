@@ -1,0 +1,26 @@
+"""Stopping an execution wherever it is: cancelled, or handed back through no fault of its own."""
+
+from __future__ import annotations
+
+from workers import log
+from workers.agent.context import Desk
+from workers.agent.execution import Held, State, Stop
+from workers.commands import Kill, StopWork
+
+
+def request(desk: Desk, held: Held, why: Stop, grace_s: float | None) -> None:
+    """Stop the execution; its report follows when nothing of it is left. May be repeated.
+
+    A cancel also wins over what has already ended; handing back does not undo work that is done.
+    """
+    if held.stop in {why, "canceled"} or held.state in {State.REPORTING, State.PURGING}:
+        return
+    user_code_is_over = held.state in {State.COLLECTING, State.SHIPPING} or held.running == "cleanup"
+    if why == "returned" and (held.failure or user_code_is_over):
+        return
+    held.stop = why
+    desk.say(log.EXECUTION_STOPPED, held, why=why, state=str(held.state))
+    if held.state in {State.STAGING, State.COLLECTING}:
+        desk.do(StopWork(held.key))
+    elif held.running is not None and held.running != "cleanup":
+        desk.do(Kill(held.key, held.orders.limits.grace_s if grace_s is None else grace_s))

@@ -1,0 +1,72 @@
+"""From how things ended to what is reported: names of built-in errors and sentences for people."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+from scheduler.wire import PhaseReport, ReportOne
+from workers.agent.execution import Held
+from workers.events import Failure, RunEnd
+
+TIMEOUT: Final = {"pre": "pre-timeout", "job": "timeout", "post": "post-timeout"}
+_FAILED: Final = {"pre": "pre-failed", "job": None, "post": "post-failed"}
+_WHAT: Final = {"pre": "The pre command", "job": "The command", "post": "The post command"}
+_OF_NODE: Final = {
+    "out-of-memory": ("out-of-memory", "It used more memory than it had asked for."),
+    "disk-full": ("disk-full", "It wrote more to disk than it had asked for."),
+    "fenced": ("node-lost", "The node could not reach the scheduler for too long and ended its work."),
+    "lost": ("supervisor-lost", "The node's supervisor died, and everything it ran with it."),
+    "launch": ("launch", "The command could not be started."),
+}
+_MESSAGE_CHARACTERS: Final = 2000
+
+
+def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
+    """Return why a run counts as failed; None if its command succeeded. `limit_s` is the limit it ran under."""
+    if end.why in {"exited", "killed"}:
+        return _of_exit(phase, end)
+    if end.why == "timeout":
+        limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
+        return Failure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
+    error, sentence = _OF_NODE[end.why]
+    return Failure(error, end.message or sentence, of_job=end.of_program)
+
+
+def report(held: Held) -> ReportOne:
+    """Return the report of an execution for which nothing is left to do."""
+    failure = held.failure
+    outcome = held.stop or ("failed" if failure else "completed")
+    done = outcome == "completed"
+    return ReportOne(
+        execution_id=held.key[0],
+        attempt=held.key[1],
+        token=held.token,
+        outcome=outcome,
+        error=failure.error if failure and outcome == "failed" else None,
+        message=(failure.message if failure else held.message)[:_MESSAGE_CHARACTERS],
+        of_job=failure is not None and failure.of_job,
+        phases={"pre": _phase(held, "pre"), "job": _phase(held, "job"), "post": _phase(held, "post")},
+        outputs=held.outputs if done else [],
+        properties=held.properties if done else {},
+    )
+
+
+def _phase(held: Held, phase: str) -> PhaseReport:
+    return PhaseReport(**{"usage": {}, **held.phases.get(phase, {})})  # a default of this kind is copied deeply
+
+
+def _of_exit(phase: str, end: RunEnd) -> Failure | None:
+    what = _WHAT[phase]
+    if end.signal is not None:
+        return Failure(_FAILED[phase], f"{what} was ended by signal {end.signal} ({_signal_name(end.signal)}).")
+    if end.exit_code != 0:
+        return Failure(_FAILED[phase], f"{what} ended with exit code {end.exit_code}.")
+    return None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "a real-time signal"

@@ -1,0 +1,163 @@
+"""The node's folder and the user of its jobs, made ready or refused with one clear sentence."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pwd
+import shutil
+import stat
+import zlib
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from scheduler.errors import SetupError
+from workers import log
+from workers.files import secret_dirs, work_dirs
+from workers.files.input_cache import Cache
+from workers.machine import gpus, probe
+from workers.machine.gpus import Gpu
+from workers.paths import Key, Places, key_of
+from workers.runners import images, oci
+from workers.settings import JOB_USER, NodeSettings
+
+_ALONE = "agent.lock"
+_EVERYBODY = 0o001
+_FIRST_UID = 0x70000000
+_UIDS = 4096
+"""Of each node; which of the 65,536 ranges up to 2**31 it is, follows from the node's folder."""
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """`user` is (uid, gid) of jobs, None when they run as the node itself. `lock` is held as long as it is open."""
+
+    places: Places
+    user: tuple[int, int] | None
+    disk_id: str
+    lock: int
+    slots: tuple[int, int] | None = None
+    gpus: tuple[Gpu, ...] = ()
+
+
+def open_up(settings: NodeSettings) -> Premises:
+    """Make the node's folders if missing and lock them. Raises SetupError."""
+    user = _user(settings)
+    try:
+        settings.node_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        lock = _lock(settings.node_dir)
+        disk_id = probe.disk_id(settings.node_dir)
+        logs = settings.node_dir.resolve() / "logs"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        work = _work_folder(settings, disk_id, user)
+        own = secret_dirs.home(disk_id, work)
+    except OSError as error:
+        what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
+        raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
+    places = Places(str(work), str(logs), str(own))
+    return Premises(places, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))
+
+
+def cache(settings: NodeSettings, place: Premises) -> Cache | None:
+    """Return the node's kept inputs, None when it keeps none. Raises OSError."""
+    folder = Path(place.places.work, ".cache")
+    limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.places.work).free // 10)
+    if limit <= 0:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return Cache(folder, limit)
+
+
+def runners(place: Premises) -> tuple[dict[str, str], dict[str, str]]:
+    """Return which kinds of programs run here, as labels say it, and why others do not. Tries a container."""
+    found = {"command": "true", "python": "true"}
+    trouble = oci.trouble(place.user, place.places.work)
+    if trouble is not None:
+        return found, {"container": f"no containers run here: {trouble}"}
+    found["container"] = oci.engine() or "true"
+    fetching = images.tool()
+    return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
+
+
+def clear_out(places: Places, held: Collection[Key]) -> None:
+    """Remove what earlier lives left of executions that are not held any more."""
+    for name in work_dirs.names(places.work):
+        key = key_of(name)
+        if key is not None and key not in held:
+            work_dirs.remove(f"{places.work}/{name}")
+            log.logger().info(log.LEFTOVER_REMOVED, folder=name)
+    for name in work_dirs.names(str(Path(places.box((0, 0))).parent)):
+        key = key_of(name)
+        if key is not None and key not in held:
+            secret_dirs.remove(places, key)
+    for name in work_dirs.names(places.logs):
+        key = key_of(".".join(name.split(".")[:2]))
+        if key is not None and key not in held:
+            Path(places.logs, name).unlink(missing_ok=True)
+
+
+def _lock(node_dir: Path) -> int:
+    lock = os.open(node_dir / _ALONE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(lock)
+        raise SetupError(f"Another agent is running on the folder {node_dir}.") from error
+    return lock
+
+
+def _user(settings: NodeSettings) -> tuple[int, int] | None:
+    if os.geteuid() != 0:
+        return None
+    try:
+        found = pwd.getpwnam(settings.job_user)
+    except KeyError as error:
+        raise SetupError(f"There is no user {settings.job_user!r} on this machine for jobs to run as.") from error
+    return found.pw_uid, found.pw_gid
+
+
+def _slots(settings: NodeSettings, user: tuple[int, int] | None, disk_id: str, work: Path) -> tuple[int, int] | None:
+    if user is None or settings.job_user != JOB_USER or settings.slot_uids is None:
+        return None
+    if settings.slot_uids != "auto":
+        return settings.slot_uids
+    first = _FIRST_UID + (zlib.crc32(disk_id.encode()) & 0xFFFF) * _UIDS
+    return (first, _UIDS) if _is_free(first, work) else None
+
+
+def _is_free(first: int, work: Path) -> bool:
+    """Return whether nobody has these ids, and this machine (or container) lets them be used."""
+    wanted = range(first, first + _UIDS)
+    if any(entry.pw_uid in wanted or entry.pw_gid in wanted for entry in pwd.getpwall()):
+        return False
+    probe_file = work / ".uid"
+    try:
+        probe_file.touch()
+        os.chown(probe_file, first + _UIDS - 1, first + _UIDS - 1)
+    except OSError:
+        return False
+    finally:
+        probe_file.unlink(missing_ok=True)
+    return True
+
+
+def _work_folder(settings: NodeSettings, disk_id: str, user: tuple[int, int] | None) -> Path:
+    """Return where work directories are made: somewhere the job's user can come to, and only the node can write."""
+    wanted = (settings.work_dir or settings.node_dir / "x").resolve()
+    if user is not None and settings.work_dir is None and not _is_reachable(wanted.parent):
+        wanted = Path("/var/tmp") / f"ganger-{disk_id}"  # noqa: S108  the name cannot be guessed, the owner is checked
+    wanted.mkdir(mode=0o711, parents=True, exist_ok=True)
+    state = wanted.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.geteuid():
+        raise SetupError(f"The work folder {wanted} belongs to somebody else.")
+    if user is not None and not _is_reachable(wanted):
+        raise SetupError(f"The user of jobs cannot reach the work folder {wanted}; choose another work_dir.")
+    return wanted
+
+
+def _is_reachable(folder: Path) -> bool:
+    """Return whether every user may pass through the folder and all above it."""
+    return all(path.stat().st_mode & _EVERYBODY for path in (folder, *folder.parents))

@@ -1,0 +1,65 @@
+"""What of the node one execution has to itself while it is held: a user id, and the devices it asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workers.paths import Key
+
+_ONE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """`user` is (uid, gid), None = as the node itself; `gpus` are the numbers of devices, in order."""
+
+    user: tuple[int, int] | None = None
+    gpus: tuple[str, ...] = ()
+
+
+class Slots:
+    """Hands out slots. What was freed longest ago is taken first, so that an id is not another job's at once."""
+
+    def __init__(
+        self, user: tuple[int, int] | None, uids: tuple[int, int] | None = None, gpus: Sequence[str] = ()
+    ) -> None:
+        """`uids` is (first, count); when all are taken, `user` is shared. `gpus` are all devices of the node."""
+        self._user = user
+        self._first, self._count = uids or (0, 0)
+        self._uids = deque(range(self._first, self._first + self._count))
+        self._gpus = deque(gpus)
+        self._taken: dict[Key, Slot] = {}
+        self.has_gpus = bool(gpus)
+
+    def take(self, key: Key, gpus: int = 0) -> Slot:
+        """Return a slot for an execution, the same one if it has one; `gpus` in thousandths, rounded up."""
+        if key in self._taken:
+            return self._taken[key]
+        user = self._user
+        if self._uids:
+            uid = self._uids.popleft()
+            user = uid, uid
+        wanted = min(-(-gpus // _ONE), len(self._gpus))
+        slot = Slot(user, tuple(sorted(self._gpus.popleft() for _ in range(wanted))))
+        self._taken[key] = slot
+        return slot
+
+    def keep(self, key: Key, slot: Slot) -> None:
+        """Note what an execution of an earlier life has."""
+        if slot.user is not None and slot.user[0] in self._uids:
+            self._uids.remove(slot.user[0])
+        for gpu in slot.gpus:
+            if gpu in self._gpus:
+                self._gpus.remove(gpu)
+        self._taken[key] = slot
+
+    def free(self, key: Key) -> None:
+        """Take a slot back."""
+        slot = self._taken.pop(key, None)
+        if slot is None:
+            return
+        if slot.user is not None and self._first <= slot.user[0] < self._first + self._count:
+            self._uids.append(slot.user[0])
+        self._gpus.extend(slot.gpus)

@@ -1,0 +1,231 @@
+"""HTTP to the API: the calls of the node protocol, each one batch, each safe to repeat.
+
+Thread-safe. Whether the API can be reached is said in the log once when that changes, not per call.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import httpx2
+import orjson
+from pydantic import ValidationError
+
+from scheduler import wire
+from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
+from workers import log
+from workers.paths import Key
+
+A = TypeVar("A", bound=wire.Message)
+
+_TIMEOUT = httpx2.Timeout(15.0, connect=5.0)
+_TRANSFER_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+"""Per read or write, not for the whole file."""
+_PIECE_BYTES = 1 << 20
+_NOT_NOW = frozenset({408, 425, 429})
+"""Answers below 500 that are about the moment, not about the request."""
+
+
+class Unreachable(Exception):
+    """No answer, or one that says: not now (`answered`). Try again."""
+
+    def __init__(self, sentence: str, *, answered: bool) -> None:
+        super().__init__(sentence)
+        self.answered = answered
+
+
+class Refused(Exception):
+    """The API understood and says no; repeating will not help."""
+
+    def __init__(self, status: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class Api:
+    """The API as one node sees it. Every method may raise Unreachable, Refused, Unauthorized, Forbidden."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._http = httpx2.Client(
+            base_url=url.rstrip("/"),
+            # Without TLS there is no use for the world's certificates, which take long to read.
+            verify=httpx2.URL(url).scheme != "http",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=_TIMEOUT,
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60.0),
+            trust_env=False,
+        )
+        self._url = url
+        self._lock = threading.Lock()
+        self._troubles: set[str] = set()
+
+    def register(self, message: wire.Register) -> wire.Registered:
+        """Introduce the node. Raises NodeNameTaken."""
+        return self._call("register", message, wire.Registered)
+
+    def beat(self, message: wire.Beat) -> wire.BeatAnswer:
+        """Give a sign of life. Raises NodeReplaced."""
+        return self._call("beat", message, wire.BeatAnswer)
+
+    def claim(self, message: wire.Claims) -> wire.ClaimAnswer:
+        """Claim placements. Raises NodeReplaced."""
+        return self._call("claim", message, wire.ClaimAnswer)
+
+    def report(self, message: wire.Reports) -> wire.ReportAnswer:
+        """Report ends."""
+        return self._call("report", message, wire.ReportAnswer)
+
+    def output(self, message: wire.Chunks) -> None:
+        """Hand over output of programs."""
+        self._post("output", message.model_dump_json().encode())
+
+    def leave(self, node_id: int, epoch: int) -> None:
+        """Sign off."""
+        self._post("leave", orjson.dumps({"node_id": node_id, "epoch": epoch}))
+
+    def download(self, url: str, offset: int = 0) -> Iterator[bytes]:
+        """Yield the bytes of a file from `offset` on, by its path under the API."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        try:
+            with self._http.stream("GET", url, headers=headers, timeout=_TRANSFER_TIMEOUT) as answer:
+                self._judge(answer, "download")
+                skip = offset if answer.status_code == 200 else 0  # noqa: PLR2004  a server without ranges sends it all
+                for piece in answer.iter_bytes(_PIECE_BYTES):
+                    yield piece[skip:]
+                    skip = max(0, skip - len(piece))
+        except httpx2.HTTPError as error:
+            raise self._gone(error) from error
+
+    def upload(self, key: Key, token: str, file: UploadFile) -> int:
+        """Publish one output file under the attempt; return its file id. The same file again gives the same id."""
+        query: dict[str, Any] = {
+            "execution_id": key[0],
+            "attempt": key[1],
+            "token": token,
+            "output": file.output,
+            "file_name": file.name,
+            "media_type": file.media_type,
+            "sha256": file.sha256,
+        }
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(file.size)}
+        try:
+            answer = self._http.post(
+                "/node/files/", params=query, content=file.pieces(), headers=headers, timeout=_TRANSFER_TIMEOUT
+            )
+        except httpx2.HTTPError as error:
+            raise self._gone(error) from error
+        self._judge(answer, "upload")
+        return int(orjson.loads(answer.content)["file_id"])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _call(self, verb: str, message: wire.Message, kind: type[A]) -> A:
+        content = self._post(verb, message.model_dump_json().encode())
+        try:
+            return kind.model_validate_json(content)
+        except ValidationError as error:
+            raise Refused(200, f"The API's answer to {verb} is not understood: {error}") from error
+
+    def _post(self, verb: str, body: bytes) -> bytes:
+        path = f"/node/{verb}/"
+        headers = {"Content-Type": "application/json"}
+        try:
+            try:
+                answer = self._http.post(path, content=body, headers=headers)
+            except (
+                httpx2.RemoteProtocolError
+            ):  # the server closed an idle connection just then: every call may be repeated
+                answer = self._http.post(path, content=body, headers=headers)
+        except httpx2.HTTPError as error:
+            raise self._gone(error) from error
+        self._judge(answer, verb)
+        return answer.content
+
+    def _judge(self, answer: httpx2.Response, verb: str) -> None:
+        status = answer.status_code
+        if status >= 300:  # noqa: PLR2004
+            answer.read()
+        kind, sentence = _problem(answer) if status >= 300 else ("", "")  # noqa: PLR2004
+        if status >= 500 or status in _NOT_NOW:  # noqa: PLR2004
+            self._note(verb, f"{status}: {sentence}")
+            raise Unreachable(sentence, answered=True)
+        self._note(verb, None)
+        if status >= 300:  # noqa: PLR2004
+            raise _REFUSALS.get(kind, _BY_STATUS.get(status, _refused(status)))(sentence)
+
+    def _gone(self, error: httpx2.HTTPError) -> Unreachable:
+        sentence = str(error) or type(error).__name__
+        self._note("", sentence)
+        return Unreachable(sentence, answered=False)
+
+    def _note(self, verb: str, trouble: str | None) -> None:
+        """Log a change for the worse or better; `verb` "" stands for the connection itself."""
+        if trouble is None and not self._troubles:
+            return
+        with self._lock:
+            over = {verb, ""} & self._troubles if trouble is None else set()
+            news = trouble is not None and verb not in self._troubles
+            self._troubles = (self._troubles | {verb}) if trouble is not None else (self._troubles - over)
+        if news:
+            log.logger().warning(log.API_UNREACHABLE, url=self._url, call=verb or None, why=trouble)
+        for call in over:
+            log.logger().info(log.API_BACK, url=self._url, call=call or None)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadFile:
+    """A verified output on its way: an open file, and what the API wants to know of it. `size` in bytes."""
+
+    fd: int
+    output: str
+    name: str
+    media_type: str
+    sha256: str
+    size: int
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield exactly `size` bytes from the beginning, or fewer if the file was cut meanwhile."""
+        offset = 0
+        while offset < self.size and (piece := os.pread(self.fd, min(self.size - offset, _PIECE_BYTES), offset)):
+            offset += len(piece)
+            yield piece
+
+
+class Backoff:
+    """How long to wait after the n-th trouble in a row: doubling from `least_s` to `most_s`, with full jitter above half."""
+
+    def __init__(self, least_s: float = 1.0, most_s: float = 30.0, chance: Callable[[], float] = random.random) -> None:
+        self._least, self._most, self._chance = least_s, most_s, chance
+        self._next = least_s
+
+    def wait_s(self) -> float:
+        """Return the next wait."""
+        wait, self._next = self._next, min(self._next * 2, self._most)
+        return wait * (0.5 + self._chance() / 2)
+
+    def reset(self) -> None:
+        """Start again at the beginning: it went well."""
+        self._next = self._least
+
+
+def _problem(answer: httpx2.Response) -> tuple[str, str]:
+    try:
+        body = orjson.loads(answer.content)
+        return str(body.get("kind", "")), str(body.get("description") or body.get("name") or answer.status_code)
+    except (ValueError, AttributeError):
+        return "", answer.text[:200]
+
+
+def _refused(status: int) -> Callable[[str], Exception]:
+    return lambda sentence: Refused(status, sentence)
+
+
+_REFUSALS: dict[str, Callable[[str], Exception]] = {NodeReplaced.kind: NodeReplaced, NodeNameTaken.kind: NodeNameTaken}
+_BY_STATUS: dict[int, Callable[[str], Exception]] = {401: Unauthorized, 403: Forbidden}

@@ -1,0 +1,212 @@
+"""One input file on its way to where the job finds it: copied on this machine, kept from before, or fetched.
+
+Fetched means from where it lies (`source`) or through the API. Whatever the way, size and SHA-256 are compared with
+what the scheduler said, of what has arrived.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event as Flag
+
+from scheduler.wire import InputFile
+from workers.api_client import Api, Backoff, Refused, Unreachable
+from workers.events import Failure
+from workers.files import sources
+from workers.files.input_cache import Cache
+from workers.files.work_dirs import Folders
+from workers.paths import Places
+
+_PIECE_BYTES = 1 << 20
+"""Small enough to be hashed out of the processor's cache."""
+_MOST_BEHIND = 32
+"""Pieces that were copied and are not hashed yet: few enough to be still in the page cache."""
+_NO_CLONE = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
+
+
+class Stopped(Exception):
+    """The work was given up on request."""
+
+
+class FetchFailed(Exception):
+    """An input cannot be had; `failure` says why."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(error, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Supplies:
+    """What a node has of its own for what it stages: its name, a folder for images, kept inputs."""
+
+    node: str
+    images: Path
+    cache: Cache | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """Where and for whom to stage. `stop` is set by others to have the work given up."""
+
+    api: Api
+    places: Places
+    folders: Folders
+    supplies: Supplies
+    uid: int | None
+    gid: int | None
+    stop: Flag
+    gpus: tuple[str, ...] | None = None
+
+    @property
+    def user(self) -> tuple[int, int] | None:
+        """Whom the job runs as; None when that is the node's own user."""
+        return None if self.uid is None or self.gid is None else (self.uid, self.gid)
+
+
+def put(file: InputFile, target: str, staging: Staging) -> None:
+    """Put one input file in place, whole and verified. Raises FetchFailed, Stopped, OSError."""
+    cache = staging.supplies.cache
+    wanted = file.sha256 if cache is not None and not _is_here(file) else None
+    if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
+        return
+    fd = _create(file, target)
+    try:
+        if _is_here(file):
+            _check_content(file, fd, _copy(file.local_path or "", fd, staging))
+        else:
+            _download(file, fd, staging)
+        give(fd, staging)
+    finally:
+        os.close(fd)
+
+
+def _put_kept(file: InputFile, digest: str, target: str, staging: Staging, cache: Cache) -> bool:
+    """Put a file in place by way of the cache; False if it is too large for that."""
+    with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging)) as kept:
+        if kept is None:
+            return False
+        if staging.uid is not None:
+            try:
+                os.link(kept, target, follow_symlinks=False)
+            except FileExistsError as error:
+                raise _same_name(file) from error
+            return True
+        fd = _create(file, target)
+        try:
+            _check_content(file, fd, _copy(kept, fd, staging))
+        finally:
+            os.close(fd)
+    return True
+
+
+def _create(file: InputFile, target: str) -> int:
+    try:
+        return os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError as error:
+        raise _same_name(file) from error
+
+
+def _same_name(file: InputFile) -> FetchFailed:
+    return FetchFailed("staging", f"Two input files have the same name {file.file_name!r}.")
+
+
+def _check_content(file: InputFile, fd: int, digest: str) -> None:
+    size = os.fstat(fd).st_size
+    if size != file.size:
+        raise FetchFailed("checksum", f"The input {file.file_name!r} has {size} bytes instead of {file.size}.")
+    if file.sha256 is not None and digest != file.sha256:
+        raise FetchFailed("checksum", f"The input {file.file_name!r} is not what was uploaded (SHA-256 {digest}).")
+
+
+def _is_here(file: InputFile) -> bool:
+    return file.local_path is not None and os.access(file.local_path, os.R_OK)
+
+
+def _copy(path: str, target: int, staging: Staging) -> str:
+    """Copy within this machine; blocks are shared where the file system can. Hashes what has arrived, beside copying."""
+    digest, behind = hashlib.sha256(), deque[Future[None]]()
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with ThreadPoolExecutor(1, "hasher") as hasher:
+            buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
+            while True:
+                _check(staging.stop)
+                count, clone = _copy_piece(source, target, offset, clone)
+                if count == 0:
+                    break
+                behind.append(hasher.submit(_hash_piece, digest, target, offset, memoryview(buffer)[:count]))
+                offset += count
+                if len(behind) > _MOST_BEHIND:
+                    behind.popleft().result()
+            for piece in behind:
+                piece.result()
+        return digest.hexdigest()
+    finally:
+        os.close(source)
+
+
+def _hash_piece(digest: hashlib._Hash, target: int, offset: int, buffer: memoryview) -> None:
+    read = os.preadv(target, [buffer], offset)
+    digest.update(buffer[:read])
+
+
+def _copy_piece(source: int, target: int, offset: int, clone: bool) -> tuple[int, bool]:
+    if clone:
+        try:
+            return os.copy_file_range(source, target, _PIECE_BYTES, offset, offset), True
+        except OSError as error:
+            if error.errno not in _NO_CLONE:
+                raise
+    piece = os.pread(source, _PIECE_BYTES, offset)
+    return os.pwrite(target, piece, offset) if piece else 0, False
+
+
+def _download(file: InputFile, target: int, staging: Staging) -> None:
+    """Copy from where the file lies, or from the API, resumed where it broke off for as long as it takes."""
+    digest, offset, backoff = hashlib.sha256(), 0, Backoff()
+    while True:
+        try:
+            for piece in _pieces(file, offset, staging):
+                _check(staging.stop)
+                _write(target, piece)
+                digest.update(piece)
+                offset += len(piece)
+                if offset > file.size:
+                    raise FetchFailed("checksum", f"The input {file.file_name!r} has more than its {file.size} bytes.")
+                backoff.reset()
+        except Unreachable:
+            if staging.stop.wait(backoff.wait_s()):
+                raise Stopped from None
+        except Refused as error:
+            raise FetchFailed("staging", f"The input {file.file_name!r} cannot be had: {error}") from error
+        else:
+            return _check_content(file, target, digest.hexdigest())
+
+
+def _pieces(file: InputFile, offset: int, staging: Staging) -> Iterator[bytes]:
+    return staging.api.download(file.url, offset) if file.source is None else sources.read(file.source, offset)
+
+
+def _write(fd: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def give(target: str | int, staging: Staging) -> None:
+    """Hand a file or folder to the job's user."""
+    if staging.uid is not None and staging.gid is not None:
+        os.chown(target, staging.uid, staging.gid)
+
+
+def _check(stop: Flag) -> None:
+    if stop.is_set():
+        raise Stopped

@@ -1,0 +1,96 @@
+"""The pre phase's own work: a fresh directory, and in it every input file, its size and SHA-256 verified.
+
+Until all is in place the directory belongs to the node alone, so that no other process of the job's user can put a
+link in the way of a copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from scheduler.wire import Input, Spec
+from workers import runners
+from workers.events import Failure
+from workers.files import secret_dirs, work_dirs
+from workers.files.fetching import FetchFailed, Staging, Stopped, Supplies, give, put
+from workers.paths import PHASES, Key
+from workers.runners import container, images, oci, venvs
+
+__all__ = ["Staging", "Supplies", "needs_files", "stage"]
+
+_NAME_BYTES = 255
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def needs_files(spec: Spec) -> bool:
+    """Return whether staging this takes longer than making a few directories."""
+    return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec) or venvs.is_wanted(spec)
+
+
+def stage(spec: Spec, staging: Staging) -> Failure | None:
+    """Make the attempt's directory with all inputs, and what else it needs; return why that was not possible."""
+    try:
+        _prepare(spec, staging)
+    except FetchFailed as failed:
+        return failed.failure
+    except Stopped:
+        return Failure("staging", "Staging was stopped.")
+    except (runners.LaunchRefused, images.ImageError) as refused:
+        return Failure("launch", str(refused), of_job=refused.of_job)
+    except venvs.VenvError as error:
+        return Failure("staging", str(error))
+    except OSError as error:
+        return _of_system(error)
+    return None
+
+
+def _prepare(spec: Spec, staging: Staging) -> None:
+    key: Key = spec.execution_id, spec.attempt
+    places = staging.places
+    staging.folders.make(places.attempt(key))
+    for one in spec.inputs:
+        if one.type != "property":
+            _stage_input(one, places.inputs(key), staging)
+    gone = [name for name in spec.secret_names if name not in spec.secrets]
+    if gone:
+        raise FetchFailed("staging", f"The project has no secret {gone[0]!r} any more.")
+    if secret_dirs.is_needed(spec):
+        secret_dirs.make(spec, places, staging.user)
+    if spec.commands.runner == "container":
+        _furnish(spec, staging)
+    if venvs.is_wanted(spec):
+        venvs.make(spec, places.work, staging.user, staging.stop)
+    work_dirs.hand_over(places.attempt(key), staging.uid, staging.gid)
+
+
+def _furnish(spec: Spec, staging: Staging) -> None:
+    """Describe a container for each phase that has a command."""
+    options = spec.commands.options
+    rootfs = images.root_of(str(options.get("image", "")), staging.supplies.images, staging.stop)
+    user = staging.user or (os.geteuid(), os.getegid())
+    for phase in PHASES:
+        order = runners.Order(spec, phase, staging.places, staging.supplies.node, staging.gpus)
+        if order.arguments:
+            document = container.describe(order, rootfs, user)
+            oci.write(staging.places.box(order.key), phase, document)
+
+
+def _stage_input(one: Input, folder: str, staging: Staging) -> None:
+    _check_name(one.name)
+    os.mkdir(f"{folder}/{one.name}", 0o700)  # noqa: PTH102
+    give(f"{folder}/{one.name}", staging)
+    for file in one.files:
+        _check_name(file.file_name)
+        put(file, f"{folder}/{one.name}/{file.file_name}", staging)
+
+
+def _check_name(name: str) -> None:
+    if name in {"", ".", ".."} or "/" in name or "\0" in name or len(os.fsencode(name)) > _NAME_BYTES:
+        raise FetchFailed("staging", f"The input cannot be named {name[:100]!r}.")
+
+
+def _of_system(error: OSError) -> Failure:
+    if error.errno in _NO_ROOM:
+        return Failure("disk-full", "There was no room on the node's disk for the inputs.")
+    return Failure("staging", f"The inputs could not be staged: {error.strerror}.")

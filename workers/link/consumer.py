@@ -1,0 +1,102 @@
+"""The node's ear at the broker: a Celery worker that does nothing but tell the agent, over a unix socket, what came.
+
+A process of its own, started and watched by the agent, which hands it everything on standard input; when the agent
+goes, that closes, and this process with it. A thread sends canaries to the node's own queue, so that the agent can
+tell a consumer that hears nothing from a queue in which there is nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+
+import orjson
+from celery import Celery
+from celery.exceptions import SecurityWarning
+
+from workers.link import celery_app
+from workers.machine import privacy
+
+_LOST = 17
+"""Exit code: the agent cannot be told any more; it starts another consumer."""
+
+
+class Bell:
+    """The consumer's end of the agent's socket. Thread-safe."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+        self._lock = threading.Lock()
+
+    def tell(self, *words: object) -> None:
+        """Pass a line on. If the agent has closed the socket, this process ends."""
+        try:
+            with self._lock:
+                self._socket.sendall(orjson.dumps(words) + b"\n")
+        except OSError:
+            os._exit(_LOST)
+
+
+def main() -> None:
+    """Consume until the agent is gone."""
+    privacy.close()
+    settings = orjson.loads(sys.stdin.buffer.readline())
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    bell = Bell(settings["socket"])
+    threading.Thread(target=_end_with_agent, daemon=True).start()
+    app = celery_app.make(settings["node"], settings["broker_url"], settings["broker_prefix"])
+
+    def ring(epoch: int, keys: Sequence[Sequence[int]]) -> None:
+        bell.tell("placements", epoch, keys)
+
+    def canary(number: int) -> None:
+        bell.tell("canary", number)
+
+    celery_app.take_tasks(app, ring, canary)
+    beat = threading.Thread(
+        target=_send_canaries, args=(app, settings["node"], settings["canary_s"], bell), daemon=True
+    )
+    beat.start()
+    # It runs no code of anybody's, and takes JSON only; what Celery warns root of cannot happen here.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    worker = app.Worker(
+        hostname=f"{settings['node']}@ganger",
+        pool="threads",
+        concurrency=2,
+        loglevel="ERROR",
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    sys.exit(worker.exitcode or 0)
+
+
+def _end_with_agent() -> None:
+    """Standard input closes when the agent ends, even by kill -9."""
+    while os.read(0, 1024):
+        pass
+    os._exit(0)
+
+
+def _send_canaries(app: Celery, node: str, every_s: float, bell: Bell) -> None:
+    pause, number = threading.Event(), 0
+    while True:
+        number += 1
+        try:
+            celery_app.send_canary(app, node, number, 4 * every_s)
+            bell.tell("sent", number)
+        except Exception as trouble:  # noqa: BLE001  every transport has errors of its own, and all mean the same
+            bell.tell("unreachable", f"{type(trouble).__name__}: {trouble}")
+        pause.wait(every_s)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""The node's conversation with the scheduler: registers, beats, and signs off. One thread, nothing else in it.
+
+A beat that was answered is what the lease of everything here counts from, and it counts from when the beat was sent.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scheduler import wire
+from scheduler.errors import GangerError, NodeReplaced
+from workers import log
+from workers.api_client import Api, Backoff, Refused, Unreachable
+from workers.events import BeatAnswered, Event, Health, RegisterAnswered, Replaced
+from workers.output.progress import Board
+
+_LONGEST_WAIT_S = 5.0
+"""Between tries while the scheduler is away: leases run, so a beat must not come late after it is back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the liaison must know of the node. All functions may be called from its thread at any time."""
+
+    introduction: Callable[[list[wire.Held]], wire.Register]
+    trouble: Callable[[], str | None]
+    holding: Callable[[], int]
+    load: Callable[[], dict[str, float]]
+    lease: Callable[[float], None]
+    tell: Callable[[Event], None]
+
+
+class Liaison:
+    """Speaks for one node; `identity` is (node_id, epoch) once it is registered."""
+
+    def __init__(self, api: Api, node: Node, board: Board) -> None:
+        self._api, self._node, self._board = api, node, board
+        self._held: list[wire.Held] | None = None
+        self._leaving = self._stopped = self.draining = False
+        self._wake = threading.Event()
+        self._trouble: str | None = None
+        self._beat_s = 2.0
+        self._beating = False
+        self.identity = (0, 0)
+        self.left = threading.Event()
+
+    def register(self, held: list[wire.Held]) -> None:
+        """Introduce the node (again), then beat."""
+        self._held, self._beating = held, False
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Sign off and set `left`."""
+        self._leaving = True
+        self._wake.set()
+
+    def nudge(self) -> None:
+        """Beat now: something has changed that the scheduler should know."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._stopped = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Register when asked, then beat until stopped. Raises what the very first registration is refused with."""
+        backoff, taken = Backoff(0.5, _LONGEST_WAIT_S), False
+        while not self._stopped:
+            wait = self._beat_s
+            try:
+                self._speak()
+                backoff.reset()
+                taken = taken or self._beating
+            except NodeReplaced:
+                self._beating = False
+                self._node.tell(Replaced(self.identity[1]))
+            except Unreachable:
+                wait = backoff.wait_s()
+            except (Refused, GangerError) as refusal:
+                if not taken:
+                    raise
+                log.logger().warning(log.API_REFUSED, why=str(refusal))
+                wait = backoff.wait_s()
+            if not self._stopped:
+                self._wake.wait(wait)
+                self._wake.clear()
+
+    def _speak(self) -> None:
+        held = self._held
+        if self._leaving:
+            if self._beating and not self.left.is_set():
+                self._api.leave(*self.identity)
+                log.logger().info(log.NODE_LEFT)
+            self.left.set()
+            return
+        if held is not None:
+            self._introduce(held)
+        if self._beating:
+            self._beat()
+
+    def _introduce(self, held: list[wire.Held]) -> None:
+        sent = time.clock_gettime(time.CLOCK_BOOTTIME)
+        answer = self._api.register(self._node.introduction(held))
+        self._held = None
+        self.identity = (answer.node_id, answer.epoch)
+        self._beat_s, self._beating = answer.beat_s, True
+        log.logger().info(log.NODE_REGISTERED, node=answer.node_id, epoch=answer.epoch, held=len(held))
+        self._node.lease(sent)
+        self._node.tell(RegisterAnswered(answer, sent))
+
+    def _beat(self) -> None:
+        trouble = self._node.trouble()
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._node.tell(Health(trouble))
+        progress = self._board.take()
+        node_id, epoch = self.identity
+        beat = wire.Beat(
+            node_id=node_id,
+            epoch=epoch,
+            holding=self._node.holding(),
+            degraded=trouble,
+            draining=self.draining,
+            progress=progress,
+            load=self._node.load(),
+        )
+        sent = time.clock_gettime(time.CLOCK_BOOTTIME)
+        try:
+            answer = self._api.beat(beat)
+        except BaseException:
+            self._board.put_back(progress)
+            raise
+        self._node.lease(sent)
+        self._node.tell(BeatAnswered(answer, sent))

@@ -1,0 +1,160 @@
+"""The agent's end of the bell, and the care for the consumer: started, heard, replaced when it hears nothing.
+
+Placements that no bell rings for are still found in the answers to the node's beats; so a broker that cannot be
+reached is said once in the log and otherwise waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from workers import log
+from workers.api_client import Backoff
+from workers.events import Rung
+from workers.settings import NodeSettings
+
+_MISSES = 2
+"""Canaries in a row that may stay out before the consumer is replaced."""
+_START_S = 10.0
+"""More patience for a consumer that has only just been started, on a busy machine."""
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class Hearing:
+    """The consumer of one node and the socket it rings."""
+
+    def __init__(self, settings: NodeSettings, tell: Callable[[Rung], None], nudge: Callable[[], None]) -> None:
+        """`tell` is called with placements, `nudge` with a message of none: there is something to hear at a beat.
+
+        Both from threads of this object. Raises OSError if there can be no socket.
+        """
+        self._settings, self._tell, self._nudge = settings, tell, nudge
+        self._path = settings.node_dir / "bell.sock"
+        self._path.unlink(missing_ok=True)
+        self._folder = os.open(settings.node_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # By descriptor: a socket's own path may have only 107 characters.
+        self._listener.bind(f"/proc/self/fd/{self._folder}/bell.sock")
+        self._path.chmod(0o600)
+        self._listener.listen(4)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._heard = time.monotonic()
+        self._reachable = True
+        self._stop = threading.Event()
+
+    def run_bell(self) -> None:
+        """Hear consumers, one after the other, until closed."""
+        while not self._stop.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._hear, args=(connection,), name="bell", daemon=True).start()
+
+    def run_consumer(self) -> None:
+        """Keep a consumer going until closed."""
+        if self._settings.broker_url is None:
+            return
+        backoff = Backoff(0.5, 30.0)
+        while not self._stop.is_set():
+            started = time.monotonic()
+            process = self._start()
+            why = self._watch(process)
+            self._end(process)
+            if self._stop.is_set():
+                return
+            if time.monotonic() - started > 60:  # noqa: PLR2004  a minute of good service wipes out the past
+                backoff.reset()
+            log.logger().warning(log.CONSUMER_RESTARTED, why=why)
+            self._stop.wait(backoff.wait_s())
+
+    def close(self) -> None:
+        """End the consumer and let the threads return."""
+        self._stop.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        os.close(self._folder)
+        self._path.unlink(missing_ok=True)
+        if self._process is not None:
+            self._end(self._process)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.link.consumer"],
+            stdin=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,  # Ctrl-C at a terminal is for the agent, which ends this one in its own time
+        )
+        handed = {
+            "node": self._settings.name,
+            "broker_url": self._settings.broker_url,
+            "broker_prefix": self._settings.broker_prefix,
+            "canary_s": self._settings.canary_s,
+            "socket": str(self._path),
+        }
+        assert process.stdin is not None  # noqa: S101  asked for above
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(orjson.dumps(handed) + b"\n")
+            process.stdin.flush()
+        self._process, self._heard = process, time.monotonic() + _START_S
+        log.logger().info(log.CONSUMER_STARTED, pid=process.pid)
+        return process
+
+    def _watch(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait until the consumer has to be replaced; return why."""
+        patience = (_MISSES + 0.5) * self._settings.canary_s
+        while not self._stop.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return f"it ended with exit code {process.wait(min(1.0, patience / 4))}"
+            if time.monotonic() - self._heard > patience:
+                return "its canaries do not come back"
+        return "the node stops"
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End it for certain: it holds nothing that could be lost."""
+        process.kill()
+        process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+
+    def _hear(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):  # not from our consumer
+                    self._understand(orjson.loads(line))
+
+    def _understand(self, words: list[Any]) -> None:
+        match words:
+            case ["placements", int(), []]:
+                self._nudge()
+            case ["placements", int(epoch), list(keys)]:
+                self._tell(Rung(epoch, [(int(key[0]), int(key[1])) for key in keys]))
+            case ["canary", int()]:
+                self._heard = time.monotonic()
+                self._note(None)
+            case ["unreachable", str(why)]:
+                self._heard = time.monotonic()  # a consumer without a broker is none the worse for it
+                self._note(why)
+
+    def _note(self, trouble: str | None) -> None:
+        if self._reachable == (trouble is None):
+            return
+        self._reachable = trouble is None
+        if trouble is None:
+            log.logger().info(log.BROKER_BACK)
+        else:
+            log.logger().warning(log.BROKER_UNREACHABLE, why=trouble)

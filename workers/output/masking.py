@@ -1,0 +1,63 @@
+"""Secrets kept out of what is handed over of a program's output: each byte of one becomes a star.
+
+Only what stands there as it was given is found, not what a program made of it. The length stays, so that offsets do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from workers.paths import Key, Places
+
+_LEAST_BYTES: Final = 4
+"""What is shorter stands in too much that is no secret."""
+_LEAST_LINE: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """The secrets of one execution."""
+
+    pattern: re.Pattern[bytes]
+    words: tuple[bytes, ...]
+
+    def hide(self, piece: bytes) -> bytes:
+        """Return the piece with stars for every secret in it."""
+        return self.pattern.sub(lambda found: b"*" * len(found.group()), piece)
+
+    def unsure(self, piece: bytes) -> int:
+        """Return how many bytes at the end may be the beginning of a secret, of which the rest is not here yet."""
+        for length in range(min(len(piece), max(map(len, self.words)) - 1), 0, -1):
+            end = piece[-length:]
+            if any(word.startswith(end) for word in self.words):
+                return length
+        return 0
+
+
+def of(values: list[bytes]) -> Mask | None:
+    """Return the mask for these values and for their longer lines; None when there is nothing to hide."""
+    words = {word for value in values for word in (value, value.strip(), *_lines(value)) if len(word) >= _LEAST_BYTES}
+    if not words:
+        return None
+    ordered = tuple(sorted(words, key=len, reverse=True))
+    return Mask(re.compile(b"|".join(map(re.escape, ordered))), ordered)
+
+
+def read(key: Key, places: Places) -> Mask | None:
+    """Return the mask for the secrets that an execution was given; None when it has none."""
+    values = []
+    with contextlib.suppress(OSError):
+        folder = places.secrets(key)
+        for name in os.listdir(folder):  # noqa: PTH208  looked for at every execution; most have none
+            fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as file:
+                values.append(file.read())
+    return of(values)
+
+
+def _lines(value: bytes) -> list[bytes]:
+    return [line.strip() for line in value.splitlines() if len(line.strip()) >= _LEAST_LINE]

@@ -1,0 +1,109 @@
+"""How far running programs say they are, gathered from their output and progress files, sent with each beat.
+
+A program says so by a line `GANGER_PROGRESS 40 note` on its standard output, or by keeping `40 note` in a file named
+`progress` where it starts. Only observation: nothing is decided by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import re
+import stat
+import threading
+from typing import Any, Literal, TypeAlias, cast
+
+from scheduler.wire import Progress, plain
+from workers.paths import Key, Places
+
+Phase: TypeAlias = Literal["pre", "job", "post"]
+
+_LINE = re.compile(rb"^GANGER_PROGRESS[ \t]+([0-9.]{1,12})%?(?:[ \t]+([^\n]*))?$", re.MULTILINE)
+_FILE = re.compile(rb"\s*([0-9.]{1,12})%?(?:[ \t]+([^\n]*))?")
+_MARK = b"GANGER_PROGRESS"
+_NOTE_CHARACTERS = 500
+_READ_BYTES = 1024
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Board:
+    """The latest word of every execution. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._latest: dict[Key, dict[str, Any]] = {}
+        self._changed: set[Key] = set()
+
+    def phase(self, key: Key, phase: str) -> None:
+        """Note that a phase has begun; a cleanup is none that anyone waits for."""
+        if phase != "cleanup":
+            self._set(key, phase=cast("Phase", phase))
+
+    def heard(self, key: Key, found: re.Match[bytes] | None) -> None:
+        """Note what a line or file said; nonsense is ignored."""
+        percent = _percent(found)
+        if found is not None and percent is not None:
+            note = plain((found.group(2) or b"").decode("utf-8", "replace")).strip()[:_NOTE_CHARACTERS]
+            self._set(key, percent=percent, note=note or None)
+
+    def drop(self, key: Key) -> None:
+        """Forget an execution."""
+        with self._lock:
+            self._latest.pop(key, None)
+            self._changed.discard(key)
+
+    def take(self) -> list[Progress]:
+        """Return what has changed since it was last taken."""
+        with self._lock:
+            changed, self._changed = self._changed, set()
+            return [Progress(execution_id=key[0], attempt=key[1], **self._latest[key]) for key in changed]
+
+    def put_back(self, taken: list[Progress]) -> None:
+        """It could not be sent: send it, or what is newer, next time."""
+        with self._lock:
+            keys = {(one.execution_id, one.attempt) for one in taken}
+            self._changed |= keys & self._latest.keys()
+
+    def _set(self, key: Key, **news: float | str | None) -> None:
+        with self._lock:
+            old = self._latest.get(key, {})
+            new = old | news
+            if new != old:
+                self._latest[key] = new
+                self._changed.add(key)
+
+
+def last_line(piece: bytes) -> re.Match[bytes] | None:
+    """Return the last progress line in a piece of output, if any."""
+    if _MARK not in piece:
+        return None
+    found = None
+    for found in _LINE.finditer(piece):  # noqa: B007  the last one is wanted
+        pass
+    return found
+
+
+def read_file(key: Key, places: Places, uid: int | None) -> re.Match[bytes] | None:
+    """Return what the execution's progress file says; None if there is none, or one that is not the program's own."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
+        folder = os.open(places.attempt(key), _FOLDER)
+        opened.callback(os.close, folder)
+        work = os.open("work", _FOLDER, dir_fd=folder)
+        opened.callback(os.close, work)
+        fd = os.open("progress", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=work)
+        opened.callback(os.close, fd)
+        state = os.fstat(fd)
+        if stat.S_ISREG(state.st_mode) and state.st_uid == (os.geteuid() if uid is None else uid):
+            return _FILE.match(os.read(fd, _READ_BYTES))
+    return None
+
+
+def _percent(found: re.Match[bytes] | None) -> float | None:
+    if found is None:
+        return None
+    try:
+        percent = float(found.group(1))
+    except ValueError:
+        return None
+    return percent if math.isfinite(percent) and 0 <= percent <= 100 else None  # noqa: PLR2004

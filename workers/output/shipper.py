@@ -1,0 +1,270 @@
+"""Handing over what programs write, while they write it: in order, at most half a second behind, in batches.
+
+Only a flood may be further behind: after each piece it rests. One thread for all executions of the node. An execution's
+report waits until its last output is handed over; that wait ends early only if the API answers but will not take output.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from scheduler.errors import GangerError
+from scheduler.wire import Chunk, Chunks
+from workers import log
+from workers.api_client import Api, Backoff, Refused, Unreachable
+from workers.commands import Run
+from workers.output import masking
+from workers.output import progress as board
+from workers.output.log_file import PIECE_BYTES, Stream
+from workers.output.masking import Mask
+from workers.output.progress import Board
+from workers.paths import PHASES, STREAMS, Key, Places
+
+_POLL_S: Final = 0.5
+_BATCH_BYTES: Final = 512 << 10
+"""Raw bytes in one call; as base64 in JSON under 1 MiB, which is the most the API takes."""
+_FLOOD_BYTES: Final = 128 << 10
+"""Who has as much to send at once, rests afterwards."""
+_RESTS: Final = 5
+"""How many times as long as the sending took: it costs the API and its database as much as this node."""
+_RESTS_AT_THE_END: Final = 1
+_PATIENCE_S: Final = 60.0
+"""How long an ended execution waits for an API that answers but refuses its output."""
+_TAIL_BYTES: Final = 600
+"""Longer lines cannot be progress lines."""
+
+
+@dataclass(slots=True)
+class _Writer:
+    """The programs of one execution. `left` of its cap in bytes; `ending` is when it asked for the end (monotonic).
+
+    Who writes more than can be sent at once rests until `rests_until`, so that others are heard meanwhile.
+    """
+
+    key: Key
+    uid: int | None
+    cap: int
+    left: int
+    mask: Mask | None
+    streams: dict[str, Stream] = field(default_factory=dict)
+    ending: float | None = None
+    rests_until: float = 0.0
+
+
+class Shipper:
+    """Follows the output files of everything that runs here."""
+
+    def __init__(
+        self, api: Api, places: Places, progress: Board, node_id: Callable[[], int], shipped: Callable[[Key], None]
+    ) -> None:
+        """`shipped` is called from the shipper's thread, once per execution that had to be waited for.
+
+        While `node_id` returns 0 the node is not registered, and nothing is sent.
+        """
+        self._api, self._places, self._board, self._shipped = api, places, progress, shipped
+        self._lock = threading.Lock()
+        self._writers: dict[Key, _Writer] = {}
+        self._wake = threading.Event()
+        self._stopped = False
+        self._next_round = 0.0
+        self._node_id = node_id
+
+    def follow(self, run: Run) -> None:
+        """Follow the output of this command from now on, or from where an earlier life had come to."""
+        with self._lock:
+            writer = self._writers.get(run.key)
+            if writer is None:
+                mask = masking.read(run.key, self._places)
+                writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, run.output_bytes, mask)
+            for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
+                writer.streams.setdefault(path, Stream(run.key, run.phase, name, path))
+
+    def finish(self, key: Key, output_bytes: int, *, all_known: bool) -> bool:
+        """Nothing more will be written: True if all is handed over already, else `shipped` will say when.
+
+        Unless `all_known`, there may be output of commands that an earlier life of the agent saw the end of.
+        """
+        with self._lock:
+            writer = self._writers.get(key)
+            if writer is None:
+                writer = _Writer(key, None, output_bytes, output_bytes, masking.read(key, self._places))
+                self._writers[key] = writer
+            if not all_known:
+                self._find_all(writer)
+            if all(stream.is_done() for stream in writer.streams.values()):
+                del self._writers[key]
+                return True
+            writer.ending = time.monotonic()
+        self._wake.set()
+        return False
+
+    def nudge(self) -> None:
+        """A command has ended: look now."""
+        self._wake.set()
+
+    def drop(self, key: Key) -> None:
+        """Forget an execution; what was not handed over is not wanted."""
+        with self._lock:
+            self._writers.pop(key, None)
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._stopped = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Ship until stopped."""
+        backoff = Backoff(most_s=5.0)
+        while not self._stopped:
+            try:
+                wait = 0.0 if self._ship_once() else self._idle_s()
+                backoff.reset()
+            except Unreachable as trouble:
+                self._lose_patience(trouble)
+                wait = backoff.wait_s()
+            if wait:
+                self._wake.wait(wait)
+                self._wake.clear()
+
+    def _find_all(self, writer: _Writer) -> None:
+        for phase in PHASES:
+            for name in STREAMS:
+                path = self._places.log(writer.key, phase, name)
+                writer.streams.setdefault(path, Stream(writer.key, phase, name, path))
+
+    def _ship_once(self) -> bool:
+        """Send one batch and see who is done; return whether there is more to send."""
+        if not self._node_id():
+            self._next_round = time.monotonic() + _POLL_S
+            return False
+        began = time.monotonic()
+        writers = self._due(began)
+        pieces = self._gather(writers)
+        if pieces:
+            self._send(pieces)
+        for writer in writers:
+            self._settle(writer)
+        now = time.monotonic()
+        for writer, _, piece in pieces:
+            rests = 0 if len(piece) < _FLOOD_BYTES else _RESTS if writer.ending is None else _RESTS_AT_THE_END
+            writer.rests_until = now + min((now - began) * rests, _POLL_S) if rests else 0.0
+        return bool(pieces)
+
+    def _due(self, now: float) -> list[_Writer]:
+        """Return whom to look at: all of them in every round, between two rounds who ends or had more to send."""
+        everybody = now >= self._next_round
+        if everybody:
+            self._next_round = now + _POLL_S
+        with self._lock:
+            return [
+                writer
+                for writer in self._writers.values()
+                if writer.rests_until <= now and (everybody or writer.ending is not None or writer.rests_until)
+            ]
+
+    def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, Stream, bytes]]:
+        """Return what is to be sent next, at most a batch, and hear the progress files of those writers."""
+        pieces: list[tuple[_Writer, Stream, bytes]] = []
+        room = _BATCH_BYTES
+        for writer in writers:
+            for stream in list(writer.streams.values()):
+                piece = self._next_piece(writer, stream, room)
+                if piece:
+                    pieces.append((writer, stream, piece))
+                    room -= len(piece)
+            if writer.ending is None:
+                self._board.heard(writer.key, board.read_file(writer.key, self._places, writer.uid))
+            if room <= 0:
+                self._next_round = 0.0  # not all of them were looked at
+                break
+        return pieces
+
+    def _idle_s(self) -> float:
+        """Return the seconds until there may be something to send again."""
+        now = time.monotonic()
+        with self._lock:
+            resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
+        return max(0.0, min([self._next_round, *resting]) - now)
+
+    def _next_piece(self, writer: _Writer, stream: Stream, room: int) -> bytes:
+        if stream.handed < 0:
+            stream.look()
+            writer.left -= stream.handed
+        if stream.marked or stream.size() <= stream.handed:
+            return b""
+        if writer.left <= 0:
+            stream.cut()
+            return stream.marker(writer.cap) if writer.ending is not None else b""
+        piece = stream.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
+        if writer.mask is None:
+            return piece
+        whole = writer.ending is not None and stream.handed + len(piece) >= stream.size()
+        return _masked(piece, writer.mask, whole=whole, cut=len(piece) == writer.left)
+
+    def _send(self, pieces: list[tuple[_Writer, Stream, bytes]]) -> None:
+        now = time.time()
+        chunks = [_chunk(stream, piece, now) for _, stream, piece in pieces]
+        try:
+            self._api.output(Chunks(node_id=self._node_id(), chunks=chunks))
+        except (Refused, GangerError) as error:
+            log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece) for *_, piece in pieces))
+        for writer, stream, piece in pieces:
+            if stream.cut_at is not None:
+                stream.marked = True
+                continue
+            stream.note(stream.handed + len(piece))
+            writer.left -= len(piece)
+            if stream.name == "stdout" and stream.phase == "job":
+                self._listen(writer, stream, piece)
+
+    def _listen(self, writer: _Writer, stream: Stream, piece: bytes) -> None:
+        text = stream.tail + piece
+        end = text.rfind(b"\n") + 1
+        self._board.heard(writer.key, board.last_line(text[:end]))
+        stream.tail = text[end:] if len(text) - end <= _TAIL_BYTES else b""
+
+    def _settle(self, writer: _Writer) -> None:
+        if writer.ending is not None and all(stream.is_done() for stream in list(writer.streams.values())):
+            self._done(writer)
+
+    def _done(self, writer: _Writer) -> None:
+        with self._lock:
+            known = self._writers.pop(writer.key, None)
+        if known is not None:
+            self._shipped(writer.key)
+
+    def _lose_patience(self, trouble: Unreachable) -> None:
+        if not trouble.answered:
+            return
+        with self._lock:
+            writers = list(self._writers.values())
+        for writer in writers:
+            if writer.ending is not None and time.monotonic() - writer.ending > _PATIENCE_S:
+                log.logger().warning(log.OUTPUT_GIVEN_UP, execution=writer.key[0], why=str(trouble))
+                self._done(writer)
+
+
+def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
+    """Return the piece without secrets. What may be the beginning of one waits for the rest, if any is to come."""
+    unsure = 0 if whole else mask.unsure(piece)
+    sure = mask.hide(piece[: len(piece) - unsure])
+    return sure + b"*" * unsure if cut else sure
+
+
+def _chunk(stream: Stream, piece: bytes, now: float) -> Chunk:
+    phase: Any = stream.phase
+    name: Any = stream.name
+    return Chunk(
+        execution_id=stream.key[0],
+        attempt=stream.key[1],
+        phase=phase,
+        stream=name,
+        offset=stream.handed,
+        at=now,
+        data=base64.b64encode(piece).decode(),
+    )

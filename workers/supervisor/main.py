@@ -1,0 +1,227 @@
+"""The supervisor of one node: starts, limits, watches and kills process trees, and outlives agent and consumer.
+
+One process, standard library only, small. It runs isolated (`python -I -S`) and imports nothing of Ganger but
+its own parts: kernel, lines, order, spawn, judge, outcomes, forest, measuring, trees. All work is done by one thread;
+the first one only measures directories, so what the other takes on to start a program (user, cgroup, directory) never
+marks the process. What it is asked and what it answers is told in `workers.agent.supervision`, the client.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Final
+
+from workers.supervisor import request, syscalls
+from workers.supervisor.disk_usage import Gauges
+from workers.supervisor.journal import Outcomes
+from workers.supervisor.line_server import Client, Lines, events_line
+from workers.supervisor.runs import Forest
+from workers.supervisor.spawn import Spawner
+from workers.supervisor.trees import choice, processes
+
+VERSION: Final = 1
+CAUGHT_UP: Final = '{"ev":"caught_up"}'
+_LOCKED: Final = 3  # exit code: another supervisor holds this directory
+_CRASHED: Final = 70
+_MANY_DESCRIPTORS: Final = 1 << 20
+_OOM_SCORE: Final = b"-500"  # the jobs' is +500, the agent's may be lower still
+_TERM_GRACE_S: Final = 10.0  # for the trees when the supervisor itself is asked to end
+_CLOSING_LIMIT_S: Final = 60.0  # beyond their grace; then even an unkillable process no longer holds us
+_RETRY_S: Final = 1.0  # after the journal could not be written
+_SIGNAL: Final = struct.Struct("I124x")  # signalfd_siginfo: the number, and what we do not need
+_SIGNALS: Final[set[int]] = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+Message = dict[str, Any]
+
+
+class Supervisor:
+    """The loop between socket, signals and forest."""
+
+    def __init__(self, directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
+        node = choice.node_name(directory)
+        spawner = Spawner(node)
+        kind = choice.choose(node, forced, log)
+        boot = processes.boot_id()
+        self._outcomes = Outcomes(f"{directory}/outcomes.jsonl")
+        self._outcomes.begin(boot)
+        self._kind = kind
+        self._forest = Forest(node, kind, spawner, self._outcomes, gauges)
+        self._forest.sweep()
+        self._poll = select.epoll()
+        self._signals = syscalls.signal_descriptor(_SIGNALS)
+        self._alarm = alarm
+        self._poll.register(self._signals, select.EPOLLIN)
+        self._poll.register(alarm, select.EPOLLIN)
+        self._hello = {
+            "hello": "ganger supervisor", "version": VERSION, "pid": os.getpid(), "boot_id": boot,
+            "tree": kind.name, "missing": kind.missing, "started": time.time(),
+        }  # fmt: skip
+        self._lines = Lines(directory, self._poll, self._hello, self._answer)
+        self._closing_until: float | None = None
+        self._operations: dict[str, Callable[[Client, Message], Message]] = {
+            "start": self._start, "kill": self._kill, "release": self._release, "lease": self._lease,
+            "list": self._list, "ping": self._ping, "subscribe": self._subscribe, "shutdown": self._shutdown,
+        }  # fmt: skip
+
+    def run(self) -> None:
+        """Serve until told to shut down."""
+        while not self._is_over():
+            for descriptor, events in self._wait():
+                if descriptor == self._signals:
+                    self._hear_signals()
+                elif descriptor == self._alarm:
+                    os.eventfd_read(self._alarm)
+                    self._forest.weigh()
+                elif self._lines.handles(descriptor):
+                    self._lines.ready(descriptor, events)
+            self._forest.step()
+            self._publish()
+        self._kind.close()
+        self._lines.close()  # last: that is how a client knows that nothing is left
+
+    def _wait(self) -> list[tuple[int, int]]:
+        timeout = self._forest.next_due()
+        if self._forest.news or self._closing_until is not None:
+            timeout = min(_RETRY_S, _RETRY_S if timeout is None else timeout)
+        return self._poll.poll(timeout)
+
+    def _is_over(self) -> bool:
+        if self._closing_until is None:
+            return False
+        done = self._forest.is_done and not self._forest.news
+        return done or time.monotonic() > self._closing_until
+
+    def _publish(self) -> None:
+        """Write outcomes, then tell of them: what was told is never unlearned. On a full disk: later."""
+        try:
+            self._outcomes.flush()
+        except OSError as error:
+            log(f"outcomes cannot be written, events wait: {error}")
+            return
+        news, self._forest.news = self._forest.news, []
+        self._lines.publish(news)
+
+    def _hear_signals(self) -> None:
+        records = os.read(self._signals, _SIGNAL.size * 64)
+        if any(number == signal.SIGTERM for (number,) in _SIGNAL.iter_unpack(records)):
+            self._close(0.0 if self._closing_until else _TERM_GRACE_S)
+        self._forest.reap()
+
+    def _close(self, grace_s: float) -> None:
+        self._forest.close(grace_s)
+        self._closing_until = time.monotonic() + grace_s + _CLOSING_LIMIT_S
+
+    def _answer(self, client: Client, message: Message) -> Message:
+        operation = self._operations.get(str(message.get("op")))
+        if operation is None:
+            raise ValueError(f"unknown op; there are {', '.join(self._operations)}")
+        return operation(client, message)
+
+    def _start(self, _client: Client, message: Message) -> Message:
+        orders, refused = [], []
+        for run in message["runs"]:
+            try:
+                orders.append(request.read(run))
+            except request.OrderError as error:
+                named = run if isinstance(run, dict) else {}
+                refused.append({"tree": named.get("tree"), "phase": named.get("phase"), "message": str(error)})
+        known, objected = self._forest.start(orders)
+        return {"known": known, "refused": refused + objected}
+
+    def _kill(self, _client: Client, message: Message) -> Message:
+        unknown = [
+            kill["tree"]
+            for kill in message["trees"]
+            if not self._forest.stop(
+                request.tree_name(kill["tree"]), f"killed:{kill['reason']}", float(kill["grace_s"])
+            )
+        ]
+        return {"unknown": unknown}
+
+    def _release(self, _client: Client, message: Message) -> Message:
+        refusals = {tree: self._forest.release(request.tree_name(tree)) for tree in message["trees"]}
+        return {"refused": [{"tree": tree, "message": text} for tree, text in refusals.items() if text]}
+
+    def _lease(self, _client: Client, message: Message) -> Message:
+        self._forest.lease(float(message["sent_boottime"]))
+        return {}
+
+    def _list(self, _client: Client, _message: Message) -> Message:
+        return {"runs": [json.loads(text) for text in self._forest.events()]}
+
+    def _ping(self, _client: Client, _message: Message) -> Message:
+        return {"hello": self._hello}
+
+    def _subscribe(self, client: Client, _message: Message) -> Message:
+        client.subscribed = True
+        self._lines.send(client, events_line([*self._forest.events(), CAUGHT_UP]))
+        return {}
+
+    def _shutdown(self, _client: Client, message: Message) -> Message:
+        self._close(float(message["grace_s"]))
+        return {}
+
+
+def main() -> None:
+    """Run the supervisor of the directory given as argument; `--tree NAME` forces a kind of tree."""
+    os.closerange(3, _MANY_DESCRIPTORS)  # whatever our starter left open would be every job's
+    directory = os.path.realpath(sys.argv[1])
+    forced = sys.argv[3] if sys.argv[2:3] == ["--tree"] else None
+    os.makedirs(directory, 0o700, exist_ok=True)
+    os.chdir("/")  # hold no folder of our starter
+    lock = os.open(f"{directory}/supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        log(f"another supervisor holds {directory}")
+        sys.exit(_LOCKED)
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    syscalls.become_subreaper()
+    with contextlib.suppress(OSError):  # only root may
+        descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(descriptor, _OOM_SCORE)
+        os.close(descriptor)
+    alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    gauges = Gauges(alarm)
+    threading.Thread(target=_work, args=(directory, forced, alarm, gauges)).start()
+    gauges.run()  # until the other thread ends the process
+
+
+def log(text: str) -> None:
+    """Write one line to the supervisor's log, which is its standard error."""
+    with contextlib.suppress(OSError):
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        os.write(2, f"{stamp} supervisor {os.getpid()}: {text}\n".encode())
+
+
+def _work(directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
+    """Run all of it; an error that nobody expected ends the process, and the next one sweeps."""
+    try:
+        supervisor = Supervisor(directory, forced, alarm, gauges)
+        _say_ready()
+        supervisor.run()
+    except choice.UnusableError as error:
+        log(f"no tree can be held: {error}")
+        os._exit(1)
+    except BaseException:  # noqa: BLE001  (the last line of defence: the process must not stay half alive)
+        log(traceback.format_exc())
+        os._exit(_CRASHED)
+    os._exit(0)
+
+
+def _say_ready() -> None:
+    """Tell whoever started us, on standard output, and let go of it."""
+    with contextlib.suppress(OSError):
+        os.write(1, b"ready\n")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.close(null)

@@ -1,0 +1,213 @@
+r"""The life of one started phase: its limits in time, the order of its killing, and its one outcome.
+
+    RUNNING --timeout, kill, fence--> STOPPING --grace over--> KILLING --main reaped, tree empty--> over
+       \------------------ main ended by itself, others left ----/
+
+Nothing is over before the main process is reaped and the tree is empty. When main ends by itself, what is left
+is killed at once; when it ends because it was told to stop, the others have the rest of their grace. The first
+reason given stays the reason. Time comes in as `now`, on the monotonic clock, except where a name says otherwise.
+"""
+
+import os
+import resource
+import signal
+from typing import Any, Final
+
+from workers.supervisor import disk_usage
+from workers.supervisor.disk_usage import Gauge
+from workers.supervisor.output_cap import Spout
+from workers.supervisor.trees import Tree, Usage
+
+_FIRST_RECHECK_S: Final = 0.002  # a killed tree is mostly empty after 1 to 2 ms
+_RECHECK_GROWTH: Final = 2
+_LONGEST_RECHECK_S: Final = 0.1
+_STUCK_AFTER_S: Final = 5.0  # killed for this long and still alive: the node has a problem
+_BLOCK_BYTES: Final = 512  # unit of the kernel's block counts in rusage
+_FENCE_SHARE: Final = 2 / 3  # of the lease: the rest is for clock drift, load and the killing itself
+_NEVER: Final = float("inf")
+
+
+class Watch:
+    """One phase being watched. `act` drives it; call that whenever something may have changed, and at `due`."""
+
+    __slots__ = (
+        "ended_wall",
+        "folder",
+        "gauge",
+        "is_looked_at",
+        "kill_at",
+        "killing_since",
+        "lease_s",
+        "phase",
+        "pid",
+        "queued_at",
+        "reason",
+        "recheck_at",
+        "recheck_s",
+        "rusage",
+        "spout",
+        "started",
+        "started_boot",
+        "started_wall",
+        "status",
+        "stop_at",
+        "stop_grace_s",
+        "stuck_told",
+        "tree",
+    )  # fmt: skip
+
+    def __init__(self, tree: Tree, phase: str, pid: int | None, *, now: float, boot: float, wall: float) -> None:
+        self.tree = tree
+        self.phase = phase
+        self.pid = pid
+        self.started = now
+        self.started_boot = boot
+        self.started_wall = wall
+        self.ended_wall = wall
+        self.lease_s: float | None = None
+        self.stop_at = _NEVER
+        self.stop_grace_s = 0.0
+        self.kill_at = _NEVER
+        self.killing_since: float | None = None
+        self.recheck_at = _NEVER
+        self.recheck_s = _FIRST_RECHECK_S
+        self.queued_at = _NEVER  # for the supervisor's list of due times
+        self.reason: str | None = None
+        self.status: int | None = None
+        self.rusage: resource.struct_rusage | None = None
+        self.stuck_told = False
+        self.spout: Spout | None = None
+        self.folder: str | None = None
+        self.gauge: Gauge | None = None
+        self.is_looked_at = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Tree and phase."""
+        return self.tree.name, self.phase
+
+    @property
+    def due(self) -> float:
+        """When `act` has something to do even if nothing else happens."""
+        return min(self.stop_at, self.kill_at, self.recheck_at)
+
+    def limit_time(self, timeout_s: float | None, grace_s: float, lease_s: float | None) -> None:
+        """Set the limits that count from the start."""
+        self.stop_at = _NEVER if timeout_s is None else self.started + timeout_s
+        self.stop_grace_s = grace_s
+        self.lease_s = lease_s
+
+    def main_ended(self, status: int, rusage: resource.struct_rusage, wall: float) -> None:
+        """Hear that the main process was reaped."""
+        self.status, self.rusage, self.ended_wall = status, rusage, wall
+
+    def lost(self, wall: float) -> None:
+        """Take over what an earlier supervisor left: it is to die, and its exit can no longer be learned."""
+        self.status, self.reason, self.ended_wall = 0, "supervisor_lost", wall
+        self.kill_at = self.started
+
+    def stop(self, reason: str, grace_s: float, now: float) -> None:
+        """Ask the tree to end and kill it after the grace. May be repeated; only ever shortens the grace."""
+        first = self.kill_at == _NEVER and self.killing_since is None
+        self.kill_at = min(self.kill_at, now + grace_s)
+        self.stop_at = _NEVER
+        if first:
+            self.reason = self.reason or reason
+            if grace_s > 0:
+                self.tree.signal(signal.SIGTERM)
+                self.tree.signal(signal.SIGCONT)  # a stopped process can't hear the first one
+
+    def measure(self, now: float) -> None:
+        """Kill without grace what holds more disk than it may."""
+        if self.gauge is not None and self.gauge.is_over:
+            self.stop("disk_full", 0.0, now)
+
+    def fence(self, last_sent_boot: float | None, boot: float, now: float) -> None:
+        """Kill without grace when two thirds of the lease have passed since the last heartbeat was sent."""
+        since = self.started_boot if last_sent_boot is None else last_sent_boot
+        if self.lease_s is not None and boot - since >= self.lease_s * _FENCE_SHARE:
+            self.stop("fenced", 0.0, now)
+
+    def act(self, now: float) -> bool:
+        """Do what is due. Returns whether it is all over: main reaped, tree empty."""
+        if now >= self.stop_at:
+            self.stop("timeout", self.stop_grace_s, now)
+        reaped = self.status is not None
+        if reaped and self.tree.is_empty():
+            return True
+        if self.killing_since is None and (now >= self.kill_at or (reaped and self.kill_at == _NEVER)):
+            self.killing_since = now
+            self.kill_at = self.stop_at = _NEVER
+        if self.killing_since is not None:
+            self.tree.kill()
+        if reaped or self.killing_since is not None:
+            self.recheck_at = now + self.recheck_s
+            self.recheck_s = min(self.recheck_s * _RECHECK_GROWTH, _LONGEST_RECHECK_S)
+        return False
+
+    def is_stuck(self, now: float) -> bool:
+        """Whether killing has failed for long; true once."""
+        if self.killing_since is None or self.stuck_told or now - self.killing_since < _STUCK_AFTER_S:
+            return False
+        self.stuck_told = True
+        return True
+
+    def close(self) -> None:
+        """It is over: cap its output for the last time, and look no more at it."""
+        if self.spout is not None:
+            self.spout.closed = True
+            self.spout.look()
+        if self.gauge is not None:
+            self.gauge.closed = True
+
+    def outcome(self, now: float) -> dict[str, Any]:
+        """Return the `ended` event; call it once, when `act` said it is over and before the tree is removed."""
+        known = self.rusage is not None and self.status is not None
+        signalled = known and os.WIFSIGNALED(self.status or 0)
+        reason, message = self.reason or "exit", None
+        if reason == "disk_full" and self.gauge is not None:
+            held, most = _mib(self.gauge.used), _mib(self.gauge.limit or 0)
+            message = f"It held {held} MiB of disk or more, and had asked for {most} MiB."
+        elif reason == "exit" and known and self.status and self.folder and disk_usage.is_full(self.folder):
+            reason, message = "disk_full", "The node's disk was full when it failed."
+        return ended(
+            self.key,
+            reason,
+            message=message,
+            pid=self.pid,
+            exit_code=os.WEXITSTATUS(self.status or 0) if known and not signalled else None,
+            signal=os.WTERMSIG(self.status or 0) if signalled else None,
+            oom=self.tree.oom_kills() > 0,
+            seconds=round(now - self.started, 6),
+            started=self.started_wall,
+            ended=self.ended_wall,
+            usage=_usage(self.tree.usage(), self.rusage, self.gauge),
+        )
+
+
+def ended(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
+    """Return an `ended` event; what is not known is null."""
+    nothing: dict[str, Any] = {"pid": None, "exit_code": None, "signal": None, "reason": reason, "oom": False}
+    nothing |= {"seconds": 0.0, "started": None, "ended": None, "usage": None, "message": None, "errno": None}
+    return {"ev": "ended", "tree": key[0], "phase": key[1]} | nothing | known
+
+
+def _usage(tree: Usage, main: resource.struct_rusage | None, gauge: Gauge | None) -> dict[str, float | int | None]:
+    """Merge what the tree counted with what the kernel added up for main and the processes it waited for."""
+    cpu_s, peak = tree.cpu_s, tree.peak_mem_mib
+    disk = None if gauge is None or gauge.peak is None else round(gauge.peak / (1 << 20), 3)
+    if main is None:
+        return {
+            "cpu_s": cpu_s, "peak_mem_mib": peak, "peak_disk_mib": disk, "read_bytes": None, "written_bytes": None,
+        }  # fmt: skip
+    return {
+        "cpu_s": round(main.ru_utime + main.ru_stime if cpu_s is None else cpu_s, 6),
+        "peak_mem_mib": round(main.ru_maxrss / 1024 if peak is None else peak, 3),
+        "peak_disk_mib": disk,
+        "read_bytes": main.ru_inblock * _BLOCK_BYTES,
+        "written_bytes": main.ru_oublock * _BLOCK_BYTES,
+    }
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f}".removesuffix(".0")

@@ -1,0 +1,258 @@
+"""Starting a program inside its tree, as its user, in its directory, at the price of a bare vfork.
+
+The supervisor's thread takes on what the program shall have, one call each: cgroups, user, working directory,
+soft limits. Then it starts the program by `posix_spawn`, whose child inherits all of that, and takes itself back.
+So nothing needs to run between fork and exec, and no wrapper program is paid for. Only a version 2 cgroup needs
+a real fork, whose child does the rest itself.
+
+While the thread wears a job's user, a process of that same user could signal the thread. Give each execution
+slot a user of its own, and no process of that user is alive at that moment.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+import resource
+import signal
+import stat
+import struct
+from collections.abc import Iterator
+from typing import Final, NoReturn
+
+from workers.supervisor import syscalls
+from workers.supervisor.request import FileLimits, Order
+from workers.supervisor.trees import StrandedError, Tree, scan
+
+_DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
+_UMASK: Final = 0o022
+_OOM_SCORE: Final = b"500"  # out of memory on the whole machine: jobs go first, agent and supervisor last
+_ALL_SIGNALS: Final = [each for each in range(1, 65) if each not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}]
+_OUTPUT_FLAGS: Final = (
+    # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
+    os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+)
+_OF_PROGRAM: Final = frozenset(
+    {
+        errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
+        errno.E2BIG, errno.EINVAL, errno.EILSEQ, errno.ETXTBSY, errno.ELIBBAD,
+    }
+)  # fmt: skip
+_FAILED: Final = 127  # exit code of a child that could not execute; why, it writes into shared memory
+_FAILURE: Final = struct.Struct("i?")  # errno, and whether it was the directory that failed
+
+
+class LaunchError(OSError):
+    """The program could not be started; the message says why, for the job's owner."""
+
+
+class ProgramError(LaunchError):
+    """The program itself was to blame: there is none of that name, or it may or can not be executed as it was asked for."""
+
+
+class Spawner:
+    """Starts programs from one thread; make it and use it in that thread."""
+
+    def __init__(self, node: str) -> None:
+        syscalls.own_directory()
+        os.umask(_UMASK)
+        os.chdir("/")
+        self._node = node
+        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._groups = os.getgroups()
+        self._is_root = os.geteuid() == 0
+        self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
+        self._can_raise = syscalls.can_raise_limits()
+        self._own_limits = {kind: resource.getrlimit(kind) for kind in _wanted_limits(FileLimits(0, 0))}
+        if self._is_root:
+            syscalls.forbid_new_privileges()
+
+    def spawn(self, order: Order, tree: Tree) -> int:
+        """Start the program inside the tree and return its pid. Raises `LaunchError`, of the kind `ProgramError` if it is to blame."""
+        env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
+        limits = _wanted_limits(order.file_limits)
+        outputs: list[int] = []
+        try:
+            outputs.extend(self._open_output(path, order) for path in (order.stdout, order.stderr))
+            with tree.entered():
+                pid = self._start(order, env, outputs, limits, tree.clone_into)
+        finally:
+            for descriptor in outputs:
+                os.close(descriptor)
+        _settle(pid, limits, hard_too=self._can_raise)
+        return pid
+
+    def _start(
+        self, order: Order, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
+    ) -> int:
+        """Take on what the program shall have, start it, and take all of it back."""
+        if cgroup is not None:
+            with self._lowered(limits):
+                return self._execute(order, env, outputs, cgroup)
+        with self._identity(order), _directory(order.cwd), self._lowered(limits):
+            return self._execute(order, env, outputs, None)
+
+    def _open_output(self, path: str, order: Order) -> int:
+        """Open as the supervisor, then give the file to the job's user; its folder need not be the user's."""
+        descriptor = -1
+        try:
+            descriptor = os.open(path, _OUTPUT_FLAGS, 0o600)
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
+            if order.uid is not None and order.gid is not None and found.st_uid != order.uid:
+                os.fchown(descriptor, order.uid, order.gid)
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            if isinstance(error, LaunchError):
+                raise
+            raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
+        return descriptor
+
+    @contextlib.contextmanager
+    def _identity(self, order: Order) -> Iterator[None]:
+        """Be the program's user meanwhile."""
+        try:
+            self._assume(order)
+            yield
+        finally:
+            if self._is_root and order.uid is not None:
+                try:
+                    syscalls.resume_root(self._groups)
+                except OSError as error:
+                    raise StrandedError(f"cannot become root again: {error}") from error
+
+    def _assume(self, order: Order) -> None:
+        if order.uid is None or order.gid is None or (not self._is_root and order.uid == os.geteuid()):
+            return
+        if not syscalls.can_assume_identity():
+            raise LaunchError(errno.EPERM, f"cannot run as user {order.uid}: the supervisor is not root")
+        try:
+            syscalls.assume_identity(order.uid, order.gid, order.groups)
+        except OSError as error:
+            raise LaunchError(error.errno, f"cannot run as user {order.uid}: {error.strerror}") from error
+
+    @contextlib.contextmanager
+    def _lowered(self, limits: dict[int, int]) -> Iterator[None]:
+        """Bear the program's limits while it is born, as hard ones where they can be raised again afterwards."""
+        try:
+            for kind, value in limits.items():
+                hard = self._own_limits[kind][1]
+                soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+                resource.setrlimit(kind, (soft, soft if self._can_raise else hard))
+            yield
+        finally:
+            for kind in limits:
+                resource.setrlimit(kind, self._own_limits[kind])
+
+    def _execute(self, order: Order, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
+        failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        for program in _candidates(order.argv[0], env):
+            try:
+                if cgroup is None:
+                    return self._vfork(program, order.argv, env, outputs)
+                return self._fork_into(cgroup, program, order, env, outputs)
+            except LaunchError:
+                raise
+            except OSError as error:
+                failure = error
+            except ValueError as error:  # text that no file system encoding can express
+                raise ProgramError(errno.EINVAL, f"{order.argv[0]}: {error}") from error
+        kind = ProgramError if failure.errno in _OF_PROGRAM else LaunchError
+        raise kind(failure.errno, f"{order.argv[0]}: {failure.strerror}") from failure
+
+    def _vfork(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> int:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, self._null, 0),
+            (os.POSIX_SPAWN_DUP2, outputs[0], 1),
+            (os.POSIX_SPAWN_DUP2, outputs[1], 2),
+        ]
+        return os.posix_spawn(
+            program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS
+        )
+
+    def _fork_into(self, cgroup: int, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> int:
+        """Fork into a cgroup; the kernel asks for the right to do so, so the user is taken on afterwards."""
+        if order.uid is not None and not self._is_root and order.uid != os.geteuid():
+            self._assume(order)  # which says why not
+        self._failure[: _FAILURE.size] = bytes(_FAILURE.size)
+        pid = syscalls.clone_into(cgroup)
+        if pid == 0:
+            self._become(program, order, env, outputs)
+        number, in_directory = _FAILURE.unpack_from(self._failure)
+        if number:
+            os.waitpid(pid, 0)
+            if in_directory:
+                raise LaunchError(number, f"{order.cwd}: {os.strerror(number)}")
+            raise OSError(number, os.strerror(number))
+        return pid
+
+    def _become(self, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> NoReturn:
+        """Turn the forked child into the program."""
+        in_directory = False
+        try:
+            os.setsid()
+            for target, source in enumerate((self._null, *outputs)):
+                os.dup2(source, target)
+            for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
+                syscalls.default_signal(signum)
+            for kind in _wanted_limits(order.file_limits):
+                soft, _ = resource.getrlimit(kind)
+                resource.setrlimit(kind, (soft, soft))
+            self._assume(order)
+            in_directory = True
+            os.chdir(order.cwd)
+            in_directory = False
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.execve(program, order.argv, env)  # noqa: S606
+        except OSError as error:
+            _FAILURE.pack_into(self._failure, 0, error.errno or errno.EIO, in_directory)
+        except ValueError:
+            _FAILURE.pack_into(self._failure, 0, errno.EILSEQ, in_directory)
+        finally:
+            os._exit(_FAILED)
+
+
+def _candidates(program: str, env: dict[str, str]) -> list[str]:
+    """Return where the program may be, by the job's own PATH, not ours; at least one."""
+    if "/" in program:
+        return [program]
+    folders = (env.get("PATH") or _DEFAULT_PATH).split(":")
+    found = [f"{folder or '.'}/{program}" for folder in folders]
+    return [path for path in found if os.path.exists(path)] or found[:1]
+
+
+@contextlib.contextmanager
+def _directory(path: str) -> Iterator[None]:
+    """Stand in the program's directory, entered with the rights of its user."""
+    try:
+        os.chdir(path)
+    except OSError as error:
+        raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        os.chdir("/")
+
+
+def _wanted_limits(limits: FileLimits) -> dict[int, int]:
+    wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
+    return {kind: value for kind, value in wanted.items() if value is not None}
+
+
+def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:
+    """Make the newborn's limits hard where they are not, and let it go first when the machine has no memory.
+
+    A program that raises its own soft limit within its very first instructions may be faster.
+    """
+    with contextlib.suppress(OSError):  # it may be over already, or we may not
+        for kind in () if hard_too else limits:
+            soft, _ = resource.prlimit(pid, kind)
+            resource.prlimit(pid, kind, (soft, soft))
+    with contextlib.suppress(OSError):
+        descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, _OOM_SCORE)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,63 @@
+"""What an earlier supervisor of this node left alive, of whatever kind its trees were."""
+
+import contextlib
+from collections.abc import Iterator
+
+from workers.supervisor.trees import Tree, TreeKind, Usage, choice, scan
+
+
+class Leftover:
+    """All trees that were found, as one that can only be killed and removed."""
+
+    clone_into = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.parts: list[tuple[TreeKind, Tree]] = []
+        self.others: list[TreeKind] = []  # kinds that are needed no more when this is removed
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        raise ValueError(f"{self.name} is a leftover: nothing is started in it")
+        yield
+
+    def born(self, pid: int) -> None:
+        """Nothing is born here."""
+
+    def signal(self, signum: int) -> None:
+        for _, tree in self.parts:
+            tree.signal(signum)
+
+    def kill(self) -> None:
+        for _, tree in self.parts:
+            tree.kill()
+
+    def is_empty(self) -> bool:
+        for kind, _ in self.parts:
+            kind.refresh()
+        return all(tree.is_empty() for _, tree in self.parts)
+
+    def pids(self) -> list[int]:
+        return sorted({pid for _, tree in self.parts for pid in tree.pids()})
+
+    def usage(self) -> Usage:
+        return Usage()
+
+    def oom_kills(self) -> int:
+        return sum(tree.oom_kills() for _, tree in self.parts)
+
+    def remove(self) -> None:
+        for _, tree in self.parts:
+            tree.remove()
+        for kind in self.others:
+            kind.close()
+
+
+def find(node: str, kind: TreeKind) -> Leftover:
+    """Return all that is left. The mark in the environment also finds what no cgroup holds."""
+    leftover = Leftover("")  # no tree of an order has an empty name
+    marked: list[TreeKind] = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
+    leftover.others = [*choice.with_folders(node, but=kind.name), *marked]
+    for each in (kind, *leftover.others):
+        leftover.parts += [(each, tree) for tree in each.leftovers()]
+    return leftover

@@ -1,0 +1,189 @@
+"""Trees in PID namespaces: who kills a namespace's first process kills all of it, and the kernel sees to that.
+
+The first process is a sleeper that ignores SIGCHLD, so the kernel itself collects orphans; the program is started
+beside it, a child of the supervisor, so its exit code is seen directly and it has not the first process's
+immunity from signals. A mount namespace goes with it, for a /proc that shows the inside.
+"""
+
+import contextlib
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from typing import Final
+
+from workers.supervisor import syscalls
+from workers.supervisor.trees import Limits, StrandedError, Tree, Usage, processes, scan, trial
+
+_READY_TIMEOUT_S: Final = 5.0
+_NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
+_FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+# In a chroot, `/` is no mount whose propagation could be stopped; that of what is mounted upon has to be.
+_SLEEPER: Final = (
+    "{ mount --make-rprivate / || mount --make-private /proc; } 2>/dev/null; mount -t proc proc /proc"
+    " && trap '' CHLD && echo ready && exec sleep infinity"
+)
+_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_MISSING: Final = [
+    "Cpus, memory and the number of processes are not limited: no cgroups can be made here.",
+    "Lack of memory is not recognised: the kernel counts it for cgroups only.",
+    "Memory peaks are those of the largest process, and those below the supervisor's own size are not seen.",
+    "Cpu seconds leave out processes that nobody waited for.",
+]
+
+
+class PidNamespaces:
+    """Needs CAP_SYS_ADMIN."""
+
+    name = "pidns"
+    missing = _MISSING
+
+    def __init__(self, node: str) -> None:
+        self.node = node
+        self._pids = os.open("/proc/self/ns/pid", _NAMESPACE)
+        self._mounts = os.open("/proc/self/ns/mnt", _NAMESPACE)
+        self._root = os.open("/", _FOLDER)
+
+    def create(self, name: str, limits: Limits) -> "PidNamespaceTree":
+        del limits  # there is no way to keep them
+        tree = PidNamespaceTree(self, name)
+        tree.plant()
+        return tree
+
+    def leftovers(self) -> list[Tree]:
+        """Return nothing: the sleepers carry the mark, and are found by the scan for it."""
+        return []
+
+    def refresh(self) -> None:
+        """Nothing is remembered."""
+
+    def close(self) -> None:
+        """Nothing is left."""
+
+    def leave(self) -> None:
+        """Bring the calling thread home. Raises `StrandedError`."""
+        try:
+            syscalls.enter_namespace(self._pids, syscalls.CLONE_NEWPID)
+            enter_mounts(self._mounts, self._root)
+        except OSError as error:
+            raise StrandedError(f"cannot leave a namespace: {error}") from error
+
+
+class PidNamespaceTree:
+    """One sleeper and its namespaces."""
+
+    clone_into = None
+
+    def __init__(self, kind: PidNamespaces, name: str) -> None:
+        self.name = name
+        self._kind = kind
+        self._sleeper = 0
+        self._inode = 0
+
+    def plant(self) -> None:
+        """Start the sleeper and wait until its /proc stands. Raises `OSError`."""
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._spawn_sleeper(writing)
+        finally:
+            os.close(writing)
+        try:
+            if not syscalls.readable_within(reading, _READY_TIMEOUT_S) or not os.read(reading, 16):
+                self.kill()
+                raise OSError(errno.EPERM, "the first process of a PID namespace did not come up")
+        finally:
+            os.close(reading)
+        self._inode = os.stat(f"/proc/{self._sleeper}/ns/pid").st_ino
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        with contextlib.ExitStack() as opened:
+            inside = []
+            for name, flags in (("ns/pid", _NAMESPACE), ("ns/mnt", _NAMESPACE), ("root", _FOLDER)):
+                inside.append(os.open(f"/proc/{self._sleeper}/{name}", flags))
+                opened.callback(os.close, inside[-1])
+            pids, mounts, root = inside
+            try:
+                syscalls.enter_namespace(pids, syscalls.CLONE_NEWPID)
+                enter_mounts(mounts, root)
+                yield
+            finally:
+                self._kind.leave()
+
+    def born(self, pid: int) -> None:
+        """Nothing to note: the namespace holds it."""
+
+    def signal(self, signum: int) -> None:
+        for pid in self.pids():
+            process = processes.look_up(pid)
+            if process is not None and pid != self._sleeper and self._holds(pid):
+                processes.send(pid, signum, process.start)
+
+    def kill(self) -> None:
+        # Only this thread reaps: until then the pid is the sleeper's, and afterwards its namespace differs.
+        if self._sleeper and (not self._inode or self._holds(self._sleeper)):
+            processes.send(self._sleeper, signal.SIGKILL)
+
+    def is_empty(self) -> bool:
+        """Whether only the sleeper is left, or nothing."""
+        return all(pid == self._sleeper for pid in self.pids())
+
+    def pids(self) -> list[int]:
+        return [pid for pid in processes.pids() if self._holds(pid) and processes.look_up(pid)]
+
+    def usage(self) -> Usage:
+        return Usage()
+
+    def oom_kills(self) -> int:
+        return 0
+
+    def remove(self) -> None:
+        self.kill()
+
+    def _holds(self, pid: int) -> bool:
+        try:
+            return os.stat(f"/proc/{pid}/ns/pid").st_ino == self._inode
+        except OSError:
+            return False
+
+    def _spawn_sleeper(self, output: int) -> None:
+        env = _ENVIRONMENT | {scan.MARK: f"{self._kind.node}/{self.name}"}
+        syscalls.unshare(
+            syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
+        )  # all or nothing; refused, there is no way to leave
+        try:
+            self._sleeper = os.posix_spawn(
+                "/bin/sh",
+                ["sh", "-c", _SLEEPER],
+                env,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, output, 1),
+                ],
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
+            )
+        finally:
+            self._kind.leave()
+
+
+def enter_mounts(namespace: int, root: int) -> None:
+    """Enter a mount namespace and a root directory of it (thread); the working directory becomes `/`.
+
+    The kernel lets who enters stand at the namespace's own root, which in a chroot is not ours: it would be an escape.
+    """
+    syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    os.chdir("/")
+
+
+def find(node: str) -> tuple[PidNamespaces | None, str]:
+    """Return trees in PID namespaces where one works, tried out by a child, else `None` and why not."""
+    try:
+        kind = PidNamespaces(node)
+    except OSError as error:
+        return None, f"the kernel has no PID namespaces: {error.strerror}"
+    refusal = trial.refusal(kind)
+    return (None, f"no PID namespace can be held: {refusal}") if refusal else (kind, "")
