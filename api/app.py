@@ -37,8 +37,8 @@ from api.routes import (
 from api.routes import errors as named_errors
 from api.walker import Walker
 from api.wire.answers import Problem
-from scheduler import seeding
-from scheduler.foresight import Foresight
+from scheduler.admin import seed
+from scheduler.explain.forecast import Foresight
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
@@ -83,7 +83,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     app.extensions["ganger.foresight"] = Foresight(rt)
     _guard(app, rt.settings)
     app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
-    seeding.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
+    seed.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
     if background:
         app.extensions["ganger.walker"] = walker = Walker(rt)
         walker.start()

@@ -9,10 +9,10 @@ from collections import OrderedDict
 
 from flask import request
 
-from scheduler import tokens
+from scheduler.admin import tokens
+from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import Forbidden, Unauthorized
 from scheduler.runtime import Runtime
-from scheduler.tokens import Caller, Role
 
 REMEMBER_S = 5.0
 """A revoked token may go on for this long in a process that has just seen it."""

@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.remembered import Remembered
-from scheduler import overview, steering
-from scheduler.overview import Figures
+from scheduler.admin import status, switches
+from scheduler.admin.status import Figures
 from scheduler.runtime import Runtime
 from scheduler.store.leader.lease import Standing
 
@@ -53,14 +53,14 @@ class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has
 
     def _read(self) -> Figures | None:
         try:
-            return overview.figures(self._rt)
+            return status.figures(self._rt)
         except SQLAlchemyError as error:
             log.warning("metrics.unavailable", error=type(error).__name__)
             return None
 
 
 def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
-    state = steering.state(rt, standing)
+    state = switches.state(rt, standing)
     yield _gauge("leader_up", "Whether a scheduler leads and is alive.", [({}, float(state in LEADING))])
     yield _gauge("leader_age_seconds", "Since the leader's last sign of life.", [({}, max(standing.age_s, 0.0))])
     yield _gauge("leader_term", "How often the lead was taken.", [({}, float(standing.term))])

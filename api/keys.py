@@ -5,7 +5,8 @@ from __future__ import annotations
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from api.embedded import state
-from scheduler import keyring, log, runtime, secrets
+from scheduler import keyring, log, runtime
+from scheduler.admin import secrets
 from scheduler.keyring import Keyring
 from scheduler.settings import Settings
 

@@ -15,7 +15,7 @@ from flask import Response, request
 
 from api.answers import dump
 from scheduler.errors import InvalidInput, Unavailable
-from scheduler.output_lookup import Output, Piece
+from scheduler.executions.output import Output, Piece
 
 FIRST_LOOK_S = 0.1
 LAST_LOOK_S = 1.0

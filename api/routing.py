@@ -30,9 +30,9 @@ from api import strict_json
 from api.answers import respond
 from api.auth import Recognition, permit
 from api.errors import invalid
+from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import InvalidInput
 from scheduler.runtime import Runtime
-from scheduler.tokens import Caller, Role
 
 Needs: TypeAlias = Role | str
 """A role, "node" for the node protocol, or "public"."""

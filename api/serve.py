@@ -64,8 +64,8 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
 def run_scheduler() -> int:
     """Run one scheduler; several may run at once, one of them leads."""
     from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
-    from scheduler.delivery import Courier  # noqa: PLC0415 - nobody else publishes
-    from scheduler.service import Scheduler  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.leader.dispatch import Courier  # noqa: PLC0415 - nobody else publishes
+    from scheduler.leader.process import Scheduler  # noqa: PLC0415 - numpy is only needed here
 
     settings = read_settings()
     log.configure("scheduler")

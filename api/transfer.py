@@ -9,8 +9,8 @@ from flask import Response, request
 from werkzeug.datastructures import Range
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
 
-from scheduler.files import Content
-from scheduler.storage import PIECE
+from scheduler.files.files import Content
+from scheduler.files.storage import PIECE
 
 
 def body_pieces(limit: int) -> Iterator[bytes]:

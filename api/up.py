@@ -30,7 +30,8 @@ from api.embedded.stack import Stack
 from api.embedded.state import StateFolder
 from api.embedded.watch import Stopped, Watch
 from api.roles import Address, NodeSize, Surroundings
-from scheduler import keyring, tokens
+from scheduler import keyring
+from scheduler.admin import tokens
 from scheduler.errors import SetupError
 from scheduler.settings import Settings
 from scheduler.store.schema import migrations

@@ -7,7 +7,7 @@ import threading
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from scheduler import bulk
+from scheduler.jobs import bulk
 from scheduler.runtime import Runtime
 
 LOOK_S = 2.0

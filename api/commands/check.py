@@ -25,7 +25,7 @@ def check(
     [bold]ganger check --all[/]
     """
     from api import serve  # noqa: PLC0415 - only here
-    from scheduler import invariants  # noqa: PLC0415 - likewise
+    from scheduler.leader import invariants  # noqa: PLC0415 - likewise
 
     rt = serve.make_runtime(serve.read_settings(), "check", pool_size=1)
     found = invariants.check(rt, hours=None if everything else hours)

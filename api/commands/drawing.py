@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from scheduler.errors import InvalidInput, SetupError
 
 if TYPE_CHECKING:
-    from scheduler.simulation.report import Course
+    from scheduler.replay.report import Course
 
 
 def drawer(path: Path | None) -> Callable[[dict[str, Course]], None] | None:
@@ -23,7 +23,7 @@ def drawer(path: Path | None) -> Callable[[dict[str, Course]], None] | None:
     rasterise = _rasteriser() if kind == ".png" else None
 
     def draw(courses: dict[str, Course]) -> None:
-        from scheduler.simulation.plot import as_svg  # noqa: PLC0415 - likewise
+        from scheduler.replay.plot import as_svg  # noqa: PLC0415 - likewise
 
         drawn = as_svg(courses)
         path.write_bytes(drawn.encode() if rasterise is None else rasterise(drawn))

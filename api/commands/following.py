@@ -22,8 +22,8 @@ NAME = "pool"
 
 def pool_of(smallest: int, largest: int | None, template: str | None, settings: Sequence[str]) -> Pool:
     """Return the pool that the options describe. Raises InvalidInput."""
+    from scheduler.replay import fleet  # noqa: PLC0415 - likewise
     from scheduler.rules.autoscaling.decide import Pool, Sizing  # noqa: PLC0415 - numpy is only needed here
-    from scheduler.simulation import fleet  # noqa: PLC0415 - likewise
 
     if largest is None or template is None:
         raise InvalidInput("a pool needs both --pool-max N and --template SPEC", field="--pool-max")
@@ -48,7 +48,7 @@ def pool_of(smallest: int, largest: int | None, template: str | None, settings: 
 
 def compare(load: Workload, pool: Pool, fixed: Sequence[int], seed: int, *, as_json: bool) -> None:
     """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool."""
-    from scheduler.simulation import sizes  # noqa: PLC0415 - likewise
+    from scheduler.replay import sizes  # noqa: PLC0415 - likewise
 
     found = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, fixed, seed=seed)
     if as_json:

@@ -34,7 +34,7 @@ def setup(
     [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
     """
     from api import keys, serve  # noqa: PLC0415 - only here
-    from scheduler import installation  # noqa: PLC0415 - likewise
+    from scheduler.admin import setup as installation  # noqa: PLC0415 - likewise
 
     url = serve.database_url()
     installation.set_up(

@@ -17,9 +17,9 @@ from api.commands.options import Json, StateDir, Token, Url
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from scheduler.replay.replay import Outcome
+    from scheduler.replay.trace import TraceJob
     from scheduler.rules.cluster.nodes import Node
-    from scheduler.simulation.replay import Outcome
-    from scheduler.simulation.trace import TraceJob
 
 STEPS, FINE_STEPS = 72, 450
 """How many stretches the courses are shown in: as characters, and as points of a picture."""
@@ -124,7 +124,7 @@ def simulate(
         load, _ = workload.on_fleet(asked, [f"{pool_max}x{template}"])
         following.compare(load, pool, fixed or (), seed, as_json=as_json)
         return
-    from scheduler.simulation import report  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.replay import report  # noqa: PLC0415 - numpy is only needed here
 
     draw = drawing.drawer(plot)
     load, whole = workload.on_fleet(asked, nodes or (), added=add or (), drained=drain or ())
@@ -144,8 +144,8 @@ def simulate(
 
 
 def _replay(policy: str, jobs: list[TraceJob], nodes: list[Node], seed: int) -> Outcome:
-    from scheduler.simulation.policies import POLICIES  # noqa: PLC0415 - likewise
-    from scheduler.simulation.replay import replay  # noqa: PLC0415 - likewise
+    from scheduler.replay.policies import POLICIES  # noqa: PLC0415 - likewise
+    from scheduler.replay.replay import replay  # noqa: PLC0415 - likewise
 
     with _progress(policy) as told:
         return replay(jobs, nodes, POLICIES[policy], seed=seed, progress=told)

@@ -11,8 +11,8 @@ from api.commands import connection, screen
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from scheduler.replay.trace import LeftOut, Record, TraceJob
     from scheduler.rules.cluster.nodes import Node
-    from scheduler.simulation.trace import LeftOut, Record, TraceJob
 
 
 class Here:
@@ -23,7 +23,7 @@ class Here:
 
     def history(self, last: int) -> tuple[list[TraceJob], list[str]]:
         """Return the jobs that ended last, by submission, and whose they are."""
-        from scheduler.simulation.history import jobs_of_history  # noqa: PLC0415 - numpy is only needed by those who replay
+        from scheduler.replay.history import jobs_of_history  # noqa: PLC0415 - numpy is only needed by those who replay
 
         with connection.client(*self._where) as api:
             found = api.jobs.list(
@@ -34,7 +34,7 @@ class Here:
 
     def fleet(self) -> list[Node]:
         """Return the nodes that are there."""
-        from scheduler.simulation.history import nodes_of_fleet  # noqa: PLC0415 - likewise
+        from scheduler.replay.history import nodes_of_fleet  # noqa: PLC0415 - likewise
 
         with connection.client(*self._where) as api:
             return nodes_of_fleet(node.document for node in api.nodes.list(page_size=1000))
@@ -67,7 +67,7 @@ class Workload:
 
     def tell(self) -> None:
         """Print the same for people."""
-        from scheduler.simulation import report  # noqa: PLC0415 - likewise
+        from scheduler.replay import report  # noqa: PLC0415 - likewise
 
         left = report.left_out(self.left_out, self.cpus) if self.left_out is not None else None
         if left is not None:
@@ -99,7 +99,7 @@ def on_fleet(
 def _past(
     asked: Asked, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
-    from scheduler.simulation import fleet  # noqa: PLC0415 - likewise
+    from scheduler.replay import fleet  # noqa: PLC0415 - likewise
 
     own = fleet.read_fleet(nodes) if nodes else None
     jobs, projects = asked.here.history(asked.last)
@@ -111,7 +111,7 @@ def _trace(
     asked: Asked, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
     """Jobs wider than the widest node become gangs of members that fit there; those wider than all nodes together are left out."""
-    from scheduler.simulation import fleet, trace  # noqa: PLC0415 - likewise
+    from scheduler.replay import fleet, trace  # noqa: PLC0415 - likewise
 
     assert asked.trace is not None  # noqa: S101 - the caller has looked
     own = fleet.read_fleet(nodes)

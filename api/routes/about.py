@@ -11,7 +11,7 @@ from api import reference
 from api.answers import Answer
 from api.routing import Call, Routes
 from api.wire.fields import View
-from scheduler import health
+from scheduler.admin import health
 
 routes = Routes("about")
 

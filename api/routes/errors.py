@@ -13,11 +13,11 @@ from api.views import errors as view
 from api.wire import times
 from api.wire.errors import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
 from api.wire.fields import given
-from scheduler import named_errors
+from scheduler.admin import named_errors
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
 from scheduler.store.admin import errors
 from scheduler.store.admin.errors import ErrorFilter
-from scheduler.tokens import Role
 
 routes = Routes("errors")
 

@@ -16,12 +16,13 @@ from api.routing import Call, Routes
 from api.views import executions as view
 from api.wire import answers, times
 from api.wire.executions import ExecutionsQuery, LogQuery, OfOneJobQuery
-from scheduler import lookup, output_lookup
+from scheduler.admin.tokens import Role
 from scheduler.errors import NotFound
-from scheduler.output_lookup import Output, Wanted
+from scheduler.executions import output as output_lookup
+from scheduler.executions.output import Output, Wanted
+from scheduler.jobs import queries
 from scheduler.store.executions import listing
 from scheduler.store.executions.listing import ExecutionFilter
-from scheduler.tokens import Role
 
 routes = Routes("executions")
 ORDERS = tuple(listing.KEYS)
@@ -47,21 +48,21 @@ def list_executions(call: Call, query: ExecutionsQuery) -> Any:
         job_type_category=tuple(query.job_type_category),
     )
     asked = paging.window(query, ORDERS, ["last_modified"])
-    return paging.envelope(lookup.executions(call.rt, call.caller, chosen, asked), asked, view.entry)
+    return paging.envelope(queries.executions(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
 @routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
 def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])
-    found = lookup.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
+    found = queries.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
     return paging.envelope(found, asked, view.entry)
 
 
 @routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: answers.ExecutionDetail})
 def show_execution(call: Call, execution_id: int) -> Any:
     """One execution in full."""
-    return view.detail(*lookup.execution(call.rt, call.caller, execution_id))
+    return view.detail(*queries.execution(call.rt, call.caller, execution_id))
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})

@@ -14,12 +14,12 @@ from api.routing import Call, Routes
 from api.views import files as view
 from api.wire import answers, times
 from api.wire.files import FilesQuery, UploadQuery
-from scheduler import files
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
-from scheduler.storage import PIECE
+from scheduler.files import files
+from scheduler.files.storage import PIECE
 from scheduler.store.admin import files as stored
 from scheduler.store.admin.files import FileFilter
-from scheduler.tokens import Role
 
 routes = Routes("files")
 

@@ -15,15 +15,17 @@ from api.views import jobs as view
 from api.wire import answers, explanations, programs, times
 from api.wire.bulk import BulkFilter
 from api.wire.jobs import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from scheduler import cancellation, dry_run, explanation, lookup, outlooks, submission
+from scheduler.admin.tokens import Role
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
-from scheduler.foresight import Foresight
-from scheduler.preparation import NewJob
+from scheduler.explain import dry_run, explain
+from scheduler.explain import view as outlooks
+from scheduler.explain.forecast import Foresight
+from scheduler.jobs import cancel, queries, submit
+from scheduler.jobs.resolve import NewJob
+from scheduler.jobs.submit import Key, Submitted
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
 from scheduler.store.jobs.listing import JobFilter
-from scheduler.submission import Key, Submitted
-from scheduler.tokens import Role
 
 routes = Routes("jobs")
 ORDERS = tuple(listing.KEYS)
@@ -33,7 +35,7 @@ ORDERS = tuple(listing.KEYS)
 def list_jobs(call: Call, query: JobsQuery) -> Any:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
-    found = lookup.jobs(call.rt, call.caller, job_filter(call, query), asked)
+    found = queries.jobs(call.rt, call.caller, job_filter(call, query), asked)
     return paging.envelope(found.page, asked, view.entry)
 
 
@@ -61,41 +63,39 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     if query.dry_run:
         return _tried(call, new, many=many, strict=query.strict)
     roster = foresight().roster
-    made = submission.submit(
-        call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster
-    )
+    made = submit.submit(call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster)
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
     more = warnings(made)
     if many:
         return Answer({"count": len(made.job_ids), "job_ids": made.job_ids, **more}, status, headers)
     job_id = made.job_ids[0]
     headers["Location"] = f"{request.host_url}jobs/{job_id}/"
-    return Answer({**view.detail(lookup.job(call.rt, call.caller, job_id)), **more}, status, headers)
+    return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: answers.JobDetail})
 def show_job(call: Call, job_id: int) -> Any:
     """One job in full: inputs, outputs, executions."""
-    return view.detail(lookup.job(call.rt, call.caller, job_id))
+    return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: answers.JobDetail})
 def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
-    lookup.job(call.rt, call.caller, job_id)
-    answer = cancellation.cancel(call.rt, [job_id], actor=call.caller.name)
+    queries.job(call.rt, call.caller, job_id)
+    answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
     if answer.unchanged.get(job_id) is JobStatus.COMPLETED:
         raise Conflict("the job is COMPLETED and stays so")
     if job_id not in answer.unchanged and job_id not in answer.moved:
         raise NotFound(f"there is no job {job_id}")
-    return view.detail(lookup.job(call.rt, call.caller, job_id))
+    return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
 @routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: answers.JobUpdates}, orders=ORDERS)
 def list_updates(call: Call, query: JobsQuery) -> Any:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
-    found = lookup.updates(call.rt, call.caller, job_filter(call, query), asked)
+    found = queries.updates(call.rt, call.caller, job_filter(call, query), asked)
     return paging.envelope(found.page, asked, lambda row: view.with_input_files(row, found.files))
 
 
@@ -103,21 +103,21 @@ def list_updates(call: Call, query: JobsQuery) -> Any:
 def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
     """Jobs, each with its newest execution."""
     asked = paging.window(query, ORDERS, ["last_modified"])
-    found = lookup.with_executions(call.rt, call.caller, job_filter(call, query), asked)
+    found = queries.with_executions(call.rt, call.caller, job_filter(call, query), asked)
     return paging.envelope(found.page, asked, lambda row: view.with_latest(row, found.latest))
 
 
 @routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: answers.EventList})
 def list_job_events(call: Call, job_id: int) -> Any:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
-    found = lookup.events(call.rt, call.caller, job_id)
+    found = queries.events(call.rt, call.caller, job_id)
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
 def explain_job(call: Call, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explanation.explain(call.rt, foresight(), call.caller, job_id)
+    return explain.explain(call.rt, foresight(), call.caller, job_id)
 
 
 def foresight() -> Foresight:

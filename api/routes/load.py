@@ -8,9 +8,9 @@ from api import paging
 from api.routing import Call, Routes
 from api.wire import times
 from api.wire.load import LoadList, LoadQuery
-from scheduler import load
+from scheduler.admin import load
+from scheduler.admin.tokens import Role
 from scheduler.store.leader.load_samples import LoadFilter
-from scheduler.tokens import Role
 
 routes = Routes("load")
 

@@ -9,7 +9,7 @@ from flask import Response, current_app
 from api import telemetry
 from api.auth import permit_everywhere
 from api.routing import Call, Routes
-from scheduler.tokens import Role
+from scheduler.admin.tokens import Role
 
 routes = Routes("about")
 

@@ -13,8 +13,11 @@ from api.routing import Call, Routes
 from api.wire import answers
 from api.wire.fields import Body
 from api.wire.files import OutputQuery
-from scheduler import execution, files, registration, wire
-from scheduler.files import NewOutput
+from scheduler import wire
+from scheduler.executions import node_protocol
+from scheduler.files import files
+from scheduler.files.files import NewOutput
+from scheduler.nodes import registration
 from scheduler.runtime import Runtime
 
 routes = Routes("node protocol")
@@ -46,25 +49,25 @@ def node_register(call: Call, body: wire.Register) -> Any:
 @routes.post("/node/beat/", role="node", answers={200: wire.BeatAnswer})
 def node_beat(call: Call, body: wire.Beat) -> Any:
     """Sign of life; answers with cancels and with placements not yet claimed."""
-    return _plain(execution.beat(call.rt, body))
+    return _plain(node_protocol.beat(call.rt, body))
 
 
 @routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
 def node_claim(call: Call, body: wire.Claims) -> Any:
     """Claim placements; granted ones come with all that is needed to run them."""
-    return _plain(execution.claim(call.rt, body))
+    return _plain(node_protocol.claim(call.rt, body))
 
 
 @routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
 def node_report(call: Call, body: wire.Reports) -> Any:
     """Report ends of executions."""
-    return _plain(execution.report(call.rt, body))
+    return _plain(node_protocol.report(call.rt, body))
 
 
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
 def node_output(call: Call, body: wire.Chunks) -> Any:
     """Bring what programs print."""
-    execution.store_output(call.rt, body)
+    node_protocol.store_output(call.rt, body)
     return {}
 
 

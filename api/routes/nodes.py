@@ -11,11 +11,11 @@ from api.views import nodes as view
 from api.wire import times
 from api.wire.fields import given
 from api.wire.nodes import NodeChange, NodeList, NodesQuery, NodeStatusList, NodeStatusQuery, NodeView
-from scheduler import node_doings, node_lookup, node_steering
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.nodes import admin, queries, stats
 from scheduler.store.nodes import listing
 from scheduler.store.nodes.listing import NodeFilter
-from scheduler.tokens import Role
 
 routes = Routes("nodes")
 
@@ -27,7 +27,7 @@ def list_nodes(call: Call, query: NodesQuery) -> Any:
     Those that have left are only among nodes asked for by state, id, name or host name, or as out of service.
     """
     asked = paging.window(query, tuple(listing.KEYS), ["name"])
-    return paging.envelope(node_lookup.page(call.rt, _chosen(query), asked), asked, view.entry)
+    return paging.envelope(queries.page(call.rt, _chosen(query), asked), asked, view.entry)
 
 
 @routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList}, orders=tuple(listing.KEYS))
@@ -35,8 +35,8 @@ def list_node_statuses(call: Call, query: NodeStatusQuery) -> Any:
     """Nodes with counts of their executions since `started` (default 3 hours) and what runs there, by name."""
     asked = paging.window(query, tuple(listing.KEYS), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
-    page = node_lookup.page(call.rt, _chosen(query), asked)
-    found = node_doings.doings(call.rt, call.caller, page, started, ended)
+    page = queries.page(call.rt, _chosen(query), asked)
+    found = stats.doings(call.rt, call.caller, page, started, ended)
     return paging.envelope(
         page, asked, lambda row: view.status(row, found.counts.get(row.id, ()), found.running.get(row.id, ()))
     )
@@ -45,7 +45,7 @@ def list_node_statuses(call: Call, query: NodeStatusQuery) -> Any:
 @routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
 def show_node(call: Call, node_id: int) -> Any:
     """One node."""
-    return view.entry(node_lookup.find(call.rt, node_id))
+    return view.entry(queries.find(call.rt, node_id))
 
 
 @routes.patch("/nodes/<id:node_id>/", role=Role.OPERATOR, answers={200: NodeView})
@@ -55,8 +55,8 @@ def change_node(call: Call, node_id: int, body: NodeChange) -> Any:
     facts = given(body)
     if not facts:
         raise InvalidInput("the body changes nothing")
-    node_steering.change(call.rt, call.caller, node_id, facts)
-    return view.entry(node_lookup.find(call.rt, node_id))
+    admin.change(call.rt, call.caller, node_id, facts)
+    return view.entry(queries.find(call.rt, node_id))
 
 
 def _chosen(query: NodesQuery) -> NodeFilter:

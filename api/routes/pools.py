@@ -12,9 +12,9 @@ from api.routing import Call, Routes
 from api.views import pools as view
 from api.wire.fields import given
 from api.wire.pools import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
-from scheduler import pools
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
-from scheduler.tokens import Role
+from scheduler.pools import pools
 
 routes = Routes("pools")
 

@@ -21,10 +21,10 @@ from api.wire.projects import (
     SecretBody,
     SecretNames,
 )
-from scheduler import projects, secrets
+from scheduler.admin import projects, secrets
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
 from scheduler.store.admin import projects as stored
-from scheduler.tokens import Role
 
 routes = Routes("administration")
 

@@ -15,11 +15,11 @@ from api.views import jobs as view
 from api.wire import answers
 from api.wire.bulk import BulkFilter
 from api.wire.queue import NewJobBody, QueueStatusList, RequeueJobsBody
-from scheduler import bulk, lookup, requeue, submission
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput, NotFound
-from scheduler.preparation import NewJob
+from scheduler.jobs import bulk, queries, requeue, submit
+from scheduler.jobs.resolve import NewJob
 from scheduler.store.jobs import listing
-from scheduler.tokens import Role
 
 routes = Routes("queue")
 
@@ -30,13 +30,13 @@ MOST_AT_ONCE = 10_000
 @routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: answers.SubmittedJob})
 def queue_new_job(call: Call, body: NewJobBody) -> Any:
     """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
-    if not lookup.type_exists(call.rt, body.job_type_id):
+    if not queries.type_exists(call.rt, body.job_type_id):
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
     new = [NewJob(job_type_id=body.job_type_id, data=data)]
-    made = submission.submit(call.rt, call.caller, new, roster=foresight().roster)
+    made = submit.submit(call.rt, call.caller, new, roster=foresight().roster)
     job_id = made.job_ids[0]
-    shown = view.detail(lookup.job(call.rt, call.caller, job_id)) | warnings(made)
+    shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
 
 
@@ -48,12 +48,12 @@ def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> A
         raise InvalidInput("an empty filter means every job; use /jobs/requeue/ with all: true")
     if bulk.count(call.rt, call.caller, chosen) > MOST_AT_ONCE:
         raise InvalidInput(f"more than {MOST_AT_ONCE} jobs match; use /jobs/requeue/")
-    ids = lookup.job_ids(call.rt, call.caller, chosen, MOST_AT_ONCE)
+    ids = queries.job_ids(call.rt, call.caller, chosen, MOST_AT_ONCE)
     if not ids:
         raise NotFound("no job matches")
     requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
     asked = paging.window(query, tuple(listing.KEYS), ["last_modified"])
-    found = lookup.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
+    found = queries.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
     # A POST cannot be followed page by page; the list of jobs can.
     return {**paging.envelope(found.page, asked, view.entry), "next": None, "previous": None}
 
@@ -61,7 +61,7 @@ def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> A
 @routes.get("/queue/status/", role=Role.VIEWER, answers={200: QueueStatusList})
 def show_queue_status(call: Call) -> Any:
     """Per job type: how many jobs wait, since when, and the most urgent priority; what can go first comes first."""
-    rows = lookup.queue_status(call.rt, call.caller)
+    rows = queries.queue_status(call.rt, call.caller)
     results = [
         {
             "job_type": view.job_type(row),

@@ -9,9 +9,9 @@ from api.routing import Call, Routes
 from api.views import scheduler as view
 from api.wire.fields import given
 from api.wire.scheduler import SchedulerChange, SchedulerView
-from scheduler import steering
+from scheduler.admin import switches
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
-from scheduler.tokens import Role
 
 routes = Routes("scheduler")
 
@@ -19,7 +19,7 @@ routes = Routes("scheduler")
 @routes.get("/scheduler/", role=Role.VIEWER, answers={200: SchedulerView})
 def show_scheduler(call: Call) -> Any:
     """What is set of the scheduler, who leads, and since when nothing was heard of it."""
-    return view.entry(call.rt, steering.look(call.rt), everywhere=call.caller.project_id is None)
+    return view.entry(call.rt, switches.look(call.rt), everywhere=call.caller.project_id is None)
 
 
 @routes.patch("/scheduler/", role=Role.OPERATOR, answers={200: SchedulerView})
@@ -32,5 +32,5 @@ def change_scheduler(call: Call, body: SchedulerChange) -> Any:
     facts = given(body)
     if not facts:
         raise InvalidInput("the body changes nothing")
-    steering.change(call.rt, call.caller, facts)
+    switches.change(call.rt, call.caller, facts)
     return show_scheduler(call)

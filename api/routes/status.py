@@ -13,9 +13,9 @@ from api.routing import Call, Routes
 from api.views import scheduler as scheduler_view
 from api.views import status as view
 from api.wire.status import StatusView
-from scheduler import overview, steering
-from scheduler.overview import Overview
-from scheduler.tokens import Role
+from scheduler.admin import status, switches
+from scheduler.admin.status import Overview
+from scheduler.admin.tokens import Role
 
 routes = Routes("status")
 
@@ -29,10 +29,10 @@ DEAD = {
 def show_status(call: Call) -> Any:
     """How the installation stands: scheduler, servers, nodes, jobs; 503 with the same body when no scheduler leads."""
     began = time.perf_counter()
-    found = overview.look(call.rt, call.caller)
+    found = status.look(call.rt, call.caller)
     database_s = time.perf_counter() - began
     broker_s = current_app.extensions["ganger.broker"]()
-    state = steering.state(call.rt, found.standing)
+    state = switches.state(call.rt, found.standing)
     has_broker = call.rt.settings.broker_url is not None
     body = {
         "timestamp": call.rt.now(),

@@ -12,11 +12,11 @@ from api.routing import Call, Routes
 from api.views import tokens as view
 from api.wire.fields import given
 from api.wire.tokens import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
-from scheduler import token_steering
+from scheduler.admin import token_admin
+from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
 from scheduler.store.admin import token_listing
 from scheduler.store.admin.token_listing import TokenFilter
-from scheduler.tokens import Role
 
 routes = Routes("administration")
 
@@ -34,13 +34,13 @@ def list_tokens(call: Call, query: TokensQuery) -> Any:
         is_valid=query.is_valid,
         project_id=call.caller.project_id,
     )
-    return paging.envelope(token_steering.page(call.rt, chosen, asked), asked, view.entry)
+    return paging.envelope(token_admin.page(call.rt, chosen, asked), asked, view.entry)
 
 
 @routes.post("/admin/tokens/", role=Role.ADMIN, answers={201: NewToken})
 def create_token(call: Call, body: TokenBody) -> Any:
     """Make a token; the answer is the only place where its secret is ever shown."""
-    made, secret = token_steering.create(
+    made, secret = token_admin.create(
         call.rt,
         call.caller,
         kind=body.kind,
@@ -49,14 +49,14 @@ def create_token(call: Call, body: TokenBody) -> Any:
         project=body.project,
         expires=body.expires,
     )
-    shown = {**view.entry(token_steering.find(call.rt, call.caller, made)), "token": secret}
+    shown = {**view.entry(token_admin.find(call.rt, call.caller, made)), "token": secret}
     return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
 def show_token(call: Call, token_id: int) -> Any:
     """One token."""
-    return view.entry(token_steering.find(call.rt, call.caller, token_id))
+    return view.entry(token_admin.find(call.rt, call.caller, token_id))
 
 
 @routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
@@ -65,14 +65,14 @@ def change_token(call: Call, token_id: int, body: TokenChange) -> Any:
     facts = given(body)
     if not facts:
         raise InvalidInput("the body changes nothing")
-    token_steering.change(call.rt, call.caller, token_id, facts)
+    token_admin.change(call.rt, call.caller, token_id, facts)
     current_app.extensions["ganger.recognition"].forget()
-    return view.entry(token_steering.find(call.rt, call.caller, token_id))
+    return view.entry(token_admin.find(call.rt, call.caller, token_id))
 
 
 @routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})
 def revoke_token(call: Call, token_id: int) -> Any:
     """Revoke a token for good; within five seconds no process takes it any more."""
-    token_steering.revoke(call.rt, call.caller, token_id)
+    token_admin.revoke(call.rt, call.caller, token_id)
     current_app.extensions["ganger.recognition"].forget()
     return Answer(None, 204)

@@ -8,7 +8,7 @@ from typing import Any
 from api.views import errors, executions, files
 from api.wire import programs
 from api.wire.fields import units
-from scheduler.lookup import JobDetail
+from scheduler.jobs.queries import JobDetail
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import Input, Output
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.wire.fields import units
-from scheduler.pools import PoolSeen
+from scheduler.pools.pools import PoolSeen
 
 _PLAIN = ("cpus", "mem", "disk")
 

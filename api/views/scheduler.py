@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler import steering
+from scheduler.admin import switches
 from scheduler.runtime import Runtime
 from scheduler.store.leader.lease import Standing
 
@@ -12,12 +12,12 @@ from scheduler.store.leader.lease import Standing
 def entry(rt: Runtime, standing: Standing, *, everywhere: bool) -> dict[str, Any]:
     """Return the scheduler; what concerns other projects' jobs only where the caller may see `everywhere`."""
     return {
-        "state": steering.state(rt, standing),
+        "state": switches.state(rt, standing),
         "is_paused": standing.is_paused,
         "pause_reason": standing.pause_reason,
         "queue_mode": standing.queue_mode,
-        "preemption": steering.preemption(rt, standing),
-        "reservations": steering.reservations(rt, standing),
+        "preemption": switches.preemption(rt, standing),
+        "reservations": switches.reservations(rt, standing),
         "leader": None
         if standing.term == 0
         else {

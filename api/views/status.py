@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from api.wire.fields import units
-from scheduler.overview import Overview
+from scheduler.admin.status import Overview
 
 AMOUNTS = ("cpus", "mem", "disk")
 

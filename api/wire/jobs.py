@@ -40,7 +40,7 @@ from api.wire.fields import (
 )
 from api.wire.placing import Constraint, LabelKey, LabelValue
 from api.wire.programs import ProgramFields
-from scheduler.dry_run import MOST as MOST_TRIED
+from scheduler.explain.dry_run import MOST as MOST_TRIED
 from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle.moves import JobStatus
 

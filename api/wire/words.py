@@ -6,7 +6,8 @@ from typing import Annotated, TypeAlias
 
 from pydantic import WithJsonSchema
 
-from scheduler import explanation, outlooks
+from scheduler.explain import explain
+from scheduler.explain import view as outlooks
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.explain.answer import Fix
 from scheduler.rules.explain.wording import slug
@@ -15,8 +16,8 @@ REASONS = (
     *(slug(reason) for reason in Reason),
     outlooks.NEVER,
     outlooks.NO_NODES,
-    explanation.BEING_STOPPED,
-    explanation.CLEARING,
+    explain.BEING_STOPPED,
+    explain.CLEARING,
 )
 FIXES = tuple(slug(fix) for fix in Fix)
 

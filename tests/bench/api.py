@@ -25,7 +25,7 @@ from typing import Any
 import psycopg
 
 from api.embedded import stack, state
-from scheduler import tokens
+from scheduler.admin import tokens
 from scheduler.store.schema import migrations
 from tests.bench.figures import figure, quantile, spread
 from tests.support.servers import state_folder

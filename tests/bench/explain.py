@@ -12,7 +12,7 @@ import time
 import psycopg
 
 from api.embedded import stack, state
-from scheduler import tokens
+from scheduler.admin import tokens
 from scheduler.store.schema import migrations
 from tests.bench import api as bench
 from tests.bench.figures import figure, quantile

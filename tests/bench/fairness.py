@@ -1,6 +1,6 @@
 """Fairness between projects: what each holds of the dominant resource, by weight and job size, and after an absence.
 
-The real `place` in virtual time (`scheduler/simulation/replay.py`), on a small fleet. Two projects have endless work, of
+The real `place` in virtual time (`scheduler/replay/replay.py`), on a small fleet. Two projects have endless work, of
 jobs of very different sizes; the share is that of the dominant resource x time, after an hour of settling. Then
 one project stays away for a day and comes back: what each of the others is left with, of what its weight says, in the hour that follows.
 """

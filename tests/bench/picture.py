@@ -19,8 +19,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from api.embedded import stack, state
-from scheduler import runtime, seeding
-from scheduler.picture import Picture
+from scheduler import runtime
+from scheduler.admin import seed
+from scheduler.cluster_state import Picture
 from scheduler.settings import Settings
 from scheduler.store.schema import migrations
 from tests.bench.explain import fill
@@ -86,7 +87,7 @@ def main() -> None:
         try:
             migrations.upgrade(running.database_url)
             engine = runtime.connect(running.database_url, Settings())
-            seeding.seed(engine, files_dir=None)
+            seed.seed(engine, files_dir=None)
             engine.dispose()
             fill(running.database_url, jobs=JOBS, nodes=NODES, on_node=ON_NODE)
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as leader:

@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from scheduler.replay.policies import POLICIES
+from scheduler.replay.replay import replay
+from scheduler.replay.report import Summary, summarise
+from scheduler.replay.trace import TraceJob, jobs_of, machine_size, read_swf
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
-from scheduler.simulation.policies import POLICIES
-from scheduler.simulation.replay import replay
-from scheduler.simulation.report import Summary, summarise
-from scheduler.simulation.trace import TraceJob, jobs_of, machine_size, read_swf
 
 MADE_UP_JOBS = 4000
 BARS = {"slowdown": 0.5, "longest_wait": 1.5}

@@ -13,11 +13,11 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
+from scheduler.replay.replay import Outcome, World
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.resources import Resources
-from scheduler.simulation.replay import Outcome, World
-from scheduler.simulation.trace import TraceJob
 from tests.bench.figures import figure
 from tests.support.placement import a_node
 

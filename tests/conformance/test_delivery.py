@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.embedded import external
-from scheduler.delivery import Courier
+from scheduler.leader.dispatch import Courier
 
 PLACED = [(7, 1)]
 

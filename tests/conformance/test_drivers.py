@@ -15,14 +15,14 @@ from typing import Any
 import psutil
 import pytest
 
-from scheduler.drivers import Driver, DriverTrouble, Template
-from scheduler.drivers.around import Around
-from scheduler.drivers.catalogue import Catalogue, read
-from scheduler.drivers.command import Command
-from scheduler.drivers.kubernetes import Pods, Server, StatefulSet
-from scheduler.drivers.local import Local
-from scheduler.drivers.ssh import Host, Ssh
 from scheduler.errors import SetupError
+from scheduler.pools.drivers import Driver, DriverTrouble, Template
+from scheduler.pools.drivers.catalogue import Catalogue, read
+from scheduler.pools.drivers.command import Command
+from scheduler.pools.drivers.kubernetes import Pods, Server, StatefulSet
+from scheduler.pools.drivers.local import Local
+from scheduler.pools.drivers.ssh import Host, Ssh
+from scheduler.pools.drivers.surroundings import Around
 from scheduler.rules.cluster.resources import Resources
 from tests.support import operators_script
 from tests.support.served_kubernetes import served_kubernetes

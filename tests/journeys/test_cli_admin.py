@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from scheduler import tokens
+from scheduler.admin import tokens
 from tests.support.api_process import serving
 
 Ganger: TypeAlias = Callable[..., str]

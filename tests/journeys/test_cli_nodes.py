@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import registration, tokens
+from scheduler.admin import tokens
+from scheduler.nodes import registration
 from tests.support.api_process import serving
 from tests.support.cluster import Cluster
 

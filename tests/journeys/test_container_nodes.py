@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from scheduler import registration, tick, wire
-from scheduler.picture import Picture
+from scheduler import wire
+from scheduler.cluster_state import Picture
+from scheduler.leader import tick
+from scheduler.nodes import registration
 from scheduler.store.leader import lease
 from tests.support.api import Api
 from workers.agent import setup

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from scheduler import bulk
+from scheduler.jobs import bulk
 from tests.support.api import serving
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from scheduler import object_storage
+from scheduler.admin.tokens import Role
+from scheduler.files import object_storage
 from scheduler.rules.lifecycle.failures import BUILT_IN
-from scheduler.tokens import Role
 from tests.support.api import Api
 
 NEW = {"name": "bad-projection", "title": "Bad projection", "category": "DATA", "should_be_retried": False}

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from scheduler import dry_run
+from scheduler.explain import dry_run
 
 
 def explained(api, job_id):

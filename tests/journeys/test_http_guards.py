@@ -7,8 +7,8 @@ import pytest
 import structlog
 
 from api.app import create_app
+from scheduler.admin.tokens import Role
 from scheduler.settings import Settings
-from scheduler.tokens import Role
 from tests.support.api import Api
 
 

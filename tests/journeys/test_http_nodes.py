@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from scheduler import registration, wire
-from scheduler.picture import Picture
+from scheduler import wire
+from scheduler.admin.tokens import Role
+from scheduler.cluster_state import Picture
+from scheduler.nodes import registration
 from scheduler.store.leader import lease
-from scheduler.tokens import Role
 from tests.support.api import Api
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from api.commands.why import lines
-from scheduler import cancellation, wire
+from scheduler import wire
+from scheduler.jobs import cancel
 from tests.support.api import Api
 from tests.support.cluster import Cluster
 
@@ -62,7 +63,7 @@ def test_a_try_stopped_because_its_node_is_drained_says_so(api: Api, cluster: Cl
 
 def test_a_cancelled_job_says_by_whom_it_was_when_and_why(api: Api) -> None:
     first, second = api.a_job(), api.a_job()
-    cancellation.cancel(api.rt, [first["id"]], actor="operator", reason="wrong input")
+    cancel.cancel(api.rt, [first["id"]], actor="operator", reason="wrong input")
     told = explained(api, first["id"])["summary"]
     assert told.startswith("It was cancelled by operator at 20")
     assert told.endswith(": wrong input.")

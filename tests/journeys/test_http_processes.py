@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scheduler import tokens
+from scheduler.admin import tokens
 from tests.support.api_process import serving
 
 ALLOWED = 30

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler import submission
+from scheduler.jobs import submit
 from scheduler.store.jobs import submissions
 
 
@@ -286,14 +286,14 @@ def test_a_hundred_equal_submissions_at_once_make_one_job(api):
 
 
 def test_a_crash_between_commit_and_answer_does_not_make_a_second_job(api, monkeypatch):
-    genuine = submission.submit
+    genuine = submit.submit
 
     def crash(*given, **named):
         genuine(*given, **named)
         raise SystemExit("killed before the answer went out")
 
     keyed = api.with_headers(Idempotency_Key="once")
-    monkeypatch.setattr(submission, "submit", crash)
+    monkeypatch.setattr(submit, "submit", crash)
     with pytest.raises(SystemExit):
         keyed.post("/jobs/", {"command": ["true"]})
     monkeypatch.undo()

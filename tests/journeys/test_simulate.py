@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from api.commands import program
 from scheduler.errors import InvalidInput, SetupError
-from scheduler.simulation.fleet import UNLIMITED, read_fleet
-from scheduler.simulation.history import jobs_of_history, nodes_of_fleet
+from scheduler.replay.fleet import UNLIMITED, read_fleet
+from scheduler.replay.history import jobs_of_history, nodes_of_fleet
 from tests.support.api_process import serving
 
 TRACE = "; MaxProcs: 4\n" + "\n".join(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.picture import Picture
+from scheduler.cluster_state import Picture
+from scheduler.leader.process import Scheduler
+from scheduler.leader.tick import tick
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.plan import Plan
-from scheduler.service import Scheduler
 from scheduler.store.leader import cluster_state as store
-from scheduler.tick import tick
 from tests.store.test_leadership import NoCourier
 from tests.support.cluster import Cluster
 

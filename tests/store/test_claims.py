@@ -2,13 +2,13 @@
 
 import pytest
 
-from scheduler.foresight import Foresight
-from scheduler.picture import Picture
+from scheduler.cluster_state import Picture
+from scheduler.explain.forecast import Foresight
+from scheduler.leader.tick import TermOver, tick
 from scheduler.rules.cluster.plan import Claim
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain.explain import Wish
-from scheduler.tick import TermOver, tick
 from tests.support.cluster import Cluster
 
 

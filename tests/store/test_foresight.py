@@ -2,9 +2,9 @@
 
 from itertools import count
 
-from scheduler import cancellation
-from scheduler.foresight import STALE_S, Foresight
-from scheduler.roster import Roster
+from scheduler.explain.forecast import STALE_S, Foresight
+from scheduler.jobs import cancel
+from scheduler.jobs.admission import Roster
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
@@ -24,7 +24,7 @@ def test_it_says_why_a_job_waits_and_stops_when_the_job_is_gone(cluster: Cluster
     assert why.never is not None
     cluster.tick()
     assert foresight.why(small) is None, "it was placed by the leader"
-    cancellation.cancel(cluster.rt, [large], actor="me")
+    cancel.cancel(cluster.rt, [large], actor="me")
     assert foresight.why(large) is None
 
 

@@ -6,24 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scheduler import draining, invariants, node_lookup, node_steering, registration, upkeep
+from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import NodeReplaced
+from scheduler.leader import invariants, maintenance
+from scheduler.nodes import admin, drain, queries, registration
 from scheduler.store.nodes import nodes
 from scheduler.store.nodes.listing import NodeFilter
 from scheduler.store.paging import Window
-from scheduler.tokens import Caller, Role
 from tests.support.cluster import Cluster
 
 ANN = Caller(1, "ann", Role.OPERATOR)
 
 
 def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
-    return [row.name for row in node_lookup.page(cluster.rt, chosen, Window(1, 100, ())).rows]
+    return [row.name for row in queries.page(cluster.rt, chosen, Window(1, 100, ())).rows]
 
 
 def forget(cluster: Cluster, remembered: set[int] | None = None) -> list[int]:
     pictured = {node.id for node in cluster.picture.nodes}
-    return upkeep.forget_nodes(cluster.rt, set() if remembered is None else remembered, pictured)
+    return maintenance.forget_nodes(cluster.rt, set() if remembered is None else remembered, pictured)
 
 
 def test_a_node_that_has_left_is_listed_only_for_who_asks(cluster: Cluster) -> None:
@@ -72,17 +73,17 @@ def test_a_node_that_placement_still_believes_in_is_not_forgotten(cluster: Clust
 @pytest.mark.parametrize("said", [{"is_active": False}, {"is_paused": True, "pause_reason": "smells"}])
 def test_what_an_operator_said_of_a_node_outlives_it(cluster: Cluster, said: dict[str, object]) -> None:
     node = cluster.a_node("bad")
-    node_steering.change(cluster.rt, ANN, node.node_id, said)
+    admin.change(cluster.rt, ANN, node.node_id, said)
     registration.leave(cluster.rt, node.node_id, node.epoch)
     cluster.tick()
     assert forget(cluster) == []
-    back = node_lookup.find(cluster.rt, cluster.a_node("bad").node_id)
+    back = queries.find(cluster.rt, cluster.a_node("bad").node_id)
     assert {name: getattr(back, name) for name in said} == said
 
 
 def test_a_node_that_its_pool_must_still_clear_away_is_not_forgotten(cluster: Cluster) -> None:
     node = cluster.a_node("n")
-    draining.drain(cluster.rt, node.node_id, actor="scaling", reason="smaller", retiring=True)
+    drain.drain(cluster.rt, node.node_id, actor="scaling", reason="smaller", retiring=True)
     registration.leave(cluster.rt, node.node_id, node.epoch)
     cluster.tick()
     assert forget(cluster) == []
@@ -90,26 +91,26 @@ def test_a_node_that_its_pool_must_still_clear_away_is_not_forgotten(cluster: Cl
 
 def test_out_of_service_stays_so_with_its_date_when_the_node_registers_again(cluster: Cluster) -> None:
     node = cluster.a_node("old")
-    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": False})
-    archived = node_lookup.find(cluster.rt, node.node_id).archived
+    admin.change(cluster.rt, ANN, node.node_id, {"is_active": False})
+    archived = queries.find(cluster.rt, node.node_id).archived
     assert archived is not None
     cluster.a_node("old")
-    assert node_lookup.find(cluster.rt, node.node_id).archived == archived
+    assert queries.find(cluster.rt, node.node_id).archived == archived
     registration.leave(cluster.rt, node.node_id, node.epoch)
-    assert node_lookup.find(cluster.rt, node.node_id).archived == archived
+    assert queries.find(cluster.rt, node.node_id).archived == archived
     cluster.a_node("old")
-    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": True})
-    assert node_lookup.find(cluster.rt, node.node_id).archived is None
+    admin.change(cluster.rt, ANN, node.node_id, {"is_active": True})
+    assert queries.find(cluster.rt, node.node_id).archived is None
 
 
 def test_a_node_that_left_and_is_put_back_into_service_still_has_left(cluster: Cluster) -> None:
     node = cluster.a_node("old")
-    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": False})
+    admin.change(cluster.rt, ANN, node.node_id, {"is_active": False})
     registration.leave(cluster.rt, node.node_id, node.epoch)
-    node_steering.change(cluster.rt, ANN, node.node_id, {"is_active": True})
-    assert node_lookup.find(cluster.rt, node.node_id).archived is not None
+    admin.change(cluster.rt, ANN, node.node_id, {"is_active": True})
+    assert queries.find(cluster.rt, node.node_id).archived is not None
     back = cluster.a_node("old")
-    assert node_lookup.find(cluster.rt, back.node_id).archived is None
+    assert queries.find(cluster.rt, back.node_id).archived is None
 
 
 def test_a_node_that_registers_while_it_is_being_forgotten_is_a_new_one(cluster: Cluster) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import event
 
-from scheduler import cancellation, draining, invariants, registration, requeue, upkeep
-from scheduler.picture import Picture
+from scheduler.cluster_state import Picture
+from scheduler.jobs import cancel, requeue
+from scheduler.leader import invariants, maintenance
+from scheduler.nodes import drain, registration
 from tests.support.cluster import Cluster
 from tests.support.gang import Gang
 from tests.support.rows import Rows
@@ -54,7 +56,7 @@ def test_a_gang_that_nobody_claims_goes_back_uncharged(cluster: Cluster) -> None
     cluster.rt.settings.__dict__["claim_deadline_s"] = 0.000001
     gang = Gang(cluster)
     gang.place()
-    assert upkeep.withdraw_late(cluster.rt) == 3
+    assert maintenance.withdraw_late(cluster.rt) == 3
     job = gang.job
     assert (job.status, job.num_exes, job.withdrawals) == ("QUEUED", 0, 1)
     assert gang.statuses() == ["WITHDRAWN"] * 3
@@ -66,7 +68,7 @@ def test_a_gang_of_which_one_member_is_not_claimed_is_stopped_and_forgiven(clust
     gang = Gang(cluster)
     gang.place()
     gang.claim(0, 2)
-    assert upkeep.withdraw_late(cluster.rt) == 1
+    assert maintenance.withdraw_late(cluster.rt) == 1
     assert gang.statuses() == ["RUNNING", "WITHDRAWN", "RUNNING"]
     assert gang.asked() == ["gang", None, "gang"]
     gang.report(0, "returned")
@@ -84,7 +86,7 @@ def test_a_gang_of_which_one_member_is_never_claimed_is_held_in_the_end(cluster:
         cluster.change("UPDATE nodes SET launch_failures = 0")
         gang.place()
         gang.claim(0, 2)
-        upkeep.withdraw_late(cluster.rt)
+        maintenance.withdraw_late(cluster.rt)
         gang.report(0, "returned")
         gang.report(2, "returned")
         gang.sound()
@@ -94,7 +96,7 @@ def test_a_gang_of_which_one_member_is_never_claimed_is_held_in_the_end(cluster:
 
 def test_draining_a_node_before_the_claim_withdraws_the_whole_attempt(gang: Gang) -> None:
     gang.place()
-    drained = draining.drain(gang.cluster.rt, gang.rows[1].node_id, actor="me", reason="test")
+    drained = drain.drain(gang.cluster.rt, gang.rows[1].node_id, actor="me", reason="test")
     assert drained.withdrawn == 1
     assert gang.statuses() == ["WITHDRAWN"] * 3
     assert (gang.job.status, gang.job.withdrawals, gang.job.num_exes) == ("QUEUED", 0, 0)
@@ -104,7 +106,7 @@ def test_draining_a_node_before_the_claim_withdraws_the_whole_attempt(gang: Gang
 def test_draining_a_node_before_its_claim_stops_the_members_that_run_elsewhere(gang: Gang) -> None:
     gang.place()
     gang.claim(0)
-    draining.drain(gang.cluster.rt, gang.rows[1].node_id, actor="me", reason="test")
+    drain.drain(gang.cluster.rt, gang.rows[1].node_id, actor="me", reason="test")
     assert gang.statuses() == ["RUNNING", "WITHDRAWN", "WITHDRAWN"]
     gang.report(0, "returned")
     assert (gang.job.status, gang.job.num_exes, gang.job.forgiven, gang.job.withdrawals) == ("QUEUED", 1, 1, 0)
@@ -113,8 +115,8 @@ def test_draining_a_node_before_its_claim_stops_the_members_that_run_elsewhere(g
 
 def test_a_drained_node_whose_time_is_over_gives_the_whole_gang_back(gang: Gang) -> None:
     gang.start()
-    draining.drain(gang.cluster.rt, gang.rows[0].node_id, actor="me", reason="test", within_s=0)
-    assert draining.stop_overdue(gang.cluster.rt) == 1
+    drain.drain(gang.cluster.rt, gang.rows[0].node_id, actor="me", reason="test", within_s=0)
+    assert drain.stop_overdue(gang.cluster.rt) == 1
     assert gang.asked() == ["preempted"] * 3
     for member in range(3):
         gang.report(member, "returned")
@@ -141,7 +143,7 @@ def test_a_more_urgent_gang_takes_the_room_of_a_whole_one(cluster: Cluster) -> N
 
 
 def test_a_cancel_before_placement_leaves_nothing_to_place(gang: Gang) -> None:
-    cancellation.cancel(gang.cluster.rt, [gang.job_id], actor="me")
+    cancel.cancel(gang.cluster.rt, [gang.job_id], actor="me")
     assert gang.cluster.tick() == 0
     assert gang.rows == []
 
@@ -150,7 +152,7 @@ def test_a_cancel_between_the_claims_drops_who_waits_and_stops_who_runs(gang: Ga
     gang.place()
     gang.claim(0)
     late = gang.rows[2]
-    cancellation.cancel(gang.cluster.rt, [gang.job_id], actor="me")
+    cancel.cancel(gang.cluster.rt, [gang.job_id], actor="me")
     assert gang.statuses() == ["RUNNING", "CANCELED", "CANCELED"]
     assert gang.asked() == ["canceled", None, None]
     assert gang.cluster.claim(gang.nodes[late.node], (late.id, late.attempt)).refused
@@ -162,7 +164,7 @@ def test_a_cancel_between_the_claims_drops_who_waits_and_stops_who_runs(gang: Ga
 def test_a_cancel_of_a_running_gang_stops_every_member(gang: Gang) -> None:
     gang.start()
     gang.report(0)
-    cancellation.cancel(gang.cluster.rt, [gang.job_id], actor="me")
+    cancel.cancel(gang.cluster.rt, [gang.job_id], actor="me")
     assert gang.asked() == [None, "canceled", "canceled"]
     gang.report(1, "canceled")
     gang.report(2)  # it was done before it heard
@@ -173,7 +175,7 @@ def test_a_cancel_of_a_running_gang_stops_every_member(gang: Gang) -> None:
 def test_a_cancel_while_the_gang_is_being_stopped_is_the_end(gang: Gang) -> None:
     gang.start()
     gang.report(0, "failed", error="timeout")
-    cancellation.cancel(gang.cluster.rt, [gang.job_id], actor="me")
+    cancel.cancel(gang.cluster.rt, [gang.job_id], actor="me")
     gang.report(1, "returned")
     gang.report(2, "returned")
     assert gang.job.status == "CANCELED"
@@ -186,7 +188,7 @@ def test_a_requeued_gang_waits_until_the_last_member_of_its_old_attempt_is_gone(
         gang.nodes[f"h{n}"] = gang.cluster.a_node(f"h{n}", cpus=1000)
     gang.start()
     old = gang.rows
-    cancellation.cancel(gang.cluster.rt, [gang.job_id], actor="me")
+    cancel.cancel(gang.cluster.rt, [gang.job_id], actor="me")
     requeue.requeue(gang.cluster.rt, [gang.job_id], actor="me")
     for row in old:
         assert gang.cluster.tick() == 0

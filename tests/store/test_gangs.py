@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from scheduler import execution, invariants, tick, wire
-from scheduler.picture import Picture
+from scheduler import wire
+from scheduler.cluster_state import Picture
+from scheduler.executions import node_protocol
+from scheduler.leader import invariants, tick
 from scheduler.rules.placement.placement import place
 from scheduler.store.leader import plans
 from tests.support.cluster import TOKEN, Cluster
@@ -232,7 +234,7 @@ def test_members_that_fail_in_one_report_are_one_failed_try(cluster: Cluster) ->
     reports = [
         wire.ReportOne(execution_id=row.id, attempt=1, token=TOKEN, outcome="failed", error="timeout") for row in rows
     ]
-    answer = execution.report(cluster.rt, wire.Reports(node_id=node.node_id, reports=reports))
+    answer = node_protocol.report(cluster.rt, wire.Reports(node_id=node.node_id, reports=reports))
     assert len(answer.accepted) == 3
     assert (cluster.job(job_id).status, cluster.job(job_id).num_exes) == ("QUEUED", 1)
     retries = cluster.value("SELECT count(*) FROM events WHERE job_id = :id AND event = 'RETRY'", id=job_id)

@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from api.commands.program import app
-from scheduler import cancellation, invariants, requeue
+from scheduler.jobs import cancel, requeue
+from scheduler.leader import invariants
 from tests.support.cluster import Cluster
 
 BREAKAGES = {
@@ -50,7 +51,7 @@ def test_all_is_well_after_every_kind_of_end(cluster: Cluster) -> None:
     node = cluster.a_node()
     done, gone, waits = cluster.running(node), cluster.running(node), cluster.running(node, max_tries=1)
     cluster.report(node, done[1])
-    cancellation.cancel(cluster.rt, [gone[0]], actor="me")
+    cancel.cancel(cluster.rt, [gone[0]], actor="me")
     requeue.requeue(cluster.rt, [gone[0]], actor="me")
     cluster.report(node, waits[1], "failed")
     assert invariants.check(cluster.rt, hours=None) == []

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from scheduler import node_steering, upkeep, wire
-from scheduler.tokens import Caller, Role
+from scheduler import wire
+from scheduler.admin.tokens import Caller, Role
+from scheduler.leader import maintenance
+from scheduler.nodes import admin
 from tests.support.cluster import Cluster
 
 OPERATOR = Caller(1, "olga", Role.OPERATOR, None, None)
@@ -120,7 +122,7 @@ def test_however_many_launches_fail_at_once_the_next_chance_comes_after_a_minute
         fail(cluster, node, job_id, of_job=False)
     assert avoided(cluster) == 1
     cluster.change("UPDATE nodes SET launch_failed_at = now() - interval '2 minutes'")
-    upkeep.forgive_nodes(cluster.rt)
+    maintenance.forgive_nodes(cluster.rt)
     assert avoided(cluster) == 0
 
 
@@ -131,5 +133,5 @@ def test_resuming_a_node_clears_its_failed_launches_at_once(cluster: Cluster) ->
         assert cluster.tick() == 1
         fail(cluster, node, job_id, of_job=False)
     assert cluster.tick() == 0
-    node_steering.change(cluster.rt, OPERATOR, node.node_id, {"is_paused": False})
+    admin.change(cluster.rt, OPERATOR, node.node_id, {"is_paused": False})
     assert cluster.tick() == 1

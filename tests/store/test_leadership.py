@@ -2,8 +2,8 @@
 
 import pytest
 
-from scheduler import tick
-from scheduler.service import Scheduler
+from scheduler.leader import tick
+from scheduler.leader.process import Scheduler
 from tests.support.cluster import Cluster
 
 

@@ -8,8 +8,8 @@ import threading
 
 import psycopg
 
-from scheduler import cancellation, requeue
-from scheduler.picture import Picture
+from scheduler.cluster_state import Picture
+from scheduler.jobs import cancel, requeue
 from tests.support.cluster import Cluster
 from tests.support.servers import connect
 
@@ -77,7 +77,7 @@ def test_a_job_requeued_while_its_old_tree_dies_waits_on_when_that_is_dead(clust
     node = cluster.a_node()
     mine = Picture(cluster.settings)
     job_id, ref = cluster.running(node)
-    cancellation.cancel(cluster.rt, [job_id], actor="me")
+    cancel.cancel(cluster.rt, [job_id], actor="me")
     requeue.requeue(cluster.rt, [job_id], actor="me")
     _refresh(cluster, mine)
     assert job_id in mine.queue

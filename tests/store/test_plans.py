@@ -11,7 +11,11 @@ from typing import Any, Self
 import pytest
 from sqlalchemy import event
 
-from scheduler import cancellation, draining, execution, holding, registration, requeue, upkeep, wire
+from scheduler import wire
+from scheduler.executions import node_protocol
+from scheduler.jobs import cancel, hold, requeue
+from scheduler.leader import maintenance
+from scheduler.nodes import drain, registration
 from tests.support.cluster import Cluster
 
 ROWS = 15_000
@@ -116,16 +120,16 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
         grown.report(node, claimed[0])
         grown.report(node, claimed[1], "failed", error="launch")
         grown.report(node, claimed[2], "returned")
-        execution.store_output(grown.rt, _output(node, claimed[3]))
+        node_protocol.store_output(grown.rt, _output(node, claimed[3]))
         grown.tick()
-        cancellation.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
+        cancel.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
         requeue.requeue(grown.rt, [jobs[3]], actor="me", priority=5)
-        holding.hold(grown.rt, [jobs[5]], actor="me")
-        upkeep.watch_nodes(grown.rt, upkeep.Watch(), lambda: 0.0)
-        assert upkeep.withdraw_late(grown.rt) >= 1
-        upkeep.ready_due(grown.rt)
-        draining.drain(grown.rt, node.node_id, actor="me", reason="test", within_s=0)
-        draining.stop_overdue(grown.rt)
+        hold.hold(grown.rt, [jobs[5]], actor="me")
+        maintenance.watch_nodes(grown.rt, maintenance.Watch(), lambda: 0.0)
+        assert maintenance.withdraw_late(grown.rt) >= 1
+        maintenance.ready_due(grown.rt)
+        drain.drain(grown.rt, node.node_id, actor="me", reason="test", within_s=0)
+        drain.stop_overdue(grown.rt)
         registration.leave(grown.rt, node.node_id, node.epoch)
         grown.tick()
     assert explained.offences == [], "\n".join(explained.offences)

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from scheduler import draining, pools, registration
-from scheduler.drivers.external import External
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.nodes import drain, registration
+from scheduler.pools import pools
+from scheduler.pools.drivers.external import External
 from scheduler.store.nodes import nodes
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
@@ -53,7 +54,7 @@ def test_draining_takes_back_what_is_not_claimed_without_counting_it(rows: Rows,
     job_id, ref = cluster.running(node)
     unclaimed = cluster.a_job()
     cluster.tick()
-    drained = draining.drain(cluster.rt, node.node_id, actor="ann", reason="new kernel")
+    drained = drain.drain(cluster.rt, node.node_id, actor="ann", reason="new kernel")
     assert drained.withdrawn == 1
     waiting = cluster.job(unclaimed)
     assert (waiting.status, waiting.withdrawals, waiting.num_exes) == ("QUEUED", 0, 0)
@@ -66,9 +67,9 @@ def test_draining_takes_back_what_is_not_claimed_without_counting_it(rows: Rows,
 def test_what_outlives_the_drain_deadline_returns_uncharged(rows: Rows, cluster: Cluster) -> None:
     node = cluster.a_node("n", cpus=4000)
     job_id, ref = cluster.running(node, max_tries=1)
-    draining.drain(cluster.rt, node.node_id, actor="ann", reason="now", within_s=0.001)
-    assert draining.stop_overdue(cluster.rt) == 1
-    assert draining.stop_overdue(cluster.rt) == 0
+    drain.drain(cluster.rt, node.node_id, actor="ann", reason="now", within_s=0.001)
+    assert drain.stop_overdue(cluster.rt) == 1
+    assert drain.stop_overdue(cluster.rt) == 0
     cancels = cluster.beat(node).cancels
     assert [(c.execution_id, c.reason) for c in cancels] == [(ref[0], "preempted")]
     cluster.report(node, ref, "canceled")
@@ -78,7 +79,7 @@ def test_what_outlives_the_drain_deadline_returns_uncharged(rows: Rows, cluster:
 
 def test_a_node_that_was_drained_by_hand_works_again_when_it_comes_back(rows: Rows, cluster: Cluster) -> None:
     node = cluster.a_node("n")
-    draining.drain(cluster.rt, node.node_id, actor="ann", reason="disk")
+    drain.drain(cluster.rt, node.node_id, actor="ann", reason="disk")
     registration.leave(cluster.rt, node.node_id, node.epoch)
     again = cluster.a_node("n")
     assert not cluster.beat(again).drain
@@ -86,7 +87,7 @@ def test_a_node_that_was_drained_by_hand_works_again_when_it_comes_back(rows: Ro
 
 def test_a_retiring_node_that_comes_back_before_it_is_cleared_gets_no_work(rows: Rows, cluster: Cluster) -> None:
     node = cluster.a_node("n")
-    draining.drain(cluster.rt, node.node_id, actor="scaling", reason="smaller", retiring=True)
+    drain.drain(cluster.rt, node.node_id, actor="scaling", reason="smaller", retiring=True)
     registration.leave(cluster.rt, node.node_id, node.epoch)
     assert cluster.beat(cluster.a_node("n")).drain
 
@@ -308,8 +309,8 @@ def test_pools_and_nodes_that_are_not_there_are_not_found(cluster: Cluster) -> N
     for ask in (
         lambda: pools.change(cluster.rt, "nowhere", {"size": 1}, actor="ann"),
         lambda: pools.find(cluster.rt, "nowhere"),
-        lambda: draining.drain(cluster.rt, 99, actor="ann", reason="gone"),
-        lambda: draining.stay(cluster.rt, 99, actor="ann"),
+        lambda: drain.drain(cluster.rt, 99, actor="ann", reason="gone"),
+        lambda: drain.stay(cluster.rt, 99, actor="ann"),
     ):
         with pytest.raises(NotFound):
             ask()

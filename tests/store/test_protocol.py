@@ -6,8 +6,12 @@ import threading
 
 import pytest
 
-from scheduler import cancellation, execution, registration, requeue, upkeep, wire
+from scheduler import wire
 from scheduler.errors import NodeReplaced
+from scheduler.executions import node_protocol
+from scheduler.jobs import cancel, requeue
+from scheduler.leader import maintenance
+from scheduler.nodes import registration
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import jobs
 from tests.support.cluster import TOKEN, Cluster
@@ -75,7 +79,7 @@ def test_a_report_with_a_foreign_token_is_fenced(cluster: Cluster) -> None:
 def test_cancel_of_a_queued_job_is_final_at_once(cluster: Cluster) -> None:
     cluster.a_node()
     job_id = cluster.a_job()
-    assert cancellation.cancel(cluster.rt, [job_id], actor="me").moved == [job_id]
+    assert cancel.cancel(cluster.rt, [job_id], actor="me").moved == [job_id]
     assert cluster.tick() == 0
     assert cluster.job(job_id).status == "CANCELED"
 
@@ -85,7 +89,7 @@ def test_cancel_before_the_claim_drops_the_placement_and_frees_its_room(cluster:
     job_id = cluster.a_job()
     cluster.tick()
     ref = cluster.execution_of(job_id)
-    cancellation.cancel(cluster.rt, [job_id], actor="me")
+    cancel.cancel(cluster.rt, [job_id], actor="me")
     assert cluster.execution(ref[0]).status == "CANCELED"
     assert cluster.claim(node, ref).refused
     cluster.a_job()
@@ -95,7 +99,7 @@ def test_cancel_before_the_claim_drops_the_placement_and_frees_its_room(cluster:
 def test_cancel_beats_a_later_completion_and_keeps_the_room_until_the_tree_is_dead(cluster: Cluster) -> None:
     node = cluster.a_node("alpha", cpus=1000)
     job_id, ref = cluster.running(node)
-    cancellation.cancel(cluster.rt, [job_id], actor="me", reason="not wanted")
+    cancel.cancel(cluster.rt, [job_id], actor="me", reason="not wanted")
     assert "node:alpha" in cluster.nudges
     assert [(c.execution_id, c.reason) for c in cluster.beat(node).cancels] == [(ref[0], "canceled")]
     cluster.a_job()
@@ -108,7 +112,7 @@ def test_cancel_beats_a_later_completion_and_keeps_the_room_until_the_tree_is_de
 
 def test_cancel_tells_what_it_could_not_cancel(cluster: Cluster) -> None:
     done, gone = cluster.a_job("COMPLETED"), cluster.a_job("CANCELED")
-    answer = cancellation.cancel(cluster.rt, [done, gone, 999_999], actor="me")
+    answer = cancel.cancel(cluster.rt, [done, gone, 999_999], actor="me")
     assert answer.moved == []
     assert answer.unchanged == {done: JobStatus.COMPLETED, gone: JobStatus.CANCELED}
 
@@ -172,13 +176,13 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
     node = cluster.a_node("alpha")
     job_id, ref = cluster.running(node)
     clock = [0.0]
-    watch = upkeep.Watch()
+    watch = maintenance.Watch()
     for clock[0] in (0.0, 5.0, 10.0, 15.0):
-        assert upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0]) == []
+        assert maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0]) == []
     assert cluster.value("SELECT is_silent FROM nodes") is True
     for second in range(20, 91, 5):
         clock[0] = float(second)
-        lost = upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0])
+        lost = maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0])
     assert lost == ["alpha"]
     assert cluster.job(job_id).status == "QUEUED"
     assert cluster.execution(ref[0]).status == "LOST"
@@ -192,20 +196,20 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
 
 def test_a_scheduler_that_was_away_itself_begins_to_watch_again(cluster: Cluster) -> None:
     cluster.a_node("alpha")
-    watch = upkeep.Watch()
-    upkeep.watch_nodes(cluster.rt, watch, lambda: 0.0)
-    assert upkeep.watch_nodes(cluster.rt, watch, lambda: 1000.0) == []
+    watch = maintenance.Watch()
+    maintenance.watch_nodes(cluster.rt, watch, lambda: 0.0)
+    assert maintenance.watch_nodes(cluster.rt, watch, lambda: 1000.0) == []
     assert cluster.value("SELECT is_silent FROM nodes") is False
 
 
 def test_a_third_of_the_fleet_at_once_is_not_believed_for_one_more_lease(cluster: Cluster) -> None:
     for _ in range(3):
         cluster.a_node()
-    watch, clock = upkeep.Watch(), [0.0]
+    watch, clock = maintenance.Watch(), [0.0]
     losses = {}
     for second in range(0, 200, 5):
         clock[0] = float(second)
-        losses[second] = upkeep.watch_nodes(cluster.rt, watch, lambda: clock[0])
+        losses[second] = maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0])
     assert {second for second, lost in losses.items() if lost} == {180}
 
 
@@ -241,7 +245,7 @@ def test_placements_nobody_claims_are_withdrawn_uncharged_and_held_in_the_end(da
     job_id = cluster.a_job()
     for _ in range(2):
         assert cluster.tick() == 1
-        assert upkeep.withdraw_late(cluster.rt) == 1
+        assert maintenance.withdraw_late(cluster.rt) == 1
     job = cluster.job(job_id)
     assert (job.status, job.num_exes, job.is_held) == ("QUEUED", 0, True)
     assert cluster.value("SELECT actor FROM events WHERE event = 'HOLD'") == "scheduler"
@@ -261,7 +265,7 @@ def test_placements_that_end_with_their_node_or_before_a_claim_count_against_no_
     cluster.claim(node, cluster.execution_of(job_id))
     cluster.report(node, cluster.execution_of(job_id), "returned")
     cluster.tick()
-    assert upkeep.withdraw_late(cluster.rt) == 1
+    assert maintenance.withdraw_late(cluster.rt) == 1
     assert not cluster.job(job_id).is_held, "it was claimed a moment ago"
     cluster.close()
 
@@ -271,7 +275,7 @@ def test_a_job_that_waits_for_its_time_is_queued_when_it_comes(cluster: Cluster)
     later = cluster.a_job("PENDING")
     cluster.change("UPDATE jobs SET not_before = now() - interval '1 s' WHERE id = :id", id=job_id)
     cluster.change("UPDATE jobs SET not_before = now() + interval '1 h' WHERE id = :id", id=later)
-    assert upkeep.ready_due(cluster.rt) == 1
+    assert maintenance.ready_due(cluster.rt) == 1
     assert (cluster.job(job_id).status, cluster.job(later).status) == ("QUEUED", "PENDING")
 
 
@@ -288,7 +292,7 @@ def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
         "data": "aGVsbG8=",
     }
     for _ in range(2):
-        execution.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
+        node_protocol.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
     assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
 
 
@@ -301,9 +305,9 @@ def test_a_node_that_cannot_launch_is_avoided_and_tried_again_later(cluster: Clu
         cluster.claim(node, ref)
         cluster.report(node, ref, "failed", error="launch")
     assert cluster.tick() == 0
-    assert upkeep.forgive_nodes(cluster.rt) == 0
+    assert maintenance.forgive_nodes(cluster.rt) == 0
     cluster.change("UPDATE nodes SET launch_failed_at = now() - interval '2 minutes'")
-    assert upkeep.forgive_nodes(cluster.rt) == 1
+    assert maintenance.forgive_nodes(cluster.rt) == 1
     assert cluster.tick() == 1
     ref = cluster.execution_of(job_id)
     cluster.claim(node, ref)
@@ -329,7 +333,7 @@ def test_the_picture_forgets_what_was_cancelled_or_placed_by_another(cluster: Cl
     with cluster.rt.db.begin() as tx:
         mine.refresh(tx)
     assert len(mine.queue) == 3
-    cancellation.cancel(cluster.rt, [gone], actor="me")
+    cancel.cancel(cluster.rt, [gone], actor="me")
     cluster.a_node()
     cluster.tick()
     with cluster.rt.db.begin() as tx:

@@ -14,9 +14,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, text
 
-from scheduler import cancellation, draining, execution, holding, invariants, registration, requeue, upkeep, wire
+from scheduler import wire
+from scheduler.cluster_state import Picture
 from scheduler.errors import GangerError, NodeReplaced
-from scheduler.picture import Picture
+from scheduler.executions import node_protocol
+from scheduler.jobs import cancel as cancellation
+from scheduler.jobs import hold as holding
+from scheduler.jobs import requeue
+from scheduler.leader import invariants, maintenance
+from scheduler.nodes import drain as draining
+from scheduler.nodes import registration
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
@@ -53,7 +60,7 @@ class Protocol(RuleBasedStateMachine):
         self.as_node = {name: self._register(name) for name in NODES}
         self.pictures = [Picture(self.rt.settings), Picture(self.rt.settings)]
         self.thought: tuple[Sequence[Placement], dict[int, Shape]] = (), {}
-        self.watch, self.clock = upkeep.Watch(), 0.0
+        self.watch, self.clock = maintenance.Watch(), 0.0
 
     def teardown(self) -> None:
         if hasattr(self, "rt"):
@@ -107,11 +114,11 @@ class Protocol(RuleBasedStateMachine):
     def time_passes(self, seconds: float, rounds: int) -> None:
         for _ in range(rounds):
             self.clock += seconds
-            upkeep.watch_nodes(self.rt, self.watch, lambda: self.clock)
+            maintenance.watch_nodes(self.rt, self.watch, lambda: self.clock)
 
     @rule()
     def withdraw(self) -> None:
-        upkeep.withdraw_late(self.rt)
+        maintenance.withdraw_late(self.rt)
 
     @rule()
     def forgive(self) -> None:
@@ -239,14 +246,14 @@ class Protocol(RuleBasedStateMachine):
         claims = [
             wire.ClaimOne(execution_id=r.execution_id, attempt=r.attempt, token=mine[r.execution_id][1]) for r in refs
         ]
-        answer = execution.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+        answer = node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
         assert len(answer.granted) + len(answer.refused) == len(claims)
         if not lost:
             for refused in answer.refused:
                 del mine[refused.execution_id]
 
     def _tell(self, node_id: int, reports: list[wire.ReportOne]) -> None:
-        answer = execution.report(self.rt, wire.Reports(node_id=node_id, reports=reports))
+        answer = node_protocol.report(self.rt, wire.Reports(node_id=node_id, reports=reports))
         assert len(answer.accepted) + len(answer.fenced) == len(reports)
         self.said += [(node_id, one) for one in reports]
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from scheduler import invariants, registration, wire
+from scheduler import wire
 from scheduler.errors import NodeNameTaken
+from scheduler.leader import invariants
+from scheduler.nodes import registration
 from tests.support.cluster import TOKEN, Cluster
 
 

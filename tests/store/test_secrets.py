@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from scheduler import keyring, secrets
+from scheduler import keyring
+from scheduler.admin import secrets
+from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import SetupError, Unavailable
 from scheduler.keyring import Keyring
-from scheduler.tokens import Caller, Role
 from tests.support.cluster import Cluster
 
 ADMIN = Caller(token_id=1, name="ann", role=Role.ADMIN)

@@ -1,6 +1,6 @@
 """What was told to stop is known to be stopping: its room is coming free, and nothing else is stopped in its place."""
 
-from scheduler import cancellation
+from scheduler.jobs import cancel
 from tests.support.cluster import Cluster
 
 
@@ -8,7 +8,7 @@ def test_an_execution_that_somebody_cancels_is_marked_with_the_next_look(cluster
     node = cluster.a_node()
     job_id, ref = cluster.running(node)
     assert not cluster.picture.running[ref[0]].stopping
-    cancellation.cancel(cluster.rt, [job_id], actor="me")
+    cancel.cancel(cluster.rt, [job_id], actor="me")
     cluster.tick()
     assert cluster.picture.running[ref[0]].stopping
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from scheduler import invariants
+from scheduler.leader import invariants
 from tests.support.cluster import Cluster
 from tests.support.storm import Storm
 

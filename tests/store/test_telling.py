@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from scheduler import steering
-from scheduler.service import Scheduler
+from scheduler.admin import switches
+from scheduler.leader.process import Scheduler
 from tests.store.test_leadership import NoCourier
 from tests.support.cluster import Cluster
 
@@ -22,8 +22,8 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
         clock[0] += 60
         scheduler._turn()
         scheduler._lead()
-        standing = steering.look(cluster.rt)
-        assert steering.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
+        standing = switches.look(cluster.rt)
+        assert switches.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
         assert standing.status["queued"] == 2
         waiting = standing.status["waiting_by_reason"]
         assert sum(waiting.values()) == 2, "every waiting job is counted under one reason"
@@ -45,7 +45,7 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
             clock[0] += 60
             scheduler._turn()
             scheduler._lead()
-        return dict(steering.look(cluster.rt).status)
+        return dict(switches.look(cluster.rt).status)
 
     scheduler._lead()
     assert told()["waiting_by_reason"] == {"no-nodes": 3, "not-before": 1}

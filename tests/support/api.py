@@ -19,10 +19,11 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from api.app import create_app
-from scheduler import runtime, tokens
+from scheduler import runtime
+from scheduler.admin import tokens
+from scheduler.admin.tokens import Role
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
-from scheduler.tokens import Role
 
 ROLES = ("viewer", "submitter", "operator", "admin")
 

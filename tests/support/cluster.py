@@ -15,9 +15,12 @@ import orjson
 import pytest
 from sqlalchemy import text
 
-from scheduler import execution, registration, runtime, tick, wire
-from scheduler.delivery import Delivery
-from scheduler.picture import Picture
+from scheduler import runtime, wire
+from scheduler.cluster_state import Picture
+from scheduler.executions import node_protocol
+from scheduler.leader import tick
+from scheduler.leader.dispatch import Delivery
+from scheduler.nodes import registration
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.settings import Settings
 from scheduler.store.leader import lease
@@ -108,7 +111,7 @@ class Cluster:
 
     def claim(self, node: wire.Registered, *refs: tuple[int, int], token: str = TOKEN) -> wire.ClaimAnswer:
         claims = [wire.ClaimOne(execution_id=e, attempt=a, token=token) for e, a in refs]
-        return execution.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+        return node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
 
     def report(
         self,
@@ -120,10 +123,10 @@ class Cluster:
         **facts: Any,
     ) -> wire.ReportAnswer:
         one = wire.ReportOne(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
-        return execution.report(self.rt, wire.Reports(node_id=node.node_id, reports=[one]))
+        return node_protocol.report(self.rt, wire.Reports(node_id=node.node_id, reports=[one]))
 
     def beat(self, node: wire.Registered, **facts: Any) -> wire.BeatAnswer:
-        return execution.beat(self.rt, wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, **facts))
+        return node_protocol.beat(self.rt, wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, **facts))
 
     def running(self, node: wire.Registered, **columns: Any) -> tuple[int, tuple[int, int]]:
         """Bring a new job to RUNNING and claimed on this node; return its id and its execution."""

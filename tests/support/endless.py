@@ -4,11 +4,11 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from scheduler.replay.replay import Outcome, World
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.resources import NOTHING, Resources
-from scheduler.simulation.replay import Outcome, World
-from scheduler.simulation.trace import TraceJob
 
 
 class Kind(NamedTuple):

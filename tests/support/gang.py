@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from scheduler import invariants, wire
+from scheduler import wire
+from scheduler.leader import invariants
 from tests.support.cluster import Cluster
 
 

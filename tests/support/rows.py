@@ -13,10 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from scheduler import pools, registration, wire
-from scheduler.drivers import DriverTrouble, Instance, Listing, Template
+from scheduler import wire
+from scheduler.nodes import registration
+from scheduler.pools import pools
+from scheduler.pools.autoscaler import Scaler
+from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template
 from scheduler.rules.cluster.resources import Resources
-from scheduler.scaling import Scaler
 from tests.support.cluster import Cluster
 
 

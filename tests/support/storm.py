@@ -12,9 +12,14 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from scheduler import cancellation, draining, execution, holding, registration, requeue, tick, upkeep, wire
+from scheduler import wire
+from scheduler.cluster_state import Picture
 from scheduler.errors import GangerError, NodeReplaced
-from scheduler.picture import Picture
+from scheduler.executions import node_protocol
+from scheduler.jobs import cancel as cancellation
+from scheduler.jobs import hold, requeue
+from scheduler.leader import maintenance, tick
+from scheduler.nodes import drain, registration
 from tests.support.cluster import Cluster
 
 OUTCOMES = ("completed", "completed", "failed", "launch", "returned")
@@ -63,7 +68,7 @@ class Storm:
 
     def calm(self) -> None:
         """No more faults: nodes come back, held jobs are let go, and everything ends."""
-        holding.release(self.rt, self.jobs, actor="calm")
+        hold.release(self.rt, self.jobs, actor="calm")
         self.cluster.change("UPDATE nodes SET launch_failures = 0, is_draining = false, is_silent = false")
         picture, chance = Picture(self.rt.settings), random.Random(1)
         for machine in self.machines:
@@ -129,7 +134,7 @@ class Storm:
             for e, (a, _, stop) in chance.sample(sorted(machine.held.items()), len(machine.held))
         ]
         sick = "it coughs" if chance.random() < 0.05 and not self._over.is_set() else None
-        answer = execution.beat(
+        answer = node_protocol.beat(
             self.rt,
             wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, progress=progress, degraded=sick),
         )
@@ -152,7 +157,7 @@ class Storm:
         ]
         answer = None
         for _ in range(chance.choice((1, 1, 2))):  # the first answer may have been lost
-            answer = execution.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+            answer = node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
         assert answer is not None
         for refused in answer.refused:
             del machine.held[refused.execution_id]
@@ -167,7 +172,7 @@ class Storm:
             return
         chance.shuffle(reports)
         assert machine.node is not None
-        answer = execution.report(self.rt, wire.Reports(node_id=machine.node.node_id, reports=reports))
+        answer = node_protocol.report(self.rt, wire.Reports(node_id=machine.node.node_id, reports=reports))
         assert len(answer.accepted) + len(answer.fenced) == len(reports)
         machine.said = (machine.said + reports)[-20:]
         for e in ended:
@@ -206,12 +211,12 @@ class Storm:
         self.done["requeue"] += len(requeue.requeue(self.rt, self._some(chance, 20), actor="storm"))
 
     def _hold(self, chance: random.Random) -> None:
-        act = chance.choice((holding.hold, holding.release, holding.release))
+        act = chance.choice((hold.hold, hold.release, hold.release))
         self.done["hold"] += len(act(self.rt, self._some(chance), actor="storm"))
 
     def _withdraw(self, _: random.Random) -> None:
-        self.done["withdraw"] += upkeep.withdraw_late(self.rt)
-        upkeep.forgive_nodes(self.rt)
+        self.done["withdraw"] += maintenance.withdraw_late(self.rt)
+        maintenance.forgive_nodes(self.rt)
 
     def _drain(self, chance: random.Random) -> None:
         machine = chance.choice(self.machines)
@@ -219,19 +224,19 @@ class Storm:
             return
         node_id = machine.node.node_id
         if chance.random() < 0.5:
-            draining.drain(self.rt, node_id, actor="storm", reason="storm", within_s=0)
-            draining.stop_overdue(self.rt)
+            drain.drain(self.rt, node_id, actor="storm", reason="storm", within_s=0)
+            drain.stop_overdue(self.rt)
         elif chance.random() < 0.1:
             registration.leave(self.rt, node_id, machine.node.epoch)
-        draining.keep(self.rt, [m.node.node_id for m in self.machines if m.node is not None], actor="storm")
+        drain.keep(self.rt, [m.node.node_id for m in self.machines if m.node is not None], actor="storm")
         self.done["drain"] += 1
 
     def _lose_duty(self) -> Callable[[random.Random], None]:
-        watch, skew = upkeep.Watch(), [0.0]
+        watch, skew = maintenance.Watch(), [0.0]
 
         def loses(chance: random.Random) -> None:
             skew[0] += chance.choice((0.0, 0.0, 5.0, 9.0))
-            self.done["lost"] += len(upkeep.watch_nodes(self.rt, watch, lambda: time.monotonic() + skew[0]))
+            self.done["lost"] += len(maintenance.watch_nodes(self.rt, watch, lambda: time.monotonic() + skew[0]))
             self._over.wait(0.005)
 
         return loses

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.replay import replay
+from scheduler.replay.replay import Outcome
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.plan import Claim, Plan
 from scheduler.rules.cluster.policy import Mode, Policy
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.running import Run
-from scheduler.simulation import replay
-from scheduler.simulation.replay import Outcome
-from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where
 from tests.unit.test_placement_properties import SEEDS, Jumble, a_jumble, check
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler import json_schema
 from scheduler.errors import InvalidInput
+from scheduler.jobs import json_schema
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type.definition import Definition, stepped

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler.drivers import catalogue, remote_script
+from scheduler.pools.drivers import catalogue, remote_script
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.fairshare import HALF_LIFE_S, LEAST_WEIGHT, OWED, OWING, settle
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.running import Run
 from scheduler.rules.placement.contention import contests
-from scheduler.simulation.trace import TraceJob
 from tests.support.endless import Kind, capacity, endless, held, watch
 from tests.support.placement import NOW, World, a_node
 

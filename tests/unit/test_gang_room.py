@@ -4,11 +4,11 @@ import random
 
 import pytest
 
+from scheduler.replay import replay
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.plan import Basis, Claim
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
-from scheduler.simulation import replay
-from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from scheduler.replay.replay import replay
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.plan import Reservation
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
-from scheduler.simulation.replay import replay
-from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where
 
 # --- who is in whose way --------------------------------------------------------------------------------------

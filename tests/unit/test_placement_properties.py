@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.picture import chance_of
+from scheduler.cluster_state import chance_of
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason

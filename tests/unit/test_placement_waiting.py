@@ -4,12 +4,12 @@ import random
 
 import pytest
 
+from scheduler.replay.replay import replay
+from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.policy import Packing, Policy
 from scheduler.rules.cluster.prediction import Predictor, cautious_s
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint, Preference
-from scheduler.simulation.replay import replay
-from scheduler.simulation.trace import TraceJob
 from tests.support.placement import NOW, World, a_node, where
 
 

@@ -7,15 +7,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from scheduler.replay import report
+from scheduler.replay.fleet import UNLIMITED, changed, read_fleet
+from scheduler.replay.history import jobs_of_history
+from scheduler.replay.plot import as_svg, ticks
+from scheduler.replay.policies import POLICIES
+from scheduler.replay.replay import Outcome, replay
+from scheduler.replay.report import Course
+from scheduler.replay.trace import LeftOut, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
 from scheduler.rules.cluster.resources import Resources
-from scheduler.simulation import report
-from scheduler.simulation.fleet import UNLIMITED, changed, read_fleet
-from scheduler.simulation.history import jobs_of_history
-from scheduler.simulation.plot import as_svg, ticks
-from scheduler.simulation.policies import POLICIES
-from scheduler.simulation.replay import Outcome, replay
-from scheduler.simulation.report import Course
-from scheduler.simulation.trace import LeftOut, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
 from tests.support.placement import a_node
 
 TRACE = """; MaxNodes: 8

@@ -1,4 +1,4 @@
-"""Secrets of projects as they are stored: sealed by `scheduler.secrets`, or plain where an earlier release wrote them.
+"""Secrets of projects as they are stored: sealed by `scheduler.admin.secrets`, or plain where an earlier release wrote them.
 
 A row has either `value`, or `sealed` and the id of the key that opens it.
 """

@@ -1,0 +1,33 @@
+"""Look at the load of the past: how much waited and ran."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import InvalidInput, NotFound
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.leader import load_samples
+from scheduler.store.leader.load_samples import LoadFilter
+from scheduler.store.paging import Page, Window
+
+MAX_RANGE = timedelta(days=31)
+DEFAULT_RANGE = timedelta(days=7)
+GRACE = timedelta(minutes=1)
+"""P31D was counted back from a moment ago."""
+
+
+def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Page:
+    """Return one page of samples, by default since midnight (UTC) seven days ago. Raises InvalidInput over 31 days."""
+    now = rt.now()
+    started = chosen.started or (now - DEFAULT_RANGE).replace(hour=0, minute=0, second=0, microsecond=0)
+    if (chosen.ended or now) - started > MAX_RANGE + GRACE:
+        raise InvalidInput("the range may have at most 31 days", field="started")
+    bound = replace(chosen, started=started, project_id=caller.project_id)
+    with rt.db.begin() as tx:
+        found = paging.read(tx, load_samples.SAMPLES, load_samples.condition(bound), window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found

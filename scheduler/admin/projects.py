@@ -1,0 +1,77 @@
+"""Administer projects: the tenants, their share of the machines, their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.admin.pauses import with_reason
+from scheduler.admin.tokens import Caller
+from scheduler.errors import Conflict, NotFound
+from scheduler.jobs.submit import DEFAULT_PROJECT
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.admin import audit, projects
+from scheduler.store.paging import Condition, Page, Window
+
+
+def create(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
+    """Make a project. Raises Conflict for a name that is taken."""
+    with rt.db.begin() as tx:
+        if projects.insert(tx, facts) is None:
+            raise Conflict(f"there is a project {facts['name']!r} already", field="name")
+        audit.write(tx, caller.name, "project.create", f"project:{facts['name']}", detail=dict(facts))
+    rt.nudge("tick")
+
+
+def change(rt: Runtime, caller: Caller, name: str, facts: Mapping[str, Any]) -> None:
+    """Change a project; of its quota only what is named, None taking a limit away. Raises NotFound, InvalidInput."""
+    with rt.db.begin() as tx:
+        row = projects.lock(tx, name)
+        if row is None:
+            raise NotFound(f"there is no project {name!r}")
+        quota = {**row["quota"], **facts.get("quota", {})}
+        changed = with_reason(
+            {**row, **facts, "quota": {kind: most for kind, most in quota.items() if most is not None}},
+            facts,
+            "a project",
+        )
+        projects.update(tx, changed)
+        audit.write(
+            tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
+        )
+    rt.nudge("tick")
+
+
+def delete(rt: Runtime, caller: Caller, name: str) -> None:
+    """Delete a project that nothing belongs to. Raises NotFound, and Conflict that says what is in the way."""
+    if name == DEFAULT_PROJECT:
+        raise Conflict("the default project stays")
+    with rt.db.begin() as tx:
+        row = projects.lock(tx, name)
+        if row is None:
+            raise NotFound(f"there is no project {name!r}")
+        if projects.live_tokens(tx, row["id"]):
+            raise Conflict("tokens are bound to the project: revoke them first")
+        if not projects.delete(tx, row["id"]):
+            raise Conflict("jobs, files or other history belong to the project; pause it instead")
+        audit.write(tx, caller.name, "project.delete", f"project:{name}")
+    rt.nudge("tick")
+
+
+def page(rt: Runtime, condition: Condition, window: Window) -> Page:
+    """Return one page of projects."""
+    with rt.db.begin() as tx:
+        found = paging.read(tx, projects.PROJECTS, condition, window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found
+
+
+def find(rt: Runtime, caller: Caller, name: str) -> Any:
+    """Return one project's row; raises NotFound, also for one that the caller may not see."""
+    condition = projects.condition((name,), is_paused=None, project_id=caller.project_id)
+    rows = page(rt, condition, Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no project {name!r}")
+    return rows[0]

@@ -1,0 +1,69 @@
+"""How the whole installation stands: scheduler, jobs, nodes; read in a few aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scheduler.admin.tokens import Caller
+from scheduler.runtime import Runtime
+from scheduler.store.leader import lease, load_samples, status
+from scheduler.store.leader.lease import Standing
+from scheduler.store.nodes import pools
+
+RECENT_S = 3 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """Where things stand. Jobs are those the caller may see, nodes and placements all. Amounts are thousandths.
+
+    `open_jobs` has rows of status, count, held, oldest_s; `nodes` of pool, word, count, usable, cpus, mem, disk;
+    `live` of pool, placed, running, cpus, mem, disk. `ended` counts the last three hours.
+    """
+
+    standing: Standing
+    open_jobs: Sequence[Any]
+    ended: Mapping[str, int]
+    nodes: Sequence[Any]
+    live: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What monitoring reads; `moves` and `submitted` only ever grow. `pools` are rows of `store.pools`."""
+
+    standing: Standing
+    open_jobs: Sequence[Any]
+    nodes: Sequence[Any]
+    live: Sequence[Any]
+    moves: Mapping[str, int]
+    submitted: int
+    pools: Sequence[Any]
+
+
+def look(rt: Runtime, caller: Caller) -> Overview:
+    """Return where things stand for a person."""
+    with rt.db.begin() as tx:
+        return Overview(
+            lease.standing(tx),
+            status.open_jobs(tx, project_id=caller.project_id),
+            status.ended_jobs(tx, project_id=caller.project_id, within_s=RECENT_S),
+            status.nodes(tx),
+            status.live(tx),
+        )
+
+
+def figures(rt: Runtime) -> Figures:
+    """Return where things stand for monitoring."""
+    with rt.db.begin() as tx:
+        return Figures(
+            lease.standing(tx),
+            status.open_jobs(tx, project_id=None),
+            status.nodes(tx),
+            status.live(tx),
+            load_samples.moves(tx),
+            status.job_ids_given_out(tx),
+            pools.read(tx),
+        )

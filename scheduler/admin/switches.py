@@ -1,0 +1,57 @@
+"""Steer the scheduler: pause it, choose which end of the queue goes first; see who leads, and whether it is alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.admin.pauses import with_reason
+from scheduler.admin.tokens import Caller
+from scheduler.runtime import Runtime
+from scheduler.store.admin import audit
+from scheduler.store.leader import lease
+from scheduler.store.leader.lease import Standing
+
+ALLOWANCE_S = 2.0
+"""A candidate needs a moment more than `leader_s` to take over; only then is the leader's silence news."""
+
+
+def look(rt: Runtime) -> Standing:
+    """Return who leads, its last sign of life, and what operators have set."""
+    with rt.db.begin() as tx:
+        return lease.standing(tx)
+
+
+def state(rt: Runtime, standing: Standing) -> str:
+    """Return MISSING (nobody ever led), STALE (silent for too long), PAUSED or READY."""
+    if standing.term == 0:
+        return "MISSING"
+    if standing.age_s > rt.settings.leader_s + ALLOWANCE_S:
+        return "STALE"
+    return "PAUSED" if standing.is_paused else "READY"
+
+
+def preemption(rt: Runtime, standing: Standing) -> bool:
+    """Return whether more urgent jobs may take the room of preemptible ones: as operators, else the leader, else we have it set."""
+    told = standing.status.get("preemption", rt.settings.preemption)
+    return bool(told) if standing.preemption is None else standing.preemption
+
+
+def reservations(rt: Runtime, standing: Standing) -> int:
+    """Return for how many jobs that cannot start yet room is kept at most, likewise."""
+    told = standing.status.get("reservations", rt.settings.reservations)
+    return int(told) if standing.reservations is None else standing.reservations
+
+
+def change(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
+    """Change `is_paused`, `pause_reason`, `queue_mode`, `preemption`, `reservations`; raises InvalidInput.
+
+    Going on clears the reason. None for the last two is what the scheduler's own settings say.
+    """
+    with rt.db.begin() as tx:
+        changed = with_reason({**lease.lock_switches(tx), **facts}, facts, "a scheduler")
+        lease.switch(tx, changed)
+        audit.write(
+            tx, caller.name, "scheduler.change", "scheduler", reason=facts.get("pause_reason"), detail=dict(facts)
+        )
+    rt.nudge("tick")

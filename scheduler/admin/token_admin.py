@@ -1,0 +1,100 @@
+"""Administer tokens: make, rename, limit in time, revoke. An administrator of one project sees only its tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler.admin import tokens
+from scheduler.admin.tokens import Caller, Role
+from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.admin import audit, token_listing
+from scheduler.store.admin.token_listing import TokenFilter
+from scheduler.store.paging import Page, Window
+
+
+def create(
+    rt: Runtime,
+    caller: Caller,
+    *,
+    kind: str,
+    name: str,
+    role: Role | None,
+    project: str | None,
+    expires: datetime | None,
+) -> tuple[int, str]:
+    """Make a token and return its id and the secret, which nobody can show again.
+
+    Raises InvalidInput for a user's token without a role, a node's with one, an unknown project, or a time that has
+    passed; Forbidden for more than the caller's own project.
+    """
+    if (kind == "user") != (role is not None):
+        raise InvalidInput("a user's token has a role, a node's has none", field="role")
+    if caller.project is not None and (kind == "node" or project not in {None, caller.project}):
+        raise Forbidden("the token is bound to another project", field="project")
+    if kind == "node" and project is not None:
+        raise InvalidInput("a node works for every project", field="project")
+    _check_ahead(rt, expires)
+    meant = project or caller.project
+    try:
+        made, secret = tokens.create(rt, kind=kind, role=role, project=meant, name=name, expires=expires)
+    except NotFound as error:
+        raise InvalidInput(str(error), field="project") from None
+    word = None if role is None else role.name.lower()
+    with rt.db.begin() as tx:
+        detail = {"kind": kind, "name": name, "role": word, "project": meant}
+        audit.write(tx, caller.name, "token.create", f"token:{made}", detail=detail)
+    return made, secret
+
+
+def change(rt: Runtime, caller: Caller, token_id: int, facts: Mapping[str, Any]) -> None:
+    """Rename a token or change when it expires (`expires` None: never). Raises NotFound, Conflict when revoked."""
+    _check_ahead(rt, facts.get("expires"))
+    with rt.db.begin() as tx:
+        row = _find(tx, caller, token_id)
+        if row.revoked is not None:
+            raise Conflict("the token is revoked and stays so")
+        token_listing.update(tx, token_id, name=facts.get("name", row.name), expires=facts.get("expires", row.expires))
+        audit.write(tx, caller.name, "token.change", f"token:{token_id}", detail={"fields": sorted(facts)})
+
+
+def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
+    """End a token for good; safe to repeat. Raises NotFound, Conflict for the caller's own token."""
+    if token_id == caller.token_id:
+        raise Conflict("a token does not revoke itself: make another one and revoke this one with it")
+    with rt.db.begin() as tx:
+        _find(tx, caller, token_id)
+        if token_listing.revoke(tx, token_id):
+            audit.write(tx, caller.name, "token.revoke", f"token:{token_id}")
+
+
+def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page:
+    """Return one page of tokens; `chosen.project_id` bounds it."""
+    with rt.db.begin() as tx:
+        found = paging.read(tx, token_listing.TOKENS, token_listing.condition(chosen), window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found
+
+
+def find(rt: Runtime, caller: Caller, token_id: int) -> Any:
+    """Return one token's row; raises NotFound."""
+    with rt.db.begin() as tx:
+        return _find(tx, caller, token_id)
+
+
+def _find(tx: Connection, caller: Caller, token_id: int) -> Any:
+    row = token_listing.find(tx, TokenFilter(id=(token_id,), project_id=caller.project_id))
+    if row is None:
+        raise NotFound(f"there is no token {token_id}")
+    return row
+
+
+def _check_ahead(rt: Runtime, expires: datetime | None) -> None:
+    if expires is not None and expires <= rt.now():
+        raise InvalidInput("expires has passed already", field="expires")

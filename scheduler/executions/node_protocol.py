@@ -1,0 +1,271 @@
+"""What nodes say: register, beat, claim, report, output, leave. Each takes a batch, owns one transaction, and may be repeated.
+
+The guards are those of the protocol: a claim is a compare-and-set on execution, attempt and node epoch, and charges
+the try before any user code can run; a report counts only for a RUNNING execution with its claim token, and cancel
+beats a late completion because `jobs.move` finds the job no longer RUNNING.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler import wire
+from scheduler.errors import NodeReplaced
+from scheduler.executions import gangs, launch_failures
+from scheduler.executions import outcome as settling
+from scheduler.executions.gangs import Ended
+from scheduler.executions.task_spec import specify
+from scheduler.nodes import drain
+from scheduler.rules.explain import making_way
+from scheduler.rules.lifecycle import failures
+from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
+from scheduler.runtime import Runtime
+from scheduler.store.admin import errors_by_name
+from scheduler.store.executions import executions, output, outputs, task_specs
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
+
+
+def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
+    """Count a sign of life and answer with what the node should stop, and with placements it has not claimed.
+
+    Raises NodeReplaced when the epoch is not the node's own any more.
+    """
+    with rt.db.begin() as tx:
+        # A beat that is lost with a crash costs nothing: the next one comes in seconds.
+        tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        # The node's row before its beat: whoever declares a node lost locks them in this order too.
+        changed = nodes.self_report(
+            tx, message.node_id, message.epoch, degraded=message.degraded, leaving=message.draining
+        )
+        heard = nodes.beat(tx, node_id=message.node_id, epoch=message.epoch, holding=message.holding, load=message.load)
+        if not heard:
+            raise NodeReplaced("this node was declared lost, or another one took its name; register again")
+        if message.progress:
+            output.progress(tx, [(p.execution_id, p.attempt, p.percent, p.note) for p in message.progress])
+        flags = nodes.flags(tx, message.node_id)
+        rows = executions.for_beat(tx, message.node_id)
+    if changed or flags.is_silent:
+        rt.nudge("tick")
+    return wire.BeatAnswer(
+        epoch=message.epoch,
+        drain=flags.is_draining,
+        cancels=[
+            wire.Cancel(
+                execution_id=row.id,
+                attempt=row.attempt,
+                # A node only needs to know whether the work is unwanted or given back.
+                reason="canceled" if row.cancel_requested == "canceled" else "preempted",
+                grace_s=row.cancel_grace_s,
+            )
+            for row in rows
+            if row.cancel_requested is not None
+        ],
+        waiting=[wire.ExecutionRef(execution_id=row.id, attempt=row.attempt) for row in rows if row.status == "QUEUED"],
+    )
+
+
+def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
+    """Give executions to the node that asks, charge their tries, and return all it needs to run them.
+
+    A repeat with the same token is granted again and charges nothing. Under an old epoch everything is refused.
+    """
+    asked = {c.execution_id: c for c in message.claims}
+    with rt.db.begin() as tx:
+        locked = jobs.lock(tx, executions.jobs_of(tx, asked))
+        rows = executions.lock(tx, asked)
+        fresh = [
+            (c.execution_id, c.attempt, c.token)
+            for c in asked.values()
+            if c.execution_id in rows and _may_claim(rows[c.execution_id], locked)
+        ]
+        granted = executions.claim(tx, fresh, node_id=message.node_id, epoch=message.epoch) if fresh else set()
+        if granted:
+            jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
+        granted |= {row.id for row in rows.values() if _claimed_before(row, asked[row.id], message)}
+        found = task_specs.read(tx, sorted(granted)) if granted else []
+        granted_specs = specify(tx, found, rt.settings, rt.keyring)
+    refused = [
+        wire.Refused(
+            execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message)
+        )
+        for c in asked.values()
+        if c.execution_id not in granted
+    ]
+    return wire.ClaimAnswer(granted=granted_specs, refused=refused)
+
+
+def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
+    """Record how executions ended, free their room, and move their jobs; one transaction for the batch.
+
+    `accepted` includes repeats of what was recorded before. `fenced` ones ended otherwise in the meantime: the node
+    discards their outputs.
+    """
+    reports = {r.execution_id: r for r in message.reports}
+    with rt.db.begin() as tx:
+        launch_failures.meet(tx, message)
+        locked = jobs.lock(tx, executions.jobs_of(tx, reports))
+        rows = executions.lock(tx, reports)
+        live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]
+        told = _end(tx, rt, locked, rows, live) if live else []
+        launch_failures.count(tx, message.node_id, locked, rows, live)
+        repeats = {r.execution_id for r in reports.values() if _is_repeat(rows.get(r.execution_id), r)}
+    if live:
+        rt.nudge("tick")
+    gangs.tell(rt, told)
+    accepted = {r.execution_id for r in live} | repeats
+    return wire.ReportAnswer(
+        accepted=[_ref(r) for r in reports.values() if r.execution_id in accepted],
+        fenced=[_ref(r) for r in reports.values() if r.execution_id not in accepted],
+    )
+
+
+def store_output(rt: Runtime, message: wire.Chunks) -> None:
+    """Keep pieces of output; a piece that is there already is not written again, unknown executions are dropped."""
+    with rt.db.begin() as tx:
+        tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
+        output.append(tx, message.chunks)
+
+
+def _may_claim(row: executions.LockedExecution, locked: dict[int, jobs.LockedJob]) -> bool:
+    job = locked[row.job_id]
+    return job.status == JobStatus.RUNNING and job.attempt == row.attempt
+
+
+def _claimed_before(row: executions.LockedExecution, claim: wire.ClaimOne, message: wire.Claims) -> bool:
+    return (
+        row.status == "RUNNING"
+        and row.claim_token == claim.token
+        and row.attempt == claim.attempt
+        and row.node_id == message.node_id
+    )
+
+
+def _why_refused(row: executions.LockedExecution | None, message: wire.Claims) -> str:
+    if row is None:
+        return "there is no such execution"
+    if row.node_id != message.node_id:
+        return "it was placed on another node"
+    if row.node_epoch != message.epoch:
+        return "it was placed under another epoch of this node"
+    return f"it is {row.status}"
+
+
+def _is_live(row: executions.LockedExecution | None, report: wire.ReportOne) -> bool:
+    return (
+        row is not None
+        and not row.released
+        and row.status == "RUNNING"
+        and row.attempt == report.attempt
+        and row.claim_token == report.token
+    )
+
+
+def _is_repeat(row: executions.LockedExecution | None, report: wire.ReportOne) -> bool:
+    return (
+        row is not None
+        and row.released
+        and row.attempt == report.attempt
+        and row.claim_token == report.token
+        and row.digest == report.digest()
+    )
+
+
+def _end(
+    tx: Connection,
+    rt: Runtime,
+    locked: dict[int, jobs.LockedJob],
+    rows: dict[int, executions.LockedExecution],
+    live: list[wire.ReportOne],
+) -> list[str]:
+    """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
+    errors = errors_by_name.by_name(tx)
+    mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
+    events = {"completed": ExecutionEvent.SUCCEED, "failed": ExecutionEvent.BREAK}
+    ends: dict[ExecutionEvent, list[executions.End]] = {}
+    settled: list[Ended] = []
+    for r in live:
+        row = rows[r.execution_id]
+        mapped = mappings[locked[row.job_id].revision_id]
+        error = errors[_error_name(r, mapped, errors)] if r.outcome == "failed" else None
+        ends.setdefault(events.get(r.outcome, ExecutionEvent.STOP), []).append(_end_of(row, r, error))
+        settled.append(_settled(row, r, error))
+    executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
+    executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
+    executions.end(tx, ExecutionEvent.STOP, ends.get(ExecutionEvent.STOP, []))
+    done = settling.settle(tx, rt, locked, settled, actor="node")
+    _publish(tx, done.completed, live)
+    return done.to_tell
+
+
+def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, errors_by_name.NamedError]) -> str:
+    job_phase = r.phases.get("job", wire.PhaseReport())
+    return failures.name_of(
+        r.error, exit_code=job_phase.exit_code, signal=job_phase.signal, mapped=mapped, known=frozenset(errors)
+    )
+
+
+def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None) -> Ended:
+    # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
+    # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
+    outcome = "returned" if r.outcome == "canceled" else r.outcome
+    why = _given_back(row, r) or r.message or None
+    return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, why)
+
+
+def _given_back(row: executions.LockedExecution, r: wire.ReportOne) -> str | None:
+    stopped = r.outcome in {"canceled", "returned"} and row.cancel_requested == drain.PREEMPTED
+    return making_way.event(row.preempted_for) if stopped else None
+
+
+def _end_of(
+    row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None
+) -> executions.End:
+    return executions.End(
+        r.execution_id,
+        r.attempt,
+        error_id=None if error is None else error.id,
+        message=r.message or _given_back(row, r),
+        digest=r.digest(),
+        phases=_phase_columns(r.phases),
+        usage=output.to_json({name: used for name, phase in r.phases.items() if (used := _usage(phase))}),
+        results=output.to_json(_results(r)),
+    )
+
+
+def _usage(phase: wire.PhaseReport) -> dict[str, float]:
+    return phase.usage if phase.signal is None else {**phase.usage, "signal": phase.signal}
+
+
+def _phase_columns(phases: dict[Any, wire.PhaseReport]) -> dict[str, float | int | None]:
+    columns: dict[str, float | int | None] = {}
+    for name, phase in phases.items():
+        columns |= {
+            f"{name}_started": phase.started,
+            f"{name}_completed": phase.completed,
+            f"{name}_exit_code": phase.exit_code,
+        }
+    return columns
+
+
+def _results(r: wire.ReportOne) -> dict[str, Any]:
+    produced = [value.model_dump(exclude_none=True) for value in r.outputs]
+    return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
+
+
+def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.ReportOne]) -> None:
+    """Make the outputs of accepted attempts visible, in the same transaction that accepts them.
+
+    Those of a gang are its member 0's, which may have reported long ago.
+    """
+    empty = {r.execution_id for r in reports if not (r.outputs or r.properties)}
+    with_outputs = {execution_id: job_id for execution_id, job_id in completed.items() if execution_id not in empty}
+    if with_outputs:
+        outputs.publish(tx, with_outputs)
+
+
+def _ref(r: wire.ExecutionRef) -> wire.ExecutionRef:
+    return wire.ExecutionRef(execution_id=r.execution_id, attempt=r.attempt)

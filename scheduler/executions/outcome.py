@@ -1,0 +1,156 @@
+"""What becomes of a job when its execution has ended: done, another try, the end, or back in the queue.
+
+Both ways an execution can end come through here: the node's report (`execution.report`) and the loss of the node
+(`upkeep`). The caller holds the locks of the jobs; a job that is no longer RUNNING at this attempt (cancelled
+meanwhile, say) is not touched, because `jobs.move` is guarded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from scheduler.executions import gangs
+from scheduler.executions.gangs import Ended
+from scheduler.rules.lifecycle import on_oom
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
+from scheduler.rules.lifecycle.retry import Backoff, delay_s, may_try_again
+from scheduler.runtime import Runtime
+from scheduler.store.executions import executions
+from scheduler.store.jobs import events, jobs, oom
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Which attempts are the results of jobs that are COMPLETED now (job by execution), and which nodes must stop more.
+
+    The nodes are told once the transaction has committed.
+    """
+
+    completed: dict[int, int]
+    to_tell: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Placements that were taken back, and the nodes that must stop what belongs to them; told after the commit."""
+
+    rows: list[executions.LockedExecution]
+    to_tell: list[str]
+
+
+def settle(
+    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str
+) -> Settled:
+    """Move each job as the end of its executions demands; all that end in this transaction are given at once.
+
+    `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed). A gang moves when
+    the last of its members has ended.
+    """
+    steps: dict[JobEvent, list[jobs.Step]] = {}
+    starved: set[int] = set()
+    over, to_tell = gangs.over(tx, locked, ended)
+    for end in over:
+        event, step = _decide(rt, locked[end.job_id], end)
+        steps.setdefault(event, []).append(step)
+        if end.error is not None and end.error.name == on_oom.OUT_OF_MEMORY:
+            starved.add(end.job_id)
+    steps[JobEvent.RETRY] = _with_more_memory(tx, locked, steps.get(JobEvent.RETRY, []), starved)
+    completed = set(jobs.move(tx, JobEvent.COMPLETE, steps.get(JobEvent.COMPLETE, []), actor))
+    jobs.move(tx, JobEvent.RETRY, steps.get(JobEvent.RETRY, []), actor)
+    jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor)
+    jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
+    jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
+    well = {end.job_id: end.execution_id for end in over if end.outcome == "completed" and end.job_id in completed}
+    return Settled({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
+
+
+def take_back(
+    tx: Connection,
+    rt: Runtime,
+    locked: dict[int, jobs.LockedJob],
+    rows: Iterable[executions.LockedExecution],
+    why: str,
+) -> Taken:
+    """Withdraw placements that no node has claimed, their jobs back into the queue; return those that were still so."""
+    taken = withdraw(tx, rows, why)
+    settled = settle(tx, rt, locked, withdrawn(taken, why), "scheduler")
+    return Taken(taken, settled.to_tell)
+
+
+def withdraw(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[executions.LockedExecution]:
+    """End placements that no node has claimed and return those that were still so; their jobs are left to be settled."""
+    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
+    ids = gangs.withdraw(tx, [(row.id, row.attempt) for row in unclaimed], why)
+    return [row for row in unclaimed if row.id in ids]
+
+
+def withdrawn(rows: Iterable[executions.LockedExecution], why: str) -> list[Ended]:
+    """Return what `settle` is told of placements that were withdrawn."""
+    return [Ended(row.id, row.job_id, row.attempt, row.node_id, "withdrawn", message=why) for row in rows]
+
+
+def hold_hopeless(
+    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], taken: Iterable[executions.LockedExecution]
+) -> None:
+    """Hold jobs that were placed again and again and never claimed: they would go round for ever, being charged nothing.
+
+    A gang of which only some were claimed is given back rather than withdrawn; it is counted here.
+    """
+    taken = list(taken)
+    jobs.count_withdrawal(tx, sorted({row.job_id for row in taken if locked[row.job_id].charged}))
+    limit = rt.settings.max_withdrawals
+    hopeless = [row.job_id for row in taken if locked[row.job_id].withdrawals + 1 >= limit]
+    if hopeless:
+        reason = f"placed {limit} times, but no node claimed it"
+        held = jobs.hold(tx, hopeless, held=True, reason=reason)
+        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)
+
+
+def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
+    simple = {"completed": JobEvent.COMPLETE, "returned": JobEvent.GIVE_BACK, "withdrawn": JobEvent.WITHDRAW}
+    step = jobs.Step(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
+    if end.outcome in simple:
+        return simple[end.outcome], step
+    assert end.error is not None, "a failed try names its error"  # noqa: S101 - promised by both callers
+    reason = f"{end.error.name}: {end.message}" if end.message else end.error.name
+    tries = job.num_exes - job.forgiven
+    if may_try_again(
+        num_exes=job.num_exes,
+        forgiven=job.forgiven,
+        max_tries=job.max_tries,
+        should_be_retried=end.error.should_be_retried,
+    ):
+        backoff = Backoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
+        delay = delay_s(max(tries, 1), backoff, rt.chance)
+        return JobEvent.RETRY, jobs.Step(
+            end.job_id, end.attempt, node_id=end.node_id, error_id=end.error.id, delay_s=delay, reason=reason
+        )
+    return JobEvent.FAIL, jobs.Step(end.job_id, end.attempt, error_id=end.error.id, reason=reason)
+
+
+def _with_more_memory(
+    tx: Connection, locked: dict[int, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
+) -> list[jobs.Step]:
+    """Let the next try of those that ran out of memory ask for more, where they want it; return all with reasons."""
+    live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]
+    rows = oom.wishes(tx, live) if live else []
+    before = {row.id: row.mem for row in rows}
+    grown = {
+        row.id: mem for row in rows if (mem := on_oom.next_mem(row.on_oom, on_oom.OUT_OF_MEMORY, row.mem)) is not None
+    }
+    if not grown:
+        return retries
+    oom.grow(tx, rows, grown)
+    return [
+        replace(s, reason=f"{s.reason}; {on_oom.sentence(before[s.job_id], grown[s.job_id])}")
+        if s.job_id in grown
+        else s
+        for s in retries
+    ]
+
+
+def _is_live(job: jobs.LockedJob, step: jobs.Step) -> bool:
+    return job.status == JobStatus.RUNNING and job.attempt == step.attempt

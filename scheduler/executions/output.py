@@ -1,0 +1,85 @@
+"""Look at what a program prints: once, from a byte on, or as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import NotFound
+from scheduler.runtime import Runtime
+from scheduler.store.executions import output_pieces
+from scheduler.store.executions.output_pieces import PHASES, STREAMS
+
+MAX_PIECES = 1_000
+"""Pieces of one reading: at a node's usual 64 KiB each this is more than all that is kept of a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which output of an execution: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
+
+    execution_id: int
+    stream: str
+    phase: str | None = None
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of one phase and stream, `offset` there; `start` and `end` are places in what was wanted."""
+
+    phase: str
+    stream: str
+    offset: int
+    start: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """Where the next piece begins."""
+        return self.start + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What there is so far. `finished`: the execution has ended, nothing will be added."""
+
+    pieces: Sequence[Piece]
+    finished: bool
+    status: str
+    exit_code: int | None
+
+
+def read(rt: Runtime, caller: Caller, wanted: Wanted) -> Output:
+    """Return what was printed so far from `wanted.start` on; raises NotFound.
+
+    Whether it is finished is read before the pieces: when it says so, the pieces are complete.
+    """
+    with rt.db.begin() as tx:
+        execution = output_pieces.execution(tx, wanted.execution_id)
+        if execution is None or caller.project_id not in {None, execution.project_id}:
+            raise NotFound(f"there is no execution {wanted.execution_id}")
+        pieces = _pieces(tx, wanted)
+    finished = execution.released and len(pieces) < MAX_PIECES
+    return Output(pieces, finished, execution.status, execution.job_exit_code)
+
+
+def _pieces(tx: Connection, wanted: Wanted) -> list[Piece]:
+    rows = output_pieces.pieces(
+        tx,
+        wanted.execution_id,
+        streams=STREAMS if wanted.stream == "combined" else (wanted.stream,),
+        phases=PHASES if wanted.phase is None else (wanted.phase,),
+        start=wanted.start,
+        limit=MAX_PIECES,
+    )
+    return [_cut(Piece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), wanted.start) for row in rows]
+
+
+def _cut(piece: Piece, start: int) -> Piece:
+    """Return the part of a piece from `start` on."""
+    skip = max(0, start - piece.start)
+    return Piece(piece.phase, piece.stream, piece.offset + skip, piece.start + skip, piece.data[skip:])

@@ -1,0 +1,131 @@
+"""From rows to what a node needs: the revision, the job's own wishes and its data become one `wire.Spec` each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler import wire
+from scheduler.admin import secrets
+from scheduler.files import storage
+from scheduler.keyring import Keyring
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
+from scheduler.settings import Settings
+from scheduler.store.executions import task_specs
+
+LOCAL = "file://"
+
+
+def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.Spec]:
+    """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
+    wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
+    found = task_specs.files(tx, sorted(wanted))
+    meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
+    pairs = [(row.project, name) for row, one in zip(rows, meant, strict=True) for name in one.secrets]
+    known = secrets.values(tx, keyring, pairs)
+    gangs = task_specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
+    return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, meant, strict=True)]
+
+
+def _spec(
+    row: Any,
+    definition: Definition,
+    files: Mapping[int, Any],
+    known: Mapping[tuple[str, str], str],
+    gangs: Mapping[tuple[int, int], Sequence[str]],
+    settings: Settings,
+) -> wire.Spec:
+    return wire.Spec(
+        execution_id=row.execution_id,
+        attempt=row.attempt,
+        token=row.token,
+        job_id=row.job_id,
+        job_name=row.job_name,
+        type_name=row.type_name,
+        type_version=row.type_version,
+        project=row.project,
+        amounts=wire.Amounts(cpus=row.cpus, mem=row.mem, disk=row.disk, custom=row.custom or {}),
+        commands=_commands(definition),
+        environment={**definition.environment, **_place_in_gang(row, gangs)},
+        inputs=_inputs(definition, row.data, files),
+        outputs=[
+            wire.Output(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
+            for o in definition.interface.outputs
+            if row.member == 0  # what a gang makes, its member 0 makes
+        ],
+        limits=wire.Limits(
+            timeout_s=row.timeout_s,
+            pre_timeout_s=definition.pre_timeout_s,
+            post_timeout_s=definition.post_timeout_s,
+            grace_s=settings.grace_s if definition.grace_s is None else definition.grace_s,
+            lease_s=row.lease_s,
+            output_bytes=settings.output_bytes,
+            pids=definition.pids or settings.job_processes,
+            nofile=definition.nofile or settings.job_open_files,
+        ),
+        secret_names=list(definition.secrets),
+        secrets={name: known[row.project, name] for name in definition.secrets if (row.project, name) in known},
+        tries=row.tries,
+    )
+
+
+def _place_in_gang(row: Any, gangs: Mapping[tuple[int, int], Sequence[str]]) -> dict[str, str]:
+    if row.members == 1:
+        return {}
+    return {
+        "GANGER_MEMBER": str(row.member),
+        "GANGER_MEMBERS": str(row.members),
+        "GANGER_GANG_NODES": ",".join(gangs[row.job_id, row.attempt]),
+    }
+
+
+def _commands(definition: Definition) -> wire.Commands:
+    return wire.Commands(
+        job=list(definition.command),
+        pre=_listed(definition.pre_command),
+        post=_listed(definition.post_command),
+        cleanup=_listed(definition.cleanup_command),
+        shell=definition.shell,
+        runner=definition.runner,
+        options=dict(definition.options),
+    )
+
+
+def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
+    return None if argv is None else list(argv)
+
+
+def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int, Any]) -> list[wire.Input]:
+    given = {entry["name"]: entry for entry in data.get("input_data", ())}
+    return [
+        wire.Input(
+            name=declared.name,
+            type=declared.type,
+            value=given[declared.name].get("value"),
+            files=[_file(files[file_id]) for file_id in _file_ids(given[declared.name]) if file_id in files],
+        )
+        for declared in definition.interface.inputs
+        if declared.name in given
+    ]
+
+
+def _file_ids(entry: Mapping[str, Any]) -> tuple[int, ...]:
+    if "file_id" in entry:
+        return (entry["file_id"],)
+    return tuple(entry.get("file_ids", ()))
+
+
+def _file(row: Any) -> wire.InputFile:
+    local = f"{row.url.removeprefix(LOCAL).rstrip('/')}/{row.path}" if row.url.startswith(LOCAL) else None
+    return wire.InputFile(
+        file_id=row.id,
+        file_name=row.file_name,
+        size=row.file_size,
+        sha256=row.sha256,
+        url=f"/node/files/{row.id}/content/",
+        local_path=local,
+        source=storage.source(row.url, row.path),
+    )

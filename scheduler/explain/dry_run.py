@@ -1,0 +1,104 @@
+"""Dry run: what would become of jobs submitted now. Checked like a submission, decided like a tick, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from scheduler.admin.tokens import Caller
+from scheduler.cluster_state import shape_of
+from scheduler.errors import GangerError, InvalidInput
+from scheduler.explain import explain
+from scheduler.explain import view as outlooks
+from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.jobs import resolve, submit
+from scheduler.jobs.resolve import AtEntry, NewJob
+from scheduler.rules.explain import making_way
+from scheduler.rules.explain.explain import Wish
+from scheduler.runtime import Runtime
+from scheduler.store.jobs import explain_facts, preemptions, submissions
+
+MOST = 100
+"""Jobs of one dry run; each is explained in full."""
+
+
+def dry_run(
+    rt: Runtime, foresight: Foresight, caller: Caller, new: Sequence[NewJob], *, many: bool, strict: bool = False
+) -> list[dict[str, Any]]:
+    """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
+
+    The jobs are tried together: one takes the room of the next. Raises what a submission of them would raise; idempotency keys
+    play no part. Only that no node could ever hold one of them, for which a `strict` submission refuses all, is part of the answer.
+    """
+    name = submit.project_name(caller, new)
+    with rt.db.begin() as tx:
+        submissions.read_only(tx)
+        project = submissions.project(tx, name)
+        if project is None:
+            raise InvalidInput(f"there is no project {name!r}", field="project")
+        submit.check_quota(tx, project, len(new))
+        try:
+            tried = resolve.tried(tx, rt, project.id, new)
+        except AtEntry as error:
+            raise error.named(range(len(new)) if many else None) from None
+        called = explain_facts.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
+    wishes = [
+        Wish(
+            shape_of(shape, 0),
+            facts["hold_reason"],
+            None if facts["not_before"] is None else facts["not_before"].timestamp(),
+        )
+        for shape, facts in tried
+    ]
+    seen = foresight.preview(wishes)
+    with rt.db.begin() as tx:
+        stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in seen]
+    found = [
+        {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
+        for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
+    ]
+    shapes = [shape for shape, _ in tried]
+    refusal = submit.refusal(foresight.roster, project, shapes, many=many) if strict else None
+    return found if refusal is None else [{**one, **_refused(refusal)} for one in found]
+
+
+def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
+    future = outlooks.document(seen, explain.names(called), pool)
+    placement = seen.placement
+    nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]
+    if placement is None:
+        would = "make-room" if seen.clears else "wait"
+        summary = f"It would wait: {future['reasons'][0]['description']}."
+    else:
+        would = "start"
+        summary = f"It would start on {_where(nodes)}: {placement.why}."
+    if stopped:
+        summary += f" {making_way.tried(stopped)}"
+    return {
+        "would": would,
+        "summary": summary,
+        "refusal": None,
+        "node": nodes[0] if nodes else None,
+        "nodes_of_members": nodes,
+        "why": None if placement is None else placement.why,
+        "stops": sorted(stopped),
+        **future,
+    }
+
+
+def _refused(refusal: GangerError) -> dict[str, Any]:
+    """What is said otherwise of every job of a submission that would be refused: all or none are made."""
+    return {
+        "would": "refuse",
+        "summary": f"It would be refused: {refusal}.",
+        "refusal": {"description": str(refusal), "field": refusal.field},
+        "node": None,
+        "nodes_of_members": [],
+        "why": None,
+        "stops": [],
+    }
+
+
+def _where(nodes: Sequence[dict[str, Any]]) -> str:
+    names = [node["name"] for node in nodes]
+    return f"node {names[0]}" if len(names) == 1 else f"{len(names)} places, of its members in turn: {', '.join(names)}"

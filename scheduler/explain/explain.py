@@ -1,0 +1,168 @@
+"""Explain: why a job waits, where it runs or ran, why it failed; one call, in sentences and in words to branch on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from scheduler.admin.tokens import Caller
+from scheduler.cluster_state import shape_of
+from scheduler.explain import view as outlooks
+from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.jobs import queries
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import making_way, wording
+from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.wording import Names, slug
+from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
+from scheduler.runtime import Runtime
+from scheduler.store.jobs import explain_facts, preemptions
+from scheduler.store.leader import cluster_state
+
+BEING_STOPPED = "being-stopped"
+CLEARING = "room-being-cleared"
+
+_WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
+_PARTS = (
+    "reasons", "nodes", "nearest", "queue", "share", "reservation", "expected_start", "changes", "never_fits",
+)  # fmt: skip
+_OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
+_FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
+"""What is only said when nothing else is to be."""
+
+_SUMMARY = {
+    JobStatus.PENDING_UPLOAD: "It waits for its input to be uploaded.",
+    JobStatus.BLOCKED: "Something it needs has ended badly.",
+    JobStatus.COMPLETED: "It ended well.",
+}
+
+
+def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> dict[str, Any]:
+    """Say why a job stands where it stands; raises NotFound.
+
+    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `outlooks.document`
+    has of its future while it waits; its last `placement` and why it went there, and its `failure`.
+    """
+    with rt.db.begin() as tx:
+        queries.one_job(tx, caller, job_id)
+        row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
+        members = explain_facts.members(tx, job_id) if row.members > 1 else []
+        cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
+        shape = shape_of(cluster_state.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
+    seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
+    if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
+        with rt.db.begin() as tx:
+            row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
+    if shape is not None:
+        seen = foresight.preview([_wish(row, shape)])[0]
+    future = _future(row, seen if row.status in _WAITING else None)
+    if cleared:
+        future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.awaited(cleared)))
+    return {
+        "job_id": job_id,
+        "status": row.status,
+        "summary": _summary(row, last, members, future),
+        **future,
+        "ahead": None if future["queue"] is None else future["queue"]["position"],
+        "tries": {"done": row.num_exes, "forgiven": row.forgiven, "max": row.max_tries, "withdrawn": row.withdrawals},
+        "placement": None if last is None else _placement(last),
+        "members": [_member(one) for one in members],
+        "failure": None if row.error_name is None else _failure(row),
+    }
+
+
+def _wish(row: Any, shape: Shape) -> Wish:
+    """Return a job whose time has not come as one that is tried."""
+    return Wish(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
+
+
+def _future(row: Any, seen: Outlook | None) -> dict[str, Any]:
+    """Return what is to come for a waiting job; all parts empty for one that does not wait."""
+    if seen is None:
+        future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
+    else:
+        future = outlooks.document(seen, names(row), row.pool)
+    if row.status in _WAITING and row.has_live_execution:
+        told = outlooks.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
+        held = sum(one["kind"] in _OWN for one in future["reasons"])
+        others = [one for one in future["reasons"][held:] if one["kind"] not in _FREE]
+        future["reasons"] = [*future["reasons"][:held], told, *others]
+    return future
+
+
+def names(row: Any) -> Names:
+    """Return what things are called, from the facts of a job or from those that it would have."""
+    pauses = {
+        Reason.SCHEDULER_PAUSED: row.scheduler_reason,
+        Reason.PROJECT_PAUSED: row.project_reason,
+        Reason.TYPE_PAUSED: row.type_reason,
+    }
+    return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
+
+
+def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]) -> str:
+    if row.status == JobStatus.RUNNING:
+        return _of_gang(last, members) if members else _of_running(last)
+    if row.status == JobStatus.FAILED:
+        return f"It failed: {row.error_title}." + (f" {row.message}" if row.message else "")
+    if row.status == JobStatus.CANCELED:
+        return _canceled(row)
+    if future["reasons"]:
+        return f"It waits: {future['reasons'][0]['description']}."
+    return _SUMMARY.get(row.status, "It is next.")
+
+
+def _of_running(last: Any) -> str:
+    if last is None:
+        return "It was placed."
+    if last.preempted_for is not None:
+        return making_way.being_stopped(last.preempted_for, last.node_name)
+    return f"It runs on node {last.node_name}."
+
+
+def _canceled(row: Any) -> str:
+    told = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
+    return told + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")
+
+
+def _of_gang(last: Any, members: Sequence[Any]) -> str:
+    live = [one for one in members if one.status in LIVE_EXECUTION]
+    broken = next((one for one in members if one.status not in LIVE_EXECUTION and one.status != "COMPLETED"), None)
+    if broken is None:
+        return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
+    first = last if last.status in {"FAILED", "LOST"} else broken
+    return f"Member {first.member} is {first.status} on node {first.node_name}; the {len(live)} that are left are being stopped."
+
+
+def _placement(last: Any) -> dict[str, Any]:
+    return {
+        "job_exe": {"id": last.id, "status": last.status},
+        "attempt": last.attempt,
+        "member": last.member,
+        "node": {"id": last.node_id, "name": last.node_name},
+        "why": last.why,
+        "message": last.message,
+        "preempted_for": last.preempted_for,
+        "remark": making_way.stopped(last.preempted_for) if last.status == "CANCELED" and last.preempted_for else None,
+        "exit_code": last.job_exit_code,
+        "placed": last.created,
+        "started": last.started,
+        "ended": last.ended,
+    }
+
+
+def _member(one: Any) -> dict[str, Any]:
+    node = {"id": one.node_id, "name": one.node_name}
+    return {"member": one.member, "job_exe": {"id": one.id, "status": one.status}, "node": node}
+
+
+def _failure(row: Any) -> dict[str, Any]:
+    return {
+        "error": row.error_name,
+        "title": row.error_title,
+        "description": row.error_description,
+        "category": row.category,
+        "should_be_retried": row.should_be_retried,
+        "message": row.message,
+    }

@@ -1,0 +1,143 @@
+"""Why a job waits and what would become of one: answered by the scheduler's own code on a picture of this process.
+
+A process that answers such questions keeps a picture like the leader's, and brings it up to date at each question by
+what has changed. The first question after a quiet time reads everything anew, which takes some seconds with a million
+waiting jobs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scheduler.cluster_state import Picture
+from scheduler.jobs.admission import Roster
+from scheduler.rules.cluster.plan import Placement, Plan
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import explain
+from scheduler.rules.explain.answer import Explanation, NeverFits
+from scheduler.rules.explain.explain import Wish
+from scheduler.rules.placement.placement import place
+from scheduler.runtime import Runtime
+
+STALE_S = 300.0
+"""After so long without a question it is cheaper to read the queue than all that happened since."""
+
+_PLAN_KEPT_S = 1.0
+"""A plan of a picture in which nothing changed since is good for so long: that somebody waits longer is all that differs."""
+
+_PLAN_WORTH = 20.0
+"""A plan is used for so many times as long as it took to make, whatever changed: plans for questions cost a twentieth of a core at most."""
+
+_POLICY_KEPT_S = 5.0
+"""The accounts of projects are read anew so often; the leader writes them twice a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Why a job waits, among how many nodes, and whether for ever; `placement` where the next tick would place it.
+
+    `names` has the nodes that it speaks of, `seats` the node of each member that would be placed.
+    """
+
+    told: Explanation
+    nodes: int
+    names: Mapping[int, str] = field(default_factory=dict)
+    never: NeverFits | None = None
+    placement: Placement | None = None
+    seats: Sequence[int] = ()
+    clears: Sequence[int] = ()
+    """Executions that would be stopped to make room for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A plan, of which version of the picture and moment (the database's clock), when it was ready, and what it cost."""
+
+    plan: Plan
+    version: int
+    at: float
+    made: float
+    took_s: float
+
+
+class Foresight:
+    """One per process; its methods may be called from any thread, one is answered at a time."""
+
+    def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rt, self._monotonic = rt, monotonic
+        self._asking = threading.Lock()
+        self._picture: Picture | None = None
+        self._asked = 0.0
+        self._policy_at = 0.0
+        self._last: _Made | None = None
+        self.roster = Roster(rt, monotonic)
+
+    def why(self, job_id: int) -> Outlook | None:
+        """Say why a job waits; None for one that does not wait to be placed."""
+        with self._asking:
+            picture = self._fresh()
+            if job_id not in picture.queue:
+                return None
+            told = explain.explain(picture.snapshot(), job_id, picture.now, self._current(picture, job_id))
+            shape = picture.queue.lines[picture.queue[job_id].shape_id].shape
+            return self._outlook(picture, shape, told)
+
+    def preview(self, wishes: Sequence[Wish]) -> list[Outlook]:
+        """Say what the next tick would do with jobs submitted together now, in that order; nothing is written."""
+        with self._asking:
+            picture = self._fresh()
+            limit = self._rt.settings.tick_limit
+            plan, told = explain.previews(picture.snapshot(), wishes, picture.now, picture.chance(), limit)
+            placed: dict[int, list[Placement]] = {}
+            for placement in plan.placements:
+                placed.setdefault(placement.job_id, []).append(placement)
+            cleared = {one.job_id: one.execution_ids for one in plan.preemptions}
+            return [
+                self._outlook(picture, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
+                for wish, one in zip(wishes, told, strict=True)
+            ]
+
+    def _outlook(
+        self,
+        picture: Picture,
+        shape: Shape,
+        told: Explanation,
+        placed: Sequence[Placement] = (),
+        clears: Sequence[int] = (),
+    ) -> Outlook:
+        seats = [placement.node_id for placement in placed]
+        spoken_of = {*told.reserved, *seats}
+        names = {node_id: picture.nodes[node_id].name for node_id in spoken_of if node_id in picture.nodes}
+        # There may be room for some members of a gang, and never for all.
+        some = told.usable if shape.count == 1 else placed
+        never = None if some else self.roster.never_fits(shape, sure=False)
+        return Outlook(told, len(picture.nodes), names, never, placed[0] if placed else None, seats, clears)
+
+    def _current(self, picture: Picture, job_id: int) -> Plan:
+        """The plan of this moment; the last one, while it is good enough and has seen the job."""
+        began, last = self._monotonic(), self._last
+        if last is not None and picture.queue.queued_at(job_id) < last.at:
+            age = began - last.made
+            if age < _PLAN_WORTH * last.took_s or (last.version == picture.version and age < _PLAN_KEPT_S):
+                return last.plan
+        plan = place(picture.snapshot(), picture.now, picture.chance(), self._rt.settings.tick_limit)
+        made = self._monotonic()
+        self._last = _Made(plan, picture.version, picture.now, made, made - began)
+        return plan
+
+    def _fresh(self) -> Picture:
+        now = self._monotonic()
+        if self._picture is None or now - self._asked > STALE_S:
+            self._picture, self._last = Picture(self._rt.settings), None
+        self._asked = now
+        picture, self._picture = self._picture, None  # in doubt until it has been read
+        with self._rt.db.begin() as tx:
+            picture.refresh(tx)
+            if now - self._policy_at > _POLICY_KEPT_S:
+                picture.reread_policy(tx)
+                self._policy_at = now
+        self._picture = picture
+        return picture

@@ -1,0 +1,244 @@
+"""Files: uploads of users and outputs of executions; bytes to a workspace, facts to the database."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from scheduler.files import storage
+from scheduler.jobs.submit import DEFAULT_PROJECT
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.admin import files, workspaces
+from scheduler.store.admin.files import FileFilter
+from scheduler.store.jobs import submissions
+from scheduler.store.paging import Page, Window
+
+MAX_NAME = 255
+_BAD_NAME = re.compile(r"[/\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_MEDIA_TYPE = re.compile(r"[a-zA-Z0-9!#$&^_.+-]{1,64}/[a-zA-Z0-9!#$&^_.+-]{1,64}(?:\s*;\s*[\x20-\x7e]{1,100})?\Z")
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes of a file: which part of how many, and the pieces. `row` is the file's row."""
+
+    row: Any
+    start: int
+    length: int
+    pieces: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NewOutput:
+    """An output file of one attempt, as its node describes it."""
+
+    execution_id: int
+    attempt: int
+    token: str
+    output: str
+    file_name: str
+    media_type: str
+    sha256: str | None = None
+
+
+def upload(
+    rt: Runtime,
+    caller: Caller,
+    pieces: Iterable[bytes],
+    *,
+    file_name: str,
+    media_type: str,
+    project: str | None = None,
+    workspace_id: int | None = None,
+    sha256: str | None = None,
+) -> Any:
+    """Store a file and return its row. With `sha256` the content must have that digest, else InvalidInput."""
+    check_name(file_name)
+    check_media_type(media_type)
+    owner, workspace = _owner(rt, caller, project, workspace_id)
+    stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, sha256)
+    facts = _facts(stored, workspace, owner.id, file_name, media_type)
+    with rt.db.begin() as tx:
+        file_id = files.insert(tx, facts)
+        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
+        return _find(tx, FileFilter(file_id=(file_id,)), file_id)
+
+
+def register(
+    rt: Runtime,
+    caller: Caller,
+    path: str,
+    *,
+    workspace_id: int,
+    file_name: str | None = None,
+    media_type: str = "application/octet-stream",
+    project: str | None = None,
+    sha256: str | None = None,
+) -> Any:
+    """Make a file of what lies at `path` in a workspace already, and return its row. It is read once, to be hashed.
+
+    Raises NotFound, InvalidInput. Deleting the file leaves the content where it is.
+    """
+    name = file_name or path.rpartition("/")[2]
+    check_name(name)
+    check_media_type(media_type)
+    owner, workspace = _owner(rt, caller, project, workspace_id)
+    found = storage.measured(workspace.url, path)
+    if sha256 is not None and found.sha256 != sha256:
+        raise InvalidInput(f"what lies there has another sha256: {found.sha256}", field="sha256")
+    facts = _facts(found, workspace, owner.id, name, media_type)
+    with rt.db.begin() as tx:
+        file_id = files.insert(tx, facts)
+        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
+        return _find(tx, FileFilter(file_id=(file_id,)), file_id)
+
+
+def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> int:
+    """Store an output of a running attempt, not visible until its report is accepted; return the file's id.
+
+    Safe to repeat: the same output and file name of one attempt is one file. Raises Conflict when the attempt is not
+    the live one, or the token is not the one it was claimed with.
+    """
+    check_name(new.file_name)
+    check_media_type(new.media_type)
+    with rt.db.begin() as tx:
+        execution = _live(tx, new)
+        there = files.output(tx, new.execution_id, new.output, new.file_name)
+        workspace = _workspace(tx, _place(execution.data, new.output))
+    if there is not None and (new.sha256 is None or there.sha256 == new.sha256):
+        return int(there.id)
+    stored = _stored(workspace, f"outputs/{new.execution_id % 1000:03}/{new.execution_id}", pieces, new.sha256)
+    facts = _facts(stored, workspace, execution.project_id, new.file_name, new.media_type)
+    of_attempt = {"job_id": execution.job_id, "execution_id": new.execution_id, "output": new.output}
+    with rt.db.begin() as tx:
+        file_id = files.insert(tx, {**facts, **of_attempt, "is_published": False})
+        there = files.output(tx, new.execution_id, new.output, new.file_name)
+    if file_id is None:
+        storage.remove(workspace.url, stored.path)
+        if there.sha256 != stored.sha256:
+            raise Conflict("this output of this attempt is there already, with other content")
+    return int(there.id)
+
+
+def find(rt: Runtime, caller: Caller, file_id: int) -> Any:
+    """Return a file's row; raises NotFound."""
+    with rt.db.begin() as tx:
+        return _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
+
+
+def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Page:
+    """Return one page of files."""
+    with rt.db.begin() as tx:
+        bound = chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
+        found = paging.read(tx, files.FILES, files.condition(bound), window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found
+
+
+def content(rt: Runtime, caller: Caller, file_id: int, start: int = 0, length: int | None = None) -> Content:
+    """Return the bytes of a file from `start` on; raises NotFound. A node may read any file it is told of."""
+    row = find(rt, caller, file_id)
+    length = max(0, row.file_size - start) if length is None else length
+    return Content(row, start, length, storage.read(row.workspace_url, row.path, start, length))
+
+
+def delete(rt: Runtime, caller: Caller, file_id: int) -> None:
+    """Delete a file's content and hide it; raises NotFound, or Conflict while a job that has not ended needs it."""
+    with rt.db.begin() as tx:
+        row = _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
+        needed = files.needed_by(tx, file_id)
+        if needed is not None:
+            raise Conflict(f"job {needed} has not ended and reads this file")
+        files.delete(tx, file_id)
+    storage.remove(row.workspace_url, row.path)
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidInput for a file name that could not lie in every folder."""
+    if not name or len(name.encode("utf-8", "replace")) > MAX_NAME or name in {".", ".."} or _BAD_NAME.search(name):
+        raise InvalidInput("a file name has 1 to 255 bytes, no slash and no control character", field="file_name")
+
+
+def check_media_type(media_type: str) -> None:
+    """Raise InvalidInput for what is not a media type."""
+    if not _MEDIA_TYPE.match(media_type):
+        raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
+
+
+def _find(tx: Connection, chosen: FileFilter, file_id: int) -> Any:
+    rows = paging.read(tx, files.FILES, files.condition(chosen), Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no file {file_id}")
+    return rows[0]
+
+
+def _live(tx: Connection, new: NewOutput) -> Any:
+    execution = files.execution(tx, new.execution_id)
+    if execution is None:
+        raise NotFound(f"there is no execution {new.execution_id}")
+    token = execution.claim_token or ""
+    if (
+        execution.released
+        or execution.attempt != new.attempt
+        or not hmac.compare_digest(token.encode(), new.token.encode())
+    ):
+        raise Conflict("this attempt is not running any more")
+    return execution
+
+
+def _place(data: dict[str, Any], output: str) -> int | None:
+    return next((entry["workspace_id"] for entry in data.get("output_data", ()) if entry["name"] == output), None)
+
+
+def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Any, Any]:
+    """Return whose a new file will be, and where it lies."""
+    name = project or caller.project or DEFAULT_PROJECT
+    if caller.project is not None and name != caller.project:
+        raise Forbidden("the token is bound to another project", field="project")
+    with rt.db.begin() as tx:
+        owner = submissions.project(tx, name)
+        if owner is None:
+            raise InvalidInput(f"there is no project {name!r}", field="project")
+        return owner, _workspace(tx, workspace_id)
+
+
+def _workspace(tx: Connection, workspace_id: int | None) -> Any:
+    found = workspaces.default(tx) if workspace_id is None else workspaces.find(tx, workspace_id)
+    if found is None and workspace_id is None:
+        raise Unavailable("there is no default workspace")
+    if found is None or not found.is_active:
+        raise InvalidInput(f"there is no active workspace {workspace_id}", field="workspace_id")
+    return found
+
+
+def _stored(workspace: Any, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.Stored:
+    if sha256 is not None and not _SHA256.match(sha256):
+        raise InvalidInput("a sha256 has 64 hexadecimal digits in lower case", field="sha256")
+    stored = storage.write(workspace.url, f"{under}/{secrets.token_hex(16)}", pieces)
+    if sha256 is not None and stored.sha256 != sha256:
+        storage.remove(workspace.url, stored.path)
+        raise InvalidInput(f"the content that arrived has another sha256: {stored.sha256}", field="sha256")
+    return stored
+
+
+def _facts(stored: storage.Stored, workspace: Any, project_id: int, file_name: str, media_type: str) -> dict[str, Any]:
+    return {
+        "project_id": project_id,
+        "workspace_id": workspace.id,
+        "file_name": file_name,
+        "media_type": media_type,
+        "file_size": stored.size,
+        "sha256": stored.sha256,
+        "path": stored.path,
+    }

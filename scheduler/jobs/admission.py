@@ -1,0 +1,69 @@
+"""Which nodes there are and could be: whether a job could ever be placed, asked at every submission.
+
+Nodes that are only silent or lost count, for they may come back; so do those that pools may start, as many as each may have.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from scheduler.cluster_state import node_of
+from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.explain import explain
+from scheduler.rules.explain.answer import NeverFits
+from scheduler.rules.placement.capacity import Growth
+from scheduler.runtime import Runtime
+from scheduler.store.leader import cluster_state as store
+
+_KEPT_S = 2.0
+
+
+class Roster:
+    """One per process; may be asked from any thread. What it knows is at most two seconds old."""
+
+    def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._rt, self._monotonic = rt, monotonic
+        self._asking = threading.Lock()
+        self._read_at: float | None = None
+        self._nodes, self._growth = Nodes(), list[Growth]()
+        self._fit: set[Shape] = set()
+
+    def never_fits(self, shape: Shape, *, sure: bool = True) -> NeverFits | None:
+        """Say why a job of this shape could never be placed; None when it could on nodes there are, and that pools may start.
+
+        `sure`: look again at the nodes before saying that it could not.
+        """
+        shape = _demand(shape)
+        with self._asking:
+            now = self._monotonic()
+            if self._read_at is None or now - self._read_at > _KEPT_S:
+                self._read(now)
+            if shape in self._fit:
+                return None
+            found = explain.could_ever_fit(shape, self._nodes, self._growth)
+            if sure and found is not None and self._read_at != now:
+                self._read(now)
+                found = explain.could_ever_fit(shape, self._nodes, self._growth)
+            if found is None:
+                self._fit.add(shape)
+            return found
+
+    def _read(self, now: float) -> None:
+        with self._rt.db.begin() as tx:
+            self._nodes = Nodes([node_of(row) for row in store.lasting_nodes(tx)])
+            self._growth = [
+                Growth(Node(row.id, Resources.from_amounts(row.template), "", row.name, row.labels), row.most)
+                for row in store.templates(tx)
+            ]
+        self._read_at = now
+        self._fit.clear()
+
+
+def _demand(shape: Shape) -> Shape:
+    """The part of a shape that decides it: jobs of all projects and priorities that ask for the same are judged once."""
+    apart = shape.apart if shape.count > 1 else None
+    return Shape(0, shape.requires, shape.constraints, shape.pool, count=shape.count, apart=apart)

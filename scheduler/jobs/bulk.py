@@ -1,0 +1,140 @@
+"""Bulk actions: cancel, requeue, hold or release every job that matches a filter, in chunks, with progress to look at.
+
+An operation is a row. Whoever walks it holds that row's lock for one chunk, so that no two walk it at once; the chunk
+itself is an ordinary verb with its own transaction. A crash in between repeats one chunk, which changes nothing twice:
+every verb passes over jobs that are already where it would bring them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import GangerError, InvalidInput, NotFound
+from scheduler.jobs import cancel, hold, requeue
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.admin import audit
+from scheduler.store.jobs import bulk, listing
+from scheduler.store.jobs.bulk import Operation
+from scheduler.store.jobs.listing import JobFilter
+
+CHUNK = 500
+"""Jobs of one transaction: large enough to be quick, small enough not to hold their rows for long."""
+
+log = structlog.get_logger()
+
+
+def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
+    """Return how many jobs a filter matches now; above 10,000 an estimate."""
+    with rt.db.begin() as tx:
+        bound = replace(chosen, project_id=caller.project_id)
+        return paging.count(tx, listing.JOBS, listing.condition(tx, bound))[0]
+
+
+def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everything: bool, **arguments: Any) -> int:
+    """Write down what shall be done to the jobs that match and return the operation's id; `step` does it.
+
+    `kind` is cancel, requeue, hold or release. Raises InvalidInput for an empty filter unless `everything`.
+    """
+    if chosen.is_empty() and not everything:
+        raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
+    matched = count(rt, caller, chosen)
+    with rt.db.begin() as tx:
+        operation_id = bulk.insert(
+            tx,
+            kind=kind,
+            filters=_stored(chosen),
+            arguments={name: value for name, value in arguments.items() if value is not None},
+            project_id=caller.project_id,
+            matched=matched,
+            created_by=caller.name,
+        )
+        audit.write(tx, caller.name, f"jobs.{kind}", f"operation:{operation_id}", reason=arguments.get("reason"))
+    rt.nudge("operations")
+    return operation_id
+
+
+def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
+    """Return an operation's row; raises NotFound."""
+    with rt.db.begin() as tx:
+        row = bulk.find(tx, operation_id, bound=caller.project_id)
+    if row is None:
+        raise NotFound(f"there is no operation {operation_id}")
+    return row
+
+
+def step(rt: Runtime) -> bool:
+    """Walk one chunk of the oldest operation nobody else walks; return whether there was one."""
+    with rt.db.begin() as tx:
+        operation = bulk.take(tx)
+        if operation is None:
+            return False
+        chosen = replace(_filter(operation.filters), project_id=operation.project_id)
+        ids = bulk.next_jobs(
+            tx,
+            listing.condition(tx, chosen),
+            after=operation.last_job_id,
+            created_before=operation.created,
+            limit=CHUNK,
+        )
+        if not ids:
+            bulk.end(tx, operation.id, "COMPLETED")
+            return True
+        try:
+            done = ACTIONS[operation.kind](rt, ids, operation)
+        except GangerError as error:
+            log.warning("operation.failed", operation_id=operation.id, error=str(error))
+            bulk.end(tx, operation.id, "FAILED", str(error))
+            return True
+        bulk.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
+    return True
+
+
+def _cancel(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+    reason = operation.arguments.get("reason")
+    return len(cancel.cancel(rt, ids, actor=operation.created_by, reason=reason).moved)
+
+
+def _requeue(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+    wish = operation.arguments
+    moved = requeue.requeue(
+        rt, ids, actor=operation.created_by, reason=wish.get("reason"), priority=wish.get("priority")
+    )
+    return len(moved)
+
+
+def _hold(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+    return len(hold.hold(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+
+
+def _release(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+    return len(hold.release(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+
+
+ACTIONS: dict[str, Callable[[Runtime, Sequence[int], Operation], int]] = {
+    "cancel": _cancel,
+    "requeue": _requeue,
+    "hold": _hold,
+    "release": _release,
+}
+"""What each kind does to a chunk; returns how many jobs it changed."""
+
+_TIMES = ("started", "ended")
+
+
+def _stored(chosen: JobFilter) -> dict[str, Any]:
+    kept = {name: value for name, value in asdict(chosen).items() if value not in {None, ()} and name != "project_id"}
+    return {name: value.isoformat() if name in _TIMES else list(value) for name, value in kept.items()}
+
+
+def _filter(stored: Any) -> JobFilter:
+    given: dict[str, Any] = {
+        name: datetime.fromisoformat(value) if name in _TIMES else tuple(value) for name, value in stored.items()
+    }
+    return JobFilter(**given)

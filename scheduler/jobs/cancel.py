@@ -1,0 +1,49 @@
+"""Cancel: a fact in the database at once, and the death of the process tree as soon as its node has done it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.executions import gangs
+from scheduler.rules.lifecycle.moves import ExecutionEvent, JobEvent, JobStatus, allows
+from scheduler.runtime import Runtime
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """`moved`: jobs that became CANCELED now. `unchanged`: jobs that could not, with where they stand."""
+
+    moved: list[int]
+    unchanged: dict[int, JobStatus]
+
+
+def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None) -> Canceled:
+    """Cancel jobs; safe to repeat. Unknown ids are in neither part of the answer.
+
+    One transaction: the jobs are CANCELED when this returns and no later report can change that. What was placed but
+    not claimed is dropped and its room is free; what runs is asked to stop, and keeps its room until it is dead.
+    """
+    with rt.db.begin() as tx:
+        locked = jobs.lock(tx, job_ids)
+        answer = _cancel(tx, locked, actor, reason)
+        nodes = executions.request_cancel(tx, answer.moved) if answer.moved else []
+        if answer.moved:
+            executions.end(tx, ExecutionEvent.DROP, executions.unclaimed_of_jobs(tx, answer.moved))
+    if answer.moved:
+        rt.nudge("tick")
+    gangs.tell(rt, nodes)
+    return answer
+
+
+def _cancel(tx: Connection, locked: dict[int, jobs.LockedJob], actor: str, reason: str | None) -> Canceled:
+    steps = [
+        jobs.Step(job.id, job.attempt, reason=reason) for job in locked.values() if allows(JobEvent.CANCEL, job.status)
+    ]
+    moved = jobs.move(tx, JobEvent.CANCEL, steps, actor)
+    gone = set(moved)
+    return Canceled(sorted(moved), {job.id: job.status for job in locked.values() if job.id not in gone})

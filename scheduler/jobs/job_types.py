@@ -1,0 +1,196 @@
+"""Job types: make, change, check, look at. Every change of what a job would see makes a revision; jobs keep theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.jobs import json_schema
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.job_type.interface import Input, Output
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.admin import audit, errors, job_types, type_listing
+from scheduler.store.paging import Condition, Page, Window
+
+DEFAULTS: dict[str, Any] = {
+    "title": "",
+    "description": "",
+    "category": None,
+    "author_name": None,
+    "author_url": None,
+    "icon_code": None,
+    "is_system": False,
+    "is_long_running": False,
+    "is_operational": True,
+    "is_active": True,
+    "is_paused": False,
+    "pause_reason": None,
+    "max_scheduled": None,
+}
+SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
+"""All that can be changed of a built-in type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a dry run found: errors as (field, sentence), and warnings."""
+
+    errors: list[tuple[str | None, str]]
+    warnings: list[str]
+
+
+def create(
+    rt: Runtime, caller: Caller, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]
+) -> int:
+    """Make a type with its first revision and return its id.
+
+    `part` holds what was given of the definition. Raises InvalidInput, or Conflict when name and version are taken.
+    """
+    given = {**DEFAULTS, **facts, "name": name, "version": version}
+    _check_pause(given)
+    with rt.db.begin() as tx:
+        definition, _ = _checked(tx, _with_defaults(given, part))
+        made = job_types.insert(tx, given, definition.document())
+        if made is None:
+            raise Conflict(f"there is a job type {name} {version} already", field="name")
+        if not given["is_active"]:
+            job_types.update(tx, made, {**given, "revision_num": 1})
+        audit.write(tx, caller.name, "job-type.create", f"job-type:{made}", detail={"name": name, "version": version})
+    return made
+
+
+def change(rt: Runtime, caller: Caller, job_type_id: int, facts: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+    """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in one."""
+    with rt.db.begin() as tx:
+        row = job_types.lock(tx, job_type_id)
+        if row is None:
+            raise NotFound(f"there is no job type {job_type_id}")
+        if row["is_system"] and (part or not SYSTEM_MAY_CHANGE.issuperset(facts)):
+            raise Conflict("of a built-in job type only is_paused, pause_reason and max_scheduled can change")
+        changed = _changed(row, facts)
+        if part:
+            definition, _ = _checked(tx, {**row["definition"], **part})
+            if definition.document() != row["definition"]:
+                changed["revision_num"] += 1
+                job_types.insert_revision(tx, job_type_id, changed["revision_num"], definition.document())
+        job_types.update(tx, job_type_id, changed)
+        audit.write(
+            tx, caller.name, "job-type.change", f"job-type:{job_type_id}", detail={"fields": sorted({*facts, *part})}
+        )
+    rt.nudge("tick")
+
+
+def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]) -> Checked:
+    """Say what `create` or `change` would say, and change nothing."""
+    with rt.db.begin() as tx:
+        try:
+            _check_pause({**DEFAULTS, **facts})
+            _, warnings = _checked(tx, _with_defaults({**DEFAULTS, **facts}, part))
+        except InvalidInput as error:
+            return Checked([(error.field, str(error))], [])
+        taken = job_types.by_name(tx, [(name, version)])
+    if taken:
+        warnings.append(f"there is a job type {name} {version} already; creating it would be refused")
+    return Checked([], warnings)
+
+
+def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page:
+    """Return one page of job types."""
+    with rt.db.begin() as tx:
+        found = paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
+    if not found.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return found
+
+
+def find(rt: Runtime, job_type_id: int) -> tuple[Any, Definition]:
+    """Return a type's row and its current definition; raises NotFound."""
+    with rt.db.begin() as tx:
+        return _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+
+
+def find_by_name(rt: Runtime, name: str, version: str) -> tuple[Any, Definition]:
+    """Return a type's row and its current definition; raises NotFound."""
+    with rt.db.begin() as tx:
+        condition = Condition("j.name = :name AND j.version = :version", {"name": name, "version": version})
+        return _find(tx, condition, f"{name} {version}")
+
+
+def revisions(rt: Runtime, job_type_id: int, window: Window) -> Page:
+    """Return one page of a type's revisions; raises NotFound."""
+    with rt.db.begin() as tx:
+        _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        condition = Condition("j.job_type_id = :id", {"id": job_type_id})
+        return paging.read(tx, type_listing.REVISIONS, condition, window)
+
+
+def revision(rt: Runtime, job_type_id: int, revision_num: int) -> Any:
+    """Return one revision's row; raises NotFound."""
+    with rt.db.begin() as tx:
+        condition = Condition("j.job_type_id = :id AND j.revision_num = :num", {"id": job_type_id, "num": revision_num})
+        rows = paging.read(tx, type_listing.REVISIONS, condition, Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"the job type has no revision {revision_num}")
+    return rows[0]
+
+
+def statuses(rt: Runtime, caller: Caller, started: datetime | None, ended: datetime | None) -> list[Any]:
+    """Return counts of jobs by type, status and error category: those of the window, and whatever runs now."""
+    with rt.db.begin() as tx:
+        return type_listing.statuses(tx, project_id=caller.project_id, started=started, ended=ended)
+
+
+def running(rt: Runtime, caller: Caller) -> list[Any]:
+    """Return how many jobs of each type run, and since when the first of them."""
+    with rt.db.begin() as tx:
+        return type_listing.running(tx, project_id=caller.project_id)
+
+
+def _find(tx: Connection, condition: Condition, meant: str) -> tuple[Any, Definition]:
+    rows = paging.read(tx, type_listing.TYPES, condition, Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no job type {meant}")
+    return rows[0], definitions.read(rows[0].definition)
+
+
+def _with_defaults(facts: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    """A type that runs for long has no time limit but one that is given."""
+    unlimited = {"timeout_s": None} if facts["is_long_running"] else {}
+    return {**Definition().document(), **unlimited, **part}
+
+
+def _checked(tx: Connection, document: Mapping[str, Any]) -> tuple[Definition, list[str]]:
+    definition = definitions.read(document)
+    parts: dict[str, Iterable[Input | Output]] = {
+        "input_data": definition.interface.inputs,
+        "output_data": definition.interface.outputs,
+    }
+    for part, declared in parts.items():
+        for number, one in enumerate(declared):
+            wrong = json_schema.fault(one.schema) if one.schema is not None else None
+            if wrong is not None:
+                raise InvalidInput(
+                    f"the schema of {one.name!r} is wrong: {wrong}", field=f"interface.{part}[{number}].schema"
+                )
+    warnings = definitions.check(definition, known_errors=errors.names(tx), complaint=json_schema.complaint)
+    return definition, warnings
+
+
+def _changed(row: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all columns as they shall be. Going on always clears the reason for the pause."""
+    changed = {**row, "pause_reason": None if facts.get("is_paused") is False else row["pause_reason"], **facts}
+    _check_pause(changed)
+    return changed
+
+
+def _check_pause(facts: Mapping[str, Any]) -> None:
+    if facts["pause_reason"] is not None and not facts["is_paused"]:
+        raise InvalidInput("a pause_reason is only for a type that is paused", field="pause_reason")

@@ -1,0 +1,189 @@
+"""Look: lists and details of jobs and executions, as the caller may see them.
+
+Nothing here changes anything. What belongs to another project is NotFound, like what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler.admin.tokens import Caller
+from scheduler.errors import NotFound
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type.definition import Definition
+from scheduler.runtime import Runtime
+from scheduler.store import paging
+from scheduler.store.executions import listing as execution_listing
+from scheduler.store.executions.listing import ExecutionFilter
+from scheduler.store.jobs import bulk, detail, waiting_by_type
+from scheduler.store.jobs import listing as job_listing
+from scheduler.store.jobs.listing import JobFilter
+from scheduler.store.paging import Listing, Page, Window
+
+MAX_EXECUTIONS = 100
+"""Executions shown in a job's detail, or all of a larger gang; the rest is in the list of its executions."""
+
+MAX_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetail:
+    """A job in full. `row` is the list's row, `more` what it lacks; `files` has every file named anywhere, by id."""
+
+    row: Any
+    more: Any
+    definition: Definition
+    executions: list[Any]
+    files: Mapping[int, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of jobs with what belongs to each: its files or its newest execution, by id."""
+
+    page: Page
+    files: Mapping[int, Any] = field(default_factory=dict)
+    latest: Mapping[int, Any] = field(default_factory=dict)
+
+
+def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+    """Return one page of jobs."""
+    with _reading(rt) as tx:
+        return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
+
+
+def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+    """Return one page of jobs with the files they were given; the filter's times are of the last change of status."""
+    with _reading(rt) as tx:
+        condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
+        page = _page(tx, job_listing.WITH_INPUTS, condition, window)
+        ids = {one for row in page.rows for one in input_files(row.data)}
+        return JobPage(page, files=detail.files(tx, sorted(ids)))
+
+
+def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+    """Return one page of jobs with the newest execution of each."""
+    with _reading(rt) as tx:
+        page = _page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
+        return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
+
+
+def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
+    """Return a job in full, with its newest executions; raises NotFound."""
+    with _reading(rt) as tx:
+        row = one_job(tx, caller, job_id)
+        more = detail.detail(tx, job_id)
+        window = Window(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
+        executions = paging.read(
+            tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
+        ).rows
+        wanted = input_files(more.data) | output_files(more.results)
+        return JobDetail(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
+
+
+def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
+    """Return a job's row as lists show it; raises NotFound."""
+    chosen = _bound(JobFilter(job_id=(job_id,)), caller)
+    rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), Window(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no job {job_id}")
+    return rows[0]
+
+
+def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[int]:
+    """Return the ids of the first `limit` jobs that match, in order."""
+    with _reading(rt) as tx:
+        condition = job_listing.condition(tx, _bound(chosen, caller))
+        return bulk.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
+
+
+def queue_status(rt: Runtime, caller: Caller) -> list[Any]:
+    """Return what waits of each job type: unpaused types first, then by urgency and age."""
+    with _reading(rt) as tx:
+        return waiting_by_type.status(tx, project_id=caller.project_id)
+
+
+def type_exists(rt: Runtime, job_type_id: int) -> bool:
+    """Tell whether there is such a job type."""
+    with _reading(rt) as tx:
+        return waiting_by_type.type_exists(tx, job_type_id)
+
+
+def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+    """Return one page of executions."""
+    with _reading(rt) as tx:
+        return _executions(tx, caller, chosen, window)
+
+
+def executions_of(rt: Runtime, caller: Caller, job_id: int, chosen: ExecutionFilter, window: Window) -> Page:
+    """Return one page of a job's executions; raises NotFound when there is no such job."""
+    with _reading(rt) as tx:
+        one_job(tx, caller, job_id)
+        return _executions(tx, caller, replace(chosen, job_id=(job_id,)), window)
+
+
+def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Definition]:
+    """Return an execution's row and the definition its job ran by; raises NotFound."""
+    with _reading(rt) as tx:
+        origin = execution_listing.origin(tx, execution_id)
+        if origin is None or caller.project_id not in {None, origin.project_id}:
+            raise NotFound(f"there is no execution {execution_id}")
+        only = paging.Condition("j.id = :id", {"id": execution_id})
+        row = paging.read(tx, execution_listing.EXECUTIONS, only, Window(1, 1, ())).rows[0]
+    return row, definitions.read(origin.definition).with_overrides(origin.overrides)
+
+
+def events(rt: Runtime, caller: Caller, job_id: int) -> list[dict[str, Any]]:
+    """Return every change of a job's status, oldest first, its submission included; raises NotFound."""
+    with _reading(rt) as tx:
+        one_job(tx, caller, job_id)
+        birth = detail.birth(tx, job_id)
+        rows = detail.events(tx, job_id, MAX_EVENTS)
+    submitted = {
+        "id": 0, "at": birth.created, "event": "SUBMIT", "from": None, "to": birth.first_status, "attempt": 0,
+        "actor": birth.actor, "reason": None,
+    }  # fmt: skip
+    return [submitted, *(dict(row._mapping) for row in rows)]  # noqa: SLF001
+
+
+def input_files(data: Mapping[str, Any] | None) -> set[int]:
+    """Return the ids of all files in a job's data."""
+    return _files((data or {}).get("input_data", ()))
+
+
+def output_files(results: Mapping[str, Any] | None) -> set[int]:
+    """Return the ids of all files in a job's results."""
+    return _files((results or {}).get("output_data", ()))
+
+
+@contextmanager
+def _reading(rt: Runtime) -> Iterator[Connection]:
+    with rt.db.begin() as tx:
+        paging.join_as_written(tx)
+        yield tx
+
+
+def _files(entries: Sequence[Mapping[str, Any]]) -> set[int]:
+    single = {entry["file_id"] for entry in entries if entry.get("file_id") is not None}
+    return single | {one for entry in entries for one in entry.get("file_ids") or ()}
+
+
+def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+    bound = replace(chosen, project_id=caller.project_id)
+    return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
+
+
+def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
+    return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
+
+
+def _page(tx: Connection, listing: Listing, condition: paging.Condition, window: Window) -> Page:
+    page = paging.read(tx, listing, condition, window)
+    if not page.rows and window.page > 1 and window.at is None:
+        raise NotFound(f"there is no page {window.page}", field="page")
+    return page

@@ -1,0 +1,392 @@
+"""From what somebody asks for to the rows of new jobs: types resolved, defaults taken, inputs checked, amounts computed.
+
+Jobs of a batch that ask for the same thing are prepared once; only name and data are each job's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import orjson
+from sqlalchemy import Connection, Engine
+
+from scheduler.errors import Conflict, GangerError, InvalidInput
+from scheduler.jobs import json_schema
+from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type import interface as interfaces
+from scheduler.rules.job_type import runners
+from scheduler.rules.job_type.definition import Definition, scaled, stepped
+from scheduler.rules.job_type.interface import Data
+from scheduler.rules.lifecycle.moves import JobStatus
+from scheduler.runtime import Runtime
+from scheduler.store.admin import job_types, secrets
+from scheduler.store.admin.job_types import Resolved
+from scheduler.store.jobs import shapes, submissions
+from scheduler.store.jobs.shapes import NewShape
+from scheduler.store.jobs.submissions import Group, Row
+
+AD_HOC = ("command", "1.0")
+"""The built-in type that commands without a type belong to."""
+
+HORIZON = timedelta(days=10 * 366)
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """What somebody asks for; None is what the job type says. Amounts are thousandths, durations seconds."""
+
+    project: str | None = None
+    job_type_id: int | None = None
+    type_name: str | None = None
+    type_version: str | None = None
+    command: list[str] | None = None
+    data: dict[str, Any] | None = None
+    inputs: dict[str, Any] | None = None
+    name: str | None = None
+    priority: int | None = None
+    timeout_s: int | None = None
+    pre_timeout_s: int | None = None
+    post_timeout_s: int | None = None
+    max_tries: int | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    disk_out: int | None = None
+    custom: dict[str, int] | None = None
+    pool: str | None = None
+    constraints: list[dict[str, Any]] | None = None
+    environment: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    not_before: datetime | None = None
+    held: bool = False
+    hold_reason: str | None = None
+    count: int = 1
+    """Members; more than one makes it a gang, placed wholly or not at all."""
+    own: dict[str, Any] | None = None
+    """More that the job says over its type: names and values of `rules.definition.OWN`, and `secrets`."""
+
+
+class AtEntry(Exception):
+    """What is wrong with one entry of a batch."""
+
+    def __init__(self, number: int, error: GangerError) -> None:
+        super().__init__(str(error))
+        self.number = number
+        self.error = error
+
+    def named(self, numbers: Sequence[int] | None) -> GangerError:
+        """Return the error for the client: by the entry's place in the request, or as it is when there is only one."""
+        if numbers is None:
+            return self.error
+        place = numbers[self.number]
+        where = f"[{place}].{self.error.field}" if self.error.field else f"[{place}]"
+        return type(self.error)(f"entry {place}: {self.error}", field=where)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Rows ready to be written. `shapes` has one entry per group, by the number of the first job in it."""
+
+    groups: list[Group]
+    rows: list[Row]
+    shapes: Mapping[int, NewShape]
+    shape_ids: Mapping[bytes, int]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What a process knows of a database that never changes there: revisions, and the ids of shapes."""
+
+    revisions: dict[int, Definition] = field(default_factory=dict)
+    shape_ids: dict[bytes, int] = field(default_factory=dict)
+
+
+MAX_REMEMBERED = 50_000
+_memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
+
+
+def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> Prepared:
+    """Return the rows for new jobs; raises AtEntry with what is wrong with the first entry at fault."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
+    groups = [Group(shape_id=ids[shape.digest()], **facts) for shape, facts in drafts.values()]
+    return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
+
+
+def tried(
+    tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]
+) -> list[tuple[NewShape, Mapping[str, Any]]]:
+    """Check new jobs like `prepare`, and return for each its shape and its columns. Writes nothing."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    in_order = list(drafts.values())
+    return [in_order[row.group] for row in rows]
+
+
+def _drafts(
+    tx: Connection, rt: Runtime, memory: _Memory, project_id: int, new: Sequence[NewJob]
+) -> tuple[list[Row], dict[int, tuple[NewShape, dict[str, Any]]]]:
+    """Return the rows, and what the jobs of each group have in common by the number of its first job."""
+    types = _resolve(tx, new)
+    revisions = _revisions(tx, memory, types)
+    data = [_fitted(number, job, revisions[types[number].revision_id]) for number, job in enumerate(new)]
+    sizes = _input_mib(tx, project_id, data, [revisions[one.revision_id] for one in types])
+    now = rt.now()
+    numbers: dict[bytes, int] = {}
+    firsts: list[int] = []
+    rows: list[Row] = []
+    for number, job in enumerate(new):
+        key = _key(job, types[number].revision_id, sizes[number])
+        group = numbers.setdefault(key, len(numbers))
+        if group == len(firsts):
+            firsts.append(number)
+        rows.append(Row(group, job.name, data[number].document, _environment(number, job), job.labels or None))
+    _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
+    return rows, {
+        n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
+    }
+
+
+def remember(rt: Runtime, prepared: Prepared) -> None:
+    """Keep the ids of the shapes of a batch whose transaction has committed; earlier they may still be undone."""
+    memory = _memories.setdefault(rt.db, _Memory())
+    if len(memory.shape_ids) > MAX_REMEMBERED:
+        memory.shape_ids.clear()
+    memory.shape_ids.update(prepared.shape_ids)
+
+
+def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[Resolved]:
+    meant = [_meant(number, job) for number, job in enumerate(new)]
+    different = set(meant)
+    ids = sorted(one for one in different if isinstance(one, int))
+    names = sorted((one for one in different if not isinstance(one, int)), key=str)
+    found: dict[Any, Resolved] = {}
+    if names:
+        found.update(job_types.by_name(tx, names))
+    if ids:
+        found.update(job_types.by_id(tx, ids))
+    return [_usable(number, job, found.get(one)) for number, (job, one) in enumerate(zip(new, meant, strict=True))]
+
+
+def _meant(number: int, job: NewJob) -> int | tuple[str, str | None]:
+    """Return the type a job names: its id, or name and version."""
+    if job.job_type_id is not None:
+        return job.job_type_id
+    if job.type_name is not None:
+        return job.type_name, job.type_version
+    if job.command is not None:
+        return AD_HOC
+    raise AtEntry(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
+
+
+def _usable(number: int, job: NewJob, found: Resolved | None) -> Resolved:
+    if found is None:
+        by_id = job.job_type_id is not None
+        meant = job.job_type_id if by_id else " ".join(filter(None, (job.type_name, job.type_version)))
+        where = "job_type_id" if by_id else "job_type"
+        raise AtEntry(number, InvalidInput(f"there is no job type {meant}", field=where))
+    if not found.is_active:
+        raise AtEntry(number, Conflict(f"the job type {found.name} {found.version} is archived", field="job_type"))
+    ad_hoc = (found.name, found.version) == AD_HOC
+    if ad_hoc != (job.command is not None):
+        sentence = "the job type has its own command" if job.command is not None else "a command is needed"
+        raise AtEntry(number, InvalidInput(sentence, field="command"))
+    return found
+
+
+def _revisions(tx: Connection, memory: _Memory, types: Iterable[Resolved]) -> dict[int, Definition]:
+    wanted = {one.revision_id for one in types}
+    missing = [one for one in wanted if one not in memory.revisions]
+    if missing:
+        if len(memory.revisions) > MAX_REMEMBERED:
+            memory.revisions.clear()
+        found = job_types.definitions(tx, missing)
+        # Revisions of a transaction that is still open cannot be seen here, so these are committed and final.
+        memory.revisions.update({one: definitions.read(document) for one, document in found.items()})
+    return {one: memory.revisions[one] for one in wanted}
+
+
+def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
+    if job.data is None and job.inputs is None and not revision.interface.inputs:
+        return interfaces.NOTHING
+    try:
+        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+
+
+def _environment(number: int, job: NewJob) -> dict[str, str] | None:
+    """Check and return the environment, which is often each job's own."""
+    if not job.environment:
+        return None
+    try:
+        definitions.check_environment(job.environment, "environment")
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+    return job.environment
+
+
+def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
+    """Check what the jobs of one group have in common."""
+    try:
+        if job.command is not None:
+            definitions.check_argv(job.command, "command")
+        _check_own(job, revision)
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+
+
+def _input_mib(tx: Connection, project_id: int, data: Sequence[Data], revisions: Sequence[Definition]) -> list[int]:
+    """Check that every file may be read and is of a type that is taken; return each job's MiB of input."""
+    wanted = {one for given in data for ids in given.files.values() for one in ids}
+    if not wanted:
+        return [0] * len(data)
+    found = submissions.files(tx, project_id, sorted(wanted))
+    sizes = []
+    for number, given in enumerate(data):
+        declared = {one.name: one for one in revisions[number].interface.inputs}
+        for name, ids in given.files.items():
+            _check_files(number, declared[name], ids, found)
+        size = sum(found[one].file_size for one in {one for ids in given.files.values() for one in ids})
+        sizes.append(-(-size // MIB))
+    return sizes
+
+
+def _check_files(number: int, declared: interfaces.Input, ids: Iterable[int], found: Mapping[int, Any]) -> None:
+    for one in ids:
+        where = f"inputs.{declared.name}"
+        if one not in found:
+            raise AtEntry(number, InvalidInput(f"there is no file {one} to read", field=where))
+        if not interfaces.accepts(declared, found[one].media_type):
+            sentence = (
+                f"file {one} is {found[one].media_type}; {declared.name!r} takes {', '.join(declared.media_types)}"
+            )
+            raise AtEntry(number, InvalidInput(sentence, field=where))
+
+
+def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
+    """Return what the jobs of one group have in common."""
+    return orjson.dumps(
+        (
+            revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
+            job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.not_before,
+            job.held, job.hold_reason, job.count, job.own,
+        )
+    )  # fmt: skip
+
+
+def _draft(
+    number: int, job: NewJob, kind: Resolved, revision: Definition, input_mib: int, project_id: int, now: datetime
+) -> tuple[NewShape, dict[str, Any]]:
+    """Return a group's shape, and its columns but for the id of that shape."""
+    _check_wishes(number, job, revision)
+    if job.not_before is not None and abs(job.not_before - now) > HORIZON:
+        raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
+    later = job.not_before is not None and job.not_before > now
+    facts = _amounts(job, revision, input_mib) | {
+        "job_type_id": kind.job_type_id,
+        "revision_id": kind.revision_id,
+        "status": JobStatus.PENDING if later else JobStatus.QUEUED,
+        "priority": _first(job.priority, revision.priority),
+        "max_tries": _first(job.max_tries, revision.max_tries),
+        "members": job.count,
+        "timeout_s": job.timeout_s if job.timeout_s is not None else revision.timeout_s,
+        "not_before": job.not_before if later else None,
+        "is_held": job.held,
+        "hold_reason": (job.hold_reason or "held when it was submitted") if job.held else None,
+        "overrides": orjson.dumps(_overrides(job)).decode(),
+        "pool": job.pool,
+    }
+    return _shape(job, revision, facts, project_id, input_mib), facts
+
+
+def _amounts(job: NewJob, revision: Definition, input_mib: int) -> dict[str, Any]:
+    """Return what a job needs: its own wish as it is, else its type's with what grows with the input."""
+    mem = revision.mem + scaled(revision.mem_mult, input_mib)
+    disk_out = revision.disk_out + scaled(revision.disk_out_mult, input_mib)
+    return {
+        "cpus": _first(job.cpus, revision.cpus),
+        "mem": _first(job.mem, mem),
+        "disk_in": input_mib * 1_000,
+        "disk_out": _first(job.disk_out, disk_out),
+    }
+
+
+def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_id: int, input_mib: int) -> NewShape:
+    """Return what placement groups by; amounts that follow from the input are stepped, so that shapes are few."""
+    mem, disk_out = facts["mem"], facts["disk_out"]
+    if job.mem is None:
+        mem = revision.mem + stepped(scaled(revision.mem_mult, input_mib))
+    if job.disk_out is None:
+        disk_out = revision.disk_out + stepped(scaled(revision.disk_out_mult, input_mib))
+    return NewShape(
+        project_id=project_id,
+        job_type_id=facts["job_type_id"],
+        priority=facts["priority"],
+        cpus=facts["cpus"],
+        mem=mem,
+        disk=disk_out + stepped(facts["disk_in"]),
+        pool=job.pool,
+        custom={**revision.custom, **(job.custom or {})},
+        constraints=_constraints(job, revision),
+        options={"timeout_s": facts["timeout_s"], **_placing(job, revision), **_gang(job)},
+    )
+
+
+def _placing(job: NewJob, revision: Definition) -> dict[str, Any]:
+    """Return what a job would like of its nodes; nothing where it says nothing, so that shapes are few."""
+    meant = revision.with_overrides(job.own or {})
+    said = {name: getattr(meant, name) for name in definitions.PLACING}
+    return {name: value for name, value in said.items() if value}
+
+
+def _gang(job: NewJob) -> dict[str, Any]:
+    return {"count": job.count} if job.count > 1 else {}
+
+
+def _constraints(job: NewJob, revision: Definition) -> list[dict[str, Any]]:
+    """Return what the job asks of a node's labels, and what its kind of program asks."""
+    meant = revision.with_overrides(job.own or {})
+    return [*(job.constraints or []), *runners.constraints(meant.runner, meant.options)]
+
+
+def _check_own(job: NewJob, revision: Definition) -> None:
+    own = job.own or {}
+    if "runner" in own or "options" in own:
+        if job.command is None:
+            raise InvalidInput("only a job with a command of its own says what runs it", field="runner")
+        meant = revision.with_overrides(own)
+        runners.check(meant.runner, meant.options)
+
+
+def _check_secrets(tx: Connection, project_id: int, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
+    wanted = [(number, name) for number, job, type_ in groups for name in type_.with_overrides(job.own or {}).secrets]
+    known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
+    for number, name in wanted:
+        if name not in known:
+            raise AtEntry(number, InvalidInput(f"the project has no secret {name!r}", field="secrets"))
+
+
+def _first(own: int | None, default: int) -> int:
+    return default if own is None else own
+
+
+def _overrides(job: NewJob) -> dict[str, Any]:
+    said = {
+        "command": job.command,
+        "pre_timeout_s": job.pre_timeout_s,
+        "post_timeout_s": job.post_timeout_s,
+    }
+    return {name: value for name, value in said.items() if value is not None} | (job.own or {})
+
+
+def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, int]:
+    known = {digest: memory.shape_ids.get(digest) for digest in (shape.digest() for shape in wanted)}
+    missing = [shape for shape in wanted if known[shape.digest()] is None]
+    made = shapes.intern(tx, missing) if missing else {}
+    return {digest: one for digest, one in known.items() if one is not None} | made

@@ -1,0 +1,201 @@
+"""Submit: one job or ten thousand, all or nothing, once per idempotency key.
+
+The key's row is written first and in the same transaction as the jobs, so that whoever repeats a request, even after
+a crash between our commit and our answer, gets the ids of the first time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler.admin.tokens import Caller
+from scheduler.cluster_state import shape_of
+from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
+from scheduler.jobs import resolve
+from scheduler.jobs.admission import Roster
+from scheduler.jobs.resolve import AtEntry, NewJob, Prepared
+from scheduler.rules.cluster.policy import never_allowed
+from scheduler.rules.explain import wording
+from scheduler.rules.explain.answer import NeverFits
+from scheduler.runtime import Runtime
+from scheduler.store.admin import tokens
+from scheduler.store.jobs import submissions
+from scheduler.store.jobs.shapes import NewShape
+
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An idempotency key: the digest of the request it came with, and which jobs of the batch it covers."""
+
+    key: str
+    digest: bytes
+    covers: range
+
+
+@dataclass(frozen=True, slots=True)
+class Hopeless:
+    """Jobs that could never start as things are: how many are alike, and the first of them.
+
+    `why`: no node there is, or that a pool would start, could hold them; or what their project's quota allows, in a sentence.
+    """
+
+    first: int
+    count: int
+    pool: str | None
+    why: NeverFits | str
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """One id per job in the order they were given; `replayed` when every one was there before.
+
+    `hopeless` names those made now that could never be placed as things are, by their place in the request.
+    """
+
+    job_ids: list[int] = field(default_factory=list)
+    replayed: bool = False
+    hopeless: list[Hopeless] = field(default_factory=list)
+
+
+def submit(
+    rt: Runtime,
+    caller: Caller,
+    new: Sequence[NewJob],
+    *,
+    keys: Sequence[Key] = (),
+    strict: bool = False,
+    many: bool = False,
+    roster: Roster | None = None,
+) -> Submitted:
+    """Create jobs, all or none; a repeated key gives the jobs of the first time.
+
+    One transaction. Raises InvalidInput naming the entry at fault, Conflict for an archived type or a key that was
+    used for something else, OverQuota. `roster` tells which jobs could never be placed: with `strict` they are refused too.
+    With `many`, what is wrong with an entry is named by its number.
+    """
+    name = project_name(caller, new)
+    prepared = None
+    ids: list[int] = []
+    with rt.db.begin() as tx:
+        project = submissions.project(tx, name)
+        if project is None:
+            raise InvalidInput(f"there is no project {name!r}", field="project")
+        known = _replay(tx, project.id, keys)
+        fresh = [number for number in range(len(new)) if number not in known]
+        if fresh:
+            prepared = _prepare(tx, rt, project, new, fresh, roster if strict else None, many=many)
+            ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id)
+        made = known | dict(zip(fresh, ids, strict=True))
+        taken = {key.key: [made[number] for number in key.covers] for key in keys if key.covers.start not in known}
+        if taken:
+            submissions.fill_keys(tx, project.id, taken)
+    hopeless: list[Hopeless] = []
+    if prepared is not None:
+        resolve.remember(rt, prepared)
+        rt.nudge("tick")
+        hopeless = (
+            [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, roster, project)] if roster else []
+        )
+    return Submitted([made[number] for number in range(len(new))], replayed=not fresh, hopeless=hopeless)
+
+
+def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
+    """Return the project that new jobs belong to; raises InvalidInput or Forbidden."""
+    names = {job.project for job in new if job.project is not None}
+    if len(names) > 1:
+        raise InvalidInput("the jobs of one request belong to one project", field="project")
+    own = caller.project
+    name = names.pop() if names else own or DEFAULT_PROJECT
+    if own is not None and name != own:
+        raise Forbidden("the token is bound to another project", field="project")
+    return name
+
+
+def _replay(tx: Connection, project_id: int, keys: Sequence[Key]) -> dict[int, int]:
+    """Take the keys; return the ids of jobs that earlier requests with them made, by number in this batch."""
+    if not keys:
+        return {}
+    before = submissions.take_keys(tx, project_id, {key.key: key.digest for key in keys})
+    known: dict[int, int] = {}
+    for key in keys:
+        kept = before.get(key.key)
+        if kept is None:
+            continue
+        if kept.digest != key.digest or len(kept.job_ids) != len(key.covers):
+            raise Conflict(f"the idempotency key {key.key!r} was used for another request", field="idempotency_key")
+        known.update(zip(key.covers, kept.job_ids, strict=True))
+    return known
+
+
+def _prepare(
+    tx: Connection,
+    rt: Runtime,
+    project: Any,
+    new: Sequence[NewJob],
+    fresh: list[int],
+    strict: Roster | None,
+    *,
+    many: bool,
+) -> Prepared:
+    check_quota(tx, project, len(fresh))
+    try:
+        prepared = resolve.prepare(tx, rt, project.id, [new[number] for number in fresh])
+        if strict is not None:
+            _refuse_hopeless(prepared, strict, project)
+    except AtEntry as error:
+        raise error.named(fresh if many else None) from None
+    return prepared
+
+
+def _refuse_hopeless(prepared: Prepared, roster: Roster, project: Any) -> None:
+    for one in _hopeless(prepared, roster, project, strict=True):
+        raise AtEntry(one.first, InvalidInput(sentence(one)))
+
+
+def sentence(found: Hopeless) -> str:
+    """Say why jobs could never start."""
+    return found.why if isinstance(found.why, str) else wording.never(found.why, found.pool)
+
+
+def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool = False) -> Iterator[Hopeless]:
+    """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
+    counts = Counter(row.group for row in prepared.rows)
+    for group, (number, shape) in enumerate(prepared.shapes.items()):
+        for why in _whys(shape, roster, project, strict=strict):
+            yield Hopeless(number, counts[group], shape.pool, why)
+
+
+def _whys(shape: NewShape, roster: Roster, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
+    asked = shape_of(shape, 0)
+    forbidden = never_allowed(asked, project.quota, project.name)
+    if forbidden is not None:
+        yield forbidden
+    found = roster.never_fits(asked)
+    if found is not None and (found.nearest is not None or strict):
+        yield found
+
+
+def refusal(roster: Roster, project: Any, shapes: Sequence[NewShape], *, many: bool) -> GangerError | None:
+    """Return the error with which a strict submission of jobs of these shapes, in order, would be refused; None where it would not."""
+    for number, shape in enumerate(shapes):
+        for why in _whys(shape, roster, project, strict=True):
+            error = AtEntry(number, InvalidInput(sentence(Hopeless(number, 1, shape.pool, why))))
+            return error.named(range(len(shapes)) if many else None)
+    return None
+
+
+def check_quota(tx: Connection, project: Any, count: int) -> None:
+    """Raise OverQuota when the project may not have so many more jobs waiting."""
+    most = project.quota.get("queued_jobs")
+    if most is None:
+        return
+    tokens.serialize(tx, f"quota of project {project.id}")  # what others are submitting counts too
+    if submissions.waiting(tx, project.id, most) + count > most:
+        raise OverQuota(f"the project {project.name!r} may have {most} jobs waiting, and would have more")

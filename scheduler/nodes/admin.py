@@ -1,0 +1,51 @@
+"""Steer nodes: pause, let finish and leave, take out of service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from scheduler.admin.pauses import with_reason
+from scheduler.admin.tokens import Caller
+from scheduler.errors import InvalidInput, NotFound
+from scheduler.nodes import drain as draining
+from scheduler.runtime import Runtime
+from scheduler.store.admin import audit
+from scheduler.store.executions import launch_failures
+from scheduler.store.nodes import stats
+
+DRAIN = ("is_draining", "drain_reason", "drain_s")
+
+
+def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) -> None:
+    """Change what is set of a node: `is_paused` with `pause_reason`, `is_active`, and a drain.
+
+    A paused node gets no new work, one that is not active neither, for good; what runs there goes on. Going on always
+    clears the reason, and the failed launches for which a node is avoided. Raises NotFound; InvalidInput for a reason without what it is for; Conflict for a drained node
+    that has begun to leave and cannot stay.
+    """
+    drain = facts.get("is_draining")
+    if not drain and any(facts.get(name) is not None for name in DRAIN[1:]):
+        raise InvalidInput("drain_reason and drain_s are only for is_draining: true", field="drain_reason")
+    if drain is False:
+        draining.stay(rt, node_id, actor=caller.name)
+    flags = {name: value for name, value in facts.items() if name not in DRAIN}
+    if flags:
+        _set(rt, caller, node_id, flags)
+    if drain:
+        reason = facts.get("drain_reason") or "drained by hand"
+        draining.drain(rt, node_id, actor=caller.name, reason=reason, within_s=facts.get("drain_s"))
+    rt.nudge("tick")
+
+
+def _set(rt: Runtime, caller: Caller, node_id: int, flags: Mapping[str, Any]) -> None:
+    with rt.db.begin() as tx:
+        row = stats.lock(tx, node_id)
+        if row is None:
+            raise NotFound(f"there is no node {node_id}")
+        stats.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
+        if flags.get("is_paused") is False:
+            launch_failures.clear(tx, node_id)
+        audit.write(
+            tx, caller.name, "node.change", f"node:{node_id}", reason=flags.get("pause_reason"), detail=dict(flags)
+        )

@@ -1,0 +1,101 @@
+"""Nodes leave without losing work: no new placements, unclaimed ones go back, running ones finish or, in the end, return.
+
+A drained node learns of it with its next beat, finishes what it runs, and signs off. When its time is over, what still
+runs is stopped gracefully; the jobs go back into the queue and are not charged a try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from scheduler.errors import Conflict, NotFound
+from scheduler.executions import gangs, outcome
+from scheduler.executions.outcome import Taken
+from scheduler.runtime import Runtime
+from scheduler.store.admin import audit
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes, pools
+
+PREEMPTED = "preempted"
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What draining a node did at once: how many placements went back, and whether the node was there at all."""
+
+    name: str
+    withdrawn: int
+
+
+def drain(
+    rt: Runtime, node_id: int, *, actor: str, reason: str, within_s: float | None = None, retiring: bool = False
+) -> Drained:
+    """Have a node finish and leave; safe to repeat, which sets reason and time anew. Raises NotFound.
+
+    `within_s` is how long running work may take before it is stopped; by default GANGER_DRAIN_S. A `retiring` node is
+    cleared away for good by its pool's driver.
+    """
+    within_s = rt.settings.drain_s if within_s is None else within_s
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, node_id)
+        if node is None or node.state == "GONE":
+            raise NotFound(f"there is no node {node_id}")
+        pools.drain(tx, node_id, reason=reason, within_s=within_s, retiring=retiring)
+        taken = _withdraw(tx, rt, node_id, f"node {node.name} is draining: {reason}")
+        audit.write(tx, actor, "node.drain", f"node:{node_id}", reason=reason, detail={"within_s": within_s})
+    rt.nudge("tick")
+    rt.nudge("scaling")
+    gangs.tell(rt, [node.name, *taken.to_tell])  # they hear of it with the beat that this makes them send
+    return Drained(node.name, len(taken.rows))
+
+
+def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None = None) -> set[int]:
+    """Let draining nodes stay after all; return those that had not begun to leave."""
+    with rt.db.begin() as tx:
+        kept = pools.keep(tx, node_ids)
+        for node_id in sorted(kept):
+            audit.write(tx, actor, "node.keep", f"node:{node_id}", reason=reason)
+    if kept:
+        rt.nudge("tick")
+    return kept
+
+
+def stay(rt: Runtime, node_id: int, *, actor: str) -> None:
+    """Let one node stay after all; nothing happens for one that does not drain.
+
+    Raises NotFound, and Conflict for a node that has begun to leave.
+    """
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, node_id)
+    if node is None:
+        raise NotFound(f"there is no node {node_id}")
+    if node.is_draining and node_id not in keep(rt, [node_id], actor=actor):
+        raise Conflict(f"node {node.name} has begun to leave; it joins again when its worker is started again")
+
+
+def stop_overdue(rt: Runtime) -> int:
+    """Ask that what still runs on nodes whose time is over be stopped and given back; return how many jobs."""
+    with rt.db.begin() as tx:
+        found = pools.overdue(tx, _BATCH)
+        if not found:
+            return 0
+        locked = jobs.lock(tx, [row.job_id for row in found])
+        still = {row.job_id for row in pools.overdue(tx, _BATCH)} & locked.keys()  # some have ended, and run elsewhere
+        names = executions.request_cancel(tx, sorted(still), reason=PREEMPTED)
+    gangs.tell(rt, names)
+    return len(still)
+
+
+def _withdraw(tx: Connection, rt: Runtime, node_id: int, why: str) -> Taken:
+    ids = executions.of_node(tx, node_id)
+    if not ids:
+        return Taken([], [])
+    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+    taken = outcome.take_back(tx, rt, locked, executions.lock(tx, ids).values(), why)
+    pools.excuse(tx, [row.job_id for row in taken.rows if not locked[row.job_id].charged])
+    return taken

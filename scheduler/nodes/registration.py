@@ -1,0 +1,150 @@
+"""How a node comes and goes: register, leave, and being lost.
+
+A node that comes back on the same boot and the same disk keeps its epoch and the executions it still holds. Another
+boot, another disk, or a loss that was declared in between means a new epoch: what it held is lost, and its answer
+lists what it must kill before it may claim anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from scheduler import wire
+from scheduler.errors import NodeNameTaken
+from scheduler.executions import gangs, outcome
+from scheduler.executions.gangs import Ended
+from scheduler.rules.lifecycle.failures import NODE_LOST
+from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
+from scheduler.runtime import Runtime
+from scheduler.store.admin import errors_by_name
+from scheduler.store.executions import executions
+from scheduler.store.jobs import jobs
+from scheduler.store.nodes import nodes
+
+
+def register(rt: Runtime, message: wire.Register) -> wire.Registered:
+    """Make this node READY and tell it its id, its epoch, what it keeps and what it must kill; safe to repeat.
+
+    A node writes down that it claims before it does: what runs on it and is not among what it holds is lost.
+    Raises NodeNameTaken while another machine holds the name and is heard from.
+    """
+    facts = _facts(message)
+    told: list[str] = []
+    with rt.db.begin() as tx:
+        node_id, node = _node(tx, facts)
+        epoch = 1 if node is None else _next_epoch(tx, node, message)
+        if node is not None:
+            if epoch != node.epoch:
+                told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+            else:
+                told = take_from(tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it")
+            nodes.update(tx, node_id, epoch, facts)
+        keep = _kept(tx, node_id, epoch, message.held)
+    rt.nudge("tick")
+    gangs.tell(rt, told)
+    return wire.Registered(
+        node_id=node_id,
+        epoch=epoch,
+        beat_s=rt.settings.beat_s,
+        lease_s=rt.settings.lease_s,
+        keep=[_ref(h) for h in message.held if (h.execution_id, h.attempt) in keep],
+        kill=[_ref(h) for h in message.held if (h.execution_id, h.attempt) not in keep],
+    )
+
+
+def leave(rt: Runtime, node_id: int, epoch: int) -> None:
+    """Let a node go that stops in an orderly way; repeating it, or leaving under an old epoch, changes nothing.
+
+    What it still held (it should hold nothing) goes the way of a lost node's executions.
+    """
+    with rt.db.begin() as tx:
+        node = nodes.lock(tx, node_id)
+        if node is None or node.epoch != epoch or node.state != "READY":
+            return
+        told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
+        nodes.retire(tx, node_id, "GONE")
+    rt.nudge("tick")
+    gangs.tell(rt, told)
+
+
+def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> list[str]:
+    """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
+
+    The caller holds the node's lock. Returns the names of other nodes, to be told after the commit that they must stop
+    members of gangs that were broken by it.
+    """
+    ids = list(execution_ids)
+    if not ids:
+        return []
+    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
+    rows = [row for row in executions.lock(tx, ids).values() if not row.released]
+    error = errors_by_name.by_name(tx)[NODE_LOST]
+    taken = outcome.withdraw(tx, rows, why)
+    running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
+    executions.end(
+        tx,
+        ExecutionEvent.LOSE,
+        [executions.End(r.id, r.attempt, error_id=error.id, message=why) for r in running],
+    )
+    lost = [Ended(r.id, r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
+    ended = [*outcome.withdrawn(taken, why), *lost]
+    return outcome.settle(tx, rt, locked, ended, actor="scheduler").to_tell
+
+
+def _node(tx: Connection, facts: dict[str, Any]) -> tuple[int, nodes.LockedNode | None]:
+    """Lock the node of this name, inserting it if it is new; return its id, and what it was if it is known."""
+    while True:
+        node = nodes.lock_by_name(tx, facts["name"])
+        if node is not None:
+            return node.id, node
+        node_id = nodes.insert(tx, facts)
+        if node_id is not None:
+            return node_id, None
+        # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
+
+
+def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:
+    same_machine = node.disk_id == message.disk_id
+    if not same_machine and node.state == "READY" and not nodes.flags(tx, node.id).is_silent:
+        raise NodeNameTaken(
+            f"a node called {node.name!r} is already here and alive; choose another --name, or stop that one first"
+        )
+    if same_machine and node.boot_id == message.boot_id and node.state == "READY":
+        return node.epoch
+    return node.epoch + 1
+
+
+def _forgotten(tx: Connection, node_id: int, held: list[wire.Held]) -> list[int]:
+    """Return what runs on the node by our books and is not among what it holds, or is under another claim."""
+    known = {(h.execution_id, h.attempt, h.token) for h in held}
+    running = executions.running_on(tx, node_id)
+    return [row.id for row in running if (row.id, row.attempt, row.claim_token) not in known]
+
+
+def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> set[tuple[int, int]]:
+    """Return which of the held executions are still this node's own to finish."""
+    rows = executions.look(tx, [h.execution_id for h in held]) if held else {}
+    tokens = {h.execution_id: h.token for h in held}
+    return {
+        (row.id, row.attempt)
+        for row in rows.values()
+        if row.node_id == node_id
+        and row.node_epoch == epoch
+        and not row.released
+        and row.status in {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING}
+        and row.claim_token in {None, tokens[row.id]}
+    }
+
+
+def _facts(message: wire.Register) -> dict[str, Any]:
+    return {
+        **message.model_dump(include={"name", "pool", "hostname", "boot_id", "disk_id", "labels", "version", "powers"}),
+        **message.amounts.model_dump(),
+    }
+
+
+def _ref(held: wire.Held) -> wire.ExecutionRef:
+    return wire.ExecutionRef(execution_id=held.execution_id, attempt=held.attempt)

@@ -1,0 +1,63 @@
+"""The drivers of an installation, as its settings describe them, with the tokens that their nodes need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from scheduler.admin import tokens
+from scheduler.errors import SetupError
+from scheduler.pools.drivers import DriverTrouble
+from scheduler.pools.drivers.catalogue import Catalogue, read
+from scheduler.pools.drivers.surroundings import Around
+from scheduler.runtime import Runtime
+from scheduler.store.admin import tokens as store
+from scheduler.store.nodes import pools
+
+
+def catalogue_of(rt: Runtime) -> Catalogue:
+    """Return the drivers that pools may name. Raises SetupError where the drivers file is wrong."""
+    settings = rt.settings
+    around = Around(
+        settings.api_url,
+        None if settings.broker_url is None else settings.broker_url.get_secret_value(),
+        settings.state_dir,
+        lambda name: _token_for(rt, name),
+        lambda name: _drop_token(rt, name),
+        lambda: _taken(rt),
+    )
+    return Catalogue(around, read(settings.drivers_file))
+
+
+def _token_for(rt: Runtime, name: str) -> Path:
+    path = _token_file(rt, name)
+    try:
+        tokens.ensure(
+            rt.db.url.render_as_string(hide_password=False), kind="node", role=None, project=None, name=name, path=path
+        )
+    except SetupError as error:
+        raise DriverTrouble(str(error)) from error
+    return path
+
+
+def _drop_token(rt: Runtime, name: str) -> None:
+    path = _token_file(rt, name)
+    try:
+        secret = path.read_text().strip()
+    except FileNotFoundError:
+        return
+    with rt.db.begin() as tx:
+        store.revoke_digest(tx, tokens.digest(secret))
+    path.unlink(missing_ok=True)
+
+
+def _token_file(rt: Runtime, name: str) -> Path:
+    if rt.settings.state_dir is None:
+        raise DriverTrouble(
+            "GANGER_STATE_DIR is not set for the scheduler: it must keep the tokens of nodes that it starts"
+        )
+    return rt.settings.state_dir / "tokens" / f"node-{name}"
+
+
+def _taken(rt: Runtime) -> set[str]:
+    with rt.db.begin() as tx:
+        return pools.names_taken(tx)

@@ -1,0 +1,92 @@
+"""Nodes by a program of the operator's: whatever can start machines can be a driver.
+
+It is called as `PROGRAM start N`, `PROGRAM retire NAME…`, `PROGRAM revive NAME…` and `PROGRAM list`, prints one name a line
+(`list` may add `gone` after a name whose process has ended), and says why it failed in its last line on stderr. In its
+environment are GANGER_POOL, GANGER_API_URL, GANGER_BROKER_URL, GANGER_WORKER_OPTIONS (for `start` and `revive`: what the
+new nodes are to be told, but for their name) and GANGER_TAKEN (names that are in use).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template, names
+from scheduler.pools.drivers.surroundings import Around
+from scheduler.rules.cluster.resources import Resources
+
+
+class Command:
+    """The nodes of one pool that an operator's program looks after."""
+
+    starts = True
+    picks = True
+
+    def __init__(
+        self,
+        pool: str,
+        around: Around,
+        argv: Sequence[str],
+        *,
+        within_s: float = 60.0,
+        look_every_s: float = 15.0,
+        join_within_s: float = 600.0,
+        template: Resources | None = None,
+    ) -> None:
+        self._pool, self._around, self._argv, self._within_s = pool, around, list(argv), within_s
+        self.look_every_s, self.join_within_s, self._template = look_every_s, join_within_s, template
+
+    def start(self, count: int, template: Template) -> list[str]:
+        """Ask for new nodes; a platform that names them later prints nothing yet."""
+        return self._call("start", str(count), more=_told(template)).split()
+
+    def retire(self, names: Sequence[str]) -> None:
+        """Have these machines given back."""
+        if names:
+            self._call("retire", *names)
+
+    def revive(self, names: Sequence[str], template: Template) -> None:
+        """Have these nodes started again."""
+        if names:
+            self._call("revive", *names, more=_told(template))
+
+    def listing(self) -> Listing:
+        """Return what the program lists."""
+        lines = [line.split() for line in self._call("list").splitlines() if line.strip()]
+        return Listing(tuple(Instance(words[0], "gone" not in words[1:]) for words in lines))
+
+    def template(self) -> Resources | None:
+        """What the driver's own settings say a node has."""
+        return self._template
+
+    def _call(self, *words: str, more: Mapping[str, str] | None = None) -> str:
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GANGER_")},
+            "GANGER_POOL": self._pool,
+            "GANGER_API_URL": self._around.need_api(),
+            "GANGER_BROKER_URL": self._around.broker_url or "",
+            "GANGER_TAKEN": " ".join(sorted(self._around.taken())) if words[0] == "start" else "",
+            **(more or {}),
+        }
+        try:
+            done = subprocess.run(
+                [*self._argv, *words],
+                capture_output=True,
+                text=True,
+                env=environment,
+                timeout=self._within_s,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise DriverTrouble(f"{self._argv[0]} {words[0]}: {error}") from error
+        if done.returncode:
+            said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+            raise DriverTrouble(f"{self._argv[0]} {words[0]}: {said[-1]}")
+        return done.stdout
+
+
+def _told(template: Template) -> dict[str, str]:
+    return {"GANGER_WORKER_OPTIONS": shlex.join(names.options("", template)[2:])}

@@ -1,0 +1,153 @@
+"""Nodes on the scheduler's own machine: `ganger worker` processes with names, folders and tokens of their own.
+
+They outlive the scheduler: each has a record in the state folder, by which the next scheduler finds it again. The record
+is written before the process starts and after, so that a crash in between leaves a record without a process, never a
+process without a record.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+import psutil
+
+from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template, names, processes
+from scheduler.pools.drivers.surroundings import Around
+from scheduler.rules.cluster.resources import Resources
+
+MARK = "GANGER_NODE_OF"
+"""In the environment of everything a local node starts, with the node's folder as its value."""
+
+_MIB = 1024 * 1024
+_STOP_WITHIN_S = 15.0
+_KILLED_WITHIN_S = 5.0
+_COMMAND = [sys.executable, "-P", "-m", "api.cli", "worker"]
+"""The very command an operator would type, by module, since a scheduler need not have `ganger` on its PATH."""
+
+
+class Local:
+    """The local nodes of one pool."""
+
+    starts = True
+    picks = True
+    look_every_s = 0.5
+    join_within_s = 60.0
+
+    def __init__(self, pool: str, around: Around, command: Sequence[str] = _COMMAND) -> None:
+        self._pool, self._around, self._command = pool, around, list(command)
+
+    def start(self, count: int, template: Template) -> list[str]:
+        """Start processes; their names are free of any other node's."""
+        taken = self._around.taken() | {record.name for record in self._all_records()}
+        fresh = names.fresh(f"{socket.gethostname().partition('.')[0]}-{self._pool}", taken, count)
+        for name in fresh:
+            self._launch(name, template)
+        return fresh
+
+    def retire(self, names: Sequence[str]) -> None:
+        """End whatever still runs of these nodes, and remove their folders, records and tokens."""
+        known = [name for name in names if self._record(name).exists()]
+        left = [p for name in known for p in processes.belonging(f"{MARK}={self._folder(name)}", self._folder(name))]
+        left += [p for name in known if (p := processes.process_of(self._identity(name))) is not None]
+        processes.end({p.pid: p for p in left}.values(), _STOP_WITHIN_S)
+        for name in known:
+            self._around.drop_token(name)
+            shutil.rmtree(self._folder(name), ignore_errors=True)
+            self._log(name).unlink(missing_ok=True)
+            self._record(name).unlink(missing_ok=True)
+
+    def revive(self, names: Sequence[str], template: Template) -> None:
+        """Start the agent again on the same folder: it takes up what its supervisor has kept running."""
+        for name in names:
+            if self._record(name).exists() and not processes.running(self._identity(name)):
+                self._launch(name, template)
+
+    def listing(self) -> Listing:
+        """Return the nodes that have a record."""
+        found = sorted(record.name for record in self._records().iterdir() if not record.name.startswith("."))
+        return Listing(tuple(Instance(name, self._serves(name)) for name in found))
+
+    def template(self) -> Resources:
+        """One cpu's share of this machine."""
+        share = max(len(os.sched_getaffinity(0)), 1)
+        memory = psutil.virtual_memory().total // _MIB // share
+        disk = shutil.disk_usage(self._around.need_folder()).total // _MIB // share
+        return Resources.of(cpus=1, mem=max(memory * 3 // 4, 64), disk=max(disk // 4, 64))
+
+    def _launch(self, name: str, template: Template) -> None:
+        folder, record = self._folder(name), self._record(name)
+        amounts = self.template() if template.amounts is None else template.amounts
+        words = names.options(name, Template(template.pool, amounts, template.labels))
+        _write(record, "", self._around.need_api())
+        try:
+            token = self._around.token_for(name)
+            identity = processes.launch(
+                [*self._command, *words, "--node-dir", str(folder)], self._environment(folder, token), self._log(name)
+            )
+        except OSError as error:
+            raise DriverTrouble(f"a node cannot be started on this machine: {error}") from error
+        _write(record, identity, self._around.need_api())
+
+    def _environment(self, folder: Path, token: Path) -> dict[str, str]:
+        """Everything of ours but the database, which nodes never see."""
+        kept = {name: value for name, value in os.environ.items() if name != "GANGER_DATABASE_URL"}
+        broker = self._around.broker_url
+        return {
+            **kept,
+            MARK: str(folder),
+            "GANGER_STATE_DIR": str(self._around.need_folder()),
+            "GANGER_API_URL": self._around.need_api(),
+            "GANGER_NODE_TOKEN_FILE": str(token),
+            **({"GANGER_BROKER_URL": broker} if broker else {}),
+        }
+
+    def _records(self) -> Path:
+        folder = self._around.need_folder() / "pools" / self._pool
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
+
+    def _all_records(self) -> list[Path]:
+        return list(self._records().parent.glob("*/[!.]*"))
+
+    def _record(self, name: str) -> Path:
+        return self._records() / name
+
+    def _identity(self, name: str) -> str:
+        return self._read(name)["process"]
+
+    def _read(self, name: str) -> dict[str, str]:
+        with suppress(FileNotFoundError, orjson.JSONDecodeError):
+            return {"process": "", "api_url": "", **orjson.loads(self._record(name).read_bytes())}
+        return {"process": "", "api_url": ""}
+
+    def _serves(self, name: str) -> bool:
+        """Tell whether the agent runs and speaks to the API that is ours now; one that does not is ended, not its jobs."""
+        record = self._read(name)
+        process = processes.process_of(record["process"])
+        if process is None:
+            return False
+        if record["api_url"] == self._around.need_api():
+            return True
+        with suppress(psutil.Error):
+            process.kill()
+            process.wait(_KILLED_WITHIN_S)
+        return False
+
+    def _folder(self, name: str) -> Path:
+        return self._around.need_folder() / "nodes" / name
+
+    def _log(self, name: str) -> Path:
+        return self._around.need_folder() / "logs" / f"worker-{name}.log"
+
+
+def _write(record: Path, process: str, api_url: str) -> None:
+    beside = record.with_name(f"..{record.name}")
+    beside.write_bytes(orjson.dumps({"process": process, "api_url": api_url}))
+    beside.replace(record)

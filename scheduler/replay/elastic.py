@@ -1,0 +1,120 @@
+"""The replay of a pool that follows demand: the real decision about its size, asked again and again in jumping time.
+
+For what-if questions: what a trace would have cost in node-hours, and how long jobs would have waited, between these
+bounds instead of at a fixed size.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+
+from scheduler.replay.replay import Outcome, World
+from scheduler.replay.trace import TraceJob
+from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, leavers
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.policy import Policy
+
+
+@dataclass(slots=True)
+class Elastic:
+    """What the replay saw. `sizes` are (time, nodes paid for, why), one per change; `node_s` is what they cost together."""
+
+    outcome: Outcome
+    node_s: float = 0.0
+    sizes: list[tuple[float, int, str]] = field(default_factory=list)
+
+
+def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: int = 1) -> Elastic:
+    """Run a trace (by submission time) on a pool whose nodes take `pool.pace.start_s` from their order to their first job.
+
+    A node costs from its order until it has left. The pool must be AUTO and have a template; ends when it has its
+    smallest size again and nothing is left that could start. Raises ValueError.
+    """
+    world = _ElasticWorld(jobs, pool, step_s, seed)
+    while world.step():
+        pass
+    return world.seen
+
+
+class _ElasticWorld(World):
+    """A world in which nodes come and go, and somebody decides about that every `step_s`."""
+
+    def __init__(self, jobs: Sequence[TraceJob], pool: Pool, step_s: float, seed: int) -> None:
+        if pool.template is None or pool.sizing is not Sizing.AUTO:
+            raise ValueError("only a pool that follows demand, with a template of its nodes, can be replayed")
+        self._pool, self._step_s, self._template = pool, step_s, pool.template
+        self._ids = 0
+        first = [self._node() for _ in range(pool.smallest)]
+        super().__init__(jobs, first, Policy(), seed)
+        self._fleet = self._template
+        self._due = self._now
+        self._coming_nodes: list[tuple[float, int]] = []
+        self._idle_since: dict[int, float] = {}
+        self._grown, self._shrunk = -inf, -inf
+        self.seen = Elastic(self.outcome, sizes=[(self._now, pool.smallest, "the smallest size")])
+
+    def step(self) -> bool:
+        """Go to the next arrival, end, coming node or decision; false when nothing can change any more."""
+        now = min(self._next_arrival(), self._next_end(), self._next_node(), self._due)
+        if self._settled() or now == inf:
+            return False
+        self.seen.node_s += (len(self._nodes) + len(self._coming_nodes)) * (now - self._now)
+        while self._coming_nodes and self._coming_nodes[0][0] <= now:
+            self._nodes.upsert(self._node(heapq.heappop(self._coming_nodes)[1]))
+        if now < min(self._next_arrival(), self._next_end()):
+            self._account(now)
+            self._now = now
+            self._place()
+        else:
+            super().step()
+        self._let_go()
+        if self._due <= now:
+            self._decide()
+            self._due = now + self._step_s
+        return True
+
+    def _settled(self) -> bool:
+        quiet = self._next_arrival() == inf and self._next_end() == inf and not self._coming_nodes
+        return quiet and len(self._nodes) <= self._pool.smallest and self._last_wanted() <= self._pool.smallest
+
+    def _last_wanted(self) -> int:
+        return self.seen.sizes[-1][1]
+
+    def _decide(self) -> None:
+        idle = {node.id for node in self._nodes if not node.draining and not self._running.on_node(node.id)}
+        self._idle_since = {node_id: self._idle_since.get(node_id, self._now) for node_id in idle}
+        pool = replace(
+            self._pool,
+            starting=len(self._coming_nodes),
+            idle_s={node_id: self._now - since for node_id, since in self._idle_since.items()},
+            since_grown_s=self._now - self._grown,
+            since_shrunk_s=self._now - self._shrunk,
+        )
+        snapshot = Snapshot(self._nodes, self._queue, self._running, self._policy, self.predictor)
+        decision = decide(snapshot, [pool], self._now)[pool.name]
+        for _ in range(decision.wanted - decision.present):
+            self._ids += 1
+            heapq.heappush(self._coming_nodes, (self._now + pool.pace.start_s, self._ids))
+            self._grown = self._now
+        staying = [node.id for node in self._nodes if not node.draining]
+        for node_id in leavers(snapshot, staying, max(0, decision.present - decision.wanted), self._now):
+            self._nodes.upsert(replace(self._nodes[node_id], draining=True))
+            self._shrunk = self._now
+        self._let_go()
+        if decision.wanted != self._last_wanted():
+            self.seen.sizes.append((self._now, decision.wanted, decision.why))
+
+    def _let_go(self) -> None:
+        for node in [node for node in self._nodes if node.draining and not self._running.on_node(node.id)]:
+            self._nodes.remove(node.id)
+
+    def _next_node(self) -> float:
+        return self._coming_nodes[0][0] if self._coming_nodes else inf
+
+    def _node(self, number: int | None = None) -> Node:
+        if number is None:
+            self._ids += 1
+            number = self._ids
+        return Node(number, self._template, name=f"{self._pool.name}-{number}", pool=self._pool.name)

@@ -1,0 +1,184 @@
+"""What a replay comes to: waits, slowdown, utilisation, as figures, as text with a small plot, and as plain data."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+from scheduler.replay.replay import Outcome
+from scheduler.replay.trace import LeftOut, TraceJob
+
+TAU_S = 10.0
+"""Runs shorter than this count as this long in the bounded slowdown, as is usual."""
+
+_BARS = " ▁▂▃▄▅▆▇█"
+_P95 = 0.95
+_TICKS = 4
+"""Parts of the time axis under a course of characters."""
+
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of one replay. Seconds; utilisation is the mean share of the fleet in use, 0 to 1. None where nothing ran.
+
+    `left` counts jobs that never started because nothing could hold them. `prediction_error` is the fading mean of
+    |ln(expected / actual run time)|.
+    """
+
+    policy: str
+    jobs: int
+    left: int
+    mean_wait_s: float | None
+    p95_wait_s: float | None
+    max_wait_s: float | None
+    mean_bounded_slowdown: float | None
+    utilisation: float | None
+    makespan_s: float | None
+    prediction_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Jobs waiting and share in use over time, averaged over equal stretches; `start` and `step_s` say when.
+
+    `most` is the largest number that waited at any one moment.
+    """
+
+    start: float
+    step_s: float
+    waiting: tuple[float, ...]
+    in_use: tuple[float, ...]
+    most: int = 0
+
+
+def summarise(policy: str, outcome: Outcome) -> Summary:
+    """The figures of a replay."""
+    jobs = [job for job in outcome.jobs if job.id in outcome.started]
+    if not jobs:
+        return Summary(policy, 0, len(outcome.jobs), None, None, None, None, None, None, None)
+    waits = sorted(outcome.started[job.id] - job.submitted for job in jobs)
+    slow = [bounded_slowdown(job, outcome.started[job.id]) for job in jobs]
+    whole = course(outcome, 1)
+    return Summary(
+        policy,
+        len(jobs),
+        len(outcome.jobs) - len(jobs),
+        sum(waits) / len(waits),
+        waits[min(len(waits) - 1, int(_P95 * len(waits)))],
+        waits[-1],
+        sum(slow) / len(slow),
+        whole.in_use[0] if whole.in_use else 0.0,
+        whole.step_s,
+        outcome.prediction_error,
+    )
+
+
+def bounded_slowdown(job: TraceJob, started: float) -> float:
+    """How many times its own length a job took from submission to end, short runs taken for ten seconds; at least 1."""
+    return max(1.0, (started - job.submitted + job.run_s) / max(job.run_s, TAU_S))
+
+
+def course(outcome: Outcome, steps: int) -> Course:
+    """The course of a replay in so many equal stretches; empty when there were no two moments."""
+    moments = outcome.moments
+    most = max((jobs for _, jobs, _ in moments), default=0)
+    if len(moments) < 2 or moments[-1][0] <= moments[0][0]:  # noqa: PLR2004 - a stretch has two ends
+        return Course(moments[0][0] if moments else 0.0, 0.0, (), (), most)
+    start, step_s = moments[0][0], (moments[-1][0] - moments[0][0]) / steps
+    waiting, in_use = [0.0] * steps, [0.0] * steps
+    for (at, jobs, share), (until, _, _) in pairwise(moments):
+        for step, seconds in _split(at - start, until - start, step_s, steps):
+            waiting[step] += jobs * seconds / step_s
+            in_use[step] += share * seconds / step_s
+    return Course(start, step_s, tuple(waiting), tuple(in_use), most)
+
+
+def as_data(summaries: Sequence[Summary], courses: Sequence[Course]) -> list[dict[str, Any]]:
+    """The figures as plain data, for JSON; with the course of each replay, short."""
+    return [{**asdict(each), "course": _course_data(run)} for each, run in zip(summaries, courses, strict=True)]
+
+
+def as_text(summaries: Sequence[Summary], courses: Sequence[Course]) -> str:
+    """A table of the figures, and under it for each policy the queue and the fleet over time."""
+    lines = [f"{'policy':<10}{'jobs':>8}{'mean wait':>12}{'p95 wait':>12}{'max wait':>12}{'slowdown':>11}{'in use':>8}"]
+    lines += [
+        f"{each.policy:<10}{each.jobs:>8}{time(each.mean_wait_s):>12}{time(each.p95_wait_s):>12}"
+        f"{time(each.max_wait_s):>12}{_said(each.mean_bounded_slowdown, '.2f'):>11}{_said(each.utilisation, '.1%'):>8}"
+        for each in summaries
+    ]
+    for summary, run in zip(summaries, courses, strict=True):
+        if run.waiting:
+            lines += ["", f"{summary.policy}: waiting (up to {run.most}), in use"]
+            lines += [f"  {_sparks(run.waiting, run.most)}", f"  {_sparks(run.in_use, 1.0)}", f"  {_axis(run)}"]
+    left = max(summary.left for summary in summaries)
+    if left:
+        lines += ["", f"{_jobs(left)} never started: nothing in this fleet could hold {'it' if left == 1 else 'them'}."]
+    return "\n".join(lines)
+
+
+def left_out(left: LeftOut, cpus: int) -> str | None:
+    """A sentence about the jobs of a trace that are not replayed on a fleet of so many cpus; None where all are."""
+    said = (
+        (left.too_wide, f"wider than the {cpus} cpus that all nodes have together"),
+        (left.never_ran, "without a run time, which never ran"),
+        (left.no_processors, "without a number of cpus"),
+    )
+    parts = [f"{count} {what}" for count, what in said if count]
+    total = left.too_wide + left.never_ran + left.no_processors
+    return f"{_jobs(total)} of the trace left out: {', '.join(parts)}." if parts else None
+
+
+def time(seconds: float | None) -> str:
+    """A duration for people: `1.5 h`; a dash for none."""
+    if seconds is None:
+        return "-"
+    unit, size = unit_of(seconds)
+    return f"{seconds / size:.1f} {unit}"
+
+
+def unit_of(seconds: float) -> tuple[str, int]:
+    """The largest unit that goes into a duration at least once, and its seconds."""
+    return next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
+
+
+def _split(start: float, end: float, step_s: float, steps: int) -> list[tuple[int, float]]:
+    """How many seconds of a stretch fall into each step."""
+    first, last = (min(steps - 1, int(edge / step_s)) for edge in (start, end))
+    edges = [start, *((step + 1) * step_s for step in range(first, last)), end]
+    return [(first + number, until - at) for number, (at, until) in enumerate(pairwise(edges))]
+
+
+def _sparks(values: Sequence[float], most: float) -> str:
+    """A character for each value; only 0 looks like nothing."""
+    top = len(_BARS) - 1
+    return "".join(_BARS[min(top, ceil(value / most * top))] if value > 0 else _BARS[0] for value in values)
+
+
+def _axis(run: Course) -> str:
+    """The time since the first submission, under the characters of a course."""
+    steps = len(run.waiting)
+    unit, size = unit_of(run.step_s * steps)
+    at = [round(part * steps / _TICKS) for part in range(_TICKS + 1)]
+    marks = ["|0", *(f"|{step * run.step_s / size:.1f} {unit}" for step in at[1:])]
+    return "".join(mark.ljust(end - start) for mark, (start, end) in zip(marks, pairwise(at), strict=False)) + marks[-1]
+
+
+def _course_data(run: Course) -> dict[str, Any]:
+    return {
+        "start": run.start,
+        "step_s": round(run.step_s, 3),
+        "most_waiting": run.most,
+        "waiting": [round(value, 2) for value in run.waiting],
+        "in_use": [round(value, 4) for value in run.in_use],
+    }
+
+
+def _said(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
+
+
+def _jobs(count: int) -> str:
+    return f"{count} job{'' if count == 1 else 's'}"
