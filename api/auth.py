@@ -10,8 +10,8 @@ from collections import OrderedDict
 from flask import request
 
 from scheduler.admin import tokens
-from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import Forbidden, Unauthorized
+from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 
 REMEMBER_S = 5.0

@@ -30,8 +30,8 @@ from api import strict_json
 from api.answers import respond
 from api.auth import Recognition, permit
 from api.errors import invalid
-from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 
 Needs: TypeAlias = Role | str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -38,6 +38,11 @@ class Runtime:
     chance: Callable[[], float]
     nudge: Callable[[str], None] = field(default=no_nudge)
     keyring: Keyring = field(default=NO_KEYS)
+
+    def ring(self, nodes: Iterable[str]) -> None:
+        """Have these nodes ask at once what they must stop; only after the commit, for before it they would hear nothing."""
+        for name in nodes:
+            self.nudge(f"node:{name}")
 
 
 def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:

@@ -14,8 +14,8 @@ from api.auth import permit
 from api.routes.jobs import job_filter
 from api.routing import Call, Routes
 from api.wire.bulk import BulkBody, BulkFilter, Count, OperationView, RequeueBody
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.jobs import bulk
 
 routes = Routes("bulk actions")

@@ -14,8 +14,8 @@ from api.wire import times
 from api.wire.errors import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
 from api.wire.fields import given
 from scheduler.admin import named_errors
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.store.admin import errors
 from scheduler.store.admin.errors import ErrorFilter
 

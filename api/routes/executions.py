@@ -16,10 +16,10 @@ from api.routing import Call, Routes
 from api.views import executions as view
 from api.wire import answers, times
 from api.wire.executions import ExecutionsQuery, LogQuery, OfOneJobQuery
-from scheduler.admin.tokens import Role
 from scheduler.errors import NotFound
 from scheduler.executions import output as output_lookup
 from scheduler.executions.output import Output, Wanted
+from scheduler.identity import Role
 from scheduler.jobs import queries
 from scheduler.store.executions import listing
 from scheduler.store.executions.listing import ExecutionFilter

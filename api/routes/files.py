@@ -14,10 +14,10 @@ from api.routing import Call, Routes
 from api.views import files as view
 from api.wire import answers, times
 from api.wire.files import FilesQuery, UploadQuery
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
 from scheduler.files import files
 from scheduler.files.storage import PIECE
+from scheduler.identity import Role
 from scheduler.store.admin import files as stored
 from scheduler.store.admin.files import FileFilter
 

@@ -13,7 +13,7 @@ from api.routing import Call, Routes
 from api.views import job_types as view
 from api.wire import times, type_answers
 from api.wire.job_types import JobTypeBody, JobTypeChange, JobTypesQuery, WindowQuery, definition_part, facts_part
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from scheduler.jobs import job_types
 from scheduler.store.admin import type_listing
 from scheduler.store.admin.type_listing import TypeFilter

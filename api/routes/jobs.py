@@ -15,11 +15,11 @@ from api.views import jobs as view
 from api.wire import answers, explanations, programs, times
 from api.wire.bulk import BulkFilter
 from api.wire.jobs import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from scheduler.admin.tokens import Role
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
 from scheduler.explain import view as outlooks
 from scheduler.explain.forecast import Foresight
+from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
 from scheduler.jobs.submit import Key, Submitted

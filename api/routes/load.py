@@ -9,7 +9,7 @@ from api.routing import Call, Routes
 from api.wire import times
 from api.wire.load import LoadList, LoadQuery
 from scheduler.admin import load
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from scheduler.store.leader.load_samples import LoadFilter
 
 routes = Routes("load")

@@ -9,7 +9,7 @@ from flask import Response, current_app
 from api import telemetry
 from api.auth import permit_everywhere
 from api.routing import Call, Routes
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 
 routes = Routes("about")
 

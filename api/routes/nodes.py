@@ -11,8 +11,8 @@ from api.views import nodes as view
 from api.wire import times
 from api.wire.fields import given
 from api.wire.nodes import NodeChange, NodeList, NodesQuery, NodeStatusList, NodeStatusQuery, NodeView
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.nodes import admin, queries, stats
 from scheduler.store.nodes import listing
 from scheduler.store.nodes.listing import NodeFilter

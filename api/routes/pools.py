@@ -12,8 +12,8 @@ from api.routing import Call, Routes
 from api.views import pools as view
 from api.wire.fields import given
 from api.wire.pools import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.pools import pools
 
 routes = Routes("pools")

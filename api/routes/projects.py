@@ -22,8 +22,8 @@ from api.wire.projects import (
     SecretNames,
 )
 from scheduler.admin import projects, secrets
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.store.admin import projects as stored
 
 routes = Routes("administration")

@@ -15,8 +15,8 @@ from api.views import jobs as view
 from api.wire import answers
 from api.wire.bulk import BulkFilter
 from api.wire.queue import NewJobBody, QueueStatusList, RequeueJobsBody
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput, NotFound
+from scheduler.identity import Role
 from scheduler.jobs import bulk, queries, requeue, submit
 from scheduler.jobs.resolve import NewJob
 from scheduler.store.jobs import listing

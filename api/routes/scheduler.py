@@ -10,8 +10,8 @@ from api.views import scheduler as view
 from api.wire.fields import given
 from api.wire.scheduler import SchedulerChange, SchedulerView
 from scheduler.admin import switches
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 
 routes = Routes("scheduler")
 

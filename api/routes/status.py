@@ -15,7 +15,7 @@ from api.views import status as view
 from api.wire.status import StatusView
 from scheduler.admin import status, switches
 from scheduler.admin.status import Overview
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 
 routes = Routes("status")
 

@@ -13,8 +13,8 @@ from api.views import tokens as view
 from api.wire.fields import given
 from api.wire.tokens import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
 from scheduler.admin import token_admin
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
+from scheduler.identity import Role
 from scheduler.store.admin import token_listing
 from scheduler.store.admin.token_listing import TokenFilter
 

@@ -13,9 +13,9 @@ from api.routing import Call, Routes
 from api.views import workspaces as view
 from api.wire.fields import given
 from api.wire.workspaces import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
-from scheduler.admin.tokens import Role
 from scheduler.errors import InvalidInput
 from scheduler.files import workspaces
+from scheduler.identity import Role
 from scheduler.store.admin import workspaces as stored
 
 routes = Routes("workspaces")

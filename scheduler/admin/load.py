@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import InvalidInput, NotFound
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.leader import load_samples

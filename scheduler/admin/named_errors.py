@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.identity import Caller
 from scheduler.rules.lifecycle.failures import Category
 from scheduler.runtime import Runtime
 from scheduler.store import paging

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.admin.pauses import with_reason
-from scheduler.admin.tokens import Caller
 from scheduler.errors import Conflict, NotFound
+from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import InvalidInput, NotFound, SetupError, Unavailable
+from scheduler.identity import Caller
 from scheduler.keyring import KeyMissingError, Keyring
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit, secrets

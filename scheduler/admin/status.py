@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scheduler.admin.tokens import Caller
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples, status
 from scheduler.store.leader.lease import Standing

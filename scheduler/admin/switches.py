@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.admin.pauses import with_reason
-from scheduler.admin.tokens import Caller
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.leader import lease

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from scheduler.admin import tokens
-from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound
+from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, token_listing

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine
 
 from scheduler.errors import NotFound, SetupError, Unauthorized
+from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime, psycopg_url
 from scheduler.store.admin import tokens
 
@@ -20,31 +19,6 @@ PREFIX = {"user": "gu_", "node": "gn_"}
 """So that a token found in the wrong place says what it is."""
 
 RANDOM_BYTES = 32
-
-
-class Role(IntEnum):
-    """What a user's token allows; each role may do what the ones before it may."""
-
-    VIEWER = 1
-    SUBMITTER = 2
-    OPERATOR = 3
-    ADMIN = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks. `project_id` None is every project; `role` None is a node, which reaches only the node protocol."""
-
-    token_id: int
-    name: str
-    role: Role | None
-    project_id: int | None = None
-    project: str | None = None
-
-    @property
-    def is_node(self) -> bool:
-        """Whether a node speaks, not a user."""
-        return self.role is None
 
 
 def authenticate(rt: Runtime, secret: str) -> Caller:

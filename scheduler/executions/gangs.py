@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
-from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs
@@ -62,12 +61,6 @@ def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) ->
     """End placements (execution, attempt) that no node has claimed and return the ids of those that were still so."""
     ends = [executions.End(execution_id, attempt, message=why) for execution_id, attempt in placements]
     return executions.end(tx, ExecutionEvent.TAKE_BACK, ends)
-
-
-def tell(rt: Runtime, nodes: Iterable[str]) -> None:
-    """Have nodes ask at once what they must stop; only after the commit, for before it they would hear nothing."""
-    for name in nodes:
-        rt.nudge(f"node:{name}")
 
 
 def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[int], list[str]]:

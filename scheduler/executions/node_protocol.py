@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeReplaced
-from scheduler.executions import gangs, launch_failures
+from scheduler.executions import launch_failures
 from scheduler.executions import outcome as settling
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
@@ -115,7 +115,7 @@ def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
         repeats = {r.execution_id for r in reports.values() if _is_repeat(rows.get(r.execution_id), r)}
     if live:
         rt.nudge("tick")
-    gangs.tell(rt, told)
+    rt.ring(told)
     accepted = {r.execution_id for r in live} | repeats
     return wire.ReportAnswer(
         accepted=[_ref(r) for r in reports.values() if r.execution_id in accepted],

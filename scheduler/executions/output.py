@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import NotFound
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.executions import output_pieces
 from scheduler.store.executions.output_pieces import PHASES, STREAMS

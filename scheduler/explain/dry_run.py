@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scheduler.admin.tokens import Caller
 from scheduler.cluster_state import shape_of
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.explain import explain
 from scheduler.explain import view as outlooks
 from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.resolve import AtEntry, NewJob
 from scheduler.rules.explain import making_way

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.admin.tokens import Caller
 from scheduler.cluster_state import shape_of
 from scheduler.explain import view as outlooks
 from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.identity import Caller
 from scheduler.jobs import queries
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape

@@ -11,9 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from scheduler.files import storage
+from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging

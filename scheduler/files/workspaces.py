@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.files import storage
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, tokens, workspaces

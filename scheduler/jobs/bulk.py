@@ -14,8 +14,8 @@ from typing import Any
 
 import structlog
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import GangerError, InvalidInput, NotFound
+from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold, requeue
 from scheduler.runtime import Runtime
 from scheduler.store import paging

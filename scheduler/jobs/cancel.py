@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from scheduler.executions import gangs
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobEvent, JobStatus, allows
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
@@ -36,7 +35,7 @@ def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | Non
             executions.end(tx, ExecutionEvent.DROP, executions.unclaimed_of_jobs(tx, answer.moved))
     if answer.moved:
         rt.nudge("tick")
-    gangs.tell(rt, nodes)
+    rt.ring(nodes)
     return answer
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.identity import Caller
 from scheduler.jobs import json_schema
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.admin.tokens import Caller
 from scheduler.errors import NotFound
+from scheduler.identity import Caller
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.runtime import Runtime

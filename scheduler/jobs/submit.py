@@ -13,9 +13,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.admin.tokens import Caller
 from scheduler.cluster_state import shape_of
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
+from scheduler.identity import Caller
 from scheduler.jobs import resolve
 from scheduler.jobs.admission import Roster
 from scheduler.jobs.resolve import AtEntry, NewJob, Prepared

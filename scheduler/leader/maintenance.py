@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from scheduler.executions import gangs, outcome
+from scheduler.executions import outcome
 from scheduler.nodes import registration
 from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
 from scheduler.rules.lifecycle.moves import JobEvent
@@ -70,7 +70,7 @@ def withdraw_late(rt: Runtime) -> int:
         for node_id, count in sorted(Counter(row.node_id for row in taken.rows).items()):
             launch_failures.count(tx, node_id, count)
     rt.nudge("tick")
-    gangs.tell(rt, taken.to_tell)
+    rt.ring(taken.to_tell)
     return len(taken.rows)
 
 
@@ -152,5 +152,5 @@ def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
         told = registration.take_from(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
         nodes.retire(tx, pulse.node_id, "LOST")
     rt.nudge("tick")
-    gangs.tell(rt, told)
+    rt.ring(told)
     return True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from scheduler.errors import Conflict, NotFound
-from scheduler.executions import gangs, outcome
+from scheduler.executions import outcome
 from scheduler.executions.outcome import Taken
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
@@ -50,7 +50,7 @@ def drain(
         audit.write(tx, actor, "node.drain", f"node:{node_id}", reason=reason, detail={"within_s": within_s})
     rt.nudge("tick")
     rt.nudge("scaling")
-    gangs.tell(rt, [node.name, *taken.to_tell])  # they hear of it with the beat that this makes them send
+    rt.ring([node.name, *taken.to_tell])  # they hear of it with the beat that this makes them send
     return Drained(node.name, len(taken.rows))
 
 
@@ -87,7 +87,7 @@ def stop_overdue(rt: Runtime) -> int:
         locked = jobs.lock(tx, [row.job_id for row in found])
         still = {row.job_id for row in pools.overdue(tx, _BATCH)} & locked.keys()  # some have ended, and run elsewhere
         names = executions.request_cancel(tx, sorted(still), reason=PREEMPTED)
-    gangs.tell(rt, names)
+    rt.ring(names)
     return len(still)
 
 

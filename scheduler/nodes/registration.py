@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeNameTaken
-from scheduler.executions import gangs, outcome
+from scheduler.executions import outcome
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
@@ -44,7 +44,7 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
             nodes.update(tx, node_id, epoch, facts)
         keep = _kept(tx, node_id, epoch, message.held)
     rt.nudge("tick")
-    gangs.tell(rt, told)
+    rt.ring(told)
     return wire.Registered(
         node_id=node_id,
         epoch=epoch,
@@ -67,7 +67,7 @@ def leave(rt: Runtime, node_id: int, epoch: int) -> None:
         told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
         nodes.retire(tx, node_id, "GONE")
     rt.nudge("tick")
-    gangs.tell(rt, told)
+    rt.ring(told)
 
 
 def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from scheduler.admin.tokens import Caller
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.nodes import stats
 from scheduler.store.paging import Page

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from api import app, serve, server
 from api.routing import Call, Routes, mount
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 
 routes = Routes("bench")
 _bare_app = app.bare_app

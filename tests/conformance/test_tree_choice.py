@@ -81,7 +81,7 @@ exec chroot "$1/root" "$2" -c '
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from workers.supervision import Supervision
+from workers.agent.supervision import Supervision
 ground = Path("/mnt/ground"); ground.mkdir()
 with Supervision(ground / "node", python=sys.executable, tree="pidns") as supervision:
     supervision.start([{

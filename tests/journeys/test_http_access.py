@@ -5,7 +5,7 @@ import re
 import pytest
 
 from api.app import NOUNS, bare_app
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 
 ROUTES = [route for noun in NOUNS for route in noun.routes.all]
 CALLERS = (None, "node", "viewer", "submitter", "operator", "admin")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from tests.support.api import Api
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.admin.tokens import Role
 from scheduler.files import object_storage
+from scheduler.identity import Role
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from tests.support.api import Api
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from tests.support.api import serving
 
 BODY = b"0123456789"

@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from api.app import create_app
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from scheduler.settings import Settings
 from tests.support.api import Api
 

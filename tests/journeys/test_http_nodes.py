@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from scheduler import wire
-from scheduler.admin.tokens import Role
 from scheduler.cluster_state import Picture
+from scheduler.identity import Role
 from scheduler.nodes import registration
 from scheduler.store.leader import lease
 from tests.support.api import Api

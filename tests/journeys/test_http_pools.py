@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from tests.journeys.test_http_nodes import a_node
 from tests.support.api import Api
 

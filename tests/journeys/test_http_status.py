@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.figures import DatabaseFigures
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from scheduler.leader import load_samples
 from scheduler.settings import Settings
 from scheduler.store.leader import lease

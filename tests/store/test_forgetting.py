@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import NodeReplaced
+from scheduler.identity import Caller, Role
 from scheduler.leader import invariants, maintenance
 from scheduler.nodes import admin, drain, queries, registration
 from scheduler.store.nodes import nodes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scheduler import wire
-from scheduler.admin.tokens import Caller, Role
+from scheduler.identity import Caller, Role
 from scheduler.leader import maintenance
 from scheduler.nodes import admin
 from tests.support.cluster import Cluster

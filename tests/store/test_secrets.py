@@ -12,8 +12,8 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduler import keyring
 from scheduler.admin import secrets
-from scheduler.admin.tokens import Caller, Role
 from scheduler.errors import SetupError, Unavailable
+from scheduler.identity import Caller, Role
 from scheduler.keyring import Keyring
 from tests.support.cluster import Cluster
 

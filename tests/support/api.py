@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from scheduler import runtime
 from scheduler.admin import tokens
-from scheduler.admin.tokens import Role
+from scheduler.identity import Role
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
