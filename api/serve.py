@@ -48,14 +48,14 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api import keys, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.http.serving import keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
     from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
 
     settings = read_settings()
     log.configure("api")
     where = (host or settings.host, settings.port if port is None else port)
-    keyring = keys.given(settings)
-    keys.seal(settings, database_url(), keyring)
+    keyring = keyring_source.given(settings)
+    keyring_source.seal(settings, database_url(), keyring)
     return server.serve(
         where, settings, lambda: replace(make_runtime(settings, "api", pool_size=settings.api_threads), keyring=keyring)
     )
@@ -80,7 +80,7 @@ def run_scheduler() -> int:
 
 def run_worker(options: WorkerOptions) -> int:
     """Run one node: its agent, which starts consumer and supervisor."""
-    from api.embedded import state  # noqa: PLC0415
+    from api.up.embedded import state  # noqa: PLC0415
     from workers.agent import main  # noqa: PLC0415 - the other roles run nothing
     from workers.settings import JOB_USER, NodeSettings  # noqa: PLC0415
 

@@ -38,7 +38,7 @@ def client(url: str | None, token: str | None, state_dir: Path | None, *, patien
 
 def find(url: str | None, token: str | None, state_dir: Path | None) -> Target:
     """Return the API's address and the token. Raises SetupError that says what to do."""
-    from api.embedded import state  # noqa: PLC0415 - likewise
+    from api.up.embedded import state  # noqa: PLC0415 - likewise
 
     folder = state_dir or state.default_root()
     here = _read(folder / "url")

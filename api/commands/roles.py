@@ -48,8 +48,8 @@ def up(
 
     [bold]ganger up --state-dir ./state --port 0 --cpus 2[/]
     """
-    from api import up as everything  # noqa: PLC0415 - only here
-    from api.roles import NodeSize  # noqa: PLC0415 - likewise
+    from api.up import main as everything  # noqa: PLC0415 - only here
+    from api.up.roles import NodeSize  # noqa: PLC0415 - likewise
 
     size = NodeSize(cpus=None if cpus is None else Decimal(str(cpus)), mem=mem, disk=disk)
     options = everything.UpOptions(state_dir=state_dir, host=host, port=port, nodes=nodes, size=size, json=as_json)

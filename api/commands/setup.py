@@ -33,7 +33,8 @@ def setup(
 
     [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
     """
-    from api import keys, serve  # noqa: PLC0415 - only here
+    from api import serve  # noqa: PLC0415 - only here
+    from api.http.serving import keyring_source  # noqa: PLC0415 - only here
     from scheduler.admin import setup as installation  # noqa: PLC0415 - likewise
 
     url = serve.database_url()
@@ -47,4 +48,4 @@ def setup(
         say=screen.note,
     )
     if drop_lost_secrets:
-        installation.drop_lost_secrets(url, keys.given(serve.read_settings()), screen.note)
+        installation.drop_lost_secrets(url, keyring_source.given(serve.read_settings()), screen.note)

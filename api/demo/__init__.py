@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from api.demo import acts, curtain, examples, plot, stage
-from api.demo.stage import DemoOptions
+from api.demo import cases, environment, examples, screen, script
+from api.demo.environment import DemoOptions
 
 __all__ = ["DemoOptions", "run"]
 
@@ -27,15 +27,15 @@ def run(options: DemoOptions) -> int:
     Raises SetupError if there is nothing to play on or with.
     """
     example = examples.find(options.examples)
-    house = curtain.Curtain(as_json=options.json)
-    findings: list[curtain.Finding] = []
-    with stage.signals_as_interrupts(), suppress(KeyboardInterrupt):
-        with stage.Stage(options, house.tell) as set_up:
+    house = screen.Curtain(as_json=options.json)
+    findings: list[screen.Finding] = []
+    with environment.signals_as_interrupts(), suppress(KeyboardInterrupt):
+        with environment.Stage(options, house.tell) as set_up:
             with set_up.client() as api:
-                played = plot.play(api, acts.program(example), house)
-                findings += plot.judge(api, played, local=set_up.is_ours)
+                played = script.play(api, cases.program(example), house)
+                findings += script.judge(api, played, local=set_up.is_ours)
                 if options.keep is not None:
-                    plot.keep(api, played, options.keep)
+                    script.keep(api, played, options.keep)
             house.show(findings)
         ended = set_up.after()
         house.say(ended)

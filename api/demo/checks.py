@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.client import Client, Execution, File, Job
-from api.demo.acts import FAMILY_SIZE, Act
-from api.demo.curtain import Finding
+from api.demo.cases import FAMILY_SIZE, Act
+from api.demo.screen import Finding
 
 KML = "http://www.opengis.net/kml/2.2"
 TOO_LARGE = "node-too-small"

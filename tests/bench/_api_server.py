@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import text
 
-from api import app, serve, server
-from api.routing import Call, Routes, mount
+from api import serve
+from api.http import app
+from api.http.routing import Call, Routes, mount
+from api.http.serving import server
 from scheduler.identity import Role
 
 routes = Routes("bench")

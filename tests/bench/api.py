@@ -24,7 +24,7 @@ from typing import Any
 
 import psycopg
 
-from api.embedded import stack, state
+from api.up.embedded import servers, state
 from scheduler.admin import tokens
 from scheduler.store.schema import migrations
 from tests.bench.figures import figure, quantile, spread
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     jobs = parser.parse_args(arguments or []).jobs
     with state_folder() as root:
         folder = state.prepare(root)
-        running = stack.assemble(folder)
+        running = servers.assemble(folder)
         running.start()
         try:
             migrations.upgrade(running.database_url)

@@ -11,7 +11,7 @@ import time
 
 import psycopg
 
-from api.embedded import stack, state
+from api.up.embedded import servers, state
 from scheduler.admin import tokens
 from scheduler.store.schema import migrations
 from tests.bench import api as bench
@@ -62,7 +62,7 @@ _FILL = (
 def main() -> None:
     """Fill a new database, start the server on it, and ask."""
     with state_folder() as root:
-        running = stack.assemble(state.prepare(root))
+        running = servers.assemble(state.prepare(root))
         running.start()
         try:
             migrations.upgrade(running.database_url)

@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from api.embedded import stack, state
+from api.up.embedded import servers, state
 from scheduler import runtime
 from scheduler.admin import seed
 from scheduler.cluster_state import Picture
@@ -82,7 +82,7 @@ def _look(engine: Engine, picture: Picture) -> float:
 def main() -> None:
     """Fill a new database, and look at it from a new process."""
     with state_folder() as root:
-        running = stack.assemble(state.prepare(root))
+        running = servers.assemble(state.prepare(root))
         running.start()
         try:
             migrations.upgrade(running.database_url)

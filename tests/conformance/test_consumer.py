@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from api.embedded import external
+from api.up.embedded import external
 from scheduler.wire import PLACEMENT_TASK, queue_name
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec

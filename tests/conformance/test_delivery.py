@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.embedded import external
+from api.up.embedded import external
 from scheduler.leader.dispatch import Courier
 
 PLACED = [(7, 1)]

@@ -14,10 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from api.embedded import external, identity, keeper, postgres, stack, state
-from api.embedded.keeper import Ward
-from api.embedded.stack import Server, Stack
-from api.embedded.watch import Stopped, Watch
+from api.up.embedded import external, identity, postgres, restarter, state
+from api.up.embedded import servers as stack
+from api.up.embedded.restarter import Ward
+from api.up.embedded.servers import Server, Stack
+from api.up.embedded.stop_signals import Stopped, Watch
 from scheduler.errors import SetupError
 from tests.support.servers import connect, state_folder
 
@@ -212,7 +213,7 @@ def _keep_until(done: Callable[[], bool], wards: list[Ward], watch: Watch, tell:
         assert time.monotonic() < deadline
         for ward in wards:
             ward.look(time.monotonic(), tell)
-        keeper.tend(wards)
+        restarter.tend(wards)
         try:
             watch.until_something(0.02)
         except Stopped as stopped:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from api.demo import acts, examples, traces
+from api.demo import cases, examples, traces
 from tests.support.servers import state_folder
 
 WITHIN_S = 110
@@ -52,7 +52,7 @@ def test_everything_ends_as_it_should(played: tuple[int, list[dict[str, Any]], P
     assert [(one["what"], one["complaints"]) for one in found if not one["passed"]] == []
     assert verdict["passed"] is True
     assert status == 0
-    assert len(found) == acts.SHARDS + 8  # the whole table, five troubles, all together, the end
+    assert len(found) == cases.SHARDS + 8  # the whole table, five troubles, all together, the end
 
 
 def test_every_trouble_ended_in_its_own_way(played: tuple[int, list[dict[str, Any]], Path]) -> None:
@@ -72,7 +72,7 @@ def test_the_shards_hold_every_place_once(played: tuple[int, list[dict[str, Any]
     results = played[2]
     whole = (results / "all-airports" / "footprint.kml").read_text().splitlines()
     shards = [path.read_text().splitlines() for path in results.glob("shard-*/footprint.kml")]
-    assert len(shards) == acts.SHARDS
+    assert len(shards) == cases.SHARDS
     placemarks = [line for shard in shards for line in shard if line.startswith("<Placemark>")]
     assert sorted(placemarks) == sorted(line for line in whole if line.startswith("<Placemark>"))
 
@@ -113,7 +113,7 @@ def test_without_the_examples_it_says_where_they_are_looked_for(tmp_path: Path) 
 
 def test_shards_are_of_equal_size_and_hold_each_row_once() -> None:
     example = examples.find()
-    shards = example.shards(acts.SHARDS)
+    shards = example.shards(cases.SHARDS)
     assert sum(shard.rows for shard in shards) == example.table.rows
     assert max(shard.rows for shard in shards) - min(shard.rows for shard in shards) <= 1
     rows = [line for shard in shards for line in shard.content.decode().splitlines()[1:]]

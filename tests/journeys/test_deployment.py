@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded.stack import Stack
+from api.up.embedded.servers import Stack
 from tests.support.roles import Roles
 from tests.support.servers import state_folder
 

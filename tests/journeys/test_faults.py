@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import external
+from api.up.embedded import external
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from api.app import NOUNS, bare_app
+from api.http.app import NOUNS, bare_app
 from scheduler.identity import Role
 
 ROUTES = [route for noun in NOUNS for route in noun.routes.all]

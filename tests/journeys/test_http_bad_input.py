@@ -7,7 +7,7 @@ import threading
 import pytest
 from werkzeug.serving import make_server
 
-from api.routes import jobs
+from api.http.jobs import routes as jobs
 from scheduler import runtime
 from scheduler.runtime import Runtime
 

@@ -10,7 +10,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from api.app import NOUNS
+from api.http.app import NOUNS
 from tests.support.api import serving
 
 

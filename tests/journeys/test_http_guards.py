@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from api.app import create_app
+from api.http.app import create_app
 from scheduler.identity import Role
 from scheduler.settings import Settings
 from tests.support.api import Api

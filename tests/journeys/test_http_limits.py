@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from api.app import create_app
-from api.limits import Allowance, Counted, Shared
+from api.http.app import create_app
+from api.http.serving.rate_limit import Allowance, Counted, Shared
 from scheduler.settings import Settings
 from tests.support.api import Api
 

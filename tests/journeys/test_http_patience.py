@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api import patient_worker
+from api.http.serving import gunicorn_worker
 from tests.support.api_process import serving
 
 PROMPT_S = 2.0
@@ -78,9 +78,9 @@ def test_requests_in_a_row_on_one_connection_are_all_answered(url: str) -> None:
 def test_who_sends_no_head_in_time_is_closed_and_so_is_a_head_without_end(url: str) -> None:
     with connected(url) as silent, connected(url) as endless:
         began = time.monotonic()
-        endless.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * patient_worker.MOST_HEAD)
+        endless.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * gunicorn_worker.MOST_HEAD)
         with pytest.raises((ConnectionError, StopIteration)):
             next(iter(lambda: endless.recv(4096), b""))
-        assert time.monotonic() - began < patient_worker.HEAD_WITHIN_S
+        assert time.monotonic() - began < gunicorn_worker.HEAD_WITHIN_S
         assert silent.recv(1) == b""
-        assert patient_worker.HEAD_WITHIN_S - 1 < time.monotonic() - began < patient_worker.HEAD_WITHIN_S + 5
+        assert gunicorn_worker.HEAD_WITHIN_S - 1 < time.monotonic() - began < gunicorn_worker.HEAD_WITHIN_S + 5

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.figures import DatabaseFigures
+from api.http.db_metrics import DatabaseFigures
 from scheduler.identity import Role
 from scheduler.leader import load_samples
 from scheduler.settings import Settings

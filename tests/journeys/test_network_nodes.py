@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.embedded import providers
-from api.embedded.stack import Stack
+from api.up.embedded import providers
+from api.up.embedded.servers import Stack
 from tests.support.network import Network, missing, network
 from tests.support.roles import GANGER, Roles, free_port
 from tests.support.servers import state_folder

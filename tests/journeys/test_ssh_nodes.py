@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.embedded.stack import Stack
+from api.up.embedded.servers import Stack
 from tests.support.roles import GANGER, Roles
 from tests.support.servers import state_folder
 from tests.support.sshd import missing, sshd

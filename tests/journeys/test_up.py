@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import identity
+from api.up.embedded import identity
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from api import telemetry
-from api.figures import DatabaseFigures
+from api.http import telemetry
+from api.http.db_metrics import DatabaseFigures
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 

@@ -1,7 +1,7 @@
 """Files that are made from the code: `python -m tests.support.generated` writes them anew, a house rule compares.
 
-docs/lifecycle.md    the drawings between the two marks
-api/openapi.json     the API's description
+docs/lifecycle.md                the drawings between the two marks
+api/http/document/openapi.json  the API's description
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ BEGIN, END = "<!-- drawing: begin -->", "<!-- drawing: end -->"
 
 def openapi() -> str:
     """Return the API's OpenAPI document as it is served, with sorted keys."""
-    from api import app  # noqa: PLC0415 - whoever only compares the drawing needs no web framework
+    from api.http import app  # noqa: PLC0415 - whoever only compares the drawing needs no web framework
 
     return json.dumps(app.openapi_document(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
@@ -28,7 +28,7 @@ def main() -> None:
     before, _, rest = page.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     page.write_text(f"{before}{BEGIN}\n{moves.drawing()}\n{END}{after}")
-    (ROOT / "api" / "openapi.json").write_text(openapi())
+    (ROOT / "api" / "http" / "document" / "openapi.json").write_text(openapi())
 
 
 if __name__ == "__main__":

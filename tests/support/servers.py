@@ -21,8 +21,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from api.embedded import external, stack, state
-from api.embedded.stack import Stack
+from api.up.embedded import external, state
+from api.up.embedded import servers as stack
+from api.up.embedded.servers import Stack
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "512MB"}
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import identity, keeper, servant
-from api.embedded.keeper import Ward
-from api.embedded.servant import Order, Servant
-from api.embedded.watch import Stopped, Watch
+from api.up.embedded import child_process, identity, restarter
+from api.up.embedded.child_process import Order, Servant
+from api.up.embedded.restarter import Ward
+from api.up.embedded.stop_signals import Stopped, Watch
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_its_record(tmp_path: Path, sl
     assert who is not None
     record = tmp_path / "record"
     record.write_text(who.text())
-    assert servant.end_recorded(record, signal.SIGTERM, 10)
+    assert child_process.end_recorded(record, signal.SIGTERM, 10)
     assert not record.exists()
     assert sleeper.wait(10) == -signal.SIGTERM
 
@@ -80,7 +80,7 @@ def test_what_a_killed_supervisor_left_is_ended_by_its_record(tmp_path: Path, sl
 def test_a_record_of_nobody_ends_nobody(tmp_path: Path, text: str) -> None:
     record = tmp_path / "record"
     record.write_text(text)
-    assert not servant.end_recorded(record, signal.SIGTERM, 10)
+    assert not child_process.end_recorded(record, signal.SIGTERM, 10)
 
 
 def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp
 
 def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
     program = (
-        "import sys; from tests.unit.test_embedded_processes import order; from api.embedded.servant import Servant;"
+        "import sys; from tests.unit.test_embedded_processes import order; from api.up.embedded.child_process import Servant;"
         "from pathlib import Path; s = Servant(order(Path(sys.argv[1]), 'sleep', '1000')); s.start();"
         "print(s.pid, flush=True); sys.stdin.read()"
     )
@@ -127,10 +127,10 @@ def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
 def test_the_last_words_are_the_line_that_tells_why(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("starting\nFATAL:  no room\nHINT:  make some\n")
-    assert servant.last_reason(log) == "FATAL:  no room"
+    assert child_process.last_reason(log) == "FATAL:  no room"
     log.write_text("one\ntwo\n")
-    assert servant.last_reason(log) == "two"
-    assert not servant.last_reason(tmp_path / "none")
+    assert child_process.last_reason(log) == "two"
+    assert not child_process.last_reason(tmp_path / "none")
 
 
 def test_what_dies_is_started_again_ever_later(tmp_path: Path) -> None:
@@ -164,10 +164,10 @@ def test_who_lived_long_is_started_again_at_once(tmp_path: Path) -> None:
     dying = Servant(order(tmp_path, "/bin/sh", "-c", "exit 3"))
     dying.start()
     ward = Ward("role", dying, dying.start, deaths=6)
-    now = time.monotonic() + keeper.WELL_AFTER_S
+    now = time.monotonic() + restarter.WELL_AFTER_S
     while ward.due_at is None:
         ward.look(now, lambda _: None)
-    assert ward.due_at - now == pytest.approx(keeper.FIRST_DELAY_S)
+    assert ward.due_at - now == pytest.approx(restarter.FIRST_DELAY_S)
 
 
 def test_a_program_that_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
@@ -197,16 +197,16 @@ def test_a_long_log_is_turned_over_under_its_writer(tmp_path: Path) -> None:
     with log.open("ab", buffering=0) as writer:
         for letter in b"abcde":
             writer.write(bytes([letter]) * 10)
-            keeper.turn_over(log, limit=10)
+            restarter.turn_over(log, limit=10)
         writer.write(b"after")
     assert log.read_bytes() == b"after"
-    kept = [log.with_name(f"role.log.{number}").read_bytes() for number in range(1, keeper.LOGS_KEPT + 1)]
+    kept = [log.with_name(f"role.log.{number}").read_bytes() for number in range(1, restarter.LOGS_KEPT + 1)]
     assert kept == [b"e" * 10, b"d" * 10, b"c" * 10]
-    assert not log.with_name(f"role.log.{keeper.LOGS_KEPT + 1}").exists()
+    assert not log.with_name(f"role.log.{restarter.LOGS_KEPT + 1}").exists()
 
 
 @pytest.mark.parametrize(
     ("code", "words"), [(0, "ended with exit code 0"), (-9, "was killed by SIGKILL"), (-64, "was killed by SIGRTMAX")]
 )
 def test_an_exit_code_is_said_in_words(code: int, words: str) -> None:
-    assert keeper.how_it_ended(code) == words
+    assert restarter.how_it_ended(code) == words

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import external, providers
+from api.up.embedded import external, providers
 from scheduler.errors import SetupError
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import account, state
+from api.up.embedded import account, state
 from scheduler.errors import SetupError
 from tests.support.servers import state_folder
 

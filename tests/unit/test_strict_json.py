@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import strict_json
+from api.http import strict_json
 from scheduler.errors import InvalidInput
 
 PLAIN = st.recursive(

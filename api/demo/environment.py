@@ -1,0 +1,179 @@
+"""Where the demo plays: a Ganger of its own on a state folder, started and ended here, or one that runs already."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from api.client import Client
+from api.commands import connection
+from api.demo import traces
+from api.demo.screen import Finding
+from api.up.embedded import state
+from api.up.embedded.child_process import Order, Servant
+from scheduler.errors import SetupError
+
+# The first start on a slow machine unpacks the servers and makes a database; `up` itself gives up before this.
+READY_WITHIN_S = 180.0
+# A node comes up in a second; one that cannot says so in the log of `ganger up`.
+NODE_WITHIN_S = 30.0
+STOP_WITHIN_S = 60.0
+POLL_S = 0.05
+# Between SIGTERM and the end of a process that does not listen: one of the jobs is such a one, and people watch.
+GRACE_S = "3"
+# How long the kernel may take to bury what was killed.
+BURIAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line says. With `url` nothing is started; `keep` is a folder for the results."""
+
+    state_dir: Path | None = None
+    url: str | None = None
+    token: str | None = None
+    examples: Path | None = None
+    keep: Path | None = None
+    json: bool = False
+
+
+class Stage:
+    """Within its `with` there is an API to talk to. `is_ours` tells whether it runs on this machine, by our hand."""
+
+    def __init__(self, options: DemoOptions, tell: Callable[[str], None]) -> None:
+        self._options = options
+        self._tell = tell
+        self._servant: Servant | None = None
+        self._temporary: Path | None = None
+        self._root = options.state_dir
+        self._exit: int | None = None
+        self.is_ours = options.url is None
+
+    def __enter__(self) -> Self:
+        if self.is_ours:
+            try:
+                self._start()
+            except BaseException:
+                self._end()
+                raise
+        else:
+            self._await_node()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def client(self) -> Client:
+        """Return a client for the API that is played on. Raises SetupError if nothing says where it is."""
+        target = connection.find(self._options.url, self._options.token, self._root)
+        return Client(target.url, target.token)
+
+    def after(self) -> list[Finding]:
+        """Return what is to be said of the end: how `ganger up` ended and what it left running. Call after the `with`."""
+        if not self.is_ours:
+            return []
+        complaints = [] if self._exit == 0 else [f"`ganger up` ended with status {self._exit}"]
+        complaints += [f"still runs: {one}" for one in self._left]
+        return [Finding(what="everything stopped, nothing left running", complaints=complaints)]
+
+    def _start(self) -> None:
+        if self._root is None:
+            self._temporary = self._root = Path(tempfile.mkdtemp(prefix="ganger-demo-"))
+            self._root.chmod(0o711)  # as root the servers are another user's; nothing in it can be listed or read
+        root = self._root = Path(os.path.abspath(self._root))  # noqa: PTH100 - resolve() would follow the user's links
+        root.mkdir(parents=True, exist_ok=True)
+        self._tell(f"starting Ganger in {root}")
+        order = Order(
+            name="up",
+            argv=[sys.executable, "-P", "-m", "api.cli", "up", "--state-dir", root, "--port", "0"],
+            log=root / "up.log",
+            record=root / ".up.pid",
+            environment=_environment(),
+            stop_signal=signal.SIGINT,
+            stop_within_s=STOP_WITHIN_S,
+        )
+        (root / state.ADDRESS).unlink(missing_ok=True)
+        order.log.unlink(missing_ok=True)
+        self._servant = Servant(order)
+        began = time.monotonic()
+        self._servant.start()
+        self._await_ready(root, began)
+
+    def _await_ready(self, root: Path, began: float) -> None:
+        servant = self._servant
+        while servant is not None and not (root / state.ADDRESS).exists():
+            if servant.ended() is not None:
+                raise SetupError(servant.last_words().removeprefix("ganger: ") or "`ganger up` ended at once")
+            if time.monotonic() > began + READY_WITHIN_S:
+                raise SetupError(f"`ganger up` is not ready after {READY_WITHIN_S:.0f} s (see {root}/logs)")
+            time.sleep(POLL_S)
+        self._await_node()
+        self._tell(f"ready after {time.monotonic() - began:.1f} s")
+
+    def _await_node(self) -> None:
+        """Return when a node is there to run jobs. Raises SetupError, with what is known of the reason."""
+        deadline = time.monotonic() + NODE_WITHIN_S
+        with self.client() as api:
+            while not any(node.is_online for node in api.nodes.list()):
+                if time.monotonic() > deadline:
+                    reason = self._servant.last_words().removeprefix("ganger: ") if self._servant else ""
+                    raise SetupError(f"no node is online after {NODE_WITHIN_S:.0f} s{reason and ': '}{reason}")
+                time.sleep(POLL_S)
+
+    def _end(self) -> None:
+        if self._servant is not None:
+            self._tell("stopping everything")
+            self._servant.stop()
+            self._exit = self._servant.ended()
+            self._left = _left_running(self._root)
+        if self._temporary is not None:
+            home = (self._temporary / "servers").resolve()  # elsewhere, if the servers could not enter here
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    _left: list[str] = []  # noqa: RUF012 - what an end that never came left: nothing
+
+
+@contextmanager
+def signals_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the demo as Ctrl-C does, so that it takes down what it put up."""
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _environment() -> dict[str, str]:
+    """Return our environment without what would turn the demo's own Ganger into another one."""
+    ours = {"GANGER_API_URL", "GANGER_TOKEN", "GANGER_STATE_DIR", "GANGER_HOST", "GANGER_PORT"}
+    kept = {"GANGER_GRACE_S": GRACE_S, **{name: value for name, value in os.environ.items() if name not in ours}}
+    if "PYTHONPATH" in kept:  # it runs in another folder
+        kept["PYTHONPATH"] = os.pathsep.join(
+            str(Path(one).absolute()) for one in kept["PYTHONPATH"].split(os.pathsep) if one
+        )
+    return kept
+
+
+def _left_running(root: Path | None) -> list[str]:
+    """Return what still runs that names our state folder, after the kernel had time to bury the dead."""
+    if root is None:
+        return []
+    deadline = time.monotonic() + BURIAL_S
+    while (left := traces.naming(str(root))) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return [f"{one.pid} {one.command}" for one in left]

@@ -1,0 +1,137 @@
+"""The HTTP application: every route of every noun, one way of checking, one way of failing."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from flask import Response, g
+from flask_openapi import OpenAPI
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter
+
+from api.http import problems, routing, telemetry
+from api.http.about import routes as about
+from api.http.auth import Recognition
+from api.http.bulk import routes as bulk
+from api.http.db_metrics import DatabaseFigures
+from api.http.document import openapi
+from api.http.event_stream import Streams
+from api.http.executions import routes as executions
+from api.http.files import routes as files
+from api.http.job_types import routes as job_types
+from api.http.jobs import routes as jobs
+from api.http.load import routes as load
+from api.http.metrics import routes as metrics
+from api.http.named_errors import routes as named_errors
+from api.http.node_protocol import routes as node
+from api.http.nodes import routes as nodes
+from api.http.pools import routes as pools
+from api.http.projects import routes as projects
+from api.http.queue import routes as queue
+from api.http.scheduler import routes as scheduler
+from api.http.schema.answers import Problem
+from api.http.serving import broker_health, rate_limit
+from api.http.serving.bulk_thread import Walker
+from api.http.status import routes as status
+from api.http.tokens import routes as tokens
+from api.http.workspaces import routes as workspaces
+from api.up.embedded import state
+from scheduler.admin import seed
+from scheduler.explain.forecast import Foresight
+from scheduler.runtime import Runtime
+from scheduler.settings import Settings
+
+NOUNS = (
+    jobs,
+    bulk,
+    executions,
+    queue,
+    job_types,
+    files,
+    nodes,
+    pools,
+    load,
+    named_errors,
+    workspaces,
+    scheduler,
+    status,
+    tokens,
+    projects,
+    node,
+    metrics,
+    about,
+)
+
+
+class IdConverter(IntegerConverter):
+    """An id in an address; what is no number, or too large for the database, is simply not there."""
+
+    regex = r"\d{1,18}"
+
+
+def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
+    """Return the application for one process and put into the database what must be there.
+
+    With `background` a thread walks bulk operations; without, `bulk.step` does it by hand.
+    """
+    app = bare_app()
+    app.extensions["ganger.rt"] = rt
+    app.extensions["ganger.recognition"] = Recognition(rt)
+    app.extensions["ganger.broker"] = broker_health.watch(rt.settings)
+    app.extensions["ganger.figures"] = DatabaseFigures(rt)
+    app.extensions["ganger.foresight"] = Foresight(rt)
+    _guard(app, rt.settings)
+    app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
+    seed.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
+    if background:
+        app.extensions["ganger.walker"] = walker = Walker(rt)
+        walker.start()
+    return app
+
+
+def bare_app() -> OpenAPI:
+    """Return the application with its routes and its document, not connected to anything yet."""
+    app = OpenAPI(
+        "ganger",
+        info=openapi.info(version("ganger")),
+        security_schemes=openapi.SECURITY,
+        responses={404: Problem},
+        doc_ui=False,
+        static_folder=None,
+    )
+    app.url_map.converters["id"] = IdConverter
+    app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
+    app.config["MAX_FORM_PARTS"] = 10
+    routing.install(app)
+    telemetry.install(app)
+    problems.install(app)
+    app.after_request(_finish)
+    for noun in NOUNS:
+        routing.mount(app, noun.routes)
+    app.extensions["ganger.document"] = openapi.build(app)
+    return app
+
+
+def openapi_document() -> dict[str, Any]:
+    """Return the OpenAPI document of this release, as `/openapi.json` serves it."""
+    made: dict[str, Any] = bare_app().extensions["ganger.document"]
+    return made
+
+
+def _guard(app: OpenAPI, settings: Settings) -> None:
+    """Believe only the proxies and answer only to the hosts that the settings name, and only so often."""
+    rate_limit.install(app, settings)
+    if settings.proxies:
+        count = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
+    app.config["TRUSTED_HOSTS"] = settings.trusted_hosts or None
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.vary.add("Accept")
+    return response

@@ -1,0 +1,98 @@
+"""What clients send to act on many jobs: the filters of the list, each a value or a list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+
+from api.http.jobs.schema import CategoryWord, StatusWord
+from api.http.schema.fields import MAX_ID, Body, Bound, Id, Priority, Reason, View
+
+T = TypeVar("T")
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+Many = Annotated[list[T], BeforeValidator(_listed), Field(max_length=10_000)]
+Text = Annotated[str, StringConstraints(max_length=256)]
+_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_ID = {"type": "integer", "minimum": 1, "maximum": MAX_ID}
+_IDS = {"anyOf": [_ID, {"type": "array", "items": _ID, "maxItems": 10_000}]}
+
+Texts = Annotated[Many[Text], WithJsonSchema(_TEXTS)]
+_LABEL = {"type": "string", "pattern": ":"}
+LabelTexts = Annotated[Many[Text], WithJsonSchema({"anyOf": [_LABEL, {"type": "array", "items": _LABEL}]})]
+Ids = Annotated[Many[Id], WithJsonSchema(_IDS)]
+
+
+def _words(words: tuple[str, ...]) -> WithJsonSchema:
+    one = {"type": "string", "enum": list(words)}
+    return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one}]})
+
+
+class BulkFilter(Body):
+    """Which jobs; what is left out does not narrow. Times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    status: Annotated[Many[StatusWord], _words(StatusWord.__args__)] = []
+    job_id: Ids = []
+    job_type_id: Ids = []
+    job_type_name: Texts = []
+    job_type_category: Texts = []
+    error_id: Ids = []
+    error_category: Annotated[Many[CategoryWord], _words(CategoryWord.__args__)] = []
+    node: Texts = []
+    pool: Texts = []
+    label: LabelTexts = []
+    workflow_id: Ids = []
+    project: Texts = []
+
+    @field_validator("label")
+    @classmethod
+    def _labels_have_values(cls, value: list[str]) -> list[str]:
+        if any(":" not in label for label in value):
+            raise ValueError("a label is written key:value")
+        return value
+
+
+class BulkBody(BulkFilter):
+    """What to do to which jobs. `dry_run` only counts; an empty filter needs `all: true`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "QUEUED", "label": "run:7", "dry_run": True}]})
+
+    dry_run: bool = False
+    all: bool = False
+    reason: Reason | None = None
+
+
+class RequeueBody(BulkBody):
+    """Which jobs start a new round; a `priority` stays with them."""
+
+    priority: Priority | None = None
+
+
+class Count(View):
+    """How many jobs a filter matches; above 10,000 an estimate."""
+
+    count: int
+
+
+class OperationView(View):
+    """How far a bulk action has come."""
+
+    id: int
+    kind: Literal["cancel", "requeue", "hold", "release"]
+    status: Literal["RUNNING", "COMPLETED", "FAILED"]
+    filters: dict[str, Any]
+    matched: int = Field(description="jobs to look at; an estimate while it runs")
+    done: int
+    skipped: int = Field(description="jobs that matched and were left as they are")
+    message: str | None
+    created: datetime
+    ended: datetime | None
+    created_by: str

@@ -1,0 +1,125 @@
+"""The OpenAPI document: made from the routes, put in order, the same bytes every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import orjson
+from flask_openapi import Info, OpenAPI
+from flask_openapi.models import SecurityScheme
+from pydantic import BaseModel
+
+from api.http.executions.schema import LogView
+from api.http.jobs.explain_schema import Created, Tried
+from api.http.jobs.schema import JobsBody
+from api.http.schema.answers import SubmittedJob
+from api.http.schema.fields import Described, View
+
+TITLE = "Ganger"
+ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
+
+Every list answers `count`, `next`, `previous` and `results`. Errors are JSON; on the paths under `/jobs/` a client that
+does not ask for JSON gets the sentence as text. Amounts are cpus, MiB and pieces, durations seconds, times UTC."""
+
+SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a token made by an administrator")}
+
+UNNAMED: tuple[type[BaseModel], ...] = (Created, LogView, SubmittedJob, Tried)
+"""Answers that are only one of several a route gives, and so named by no route alone."""
+
+FAILURES = {
+    "400": "The request is malformed or cannot be fulfilled as it is; the sentence names the field.",
+    "401": "No valid token.",
+    "403": "The token's role does not allow this.",
+    "404": "There is no such thing, or it belongs to another project.",
+    "409": "The state of the thing forbids this.",
+    "413": "The body is too large, or has too many entries.",
+    "415": "The body has another media type than this address takes.",
+    "429": "Too much at once; try again after Retry-After seconds.",
+    "503": "A server that is needed cannot be reached; try again after Retry-After seconds.",
+}
+
+
+def info(release: str) -> Info:
+    """Return the head of the document."""
+    return Info(title=TITLE, version=release, description=ABOUT)
+
+
+def build(app: OpenAPI) -> dict[str, Any]:
+    """Return the document of all routes mounted so far."""
+    app.openapi_version = "3.1.0"
+    app.spec_json = {}
+    app.generate_spec_json()
+    document: dict[str, Any] = orjson.loads(orjson.dumps(app.spec_json))
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+            _say_orders(operation)
+    schemas = document["components"]["schemas"]
+    for model in UNNAMED:
+        schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+    schemas.pop("ValidationErrorModel", None)
+    for model in _named(schemas):
+        mode: Literal["serialization", "validation"] = "serialization" if issubclass(model, View) else "validation"
+        schema = model.model_json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+    _without_definitions(document)
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    document["paths"] = dict(sorted(document["paths"].items()))
+    return document
+
+
+def _named(schemas: Mapping[str, Any]) -> Iterator[type[BaseModel]]:
+    """Yield the models behind these schemas: pydantic says more of them than came through, such as what keys look like."""
+    waiting: list[type[BaseModel]] = [Described, JobsBody]
+    while waiting:
+        model = waiting.pop()
+        waiting += model.__subclasses__()
+        if model.__name__ in schemas:
+            yield model
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """Add the failures that every operation shares; public ones know fewer."""
+    answers = operation["responses"]
+    answers.pop("422", None)
+    needs_token = bool(operation.get("security"))
+    for status, meaning in FAILURES.items():
+        if needs_token or status not in {"401", "403"}:
+            answers.setdefault(status, _failure(meaning))
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _say_orders(operation: dict[str, Any]) -> None:
+    """Write the words that a list can be ordered by into its parameter."""
+    orders = operation.pop("x-orders", None)
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] == "order" and orders:
+            words = [word for name in orders for word in (name, f"-{name}")]
+            parameter["schema"]["items"] = {"type": "string", "enum": words}
+
+
+def _failure(meaning: str) -> dict[str, Any]:
+    return {
+        "description": meaning,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+            "text/plain": {"schema": {"type": "string"}},
+        },
+    }
+
+
+def _without_definitions(value: Any) -> None:
+    """Drop the copies of shared schemas inside other schemas: they stand under components already."""
+    if isinstance(value, dict):
+        value.pop("$defs", None)
+        if value.get("default", ...) is None:  # of a field that may be left out, but not be null
+            del value["default"]
+        if "patternProperties" in value:  # keys that do not match are refused, not ignored
+            value.setdefault("additionalProperties", False)
+        for child in value.values():
+            _without_definitions(child)
+    elif isinstance(value, list):
+        for child in value:
+            _without_definitions(child)

@@ -1,0 +1,86 @@
+"""The output of a program as server-sent events, as it is written, until its execution has ended.
+
+event: log      id: where to go on (also as Last-Event-ID)      data: {phase, stream, offset, text}
+event: end      data: {status, exit_code}
+"""
+
+from __future__ import annotations
+
+import codecs
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from flask import Response, request
+
+from api.http.answers import dump
+from scheduler.errors import InvalidInput, Unavailable
+from scheduler.executions.output import Output, Piece
+
+FIRST_LOOK_S = 0.1
+LAST_LOOK_S = 1.0
+"""How long to wait before looking again: at first this, then ever longer while nothing comes."""
+
+SIGN_OF_LIFE_S = 15.0
+"""An idle stream sends a comment this often, so that nobody in between closes it."""
+
+
+class Streams:
+    """How many streams one process holds open: each takes a request thread, and the rest must stay free."""
+
+    def __init__(self, most: int) -> None:
+        self._free = threading.BoundedSemaphore(most)
+
+    def respond(self, read: Callable[[int], Output], start: int) -> Response:
+        """Return the stream of what `read(start)` returns, read again and again; raises Unavailable when all are taken."""
+        start = _resumed(start)
+        first = read(start)  # what is wrong with the request is said before the stream begins
+        if not self._free.acquire(blocking=False):
+            raise Unavailable("as many streams as this server holds are open; read without follow, or try again")
+        response = Response(events(read, first, start), content_type="text/event-stream; charset=utf-8")
+        response.headers["X-Accel-Buffering"] = "no"
+        response.call_on_close(self._free.release)
+        return response
+
+
+def events(read: Callable[[int], Output], output: Output, start: int) -> Iterator[bytes]:
+    """Yield the stream, beginning with `output`, which was read from `start` on."""
+    decoders: dict[tuple[str, str], codecs.IncrementalDecoder] = {}
+    pause, silent_since = FIRST_LOOK_S, time.monotonic()
+    yield b": open\n\n"  # the headers go out with the first bytes, not with the first output
+    while True:
+        for piece in output.pieces:
+            yield _log(piece, decoders)
+            start = piece.end
+        if output.finished:
+            yield b"event: end\ndata: " + dump({"status": output.status, "exit_code": output.exit_code}) + b"\n\n"
+            return
+        if output.pieces:
+            pause, silent_since = FIRST_LOOK_S, time.monotonic()
+        elif time.monotonic() - silent_since > SIGN_OF_LIFE_S:
+            yield b": still here\n\n"
+            silent_since = time.monotonic()
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_LOOK_S)
+        output = read(start)
+
+
+def _log(piece: Piece, decoders: dict[tuple[str, str], codecs.IncrementalDecoder]) -> bytes:
+    """A character that is cut by the end of a piece goes out with the next one."""
+    decoder = decoders.setdefault((piece.phase, piece.stream), codecs.getincrementaldecoder("utf-8")("replace"))
+    data = {
+        "phase": piece.phase,
+        "stream": piece.stream,
+        "offset": piece.offset,
+        "text": decoder.decode(piece.data),
+    }
+    return b"event: log\nid: %d\ndata: %s\n\n" % (piece.end, dump(data))
+
+
+def _resumed(start: int) -> int:
+    given = request.headers.get("Last-Event-ID", "").strip()
+    if not given:
+        return start
+    if not (given.isascii() and given.isdigit() and len(given) < 19):  # noqa: PLR2004 - digits of a 64-bit number
+        raise InvalidInput("Last-Event-ID is not one of this stream", field="Last-Event-ID")
+    return int(given)

@@ -1,0 +1,121 @@
+"""Executions: each try of a job on a node, and what its program printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from flask import Response, current_app
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.event_stream import Streams
+from api.http.executions import view
+from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
+from api.http.problems import asks_for_json
+from api.http.routing import Call, Routes
+from api.http.schema import answers, times
+from scheduler.errors import NotFound
+from scheduler.executions import output as output_lookup
+from scheduler.executions.output import Output, Wanted
+from scheduler.identity import Role
+from scheduler.jobs import queries
+from scheduler.store.executions import listing
+from scheduler.store.executions.listing import ExecutionFilter
+
+routes = Routes("executions")
+ORDERS = tuple(listing.KEYS)
+STREAMS = ("stdout", "stderr", "combined")
+TEXT = {"schema": {"type": "string"}}
+LOG = {
+    "content": {
+        "text/plain": TEXT,
+        "application/json": {"schema": {"$ref": "#/components/schemas/LogView"}},
+        "text/event-stream": TEXT,
+    }
+}
+
+
+@routes.get("/job-executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
+def list_executions(call: Call, query: ExecutionsQuery) -> Any:
+    """Executions of all jobs, filtered and ordered; by default the longest unchanged first."""
+    chosen = replace(
+        _filter(call, query),
+        job_id=tuple(query.job_id),
+        job_type_id=tuple(query.job_type_id),
+        job_type_name=tuple(query.job_type_name),
+        job_type_category=tuple(query.job_type_category),
+    )
+    asked = paging.window(query, ORDERS, ["last_modified"])
+    return paging.envelope(queries.executions(call.rt, call.caller, chosen, asked), asked, view.entry)
+
+
+@routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
+def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
+    """Executions of one job, newest first."""
+    asked = paging.window(query, ORDERS, ["-attempt", "member"])
+    found = queries.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
+    return paging.envelope(found, asked, view.entry)
+
+
+@routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: answers.ExecutionDetail})
+def show_execution(call: Call, execution_id: int) -> Any:
+    """One execution in full."""
+    return view.detail(*queries.execution(call.rt, call.caller, execution_id))
+
+
+@routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})
+def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any:
+    """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
+    if stream not in STREAMS:
+        raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
+    wanted = Wanted(execution_id, stream, query.phase, query.offset)
+
+    def read(start: int) -> Output:
+        return output_lookup.read(call.rt, call.caller, replace(wanted, start=start))
+
+    if query.follow:
+        streams: Streams = current_app.extensions["ganger.streams"]
+        return streams.respond(read, query.offset)
+    output = read(query.offset)
+    if not output.pieces:
+        return Answer(None, 204, {"X-Next-Offset": str(query.offset)})
+    return _json(wanted, output) if asks_for_json() else _text(read, output)
+
+
+def _json(wanted: Wanted, output: Output) -> dict[str, Any]:
+    text = b"".join(piece.data for piece in output.pieces)
+    return {
+        "execution_id": wanted.execution_id,
+        "stream": wanted.stream,
+        "phase": wanted.phase,
+        "offset": wanted.start,
+        "next_offset": output.pieces[-1].end,
+        "text": text.decode("utf-8", "replace"),
+        "is_finished": output.finished,
+    }
+
+
+def _text(read: Callable[[int], Output], output: Output) -> Response:
+    def bytes_so_far(output: Output) -> Iterator[bytes]:
+        while output.pieces:
+            yield from (piece.data for piece in output.pieces)
+            if len(output.pieces) < output_lookup.MAX_PIECES:
+                return
+            output = read(output.pieces[-1].end)
+
+    return Response(bytes_so_far(output), content_type="text/plain; charset=utf-8")
+
+
+def _filter(call: Call, query: OfOneJobQuery) -> ExecutionFilter:
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    return ExecutionFilter(
+        started=started,
+        ended=ended,
+        status=tuple(query.status),
+        node=tuple(query.node),
+        node_id=tuple(query.node_id),
+        error_id=tuple(query.error_id),
+        error_category=tuple(query.error_category),
+    )

@@ -1,0 +1,64 @@
+"""What clients ask about executions and their output."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from api.http.jobs.schema import CategoryWord
+from api.http.paging import OrderedQuery
+from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId, View
+from scheduler.rules.lifecycle.moves import ExecutionStatus
+
+ExecutionWord = Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "WITHDRAWN", "LOST"]
+assert set(ExecutionWord.__args__) == set(ExecutionStatus)  # type: ignore[attr-defined]  # noqa: S101 - a Literal's words
+
+
+class OfOneJobQuery(OrderedQuery):
+    """Executions of one job. Repeat a parameter for alternatives; times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    status: list[ExecutionWord] = []
+    node: list[str] = Field(default=[], description="host name, node name or id")
+    node_id: list[QueryId] = []
+    error_id: list[QueryId] = []
+    error_category: list[CategoryWord] = []
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _known_status(cls, value: Any) -> Any:
+        for word in value if isinstance(value, list) else ():
+            if word not in set(ExecutionStatus):
+                raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(ExecutionStatus)}")
+        return value
+
+
+class ExecutionsQuery(OfOneJobQuery):
+    """Executions of any job."""
+
+    job_id: list[QueryId] = []
+    job_type_id: list[QueryId] = []
+    job_type_name: list[str] = []
+    job_type_category: list[str] = []
+
+
+class LogQuery(Query):
+    """Which part of the output."""
+
+    offset: Annotated[int, Field(ge=0, le=2**60, description="first byte wanted"), Digits] = 0
+    phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
+    follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")
+
+
+class LogView(View):
+    """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
+
+    execution_id: int
+    stream: str
+    phase: str | None
+    offset: int
+    next_offset: int
+    text: str
+    is_finished: bool

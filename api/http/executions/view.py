@@ -1,0 +1,59 @@
+"""Executions as the API shows them."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from api.http.named_errors import view as errors
+from api.http.schema.fields import units
+from scheduler.rules.job_type.definition import Definition
+
+
+def entry(row: Any) -> dict[str, Any]:
+    """Return an execution as lists and job details show it."""
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "attempt": row.attempt,
+        "member": row.member,
+        "status": row.status,
+        "command_arguments": shlex.join(row.command[1:]) if row.command else "",
+        "timeout": row.timeout_s,
+        "pre_started": row.pre_started,
+        "pre_completed": row.pre_completed,
+        "pre_exit_code": row.pre_exit_code,
+        "job_started": row.job_started,
+        "job_completed": row.job_completed,
+        "job_exit_code": row.job_exit_code,
+        "post_started": row.post_started,
+        "post_completed": row.post_completed,
+        "post_exit_code": row.post_exit_code,
+        "cancel_requested": row.cancel_requested,
+        "message": row.message,
+        "created": row.created,
+        "queued": row.queued,
+        "started": row.started,
+        "ended": row.ended,
+        "last_modified": row.last_modified,
+        "job": {"id": row.job_id},
+        "job_type": {"id": row.type_id, "name": row.type_name, "version": row.type_version},
+        "node": {"id": row.node_id, "name": row.node_name, "hostname": row.hostname},
+        "error": errors.entry(row),
+        "usage": row.usage or {},
+    }
+
+
+def detail(row: Any, definition: Definition) -> dict[str, Any]:
+    """Return an execution in full: what it was given, what it used, what it made, why it went there."""
+    return {
+        **entry(row),
+        "command": row.command or [],
+        "environment": dict(definition.environment),
+        "cpus_scheduled": units(row.cpus),
+        "mem_scheduled": units(row.mem),
+        "disk_scheduled": units(row.disk),
+        "resources": {name: units(amount) for name, amount in (row.custom or {}).items()},
+        "results": row.results or {},
+        "why": row.why,
+    }

@@ -1,0 +1,151 @@
+"""Files: uploads, outputs, downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
+
+from api.http import paging, transfer
+from api.http.answers import Answer
+from api.http.files import view
+from api.http.files.schema import FilesQuery, UploadQuery
+from api.http.routing import Call, Routes
+from api.http.schema import answers, times
+from scheduler.errors import InvalidInput
+from scheduler.files import files
+from scheduler.files.storage import PIECE
+from scheduler.identity import Role
+from scheduler.store.admin import files as stored
+from scheduler.store.admin.files import FileFilter
+
+routes = Routes("files")
+
+BYTES = {"schema": {"type": "string", "format": "binary"}}
+DOWNLOAD = {"content": {"application/octet-stream": BYTES}}
+UPLOAD = {
+    "required": True,
+    "content": {
+        "application/octet-stream": BYTES,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {"file": {"type": "string", "format": "binary"}},
+                "required": ["file"],
+            }
+        },
+    },
+}
+
+
+@routes.get("/files/", role=Role.VIEWER, answers={200: answers.FileList}, orders=tuple(stored.KEYS))
+def list_files(call: Call, query: FilesQuery) -> Any:
+    """Files that can be read, the newest change last."""
+    asked = paging.window(query, tuple(stored.KEYS), ["last_modified"])
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    chosen = FileFilter(
+        started=started,
+        ended=ended,
+        file_id=tuple(query.file_id),
+        file_name=tuple(query.file_name),
+        media_type=tuple(query.media_type),
+        job_id=tuple(query.job_id),
+        workspace=tuple(query.workspace),
+        project=tuple(query.project),
+    )
+    return paging.envelope(files.page(call.rt, call.caller, chosen, asked), asked, view.entry)
+
+
+@routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: answers.FileView})
+def upload_file(call: Call, query: UploadQuery) -> Any:
+    """Upload a file: the raw body with `file_name` in the query, or one multipart field named `file`."""
+    if query.path is not None:
+        return _register(call, query.path, query)
+    limit = call.rt.settings.max_upload
+    name, media_type, pieces = _multipart(limit) if request.mimetype == "multipart/form-data" else _raw(limit)
+    row = files.upload(
+        call.rt,
+        call.caller,
+        pieces,
+        file_name=query.file_name or name,
+        media_type=query.media_type or media_type or "application/octet-stream",
+        project=query.project,
+        workspace_id=query.workspace_id,
+        sha256=query.sha256,
+    )
+    return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+
+
+def _register(call: Call, path: str, query: UploadQuery) -> Any:
+    """A file that lies in a workspace already."""
+    if query.workspace_id is None:
+        raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
+    row = files.register(
+        call.rt,
+        call.caller,
+        path,
+        workspace_id=query.workspace_id,
+        file_name=query.file_name,
+        media_type=query.media_type or "application/octet-stream",
+        project=query.project,
+        sha256=query.sha256,
+    )
+    return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+
+
+@routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: answers.FileView})
+def show_file(call: Call, file_id: int) -> Any:
+    """What is known of one file."""
+    return view.entry(files.find(call.rt, call.caller, file_id))
+
+
+@routes.delete("/files/<id:file_id>/", role=Role.SUBMITTER, answers={204: None})
+def delete_file(call: Call, file_id: int) -> Any:
+    """Delete a file; refused while a job that has not ended reads it."""
+    files.delete(call.rt, call.caller, file_id)
+    return Answer(None, 204)
+
+
+@routes.get(
+    "/files/<id:file_id>/content/",
+    role=Role.VIEWER,
+    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
+)
+def download_file(call: Call, file_id: int) -> Any:
+    """The content of a file, whole or a range of it."""
+    return send(call, file_id)
+
+
+def send(call: Call, file_id: int) -> Any:
+    """Return a file as this request asks for it."""
+    row = files.find(call.rt, call.caller, file_id)
+    return transfer.send(
+        row.file_size,
+        row.file_name,
+        row.media_type,
+        row.sha256,
+        lambda start, length: files.content(call.rt, call.caller, file_id, start, length),
+    )
+
+
+def _raw(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
+    """Return the body itself as the file. Forms and JSON bodies are more likely a mistake than a file."""
+    if request.mimetype == "application/x-www-form-urlencoded":
+        raise UnsupportedMediaType(
+            "send the bytes as application/octet-stream, or multipart/form-data with a field file"
+        )
+    if "file_name" not in request.args:
+        raise InvalidInput("a raw upload needs file_name in the query", field="file_name")
+    given = request.mimetype
+    return "", given or None, transfer.body_pieces(limit)
+
+
+def _multipart(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
+    request.max_content_length = limit
+    request.max_form_parts = 10
+    sent = request.files.get("file")
+    if sent is None or len(request.files) != 1 or request.form:
+        raise InvalidInput("a multipart upload has exactly one part, the file, in the field file", field="file")
+    return sent.filename or "", sent.mimetype or None, iter(lambda: sent.stream.read(PIECE), b"")

@@ -1,0 +1,54 @@
+"""What clients say about files."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from api.http.paging import OrderedQuery
+from api.http.schema.fields import Bound, Digits, Query, QueryId, Word
+
+FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+OUTPUT_NAME = r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$"
+
+
+class FilesQuery(OrderedQuery):
+    """A list of files. Repeat a parameter for alternatives; times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    file_id: list[QueryId] = []
+    file_name: list[str] = []
+    media_type: list[str] = []
+    job_id: list[QueryId] = []
+    workspace: list[str] = []
+    project: list[str] = []
+
+
+class UploadQuery(Query):
+    """What a file is. A multipart upload brings name and media type itself."""
+
+    file_name: FileName | None = None
+    media_type: MediaType | None = None
+    project: Word | None = None
+    workspace_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits] | None = None
+    sha256: Sha256 | None = None
+    path: Annotated[
+        str | None,
+        Field(max_length=1_000, description="of what lies in the workspace already, to be registered; then no body"),
+    ] = None
+
+
+class OutputQuery(Query):
+    """Which output of which attempt a node brings."""
+
+    execution_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits]
+    attempt: Annotated[int, Field(ge=1, le=2**31 - 1), Digits]
+    token: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    output: Annotated[str, StringConstraints(pattern=OUTPUT_NAME)]
+    file_name: FileName
+    media_type: MediaType = "application/octet-stream"
+    sha256: Sha256 | None = None

@@ -1,0 +1,143 @@
+"""Job types: versioned templates of jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.job_types import answer_schema as type_answers
+from api.http.job_types import view
+from api.http.job_types.schema import (
+    JobTypeBody,
+    JobTypeChange,
+    JobTypesQuery,
+    WindowQuery,
+    definition_part,
+    facts_part,
+)
+from api.http.paging import PageQuery
+from api.http.routing import Call, Routes
+from api.http.schema import times
+from scheduler.identity import Role
+from scheduler.jobs import job_types
+from scheduler.store.admin import type_listing
+from scheduler.store.admin.type_listing import TypeFilter
+
+routes = Routes("job types")
+
+
+@routes.get("/job-types/", role=Role.VIEWER, answers={200: type_answers.JobTypeList}, orders=tuple(type_listing.KEYS))
+def list_job_types(call: Call, query: JobTypesQuery) -> Any:
+    """Job types, by name and version."""
+    asked = paging.window(query, tuple(type_listing.KEYS), ["name", "version"])
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    chosen = TypeFilter(
+        started=started,
+        ended=ended,
+        id=tuple(query.id),
+        name=tuple(query.name),
+        category=tuple(query.category),
+        keyword=tuple(query.keyword),
+        is_active=query.is_active,
+        is_system=query.is_system,
+        is_operational=query.is_operational,
+        is_paused=query.is_paused,
+    )
+    return paging.envelope(job_types.page(call.rt, chosen, asked), asked, view.entry)
+
+
+@routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
+def create_job_type(call: Call, body: JobTypeBody) -> Any:
+    """Make a job type with its first revision."""
+    made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
+    headers = {"Location": f"{request.host_url}job-types/{made}/"}
+    return Answer(view.detail(*job_types.find(call.rt, made)), 201, headers)
+
+
+@routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.Validation})
+def validate_job_type(call: Call, body: JobTypeBody) -> Any:
+    """Say what creating this type would say, and change nothing."""
+    found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
+    return {
+        "is_valid": not found.errors,
+        "errors": [{"name": field or "", "description": sentence} for field, sentence in found.errors],
+        "warnings": [{"name": "", "description": sentence} for sentence in found.warnings],
+    }
+
+
+@routes.get("/job-types/status/", role=Role.VIEWER, answers={200: type_answers.TypeStatusList})
+def list_job_type_statuses(call: Call, query: WindowQuery) -> Any:
+    """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began."""
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    return _whole(view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
+
+
+@routes.get("/job-types/running/", role=Role.VIEWER, answers={200: type_answers.TypeRunningList})
+def list_running_job_types(call: Call) -> Any:
+    """Types that have running jobs: how many, and since when the first of them."""
+    return _whole([view.running(row) for row in job_types.running(call.rt, call.caller)])
+
+
+@routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
+def show_job_type(call: Call, job_type_id: int) -> Any:
+    """One job type with its current revision."""
+    return view.detail(*job_types.find(call.rt, job_type_id))
+
+
+@routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
+def change_job_type(call: Call, job_type_id: int, body: JobTypeChange) -> Any:
+    """Change a job type: pause, archive, describe, or make a new revision."""
+    job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
+    return view.detail(*job_types.find(call.rt, job_type_id))
+
+
+@routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
+def list_revisions(call: Call, job_type_id: int, query: PageQuery) -> Any:
+    """A type's revisions, newest first."""
+    asked = paging.window(query, ("revision_num",), ["-revision_num"])
+    return paging.envelope(job_types.revisions(call.rt, job_type_id, asked), asked, view.revision)
+
+
+@routes.get(
+    "/job-types/<id:job_type_id>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
+)
+def show_revision(call: Call, job_type_id: int, revision_num: int) -> Any:
+    """One revision of a type."""
+    return view.revision(job_types.revision(call.rt, job_type_id, revision_num))
+
+
+@routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
+def show_job_type_by_name(call: Call, name: str, version: str) -> Any:
+    """One job type, by name and version."""
+    return view.detail(*job_types.find_by_name(call.rt, name, version))
+
+
+@routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
+def change_job_type_by_name(call: Call, name: str, version: str, body: JobTypeChange) -> Any:
+    """Change a job type, by name and version."""
+    row, _ = job_types.find_by_name(call.rt, name, version)
+    return change_job_type(call, row.id, body)
+
+
+@routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
+def list_revisions_by_name(call: Call, name: str, version: str, query: PageQuery) -> Any:
+    """A type's revisions, newest first, by name and version."""
+    row, _ = job_types.find_by_name(call.rt, name, version)
+    return list_revisions(call, row.id, query)
+
+
+@routes.get(
+    "/job-types/<name>/<version>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
+)
+def show_revision_by_name(call: Call, name: str, version: str, revision_num: int) -> Any:
+    """One revision of a type, by name and version."""
+    row, _ = job_types.find_by_name(call.rt, name, version)
+    return show_revision(call, row.id, revision_num)
+
+
+def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return a list that is never cut: there are only as many entries as types."""
+    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}

@@ -1,0 +1,192 @@
+"""What clients send about job types: a template in full, or what shall change of one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from api.http.jobs.program_schema import ProgramFields
+from api.http.jobs.program_schema import part as program_part
+from api.http.jobs.schema import Command, Environment
+from api.http.paging import OrderedQuery
+from api.http.schema.fields import (
+    LEFT_OUT,
+    NO_PLAIN,
+    Amount,
+    Body,
+    Bound,
+    Cpus,
+    Priority,
+    Prose,
+    Query,
+    QueryBool,
+    QueryId,
+    Reason,
+    Timeout,
+    Title,
+    Tries,
+    Word,
+    custom_only,
+)
+
+EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$")]
+MediaType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/]+/[^\s/]+$")]
+Kind = Literal["property", "file", "files"]
+ErrorName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_const_required"}
+TypeCustom = Annotated[
+    dict[Word, Amount],
+    Field(max_length=32, json_schema_extra=NO_PLAIN),
+    AfterValidator(lambda given: custom_only(given, _FIELDS)),
+]
+ExitCode = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")]
+
+
+class InputDeclaration(Body):
+    """An input: a property by its JSON Schema, a file, or files of certain media types."""
+
+    name: EntryName
+    type: Kind = "property"
+    required: bool = True
+    media_types: Annotated[list[MediaType], Field(max_length=50)] | None = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+    default: Any = None
+
+
+class OutputDeclaration(Body):
+    """An output: files found by a glob beneath the output directory, or a property by its JSON Schema."""
+
+    name: EntryName
+    type: Kind = "file"
+    required: bool = True
+    media_type: MediaType | None = None
+    glob: Annotated[str, StringConstraints(min_length=1, max_length=500)] | None = None
+    schema_: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+class InterfaceBody(Body):
+    """What a type takes and makes."""
+
+    version: Literal["1.0"] = "1.0"
+    input_data: Annotated[list[InputDeclaration], Field(max_length=1_000)] = []
+    output_data: Annotated[list[OutputDeclaration], Field(max_length=1_000)] = []
+
+
+class ErrorMapping(Body):
+    """Which error an exit code of the program means."""
+
+    exit_codes: Annotated[dict[ExitCode, ErrorName], Field(max_length=255)] = {}
+
+
+class JobTypeChange(ProgramFields):
+    """What shall change of a job type; what is left out stays. A null takes a limit or a text away.
+
+    Changing what a job would see (the command, interface, requirements, limits, environment, errors) makes a revision.
+    """
+
+    title: Title = LEFT_OUT
+    description: Prose = LEFT_OUT
+    category: Title | None = None
+    author_name: Title | None = None
+    author_url: Title | None = None
+    icon_code: Title | None = None
+    is_operational: bool = LEFT_OUT
+    is_long_running: bool = LEFT_OUT
+    is_active: bool = LEFT_OUT
+    is_paused: bool = LEFT_OUT
+    pause_reason: Reason | None = None
+    max_scheduled: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    command: Command = LEFT_OUT
+    shell: bool = LEFT_OUT
+    pre_command: Command | None = None
+    post_command: Command | None = None
+    cleanup_command: Command | None = None
+    environment: Environment = LEFT_OUT
+    interface: InterfaceBody = LEFT_OUT
+    priority: Priority = LEFT_OUT
+    cpus_required: Cpus = LEFT_OUT
+    mem_required: Amount = LEFT_OUT
+    mem_mult_required: Amount = LEFT_OUT
+    disk_out_const_required: Amount = LEFT_OUT
+    disk_out_mult_required: Amount = LEFT_OUT
+    resources: TypeCustom = LEFT_OUT
+    timeout: Timeout | None = None
+    pre_timeout: Timeout | None = None
+    post_timeout: Timeout | None = None
+    max_tries: Tries = LEFT_OUT
+    error_mapping: ErrorMapping = LEFT_OUT
+
+
+class JobTypeBody(JobTypeChange):
+    """A new job type. What is left out takes the documented default."""
+
+    name: Word
+    version: Word
+    command: Command
+
+
+class JobTypesQuery(OrderedQuery):
+    """A list of job types. Repeat a parameter for alternatives; times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    id: list[QueryId] = []
+    name: list[str] = []
+    category: list[str] = []
+    keyword: list[str] = Field(default=[], description="beginning of a name or title")
+    is_active: QueryBool | None = None
+    is_system: QueryBool | None = None
+    is_operational: QueryBool | None = None
+    is_paused: QueryBool | None = None
+
+
+class WindowQuery(Query):
+    """How far back to count."""
+
+    started: Bound = "PT3H"
+    ended: Bound | None = None
+
+
+_DEFINITION = {
+    "command": "command",
+    "shell": "shell",
+    "pre_command": "pre_command",
+    "post_command": "post_command",
+    "cleanup_command": "cleanup_command",
+    "environment": "environment",
+    "priority": "priority",
+    "cpus_required": "cpus",
+    "mem_required": "mem",
+    "mem_mult_required": "mem_mult",
+    "disk_out_const_required": "disk_out",
+    "disk_out_mult_required": "disk_out_mult",
+    "resources": "custom",
+    "timeout": "timeout_s",
+    "pre_timeout": "pre_timeout_s",
+    "post_timeout": "post_timeout_s",
+    "max_tries": "max_tries",
+}
+"""Fields of the body that a revision is made of, and their names there."""
+
+FACTS = (
+    "title", "description", "category", "author_name", "author_url", "icon_code", "is_operational", "is_long_running",
+    "is_active", "is_paused", "pause_reason", "max_scheduled",
+)  # fmt: skip
+
+
+def definition_part(body: JobTypeChange) -> dict[str, Any]:
+    """Return what a body says of the revision, under the names of the stored document."""
+    given = body.model_fields_set
+    part = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
+    part |= program_part(body)
+    if "interface" in given:
+        part["interface"] = body.interface.model_dump(by_alias=True)
+    if "error_mapping" in given:
+        part["exit_codes"] = dict(body.error_mapping.exit_codes)
+    return part
+
+
+def facts_part(body: JobTypeChange) -> dict[str, Any]:
+    """Return what a body says of the type itself."""
+    return {name: getattr(body, name) for name in FACTS if name in body.model_fields_set}

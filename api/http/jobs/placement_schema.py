@@ -1,0 +1,102 @@
+"""Where a program may and should run: constraints, preferences, apart from its kind or spread out, and whether it gives way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from api.http.schema.fields import LEFT_OUT, Body, Title
+from scheduler.rules.cluster.shapes import Op
+from scheduler.rules.job_type.definition import Definition
+
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+LabelValue = Annotated[Title, StringConstraints(max_length=256)]
+OpWord = Literal["=", "!=", "in", "not_in", "exists", "not_exists", ">", "<", ">=", "<="]
+assert set(OpWord.__args__) == set(Op)  # type: ignore[attr-defined]  # noqa: S101
+
+_LISTS = {Op.IN, Op.NOT_IN}
+_NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
+
+
+class Constraint(Body):
+    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists.
+
+    The comparisons by size take a number, as a number or as a string.
+    """
+
+    label: LabelKey
+    op: OpWord = "="
+    value: LabelValue | int | float | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _value_fits(self) -> Constraint:
+        op = Op(self.op)
+        if op in {Op.EXISTS, Op.ABSENT}:
+            if self.value is not None:
+                raise ValueError(f"{op} takes no value")
+        elif op in _NUMBERS:
+            if not _is_number(self.value):
+                raise ValueError(f"{op} takes a number as value")
+        elif not isinstance(self.value, list if op in _LISTS else str):
+            raise ValueError(f"{op} takes {'a list of strings' if op in _LISTS else 'a string'} as value")
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """Return what is stored."""
+        value = "" if self.value is None else self.value
+        return {"label": self.label, "op": self.op, "value": value if isinstance(value, str | list) else str(value)}
+
+
+class Preference(Constraint):
+    """A constraint that is liked rather than needed; weights compare preferences, a negative one is a dislike."""
+
+    weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 1.0
+
+    def document(self) -> dict[str, Any]:
+        """Return what is stored."""
+        return {**super().document(), "weight": self.weight}
+
+
+class PlacingFields(Body):
+    """What a job type says, and a job may say over it, of the nodes it would like."""
+
+    preferences: Annotated[list[Preference], Field(max_length=50)] = LEFT_OUT
+    apart: LabelKey | None = Field(
+        default=None,
+        description="label of which no two running jobs of this type and project share a value; node: the node",
+    )
+    spread: LabelKey | None = Field(default=None, description="label over whose values such jobs are evened out")
+    preemptible: bool = Field(
+        default=LEFT_OUT, description="more urgent jobs may take its room, where that is switched on"
+    )
+
+
+_NAMES = frozenset(PlacingFields.model_fields)
+
+
+def part(body: PlacingFields) -> dict[str, Any]:
+    """Return what a body says of it, under the names of the stored document."""
+    given = body.model_fields_set & _NAMES
+    said = {name: getattr(body, name) for name in sorted(given)}
+    if "preferences" in said:
+        said["preferences"] = [one.document() for one in body.preferences]
+    return said
+
+
+def shown(definition: Definition) -> dict[str, Any]:
+    """Return where a program should run, as the API shows it."""
+    return {
+        "preferences": [dict(one) for one in definition.preferences],
+        "apart": definition.apart,
+        "spread": definition.spread,
+        "preemptible": definition.preemptible,
+    }
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    return number == number and abs(number) != float("inf")  # noqa: PLR0124 - NaN differs from itself

@@ -1,0 +1,83 @@
+"""How a program is to be run, beside its command: by what, within which limits, with what after a lack of memory."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema, model_validator
+
+from api.http.jobs import placement_schema as placing
+from api.http.jobs.placement_schema import PlacingFields
+from api.http.schema.fields import LEFT_OUT, Amount, Body, Word, units
+from scheduler.rules.job_type.definition import Definition
+
+Factor = Annotated[
+    Amount,
+    Field(ge=1_001, le=100_000),
+    WithJsonSchema({"type": "number", "minimum": 1.001, "maximum": 100, "multipleOf": 0.001}),
+]
+"""How much more; a decimal from 1.001 to 100 in JSON."""
+
+
+class OnOom(Body):
+    """After a try that ran out of memory the next asks for `mem_factor` times as much, at most `mem_max` MiB."""
+
+    mem_factor: Factor
+    mem_max: Amount | None = None
+
+
+class ProgramFields(PlacingFields):
+    """What a job type says, and a job may say over it; `runner`, `options`, `image` only a job with its own command."""
+
+    runner: Literal["command", "python", "container"] = LEFT_OUT
+    options: Annotated[dict[str, Any], Field(max_length=50)] = LEFT_OUT
+    image: Annotated[str, Field(max_length=500, description="short for runner container and this option")] = LEFT_OUT
+    max_processes: Annotated[int, Field(ge=2, le=4_000_000)] | None = None
+    max_open_files: Annotated[int, Field(ge=16, le=4_000_000)] | None = None
+    grace: Annotated[int, Field(ge=0, le=3_600, description="seconds between SIGTERM and the kill")] | None = None
+    on_oom: OnOom | None = None
+    secrets: Annotated[list[Word], Field(max_length=50, description="names of secrets of the project")] = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _image_is_for_containers(self) -> ProgramFields:
+        if self.image is not None and self.runner not in {None, "container"}:
+            raise ValueError("an image is for the runner container")
+        return self
+
+
+_STORED = {
+    "runner": "runner", "options": "options", "max_processes": "pids", "max_open_files": "nofile", "grace": "grace_s",
+    "secrets": "secrets",
+}  # fmt: skip
+
+_NAMES = frozenset(ProgramFields.model_fields)
+
+
+def part(body: ProgramFields) -> dict[str, Any]:
+    """Return what a body says of how to run it, under the names of the stored document."""
+    given = body.model_fields_set & _NAMES
+    if not given:
+        return {}
+    said = {stored: getattr(body, name) for name, stored in _STORED.items() if name in given}
+    if "on_oom" in given:
+        said["on_oom"] = None if body.on_oom is None else body.on_oom.model_dump()
+    if body.image is not None:
+        said |= {"runner": "container", "options": {**said.get("options", {}), "image": body.image}}
+    return {**said, **placing.part(body)}
+
+
+def shown(definition: Definition) -> dict[str, Any]:
+    """Return how a program is run, as the API shows it."""
+    wish = definition.on_oom
+    return {
+        "runner": definition.runner,
+        "options": dict(definition.options),
+        "max_processes": definition.pids,
+        "max_open_files": definition.nofile,
+        "grace": definition.grace_s,
+        "on_oom": None
+        if wish is None
+        else {name: wish[name] and units(wish[name]) for name in ("mem_factor", "mem_max")},
+        "secrets": list(definition.secrets),
+        **placing.shown(definition),
+    }

@@ -1,0 +1,221 @@
+"""Jobs: submit, list, look at, cancel."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import orjson
+from flask import current_app, g, request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.bulk.schema import BulkFilter
+from api.http.jobs import explain_schema as explanations
+from api.http.jobs import program_schema as programs
+from api.http.jobs import view
+from api.http.jobs.schema import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
+from api.http.routing import Call, Routes
+from api.http.schema import answers, times
+from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
+from scheduler.explain import dry_run, explain
+from scheduler.explain import view as outlooks
+from scheduler.explain.forecast import Foresight
+from scheduler.identity import Role
+from scheduler.jobs import cancel, queries, submit
+from scheduler.jobs.resolve import NewJob
+from scheduler.jobs.submit import Key, Submitted
+from scheduler.rules.lifecycle.moves import JobStatus
+from scheduler.store.jobs import listing
+from scheduler.store.jobs.listing import JobFilter
+
+routes = Routes("jobs")
+ORDERS = tuple(listing.KEYS)
+
+
+@routes.get("/jobs/", role=Role.VIEWER, answers={200: answers.JobList}, orders=ORDERS)
+def list_jobs(call: Call, query: JobsQuery) -> Any:
+    """Jobs, filtered and ordered; by default the longest unchanged first."""
+    asked = paging.window(query, ORDERS, ["last_modified"])
+    found = queries.jobs(call.rt, call.caller, job_filter(call, query), asked)
+    return paging.envelope(found.page, asked, view.entry)
+
+
+@routes.post(
+    "/jobs/",
+    role=Role.SUBMITTER,
+    body_limit=lambda rt: rt.settings.max_jobs_body,
+    headers=IdempotencyHeader,
+    answers={200: explanations.Submitted, 201: explanations.Submitted},
+)
+def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
+    """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
+
+    A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict`
+    it is refused. With `dry_run` nothing is made: the answer says what the next tick would do with each of at most 100 jobs (413),
+    and with `strict` whether they would be refused.
+    """
+    many = isinstance(body.root, list)
+    bodies = body.root if isinstance(body.root, list) else [body.root]
+    if not bodies:
+        raise InvalidInput("an empty array holds no job")
+    if len(bodies) > call.rt.settings.max_batch:
+        raise TooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
+    new = [new_job(one) for one in bodies]
+    if query.dry_run:
+        return _tried(call, new, many=many, strict=query.strict)
+    roster = foresight().roster
+    made = submit.submit(call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster)
+    status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
+    more = warnings(made)
+    if many:
+        return Answer({"count": len(made.job_ids), "job_ids": made.job_ids, **more}, status, headers)
+    job_id = made.job_ids[0]
+    headers["Location"] = f"{request.host_url}jobs/{job_id}/"
+    return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
+
+
+@routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: answers.JobDetail})
+def show_job(call: Call, job_id: int) -> Any:
+    """One job in full: inputs, outputs, executions."""
+    return view.detail(queries.job(call.rt, call.caller, job_id))
+
+
+@routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: answers.JobDetail})
+def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
+    """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
+    queries.job(call.rt, call.caller, job_id)
+    answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
+    if answer.unchanged.get(job_id) is JobStatus.COMPLETED:
+        raise Conflict("the job is COMPLETED and stays so")
+    if job_id not in answer.unchanged and job_id not in answer.moved:
+        raise NotFound(f"there is no job {job_id}")
+    return view.detail(queries.job(call.rt, call.caller, job_id))
+
+
+@routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: answers.JobUpdates}, orders=ORDERS)
+def list_updates(call: Call, query: JobsQuery) -> Any:
+    """Jobs that changed in a time window, with the files they were given."""
+    asked = paging.window(query, ORDERS, ["last_status_change"])
+    found = queries.updates(call.rt, call.caller, job_filter(call, query), asked)
+    return paging.envelope(found.page, asked, lambda row: view.with_input_files(row, found.files))
+
+
+@routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: answers.JobExecutions}, orders=ORDERS)
+def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
+    """Jobs, each with its newest execution."""
+    asked = paging.window(query, ORDERS, ["last_modified"])
+    found = queries.with_executions(call.rt, call.caller, job_filter(call, query), asked)
+    return paging.envelope(found.page, asked, lambda row: view.with_latest(row, found.latest))
+
+
+@routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: answers.EventList})
+def list_job_events(call: Call, job_id: int) -> Any:
+    """Every change of a job's status, oldest first: when, who, which attempt, why."""
+    found = queries.events(call.rt, call.caller, job_id)
+    return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
+
+
+@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
+def explain_job(call: Call, job_id: int) -> Any:
+    """Why a job waits, where it runs or ran, why it failed."""
+    return explain.explain(call.rt, foresight(), call.caller, job_id)
+
+
+def foresight() -> Foresight:
+    """Return what this process knows of the time to come."""
+    found: Foresight = current_app.extensions["ganger.foresight"]
+    return found
+
+
+def warnings(made: Submitted) -> dict[str, Any]:
+    """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
+    return {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
+
+
+def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:
+    """Say what would become of jobs, without making them."""
+    if len(new) > dry_run.MOST:
+        raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
+    results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many, strict=strict)
+    return {"dry_run": True, "count": len(results), "results": results}
+
+
+def job_filter(call: Call, query: FilterFields | BulkFilter) -> JobFilter:
+    """Return the filter that query parameters, or the fields of a bulk body, mean."""
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    return JobFilter(
+        started=started,
+        ended=ended,
+        status=tuple(query.status),
+        job_id=tuple(query.job_id),
+        job_type_id=tuple(query.job_type_id),
+        job_type_name=tuple(query.job_type_name),
+        job_type_category=tuple(query.job_type_category),
+        error_id=tuple(query.error_id),
+        error_category=tuple(query.error_category),
+        node=tuple(query.node),
+        pool=tuple(query.pool),
+        label=tuple(query.label),
+        workflow_id=tuple(query.workflow_id),
+        project=tuple(query.project),
+    )
+
+
+def new_job(body: JobBody) -> NewJob:
+    """Return what a body asks for, in the domain's words."""
+    return NewJob(
+        project=body.project,
+        job_type_id=body.job_type_id,
+        type_name=body.job_type.name if body.job_type is not None else None,
+        type_version=body.job_type.version if body.job_type is not None else None,
+        command=body.command,
+        data=body.data.model_dump(exclude_unset=True) if body.data is not None else None,
+        inputs=body.inputs,
+        name=body.name,
+        priority=body.priority,
+        timeout_s=body.timeout,
+        pre_timeout_s=body.pre_timeout,
+        post_timeout_s=body.post_timeout,
+        max_tries=body.max_tries,
+        cpus=body.cpus_required,
+        mem=body.mem_required,
+        disk_out=body.disk_out_required,
+        custom=body.resources,
+        pool=body.pool,
+        constraints=[one.document() for one in body.constraints] if body.constraints is not None else None,
+        environment=body.environment,
+        labels=body.labels,
+        not_before=body.not_before,
+        held=body.held,
+        hold_reason=body.hold_reason,
+        count=body.count or 1,
+        own=programs.part(body) or None,
+    )
+
+
+def _keys(bodies: list[JobBody]) -> list[Key]:
+    """Return the idempotency keys of a request: the header covers all of it, a field its own job."""
+    header = request.headers.get("Idempotency-Key")
+    own = {number: body.idempotency_key for number, body in enumerate(bodies) if body.idempotency_key is not None}
+    if header is not None:
+        if not header.isascii() or not header.isprintable() or not 1 <= len(header) <= 128 or " " in header:  # noqa: PLR2004
+            raise InvalidInput("the Idempotency-Key is 1 to 128 printable characters", field="Idempotency-Key")
+        if any(key != header for key in own.values()):
+            raise InvalidInput("the Idempotency-Key and the field idempotency_key differ", field="idempotency_key")
+        return [Key(header, _digest(_without_keys(g.body)), range(len(bodies)))]
+    if len(set(own.values())) < len(own):
+        raise InvalidInput("two jobs of one request have the same idempotency_key", field="idempotency_key")
+    sent = g.body if isinstance(g.body, list) else [g.body]
+    return [Key(key, _digest(_without_keys(sent[number])), range(number, number + 1)) for number, key in own.items()]
+
+
+def _without_keys(sent: Any) -> Any:
+    """Return a body as it is without its keys: in the header or in the field, the same request has the same digest."""
+    if isinstance(sent, list):
+        return [_without_keys(one) for one in sent]
+    return {name: value for name, value in sent.items() if name != "idempotency_key"}
+
+
+def _digest(sent: Any) -> bytes:
+    return hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)).digest()

@@ -1,0 +1,251 @@
+"""What clients send about jobs: new ones, filters, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+from api.http.jobs.placement_schema import Constraint, LabelKey, LabelValue
+from api.http.jobs.program_schema import ProgramFields
+from api.http.paging import OrderedQuery
+from api.http.schema.fields import (
+    LEFT_OUT,
+    NO_PLAIN,
+    Amount,
+    Body,
+    Bound,
+    Cpus,
+    Id,
+    Moment,
+    Priority,
+    Query,
+    QueryBool,
+    QueryId,
+    Reason,
+    Timeout,
+    Title,
+    Tries,
+    Word,
+    custom_only,
+)
+from scheduler.explain.dry_run import MOST as MOST_TRIED
+from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
+from scheduler.rules.lifecycle.moves import JobStatus
+
+StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
+CategoryWord = Literal["SYSTEM", "DATA", "ALGORITHM"]
+assert set(StatusWord.__args__) == set(JobStatus)  # type: ignore[attr-defined]  # noqa: S101
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+"""Of an input or output."""
+
+_WITHOUT_NUL = r"^[^\u0000]*$"
+Argument = Annotated[str, StringConstraints(max_length=32_768, pattern=_WITHOUT_NUL)]
+_PROGRAM = {"type": "string", "minLength": 1, "maxLength": 32_768, "pattern": _WITHOUT_NUL}
+Command = Annotated[
+    list[Argument], Field(min_length=1, max_length=1_000, json_schema_extra={"prefixItems": [_PROGRAM]})
+]
+Environment = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")], Argument], Field(max_length=500)
+]
+Labels = Annotated[dict[LabelKey, LabelValue], Field(max_length=64)]
+_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_required"}
+Custom = Annotated[
+    dict[Word, Amount],
+    Field(max_length=32, json_schema_extra=NO_PLAIN),
+    AfterValidator(lambda given: custom_only(given, _FIELDS)),
+]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
+"""An idempotency key: 1 to 128 printable ASCII characters without blanks."""
+
+
+Members = Annotated[
+    int,
+    Field(ge=1, le=MOST_MEMBERS, description="so many executions, each of what is asked for, at once: with together"),
+]
+
+
+class TypeRef(Body):
+    """A job type by name; without version its newest active one."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = LEFT_OUT
+
+
+class InputEntry(Body):
+    """One input by name: a value, a file, or files."""
+
+    name: Name
+    value: Any = None
+    file_id: Id = LEFT_OUT
+    file_ids: Annotated[list[Id], Field(max_length=1_000)] = LEFT_OUT
+
+
+class OutputEntry(Body):
+    """Where one output goes; without `workspace_id` to the default workspace."""
+
+    name: Name
+    workspace_id: Id = LEFT_OUT
+
+
+class JobData(Body):
+    """The documented Job Data form."""
+
+    version: Literal["1.0"] = "1.0"
+    input_data: Annotated[list[InputEntry], Field(max_length=1_000)] = []
+    output_data: Annotated[list[OutputEntry], Field(max_length=1_000)] = []
+
+
+class JobBody(ProgramFields):
+    """A new job: of a type, or with a command of its own. What is left out comes from its type; amounts are cpus, MiB, MiB and pieces."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": [name]} for name in ("job_type", "job_type_id", "command")],
+            "examples": [
+                {"command": ["echo", "hello"], "cpus_required": 0.5, "mem_required": 256, "labels": {"run": "7"}},
+                {"job_type": {"name": "kml-footprint"}, "inputs": {"places": 12}, "timeout": 600, "priority": 50},
+            ],
+        }
+    )
+
+    job_type: TypeRef = LEFT_OUT
+    job_type_id: Id = LEFT_OUT
+    command: Command = LEFT_OUT
+    data: JobData = LEFT_OUT
+    inputs: Annotated[dict[Name, Any], Field(max_length=1_000)] = LEFT_OUT
+    name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
+    project: Word = LEFT_OUT
+    priority: Priority = LEFT_OUT
+    timeout: Timeout = LEFT_OUT
+    pre_timeout: Timeout = LEFT_OUT
+    post_timeout: Timeout = LEFT_OUT
+    max_tries: Tries = LEFT_OUT
+    cpus_required: Cpus = LEFT_OUT
+    mem_required: Amount = LEFT_OUT
+    disk_out_required: Amount = LEFT_OUT
+    resources: Custom = LEFT_OUT
+    pool: Word = LEFT_OUT
+    constraints: Annotated[list[Constraint], Field(max_length=50)] = LEFT_OUT
+    environment: Environment = LEFT_OUT
+    labels: Labels = LEFT_OUT
+    not_before: Moment = LEFT_OUT
+    held: bool = False
+    hold_reason: Reason = LEFT_OUT
+    count: Members = LEFT_OUT
+    together: bool = LEFT_OUT
+    idempotency_key: Key = LEFT_OUT
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> JobBody:
+        if self.job_type is not None and self.job_type_id is not None:
+            raise ValueError("give either job_type or job_type_id, not both")
+        if self.data is not None and self.inputs is not None:
+            raise ValueError("give either data or inputs, not both")
+        if self.hold_reason is not None and not self.held:
+            raise ValueError("a hold_reason is only for a job that is held")
+        return self
+
+    @model_validator(mode="after")
+    def _members_are_together(self) -> JobBody:
+        if self.count is not None and self.count > 1 and not self.together:
+            raise ValueError(
+                f"a job of {self.count} members needs together: true, which places them all at once or not at all; "
+                "for separate jobs send an array of them"
+            )
+        if self.together and self.count is None:
+            raise ValueError("together is for a job of several members; say with count how many")
+        return self
+
+
+def _one_or_many(sent: Any) -> str:
+    return "many" if isinstance(sent, list) else "one"
+
+
+class JobsBody(
+    RootModel[
+        Annotated[
+            Annotated[JobBody, Tag("one")]
+            | Annotated[list[JobBody], Field(json_schema_extra={"minItems": 1}), Tag("many")],
+            Discriminator(_one_or_many),
+        ]
+    ]
+):
+    """One job, or an array of jobs: all of them are made, or none."""
+
+
+class CancelBody(Body):
+    """The one change a job takes."""
+
+    status: Literal["CANCELED"]
+
+
+Label = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^\\u0000]*:[^\\u0000]*$"})]
+
+
+class FilterFields(Query):
+    """Which jobs. Repeat a parameter for alternatives; different ones narrow. Times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    status: list[StatusWord] = []
+    job_id: list[QueryId] = []
+    job_type_id: list[QueryId] = []
+    job_type_name: list[str] = []
+    job_type_category: list[str] = []
+    error_id: list[QueryId] = []
+    error_category: list[CategoryWord] = []
+    node: list[str] = Field(default=[], description="host name, node name or id")
+    pool: list[str] = []
+    label: list[Label] = Field(default=[], description="key:value")
+    workflow_id: list[QueryId] = []
+    project: list[str] = []
+
+    @field_validator("status", mode="before")
+    @classmethod
+    def _known_status(cls, value: Any) -> Any:
+        for word in value if isinstance(value, list) else ():
+            if word not in set(JobStatus):
+                raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(JobStatus)}")
+        return value
+
+    @field_validator("label")
+    @classmethod
+    def _labels_have_values(cls, value: list[str]) -> list[str]:
+        if any(":" not in label for label in value):
+            raise ValueError("a label is written key:value")
+        return value
+
+
+class JobsQuery(FilterFields, OrderedQuery):
+    """A list of jobs."""
+
+
+_DRY_RUN = f"make nothing; say what the next tick would do with each of at most {MOST_TRIED} jobs, and what strict would refuse"
+
+
+class SubmitQuery(Query):
+    """How a submission is judged."""
+
+    strict: QueryBool = Field(
+        default=False, description="refuse a job that no node could ever hold, or that its project's quota never allows"
+    )
+    dry_run: QueryBool = Field(default=False, description=_DRY_RUN)
+
+
+class IdempotencyHeader(Query):
+    """The header that makes a repeat of this request harmless."""
+
+    idempotency_key: str | None = Field(default=None, alias="Idempotency-Key", max_length=128)

@@ -1,0 +1,181 @@
+"""Jobs as the API shows them, in the shapes of the documented job services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from api.http.executions import view as executions
+from api.http.files import view as files
+from api.http.jobs import program_schema as programs
+from api.http.named_errors import view as errors
+from api.http.schema.fields import units
+from scheduler.jobs.queries import JobDetail
+from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.job_type.interface import Input, Output
+
+
+def entry(row: Any) -> dict[str, Any]:
+    """Return a job as lists show it."""
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "name": row.name,
+        "project": row.project,
+        "job_type": job_type(row),
+        "job_type_rev": {"id": row.revision_id, "job_type": {"id": row.type_id}, "revision_num": row.revision_num},
+        "event": {"id": row.id, "type": "USER", "rule": None, "occurred": row.created},
+        "node": node(row),
+        "error": errors.entry(row),
+        "status": row.status,
+        "priority": row.priority,
+        "num_exes": row.num_exes,
+        "attempt": row.attempt,
+        "count": row.members,
+        "together": row.members > 1,
+        "timeout": row.timeout_s,
+        "max_tries": row.max_tries,
+        "cpus_required": units(row.cpus),
+        "mem_required": units(row.mem),
+        "disk_in_required": units(row.disk_in),
+        "disk_out_required": units(row.disk_out),
+        "resources": {name: units(amount) for name, amount in row.custom.items()},
+        "pool": row.pool,
+        "labels": row.labels or {},
+        "workflow_id": row.workflow_id,
+        "is_held": row.is_held,
+        "hold_reason": row.hold_reason,
+        "percent": row.percent,
+        "note": row.note,
+        "not_before": row.not_before,
+        "created": row.created,
+        "queued": row.queued,
+        "started": row.started,
+        "ended": row.ended,
+        "last_status_change": row.last_status_change,
+        "last_modified": row.last_modified,
+    }
+
+
+def with_input_files(row: Any, known: Mapping[int, Any]) -> dict[str, Any]:
+    """Return a job with the files it was given."""
+    ids = dict.fromkeys(one for given in row.data.get("input_data", ()) for one in _ids(given))
+    return {**entry(row), "input_files": [files.entry(known[one]) for one in ids if one in known]}
+
+
+def with_latest(row: Any, latest: Mapping[int, Any]) -> dict[str, Any]:
+    """Return a job with its newest execution, null when it was never placed."""
+    newest = latest.get(row.id)
+    return {**entry(row), "latest_job_exe": None if newest is None else executions.entry(newest)}
+
+
+def detail(found: JobDetail) -> dict[str, Any]:
+    """Return a job in full; inputs and outputs are those its own revision declares, null where there is nothing."""
+    row, more, definition = found.row, found.more, found.definition
+    effective = definition.with_overrides(more.overrides)
+    shown = entry(row)
+    shown["job_type"] |= _type_detail(more, definition)
+    shown["job_type_rev"] |= {"interface": definition.interface.document(), "created": more.revision_created}
+    return {
+        **shown,
+        "command": list(effective.command),
+        "environment": dict(effective.environment),
+        "pre_timeout": effective.pre_timeout_s,
+        "post_timeout": effective.post_timeout_s,
+        **programs.shown(effective),
+        "constraints": more.constraints,
+        "created_by": more.created_by,
+        "round": row.round,
+        "message": more.message,
+        "data": more.data,
+        "results": more.results or {},
+        "inputs": [_input(one, more.data, found.files) for one in definition.interface.inputs],
+        "outputs": [_output(one, more.results or {}, found.files) for one in definition.interface.outputs],
+        "recipes": [],
+        "job_exes": [executions.entry(one) for one in found.executions],
+    }
+
+
+def job_type(row: Any) -> dict[str, Any]:
+    """Return the type of a job, or of an execution's job, in short."""
+    return {
+        "id": row.type_id,
+        "name": row.type_name,
+        "version": row.type_version,
+        "title": row.type_title,
+        "description": row.type_description,
+        "category": row.type_category,
+        "author_name": row.author_name,
+        "author_url": row.author_url,
+        "is_system": row.is_system,
+        "is_long_running": row.is_long_running,
+        "is_active": row.is_active,
+        "is_operational": row.is_operational,
+        "is_paused": row.is_paused,
+        "icon_code": row.icon_code,
+    }
+
+
+def node(row: Any) -> dict[str, Any] | None:
+    """Return the node of a row in short, null when it has none."""
+    return None if row.node_id is None else {"id": row.node_id, "name": row.node_name, "hostname": row.hostname}
+
+
+def _type_detail(more: Any, definition: Definition) -> dict[str, Any]:
+    return {
+        "uses_docker": definition.runner == "container",
+        "docker_privileged": False,
+        "docker_image": definition.options.get("image"),
+        "revision_num": more.type_revision_num,
+        "priority": definition.priority,
+        "max_scheduled": more.max_scheduled,
+        "timeout": definition.timeout_s,
+        "max_tries": definition.max_tries,
+        "cpus_required": units(definition.cpus),
+        "mem_required": units(definition.mem),
+        "disk_out_const_required": units(definition.disk_out),
+        "disk_out_mult_required": units(definition.disk_out_mult),
+        "created": more.type_created,
+        "archived": more.archived,
+        "paused": more.paused,
+        "last_modified": more.type_last_modified,
+    }
+
+
+def _input(declared: Input, data: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": declared.name, "type": declared.type, "required": declared.required}
+    if declared.type != "property":
+        shown["media_types"] = list(declared.media_types)
+    return {**shown, "value": _value(declared.name, declared.type, data.get("input_data", ()), known)}
+
+
+def _output(declared: Output, results: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
+    shown = {
+        "name": declared.name,
+        "type": declared.type,
+        "required": declared.required,
+        "media_type": declared.media_type,
+    }
+    value = _value(declared.name, declared.type, results.get("output_data", ()), known)
+    if value is None and declared.type == "property":
+        value = results.get("properties", {}).get(declared.name)
+    return {**shown, "value": value}
+
+
+def _value(name: str, kind: str, entries: Sequence[Mapping[str, Any]], known: Mapping[int, Any]) -> Any:
+    """Return what was given or made under a name: the value itself, a file, or a list of files."""
+    given = next((one for one in entries if one["name"] == name), None)
+    if given is None:
+        return None
+    if kind == "property":
+        return given.get("value")
+    shown = [files.entry(known[one]) for one in _ids(given) if one in known]
+    if kind == "files":
+        return shown
+    return shown[0] if shown else None
+
+
+def _ids(given: Mapping[str, Any]) -> Sequence[int]:
+    if given.get("file_id") is not None:
+        return [given["file_id"]]
+    return given.get("file_ids") or []

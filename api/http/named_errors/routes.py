@@ -1,0 +1,62 @@
+"""Named errors: why tries fail, and whether they are repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.named_errors import view
+from api.http.named_errors.schema import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
+from api.http.routing import Call, Routes
+from api.http.schema import times
+from api.http.schema.fields import given
+from scheduler.admin import named_errors
+from scheduler.errors import InvalidInput
+from scheduler.identity import Role
+from scheduler.store.admin import errors
+from scheduler.store.admin.errors import ErrorFilter
+
+routes = Routes("errors")
+
+
+@routes.get("/errors/", role=Role.VIEWER, answers={200: ErrorList}, orders=tuple(errors.ERRORS.keys))
+def list_errors(call: Call, query: ErrorsQuery) -> Any:
+    """Errors by name, the built-in ones included."""
+    asked = paging.window(query, tuple(errors.ERRORS.keys), ["name"])
+    started, ended = times.window(query.started, query.ended, call.rt.now())
+    chosen = ErrorFilter(
+        started=started,
+        ended=ended,
+        id=tuple(query.id),
+        name=tuple(query.name),
+        category=tuple(query.category),
+        is_builtin=query.is_builtin,
+    )
+    return paging.envelope(named_errors.page(call.rt, chosen, asked), asked, view.detail)
+
+
+@routes.post("/errors/", role=Role.OPERATOR, answers={201: ErrorDetail})
+def create_error(call: Call, body: ErrorBody) -> Any:
+    """Add an error that job types can map exit codes to."""
+    made = named_errors.create(call.rt, call.caller, body.model_dump())
+    headers = {"Location": f"{request.host_url}errors/{made}/"}
+    return Answer(view.detail(named_errors.find(call.rt, made)), 201, headers)
+
+
+@routes.get("/errors/<id:error_id>/", role=Role.VIEWER, answers={200: ErrorDetail})
+def show_error(call: Call, error_id: int) -> Any:
+    """One error."""
+    return view.detail(named_errors.find(call.rt, error_id))
+
+
+@routes.patch("/errors/<id:error_id>/", role=Role.OPERATOR, answers={200: ErrorDetail})
+def change_error(call: Call, error_id: int, body: ErrorChange) -> Any:
+    """Change an error that is not built in."""
+    facts = given(body)
+    if not facts:
+        raise InvalidInput("the body changes nothing")
+    named_errors.change(call.rt, call.caller, error_id, facts)
+    return view.detail(named_errors.find(call.rt, error_id))

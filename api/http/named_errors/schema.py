@@ -1,0 +1,57 @@
+"""What clients send about named errors, and what answers about them look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from api.http.paging import OrderedQuery
+from api.http.schema.answers import ErrorView, ListOf
+from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, Word
+
+Category = Literal["SYSTEM", "DATA", "ALGORITHM"]
+OwnCategory = Literal["DATA", "ALGORITHM"]
+"""SYSTEM is for the platform's own errors."""
+
+
+class ErrorsQuery(OrderedQuery):
+    """A list of errors. Repeat a parameter for alternatives; times are of `last_modified`."""
+
+    started: Bound | None = None
+    ended: Bound | None = None
+    id: list[QueryId] = []
+    name: list[str] = []
+    category: list[Category] = []
+    is_builtin: QueryBool | None = None
+
+
+class ErrorChange(Change):
+    """What shall change of an error; what is left out stays. Built-in errors cannot be changed."""
+
+    title: Title = LEFT_OUT
+    description: Prose = LEFT_OUT
+    category: OwnCategory = LEFT_OUT
+    should_be_retried: bool = LEFT_OUT
+
+
+class ErrorBody(Body):
+    """A new error. Only the platform's own have the category SYSTEM."""
+
+    name: Word
+    title: Title
+    description: Prose = ""
+    category: OwnCategory
+    should_be_retried: bool = True
+
+
+class ErrorDetail(ErrorView):
+    """A named error."""
+
+    created: datetime
+    last_modified: datetime
+
+
+class ErrorList(ListOf):
+    """A page of errors."""
+
+    results: list[ErrorDetail]

@@ -1,0 +1,108 @@
+"""The node protocol: what nodes and scheduler say to each other, over HTTP. Only a node's token reaches it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import g
+
+from api.http import transfer
+from api.http.answers import Answer
+from api.http.files.routes import BYTES, DOWNLOAD, send
+from api.http.files.schema import OutputQuery
+from api.http.routing import Call, Routes
+from api.http.schema import answers
+from api.http.schema.fields import Body
+from scheduler import wire
+from scheduler.executions import node_protocol
+from scheduler.files import files
+from scheduler.files.files import NewOutput
+from scheduler.nodes import registration
+from scheduler.runtime import Runtime
+
+routes = Routes("node protocol")
+
+
+class Leave(Body):
+    """A node that stops in an orderly way and holds nothing."""
+
+    node_id: int
+    epoch: int
+
+
+class OutputFile(Body):
+    """The id of a file that was taken in."""
+
+    file_id: int
+
+
+def _batch(rt: Runtime) -> int:
+    return rt.settings.max_jobs_body
+
+
+@routes.post("/node/register/", role="node", answers={200: wire.Registered})
+def node_register(call: Call, body: wire.Register) -> Any:
+    """Register a node, at its start and whenever it is told that it was replaced."""
+    return _plain(registration.register(call.rt, body))
+
+
+@routes.post("/node/beat/", role="node", answers={200: wire.BeatAnswer})
+def node_beat(call: Call, body: wire.Beat) -> Any:
+    """Sign of life; answers with cancels and with placements not yet claimed."""
+    return _plain(node_protocol.beat(call.rt, body))
+
+
+@routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
+def node_claim(call: Call, body: wire.Claims) -> Any:
+    """Claim placements; granted ones come with all that is needed to run them."""
+    return _plain(node_protocol.claim(call.rt, body))
+
+
+@routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
+def node_report(call: Call, body: wire.Reports) -> Any:
+    """Report ends of executions."""
+    return _plain(node_protocol.report(call.rt, body))
+
+
+@routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
+def node_output(call: Call, body: wire.Chunks) -> Any:
+    """Bring what programs print."""
+    node_protocol.store_output(call.rt, body)
+    return {}
+
+
+@routes.post("/node/leave/", role="node", answers={200: None})
+def node_leave(call: Call, body: Leave) -> Any:
+    """Leave: the node holds nothing and stops."""
+    registration.leave(call.rt, body.node_id, body.epoch)
+    return {}
+
+
+@routes.get(
+    "/node/files/<id:file_id>/content/",
+    role="node",
+    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
+)
+def node_input(call: Call, file_id: int) -> Any:
+    """The content of an input file, whole or a range of it."""
+    return send(call, file_id)
+
+
+@routes.post(
+    "/node/files/",
+    role="node",
+    request_body={"required": True, "content": {"application/octet-stream": BYTES}},
+    answers={201: OutputFile},
+)
+def node_add_output(call: Call, query: OutputQuery) -> Any:
+    """Bring an output file of a running attempt; it is seen once the attempt's report is accepted."""
+    g.secrets = (query.token,)
+    new = NewOutput(
+        query.execution_id, query.attempt, query.token, query.output, query.file_name, query.media_type, query.sha256
+    )
+    file_id = files.add_output(call.rt, new, transfer.body_pieces(call.rt.settings.max_upload))
+    return Answer({"file_id": file_id}, 201)
+
+
+def _plain(answer: wire.Message) -> dict[str, Any]:
+    return answer.model_dump(mode="python")

@@ -1,0 +1,92 @@
+"""Pools: named sets of nodes that are scaled together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api.http.answers import Answer
+from api.http.auth import permit_everywhere
+from api.http.pools import view
+from api.http.pools.schema import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
+from api.http.routing import Call, Routes
+from api.http.schema.fields import given
+from scheduler.errors import InvalidInput
+from scheduler.identity import Role
+from scheduler.pools import pools
+
+routes = Routes("pools")
+
+
+@routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
+def list_pools(call: Call) -> Any:
+    """All pools by name: what is wanted of each, what it has, and why."""
+    found = [view.entry(seen) for seen in pools.look(call.rt)]
+    return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
+
+
+@routes.post("/pools/", role=Role.OPERATOR, answers={201: PoolView})
+def create_pool(call: Call, body: PoolBody) -> Any:
+    """Make a pool. Pools that nodes join by name need not be made."""
+    permit_everywhere(call.caller)
+    pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
+    made = view.entry(pools.find(call.rt, body.name))
+    return Answer(made, 201, {"Location": f"{request.host_url}pools/{body.name}/"})
+
+
+@routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})
+def show_pool(call: Call, name: str) -> Any:
+    """One pool."""
+    return view.entry(pools.find(call.rt, name))
+
+
+@routes.patch("/pools/<name>/", role=Role.OPERATOR, answers={200: PoolView})
+def change_pool(call: Call, name: str, body: PoolChange) -> Any:
+    """Size a pool, let it follow demand, pause or resume it, or change how its nodes are made."""
+    permit_everywhere(call.caller)
+    columns = _columns(body)
+    if not columns:
+        raise InvalidInput("nothing to change is named")
+    pools.change(call.rt, name, columns, actor=call.caller.name, reason=body.reason)
+    return view.entry(pools.find(call.rt, name))
+
+
+@routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
+def list_pool_events(call: Call, name: str, query: EventsQuery) -> Any:
+    """What happened to a pool, newest first: decisions, starts, drains, changes, trouble."""
+    found = pools.events(call.rt, name, before=query.before, limit=query.page_size)
+    more = found[-1].id if len(found) == query.page_size else None
+    return {"results": [view.event(row) for row in found], "before": more}
+
+
+@routes.get("/pools/<name>/wanted/", role=Role.VIEWER, answers={200: PoolWanted})
+def show_wanted(call: Call, name: str) -> Any:
+    """The size a pool should have, as plain numbers for a scaler outside (KEDA's metrics-api reads `wanted`)."""
+    return view.wanted(pools.find(call.rt, name))
+
+
+def _columns(body: PoolChange) -> dict[str, Any]:
+    """Return what a body changes, by the names the scheduler knows it under; amounts are in thousandths."""
+    asked = given(body)
+    names = {"min": "smallest", "max": "largest"}
+    columns = {
+        names.get(key, key): asked[key]
+        for key in ("size", "min", "max", "sizing", "labels", "is_paused")
+        if key in asked
+    }
+    if asked.get("is_paused"):
+        columns["pause_reason"] = body.reason or "paused by hand"
+    if "drivers" in asked:
+        columns["drivers"] = [share.model_dump(exclude_none=True) for share in asked["drivers"]]
+    if "settings" in asked:
+        columns["settings"] = given(asked["settings"])
+    if "template" in asked:
+        columns["template"] = _amounts(asked["template"])
+    return columns
+
+
+def _amounts(template: Any) -> dict[str, int] | None:
+    if template is None:
+        return None
+    return {"cpus": template.cpus, "mem": template.mem, "disk": template.disk, **template.resources}

@@ -1,0 +1,167 @@
+"""From what the domain raises to what HTTP says: one table, one body.
+
+The body is flat: `code` (the status), `name` (its text), `description` (the sentence), `kind` (a stable slug),
+`field`, `request_id`. On the job-services paths a client that does not ask for JSON gets the sentence as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, request
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import ClientDisconnected, HTTPException
+from werkzeug.routing import RequestRedirect
+
+from api.http.answers import dump
+from scheduler import errors
+from scheduler.errors import GangerError, InvalidInput, Unavailable
+
+log = structlog.get_logger()
+
+STATUS: dict[type[GangerError], HTTPStatus] = {
+    errors.InvalidInput: HTTPStatus.BAD_REQUEST,
+    errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
+    errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
+    errors.NodeReplaced: HTTPStatus.CONFLICT,
+    errors.NodeNameTaken: HTTPStatus.CONFLICT,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.OverQuota: HTTPStatus.TOO_MANY_REQUESTS,
+    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+RETRY_AFTER_S = {HTTPStatus.TOO_MANY_REQUESTS: "5", HTTPStatus.SERVICE_UNAVAILABLE: "1"}
+
+_INNER = re.compile(r"(?:one|many)\Z|(?:function|constrained)-|(?:list|dict)\[")
+"""Parts of a location that are pydantic's, not the client's: which of several forms it tried."""
+
+_PASSING = ("08", "53", "57", "40", "55P03")
+"""SQLSTATEs of trouble that passes: connection, resources, shutdown or time limit, serialization, lock not free."""
+
+_KINDS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    429: "too-many-requests",
+}
+
+
+def install(app: Flask) -> None:
+    """Let every failure of a request become one clear answer."""
+    app.register_error_handler(GangerError, _domain)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(PoolTimeout, _busy)
+    app.register_error_handler(ClientDisconnected, _incomplete)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def invalid(error: ValidationError, prefix: str = "") -> InvalidInput:
+    """Return what is wrong with a body or query as one sentence that names the first field at fault."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    where = prefix + field_name(first["loc"])
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "unknown field"
+    return InvalidInput(f"{where}: {message}" if where else message, field=where or None)
+
+
+def field_name(location: tuple[int | str, ...]) -> str:
+    """Return `("jobs", 3, "cpus")` as `jobs[3].cpus`."""
+    name = ""
+    for part in location:
+        if isinstance(part, str) and _INNER.match(part):
+            continue
+        name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
+    return name
+
+
+def answer(
+    status: int, kind: str, sentence: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the error answer in the form this client takes."""
+    known = HTTPStatus(status)
+    sent = dict(headers or {})
+    if known in RETRY_AFTER_S:
+        sent.setdefault("Retry-After", RETRY_AFTER_S[known])
+    if known is HTTPStatus.UNAUTHORIZED:
+        sent.setdefault("WWW-Authenticate", 'Bearer realm="ganger"')
+    if _takes_text():
+        return Response(sentence + "\n", status, sent, content_type="text/plain; charset=utf-8")
+    body = {
+        "code": status,
+        "name": known.phrase,
+        "description": sentence,
+        "kind": kind,
+        "field": field,
+        "request_id": g.get("request_id"),
+    }
+    return Response(dump(body), status, sent, content_type="application/json")
+
+
+def asks_for_json() -> bool:
+    """Tell whether the client names a JSON type in Accept; `*/*` alone is not asking."""
+    return any(
+        quality > 0 and (media == "application/json" or media.endswith("+json"))
+        for media, quality in request.accept_mimetypes
+    )
+
+
+def _takes_text() -> bool:
+    return request.path.startswith("/jobs/") and not asks_for_json()
+
+
+def _domain(error: GangerError) -> Response:
+    status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return answer(status, error.kind, str(error), field=error.field)
+
+
+def _http(error: HTTPException) -> Any:
+    if isinstance(error, RequestRedirect):
+        return error
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    kind = _KINDS.get(status, HTTPStatus(status).phrase.lower().replace(" ", "-"))
+    headers = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After", "Content-Range"}}
+    sentence = _SENTENCES.get(status) or error.description or HTTPStatus(status).phrase
+    return answer(status, kind, sentence, headers=headers)
+
+
+_SENTENCES = {
+    404: "there is nothing at this address",
+    405: "this address does not take this method",
+    413: "the body is larger than this address takes",
+}
+
+
+def _database(error: DBAPIError) -> Response:
+    state = str(getattr(error.orig, "sqlstate", None) or "")
+    if error.connection_invalidated or isinstance(error, OperationalError) or state.startswith(_PASSING):
+        log.warning("database.unavailable", sqlstate=state, path=request.path)
+        return _domain(Unavailable("the database cannot be reached or is busy; try again"))
+    if state.startswith("22"):  # data exception: a value no column takes that got past our own checks
+        log.warning("database.refused", sqlstate=state, path=request.path)
+        return _domain(InvalidInput("a value cannot be stored"))
+    return _unexpected(error)
+
+
+def _busy(_error: PoolTimeout) -> Response:
+    return _domain(Unavailable("too many requests at once; try again"))
+
+
+def _incomplete(_error: ClientDisconnected) -> Response:
+    """The client went away, or its body stopped coming (see `api.http.serving.gunicorn_worker`)."""
+    return answer(400, "incomplete-body", "the body ended before its Content-Length")
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("request.failed", path=request.path, request_id=g.get("request_id"), exc_info=error)
+    return answer(500, "internal", "something went wrong inside; the log has more under this request id")

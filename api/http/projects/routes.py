@@ -1,0 +1,94 @@
+"""Projects: the tenants and their limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.auth import permit_everywhere
+from api.http.projects import view
+from api.http.projects.schema import (
+    ProjectBody,
+    ProjectChange,
+    ProjectList,
+    ProjectsQuery,
+    ProjectView,
+    SecretBody,
+    SecretNames,
+)
+from api.http.routing import Call, Routes
+from api.http.schema.fields import given
+from scheduler.admin import projects, secrets
+from scheduler.errors import InvalidInput
+from scheduler.identity import Role
+from scheduler.store.admin import projects as stored
+
+routes = Routes("administration")
+
+
+@routes.get("/admin/projects/", role=Role.ADMIN, answers={200: ProjectList}, orders=tuple(stored.PROJECTS.keys))
+def list_projects(call: Call, query: ProjectsQuery) -> Any:
+    """Projects by name."""
+    asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])
+    chosen = stored.condition(tuple(query.name), is_paused=query.is_paused, project_id=call.caller.project_id)
+    return paging.envelope(projects.page(call.rt, chosen, asked), asked, view.entry)
+
+
+@routes.post("/admin/projects/", role=Role.ADMIN, answers={201: ProjectView})
+def create_project(call: Call, body: ProjectBody) -> Any:
+    """Make a project."""
+    permit_everywhere(call.caller)
+    quota = body.quota.model_dump(exclude_none=True)
+    projects.create(call.rt, call.caller, {**body.model_dump(exclude={"quota"}), "quota": quota})
+    headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
+    return Answer(view.entry(projects.find(call.rt, call.caller, body.name)), 201, headers)
+
+
+@routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
+def show_project(call: Call, name: str) -> Any:
+    """One project."""
+    return view.entry(projects.find(call.rt, call.caller, name))
+
+
+@routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
+def change_project(call: Call, name: str, body: ProjectChange) -> Any:
+    """Change a project: its weight, its quota, a pause."""
+    permit_everywhere(call.caller)
+    facts = given(body)
+    if not facts:
+        raise InvalidInput("the body changes nothing")
+    if "quota" in facts:
+        facts["quota"] = given(body.quota)
+    projects.change(call.rt, call.caller, name, facts)
+    return view.entry(projects.find(call.rt, call.caller, name))
+
+
+@routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})
+def delete_project(call: Call, name: str) -> Any:
+    """Delete a project that nothing belongs to."""
+    permit_everywhere(call.caller)
+    projects.delete(call.rt, call.caller, name)
+    return Answer(None, 204)
+
+
+@routes.get("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames})
+def list_secrets(call: Call, name: str) -> Any:
+    """The names of a project's secrets; no request answers with a value."""
+    return {"results": [view.secret(row) for row in secrets.entries(call.rt, call.caller, name)]}
+
+
+@routes.post("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames, 201: SecretNames})
+def put_secret(call: Call, name: str, body: SecretBody) -> Any:
+    """Set a secret, new or anew."""
+    fresh = secrets.put(call.rt, call.caller, name, body.name, body.value)
+    return Answer(list_secrets(call, name), 201 if fresh else 200)
+
+
+@routes.delete("/admin/projects/<name>/secrets/<secret>/", role=Role.ADMIN, answers={204: None})
+def delete_secret(call: Call, name: str, secret: str) -> Any:
+    """Delete a secret; jobs that name it fail from now on."""
+    secrets.remove(call.rt, call.caller, name, secret)
+    return Answer(None, 204)

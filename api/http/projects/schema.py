@@ -1,0 +1,110 @@
+"""What clients send about projects, and what answers about them look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from api.http.paging import OrderedQuery
+from api.http.schema.answers import ListOf
+from api.http.schema.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, View, Word
+from scheduler.rules.cluster.fairshare import LEAST_WEIGHT
+
+Weight = Annotated[
+    float, Field(ge=LEAST_WEIGHT, le=1_000_000, description="share of the machines, beside the other projects'")
+]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class QuotaBody(Body):
+    """What a project may hold at one time, and how many of its jobs may wait; null is no limit."""
+
+    queued_jobs: Annotated[
+        Count | None, Field(description="waiting jobs; a submission over it is refused with 429")
+    ] = None
+    jobs: Annotated[Count | None, Field(description="placed jobs")] = None
+    cpus: Annotated[Amount | None, Field(description="of placed jobs")] = None
+    mem: Annotated[Amount | None, Field(description="of placed jobs, in MiB")] = None
+
+
+class ProjectsQuery(OrderedQuery):
+    """A list of projects. Repeat `name` for alternatives."""
+
+    name: list[str] = []
+    is_paused: QueryBool | None = None
+
+
+class ProjectBody(Body):
+    """A new project."""
+
+    name: Word
+    title: Title = ""
+    weight: Weight = 1.0
+    quota: QuotaBody = QuotaBody()
+
+
+class ProjectChange(Change):
+    """What shall change of a project; what is left out stays, within the quota too. Going on clears the reason."""
+
+    title: Title = LEFT_OUT
+    weight: Weight = LEFT_OUT
+    quota: QuotaBody = LEFT_OUT
+    is_paused: Annotated[bool, Field(description="a paused project's jobs are accepted and wait")] = LEFT_OUT
+    pause_reason: Reason | None = None
+
+
+class QuotaView(View):
+    """A project's limits; null is none."""
+
+    queued_jobs: int | None
+    jobs: int | None
+    cpus: float | None
+    mem: float | None
+
+
+class SecretBody(Body):
+    """A secret: a text that jobs of the project get as a file when they name it."""
+
+    name: Word
+    value: Annotated[str, Field(min_length=1, max_length=65_536)]
+
+
+class SecretView(View):
+    """A secret, without its value."""
+
+    name: str
+    created: datetime
+    last_modified: datetime
+
+
+class SecretNames(View):
+    """The secrets of a project, by name."""
+
+    results: list[SecretView]
+
+
+class ProjectView(View):
+    """A project. `usage` is its decayed share of the machines, 0 to 1.
+
+    `lag_s` is what the others owe it, in seconds of all machines together; below 0 it has had more than they.
+    """
+
+    id: int
+    name: str
+    title: str
+    weight: float
+    quota: QuotaView
+    is_paused: bool
+    pause_reason: str | None
+    usage: float
+    lag_s: float
+    created: datetime
+    last_modified: datetime
+
+
+class ProjectList(ListOf):
+    """A page of projects."""
+
+    results: list[ProjectView]

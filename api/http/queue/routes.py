@@ -1,0 +1,89 @@
+"""The queue, in the forms that older clients of the job services know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.bulk.schema import BulkFilter
+from api.http.jobs import view
+from api.http.jobs.routes import foresight, job_filter, warnings
+from api.http.paging import PageQuery
+from api.http.queue.schema import NewJobBody, QueueStatusList, RequeueJobsBody
+from api.http.routing import Call, Routes
+from api.http.schema import answers
+from scheduler.errors import InvalidInput, NotFound
+from scheduler.identity import Role
+from scheduler.jobs import bulk, queries, requeue, submit
+from scheduler.jobs.resolve import NewJob
+from scheduler.store.jobs import listing
+
+routes = Routes("queue")
+
+MOST_AT_ONCE = 10_000
+"""Jobs of one synchronous requeue; more go through /jobs/requeue/."""
+
+
+@routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: answers.SubmittedJob})
+def queue_new_job(call: Call, body: NewJobBody) -> Any:
+    """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
+    if not queries.type_exists(call.rt, body.job_type_id):
+        raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
+    data = body.job_data.model_dump(exclude_unset=True)
+    new = [NewJob(job_type_id=body.job_type_id, data=data)]
+    made = submit.submit(call.rt, call.caller, new, roster=foresight().roster)
+    job_id = made.job_ids[0]
+    shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
+    return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
+
+
+@routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: answers.JobList})
+def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> Any:
+    """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state."""
+    chosen = job_filter(call, _filter(body))
+    if chosen.is_empty():
+        raise InvalidInput("an empty filter means every job; use /jobs/requeue/ with all: true")
+    if bulk.count(call.rt, call.caller, chosen) > MOST_AT_ONCE:
+        raise InvalidInput(f"more than {MOST_AT_ONCE} jobs match; use /jobs/requeue/")
+    ids = queries.job_ids(call.rt, call.caller, chosen, MOST_AT_ONCE)
+    if not ids:
+        raise NotFound("no job matches")
+    requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
+    asked = paging.window(query, tuple(listing.KEYS), ["last_modified"])
+    found = queries.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
+    # A POST cannot be followed page by page; the list of jobs can.
+    return {**paging.envelope(found.page, asked, view.entry), "next": None, "previous": None}
+
+
+@routes.get("/queue/status/", role=Role.VIEWER, answers={200: QueueStatusList})
+def show_queue_status(call: Call) -> Any:
+    """Per job type: how many jobs wait, since when, and the most urgent priority; what can go first comes first."""
+    rows = queries.queue_status(call.rt, call.caller)
+    results = [
+        {
+            "job_type": view.job_type(row),
+            "count": row.count,
+            "longest_queued": row.longest_queued,
+            "highest_priority": row.highest_priority,
+            "is_job_type_paused": row.is_paused,
+        }
+        for row in rows
+    ]
+    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}
+
+
+def _filter(body: RequeueJobsBody) -> BulkFilter:
+    return BulkFilter(
+        started=body.started,
+        ended=body.ended,
+        status=body.status,
+        job_id=body.job_ids,
+        job_type_id=body.job_type_ids,
+        job_type_name=body.job_type_names,
+        job_type_category=body.job_type_categories,
+        error_category=body.error_categories,
+        error_id=body.error_ids,
+    )

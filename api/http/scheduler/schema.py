@@ -1,0 +1,64 @@
+"""What clients send about the scheduler, and what answers about it look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from api.http.schema.fields import LEFT_OUT, Change, Reason, View
+from api.http.schema.words import ReasonWord
+
+MODES = ("FIFO", "LIFO")
+MOST_RESERVATIONS = 10_000
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+QueueMode = Annotated[
+    Literal["FIFO", "LIFO"],
+    BeforeValidator(_upper),
+    WithJsonSchema({"type": "string", "enum": [*MODES, *(mode.lower() for mode in MODES)]}),
+]
+
+
+class SchedulerChange(Change):
+    """What shall change of the scheduler; what is left out stays. Going on (`is_paused` false) clears the reason."""
+
+    is_paused: bool = LEFT_OUT
+    pause_reason: Reason | None = None
+    queue_mode: Annotated[QueueMode, Field(description="in any case")] = LEFT_OUT
+    preemption: Annotated[
+        bool | None,
+        Field(description="more urgent jobs may take the room of preemptible ones; null: as GANGER_PREEMPTION says"),
+    ] = LEFT_OUT
+    reservations: Annotated[
+        int | None,
+        Field(ge=0, le=MOST_RESERVATIONS, description="jobs that room is kept for; null: as GANGER_RESERVATIONS says"),
+    ] = LEFT_OUT
+
+
+class Leader(View):
+    """The scheduler process that leads, and when it was last heard of."""
+
+    holder: str
+    term: int
+    last_beat: datetime
+    age_s: float = Field(description="seconds since its last sign of life")
+
+
+class SchedulerView(View):
+    """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
+
+    state: Literal["READY", "PAUSED", "STALE", "MISSING"]
+    is_paused: bool
+    pause_reason: str | None
+    queue_mode: Literal["FIFO", "LIFO"]
+    preemption: bool = Field(description="whether more urgent jobs may take the room of preemptible ones")
+    reservations: int = Field(description="for how many jobs that cannot start yet room is kept at most")
+    leader: Leader | None
+    tick_ms: float | None
+    waiting_by_reason: dict[ReasonWord, int] | None = Field(description="queued jobs by what keeps them first of all")

@@ -1,0 +1,135 @@
+"""Who asks too often waits: a number of requests a minute per token and per address, counted on the broker.
+
+Each key holds one number, the moment up to which its allowance is used up (the generic cell rate algorithm): exact over
+any window, the same for all processes and machines, both keys in one round trip. A broker that is away costs exactness,
+never an answer: each process then counts by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+import structlog
+from flask import Flask, request
+from werkzeug.exceptions import TooManyRequests
+
+from api.up.embedded import external
+from scheduler.settings import Settings
+
+MINUTE_S = 60.0
+ANSWER_WITHIN_S = 0.2
+LEAVE_ALONE_S = 5.0
+"""A broker that did not answer is not asked again for so long."""
+
+MAX_REMEMBERED = 10_000
+EXEMPT = ("/health/", "/node/")
+"""Probes must tell the truth under load; nodes share a token and speak in batches at a pace that the scheduler sets."""
+
+SCRIPT = """
+local t = redis.call('TIME')
+local now = t[1] * 1000000 + t[2]
+local wait, used = 0, {}
+for n = 1, #KEYS do
+    local allowed = tonumber(ARGV[n])
+    used[n] = math.max(tonumber(redis.call('GET', KEYS[n]) or now), now) + 60000000 / allowed
+    wait = math.max(wait, used[n] - now - 60000000)
+end
+if wait > 0 then return math.ceil(wait) end
+for n = 1, #KEYS do
+    redis.call('SET', KEYS[n], string.format('%.0f', used[n]), 'PX', math.ceil((used[n] - now) / 1000))
+end
+return 0
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """How many requests a minute whoever goes by this key may send; the whole minute's number may come at once."""
+
+    key: str
+    per_minute: int
+
+
+class Counted:
+    """Allowances counted in this process alone. At most `MAX_REMEMBERED` keys are kept, the latest seen."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._used: OrderedDict[str, float] = OrderedDict()
+
+    def take(self, allowances: Sequence[Allowance]) -> float:
+        """Use up one request of each; return 0, or the seconds to wait when one has nothing left (then none is used)."""
+        with self._lock:
+            now = self._monotonic()
+            used = {one.key: max(self._used.get(one.key, now), now) + MINUTE_S / one.per_minute for one in allowances}
+            wait_s = max((moment - now - MINUTE_S for moment in used.values()), default=0.0)
+            if wait_s > 0:
+                return wait_s
+            for key, moment in used.items():
+                self._used[key] = moment
+                self._used.move_to_end(key)
+            while len(self._used) > MAX_REMEMBERED:
+                self._used.popitem(last=False)
+            return 0.0
+
+
+class Shared:
+    """Allowances counted on the broker, by `Counted` while that is away."""
+
+    def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._client = external.broker_client(url, within_s=ANSWER_WITHIN_S)
+        self._script: Any = self._client.register_script(SCRIPT)
+        self._alone = Counted(monotonic)
+        self._monotonic = monotonic
+        self._away_until = -math.inf
+
+    def take(self, allowances: Sequence[Allowance]) -> float:
+        """As `Counted.take`, for all processes together."""
+        if self._monotonic() >= self._away_until:
+            try:
+                keys = [f"ganger:limit:{one.key}" for one in allowances]
+                waited = self._script(keys=keys, args=[one.per_minute for one in allowances])
+                return float(waited) / 1_000_000
+            except (redis.RedisError, OSError) as error:
+                log.warning("limits.alone", error=type(error).__name__)
+                self._away_until = self._monotonic() + LEAVE_ALONE_S
+        return self._alone.take(allowances)
+
+
+def install(app: Flask, settings: Settings) -> None:
+    """Answer 429 with Retry-After to whoever asks more often than the settings allow; nothing if they limit nothing."""
+    if not settings.limit_requests:
+        return
+    url = settings.broker_url
+    counter = Counted() if url is None else Shared(url.get_secret_value())
+
+    def check() -> None:
+        if request.path.startswith(EXEMPT):
+            return
+        wait_s = counter.take(_allowances(settings))
+        if wait_s > 0:
+            raise TooManyRequests(
+                "too many requests; try again after Retry-After seconds", retry_after=math.ceil(wait_s)
+            )
+
+    app.before_request(check)
+
+
+def _allowances(settings: Settings) -> list[Allowance]:
+    found = [Allowance(f"address:{request.remote_addr}", settings.requests_per_address)]
+    sent = request.headers.get("Authorization")
+    if sent:
+        digest = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        found.append(Allowance(f"token:{digest}", settings.requests_per_token))
+    return found

@@ -1,0 +1,79 @@
+"""How the whole installation stands, on one page."""
+
+from __future__ import annotations
+
+import time
+from importlib.metadata import version
+from typing import Any
+
+from flask import current_app
+
+from api.http.answers import Answer
+from api.http.routing import Call, Routes
+from api.http.scheduler import view as scheduler_view
+from api.http.status import view
+from api.http.status.schema import StatusView
+from scheduler.admin import status, switches
+from scheduler.admin.status import Overview
+from scheduler.identity import Role
+
+routes = Routes("status")
+
+DEAD = {
+    "MISSING": "no scheduler has ever led: start one with `ganger scheduler`",
+    "STALE": "the scheduler gives no sign of life",
+}
+
+
+@routes.get("/status/", role=Role.VIEWER, answers={200: StatusView, 503: StatusView})
+def show_status(call: Call) -> Any:
+    """How the installation stands: scheduler, servers, nodes, jobs; 503 with the same body when no scheduler leads."""
+    began = time.perf_counter()
+    found = status.look(call.rt, call.caller)
+    database_s = time.perf_counter() - began
+    broker_s = current_app.extensions["ganger.broker"]()
+    state = switches.state(call.rt, found.standing)
+    has_broker = call.rt.settings.broker_url is not None
+    body = {
+        "timestamp": call.rt.now(),
+        "version": version("ganger"),
+        "scheduler": scheduler_view.entry(call.rt, found.standing, everywhere=call.caller.project_id is None),
+        "dependencies": {
+            "database": _dependency(database_s, None),
+            "broker": _dependency(broker_s, "it does not answer" if has_broker else "this process was not told of one"),
+        },
+        "nodes": view.nodes(found),
+        "executions": view.executions(found),
+        "resources": view.resources(found),
+        "pools": view.pools(found),
+        "jobs": view.jobs(found),
+        "warnings": _warnings(found, state, broken=broker_s is None and has_broker),
+    }
+    return Answer(body, 503 if state in DEAD else 200)
+
+
+def _dependency(took_s: float | None, trouble: str | None) -> dict[str, Any]:
+    ok = took_s is not None
+    return {
+        "ok": ok,
+        "latency_ms": None if took_s is None else round(took_s * 1000, 2),
+        "detail": None if ok else trouble,
+    }
+
+
+def _warnings(found: Overview, state: str, *, broken: bool) -> list[str]:
+    """Return what a person should look at, the worst first."""
+    told = [DEAD[state]] if state in DEAD else []
+    if state == "PAUSED":
+        told.append(f"the scheduler is paused: {found.standing.pause_reason or 'no reason given'}")
+    if broken:
+        told.append("the broker does not answer: nodes hear of new work only with their next beat")
+    by_state = view.nodes(found)["by_state"]
+    if not by_state.get("READY"):
+        told.append("no node is ready for work")
+    if by_state.get("AVOIDED"):
+        told.append(f"nodes that are AVOIDED for failing to start jobs: {by_state['AVOIDED']}; see `ganger nodes`")
+    told += [
+        f"nodes that are {word}: {by_state[word]}" for word in ("LOST", "OFFLINE", "DEGRADED") if by_state.get(word)
+    ]
+    return told

@@ -1,0 +1,72 @@
+"""What answers about the whole installation look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import Field
+
+from api.http.scheduler.schema import SchedulerView
+from api.http.schema.fields import View
+
+
+class Dependency(View):
+    """A server that Ganger needs, as seen from this process."""
+
+    ok: bool
+    latency_ms: float | None
+    detail: str | None
+
+
+class Dependencies(View):
+    """The servers that Ganger needs. Without the broker nodes hear of their work later, nothing else."""
+
+    database: Dependency
+    broker: Dependency
+
+
+class JobCounts(View):
+    """Jobs the caller may see, by status; those that ended, in the last three hours."""
+
+    pending_upload: int
+    pending: int
+    blocked: int
+    queued: int
+    running: int
+    held: int
+    oldest_queued_s: float | None
+    completed: int
+    failed: int
+    canceled: int
+
+
+class PoolStanding(View):
+    """A pool: nodes by state, and what those that can be reached have. Memory and disk in MiB."""
+
+    name: str
+    nodes: dict[str, int]
+    total: dict[str, float]
+    scheduled: dict[str, float]
+    free: dict[str, float]
+
+
+class NodeCounts(View):
+    """Nodes by state."""
+
+    total: int
+    by_state: dict[str, int]
+
+
+class StatusView(View):
+    """How the installation stands. 503 with the same body when no scheduler leads."""
+
+    timestamp: datetime
+    version: str
+    scheduler: SchedulerView
+    dependencies: Dependencies
+    nodes: NodeCounts
+    executions: dict[str, int] = Field(description="placed and not yet released; of these running")
+    resources: dict[str, dict[str, float]] = Field(description="total, scheduled and free over all pools")
+    pools: list[PoolStanding]
+    jobs: JobCounts
+    warnings: list[str]

@@ -1,0 +1,78 @@
+"""Tokens: who may do what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, request
+
+from api.http import paging
+from api.http.answers import Answer
+from api.http.routing import Call, Routes
+from api.http.schema.fields import given
+from api.http.tokens import view
+from api.http.tokens.schema import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
+from scheduler.admin import token_admin
+from scheduler.errors import InvalidInput
+from scheduler.identity import Role
+from scheduler.store.admin import token_listing
+from scheduler.store.admin.token_listing import TokenFilter
+
+routes = Routes("administration")
+
+
+@routes.get("/admin/tokens/", role=Role.ADMIN, answers={200: TokenList}, orders=tuple(token_listing.TOKENS.keys))
+def list_tokens(call: Call, query: TokensQuery) -> Any:
+    """Tokens, revoked ones included, the newest last; never their secrets."""
+    asked = paging.window(query, tuple(token_listing.TOKENS.keys), ["created"])
+    chosen = TokenFilter(
+        id=tuple(query.id),
+        name=tuple(query.name),
+        kind=tuple(query.kind),
+        role=tuple(query.role),
+        project=tuple(query.project),
+        is_valid=query.is_valid,
+        project_id=call.caller.project_id,
+    )
+    return paging.envelope(token_admin.page(call.rt, chosen, asked), asked, view.entry)
+
+
+@routes.post("/admin/tokens/", role=Role.ADMIN, answers={201: NewToken})
+def create_token(call: Call, body: TokenBody) -> Any:
+    """Make a token; the answer is the only place where its secret is ever shown."""
+    made, secret = token_admin.create(
+        call.rt,
+        call.caller,
+        kind=body.kind,
+        name=body.name,
+        role=None if body.role is None else Role[body.role.upper()],
+        project=body.project,
+        expires=body.expires,
+    )
+    shown = {**view.entry(token_admin.find(call.rt, call.caller, made)), "token": secret}
+    return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
+
+
+@routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
+def show_token(call: Call, token_id: int) -> Any:
+    """One token."""
+    return view.entry(token_admin.find(call.rt, call.caller, token_id))
+
+
+@routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
+def change_token(call: Call, token_id: int, body: TokenChange) -> Any:
+    """Rename a token, or change when it expires."""
+    facts = given(body)
+    if not facts:
+        raise InvalidInput("the body changes nothing")
+    token_admin.change(call.rt, call.caller, token_id, facts)
+    current_app.extensions["ganger.recognition"].forget()
+    return view.entry(token_admin.find(call.rt, call.caller, token_id))
+
+
+@routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})
+def revoke_token(call: Call, token_id: int) -> Any:
+    """Revoke a token for good; within five seconds no process takes it any more."""
+    token_admin.revoke(call.rt, call.caller, token_id)
+    current_app.extensions["ganger.recognition"].forget()
+    return Answer(None, 204)

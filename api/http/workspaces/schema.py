@@ -1,0 +1,65 @@
+"""What clients send about workspaces, and what answers about them look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from api.http.paging import OrderedQuery
+from api.http.schema.answers import ListOf
+from api.http.schema.fields import LEFT_OUT, Body, Change, QueryBool, QueryId, Title, View, Word
+
+_URL = (
+    r"^(?:file://(?:localhost)?/[^\x00-\x20\x7f]*|s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[^\x00-\x20\x7f]*)?"
+    r"|https?://[^\x00-\x20\x7f/]+(?:/[^\x00-\x20\x7f]*)?)$"
+)
+Url = Annotated[str, StringConstraints(max_length=2_000, pattern=_URL)]
+"""Where a workspace's files lie: file:/// and a folder, s3://bucket/prefix, or http(s)://host/folder to read only."""
+
+
+class WorkspacesQuery(OrderedQuery):
+    """A list of workspaces. Repeat a parameter for alternatives."""
+
+    id: list[QueryId] = []
+    name: list[str] = []
+    is_active: QueryBool | None = None
+
+
+class WorkspaceChange(Change):
+    """What shall change of a workspace; what is left out stays. Files are not moved when the url changes."""
+
+    title: Title = LEFT_OUT
+    url: Url = LEFT_OUT
+    is_active: bool = LEFT_OUT
+    is_default: Annotated[bool, Field(description="true makes it the default in place of the one that was")] = LEFT_OUT
+
+
+class WorkspaceBody(Body):
+    """A new workspace. Its folder has to be there, and the API must be able to write it."""
+
+    name: Word
+    title: Title = ""
+    url: Url
+    is_active: bool = True
+    is_default: bool = False
+
+
+class WorkspaceView(View):
+    """Where files lie."""
+
+    id: int
+    name: str
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+    created: datetime
+    last_modified: datetime
+
+
+class WorkspaceList(ListOf):
+    """A page of workspaces."""
+
+    results: list[WorkspaceView]

@@ -1,0 +1,76 @@
+"""The servers of one installation together: embedded, external, or one of each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from api.up.embedded import child_process, external, postgres, valkey
+from api.up.embedded.child_process import Pause
+from api.up.embedded.postgres import PostgresServer
+from api.up.embedded.state import StateFolder
+from api.up.embedded.valkey import ValkeyServer
+
+Server = PostgresServer | ValkeyServer
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where the database and the broker are, and those of them that are ours to run."""
+
+    folder: StateFolder
+    database_url: str
+    broker_url: str
+    servers: tuple[Server, ...]
+
+    def start(self, pause: Pause = time.sleep) -> None:
+        """Start ours side by side and return when all answer; on SetupError none is left running."""
+        try:
+            for server in self.servers:
+                server.launch(pause)
+            for server in self.servers:
+                server.wait(pause)
+        except BaseException:
+            self.stop(time.sleep)
+            raise
+
+    def stop(self, pause: Pause = time.sleep) -> None:
+        """Stop ours, the database last; safe to repeat."""
+        for server in reversed(self.servers):
+            server.stop(pause)
+
+
+def assemble(
+    folder: StateFolder,
+    *,
+    database_url: str | None = None,
+    broker_url: str | None = None,
+    database_settings: Mapping[str, str] | None = None,
+    pause: Pause = time.sleep,
+) -> Stack:
+    """Prepare what is embedded and check what is external; nothing runs yet. Raises SetupError.
+
+    What a killed predecessor left running on this folder is ended first; the caller holds the folder's lock.
+    """
+    servers: list[Server] = []
+    if database_url:
+        external.check_database(database_url)
+    else:
+        database = postgres.prepare(folder, settings=database_settings)
+        _take_over(database, pause)
+        database_url = database.url
+        servers.append(database)
+    if broker_url:
+        external.check_broker(broker_url)
+    else:
+        broker = valkey.prepare(folder)
+        _take_over(broker, pause)
+        broker_url = broker.url
+        servers.append(broker)
+    return Stack(folder, database_url, broker_url, tuple(servers))
+
+
+def _take_over(server: Server, pause: Pause) -> None:
+    order = server.servant.order
+    child_process.end_recorded(order.record, order.stop_signal, order.stop_within_s, pause)

@@ -1,0 +1,286 @@
+"""`ganger up`: servers and roles on one machine, kept alive until Ctrl-C, which leaves nothing running.
+
+The roles are started as the same commands that run them on a cluster; embedded differs in who starts them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from api.up import roles
+from api.up.embedded import child_process, identity, restarter, state
+from api.up.embedded import servers as stack
+from api.up.embedded import stop_signals as watching
+from api.up.embedded.child_process import Servant
+from api.up.embedded.restarter import Ward
+from api.up.embedded.servers import Stack
+from api.up.embedded.state import StateFolder
+from api.up.embedded.stop_signals import Stopped, Watch
+from api.up.roles import Address, NodeSize, Surroundings
+from scheduler import keyring
+from scheduler.admin import tokens
+from scheduler.errors import SetupError
+from scheduler.settings import Settings
+from scheduler.store.schema import migrations
+
+EXIT_SETUP = 2
+# File in the state folder by which commands on this machine find the API, there while it runs.
+ADDRESS = "url"
+# The roles are four Python processes that import some hundred modules each, on a machine that may be busy.
+READY_WITHIN_S = 90.0
+READY_POLL_S = 0.05
+# Left-over processes get this long between SIGTERM and SIGKILL: a supervisor ends its jobs within it.
+LEFTOVER_WITHIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the command line says. Port 0 takes a free one; sizes are per node."""
+
+    state_dir: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8470
+    nodes: int = 1
+    size: NodeSize = field(default_factory=NodeSize)
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a user needs to know once everything is up."""
+
+    url: str
+    state_dir: Path
+    token_file: Path
+    database: str
+    broker: str
+    nodes: Sequence[str]
+    seconds: float
+
+
+def up(options: UpOptions) -> int:
+    """Run everything in the foreground and return the exit code; what is said goes to stderr, JSON to stdout.
+
+    0 after an orderly stop, 2 where it cannot start (one line says why), 128 + signal if stopped before it was ready.
+    """
+    try:
+        with Watch() as watch:
+            return _run(options, watch)
+    except SetupError as trouble:
+        _tell(str(trouble))
+    except OSError as error:  # the disk filled up, the folder was taken away
+        _tell(f"cannot go on: {error.strerror or error}" + (f" ({error.filename})" if error.filename else ""))
+    return EXIT_SETUP
+
+
+def _run(options: UpOptions, watch: Watch) -> int:
+    """Start everything, keep it alive, and end it: in order, whatever happens in between."""
+    began = time.monotonic()
+    address = Address(options.host, _free_port(options.host, options.port))
+    folder = state.prepare(options.state_dir)
+    with state.locked(folder):
+        wards: list[Ward] = []
+        servers: Stack | None = None
+        was_ready = False
+        try:
+            _end_leftovers(folder, watch)
+            servers = _start_servers(folder, watch)
+            around, token_file, names = _set_up(folder, servers, address, options)
+            _start_roles(wards, around, names, options)
+            wards += [Ward(server.servant.order.name, server.servant, server.launch) for server in servers.servers]
+            _await_ready(wards, address, watch)
+            was_ready = True
+            state.write_private(folder.root / state.ADDRESS, address.url)
+            _announce(_ready(around, servers, token_file, names, began), as_json=options.json)
+            restarter.keep(wards, watch, _tell)
+        except Stopped as stopped:
+            _tell("stopping")
+            return 0 if was_ready else 128 + stopped.signal
+        finally:
+            _end(folder, wards, servers)
+    return 0
+
+
+def _start_servers(folder: StateFolder, watch: Watch) -> Stack:
+    settings = _settings()
+    _tell(f"starting the servers in {folder.root}")
+    servers = stack.assemble(
+        folder,
+        database_url=settings.database_url.get_secret_value() if settings.database_url else None,
+        broker_url=settings.broker_url.get_secret_value() if settings.broker_url else None,
+        pause=watch.pause,
+    )
+    servers.start(watch.pause)
+    return servers
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"GANGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False)]
+        raise SetupError(f"the settings are wrong: {'; '.join(wrong)}") from error
+
+
+def _set_up(
+    folder: StateFolder, servers: Stack, address: Address, options: UpOptions
+) -> tuple[Surroundings, Path, list[str]]:
+    """Bring the schema up to date and see that the tokens exist which the roles and the user need."""
+    try:
+        migrations.upgrade(servers.database_url)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise SetupError(f"the database's schema cannot be brought up to date: {reason}") from error
+    keyring.ensure(folder.root / state.SECRETS_KEY)
+    admin = folder.tokens / "admin"
+    tokens.ensure(servers.database_url, kind="user", role="admin", project=None, name="admin", path=admin)
+    names = roles.node_names(options.nodes)
+    for name in names:
+        path = _node_token(folder, name)
+        tokens.ensure(servers.database_url, kind="node", role=None, project=None, name=name, path=path)
+    return Surroundings(folder, servers.database_url, servers.broker_url, address), admin, names
+
+
+def _start_roles(wards: list[Ward], around: Surroundings, names: Sequence[str], options: UpOptions) -> None:
+    """Start the roles and add them to `wards`, each as soon as it is started."""
+    size = roles.share(options.size, len(names), around.folder.root)
+    nodes = [roles.worker(around, name, size, _node_token(around.folder, name)) for name in names]
+    for order in [*nodes, roles.scheduler(around), roles.api(around)]:
+        process = Servant(order)
+        process.start()
+        wards.append(Ward(order.name, process, process.start, may_leave=order in nodes))
+
+
+def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:
+    """Return when the API says it is ready. Raises SetupError if something ends before, with its last words."""
+    _tell("starting API, scheduler and worker")
+    deadline = time.monotonic() + READY_WITHIN_S
+    while not _answers(f"{address.url}/health/ready"):
+        for ward in wards:
+            code = ward.servant.ended()
+            if code is not None:
+                message = f"{ward.title} {restarter.how_it_ended(code)}: {ward.servant.last_words()}"
+                raise SetupError(f"{message} (see {ward.servant.order.log})")
+        if time.monotonic() > deadline:
+            raise SetupError(
+                f"the API is not ready after {READY_WITHIN_S:.0f} s (see {wards[0].servant.order.log.parent})"
+            )
+        watch.pause(READY_POLL_S)
+
+
+def _end(folder: StateFolder, wards: Sequence[Ward], servers: Stack | None) -> None:
+    """End nodes, then scheduler and API, then what they left behind, then the servers, the database last."""
+    (folder.root / ADDRESS).unlink(missing_ok=True)
+    ours = servers.servers if servers else ()
+    at_the_end = {id(server.servant) for server in ours}
+    leaving = [ward.servant for ward in wards if id(ward.servant) not in at_the_end]
+    nodes = [process for process in leaving if process.order.name.startswith(roles.WORKER)]
+    for stage in (nodes, [process for process in leaving if process not in nodes]):  # nodes hand back work to the API
+        for process in stage:
+            process.ask()
+        for process in stage:
+            process.stop()
+    _end_marked(folder, spared={server.servant.pid for server in ours if server.servant.pid is not None})
+    if servers is not None:
+        servers.stop()
+
+
+def _end_leftovers(folder: StateFolder, watch: Watch) -> None:
+    """End what a killed predecessor recorded here and left running; supervisors stay, their agents take them over."""
+    for record in sorted(folder.pids.iterdir()):
+        if record.name not in {"postgres", "valkey"} and not record.name.startswith("."):
+            child_process.end_recorded(record, signal.SIGTERM, roles.STOP_WITHIN_S, watch.pause)
+
+
+def _end_marked(folder: StateFolder, spared: set[int]) -> None:
+    """End supervisors and whatever else carries our mark or descends from us, but for the servers and what is theirs."""
+    theirs = {who.pid for server in spared for who in identity.descendants_of(server)} | spared
+    found = {
+        *identity.marked(f"{child_process.MARK}={folder.root}"),
+        *identity.descendants_of(os.getpid(), without=spared),
+    }
+    child_process.end([who for who in found if who.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
+    watching.reap_orphans(known=spared)
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError, urllib.error.URLError), urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - ours
+        return bool(answer.status == 200)  # noqa: PLR2004 - "OK"
+    return False
+
+
+def _free_port(host: str, port: int) -> int:
+    """Return the port, or a free one for 0. Raises SetupError if another program listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = (
+                f"the API cannot listen on {host} port {port}: {error.strerror}; "
+                "choose another with --port (0 takes a free one)"
+            )
+            raise SetupError(message) from error
+        return int(probe.getsockname()[1])
+
+
+def _node_token(folder: StateFolder, name: str) -> Path:
+    return folder.tokens / f"node-{name}"
+
+
+def _ready(around: Surroundings, servers: Stack, token_file: Path, names: Sequence[str], began: float) -> Ready:
+    sources = {server.servant.order.name: server.source for server in servers.servers}
+    return Ready(
+        url=around.address.url,
+        state_dir=around.folder.root,
+        token_file=token_file,
+        database=sources.get("postgres", "external"),
+        broker=sources.get("valkey", "external"),
+        nodes=names,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def _announce(ready: Ready, *, as_json: bool) -> None:
+    if as_json:
+        told = {name: getattr(ready, name) for name in Ready.__slots__}
+        print(json.dumps({"event": "ready", **told}, default=str), flush=True)  # noqa: T201 - what --json promises
+        return
+    _tell(f"ready in {ready.seconds} s: {ready.url}")
+    elsewhere = (
+        "" if ready.state_dir == state.default_root() else f"GANGER_STATE_DIR={shlex.quote(str(ready.state_dir))} "
+    )
+    lines = [
+        "",
+        f"  API       {ready.url}",
+        f"  token     in {ready.token_file}",
+        f"  nodes     {', '.join(ready.nodes)}",
+        f"  servers   {ready.database}, {ready.broker}",
+        f"  state     {ready.state_dir}",
+        "",
+        f"  first job, in another terminal:  {elsewhere}ganger submit --follow -- echo hello",
+        "  Ctrl-C stops everything; the next start goes on where this one ended.",
+        "",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+
+
+def _tell(line: str) -> None:
+    """Say one line to the person at the terminal; a closed terminal is no reason to end."""
+    with suppress(OSError):
+        print(f"ganger: {line}", file=sys.stderr, flush=True)  # noqa: T201 - likewise
