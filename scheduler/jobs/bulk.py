@@ -20,9 +20,9 @@ from scheduler.jobs import cancel, hold, requeue
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit
-from scheduler.store.jobs import bulk, listing
-from scheduler.store.jobs.bulk import Operation
+from scheduler.store.jobs import listing, operations
 from scheduler.store.jobs.listing import JobFilter
+from scheduler.store.jobs.operations import Operation
 
 CHUNK = 500
 """Jobs of one transaction: large enough to be quick, small enough not to hold their rows for long."""
@@ -46,7 +46,7 @@ def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everythi
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
     matched = count(rt, caller, chosen)
     with rt.db.begin() as tx:
-        operation_id = bulk.insert(
+        operation_id = operations.insert(
             tx,
             kind=kind,
             filters=_stored(chosen),
@@ -63,7 +63,7 @@ def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everythi
 def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
     """Return an operation's row; raises NotFound."""
     with rt.db.begin() as tx:
-        row = bulk.find(tx, operation_id, bound=caller.project_id)
+        row = operations.find(tx, operation_id, bound=caller.project_id)
     if row is None:
         raise NotFound(f"there is no operation {operation_id}")
     return row
@@ -72,11 +72,11 @@ def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
 def step(rt: Runtime) -> bool:
     """Walk one chunk of the oldest operation nobody else walks; return whether there was one."""
     with rt.db.begin() as tx:
-        operation = bulk.take(tx)
+        operation = operations.take(tx)
         if operation is None:
             return False
         chosen = replace(_filter(operation.filters), project_id=operation.project_id)
-        ids = bulk.next_jobs(
+        ids = operations.next_jobs(
             tx,
             listing.condition(tx, chosen),
             after=operation.last_job_id,
@@ -84,15 +84,15 @@ def step(rt: Runtime) -> bool:
             limit=CHUNK,
         )
         if not ids:
-            bulk.end(tx, operation.id, "COMPLETED")
+            operations.end(tx, operation.id, "COMPLETED")
             return True
         try:
             done = ACTIONS[operation.kind](rt, ids, operation)
         except GangerError as error:
             log.warning("operation.failed", operation_id=operation.id, error=str(error))
-            bulk.end(tx, operation.id, "FAILED", str(error))
+            operations.end(tx, operation.id, "FAILED", str(error))
             return True
-        bulk.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
+        operations.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
     return True
 
 

@@ -20,7 +20,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.executions import listing as execution_listing
 from scheduler.store.executions.listing import ExecutionFilter
-from scheduler.store.jobs import bulk, detail, waiting_by_type
+from scheduler.store.jobs import detail, operations, waiting_by_type
 from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import Listing, Page, Window
@@ -99,7 +99,7 @@ def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[
     """Return the ids of the first `limit` jobs that match, in order."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller))
-        return bulk.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
+        return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 
 def queue_status(rt: Runtime, caller: Caller) -> list[Any]:

@@ -206,7 +206,7 @@ def test_a_failure_inside_says_nothing_of_the_inside(api, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("SELECT secret FROM tokens")
 
-    monkeypatch.setattr(jobs.lookup, "job", fail)
+    monkeypatch.setattr(jobs.queries, "job", fail)
     answer = api.get("/jobs/1/")
     assert (answer.status_code, answer.json["kind"]) == (500, "internal")
     assert "secret" not in answer.text

@@ -10,8 +10,8 @@ import sys
 from api import cli
 from api.commands import failures, program
 from api import serve
-from api.embedded import state
-from workers import agent
+from api.up.embedded import state
+from workers.agent import main
 from workers.settings import NodeSettings
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
