@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.nodes import Node, Nodes
-from scheduler.rules.cluster.plan import Claim, Plan, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Plan, Snapshot
 from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
@@ -43,7 +43,7 @@ class Picture:
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
         self.version = 0
-        self.claims: tuple[Claim, ...] = ()
+        self.claims: tuple[CarriedReservation, ...] = ()
         self._usage: dict[int, float] = {}
         self._lags: dict[int, float] = {}
         self._mark: store.Mark | None = None
@@ -62,7 +62,7 @@ class Picture:
                 self.reread_policy(tx)
         # Those of an older leader, which may go on until it is stopped, are not of this form.
         known = (claim for claim in mark.claims if len(claim) == 4)  # noqa: PLR2004
-        claims = tuple(Claim(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
+        claims = tuple(CarriedReservation(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
         if claims != self.claims:
             self.version += 1
             self.claims = claims
@@ -95,7 +95,7 @@ class Picture:
             self.queue.discard(job_id)
         self._take_jobs(tx, store.jobs_by_id(tx, job_ids))
 
-    def started(self, run: Run) -> None:
+    def started(self, run: ActiveExecution) -> None:
         """Count a placement that was committed."""
         self.queue.discard(run.job_id)
         self.nodes.reserve(run.node_id, run.resources)
@@ -112,7 +112,7 @@ class Picture:
         shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
         length_s = partial(self.running.length_s, fleet)
         rivals = contests(self.snapshot(), plan)
-        lags = fairshare.settle(self._lags, shares, self.policy.weights, rivals, length_s, elapsed_s)
+        lags = fairshare.accrue(self._lags, shares, self.policy.weights, rivals, length_s, elapsed_s)
         self._lags = {each: lag.seconds for each, lag in lags.items()}
         self._usage = {
             each: fairshare.decayed(self._usage.get(each, 0.0), shares.get(each, 0.0), elapsed_s)
@@ -203,7 +203,7 @@ class Picture:
     def _hold(self, row: Any) -> None:
         resources = _resources(row)
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
-        run = Run(
+        run = ActiveExecution(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
             row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping,
         )  # fmt: skip

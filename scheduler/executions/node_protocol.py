@@ -218,7 +218,7 @@ def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: errors_b
 
 def _given_back(row: executions.LockedExecution, r: wire.ReportOne) -> str | None:
     stopped = r.outcome in {"canceled", "returned"} and row.cancel_requested == drain.PREEMPTED
-    return making_way.event(row.preempted_for) if stopped else None
+    return making_way.give_back_reason(row.preempted_for) if stopped else None
 
 
 def _end_of(

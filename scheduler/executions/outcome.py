@@ -16,7 +16,7 @@ from scheduler.executions import gangs
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
-from scheduler.rules.lifecycle.retry import Backoff, delay_s, may_try_again
+from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
 from scheduler.store.jobs import events, jobs, oom
@@ -123,7 +123,7 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, job
         max_tries=job.max_tries,
         should_be_retried=end.error.should_be_retried,
     ):
-        backoff = Backoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
+        backoff = RetryBackoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
         delay = delay_s(max(tries, 1), backoff, rt.chance)
         return JobEvent.RETRY, jobs.Step(
             end.job_id, end.attempt, node_id=end.node_id, error_id=end.error.id, delay_s=delay, reason=reason

@@ -14,7 +14,7 @@ from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.resolve import AtEntry, NewJob
 from scheduler.rules.explain import making_way
-from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
 
@@ -43,7 +43,7 @@ def dry_run(
             raise error.named(range(len(new)) if many else None) from None
         called = explain_facts.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
     wishes = [
-        Wish(
+        TrialJob(
             shape_of(shape, 0),
             facts["hold_reason"],
             None if facts["not_before"] is None else facts["not_before"].timestamp(),
@@ -73,7 +73,7 @@ def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int
         would = "start"
         summary = f"It would start on {_where(nodes)}: {placement.why}."
     if stopped:
-        summary += f" {making_way.tried(stopped)}"
+        summary += f" {making_way.would_stop(stopped)}"
     return {
         "would": would,
         "summary": summary,

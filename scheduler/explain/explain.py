@@ -13,7 +13,7 @@ from scheduler.jobs import queries
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import making_way, wording
-from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.explain.wording import Names, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
 from scheduler.runtime import Runtime
@@ -58,7 +58,7 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
         seen = foresight.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
     if cleared:
-        future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.awaited(cleared)))
+        future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.waits_for_clearing(cleared)))
     return {
         "job_id": job_id,
         "status": row.status,
@@ -72,9 +72,9 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
     }
 
 
-def _wish(row: Any, shape: Shape) -> Wish:
+def _wish(row: Any, shape: Shape) -> TrialJob:
     """Return a job whose time has not come as one that is tried."""
-    return Wish(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
+    return TrialJob(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
 
 
 def _future(row: Any, seen: Outlook | None) -> dict[str, Any]:
@@ -144,7 +144,9 @@ def _placement(last: Any) -> dict[str, Any]:
         "why": last.why,
         "message": last.message,
         "preempted_for": last.preempted_for,
-        "remark": making_way.stopped(last.preempted_for) if last.status == "CANCELED" and last.preempted_for else None,
+        "remark": making_way.was_stopped(last.preempted_for)
+        if last.status == "CANCELED" and last.preempted_for
+        else None,
         "exit_code": last.job_exit_code,
         "placed": last.created,
         "started": last.started,

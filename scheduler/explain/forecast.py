@@ -18,7 +18,7 @@ from scheduler.rules.cluster.plan import Placement, Plan
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain
 from scheduler.rules.explain.answer import Explanation, NeverFits
-from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 
@@ -85,7 +85,7 @@ class Foresight:
             shape = picture.queue.lines[picture.queue[job_id].shape_id].shape
             return self._outlook(picture, shape, told)
 
-    def preview(self, wishes: Sequence[Wish]) -> list[Outlook]:
+    def preview(self, wishes: Sequence[TrialJob]) -> list[Outlook]:
         """Say what the next tick would do with jobs submitted together now, in that order; nothing is written."""
         with self._asking:
             picture = self._fresh()

@@ -10,14 +10,14 @@ from scheduler.explain.forecast import Outlook
 from scheduler.jobs.submit import Hopeless, sentence
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.explain import wording
-from scheduler.rules.explain.answer import Change, Fix, Nearest
+from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
 from scheduler.rules.explain.wording import Names, slug
 
 NEVER = "never-fits"
 FORBIDDEN = "never-allowed"
 NO_NODES = "no-nodes"
 _OTHERS = (Reason.NEXT, Reason.BEHIND)
-_UNITS = (Fix.ASK_LESS, Fix.RAISE_QUOTA)
+_UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
 def reasons(seen: Outlook, names: Names, pool: str | None) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ def reasons(seen: Outlook, names: Names, pool: str | None) -> list[dict[str, Any
     """
     found = list(_reasons(seen, names, pool))
     if not found and seen.never is not None:
-        return [reason(NEVER, wording.never(seen.never, pool))]
+        return [reason(NEVER, wording.never_fits(seen.never, pool))]
     return found or [reason(NO_NODES, wording.none_yet(pool))]
 
 
@@ -73,20 +73,22 @@ def warning(found: Hopeless) -> dict[str, Any]:
 def _reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
     told = seen.told
     for found in told.obstacles:
-        yield reason(slug(found.reason), wording.obstacle(found, names))
+        yield reason(slug(found.reason), wording.blocker(found, names))
     if seen.never is not None:
         nearest = seen.never.nearest
         if seen.never.seats:
-            yield reason(NEVER, wording.never(seen.never, pool))
+            yield reason(NEVER, wording.never_fits(seen.never, pool))
         elif nearest is None:
-            yield reason(NO_NODES, wording.never(seen.never, pool))
+            yield reason(NO_NODES, wording.never_fits(seen.never, pool))
         elif Reason.TOO_SMALL in nearest.reasons:
-            yield reason(slug(Reason.TOO_SMALL), wording.never(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0))
+            yield reason(
+                slug(Reason.TOO_SMALL), wording.never_fits(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0)
+            )
     if told.usable == 0 or told.main is Reason.GANG:
         yield from _of_nodes(seen)
     elif not told.obstacles:
         main = told.main if told.main in _OTHERS else Reason.BEHIND
-        yield reason(slug(main), wording.others(told))
+        yield reason(slug(main), wording.behind_others(told))
 
 
 def _of_nodes(seen: Outlook) -> Iterator[dict[str, Any]]:
@@ -102,12 +104,12 @@ def _of_nodes(seen: Outlook) -> Iterator[dict[str, Any]]:
             yield reason(slug(kind), wording.nodes(kind, counts[kind], told, seen.nodes), counts[kind])
 
 
-def _nearest(found: Nearest) -> dict[str, Any]:
+def _nearest(found: NearestNode) -> dict[str, Any]:
     return {
         "node": {"id": found.node_id, "name": found.name} if found.name else None,
         "reasons": [slug(one) for one in found.reasons],
         "missing": {name: amount / 1000 for name, amount in found.missing.items()},
-        "description": wording.nearest(found),
+        "description": wording.nearest_node(found),
     }
 
 
@@ -119,18 +121,22 @@ def _reservation(seen: Outlook) -> dict[str, Any] | None:
     return {"nodes": there, "start": _moment(told.earliest)}
 
 
-def _change(found: Change, names: Names) -> dict[str, Any]:
+def _change(found: Fix, names: Names) -> dict[str, Any]:
     to: Any = found.to
-    if found.fix is Fix.WAIT_UNTIL:
+    if found.fix is FixKind.WAIT_UNTIL:
         to = _moment(found.to)
     elif found.to is not None and found.fix in _UNITS and found.subject != "jobs":
         to = found.to / 1000
-    subject = {Fix.RESUME_PROJECT: names.project, Fix.RESUME_TYPE: names.job_type, Fix.RAISE_TYPE_LIMIT: names.job_type}
+    subject = {
+        FixKind.RESUME_PROJECT: names.project,
+        FixKind.RESUME_TYPE: names.job_type,
+        FixKind.RAISE_TYPE_LIMIT: names.job_type,
+    }
     return {
         "fix": slug(found.fix),
         "subject": subject.get(found.fix, found.subject),
         "to": to,
-        "description": wording.change(found, names),
+        "description": wording.fix(found, names),
     }
 
 
@@ -139,7 +145,7 @@ def _never(seen: Outlook, pool: str | None) -> dict[str, Any] | None:
         return None
     nearest = seen.never.nearest
     return {
-        "description": wording.never(seen.never, pool),
+        "description": wording.never_fits(seen.never, pool),
         "failing": {slug(kind): count for kind, count in seen.never.nodes.items()},
         "nearest": None if nearest is None else _nearest(nearest),
     }

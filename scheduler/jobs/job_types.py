@@ -14,7 +14,7 @@ from scheduler.identity import Caller
 from scheduler.jobs import json_schema
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
-from scheduler.rules.job_type.interface import Input, Output
+from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, errors, job_types, type_listing
@@ -169,7 +169,7 @@ def _with_defaults(facts: Mapping[str, Any], part: Mapping[str, Any]) -> dict[st
 
 def _checked(tx: Connection, document: Mapping[str, Any]) -> tuple[Definition, list[str]]:
     definition = definitions.read(document)
-    parts: dict[str, Iterable[Input | Output]] = {
+    parts: dict[str, Iterable[DeclaredInput | DeclaredOutput]] = {
         "input_data": definition.interface.inputs,
         "output_data": definition.interface.outputs,
     }

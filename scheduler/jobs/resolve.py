@@ -20,7 +20,7 @@ from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import runners
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
-from scheduler.rules.job_type.interface import Data
+from scheduler.rules.job_type.interface import InputData
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import job_types, secrets
@@ -211,9 +211,9 @@ def _revisions(tx: Connection, memory: _Memory, types: Iterable[Resolved]) -> di
     return {one: memory.revisions[one] for one in wanted}
 
 
-def _fitted(number: int, job: NewJob, revision: Definition) -> Data:
+def _fitted(number: int, job: NewJob, revision: Definition) -> InputData:
     if job.data is None and job.inputs is None and not revision.interface.inputs:
-        return interfaces.NOTHING
+        return interfaces.NO_DATA
     try:
         return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
     except InvalidInput as error:
@@ -241,7 +241,9 @@ def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
         raise AtEntry(number, error) from None
 
 
-def _input_mib(tx: Connection, project_id: int, data: Sequence[Data], revisions: Sequence[Definition]) -> list[int]:
+def _input_mib(
+    tx: Connection, project_id: int, data: Sequence[InputData], revisions: Sequence[Definition]
+) -> list[int]:
     """Check that every file may be read and is of a type that is taken; return each job's MiB of input."""
     wanted = {one for given in data for ids in given.files.values() for one in ids}
     if not wanted:
@@ -257,7 +259,7 @@ def _input_mib(tx: Connection, project_id: int, data: Sequence[Data], revisions:
     return sizes
 
 
-def _check_files(number: int, declared: interfaces.Input, ids: Iterable[int], found: Mapping[int, Any]) -> None:
+def _check_files(number: int, declared: interfaces.DeclaredInput, ids: Iterable[int], found: Mapping[int, Any]) -> None:
     for one in ids:
         where = f"inputs.{declared.name}"
         if one not in found:

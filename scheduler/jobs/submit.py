@@ -161,7 +161,7 @@ def _refuse_hopeless(prepared: Prepared, roster: Roster, project: Any) -> None:
 
 def sentence(found: Hopeless) -> str:
     """Say why jobs could never start."""
-    return found.why if isinstance(found.why, str) else wording.never(found.why, found.pool)
+    return found.why if isinstance(found.why, str) else wording.never_fits(found.why, found.pool)
 
 
 def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool = False) -> Iterator[Hopeless]:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from scheduler.cluster_state import Picture
 from scheduler.leader.dispatch import Delivery
 from scheduler.rules.cluster.plan import Plan, Preemption
-from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.running import ActiveExecution
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
@@ -99,8 +99,8 @@ def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preempti
     return {(name, 0): () for name in names}
 
 
-def _run(p: plans.Placed, shape: Shape, now: float) -> Run:
-    return Run(
+def _run(p: plans.Placed, shape: Shape, now: float) -> ActiveExecution:
+    return ActiveExecution(
         p.execution_id,
         p.node_id,
         p.resources,

@@ -20,7 +20,7 @@ from scheduler.nodes import drain
 from scheduler.pools.drivers import Template
 from scheduler.pools.drivers.catalogue import Catalogue
 from scheduler.pools.instances import Fleet, Party
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, leavers
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, nodes_to_stop
 from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease
@@ -160,7 +160,7 @@ class Scaler:
             mine = [m for m in one.staying if m.name in newest]
             return [m.id for m in sorted(mine, key=lambda m: -newest[m.name])[:count]]
         joined = [m.id for m in one.staying if m.name not in listed]
-        return leavers(snapshot, [m.id for m in one.staying], count, now, last=joined)
+        return nodes_to_stop(snapshot, [m.id for m in one.staying], count, now, last=joined)
 
     def _tidy(self, one: Seen, now: float) -> None:
         """Revive what ended without having left, clear away what has left or never came."""

@@ -11,7 +11,7 @@ from math import inf
 
 from scheduler.replay.replay import Outcome, World
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, leavers
+from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, nodes_to_stop
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy
@@ -99,7 +99,7 @@ class _ElasticWorld(World):
             heapq.heappush(self._coming_nodes, (self._now + pool.pace.start_s, self._ids))
             self._grown = self._now
         staying = [node.id for node in self._nodes if not node.draining]
-        for node_id in leavers(snapshot, staying, max(0, decision.present - decision.wanted), self._now):
+        for node_id in nodes_to_stop(snapshot, staying, max(0, decision.present - decision.wanted), self._now):
             self._nodes.upsert(replace(self._nodes[node_id], draining=True))
             self._shrunk = self._now
         self._let_go()

@@ -10,12 +10,12 @@ from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.fairshare import Lag
 from scheduler.rules.cluster.nodes import Node, Nodes
-from scheduler.rules.cluster.plan import Claim, Placement, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Placement, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.contention import contests
 from scheduler.rules.placement.placement import place
@@ -81,7 +81,7 @@ class World:
         self._kinds: dict[tuple[int, ...], int] = {}
         self._lags: dict[int, Lag] = {}
         self._rivals: list[set[int]] = []
-        self._claims: tuple[Claim, ...] = ()
+        self._claims: tuple[CarriedReservation, ...] = ()
         self._now = jobs[0].submitted if jobs else 0.0
 
     def step(self) -> bool:
@@ -134,7 +134,7 @@ class World:
         self._runs.setdefault(job.id, []).append(self._next_run)
         self._nodes.reserve(placement.node_id, job.requires)
         self._running.add(
-            Run(
+            ActiveExecution(
                 self._next_run,
                 placement.node_id,
                 job.requires,
@@ -181,7 +181,7 @@ class World:
             before = {project: lag.seconds for project, lag in self._lags.items()}
             length_s = partial(self._running.length_s, self._fleet)
             elapsed_s = now - self._now
-            self._lags = fairshare.settle(before, shares, self._policy.weights, self._rivals, length_s, elapsed_s)
+            self._lags = fairshare.accrue(before, shares, self._policy.weights, self._rivals, length_s, elapsed_s)
 
     def _in_use(self) -> float:
         used = Resources()

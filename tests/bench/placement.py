@@ -18,7 +18,7 @@ from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Constraint, Shape
 from scheduler.rules.explain.explain import explain
 from scheduler.rules.placement.placement import place
@@ -50,7 +50,9 @@ def a_fleet(seed: int = 1, used: float = 0.3, *, preemptible: bool = False) -> S
         held = Resources.of(cpus=cpus * used, mem=mem * used)
         nodes.reserve(number, held)
         stoppable = preemptible and number % 2 == 0
-        running.add(Run(number, number, held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable))
+        running.add(
+            ActiveExecution(number, number, held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable)
+        )
     return Scene(nodes, running)
 
 
@@ -100,7 +102,9 @@ def commit(snapshot: Snapshot, plan: Plan, first: int) -> None:
         shape = snapshot.queue.lines[placement.shape_id].shape
         snapshot.queue.discard(placement.job_id)
         snapshot.nodes.reserve(placement.node_id, shape.requires)
-        run = Run(first + number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s)
+        run = ActiveExecution(
+            first + number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s
+        )
         snapshot.running.add(run)
 
 
@@ -174,7 +178,7 @@ def steady_tick(name: str, *, projects: int = 1, preemption: bool = False, count
     )
 
 
-def leave(snapshot: Snapshot, run: Run) -> None:
+def leave(snapshot: Snapshot, run: ActiveExecution) -> None:
     """Let an execution end."""
     snapshot.running.discard(run.execution_id)
     snapshot.nodes.release(run.node_id, run.resources)

@@ -5,10 +5,10 @@ import pytest
 from scheduler.cluster_state import Picture
 from scheduler.explain.forecast import Foresight
 from scheduler.leader.tick import TermOver, tick
-from scheduler.rules.cluster.plan import Claim
+from scheduler.rules.cluster.plan import CarriedReservation
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.explain import TrialJob
 from tests.support.cluster import Cluster
 
 
@@ -20,7 +20,7 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     cluster.tick()
     claims = cluster.picture.claims
     shape = cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large)
-    assert claims == (Claim(large, shape, (node.node_id,), claims[0].promised),)
+    assert claims == (CarriedReservation(large, shape, (node.node_id,), claims[0].promised),)
     successor = Picture(cluster.settings)
     with cluster.rt.db.begin() as tx:
         successor.refresh(tx)
@@ -31,7 +31,7 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     assert why.told.reserved == (node.node_id,)
     assert foresight._picture is not None
     assert foresight._picture.claims == claims
-    foresight.preview([Wish(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
+    foresight.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
     assert cluster.value("SELECT jsonb_array_length(claims) FROM leader") == 1, "asking changes nothing"
 
 

@@ -8,7 +8,7 @@ from scheduler.jobs.admission import Roster
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain.explain import Wish
+from scheduler.rules.explain.explain import TrialJob
 from tests.support.cluster import Cluster
 
 
@@ -49,7 +49,7 @@ def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> 
     node = cluster.a_node(cpus=2000)
     shape = Shape(0, Resources(1000), project_id=cluster.project, job_type_id=cluster.type)
     foresight = Foresight(cluster.rt)
-    (seen,) = foresight.preview([Wish(shape)])
+    (seen,) = foresight.preview([TrialJob(shape)])
     assert seen.placement is not None
     assert seen.placement.node_id == node.node_id
     assert cluster.value("SELECT count(*) FROM jobs") == 0
@@ -62,7 +62,7 @@ def test_of_equal_nodes_a_preview_names_the_one_that_the_tick_takes(cluster: Clu
     foresight, seen, taken = Foresight(cluster.rt), list[int](), list[int]()
     for cpus in range(1000, 1006):
         shape = Shape(0, Resources(cpus), project_id=cluster.project, job_type_id=cluster.type)
-        (told,) = foresight.preview([Wish(shape)])
+        (told,) = foresight.preview([TrialJob(shape)])
         seen.append(told.seats[0])
         job_id = cluster.a_job(cpus=cpus)
         cluster.tick()

@@ -14,12 +14,12 @@ from typing import Protocol
 import numpy as np
 
 from scheduler.rules.cluster.nodes import Node, Nodes
-from scheduler.rules.cluster.plan import Claim, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
 from tests.support.fleets import Scene, Table, bound, in_use, totals
@@ -54,7 +54,7 @@ class Ours:
         self._nodes = Nodes(Node(number, _resources(row)) for number, row in enumerate(scene.nodes.tolist()))
         self._queue, self._running, self._predictor = Queue(), Running(), Predictor()
         self._policy, self._chance = policy, random.Random(1).random
-        self._claims: tuple[Claim, ...] = ()
+        self._claims: tuple[CarriedReservation, ...] = ()
         self._shapes = [Shape(at, _resources(row), timeout_s=LIMIT_S) for at, row in enumerate(scene.shapes.tolist())]
         for shape in self._shapes:
             self._queue.learn(shape)
@@ -76,7 +76,7 @@ class Ours:
             need = self._shapes[one.shape_id].requires
             self._queue.discard(one.job_id)
             self._nodes.reserve(one.node_id, need)
-            self._running.add(Run(one.job_id, one.node_id, need, now, one.expected_s, LIMIT_S))
+            self._running.add(ActiveExecution(one.job_id, one.node_id, need, now, one.expected_s, LIMIT_S))
             seats.append((one.job_id, one.shape_id, one.node_id))
         return seats
 

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from itertools import count
 
 from scheduler.rules.cluster.nodes import Node, Nodes
-from scheduler.rules.cluster.plan import Claim, Plan, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Plan, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run, Running
+from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
 
@@ -29,7 +29,7 @@ class World:
     def __init__(self, nodes: Iterable[Node] = (), policy: Policy | None = None) -> None:
         self.nodes, self.queue, self.running = Nodes(nodes), Queue(), Running()
         self.policy, self.predictor = policy or Policy(), Predictor()
-        self.claims: tuple[Claim, ...] = ()
+        self.claims: tuple[CarriedReservation, ...] = ()
         self.shapes: dict[int, Shape] = {}
         self._shape_ids, self._job_ids, self._run_ids = count(1), count(1), count(1)
 
@@ -46,10 +46,10 @@ class World:
         self.queue.add(job_id, shape.id, NOW - waited, **more)  # type: ignore[arg-type]
         return job_id
 
-    def run(self, node_id: int, *, cpus: float = 1, mem: int = 0, **more: object) -> Run:
+    def run(self, node_id: int, *, cpus: float = 1, mem: int = 0, **more: object) -> ActiveExecution:
         need = Resources.of(cpus=cpus, mem=mem)
         more.setdefault("started", NOW - 100.0)
-        run = Run(next(self._run_ids), node_id, need, **more)  # type: ignore[arg-type]
+        run = ActiveExecution(next(self._run_ids), node_id, need, **more)  # type: ignore[arg-type]
         self.running.add(run)
         self.nodes.reserve(node_id, need)
         return run

@@ -11,7 +11,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint, Shape
 from scheduler.rules.explain.explain import could_ever_fit
-from scheduler.rules.placement.capacity import Growth, seats_ever
+from scheduler.rules.placement.capacity import Growth, most_members
 from tests.support.placement import NOW, World, a_node
 
 ONE = Resources.of(cpus=1)
@@ -74,7 +74,7 @@ def _compare(chance: random.Random) -> None:
         apart=chance.choice([None, NODE_LABEL, "zone"]),
     )
     best = max(_seats(shape, fleet) for fleet in _fleets(nodes, growth))
-    found = min(shape.count, seats_ever(shape, Nodes(nodes), growth))
+    found = min(shape.count, most_members(shape, Nodes(nodes), growth))
     assert found >= min(shape.count, best), "nothing that could be placed is refused"
     if shape.apart != "zone":
         assert found == min(shape.count, best)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from scheduler.replay import replay
 from scheduler.replay.replay import Outcome
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.cluster.plan import Claim, Plan
+from scheduler.rules.cluster.plan import CarriedReservation, Plan
 from scheduler.rules.cluster.policy import Mode, Policy
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.running import ActiveExecution
 from tests.support.placement import NOW, World, a_node, where
 from tests.unit.test_placement_properties import SEEDS, Jumble, a_jumble, check
 
@@ -140,7 +140,7 @@ def test_kept_room_moves_only_where_the_job_could_start_in_half_the_time(elsewhe
     large = world.job(world.shape(cpus=2), waited=500)
     world.run(1, started=NOW, expected_s=100.0)
     world.run(2, started=NOW, expected_s=elsewhere_s)
-    world.claims = (Claim(large, 1, (1,), NOW),)
+    world.claims = (CarriedReservation(large, 1, (1,), NOW),)
     assert world.plan().reservations[0].node_ids == (node_id,)
 
 
@@ -194,7 +194,7 @@ def _start(world: World, plan: Plan, numbers: Iterator[int] | None = None) -> No
         world.queue.discard(placement.job_id)
         world.nodes.reserve(placement.node_id, shape.requires)
         world.running.add(
-            Run(
+            ActiveExecution(
                 number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s,
                 placement.job_id, shape.job_type_id, shape.project_id,
             )
@@ -205,7 +205,7 @@ def _end_one(world: World, node_id: int) -> None:
     _let_go(world, world.running.on_node(node_id)[-1])
 
 
-def _let_go(world: World, run: Run) -> None:
+def _let_go(world: World, run: ActiveExecution) -> None:
     world.running.discard(run.execution_id)
     world.nodes.release(run.node_id, run.resources)
 

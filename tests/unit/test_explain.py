@@ -13,7 +13,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint, Op, Shape
 from scheduler.rules.explain import new_node
-from scheduler.rules.explain.answer import Change, Explanation, Fix
+from scheduler.rules.explain.answer import Explanation, Fix, FixKind
 from scheduler.rules.explain.explain import explain, preview
 from tests.support.placement import NOW, World, a_node
 
@@ -171,15 +171,15 @@ def test_a_gang_is_told_how_many_members_could_start() -> None:
     job = world.job(world.shape(cpus=1, count=5))
     explained = explain(world.snapshot, job, NOW)
     assert explained.main is Reason.GANG
-    assert explained.changes == (Change(Fix.ASK_FEWER, "", 3),)
+    assert explained.changes == (Fix(FixKind.ASK_FEWER, "", 3),)
 
 
 def test_a_gang_is_not_asked_to_be_smaller_where_something_else_makes_room_for_all() -> None:
     world = World([a_node(1, cpus=3, paused=True)])
     shapes = [world.shape(cpus=1, count=count) for count in (2, 4)]
-    resume = Change(Fix.RESUME_NODE, "n1")
+    resume = Fix(FixKind.RESUME_NODE, "n1")
     told = [explain(world.snapshot, world.job(shape), NOW).changes for shape in shapes]
-    assert told == [(resume,), (resume, Change(Fix.ASK_FEWER, "", 3))]
+    assert told == [(resume,), (resume, Fix(FixKind.ASK_FEWER, "", 3))]
 
 
 def test_a_preview_leaves_nothing_behind() -> None:
@@ -218,43 +218,43 @@ def _shares_value(case: Case, labels: dict[str, str]) -> bool:
     return apart is not None and labels.get(apart) is not None and labels.get(apart) in taken
 
 
-def _moment(changes: tuple[Change, ...]) -> float:
-    return max([NOW, *(change.to or 0.0 for change in changes if change.fix is Fix.WAIT_UNTIL)])
+def _moment(changes: tuple[Fix, ...]) -> float:
+    return max([NOW, *(change.to or 0.0 for change in changes if change.fix is FixKind.WAIT_UNTIL)])
 
 
-def _changed(case: Case, changes: tuple[Change, ...]) -> Case:
+def _changed(case: Case, changes: tuple[Fix, ...]) -> Case:
     for change in changes:
         case = _apply(case, change)
     return case
 
 
-def _apply(case: Case, change: Change) -> Case:
+def _apply(case: Case, change: Fix) -> Case:
     policy, shape, to = case.policy, case.shape, int(change.to or 0)
     on_policy = {
-        Fix.RESUME_SCHEDULER: lambda: replace(policy, scheduler_paused=False),
-        Fix.RESUME_PROJECT: lambda: replace(policy, paused_projects=frozenset()),
-        Fix.RESUME_TYPE: lambda: replace(policy, paused_types=frozenset()),
-        Fix.RESUME_POOL: lambda: replace(policy, paused_pools=frozenset()),
-        Fix.RAISE_TYPE_LIMIT: lambda: replace(policy, max_scheduled={1: to}),
-        Fix.RAISE_QUOTA: lambda: replace(policy, quotas={1: replace(policy.quotas[1], **{change.subject: to})}),
+        FixKind.RESUME_SCHEDULER: lambda: replace(policy, scheduler_paused=False),
+        FixKind.RESUME_PROJECT: lambda: replace(policy, paused_projects=frozenset()),
+        FixKind.RESUME_TYPE: lambda: replace(policy, paused_types=frozenset()),
+        FixKind.RESUME_POOL: lambda: replace(policy, paused_pools=frozenset()),
+        FixKind.RAISE_TYPE_LIMIT: lambda: replace(policy, max_scheduled={1: to}),
+        FixKind.RAISE_QUOTA: lambda: replace(policy, quotas={1: replace(policy.quotas[1], **{change.subject: to})}),
     }
     on_shape = {
-        Fix.LEAVE_POOL: lambda: replace(shape, pool=None),
-        Fix.DROP_APART: lambda: replace(shape, apart=None),
-        Fix.ASK_FEWER: lambda: replace(shape, count=to),
-        Fix.SHORTER_TIMEOUT: lambda: replace(shape, timeout_s=to),
-        Fix.DROP_CONSTRAINT: lambda: replace(
+        FixKind.LEAVE_POOL: lambda: replace(shape, pool=None),
+        FixKind.DROP_APART: lambda: replace(shape, apart=None),
+        FixKind.ASK_FEWER: lambda: replace(shape, count=to),
+        FixKind.SHORTER_TIMEOUT: lambda: replace(shape, timeout_s=to),
+        FixKind.DROP_CONSTRAINT: lambda: replace(
             shape, constraints=tuple(each for each in shape.constraints if str(each) != change.subject)
         ),
-        Fix.ASK_LESS: lambda: replace(
+        FixKind.ASK_LESS: lambda: replace(
             shape, requires=Resources.from_amounts(shape.requires.amounts() | {change.subject: to})
         ),
     }
     on_node = {
-        Fix.RESUME_NODE: {"paused": False},
-        Fix.STOP_DRAINING: {"draining": False},
-        Fix.BRING_BACK_NODE: {"ready": True},
-        Fix.CLEAR_FAILURES: {"launch_failures": 0},
+        FixKind.RESUME_NODE: {"paused": False},
+        FixKind.STOP_DRAINING: {"draining": False},
+        FixKind.BRING_BACK_NODE: {"ready": True},
+        FixKind.CLEAR_FAILURES: {"launch_failures": 0},
     }
     if change.fix in on_policy:
         return replace(case, policy=on_policy[change.fix]())
@@ -264,13 +264,13 @@ def _apply(case: Case, change: Change) -> Case:
         fixed = on_node[change.fix]
         nodes = (replace(node, **fixed) if node.name == change.subject else node for node in case.nodes)
         return replace(case, nodes=tuple(nodes))
-    if change.fix is Fix.ADD_NODE:
+    if change.fix is FixKind.ADD_NODE:
         new = new_node.like(shape, Nodes(case.nodes))
         more = tuple(
             replace(new, id=90 + number, name=f"{new.name} {number}" if number else new.name) for number in range(to)
         )
         return replace(case, nodes=case.nodes + more, used=case.used + (0,) * to)
-    return replace(case, held=None) if change.fix is Fix.RELEASE_HOLD else case
+    return replace(case, held=None) if change.fix is FixKind.RELEASE_HOLD else case
 
 
 def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_nothing() -> None:
@@ -278,10 +278,10 @@ def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_no
     for node in (1, 2):
         world.run(node, cpus=4)
     job, gang = world.job(world.shape(cpus=1)), world.job(world.shape(cpus=2, count=3))
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "cpus=1", 1),)
-    assert explain(world.snapshot, gang, NOW).changes == (Change(Fix.ADD_NODE, "cpus=2", 3),)
+    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=1", 1),)
+    assert explain(world.snapshot, gang, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=2", 3),)
     fussy = world.shape(cpus=2, mem=64, pool="night", constraints=(Constraint("zone", Op.IN, ("a", "b")),))
-    wanted = (Change(Fix.ADD_NODE, "cpus=2,mem=64mib,pool=night,zone:a", 1),)
+    wanted = (Fix(FixKind.ADD_NODE, "cpus=2,mem=64mib,pool=night,zone:a", 1),)
     assert explain(world.snapshot, world.job(fussy), NOW).changes == wanted
 
 
@@ -291,7 +291,7 @@ def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
     world.job(world.shape(cpus=4, timeout_s=100.0), waited=500)
     small = world.shape(cpus=1, timeout_s=5000.0)
     job = world.job(small, waited=5)
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.SHORTER_TIMEOUT, "", 300),)
+    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.SHORTER_TIMEOUT, "", 300),)
     short = world.job(world.shape(cpus=1, timeout_s=300.0), waited=5)
     assert short in {placement.job_id for placement in world.plan().placements}
 
@@ -299,11 +299,11 @@ def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
 def test_a_job_may_do_without_what_a_node_has_none_of_but_not_without_what_others_use() -> None:
     world = World([a_node(1)])
     job = world.job(world.shape(custom={"gpu": 1}))
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ASK_LESS, "gpu", 0),)
+    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ASK_LESS, "gpu", 0),)
     world = World([a_node(1, custom={"gpu": 1})])
     world.nodes.reserve(1, Resources.of(custom={"gpu": 1}))
     job = world.job(world.shape(custom={"gpu": 1}))
-    assert explain(world.snapshot, job, NOW).changes == (Change(Fix.ADD_NODE, "cpus=1,gpu=1", 1),)
+    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=1,gpu=1", 1),)
 
 
 def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_never_run() -> None:

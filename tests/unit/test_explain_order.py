@@ -11,8 +11,8 @@ from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Mode, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run
-from scheduler.rules.explain.answer import Change, Fix
+from scheduler.rules.cluster.running import ActiveExecution
+from scheduler.rules.explain.answer import Fix, FixKind
 from scheduler.rules.explain.explain import explain
 from tests.support.placement import NOW, World, a_node
 from tests.unit.test_placement_properties import SEEDS, a_jumble
@@ -28,7 +28,7 @@ def test_room_kept_for_a_job_that_goes_later_is_not_in_the_way() -> None:
     later = world.job(world.shape(cpus=4, project_id=2))
     assert [kept.job_id for kept in world.plan().reservations] == [later]
     told = explain(world.snapshot, urgent, NOW)
-    assert told.changes == (Change(Fix.RAISE_QUOTA, "jobs", 1),)
+    assert told.changes == (Fix(FixKind.RAISE_QUOTA, "jobs", 1),)
     assert told.nodes == {}
 
 
@@ -38,7 +38,7 @@ def test_room_kept_for_a_job_that_goes_first_is() -> None:
     world.job(world.shape(cpus=4, project_id=2, priority=1))
     job = world.job(world.shape(cpus=1, project_id=1, timeout_s=1000.0))
     told = explain(world.snapshot, job, NOW)
-    assert [change.fix for change in told.changes] == [Fix.RAISE_QUOTA, Fix.SHORTER_TIMEOUT]
+    assert [change.fix for change in told.changes] == [FixKind.RAISE_QUOTA, FixKind.SHORTER_TIMEOUT]
     assert told.nodes == {Reason.RESERVED: 1}
 
 
@@ -49,7 +49,9 @@ def test_for_a_limited_job_the_changes_suffice_among_the_others_too_and_none_is_
         limited, job = _crowd(seed, {LIMITED: 0})
         open_to_it, _ = _crowd(seed, {})
         more = [
-            change for change in explain(limited.snapshot, job, NOW).changes if change.fix is not Fix.RAISE_TYPE_LIMIT
+            change
+            for change in explain(limited.snapshot, job, NOW).changes
+            if change.fix is not FixKind.RAISE_TYPE_LIMIT
         ]
         starts = any(placement.job_id == job for placement in open_to_it.plan().placements)
         assert not (starts and more), f"{seed}: {more} would not be needed"
@@ -151,7 +153,7 @@ def test_resources_that_no_node_has_or_that_have_just_come_are_no_trouble() -> N
     world = World([a_node(1, cpus=4)])
     world.run(1, cpus=4, expected_s=500.0)
     gone = Resources.of(cpus=1, custom={"fpga": 1})
-    world.running.add(Run(99, 77, gone, NOW - 10, 100.0))  # its node has left, and holds what no other has
+    world.running.add(ActiveExecution(99, 77, gone, NOW - 10, 100.0))  # its node has left, and holds what no other has
     job = world.job(world.shape(cpus=2))
     before = world.plan()
     assert [kept.job_id for kept in before.reservations] == [job]
@@ -189,7 +191,7 @@ def test_without_any_node_a_job_waits_for_one() -> None:
     job = world.job(world.shape())
     told = explain(world.snapshot, job, NOW)
     assert (told.main, told.usable) == (Reason.NODE_NOT_READY, 0)
-    assert [change.fix for change in told.changes] == [Fix.ADD_NODE]
+    assert [change.fix for change in told.changes] == [FixKind.ADD_NODE]
     assert world.plan().refusals[1].reason is Reason.NO_ROOM
     assert (
         explain(replace(world.snapshot, policy=Policy(scheduler_paused=True)), job, NOW).main is Reason.SCHEDULER_PAUSED

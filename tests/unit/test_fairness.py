@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.cluster.fairshare import HALF_LIFE_S, LEAST_WEIGHT, OWED, OWING, settle
+from scheduler.rules.cluster.fairshare import HALF_LIFE_S, LEAST_WEIGHT, OWED, OWING, accrue
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.running import ActiveExecution
 from scheduler.rules.placement.contention import contests
 from tests.support.endless import Kind, capacity, endless, held, watch
 from tests.support.placement import NOW, World, a_node
@@ -221,7 +221,7 @@ def _owed(
     contests: list[set[int]],
     for_s: float,
 ) -> dict[int, float]:
-    told = settle(before, shares, weights, contests, lambda _: 300.0, for_s)
+    told = accrue(before, shares, weights, contests, lambda _: 300.0, for_s)
     return {project: lag.seconds for project, lag in told.items()}
 
 
@@ -289,7 +289,7 @@ def test_who_is_owed_goes_first_until_the_others_hold_more_by_as_much() -> None:
 def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_silent() -> None:
     world = World([a_node(1, custom={"gpu": 2}, ready=False), *(a_node(number, cpus=8) for number in (2, 3, 4))])
     need = Resources.of(cpus=1, custom={"gpu": 1})
-    world.running.add(Run(9999, 1, need, NOW - 5, project_id=1))
+    world.running.add(ActiveExecution(9999, 1, need, NOW - 5, project_id=1))
     world.nodes.reserve(1, need)
     for number in (2, 3, 4):
         world.run(number, cpus=6, project_id=2)

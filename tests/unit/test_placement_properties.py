@@ -14,7 +14,7 @@ from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.shapes import Constraint, Shape
-from scheduler.rules.explain.explain import PREVIEW, Wish, explain, preview, previews
+from scheduler.rules.explain.explain import PREVIEW, TrialJob, explain, preview, previews
 from scheduler.rules.placement.placement import place
 from tests.support.placement import NOW, World, a_node
 
@@ -265,12 +265,12 @@ def test_every_job_that_waits_after_a_tick_has_a_reason(
         assert known, "something about the job, a node or the others holds it"
 
 
-def _an_array(world: World, chance: random.Random) -> list[Wish]:
+def _an_array(world: World, chance: random.Random) -> list[TrialJob]:
     """Jobs alike and unlike, of shapes that wait already and of new ones; some held, some not due."""
     shapes = [*world.shapes.values(), *(replace(each, requires=Resources.of(cpus=2)) for each in world.shapes.values())]
     some = [replace(chance.choice(shapes), id=0) for _ in range(chance.randint(1, 3))]
     return [
-        Wish(shape, "why" if chance.random() < 0.1 else None, NOW + 10 if chance.random() < 0.1 else None)
+        TrialJob(shape, "why" if chance.random() < 0.1 else None, NOW + 10 if chance.random() < 0.1 else None)
         for shape in some
         for _ in range(chance.randint(1, 3))
     ]

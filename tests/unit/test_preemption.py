@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Policy
-from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.running import ActiveExecution
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters
-from scheduler.rules.placement.plan_state import Ledger
-from scheduler.rules.placement.preemption import Clearing, Victims, cleared
+from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.preemption import Preemptor, Victims, assignment_of
 from tests.support.placement import NOW, World, a_node
 
 PREEMPTING = Policy(preemption=True)
@@ -188,9 +188,9 @@ def test_who_is_stopped_may_be_and_must_be(made: tuple[World, Shape]) -> None:
 
 
 def _ask(world: World, shape: Shape) -> tuple[list[Victims], set[int]]:
-    ledger = Ledger(world.snapshot)
+    ledger = PlanState(world.snapshot)
     where = filters.eligible(shape, world.nodes, world.policy)
-    found = Clearing(ledger, world.running, NOW).victims(shape, where)
+    found = Preemptor(ledger, world.running, NOW).victims(shape, where)
     return found, {world.running[number].job_id for victim in found for number in victim.executions}
 
 
@@ -206,7 +206,7 @@ def _free(world: World, shape: Shape, stopped: set[int]) -> dict[int, int]:
     return {node_id: cpus // shape.requires.cpus for node_id, cpus in free.items()}
 
 
-def _left(world: World, stopped: set[int]) -> list[Run]:
+def _left(world: World, stopped: set[int]) -> list[ActiveExecution]:
     return [run for run in world.running if not run.stopping and run.job_id not in stopped]
 
 
@@ -228,7 +228,7 @@ def _seats(world: World, shape: Shape, stopped: set[int]) -> int:
 
 def _sit(world: World, shape: Shape, stopped: set[int], found: list[Victims]) -> bool:
     """Whether all members have seats where there will be room, and share no value of the label they are kept apart by."""
-    free, seats = _free(world, shape, stopped), cleared(found)
+    free, seats = _free(world, shape, stopped), assignment_of(found)
     on = {world.nodes.at(row).id: n for row, n in zip(seats.rows.tolist(), seats.counts.tolist(), strict=True)}
     unlabelled = count(-1, -1)
     values = [

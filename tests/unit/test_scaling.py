@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, leavers, suits
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, fits_new_node, nodes_to_stop
 from scheduler.rules.autoscaling.demand import waves
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
@@ -153,12 +153,12 @@ def test_idle_nodes_leave_first_then_those_that_end_soonest() -> None:
     world.run(1, started=NOW, expected_s=500.0)
     world.run(2, started=NOW, expected_s=100.0)
     world.run(3, started=NOW, expected_s=300.0)
-    assert leavers(world.snapshot, [1, 2, 3, 4], 3, NOW) == [4, 2, 3]
+    assert nodes_to_stop(world.snapshot, [1, 2, 3, 4], 3, NOW) == [4, 2, 3]
 
 
 def test_of_idle_nodes_the_newest_leaves_first_and_the_protected_last() -> None:
     world = World([a_node(number, pool="p") for number in range(1, 4)])
-    assert leavers(world.snapshot, [1, 2, 3], 3, NOW, last=[3]) == [2, 1, 3]
+    assert nodes_to_stop(world.snapshot, [1, 2, 3], 3, NOW, last=[3]) == [2, 1, 3]
 
 
 def test_waves_count_starts_within_a_time() -> None:
@@ -233,5 +233,5 @@ def test_a_job_that_suits_the_template_never_waits_for_ever(
     """With no node, anything that could run on a new one asks for at least one."""
     world = build(queue, [])
     pool = auto()
-    could = [shape for shape in world.shapes.values() if suits(shape, pool)]
+    could = [shape for shape in world.shapes.values() if fits_new_node(shape, pool)]
     assert (decision(world, pool).wanted > 0) == bool(could)

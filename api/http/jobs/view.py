@@ -12,7 +12,7 @@ from api.http.named_errors import view as errors
 from api.http.schema.fields import units
 from scheduler.jobs.queries import JobDetail
 from scheduler.rules.job_type.definition import Definition
-from scheduler.rules.job_type.interface import Input, Output
+from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 
 
 def entry(row: Any) -> dict[str, Any]:
@@ -142,14 +142,14 @@ def _type_detail(more: Any, definition: Definition) -> dict[str, Any]:
     }
 
 
-def _input(declared: Input, data: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
+def _input(declared: DeclaredInput, data: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = {"name": declared.name, "type": declared.type, "required": declared.required}
     if declared.type != "property":
         shown["media_types"] = list(declared.media_types)
     return {**shown, "value": _value(declared.name, declared.type, data.get("input_data", ()), known)}
 
 
-def _output(declared: Output, results: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
+def _output(declared: DeclaredOutput, results: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
     shown = {
         "name": declared.name,
         "type": declared.type,

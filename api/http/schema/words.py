@@ -9,7 +9,7 @@ from pydantic import WithJsonSchema
 from scheduler.explain import explain
 from scheduler.explain import view as outlooks
 from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.explain.answer import Fix
+from scheduler.rules.explain.answer import FixKind
 from scheduler.rules.explain.wording import slug
 
 REASONS = (
@@ -19,7 +19,7 @@ REASONS = (
     explain.BEING_STOPPED,
     explain.CLEARING,
 )
-FIXES = tuple(slug(fix) for fix in Fix)
+FIXES = tuple(slug(fix) for fix in FixKind)
 
 ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(set(REASONS))})]
 """Why a job waits, or a node will not do."""

@@ -13,7 +13,7 @@ from enum import StrEnum
 from math import ceil, inf
 
 from scheduler.rules.autoscaling import demand
-from scheduler.rules.autoscaling.demand import Need
+from scheduler.rules.autoscaling.demand import GroupDemand
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.resources import Resources
@@ -89,13 +89,13 @@ class Decision:
 
 def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, Decision]:
     """Return a decision for every pool that is not FREE, by name. Demand that several could meet goes to the first."""
-    waiting = demand.needs(snapshot, now)
+    waiting = demand.demands(snapshot, now)
     unmet = {need.shape.id: float(need.count) for need in waiting}
     horizon = max((pool.pace.target_wait_s for pool in pools if pool.sizing is Sizing.AUTO), default=0.0)
     never: set[int] = set()
     if any(pool.sizing is Sizing.AUTO for pool in pools):
         never = _never_whole(snapshot, pools, waiting)
-        there = demand.rooms(snapshot, now, horizon)
+        there = demand.supply(snapshot, now, horizon)
         for need in waiting:
             if need.shape.id not in never:
                 left = demand.absorb(need, unmet[need.shape.id], snapshot, there, _horizon(need, horizon))
@@ -110,14 +110,14 @@ def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, D
     return decisions
 
 
-def leavers(
+def nodes_to_stop(
     snapshot: Snapshot, node_ids: Iterable[int], count: int, now: float, *, last: Iterable[int] = ()
 ) -> list[int]:
     """Return which `count` of these nodes should go: idle ones first, then those whose work ends soonest.
 
     Of equals, those in `last` go last, and otherwise the newest goes first.
     """
-    busy = demand.rooms(snapshot, now, 0.0).busy_s
+    busy = demand.supply(snapshot, now, 0.0).busy_s
     late = frozenset(last)
 
     def order(node_id: int) -> tuple[float, bool, int]:
@@ -127,7 +127,7 @@ def leavers(
     return sorted(node_ids, key=order)[:count]
 
 
-def suits(shape: Shape, pool: Pool) -> bool:
+def fits_new_node(shape: Shape, pool: Pool) -> bool:
     """Whether a new node of this pool could take a job of this shape: pool, labels and size."""
     if pool.template is None or (shape.pool is not None and shape.pool != pool.name):
         return False
@@ -135,7 +135,7 @@ def suits(shape: Shape, pool: Pool) -> bool:
     return all(constraint.holds(labels) for constraint in shape.constraints) and shape.requires.fits(pool.template)
 
 
-def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[Need]) -> set[int]:
+def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[GroupDemand]) -> set[int]:
     """Return the shapes of gangs that would not find a place for all members with every pool at its largest."""
     growth = [
         Growth(Node(number, pool.template, "", pool.name, pool.labels), _most(pool))
@@ -143,7 +143,7 @@ def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[Ne
         if pool.template is not None and pool.sizing is not Sizing.FREE
     ]
     gangs = [need.shape for need in waiting if need.shape.count > 1]
-    return {shape.id for shape in gangs if capacity.seats_ever(shape, snapshot.nodes, growth) < shape.count}
+    return {shape.id for shape in gangs if capacity.most_members(shape, snapshot.nodes, growth) < shape.count}
 
 
 def _most(pool: Pool) -> int | None:
@@ -154,7 +154,7 @@ def _follow(
     snapshot: Snapshot,
     pool: Pool,
     present: int,
-    waiting: Sequence[Need],
+    waiting: Sequence[GroupDemand],
     unmet: dict[int, float],
     never: set[int],
 ) -> Decision:
@@ -163,7 +163,7 @@ def _follow(
         what = "the pool" if pool.paused else "the scheduler"
         return _clamped(pool, Decision(present, present, f"{what} is paused: the size stays as it is"))
     left = [need for need in waiting if unmet[need.shape.id] > 0]
-    mine = [need for need in left if suits(need.shape, pool) and need.shape.id not in never]
+    mine = [need for need in left if fits_new_node(need.shape, pool) and need.shape.id not in never]
     counts = {need.shape.id: ceil(unmet[need.shape.id]) for need in mine}
     hopeless = {
         need.shape.id: ceil(unmet[need.shape.id])
@@ -231,7 +231,7 @@ def _clamped(pool: Pool, decision: Decision) -> Decision:
     return Decision(wanted, decision.present, why, decision.unmet, decision.hopeless)
 
 
-def _slots(need: Need, pool: Pool) -> float:
+def _slots(need: GroupDemand, pool: Pool) -> float:
     """How many jobs of a shape one new node would let start within the target wait."""
     assert pool.template is not None
     whole = pool.template.amounts()
@@ -244,7 +244,7 @@ def _slots(need: Need, pool: Pool) -> float:
     return float(copies * demand.waves(need.expected_s, within))
 
 
-def _horizon(need: Need, target_s: float) -> float:
+def _horizon(need: GroupDemand, target_s: float) -> float:
     """Return what is left of the target wait for the job that waits longest.
 
     A late one still counts on what comes free within a part of it.

@@ -21,7 +21,7 @@ from scheduler.rules.placement.scoring import room_for
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class GroupDemand:
     """Jobs of one shape that wait for nothing but room: how many, for how long each will run, how long the first has waited.
 
     Members of gangs count singly. `kept_back` says how many more jobs wait for something else, `reason` for what.
@@ -36,7 +36,7 @@ class Need:
 
 
 @dataclass(slots=True)
-class Rooms:
+class Supply:
     """Per node row: what is free, what will be within the horizon, when on average that comes, when all of it ends.
 
     `left` is the part of the node, 0 to 1, that no shape has been given yet.
@@ -49,13 +49,13 @@ class Rooms:
     left: NDArray[np.float64]
 
 
-def needs(snapshot: Snapshot, now: float) -> list[Need]:
+def demands(snapshot: Snapshot, now: float) -> list[GroupDemand]:
     """Return what waits, most urgent first, each shape cut to what pauses and limits let start at all."""
-    found = [_need(snapshot, shape_id, now) for shape_id in snapshot.queue.standing]
+    found = [_demand(snapshot, shape_id, now) for shape_id in snapshot.queue.standing]
     return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
 
 
-def rooms(snapshot: Snapshot, now: float, horizon_s: float) -> Rooms:
+def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
     """Return what every node has free now and, by the predicted ends of what runs, within the horizon (seconds)."""
     nodes, running = snapshot.nodes, snapshot.running
     for claim in running.needs():
@@ -75,10 +75,10 @@ def rooms(snapshot: Snapshot, now: float, horizon_s: float) -> Rooms:
         np.add.at(later.T, rows[live][soon], table[:, running.need[live]].T[soon])
         np.add.at(delay, rows[live][soon], gone_in[soon])
         np.add.at(ends, rows[live][soon], 1.0)
-    return Rooms(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
+    return Supply(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
 
 
-def absorb(need: Need, count: float, snapshot: Snapshot, there: Rooms, horizon_s: float) -> float:
+def absorb(need: GroupDemand, count: float, snapshot: Snapshot, there: Supply, horizon_s: float) -> float:
     """Give the slots that nodes have to these jobs, in the order of their rows; return how many jobs are left without one."""
     mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
     vector = snapshot.nodes.vector(need.shape.requires)
@@ -107,7 +107,7 @@ _SHORTEST_S = 0.1
 """No job takes less than this of its slot, whatever is predicted: placing, starting and reporting take time too."""
 
 
-def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
+def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
     line = snapshot.queue.standing[shape_id]
     shape, policy = line.shape, snapshot.policy
     pause = paused(shape, policy)
@@ -121,7 +121,7 @@ def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
         jobs=held.executions,
     )
     may = 0 if pause else floor(min(line.live, limit.jobs))
-    return Need(
+    return GroupDemand(
         shape,
         may * shape.count,
         snapshot.predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires),
@@ -131,7 +131,9 @@ def _need(snapshot: Snapshot, shape_id: int, now: float) -> Need:
     )
 
 
-def _slots(need: Need, vector: Amounts, rows: NDArray[np.intp], there: Rooms, horizon_s: float) -> NDArray[np.float64]:
+def _slots(
+    need: GroupDemand, vector: Amounts, rows: NDArray[np.intp], there: Supply, horizon_s: float
+) -> NDArray[np.float64]:
     """Return how many of these jobs the whole of each node could start within the horizon."""
     first = np.maximum(room_for(vector, there.free[:, rows]), 0)
     later = np.maximum(room_for(vector, there.later[:, rows]), 0)
@@ -144,7 +146,7 @@ def _slots(need: Need, vector: Amounts, rows: NDArray[np.intp], there: Rooms, ho
     return slots
 
 
-def waiting_for(found: list[Need]) -> Mapping[str, int]:
+def waiting_for(found: list[GroupDemand]) -> Mapping[str, int]:
     """Count the jobs that no node would help, by what they wait for."""
     counts: dict[str, int] = {}
     for need in found:

@@ -42,7 +42,7 @@ def standing(share: float, credit: float, weight: float) -> float:
     return (share - credit) / weight if weight > 0 else float("inf")
 
 
-def settle(
+def accrue(
     before: Mapping[int, float],
     shares: Mapping[int, float],
     weights: Mapping[int, float],

@@ -16,7 +16,7 @@ from scheduler.rules.cluster.shapes import Shape
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class CarriedReservation:
     """Room that one plan kept for a job of that shape, on these nodes, and that the next one goes on keeping.
 
     `promised` is the start (epoch seconds) that the job had in view when its room was first kept.
@@ -40,7 +40,7 @@ class Snapshot:
     running: Running = field(default_factory=Running)
     policy: Policy = field(default_factory=Policy)
     predictor: Predictor = field(default_factory=Predictor)
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[CarriedReservation, ...] = ()
 
 
 class Placement(NamedTuple):
@@ -122,7 +122,7 @@ class Plan:
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     reservations: tuple[Reservation, ...] = ()
     preemptions: tuple[Preemption, ...] = ()
-    claims: tuple[Claim, ...] = ()
+    claims: tuple[CarriedReservation, ...] = ()
 
 
 def shape_of(snapshot: Snapshot, job_id: int) -> Shape:

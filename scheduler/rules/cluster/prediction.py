@@ -27,12 +27,12 @@ _CAUTION = 0.5
 _UNBOUNDED_CAUTION = 2.0
 """A cautious guess where there is no limit: twice the expected time."""
 
-_MOST_VIEWS = 100_000
+_MOST_HISTORIES = 100_000
 """Distinct views kept; beyond that the one longest without an end is forgotten."""
 
 
 @dataclass(slots=True)
-class View:
+class History:
     """One view's averages, all of logarithms of seconds. Errors stand in the order of the guesses, the limit's last."""
 
     ends: int = 0
@@ -42,7 +42,7 @@ class View:
     errors: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0, 0.0])
 
 
-_GUESSES: tuple[Callable[[View, float], float], ...] = (
+_GUESSES: tuple[Callable[[History, float], float], ...] = (
     lambda view, _limit: view.usual,
     lambda view, limit: limit + view.fraction,
     lambda view, _limit: view.last,
@@ -57,7 +57,7 @@ class Predictor:
         self.version = 0
         self.ends = 0
         self.error = 0.0
-        self._views: dict[object, View] = {}
+        self._views: dict[object, History] = {}
 
     def expected_s(
         self, project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources | None = None
@@ -91,10 +91,10 @@ class Predictor:
             self.ends += 1
             self.error += max(_ERROR_FADE, 1 / self.ends) * (abs(_log(expected) - actual) - self.error)
         for key in _keys(project_id, job_type_id, timeout_s, requires):
-            view = self._views.pop(key, None) or View()
-            _take_in(view, actual, limit)
+            view = self._views.pop(key, None) or History()
+            _record_end(view, actual, limit)
             self._views[key] = view
-        while len(self._views) > _MOST_VIEWS:
+        while len(self._views) > _MOST_HISTORIES:
             del self._views[next(iter(self._views))]
         self.version += 1
 
@@ -112,7 +112,7 @@ def _keys(project_id: int, job_type_id: int, timeout_s: float | None, requires: 
     return (None, alike, (alike, timeout_s, requires)) if requires is not None else (None, alike)
 
 
-def _better(view: View, limit: float, best: float, guess: float) -> tuple[float, float]:
+def _better(view: History, limit: float, best: float, guess: float) -> tuple[float, float]:
     """The better of the best guess so far and the view's own, with its error; a closer view wins only by being better."""
     for error, make in zip(view.errors, _GUESSES, strict=True):
         candidate = make(view, limit)
@@ -121,7 +121,7 @@ def _better(view: View, limit: float, best: float, guess: float) -> tuple[float,
     return best, guess
 
 
-def _take_in(view: View, actual: float, limit: float) -> None:
+def _record_end(view: History, actual: float, limit: float) -> None:
     """Judge the view's guesses by what happened, then let it learn."""
     if view.ends:
         weight = max(_FADE, 1 / view.ends)

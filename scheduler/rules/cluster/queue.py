@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scheduler.rules.cluster.shape_index import Learned
+from scheduler.rules.cluster.shape_index import ShapeIndex
 from scheduler.rules.cluster.shapes import Shape
 
 _TIDY_FROM = 64
@@ -21,7 +21,7 @@ _TIDY_FROM = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingJob:
     """All that is known of one waiting job. `avoid` has the nodes where it failed, `held` the reason of a hold."""
 
     job_id: int
@@ -34,7 +34,7 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Line:
+class QueueGroup:
     """The jobs of one shape by age, then id. Entries before `head` are gone; others may be crossed out."""
 
     shape: Shape
@@ -53,9 +53,9 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self.lines: dict[int, Line] = {}
-        self.standing: dict[int, Line] = {}
-        self._learned = Learned()
+        self.lines: dict[int, QueueGroup] = {}
+        self.standing: dict[int, QueueGroup] = {}
+        self._learned = ShapeIndex()
         self._shape_of: dict[int, int] = {}
         self._at: dict[int, float] = {}
         self._attempts: dict[int, int] = {}
@@ -70,9 +70,9 @@ class Queue:
     def __contains__(self, job_id: object) -> bool:
         return job_id in self._shape_of
 
-    def __getitem__(self, job_id: int) -> Waiting:
+    def __getitem__(self, job_id: int) -> WaitingJob:
         """What is known of a job; raises KeyError for one that does not wait."""
-        return Waiting(
+        return WaitingJob(
             job_id,
             self._shape_of[job_id],
             self._at[job_id],
@@ -85,7 +85,7 @@ class Queue:
     def learn(self, shape: Shape) -> None:
         """Make a shape known; needed before a job of it comes while `lines` has it not. May be repeated."""
         if shape.id not in self.lines:
-            self.lines[shape.id] = Line(shape)
+            self.lines[shape.id] = QueueGroup(shape)
             self._learned.add(shape)
 
     def alike(self, shape: Shape) -> int | None:
@@ -219,18 +219,18 @@ class Queue:
         at, line = self._at[job_id], self.lines[self._shape_of[job_id]]
         if job_id in self._held or job_id in self._not_before:
             return None
-        entry = _place_of(line, job_id, at)
+        entry = _entry_of(line, job_id, at)
         older = entry - line.head
         if line.live != len(line.ids) - line.head:
             older = sum(1 for _ in self._walk(line, line.head, entry))
         return line.live - 1 - older if newest else older
 
-    def before(self, line: Line, job_id: int, *, newest: bool = False) -> int:
+    def before(self, line: QueueGroup, job_id: int, *, newest: bool = False) -> int:
         """How many jobs of another line go before this one by age; those crossed out may be among them."""
-        entry = _place_of(line, job_id, self._at[job_id])
+        entry = _entry_of(line, job_id, self._at[job_id])
         return min(line.live, len(line.ids) - entry if newest else entry - line.head)
 
-    def take(self, line: Line, start: int, most: int, until: float | None = None) -> tuple[list[int], int]:
+    def take(self, line: QueueGroup, start: int, most: int, until: float | None = None) -> tuple[list[int], int]:
         """Up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
 
         With `until`, only jobs queued at or before it. Changes nothing.
@@ -247,7 +247,7 @@ class Queue:
             cursor += 1
         return found, cursor
 
-    def take_newest(self, line: Line, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
+    def take_newest(self, line: QueueGroup, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
         """Up to `most` job ids before entry `stop`, newest first, and the entry to go on from. Changes nothing.
 
         With `since`, only jobs queued at or after it.
@@ -259,7 +259,7 @@ class Queue:
                 found.append(line.ids[stop])
         return found, stop
 
-    def _join(self, line: Line, ids: list[int], at: list[float]) -> None:
+    def _join(self, line: QueueGroup, ids: list[int], at: list[float]) -> None:
         """Put many jobs in line, already ordered by age and id."""
         self._shape_of.update(dict.fromkeys(ids, line.shape.id))
         self._learned.count(line.shape.id, len(ids))
@@ -271,17 +271,17 @@ class Queue:
             self.standing[line.shape.id] = line
             line.ids, line.at, line.head, line.live = ids, at, 0, len(ids)
 
-    def _stand(self, line: Line, job_id: int, at: float) -> None:
+    def _stand(self, line: QueueGroup, job_id: int, at: float) -> None:
         """Put a job in line; an entry of it that was crossed out at the very same place comes to life again."""
         line.live += 1
         self.standing[line.shape.id] = line
-        entry = _place_of(line, job_id, at)
+        entry = _entry_of(line, job_id, at)
         if entry < len(line.ids) and line.ids[entry] == job_id and line.at[entry] == at:
             return
         line.ids.insert(entry, job_id)
         line.at.insert(entry, at)
 
-    def _lives(self, line: Line, entry: int) -> bool:
+    def _lives(self, line: QueueGroup, entry: int) -> bool:
         job_id = line.ids[entry]
         return (
             self._at.get(job_id) == line.at[entry]
@@ -290,10 +290,10 @@ class Queue:
             and job_id not in self._not_before
         )
 
-    def _walk(self, line: Line, start: int, stop: int) -> Iterator[int]:
+    def _walk(self, line: QueueGroup, start: int, stop: int) -> Iterator[int]:
         return (entry for entry in range(start, stop) if self._lives(line, entry))
 
-    def _cross_out(self, line: Line) -> None:
+    def _cross_out(self, line: QueueGroup) -> None:
         line.live -= 1
         if not line.live:
             line.ids, line.at, line.head = [], [], 0
@@ -311,7 +311,7 @@ class Queue:
             line.head = 0
 
 
-def _place_of(line: Line, job_id: int, at: float) -> int:
+def _entry_of(line: QueueGroup, job_id: int, at: float) -> int:
     """The entry where a job of that age and id stands or would stand."""
     first = bisect_left(line.at, at, line.head)
     last = bisect_right(line.at, at, first)

@@ -20,7 +20,7 @@ _TURNOVER_S = 100 * LONGEST_HORIZON_S
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ActiveExecution:
     """One execution that holds `resources` on a node.
 
     `started` is the time of its placement, `expected_s` the run time predicted for it then, `timeout_s` its limit (None: none).
@@ -42,7 +42,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Held:
+class ProjectUsage:
     """What a project holds at the moment: room, and number of executions.
 
     `turnover` is what of the room is expected to come free in a while of `_TURNOVER_S`, were all that runs begun anew.
@@ -53,7 +53,7 @@ class Held:
     turnover: Resources = NOTHING
 
 
-class Claims:
+class RequestNumbers:
     """Numbers for distinct claims on resources, each in use for as long as somebody has such a claim, and then given anew."""
 
     def __init__(self) -> None:
@@ -91,15 +91,15 @@ class Claims:
 class Running:
     """All executions that hold room, by execution id."""
 
-    def __init__(self, runs: Iterable[Run] = ()) -> None:
+    def __init__(self, runs: Iterable[ActiveExecution] = ()) -> None:
         self.version = 0
-        self._runs: dict[int, Run] = {}
+        self._runs: dict[int, ActiveExecution] = {}
         self._rows: dict[int, int] = {}
         self._on_node: dict[int, set[int]] = {}
-        self._projects: dict[int, Held] = {}
+        self._projects: dict[int, ProjectUsage] = {}
         self._types: dict[int, int] = {}
         self._groups: dict[tuple[int, int], dict[int, int]] = {}
-        self._claims = Claims()
+        self._claims = RequestNumbers()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
         self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
         self.ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
@@ -119,16 +119,16 @@ class Running:
     def __len__(self) -> int:
         return len(self._runs)
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[ActiveExecution]:
         return iter(self._runs.values())
 
     def __contains__(self, execution_id: object) -> bool:
         return execution_id in self._runs
 
-    def __getitem__(self, execution_id: int) -> Run:
+    def __getitem__(self, execution_id: int) -> ActiveExecution:
         return self._runs[execution_id]
 
-    def add(self, run: Run) -> None:
+    def add(self, run: ActiveExecution) -> None:
         """Let an execution hold its room; one of the same id is replaced."""
         self.discard(run.execution_id)
         self.version += 1
@@ -153,13 +153,13 @@ class Running:
         self._claims.drop(run.resources)
         self._vacant.append(row)
 
-    def on_node(self, node_id: int) -> list[Run]:
+    def on_node(self, node_id: int) -> list[ActiveExecution]:
         """The executions on one node, by id."""
         return [self._runs[execution_id] for execution_id in sorted(self._on_node.get(node_id, ()))]
 
-    def of_project(self, project_id: int) -> Held:
+    def of_project(self, project_id: int) -> ProjectUsage:
         """What a project holds."""
-        return self._projects.get(project_id, Held())
+        return self._projects.get(project_id, ProjectUsage())
 
     def of_type(self, job_type_id: int) -> int:
         """How many executions of a job type hold room."""
@@ -181,7 +181,7 @@ class Running:
         )
         return whole / turnover * _TURNOVER_S if turnover else 0.0
 
-    def by_project(self) -> Mapping[int, Held]:
+    def by_project(self) -> Mapping[int, ProjectUsage]:
         """What each project holds that holds anything."""
         return self._projects
 
@@ -189,7 +189,7 @@ class Running:
         """The distinct claims, in the order that the column `need` counts them; a number that none has now stands for nothing."""
         return self._claims.listed
 
-    def _fill(self, row: int, run: Run) -> None:
+    def _fill(self, row: int, run: ActiveExecution) -> None:
         self.node_ids[row], self.ids[row] = run.node_id, run.execution_id
         self.jobs[row] = run.job_id or -run.execution_id  # one whose job is not told stands for itself
         self.priority[row] = run.priority
@@ -217,8 +217,8 @@ class Running:
         self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
-    def _charge(self, run: Run, sign: int) -> None:
-        held = self._projects.setdefault(run.project_id, Held())
+    def _charge(self, run: ActiveExecution, sign: int) -> None:
+        held = self._projects.setdefault(run.project_id, ProjectUsage())
         held.resources = held.resources.add(run.resources.times(sign))
         times = int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
         held.turnover = held.turnover.add(run.resources.times(sign * times))

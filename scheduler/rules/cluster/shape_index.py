@@ -9,7 +9,7 @@ MOST_IDLE = 10_000
 """Shapes of which no job waits that are remembered all the same: some ten megabytes. Beyond that the one longest idle goes."""
 
 
-class Learned:
+class ShapeIndex:
     """Shapes by id and by what they ask for, and how many jobs each has."""
 
     def __init__(self) -> None:
@@ -19,13 +19,13 @@ class Learned:
 
     def add(self, shape: Shape) -> None:
         """Take in a shape that is not known yet; it is idle until its first job comes."""
-        self._ids.setdefault(_nameless(shape), shape.id)
+        self._ids.setdefault(_without_id(shape), shape.id)
         self._jobs[shape.id] = 0
         self._idle[shape.id] = None
 
     def alike(self, shape: Shape) -> int | None:
         """The id of a shape that differs in nothing but that; None where there is none."""
-        return self._ids.get(_nameless(shape))
+        return self._ids.get(_without_id(shape))
 
     def count(self, shape_id: int, jobs: int) -> None:
         """Take note that so many jobs of a shape have come or, below 0, gone."""
@@ -40,12 +40,12 @@ class Learned:
         assert not self._jobs.pop(shape.id)
         del self._idle[shape.id]
         if self.alike(shape) == shape.id:
-            del self._ids[_nameless(shape)]
+            del self._ids[_without_id(shape)]
 
     def too_many(self) -> list[int]:
         """The ids of shapes to be forgotten, the one longest idle first."""
         return list(islice(self._idle, max(0, len(self._idle) - MOST_IDLE)))
 
 
-def _nameless(shape: Shape) -> Shape:
+def _without_id(shape: Shape) -> Shape:
     return replace(shape, id=0)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from scheduler.rules.cluster.reasons import Reason
 
 
-class Fix(StrEnum):
+class FixKind(StrEnum):
     """Something that would have to change. What it is about stands in the change's `subject`, the new value in `to`."""
 
     RELEASE_HOLD = "release the hold"
@@ -32,16 +32,16 @@ class Fix(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Fix:
     """One thing to change. `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, a number for limits and nodes."""
 
-    fix: Fix
+    fix: FixKind
     subject: str = ""
     to: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class Blocker:
     """Something about the job itself that holds it: a hold, a pause, a limit; `detail` says by whom, until when, or how many."""
 
     reason: Reason
@@ -49,7 +49,7 @@ class Obstacle:
 
 
 @dataclass(frozen=True, slots=True)
-class Nearest:
+class NearestNode:
     """The node that comes closest: why it will not do, and what is missing there (thousandths by resource)."""
 
     node_id: int
@@ -72,11 +72,11 @@ class Explanation:
 
     job_id: int
     main: Reason
-    obstacles: tuple[Obstacle, ...]
+    obstacles: tuple[Blocker, ...]
     nodes: Mapping[Reason, int]
     short_of: Mapping[str, int]
     usable: int
-    nearest: Nearest | None
+    nearest: NearestNode | None
     position: int | None
     ahead: int
     project_share: float
@@ -84,7 +84,7 @@ class Explanation:
     reserved: tuple[int, ...]
     earliest: float | None
     latest: float | None
-    changes: tuple[Change, ...]
+    changes: tuple[Fix, ...]
     wanted: int = 1
     seats: int = 0
     unmet: Mapping[str, int] = field(default_factory=dict)
@@ -99,7 +99,7 @@ class NeverFits:
     """
 
     nodes: Mapping[Reason, int]
-    nearest: Nearest | None
+    nearest: NearestNode | None
     wanted: int = 1
     seats: int = 0
     growing: bool = False

@@ -3,51 +3,51 @@
 from collections.abc import Iterator
 
 from scheduler.rules.cluster.plan import Snapshot
-from scheduler.rules.cluster.queue import Waiting
+from scheduler.rules.cluster.queue import WaitingJob
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain.answer import Change, Fix, Obstacle
+from scheduler.rules.explain.answer import Blocker, Fix, FixKind
 from scheduler.rules.placement import filters
 
-Found = tuple[Obstacle, Change]
+BlockerAndFix = tuple[Blocker, Fix]
 
 
-def obstacles(snapshot: Snapshot, job: Waiting, shape: Shape, now: float) -> list[Found]:
+def blockers(snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float) -> list[BlockerAndFix]:
     """All of them, in the order in which they would show: each with the change that lifts it."""
     return [*_own(job, now), *_pauses(snapshot, shape), *_type_limit(snapshot, shape), *_quota(snapshot, shape)]
 
 
-def _own(job: Waiting, now: float) -> Iterator[Found]:
+def _own(job: WaitingJob, now: float) -> Iterator[BlockerAndFix]:
     if job.held is not None:
-        yield Obstacle(Reason.HELD, job.held), Change(Fix.RELEASE_HOLD, job.held)
+        yield Blocker(Reason.HELD, job.held), Fix(FixKind.RELEASE_HOLD, job.held)
     if job.not_before is not None and job.not_before > now:
-        yield Obstacle(Reason.NOT_BEFORE, str(job.not_before)), Change(Fix.WAIT_UNTIL, "", job.not_before)
+        yield Blocker(Reason.NOT_BEFORE, str(job.not_before)), Fix(FixKind.WAIT_UNTIL, "", job.not_before)
 
 
-def _pauses(snapshot: Snapshot, shape: Shape) -> Iterator[Found]:
+def _pauses(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
     policy = snapshot.policy
     if policy.scheduler_paused:
-        yield Obstacle(Reason.SCHEDULER_PAUSED), Change(Fix.RESUME_SCHEDULER)
+        yield Blocker(Reason.SCHEDULER_PAUSED), Fix(FixKind.RESUME_SCHEDULER)
     if shape.project_id in policy.paused_projects:
         project = str(shape.project_id)
-        yield Obstacle(Reason.PROJECT_PAUSED, project), Change(Fix.RESUME_PROJECT, project)
+        yield Blocker(Reason.PROJECT_PAUSED, project), Fix(FixKind.RESUME_PROJECT, project)
     if shape.job_type_id in policy.paused_types:
         job_type = str(shape.job_type_id)
-        yield Obstacle(Reason.TYPE_PAUSED, job_type), Change(Fix.RESUME_TYPE, job_type)
+        yield Blocker(Reason.TYPE_PAUSED, job_type), Fix(FixKind.RESUME_TYPE, job_type)
 
 
-def _type_limit(snapshot: Snapshot, shape: Shape) -> Iterator[Found]:
+def _type_limit(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
     executions = snapshot.running.of_type(shape.job_type_id)
     if filters.type_allowance(shape, snapshot.policy, executions).jobs < 1:
         most = snapshot.policy.max_scheduled[shape.job_type_id]
         enough = executions + shape.count
         yield (
-            Obstacle(Reason.TYPE_LIMIT, f"{executions} of {most}"),
-            Change(Fix.RAISE_TYPE_LIMIT, str(shape.job_type_id), enough),
+            Blocker(Reason.TYPE_LIMIT, f"{executions} of {most}"),
+            Fix(FixKind.RAISE_TYPE_LIMIT, str(shape.job_type_id), enough),
         )
 
 
-def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[Found]:
+def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
     quota = snapshot.policy.quotas.get(shape.project_id)
     if quota is None:
         return
@@ -60,8 +60,8 @@ def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[Found]:
         if most is not None and need and used + need * shape.count > most:
             enough = used + need * shape.count
             yield (
-                Obstacle(Reason.PROJECT_QUOTA, _of(name, used, most)),
-                Change(Fix.RAISE_QUOTA, name, enough),
+                Blocker(Reason.PROJECT_QUOTA, _of(name, used, most)),
+                Fix(FixKind.RAISE_QUOTA, name, enough),
             )
 
 

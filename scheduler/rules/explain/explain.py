@@ -9,8 +9,8 @@ from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import remedy, what_if
-from scheduler.rules.explain.answer import Explanation, Nearest, NeverFits
-from scheduler.rules.explain.inquiry import Inquiry
+from scheduler.rules.explain.answer import Explanation, NearestNode, NeverFits
+from scheduler.rules.explain.inquiry import Explainer
 from scheduler.rules.placement import capacity
 from scheduler.rules.placement.capacity import Growth
 from scheduler.rules.placement.placement import place
@@ -20,7 +20,7 @@ PREVIEW = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TrialJob:
     """A job that is only tried: what it asks for, and what would keep it from standing in line."""
 
     shape: Shape
@@ -37,7 +37,7 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
     shape = snapshot.queue.lines[job.shape_id].shape
     if plan is None:
         plan = place(snapshot, now, lambda: 0.0)
-    return Inquiry(snapshot, job, shape, now, plan).answer()
+    return Explainer(snapshot, job, shape, now, plan).answer()
 
 
 def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], float]) -> tuple[Plan, Explanation]:
@@ -45,12 +45,12 @@ def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], f
 
     The queue is as before when this returns.
     """
-    plan, explanations = previews(snapshot, [Wish(shape)], now, chance)
+    plan, explanations = previews(snapshot, [TrialJob(shape)], now, chance)
     return plan, explanations[0]
 
 
 def previews(
-    snapshot: Snapshot, wishes: Sequence[Wish], now: float, chance: Callable[[], float], limit: int | None = None
+    snapshot: Snapshot, wishes: Sequence[TrialJob], now: float, chance: Callable[[], float], limit: int | None = None
 ) -> tuple[Plan, list[Explanation]]:
     """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
 
@@ -61,9 +61,9 @@ def previews(
     ids = range(PREVIEW, PREVIEW + len(wishes))
     try:
         for job_id, wish in zip(ids, wishes, strict=True):
-            queue.add(job_id, _learn(queue, wish.shape), now, held=wish.held, not_before=wish.not_before)
+            queue.add(job_id, _add_shape(queue, wish.shape), now, held=wish.held, not_before=wish.not_before)
         plan = place(snapshot, now, chance, limit)
-        return plan, _told(snapshot, ids, plan, now)
+        return plan, _explanations(snapshot, ids, plan, now)
     finally:
         for job_id in ids:
             queue.discard(job_id)
@@ -71,7 +71,7 @@ def previews(
             queue.forget(shape_id)
 
 
-def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
+def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
     """The explanation of each job that is tried, in order; takes those that would start out of the queue."""
     placed = [placement for placement in plan.placements if placement.job_id >= PREVIEW]
     starting = {placement.job_id for placement in placed}
@@ -84,7 +84,7 @@ def _told(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> lis
     return [told[job_id] for job_id in ids]
 
 
-def _learn(queue: Queue, shape: Shape) -> int:
+def _add_shape(queue: Queue, shape: Shape) -> int:
     """The id of that shape in the queue: of the jobs alike that it knows already, else a new one."""
     known = queue.alike(shape)
     if known is not None:
@@ -96,7 +96,7 @@ def _learn(queue: Queue, shape: Shape) -> int:
 
 def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
     """None when nodes that there are, or that pools would start (`growth`), could hold the job when empty; else why they could not."""
-    seats = capacity.seats_ever(shape, nodes, growth)
+    seats = capacity.most_members(shape, nodes, growth)
     if seats >= shape.count:
         return None
     tables = [table for table in (nodes, Nodes(one.like for one in growth)) if len(table)]
@@ -105,11 +105,11 @@ def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) ->
         for reason, mask in capacity.refused_for_good(shape, table).items():
             if mask.any():
                 counts[reason] = counts.get(reason, 0) + int(mask.sum())
-    growing = seats > capacity.seats_ever(shape, nodes)
+    growing = seats > capacity.most_members(shape, nodes)
     return NeverFits(counts, _closest(shape, tables), shape.count, seats, growing)
 
 
-def _closest(shape: Shape, tables: list[Nodes]) -> Nearest | None:
+def _closest(shape: Shape, tables: list[Nodes]) -> NearestNode | None:
     for nodes in tables:
         masks = capacity.refused_for_good(shape, nodes)
         row = remedy.cheapest(shape, nodes, nodes.capacity, masks)

@@ -6,35 +6,35 @@ from math import exp, inf
 import numpy as np
 
 from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
-from scheduler.rules.cluster.queue import Waiting
+from scheduler.rules.cluster.queue import WaitingJob
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import queue_position, remedy
-from scheduler.rules.explain.answer import Change, Explanation, Fix
-from scheduler.rules.explain.blockers import obstacles
-from scheduler.rules.explain.survey import Survey
+from scheduler.rules.explain.answer import Explanation, Fix, FixKind
+from scheduler.rules.explain.blockers import blockers
+from scheduler.rules.explain.survey import NodeReasons
 from scheduler.rules.placement import filters, reservation
-from scheduler.rules.placement.plan_state import Ledger
-from scheduler.rules.placement.reservation import Start, Timetable
+from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.reservation import FutureStart, Timetable
 
 
-class Inquiry:
+class Explainer:
     """One question about one waiting job, with the pictures it is answered from."""
 
-    def __init__(self, snapshot: Snapshot, job: Waiting, shape: Shape, now: float, plan: Plan) -> None:
+    def __init__(self, snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan) -> None:
         self._snapshot, self._job, self._shape, self._now = snapshot, job, shape, now
         self._nodes, self._policy = snapshot.nodes, snapshot.policy
         for asked in (shape, *(line.shape for line in snapshot.queue.standing.values())):
             self._nodes.vector(asked.requires)  # gives every resource its axis before arrays are copied
-        self._ledger = Ledger(snapshot)
+        self._ledger = PlanState(snapshot)
         self._timetable = Timetable(self._ledger, snapshot.running, now)
-        self._found = obstacles(snapshot, job, shape, now)
+        self._found = blockers(snapshot, job, shape, now)
         held_up = bool(self._found)
         self._coming = not held_up and any(placement.job_id == job.job_id for placement in plan.placements)
         self._own = next((kept for kept in plan.reservations if kept.job_id == job.job_id), None)
         for kept in queue_position.kept_before(snapshot, job, shape, now, plan, held_up=held_up):
             self._keep(kept)
-        self._survey = Survey(shape, snapshot, self._ledger, now, self._policy)
+        self._survey = NodeReasons(shape, snapshot, self._ledger, now, self._policy)
         self._seats = self._survey.seats()
         self._ahead = queue_position.ahead(snapshot, job, shape)
 
@@ -69,8 +69,8 @@ class Inquiry:
         """Count the room that the plan keeps for another job."""
         rows = [row for node_id in kept.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
-        start = Start(kept.start, where, counts)
-        reservation.keep(self._ledger, self._nodes.vector(kept.resources), start, self._timetable, kept.basis)
+        start = FutureStart(kept.start, where, counts)
+        reservation.reserve(self._ledger, self._nodes.vector(kept.resources), start, self._timetable, kept.basis)
 
     def _main(self) -> Reason:
         """The reason to show when nothing about the job itself holds it."""
@@ -80,23 +80,23 @@ class Inquiry:
             return Reason.BEHIND
         return Reason.GANG if self._seats else self._survey.main()
 
-    def _changes(self, row: int | None) -> tuple[Change, ...]:
+    def _changes(self, row: int | None) -> tuple[Fix, ...]:
         """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
         on_node = [] if self._coming else self._node_changes(row)
-        modest = remedy.applied(self._shape, on_node)
-        about_job = obstacles(self._snapshot, self._job, modest, self._now)
+        modest = remedy.shape_after(self._shape, on_node)
+        about_job = blockers(self._snapshot, self._job, modest, self._now)
         return tuple(change for _, change in about_job) + tuple(on_node)
 
-    def _node_changes(self, row: int | None) -> list[Change]:
+    def _node_changes(self, row: int | None) -> list[Fix]:
         """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
-        shape, survey, found, seats = self._shape, self._survey, list[Change](), self._seats
+        shape, survey, found, seats = self._shape, self._survey, list[Fix](), self._seats
         if not seats:
-            found = remedy.changes(shape, self._nodes, self._policy, survey.room, survey.masks, row, survey.ready_s())
-            if any(change.fix is Fix.ADD_NODE for change in found):
+            found = remedy.fixes(shape, self._nodes, self._policy, survey.room, survey.masks, row, survey.ready_s())
+            if any(change.fix is FixKind.ADD_NODE for change in found):
                 return found
-            after, policy = remedy.applied(shape, found), remedy.eased(self._policy, found)
-            seats = max(1, Survey(after, self._snapshot, self._ledger, self._now, policy).seats(besides=row))
-        return found if seats >= shape.count else [*found, Change(Fix.ASK_FEWER, "", seats)]
+            after, policy = remedy.shape_after(shape, found), remedy.policy_after(self._policy, found)
+            seats = max(1, NodeReasons(after, self._snapshot, self._ledger, self._now, policy).seats(besides=row))
+        return found if seats >= shape.count else [*found, Fix(FixKind.ASK_FEWER, "", seats)]
 
     def _band(self) -> tuple[float | None, float | None]:
         """Between when and when the job will probably start; not to be said of one that waits for somebody to do something.
@@ -105,7 +105,7 @@ class Inquiry:
         """
         if self._coming:
             return self._now, self._now
-        times = [change.to for _, change in self._found if change.fix is Fix.WAIT_UNTIL and change.to is not None]
+        times = [change.to for _, change in self._found if change.fix is FixKind.WAIT_UNTIL and change.to is not None]
         if len(times) < len(self._found):
             return None, None
         due = max([self._now, *times])

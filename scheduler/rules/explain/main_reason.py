@@ -9,7 +9,7 @@ from scheduler.rules.cluster.plan import Refusal, Snapshot
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import assignment, filters
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.plan_state import PlanState
 
 _OF_NODES = frozenset({Reason.NO_ROOM, Reason.GANG, Reason.RESERVED, Reason.APART})
 """What a plan says of a shape that found no seat, whatever the nodes' reasons are."""
@@ -20,7 +20,7 @@ class MainReasons:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._ledger: Ledger | None = None
+        self._ledger: PlanState | None = None
         for line in snapshot.queue.standing.values():
             snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before what is free is copied
         self._free = snapshot.nodes.free()
@@ -59,7 +59,7 @@ class MainReasons:
         if shape.apart is None:
             return np.zeros_like(self._snapshot.nodes.present())
         if self._ledger is None:
-            self._ledger = Ledger(self._snapshot)
+            self._ledger = PlanState(self._snapshot)
         return assignment.kept_apart(shape, self._ledger)
 
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 _NAMED = 5
 
 
-def event(urgent: int | None) -> str:
+def give_back_reason(urgent: int | None) -> str:
     """Why a try was given back: for that job, or because an operator wanted its node free (None)."""
     return "its node is drained" if urgent is None else f"preempted: room was made for job {urgent}"
 
 
-def stopped(urgent: int) -> str:
+def was_stopped(urgent: int) -> str:
     """What became of a try."""
     return f"its last try was stopped to make room for the more urgent job {urgent}; that try is not charged"
 
@@ -20,12 +20,12 @@ def being_stopped(urgent: int, node: str) -> str:
     return f"It is being stopped on node {node} to make room for the more urgent job {urgent}, and will wait again, uncharged."
 
 
-def awaited(victims: Mapping[int, int]) -> str:
+def waits_for_clearing(victims: Mapping[int, int]) -> str:
     """What a job waits for, by how many executions of which jobs are being stopped for it."""
     return f"room is being cleared for it by stopping {_executions(sum(victims.values()))} of {_jobs(list(victims))}"
 
 
-def tried(victims: Mapping[int, int]) -> str:
+def would_stop(victims: Mapping[int, int]) -> str:
     """What would be stopped for a job that is only tried."""
     count = sum(victims.values())
     return f"{_executions(count)} of the less urgent {_jobs(list(victims))} would be stopped for it."

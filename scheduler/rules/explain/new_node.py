@@ -6,7 +6,7 @@ from scheduler.rules.cluster.nodes import Mask, Node, Nodes
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint, Shape
-from scheduler.rules.explain.answer import Change, Fix
+from scheduler.rules.explain.answer import Fix, FixKind
 
 _NEW_NAME = "a new node"
 
@@ -27,7 +27,7 @@ def like(shape: Shape, nodes: Nodes) -> Node:
     return Node(0, shape.requires, name, shape.pool, labels)
 
 
-def told(node: Node) -> str:
+def written(node: Node) -> str:
     """The node as fleets are written for simulations: `cpus=2,mem=64mib,gpu=1,pool=x,zone:a`."""
     units = {"mem": "mib", "disk": "mib"}
     amounts = [
@@ -37,17 +37,17 @@ def told(node: Node) -> str:
     return ",".join([*amounts, *pool, *(f"{label}:{value}" for label, value in sorted(node.labels.items()))])
 
 
-def changes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask]) -> list[Change]:
+def fixes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask]) -> list[Fix]:
     """As many new nodes as the job has members, and what speaks even against these."""
     new = like(shape, nodes)
     labels = {NODE_LABEL: new.name, **new.labels}
-    found = [Change(Fix.ADD_NODE, told(new), shape.count)]
+    found = [Fix(FixKind.ADD_NODE, written(new), shape.count)]
     if shape.pool is not None and shape.pool in policy.paused_pools:
-        found.append(Change(Fix.RESUME_POOL, shape.pool))
+        found.append(Fix(FixKind.RESUME_POOL, shape.pool))
     wrong = (constraint for constraint in sorted(set(shape.constraints), key=str) if not constraint.holds(labels))
-    found += [Change(Fix.DROP_CONSTRAINT, str(constraint)) for constraint in wrong]
+    found += [Fix(FixKind.DROP_CONSTRAINT, str(constraint)) for constraint in wrong]
     if shape.apart is not None and shape.apart in new.labels and _shares(shape.apart, new, nodes, shape, masks):
-        found.append(Change(Fix.DROP_APART, shape.apart))
+        found.append(Fix(FixKind.DROP_APART, shape.apart))
     return found
 
 

@@ -6,21 +6,21 @@ from itertools import islice
 
 from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
 from scheduler.rules.cluster.policy import Mode, Policy
-from scheduler.rules.cluster.queue import Queue, Waiting
+from scheduler.rules.cluster.queue import Queue, WaitingJob
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.placement import place
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.plan_state import PlanState
 
 _MOST_RIVALS = 500
 """Of the jobs that a plan places so many are placed once more to see how one that is held would fare among them."""
 
 
-def position(snapshot: Snapshot, job: Waiting) -> int | None:
+def position(snapshot: Snapshot, job: WaitingJob) -> int | None:
     """How many jobs of its own shape go before it; None for one that is held or not yet due."""
     return snapshot.queue.position(job.job_id, newest=snapshot.policy.mode is Mode.LIFO)
 
 
-def ahead(snapshot: Snapshot, job: Waiting, shape: Shape) -> list[tuple[Shape, int]]:
+def ahead(snapshot: Snapshot, job: WaitingJob, shape: Shape) -> list[tuple[Shape, int]]:
     """How many jobs of each shape go first by priority and age; a few that have left may be among them."""
     newest = snapshot.policy.mode is Mode.LIFO
     found = []
@@ -34,7 +34,7 @@ def ahead(snapshot: Snapshot, job: Waiting, shape: Shape) -> list[tuple[Shape, i
     return [(each, count) for each, count in found if count]
 
 
-def rank(snapshot: Snapshot, ledger: Ledger, project_id: int) -> int:
+def rank(snapshot: Snapshot, ledger: PlanState, project_id: int) -> int:
     """How many projects with waiting jobs stand before this one."""
     own = ledger.standing(project_id)
     others = {line.shape.project_id for line in snapshot.queue.standing.values()} - {project_id}
@@ -42,7 +42,7 @@ def rank(snapshot: Snapshot, ledger: Ledger, project_id: int) -> int:
 
 
 def kept_before(
-    snapshot: Snapshot, job: Waiting, shape: Shape, now: float, plan: Plan, *, held_up: bool
+    snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan, *, held_up: bool
 ) -> list[Reservation]:
     """The room kept for others that stays in the job's way, once nothing about the job itself holds it any more.
 
@@ -66,7 +66,7 @@ def _after_own(reservations: Sequence[Reservation], job_id: int) -> set[int]:
     return set(ids[ids.index(job_id) + 1 :]) if job_id in ids else set()
 
 
-def _contest(snapshot: Snapshot, job: Waiting, shape: Shape, plan: Plan, now: float) -> Plan:
+def _contest(snapshot: Snapshot, job: WaitingJob, shape: Shape, plan: Plan, now: float) -> Plan:
     """The plan again, of those that it has for something, with the job among them and free to go."""
     placed = dict.fromkeys(placement.job_id for placement in plan.placements)
     ids = [*(kept.job_id for kept in plan.reservations), *islice(placed, _MOST_RIVALS)]

@@ -13,7 +13,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import PLAIN, Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import new_node
-from scheduler.rules.explain.answer import Change, Fix, Nearest
+from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
 
 Seconds = NDArray[np.float64]
 
@@ -66,11 +66,11 @@ def cheapest(
     return int(np.argmin(cost + less))
 
 
-def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> Nearest:
+def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> NearestNode:
     """What is wrong with one node."""
     node = nodes.at(row)
     reasons = tuple(reason for reason, mask in masks.items() if mask[row])
-    return Nearest(node.id, node.name, reasons, missing(shape, nodes, room, row))
+    return NearestNode(node.id, node.name, reasons, missing(shape, nodes, room, row))
 
 
 def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, int]:
@@ -80,7 +80,7 @@ def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, in
     return {axis: lack for axis, lack, need in zip(nodes.axes, lacks, needed, strict=True) if need and lack > 0}
 
 
-def changes(
+def fixes(
     shape: Shape,
     nodes: Nodes,
     policy: Policy,
@@ -88,42 +88,42 @@ def changes(
     masks: dict[Reason, Mask],
     row: int | None,
     ready_s: Seconds | None = None,
-) -> list[Change]:
+) -> list[Fix]:
     """What would have to change for a member to start on that node; empty when nothing would.
 
     Where no change to the node or the job makes room there, and without any node (None): new nodes, one for each member.
     """
     if row is None:
-        return new_node.changes(shape, nodes, policy, masks)
+        return new_node.fixes(shape, nodes, policy, masks)
     node, needs = nodes.at(row), shape.requires.amounts()
     found = [*_about_node(node, policy, masks, row), *_about_demands(shape, node, nodes, masks, row)]
     if ready_s is not None and ready_s[row] >= LEAST_TIMEOUT_S:
-        return [*found, Change(Fix.SHORTER_TIMEOUT, "", floor(ready_s[row]))]
-    if _helpless(nodes.vector(shape.requires), room, nodes)[row]:
-        return new_node.changes(shape, nodes, policy, masks)
+        return [*found, Fix(FixKind.SHORTER_TIMEOUT, "", floor(ready_s[row]))]
+    if _out_of_reach(nodes.vector(shape.requires), room, nodes)[row]:
+        return new_node.fixes(shape, nodes, policy, masks)
     for axis, lack in missing(shape, nodes, room, row).items():
-        found.append(Change(Fix.ASK_LESS, axis, max(0, needs[axis] - lack)))
+        found.append(Fix(FixKind.ASK_LESS, axis, max(0, needs[axis] - lack)))
     return found
 
 
-def applied(shape: Shape, found: list[Change]) -> Shape:
+def shape_after(shape: Shape, found: list[Fix]) -> Shape:
     """The shape once it asks for as little as the changes say."""
     amounts, gone = shape.requires.amounts(), {(change.fix, change.subject) for change in found}
-    amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is Fix.ASK_LESS}
+    amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is FixKind.ASK_LESS}
     return replace(
         shape,
         requires=Resources.from_amounts(amounts),
-        constraints=tuple(one for one in shape.constraints if (Fix.DROP_CONSTRAINT, str(one)) not in gone),
-        pool=None if (Fix.LEAVE_POOL, shape.pool) in gone else shape.pool,
-        apart=None if (Fix.DROP_APART, shape.apart) in gone else shape.apart,
-        count=next((int(change.to or 1) for change in found if change.fix is Fix.ASK_FEWER), shape.count),
-        timeout_s=next((change.to for change in found if change.fix is Fix.SHORTER_TIMEOUT), shape.timeout_s),
+        constraints=tuple(one for one in shape.constraints if (FixKind.DROP_CONSTRAINT, str(one)) not in gone),
+        pool=None if (FixKind.LEAVE_POOL, shape.pool) in gone else shape.pool,
+        apart=None if (FixKind.DROP_APART, shape.apart) in gone else shape.apart,
+        count=next((int(change.to or 1) for change in found if change.fix is FixKind.ASK_FEWER), shape.count),
+        timeout_s=next((change.to for change in found if change.fix is FixKind.SHORTER_TIMEOUT), shape.timeout_s),
     )
 
 
-def eased(policy: Policy, found: list[Change]) -> Policy:
+def policy_after(policy: Policy, found: list[Fix]) -> Policy:
     """The policy once the pools that the changes name are resumed."""
-    resumed = {change.subject for change in found if change.fix is Fix.RESUME_POOL}
+    resumed = {change.subject for change in found if change.fix is FixKind.RESUME_POOL}
     return replace(policy, paused_pools=policy.paused_pools - resumed)
 
 
@@ -133,10 +133,10 @@ def _giving_up(need: Amounts, room: Amounts, nodes: Nodes) -> NDArray[np.float64
     for axis in np.flatnonzero(need).tolist():
         lack = np.maximum(need[axis] - np.maximum(room[axis], 0), 0)
         cost += np.where(lack > 0, 1.0 + lack / need[axis], 0.0)
-    return np.where(_helpless(need, room, nodes), _OUT_OF_REACH, cost)
+    return np.where(_out_of_reach(need, room, nodes), _OUT_OF_REACH, cost)
 
 
-def _helpless(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
+def _out_of_reach(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
     """Rows where asking for less does not help, for next to nothing is left of something (or less than nothing)."""
     helpless = np.zeros(room.shape[1], dtype=np.bool_)
     for axis in np.flatnonzero(need).tolist():
@@ -148,25 +148,25 @@ def _helpless(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
     return helpless
 
 
-def _about_node(node: Node, policy: Policy, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+def _about_node(node: Node, policy: Policy, masks: dict[Reason, Mask], row: int) -> Iterator[Fix]:
     fixes = {
-        Reason.NODE_NOT_READY: Fix.BRING_BACK_NODE,
-        Reason.NODE_PAUSED: Fix.RESUME_NODE,
-        Reason.NODE_DRAINING: Fix.STOP_DRAINING,
-        Reason.NODE_FAILING: Fix.CLEAR_FAILURES,
+        Reason.NODE_NOT_READY: FixKind.BRING_BACK_NODE,
+        Reason.NODE_PAUSED: FixKind.RESUME_NODE,
+        Reason.NODE_DRAINING: FixKind.STOP_DRAINING,
+        Reason.NODE_FAILING: FixKind.CLEAR_FAILURES,
     }
     for reason, fix in fixes.items():
         if reason in masks and masks[reason][row]:
-            yield Change(fix, node.name or str(node.id))
+            yield Fix(fix, node.name or str(node.id))
     if node.pool in policy.paused_pools and node.pool is not None:
-        yield Change(Fix.RESUME_POOL, node.pool)
+        yield Fix(FixKind.RESUME_POOL, node.pool)
 
 
-def _about_demands(shape: Shape, node: Node, nodes: Nodes, masks: dict[Reason, Mask], row: int) -> Iterator[Change]:
+def _about_demands(shape: Shape, node: Node, nodes: Nodes, masks: dict[Reason, Mask], row: int) -> Iterator[Fix]:
     if shape.pool is not None and shape.pool != node.pool:
-        yield Change(Fix.LEAVE_POOL, shape.pool)
+        yield Fix(FixKind.LEAVE_POOL, shape.pool)
     for constraint in sorted(set(shape.constraints), key=str):
         if not nodes.holding(constraint)[row]:
-            yield Change(Fix.DROP_CONSTRAINT, str(constraint))
+            yield Fix(FixKind.DROP_CONSTRAINT, str(constraint))
     if shape.apart is not None and Reason.APART in masks and masks[Reason.APART][row]:
-        yield Change(Fix.DROP_APART, shape.apart)
+        yield Fix(FixKind.DROP_APART, shape.apart)

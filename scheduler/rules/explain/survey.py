@@ -10,20 +10,20 @@ from scheduler.rules.cluster.prediction import cautious_s
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import assignment, capacity, filters
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.scoring import room_for
 
 _OF_THE_MOMENT = (Reason.NO_ROOM, Reason.RESERVED, Reason.APART)
 
 
-class Survey:
+class NodeReasons:
     """Node by node, for members of one shape that start now; room that the ledger keeps is not for them.
 
     `room` is what each row has for one, `masks` the rows that fail for each reason (a row may fail for several), `usable` those that
     fail for none.
     """
 
-    def __init__(self, shape: Shape, snapshot: Snapshot, ledger: Ledger, now: float, policy: Policy) -> None:
+    def __init__(self, shape: Shape, snapshot: Snapshot, ledger: PlanState, now: float, policy: Policy) -> None:
         self._shape, self._nodes, self._ledger, self._policy = shape, snapshot.nodes, ledger, policy
         self.expected_s = snapshot.predictor.expected_s(
             shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
@@ -42,7 +42,7 @@ class Survey:
         if besides is not None:
             usable[besides] = True
         slots = np.where(usable, room_for(self.need, self.room), 0)
-        return min(self._shape.count, capacity.seats_on(self._shape, self._nodes, slots))
+        return min(self._shape.count, capacity.members_on(self._shape, self._nodes, slots))
 
     def unmet(self) -> dict[str, int]:
         """How many nodes fail each constraint, of those that some fail."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from scheduler.rules.cluster.plan import Placement, Snapshot, shape_of
-from scheduler.rules.cluster.running import Run
+from scheduler.rules.cluster.running import ActiveExecution
 
 _FIRST_RUN = 2**62
 """The id of the first execution that is only tried: later than all others."""
@@ -19,7 +19,7 @@ def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -
         shape = shapes[placement.job_id]
         snapshot.nodes.reserve(placement.node_id, shape.requires)
         snapshot.running.add(
-            Run(
+            ActiveExecution(
                 execution_id,
                 placement.node_id,
                 shape.requires,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.explain.answer import Change, Explanation, Fix, Nearest, NeverFits, Obstacle
+from scheduler.rules.explain.answer import Blocker, Explanation, Fix, FixKind, NearestNode, NeverFits
 
 Amount = float | str
 
@@ -29,7 +29,7 @@ def slug(word: str) -> str:
     return word.replace("'", "").replace(" ", "-")
 
 
-def obstacle(found: Obstacle, names: Names) -> str:
+def blocker(found: Blocker, names: Names) -> str:
     """What about the job itself holds it."""
     paused = {
         Reason.SCHEDULER_PAUSED: "the scheduler",
@@ -57,14 +57,14 @@ def nodes(reason: Reason, count: int, told: Explanation, of: int) -> str:
     if reason is Reason.NO_ROOM:
         short = ", ".join(f"{name} on {number}" for name, number in told.short_of.items())
         return f"{some} {'has' if one else 'have'} no room for it now" + (f" (short of {short})" if short else "")
-    singular, plural = _SAID[reason]
+    singular, plural = _NODE_WORDS[reason]
     which = ""
     if reason is Reason.CONSTRAINT:
         which = f" ({', '.join(f'{constraint} on {number}' for constraint, number in told.unmet.items())})"
     return f"{some} {singular if one else plural}{which}"
 
 
-def others(told: Explanation) -> str:
+def behind_others(told: Explanation) -> str:
     """What a job waits for that could start were it alone."""
     if told.main is Reason.NEXT:
         return "it is about to be placed"
@@ -80,7 +80,7 @@ def gang(told: Explanation) -> str:
     return f"it needs {told.wanted} places at once; {told.seats} {'is' if told.seats == 1 else 'are'} free"
 
 
-def never(found: NeverFits, pool: str | None) -> str:
+def never_fits(found: NeverFits, pool: str | None) -> str:
     """Why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
     if found.seats:
@@ -89,7 +89,7 @@ def never(found: NeverFits, pool: str | None) -> str:
     if found.nearest is None:
         return f"there is no node{where}, and no pool that would start one"
     if Reason.TOO_SMALL not in found.nearest.reasons:
-        said = {**_SAID, Reason.OTHER_POOL: (f"is not in the pool {pool}", f"are not in the pool {pool}")}
+        said = {**_NODE_WORDS, Reason.OTHER_POOL: (f"is not in the pool {pool}", f"are not in the pool {pool}")}
         counts = ", ".join(f"{count} {said[reason][count != 1]}" for reason, count in found.nodes.items())
         return f"no node is what it asks for: {counts}"
     return f"it asks for more than any node{where} has, so it cannot be placed" + _missing(
@@ -103,35 +103,35 @@ def none_yet(pool: str | None) -> str:
     return f"there is no node{where} now; one that could take it may come back or be started"
 
 
-def change(found: Change, names: Names) -> str:
+def fix(found: Fix, names: Names) -> str:
     """What to do, as an order."""
     subject, to = found.subject, found.to or 0.0
     match found.fix:
-        case Fix.RAISE_QUOTA:
+        case FixKind.RAISE_QUOTA:
             most = _amount(subject, to) if subject != "jobs" else _count(int(to), "execution")
             return f"raise the quota of the project {names.project} to {most}"
-        case Fix.ASK_LESS:
+        case FixKind.ASK_LESS:
             return f"ask for {'at most ' + _amount(subject, to) if to else 'no ' + subject}"
-        case Fix.ADD_NODE:
+        case FixKind.ADD_NODE:
             return f"add {'a node' if to == 1 else f'{to:g} nodes'} with {subject or 'any room at all'} free"
-        case Fix.WAIT_UNTIL:
+        case FixKind.WAIT_UNTIL:
             return f"wait until {moment(to)}"
         case _:
             own = {
-                Fix.RELEASE_HOLD: "release it",
-                Fix.RESUME_PROJECT: f"{found.fix} {names.project}",
-                Fix.RESUME_TYPE: f"{found.fix} {names.job_type}",
-                Fix.RAISE_TYPE_LIMIT: f"let {to:g} jobs of the type {names.job_type} be scheduled at a time",
-                Fix.CLEAR_FAILURES: f"{found.fix} {subject} (ganger resume {subject})",
-                Fix.ASK_FEWER: f"ask for at most {_count(int(to), 'member')}",
-                Fix.SHORTER_TIMEOUT: f"set a timeout of at most {to:g} s",
+                FixKind.RELEASE_HOLD: "release it",
+                FixKind.RESUME_PROJECT: f"{found.fix} {names.project}",
+                FixKind.RESUME_TYPE: f"{found.fix} {names.job_type}",
+                FixKind.RAISE_TYPE_LIMIT: f"let {to:g} jobs of the type {names.job_type} be scheduled at a time",
+                FixKind.CLEAR_FAILURES: f"{found.fix} {subject} (ganger resume {subject})",
+                FixKind.ASK_FEWER: f"ask for at most {_count(int(to), 'member')}",
+                FixKind.SHORTER_TIMEOUT: f"set a timeout of at most {to:g} s",
             }
             return own.get(found.fix, f"{found.fix} {subject}".rstrip())
 
 
-def nearest(found: Nearest) -> str:
+def nearest_node(found: NearestNode) -> str:
     """Which node comes closest, and what is wrong there."""
-    what = ", ".join(_SAID[reason][0] if reason in _SAID else str(reason) for reason in found.reasons)
+    what = ", ".join(_NODE_WORDS[reason][0] if reason in _NODE_WORDS else str(reason) for reason in found.reasons)
     return f"{found.name or 'a new node'} comes closest: it {what or 'would do'}" + _missing(found)
 
 
@@ -140,7 +140,7 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-_SAID: dict[Reason, tuple[str, str]] = {
+_NODE_WORDS: dict[Reason, tuple[str, str]] = {
     Reason.NODE_NOT_READY: ("is not ready", "are not ready"),
     Reason.NODE_PAUSED: ("is paused", "are paused"),
     Reason.NODE_DRAINING: ("is draining", "are draining"),
@@ -173,7 +173,7 @@ def _quota(detail: str, names: Names) -> str:
     )
 
 
-def _missing(found: Nearest, when: str = "") -> str:
+def _missing(found: NearestNode, when: str = "") -> str:
     lacks = " and ".join(_amount(name, amount) for name, amount in found.missing.items())
     return f"; {when}{found.name or 'a new node'} lacks {lacks}" if lacks else ""
 

@@ -14,7 +14,7 @@ from typing import Any
 from scheduler.errors import InvalidInput
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import runners
-from scheduler.rules.job_type.interface import RESERVED, Complaint, Interface
+from scheduler.rules.job_type.interface import RESERVED, Interface, SchemaCheck
 
 MAX_ARGUMENTS = 1_000
 MAX_ARGUMENT = 32_768
@@ -114,7 +114,7 @@ def read(document: Mapping[str, Any]) -> Definition:
     return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
 
 
-def check(definition: Definition, *, known_errors: frozenset[str], complaint: Complaint) -> list[str]:
+def check(definition: Definition, *, known_errors: frozenset[str], complaint: SchemaCheck) -> list[str]:
     """Raise InvalidInput for a definition that no job could use; return sentences about what looks like a mistake."""
     for name in COMMANDS:
         _check_command(getattr(definition, name), definition.shell, name)

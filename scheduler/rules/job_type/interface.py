@@ -24,12 +24,12 @@ MAX_ENTRIES = 1_000
 """Most inputs, outputs, and files of one input."""
 
 Kind: TypeAlias = Literal["property", "file", "files"]
-Complaint: TypeAlias = Callable[[Mapping[str, Any], Any], str | None]
+SchemaCheck: TypeAlias = Callable[[Mapping[str, Any], Any], str | None]
 """Says what is wrong with a value by a JSON Schema, None when it fits. Passed in: rules import no validator."""
 
 
 @dataclass(frozen=True, slots=True)
-class Input:
+class DeclaredInput:
     """One declared input. `media_types` empty means any; `default` counts only with `has_default`."""
 
     name: str
@@ -42,7 +42,7 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class DeclaredOutput:
     """One declared output; `glob` is matched beneath the output directory."""
 
     name: str
@@ -57,8 +57,8 @@ class Output:
 class Interface:
     """Everything declared, in the order it was written."""
 
-    inputs: tuple[Input, ...] = ()
-    outputs: tuple[Output, ...] = ()
+    inputs: tuple[DeclaredInput, ...] = ()
+    outputs: tuple[DeclaredOutput, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """Return the interface in its documented form, every key present."""
@@ -70,14 +70,14 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class InputData:
     """Data that fits an interface. `files` holds the ids of every file given, by input name."""
 
     document: dict[str, Any] = field(default_factory=dict)
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
-NOTHING = Data()
+NO_DATA = InputData()
 
 
 def read(document: Mapping[str, Any]) -> Interface:
@@ -98,13 +98,13 @@ def fit(
     *,
     data: Mapping[str, Any] | None,
     inputs: Mapping[str, Any] | None,
-    complaint: Complaint,
-) -> Data:
+    complaint: SchemaCheck,
+) -> InputData:
     """Return the normalised form of what was given for an interface; raises InvalidInput when it does not fit."""
     if data is not None and inputs is not None:
         raise InvalidInput("give either data or inputs, not both", field="inputs")
     if not interface.inputs and not data and not inputs:
-        return NOTHING
+        return NO_DATA
     where = "inputs" if inputs is not None else "data"
     given = _short(interface, inputs) if inputs is not None else _documented(data or {})
     known = {declared.name: declared for declared in interface.inputs}
@@ -114,23 +114,23 @@ def fit(
     entries = [_entry(declared, given, complaint, where) for declared in interface.inputs]
     outputs = _output_places(interface, data or {})
     document = {"version": VERSION, "input_data": [entry for entry in entries if entry], "output_data": outputs}
-    return Data(document, {entry["name"]: _file_ids(entry) for entry in entries if entry and "value" not in entry})
+    return InputData(document, {entry["name"]: _file_ids(entry) for entry in entries if entry and "value" not in entry})
 
 
-def accepts(declared: Input, media_type: str) -> bool:
+def accepts(declared: DeclaredInput, media_type: str) -> bool:
     """Tell whether a file of this media type may be given for an input."""
     return not declared.media_types or media_type.split(";", maxsplit=1)[0].strip().lower() in {
         m.lower() for m in declared.media_types
     }
 
 
-def _input(entry: Mapping[str, Any], number: int) -> Input:
+def _input(entry: Mapping[str, Any], number: int) -> DeclaredInput:
     where = f"interface.input_data[{number}]"
     kind = _kind(entry, where)
     has_default = entry.get("default") is not None
     if has_default and kind != "property":
         raise InvalidInput("only a property can have a default", field=f"{where}.default")
-    return Input(
+    return DeclaredInput(
         name=str(entry["name"]),
         type=kind,
         required=entry.get("required", True),
@@ -141,12 +141,12 @@ def _input(entry: Mapping[str, Any], number: int) -> Input:
     )
 
 
-def _output(entry: Mapping[str, Any], number: int) -> Output:
+def _output(entry: Mapping[str, Any], number: int) -> DeclaredOutput:
     where = f"interface.output_data[{number}]"
     glob = entry.get("glob")
     if glob is not None and (glob.startswith("/") or ".." in glob.split("/") or not glob):
         raise InvalidInput("a glob stays beneath the output directory: no leading / and no ..", field=f"{where}.glob")
-    return Output(
+    return DeclaredOutput(
         name=str(entry["name"]),
         type=_kind(entry, where),
         required=entry.get("required", True),
@@ -163,9 +163,9 @@ def _kind(entry: Mapping[str, Any], where: str) -> Kind:
     return cast("Kind", kind)
 
 
-def _check_names(inputs: Iterable[Input], outputs: Iterable[Output]) -> None:
+def _check_names(inputs: Iterable[DeclaredInput], outputs: Iterable[DeclaredOutput]) -> None:
     seen: set[str] = set()
-    parts: dict[str, Iterable[Input | Output]] = {"input_data": inputs, "output_data": outputs}
+    parts: dict[str, Iterable[DeclaredInput | DeclaredOutput]] = {"input_data": inputs, "output_data": outputs}
     for part, declared in parts.items():
         for number, one in enumerate(declared):
             where = f"interface.{part}[{number}].name"
@@ -193,7 +193,7 @@ def _documented(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _entry(
-    declared: Input, given: Mapping[str, Mapping[str, Any]], complaint: Complaint, where: str
+    declared: DeclaredInput, given: Mapping[str, Mapping[str, Any]], complaint: SchemaCheck, where: str
 ) -> dict[str, Any] | None:
     """Return the normalised entry of one declared input, None when it is left out and may be."""
     place = f"{where}.{declared.name}"
@@ -214,7 +214,7 @@ def _entry(
     )
 
 
-def _left_out(declared: Input, entry: Mapping[str, Any] | None, place: str) -> dict[str, Any] | None:
+def _left_out(declared: DeclaredInput, entry: Mapping[str, Any] | None, place: str) -> dict[str, Any] | None:
     if declared.has_default:
         return {"name": declared.name, "value": declared.default}
     if declared.type == "property" and entry is not None and "value" in entry and _takes_null(declared):
@@ -224,12 +224,12 @@ def _left_out(declared: Input, entry: Mapping[str, Any] | None, place: str) -> d
     return None
 
 
-def _takes_null(declared: Input) -> bool:
+def _takes_null(declared: DeclaredInput) -> bool:
     kind = (declared.schema or {}).get("type")
     return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
-def _property(declared: Input, entry: Mapping[str, Any], complaint: Complaint, place: str) -> dict[str, Any]:
+def _property(declared: DeclaredInput, entry: Mapping[str, Any], complaint: SchemaCheck, place: str) -> dict[str, Any]:
     if entry.get("value") is None:
         raise InvalidInput(f"the input {declared.name!r} takes a value, not a file", field=place)
     wrong = complaint(declared.schema, entry["value"]) if declared.schema else None
@@ -238,7 +238,7 @@ def _property(declared: Input, entry: Mapping[str, Any], complaint: Complaint, p
     return {"name": declared.name, "value": entry["value"]}
 
 
-def _check_ids(declared: Input, ids: Any, place: str) -> None:
+def _check_ids(declared: DeclaredInput, ids: Any, place: str) -> None:
     if not isinstance(ids, list) or not all(type(one) is int and 0 < one < 2**63 for one in ids):
         raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
     if len(ids) > MAX_ENTRIES or (declared.type == "file" and len(ids) != 1) or (declared.required and not ids):
@@ -265,7 +265,7 @@ def _file_ids(entry: Mapping[str, Any]) -> tuple[int, ...]:
     return (entry["file_id"],) if "file_id" in entry else tuple(entry["file_ids"])
 
 
-def _input_document(given: Input) -> dict[str, Any]:
+def _input_document(given: DeclaredInput) -> dict[str, Any]:
     return {
         "name": given.name,
         "type": given.type,
@@ -276,7 +276,7 @@ def _input_document(given: Input) -> dict[str, Any]:
     }
 
 
-def _output_document(output: Output) -> dict[str, Any]:
+def _output_document(output: DeclaredOutput) -> dict[str, Any]:
     return {
         "name": output.name,
         "type": output.type,

@@ -20,7 +20,7 @@ class Category(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureClass:
     """One named way to fail."""
 
     name: str
@@ -35,64 +35,64 @@ SIGNALED = "signaled"
 NODE_LOST = "node-lost"
 UNKNOWN = "unknown"
 
-BUILT_IN: tuple[Failure, ...] = (
-    Failure(UNKNOWN, "Unknown", "The node named an error that is not known here.", Category.SYSTEM),
-    Failure(
+BUILT_IN: tuple[FailureClass, ...] = (
+    FailureClass(UNKNOWN, "Unknown", "The node named an error that is not known here.", Category.SYSTEM),
+    FailureClass(
         UNKNOWN_EXIT,
         "Program failed",
         "The program ended with an exit code that its job type does not map.",
         Category.ALGORITHM,
     ),
-    Failure(
+    FailureClass(
         SIGNALED,
         "Killed by a signal",
         "The program was ended by a signal that Ganger did not send.",
         Category.ALGORITHM,
     ),
-    Failure("timeout", "Timeout", "The program ran longer than its time limit.", Category.ALGORITHM),
-    Failure("pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM),
-    Failure("post-timeout", "Timeout in post", "Finishing took longer than its time limit.", Category.SYSTEM),
-    Failure(
+    FailureClass("timeout", "Timeout", "The program ran longer than its time limit.", Category.ALGORITHM),
+    FailureClass("pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM),
+    FailureClass("post-timeout", "Timeout in post", "Finishing took longer than its time limit.", Category.SYSTEM),
+    FailureClass(
         "pre-failed",
         "Pre-command failed",
         "The command of the pre phase ended with an error.",
         Category.ALGORITHM,
     ),
-    Failure(
+    FailureClass(
         "post-failed",
         "Post-command failed",
         "The command of the post phase ended with an error.",
         Category.ALGORITHM,
     ),
-    Failure(
+    FailureClass(
         "out-of-memory",
         "Out of memory",
         "The kernel ended a process for using more memory than asked for.",
         Category.ALGORITHM,
     ),
-    Failure("disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM),
-    Failure("staging", "Staging failed", "An input could not be brought to the node.", Category.SYSTEM),
-    Failure(
+    FailureClass("disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM),
+    FailureClass("staging", "Staging failed", "An input could not be brought to the node.", Category.SYSTEM),
+    FailureClass(
         "checksum",
         "Checksum mismatch",
         "An input arrived with other content than it was stored with.",
         Category.DATA,
     ),
-    Failure("launch", "Launch failed", "The program could not be started at all.", Category.SYSTEM),
-    Failure(
+    FailureClass("launch", "Launch failed", "The program could not be started at all.", Category.SYSTEM),
+    FailureClass(
         "missing-output",
         "Missing output",
         "The program ended well, but a required output is not there.",
         Category.ALGORITHM,
     ),
-    Failure("invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM),
-    Failure(
+    FailureClass("invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM),
+    FailureClass(
         "supervisor-lost",
         "Supervisor lost",
         "The process that watched the program died; the program was killed.",
         Category.SYSTEM,
     ),
-    Failure(
+    FailureClass(
         NODE_LOST,
         "Node lost",
         "The node fell silent for the whole lease, or stopped its work for that reason.",

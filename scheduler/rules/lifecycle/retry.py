@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Backoff:
+class RetryBackoff:
     """Seconds: the first ceiling, the factor by which it grows, and where it stops growing."""
 
     first_s: float = 1.0
@@ -24,7 +24,7 @@ def may_try_again(*, num_exes: int, forgiven: int, max_tries: int, should_be_ret
     return should_be_retried and num_exes - forgiven < max_tries
 
 
-def delay_s(tries: int, backoff: Backoff, chance: Callable[[], float]) -> float:
+def delay_s(tries: int, backoff: RetryBackoff, chance: Callable[[], float]) -> float:
     """Return the seconds to wait after the `tries`-th failed try: uniform between 0 and the grown ceiling."""
     assert tries >= 1, "a delay follows a try"
     # 2**60 overflows no float, and is past any limit.

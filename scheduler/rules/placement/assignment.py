@@ -8,8 +8,8 @@ from scheduler.rules.cluster.nodes import Amounts, Mask, Nodes, Rows
 from scheduler.rules.cluster.policy import Packing, Policy
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, scoring
-from scheduler.rules.placement.plan_state import Ledger
-from scheduler.rules.placement.scoring import NONE, Choice
+from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.scoring import NO_ASSIGNMENT, Assignment
 
 _CANDIDATES = 256
 """Nodes that are looked at closely where more have room: the best of so many is hardly worse than the best of all."""
@@ -22,7 +22,7 @@ _PORTION = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Seeker:
+class AssignmentRequest:
     """Who looks for seats: members of a shape that will surely have ended by `ends_by`.
 
     `avoid` has the nodes where the job failed; `turn`, 0 to 1, decides between equal nodes.
@@ -35,7 +35,7 @@ class Seeker:
     turn: float = 0.0
 
 
-def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
+def assign(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, wanted: int) -> Assignment:
     """Seats for up to `wanted` members, best first; fewer than there is room for may come, but some if there is any.
 
     Takes nothing yet. For a gang, all seats there are up to `wanted`.
@@ -44,33 +44,33 @@ def seat(seeker: Seeker, ledger: Ledger, policy: Policy, wanted: int) -> Choice:
     where = filters.eligible(shape, ledger.nodes, policy)
     rows = np.flatnonzero(ledger.fits(seeker.need, where, seeker.ends_by))
     if not len(rows):
-        return NONE
+        return NO_ASSIGNMENT
     first = int(seeker.turn * len(rows))
     rows = np.concatenate((rows[first:], rows[:first]))
-    several = _many if shape.apart is None and shape.spread is None else _one_by_one
+    several = _in_one_pass if shape.apart is None and shape.spread is None else _one_by_one
     choice = several(seeker, ledger, policy, rows, wanted)
-    return Choice(choice.rows, choice.counts, len(rows))
+    return Assignment(choice.rows, choice.counts, len(rows))
 
 
-def kept_apart(shape: Shape, ledger: Ledger) -> Mask:
+def kept_apart(shape: Shape, ledger: PlanState) -> Mask:
     """Rows that `shape.apart` forbids: their label has a value that an execution of the same kind already has."""
     codes = ledger.nodes.label_codes(shape.apart or "")
     used = codes[list(ledger.group_rows(shape))]
     return np.asarray(np.isin(codes, used[used >= 0])) if shape.apart is not None else codes < -1
 
 
-def _many(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+def _in_one_pass(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
     """Seats in one pass; nodes of packed pools before those of spread ones."""
-    even = _spread_out(policy, ledger.nodes)
+    even = _rows_of_spread_pools(policy, ledger.nodes)
     packed = rows if even is None else rows[~even[rows]]
-    choice = _packed(seeker, ledger, packed, wanted) if len(packed) else NONE
+    choice = _packed(seeker, ledger, packed, wanted) if len(packed) else NO_ASSIGNMENT
     if even is not None and len(packed) < len(rows):
         rest = wanted - int(choice.counts.sum())
-        choice = scoring.both(choice, _evened(seeker, ledger, rows[even[rows]], rest))
+        choice = scoring.joined(choice, _spread(seeker, ledger, rows[even[rows]], rest))
     return choice
 
 
-def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+def _packed(seeker: AssignmentRequest, ledger: PlanState, rows: Rows, wanted: int) -> Assignment:
     """The nodes that lose the least for what waits; of those that lose the same, the fullest."""
     whole = seeker.shape.count > 1
     ranked = _ranks(seeker, ledger, rows)
@@ -85,7 +85,7 @@ def _packed(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
     return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, 1 if whole else _PORTION)
 
 
-def _candidates(rows: Rows, ledger: Ledger) -> Rows:
+def _candidates(rows: Rows, ledger: PlanState) -> Rows:
     """A bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
     if len(rows) <= _CANDIDATES:
         return rows
@@ -95,7 +95,7 @@ def _candidates(rows: Rows, ledger: Ledger) -> Rows:
     return rows[some]
 
 
-def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
+def _spread(seeker: AssignmentRequest, ledger: PlanState, rows: Rows, wanted: int) -> Assignment:
     ranked = _ranks(seeker, ledger, rows)
     room = ledger.room(rows, seeker.ends_by)
     capacity = ledger.nodes.capacity[:, rows]
@@ -104,13 +104,13 @@ def _evened(seeker: Seeker, ledger: Ledger, rows: Rows, wanted: int) -> Choice:
     )
 
 
-def _ranks(seeker: Seeker, ledger: Ledger, rows: Rows) -> scoring.Ranks | None:
+def _ranks(seeker: AssignmentRequest, ledger: PlanState, rows: Rows) -> scoring.Ranks | None:
     if not seeker.shape.preferences and not seeker.avoid:
         return None
     return scoring.ranks(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
 
 
-def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, wanted: int) -> Choice:
+def _one_by_one(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
     """Seats one after the other, for shapes whose members mind where the others are."""
     shape, nodes = seeker.shape, ledger.nodes
     group, barred = ledger.group_rows(shape), kept_apart(shape, ledger)
@@ -123,7 +123,7 @@ def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, want
         if not len(open_rows):
             break
         open_rows = _least_crowded(shape, nodes, group, open_rows)
-        found = _many(seeker, ledger, policy, open_rows, 1).rows
+        found = _in_one_pass(seeker, ledger, policy, open_rows, 1).rows
         if not len(found):
             break
         row = int(found[0])
@@ -133,7 +133,7 @@ def _one_by_one(seeker: Seeker, ledger: Ledger, policy: Policy, rows: Rows, want
             barred = barred | _same_value(nodes, shape.apart, row)
         if seats[row] >= most[row]:
             rows = rows[rows != row]
-    return Choice(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
+    return Assignment(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
 
 
 def _least_crowded(shape: Shape, nodes: Nodes, group: dict[int, int], rows: Rows) -> Rows:
@@ -156,7 +156,7 @@ def _same_value(nodes: Nodes, label: str, row: int) -> Mask:
     return np.asarray((codes == codes[row]) & (codes >= 0))
 
 
-def _spread_out(policy: Policy, nodes: Nodes) -> Mask | None:
+def _rows_of_spread_pools(policy: Policy, nodes: Nodes) -> Mask | None:
     """Rows of nodes in pools that are spread rather than packed; None when there are none."""
     pools = frozenset(pool for pool, packing in policy.packing.items() if packing is Packing.SPREAD)
     if not pools:

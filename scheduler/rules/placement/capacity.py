@@ -13,7 +13,7 @@ from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
 from scheduler.rules.placement import filters
 from scheduler.rules.placement.scoring import room_for
 
-Slots = NDArray[np.int64]
+MemberCounts = NDArray[np.int64]
 
 _EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
 """The filters that an empty node fails for good."""
@@ -34,7 +34,7 @@ def refused_for_good(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:
     return {reason: mask(shape, nodes, policy) & present for reason, mask in filters.STATIC if reason in _EVER}
 
 
-def seats_ever(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int:
+def most_members(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int:
     """How many members could ever sit at once, on empty nodes; more than the job has need not be counted right.
 
     A pool's nodes may give way to new ones, so all that it may have count as the better of what they are and could be.
@@ -54,20 +54,20 @@ def seats_ever(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int
     return seats + int(slots[fixed].sum())
 
 
-def seats_on(shape: Shape, nodes: Nodes, slots: Slots) -> int:
+def members_on(shape: Shape, nodes: Nodes, slots: MemberCounts) -> int:
     """How many members sit on rows that have so many slots each."""
     values, slots = _kept_apart(shape, nodes, np.minimum(slots, shape.count))
     return len({value for _, value in values}) + int(slots.sum())
 
 
-def _slots(shape: Shape, nodes: Nodes) -> Slots:
+def _slots(shape: Shape, nodes: Nodes) -> MemberCounts:
     """The members that each row would hold when empty, as far as the job has so many."""
     refused = np.logical_or.reduce(list(refused_for_good(shape, nodes).values()))
     room = np.minimum(room_for(nodes.vector(shape.requires), nodes.capacity), shape.count)
     return np.where(nodes.present() & ~refused, room, 0)
 
 
-def _kept_apart(shape: Shape, nodes: Nodes, slots: Slots) -> tuple[set[tuple[int, str]], Slots]:
+def _kept_apart(shape: Shape, nodes: Nodes, slots: MemberCounts) -> tuple[set[tuple[int, str]], MemberCounts]:
     """The values of the label that keeps members apart, each with a node that has it and a slot; and the slots it does not concern."""
     if shape.apart is None or shape.count == 1:
         return set(), slots
@@ -78,7 +78,7 @@ def _kept_apart(shape: Shape, nodes: Nodes, slots: Slots) -> tuple[set[tuple[int
     return {(node.id, labels_of(node)[shape.apart]) for node in there}, np.where(labelled, 0, slots)
 
 
-def _of_pool(there: Slots, new: int, most: int | None, enough: int) -> int:
+def _of_pool(there: MemberCounts, new: int, most: int | None, enough: int) -> int:
     """The seats of a pool with these slots on its nodes and `new` on one it would start."""
     if not new:
         return int(there.sum())

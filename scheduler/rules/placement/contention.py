@@ -4,7 +4,7 @@ from scheduler.rules.cluster.nodes import Mask
 from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.placement import reservation_rights
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.plan_state import PlanState
 
 _FOR_ROOM = frozenset({Reason.NO_ROOM, Reason.GANG})
 
@@ -30,12 +30,12 @@ def contests(snapshot: Snapshot, plan: Plan) -> list[set[int]]:
 def _wanted(snapshot: Snapshot, plan: Plan) -> dict[int, Mask]:
     """Where jobs of each project wait for room."""
     wanted: dict[int, Mask] = {}
-    ledger: Ledger | None = None
+    ledger: PlanState | None = None
     for refusal in plan.refusals.values():
         line = snapshot.queue.standing.get(refusal.shape_id)
         if line is not None and refusal.reason in _FOR_ROOM:
-            ledger = ledger or Ledger(snapshot)
-            where = reservation_rights.could_sit(line.shape, ledger, snapshot.policy)
+            ledger = ledger or PlanState(snapshot)
+            where = reservation_rights.rows_once_empty(line.shape, ledger, snapshot.policy)
             if where.any():
                 project = line.shape.project_id
                 wanted[project] = wanted[project] | where if project in wanted else where

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from scheduler.rules.cluster.nodes import Amounts, Nodes, Rows
 from scheduler.rules.cluster.policy import Policy
-from scheduler.rules.cluster.queue import Line
+from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.placement import filters
 
 _MOST_SHAPES = 12
@@ -30,7 +30,7 @@ _WHOLE = 1 - 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Mix:
+class Fragmentation:
     """The shapes that wait for the most: what they need, a column for each, and their weights.
 
     `where` marks by shape the rows that could take it.
@@ -64,7 +64,7 @@ def _room(need: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.fl
     return room
 
 
-def of(lines: Sequence[Line], nodes: Nodes, policy: Policy, scale: NDArray[np.float64]) -> Mix:
+def of_groups(lines: Sequence[QueueGroup], nodes: Nodes, policy: Policy, scale: NDArray[np.float64]) -> Fragmentation:
     """The mix of some lines, without those that no node could take.
 
     `scale` turns each axis into fractions of the largest node; a member's size is the sum of its.
@@ -81,7 +81,7 @@ def of(lines: Sequence[Line], nodes: Nodes, policy: Policy, scale: NDArray[np.fl
     need = np.array([vectors[at] for at in kept], dtype=np.float64)
     amount = np.array([lines[at].live * lines[at].shape.count * sizes[at] for at in kept])
     where = [filters.eligible(lines[at].shape, nodes, policy) for at in kept]
-    return Mix(
+    return Fragmentation(
         need.reshape(len(kept), len(nodes.axes)).T,
         amount / max(amount.sum(), 1.0) * np.array([sizes[at] for at in kept]),
         np.array(where, dtype=np.bool_).reshape(len(kept), nodes.capacity.shape[1]),

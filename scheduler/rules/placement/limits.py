@@ -17,31 +17,31 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import reservation
 from scheduler.rules.placement.filters import Allowance
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.plan_state import PlanState
 
-Under = NDArray[np.float64]
+LimitAmounts = NDArray[np.float64]
 """What counts under a limit: cpus, mem, executions."""
 
 _PROJECT, _TYPE = "project", "type"
-Key = tuple[str, int]
+LimitKey = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class _Back:
+class _HeldBack:
     """Held back under one limit: from `start` on only `spare` of it is for others."""
 
     start: float
-    spare: Under
+    spare: LimitAmounts
 
 
-class Limits:
+class PlanLimits:
     """The limits of one plan."""
 
-    def __init__(self, snapshot: Snapshot, ledger: Ledger, now: float) -> None:
+    def __init__(self, snapshot: Snapshot, ledger: PlanState, now: float) -> None:
         self._policy, self._running = snapshot.policy, snapshot.running
         self._ledger, self._now = ledger, now
-        self._back: dict[Key, _Back] = {}
-        self._planned: dict[Key, list[tuple[float, Under]]] = {}
+        self._back: dict[LimitKey, _HeldBack] = {}
+        self._planned: dict[LimitKey, list[tuple[float, LimitAmounts]]] = {}
 
     def allowance(self, shape: Shape, ends_by: float) -> Allowance:
         """How many more jobs of the shape may start that will surely have ended by then."""
@@ -73,7 +73,7 @@ class Limits:
             start = max(start, float(at[enough[0]]))
         for key, (at, left) in courses.items():
             if key not in self._back:
-                self._back[key] = _Back(start, left[np.searchsorted(at, start, "right") - 1] - need)
+                self._back[key] = _HeldBack(start, left[np.searchsorted(at, start, "right") - 1] - need)
         return start if start < inf else None
 
     def take(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
@@ -84,7 +84,7 @@ class Limits:
             if back is not None and ends_by > back.start:
                 back.spare[:] -= _need(shape) * jobs
 
-    def _course(self, key: Key, shape: Shape, limit: Under) -> tuple[NDArray[np.float64], Under]:
+    def _course(self, key: LimitKey, shape: Shape, limit: LimitAmounts) -> tuple[NDArray[np.float64], LimitAmounts]:
         """What is left under a limit, now and after each of the coming ends: the moments, and a row for each."""
         running = self._running
         own = running.project_ids == key[1] if key[0] == _PROJECT else running.type_ids == key[1]
@@ -100,20 +100,20 @@ class Limits:
         left = limit - self._held(key, shape) + np.cumsum(np.concatenate(gives)[order], axis=0)
         return np.concatenate([[self._now], ends[order]]), np.concatenate([[limit - self._held(key, shape)], left])
 
-    def _held(self, key: Key, shape: Shape) -> Under:
+    def _held(self, key: LimitKey, shape: Shape) -> LimitAmounts:
         if key[0] == _TYPE:
             return np.array([0, 0, self._ledger.of_type(shape.job_type_id)], dtype=np.float64)
         tally = self._ledger.tally(shape.project_id)
         return np.array([tally.resources.cpus, tally.resources.mem, tally.executions], dtype=np.float64)
 
 
-def _need(shape: Shape) -> Under:
+def _need(shape: Shape) -> LimitAmounts:
     return np.array([shape.requires.cpus, shape.requires.mem, 1], dtype=np.float64) * shape.count
 
 
-def _limits(shape: Shape, policy: Policy) -> Mapping[Key, Under]:
+def _limits(shape: Shape, policy: Policy) -> Mapping[LimitKey, LimitAmounts]:
     """The limits that the shape's jobs are under, inf where they say nothing."""
-    limits: dict[Key, Under] = {}
+    limits: dict[LimitKey, LimitAmounts] = {}
     quota, most = policy.quotas.get(shape.project_id), policy.max_scheduled.get(shape.job_type_id)
     if quota is not None and quota != Quota():
         said = (quota.cpus, quota.mem, quota.jobs)

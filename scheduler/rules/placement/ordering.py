@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import floor, inf, log2
 
-from scheduler.rules.cluster.queue import Line, Queue
+from scheduler.rules.cluster.queue import Queue, QueueGroup
 
 _STEPS = 16
 """Steps for every doubling of age or merit: what differs by less than 4 % counts as equal."""
@@ -26,7 +26,7 @@ _UNKNOWN_S = 86400.0
 
 
 @dataclass(slots=True, eq=False)
-class Front:
+class GroupHead:
     """The foremost jobs of one line while a plan is made.
 
     `share` is one job's dominant share of the fleet; `step` orders fronts, smallest first. All entries of the line from `cursor` on
@@ -35,7 +35,7 @@ class Front:
     oldest job has had its chance where these could run.
     """
 
-    line: Line
+    line: QueueGroup
     cursor: int
     expected_s: float
     share: float = 0.0
@@ -45,30 +45,30 @@ class Front:
     served: float = 0.0
     by_merit: bool = False
 
-    def __lt__(self, other: "Front") -> bool:
+    def __lt__(self, other: "GroupHead") -> bool:
         return (self.step, self.served, self.foremost) < (other.step, other.served, other.foremost)
 
 
 @dataclass(slots=True, eq=False)
-class Entrant:
+class ProjectQueue:
     """A project with jobs of one priority: its standing, and its fronts as a heap."""
 
     project_id: int
     standing: float = 0.0
-    fronts: list[Front] = field(default_factory=list)
+    fronts: list[GroupHead] = field(default_factory=list)
 
-    def __lt__(self, other: "Entrant") -> bool:
+    def __lt__(self, other: "ProjectQueue") -> bool:
         return (self.standing, self.project_id) < (other.standing, other.project_id)
 
 
 class ByAge:
     """The job that waits longest first."""
 
-    def step(self, front: Front, now: float) -> float:
+    def step(self, front: GroupHead, now: float) -> float:
         """The step of the foremost job."""
         return -floor(_STEPS * log2(1.0 + max(0.0, now - front.oldest)))
 
-    def until(self, front: Front, now: float) -> float | None:
+    def until(self, front: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
         wait: float = 2.0 ** (-front.step / _STEPS) - 1.0
         return now - wait
@@ -77,15 +77,15 @@ class ByAge:
 class ByMerit:
     """The job first whose wait is largest beside its length."""
 
-    def step(self, front: Front, now: float) -> float:
+    def step(self, front: GroupHead, now: float) -> float:
         """The step of the foremost job."""
-        run = _length(front)
+        run = _run_time_s(front)
         wait = max(0.0, now - front.oldest)
         return -floor(_STEPS * log2((wait + run) / run))
 
-    def until(self, front: Front, now: float) -> float | None:
+    def until(self, front: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        run = _length(front)
+        run = _run_time_s(front)
         merit: float = 2.0 ** (-front.step / _STEPS)
         return now - (merit * run - run)
 
@@ -93,39 +93,39 @@ class ByMerit:
 class ByArrival:
     """The job that came first first, to the moment: for the classic policies, a job at a time."""
 
-    def step(self, front: Front, now: float) -> float:  # noqa: ARG002 - the same for every moment
+    def step(self, front: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
         """The step of the foremost job."""
         return front.oldest
 
-    def until(self, front: Front, now: float) -> float | None:  # noqa: ARG002 - likewise
+    def until(self, front: GroupHead, now: float) -> float | None:  # noqa: ARG002 - likewise
         """Only those that came at the same moment."""
         return front.oldest
 
 
-class Newest:
+class ByNewest:
     """The job that came last first; of one shape, without end."""
 
-    def step(self, front: Front, now: float) -> float:  # noqa: ARG002 - the same for every moment
+    def step(self, front: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
         """The step of the foremost job."""
         return -front.oldest
 
-    def until(self, front: Front, now: float) -> float | None:  # noqa: ARG002 - steps hold one job each
+    def until(self, front: GroupHead, now: float) -> float | None:  # noqa: ARG002 - steps hold one job each
         """No bound: jobs are taken one by one."""
         return None
 
 
-Order = ByAge | ByArrival | ByMerit | Newest
+Order = ByAge | ByArrival | ByMerit | ByNewest
 
 
-def contests(fronts: Iterable[Front], standing: Callable[[int], float]) -> list[list[Entrant]]:
+def contests(fronts: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:
     """One heap of projects per priority, most urgent first; their fronts are heaps by step."""
-    levels: dict[int, dict[int, Entrant]] = {}
+    levels: dict[int, dict[int, ProjectQueue]] = {}
     for front in fronts:
         shape = front.line.shape
         entrants = levels.setdefault(shape.priority, {})
         entrant = entrants.get(shape.project_id)
         if entrant is None:
-            entrant = entrants[shape.project_id] = Entrant(shape.project_id, standing(shape.project_id))
+            entrant = entrants[shape.project_id] = ProjectQueue(shape.project_id, standing(shape.project_id))
         entrant.fronts.append(front)
     for entrants in levels.values():
         for entrant in entrants.values():
@@ -136,7 +136,7 @@ def contests(fronts: Iterable[Front], standing: Callable[[int], float]) -> list[
     return heaps
 
 
-def look(queue: Queue, front: Front, *, newest: bool) -> bool:
+def advance(queue: Queue, front: GroupHead, *, newest: bool) -> bool:
     """Let the front see its foremost job; false when all its jobs are placed."""
     line = front.line
     jobs, _ = queue.take_newest(line, front.cursor, 1) if newest else queue.take(line, front.cursor, 1)
@@ -145,6 +145,6 @@ def look(queue: Queue, front: Front, *, newest: bool) -> bool:
     return bool(jobs)
 
 
-def _length(front: Front) -> float:
+def _run_time_s(front: GroupHead) -> float:
     run = _UNKNOWN_S if front.expected_s == inf else front.expected_s
     return max(run, _BRIEF_S)

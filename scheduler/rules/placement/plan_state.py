@@ -9,16 +9,16 @@ from numpy.typing import NDArray
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
 from scheduler.rules.cluster.plan import Snapshot
-from scheduler.rules.cluster.queue import Line
+from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, fragmentation
 from scheduler.rules.placement.filters import Allowance
-from scheduler.rules.placement.fragmentation import Mix
+from scheduler.rules.placement.fragmentation import Fragmentation
 
 
 @dataclass(slots=True)
-class Tally:
+class PlannedUsage:
     """What a project holds, running and planned."""
 
     resources: Resources
@@ -27,7 +27,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class NodeReservation:
     """Room kept on one node: from `start` on only `spare` of it is for others."""
 
     row: int
@@ -45,7 +45,7 @@ class Planned:
     end: float
 
 
-class Ledger:
+class PlanState:
     """Copies of the few numbers a plan changes; the snapshot stays as it is.
 
     `left` is the room left on each node over all resources, as a fraction of the largest node's; `waiting` are the lines that a
@@ -63,11 +63,11 @@ class Ledger:
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
-        self.waiting: Sequence[Line] = ()
-        self._mix: Mix | None = None
+        self.waiting: Sequence[QueueGroup] = ()
+        self._mix: Fragmentation | None = None
         self.planned: list[Planned] = []
-        self.kept: dict[int, Kept] = {}
-        self._tallies: dict[int, Tally] = {}
+        self.kept: dict[int, NodeReservation] = {}
+        self._tallies: dict[int, PlannedUsage] = {}
         self._charged: dict[int, Resources] = {}
         self._types: dict[int, int] = {}
         self._minded: set[tuple[int, int]] = set()
@@ -110,7 +110,7 @@ class Ledger:
     def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
         """What a member that takes `need` would take from the room for what waits on each of the rows; see `mix`."""
         if self._mix is None:  # made when first asked for: many plans never have a choice of nodes
-            self._mix = fragmentation.of(self.waiting, self.nodes, self._policy, self.scale)
+            self._mix = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
         return self._mix.loss(need, self.free, rows)
 
     def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
@@ -131,13 +131,13 @@ class Ledger:
             for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
                 group[row] = group.get(row, 0) + count
 
-    def tally(self, project_id: int) -> Tally:
+    def tally(self, project_id: int) -> PlannedUsage:
         """What a project holds by now."""
         tally = self._tallies.get(project_id)
         if tally is None:
             held = self._running.of_project(project_id)
             share = fairshare.share_of(held.resources, self.fleet)
-            tally = self._tallies[project_id] = Tally(held.resources, held.executions, share)
+            tally = self._tallies[project_id] = PlannedUsage(held.resources, held.executions, share)
         return tally
 
     def of_type(self, job_type_id: int) -> int:

@@ -15,12 +15,12 @@ from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
 from scheduler.rules.cluster.running import Running
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters
-from scheduler.rules.placement.plan_state import Ledger
-from scheduler.rules.placement.scoring import Choice, room_for
+from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.scoring import Assignment, room_for
 
 Number = TypeVar("Number", np.int64, np.float64)
 
-_TRIED = 8
+_MOST_TRIALS = 8
 """Nodes on which it is worked out exactly who would have to be stopped for a job of one member: those that look cheapest."""
 
 
@@ -34,7 +34,7 @@ class Victims:
 
 
 @dataclass(frozen=True, slots=True)
-class Stoppable:
+class PreemptionCandidates:
     """Executions that may be stopped, by node row, the least urgent first, then those of which the least work is lost.
 
     `lost` is the work of all the job's executions, and `gives` what each of them gives back (one column each); those of one job
@@ -64,7 +64,7 @@ class Stoppable:
         return _sums(self.rows[which], self.gives[:, which], width)
 
 
-def stoppable(running: Running, ledger: Ledger, now: float) -> tuple[Stoppable, Amounts]:
+def candidates(running: Running, ledger: PlanState, now: float) -> tuple[PreemptionCandidates, Amounts]:
     """Return what may be stopped, and what each row will have more once all has ended that was told to."""
     nodes = ledger.nodes
     needs = [nodes.vector(need) for need in running.needs()]
@@ -75,10 +75,10 @@ def stoppable(running: Running, ledger: Ledger, now: float) -> tuple[Stoppable, 
     coming = _sums(rows[gone], table[:, running.need[gone]], ledger.free.shape[1])
     some = np.flatnonzero(here & running.preemptible & ~running.stopping)
     some = some[~np.isin(running.jobs[some], running.jobs[ending])]  # of a gang that ends all members will
-    return _sorted(running, some, rows[some], table, _lost(running, some, table, ledger, now)), coming
+    return _by_urgency(running, some, rows[some], table, _lost(running, some, table, ledger, now)), coming
 
 
-def could_help(shape: Shape, ledger: Ledger, where: Mask) -> Mask:
+def rows_to_clear(shape: Shape, ledger: PlanState, where: Mask) -> Mask:
     """Rows in `where` without room kept for others, large enough for a member."""
     free_to_clear = where & filters.holds(ledger.nodes.vector(shape.requires), ledger.nodes.capacity)
     for row in ledger.kept:
@@ -86,19 +86,19 @@ def could_help(shape: Shape, ledger: Ledger, where: Mask) -> Mask:
     return free_to_clear
 
 
-def cleared(found: list[Victims]) -> Choice:
+def assignment_of(found: list[Victims]) -> Assignment:
     """The seats that stopping the victims makes."""
     seats = [victim for victim in found if victim.members]
     rows = np.array([victim.row for victim in seats], dtype=np.intp)
-    return Choice(rows, np.array([victim.members for victim in seats], dtype=np.int64))
+    return Assignment(rows, np.array([victim.members for victim in seats], dtype=np.int64))
 
 
-class Clearing:
+class Preemptor:
     """What could be stopped while one plan is made: the sums are taken once for each priority."""
 
-    def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
+    def __init__(self, ledger: PlanState, running: Running, now: float) -> None:
         self._ledger = ledger
-        self._runs, self._coming = stoppable(running, ledger, now)
+        self._runs, self._coming = candidates(running, ledger, now)
         self._sums: dict[int, Amounts] = {}
         self._vain: set[object] = set()
 
@@ -108,7 +108,7 @@ class Clearing:
         if shape.apart is None and key in self._vain:  # room only dwindles, and who comes later is no more urgent
             return False
         room = self._room() + self._sum(shape.priority) if stop else self._room()
-        wanted = _Wanted(shape, self._ledger, where)
+        wanted = _MemberSlots(shape, self._ledger, where)
         enough = wanted.seats(wanted.slots(room)) >= shape.count
         if not enough:
             self._vain.add(key)
@@ -116,13 +116,13 @@ class Clearing:
 
     def victims(self, shape: Shape, where: Mask) -> list[Victims]:
         """Whom to stop on which rows for all members of a job, and where these sit; empty when that is not possible, or not needed."""
-        wanted, room = _Wanted(shape, self._ledger, where), self._room()
+        wanted, room = _MemberSlots(shape, self._ledger, where), self._room()
         if not self.could_seat(shape, where) or wanted.seats(wanted.slots(room)) >= shape.count:
             return []
         steps = self._steps(wanted, room)
-        sets = [[step] for step in steps[:_TRIED]] if shape.count == 1 else [steps]
-        trials = [_Trial(wanted, room, self._runs, steps) for steps in sets]
-        return min(trials, key=_Trial.cost).victims(self._ledger.left)
+        sets = [[step] for step in steps[:_MOST_TRIALS]] if shape.count == 1 else [steps]
+        trials = [_VictimSearch(wanted, room, self._runs, steps) for steps in sets]
+        return min(trials, key=_VictimSearch.cost).victims(self._ledger.left)
 
     def _room(self) -> Amounts:
         """What is free once all has ended that was told to."""
@@ -135,7 +135,7 @@ class Clearing:
             found = self._sums[priority] = self._runs.room(self._runs.priority > priority, self._coming.shape[1])
         return found
 
-    def _steps(self, wanted: "_Wanted", room: Amounts) -> list[list[int]]:
+    def _steps(self, wanted: "_MemberSlots", room: Amounts) -> list[list[int]]:
         """Jobs to stop on one node for one more seat there or several, those that cost least for each first."""
         runs, before = self._runs, wanted.slots(room)
         gains = wanted.slots(room + self._sum(wanted.shape.priority)) > before
@@ -150,13 +150,15 @@ class Clearing:
         cost = _since(np.where(anew, runs.lost[some], 0.0)[None, :], begins)[0] / np.maximum(after - before[rows], 1)
         more = np.flatnonzero(after > last)
         order = more[np.lexsort((rows[more], cost[more], -runs.priority[some][more]))].tolist()
-        return [jobs[begins[step] : step + 1].tolist() for step in order[: None if wanted.shape.count > 1 else _TRIED]]
+        return [
+            jobs[begins[step] : step + 1].tolist() for step in order[: None if wanted.shape.count > 1 else _MOST_TRIALS]
+        ]
 
 
-class _Wanted:
+class _MemberSlots:
     """Seats for all members of a job on the rows in `where`."""
 
-    def __init__(self, shape: Shape, ledger: Ledger, where: Mask) -> None:
+    def __init__(self, shape: Shape, ledger: PlanState, where: Mask) -> None:
         self.shape, self._need = shape, ledger.nodes.vector(shape.requires)
         self._most = np.where(where, shape.count, 0)
         self._values = None if shape.apart is None else ledger.nodes.label_codes(shape.apart)
@@ -192,10 +194,10 @@ class _Wanted:
         return rows[np.sort(first)]
 
 
-class _Trial:
+class _VictimSearch:
     """Jobs that are stopped on trial, until there are seats enough; then without those that can be spared, the dearest first."""
 
-    def __init__(self, wanted: _Wanted, room: Amounts, runs: Stoppable, steps: list[list[int]]) -> None:
+    def __init__(self, wanted: _MemberSlots, room: Amounts, runs: PreemptionCandidates, steps: list[list[int]]) -> None:
         self._wanted, self._runs, self._room = wanted, runs, room.copy()
         self._slots = wanted.slots(room)
         self._stopped: set[int] = set()
@@ -245,7 +247,7 @@ def _since(amounts: NDArray[Number], begins: Rows) -> NDArray[Number]:
     return np.asarray(summed - (summed - amounts)[:, begins], dtype=amounts.dtype)
 
 
-def _lost(running: Running, some: Rows, table: Amounts, ledger: Ledger, now: float) -> NDArray[np.float64]:
+def _lost(running: Running, some: Rows, table: Amounts, ledger: PlanState, now: float) -> NDArray[np.float64]:
     """The work that each one's job loses: of all its executions, the time they have run x their share of the fleet."""
     fleet = ledger.nodes.vector(ledger.fleet)
     share = np.where(fleet[:, None] > 0, table / np.maximum(fleet, 1)[:, None], 0.0).max(axis=0, initial=0.0)
@@ -254,11 +256,13 @@ def _lost(running: Running, some: Rows, table: Amounts, ledger: Ledger, now: flo
     return np.asarray(np.bincount(job, weights=lost)[job])
 
 
-def _sorted(running: Running, some: Rows, rows: Rows, table: Amounts, lost: NDArray[np.float64]) -> Stoppable:
+def _by_urgency(
+    running: Running, some: Rows, rows: Rows, table: Amounts, lost: NDArray[np.float64]
+) -> PreemptionCandidates:
     order = np.lexsort((running.ids[some], running.jobs[some], lost, -running.priority[some], rows))
     order = order[rows[order] >= 0]
     some, jobs = some[order], running.jobs[some[order]]
-    return Stoppable(
+    return PreemptionCandidates(
         rows[order],
         running.ids[some],
         jobs,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
 from scheduler.rules.cluster.plan import Basis
 from scheduler.rules.cluster.running import Running
-from scheduler.rules.placement.plan_state import Kept, Ledger
+from scheduler.rules.placement.plan_state import NodeReservation, PlanState
 from scheduler.rules.placement.scoring import room_for
 
 Slots = NDArray[np.int64]
@@ -31,7 +31,7 @@ _UNKNOWN_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class FutureStart:
     """The earliest start of a job: when, on which node rows, how many members on each."""
 
     at: float
@@ -40,16 +40,16 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class ComingEnds:
     """Coming ends, by node row and then time: what each gives back (one column each)."""
 
     rows: Rows
     at: NDArray[np.float64]
     gives: Amounts
 
-    def some(self, which: Rows) -> "Ends":
+    def some(self, which: Rows) -> "ComingEnds":
         """Those of them that stand at these places."""
-        return Ends(self.rows[which], self.at[which], self.gives[:, which])
+        return ComingEnds(self.rows[which], self.at[which], self.gives[:, which])
 
 
 def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
@@ -65,16 +65,16 @@ def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
 class Timetable:
     """When what runs will probably end and what it gives back; read once for a plan."""
 
-    def __init__(self, ledger: Ledger, running: Running, now: float) -> None:
+    def __init__(self, ledger: PlanState, running: Running, now: float) -> None:
         self._ledger, self._now, self._seen = ledger, now, 0
         rows = ledger.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         self._unlimited = np.unique(rows[live][running.limit[live] == inf])
         needs = [ledger.nodes.vector(need) for need in running.needs()]
         table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
-        self._ends = _sorted(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
+        self._ends = _by_row_and_time(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
 
-    def ends(self, where: Mask, until: float = inf) -> Ends:
+    def ends(self, where: Mask, until: float = inf) -> ComingEnds:
         """The coming ends on the rows in `where` until then, also of what this plan has placed so far."""
         self._take_in()
         known = self._ends
@@ -96,12 +96,12 @@ class Timetable:
             end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
             at.append(np.full(len(planned.rows), end))
             gives.append(planned.need[:, None] * planned.counts)
-        self._ends = _sorted(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
+        self._ends = _by_row_and_time(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
 
 
 def earliest(
-    need: Amounts, most: Slots, count: int, ledger: Ledger, ends: Ends, values: Values | None = None
-) -> Start | None:
+    need: Amounts, most: Slots, count: int, ledger: PlanState, ends: ComingEnds, values: Values | None = None
+) -> FutureStart | None:
     """The earliest moment at which `count` members fit, at most so many on each row; None when they never will.
 
     `ends` are those on these rows. Of nodes that would do at that moment, those that idle least until then: the fullest ones.
@@ -129,7 +129,7 @@ def earliest(
     return _share_out(moment, slots, count, ledger.left)
 
 
-def counted(ends: Ends, need: Amounts, basis: Basis) -> Ends:
+def counted_on(ends: ComingEnds, need: Amounts, basis: Basis) -> ComingEnds:
     """Those of the ends that are counted on for a job whose members need so much."""
     if basis is Basis.ENDS:
         return ends
@@ -150,23 +150,23 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
     return left
 
 
-def keep(ledger: Ledger, need: Amounts, start: Start, timetable: Timetable, basis: Basis) -> None:
+def reserve(ledger: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
     That is what is free now, or comes free until then by the ends that are counted on, and the job does not need.
     """
     there = np.zeros(ledger.free.shape[1], dtype=np.bool_)
     there[start.rows] = True
-    ends = counted(timetable.ends(there, start.at), need, basis)
+    ends = counted_on(timetable.ends(there, start.at), need, basis)
     since = -inf if basis is Basis.CLOSED else start.at
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = ledger.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
-        ledger.kept[row] = Kept(row, since, np.maximum(spare, 0))
+        ledger.kept[row] = NodeReservation(row, since, np.maximum(spare, 0))
 
 
-def _sorted(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> Ends:
+def _by_row_and_time(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> ComingEnds:
     order = np.lexsort((at, rows))
-    return Ends(rows[order], at[order], gives[:, order])
+    return ComingEnds(rows[order], at[order], gives[:, order])
 
 
 def _first_of_each(gains: Slots, values: Values, taken: Values) -> Slots:
@@ -198,10 +198,10 @@ def _gains(rows: Rows, after: Slots, slots: Slots) -> Slots:
     return after - np.where(first, slots[rows], before)
 
 
-def _share_out(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> Start:
+def _share_out(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> FutureStart:
     """Members on the nodes with the most slots; of equal ones, on those with the least that is idle until then."""
     rows = np.lexsort((idle, -slots))
     rows = rows[: max(1, int(np.searchsorted(np.cumsum(slots[rows]), count)) + 1)]
     counts = slots[rows]
     counts = np.minimum(counts, np.maximum(0, count - (np.cumsum(counts) - counts)))
-    return Start(moment, rows[counts > 0], counts[counts > 0])
+    return FutureStart(moment, rows[counts > 0], counts[counts > 0])

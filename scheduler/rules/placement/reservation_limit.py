@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 from scheduler.rules.cluster.nodes import Mask
 
-_NODES_PER_KEPT = 32
+_NODES_PER_RESERVATION = 32
 """At most one place is kept per so many nodes, one at least: what is kept idle stays under 3 % of a large fleet."""
 
-_MOST_KEPT = 16
+_MOST_RESERVATIONS = 16
 """Places kept among all sets of nodes, unless the setting says more: looking for each takes time."""
 
 
 @dataclass(slots=True)
-class _Set:
+class _NodeSet:
     """Nodes of a kind that some jobs ask for, and the places kept that count there."""
 
     where: Mask
@@ -20,7 +20,7 @@ class _Set:
     kept: int = 0
 
 
-class Places:
+class ReservationLimit:
     """The places of one plan, counted for every set of nodes that is asked about; `setting` bounds each count.
 
     A place counts for a set if half of these nodes are of the kind that it is kept for: one that waits for the only node
@@ -30,14 +30,14 @@ class Places:
     def __init__(self, setting: int) -> None:
         self._setting = setting
         self._kept: list[Mask] = []
-        self._sets: dict[bytes, _Set] = {}
-        self._by_mask: dict[int, tuple[Mask, _Set]] = {}
+        self._sets: dict[bytes, _NodeSet] = {}
+        self._by_mask: dict[int, tuple[Mask, _NodeSet]] = {}
 
     def full(self, where: Mask) -> bool:
         """Whether as many are kept as may be for a job that asks for the nodes in `where`."""
         nodes = self._set(where)
-        most = min(self._setting, max(1, nodes.size // _NODES_PER_KEPT))
-        return nodes.kept >= most or len(self._kept) >= max(_MOST_KEPT, self._setting)
+        most = min(self._setting, max(1, nodes.size // _NODES_PER_RESERVATION))
+        return nodes.kept >= most or len(self._kept) >= max(_MOST_RESERVATIONS, self._setting)
 
     def add(self, where: Mask) -> None:
         """A place is kept for a job that asks for the nodes in `where`."""
@@ -45,16 +45,16 @@ class Places:
         for nodes in self._sets.values():
             nodes.kept += _counts(where, nodes)
 
-    def _set(self, where: Mask) -> _Set:
+    def _set(self, where: Mask) -> _NodeSet:
         found = self._by_mask.get(id(where))
         if found is None:  # masks are remembered while nodes stay as they are, so few have to be compared as a whole
             nodes = self._sets.get(where.tobytes())
             if nodes is None:
-                nodes = self._sets[where.tobytes()] = _Set(where, int(where.sum()))
+                nodes = self._sets[where.tobytes()] = _NodeSet(where, int(where.sum()))
                 nodes.kept = sum(_counts(kept, nodes) for kept in self._kept)
             found = self._by_mask[id(where)] = (where, nodes)
         return found[1]
 
 
-def _counts(kept: Mask, nodes: _Set) -> bool:
+def _counts(kept: Mask, nodes: _NodeSet) -> bool:
     return 2 * int((kept & nodes.where).sum()) >= nodes.size

@@ -10,25 +10,25 @@ from collections.abc import Iterable
 import numpy as np
 
 from scheduler.rules.cluster.nodes import Mask
-from scheduler.rules.cluster.plan import Claim, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, reservation, scoring
 from scheduler.rules.placement.assignment import kept_apart
-from scheduler.rules.placement.ordering import Entrant
-from scheduler.rules.placement.plan_state import Ledger
+from scheduler.rules.placement.ordering import ProjectQueue
+from scheduler.rules.placement.plan_state import PlanState
 
 
-class Rights:
+class ReservationRights:
     """Who else, in one contest, could use room that somebody wants to claim."""
 
-    def __init__(self, snapshot: Snapshot, ledger: Ledger) -> None:
+    def __init__(self, snapshot: Snapshot, ledger: PlanState) -> None:
         self._policy, self._ledger = snapshot.policy, ledger
         self._waiting: dict[int, dict[int, Shape]] = {}
 
-    def begin(self, entrants: Iterable[Entrant]) -> None:
+    def begin(self, entrants: Iterable[ProjectQueue]) -> None:
         """A contest begins. A more urgent priority needs no rights against it."""
         self._waiting = {
             entrant.project_id: {front.line.shape.id: front.line.shape for front in entrant.fronts}
@@ -45,15 +45,15 @@ class Rights:
 
     def open_to(self, shape: Shape, where: Mask) -> Mask:
         """Rows in `where` that a job of the shape may claim: no project could use them that would stand before it even then."""
-        own = self._ledger.standing(shape.project_id, debt(shape))
+        own = self._ledger.standing(shape.project_id, advance_charge(shape))
         for rival, shapes in self._waiting.items():
             if rival != shape.project_id and self._ledger.standing(rival) < own:
                 for other in shapes.values():
-                    where = where & ~could_sit(other, self._ledger, self._policy)
+                    where = where & ~rows_once_empty(other, self._ledger, self._policy)
         return where
 
 
-def debt(shape: Shape) -> Resources:
+def advance_charge(shape: Shape) -> Resources:
     """What counts as held by the project of a job that room is kept for: half of it.
 
     So the project is as much below its share when it claims the room as it is above once the job has started.
@@ -62,7 +62,7 @@ def debt(shape: Shape) -> Resources:
     return Resources.from_amounts({name: amount // 2 for name, amount in whole.items()})
 
 
-def could_sit(shape: Shape, ledger: Ledger, policy: Policy) -> Mask:
+def rows_once_empty(shape: Shape, ledger: PlanState, policy: Policy) -> Mask:
     """Rows where members of the shape could sit once what runs there has ended; none unless all of a job's could.
 
     Where their like keep them apart they cannot, for who is there may stay for ever.
@@ -70,10 +70,10 @@ def could_sit(shape: Shape, ledger: Ledger, policy: Policy) -> Mask:
     where = filters.eligible(shape, ledger.nodes, policy)
     if shape.apart is not None:
         where = where & ~kept_apart(shape, ledger)
-    return where if seats_all(shape, ledger, where) else np.zeros_like(where)
+    return where if fits_all_members(shape, ledger, where) else np.zeros_like(where)
 
 
-def seats_all(shape: Shape, ledger: Ledger, where: Mask) -> bool:
+def fits_all_members(shape: Shape, ledger: PlanState, where: Mask) -> bool:
     """Whether all members of a job could sit on the rows in `where` were these empty."""
     if shape.count == 1:
         return bool(where.any())
@@ -84,7 +84,7 @@ def seats_all(shape: Shape, ledger: Ledger, where: Mask) -> bool:
     return int(np.minimum(slots, shape.count).sum()) >= shape.count
 
 
-def stands(queue: Queue, claim: Claim) -> bool:
+def still_waits(queue: Queue, claim: CarriedReservation) -> bool:
     """Whether the job of a claim still waits in the same line: not gone, changed, held or put off."""
     if claim.job_id not in queue:
         return False

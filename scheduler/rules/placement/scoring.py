@@ -22,7 +22,7 @@ _LEVELS = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Assignment:
     """Node rows in the order to be filled, and how many members each takes. Together they may be fewer than wanted.
 
     `among` is how many nodes there were to choose from.
@@ -33,7 +33,7 @@ class Choice:
     among: int = 0
 
 
-NONE = Choice(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64))
+NO_ASSIGNMENT = Assignment(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int64))
 
 
 def best(rows: Rows, scores: Scores, wanted: int) -> Rows:
@@ -41,28 +41,28 @@ def best(rows: Rows, scores: Scores, wanted: int) -> Rows:
     return rows[_smallest(scores, wanted)]
 
 
-def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int, portion: int) -> Choice:
+def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int, portion: int) -> Assignment:
     """Fill the rows in order, each to one `portion`-th of what it could take; `room` has a column for each."""
     counts = room_for(need, room)
     return _cut(rows, -(-counts // portion), wanted)
 
 
-def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, ranked: Ranks, wanted: int) -> Choice:
+def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, ranked: Ranks, wanted: int) -> Assignment:
     """Even out the used fraction over the nodes: the emptiest takes first; those of a later rank only once the others are full.
 
     `room` and `capacity` have a column for each of the rows.
     """
-    choice = NONE
+    choice = NO_ASSIGNMENT
     for rank in range(int(ranked.max(initial=-1)) + 1):
         alike = ranked == rank
         left = wanted - int(choice.counts.sum())
-        choice = both(choice, _level(need, room[:, alike], capacity[:, alike], rows[alike], left))
+        choice = joined(choice, _level(need, room[:, alike], capacity[:, alike], rows[alike], left))
     return choice
 
 
-def both(first: Choice, second: Choice) -> Choice:
+def joined(first: Assignment, second: Assignment) -> Assignment:
     """The second choice filled after the first."""
-    return Choice(np.concatenate([first.rows, second.rows]), np.concatenate([first.counts, second.counts]))
+    return Assignment(np.concatenate([first.rows, second.rows]), np.concatenate([first.counts, second.counts]))
 
 
 def ranks(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: frozenset[int]) -> Ranks:
@@ -86,7 +86,7 @@ def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
     return np.maximum(counts, 0)
 
 
-def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: int) -> Choice:
+def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: int) -> Assignment:
     """Fill to the lowest common level that takes all that is wanted, or to the brim.
 
     The level is of what is asked for: an over-committed resource that nobody asks for says nothing.
@@ -107,7 +107,7 @@ def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: 
     rest = _cut(order, more[order], wanted - int(counts.sum()))
     counts[rest.rows] += rest.counts
     some = np.flatnonzero(counts)
-    return Choice(rows[some], counts[some])
+    return Assignment(rows[some], counts[some])
 
 
 def _up_to(level: float, used: Scores, each: Scores, most: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -124,9 +124,9 @@ def _smallest(values: Scores, count: int) -> Rows:
     return np.argsort(values, kind="stable")
 
 
-def _cut(rows: Rows, counts: NDArray[np.int64], wanted: int) -> Choice:
+def _cut(rows: Rows, counts: NDArray[np.int64], wanted: int) -> Assignment:
     """Only as many as wanted, the first nodes full."""
     before = np.cumsum(counts) - counts
     counts = np.minimum(counts, wanted - before)
     some = counts > 0
-    return Choice(rows[some], counts[some])
+    return Assignment(rows[some], counts[some])

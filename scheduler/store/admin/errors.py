@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from scheduler.rules.lifecycle.failures import Failure
+from scheduler.rules.lifecycle.failures import FailureClass
 from scheduler.store.paging import Condition, Key, Listing
 
 _SEED = text("""
@@ -29,7 +29,7 @@ _SEED = text("""
 _NAMES = text("SELECT name FROM errors")
 
 
-def seed(tx: Connection, failures: Iterable[Failure]) -> None:
+def seed(tx: Connection, failures: Iterable[FailureClass]) -> None:
     """Make the built-in errors what they are in the code; safe to repeat."""
     rows: list[Any] = list(failures)
     parameters = {

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.cluster.plan import Claim
+from scheduler.rules.cluster.plan import CarriedReservation
 
 _KEY = 0x6C656164
 """Advisory lock key (the word "lead")."""
@@ -83,7 +83,7 @@ def beat(tx: Connection, term: int, status: str) -> bool:
     return tx.execute(_BEAT, {"term": term, "status": status}).scalar() is not None
 
 
-def claim(tx: Connection, term: int, claims: Sequence[Claim]) -> bool:
+def claim(tx: Connection, term: int, claims: Sequence[CarriedReservation]) -> bool:
     """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
     document = orjson.dumps(
         [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised) for claim in claims]
