@@ -12,7 +12,7 @@ from flask import current_app, request
 from api.http.answers import Answer
 from api.http.auth import permit
 from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationView, RequeueBody
-from api.http.jobs.routes import job_filter
+from api.http.jobs.filtering import job_filter
 from api.http.routing import Call, Routes
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 
-from api.http.jobs.schema import CategoryWord, StatusWord
+from api.http.jobs.schema import StatusWord
 from api.http.schema.fields import MAX_ID, Body, Bound, Id, Priority, Reason, View
+from api.http.schema.words import CategoryWord
 
 T = TypeVar("T")
 

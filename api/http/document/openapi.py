@@ -10,10 +10,10 @@ from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
-from api.http.executions.schema import LogView
+from api.http.executions.answer_schema import LogView
+from api.http.jobs.answer_schema import SubmittedJob
 from api.http.jobs.explain_schema import Created, Tried
 from api.http.jobs.schema import JobsBody
-from api.http.schema.answers import SubmittedJob
 from api.http.schema.fields import Described, View
 
 TITLE = "Ganger"

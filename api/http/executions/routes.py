@@ -12,10 +12,11 @@ from api.http import paging
 from api.http.answers import Answer
 from api.http.event_stream import Streams
 from api.http.executions import view
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionList
 from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
 from api.http.routing import Call, Routes
-from api.http.schema import answers, times
+from api.http.schema import times
 from scheduler.errors import NotFound
 from scheduler.executions import output as output_lookup
 from scheduler.executions.output import Output, Wanted
@@ -37,7 +38,7 @@ LOG = {
 }
 
 
-@routes.get("/job-executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
+@routes.get("/job-executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
 def list_executions(call: Call, query: ExecutionsQuery) -> Any:
     """Executions of all jobs, filtered and ordered; by default the longest unchanged first."""
     chosen = replace(
@@ -51,7 +52,7 @@ def list_executions(call: Call, query: ExecutionsQuery) -> Any:
     return paging.envelope(queries.executions(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
-@routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: answers.ExecutionList}, orders=ORDERS)
+@routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
 def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])
@@ -59,7 +60,7 @@ def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any
     return paging.envelope(found, asked, view.entry)
 
 
-@routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: answers.ExecutionDetail})
+@routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: ExecutionDetail})
 def show_execution(call: Call, execution_id: int) -> Any:
     """One execution in full."""
     return view.detail(*queries.execution(call.rt, call.caller, execution_id))

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from api.http.jobs.schema import CategoryWord
 from api.http.paging import OrderedQuery
-from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId, View
+from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId
+from api.http.schema.words import CategoryWord
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 
 ExecutionWord = Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "WITHDRAWN", "LOST"]
@@ -50,15 +50,3 @@ class LogQuery(Query):
     offset: Annotated[int, Field(ge=0, le=2**60, description="first byte wanted"), Digits] = 0
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
     follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")
-
-
-class LogView(View):
-    """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
-
-    execution_id: int
-    stream: str
-    phase: str | None
-    offset: int
-    next_offset: int
-    text: str
-    is_finished: bool

@@ -11,7 +11,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api.http import paging, transfer
 from api.http.answers import Answer
 from api.http.files import view
-from api.http.files.schema import FilesQuery, UploadQuery
+from api.http.files.schema import FileList, FilesQuery, FileView, UploadQuery
 from api.http.routing import Call, Routes
 from api.http.schema import answers, times
 from scheduler.errors import InvalidInput
@@ -40,7 +40,7 @@ UPLOAD = {
 }
 
 
-@routes.get("/files/", role=Role.VIEWER, answers={200: answers.FileList}, orders=tuple(stored.KEYS))
+@routes.get("/files/", role=Role.VIEWER, answers={200: FileList}, orders=tuple(stored.KEYS))
 def list_files(call: Call, query: FilesQuery) -> Any:
     """Files that can be read, the newest change last."""
     asked = paging.window(query, tuple(stored.KEYS), ["last_modified"])
@@ -58,7 +58,7 @@ def list_files(call: Call, query: FilesQuery) -> Any:
     return paging.envelope(files.page(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
-@routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: answers.FileView})
+@routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: FileView})
 def upload_file(call: Call, query: UploadQuery) -> Any:
     """Upload a file: the raw body with `file_name` in the query, or one multipart field named `file`."""
     if query.path is not None:
@@ -95,7 +95,7 @@ def _register(call: Call, path: str, query: UploadQuery) -> Any:
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
 
 
-@routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: answers.FileView})
+@routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
 def show_file(call: Call, file_id: int) -> Any:
     """What is known of one file."""
     return view.entry(files.find(call.rt, call.caller, file_id))

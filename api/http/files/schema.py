@@ -1,13 +1,16 @@
-"""What clients say about files."""
+"""What clients say about files, and what answers about them look like."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from api.http.paging import OrderedQuery
-from api.http.schema.fields import Bound, Digits, Query, QueryId, Word
+from api.http.schema.answers import ListOf, Reference
+from api.http.schema.fields import Bound, Digits, Query, QueryId, View, Word
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -52,3 +55,32 @@ class OutputQuery(Query):
     file_name: FileName
     media_type: MediaType = "application/octet-stream"
     sha256: Sha256 | None = None
+
+
+class FileView(View):
+    """A file."""
+
+    id: int
+    uuid: UUID
+    project: str
+    workspace: dict[str, Any]
+    file_name: str
+    media_type: str
+    file_size: int
+    sha256: str
+    is_deleted: bool
+    is_published: bool
+    url: str
+    job: Reference | None
+    job_exe: Reference | None
+    output: str | None
+    created: datetime
+    deleted: datetime | None
+    meta_data: dict[str, Any]
+    last_modified: datetime
+
+
+class FileList(ListOf):
+    """A page of files."""
+
+    results: list[FileView]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from api.http.schema.answers import JobTypeOfJob, ListOf, Reference
+from api.http.jobs.answer_schema import JobTypeOfJob
+from api.http.schema.answers import ListOf, Reference
 from api.http.schema.fields import View
 
 

@@ -10,13 +10,13 @@ from flask import current_app, g, request
 
 from api.http import paging
 from api.http.answers import Answer
-from api.http.bulk.schema import BulkFilter
 from api.http.jobs import explain_schema as explanations
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view
-from api.http.jobs.schema import CancelBody, FilterFields, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
+from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates
+from api.http.jobs.filtering import job_filter
+from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from api.http.routing import Call, Routes
-from api.http.schema import answers, times
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
 from scheduler.explain import view as outlooks
@@ -27,13 +27,12 @@ from scheduler.jobs.resolve import NewJob
 from scheduler.jobs.submit import Key, Submitted
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
-from scheduler.store.jobs.listing import JobFilter
 
 routes = Routes("jobs")
 ORDERS = tuple(listing.KEYS)
 
 
-@routes.get("/jobs/", role=Role.VIEWER, answers={200: answers.JobList}, orders=ORDERS)
+@routes.get("/jobs/", role=Role.VIEWER, answers={200: JobList}, orders=ORDERS)
 def list_jobs(call: Call, query: JobsQuery) -> Any:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
@@ -75,13 +74,13 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 
-@routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: answers.JobDetail})
+@routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})
 def show_job(call: Call, job_id: int) -> Any:
     """One job in full: inputs, outputs, executions."""
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
-@routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: answers.JobDetail})
+@routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
 def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
     queries.job(call.rt, call.caller, job_id)
@@ -93,7 +92,7 @@ def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG00
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
-@routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: answers.JobUpdates}, orders=ORDERS)
+@routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: JobUpdates}, orders=ORDERS)
 def list_updates(call: Call, query: JobsQuery) -> Any:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
@@ -101,7 +100,7 @@ def list_updates(call: Call, query: JobsQuery) -> Any:
     return paging.envelope(found.page, asked, lambda row: view.with_input_files(row, found.files))
 
 
-@routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: answers.JobExecutions}, orders=ORDERS)
+@routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: JobExecutions}, orders=ORDERS)
 def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
     """Jobs, each with its newest execution."""
     asked = paging.window(query, ORDERS, ["last_modified"])
@@ -109,7 +108,7 @@ def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
     return paging.envelope(found.page, asked, lambda row: view.with_latest(row, found.latest))
 
 
-@routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: answers.EventList})
+@routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: EventList})
 def list_job_events(call: Call, job_id: int) -> Any:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
     found = queries.events(call.rt, call.caller, job_id)
@@ -139,27 +138,6 @@ def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
     results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many, strict=strict)
     return {"dry_run": True, "count": len(results), "results": results}
-
-
-def job_filter(call: Call, query: FilterFields | BulkFilter) -> JobFilter:
-    """Return the filter that query parameters, or the fields of a bulk body, mean."""
-    started, ended = times.window(query.started, query.ended, call.rt.now())
-    return JobFilter(
-        started=started,
-        ended=ended,
-        status=tuple(query.status),
-        job_id=tuple(query.job_id),
-        job_type_id=tuple(query.job_type_id),
-        job_type_name=tuple(query.job_type_name),
-        job_type_category=tuple(query.job_type_category),
-        error_id=tuple(query.error_id),
-        error_category=tuple(query.error_category),
-        node=tuple(query.node),
-        pool=tuple(query.pool),
-        label=tuple(query.label),
-        workflow_id=tuple(query.workflow_id),
-        project=tuple(query.project),
-    )
 
 
 def new_job(body: JobBody) -> NewJob:

@@ -40,12 +40,12 @@ from api.http.schema.fields import (
     Word,
     custom_only,
 )
+from api.http.schema.words import CategoryWord
 from scheduler.explain.dry_run import MOST as MOST_TRIED
 from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle.moves import JobStatus
 
 StatusWord = Literal["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED"]
-CategoryWord = Literal["SYSTEM", "DATA", "ALGORITHM"]
 assert set(StatusWord.__args__) == set(JobStatus)  # type: ignore[attr-defined]  # noqa: S101
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]

@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Literal
 
 from api.http.paging import OrderedQuery
-from api.http.schema.answers import ErrorView, ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, Word
+from api.http.schema.answers import ListOf
+from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, View, Word
+from api.http.schema.words import CategoryWord
 
-Category = Literal["SYSTEM", "DATA", "ALGORITHM"]
 OwnCategory = Literal["DATA", "ALGORITHM"]
 """SYSTEM is for the platform's own errors."""
 
@@ -21,7 +21,7 @@ class ErrorsQuery(OrderedQuery):
     ended: Bound | None = None
     id: list[QueryId] = []
     name: list[str] = []
-    category: list[Category] = []
+    category: list[CategoryWord] = []
     is_builtin: QueryBool | None = None
 
 
@@ -42,6 +42,18 @@ class ErrorBody(Body):
     description: Prose = ""
     category: OwnCategory
     should_be_retried: bool = True
+
+
+class ErrorView(View):
+    """A named error."""
+
+    id: int
+    name: str
+    title: str
+    description: str
+    category: str
+    is_builtin: bool
+    should_be_retried: bool
 
 
 class ErrorDetail(ErrorView):

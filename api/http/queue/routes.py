@@ -10,11 +10,12 @@ from api.http import paging
 from api.http.answers import Answer
 from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
-from api.http.jobs.routes import foresight, job_filter, warnings
+from api.http.jobs.answer_schema import JobList, SubmittedJob
+from api.http.jobs.filtering import job_filter
+from api.http.jobs.routes import foresight, warnings
 from api.http.paging import PageQuery
 from api.http.queue.schema import NewJobBody, QueueStatusList, RequeueJobsBody
 from api.http.routing import Call, Routes
-from api.http.schema import answers
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.identity import Role
 from scheduler.jobs import bulk, queries, requeue, submit
@@ -27,7 +28,7 @@ MOST_AT_ONCE = 10_000
 """Jobs of one synchronous requeue; more go through /jobs/requeue/."""
 
 
-@routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: answers.SubmittedJob})
+@routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: SubmittedJob})
 def queue_new_job(call: Call, body: NewJobBody) -> Any:
     """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
     if not queries.type_exists(call.rt, body.job_type_id):
@@ -40,7 +41,7 @@ def queue_new_job(call: Call, body: NewJobBody) -> Any:
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
 
 
-@routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: answers.JobList})
+@routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})
 def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> Any:
     """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state."""
     chosen = job_filter(call, _filter(body))

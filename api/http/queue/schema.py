@@ -8,9 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from api.http.bulk.schema import Many, Text
-from api.http.jobs.schema import CategoryWord, JobData, StatusWord
-from api.http.schema.answers import JobTypeOfJob, ListOf
+from api.http.jobs.answer_schema import JobTypeOfJob
+from api.http.jobs.schema import JobData, StatusWord
+from api.http.schema.answers import ListOf
 from api.http.schema.fields import Body, Bound, Id, Priority, View
+from api.http.schema.words import CategoryWord
 
 
 class NewJobBody(Body):

@@ -1,8 +1,8 @@
-"""Words that answers have for programs to branch on, taken from where they are decided."""
+"""Words for programs to branch on, in queries and answers, taken from where they are decided."""
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import WithJsonSchema
 
@@ -20,6 +20,9 @@ REASONS = (
     explain.CLEARING,
 )
 FIXES = tuple(slug(fix) for fix in FixKind)
+
+CategoryWord: TypeAlias = Literal["SYSTEM", "DATA", "ALGORITHM"]
+"""Whose fault an error is: the platform's, the data's, or the program's."""
 
 ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(set(REASONS))})]
 """Why a job waits, or a node will not do."""

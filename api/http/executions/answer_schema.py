@@ -1,0 +1,81 @@
+"""What answers about executions and their output look like."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic import Field
+
+from api.http.named_errors.schema import ErrorView
+from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
+from api.http.schema.fields import View
+
+
+class ExecutionEntry(View):
+    """One try of a job on a node."""
+
+    id: int
+    uuid: UUID
+    attempt: int
+    member: int = Field(description="number in its gang, from 0; 0 for a job of one")
+    status: str
+    command_arguments: str
+    timeout: int | None
+    pre_started: datetime | None
+    pre_completed: datetime | None
+    pre_exit_code: int | None
+    job_started: datetime | None
+    job_completed: datetime | None
+    job_exit_code: int | None
+    post_started: datetime | None
+    post_completed: datetime | None
+    post_exit_code: int | None
+    cancel_requested: str | None = Field(
+        description="canceled, preempted (given back for others), or gang (another member of its gang has ended)"
+    )
+    message: str | None
+    created: datetime
+    queued: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    last_modified: datetime
+    job: Reference
+    job_type: TypeInShort
+    node: NodeInShort
+    error: ErrorView | None
+    usage: dict[str, Any] = Field(
+        description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"
+    )
+
+
+class ExecutionDetail(ExecutionEntry):
+    """A try in full."""
+
+    command: list[str]
+    environment: dict[str, str]
+    cpus_scheduled: float
+    mem_scheduled: float
+    disk_scheduled: float
+    resources: dict[str, float]
+    results: dict[str, Any]
+    why: str | None
+
+
+class ExecutionList(ListOf):
+    """A page of executions."""
+
+    results: list[ExecutionEntry]
+
+
+class LogView(View):
+    """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
+
+    execution_id: int
+    stream: str
+    phase: str | None
+    offset: int
+    next_offset: int
+    text: str
+    is_finished: bool
