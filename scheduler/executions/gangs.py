@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
-from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs
@@ -57,19 +57,12 @@ def over(tx: Connection, locked: dict[int, jobs.LockedJob], ended: Iterable[Ende
     return [*found, *_decided(tx, locked, finished)], told
 
 
-def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) -> set[int]:
-    """End placements (execution, attempt) that no node has claimed and return the ids of those that were still so."""
-    ends = [executions.End(execution_id, attempt, message=why) for execution_id, attempt in placements]
-    return executions.end(tx, ExecutionEvent.TAKE_BACK, ends)
-
-
 def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[int], list[str]]:
     """Take back or stop what is left of broken attempts; return the jobs of which some still run, and whom to tell."""
     live = [one for members in broken for one in members if not one.released]
     waiting = [one for one in live if one.status is ExecutionStatus.QUEUED]
     running = [one for one in live if one.status is ExecutionStatus.RUNNING]
-    why = "another member of its gang has ended"
-    withdraw(tx, [(one.id, one.attempt) for one in waiting], why)
+    executions.withdraw(tx, [(one.id, one.attempt) for one in waiting], "another member of its gang has ended")
     asked = [one.id for one in running if not one.asked]
     told = executions.request_stop(tx, asked, reason=GANG) if asked else []
     return {one.job_id for one in running}, told

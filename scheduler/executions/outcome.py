@@ -15,11 +15,10 @@ from sqlalchemy import Connection
 from scheduler.executions import gangs
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle import on_oom
-from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent, JobStatus
+from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
-from scheduler.store.executions import executions
-from scheduler.store.jobs import events, jobs, oom
+from scheduler.store.jobs import jobs, oom
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,6 @@ class Settled:
     """
 
     completed: dict[int, int]
-    to_tell: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Placements that were taken back, and the nodes that must stop what belongs to them; told after the commit."""
-
-    rows: list[executions.LockedExecution]
     to_tell: list[str]
 
 
@@ -65,48 +56,6 @@ def settle(
     jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
     well = {end.job_id: end.execution_id for end in over if end.outcome == "completed" and end.job_id in completed}
     return Settled({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
-
-
-def take_back(
-    tx: Connection,
-    rt: Runtime,
-    locked: dict[int, jobs.LockedJob],
-    rows: Iterable[executions.LockedExecution],
-    why: str,
-) -> Taken:
-    """Withdraw placements that no node has claimed, their jobs back into the queue; return those that were still so."""
-    taken = withdraw(tx, rows, why)
-    settled = settle(tx, rt, locked, withdrawn(taken, why), "scheduler")
-    return Taken(taken, settled.to_tell)
-
-
-def withdraw(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[executions.LockedExecution]:
-    """End placements that no node has claimed and return those that were still so; their jobs are left to be settled."""
-    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
-    ids = gangs.withdraw(tx, [(row.id, row.attempt) for row in unclaimed], why)
-    return [row for row in unclaimed if row.id in ids]
-
-
-def withdrawn(rows: Iterable[executions.LockedExecution], why: str) -> list[Ended]:
-    """Return what `settle` is told of placements that were withdrawn."""
-    return [Ended(row.id, row.job_id, row.attempt, row.node_id, "withdrawn", message=why) for row in rows]
-
-
-def hold_hopeless(
-    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], taken: Iterable[executions.LockedExecution]
-) -> None:
-    """Hold jobs that were placed again and again and never claimed: they would go round for ever, being charged nothing.
-
-    A gang of which only some were claimed is given back rather than withdrawn; it is counted here.
-    """
-    taken = list(taken)
-    jobs.count_withdrawal(tx, sorted({row.job_id for row in taken if locked[row.job_id].charged}))
-    limit = rt.settings.max_withdrawals
-    hopeless = [row.job_id for row in taken if locked[row.job_id].withdrawals + 1 >= limit]
-    if hopeless:
-        reason = f"placed {limit} times, but no node claimed it"
-        held = jobs.hold(tx, hopeless, held=True, reason=reason)
-        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:

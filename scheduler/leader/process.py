@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from scheduler.cluster_state import Picture
+from scheduler.executions import withdrawal
 from scheduler.explain.view import NO_NODES
 from scheduler.leader import load_samples, maintenance
 from scheduler.leader.dispatch import Courier
@@ -25,6 +26,7 @@ from scheduler.leader.invariants import Tally
 from scheduler.leader.tick import TermOver, Turn, tick
 from scheduler.log import log
 from scheduler.loop import Loop
+from scheduler.nodes.lost import Silences, declare_lost
 from scheduler.pools import configured_drivers
 from scheduler.pools.autoscaler import Scaler
 from scheduler.pools.drivers.catalogue import Catalogue
@@ -58,7 +60,7 @@ class Scheduler:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Connection | None = None
         self._term: int | None = None
-        self._picture, self._watch = Picture(self._rt.settings), maintenance.Watch()
+        self._picture, self._silences = Picture(self._rt.settings), Silences()
         self._remembered: set[int] = set()  # nodes that have left and that executions refer to
         self._looking = threading.Lock()  # the picture is used by one thread at a time
         self._handing_over = threading.Lock()
@@ -189,13 +191,13 @@ class Scheduler:
 
     def _keep_up(self) -> float:
         if self._term is None:
-            self._watch = maintenance.Watch()
+            self._silences = Silences()
             return self._rt.settings.upkeep_s
-        for name in maintenance.watch_nodes(self._rt, self._watch, self._monotonic):
+        for name in declare_lost(self._rt, self._silences, self._monotonic):
             log.warning("node.lost", node=name)
         maintenance.ready_due(self._rt)
         maintenance.forgive_nodes(self._rt)
-        withdrawn = maintenance.withdraw_late(self._rt)
+        withdrawn = withdrawal.withdraw_late(self._rt)
         if withdrawn:
             log.warning("placements.withdrawn", count=withdrawn)
         return self._rt.settings.upkeep_s

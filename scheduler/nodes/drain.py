@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from scheduler.errors import Conflict, NotFound
-from scheduler.executions import outcome
-from scheduler.executions.outcome import Taken
+from scheduler.executions import withdrawal
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.executions import executions
@@ -46,12 +43,12 @@ def drain(
         if node is None or node.state == "GONE":
             raise NotFound(f"there is no node {node_id}")
         pools.drain(tx, node_id, reason=reason, within_s=within_s, retiring=retiring)
-        taken = _withdraw(tx, rt, node_id, f"node {node.name} is draining: {reason}")
+        withdrawn = withdrawal.withdraw_from_draining(tx, rt, node_id, f"node {node.name} is draining: {reason}")
         audit.write(tx, actor, "node.drain", f"node:{node_id}", reason=reason, detail={"within_s": within_s})
     rt.nudge("tick")
     rt.nudge("scaling")
-    rt.ring([node.name, *taken.to_tell])  # they hear of it with the beat that this makes them send
-    return Drained(node.name, len(taken.rows))
+    rt.ring([node.name, *withdrawn.to_ring])  # they hear of it with the beat that this makes them send
+    return Drained(node.name, len(withdrawn.ended))
 
 
 def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None = None) -> set[int]:
@@ -89,13 +86,3 @@ def stop_overdue(rt: Runtime) -> int:
         names = executions.request_cancel(tx, sorted(still), reason=PREEMPTED)
     rt.ring(names)
     return len(still)
-
-
-def _withdraw(tx: Connection, rt: Runtime, node_id: int, why: str) -> Taken:
-    ids = executions.of_node(tx, node_id)
-    if not ids:
-        return Taken([], [])
-    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
-    taken = outcome.take_back(tx, rt, locked, executions.lock(tx, ids).values(), why)
-    pools.excuse(tx, [row.job_id for row in taken.rows if not locked[row.job_id].charged])
-    return taken

@@ -1,4 +1,4 @@
-"""How a node comes and goes: register, leave, and being lost.
+"""A node registers and leaves. What happens when one is lost is in `lost`.
 
 A node that comes back on the same boot and the same disk keeps its epoch and the executions it still holds. Another
 boot, another disk, or a loss that was declared in between means a new epoch: what it held is lost, and its answer
@@ -7,21 +7,16 @@ lists what it must kill before it may claim anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeNameTaken
-from scheduler.executions import outcome
-from scheduler.executions.gangs import Ended
-from scheduler.rules.lifecycle.failures import NODE_LOST
-from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
+from scheduler.nodes.lost import lose_executions
+from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.runtime import Runtime
-from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
-from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
@@ -32,19 +27,21 @@ def register(rt: Runtime, message: wire.Register) -> wire.Registered:
     Raises NodeNameTaken while another machine holds the name and is heard from.
     """
     facts = _facts(message)
-    told: list[str] = []
+    to_ring: list[str] = []
     with rt.db.begin() as tx:
         node_id, node = _node(tx, facts)
         epoch = 1 if node is None else _next_epoch(tx, node, message)
         if node is not None:
             if epoch != node.epoch:
-                told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+                to_ring = lose_executions(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
             else:
-                told = take_from(tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it")
+                to_ring = lose_executions(
+                    tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it"
+                )
             nodes.update(tx, node_id, epoch, facts)
         keep = _kept(tx, node_id, epoch, message.held)
     rt.nudge("tick")
-    rt.ring(told)
+    rt.ring(to_ring)
     return wire.Registered(
         node_id=node_id,
         epoch=epoch,
@@ -64,34 +61,10 @@ def leave(rt: Runtime, node_id: int, epoch: int) -> None:
         node = nodes.lock(tx, node_id)
         if node is None or node.epoch != epoch or node.state != "READY":
             return
-        told = take_from(tx, rt, executions.of_node(tx, node_id), why="its node left")
+        to_ring = lose_executions(tx, rt, executions.of_node(tx, node_id), why="its node left")
         nodes.retire(tx, node_id, "GONE")
     rt.nudge("tick")
-    rt.ring(told)
-
-
-def take_from(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> list[str]:
-    """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
-
-    The caller holds the node's lock. Returns the names of other nodes, to be told after the commit that they must stop
-    members of gangs that were broken by it.
-    """
-    ids = list(execution_ids)
-    if not ids:
-        return []
-    locked = jobs.lock(tx, executions.jobs_of(tx, ids))
-    rows = [row for row in executions.lock(tx, ids).values() if not row.released]
-    error = errors_by_name.by_name(tx)[NODE_LOST]
-    taken = outcome.withdraw(tx, rows, why)
-    running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
-    executions.end(
-        tx,
-        ExecutionEvent.LOSE,
-        [executions.End(r.id, r.attempt, error_id=error.id, message=why) for r in running],
-    )
-    lost = [Ended(r.id, r.job_id, r.attempt, r.node_id, "failed", error, why) for r in running]
-    ended = [*outcome.withdrawn(taken, why), *lost]
-    return outcome.settle(tx, rt, locked, ended, actor="scheduler").to_tell
+    rt.ring(to_ring)
 
 
 def _node(tx: Connection, facts: dict[str, Any]) -> tuple[int, nodes.LockedNode | None]:

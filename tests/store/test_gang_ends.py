@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlalchemy import event
 
 from scheduler.cluster_state import Picture
+from scheduler.executions import withdrawal
 from scheduler.jobs import cancel, requeue
-from scheduler.leader import invariants, maintenance
+from scheduler.leader import invariants
 from scheduler.nodes import drain, registration
 from tests.support.cluster import Cluster
 from tests.support.gang import Gang
@@ -56,7 +57,7 @@ def test_a_gang_that_nobody_claims_goes_back_uncharged(cluster: Cluster) -> None
     cluster.rt.settings.__dict__["claim_deadline_s"] = 0.000001
     gang = Gang(cluster)
     gang.place()
-    assert maintenance.withdraw_late(cluster.rt) == 3
+    assert withdrawal.withdraw_late(cluster.rt) == 3
     job = gang.job
     assert (job.status, job.num_exes, job.withdrawals) == ("QUEUED", 0, 1)
     assert gang.statuses() == ["WITHDRAWN"] * 3
@@ -68,7 +69,7 @@ def test_a_gang_of_which_one_member_is_not_claimed_is_stopped_and_forgiven(clust
     gang = Gang(cluster)
     gang.place()
     gang.claim(0, 2)
-    assert maintenance.withdraw_late(cluster.rt) == 1
+    assert withdrawal.withdraw_late(cluster.rt) == 1
     assert gang.statuses() == ["RUNNING", "WITHDRAWN", "RUNNING"]
     assert gang.asked() == ["gang", None, "gang"]
     gang.report(0, "returned")
@@ -86,7 +87,7 @@ def test_a_gang_of_which_one_member_is_never_claimed_is_held_in_the_end(cluster:
         cluster.change("UPDATE nodes SET launch_failures = 0")
         gang.place()
         gang.claim(0, 2)
-        maintenance.withdraw_late(cluster.rt)
+        withdrawal.withdraw_late(cluster.rt)
         gang.report(0, "returned")
         gang.report(2, "returned")
         gang.sound()

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import event
 
 from scheduler import wire
-from scheduler.executions import node_protocol
+from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel, hold, requeue
 from scheduler.leader import maintenance
 from scheduler.nodes import drain, registration
+from scheduler.nodes import lost as lost_nodes
 from tests.support.cluster import Cluster
 
 ROWS = 15_000
@@ -125,8 +126,8 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
         cancel.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
         requeue.requeue(grown.rt, [jobs[3]], actor="me", priority=5)
         hold.hold(grown.rt, [jobs[5]], actor="me")
-        maintenance.watch_nodes(grown.rt, maintenance.Watch(), lambda: 0.0)
-        assert maintenance.withdraw_late(grown.rt) >= 1
+        lost_nodes.declare_lost(grown.rt, lost_nodes.Silences(), lambda: 0.0)
+        assert withdrawal.withdraw_late(grown.rt) >= 1
         maintenance.ready_due(grown.rt)
         drain.drain(grown.rt, node.node_id, actor="me", reason="test", within_s=0)
         drain.stop_overdue(grown.rt)

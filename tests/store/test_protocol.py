@@ -8,9 +8,10 @@ import pytest
 
 from scheduler import wire
 from scheduler.errors import NodeReplaced
-from scheduler.executions import node_protocol
+from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel, requeue
 from scheduler.leader import maintenance
+from scheduler.nodes import lost as lost_nodes
 from scheduler.nodes import registration
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import jobs
@@ -176,13 +177,13 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
     node = cluster.a_node("alpha")
     job_id, ref = cluster.running(node)
     clock = [0.0]
-    watch = maintenance.Watch()
+    watch = lost_nodes.Silences()
     for clock[0] in (0.0, 5.0, 10.0, 15.0):
-        assert maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0]) == []
+        assert lost_nodes.declare_lost(cluster.rt, watch, lambda: clock[0]) == []
     assert cluster.value("SELECT is_silent FROM nodes") is True
     for second in range(20, 91, 5):
         clock[0] = float(second)
-        lost = maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0])
+        lost = lost_nodes.declare_lost(cluster.rt, watch, lambda: clock[0])
     assert lost == ["alpha"]
     assert cluster.job(job_id).status == "QUEUED"
     assert cluster.execution(ref[0]).status == "LOST"
@@ -196,20 +197,20 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
 
 def test_a_scheduler_that_was_away_itself_begins_to_watch_again(cluster: Cluster) -> None:
     cluster.a_node("alpha")
-    watch = maintenance.Watch()
-    maintenance.watch_nodes(cluster.rt, watch, lambda: 0.0)
-    assert maintenance.watch_nodes(cluster.rt, watch, lambda: 1000.0) == []
+    watch = lost_nodes.Silences()
+    lost_nodes.declare_lost(cluster.rt, watch, lambda: 0.0)
+    assert lost_nodes.declare_lost(cluster.rt, watch, lambda: 1000.0) == []
     assert cluster.value("SELECT is_silent FROM nodes") is False
 
 
 def test_a_third_of_the_fleet_at_once_is_not_believed_for_one_more_lease(cluster: Cluster) -> None:
     for _ in range(3):
         cluster.a_node()
-    watch, clock = maintenance.Watch(), [0.0]
+    watch, clock = lost_nodes.Silences(), [0.0]
     losses = {}
     for second in range(0, 200, 5):
         clock[0] = float(second)
-        losses[second] = maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0])
+        losses[second] = lost_nodes.declare_lost(cluster.rt, watch, lambda: clock[0])
     assert {second for second, lost in losses.items() if lost} == {180}
 
 
@@ -245,7 +246,7 @@ def test_placements_nobody_claims_are_withdrawn_uncharged_and_held_in_the_end(da
     job_id = cluster.a_job()
     for _ in range(2):
         assert cluster.tick() == 1
-        assert maintenance.withdraw_late(cluster.rt) == 1
+        assert withdrawal.withdraw_late(cluster.rt) == 1
     job = cluster.job(job_id)
     assert (job.status, job.num_exes, job.is_held) == ("QUEUED", 0, True)
     assert cluster.value("SELECT actor FROM events WHERE event = 'HOLD'") == "scheduler"
@@ -265,7 +266,7 @@ def test_placements_that_end_with_their_node_or_before_a_claim_count_against_no_
     cluster.claim(node, cluster.execution_of(job_id))
     cluster.report(node, cluster.execution_of(job_id), "returned")
     cluster.tick()
-    assert maintenance.withdraw_late(cluster.rt) == 1
+    assert withdrawal.withdraw_late(cluster.rt) == 1
     assert not cluster.job(job_id).is_held, "it was claimed a moment ago"
     cluster.close()
 

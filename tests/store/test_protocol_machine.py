@@ -17,12 +17,13 @@ from sqlalchemy import Connection, text
 from scheduler import wire
 from scheduler.cluster_state import Picture
 from scheduler.errors import GangerError, NodeReplaced
-from scheduler.executions import node_protocol
+from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel as cancellation
 from scheduler.jobs import hold as holding
 from scheduler.jobs import requeue
-from scheduler.leader import invariants, maintenance
+from scheduler.leader import invariants
 from scheduler.nodes import drain as draining
+from scheduler.nodes import lost as lost_nodes
 from scheduler.nodes import registration
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.shapes import Shape
@@ -60,7 +61,7 @@ class Protocol(RuleBasedStateMachine):
         self.as_node = {name: self._register(name) for name in NODES}
         self.pictures = [Picture(self.rt.settings), Picture(self.rt.settings)]
         self.thought: tuple[Sequence[Placement], dict[int, Shape]] = (), {}
-        self.watch, self.clock = maintenance.Watch(), 0.0
+        self.watch, self.clock = lost_nodes.Silences(), 0.0
 
     def teardown(self) -> None:
         if hasattr(self, "rt"):
@@ -114,11 +115,11 @@ class Protocol(RuleBasedStateMachine):
     def time_passes(self, seconds: float, rounds: int) -> None:
         for _ in range(rounds):
             self.clock += seconds
-            maintenance.watch_nodes(self.rt, self.watch, lambda: self.clock)
+            lost_nodes.declare_lost(self.rt, self.watch, lambda: self.clock)
 
     @rule()
     def withdraw(self) -> None:
-        maintenance.withdraw_late(self.rt)
+        withdrawal.withdraw_late(self.rt)
 
     @rule()
     def forgive(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from scheduler.leader import maintenance
+from scheduler.nodes import lost as lost_nodes
 from scheduler.settings import Settings
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
@@ -17,22 +18,22 @@ def test_an_execution_keeps_the_lease_it_was_given(cluster: Cluster, database_ur
     hasty = Cluster.__new__(Cluster)
     hasty.__dict__.update(cluster.__dict__)
     hasty.rt = dataclasses.replace(cluster.rt, settings=Settings(lease_s=12))
-    watch, clock, lost = maintenance.Watch(), [0.0], {}
+    watch, clock, lost = lost_nodes.Silences(), [0.0], {}
     for second in range(0, 100, 5):
         clock[0] = float(second)
-        lost[second] = maintenance.watch_nodes(hasty.rt, watch, lambda: clock[0])
+        lost[second] = lost_nodes.declare_lost(hasty.rt, watch, lambda: clock[0])
     assert [second for second, names in lost.items() if names] == [90]
 
 
 def test_a_fleet_that_falls_silent_over_some_seconds_brakes_too(cluster: Cluster) -> None:
     fleet = [cluster.a_node() for _ in range(4)]
-    watch, clock, lost = maintenance.Watch(), [0.0], {}
+    watch, clock, lost = lost_nodes.Silences(), [0.0], {}
     for second in range(200):
         clock[0] = float(second)
         for number, node in enumerate(fleet):
             if second < number * 2:
                 cluster.beat(node)
-        lost[second] = maintenance.watch_nodes(cluster.rt, watch, lambda: clock[0])
+        lost[second] = lost_nodes.declare_lost(cluster.rt, watch, lambda: clock[0])
     assert min(second for second, names in lost.items() if names) >= 180
 
 
@@ -43,11 +44,11 @@ def test_a_stuck_node_row_delays_no_other_node(cluster: Cluster) -> None:
         nodes.lock(tx, stuck.node_id)
         assert cluster.tick() == 1
         assert cluster.value("SELECT node_id FROM executions") == other.node_id
-        watch, lost = maintenance.Watch(), list[str]()
+        watch, lost = lost_nodes.Silences(), list[str]()
         for now in range(0, 100, 5):
-            lost += maintenance.watch_nodes(cluster.rt, watch, lambda now=now: float(now))
+            lost += lost_nodes.declare_lost(cluster.rt, watch, lambda now=now: float(now))
         assert lost == [cluster.value("SELECT name FROM nodes WHERE id = :id", id=other.node_id)]
-    assert maintenance.watch_nodes(cluster.rt, watch, lambda: 100.0) != []
+    assert lost_nodes.declare_lost(cluster.rt, watch, lambda: 100.0) != []
     assert {cluster.job(job).status for job in jobs_of_both} == {"QUEUED"}
 
 

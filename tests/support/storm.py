@@ -15,11 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from scheduler import wire
 from scheduler.cluster_state import Picture
 from scheduler.errors import GangerError, NodeReplaced
-from scheduler.executions import node_protocol
+from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel as cancellation
 from scheduler.jobs import hold, requeue
 from scheduler.leader import maintenance, tick
 from scheduler.nodes import drain, registration
+from scheduler.nodes import lost as lost_nodes
 from tests.support.cluster import Cluster
 
 OUTCOMES = ("completed", "completed", "failed", "launch", "returned")
@@ -215,7 +216,7 @@ class Storm:
         self.done["hold"] += len(act(self.rt, self._some(chance), actor="storm"))
 
     def _withdraw(self, _: random.Random) -> None:
-        self.done["withdraw"] += maintenance.withdraw_late(self.rt)
+        self.done["withdraw"] += withdrawal.withdraw_late(self.rt)
         maintenance.forgive_nodes(self.rt)
 
     def _drain(self, chance: random.Random) -> None:
@@ -232,11 +233,11 @@ class Storm:
         self.done["drain"] += 1
 
     def _lose_duty(self) -> Callable[[random.Random], None]:
-        watch, skew = maintenance.Watch(), [0.0]
+        watch, skew = lost_nodes.Silences(), [0.0]
 
         def loses(chance: random.Random) -> None:
             skew[0] += chance.choice((0.0, 0.0, 5.0, 9.0))
-            self.done["lost"] += len(maintenance.watch_nodes(self.rt, watch, lambda: time.monotonic() + skew[0]))
+            self.done["lost"] += len(lost_nodes.declare_lost(self.rt, watch, lambda: time.monotonic() + skew[0]))
             self._over.wait(0.005)
 
         return loses

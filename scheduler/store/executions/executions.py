@@ -217,6 +217,11 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[int]:
     return set(tx.execute(_END, parameters).scalars())
 
 
+def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) -> set[int]:
+    """End placements (execution, attempt) that no node has claimed; return the ids of the executions that ended now."""
+    return end(tx, ExecutionEvent.TAKE_BACK, [End(number, attempt, message=why) for number, attempt in placements])
+
+
 def request_cancel(
     tx: Connection, job_ids: Sequence[int], *, reason: str = "canceled", grace_s: float | None = None
 ) -> list[str]:
