@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from scheduler import wire
 from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
 from workers import log
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 A = TypeVar("A", bound=wire.Message)
 
@@ -31,7 +31,7 @@ _NOT_NOW = frozenset({408, 425, 429})
 """Answers below 500 that are about the moment, not about the request."""
 
 
-class Unreachable(Exception):
+class ServerUnreachable(Exception):
     """No answer, or one that says: not now (`answered`). Try again."""
 
     def __init__(self, sentence: str, *, answered: bool) -> None:
@@ -39,7 +39,7 @@ class Unreachable(Exception):
         self.answered = answered
 
 
-class Refused(Exception):
+class ServerRefused(Exception):
     """The API understood and says no; repeating will not help."""
 
     def __init__(self, status: int, sentence: str) -> None:
@@ -48,7 +48,7 @@ class Refused(Exception):
 
 
 class Api:
-    """The API as one node sees it. Every method may raise Unreachable, Refused, Unauthorized, Forbidden."""
+    """The API as one node sees it. Every method may raise ServerUnreachable, ServerRefused, Unauthorized, Forbidden."""
 
     def __init__(self, url: str, token: str) -> None:
         self._http = httpx2.Client(
@@ -101,7 +101,7 @@ class Api:
         except httpx2.HTTPError as error:
             raise self._gone(error) from error
 
-    def upload(self, key: Key, token: str, file: UploadFile) -> int:
+    def upload(self, key: ExecutionKey, token: str, file: UploadFile) -> int:
         """Publish one output file under the attempt; return its file id. The same file again gives the same id."""
         query: dict[str, Any] = {
             "execution_id": key[0],
@@ -131,7 +131,7 @@ class Api:
         try:
             return kind.model_validate_json(content)
         except ValidationError as error:
-            raise Refused(200, f"The API's answer to {verb} is not understood: {error}") from error
+            raise ServerRefused(200, f"The API's answer to {verb} is not understood: {error}") from error
 
     def _post(self, verb: str, body: bytes) -> bytes:
         path = f"/node/{verb}/"
@@ -155,15 +155,15 @@ class Api:
         kind, sentence = _problem(answer) if status >= 300 else ("", "")  # noqa: PLR2004
         if status >= 500 or status in _NOT_NOW:  # noqa: PLR2004
             self._note(verb, f"{status}: {sentence}")
-            raise Unreachable(sentence, answered=True)
+            raise ServerUnreachable(sentence, answered=True)
         self._note(verb, None)
         if status >= 300:  # noqa: PLR2004
             raise _REFUSALS.get(kind, _BY_STATUS.get(status, _refused(status)))(sentence)
 
-    def _gone(self, error: httpx2.HTTPError) -> Unreachable:
+    def _gone(self, error: httpx2.HTTPError) -> ServerUnreachable:
         sentence = str(error) or type(error).__name__
         self._note("", sentence)
-        return Unreachable(sentence, answered=False)
+        return ServerUnreachable(sentence, answered=False)
 
     def _note(self, verb: str, trouble: str | None) -> None:
         """Log a change for the worse or better; `verb` "" stands for the connection itself."""
@@ -198,7 +198,7 @@ class UploadFile:
             yield piece
 
 
-class Backoff:
+class JitteredBackoff:
     """How long to wait after the n-th trouble in a row: doubling from `least_s` to `most_s`, with full jitter above half."""
 
     def __init__(self, least_s: float = 1.0, most_s: float = 30.0, chance: Callable[[], float] = random.random) -> None:
@@ -224,7 +224,7 @@ def _problem(answer: httpx2.Response) -> tuple[str, str]:
 
 
 def _refused(status: int) -> Callable[[str], Exception]:
-    return lambda sentence: Refused(status, sentence)
+    return lambda sentence: ServerRefused(status, sentence)
 
 
 _REFUSALS: dict[str, Callable[[str], Exception]] = {NodeReplaced.kind: NodeReplaced, NodeNameTaken.kind: NodeNameTaken}

@@ -8,32 +8,32 @@ from typing import Any, Literal, TypeAlias
 
 from scheduler.wire import ClaimOne, Held, ReportOne, Spec
 from workers.journal import Fact
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class WriteFact:
     """Keep this fact across the death of the agent."""
 
     fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
-class Register:
+class RegisterNode:
     """Introduce the node to the scheduler, until it answers."""
 
     held: list[Held]
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SendClaim:
     """Ask for this placement, until there is an answer. Not done unless its intent could be written."""
 
     claim: ClaimOne
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageInputs:
     """Make the attempt's directory afresh and put its inputs there."""
 
     spec: Spec
@@ -43,17 +43,17 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class StopWork:
+class StopFileWork:
     """Give up staging or collecting for this execution; its end is still told."""
 
-    key: Key
+    key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSpec:
     """A command to start, complete. Durations in seconds, None = no limit; `limits` as the supervisor takes them."""
 
-    key: Key
+    key: ExecutionKey
     phase: str
     argv: list[str]
     env: Mapping[str, str]
@@ -71,29 +71,29 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class StartRun:
     """Start a command; repeating it for a command that the same supervisor knows is harmless."""
 
-    run: Run
+    run: RunSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Follow:
+class FollowOutput:
     """Ship the output of a command that an earlier life of the agent started."""
 
-    run: Run
+    run: RunSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
+class KillTree:
     """End the whole tree: asked to end, and after `grace_s` killed."""
 
-    key: Key
+    key: ExecutionKey
     grace_s: float
 
 
 @dataclass(frozen=True, slots=True)
-class Collect:
+class CollectOutputs:
     """Check and upload the outputs of the attempt."""
 
     spec: Spec
@@ -101,41 +101,41 @@ class Collect:
 
 
 @dataclass(frozen=True, slots=True)
-class Ship:
+class ShipOutput:
     """Hand over all output of the execution's programs that is still here, up to its cap."""
 
-    key: Key
+    key: ExecutionKey
     output_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SendReport:
     """Tell the scheduler of the end, until it answers."""
 
     report: ReportOne
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ReleaseTree:
     """The supervisor may forget this tree."""
 
-    key: Key
+    key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class RemoveFiles:
     """Remove the attempt's directory and the files of its output."""
 
-    key: Key
+    key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class LeaveCluster:
     """Nothing is held any more and the node was told to stop: sign off, then exit."""
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class LogLine:
     """A line for the log."""
 
     event: str
@@ -143,20 +143,20 @@ class Say:
     level: Literal["debug", "info", "warning"] = "info"
 
 
-Effect: TypeAlias = (
-    Write
-    | Register
-    | Claim
-    | Stage
-    | StopWork
-    | Start
-    | Follow
-    | Kill
-    | Collect
-    | Ship
-    | Report
-    | Release
-    | Remove
-    | Leave
-    | Say
+NodeCommand: TypeAlias = (
+    WriteFact
+    | RegisterNode
+    | SendClaim
+    | StageInputs
+    | StopFileWork
+    | StartRun
+    | FollowOutput
+    | KillTree
+    | CollectOutputs
+    | ShipOutput
+    | SendReport
+    | ReleaseTree
+    | RemoveFiles
+    | LeaveCluster
+    | LogLine
 )

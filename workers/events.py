@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +23,11 @@ Why: TypeAlias = Literal["exited", "killed", "timeout", "out-of-memory", "disk-f
 
 
 @dataclass(frozen=True, slots=True)
-class Rung:
+class PlacementsReceived:
     """A message from the node's queue names placements."""
 
     epoch: int
-    keys: Sequence[Key]
+    keys: Sequence[ExecutionKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ class ClaimAnswered:
 class ReportAnswered:
     """Reports were taken, or came too late (`fenced`)."""
 
-    accepted: Sequence[Key]
-    fenced: Sequence[Key]
+    accepted: Sequence[ExecutionKey]
+    fenced: Sequence[ExecutionKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Failure:
 class Staged:
     """The attempt's directory is ready with its inputs, or could not be made so."""
 
-    key: Key
+    key: ExecutionKey
     failure: Failure | None = None
 
 
@@ -107,7 +107,7 @@ class RunEnd:
 class RunEnded:
     """A command has ended. May be told more than once."""
 
-    key: Key
+    key: ExecutionKey
     phase: str
     end: RunEnd
 
@@ -116,21 +116,21 @@ class RunEnded:
 class Idle:
     """Nothing of this execution's tree runs, nor will."""
 
-    key: Key
+    key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorUp:
     """A supervisor answers. `runs` are the commands it knows of; the ends among them are told separately, afterwards."""
 
-    runs: frozenset[tuple[Key, str]]
+    runs: frozenset[tuple[ExecutionKey, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
     """Outputs are uploaded, or cannot be."""
 
-    key: Key
+    key: ExecutionKey
     outputs: Sequence[OutputValue] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
@@ -141,11 +141,11 @@ class Collected:
 class Shipped:
     """All that the programs of an execution wrote has been handed over (or given up on)."""
 
-    key: Key
+    key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Health:
+class HealthChanged:
     """Why the node should get no work now; None: it is well."""
 
     trouble: str | None
@@ -155,11 +155,11 @@ class Health:
 class ClaimsDropped:
     """These claims were not sent, because their intent could not be written down."""
 
-    keys: Sequence[Key]
+    keys: Sequence[ExecutionKey]
 
 
 @dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopRequested:
     """Stop: hand all work back (`return`), at once without grace (`now`), or finish it first (`drain`)."""
 
     how: Literal["return", "now", "drain"]
@@ -171,7 +171,7 @@ class Tick:
 
 
 Event: TypeAlias = (
-    Rung
+    PlacementsReceived
     | BeatAnswered
     | RegisterAnswered
     | ClaimAnswered
@@ -183,8 +183,8 @@ Event: TypeAlias = (
     | SupervisorUp
     | Collected
     | Shipped
-    | Health
+    | HealthChanged
     | ClaimsDropped
-    | StopAsked
+    | StopRequested
     | Tick
 )

@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from workers.paths import Key
+from workers.paths import ExecutionKey
 from workers.supervisor import syscalls
 
 VERSION = 1
@@ -37,12 +37,12 @@ _COMPACT_BYTES = 8 << 20
 class Fact:
     """One line: what (`kind`), about which execution, with what else."""
 
-    key: Key
+    key: ExecutionKey
     kind: str
     body: Mapping[str, Any]
 
 
-class Spool:
+class Journal:
     """The journal, open for appending. Used by one thread."""
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +51,7 @@ class Spool:
         Raises OSError if the folder cannot be written.
         """
         self._path = path
-        self._live: dict[Key, list[bytes]] = {}
+        self._live: dict[ExecutionKey, list[bytes]] = {}
         self._fd = -1
         self._size = 0
         self._reserved = 0
@@ -107,7 +107,7 @@ class Spool:
                 fact = _parse(line[9:-1])
                 self._remember(fact.key, fact.kind, line)
 
-    def _remember(self, key: Key, kind: str, line: bytes) -> None:
+    def _remember(self, key: ExecutionKey, kind: str, line: bytes) -> None:
         if kind == "done":
             for old in self._live.pop(key, ()):
                 self._live_bytes -= len(old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-Key: TypeAlias = tuple[int, int]
+ExecutionKey: TypeAlias = tuple[int, int]
 """(execution id, attempt): what everything about an execution is filed under."""
 
 PHASES = ("pre", "job", "post", "cleanup")
@@ -16,12 +16,12 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Search path of jobs that declare none: the system's own folders, not the agent's."""
 
 
-def tree_name(key: Key) -> str:
+def tree_name(key: ExecutionKey) -> str:
     """Return the name of an execution's process tree, which is also the name of its directory."""
     return f"{key[0]}.{key[1]}"
 
 
-def key_of(name: str) -> Key | None:
+def key_of(name: str) -> ExecutionKey | None:
     """Return the key a tree or directory was named after; None for a name that is none of ours."""
     execution, _, attempt = name.partition(".")
     if execution.isdecimal() and attempt.isdecimal():
@@ -30,42 +30,42 @@ def key_of(name: str) -> Key | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Paths:
     """`work` holds one directory per attempt, `logs` the output of programs until it is shipped; both absolute."""
 
     work: str
     logs: str
-    boxes: str = ""
+    secret_dirs: str = ""
     """What attempts are given beside their directory; by default below `work`."""
 
-    def attempt(self, key: Key) -> str:
+    def attempt(self, key: ExecutionKey) -> str:
         """Return the attempt's own directory, which its user owns."""
         return f"{self.work}/{tree_name(key)}"
 
-    def inputs(self, key: Key) -> str:
+    def inputs(self, key: ExecutionKey) -> str:
         """Return `${job_input_dir}`."""
         return f"{self.work}/{tree_name(key)}/in"
 
-    def outputs(self, key: Key) -> str:
+    def outputs(self, key: ExecutionKey) -> str:
         """Return `${job_output_dir}`."""
         return f"{self.work}/{tree_name(key)}/out"
 
-    def scratch(self, key: Key) -> str:
+    def scratch(self, key: ExecutionKey) -> str:
         """Return `${job_work_dir}`, where commands start."""
         return f"{self.work}/{tree_name(key)}/work"
 
-    def box(self, key: Key) -> str:
+    def secret_dir(self, key: ExecutionKey) -> str:
         """Return the folder of what the attempt is given beside its directory; most have none."""
-        return f"{self.boxes or self.work + '/.boxes'}/{tree_name(key)}"
+        return f"{self.secret_dirs or self.work + '/.boxes'}/{tree_name(key)}"
 
-    def secrets(self, key: Key) -> str:
+    def secrets(self, key: ExecutionKey) -> str:
         """Return `$GANGER_SECRETS_DIR`."""
-        return f"{self.box(key)}/secrets"
+        return f"{self.secret_dir(key)}/secrets"
 
-    def all_logs(self, key: Key) -> list[str]:
+    def all_logs(self, key: ExecutionKey) -> list[str]:
         """Return every file that output of this execution may lie in."""
         return [self.log(key, phase, stream) for phase in PHASES for stream in STREAMS]
 
-    def log(self, key: Key, phase: str, stream: str) -> str:
+    def log(self, key: ExecutionKey, phase: str, stream: str) -> str:
         """Return the file that a command of this phase writes its stdout or stderr to."""
         return f"{self.logs}/{tree_name(key)}.{phase}.{stream}"

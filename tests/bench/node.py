@@ -30,9 +30,9 @@ from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
 from workers.api_client import Api
 from workers.files import staging, work_dirs
-from workers.files.staging import Staging, Supplies
-from workers.files.work_dirs import Folders
-from workers.paths import Places
+from workers.files.staging import StagingResources, StagingTask
+from workers.files.work_dirs import WorkDirs
+from workers.paths import Paths
 
 EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256
@@ -222,8 +222,8 @@ def _staging(root: Path) -> None:
             digest.update(piece)
     work = root / "work"
     work.mkdir()
-    order = Staging(
-        Api("http://127.0.0.1:1", "none"), Places(str(work), "/l"), Folders(str(work)), Supplies("n1", root / "i"),
+    order = StagingTask(
+        Api("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work)), StagingResources("n1", root / "i"),
         None, None, threading.Event(),
     )  # fmt: skip
     size = source.stat().st_size
@@ -234,14 +234,14 @@ def _staging(root: Path) -> None:
         copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))
         (root / "copy").unlink()
         staged.append(_timed(lambda: _stage(spec, order)))
-        work_dirs.remove(order.places.attempt((1, 1)))
+        work_dirs.remove(order.paths.attempt((1, 1)))
     rates = [size / statistics.median(taken) / 1e6 for taken in (copied, staged)]
     figure("node", "cp", rates[0], "MB/s", bytes=size)
     figure("node", "staging", rates[1], "MB/s", bytes=size)
     figure("node", "staging-to-cp", rates[1] / rates[0], "ratio", bar="> 0.5")
 
 
-def _stage(spec: Any, order: Staging) -> None:
+def _stage(spec: Any, order: StagingTask) -> None:
     failure = staging.stage(spec, order)
     assert failure is None, failure
 

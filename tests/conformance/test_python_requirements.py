@@ -18,8 +18,8 @@ import pytest
 from scheduler.wire import Spec
 from tests.support.node import a_spec
 from tests.support.servers import state_folder
-from workers.paths import Places
-from workers.runners import Order, launch, venvs
+from workers.paths import Paths
+from workers.runners import LaunchRequest, launch, venvs
 
 USER = (65534, 65534) if os.geteuid() == 0 else None
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
@@ -73,7 +73,7 @@ def make(wanted: Spec, work: Path) -> Path:
 
 def test_the_job_s_interpreter_is_that_of_an_environment_with_its_requirements(work: Path) -> None:
     venv = make(spec("gangertest>=1"), work)
-    program = launch(Order(spec("gangertest>=1"), "job", Places(str(work), "/l"), "n1"))
+    program = launch(LaunchRequest(spec("gangertest>=1"), "job", Paths(str(work), "/l"), "n1"))
     assert program.argv[0] == f"{venv}/bin/python"
     code = "import gangertest; print(gangertest.double(21))"
     ran = subprocess.run([program.argv[0], "-c", code], env={}, capture_output=True, text=True, check=True)

@@ -12,8 +12,8 @@ import pytest
 
 from scheduler.wire import Input, InputFile
 from tests.support.node import a_spec
-from workers.paths import Places
-from workers.runners import LaunchRefused, Order, launch, oci
+from workers.paths import Paths
+from workers.runners import LaunchRefused, LaunchRequest, launch, oci
 
 FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
 INPUTS = [
@@ -24,8 +24,8 @@ INPUTS = [
 ]
 
 
-def order(phase: str = "job", root: str = "/w", **spec: object) -> Order:
-    return Order(a_spec(inputs=INPUTS, **spec), phase, Places(root, "/l"), "n1")
+def order(phase: str = "job", root: str = "/w", **spec: object) -> LaunchRequest:
+    return LaunchRequest(a_spec(inputs=INPUTS, **spec), phase, Paths(root, "/l"), "n1")
 
 
 @pytest.mark.parametrize("runner", ["command", "python"])

@@ -14,20 +14,20 @@ from scheduler.nodes import registration
 from scheduler.store.leader import lease
 from tests.support.api import Api
 from workers.agent import setup
-from workers.agent.setup import Premises
-from workers.paths import Places
+from workers.agent.setup import NodeSetup
+from workers.paths import Paths
 from workers.runners import images, oci
 
 IMAGE = "registry.invalid/x:1"
 
 
 @pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Premises:
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeSetup:
     """A machine on whose PATH there is nothing."""
     for module, found in ((oci, oci.engine), (images, images.tool)):
         monkeypatch.setattr(module, "PATH", str(tmp_path / "empty"))
         monkeypatch.setattr(module, found.__name__, found.__wrapped__)  # without what this process remembers
-    return Premises(Places(str(tmp_path), str(tmp_path), str(tmp_path)), None, "disk", 0)
+    return NodeSetup(Paths(str(tmp_path), str(tmp_path), str(tmp_path)), None, "disk", 0)
 
 
 def labels(found: dict[str, str]) -> dict[str, str]:
@@ -51,13 +51,13 @@ def a_node(api: Api, name: str, known: dict[str, str]) -> None:
     registration.register(api.rt, wire.Register.model_validate(message))
 
 
-def test_a_machine_without_a_runtime_offers_commands_and_python_and_says_what_is_missing(bare: Premises) -> None:
+def test_a_machine_without_a_runtime_offers_commands_and_python_and_says_what_is_missing(bare: NodeSetup) -> None:
     found, lacks = setup.runners(bare)
     assert set(found) == {"command", "python"}
     assert lacks == {"container": "no containers run here: there is neither runc nor crun"}
 
 
-def test_containers_wait_for_a_node_that_has_what_they_need(api: Api, bare: Premises) -> None:
+def test_containers_wait_for_a_node_that_has_what_they_need(api: Api, bare: NodeSetup) -> None:
     found, _ = setup.runners(bare)
     a_node(api, "bare", labels(found))
     folder = api.a_job(command=["true"], image="dir:/srv/root")

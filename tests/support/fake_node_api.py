@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scheduler import wire
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 
 class FakeNodeApi:
@@ -34,17 +34,17 @@ class FakeNodeApi:
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.hooks: dict[str, Callable[[], None]] = {}
         self.calls: dict[str, int] = defaultdict(int)
-        self.waiting: dict[Key, wire.Spec] = {}
-        self.specs: dict[Key, wire.Spec] = {}
-        self.tokens: dict[Key, str] = {}
-        self.claims: list[Key] = []
-        self.reports: dict[Key, wire.ReportOne] = {}
-        self.report_count: dict[Key, int] = defaultdict(int)
-        self.cancels: dict[Key, wire.Cancel] = {}
-        self.kill: list[Key] = []
-        self.output: dict[tuple[Key, str, str], bytearray] = defaultdict(bytearray)
+        self.waiting: dict[ExecutionKey, wire.Spec] = {}
+        self.specs: dict[ExecutionKey, wire.Spec] = {}
+        self.tokens: dict[ExecutionKey, str] = {}
+        self.claims: list[ExecutionKey] = []
+        self.reports: dict[ExecutionKey, wire.ReportOne] = {}
+        self.report_count: dict[ExecutionKey, int] = defaultdict(int)
+        self.cancels: dict[ExecutionKey, wire.Cancel] = {}
+        self.kill: list[ExecutionKey] = []
+        self.output: dict[tuple[ExecutionKey, str, str], bytearray] = defaultdict(bytearray)
         self.files: dict[int, bytes] = {}
-        self.published: dict[tuple[Key, str, str], int] = {}
+        self.published: dict[tuple[ExecutionKey, str, str], int] = {}
         self.registers: list[wire.Register] = []
         self.beats: list[wire.Beat] = []
         self.left = False
@@ -67,7 +67,7 @@ class FakeNodeApi:
             for spec in specs:
                 self.waiting[spec.execution_id, spec.attempt] = spec
 
-    def cancel(self, key: Key, grace_s: float | None = None) -> None:
+    def cancel(self, key: ExecutionKey, grace_s: float | None = None) -> None:
         with self.change:
             self.cancels[key] = wire.Cancel(execution_id=key[0], attempt=key[1], grace_s=grace_s)
 
@@ -75,11 +75,11 @@ class FakeNodeApi:
         with self.change:
             assert self.change.wait_for(condition, timeout), "this did not happen in time"
 
-    def report(self, key: Key = (1, 1), timeout: float = 20.0) -> wire.ReportOne:
+    def report(self, key: ExecutionKey = (1, 1), timeout: float = 20.0) -> wire.ReportOne:
         self.wait(lambda: key in self.reports, timeout)
         return self.reports[key]
 
-    def text(self, key: Key = (1, 1), phase: str = "job", stream: str = "stdout") -> bytes:
+    def text(self, key: ExecutionKey = (1, 1), phase: str = "job", stream: str = "stdout") -> bytes:
         return bytes(self.output[key, phase, stream])
 
     # --- the calls ----------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ class _Server(ThreadingHTTPServer):
         """A node that was killed does not read its answer; that is no error here."""
 
 
-def _ref(key: Key) -> wire.ExecutionRef:
+def _ref(key: ExecutionKey) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=key[0], attempt=key[1])
 
 

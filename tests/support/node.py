@@ -1,4 +1,4 @@
-"""Builders for what a node is given, and a driver that plays the world around a node's core by hand."""
+"""Builders for what a node is given, and a driver that plays the world around a node's state machine by hand."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from scheduler import wire
-from workers import commands as effects
-from workers.agent.context import Host
-from workers.agent.state_machine import Core
-from workers.commands import Effect
+from workers import commands
+from workers.agent.context import NodeProfile
+from workers.agent.state_machine import StateMachine
+from workers.commands import NodeCommand
 from workers.events import (
     BeatAnswered,
     ClaimAnswered,
@@ -26,13 +26,13 @@ from workers.events import (
     SupervisorUp,
 )
 from workers.journal import Fact
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 E = TypeVar("E")
 
 
 def a_spec(
-    key: Key = (1, 1),
+    key: ExecutionKey = (1, 1),
     *,
     token: str = "t" * 16,
     job: Sequence[str] = ("/bin/true",),
@@ -63,22 +63,24 @@ def a_spec(
 
 
 class World:
-    """A core and everything it did; `facts` is its journal, from which `reborn` makes the next life."""
+    """A state machine and everything it did; `facts` is its journal, from which `reborn` makes the next life."""
 
     def __init__(self, facts: Sequence[Fact] = (), *, slots: tuple[int, int] | None = None) -> None:
         words = itertools.count()
         self.slots = slots
-        self.core = Core(Host("n1", Places("/w", "/l"), None, slots), lambda: f"token-{next(words):016d}", facts)
+        self.machine = StateMachine(
+            NodeProfile("n1", Paths("/w", "/l"), None, slots), lambda: f"token-{next(words):016d}", facts
+        )
         self.facts = list(facts)
-        self.done: list[Effect] = []
+        self.done: list[NodeCommand] = []
         self.boot = 1000.0
 
-    def tell(self, event: Event) -> list[Effect]:
-        answer = self.core.handle(event, Moment(self.boot, 1e9 + self.boot))
+    def tell(self, event: Event) -> list[NodeCommand]:
+        answer = self.machine.handle(event, Moment(self.boot, 1e9 + self.boot))
         self.done += answer
-        for effect in answer:
-            if isinstance(effect, effects.Write):
-                self.facts.append(effect.fact)
+        for command in answer:
+            if isinstance(command, commands.WriteFact):
+                self.facts.append(command.fact)
         return answer
 
     def reborn(self) -> World:
@@ -87,13 +89,13 @@ class World:
         return World([fact for fact in self.facts if fact.key not in finished], slots=self.slots)
 
     def all(self, kind: type[E]) -> list[E]:
-        return [effect for effect in self.done if isinstance(effect, kind)]
+        return [command for command in self.done if isinstance(command, kind)]
 
     def up(
         self,
-        runs: Sequence[tuple[Key, str]] = (),
-        keep: Sequence[Key] = (),
-        kill: Sequence[Key] = (),
+        runs: Sequence[tuple[ExecutionKey, str]] = (),
+        keep: Sequence[ExecutionKey] = (),
+        kill: Sequence[ExecutionKey] = (),
         epoch: int = 1,
     ) -> World:
         """Connect a supervisor, then register."""
@@ -101,7 +103,9 @@ class World:
         self.registered(keep, kill, epoch)
         return self
 
-    def registered(self, keep: Sequence[Key] = (), kill: Sequence[Key] = (), epoch: int = 1) -> list[Effect]:
+    def registered(
+        self, keep: Sequence[ExecutionKey] = (), kill: Sequence[ExecutionKey] = (), epoch: int = 1
+    ) -> list[NodeCommand]:
         answer = wire.Registered(
             node_id=1,
             epoch=epoch,
@@ -114,49 +118,49 @@ class World:
 
     def beat(
         self,
-        waiting: Sequence[Key] = (),
+        waiting: Sequence[ExecutionKey] = (),
         cancels: Sequence[wire.Cancel] = (),
         epoch: int = 1,
         *,
         drain: bool = False,
-    ) -> list[Effect]:
+    ) -> list[NodeCommand]:
         answer = wire.BeatAnswer(
             epoch=epoch, drain=drain, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
         )
         return self.tell(BeatAnswered(answer, self.boot))
 
-    def cancel(self, key: Key, reason: Any = "canceled", grace_s: float | None = None) -> list[Effect]:
+    def cancel(self, key: ExecutionKey, reason: Any = "canceled", grace_s: float | None = None) -> list[NodeCommand]:
         return self.beat(cancels=[wire.Cancel(execution_id=key[0], attempt=key[1], reason=reason, grace_s=grace_s)])
 
-    def grant(self, spec: wire.Spec) -> list[Effect]:
+    def grant(self, spec: wire.Spec) -> list[NodeCommand]:
         """Let the placement wait, and grant its claim."""
         key = (spec.execution_id, spec.attempt)
         self.beat(waiting=[key])
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[spec], refused=[])))
 
-    def refuse(self, key: Key) -> list[Effect]:
+    def refuse(self, key: ExecutionKey) -> list[NodeCommand]:
         refused = wire.Refused(execution_id=key[0], attempt=key[1], why="gone")
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[], refused=[refused])))
 
-    def staged(self, key: Key = (1, 1), failure: Any = None) -> list[Effect]:
+    def staged(self, key: ExecutionKey = (1, 1), failure: Any = None) -> list[NodeCommand]:
         return self.tell(Staged(key, failure))
 
-    def ended(self, phase: str, exit_code: int | None = 0, key: Key = (1, 1), **end: Any) -> list[Effect]:
+    def ended(self, phase: str, exit_code: int | None = 0, key: ExecutionKey = (1, 1), **end: Any) -> list[NodeCommand]:
         return self.tell(RunEnded(key, phase, RunEnd(end.pop("why", "exited"), exit_code, **end)))
 
-    def collected(self, key: Key = (1, 1), **what: Any) -> list[Effect]:
+    def collected(self, key: ExecutionKey = (1, 1), **what: Any) -> list[NodeCommand]:
         return self.tell(Collected(key, **what))
 
-    def shipped(self, key: Key = (1, 1)) -> list[Effect]:
+    def shipped(self, key: ExecutionKey = (1, 1)) -> list[NodeCommand]:
         return self.tell(Shipped(key))
 
-    def acknowledged(self, *keys: Key) -> list[Effect]:
+    def acknowledged(self, *keys: ExecutionKey) -> list[NodeCommand]:
         return self.tell(ReportAnswered(list(keys or [(1, 1)]), []))
 
     def report(self) -> wire.ReportOne:
-        (report,) = self.all(effects.Report)
+        (report,) = self.all(commands.SendReport)
         return report.report
 
 
-def _ref(key: Key) -> wire.ExecutionRef:
+def _ref(key: ExecutionKey) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=key[0], attempt=key[1])

@@ -16,9 +16,9 @@ from tests.support.node import a_spec
 from workers.api_client import Api
 from workers.events import Collected
 from workers.files import collecting
-from workers.files.collecting import Collecting
+from workers.files.collecting import CollectingTask
 from workers.files.globs import file_names, matcher
-from workers.paths import Places
+from workers.paths import Paths
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def collect(api: FakeNodeApi, tmp_path: Path) -> Callable[..., Collected]:
-    order = Collecting(Api(api.url, "t"), Places(str(tmp_path), "/l"), None, threading.Event())
+    order = CollectingTask(Api(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
     return lambda *outputs: collecting.collect(a_spec(outputs=outputs), order)
 
 

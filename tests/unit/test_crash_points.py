@@ -1,6 +1,6 @@
 """The agent's death within every record of its journal and before every effect: the next life restarts and loses nothing.
 
-The real core and the real journal, one event after the other. What outlives an agent is played here: a supervisor that
+The real state machine and the real journal, one event after the other. What outlives an agent is played here: a supervisor that
 never starts anything twice until it is released, a scheduler that grants a claim once and takes the same report again.
 """
 
@@ -15,10 +15,10 @@ import pytest
 
 from scheduler import wire
 from tests.support.node import a_spec
-from workers import commands as effects
-from workers.agent.context import Host
-from workers.agent.state_machine import Core
-from workers.commands import Effect, Write
+from workers import commands
+from workers.agent.context import NodeProfile
+from workers.agent.state_machine import StateMachine
+from workers.commands import NodeCommand, WriteFact
 from workers.events import (
     BeatAnswered,
     ClaimAnswered,
@@ -33,10 +33,10 @@ from workers.events import (
     Staged,
     SupervisorUp,
 )
-from workers.journal import Fact, Spool
-from workers.paths import Key, Places
+from workers.journal import Fact, Journal
+from workers.paths import ExecutionKey, Paths
 
-KEY: Key = (1, 1)
+KEY: ExecutionKey = (1, 1)
 REF = wire.ExecutionRef(execution_id=1, attempt=1)
 SPECS = {
     "a plain command": a_spec(),
@@ -83,17 +83,19 @@ class Survivors:
 
 
 class Life:
-    """One agent on what its forerunners left. A step is a write to the journal, or an effect."""
+    """One agent on what its forerunners left. A step is a write to the journal, or a command."""
 
     def __init__(self, rest: Survivors, dies_at: int | None, cut: int = 0) -> None:
         self.rest, self.dies_at, self.cut = rest, dies_at, cut
         rest.lives += 1
         self.steps: list[bytes] = []
-        """What each step wrote: nothing, where it was an effect."""
-        self.spool = Spool(rest.journal)
+        """What each step wrote: nothing, where it was a command."""
+        self.journal = Journal(rest.journal)
         words = itertools.count()
-        self.core = Core(
-            Host("n1", Places("/w", "/l"), None, None), lambda: f"{id(self):08d}-{next(words):08d}", self.spool.facts()
+        self.machine = StateMachine(
+            NodeProfile("n1", Paths("/w", "/l"), None, None),
+            lambda: f"{id(self):08d}-{next(words):08d}",
+            self.journal.facts(),
         )
         self.events: deque[Event] = deque([SupervisorUp(frozenset((KEY, phase) for phase in rest.ends))])
         self.events.extend(RunEnded(KEY, phase, end) for phase, end in rest.ends.items())
@@ -104,22 +106,22 @@ class Life:
             while self.events:
                 self._handle(self.events.popleft())
         finally:
-            self.spool.close()
+            self.journal.close()
 
     def _handle(self, event: Event) -> None:
-        wanted = self.core.handle(event, Moment(1000.0, 1e9 + self.rest.lives))
-        facts = [effect.fact for effect in wanted if isinstance(effect, Write)]
+        wanted = self.machine.handle(event, Moment(1000.0, 1e9 + self.rest.lives))
+        facts = [command.fact for command in wanted if isinstance(command, WriteFact)]
         if facts:
             self._write(facts)
-        for effect in wanted:
-            answer = _ANSWERS.get(type(effect))
+        for command in wanted:
+            answer = _ANSWERS.get(type(command))
             if answer is not None:
                 self._step(b"")
-                self.events.extend(answer(self.rest, effect))
+                self.events.extend(answer(self.rest, command))
 
     def _write(self, facts: list[object]) -> None:
         before = self.rest.journal.stat().st_size
-        self.spool.append(facts)  # type: ignore[arg-type]
+        self.journal.append(facts)  # type: ignore[arg-type]
         try:
             self._step(self.rest.journal.read_bytes()[before:])
         except Killed:
@@ -133,8 +135,8 @@ class Life:
         self.steps.append(written)
 
 
-def _register(rest: Survivors, effect: effects.Register) -> list[Event]:
-    ours = [held for held in effect.held if held.token == rest.token]
+def _register(rest: Survivors, command: commands.RegisterNode) -> list[Event]:
+    ours = [held for held in command.held if held.token == rest.token]
     answer = wire.Registered(
         node_id=1, epoch=1, beat_s=2, lease_s=90, keep=[REF for _ in ours if rest.accepted is None],
         kill=[REF for _ in ours if rest.accepted is not None],
@@ -144,30 +146,30 @@ def _register(rest: Survivors, effect: effects.Register) -> list[Event]:
     return [RegisterAnswered(answer, 1000.0), BeatAnswered(beat, 1000.0)]
 
 
-def _stage(rest: Survivors, _: effects.Stage) -> list[Event]:
+def _stage(rest: Survivors, _: commands.StageInputs) -> list[Event]:
     rest.staged_late += bool(rest.starts)
     return [Staged(KEY, None)]
 
 
-def _report(rest: Survivors, effect: effects.Report) -> list[Event]:
-    rest.report(effect.report)
+def _report(rest: Survivors, command: commands.SendReport) -> list[Event]:
+    rest.report(command.report)
     return [ReportAnswered([KEY], [])]
 
 
-def _release(rest: Survivors, _: effects.Release) -> list[Event]:
+def _release(rest: Survivors, _: commands.ReleaseTree) -> list[Event]:
     rest.ends.clear()
     return []
 
 
-_ANSWERS: dict[type[Effect], Callable[..., list[Event]]] = {
-    effects.Register: _register,
-    effects.Claim: lambda rest, effect: [ClaimAnswered(rest.claim(effect.claim))],
-    effects.Stage: _stage,
-    effects.Start: lambda rest, effect: [RunEnded(KEY, effect.run.phase, rest.start(effect.run.phase))],
-    effects.Collect: lambda *_: [Collected(KEY)],
-    effects.Ship: lambda *_: [Shipped(KEY)],
-    effects.Report: _report,
-    effects.Release: _release,
+_ANSWERS: dict[type[NodeCommand], Callable[..., list[Event]]] = {
+    commands.RegisterNode: _register,
+    commands.SendClaim: lambda rest, command: [ClaimAnswered(rest.claim(command.claim))],
+    commands.StageInputs: _stage,
+    commands.StartRun: lambda rest, command: [RunEnded(KEY, command.run.phase, rest.start(command.run.phase))],
+    commands.CollectOutputs: lambda *_: [Collected(KEY)],
+    commands.ShipOutput: lambda *_: [Shipped(KEY)],
+    commands.SendReport: _report,
+    commands.ReleaseTree: _release,
 }
 
 
@@ -191,7 +193,7 @@ def lived(spec: wire.Spec, folder: Path, *deaths: tuple[int, int]) -> tuple[Surv
         break
     last = Life(rest, None)
     last.live()
-    assert not last.core.held
+    assert not last.machine.held
     return rest, last.steps
 
 
@@ -201,10 +203,10 @@ def ended(report: wire.ReportOne) -> tuple[object, ...]:
     return report.outcome, report.error, report.message, codes, report.outputs, report.properties
 
 
-def kept(journal: Path) -> list[Fact]:
-    spool = Spool(journal)
-    spool.close()
-    return spool.facts()
+def kept(path: Path) -> list[Fact]:
+    journal = Journal(path)
+    journal.close()
+    return journal.facts()
 
 
 def check(spec: wire.Spec, rest: Survivors, expected: wire.ReportOne) -> None:

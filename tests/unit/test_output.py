@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.fake_node_api import FakeNodeApi
 from workers.api_client import Api
-from workers.commands import Run
+from workers.commands import RunSpec
 from workers.output import progress
-from workers.output.progress import Board
+from workers.output.progress import ProgressTracker
 from workers.output.shipper import Shipper
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 KEY = (1, 1)
 
@@ -25,21 +25,21 @@ class Setting:
 
     def __init__(self, folder: Path) -> None:
         self.api = FakeNodeApi()
-        self.places = Places(str(folder), str(folder))
-        self.done: list[Key] = []
-        self.board = Board()
+        self.paths = Paths(str(folder), str(folder))
+        self.done: list[ExecutionKey] = []
+        self.progress = ProgressTracker()
         self.ended = threading.Event()
-        self.shipper = Shipper(Api(self.api.url, "t"), self.places, self.board, lambda: 1, self.shipped)
+        self.shipper = Shipper(Api(self.api.url, "t"), self.paths, self.progress, lambda: 1, self.shipped)
         self.thread = threading.Thread(target=self.shipper.run)
         self.thread.start()
 
-    def shipped(self, key: Key) -> None:
+    def shipped(self, key: ExecutionKey) -> None:
         self.done.append(key)
         self.ended.set()
 
     def follow(self, cap: int = 1 << 20) -> Path:
-        out, err = self.places.log(KEY, "job", "stdout"), self.places.log(KEY, "job", "stderr")
-        run = Run(KEY, "job", [], {}, "/", "/", out, err, None, 0, 90, None, None, {}, cap)
+        out, err = self.paths.log(KEY, "job", "stdout"), self.paths.log(KEY, "job", "stderr")
+        run = RunSpec(KEY, "job", [], {}, "/", "/", out, err, None, 0, 90, None, None, {}, cap)
         self.shipper.follow(run)
         return Path(out)
 
@@ -93,7 +93,7 @@ def test_a_next_life_goes_on_where_the_last_one_was(setting: Setting, tmp_path: 
 
 def test_output_of_a_command_that_ended_in_an_earlier_life_is_found(setting: Setting) -> None:
     setting.follow()
-    Path(setting.places.log(KEY, "post", "stderr")).write_bytes(b"late")
+    Path(setting.paths.log(KEY, "post", "stderr")).write_bytes(b"late")
     assert not setting.shipper.finish(KEY, 1000, all_known=False)
     assert setting.ended.wait(5)
     assert setting.api.text(KEY, "post", "stderr") == b"late"
@@ -134,7 +134,7 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
         file.write(b"0 there\n")
     assert not setting.shipper.finish(KEY, 1 << 20, all_known=False)
     assert setting.ended.wait(5)
-    assert [(one.percent, one.note) for one in setting.board.take()] == [(90.0, "there")]
+    assert [(one.percent, one.note) for one in setting.progress.take_changes()] == [(90.0, "there")]
 
 
 @pytest.mark.parametrize(
@@ -150,18 +150,18 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
     ],
 )
 def test_a_progress_line_says(text: bytes, percent: float | None, note: str | None) -> None:
-    taken = Board()
-    taken.heard(KEY, progress.last_line(text))
-    said = taken.take()
+    taken = ProgressTracker()
+    taken.update(KEY, progress.last_line(text))
+    said = taken.take_changes()
     assert [(one.percent, one.note) for one in said] == ([] if percent is None else [(percent, note)])
 
 
 def test_progress_that_could_not_be_sent_is_sent_with_what_came_since() -> None:
-    kept = Board()
+    kept = ProgressTracker()
     kept.phase(KEY, "job")
-    first = kept.take()
-    kept.heard(KEY, progress.last_line(b"GANGER_PROGRESS 5 x\n"))
+    first = kept.take_changes()
+    kept.update(KEY, progress.last_line(b"GANGER_PROGRESS 5 x\n"))
     kept.put_back(first)
-    (one,) = kept.take()
+    (one,) = kept.take_changes()
     assert (one.phase, one.percent) == ("job", 5.0)
-    assert kept.take() == []
+    assert kept.take_changes() == []

@@ -17,9 +17,9 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from workers.api_client import Api
 from workers.files import staging
-from workers.files.staging import Staging, Supplies
-from workers.files.work_dirs import Folders
-from workers.paths import Places
+from workers.files.staging import StagingResources, StagingTask
+from workers.files.work_dirs import WorkDirs
+from workers.paths import Paths
 
 CONTENT = os.urandom(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()
@@ -33,12 +33,12 @@ def api() -> Iterator[FakeNodeApi]:
 
 
 @pytest.fixture
-def order(api: FakeNodeApi, tmp_path: Path) -> Staging:
-    return Staging(
+def order(api: FakeNodeApi, tmp_path: Path) -> StagingTask:
+    return StagingTask(
         Api(api.url, "t"),
-        Places(str(tmp_path), "/l"),
-        Folders(str(tmp_path)),
-        Supplies("n1", tmp_path / "images"),
+        Paths(str(tmp_path), "/l"),
+        WorkDirs(str(tmp_path)),
+        StagingResources("n1", tmp_path / "images"),
         None,
         None,
         threading.Event(),
@@ -56,18 +56,18 @@ def file(**changes: Any) -> InputFile:
     return InputFile(**{**given, **changes})
 
 
-def staged(order: Staging, *files: InputFile, name: str = "data", kind: Any = "file") -> Any:
+def staged(order: StagingTask, *files: InputFile, name: str = "data", kind: Any = "file") -> Any:
     return staging.stage(a_spec(inputs=[Input(name=name, type=kind, files=list(files))]), order)
 
 
-def test_a_file_is_downloaded_and_verified(api: FakeNodeApi, order: Staging, tmp_path: Path) -> None:
+def test_a_file_is_downloaded_and_verified(api: FakeNodeApi, order: StagingTask, tmp_path: Path) -> None:
     api.files[7] = CONTENT
     assert staged(order, file()) is None
     assert (tmp_path / "1.1/in/data/data.bin").read_bytes() == CONTENT
     assert (tmp_path / "1.1").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_on_a_shared_disk_is_copied_not_linked(order: Staging, tmp_path: Path) -> None:
+def test_a_file_on_a_shared_disk_is_copied_not_linked(order: StagingTask, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(CONTENT)
     assert staged(order, file(local_path=str(source))) is None
@@ -76,12 +76,12 @@ def test_a_file_on_a_shared_disk_is_copied_not_linked(order: Staging, tmp_path: 
     assert copy.stat().st_ino != source.stat().st_ino
 
 
-def test_a_local_path_that_does_not_exist_here_is_downloaded(api: FakeNodeApi, order: Staging) -> None:
+def test_a_local_path_that_does_not_exist_here_is_downloaded(api: FakeNodeApi, order: StagingTask) -> None:
     api.files[7] = CONTENT
     assert staged(order, file(local_path="/nowhere/at/all")) is None
 
 
-def test_several_files_lie_in_one_folder(api: FakeNodeApi, order: Staging, tmp_path: Path) -> None:
+def test_several_files_lie_in_one_folder(api: FakeNodeApi, order: StagingTask, tmp_path: Path) -> None:
     api.files[7] = CONTENT
     assert staged(order, file(), file(file_name="ünusual name.bin"), kind="files") is None
     assert sorted(path.name for path in (tmp_path / "1.1/in/data").iterdir()) == ["data.bin", "ünusual name.bin"]
@@ -101,7 +101,7 @@ def test_several_files_lie_in_one_folder(api: FakeNodeApi, order: Staging, tmp_p
         ({"file_name": "a\0b"}, "staging"),
     ],
 )
-def test_what_is_wrong_with_a_file_is_named(api: FakeNodeApi, order: Staging, changes: Any, error: str) -> None:
+def test_what_is_wrong_with_a_file_is_named(api: FakeNodeApi, order: StagingTask, changes: Any, error: str) -> None:
     api.files[7] = CONTENT
     failure = staged(order, file(**changes))
     assert (failure.error, bool(failure.message)) == (error, True)
@@ -109,7 +109,7 @@ def test_what_is_wrong_with_a_file_is_named(api: FakeNodeApi, order: Staging, ch
 
 @pytest.mark.parametrize("local", [True, False])
 def test_a_full_disk_is_an_error_of_its_own(
-    api: FakeNodeApi, order: Staging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool
+    api: FakeNodeApi, order: StagingTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local: bool
 ) -> None:
     source = tmp_path / "source"
     source.write_bytes(CONTENT)
@@ -124,7 +124,7 @@ def test_a_full_disk_is_an_error_of_its_own(
     assert failure.error == "disk-full"
 
 
-def test_staging_waits_for_an_api_that_is_away_until_it_is_stopped(api: FakeNodeApi, order: Staging) -> None:
+def test_staging_waits_for_an_api_that_is_away_until_it_is_stopped(api: FakeNodeApi, order: StagingTask) -> None:
     api.files[7] = CONTENT
     api.down = True
     done: list[Any] = []
@@ -137,7 +137,7 @@ def test_staging_waits_for_an_api_that_is_away_until_it_is_stopped(api: FakeNode
     assert done[0].error == "staging"
 
 
-def test_what_an_earlier_life_left_is_not_there_any_more(order: Staging, tmp_path: Path) -> None:
+def test_what_an_earlier_life_left_is_not_there_any_more(order: StagingTask, tmp_path: Path) -> None:
     (tmp_path / "1.1/work").mkdir(parents=True)
     (tmp_path / "1.1/work/old").touch()
     assert staging.stage(a_spec(), order) is None

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.wire import Beat, Progress, ReportOne
 from workers.output import progress
-from workers.output.progress import Board
+from workers.output.progress import ProgressTracker
 
 ODD = ["a\0b", "caf\udce9", "\ud800", "ok"]
 
@@ -21,7 +21,7 @@ def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
 
 
 def test_a_program_cannot_silence_its_node_by_what_it_says_of_its_progress() -> None:
-    heard = Board()
-    heard.heard((1, 1), progress.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
-    (told,) = heard.take()
+    tracker = ProgressTracker()
+    tracker.update((1, 1), progress.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
+    (told,) = tracker.take_changes()
     assert (told.percent, told.note) == (40.0, "half\ufffdway")

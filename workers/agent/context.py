@@ -6,57 +6,57 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.agent.execution import Held
-from workers.agent.slots import Slots
-from workers.commands import Effect, Say, Write
+from workers.agent.execution import HeldExecution
+from workers.agent.slots import SlotAllocator
+from workers.commands import LogLine, NodeCommand, WriteFact
 from workers.events import Moment
 from workers.journal import Fact
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 FENCE = 2 / 3
 """Share of its lease after which an execution ends itself when the scheduler cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class NodeProfile:
     """What of the node the core must know: see `Slots` for the last three."""
 
     name: str
-    places: Places
+    paths: Paths
     user: tuple[int, int] | None = None
     slots: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
 
 
-class Desk:
+class Context:
     """Handed to every step; effects gather in `out` in the order in which they are to be done."""
 
-    def __init__(self, host: Host) -> None:
-        self.host = host
+    def __init__(self, profile: NodeProfile) -> None:
+        self.profile = profile
         self.now = Moment(0.0, 0.0)
-        self.out: list[Effect] = []
+        self.commands: list[NodeCommand] = []
         self.leased_at: float | None = None
         self.stopping = False
-        self.deadlines: dict[Key, float] = {}
-        self.slots = Slots(host.user, host.slots, host.gpus)
+        self.deadlines: dict[ExecutionKey, float] = {}
+        self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus)
 
-    def do(self, effect: Effect) -> None:
+    def issue(self, command: NodeCommand) -> None:
         """Add an effect."""
-        self.out.append(effect)
+        self.commands.append(command)
 
-    def write(self, held: Held, kind: str, body: Mapping[str, Any]) -> None:
+    def record(self, held: HeldExecution, kind: str, body: Mapping[str, Any]) -> None:
         """Add a fact to be kept."""
-        self.out.append(Write(Fact(held.key, kind, body)))
+        self.commands.append(WriteFact(Fact(held.key, kind, body)))
 
-    def say(self, event: str, held: Held, **fields: object) -> None:
+    def log(self, event: str, held: HeldExecution, **fields: object) -> None:
         """Add a line for the log about an execution."""
-        self.out.append(Say(event, {"execution": held.key[0], "attempt": held.key[1], **fields}))
+        self.commands.append(LogLine(event, {"execution": held.key[0], "attempt": held.key[1], **fields}))
 
     def fenced(self, lease_s: float) -> bool:
         """Return whether an execution with this lease must not be started any more, as far as the node knows."""
         return self.leased_at is not None and self.now.boot - self.leased_at > lease_s * FENCE
 
-    def forget(self, key: Key) -> None:
+    def forget(self, key: ExecutionKey) -> None:
         """Free what an execution had here."""
         self.deadlines.pop(key, None)
         self.slots.free(key)

@@ -22,36 +22,36 @@ import structlog
 from scheduler.wire import ClaimOne, ReportOne
 from workers import log
 from workers.agent.foreman import Foreman, Order
-from workers.agent.state_machine import Core
+from workers.agent.state_machine import StateMachine
 from workers.api_client import Api
 from workers.commands import (
-    Claim,
-    Collect,
-    Effect,
-    Follow,
-    Kill,
-    Leave,
-    Register,
-    Release,
-    Remove,
-    Report,
-    Say,
-    Ship,
-    Stage,
-    Start,
-    StopWork,
-    Write,
+    CollectOutputs,
+    FollowOutput,
+    KillTree,
+    LeaveCluster,
+    LogLine,
+    NodeCommand,
+    RegisterNode,
+    ReleaseTree,
+    RemoveFiles,
+    SendClaim,
+    SendReport,
+    ShipOutput,
+    StageInputs,
+    StartRun,
+    StopFileWork,
+    WriteFact,
 )
 from workers.events import ClaimsDropped, Collected, Event, Failure, Moment, Shipped, Staged, Tick
 from workers.files import collecting, secret_dirs, staging, work_dirs
-from workers.files.work_dirs import Folders
-from workers.journal import Fact, Spool
-from workers.link.batches import Sender
-from workers.link.heartbeat import Liaison
-from workers.output.log_file_pool import Blanks
-from workers.output.progress import Board
+from workers.files.work_dirs import WorkDirs
+from workers.journal import Fact, Journal
+from workers.link.batches import Batcher
+from workers.link.heartbeat import Heartbeat
+from workers.output.log_file_pool import LogFilePool
+from workers.output.progress import ProgressTracker
 from workers.output.shipper import Shipper
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 _TICK_S = 1.0
 _NEVER = threading.Event()
@@ -61,41 +61,41 @@ _MOST_EVENTS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class NodeServices:
     """Everybody who does what the heart wants done."""
 
     api: Api
-    places: Places
-    folders: Folders
-    blanks: Blanks
-    supplies: staging.Supplies
+    paths: Paths
+    work_dirs: WorkDirs
+    log_files: LogFilePool
+    staging_resources: staging.StagingResources
     foreman: Foreman
-    liaison: Liaison
+    heartbeat: Heartbeat
     shipper: Shipper
-    board: Board
-    claims: Sender[ClaimOne]
-    reports: Sender[ReportOne]
+    progress: ProgressTracker
+    claims: Batcher[ClaimOne]
+    reports: Batcher[ReportOne]
     stagers: ThreadPoolExecutor
     collectors: ThreadPoolExecutor
     removers: ThreadPoolExecutor
 
 
-class Heart:
+class EventLoop:
     """The loop around the core. `tell` may be called from any thread; everything else belongs to `run`."""
 
-    def __init__(self, core: Core, spool: Spool) -> None:
-        self._core, self._spool = core, spool
-        self._crew: Crew
-        self._do: dict[type, Callable[[Any], None]] = self._doers()
+    def __init__(self, machine: StateMachine, journal: Journal) -> None:
+        self._machine, self._journal = machine, journal
+        self._services: NodeServices
+        self._handlers: dict[type, Callable[[Any], None]] = self._handler_table()
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._soon: list[Event] = []
-        self._orders: list[Order] = []
+        self._next_events: list[Event] = []
+        self._tree_commands: list[Order] = []
         self._claims: list[ClaimOne] = []
         self._reports: list[ReportOne] = []
         self._unwritten: list[Fact] = []
-        self._held_back: list[Effect] = []
-        self._halts: dict[Key, threading.Event] = {}
-        self._logs: dict[Key, list[str]] = {}
+        self._deferred: list[NodeCommand] = []
+        self._stop_flags: dict[ExecutionKey, threading.Event] = {}
+        self._logs: dict[ExecutionKey, list[str]] = {}
         """Output files of executions all of whose commands this life has started."""
         self._next_tick = 0.0
         self.journal_trouble: str | None = None
@@ -103,23 +103,23 @@ class Heart:
     @property
     def holding(self) -> int:
         """How many executions are held; may be asked from any thread."""
-        return len(self._core.held)
+        return len(self._machine.held)
 
-    def lead(self, crew: Crew) -> None:
+    def use_services(self, services: NodeServices) -> None:
         """Say who does the work; before `run`."""
-        self._crew = crew
+        self._services = services
 
-    def tell(self, event: Event) -> None:
+    def post(self, event: Event) -> None:
         """Have the event handled."""
         self._inbox.put(event)
 
     def stop(self) -> None:
         """Let `run` return after what was told before; staging and collecting are given up and not told of."""
         self._inbox.put(None)
-        for pool in (self._crew.stagers, self._crew.collectors, self._crew.removers):
+        for pool in (self._services.stagers, self._services.collectors, self._services.removers):
             pool.shutdown(wait=False, cancel_futures=True)
-        for halt in list(self._halts.values()):
-            halt.set()
+        for stop_flag in list(self._stop_flags.values()):
+            stop_flag.set()
 
     def run(self) -> None:
         """Handle events until stopped."""
@@ -127,7 +127,7 @@ class Heart:
             events, stopped = self._wait()
             while events:
                 self._handle(events)
-                events, self._soon = self._soon, []
+                events, self._next_events = self._next_events, []
             if stopped:
                 return
 
@@ -152,95 +152,102 @@ class Heart:
         """One pass: all events through the core, then all facts in one write, then all effects."""
         now = Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
         facts: list[Fact] = []
-        effects: list[Effect] = []
+        commands: list[NodeCommand] = []
         for event in events:
-            for effect in self._core.handle(event, now):
-                if type(effect) is Write:
-                    facts.append(effect.fact)
+            for command in self._machine.handle(event, now):
+                if type(command) is WriteFact:
+                    facts.append(command.fact)
                 else:
-                    effects.append(effect)
+                    commands.append(command)
         if facts or self._unwritten:
-            effects = self._write(facts, effects)
-        for effect in effects:
-            self._do[type(effect)](effect)
-        self._pass_on()
+            commands = self._write(facts, commands)
+        for command in commands:
+            self._handlers[type(command)](command)
+        self._flush()
 
-    def _write(self, facts: list[Fact], effects: list[Effect]) -> list[Effect]:
+    def _write(self, facts: list[Fact], commands: list[NodeCommand]) -> list[NodeCommand]:
         """Write the facts; return the effects that may be done then."""
         try:
-            self._spool.append([*self._unwritten, *facts])
+            self._journal.append([*self._unwritten, *facts])
         except OSError as error:
-            return self._do_without(facts, effects, error)
+            return self._without_journal(facts, commands, error)
         self._unwritten = []
         if self.journal_trouble is not None:
             self.journal_trouble = None
             log.logger().warning(log.JOURNAL_MENDED)
-            effects, self._held_back = [*self._held_back, *effects], []
-        return effects
+            commands, self._deferred = [*self._deferred, *commands], []
+        return commands
 
-    def _do_without(self, facts: list[Fact], effects: list[Effect], error: OSError) -> list[Effect]:
+    def _without_journal(self, facts: list[Fact], commands: list[NodeCommand], error: OSError) -> list[NodeCommand]:
         if self.journal_trouble is None:
             self.journal_trouble = f"the journal cannot be written: {error.strerror}"
             log.logger().warning(log.JOURNAL_BROKEN, why=error.strerror)
-            self._crew.liaison.nudge()
+            self._services.heartbeat.nudge()
         unasked = [fact.key for fact in facts if fact.kind == "intent"]
         self._unwritten += [fact for fact in facts if fact.kind != "intent"]
         if unasked:
-            self._soon.append(ClaimsDropped(unasked))
-        self._held_back += [effect for effect in effects if isinstance(effect, Release | Remove)]
-        return [effect for effect in effects if not isinstance(effect, Release | Remove | Claim)]
+            self._next_events.append(ClaimsDropped(unasked))
+        self._deferred += [command for command in commands if isinstance(command, ReleaseTree | RemoveFiles)]
+        return [command for command in commands if not isinstance(command, ReleaseTree | RemoveFiles | SendClaim)]
 
-    def _pass_on(self) -> None:
+    def _flush(self) -> None:
         """Hand over, in one piece each, what gathered for others."""
-        if self._orders:
-            self._crew.foreman.order(self._orders)
-            self._orders = []
+        if self._tree_commands:
+            self._services.foreman.order(self._tree_commands)
+            self._tree_commands = []
         if self._claims:
-            self._crew.claims.put(self._claims)
+            self._services.claims.put(self._claims)
             self._claims = []
         if self._reports:
-            self._crew.reports.put(self._reports)
+            self._services.reports.put(self._reports)
             self._reports = []
 
-    def _doers(self) -> dict[type, Callable[[Any], None]]:
+    def _handler_table(self) -> dict[type, Callable[[Any], None]]:
         return {
-            Claim: lambda effect: self._claims.append(effect.claim),
-            Collect: self._collect,
-            Follow: self._follow,
-            Kill: self._orders_append,
-            Leave: lambda _: self._crew.liaison.leave(),
-            Register: self._register,
-            Release: self._orders_append,
-            Remove: self._remove,
-            Report: lambda effect: self._reports.append(effect.report),
-            Say: _say,
-            Ship: self._ship,
-            Stage: self._stage,
-            Start: self._start,
-            StopWork: self._stop_work,
+            SendClaim: lambda command: self._claims.append(command.claim),
+            CollectOutputs: self._collect,
+            FollowOutput: self._follow,
+            KillTree: self._tree_command,
+            LeaveCluster: lambda _: self._services.heartbeat.leave(),
+            RegisterNode: self._register,
+            ReleaseTree: self._tree_command,
+            RemoveFiles: self._remove,
+            SendReport: lambda command: self._reports.append(command.report),
+            LogLine: _say,
+            ShipOutput: self._ship,
+            StageInputs: self._stage,
+            StartRun: self._start,
+            StopFileWork: self._stop_work,
         }
 
-    def _orders_append(self, order: Order) -> None:
-        self._orders.append(order)
+    def _tree_command(self, order: Order) -> None:
+        self._tree_commands.append(order)
 
-    def _register(self, effect: Register) -> None:
-        self._crew.claims.clear()
+    def _register(self, command: RegisterNode) -> None:
+        self._services.claims.clear()
         self._claims.clear()
-        self._crew.liaison.register(effect.held)
+        self._services.heartbeat.register(command.held)
 
-    def _stage(self, effect: Stage) -> None:
-        spec, crew = effect.spec, self._crew
+    def _stage(self, command: StageInputs) -> None:
+        spec, services = command.spec, self._services
         key = spec.execution_id, spec.attempt
         self._logs[key] = []
         light = not staging.needs_files(spec)
-        halt = _NEVER if light else threading.Event()
-        order = staging.Staging(
-            crew.api, crew.places, crew.folders, crew.supplies, effect.uid, effect.gid, halt, effect.gpus
+        stop_flag = _NEVER if light else threading.Event()
+        order = staging.StagingTask(
+            services.api,
+            services.paths,
+            services.work_dirs,
+            services.staging_resources,
+            command.uid,
+            command.gid,
+            stop_flag,
+            command.gpus,
         )
         if light:
-            self._soon.append(Staged(key, staging.stage(spec, order)))
+            self._next_events.append(Staged(key, staging.stage(spec, order)))
             return
-        self._halts[key] = halt
+        self._stop_flags[key] = stop_flag
 
         def work() -> None:
             failure: Failure | None = Failure("staging", "Staging failed in a way that nobody expected.")
@@ -248,18 +255,18 @@ class Heart:
                 failure = staging.stage(spec, order)
             except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self.tell(Staged(key, failure))
+            self.post(Staged(key, failure))
 
-        _submit(self._crew.stagers, work)
+        _submit(self._services.stagers, work)
 
-    def _collect(self, effect: Collect) -> None:
-        spec = effect.spec
+    def _collect(self, command: CollectOutputs) -> None:
+        spec = command.spec
         key = spec.execution_id, spec.attempt
-        if collecting.is_light(spec, self._crew.places):
-            self._soon.append(Collected(key))
+        if collecting.is_light(spec, self._services.paths):
+            self._next_events.append(Collected(key))
             return
-        halt = self._halts[key] = threading.Event()
-        order = collecting.Collecting(self._crew.api, self._crew.places, effect.uid, halt)
+        stop_flag = self._stop_flags[key] = threading.Event()
+        order = collecting.CollectingTask(self._services.api, self._services.paths, command.uid, stop_flag)
 
         def work() -> None:
             found = Collected(
@@ -269,46 +276,46 @@ class Heart:
                 found = collecting.collect(spec, order)
             except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self.tell(found)
+            self.post(found)
 
-        _submit(self._crew.collectors, work)
+        _submit(self._services.collectors, work)
 
-    def _stop_work(self, effect: StopWork) -> None:
-        halt = self._halts.get(effect.key)
-        if halt is not None:
-            halt.set()
+    def _stop_work(self, command: StopFileWork) -> None:
+        stop_flag = self._stop_flags.get(command.key)
+        if stop_flag is not None:
+            stop_flag.set()
 
-    def _start(self, effect: Start) -> None:
-        known, run = self._logs.get(effect.run.key), effect.run
+    def _start(self, command: StartRun) -> None:
+        known, run = self._logs.get(command.run.key), command.run
         if known is not None and run.stdout not in known:  # for the first time: there is no output yet
-            self._crew.blanks.lay_out(run.stdout)
-            self._crew.blanks.lay_out(run.stderr)
-        self._orders.append(effect)
-        self._follow(Follow(run))
+            self._services.log_files.place(run.stdout)
+            self._services.log_files.place(run.stderr)
+        self._tree_commands.append(command)
+        self._follow(FollowOutput(run))
 
-    def _follow(self, effect: Follow) -> None:
-        run = effect.run
-        self._crew.shipper.follow(run)
-        self._crew.board.phase(run.key, run.phase)
+    def _follow(self, command: FollowOutput) -> None:
+        run = command.run
+        self._services.shipper.follow(run)
+        self._services.progress.phase(run.key, run.phase)
         if run.key in self._logs:
             self._logs[run.key] += run.stdout, run.stderr
 
-    def _ship(self, effect: Ship) -> None:
-        if self._crew.shipper.finish(effect.key, effect.output_bytes, all_known=effect.key in self._logs):
-            self._soon.append(Shipped(effect.key))
+    def _ship(self, command: ShipOutput) -> None:
+        if self._services.shipper.finish(command.key, command.output_bytes, all_known=command.key in self._logs):
+            self._next_events.append(Shipped(command.key))
 
-    def _remove(self, effect: Remove) -> None:
-        key = effect.key
-        self._halts.pop(key, None)
-        self._crew.shipper.drop(key)
-        self._crew.board.drop(key)
-        paths = self._logs.pop(key, None)
-        for path in self._crew.places.all_logs(key) if paths is None else paths:
-            self._crew.blanks.take_back(path)
-        secret_dirs.remove(self._crew.places, key)
-        folder = self._crew.places.attempt(key)
-        if not self._crew.folders.put_away(folder):
-            _submit(self._crew.removers, lambda: work_dirs.remove(folder))
+    def _remove(self, command: RemoveFiles) -> None:
+        key = command.key
+        self._stop_flags.pop(key, None)
+        self._services.shipper.drop(key)
+        self._services.progress.drop(key)
+        files = self._logs.pop(key, None)
+        for path in self._services.paths.all_logs(key) if files is None else files:
+            self._services.log_files.recycle(path)
+        secret_dirs.remove(self._services.paths, key)
+        folder = self._services.paths.attempt(key)
+        if not self._services.work_dirs.put_away(folder):
+            _submit(self._services.removers, lambda: work_dirs.remove(folder))
 
 
 def _submit(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
@@ -316,6 +323,6 @@ def _submit(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
         pool.submit(work)
 
 
-def _say(effect: Say) -> None:
+def _say(command: LogLine) -> None:
     logger: structlog.typing.FilteringBoundLogger = log.logger()
-    getattr(logger, effect.level)(effect.event, **effect.fields)
+    getattr(logger, command.level)(command.event, **command.fields)

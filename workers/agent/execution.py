@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from scheduler.wire import OutputValue, ReportOne, Spec
-from workers.agent.slots import Slot
+from workers.agent.slots import ExecutionSlot
 from workers.events import Failure
 from workers.journal import Fact
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 Stop: TypeAlias = Literal["canceled", "returned"]
 """Why an execution is being stopped: somebody cancelled it, or it goes back to the queue uncharged."""
@@ -33,14 +33,14 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class Held:
+class HeldExecution:
     """Changed only by the core. `phases` are phase reports in the making, as plain values."""
 
-    key: Key
+    key: ExecutionKey
     token: str
     state: State = State.CLAIMING
     spec: Spec | None = None
-    slot: Slot = field(default_factory=Slot)
+    slot: ExecutionSlot = field(default_factory=ExecutionSlot)
     running: str | None = None
     """The phase whose command was handed to the supervisor and has not ended."""
     last: str | None = None
@@ -58,7 +58,7 @@ class Held:
     report: ReportOne | None = None
 
     @property
-    def orders(self) -> Spec:
+    def granted_spec(self) -> Spec:
         """The spec of an execution that was granted."""
         assert self.spec is not None, self.key  # noqa: S101  no phase begins before the grant
         return self.spec
@@ -83,24 +83,24 @@ class Held:
         }
 
 
-def restore(facts: Iterable[Fact]) -> dict[Key, Held]:
+def restore(facts: Iterable[Fact]) -> dict[ExecutionKey, HeldExecution]:
     """Return what a journal says is held, oldest first, all DORMANT. Facts of an execution without intent are dropped."""
-    held: dict[Key, Held] = {}
+    held: dict[ExecutionKey, HeldExecution] = {}
     for fact in facts:
         if fact.kind == "intent":
-            held[fact.key] = Held(fact.key, fact.body["token"], State.DORMANT)
+            held[fact.key] = HeldExecution(fact.key, fact.body["token"], State.DORMANT)
         elif fact.key in held:
             _learn(held[fact.key], fact)
     return held
 
 
-def _learn(one: Held, fact: Fact) -> None:
+def _learn(one: HeldExecution, fact: Fact) -> None:
     body = fact.body
     match fact.kind:
         case "spec":
             one.spec = Spec.model_validate_json(body["spec"])
             user = None if body["uid"] is None else (body["uid"], body["gid"])
-            one.slot = Slot(user, tuple(body.get("gpus", ())))
+            one.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
         case "run":
             one.running, one.staged, one.ran = body["phase"], True, True
             _go_on(one, body)
@@ -113,7 +113,7 @@ def _learn(one: Held, fact: Fact) -> None:
             pass  # a fact of a newer release
 
 
-def _go_on(one: Held, body: Any) -> None:
+def _go_on(one: HeldExecution, body: Any) -> None:
     one.phases, one.stop = body["phases"], body["stop"]
     failure = body["failure"]
     one.failure = Failure(failure[0], failure[1], body.get("of_job", False)) if failure else None

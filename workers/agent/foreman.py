@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 
 from workers import log
 from workers.agent.supervision import Supervision, SupervisorLostError
-from workers.commands import Kill, Release, Run, Start
+from workers.commands import KillTree, ReleaseTree, RunSpec, StartRun
 from workers.events import Event, Idle, RunEnd, RunEnded, SupervisorUp, Why
 from workers.paths import key_of, tree_name
 
-Order: TypeAlias = Start | Kill | Release
+Order: TypeAlias = StartRun | KillTree | ReleaseTree
 
 _NO_ROOM = frozenset({28, 122})  # ENOSPC, EDQUOT
 _WHY: dict[str, Why] = {
@@ -112,21 +112,21 @@ class Foreman:
                 self._hear(event)
 
     def _pass_on(self, kind: type[Order], orders: list[Any]) -> None:
-        if kind is Start:
+        if kind is StartRun:
             self._start([one.run for one in orders])
-        elif kind is Kill:
+        elif kind is KillTree:
             self._kill(orders)
         else:
             self._supervision.release([tree_name(one.key) for one in orders])
 
-    def _kill(self, orders: list[Kill]) -> None:
+    def _kill(self, orders: list[KillTree]) -> None:
         trees = [{"tree": tree_name(one.key), "grace_s": one.grace_s, "reason": "stopped"} for one in orders]
         for tree in self._supervision.kill(trees):
             key = key_of(tree)
             if key is not None:
                 self._tell(Idle(key))
 
-    def _start(self, runs: list[Run]) -> None:
+    def _start(self, runs: list[RunSpec]) -> None:
         answer = self._supervision.start([_message(run) for run in runs])
         for event in answer["known"]:
             self._hear(event)
@@ -154,7 +154,7 @@ class Foreman:
 
 
 def _is_release(order: Order) -> bool:
-    return type(order) is Release
+    return type(order) is ReleaseTree
 
 
 def _end(event: dict[str, Any]) -> RunEnd:
@@ -178,7 +178,7 @@ def _end(event: dict[str, Any]) -> RunEnd:
     )
 
 
-def _message(run: Run) -> dict[str, Any]:
+def _message(run: RunSpec) -> dict[str, Any]:
     return {
         "tree": tree_name(run.key),
         "phase": run.phase,

@@ -23,24 +23,24 @@ from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced, SetupError
 from workers import log
 from workers.agent import setup
-from workers.agent.context import Host
-from workers.agent.event_loop import Crew, Heart
+from workers.agent.context import NodeProfile
+from workers.agent.event_loop import EventLoop, NodeServices
 from workers.agent.foreman import Foreman
-from workers.agent.setup import Premises
-from workers.agent.state_machine import Core
+from workers.agent.setup import NodeSetup
+from workers.agent.state_machine import StateMachine
 from workers.agent.supervision import SupervisorLostError, SupervisorVersionError
-from workers.api_client import Api, Refused
-from workers.events import ClaimAnswered, Replaced, ReportAnswered, Shipped, StopAsked
+from workers.api_client import Api, ServerRefused
+from workers.events import ClaimAnswered, Replaced, ReportAnswered, Shipped, StopRequested
 from workers.files import secret_dirs
-from workers.files.staging import Supplies
-from workers.files.work_dirs import Folders
-from workers.journal import Spool
-from workers.link.batches import Sender
-from workers.link.heartbeat import Liaison, Node
-from workers.link.inbox import Hearing
+from workers.files.staging import StagingResources
+from workers.files.work_dirs import WorkDirs
+from workers.journal import Journal
+from workers.link.batches import Batcher
+from workers.link.heartbeat import Heartbeat, NodeInterface
+from workers.link.inbox import PlacementInbox
 from workers.machine import privacy, probe
-from workers.output.log_file_pool import Blanks
-from workers.output.progress import Board
+from workers.output.log_file_pool import LogFilePool
+from workers.output.progress import ProgressTracker
 from workers.output.shipper import Shipper
 from workers.settings import NodeSettings
 
@@ -65,8 +65,8 @@ def run(settings: NodeSettings) -> int:
     log.configure(settings.log_level)
     privacy.close()
     try:
-        place = setup.open_up(settings)
-        agent = Agent(settings, place)
+        node_setup = setup.open_up(settings)
+        agent = Agent(settings, node_setup)
     except SetupError as error:
         return _refuse(settings, str(error))
     except SupervisorVersionError as error:
@@ -79,75 +79,83 @@ def run(settings: NodeSettings) -> int:
 class Agent:
     """All parts of one node, wired together."""
 
-    def __init__(self, settings: NodeSettings, place: Premises) -> None:
+    def __init__(self, settings: NodeSettings, node_setup: NodeSetup) -> None:
         """Read the journal and reach the supervisor; nothing runs yet. Raises SetupError, SupervisorLostError."""
-        self._settings, self._place = settings, place
+        self._settings, self._node_setup = settings, node_setup
         try:
-            self._spool = Spool(settings.node_dir / "journal")
-            self._folders, self._blanks = Folders(place.places.work), Blanks(place.places.logs)
-            self._supplies = Supplies(settings.name, Path(place.places.work) / ".images", setup.cache(settings, place))
+            self._journal = Journal(settings.node_dir / "journal")
+            self._work_dirs, self._log_files = WorkDirs(node_setup.paths.work), LogFilePool(node_setup.paths.logs)
+            self._staging_resources = StagingResources(
+                settings.name, Path(node_setup.paths.work) / ".images", setup.cache(settings, node_setup)
+            )
         except OSError as error:
             raise SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.") from error
-        if self._spool.torn:
-            log.logger().warning(log.JOURNAL_TORN, lines=self._spool.torn)
-        host = Host(settings.name, place.places, place.user, place.slots, tuple(gpu.index for gpu in place.gpus))
-        self._core = Core(host, lambda: secrets.token_hex(16), self._spool.facts())
-        self._runners, self._lacks = setup.runners(place)
+        if self._journal.torn:
+            log.logger().warning(log.JOURNAL_TORN, lines=self._journal.torn)
+        profile = NodeProfile(
+            settings.name,
+            node_setup.paths,
+            node_setup.user,
+            node_setup.slots,
+            tuple(gpu.index for gpu in node_setup.gpus),
+        )
+        self._machine = StateMachine(profile, lambda: secrets.token_hex(16), self._journal.facts())
+        self._runners, self._lacks = setup.runners(node_setup)
         self._boot_id = settings.boot_id or probe.boot_id()
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._heart = Heart(self._core, self._spool)
-        self._foreman = Foreman(settings.node_dir, settings.tree, self._heart.tell)
+        self._event_loop = EventLoop(self._machine, self._journal)
+        self._foreman = Foreman(settings.node_dir, settings.tree, self._event_loop.post)
         self._api = Api(settings.api_url, settings.token)
-        self._board = Board()
-        self._liaison = Liaison(self._api, self._node(), self._board)
-        self._hearing = Hearing(settings, self._heart.tell, self._liaison.nudge)
+        self._progress = ProgressTracker()
+        self._heartbeat = Heartbeat(self._api, self._node(), self._progress)
+        self._placement_inbox = PlacementInbox(settings, self._event_loop.post, self._heartbeat.nudge)
         self._shipper = Shipper(
             self._api,
-            place.places,
-            self._board,
-            lambda: self._liaison.identity[0],
-            lambda key: self._heart.tell(Shipped(key)),
+            node_setup.paths,
+            self._progress,
+            lambda: self._heartbeat.identity[0],
+            lambda key: self._event_loop.post(Shipped(key)),
         )
-        self._claims: Sender[wire.ClaimOne] = Sender(self._claim)
-        self._reports: Sender[wire.ReportOne] = Sender(self._report)
+        self._claims: Batcher[wire.ClaimOne] = Batcher(self._claim)
+        self._reports: Batcher[wire.ReportOne] = Batcher(self._report)
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
-        setup.clear_out(self._place.places, self._core.held.keys())
+        setup.clear_out(self._node_setup.paths, self._machine.held.keys())
         for number in _WAYS:
             signal.signal(number, lambda got, _: self._ends.put(("signal", str(got))))
-        log.logger().info(log.AGENT_STARTED, node=self._settings.name, held=len(self._core.held), pid=os.getpid())
-        crew = Crew(
+        log.logger().info(log.AGENT_STARTED, node=self._settings.name, held=len(self._machine.held), pid=os.getpid())
+        services = NodeServices(
             self._api,
-            self._place.places,
-            self._folders,
-            self._blanks,
-            self._supplies,
+            self._node_setup.paths,
+            self._work_dirs,
+            self._log_files,
+            self._staging_resources,
             self._foreman,
-            self._liaison,
+            self._heartbeat,
             self._shipper,
-            self._board,
+            self._progress,
             self._claims,
             self._reports,
             ThreadPoolExecutor(self._settings.stagers, "stager"),
             ThreadPoolExecutor(self._settings.stagers, "collector"),
             ThreadPoolExecutor(1, "remover"),
         )
-        self._heart.lead(crew)
+        self._event_loop.use_services(services)
         for name, work in {
-            "heart": self._heart.run,
+            "heart": self._event_loop.run,
             "events": self._foreman.run_events,
             "orders": self._foreman.run_orders,
-            "liaison": self._liaison.run,
+            "liaison": self._heartbeat.run,
             "claims": self._claims.run,
             "reports": self._reports.run,
             "shipper": self._shipper.run,
-            "bell": self._hearing.run_bell,
-            "consumer": self._hearing.run_consumer,
+            "bell": self._placement_inbox.run_socket,
+            "consumer": self._placement_inbox.run_consumer,
         }.items():
             self._thread(name, work)
-        threading.Thread(target=self._tell_left, daemon=True).start()
+        threading.Thread(target=self._await_left, daemon=True).start()
         return self._serve()
 
     def _serve(self) -> int:
@@ -176,43 +184,43 @@ class Agent:
 
     def _begin_stop(self, way: str, deadline: float | None) -> float | None:
         """Ask for the end; return when (monotonic) to end regardless."""
-        log.logger().info(log.AGENT_STOPPING, way=way, holding=self._heart.holding)
-        self._liaison.draining = True
-        self._liaison.nudge()
+        log.logger().info(log.AGENT_STOPPING, way=way, holding=self._event_loop.holding)
+        self._heartbeat.draining = True
+        self._heartbeat.nudge()
         if way == "drain":
-            self._heart.tell(StopAsked("drain"))
+            self._event_loop.post(StopRequested("drain"))
             return deadline
-        grace = max((one.spec.limits.grace_s for one in list(self._core.held.values()) if one.spec), default=0.0)
+        grace = max((one.spec.limits.grace_s for one in list(self._machine.held.values()) if one.spec), default=0.0)
         again = deadline is not None
-        self._heart.tell(StopAsked("now" if again else "return"))
+        self._event_loop.post(StopRequested("now" if again else "return"))
         return time.monotonic() + self._settings.stop_patience_s + (0.0 if again else grace)
 
-    def _tell_left(self) -> None:
-        self._liaison.left.wait()
+    def _await_left(self) -> None:
+        self._heartbeat.left.wait()
         self._ends.put(("left", ""))
 
     def _end(self, why: str, *, stay: bool) -> int:
         """Stop all threads; with `stay` supervisor and jobs remain."""
-        self._hearing.close()
-        for part in (self._claims, self._reports, self._liaison, self._shipper):
+        self._placement_inbox.close()
+        for part in (self._claims, self._reports, self._heartbeat, self._shipper):
             part.stop()
         if not stay:
             self._foreman.shutdown(0.0)
-            secret_dirs.leave(self._place.places)
+            secret_dirs.leave(self._node_setup.paths)
         self._foreman.close()
-        self._heart.stop()
+        self._event_loop.stop()
         self._api.close()
         patience = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, patience - time.monotonic()))
-        log.logger().info(log.AGENT_STOPPED, why=why, holding=self._heart.holding)
+        log.logger().info(log.AGENT_STOPPED, why=why, holding=self._event_loop.holding)
         return EXIT_OK
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
         def guarded() -> None:
             try:
                 work()
-            except (GangerError, Refused) as refusal:
+            except (GangerError, ServerRefused) as refusal:
                 self._ends.put(("refused", str(refusal)))
             except BaseException:  # noqa: BLE001  one thread missing is worse than a new agent
                 log.logger().exception(log.THREAD_FAILED, thread=name)
@@ -223,31 +231,31 @@ class Agent:
         self._threads.append(thread)
 
     def _claim(self, claims: Sequence[wire.ClaimOne]) -> None:
-        node_id, epoch = self._liaison.identity
+        node_id, epoch = self._heartbeat.identity
         try:
             answer = self._api.claim(wire.Claims(node_id=node_id, epoch=epoch, claims=list(claims)))
         except NodeReplaced:
-            self._heart.tell(Replaced(epoch))
+            self._event_loop.post(Replaced(epoch))
         else:
-            self._heart.tell(ClaimAnswered(answer))
+            self._event_loop.post(ClaimAnswered(answer))
 
     def _report(self, reports: Sequence[wire.ReportOne]) -> None:
-        answer = self._api.report(wire.Reports(node_id=self._liaison.identity[0], reports=list(reports)))
-        self._heart.tell(
+        answer = self._api.report(wire.Reports(node_id=self._heartbeat.identity[0], reports=list(reports)))
+        self._event_loop.post(
             ReportAnswered(
                 [(ref.execution_id, ref.attempt) for ref in answer.accepted],
                 [(ref.execution_id, ref.attempt) for ref in answer.fenced],
             )
         )
 
-    def _node(self) -> Node:
-        return Node(
+    def _node(self) -> NodeInterface:
+        return NodeInterface(
             introduction=self._introduction,
             trouble=self._trouble,
-            holding=lambda: self._heart.holding,
+            holding=lambda: self._event_loop.holding,
             load=probe.load,
             lease=self._foreman.lease,
-            tell=self._heart.tell,
+            post=self._event_loop.post,
         )
 
     def _introduction(self, held: list[wire.Held]) -> wire.Register:
@@ -256,20 +264,20 @@ class Agent:
             pool=self._settings.pool,
             hostname=probe.hostname(),
             boot_id=self._boot_id,
-            disk_id=self._place.disk_id,
-            amounts=probe.amounts(self._settings, self._place.gpus, self._supplies.cache),
-            labels=probe.labels(self._settings, self._runners, self._place.gpus),
+            disk_id=self._node_setup.disk_id,
+            amounts=probe.amounts(self._settings, self._node_setup.gpus, self._staging_resources.cache),
+            labels=probe.labels(self._settings, self._runners, self._node_setup.gpus),
             version=probe.version(),
             powers=self._foreman.powers | self._lacks,
             held=held,
         )
 
     def _trouble(self) -> str | None:
-        if self._heart.journal_trouble is not None:
-            return self._heart.journal_trouble
+        if self._event_loop.journal_trouble is not None:
+            return self._event_loop.journal_trouble
         if self._foreman.stuck:
             return f"processes that cannot be killed: {', '.join(sorted(self._foreman.stuck)[:5])}"
-        return probe.trouble(self._settings, self._place.places.work)
+        return probe.trouble(self._settings, self._node_setup.paths.work)
 
 
 def _refuse(settings: NodeSettings, sentence: str) -> int:

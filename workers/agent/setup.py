@@ -19,7 +19,7 @@ from workers.files import secret_dirs, work_dirs
 from workers.files.input_cache import Cache
 from workers.machine import gpus, probe
 from workers.machine.gpus import Gpu
-from workers.paths import Key, Places, key_of
+from workers.paths import ExecutionKey, Paths, key_of
 from workers.runners import images, oci
 from workers.settings import JOB_USER, NodeSettings
 
@@ -32,10 +32,10 @@ _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Premises:
+class NodeSetup:
     """`user` is (uid, gid) of jobs, None when they run as the node itself. `lock` is held as long as it is open."""
 
-    places: Places
+    paths: Paths
     user: tuple[int, int] | None
     disk_id: str
     lock: int
@@ -43,7 +43,7 @@ class Premises:
     gpus: tuple[Gpu, ...] = ()
 
 
-def open_up(settings: NodeSettings) -> Premises:
+def open_up(settings: NodeSettings) -> NodeSetup:
     """Make the node's folders if missing and lock them. Raises SetupError."""
     user = _user(settings)
     try:
@@ -57,24 +57,24 @@ def open_up(settings: NodeSettings) -> Premises:
     except OSError as error:
         what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
-    places = Places(str(work), str(logs), str(own))
-    return Premises(places, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))
+    paths = Paths(str(work), str(logs), str(own))
+    return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))
 
 
-def cache(settings: NodeSettings, place: Premises) -> Cache | None:
+def cache(settings: NodeSettings, place: NodeSetup) -> Cache | None:
     """Return the node's kept inputs, None when it keeps none. Raises OSError."""
-    folder = Path(place.places.work, ".cache")
-    limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.places.work).free // 10)
+    folder = Path(place.paths.work, ".cache")
+    limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.paths.work).free // 10)
     if limit <= 0:
         shutil.rmtree(folder, ignore_errors=True)
         return None
     return Cache(folder, limit)
 
 
-def runners(place: Premises) -> tuple[dict[str, str], dict[str, str]]:
+def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
     """Return which kinds of programs run here, as labels say it, and why others do not. Tries a container."""
     found = {"command": "true", "python": "true"}
-    trouble = oci.trouble(place.user, place.places.work)
+    trouble = oci.trouble(place.user, place.paths.work)
     if trouble is not None:
         return found, {"container": f"no containers run here: {trouble}"}
     found["container"] = oci.engine() or "true"
@@ -82,21 +82,21 @@ def runners(place: Premises) -> tuple[dict[str, str], dict[str, str]]:
     return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
 
 
-def clear_out(places: Places, held: Collection[Key]) -> None:
+def clear_out(paths: Paths, held: Collection[ExecutionKey]) -> None:
     """Remove what earlier lives left of executions that are not held any more."""
-    for name in work_dirs.names(places.work):
+    for name in work_dirs.names(paths.work):
         key = key_of(name)
         if key is not None and key not in held:
-            work_dirs.remove(f"{places.work}/{name}")
+            work_dirs.remove(f"{paths.work}/{name}")
             log.logger().info(log.LEFTOVER_REMOVED, folder=name)
-    for name in work_dirs.names(str(Path(places.box((0, 0))).parent)):
+    for name in work_dirs.names(str(Path(paths.secret_dir((0, 0))).parent)):
         key = key_of(name)
         if key is not None and key not in held:
-            secret_dirs.remove(places, key)
-    for name in work_dirs.names(places.logs):
+            secret_dirs.remove(paths, key)
+    for name in work_dirs.names(paths.logs):
         key = key_of(".".join(name.split(".")[:2]))
         if key is not None and key not in held:
-            Path(places.logs, name).unlink(missing_ok=True)
+            Path(paths.logs, name).unlink(missing_ok=True)
 
 
 def _lock(node_dir: Path) -> int:

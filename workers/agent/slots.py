@@ -6,20 +6,20 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 _ONE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class ExecutionSlot:
     """`user` is (uid, gid), None = as the node itself; `gpus` are the numbers of devices, in order."""
 
     user: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
 
 
-class Slots:
+class SlotAllocator:
     """Hands out slots. What was freed longest ago is taken first, so that an id is not another job's at once."""
 
     def __init__(
@@ -30,10 +30,10 @@ class Slots:
         self._first, self._count = uids or (0, 0)
         self._uids = deque(range(self._first, self._first + self._count))
         self._gpus = deque(gpus)
-        self._taken: dict[Key, Slot] = {}
+        self._taken: dict[ExecutionKey, ExecutionSlot] = {}
         self.has_gpus = bool(gpus)
 
-    def take(self, key: Key, gpus: int = 0) -> Slot:
+    def allocate(self, key: ExecutionKey, gpus: int = 0) -> ExecutionSlot:
         """Return a slot for an execution, the same one if it has one; `gpus` in thousandths, rounded up."""
         if key in self._taken:
             return self._taken[key]
@@ -42,11 +42,11 @@ class Slots:
             uid = self._uids.popleft()
             user = uid, uid
         wanted = min(-(-gpus // _ONE), len(self._gpus))
-        slot = Slot(user, tuple(sorted(self._gpus.popleft() for _ in range(wanted))))
+        slot = ExecutionSlot(user, tuple(sorted(self._gpus.popleft() for _ in range(wanted))))
         self._taken[key] = slot
         return slot
 
-    def keep(self, key: Key, slot: Slot) -> None:
+    def restore(self, key: ExecutionKey, slot: ExecutionSlot) -> None:
         """Note what an execution of an earlier life has."""
         if slot.user is not None and slot.user[0] in self._uids:
             self._uids.remove(slot.user[0])
@@ -55,7 +55,7 @@ class Slots:
                 self._gpus.remove(gpu)
         self._taken[key] = slot
 
-    def free(self, key: Key) -> None:
+    def free(self, key: ExecutionKey) -> None:
         """Take a slot back."""
         slot = self._taken.pop(key, None)
         if slot is None:

@@ -21,10 +21,10 @@ import orjson
 
 from scheduler.errors import GangerError
 from scheduler.wire import MAX_DEPTH, Output, OutputValue, Spec, can_travel
-from workers.api_client import Api, Backoff, Refused, Unreachable, UploadFile
+from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
 from workers.events import Collected, Failure
 from workers.files.globs import file_names, matcher
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 MANIFEST = "results.json"
 """An object with the optional members `properties` (object) and `message` (text), written by the program."""
@@ -44,11 +44,11 @@ class _Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Collecting:
+class CollectingTask:
     """Where to collect, and whose files count. `stop` is set by others to have the work given up."""
 
     api: Api
-    places: Places
+    paths: Paths
     uid: int | None
     stop: Flag
 
@@ -62,17 +62,17 @@ class _Found:
     size: int
 
 
-def is_light(spec: Spec, places: Places) -> bool:
+def is_light(spec: Spec, paths: Paths) -> bool:
     """Return whether there is nothing to collect but what takes no time."""
     key = spec.execution_id, spec.attempt
-    return not spec.outputs and not os.path.lexists(f"{places.outputs(key)}/{MANIFEST}")
+    return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{MANIFEST}")
 
 
-def collect(spec: Spec, collecting: Collecting) -> Collected:
+def collect(spec: Spec, collecting: CollectingTask) -> Collected:
     """Check and upload what the interface declares; uploading the same again is harmless."""
-    key: Key = spec.execution_id, spec.attempt
+    key: ExecutionKey = spec.execution_id, spec.attempt
     try:
-        folder = _open_folder(key, collecting.places)
+        folder = _open_folder(key, collecting.paths)
     except OSError:
         return Collected(key, failure=Failure("invalid-output", "The output directory is gone or is a link."))
     try:
@@ -90,8 +90,8 @@ def collect(spec: Spec, collecting: Collecting) -> Collected:
     return Collected(key, outputs, manifest["properties"], manifest["message"])
 
 
-def _open_folder(key: Key, places: Places) -> int:
-    attempt = os.open(places.attempt(key), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _open_folder(key: ExecutionKey, paths: Paths) -> int:
+    attempt = os.open(paths.attempt(key), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         return os.open("out", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=attempt)
     finally:
@@ -127,7 +127,7 @@ def _members(body: Any) -> tuple[dict[str, Any], str]:
 
 
 def _publish(
-    spec: Spec, output: Output, folder: int, properties: Mapping[str, Any], collecting: Collecting
+    spec: Spec, output: Output, folder: int, properties: Mapping[str, Any], collecting: CollectingTask
 ) -> OutputValue | None:
     if output.type == "property":
         if output.name in properties:
@@ -212,17 +212,17 @@ def _open_file(path: str, name: str, folder: int, uid: int | None) -> _Found:
     return _Found(path, fd, state.st_size)
 
 
-def _upload(spec: Spec, output: Output, found: _Found, name: str, collecting: Collecting) -> int:
+def _upload(spec: Spec, output: Output, found: _Found, name: str, collecting: CollectingTask) -> int:
     media_type = output.media_type or mimetypes.guess_type(found.path)[0] or "application/octet-stream"
     file = UploadFile(found.fd, output.name, name, media_type, _hash(found, collecting.stop), found.size)
-    backoff = Backoff()
+    backoff = JitteredBackoff()
     while True:
         _check(collecting.stop)
         try:
             return collecting.api.upload((spec.execution_id, spec.attempt), spec.token, file)
-        except Unreachable:
+        except ServerUnreachable:
             collecting.stop.wait(backoff.wait_s())
-        except (Refused, GangerError) as error:
+        except (ServerRefused, GangerError) as error:
             raise _Failed("invalid-output", f"The output {found.path!r} was not taken: {error}") from error
 
 

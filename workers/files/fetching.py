@@ -17,12 +17,12 @@ from pathlib import Path
 from threading import Event as Flag
 
 from scheduler.wire import InputFile
-from workers.api_client import Api, Backoff, Refused, Unreachable
+from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import Failure
 from workers.files import sources
 from workers.files.input_cache import Cache
-from workers.files.work_dirs import Folders
-from workers.paths import Places
+from workers.files.work_dirs import WorkDirs
+from workers.paths import Paths
 
 _PIECE_BYTES = 1 << 20
 """Small enough to be hashed out of the processor's cache."""
@@ -31,7 +31,7 @@ _MOST_BEHIND = 32
 _NO_CLONE = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
 
-class Stopped(Exception):
+class StagingStopped(Exception):
     """The work was given up on request."""
 
 
@@ -44,7 +44,7 @@ class FetchFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Supplies:
+class StagingResources:
     """What a node has of its own for what it stages: its name, a folder for images, kept inputs."""
 
     node: str
@@ -53,13 +53,13 @@ class Supplies:
 
 
 @dataclass(frozen=True, slots=True)
-class Staging:
+class StagingTask:
     """Where and for whom to stage. `stop` is set by others to have the work given up."""
 
     api: Api
-    places: Places
-    folders: Folders
-    supplies: Supplies
+    paths: Paths
+    folders: WorkDirs
+    supplies: StagingResources
     uid: int | None
     gid: int | None
     stop: Flag
@@ -71,8 +71,8 @@ class Staging:
         return None if self.uid is None or self.gid is None else (self.uid, self.gid)
 
 
-def put(file: InputFile, target: str, staging: Staging) -> None:
-    """Put one input file in place, whole and verified. Raises FetchFailed, Stopped, OSError."""
+def put(file: InputFile, target: str, staging: StagingTask) -> None:
+    """Put one input file in place, whole and verified. Raises FetchFailed, StagingStopped, OSError."""
     cache = staging.supplies.cache
     wanted = file.sha256 if cache is not None and not _is_here(file) else None
     if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
@@ -88,7 +88,7 @@ def put(file: InputFile, target: str, staging: Staging) -> None:
         os.close(fd)
 
 
-def _put_kept(file: InputFile, digest: str, target: str, staging: Staging, cache: Cache) -> bool:
+def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: Cache) -> bool:
     """Put a file in place by way of the cache; False if it is too large for that."""
     with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging)) as kept:
         if kept is None:
@@ -130,7 +130,7 @@ def _is_here(file: InputFile) -> bool:
     return file.local_path is not None and os.access(file.local_path, os.R_OK)
 
 
-def _copy(path: str, target: int, staging: Staging) -> str:
+def _copy(path: str, target: int, staging: StagingTask) -> str:
     """Copy within this machine; blocks are shared where the file system can. Hashes what has arrived, beside copying."""
     digest, behind = hashlib.sha256(), deque[Future[None]]()
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -169,9 +169,9 @@ def _copy_piece(source: int, target: int, offset: int, clone: bool) -> tuple[int
     return os.pwrite(target, piece, offset) if piece else 0, False
 
 
-def _download(file: InputFile, target: int, staging: Staging) -> None:
+def _download(file: InputFile, target: int, staging: StagingTask) -> None:
     """Copy from where the file lies, or from the API, resumed where it broke off for as long as it takes."""
-    digest, offset, backoff = hashlib.sha256(), 0, Backoff()
+    digest, offset, backoff = hashlib.sha256(), 0, JitteredBackoff()
     while True:
         try:
             for piece in _pieces(file, offset, staging):
@@ -182,16 +182,16 @@ def _download(file: InputFile, target: int, staging: Staging) -> None:
                 if offset > file.size:
                     raise FetchFailed("checksum", f"The input {file.file_name!r} has more than its {file.size} bytes.")
                 backoff.reset()
-        except Unreachable:
+        except ServerUnreachable:
             if staging.stop.wait(backoff.wait_s()):
-                raise Stopped from None
-        except Refused as error:
+                raise StagingStopped from None
+        except ServerRefused as error:
             raise FetchFailed("staging", f"The input {file.file_name!r} cannot be had: {error}") from error
         else:
             return _check_content(file, target, digest.hexdigest())
 
 
-def _pieces(file: InputFile, offset: int, staging: Staging) -> Iterator[bytes]:
+def _pieces(file: InputFile, offset: int, staging: StagingTask) -> Iterator[bytes]:
     return staging.api.download(file.url, offset) if file.source is None else sources.read(file.source, offset)
 
 
@@ -201,7 +201,7 @@ def _write(fd: int, piece: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def give(target: str | int, staging: Staging) -> None:
+def give(target: str | int, staging: StagingTask) -> None:
     """Hand a file or folder to the job's user."""
     if staging.uid is not None and staging.gid is not None:
         os.chown(target, staging.uid, staging.gid)
@@ -209,4 +209,4 @@ def give(target: str | int, staging: Staging) -> None:
 
 def _check(stop: Flag) -> None:
     if stop.is_set():
-        raise Stopped
+        raise StagingStopped

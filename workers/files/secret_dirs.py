@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.wire import Spec
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only the mount point; our folder's owner is checked
 
@@ -36,34 +36,34 @@ def is_needed(spec: Spec) -> bool:
     return bool(spec.secret_names) or spec.commands.runner == "container"
 
 
-def make(spec: Spec, places: Places, user: tuple[int, int] | None) -> None:
+def make(spec: Spec, paths: Paths, user: tuple[int, int] | None) -> None:
     """Make the box afresh, with its secrets. Raises OSError."""
     key = spec.execution_id, spec.attempt
-    remove(places, key)
-    box = Path(places.box(key))
-    box.parent.mkdir(mode=0o711, exist_ok=True)
-    box.mkdir(mode=0o711)
-    (box / "state").mkdir(mode=0o700)
+    remove(paths, key)
+    secret_dir = Path(paths.secret_dir(key))
+    secret_dir.parent.mkdir(mode=0o711, exist_ok=True)
+    secret_dir.mkdir(mode=0o711)
+    (secret_dir / "state").mkdir(mode=0o700)
     if spec.secret_names:
-        folder = Path(places.secrets(key))
+        folder = Path(paths.secrets(key))
         folder.mkdir(mode=0o700)
         for name, value in spec.secrets.items():
             _write(folder / name, value.encode(), user)
         _give(folder, user)
-    _give(box / "state", user)
+    _give(secret_dir / "state", user)
 
 
-def remove(places: Places, key: Key) -> None:
+def remove(paths: Paths, key: ExecutionKey) -> None:
     """Remove a box if there is one."""
-    box = places.box(key)
-    if os.path.lexists(box):
-        shutil.rmtree(box, ignore_errors=True)
+    secret_dir = paths.secret_dir(key)
+    if os.path.lexists(secret_dir):
+        shutil.rmtree(secret_dir, ignore_errors=True)
 
 
-def leave(places: Places) -> None:
+def leave(paths: Paths) -> None:
     """The node signs off: take the folder of boxes away if it is empty, as it should be."""
     with contextlib.suppress(OSError):
-        Path(places.box((0, 0))).parent.rmdir()
+        Path(paths.secret_dir((0, 0))).parent.rmdir()
 
 
 def _write(path: Path, value: bytes, user: tuple[int, int] | None) -> None:

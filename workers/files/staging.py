@@ -13,11 +13,11 @@ from scheduler.wire import Input, Spec
 from workers import runners
 from workers.events import Failure
 from workers.files import secret_dirs, work_dirs
-from workers.files.fetching import FetchFailed, Staging, Stopped, Supplies, give, put
-from workers.paths import PHASES, Key
+from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, give, put
+from workers.paths import PHASES, ExecutionKey
 from workers.runners import container, images, oci, venvs
 
-__all__ = ["Staging", "Supplies", "needs_files", "stage"]
+__all__ = ["StagingResources", "StagingTask", "needs_files", "stage"]
 
 _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -28,13 +28,13 @@ def needs_files(spec: Spec) -> bool:
     return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec) or venvs.is_wanted(spec)
 
 
-def stage(spec: Spec, staging: Staging) -> Failure | None:
+def stage(spec: Spec, staging: StagingTask) -> Failure | None:
     """Make the attempt's directory with all inputs, and what else it needs; return why that was not possible."""
     try:
         _prepare(spec, staging)
     except FetchFailed as failed:
         return failed.failure
-    except Stopped:
+    except StagingStopped:
         return Failure("staging", "Staging was stopped.")
     except (runners.LaunchRefused, images.ImageError) as refused:
         return Failure("launch", str(refused), of_job=refused.of_job)
@@ -45,38 +45,38 @@ def stage(spec: Spec, staging: Staging) -> Failure | None:
     return None
 
 
-def _prepare(spec: Spec, staging: Staging) -> None:
-    key: Key = spec.execution_id, spec.attempt
-    places = staging.places
-    staging.folders.make(places.attempt(key))
+def _prepare(spec: Spec, staging: StagingTask) -> None:
+    key: ExecutionKey = spec.execution_id, spec.attempt
+    paths = staging.paths
+    staging.folders.make(paths.attempt(key))
     for one in spec.inputs:
         if one.type != "property":
-            _stage_input(one, places.inputs(key), staging)
+            _stage_input(one, paths.inputs(key), staging)
     gone = [name for name in spec.secret_names if name not in spec.secrets]
     if gone:
         raise FetchFailed("staging", f"The project has no secret {gone[0]!r} any more.")
     if secret_dirs.is_needed(spec):
-        secret_dirs.make(spec, places, staging.user)
+        secret_dirs.make(spec, paths, staging.user)
     if spec.commands.runner == "container":
         _furnish(spec, staging)
     if venvs.is_wanted(spec):
-        venvs.make(spec, places.work, staging.user, staging.stop)
-    work_dirs.hand_over(places.attempt(key), staging.uid, staging.gid)
+        venvs.make(spec, paths.work, staging.user, staging.stop)
+    work_dirs.hand_over(paths.attempt(key), staging.uid, staging.gid)
 
 
-def _furnish(spec: Spec, staging: Staging) -> None:
+def _furnish(spec: Spec, staging: StagingTask) -> None:
     """Describe a container for each phase that has a command."""
     options = spec.commands.options
     rootfs = images.root_of(str(options.get("image", "")), staging.supplies.images, staging.stop)
     user = staging.user or (os.geteuid(), os.getegid())
     for phase in PHASES:
-        order = runners.Order(spec, phase, staging.places, staging.supplies.node, staging.gpus)
+        order = runners.LaunchRequest(spec, phase, staging.paths, staging.supplies.node, staging.gpus)
         if order.arguments:
             document = container.describe(order, rootfs, user)
-            oci.write(staging.places.box(order.key), phase, document)
+            oci.write(staging.paths.secret_dir(order.key), phase, document)
 
 
-def _stage_input(one: Input, folder: str, staging: Staging) -> None:
+def _stage_input(one: Input, folder: str, staging: StagingTask) -> None:
     _check_name(one.name)
     os.mkdir(f"{folder}/{one.name}", 0o700)  # noqa: PTH102
     give(f"{folder}/{one.name}", staging)

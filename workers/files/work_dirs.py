@@ -25,7 +25,7 @@ _FIRST_STOCK = 8
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Folders:
+class WorkDirs:
     """Makes and puts away attempts' directories below `work`. Thread-safe."""
 
     def __init__(self, work: str) -> None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from scheduler.errors import GangerError
 from workers import log
-from workers.api_client import Backoff, Refused, Unreachable
+from workers.api_client import JitteredBackoff, ServerRefused, ServerUnreachable
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _FEW = 50
 _IDLE_S = 0.05
 
 
-class Sender(Generic[T]):
+class Batcher(Generic[T]):
     """Sends items in order, repeating each batch until it is answered."""
 
     def __init__(self, send: Callable[[Sequence[T]], None]) -> None:
@@ -56,7 +56,7 @@ class Sender(Generic[T]):
 
     def run(self) -> None:
         """Send until stopped."""
-        backoff, last, gather_s = Backoff(), 0.0, _GATHER_S
+        backoff, last, gather_s = JitteredBackoff(), 0.0, _GATHER_S
         while True:
             batch = self._take(last + _IDLE_S, gather_s)
             if not batch:
@@ -64,8 +64,8 @@ class Sender(Generic[T]):
             try:
                 self._send(batch)
                 backoff.reset()
-            except (Unreachable, Refused, GangerError) as trouble:
-                if not isinstance(trouble, Unreachable):
+            except (ServerUnreachable, ServerRefused, GangerError) as trouble:
+                if not isinstance(trouble, ServerUnreachable):
                     log.logger().warning(log.API_REFUSED, why=str(trouble), items=len(batch))
                 self._put_back(batch, backoff.wait_s())
             last, gather_s = time.monotonic(), _LONGER_S if len(batch) >= _COMPANY else _GATHER_S

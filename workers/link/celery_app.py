@@ -13,8 +13,8 @@ from kombu import Exchange, Queue
 
 from scheduler.wire import CANARY_TASK, PLACEMENT_TASK, queue_name
 
-Ring = Callable[[int, Sequence[Sequence[int]]], None]
-Canary = Callable[[int], None]
+OnPlacements = Callable[[int, Sequence[Sequence[int]]], None]
+OnCanary = Callable[[int], None]
 
 
 def node_queue(node: str) -> Queue:
@@ -53,10 +53,10 @@ def make(node: str, broker_url: str, prefix: str) -> Celery:
     return app
 
 
-def take_tasks(app: Celery, ring: Ring, canary: Canary) -> None:
+def register_tasks(app: Celery, on_placements: OnPlacements, on_canary: OnCanary) -> None:
     """Let the two kinds of message call these functions; whatever else arrives is dropped by Celery itself."""
-    app.task(name=PLACEMENT_TASK, ignore_result=True, shared=False)(ring)
-    app.task(name=CANARY_TASK, ignore_result=True, shared=False)(canary)
+    app.task(name=PLACEMENT_TASK, ignore_result=True, shared=False)(on_placements)
+    app.task(name=CANARY_TASK, ignore_result=True, shared=False)(on_canary)
 
 
 def send_canary(app: Celery, node: str, number: int, expires_s: float) -> None:

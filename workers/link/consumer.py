@@ -26,7 +26,7 @@ _LOST = 17
 """Exit code: the agent cannot be told any more; it starts another consumer."""
 
 
-class Bell:
+class AgentSocket:
     """The consumer's end of the agent's socket. Thread-safe."""
 
     def __init__(self, path: str) -> None:
@@ -34,7 +34,7 @@ class Bell:
         self._socket.connect(path)
         self._lock = threading.Lock()
 
-    def tell(self, *words: object) -> None:
+    def send(self, *words: object) -> None:
         """Pass a line on. If the agent has closed the socket, this process ends."""
         try:
             with self._lock:
@@ -48,19 +48,19 @@ def main() -> None:
     privacy.close()
     settings = orjson.loads(sys.stdin.buffer.readline())
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
-    bell = Bell(settings["socket"])
+    agent = AgentSocket(settings["socket"])
     threading.Thread(target=_end_with_agent, daemon=True).start()
     app = celery_app.make(settings["node"], settings["broker_url"], settings["broker_prefix"])
 
-    def ring(epoch: int, keys: Sequence[Sequence[int]]) -> None:
-        bell.tell("placements", epoch, keys)
+    def placements(epoch: int, keys: Sequence[Sequence[int]]) -> None:
+        agent.send("placements", epoch, keys)
 
     def canary(number: int) -> None:
-        bell.tell("canary", number)
+        agent.send("canary", number)
 
-    celery_app.take_tasks(app, ring, canary)
+    celery_app.register_tasks(app, placements, canary)
     beat = threading.Thread(
-        target=_send_canaries, args=(app, settings["node"], settings["canary_s"], bell), daemon=True
+        target=_send_canaries, args=(app, settings["node"], settings["canary_s"], agent), daemon=True
     )
     beat.start()
     # It runs no code of anybody's, and takes JSON only; what Celery warns root of cannot happen here.
@@ -86,15 +86,15 @@ def _end_with_agent() -> None:
     os._exit(0)
 
 
-def _send_canaries(app: Celery, node: str, every_s: float, bell: Bell) -> None:
+def _send_canaries(app: Celery, node: str, every_s: float, agent: AgentSocket) -> None:
     pause, number = threading.Event(), 0
     while True:
         number += 1
         try:
             celery_app.send_canary(app, node, number, 4 * every_s)
-            bell.tell("sent", number)
+            agent.send("sent", number)
         except Exception as trouble:  # noqa: BLE001  every transport has errors of its own, and all mean the same
-            bell.tell("unreachable", f"{type(trouble).__name__}: {trouble}")
+            agent.send("unreachable", f"{type(trouble).__name__}: {trouble}")
         pause.wait(every_s)
 
 

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced
 from workers import log
-from workers.api_client import Api, Backoff, Refused, Unreachable
-from workers.events import BeatAnswered, Event, Health, RegisterAnswered, Replaced
-from workers.output.progress import Board
+from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.events import BeatAnswered, Event, HealthChanged, RegisterAnswered, Replaced
+from workers.output.progress import ProgressTracker
 
 _LONGEST_WAIT_S = 5.0
 """Between tries while the scheduler is away: leases run, so a beat must not come late after it is back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeInterface:
     """What the liaison must know of the node. All functions may be called from its thread at any time."""
 
     introduction: Callable[[list[wire.Held]], wire.Register]
@@ -30,14 +30,14 @@ class Node:
     holding: Callable[[], int]
     load: Callable[[], dict[str, float]]
     lease: Callable[[float], None]
-    tell: Callable[[Event], None]
+    post: Callable[[Event], None]
 
 
-class Liaison:
+class Heartbeat:
     """Speaks for one node; `identity` is (node_id, epoch) once it is registered."""
 
-    def __init__(self, api: Api, node: Node, board: Board) -> None:
-        self._api, self._node, self._board = api, node, board
+    def __init__(self, api: Api, node: NodeInterface, progress: ProgressTracker) -> None:
+        self._api, self._node, self._progress = api, node, progress
         self._held: list[wire.Held] | None = None
         self._leaving = self._stopped = self.draining = False
         self._wake = threading.Event()
@@ -68,7 +68,7 @@ class Liaison:
 
     def run(self) -> None:
         """Register when asked, then beat until stopped. Raises what the very first registration is refused with."""
-        backoff, taken = Backoff(0.5, _LONGEST_WAIT_S), False
+        backoff, taken = JitteredBackoff(0.5, _LONGEST_WAIT_S), False
         while not self._stopped:
             wait = self._beat_s
             try:
@@ -77,10 +77,10 @@ class Liaison:
                 taken = taken or self._beating
             except NodeReplaced:
                 self._beating = False
-                self._node.tell(Replaced(self.identity[1]))
-            except Unreachable:
+                self._node.post(Replaced(self.identity[1]))
+            except ServerUnreachable:
                 wait = backoff.wait_s()
-            except (Refused, GangerError) as refusal:
+            except (ServerRefused, GangerError) as refusal:
                 if not taken:
                     raise
                 log.logger().warning(log.API_REFUSED, why=str(refusal))
@@ -110,14 +110,14 @@ class Liaison:
         self._beat_s, self._beating = answer.beat_s, True
         log.logger().info(log.NODE_REGISTERED, node=answer.node_id, epoch=answer.epoch, held=len(held))
         self._node.lease(sent)
-        self._node.tell(RegisterAnswered(answer, sent))
+        self._node.post(RegisterAnswered(answer, sent))
 
     def _beat(self) -> None:
         trouble = self._node.trouble()
         if trouble != self._trouble:
             self._trouble = trouble
-            self._node.tell(Health(trouble))
-        progress = self._board.take()
+            self._node.post(HealthChanged(trouble))
+        progress = self._progress.take_changes()
         node_id, epoch = self.identity
         beat = wire.Beat(
             node_id=node_id,
@@ -132,7 +132,7 @@ class Liaison:
         try:
             answer = self._api.beat(beat)
         except BaseException:
-            self._board.put_back(progress)
+            self._progress.put_back(progress)
             raise
         self._node.lease(sent)
-        self._node.tell(BeatAnswered(answer, sent))
+        self._node.post(BeatAnswered(answer, sent))

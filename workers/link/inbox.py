@@ -20,8 +20,8 @@ from typing import Any
 import orjson
 
 from workers import log
-from workers.api_client import Backoff
-from workers.events import Rung
+from workers.api_client import JitteredBackoff
+from workers.events import PlacementsReceived
 from workers.settings import NodeSettings
 
 _MISSES = 2
@@ -31,15 +31,17 @@ _START_S = 10.0
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-class Hearing:
+class PlacementInbox:
     """The consumer of one node and the socket it rings."""
 
-    def __init__(self, settings: NodeSettings, tell: Callable[[Rung], None], nudge: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: NodeSettings, post: Callable[[PlacementsReceived], None], nudge: Callable[[], None]
+    ) -> None:
         """`tell` is called with placements, `nudge` with a message of none: there is something to hear at a beat.
 
         Both from threads of this object. Raises OSError if there can be no socket.
         """
-        self._settings, self._tell, self._nudge = settings, tell, nudge
+        self._settings, self._post, self._nudge = settings, post, nudge
         self._path = settings.node_dir / "bell.sock"
         self._path.unlink(missing_ok=True)
         self._folder = os.open(settings.node_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -49,24 +51,24 @@ class Hearing:
         self._path.chmod(0o600)
         self._listener.listen(4)
         self._process: subprocess.Popen[bytes] | None = None
-        self._heard = time.monotonic()
+        self._last_heard = time.monotonic()
         self._reachable = True
         self._stop = threading.Event()
 
-    def run_bell(self) -> None:
+    def run_socket(self) -> None:
         """Hear consumers, one after the other, until closed."""
         while not self._stop.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._hear, args=(connection,), name="bell", daemon=True).start()
+            threading.Thread(target=self._read, args=(connection,), name="bell", daemon=True).start()
 
     def run_consumer(self) -> None:
         """Keep a consumer going until closed."""
         if self._settings.broker_url is None:
             return
-        backoff = Backoff(0.5, 30.0)
+        backoff = JitteredBackoff(0.5, 30.0)
         while not self._stop.is_set():
             started = time.monotonic()
             process = self._start()
@@ -109,7 +111,7 @@ class Hearing:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(orjson.dumps(handed) + b"\n")
             process.stdin.flush()
-        self._process, self._heard = process, time.monotonic() + _START_S
+        self._process, self._last_heard = process, time.monotonic() + _START_S
         log.logger().info(log.CONSUMER_STARTED, pid=process.pid)
         return process
 
@@ -119,7 +121,7 @@ class Hearing:
         while not self._stop.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return f"it ended with exit code {process.wait(min(1.0, patience / 4))}"
-            if time.monotonic() - self._heard > patience:
+            if time.monotonic() - self._last_heard > patience:
                 return "its canaries do not come back"
         return "the node stops"
 
@@ -131,26 +133,26 @@ class Hearing:
             with contextlib.suppress(OSError):
                 process.stdin.close()
 
-    def _hear(self, connection: socket.socket) -> None:
+    def _read(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             for line in lines:
                 with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):  # not from our consumer
-                    self._understand(orjson.loads(line))
+                    self._handle(orjson.loads(line))
 
-    def _understand(self, words: list[Any]) -> None:
-        match words:
+    def _handle(self, message: list[Any]) -> None:
+        match message:
             case ["placements", int(), []]:
                 self._nudge()
             case ["placements", int(epoch), list(keys)]:
-                self._tell(Rung(epoch, [(int(key[0]), int(key[1])) for key in keys]))
+                self._post(PlacementsReceived(epoch, [(int(key[0]), int(key[1])) for key in keys]))
             case ["canary", int()]:
-                self._heard = time.monotonic()
-                self._note(None)
+                self._last_heard = time.monotonic()
+                self._log_broker(None)
             case ["unreachable", str(why)]:
-                self._heard = time.monotonic()  # a consumer without a broker is none the worse for it
-                self._note(why)
+                self._last_heard = time.monotonic()  # a consumer without a broker is none the worse for it
+                self._log_broker(why)
 
-    def _note(self, trouble: str | None) -> None:
+    def _log_broker(self, trouble: str | None) -> None:
         if self._reachable == (trouble is None):
             return
         self._reachable = trouble is None

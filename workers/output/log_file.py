@@ -11,17 +11,17 @@ import contextlib
 import os
 from dataclasses import dataclass, field
 
-from workers.paths import Key
+from workers.paths import ExecutionKey
 
 PIECE_BYTES = 256 << 10
 ATTRIBUTE = "user.ganger.shipped"
 
 
 @dataclass(slots=True)
-class Stream:
+class LogFile:
     """`handed` bytes were taken by the API; `cut_at` is where the cap was reached."""
 
-    key: Key
+    key: ExecutionKey
     phase: str
     name: str
     path: str

@@ -32,7 +32,7 @@ _MARKS: Final = struct.Struct("IIIII8x")
 _HAS_ATTRIBUTES: Final = 1 << 31
 
 
-class Blanks:
+class LogFilePool:
     """Lays out and takes back output files in the folder of logs. One thread."""
 
     def __init__(self, logs: str) -> None:
@@ -51,18 +51,18 @@ class Blanks:
             os.close(fd)
         self._stock.append(first)
 
-    def lay_out(self, path: str) -> None:
+    def place(self, path: str) -> None:
         """Put an empty file there if one is in stock; nothing may lie there yet. Whoever opens it makes one otherwise."""
         with contextlib.suppress(IndexError, OSError):
             os.rename(self._stock.pop(), path)  # noqa: PTH104  twice per execution
 
-    def take_back(self, path: str) -> None:
+    def recycle(self, path: str) -> None:
         """Keep a file that nobody needs any more as an empty one, or remove it."""
-        if not self._kept(path):
+        if not self._recycle(path):
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108
 
-    def _kept(self, path: str) -> bool:
+    def _recycle(self, path: str) -> bool:
         if len(self._stock) >= _MOST_STOCK:
             return False
         try:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 _LEAST_BYTES: Final = 4
 """What is shorter stands in too much that is no secret."""
@@ -47,11 +47,11 @@ def of(values: list[bytes]) -> Mask | None:
     return Mask(re.compile(b"|".join(map(re.escape, ordered))), ordered)
 
 
-def read(key: Key, places: Places) -> Mask | None:
+def read(key: ExecutionKey, paths: Paths) -> Mask | None:
     """Return the mask for the secrets that an execution was given; None when it has none."""
     values = []
     with contextlib.suppress(OSError):
-        folder = places.secrets(key)
+        folder = paths.secrets(key)
         for name in os.listdir(folder):  # noqa: PTH208  looked for at every execution; most have none
             fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(fd, "rb") as file:

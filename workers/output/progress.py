@@ -15,7 +15,7 @@ import threading
 from typing import Any, Literal, TypeAlias, cast
 
 from scheduler.wire import Progress, plain
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 
 Phase: TypeAlias = Literal["pre", "job", "post"]
 
@@ -27,33 +27,33 @@ _READ_BYTES = 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Board:
+class ProgressTracker:
     """The latest word of every execution. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latest: dict[Key, dict[str, Any]] = {}
-        self._changed: set[Key] = set()
+        self._latest: dict[ExecutionKey, dict[str, Any]] = {}
+        self._changed: set[ExecutionKey] = set()
 
-    def phase(self, key: Key, phase: str) -> None:
+    def phase(self, key: ExecutionKey, phase: str) -> None:
         """Note that a phase has begun; a cleanup is none that anyone waits for."""
         if phase != "cleanup":
             self._set(key, phase=cast("Phase", phase))
 
-    def heard(self, key: Key, found: re.Match[bytes] | None) -> None:
+    def update(self, key: ExecutionKey, found: re.Match[bytes] | None) -> None:
         """Note what a line or file said; nonsense is ignored."""
         percent = _percent(found)
         if found is not None and percent is not None:
             note = plain((found.group(2) or b"").decode("utf-8", "replace")).strip()[:_NOTE_CHARACTERS]
             self._set(key, percent=percent, note=note or None)
 
-    def drop(self, key: Key) -> None:
+    def drop(self, key: ExecutionKey) -> None:
         """Forget an execution."""
         with self._lock:
             self._latest.pop(key, None)
             self._changed.discard(key)
 
-    def take(self) -> list[Progress]:
+    def take_changes(self) -> list[Progress]:
         """Return what has changed since it was last taken."""
         with self._lock:
             changed, self._changed = self._changed, set()
@@ -65,7 +65,7 @@ class Board:
             keys = {(one.execution_id, one.attempt) for one in taken}
             self._changed |= keys & self._latest.keys()
 
-    def _set(self, key: Key, **news: float | str | None) -> None:
+    def _set(self, key: ExecutionKey, **news: float | str | None) -> None:
         with self._lock:
             old = self._latest.get(key, {})
             new = old | news
@@ -84,10 +84,10 @@ def last_line(piece: bytes) -> re.Match[bytes] | None:
     return found
 
 
-def read_file(key: Key, places: Places, uid: int | None) -> re.Match[bytes] | None:
+def read_file(key: ExecutionKey, paths: Paths, uid: int | None) -> re.Match[bytes] | None:
     """Return what the execution's progress file says; None if there is none, or one that is not the program's own."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
-        folder = os.open(places.attempt(key), _FOLDER)
+        folder = os.open(paths.attempt(key), _FOLDER)
         opened.callback(os.close, folder)
         work = os.open("work", _FOLDER, dir_fd=folder)
         opened.callback(os.close, work)

@@ -16,14 +16,14 @@ from typing import Any, Final
 from scheduler.errors import GangerError
 from scheduler.wire import Chunk, Chunks
 from workers import log
-from workers.api_client import Api, Backoff, Refused, Unreachable
-from workers.commands import Run
+from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.commands import RunSpec
 from workers.output import masking
-from workers.output import progress as board
-from workers.output.log_file import PIECE_BYTES, Stream
+from workers.output import progress as progress_reports
+from workers.output.log_file import PIECE_BYTES, LogFile
 from workers.output.masking import Mask
-from workers.output.progress import Board
-from workers.paths import PHASES, STREAMS, Key, Places
+from workers.output.progress import ProgressTracker
+from workers.paths import PHASES, STREAMS, ExecutionKey, Paths
 
 _POLL_S: Final = 0.5
 _BATCH_BYTES: Final = 512 << 10
@@ -46,12 +46,12 @@ class _Writer:
     Who writes more than can be sent at once rests until `rests_until`, so that others are heard meanwhile.
     """
 
-    key: Key
+    key: ExecutionKey
     uid: int | None
     cap: int
     left: int
     mask: Mask | None
-    streams: dict[str, Stream] = field(default_factory=dict)
+    streams: dict[str, LogFile] = field(default_factory=dict)
     ending: float | None = None
     rests_until: float = 0.0
 
@@ -60,31 +60,36 @@ class Shipper:
     """Follows the output files of everything that runs here."""
 
     def __init__(
-        self, api: Api, places: Places, progress: Board, node_id: Callable[[], int], shipped: Callable[[Key], None]
+        self,
+        api: Api,
+        paths: Paths,
+        progress: ProgressTracker,
+        node_id: Callable[[], int],
+        shipped: Callable[[ExecutionKey], None],
     ) -> None:
         """`shipped` is called from the shipper's thread, once per execution that had to be waited for.
 
         While `node_id` returns 0 the node is not registered, and nothing is sent.
         """
-        self._api, self._places, self._board, self._shipped = api, places, progress, shipped
+        self._api, self._paths, self._progress, self._shipped = api, paths, progress, shipped
         self._lock = threading.Lock()
-        self._writers: dict[Key, _Writer] = {}
+        self._writers: dict[ExecutionKey, _Writer] = {}
         self._wake = threading.Event()
         self._stopped = False
         self._next_round = 0.0
         self._node_id = node_id
 
-    def follow(self, run: Run) -> None:
+    def follow(self, run: RunSpec) -> None:
         """Follow the output of this command from now on, or from where an earlier life had come to."""
         with self._lock:
             writer = self._writers.get(run.key)
             if writer is None:
-                mask = masking.read(run.key, self._places)
+                mask = masking.read(run.key, self._paths)
                 writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, run.output_bytes, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-                writer.streams.setdefault(path, Stream(run.key, run.phase, name, path))
+                writer.streams.setdefault(path, LogFile(run.key, run.phase, name, path))
 
-    def finish(self, key: Key, output_bytes: int, *, all_known: bool) -> bool:
+    def finish(self, key: ExecutionKey, output_bytes: int, *, all_known: bool) -> bool:
         """Nothing more will be written: True if all is handed over already, else `shipped` will say when.
 
         Unless `all_known`, there may be output of commands that an earlier life of the agent saw the end of.
@@ -92,7 +97,7 @@ class Shipper:
         with self._lock:
             writer = self._writers.get(key)
             if writer is None:
-                writer = _Writer(key, None, output_bytes, output_bytes, masking.read(key, self._places))
+                writer = _Writer(key, None, output_bytes, output_bytes, masking.read(key, self._paths))
                 self._writers[key] = writer
             if not all_known:
                 self._find_all(writer)
@@ -107,7 +112,7 @@ class Shipper:
         """A command has ended: look now."""
         self._wake.set()
 
-    def drop(self, key: Key) -> None:
+    def drop(self, key: ExecutionKey) -> None:
         """Forget an execution; what was not handed over is not wanted."""
         with self._lock:
             self._writers.pop(key, None)
@@ -119,12 +124,12 @@ class Shipper:
 
     def run(self) -> None:
         """Ship until stopped."""
-        backoff = Backoff(most_s=5.0)
+        backoff = JitteredBackoff(most_s=5.0)
         while not self._stopped:
             try:
                 wait = 0.0 if self._ship_once() else self._idle_s()
                 backoff.reset()
-            except Unreachable as trouble:
+            except ServerUnreachable as trouble:
                 self._lose_patience(trouble)
                 wait = backoff.wait_s()
             if wait:
@@ -134,8 +139,8 @@ class Shipper:
     def _find_all(self, writer: _Writer) -> None:
         for phase in PHASES:
             for name in STREAMS:
-                path = self._places.log(writer.key, phase, name)
-                writer.streams.setdefault(path, Stream(writer.key, phase, name, path))
+                path = self._paths.log(writer.key, phase, name)
+                writer.streams.setdefault(path, LogFile(writer.key, phase, name, path))
 
     def _ship_once(self) -> bool:
         """Send one batch and see who is done; return whether there is more to send."""
@@ -167,9 +172,9 @@ class Shipper:
                 if writer.rests_until <= now and (everybody or writer.ending is not None or writer.rests_until)
             ]
 
-    def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, Stream, bytes]]:
+    def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, LogFile, bytes]]:
         """Return what is to be sent next, at most a batch, and hear the progress files of those writers."""
-        pieces: list[tuple[_Writer, Stream, bytes]] = []
+        pieces: list[tuple[_Writer, LogFile, bytes]] = []
         room = _BATCH_BYTES
         for writer in writers:
             for stream in list(writer.streams.values()):
@@ -178,7 +183,7 @@ class Shipper:
                     pieces.append((writer, stream, piece))
                     room -= len(piece)
             if writer.ending is None:
-                self._board.heard(writer.key, board.read_file(writer.key, self._places, writer.uid))
+                self._progress.update(writer.key, progress_reports.read_file(writer.key, self._paths, writer.uid))
             if room <= 0:
                 self._next_round = 0.0  # not all of them were looked at
                 break
@@ -191,7 +196,7 @@ class Shipper:
             resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
         return max(0.0, min([self._next_round, *resting]) - now)
 
-    def _next_piece(self, writer: _Writer, stream: Stream, room: int) -> bytes:
+    def _next_piece(self, writer: _Writer, stream: LogFile, room: int) -> bytes:
         if stream.handed < 0:
             stream.look()
             writer.left -= stream.handed
@@ -206,12 +211,12 @@ class Shipper:
         whole = writer.ending is not None and stream.handed + len(piece) >= stream.size()
         return _masked(piece, writer.mask, whole=whole, cut=len(piece) == writer.left)
 
-    def _send(self, pieces: list[tuple[_Writer, Stream, bytes]]) -> None:
+    def _send(self, pieces: list[tuple[_Writer, LogFile, bytes]]) -> None:
         now = time.time()
         chunks = [_chunk(stream, piece, now) for _, stream, piece in pieces]
         try:
             self._api.output(Chunks(node_id=self._node_id(), chunks=chunks))
-        except (Refused, GangerError) as error:
+        except (ServerRefused, GangerError) as error:
             log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece) for *_, piece in pieces))
         for writer, stream, piece in pieces:
             if stream.cut_at is not None:
@@ -222,10 +227,10 @@ class Shipper:
             if stream.name == "stdout" and stream.phase == "job":
                 self._listen(writer, stream, piece)
 
-    def _listen(self, writer: _Writer, stream: Stream, piece: bytes) -> None:
+    def _listen(self, writer: _Writer, stream: LogFile, piece: bytes) -> None:
         text = stream.tail + piece
         end = text.rfind(b"\n") + 1
-        self._board.heard(writer.key, board.last_line(text[:end]))
+        self._progress.update(writer.key, progress_reports.last_line(text[:end]))
         stream.tail = text[end:] if len(text) - end <= _TAIL_BYTES else b""
 
     def _settle(self, writer: _Writer) -> None:
@@ -238,7 +243,7 @@ class Shipper:
         if known is not None:
             self._shipped(writer.key)
 
-    def _lose_patience(self, trouble: Unreachable) -> None:
+    def _lose_patience(self, trouble: ServerUnreachable) -> None:
         if not trouble.answered:
             return
         with self._lock:
@@ -256,7 +261,7 @@ def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
     return sure + b"*" * unsure if cut else sure
 
 
-def _chunk(stream: Stream, piece: bytes, now: float) -> Chunk:
+def _chunk(stream: LogFile, piece: bytes, now: float) -> Chunk:
     phase: Any = stream.phase
     name: Any = stream.name
     return Chunk(

@@ -1,4 +1,4 @@
-"""How a job type's commands become programs to start. A runner is a pure function: `(Order) -> Launch`.
+"""How a job type's commands become programs to start. A runner is a pure function: `(LaunchRequest) -> Launch`.
 
 Where commands run, under which user and within which limits is the same for all of them and not decided here.
 """
@@ -10,11 +10,11 @@ from types import MappingProxyType
 from typing import Final
 
 from workers.runners import command, container, python
-from workers.runners.launch import Launch, LaunchRefused, Order
+from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
-__all__ = ["RUNNERS", "Launch", "LaunchRefused", "Order", "launch"]
+__all__ = ["RUNNERS", "Launch", "LaunchRefused", "LaunchRequest", "launch"]
 
-RUNNERS: Final[Mapping[str, Callable[[Order], Launch]]] = MappingProxyType(
+RUNNERS: Final[Mapping[str, Callable[[LaunchRequest], Launch]]] = MappingProxyType(
     {
         "command": command.launch,
         "container": container.launch,
@@ -23,7 +23,7 @@ RUNNERS: Final[Mapping[str, Callable[[Order], Launch]]] = MappingProxyType(
 )
 
 
-def launch(order: Order) -> Launch:
+def launch(order: LaunchRequest) -> Launch:
     """Return the program to start. Raises LaunchRefused with the sentence for people."""
     runner = RUNNERS.get(order.spec.commands.runner)
     if runner is None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from workers.runners import substitution
-from workers.runners.launch import Launch, LaunchRefused, Order
+from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 
-def launch(order: Order) -> Launch:
+def launch(order: LaunchRequest) -> Launch:
     """Return the program. With `shell` the line itself is never substituted: inputs come as `GANGER_INPUT_<NAME>`.
 
     Further words after a shell line become its `$1`, `$2`, …, substituted like any argument. Raises LaunchRefused.

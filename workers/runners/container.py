@@ -9,50 +9,50 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workers.paths import Key, Places
+from workers.paths import ExecutionKey, Paths
 from workers.runners import command, oci
-from workers.runners.launch import Launch, LaunchRefused, Order
+from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Inside(Places):
+class ContainerPaths(Paths):
     """The places of one attempt as the program in its container sees them."""
 
-    def inputs(self, _key: Key) -> str:
+    def inputs(self, _key: ExecutionKey) -> str:
         """Return `${job_input_dir}`."""
         return f"{oci.INSIDE}/in"
 
-    def outputs(self, _key: Key) -> str:
+    def outputs(self, _key: ExecutionKey) -> str:
         """Return `${job_output_dir}`."""
         return f"{oci.INSIDE}/out"
 
-    def scratch(self, _key: Key) -> str:
+    def scratch(self, _key: ExecutionKey) -> str:
         """Return `${job_work_dir}`."""
         return f"{oci.INSIDE}/work"
 
-    def secrets(self, _key: Key) -> str:
+    def secrets(self, _key: ExecutionKey) -> str:
         """Return where secrets are."""
         return f"{oci.INSIDE}/secrets"
 
 
-def launch(order: Order) -> Launch:
+def launch(order: LaunchRequest) -> Launch:
     """Return the runtime that starts the phase's container. Raises LaunchRefused."""
     if oci.engine() is None:
         raise LaunchRefused("This node has no runtime for containers.", of_job=False)
     if not order.spec.commands.options.get("image"):
         raise LaunchRefused("The job type names no image.")
     _inner(order).checked()
-    box = order.places.box(order.key)
+    secret_dir = order.paths.secret_dir(order.key)
     name = f"ganger-{order.key[0]}-{order.key[1]}-{order.phase}"
-    return Launch(oci.argv(box, order.phase, name), oci.environment(box))
+    return Launch(oci.argv(secret_dir, order.phase, name), oci.environment(secret_dir))
 
 
-def describe(order: Order, rootfs: str, user: tuple[int, int]) -> dict[str, Any]:
+def describe(order: LaunchRequest, rootfs: str, user: tuple[int, int]) -> dict[str, Any]:
     """Return the container of the phase, for `containers.write`. Raises LaunchRefused."""
-    inner, places, key = _inner(order).checked(), order.places, order.key
-    parts = {"in": places.inputs(key), "out": places.outputs(key), "work": places.scratch(key)}
+    inner, paths, key = _inner(order).checked(), order.paths, order.key
+    parts = {"in": paths.inputs(key), "out": paths.outputs(key), "work": paths.scratch(key)}
     if order.spec.secret_names:
-        parts["secrets"] = places.secrets(key)
+        parts["secrets"] = paths.secrets(key)
     return oci.describe(
         rootfs,
         inner.argv,
@@ -64,6 +64,6 @@ def describe(order: Order, rootfs: str, user: tuple[int, int]) -> dict[str, Any]
     )
 
 
-def _inner(order: Order) -> Launch:
-    inside = Inside(order.places.work, order.places.logs, order.places.boxes)
-    return command.launch(replace(order, places=inside))
+def _inner(order: LaunchRequest) -> Launch:
+    inside = ContainerPaths(order.paths.work, order.paths.logs, order.paths.secret_dirs)
+    return command.launch(replace(order, paths=inside))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.wire import Input, Spec
 from workers.machine import gpus
-from workers.paths import PATH, Places
+from workers.paths import PATH, Paths
 from workers.runners import substitution
 
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
@@ -26,12 +26,12 @@ class LaunchRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class LaunchRequest:
     """Start this phase (`pre`, `job`, `post`, `cleanup`) of this execution on this node."""
 
     spec: Spec
     phase: str
-    places: Places
+    paths: Paths
     node: str
     gpus: tuple[str, ...] | None = None
     """Numbers of the devices it has; None on a node that has none."""
@@ -52,14 +52,14 @@ class Order:
     def values(self) -> dict[str, str]:
         """Return what `${name}` stands for: inputs by name (files as paths) and the directories."""
         values = {one.name: self._value(one) for one in self.spec.inputs}
-        values["job_input_dir"] = self.places.inputs(self.key)
-        values["job_output_dir"] = self.places.outputs(self.key)
-        values["job_work_dir"] = self.places.scratch(self.key)
+        values["job_input_dir"] = self.paths.inputs(self.key)
+        values["job_output_dir"] = self.paths.outputs(self.key)
+        values["job_work_dir"] = self.paths.scratch(self.key)
         return values
 
     def environment(self) -> dict[str, str]:
         """Return everything a job finds in its environment; what it declares wins over all but `GANGER_*`."""
-        spec, work = self.spec, self.places.scratch(self.key)
+        spec, work = self.spec, self.paths.scratch(self.key)
         return {
             "PATH": PATH,
             "HOME": work,
@@ -75,11 +75,11 @@ class Order:
             "GANGER_NODE": self.node,
             "GANGER_PHASE": self.phase,
             "GANGER_WORK_DIR": work,
-            "GANGER_INPUT_DIR": self.places.inputs(self.key),
-            "GANGER_OUTPUT_DIR": self.places.outputs(self.key),
+            "GANGER_INPUT_DIR": self.paths.inputs(self.key),
+            "GANGER_OUTPUT_DIR": self.paths.outputs(self.key),
             "GANGER_CPUS": _thousandths(spec.amounts.cpus),
             "GANGER_MEM_MIB": _thousandths(spec.amounts.mem),
-            **({"GANGER_SECRETS_DIR": self.places.secrets(self.key)} if spec.secret_names else {}),
+            **({"GANGER_SECRETS_DIR": self.paths.secrets(self.key)} if spec.secret_names else {}),
         }
 
     def variables(self) -> dict[str, str]:
@@ -89,7 +89,7 @@ class Order:
     def _value(self, one: Input) -> str:
         if one.type == "property":
             return substitution.text(one.value)
-        folder = f"{self.places.inputs(self.key)}/{one.name}"
+        folder = f"{self.paths.inputs(self.key)}/{one.name}"
         if one.type == "file" and one.files:
             return f"{folder}/{one.files[0].file_name}"
         return folder

@@ -37,19 +37,19 @@ def engine() -> str | None:
     return next((name for name in ENGINES if shutil.which(name, path=PATH)), None)
 
 
-def argv(box: str, phase: str, name: str) -> list[str]:
-    """Return what starts the container of a phase, prepared in `box` by `write`."""
-    return [engine() or ENGINES[0], "--root", f"{box}/state", "run", "--bundle", f"{box}/{phase}", name]
+def argv(secret_dir: str, phase: str, name: str) -> list[str]:
+    """Return what starts the container of a phase, prepared in `secret_dir` by `write`."""
+    return [engine() or ENGINES[0], "--root", f"{secret_dir}/state", "run", "--bundle", f"{secret_dir}/{phase}", name]
 
 
-def environment(box: str) -> dict[str, str]:
+def environment(secret_dir: str) -> dict[str, str]:
     """Return what the runtime itself is started with; nothing of it reaches the program."""
-    return {"PATH": PATH, "XDG_RUNTIME_DIR": f"{box}/state"}
+    return {"PATH": PATH, "XDG_RUNTIME_DIR": f"{secret_dir}/state"}
 
 
-def write(box: str, phase: str, document: Mapping[str, Any]) -> None:
+def write(secret_dir: str, phase: str, document: Mapping[str, Any]) -> None:
     """Put a container's description where the runtime looks for it. Raises OSError."""
-    folder = Path(box, phase)
+    folder = Path(secret_dir, phase)
     folder.mkdir(mode=0o755, exist_ok=True)
     (folder / "config.json").write_bytes(orjson.dumps(document))
 
@@ -96,32 +96,32 @@ def trouble(user: tuple[int, int] | None, folder: str) -> str | None:
         return f"there is neither {' nor '.join(ENGINES)}"
     uid, gid = user or (os.geteuid(), os.getegid())
     identity: dict[str, Any] = {} if user is None else {"user": uid, "group": gid, "extra_groups": []}
-    box = tempfile.mkdtemp(prefix="trial-", dir=folder)
+    trial_dir = tempfile.mkdtemp(prefix="trial-", dir=folder)
     try:
-        _furnish_trial(box, uid, gid)
+        _furnish_trial(trial_dir, uid, gid)
         ran = subprocess.run(
-            argv(box, "job", "ganger-trial"),
-            env=environment(box), cwd="/", capture_output=True, timeout=_TRIAL_S, check=False, **identity,
+            argv(trial_dir, "job", "ganger-trial"),
+            env=environment(trial_dir), cwd="/", capture_output=True, timeout=_TRIAL_S, check=False, **identity,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     finally:
-        shutil.rmtree(box, ignore_errors=True)
+        shutil.rmtree(trial_dir, ignore_errors=True)
     said = ran.stderr.decode(errors="replace").strip().splitlines()
     return None if ran.returncode == 0 else (said[-1] if said else f"it ended with {ran.returncode}")[:300]
 
 
-def _furnish_trial(box: str, uid: int, gid: int) -> None:
-    Path(box).chmod(0o755)
+def _furnish_trial(trial_dir: str, uid: int, gid: int) -> None:
+    Path(trial_dir).chmod(0o755)
     for name in ("state", "rootfs"):
-        Path(box, name).mkdir()
-        os.chown(f"{box}/{name}", uid, gid)
-    rootfs = Path(box, "rootfs")
+        Path(trial_dir, name).mkdir()
+        os.chown(f"{trial_dir}/{name}", uid, gid)
+    rootfs = Path(trial_dir, "rootfs")
     for name in ("proc", "dev", "sys", "tmp", *(path.strip("/") for path in _HOST_FOLDERS)):
         (rootfs / name).mkdir()
         os.chown(rootfs / name, uid, gid)
     binds = {path: path for path in _HOST_FOLDERS if Path(path).is_dir()}
-    write(box, "job", describe(str(rootfs), ["/bin/true"], {}, cwd="/", binds=binds, user=(uid, gid)))
+    write(trial_dir, "job", describe(str(rootfs), ["/bin/true"], {}, cwd="/", binds=binds, user=(uid, gid)))
 
 
 def _system_mounts() -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import orjson
 
 from scheduler.wire import Input
 from workers.runners import command, substitution, venvs
-from workers.runners.launch import Launch, LaunchRefused, Order
+from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 
@@ -37,7 +37,7 @@ _MOST_INPUT_BYTES = 120_000
 """Linux takes at most 128 KiB in one environment variable."""
 
 
-def launch(order: Order) -> Launch:
+def launch(order: LaunchRequest) -> Launch:
     """Return the interpreter with the function or script. Raises LaunchRefused."""
     if order.phase != "job":
         return command.launch(order)
@@ -46,7 +46,7 @@ def launch(order: Order) -> Launch:
         raise LaunchRefused("A Python job needs module:function or a script.")
     interpreter = venvs.interpreter(options)
     if venvs.is_wanted(order.spec):
-        interpreter = f"{venvs.location(order.places.work, order.spec)}/bin/python"
+        interpreter = f"{venvs.location(order.paths.work, order.spec)}/bin/python"
     environment = {**order.environment(), **order.variables(), "PYTHONUNBUFFERED": "1"}
     if _FUNCTION.match(arguments[0]) is None:
         try:
@@ -60,8 +60,8 @@ def launch(order: Order) -> Launch:
     return Launch([interpreter, "-c", _CALL, arguments[0]], environment)
 
 
-def _value(order: Order, one: Input) -> object:
-    folder = f"{order.places.inputs(order.key)}/{one.name}"
+def _value(order: LaunchRequest, one: Input) -> object:
+    folder = f"{order.paths.inputs(order.key)}/{one.name}"
     match one.type:
         case "property":
             return one.value

@@ -3,47 +3,47 @@
 from __future__ import annotations
 
 from workers import log
-from workers.agent.context import Desk
-from workers.agent.execution import Held, State
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution, State
 from workers.agent.phases import run, verdict
-from workers.commands import Kill, Release, Remove, Report, Say, Ship, StopWork
+from workers.commands import KillTree, LogLine, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork
 
 
-def begin(desk: Desk, held: Held) -> None:
+def begin(context: Context, held: HeldExecution) -> None:
     """Nothing more is to be run or collected: clean up, ship, report."""
-    desk.deadlines.pop(held.key, None)
+    context.deadlines.pop(held.key, None)
     fenced = held.failure is not None and held.failure.error == "node-lost"
-    if held.orders.commands.cleanup and held.staged and held.last != "cleanup" and not fenced:
-        failure = run.start(desk, held, "cleanup")
+    if held.granted_spec.commands.cleanup and held.staged and held.last != "cleanup" and not fenced:
+        failure = run.start(context, held, "cleanup")
         if failure is None:
             return
-    ship(desk, held)
+    ship(context, held)
 
 
-def ship(desk: Desk, held: Held) -> None:
+def ship(context: Context, held: HeldExecution) -> None:
     """Have the rest of the output shipped, then report."""
     if not held.ran:
-        report(desk, held)
+        report(context, held)
         return
     held.state = State.SHIPPING
-    desk.do(Ship(held.key, held.orders.limits.output_bytes))
+    context.issue(ShipOutput(held.key, held.granted_spec.limits.output_bytes))
 
 
-def report(desk: Desk, held: Held) -> None:
+def report(context: Context, held: HeldExecution) -> None:
     """Put the end on disk and send it; only then may the supervisor forget the tree and the directory go."""
     held.state = State.REPORTING
     for phase in held.phases.values():
-        phase.setdefault("completed", desk.now.wall)
+        phase.setdefault("completed", context.now.wall)
     held.report = verdict.report(held)
-    desk.write(held, "report", {"report": held.report.model_dump_json()})
-    desk.do(Report(held.report))
+    context.record(held, "report", {"report": held.report.model_dump_json()})
+    context.issue(SendReport(held.report))
     if held.ran:
-        desk.do(Release(held.key))
+        context.issue(ReleaseTree(held.key))
     if held.staged:
-        desk.do(Remove(held.key))
+        context.issue(RemoveFiles(held.key))
     completed = held.report.outcome == "completed"
-    desk.do(
-        Say(
+    context.issue(
+        LogLine(
             log.EXECUTION_ENDED,
             {
                 "execution": held.key[0],
@@ -57,37 +57,37 @@ def report(desk: Desk, held: Held) -> None:
     )
 
 
-def repeat(desk: Desk, held: Held) -> None:
+def repeat(context: Context, held: HeldExecution) -> None:
     """Send the report of an earlier life again, and tidy up what that life may not have come to."""
     assert held.report is not None  # noqa: S101  only executions with a report are repeated
     held.state = State.REPORTING
-    desk.do(Report(held.report))
-    desk.do(Release(held.key))
-    desk.do(Remove(held.key))
+    context.issue(SendReport(held.report))
+    context.issue(ReleaseTree(held.key))
+    context.issue(RemoveFiles(held.key))
 
 
-def purge(desk: Desk, held: Held) -> bool:
+def purge(context: Context, held: HeldExecution) -> bool:
     """The scheduler has taken the execution away: kill what runs, drop what it made, report nothing.
 
     True if nothing of it was in motion, so that the core may take it from its books at once.
     """
-    desk.say(log.EXECUTION_PURGED, held, state=str(held.state))
+    context.log(log.EXECUTION_PURGED, held, state=str(held.state))
     state, held.state = held.state, State.PURGING
-    desk.deadlines.pop(held.key, None)
+    context.deadlines.pop(held.key, None)
     if held.running is not None:
-        desk.do(Kill(held.key, 0.0))
+        context.issue(KillTree(held.key, 0.0))
     elif state in {State.STAGING, State.COLLECTING}:
-        desk.do(StopWork(held.key))
+        context.issue(StopFileWork(held.key))
     else:
-        dropped(desk, held)
+        dropped(context, held)
         return True
     return False
 
 
-def dropped(desk: Desk, held: Held) -> None:
+def dropped(context: Context, held: HeldExecution) -> None:
     """What was purged has come to rest: forget it. The core then takes it from its books."""
-    desk.write(held, "done", {})
+    context.record(held, "done", {})
     if held.ran:
-        desk.do(Release(held.key))
+        context.issue(ReleaseTree(held.key))
     if held.spec is not None:
-        desk.do(Remove(held.key))
+        context.issue(RemoveFiles(held.key))

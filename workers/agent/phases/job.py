@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from workers.agent.context import Desk
-from workers.agent.execution import Held
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution
 from workers.agent.phases import finish, post, run
 
 
-def begin(desk: Desk, held: Held) -> None:
+def begin(context: Context, held: HeldExecution) -> None:
     """Start the command."""
-    held.began = desk.now.boot
-    held.phases["job"] = {"started": desk.now.wall}
-    held.failure = run.start(desk, held, "job")
+    held.began = context.now.boot
+    held.phases["job"] = {"started": context.now.wall}
+    held.failure = run.start(context, held, "job")
     if held.failure is not None:
-        held.phases["job"]["completed"] = desk.now.wall
-        finish.begin(desk, held)
+        held.phases["job"]["completed"] = context.now.wall
+        finish.begin(context, held)
 
 
-def ended(desk: Desk, held: Held) -> None:
+def ended(context: Context, held: HeldExecution) -> None:
     """The command has ended: outputs only if it was a success."""
     if held.stop or held.failure:
-        finish.begin(desk, held)
+        finish.begin(context, held)
     else:
-        post.begin(desk, held)
+        post.begin(context, held)

@@ -2,59 +2,59 @@
 
 from __future__ import annotations
 
-from workers.agent.context import Desk
-from workers.agent.execution import Held, State
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution, State
 from workers.agent.phases import finish, run
-from workers.commands import Collect
+from workers.commands import CollectOutputs
 from workers.events import Collected, Failure
 
 
-def begin(desk: Desk, held: Held) -> None:
+def begin(context: Context, held: HeldExecution) -> None:
     """Start the post command, or go straight to the outputs."""
-    held.phases["post"] = {"started": desk.now.wall}
-    held.began = desk.now.boot
-    if not held.orders.commands.post:
-        collect(desk, held)
+    held.phases["post"] = {"started": context.now.wall}
+    held.began = context.now.boot
+    if not held.granted_spec.commands.post:
+        collect(context, held)
         return
-    held.failure = run.start(desk, held, "post")
+    held.failure = run.start(context, held, "post")
     if held.failure is not None:
-        over(desk, held)
+        over(context, held)
 
 
-def ended(desk: Desk, held: Held) -> None:
+def ended(context: Context, held: HeldExecution) -> None:
     """The post command has ended."""
     if held.stop or held.failure:
-        over(desk, held)
+        over(context, held)
     else:
-        collect(desk, held)
+        collect(context, held)
 
 
-def collect(desk: Desk, held: Held) -> None:
+def collect(context: Context, held: HeldExecution) -> None:
     """Have the outputs checked and uploaded, within what is left of the phase's time."""
     held.state = State.COLLECTING
-    limit = held.orders.limits.post_timeout_s
+    limit = held.granted_spec.limits.post_timeout_s
     if limit is not None:
-        desk.deadlines[held.key] = (held.began or desk.now.boot) + limit
-    desk.do(Collect(held.orders, held.uid))
+        context.deadlines[held.key] = (held.began or context.now.boot) + limit
+    context.issue(CollectOutputs(held.granted_spec, held.uid))
 
 
-def collected(desk: Desk, held: Held, event: Collected) -> None:
+def collected(context: Context, held: HeldExecution, event: Collected) -> None:
     """Outputs are uploaded, or could not be."""
     held.message = event.message
     if held.stop is None:
         held.failure = held.failure or event.failure
         held.outputs, held.properties = list(event.outputs), dict(event.properties)
-    over(desk, held)
+    over(context, held)
 
 
-def too_long(held: Held) -> None:
+def too_long(held: HeldExecution) -> None:
     """Collecting has used up the phase's time; its end is still awaited."""
     held.failure = held.failure or Failure(
         "post-timeout", "Collecting the outputs took longer than the post phase may."
     )
 
 
-def over(desk: Desk, held: Held) -> None:
+def over(context: Context, held: HeldExecution) -> None:
     """The phase is over, well or not."""
-    held.phases.setdefault("post", {})["completed"] = desk.now.wall
-    finish.begin(desk, held)
+    held.phases.setdefault("post", {})["completed"] = context.now.wall
+    finish.begin(context, held)

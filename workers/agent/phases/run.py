@@ -5,47 +5,49 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workers import runners
-from workers.agent.context import Desk
-from workers.agent.execution import Held, State
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution, State
 from workers.agent.phases import verdict
-from workers.commands import Run, Start
+from workers.commands import RunSpec, StartRun
 from workers.events import Failure, RunEnd
 
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
 
 
-def start(desk: Desk, held: Held, phase: str) -> Failure | None:
+def start(context: Context, held: HeldExecution, phase: str) -> Failure | None:
     """Have the supervisor start the command of `phase`; return why it cannot be."""
     held.state = State.RUNNING
-    if desk.fenced(held.orders.limits.lease_s):
+    if context.fenced(held.granted_spec.limits.lease_s):
         return verdict.of_run("job", RunEnd("fenced"), None)
     try:
-        run = describe(desk, held, phase)
+        run = describe(context, held, phase)
     except runners.LaunchRefused as refused:
         return Failure("launch", str(refused), of_job=refused.of_job)
     held.running, held.ran = phase, True
-    desk.write(held, "run", {"phase": phase, **held.progress()})
-    desk.do(Start(run))
+    context.record(held, "run", {"phase": phase, **held.progress()})
+    context.issue(StartRun(run))
     return None
 
 
-def describe(desk: Desk, held: Held, phase: str) -> Run:
+def describe(context: Context, held: HeldExecution, phase: str) -> RunSpec:
     """Return the complete command of `phase`. Raises LaunchRefused."""
-    spec, places, key = held.orders, desk.host.places, held.key
+    spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(
-        runners.Order(spec, phase, places, desk.host.name, held.slot.gpus if desk.slots.has_gpus else None)
+        runners.LaunchRequest(
+            spec, phase, paths, context.profile.name, held.slot.gpus if context.slots.has_gpus else None
+        )
     )
-    return Run(
+    return RunSpec(
         key=key,
         phase=phase,
         argv=program.argv,
         env=program.env,
-        cwd=places.scratch(key),
-        folder=places.attempt(key),
-        stdout=places.log(key, phase, "stdout"),
-        stderr=places.log(key, phase, "stderr"),
-        timeout_s=_time_left(desk, held, phase),
+        cwd=paths.scratch(key),
+        folder=paths.attempt(key),
+        stdout=paths.log(key, phase, "stdout"),
+        stderr=paths.log(key, phase, "stderr"),
+        timeout_s=_time_left(context, held, phase),
         grace_s=spec.limits.grace_s,
         lease_s=spec.limits.lease_s,
         uid=held.uid,
@@ -61,7 +63,7 @@ def describe(desk: Desk, held: Held, phase: str) -> Run:
     )
 
 
-def note_end(desk: Desk, held: Held, phase: str, end: RunEnd) -> None:
+def note_end(context: Context, held: HeldExecution, phase: str, end: RunEnd) -> None:
     """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
     if end.why == "killed" and held.stop is None:
@@ -71,32 +73,32 @@ def note_end(desk: Desk, held: Held, phase: str, end: RunEnd) -> None:
         if phase == "job" and end.started is not None:  # the others began with staging, or end with collecting
             report["started"] = end.started
         report |= {
-            "completed": end.completed if end.completed is not None else desk.now.wall,
+            "completed": end.completed if end.completed is not None else context.now.wall,
             "exit_code": end.exit_code,
             "signal": end.signal,
             "usage": dict(end.usage),
         }
         if held.stop is None and held.failure is None:
             held.failure = verdict.of_run(phase, _as_of(held, end), _limit(held, phase))
-    desk.write(held, "ended", {"phase": phase, **held.progress()})
+    context.record(held, "ended", {"phase": phase, **held.progress()})
 
 
-def _as_of(held: Held, end: RunEnd) -> RunEnd:
+def _as_of(held: HeldExecution, end: RunEnd) -> RunEnd:
     """Return the end of a command; that the node lacks a container runtime or a shell is no fault of the job."""
-    commands = held.orders.commands
+    commands = held.granted_spec.commands
     return replace(end, of_program=False) if commands.shell or commands.runner == "container" else end
 
 
-def _limit(held: Held, phase: str) -> float | None:
-    limits = held.orders.limits
+def _limit(held: HeldExecution, phase: str) -> float | None:
+    limits = held.granted_spec.limits
     return {"pre": limits.pre_timeout_s, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
 
 
-def _time_left(desk: Desk, held: Held, phase: str) -> float | None:
+def _time_left(context: Context, held: HeldExecution, phase: str) -> float | None:
     if phase == "cleanup":
-        limit = held.orders.limits.cleanup_timeout_s
-        return min(limit, _STOP_CLEANUP_S) if desk.stopping else limit
+        limit = held.granted_spec.limits.cleanup_timeout_s
+        return min(limit, _STOP_CLEANUP_S) if context.stopping else limit
     limit_s = _limit(held, phase)
     if limit_s is None or phase != "pre" or not held.began:
         return limit_s
-    return max(0.1, limit_s - (desk.now.boot - held.began))  # staging has used some of it
+    return max(0.1, limit_s - (context.now.boot - held.began))  # staging has used some of it

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from workers import log
-from workers.agent.context import Desk
-from workers.agent.execution import Held, State, Stop
-from workers.commands import Kill, StopWork
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution, State, Stop
+from workers.commands import KillTree, StopFileWork
 
 
-def request(desk: Desk, held: Held, why: Stop, grace_s: float | None) -> None:
+def request(context: Context, held: HeldExecution, why: Stop, grace_s: float | None) -> None:
     """Stop the execution; its report follows when nothing of it is left. May be repeated.
 
     A cancel also wins over what has already ended; handing back does not undo work that is done.
@@ -19,8 +19,8 @@ def request(desk: Desk, held: Held, why: Stop, grace_s: float | None) -> None:
     if why == "returned" and (held.failure or user_code_is_over):
         return
     held.stop = why
-    desk.say(log.EXECUTION_STOPPED, held, why=why, state=str(held.state))
+    context.log(log.EXECUTION_STOPPED, held, why=why, state=str(held.state))
     if held.state in {State.STAGING, State.COLLECTING}:
-        desk.do(StopWork(held.key))
+        context.issue(StopFileWork(held.key))
     elif held.running is not None and held.running != "cleanup":
-        desk.do(Kill(held.key, held.orders.limits.grace_s if grace_s is None else grace_s))
+        context.issue(KillTree(held.key, held.granted_spec.limits.grace_s if grace_s is None else grace_s))

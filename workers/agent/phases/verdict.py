@@ -6,7 +6,7 @@ import signal
 from typing import Final
 
 from scheduler.wire import PhaseReport, ReportOne
-from workers.agent.execution import Held
+from workers.agent.execution import HeldExecution
 from workers.events import Failure, RunEnd
 
 TIMEOUT: Final = {"pre": "pre-timeout", "job": "timeout", "post": "post-timeout"}
@@ -33,7 +33,7 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
     return Failure(error, end.message or sentence, of_job=end.of_program)
 
 
-def report(held: Held) -> ReportOne:
+def report(held: HeldExecution) -> ReportOne:
     """Return the report of an execution for which nothing is left to do."""
     failure = held.failure
     outcome = held.stop or ("failed" if failure else "completed")
@@ -52,7 +52,7 @@ def report(held: Held) -> ReportOne:
     )
 
 
-def _phase(held: Held, phase: str) -> PhaseReport:
+def _phase(held: HeldExecution, phase: str) -> PhaseReport:
     return PhaseReport(**{"usage": {}, **held.phases.get(phase, {})})  # a default of this kind is copied deeply
 
 

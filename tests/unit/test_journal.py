@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.journal import Fact, Spool
+from workers.journal import Fact, Journal
 
 INTENT = Fact((1, 1), "intent", {"token": "abc"})
 SPEC = Fact((1, 1), "spec", {"spec": "{}"})
@@ -16,70 +16,70 @@ OTHER = Fact((2, 1), "intent", {"token": "def"})
 
 
 def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "journal")
-    spool.append([INTENT, OTHER])
-    spool.append([SPEC])
-    assert Spool(tmp_path / "journal").facts() == [INTENT, SPEC, OTHER]
+    journal = Journal(tmp_path / "journal")
+    journal.append([INTENT, OTHER])
+    journal.append([SPEC])
+    assert Journal(tmp_path / "journal").facts() == [INTENT, SPEC, OTHER]
 
 
 def test_what_is_done_is_forgotten(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "journal")
-    spool.append([INTENT, OTHER, Fact((1, 1), "done", {})])
-    assert Spool(tmp_path / "journal").facts() == [OTHER]
+    journal = Journal(tmp_path / "journal")
+    journal.append([INTENT, OTHER, Fact((1, 1), "done", {})])
+    assert Journal(tmp_path / "journal").facts() == [OTHER]
 
 
 def test_a_journal_cut_anywhere_still_has_every_whole_line(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    Spool(path).append([INTENT, OTHER, SPEC])
+    Journal(path).append([INTENT, OTHER, SPEC])
     whole = path.read_bytes()
     ends = [index + 1 for index, byte in enumerate(whole) if byte == 10]
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
-        spool = Spool(path)
-        assert len(spool.facts()) == sum(end <= cut for end in ends)
-        assert spool.torn == (cut not in {0, *ends})
-        spool.close()
+        journal = Journal(path)
+        assert len(journal.facts()) == sum(end <= cut for end in ends)
+        assert journal.torn == (cut not in {0, *ends})
+        journal.close()
 
 
 def test_a_damaged_line_is_as_if_never_written(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    Spool(path).append([INTENT, OTHER])
+    Journal(path).append([INTENT, OTHER])
     path.write_bytes(path.read_bytes().replace(b"abc", b"abd"))
-    assert Spool(path).facts() == [OTHER]
+    assert Journal(path).facts() == [OTHER]
 
 
 def test_a_long_journal_about_what_is_done_is_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workers.journal._COMPACT_BYTES", 10_000)
-    spool = Spool(tmp_path / "journal")
-    spool.append([OTHER])
+    journal = Journal(tmp_path / "journal")
+    journal.append([OTHER])
     for _ in range(300):
-        spool.append([INTENT, Fact((1, 1), "done", {})])
+        journal.append([INTENT, Fact((1, 1), "done", {})])
     assert (tmp_path / "journal").stat().st_size < 20_000
-    spool.append([SPEC])
-    assert Spool(tmp_path / "journal").facts() == [OTHER, SPEC]
+    journal.append([SPEC])
+    assert Journal(tmp_path / "journal").facts() == [OTHER, SPEC]
 
 
 def test_a_write_that_fails_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    spool = Spool(path)
-    spool.append([INTENT])
+    journal = Journal(path)
+    journal.append([INTENT])
     size = path.stat().st_size
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, old[1]))
         with pytest.raises(OSError, match="File too large"):
-            spool.append([OTHER])
+            journal.append([OTHER])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
         signal.signal(signal.SIGXFSZ, ignored)
-    spool.append([SPEC])
-    assert Spool(path).facts() == [INTENT, SPEC]
+    journal.append([SPEC])
+    assert Journal(path).facts() == [INTENT, SPEC]
 
 
 def test_room_is_kept_ready_behind_the_end(tmp_path: Path) -> None:
-    spool = Spool(tmp_path / "journal")
-    spool.append([INTENT])
+    journal = Journal(tmp_path / "journal")
+    journal.append([INTENT])
     state = (tmp_path / "journal").stat()
     assert state.st_size < 1000
     if state.st_blocks * 512 < 1 << 19:

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from workers.files import work_dirs
-from workers.files.work_dirs import Folders
+from workers.files.work_dirs import WorkDirs
 
 PARTS = ["in", "out", "work"]
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Folders:
-    return Folders(str(tmp_path))
+def made(tmp_path: Path) -> WorkDirs:
+    return WorkDirs(str(tmp_path))
 
 
-def test_an_empty_directory_is_kept_and_comes_back_as_new(made: Folders, tmp_path: Path) -> None:
+def test_an_empty_directory_is_kept_and_comes_back_as_new(made: WorkDirs, tmp_path: Path) -> None:
     folder = str(tmp_path / "1.1")
     made.make(folder)
     (tmp_path / "1.1/out").chmod(0o777)
@@ -31,7 +31,7 @@ def test_an_empty_directory_is_kept_and_comes_back_as_new(made: Folders, tmp_pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give directories away")
-def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: Folders, tmp_path: Path) -> None:
+def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: WorkDirs, tmp_path: Path) -> None:
     folder = str(tmp_path / "1.1")
     made.make(folder)
     work_dirs.hand_over(folder, 65534, 65534)
@@ -42,7 +42,7 @@ def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: Folder
 
 
 @pytest.mark.parametrize("mischief", ["file", "extra", "link", "missing", "attribute"])
-def test_what_is_not_just_empty_is_not_kept(made: Folders, tmp_path: Path, mischief: str) -> None:
+def test_what_is_not_just_empty_is_not_kept(made: WorkDirs, tmp_path: Path, mischief: str) -> None:
     folder = tmp_path / "1.1"
     made.make(str(folder))
     if mischief == "file":

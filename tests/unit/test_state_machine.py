@@ -1,12 +1,12 @@
-"""What a node's core does, event by event; all that it knows comes from its answers."""
+"""What a node's state machine does, event by event; all that it knows comes from its answers."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.support.node import World, a_spec
-from workers import commands as effects
-from workers.events import Failure, Health, Rung, StopAsked, SupervisorUp, Tick
+from workers import commands
+from workers.events import Failure, HealthChanged, PlacementsReceived, StopRequested, SupervisorUp, Tick
 
 KEY = (1, 1)
 
@@ -14,7 +14,7 @@ KEY = (1, 1)
 def test_an_execution_without_files_goes_through_its_three_phases_and_is_reported() -> None:
     world = World().up()
     world.grant(a_spec())
-    assert [start.run.phase for start in world.all(effects.Start)] == []
+    assert [start.run.phase for start in world.all(commands.StartRun)] == []
     world.staged()
     world.ended("job")
     world.collected()
@@ -23,8 +23,8 @@ def test_an_execution_without_files_goes_through_its_three_phases_and_is_reporte
     assert (report.outcome, report.error, report.phases["job"].exit_code) == ("completed", None, 0)
     assert all(phase.started and phase.completed for phase in report.phases.values())
     world.acknowledged()
-    assert not world.core.held
-    assert not world.reborn().core.held
+    assert not world.machine.held
+    assert not world.reborn().machine.held
 
 
 def test_the_commands_of_all_phases_run_in_order() -> None:
@@ -37,7 +37,7 @@ def test_the_commands_of_all_phases_run_in_order() -> None:
     world.collected()
     world.ended("cleanup")
     world.shipped()
-    assert [start.run.phase for start in world.all(effects.Start)] == ["pre", "job", "post", "cleanup"]
+    assert [start.run.phase for start in world.all(commands.StartRun)] == ["pre", "job", "post", "cleanup"]
     assert world.report().outcome == "completed"
 
 
@@ -50,11 +50,14 @@ def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_an
     world.collected()
     world.shipped()
     story = [
-        effect.fact.kind if isinstance(effect, effects.Write) else type(effect).__name__
-        for effect in world.done
-        if isinstance(effect, effects.Write | effects.Claim | effects.Start | effects.Report | effects.Release)
+        command.fact.kind if isinstance(command, commands.WriteFact) else type(command).__name__
+        for command in world.done
+        if isinstance(
+            command,
+            commands.WriteFact | commands.SendClaim | commands.StartRun | commands.SendReport | commands.ReleaseTree,
+        )
     ]
-    assert story == ["intent", "Claim", "spec", "run", "Start", "ended", "report", "Report", "Release"]
+    assert story == ["intent", "SendClaim", "spec", "run", "StartRun", "ended", "report", "SendReport", "ReleaseTree"]
 
 
 @pytest.mark.parametrize(
@@ -88,14 +91,14 @@ def test_a_failing_command_is_reported_by_its_phase_and_nothing_follows_it(phase
     assert (report.outcome, report.error) == ("failed", error)
     assert report.phases[phase].exit_code == end["exit_code"]
     assert report.message
-    assert world.all(effects.Start)[-1].run.phase == phase
+    assert world.all(commands.StartRun)[-1].run.phase == phase
 
 
 def test_an_unknown_name_in_a_command_is_a_launch_failure_with_a_clear_sentence() -> None:
     world = World().up()
     world.grant(a_spec(job=["/bin/echo", "${nobody}"]))
     world.staged()
-    assert not world.all(effects.Start)
+    assert not world.all(commands.StartRun)
     assert world.report().error == "launch"
     assert world.report().of_job
     assert "${nobody}" in world.report().message
@@ -126,7 +129,7 @@ def test_that_a_container_has_no_runtime_to_start_it_is_its_node_s_fault() -> No
     world = World().up()
     world.grant(a_spec(runner="container", options={"image": "dir:/"}))
     world.staged()
-    if world.all(effects.Start):  # this machine has one
+    if world.all(commands.StartRun):  # this machine has one
         world.ended("job", why="launch", exit_code=None, of_program=True)
     world.shipped()
     assert (world.report().error, world.report().of_job) == ("launch", False)
@@ -147,7 +150,7 @@ def test_staging_that_takes_longer_than_the_pre_phase_may_is_given_up() -> None:
     world = World().up()
     world.grant(a_spec(limits={"pre_timeout_s": 5}))
     world.boot += 6
-    assert world.tell(Tick()) == [effects.StopWork(KEY)]
+    assert world.tell(Tick()) == [commands.StopFileWork(KEY)]
     world.staged(failure=Failure("staging", "stopped"))
     assert world.report().error == "pre-timeout"
 
@@ -170,16 +173,16 @@ def test_a_cancel_before_the_claim_is_answered_ends_it_at_the_grant() -> None:
     world.beat(waiting=[KEY])
     world.cancel(KEY)
     world.grant(a_spec())
-    assert not world.all(effects.Stage)
+    assert not world.all(commands.StageInputs)
     assert world.report().outcome == "canceled"
 
 
 def test_a_cancel_while_staging_stops_the_copy_and_starts_nothing() -> None:
     world = World().up()
     world.grant(a_spec())
-    assert effects.StopWork(KEY) in world.cancel(KEY)
+    assert commands.StopFileWork(KEY) in world.cancel(KEY)
     world.staged(failure=Failure("staging", "stopped"))
-    assert not world.all(effects.Start)
+    assert not world.all(commands.StartRun)
     assert world.report().outcome == "canceled"
 
 
@@ -187,9 +190,9 @@ def test_a_cancel_while_running_kills_the_tree_with_its_grace_and_is_reported_wh
     world = World().up()
     world.grant(a_spec(cleanup=["/bin/c"]))
     world.staged()
-    assert effects.Kill(KEY, 3.0) in world.cancel(KEY, grace_s=3.0)
+    assert commands.KillTree(KEY, 3.0) in world.cancel(KEY, grace_s=3.0)
     assert world.cancel(KEY) == []
-    assert not world.all(effects.Report)
+    assert not world.all(commands.SendReport)
     world.ended("job", None, why="killed", signal=15)
     world.ended("cleanup")
     world.shipped()
@@ -202,7 +205,7 @@ def test_a_cancel_while_collecting_publishes_nothing() -> None:
     world.grant(a_spec())
     world.staged()
     world.ended("job")
-    assert effects.StopWork(KEY) in world.cancel(KEY)
+    assert commands.StopFileWork(KEY) in world.cancel(KEY)
     world.collected(properties={"a": 1})
     world.shipped()
     assert (world.report().outcome, world.report().properties) == ("canceled", {})
@@ -223,32 +226,32 @@ def test_a_preempted_execution_is_returned_uncharged() -> None:
 
 def test_a_placement_is_claimed_once_however_often_it_is_told() -> None:
     world = World().up()
-    world.tell(Rung(1, [KEY]))
-    world.tell(Rung(1, [KEY]))
+    world.tell(PlacementsReceived(1, [KEY]))
+    world.tell(PlacementsReceived(1, [KEY]))
     world.beat(waiting=[KEY])
-    assert len(world.all(effects.Claim)) == 1
+    assert len(world.all(commands.SendClaim)) == 1
 
 
 def test_a_message_of_another_epoch_is_ignored() -> None:
     world = World().up()
-    assert world.tell(Rung(7, [KEY])) == []
+    assert world.tell(PlacementsReceived(7, [KEY])) == []
 
 
 def test_a_refused_claim_is_forgotten() -> None:
     world = World().up()
     world.beat(waiting=[KEY])
     world.refuse(KEY)
-    assert not world.core.held
+    assert not world.machine.held
 
 
 def test_a_node_in_trouble_claims_nothing_until_it_is_well() -> None:
     world = World().up()
-    world.tell(Health("the disk is full"))
+    world.tell(HealthChanged("the disk is full"))
     world.beat(waiting=[KEY])
-    assert not world.all(effects.Claim)
-    world.tell(Health(None))
+    assert not world.all(commands.SendClaim)
+    world.tell(HealthChanged(None))
     world.beat(waiting=[KEY])
-    assert len(world.all(effects.Claim)) == 1
+    assert len(world.all(commands.SendClaim)) == 1
 
 
 def test_no_command_is_started_once_the_lease_is_two_thirds_over() -> None:
@@ -256,7 +259,7 @@ def test_no_command_is_started_once_the_lease_is_two_thirds_over() -> None:
     world.grant(a_spec(limits={"lease_s": 30}))
     world.boot += 21
     world.staged()
-    assert not world.all(effects.Start)
+    assert not world.all(commands.StartRun)
     assert world.report().error == "node-lost"
 
 
@@ -264,7 +267,7 @@ def test_each_execution_has_a_user_of_its_own_while_there_are_any() -> None:
     world = World(slots=(70_000, 2)).up()
     for number in (1, 2):
         world.grant(a_spec((number, 1)))
-    uids = [stage.uid for stage in world.all(effects.Stage)]
+    uids = [stage.uid for stage in world.all(commands.StageInputs)]
     assert uids == [70_000, 70_001]
 
 
@@ -281,15 +284,15 @@ def test_an_intent_whose_claim_got_no_answer_is_claimed_again_with_the_same_toke
     world = World().up()
     world.beat(waiting=[KEY])
     again = world.reborn().up()
-    assert again.all(effects.Claim) == world.all(effects.Claim)
-    assert again.all(effects.Register)[0].held[0].token == world.all(effects.Claim)[0].claim.token
+    assert again.all(commands.SendClaim) == world.all(commands.SendClaim)
+    assert again.all(commands.RegisterNode)[0].held[0].token == world.all(commands.SendClaim)[0].claim.token
 
 
 def test_the_death_of_a_supervisor_is_what_the_next_one_tells() -> None:
     world = lived()
     world.staged()
     world.tell(SupervisorUp(frozenset([(KEY, "job")])))
-    assert len(world.all(effects.Start)) == 1
+    assert len(world.all(commands.StartRun)) == 1
     world.ended("job", None, why="lost")
     world.shipped()
     assert world.report().error == "supervisor-lost"
@@ -300,22 +303,22 @@ def test_what_the_last_supervisor_did_not_hear_is_said_to_the_next_one() -> None
     world.staged()
     world.cancel(KEY)
     answer = world.tell(SupervisorUp(frozenset()))
-    assert [type(effect) for effect in answer] == [effects.Start, effects.Kill]
+    assert [type(command) for command in answer] == [commands.StartRun, commands.KillTree]
 
 
 def test_a_stopping_node_returns_its_work_and_leaves_when_all_reports_are_taken() -> None:
     world = World().up()
     world.grant(a_spec())
     world.staged()
-    assert effects.Kill(KEY, 10.0) in world.tell(StopAsked("return"))
+    assert commands.KillTree(KEY, 10.0) in world.tell(StopRequested("return"))
     world.beat(waiting=[(2, 1)])
-    assert len(world.all(effects.Claim)) == 1
+    assert len(world.all(commands.SendClaim)) == 1
     world.ended("job", None, why="killed", signal=15)
     world.shipped()
     assert world.report().outcome == "returned"
-    assert not world.all(effects.Leave)
+    assert not world.all(commands.LeaveCluster)
     world.acknowledged()
-    assert len(world.all(effects.Leave)) == 1
+    assert len(world.all(commands.LeaveCluster)) == 1
 
 
 def test_a_stopping_node_lets_finished_work_be_delivered() -> None:
@@ -323,7 +326,7 @@ def test_a_stopping_node_lets_finished_work_be_delivered() -> None:
     world.grant(a_spec())
     world.staged()
     world.ended("job")
-    world.tell(StopAsked("return"))
+    world.tell(StopRequested("return"))
     world.collected()
     world.shipped()
     assert world.report().outcome == "completed"
@@ -333,18 +336,18 @@ def test_a_draining_node_finishes_before_it_leaves() -> None:
     world = World().up()
     world.grant(a_spec())
     world.staged()
-    world.tell(StopAsked("drain"))
-    assert not world.all(effects.Kill)
+    world.tell(StopRequested("drain"))
+    assert not world.all(commands.KillTree)
     world.ended("job")
     world.collected()
     world.shipped()
     world.acknowledged()
-    assert len(world.all(effects.Leave)) == 1
+    assert len(world.all(commands.LeaveCluster)) == 1
 
 
 def test_a_node_that_is_leaving_claims_nothing_more_though_it_is_wanted_again() -> None:
     world = World().up()
     world.beat(drain=True)
-    assert len(world.all(effects.Leave)) == 1
+    assert len(world.all(commands.LeaveCluster)) == 1
     world.beat(waiting=[(1, 1)])
-    assert not world.all(effects.Claim), "it would be gone before it could start"
+    assert not world.all(commands.SendClaim), "it would be gone before it could start"
