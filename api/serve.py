@@ -64,13 +64,13 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
 def run_scheduler() -> int:
     """Run one scheduler; several may run at once, one of them leads."""
     from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
-    from scheduler.leader.dispatch import Courier  # noqa: PLC0415 - nobody else publishes
-    from scheduler.leader.process import Scheduler  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.leader.dispatch import Dispatcher  # noqa: PLC0415 - nobody else publishes
+    from scheduler.leader.process import SchedulerProcess  # noqa: PLC0415 - numpy is only needed here
 
     settings = read_settings()
     log.configure("scheduler")
-    courier = Courier(_given(settings.broker_url, "GANGER_BROKER_URL"))
-    service = Scheduler(make_runtime(settings, "scheduler"), courier)
+    courier = Dispatcher(_given(settings.broker_url, "GANGER_BROKER_URL"))
+    service = SchedulerProcess(make_runtime(settings, "scheduler"), courier)
     service.start()
     wait_for_signal()
     service.stop()

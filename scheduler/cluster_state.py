@@ -32,7 +32,7 @@ _HISTORY = 20_000
 """Completed executions that a fresh predictor learns from."""
 
 
-class Picture:
+class ClusterState:
     """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds).
 
     `version` is another after every refresh that found something changed.

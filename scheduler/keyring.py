@@ -36,7 +36,7 @@ class KeyMissingError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class SecretsKey:
     """One key; its text is never shown."""
 
     id: str
@@ -47,10 +47,10 @@ class Key:
 class Keyring:
     """Keys by precedence; an empty ring opens nothing and seals nothing."""
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[SecretsKey, ...] = ()
 
     @property
-    def first(self) -> Key | None:
+    def first(self) -> SecretsKey | None:
         """The key that seals."""
         return self.keys[0] if self.keys else None
 
@@ -100,14 +100,14 @@ def ensure(path: Path) -> Keyring:
     return read(path)
 
 
-def _key(word: str, number: int, source: str) -> Key:
+def _key(word: str, number: int, source: str) -> SecretsKey:
     if _KEY_TEXT.fullmatch(word):
         try:
             raw = base64.b64decode(word.rstrip("=") + "=", altchars=b"-_", validate=True)
         except binascii.Error:
             raw = b""
         if len(raw) == KEY_BYTES:
-            return Key(hashlib.sha256(b"ganger key id\0" + raw).hexdigest()[:8], AESGCM(raw))
+            return SecretsKey(hashlib.sha256(b"ganger key id\0" + raw).hexdigest()[:8], AESGCM(raw))
     raise SetupError(
         f"key {number} for secrets in {source} is not {KEY_BYTES} bytes in URL-safe base64 (43 characters)"
     )

@@ -73,13 +73,13 @@ class ExecutionRef(Message):
 # --- register ---------------------------------------------------------------------------------------------
 
 
-class Held(ExecutionRef):
+class HeldExecution(ExecutionRef):
     """An execution that the node still holds from an earlier life, with the token it was claimed with."""
 
     token: str
 
 
-class Register(Message):
+class NodeRegistration(Message):
     """A node introduces itself, at start and whenever it is told that it was replaced."""
 
     protocol: int = PROTOCOL
@@ -92,7 +92,7 @@ class Register(Message):
     labels: dict[str, str] = {}
     version: str = ""
     powers: dict[str, Any] = Field(default={}, description="what the node can contain and kill, for people")
-    held: list[Held] = []
+    held: list[HeldExecution] = []
 
     @field_validator("amounts")
     @classmethod
@@ -156,18 +156,18 @@ class BeatAnswer(Message):
 # --- claim ------------------------------------------------------------------------------------------------
 
 
-class ClaimOne(ExecutionRef):
+class ExecutionClaim(ExecutionRef):
     """I am about to run this; `token` is my own random word, kept on my disk before I ask."""
 
     token: str = Field(min_length=16, max_length=64)
 
 
-class Claims(Message):
+class ClaimBatch(Message):
     """A batch of claims of one node."""
 
     node_id: int
     epoch: int
-    claims: list[ClaimOne] = Field(max_length=5000)
+    claims: list[ExecutionClaim] = Field(max_length=5000)
 
 
 class InputFile(Message):
@@ -182,7 +182,7 @@ class InputFile(Message):
     source: str | None = Field(default=None, description="http(s) URL to read it from instead of the API", repr=False)
 
 
-class Input(Message):
+class InputSpec(Message):
     """One named input: a property's value, or files."""
 
     name: str
@@ -191,7 +191,7 @@ class Input(Message):
     files: list[InputFile] = []
 
 
-class Output(Message):
+class OutputSpec(Message):
     """One declared output. `glob` is matched beneath the output directory; None means the name itself or `name.*`."""
 
     name: str
@@ -201,7 +201,7 @@ class Output(Message):
     glob: str | None = None
 
 
-class Limits(Message):
+class ExecutionLimits(Message):
     """What one execution may use. Durations in seconds, None = unlimited; bytes are bytes."""
 
     timeout_s: float | None = None
@@ -227,7 +227,7 @@ class Commands(Message):
     options: dict[str, Any] = {}
 
 
-class Spec(ExecutionRef):
+class TaskSpec(ExecutionRef):
     """All a node needs to run one execution."""
 
     token: str
@@ -239,15 +239,15 @@ class Spec(ExecutionRef):
     amounts: Amounts
     commands: Commands
     environment: dict[str, str]
-    inputs: list[Input]
-    outputs: list[Output]
-    limits: Limits
+    inputs: list[InputSpec]
+    outputs: list[OutputSpec]
+    limits: ExecutionLimits
     secret_names: list[str] = []
     secrets: dict[str, str] = Field(default={}, repr=False, description="name to text; only ever in files of the job")
     tries: int = Field(description="how many tries this job has had, this one included")
 
 
-class Refused(ExecutionRef):
+class RefusedClaim(ExecutionRef):
     """A claim that lost: forget the placement."""
 
     why: str
@@ -256,8 +256,8 @@ class Refused(ExecutionRef):
 class ClaimAnswer(Message):
     """Granted specs and refusals together cover every claim of the batch, in no particular order."""
 
-    granted: list[Spec]
-    refused: list[Refused]
+    granted: list[TaskSpec]
+    refused: list[RefusedClaim]
 
 
 # --- report -----------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ Outcome = Literal["completed", "failed", "canceled", "returned"]
 (the node shuts down, or a more urgent job takes the room): not charged as a try."""
 
 
-class ReportOne(ExecutionRef):
+class ExecutionReport(ExecutionRef):
     """The end of one execution, sent only when its process tree is empty, and repeated until acknowledged."""
 
     token: str
@@ -306,11 +306,11 @@ class ReportOne(ExecutionRef):
         return f"{self.outcome}:{self.error}:{sorted((p, r.exit_code, r.signal) for p, r in self.phases.items())}"
 
 
-class Reports(Message):
+class ReportBatch(Message):
     """A batch of reports of one node. The epoch is not checked: an end is an end, the token decides."""
 
     node_id: int
-    reports: list[ReportOne] = Field(max_length=5000)
+    reports: list[ExecutionReport] = Field(max_length=5000)
 
 
 class ReportAnswer(Message):

@@ -64,7 +64,7 @@ class Api:
         self._lock = threading.Lock()
         self._troubles: set[str] = set()
 
-    def register(self, message: wire.Register) -> wire.Registered:
+    def register(self, message: wire.NodeRegistration) -> wire.Registered:
         """Introduce the node. Raises NodeNameTaken."""
         return self._call("register", message, wire.Registered)
 
@@ -72,11 +72,11 @@ class Api:
         """Give a sign of life. Raises NodeReplaced."""
         return self._call("beat", message, wire.BeatAnswer)
 
-    def claim(self, message: wire.Claims) -> wire.ClaimAnswer:
+    def claim(self, message: wire.ClaimBatch) -> wire.ClaimAnswer:
         """Claim placements. Raises NodeReplaced."""
         return self._call("claim", message, wire.ClaimAnswer)
 
-    def report(self, message: wire.Reports) -> wire.ReportAnswer:
+    def report(self, message: wire.ReportBatch) -> wire.ReportAnswer:
         """Report ends."""
         return self._call("report", message, wire.ReportAnswer)
 

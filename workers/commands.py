@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from scheduler.wire import ClaimOne, Held, ReportOne, Spec
+from scheduler.wire import ExecutionClaim, ExecutionReport, HeldExecution, TaskSpec
 from workers.journal import Fact
 from workers.paths import ExecutionKey
 
@@ -22,21 +22,21 @@ class WriteFact:
 class RegisterNode:
     """Introduce the node to the scheduler, until it answers."""
 
-    held: list[Held]
+    held: list[HeldExecution]
 
 
 @dataclass(frozen=True, slots=True)
 class SendClaim:
     """Ask for this placement, until there is an answer. Not done unless its intent could be written."""
 
-    claim: ClaimOne
+    claim: ExecutionClaim
 
 
 @dataclass(frozen=True, slots=True)
 class StageInputs:
     """Make the attempt's directory afresh and put its inputs there."""
 
-    spec: Spec
+    spec: TaskSpec
     uid: int | None
     gid: int | None
     gpus: tuple[str, ...] | None = None
@@ -96,7 +96,7 @@ class KillTree:
 class CollectOutputs:
     """Check and upload the outputs of the attempt."""
 
-    spec: Spec
+    spec: TaskSpec
     uid: int | None
 
 
@@ -112,7 +112,7 @@ class ShipOutput:
 class SendReport:
     """Tell the scheduler of the end, until it answers."""
 
-    report: ReportOne
+    report: ExecutionReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from api.commands.options import Json, StateDir, Token, Url
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from scheduler.replay.replay import Outcome
+    from scheduler.replay.replay import ReplayResult
     from scheduler.replay.trace import TraceJob
     from scheduler.rules.cluster.nodes import Node
 
@@ -143,7 +143,7 @@ def simulate(
         raise typer.Exit(FAILED)
 
 
-def _replay(policy: str, jobs: list[TraceJob], nodes: list[Node], seed: int) -> Outcome:
+def _replay(policy: str, jobs: list[TraceJob], nodes: list[Node], seed: int) -> ReplayResult:
     from scheduler.replay.policies import POLICIES  # noqa: PLC0415 - likewise
     from scheduler.replay.replay import replay  # noqa: PLC0415 - likewise
 

@@ -11,7 +11,7 @@ from api.commands import connection, screen
 from scheduler.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from scheduler.replay.trace import LeftOut, Record, TraceJob
+    from scheduler.replay.trace import SkippedJobs, SwfRecord, TraceJob
     from scheduler.rules.cluster.nodes import Node
 
 
@@ -55,7 +55,7 @@ class Workload:
     """Jobs to replay; of a trace also what was left out for a machine of so many cpus, of a past also whose it is."""
 
     jobs: list[TraceJob]
-    left_out: LeftOut | None = None
+    left_out: SkippedJobs | None = None
     cpus: int = 0
     projects: Sequence[str] = ()
 
@@ -142,7 +142,7 @@ def _machine(path: Path, size: int | None) -> Node:
     return Node(1, Resources.of(cpus=size), "machine")
 
 
-def _once_each(path: Path, records: Sequence[Record]) -> None:
+def _once_each(path: Path, records: Sequence[SwfRecord]) -> None:
     """Raise ValueError for two jobs of one number: a replay could not tell them apart."""
     seen: set[int] = set()
     for record in records:

@@ -38,7 +38,7 @@ from api.http.tokens import routes as tokens
 from api.http.workspaces import routes as workspaces
 from api.up.embedded import state
 from scheduler.admin import seed
-from scheduler.explain.forecast import Foresight
+from scheduler.explain.forecast import Forecaster
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
@@ -80,7 +80,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     app.extensions["ganger.recognition"] = Recognition(rt)
     app.extensions["ganger.broker"] = broker_health.watch(rt.settings)
     app.extensions["ganger.figures"] = DatabaseFigures(rt)
-    app.extensions["ganger.foresight"] = Foresight(rt)
+    app.extensions["ganger.forecaster"] = Forecaster(rt)
     _guard(app, rt.settings)
     app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
     seed.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")

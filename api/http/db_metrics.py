@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.serving.ttl_cache import Remembered
 from scheduler.admin import status, switches
-from scheduler.admin.status import Figures
+from scheduler.admin.status import MetricValues
 from scheduler.runtime import Runtime
 from scheduler.store.leader.lease import Standing
 
@@ -51,7 +51,7 @@ class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has
         """Say nothing before there is something: registering must not ask the database."""
         return ()
 
-    def _read(self) -> Figures | None:
+    def _read(self) -> MetricValues | None:
         try:
             return status.figures(self._rt)
         except SQLAlchemyError as error:
@@ -92,7 +92,7 @@ def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
     yield _gauge("waiting_jobs", "Queued jobs by the main reason why they wait.", samples, ["reason"])
 
 
-def _jobs(found: Figures) -> Iterator[Metric]:
+def _jobs(found: MetricValues) -> Iterator[Metric]:
     by_status = {row.status: row for row in found.open_jobs}
     counts = [({"status": word}, float(by_status[word].count if word in by_status else 0)) for word in OPEN]
     yield _gauge("jobs", "Jobs that have not ended, by status.", counts, ["status"])
@@ -105,7 +105,7 @@ def _jobs(found: Figures) -> Iterator[Metric]:
     yield _counter("job_events", "What has happened to jobs since the load is sampled.", moves, ["event"])
 
 
-def _nodes(found: Figures) -> Iterator[Metric]:
+def _nodes(found: MetricValues) -> Iterator[Metric]:
     states = [({"pool": row.pool, "state": row.word.lower()}, float(row.count)) for row in found.nodes]
     yield _gauge("nodes", "Nodes by pool and state.", states, ["pool", "state"])
     failed = Counter[str]()
@@ -130,7 +130,7 @@ def _nodes(found: Figures) -> Iterator[Metric]:
         yield _gauge(f"{word}_disk_bytes", meaning, _amounts(rows, "disk", MIB), ["pool"])
 
 
-def _pools(found: Figures) -> Iterator[Metric]:
+def _pools(found: MetricValues) -> Iterator[Metric]:
     scaled = [row for row in found.pools if row.sizing != "free" and row.decided is not None]
     for name, meaning, value in (
         ("nodes_wanted", "How many nodes a pool should have.", lambda row: row.wanted),

@@ -15,7 +15,7 @@ from flask import Response, request
 
 from api.http.answers import dump
 from scheduler.errors import InvalidInput, Unavailable
-from scheduler.executions.output import Output, Piece
+from scheduler.executions.output import OutputPiece, OutputSoFar
 
 FIRST_LOOK_S = 0.1
 LAST_LOOK_S = 1.0
@@ -31,7 +31,7 @@ class Streams:
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(most)
 
-    def respond(self, read: Callable[[int], Output], start: int) -> Response:
+    def respond(self, read: Callable[[int], OutputSoFar], start: int) -> Response:
         """Return the stream of what `read(start)` returns, read again and again; raises Unavailable when all are taken."""
         start = _resumed(start)
         first = read(start)  # what is wrong with the request is said before the stream begins
@@ -43,7 +43,7 @@ class Streams:
         return response
 
 
-def events(read: Callable[[int], Output], output: Output, start: int) -> Iterator[bytes]:
+def events(read: Callable[[int], OutputSoFar], output: OutputSoFar, start: int) -> Iterator[bytes]:
     """Yield the stream, beginning with `output`, which was read from `start` on."""
     decoders: dict[tuple[str, str], codecs.IncrementalDecoder] = {}
     pause, silent_since = FIRST_LOOK_S, time.monotonic()
@@ -65,7 +65,7 @@ def events(read: Callable[[int], Output], output: Output, start: int) -> Iterato
         output = read(start)
 
 
-def _log(piece: Piece, decoders: dict[tuple[str, str], codecs.IncrementalDecoder]) -> bytes:
+def _log(piece: OutputPiece, decoders: dict[tuple[str, str], codecs.IncrementalDecoder]) -> bytes:
     """A character that is cut by the end of a piece goes out with the next one."""
     decoder = decoders.setdefault((piece.phase, piece.stream), codecs.getincrementaldecoder("utf-8")("replace"))
     data = {

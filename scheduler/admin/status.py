@@ -16,7 +16,7 @@ RECENT_S = 3 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class InstallationStatus:
     """Where things stand. Jobs are those the caller may see, nodes and placements all. Amounts are thousandths.
 
     `open_jobs` has rows of status, count, held, oldest_s; `nodes` of pool, word, count, usable, cpus, mem, disk;
@@ -31,7 +31,7 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class MetricValues:
     """What monitoring reads; `moves` and `submitted` only ever grow. `pools` are rows of `store.pools`."""
 
     standing: Standing
@@ -43,10 +43,10 @@ class Figures:
     pools: Sequence[Any]
 
 
-def look(rt: Runtime, caller: Caller) -> Overview:
+def look(rt: Runtime, caller: Caller) -> InstallationStatus:
     """Return where things stand for a person."""
     with rt.db.begin() as tx:
-        return Overview(
+        return InstallationStatus(
             lease.standing(tx),
             status.open_jobs(tx, project_id=caller.project_id),
             status.ended_jobs(tx, project_id=caller.project_id, within_s=RECENT_S),
@@ -55,10 +55,10 @@ def look(rt: Runtime, caller: Caller) -> Overview:
         )
 
 
-def figures(rt: Runtime) -> Figures:
+def figures(rt: Runtime) -> MetricValues:
     """Return where things stand for monitoring."""
     with rt.db.begin() as tx:
-        return Figures(
+        return MetricValues(
             lease.standing(tx),
             status.open_jobs(tx, project_id=None),
             status.nodes(tx),

@@ -20,7 +20,7 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def meet(tx: Connection, message: wire.Reports) -> None:
+def meet(tx: Connection, message: wire.ReportBatch) -> None:
     """Lock the node's row where launches failed, to count them later; begin to count anew where one has worked.
 
     This comes first: whoever takes a node's executions away locks the node before the jobs.
@@ -36,7 +36,7 @@ def count(
     node_id: int,
     locked: Mapping[int, jobs.LockedJob],
     rows: Mapping[int, executions.LockedExecution],
-    live: Iterable[wire.ReportOne],
+    live: Iterable[wire.ExecutionReport],
 ) -> None:
     """Count launches that failed by the node's fault, and note the programs that are to blame for the others."""
     failed = [report for report in live if _failed(report)]
@@ -48,11 +48,11 @@ def count(
         store.suspect(tx, node_id, task_specs.programs(tx, first))
 
 
-def _failed(report: wire.ReportOne) -> bool:
+def _failed(report: wire.ExecutionReport) -> bool:
     return report.error == "launch"
 
 
-def _has_run(report: wire.ReportOne) -> bool:
+def _has_run(report: wire.ExecutionReport) -> bool:
     """Tell whether a program was started, however it ended."""
     ended = any(phase.exit_code is not None or phase.signal is not None for phase in report.phases.values())
     return report.outcome == "completed" or ended

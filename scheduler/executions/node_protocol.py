@@ -68,7 +68,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
     )
 
 
-def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
+def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
     """Give executions to the node that asks, charge their tries, and return all it needs to run them.
 
     A repeat with the same token is granted again and charges nothing. Under an old epoch everything is refused.
@@ -89,7 +89,7 @@ def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
         found = task_specs.read(tx, sorted(granted)) if granted else []
         granted_specs = specify(tx, found, rt.settings, rt.keyring)
     refused = [
-        wire.Refused(
+        wire.RefusedClaim(
             execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message)
         )
         for c in asked.values()
@@ -98,7 +98,7 @@ def claim(rt: Runtime, message: wire.Claims) -> wire.ClaimAnswer:
     return wire.ClaimAnswer(granted=granted_specs, refused=refused)
 
 
-def report(rt: Runtime, message: wire.Reports) -> wire.ReportAnswer:
+def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     """Record how executions ended, free their room, and move their jobs; one transaction for the batch.
 
     `accepted` includes repeats of what was recorded before. `fenced` ones ended otherwise in the meantime: the node
@@ -135,7 +135,7 @@ def _may_claim(row: executions.LockedExecution, locked: dict[int, jobs.LockedJob
     return job.status == JobStatus.RUNNING and job.attempt == row.attempt
 
 
-def _claimed_before(row: executions.LockedExecution, claim: wire.ClaimOne, message: wire.Claims) -> bool:
+def _claimed_before(row: executions.LockedExecution, claim: wire.ExecutionClaim, message: wire.ClaimBatch) -> bool:
     return (
         row.status == "RUNNING"
         and row.claim_token == claim.token
@@ -144,7 +144,7 @@ def _claimed_before(row: executions.LockedExecution, claim: wire.ClaimOne, messa
     )
 
 
-def _why_refused(row: executions.LockedExecution | None, message: wire.Claims) -> str:
+def _why_refused(row: executions.LockedExecution | None, message: wire.ClaimBatch) -> str:
     if row is None:
         return "there is no such execution"
     if row.node_id != message.node_id:
@@ -154,7 +154,7 @@ def _why_refused(row: executions.LockedExecution | None, message: wire.Claims) -
     return f"it is {row.status}"
 
 
-def _is_live(row: executions.LockedExecution | None, report: wire.ReportOne) -> bool:
+def _is_live(row: executions.LockedExecution | None, report: wire.ExecutionReport) -> bool:
     return (
         row is not None
         and not row.released
@@ -164,7 +164,7 @@ def _is_live(row: executions.LockedExecution | None, report: wire.ReportOne) -> 
     )
 
 
-def _is_repeat(row: executions.LockedExecution | None, report: wire.ReportOne) -> bool:
+def _is_repeat(row: executions.LockedExecution | None, report: wire.ExecutionReport) -> bool:
     return (
         row is not None
         and row.released
@@ -179,7 +179,7 @@ def _end(
     rt: Runtime,
     locked: dict[int, jobs.LockedJob],
     rows: dict[int, executions.LockedExecution],
-    live: list[wire.ReportOne],
+    live: list[wire.ExecutionReport],
 ) -> list[str]:
     """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
     errors = errors_by_name.by_name(tx)
@@ -201,14 +201,16 @@ def _end(
     return done.to_tell
 
 
-def _error_name(r: wire.ReportOne, mapped: dict[str, str], errors: dict[str, errors_by_name.NamedError]) -> str:
+def _error_name(r: wire.ExecutionReport, mapped: dict[str, str], errors: dict[str, errors_by_name.NamedError]) -> str:
     job_phase = r.phases.get("job", wire.PhaseReport())
     return failures.name_of(
         r.error, exit_code=job_phase.exit_code, signal=job_phase.signal, mapped=mapped, known=frozenset(errors)
     )
 
 
-def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None) -> Ended:
+def _settled(
+    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
+) -> Ended:
     # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
     # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
     outcome = "returned" if r.outcome == "canceled" else r.outcome
@@ -216,13 +218,13 @@ def _settled(row: executions.LockedExecution, r: wire.ReportOne, error: errors_b
     return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, why)
 
 
-def _given_back(row: executions.LockedExecution, r: wire.ReportOne) -> str | None:
+def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str | None:
     stopped = r.outcome in {"canceled", "returned"} and row.cancel_requested == drain.PREEMPTED
     return making_way.give_back_reason(row.preempted_for) if stopped else None
 
 
 def _end_of(
-    row: executions.LockedExecution, r: wire.ReportOne, error: errors_by_name.NamedError | None
+    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
 ) -> executions.End:
     return executions.End(
         r.execution_id,
@@ -251,12 +253,12 @@ def _phase_columns(phases: dict[Any, wire.PhaseReport]) -> dict[str, float | int
     return columns
 
 
-def _results(r: wire.ReportOne) -> dict[str, Any]:
+def _results(r: wire.ExecutionReport) -> dict[str, Any]:
     produced = [value.model_dump(exclude_none=True) for value in r.outputs]
     return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
 
 
-def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.ReportOne]) -> None:
+def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.ExecutionReport]) -> None:
     """Make the outputs of accepted attempts visible, in the same transaction that accepts them.
 
     Those of a gang are its member 0's, which may have reported long ago.

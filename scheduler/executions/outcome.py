@@ -22,7 +22,7 @@ from scheduler.store.jobs import jobs, oom
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledJobs:
     """Which attempts are the results of jobs that are COMPLETED now (job by execution), and which nodes must stop more.
 
     The nodes are told once the transaction has committed.
@@ -34,7 +34,7 @@ class Settled:
 
 def settle(
     tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str
-) -> Settled:
+) -> SettledJobs:
     """Move each job as the end of its executions demands; all that end in this transaction are given at once.
 
     `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed). A gang moves when
@@ -55,7 +55,7 @@ def settle(
     jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
     jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
     well = {end.job_id: end.execution_id for end in over if end.outcome == "completed" and end.job_id in completed}
-    return Settled({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
+    return SettledJobs({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:

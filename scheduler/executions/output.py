@@ -18,7 +18,7 @@ MAX_PIECES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class OutputSelection:
     """Which output of an execution: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
 
     execution_id: int
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class OutputPiece:
     """Bytes of one phase and stream, `offset` there; `start` and `end` are places in what was wanted."""
 
     phase: str
@@ -44,16 +44,16 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputSoFar:
     """What there is so far. `finished`: the execution has ended, nothing will be added."""
 
-    pieces: Sequence[Piece]
+    pieces: Sequence[OutputPiece]
     finished: bool
     status: str
     exit_code: int | None
 
 
-def read(rt: Runtime, caller: Caller, wanted: Wanted) -> Output:
+def read(rt: Runtime, caller: Caller, wanted: OutputSelection) -> OutputSoFar:
     """Return what was printed so far from `wanted.start` on; raises NotFound.
 
     Whether it is finished is read before the pieces: when it says so, the pieces are complete.
@@ -64,10 +64,10 @@ def read(rt: Runtime, caller: Caller, wanted: Wanted) -> Output:
             raise NotFound(f"there is no execution {wanted.execution_id}")
         pieces = _pieces(tx, wanted)
     finished = execution.released and len(pieces) < MAX_PIECES
-    return Output(pieces, finished, execution.status, execution.job_exit_code)
+    return OutputSoFar(pieces, finished, execution.status, execution.job_exit_code)
 
 
-def _pieces(tx: Connection, wanted: Wanted) -> list[Piece]:
+def _pieces(tx: Connection, wanted: OutputSelection) -> list[OutputPiece]:
     rows = output_pieces.pieces(
         tx,
         wanted.execution_id,
@@ -76,10 +76,12 @@ def _pieces(tx: Connection, wanted: Wanted) -> list[Piece]:
         start=wanted.start,
         limit=MAX_PIECES,
     )
-    return [_cut(Piece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), wanted.start) for row in rows]
+    return [
+        _cut(OutputPiece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), wanted.start) for row in rows
+    ]
 
 
-def _cut(piece: Piece, start: int) -> Piece:
+def _cut(piece: OutputPiece, start: int) -> OutputPiece:
     """Return the part of a piece from `start` on."""
     skip = max(0, start - piece.start)
-    return Piece(piece.phase, piece.stream, piece.offset + skip, piece.start + skip, piece.data[skip:])
+    return OutputPiece(piece.phase, piece.stream, piece.offset + skip, piece.start + skip, piece.data[skip:])

@@ -19,7 +19,7 @@ from scheduler.store.executions import task_specs
 LOCAL = "file://"
 
 
-def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.Spec]:
+def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.TaskSpec]:
     """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = task_specs.files(tx, sorted(wanted))
@@ -37,8 +37,8 @@ def _spec(
     known: Mapping[tuple[str, str], str],
     gangs: Mapping[tuple[int, int], Sequence[str]],
     settings: Settings,
-) -> wire.Spec:
-    return wire.Spec(
+) -> wire.TaskSpec:
+    return wire.TaskSpec(
         execution_id=row.execution_id,
         attempt=row.attempt,
         token=row.token,
@@ -52,11 +52,11 @@ def _spec(
         environment={**definition.environment, **_place_in_gang(row, gangs)},
         inputs=_inputs(definition, row.data, files),
         outputs=[
-            wire.Output(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
+            wire.OutputSpec(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
             for o in definition.interface.outputs
             if row.member == 0  # what a gang makes, its member 0 makes
         ],
-        limits=wire.Limits(
+        limits=wire.ExecutionLimits(
             timeout_s=row.timeout_s,
             pre_timeout_s=definition.pre_timeout_s,
             post_timeout_s=definition.post_timeout_s,
@@ -98,10 +98,10 @@ def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
     return None if argv is None else list(argv)
 
 
-def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int, Any]) -> list[wire.Input]:
+def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int, Any]) -> list[wire.InputSpec]:
     given = {entry["name"]: entry for entry in data.get("input_data", ())}
     return [
-        wire.Input(
+        wire.InputSpec(
             name=declared.name,
             type=declared.type,
             value=given[declared.name].get("value"),

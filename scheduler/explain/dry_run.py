@@ -9,7 +9,7 @@ from scheduler.cluster_state import shape_of
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.explain import explain
 from scheduler.explain import view as outlooks
-from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.resolve import AtEntry, NewJob
@@ -23,7 +23,7 @@ MOST = 100
 
 
 def dry_run(
-    rt: Runtime, foresight: Foresight, caller: Caller, new: Sequence[NewJob], *, many: bool, strict: bool = False
+    rt: Runtime, forecaster: Forecaster, caller: Caller, new: Sequence[NewJob], *, many: bool, strict: bool = False
 ) -> list[dict[str, Any]]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
@@ -50,7 +50,7 @@ def dry_run(
         )
         for shape, facts in tried
     ]
-    seen = foresight.preview(wishes)
+    seen = forecaster.preview(wishes)
     with rt.db.begin() as tx:
         stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in seen]
     found = [
@@ -58,11 +58,11 @@ def dry_run(
         for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
     ]
     shapes = [shape for shape, _ in tried]
-    refusal = submit.refusal(foresight.roster, project, shapes, many=many) if strict else None
+    refusal = submit.refusal(forecaster.admission, project, shapes, many=many) if strict else None
     return found if refusal is None else [{**one, **_refused(refusal)} for one in found]
 
 
-def _document(seen: Outlook, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
+def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
     future = outlooks.document(seen, explain.names(called), pool)
     placement = seen.placement
     nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]

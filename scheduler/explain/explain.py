@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler.cluster_state import shape_of
 from scheduler.explain import view as outlooks
-from scheduler.explain.forecast import Foresight, Outlook
+from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
 from scheduler.jobs import queries
 from scheduler.rules.cluster.reasons import Reason
@@ -38,7 +38,7 @@ _SUMMARY = {
 }
 
 
-def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> dict[str, Any]:
+def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) -> dict[str, Any]:
     """Say why a job stands where it stands; raises NotFound.
 
     The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `outlooks.document`
@@ -50,12 +50,12 @@ def explain(rt: Runtime, foresight: Foresight, caller: Caller, job_id: int) -> d
         members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
         shape = shape_of(cluster_state.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
-    seen = foresight.why(job_id) if row.status == JobStatus.QUEUED else None
+    seen = forecaster.why(job_id) if row.status == JobStatus.QUEUED else None
     if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
             row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
     if shape is not None:
-        seen = foresight.preview([_wish(row, shape)])[0]
+        seen = forecaster.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
     if cleared:
         future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.waits_for_clearing(cleared)))
@@ -77,7 +77,7 @@ def _wish(row: Any, shape: Shape) -> TrialJob:
     return TrialJob(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
 
 
-def _future(row: Any, seen: Outlook | None) -> dict[str, Any]:
+def _future(row: Any, seen: Forecast | None) -> dict[str, Any]:
     """Return what is to come for a waiting job; all parts empty for one that does not wait."""
     if seen is None:
         future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}

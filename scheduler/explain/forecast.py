@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from scheduler.cluster_state import Picture
-from scheduler.jobs.admission import Roster
+from scheduler.cluster_state import ClusterState
+from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.plan import Placement, Plan
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain
@@ -36,7 +36,7 @@ _POLICY_KEPT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class Forecast:
     """Why a job waits, among how many nodes, and whether for ever; `placement` where the next tick would place it.
 
     `names` has the nodes that it speaks of, `seats` the node of each member that would be placed.
@@ -53,7 +53,7 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
-class _Made:
+class _DatedPlan:
     """A plan, of which version of the picture and moment (the database's clock), when it was ready, and what it cost."""
 
     plan: Plan
@@ -63,81 +63,81 @@ class _Made:
     took_s: float
 
 
-class Foresight:
+class Forecaster:
     """One per process; its methods may be called from any thread, one is answered at a time."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._monotonic = rt, monotonic
         self._asking = threading.Lock()
-        self._picture: Picture | None = None
+        self._state: ClusterState | None = None
         self._asked = 0.0
         self._policy_at = 0.0
-        self._last: _Made | None = None
-        self.roster = Roster(rt, monotonic)
+        self._last: _DatedPlan | None = None
+        self.admission = AdmissionCheck(rt, monotonic)
 
-    def why(self, job_id: int) -> Outlook | None:
+    def why(self, job_id: int) -> Forecast | None:
         """Say why a job waits; None for one that does not wait to be placed."""
         with self._asking:
-            picture = self._fresh()
-            if job_id not in picture.queue:
+            state = self._fresh()
+            if job_id not in state.queue:
                 return None
-            told = explain.explain(picture.snapshot(), job_id, picture.now, self._current(picture, job_id))
-            shape = picture.queue.lines[picture.queue[job_id].shape_id].shape
-            return self._outlook(picture, shape, told)
+            told = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
+            shape = state.queue.lines[state.queue[job_id].shape_id].shape
+            return self._outlook(state, shape, told)
 
-    def preview(self, wishes: Sequence[TrialJob]) -> list[Outlook]:
+    def preview(self, wishes: Sequence[TrialJob]) -> list[Forecast]:
         """Say what the next tick would do with jobs submitted together now, in that order; nothing is written."""
         with self._asking:
-            picture = self._fresh()
+            state = self._fresh()
             limit = self._rt.settings.tick_limit
-            plan, told = explain.previews(picture.snapshot(), wishes, picture.now, picture.chance(), limit)
+            plan, told = explain.previews(state.snapshot(), wishes, state.now, state.chance(), limit)
             placed: dict[int, list[Placement]] = {}
             for placement in plan.placements:
                 placed.setdefault(placement.job_id, []).append(placement)
             cleared = {one.job_id: one.execution_ids for one in plan.preemptions}
             return [
-                self._outlook(picture, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
+                self._outlook(state, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
                 for wish, one in zip(wishes, told, strict=True)
             ]
 
     def _outlook(
         self,
-        picture: Picture,
+        state: ClusterState,
         shape: Shape,
         told: Explanation,
         placed: Sequence[Placement] = (),
         clears: Sequence[int] = (),
-    ) -> Outlook:
+    ) -> Forecast:
         seats = [placement.node_id for placement in placed]
         spoken_of = {*told.reserved, *seats}
-        names = {node_id: picture.nodes[node_id].name for node_id in spoken_of if node_id in picture.nodes}
+        names = {node_id: state.nodes[node_id].name for node_id in spoken_of if node_id in state.nodes}
         # There may be room for some members of a gang, and never for all.
         some = told.usable if shape.count == 1 else placed
-        never = None if some else self.roster.never_fits(shape, sure=False)
-        return Outlook(told, len(picture.nodes), names, never, placed[0] if placed else None, seats, clears)
+        never = None if some else self.admission.never_fits(shape, sure=False)
+        return Forecast(told, len(state.nodes), names, never, placed[0] if placed else None, seats, clears)
 
-    def _current(self, picture: Picture, job_id: int) -> Plan:
+    def _current(self, state: ClusterState, job_id: int) -> Plan:
         """The plan of this moment; the last one, while it is good enough and has seen the job."""
         began, last = self._monotonic(), self._last
-        if last is not None and picture.queue.queued_at(job_id) < last.at:
+        if last is not None and state.queue.queued_at(job_id) < last.at:
             age = began - last.made
-            if age < _PLAN_WORTH * last.took_s or (last.version == picture.version and age < _PLAN_KEPT_S):
+            if age < _PLAN_WORTH * last.took_s or (last.version == state.version and age < _PLAN_KEPT_S):
                 return last.plan
-        plan = place(picture.snapshot(), picture.now, picture.chance(), self._rt.settings.tick_limit)
+        plan = place(state.snapshot(), state.now, state.chance(), self._rt.settings.tick_limit)
         made = self._monotonic()
-        self._last = _Made(plan, picture.version, picture.now, made, made - began)
+        self._last = _DatedPlan(plan, state.version, state.now, made, made - began)
         return plan
 
-    def _fresh(self) -> Picture:
+    def _fresh(self) -> ClusterState:
         now = self._monotonic()
-        if self._picture is None or now - self._asked > STALE_S:
-            self._picture, self._last = Picture(self._rt.settings), None
+        if self._state is None or now - self._asked > STALE_S:
+            self._state, self._last = ClusterState(self._rt.settings), None
         self._asked = now
-        picture, self._picture = self._picture, None  # in doubt until it has been read
+        state, self._state = self._state, None  # in doubt until it has been read
         with self._rt.db.begin() as tx:
-            picture.refresh(tx)
+            state.refresh(tx)
             if now - self._policy_at > _POLICY_KEPT_S:
-                picture.reread_policy(tx)
+                state.reread_policy(tx)
                 self._policy_at = now
-        self._picture = picture
-        return picture
+        self._state = state
+        return state

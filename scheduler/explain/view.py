@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from scheduler.explain.forecast import Outlook
-from scheduler.jobs.submit import Hopeless, sentence
+from scheduler.explain.forecast import Forecast
+from scheduler.jobs.submit import UnplaceableJobs, sentence
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
@@ -20,7 +20,7 @@ _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
-def reasons(seen: Outlook, names: Names, pool: str | None) -> list[dict[str, Any]]:
+def reasons(seen: Forecast, names: Names, pool: str | None) -> list[dict[str, Any]]:
     """Return what keeps a job back, the most telling first: `kind`, `description`, and on how many `nodes` (null: not of nodes).
 
     There is always one.
@@ -36,7 +36,7 @@ def reason(kind: str, sentence: str, nodes: int | None = None) -> dict[str, Any]
     return {"kind": kind, "description": sentence, "nodes": nodes}
 
 
-def document(seen: Outlook, names: Names, pool: str | None) -> dict[str, Any]:
+def document(seen: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
     """Return all that is known of a waiting job's future, under the names of the API."""
     told = seen.told
     return {
@@ -58,7 +58,7 @@ def document(seen: Outlook, names: Names, pool: str | None) -> dict[str, Any]:
     }
 
 
-def warning(found: Hopeless) -> dict[str, Any]:
+def warning(found: UnplaceableJobs) -> dict[str, Any]:
     """Return what a submission says of jobs that no node could ever take, or that their project's quota never allows."""
     nearest = None if isinstance(found.why, str) else found.why.nearest
     return {
@@ -70,7 +70,7 @@ def warning(found: Hopeless) -> dict[str, Any]:
     }
 
 
-def _reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
+def _reasons(seen: Forecast, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
     told = seen.told
     for found in told.obstacles:
         yield reason(slug(found.reason), wording.blocker(found, names))
@@ -91,7 +91,7 @@ def _reasons(seen: Outlook, names: Names, pool: str | None) -> Iterator[dict[str
         yield reason(slug(main), wording.behind_others(told))
 
 
-def _of_nodes(seen: Outlook) -> Iterator[dict[str, Any]]:
+def _of_nodes(seen: Forecast) -> Iterator[dict[str, Any]]:
     """Yield the reasons that nodes have, the main one first, then by how many have them."""
     told = seen.told
     closest = seen.never.nearest if seen.never is not None else None
@@ -113,7 +113,7 @@ def _nearest(found: NearestNode) -> dict[str, Any]:
     }
 
 
-def _reservation(seen: Outlook) -> dict[str, Any] | None:
+def _reservation(seen: Forecast) -> dict[str, Any] | None:
     told = seen.told
     if not told.reserved:
         return None
@@ -140,7 +140,7 @@ def _change(found: Fix, names: Names) -> dict[str, Any]:
     }
 
 
-def _never(seen: Outlook, pool: str | None) -> dict[str, Any] | None:
+def _never(seen: Forecast, pool: str | None) -> dict[str, Any] | None:
     if seen.never is None:
         return None
     nearest = seen.never.nearest

@@ -22,7 +22,7 @@ from scheduler.store.leader import cluster_state as store
 _KEPT_S = 2.0
 
 
-class Roster:
+class AdmissionCheck:
     """One per process; may be asked from any thread. What it knows is at most two seconds old."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:

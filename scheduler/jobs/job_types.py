@@ -40,7 +40,7 @@ SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class TypeCheck:
     """What a dry run found: errors as (field, sentence), and warnings."""
 
     errors: list[tuple[str | None, str]]
@@ -88,18 +88,18 @@ def change(rt: Runtime, caller: Caller, job_type_id: int, facts: Mapping[str, An
     rt.nudge("tick")
 
 
-def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]) -> Checked:
+def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]) -> TypeCheck:
     """Say what `create` or `change` would say, and change nothing."""
     with rt.db.begin() as tx:
         try:
             _check_pause({**DEFAULTS, **facts})
             _, warnings = _checked(tx, _with_defaults({**DEFAULTS, **facts}, part))
         except InvalidInput as error:
-            return Checked([(error.field, str(error))], [])
+            return TypeCheck([(error.field, str(error))], [])
         taken = job_types.by_name(tx, [(name, version)])
     if taken:
         warnings.append(f"there is a job type {name} {version} already; creating it would be refused")
-    return Checked([], warnings)
+    return TypeCheck([], warnings)
 
 
 def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page:

@@ -32,7 +32,7 @@ MAX_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class JobDetail:
+class FullJob:
     """A job in full. `row` is the list's row, `more` what it lacks; `files` has every file named anywhere, by id."""
 
     row: Any
@@ -73,7 +73,7 @@ def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Wind
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
-def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
+def job(rt: Runtime, caller: Caller, job_id: int) -> FullJob:
     """Return a job in full, with its newest executions; raises NotFound."""
     with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
@@ -83,7 +83,7 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> JobDetail:
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
         wanted = input_files(more.data) | output_files(more.results)
-        return JobDetail(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
+        return FullJob(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
 
 
 def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:

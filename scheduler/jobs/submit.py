@@ -17,7 +17,7 @@ from scheduler.cluster_state import shape_of
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
 from scheduler.identity import Caller
 from scheduler.jobs import resolve
-from scheduler.jobs.admission import Roster
+from scheduler.jobs.admission import AdmissionCheck
 from scheduler.jobs.resolve import AtEntry, NewJob, Prepared
 from scheduler.rules.cluster.policy import never_allowed
 from scheduler.rules.explain import wording
@@ -31,7 +31,7 @@ DEFAULT_PROJECT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class IdempotencyKey:
     """An idempotency key: the digest of the request it came with, and which jobs of the batch it covers."""
 
     key: str
@@ -40,7 +40,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Hopeless:
+class UnplaceableJobs:
     """Jobs that could never start as things are: how many are alike, and the first of them.
 
     `why`: no node there is, or that a pool would start, could hold them; or what their project's quota allows, in a sentence.
@@ -61,7 +61,7 @@ class Submitted:
 
     job_ids: list[int] = field(default_factory=list)
     replayed: bool = False
-    hopeless: list[Hopeless] = field(default_factory=list)
+    hopeless: list[UnplaceableJobs] = field(default_factory=list)
 
 
 def submit(
@@ -69,10 +69,10 @@ def submit(
     caller: Caller,
     new: Sequence[NewJob],
     *,
-    keys: Sequence[Key] = (),
+    keys: Sequence[IdempotencyKey] = (),
     strict: bool = False,
     many: bool = False,
-    roster: Roster | None = None,
+    admission: AdmissionCheck | None = None,
 ) -> Submitted:
     """Create jobs, all or none; a repeated key gives the jobs of the first time.
 
@@ -90,18 +90,20 @@ def submit(
         known = _replay(tx, project.id, keys)
         fresh = [number for number in range(len(new)) if number not in known]
         if fresh:
-            prepared = _prepare(tx, rt, project, new, fresh, roster if strict else None, many=many)
+            prepared = _prepare(tx, rt, project, new, fresh, admission if strict else None, many=many)
             ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id)
         made = known | dict(zip(fresh, ids, strict=True))
         taken = {key.key: [made[number] for number in key.covers] for key in keys if key.covers.start not in known}
         if taken:
             submissions.fill_keys(tx, project.id, taken)
-    hopeless: list[Hopeless] = []
+    hopeless: list[UnplaceableJobs] = []
     if prepared is not None:
         resolve.remember(rt, prepared)
         rt.nudge("tick")
         hopeless = (
-            [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, roster, project)] if roster else []
+            [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
+            if admission
+            else []
         )
     return Submitted([made[number] for number in range(len(new))], replayed=not fresh, hopeless=hopeless)
 
@@ -118,7 +120,7 @@ def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
     return name
 
 
-def _replay(tx: Connection, project_id: int, keys: Sequence[Key]) -> dict[int, int]:
+def _replay(tx: Connection, project_id: int, keys: Sequence[IdempotencyKey]) -> dict[int, int]:
     """Take the keys; return the ids of jobs that earlier requests with them made, by number in this batch."""
     if not keys:
         return {}
@@ -140,7 +142,7 @@ def _prepare(
     project: Any,
     new: Sequence[NewJob],
     fresh: list[int],
-    strict: Roster | None,
+    strict: AdmissionCheck | None,
     *,
     many: bool,
 ) -> Prepared:
@@ -154,39 +156,41 @@ def _prepare(
     return prepared
 
 
-def _refuse_hopeless(prepared: Prepared, roster: Roster, project: Any) -> None:
-    for one in _hopeless(prepared, roster, project, strict=True):
+def _refuse_hopeless(prepared: Prepared, admission: AdmissionCheck, project: Any) -> None:
+    for one in _hopeless(prepared, admission, project, strict=True):
         raise AtEntry(one.first, InvalidInput(sentence(one)))
 
 
-def sentence(found: Hopeless) -> str:
+def sentence(found: UnplaceableJobs) -> str:
     """Say why jobs could never start."""
     return found.why if isinstance(found.why, str) else wording.never_fits(found.why, found.pool)
 
 
-def _hopeless(prepared: Prepared, roster: Roster, project: Any, *, strict: bool = False) -> Iterator[Hopeless]:
+def _hopeless(
+    prepared: Prepared, admission: AdmissionCheck, project: Any, *, strict: bool = False
+) -> Iterator[UnplaceableJobs]:
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     counts = Counter(row.group for row in prepared.rows)
     for group, (number, shape) in enumerate(prepared.shapes.items()):
-        for why in _whys(shape, roster, project, strict=strict):
-            yield Hopeless(number, counts[group], shape.pool, why)
+        for why in _whys(shape, admission, project, strict=strict):
+            yield UnplaceableJobs(number, counts[group], shape.pool, why)
 
 
-def _whys(shape: NewShape, roster: Roster, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
+def _whys(shape: NewShape, admission: AdmissionCheck, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
     asked = shape_of(shape, 0)
     forbidden = never_allowed(asked, project.quota, project.name)
     if forbidden is not None:
         yield forbidden
-    found = roster.never_fits(asked)
+    found = admission.never_fits(asked)
     if found is not None and (found.nearest is not None or strict):
         yield found
 
 
-def refusal(roster: Roster, project: Any, shapes: Sequence[NewShape], *, many: bool) -> GangerError | None:
+def refusal(admission: AdmissionCheck, project: Any, shapes: Sequence[NewShape], *, many: bool) -> GangerError | None:
     """Return the error with which a strict submission of jobs of these shapes, in order, would be refused; None where it would not."""
     for number, shape in enumerate(shapes):
-        for why in _whys(shape, roster, project, strict=True):
-            error = AtEntry(number, InvalidInput(sentence(Hopeless(number, 1, shape.pool, why))))
+        for why in _whys(shape, admission, project, strict=True):
+            error = AtEntry(number, InvalidInput(sentence(UnplaceableJobs(number, 1, shape.pool, why))))
             return error.named(range(len(shapes)) if many else None)
     return None
 

@@ -39,7 +39,7 @@ Delivery = Mapping[tuple[str, int], Sequence[tuple[int, int]]]
 """(node name, epoch) -> its placements as (execution id, attempt)."""
 
 
-class Courier:
+class Dispatcher:
     """Publishes deliveries in the background, over one long-lived connection that is made anew when it fails."""
 
     def __init__(self, broker_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:

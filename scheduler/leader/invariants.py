@@ -29,7 +29,7 @@ def check(rt: Runtime, *, hours: float | None = 24.0) -> list[Violation]:
 
 
 @dataclass(slots=True)
-class Tally:
+class ViolationCounts:
     """What the leader's own checks have found so far, by invariant; what stays broken counts again at every check."""
 
     found: Counter[str] = field(default_factory=lambda: Counter({one.number: 0 for one in CHECKS}))

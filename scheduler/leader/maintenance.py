@@ -31,7 +31,7 @@ def forgive_nodes(rt: Runtime) -> int:
     return forgiven
 
 
-def forget_nodes(rt: Runtime, remembered: set[int], pictured: Collection[int]) -> list[int]:
+def forget_nodes(rt: Runtime, remembered: set[int], placeable: Collection[int]) -> list[int]:
     """Delete the rows of nodes that have left and never ran anything; return their ids.
 
     `pictured` are the nodes that placement still believes in: it must have seen a node leave before its row may go.
@@ -40,7 +40,7 @@ def forget_nodes(rt: Runtime, remembered: set[int], pictured: Collection[int]) -
     with rt.db.begin() as tx:
         found = nodes.left(tx, within_s=_LEFT_WITHIN_S, known=remembered, limit=_FORGET_AT_ONCE)
     forgotten = []
-    for node_id in set(found) - set(pictured):
+    for node_id in set(found) - set(placeable):
         with rt.db.begin() as tx:
             gone = nodes.forget(tx, node_id)
         if gone:

@@ -17,19 +17,19 @@ import orjson
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.executions import withdrawal
 from scheduler.explain.view import NO_NODES
 from scheduler.leader import load_samples, maintenance
-from scheduler.leader.dispatch import Courier
-from scheduler.leader.invariants import Tally
-from scheduler.leader.tick import TermOver, Turn, tick
+from scheduler.leader.dispatch import Dispatcher
+from scheduler.leader.invariants import ViolationCounts
+from scheduler.leader.tick import TermOver, TickResult, tick
 from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.nodes.lost import Silences, declare_lost
 from scheduler.pools import configured_drivers
-from scheduler.pools.autoscaler import Scaler
-from scheduler.pools.drivers.catalogue import Catalogue
+from scheduler.pools.autoscaler import Autoscaler
+from scheduler.pools.drivers.catalogue import DriverCatalogue
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.explain.main_reason import MainReasons
 from scheduler.rules.explain.wording import slug
@@ -46,26 +46,26 @@ _CHECKED_HOURS = 0.25
 _NEVER_S = 3600.0
 
 
-class Scheduler:
+class SchedulerProcess:
     """One scheduler process's loops. `start()` returns at once; `stop()` gives the lead away."""
 
     def __init__(
         self,
         rt: Runtime,
-        courier: Courier,
+        courier: Dispatcher,
         monotonic: Callable[[], float] = time.monotonic,
-        catalogue: Catalogue | None = None,
+        catalogue: DriverCatalogue | None = None,
     ) -> None:
         self._rt, self._courier, self._monotonic = rt, courier, monotonic
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Connection | None = None
         self._term: int | None = None
-        self._picture, self._silences = Picture(self._rt.settings), Silences()
+        self._state, self._silences = ClusterState(self._rt.settings), Silences()
         self._remembered: set[int] = set()  # nodes that have left and that executions refer to
         self._looking = threading.Lock()  # the picture is used by one thread at a time
         self._handing_over = threading.Lock()
         self._seat: tuple[lease.Seat, float] | None = None
-        self._last = Turn()
+        self._last = TickResult()
         self._tick_s = 0.0
         self._placed = self._lost = 0
         self._rest_until = 0.0
@@ -76,9 +76,9 @@ class Scheduler:
         self._leading = Loop("lead", self._lead)
         self._upkeep = Loop("upkeep", self._keep_up)
         self._sampling = Loop("sampling", self._sample)
-        self._tally = Tally()
+        self._tally = ViolationCounts()
         self._checking = Loop("checking", self._check)
-        self._scaler = Scaler(rt, catalogue or configured_drivers.catalogue_of(rt), self._lend, monotonic)
+        self._scaler = Autoscaler(rt, catalogue or configured_drivers.catalogue_of(rt), self._lend, monotonic)
         self._scaling = Loop("scaling", self._scale)
         self._listening = Loop("listen", self._listen)
         self._loops = (
@@ -115,7 +115,7 @@ class Scheduler:
         if term is not None:
             log.info("scheduler.leads", term=term, holder=self._holder)
             with self._looking:
-                self._picture, self._term, self._accounts_at = Picture(self._rt.settings), term, None
+                self._state, self._term, self._accounts_at = ClusterState(self._rt.settings), term, None
             self._ticking.wake()
             self._sampling.wake()
         return pause
@@ -165,7 +165,7 @@ class Scheduler:
         began = self._monotonic()
         with self._looking:
             try:
-                self._last = tick(self._rt, self._picture, term, self._courier.deliver)
+                self._last = tick(self._rt, self._state, term, self._courier.deliver)
                 ended = self._monotonic()
                 self._tick_s = ended - began
                 self._tell(ended)
@@ -173,7 +173,7 @@ class Scheduler:
                 self._step_down(term, "another scheduler took over")
                 return self._rt.settings.tick_poll_s
             except Exception:
-                self._picture = Picture(self._rt.settings)
+                self._state = ClusterState(self._rt.settings)
                 raise
         self._rest_until = ended + min(self._tick_s, _LONGEST_REST_S)
         self._placed += self._last.placed
@@ -186,8 +186,8 @@ class Scheduler:
 
     def _until_next(self) -> float:
         poll = self._rt.settings.tick_poll_s
-        ripe = self._picture.queue.next_ripe()
-        return poll if ripe is None else min(poll, max(0.0, ripe - self._picture.now - self._tick_s))
+        ripe = self._state.queue.next_ripe()
+        return poll if ripe is None else min(poll, max(0.0, ripe - self._state.now - self._tick_s))
 
     def _keep_up(self) -> float:
         if self._term is None:
@@ -210,14 +210,14 @@ class Scheduler:
         else:
             self._scaler.step(term)
             with self._lend() as cluster_state:
-                pictured = {node.id for node in cluster_state.nodes}
-            maintenance.forget_nodes(self._rt, self._remembered, pictured)
+                placeable = {node.id for node in cluster_state.nodes}
+            maintenance.forget_nodes(self._rt, self._remembered, placeable)
         return self._rt.settings.scaling_s
 
     @contextmanager
-    def _lend(self) -> Iterator[Picture]:
+    def _lend(self) -> Iterator[ClusterState]:
         with self._looking:
-            yield self._picture
+            yield self._state
 
     def _sample(self) -> float:
         if self._term is not None:
@@ -238,12 +238,12 @@ class Scheduler:
             elapsed, self._accounts_at = (0.0 if self._accounts_at is None else now - self._accounts_at), now
             elapsed = min(elapsed, _MOST_ACCOUNTED_S)
             if elapsed:
-                accounts = self._picture.account(self._last.plan, elapsed)
+                accounts = self._state.account(self._last.plan, elapsed)
                 with self._rt.db.begin() as tx:
                     cluster_state.keep_accounts(tx, accounts)
 
     def _status(self) -> str:
-        waiting = self._picture.queue
+        waiting = self._state.queue
         return orjson.dumps(
             {
                 "queued": len(waiting),
@@ -256,19 +256,19 @@ class Scheduler:
                 "placed": self._placed,
                 "lost": self._lost,
                 "violations": dict(self._tally.found),
-                "prediction_error": round(self._picture.predictor.error, 4),
+                "prediction_error": round(self._state.predictor.error, 4),
             }
         ).decode()
 
     def _waiting_by_reason(self) -> dict[str, int]:
         """Return how many jobs wait first of all for what, in the words of the API."""
-        queue, main = self._picture.queue, MainReasons(self._picture.snapshot())
+        queue, main = self._state.queue, MainReasons(self._state.snapshot())
         counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.set_aside(), strict=True)))
         for shape_id, refusal in self._last.plan.refusals.items():
             count = queue.count(shape_id)
             if count:
                 reason = main.of(queue.lines[shape_id].shape, refusal)
-                nowhere = reason is Reason.NODE_NOT_READY and not len(self._picture.nodes)
+                nowhere = reason is Reason.NODE_NOT_READY and not len(self._state.nodes)
                 counts[NO_NODES if nowhere else slug(reason)] += count
         return dict(+counts)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.leader.dispatch import Delivery
 from scheduler.rules.cluster.plan import Plan, Preemption
 from scheduler.rules.cluster.running import ActiveExecution
@@ -28,7 +28,7 @@ class TermOver(Exception):
 
 
 @dataclass(slots=True)
-class Turn:
+class TickResult:
     """What one tick did: how many jobs it placed, how many placements lost a race, and what it refused and why."""
 
     placed: int = 0
@@ -36,26 +36,26 @@ class Turn:
     plan: Plan = field(default_factory=Plan)
 
 
-def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery], None]) -> Turn:
+def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Delivery], None]) -> TickResult:
     """Place what can be placed now, at most `tick_limit` jobs.
 
     Raises TermOver when another scheduler leads. After any other exception the picture is in doubt: drop it.
     """
     # 1. See.
     with rt.db.begin() as tx:
-        picture.refresh(tx)
+        state.refresh(tx)
     # 2. Decide.
-    snapshot = picture.snapshot()
-    plan = place(snapshot, picture.now, picture.chance(), limit=rt.settings.tick_limit)
+    snapshot = state.snapshot()
+    plan = place(snapshot, state.now, state.chance(), limit=rt.settings.tick_limit)
     if plan.preemptions:
-        deliver(_preempt(rt, picture, term, plan.preemptions))
+        deliver(_preempt(rt, state, term, plan.preemptions))
     if not plan.placements:
-        if plan.claims != picture.claims:
+        if plan.claims != state.claims:
             with rt.db.begin() as tx:
-                _claim(tx, picture, term, plan)
-        return Turn(plan=plan)
+                _claim(tx, state, term, plan)
+        return TickResult(plan=plan)
     # 3. Commit what still holds.
-    shapes = {p.shape_id: picture.queue.lines[p.shape_id].shape for p in plan.placements}
+    shapes = {p.shape_id: state.queue.lines[p.shape_id].shape for p in plan.placements}
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):
             raise TermOver
@@ -63,38 +63,38 @@ def tick(rt: Runtime, picture: Picture, term: int, deliver: Callable[[Delivery],
         won = {p.job_id for p in placed}
         lost = sorted({p.job_id for p in plan.placements} - won)
         if lost:
-            picture.reread(tx, lost)
-        if plan.claims != picture.claims:
-            _claim(tx, picture, term, plan)
+            state.reread(tx, lost)
+        if plan.claims != state.claims:
+            _claim(tx, state, term, plan)
     # 4. Remember, and deliver.
     shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
     for p in placed:
-        picture.started(_run(p, shape_of[p.job_id], picture.now))
+        state.started(_run(p, shape_of[p.job_id], state.now))
     deliver(_by_node(placed))
-    return Turn(placed=len(won), lost=len(lost), plan=plan)
+    return TickResult(placed=len(won), lost=len(lost), plan=plan)
 
 
-def _claim(tx: Connection, picture: Picture, term: int, plan: Plan) -> None:
+def _claim(tx: Connection, state: ClusterState, term: int, plan: Plan) -> None:
     """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
     if not lease.claim(tx, term, plan.claims):
         raise TermOver
-    picture.claims = plan.claims
+    state.claims = plan.claims
 
 
-def _preempt(rt: Runtime, picture: Picture, term: int, wanted: Sequence[Preemption]) -> Delivery:
+def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preemption]) -> Delivery:
     """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new.
 
     The next look at what changed marks them as stopping. Those not claimed yet, or locked by somebody, are not told now: they are
     asked again then. A client that keeps the lock of one job must not keep everybody else from being placed.
     """
     chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
-    victims = {picture.running[execution_id].job_id for execution_id in chosen}
+    victims = {state.running[execution_id].job_id for execution_id in chosen}
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):
             raise TermOver
         locked = jobs.lock(tx, victims, wait=False)
         names = executions.request_cancel(tx, sorted(locked), reason="preempted")
-        urgents = {picture.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
+        urgents = {state.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
         preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason="preempted")
     return {(name, 0): () for name in names}
 

@@ -20,7 +20,7 @@ from scheduler.store.executions import executions
 from scheduler.store.nodes import nodes
 
 
-def register(rt: Runtime, message: wire.Register) -> wire.Registered:
+def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
     """Make this node READY and tell it its id, its epoch, what it keeps and what it must kill; safe to repeat.
 
     A node writes down that it claims before it does: what runs on it and is not among what it holds is lost.
@@ -79,7 +79,7 @@ def _node(tx: Connection, facts: dict[str, Any]) -> tuple[int, nodes.LockedNode 
         # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
 
 
-def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) -> int:
+def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegistration) -> int:
     same_machine = node.disk_id == message.disk_id
     if not same_machine and node.state == "READY" and not nodes.flags(tx, node.id).is_silent:
         raise NodeNameTaken(
@@ -90,14 +90,14 @@ def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.Register) 
     return node.epoch + 1
 
 
-def _forgotten(tx: Connection, node_id: int, held: list[wire.Held]) -> list[int]:
+def _forgotten(tx: Connection, node_id: int, held: list[wire.HeldExecution]) -> list[int]:
     """Return what runs on the node by our books and is not among what it holds, or is under another claim."""
     known = {(h.execution_id, h.attempt, h.token) for h in held}
     running = executions.running_on(tx, node_id)
     return [row.id for row in running if (row.id, row.attempt, row.claim_token) not in known]
 
 
-def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> set[tuple[int, int]]:
+def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.HeldExecution]) -> set[tuple[int, int]]:
     """Return which of the held executions are still this node's own to finish."""
     rows = executions.look(tx, [h.execution_id for h in held]) if held else {}
     tokens = {h.execution_id: h.token for h in held}
@@ -112,12 +112,12 @@ def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.Held]) -> se
     }
 
 
-def _facts(message: wire.Register) -> dict[str, Any]:
+def _facts(message: wire.NodeRegistration) -> dict[str, Any]:
     return {
         **message.model_dump(include={"name", "pool", "hostname", "boot_id", "disk_id", "labels", "version", "powers"}),
         **message.amounts.model_dump(),
     }
 
 
-def _ref(held: wire.Held) -> wire.ExecutionRef:
+def _ref(held: wire.HeldExecution) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=held.execution_id, attempt=held.attempt)

@@ -17,20 +17,20 @@ MOST_RUNNING = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Doings:
+class NodeStats:
     """What the nodes of a page have done: counts of their executions, and what runs there, by node id."""
 
     counts: Mapping[int, list[Any]]
     running: Mapping[int, list[Any]]
 
 
-def doings(rt: Runtime, caller: Caller, nodes: Page, started: datetime | None, ended: datetime | None) -> Doings:
+def doings(rt: Runtime, caller: Caller, nodes: Page, started: datetime | None, ended: datetime | None) -> NodeStats:
     """Return what these nodes have done in a window, as far as the caller may see it."""
     ids = [row.id for row in nodes.rows]
     with rt.db.begin() as tx:
         counts = stats.counts(tx, ids, project_id=caller.project_id, started=started, ended=ended)
         running = stats.running(tx, ids, project_id=caller.project_id, limit=MOST_RUNNING)
-    return Doings(_by_node(counts), _by_node(running))
+    return NodeStats(_by_node(counts), _by_node(running))
 
 
 def _by_node(rows: list[Any]) -> dict[int, list[Any]]:

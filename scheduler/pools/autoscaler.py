@@ -14,12 +14,12 @@ from itertools import groupby
 from math import inf
 from typing import Any
 
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.log import log
 from scheduler.nodes import drain
-from scheduler.pools.drivers import Template
-from scheduler.pools.drivers.catalogue import Catalogue
-from scheduler.pools.instances import Fleet, Party
+from scheduler.pools.drivers import NodeTemplate
+from scheduler.pools.drivers.catalogue import DriverCatalogue
+from scheduler.pools.instances import DriverShare, PoolInstances
 from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, nodes_to_stop
 from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
@@ -30,16 +30,16 @@ ACTOR = "scaling"
 _WRITE_AGAIN_S = 15.0
 """A decision that differs from the last one only in its wording is written so often."""
 
-Look = Callable[[], AbstractContextManager[Picture]]
+Look = Callable[[], AbstractContextManager[ClusterState]]
 
 
 @dataclass(slots=True)
-class Seen:
+class ScaledPool:
     """What one step knows of one pool beside its row: its nodes, and what its drivers have."""
 
     row: Any
     members: Sequence[Any]
-    fleet: Fleet
+    fleet: PoolInstances
     since: tuple[float | None, float | None]
     starting: list[str] = field(default_factory=list)
 
@@ -49,12 +49,12 @@ class Seen:
         return [m for m in self.members if m.state == "READY" and not (m.is_draining or m.is_leaving)]
 
 
-class Scaler:
+class Autoscaler:
     """The scaling of all pools, by whoever leads. `look` lends the scheduler's picture for a moment."""
 
-    def __init__(self, rt: Runtime, catalogue: Catalogue, look: Look, monotonic: Callable[[], float]) -> None:
+    def __init__(self, rt: Runtime, catalogue: DriverCatalogue, look: Look, monotonic: Callable[[], float]) -> None:
         self._rt, self._catalogue, self._look, self._monotonic = rt, catalogue, look, monotonic
-        self._fleets: dict[str, tuple[Any, Fleet]] = {}
+        self._fleets: dict[str, tuple[Any, PoolInstances]] = {}
         self._idle: dict[int, float] = {}
         self._written: dict[int, tuple[Any, float]] = {}
 
@@ -65,15 +65,15 @@ class Scaler:
         if not seen:
             return
         now = self._monotonic()
-        with self._look() as picture:
-            if not picture.now:
+        with self._look() as state:
+            if not state.now:
                 return  # the first tick has not been
-            self._watch_idle(picture, now)
-            described = [self._describe(one, picture, now) for one in seen]
-            snapshot = picture.snapshot()
-            decisions = decide(snapshot, described, picture.now)
+            self._watch_idle(state, now)
+            described = [self._describe(one, state, now) for one in seen]
+            snapshot = state.snapshot()
+            decisions = decide(snapshot, described, state.now)
             going = {
-                one.row.name: self._going(one, decisions[one.row.name], snapshot, picture.now)
+                one.row.name: self._going(one, decisions[one.row.name], snapshot, state.now)
                 for one in seen
                 if one.row.name in decisions
             }
@@ -88,7 +88,7 @@ class Scaler:
         self._fleets.clear()
         self._written.clear()
 
-    def _see(self, term: int) -> list[Seen]:
+    def _see(self, term: int) -> list[ScaledPool]:
         """Read the pools that are scaled, or have nodes to clear away, and ask their drivers."""
         with self._rt.db.begin() as tx:
             if not lease.fence(tx, term):
@@ -108,27 +108,27 @@ class Scaler:
             anew = not silent <= fleet.silent or any(m.is_retiring and m.state != "READY" for m in mine)
             fleet.silent = silent
             fleet.look(self._monotonic(), here, anew=anew)
-            seen = Seen(row, mine, fleet, since.get(row.id, (None, None)))
+            seen = ScaledPool(row, mine, fleet, since.get(row.id, (None, None)))
             seen.starting = fleet.starting(self._monotonic())
             found.append(seen)
         return found
 
-    def _fleet(self, row: Any) -> Fleet:
+    def _fleet(self, row: Any) -> PoolInstances:
         shares = row.drivers or [{"driver": self._rt.settings.pool_driver}]
         if row.name not in self._fleets or self._fleets[row.name][0] != shares:
             opened = [(share, self._catalogue.open(share["driver"], row.name)) for share in shares]
             parties = [
-                Party(share["driver"], driver, share.get("max")) for share, driver in opened if driver is not None
+                DriverShare(share["driver"], driver, share.get("max")) for share, driver in opened if driver is not None
             ]
             unknown = [share["driver"] for share, driver in opened if driver is None]
-            self._fleets[row.name] = (shares, Fleet(parties, unknown))
+            self._fleets[row.name] = (shares, PoolInstances(parties, unknown))
         return self._fleets[row.name][1]
 
-    def _watch_idle(self, picture: Picture, now: float) -> None:
-        idle = {node.id for node in picture.nodes if not picture.running.on_node(node.id)}
+    def _watch_idle(self, state: ClusterState, now: float) -> None:
+        idle = {node.id for node in state.nodes if not state.running.on_node(node.id)}
         self._idle = {node_id: self._idle.get(node_id, now) for node_id in idle}
 
-    def _describe(self, one: Seen, picture: Picture, now: float) -> Pool:
+    def _describe(self, one: ScaledPool, state: ClusterState, now: float) -> Pool:
         row = one.row
         staying = {m.id for m in one.staying}
         grown, shrunk = one.since
@@ -138,8 +138,8 @@ class Scaler:
             row.size,
             row.smallest,
             row.largest,
-            _template(one, picture),
-            _labels(one, picture),
+            _template(one, state),
+            _labels(one, state),
             pace(row.settings),
             row.is_paused,
             len(staying),
@@ -149,7 +149,7 @@ class Scaler:
             inf if shrunk is None else shrunk,
         )
 
-    def _going(self, one: Seen, decision: Decision, snapshot: Any, now: float) -> list[int]:
+    def _going(self, one: ScaledPool, decision: Decision, snapshot: Any, now: float) -> list[int]:
         """Return the nodes to drain: never more than leaves the wanted number of those that are there already."""
         count = min(decision.present - decision.wanted, max(0, len(one.staying) - decision.wanted))
         if count <= 0 or not one.fleet.starts:
@@ -162,7 +162,7 @@ class Scaler:
         joined = [m.id for m in one.staying if m.name not in listed]
         return nodes_to_stop(snapshot, [m.id for m in one.staying], count, now, last=joined)
 
-    def _tidy(self, one: Seen, now: float) -> None:
+    def _tidy(self, one: ScaledPool, now: float) -> None:
         """Revive what ended without having left, clear away what has left or never came."""
         by_name = {m.name: m for m in one.members}
         dead = [name for name in one.fleet.dead(now) if name in by_name and by_name[name].state == "READY"]
@@ -187,7 +187,7 @@ class Scaler:
             with self._rt.db.begin() as tx:
                 pools.cleared(tx, gone)
 
-    def _act(self, one: Seen, pool: Pool, decision: Decision, going: Sequence[int], now: float) -> None:
+    def _act(self, one: ScaledPool, pool: Pool, decision: Decision, going: Sequence[int], now: float) -> None:
         more = decision.wanted - decision.present
         if more > 0:
             more -= self._keep(one, more, decision.why)
@@ -201,7 +201,7 @@ class Scaler:
             self._note(one, "drain", decision.why, nodes=[drained.name], withdrawn=drained.withdrawn)
         self._write(one, pool, decision, now)
 
-    def _keep(self, one: Seen, count: int, why: str) -> int:
+    def _keep(self, one: ScaledPool, count: int, why: str) -> int:
         """Let nodes stay that were to go: nothing is quicker than a node that is still there."""
         leaving = [m.id for m in one.members if m.state == "READY" and m.is_retiring and not m.is_leaving]
         kept = drain.keep(self._rt, leaving[:count], actor=ACTOR, reason=why) if leaving else set()
@@ -209,12 +209,12 @@ class Scaler:
             self._note(one, "keep", why, nodes=sorted(m.name for m in one.members if m.id in kept))
         return len(kept)
 
-    def _note(self, one: Seen, event: str, why: str | None, **detail: Any) -> None:
+    def _note(self, one: ScaledPool, event: str, why: str | None, **detail: Any) -> None:
         log.info(f"pool.{event}", pool=one.row.name, why=why, **detail)
         with self._rt.db.begin() as tx:
             pools.write_event(tx, one.row.id, event, ACTOR, why, **detail)
 
-    def _write(self, one: Seen, pool: Pool, decision: Decision, now: float) -> None:
+    def _write(self, one: ScaledPool, pool: Pool, decision: Decision, now: float) -> None:
         """Keep the decision for people, and an event where the wanted size or the trouble is another."""
         trouble = one.fleet.trouble
         facts = (
@@ -254,30 +254,30 @@ def pace(settings: Mapping[str, Any]) -> Pace:
     return Pace(**{name: settings[name] for name in Pace.__slots__ if settings.get(name) is not None})
 
 
-def _template(one: Seen, picture: Picture) -> Resources | None:
+def _template(one: ScaledPool, state: ClusterState) -> Resources | None:
     """Return what a new node has: as the pool says, as its driver knows, or else as the largest node that is, or was."""
     if one.row.template is not None:
         return Resources.from_amounts(one.row.template)
     known = one.fleet.template()
     if known is not None:
         return known
-    there = [picture.nodes[m.id].capacity for m in one.members if m.id in picture.nodes]
+    there = [state.nodes[m.id].capacity for m in one.members if m.id in state.nodes]
     last = (one.row.detail or {}).get("template")
     last_known = None if last is None else Resources.from_amounts(last)
     return max(there, key=lambda amounts: (amounts.cpus, amounts.mem), default=last_known)
 
 
-def _labels(one: Seen, picture: Picture) -> dict[str, str]:
+def _labels(one: ScaledPool, state: ClusterState) -> dict[str, str]:
     """Return the labels a new node will have: those all present ones agree on (or last did), and the pool's own."""
-    found = [dict(picture.nodes[m.id].labels) for m in one.members if m.id in picture.nodes]
+    found = [dict(state.nodes[m.id].labels) for m in one.members if m.id in state.nodes]
     found = found or [(one.row.detail or {}).get("labels") or {}]
     agreed = {k: v for k, v in found[0].items() if all(labels.get(k) == v for labels in found)}
     return {**agreed, **one.row.labels}
 
 
-def _order(one: Seen) -> Template:
+def _order(one: ScaledPool) -> NodeTemplate:
     amounts = None if one.row.template is None else Resources.from_amounts(one.row.template)
-    return Template(one.row.name, amounts, one.row.labels)
+    return NodeTemplate(one.row.name, amounts, one.row.labels)
 
 
 def _detail(pool: Pool, decision: Decision) -> dict[str, Any]:

@@ -7,17 +7,17 @@ from pathlib import Path
 from scheduler.admin import tokens
 from scheduler.errors import SetupError
 from scheduler.pools.drivers import DriverTrouble
-from scheduler.pools.drivers.catalogue import Catalogue, read
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers.catalogue import DriverCatalogue, read
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens as store
 from scheduler.store.nodes import pools
 
 
-def catalogue_of(rt: Runtime) -> Catalogue:
+def catalogue_of(rt: Runtime) -> DriverCatalogue:
     """Return the drivers that pools may name. Raises SetupError where the drivers file is wrong."""
     settings = rt.settings
-    around = Around(
+    around = DriverContext(
         settings.api_url,
         None if settings.broker_url is None else settings.broker_url.get_secret_value(),
         settings.state_dir,
@@ -25,7 +25,7 @@ def catalogue_of(rt: Runtime) -> Catalogue:
         lambda name: _drop_token(rt, name),
         lambda: _taken(rt),
     )
-    return Catalogue(around, read(settings.drivers_file))
+    return DriverCatalogue(around, read(settings.drivers_file))
 
 
 def _token_for(rt: Runtime, name: str) -> Path:

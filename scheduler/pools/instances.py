@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from scheduler.pools.drivers import Driver, DriverTrouble, Instance, Template
+from scheduler.pools.drivers import Driver, DriverTrouble, Instance, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ _REVIVE_AGAIN_S = 5.0
 
 
 @dataclass(slots=True)
-class Party:
+class DriverShare:
     """One driver's share of the pool: at most `most` nodes (None: no limit), and what was last seen of them."""
 
     name: str
@@ -35,10 +35,10 @@ class Party:
     starts_after: float = 0.0
 
 
-class Fleet:
+class PoolInstances:
     """The parties of one pool. Times are the caller's monotonic seconds. Not for use by two threads."""
 
-    def __init__(self, parties: Sequence[Party], unknown: Sequence[str] = ()) -> None:
+    def __init__(self, parties: Sequence[DriverShare], unknown: Sequence[str] = ()) -> None:
         self.parties, self._unknown = list(parties), list(unknown)
         self._born: dict[str, float] = {}
         self._awaited: set[str] = set()
@@ -112,7 +112,7 @@ class Fleet:
             if not instance.running and now - self._revived.get(name, -_REVIVE_AGAIN_S) >= _REVIVE_AGAIN_S
         ]
 
-    def start(self, count: int, template: Template, now: float) -> list[str]:
+    def start(self, count: int, template: NodeTemplate, now: float) -> list[str]:
         """Start nodes where there is room, party by party; return the names known by now."""
         started: list[str] = []
         for party in self.parties:
@@ -129,7 +129,7 @@ class Fleet:
             count -= room if names is not None else 0
         return started
 
-    def revive(self, names: Iterable[str], template: Template, now: float) -> list[str]:
+    def revive(self, names: Iterable[str], template: NodeTemplate, now: float) -> list[str]:
         """Start again instances that ended without having left; return those of drivers that did not fail."""
         revived = self._by_party(names, now, lambda party, mine: party.driver.revive(mine, template))
         for name in revived:
@@ -167,13 +167,13 @@ class Fleet:
         known = (party.driver.template() for party in self.parties if party.driver.starts)
         return next((amounts for amounts in known if amounts is not None), None)
 
-    def _unborn(self) -> list[tuple[str, Party]]:
+    def _unborn(self) -> list[tuple[str, DriverShare]]:
         return [(name, party) for party in self.parties for name in party.instances if name in self._born]
 
-    def _late(self, name: str, party: Party, now: float) -> bool:
+    def _late(self, name: str, party: DriverShare, now: float) -> bool:
         return now - self._born[name] > party.driver.join_within_s
 
-    def _by_party(self, names: Iterable[str], now: float, do: Callable[[Party, list[str]], None]) -> list[str]:
+    def _by_party(self, names: Iterable[str], now: float, do: Callable[[DriverShare, list[str]], None]) -> list[str]:
         wanted, done = set(names), []
         for party in self.parties:
             mine = [name for name in party.instances if name in wanted]
@@ -182,7 +182,7 @@ class Fleet:
                 party.looked = None
         return done
 
-    def _ask(self, party: Party, now: float, call: Callable[[], T]) -> T | None:
+    def _ask(self, party: DriverShare, now: float, call: Callable[[], T]) -> T | None:
         try:
             answer = call()
         except DriverTrouble as trouble:
@@ -193,10 +193,10 @@ class Fleet:
         return answer
 
 
-def _pause_s(party: Party) -> float:
+def _pause_s(party: DriverShare) -> float:
     return min(_FIRST_REST_S * float(2 ** min(party.failures, 10)), _LONGEST_REST_S)
 
 
-def _done(do: Callable[[Party, list[str]], None], party: Party, names: list[str]) -> bool:
+def _done(do: Callable[[DriverShare, list[str]], None], party: DriverShare, names: list[str]) -> bool:
     do(party, names)
     return True

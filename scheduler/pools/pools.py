@@ -16,27 +16,27 @@ _SIZES = ("size", "smallest", "largest", "sizing")
 
 
 @dataclass(frozen=True, slots=True)
-class PoolSeen:
+class PoolWithCounts:
     """A pool's row with its last decision, and what its nodes are and have (None where it has none)."""
 
     row: Any
     counts: Any | None
 
 
-def look(rt: Runtime) -> list[PoolSeen]:
+def look(rt: Runtime) -> list[PoolWithCounts]:
     """Return every pool, by name."""
     with rt.db.begin() as tx:
         counts = pools.counts(tx)
-        return [PoolSeen(row, counts.get(row.id)) for row in pools.read(tx)]
+        return [PoolWithCounts(row, counts.get(row.id)) for row in pools.read(tx)]
 
 
-def find(rt: Runtime, name: str) -> PoolSeen:
+def find(rt: Runtime, name: str) -> PoolWithCounts:
     """Return one pool. Raises NotFound."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)
         if row is None:
             raise _unknown(name)
-        return PoolSeen(row, pools.counts(tx).get(row.id))
+        return PoolWithCounts(row, pools.counts(tx).get(row.id))
 
 
 def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
-from scheduler.replay.replay import Outcome, World
+from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, nodes_to_stop
 from scheduler.rules.cluster.nodes import Node
@@ -18,15 +18,15 @@ from scheduler.rules.cluster.policy import Policy
 
 
 @dataclass(slots=True)
-class Elastic:
+class ElasticResult:
     """What the replay saw. `sizes` are (time, nodes paid for, why), one per change; `node_s` is what they cost together."""
 
-    outcome: Outcome
+    outcome: ReplayResult
     node_s: float = 0.0
     sizes: list[tuple[float, int, str]] = field(default_factory=list)
 
 
-def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: int = 1) -> Elastic:
+def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: int = 1) -> ElasticResult:
     """Run a trace (by submission time) on a pool whose nodes take `pool.pace.start_s` from their order to their first job.
 
     A node costs from its order until it has left. The pool must be AUTO and have a template; ends when it has its
@@ -38,7 +38,7 @@ def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: i
     return world.seen
 
 
-class _ElasticWorld(World):
+class _ElasticWorld(ReplayCluster):
     """A world in which nodes come and go, and somebody decides about that every `step_s`."""
 
     def __init__(self, jobs: Sequence[TraceJob], pool: Pool, step_s: float, seed: int) -> None:
@@ -53,7 +53,7 @@ class _ElasticWorld(World):
         self._coming_nodes: list[tuple[float, int]] = []
         self._idle_since: dict[int, float] = {}
         self._grown, self._shrunk = -inf, -inf
-        self.seen = Elastic(self.outcome, sizes=[(self._now, pool.smallest, "the smallest size")])
+        self.seen = ElasticResult(self.outcome, sizes=[(self._now, pool.smallest, "the smallest size")])
 
     def step(self) -> bool:
         """Go to the next arrival, end, coming node or decision; false when nothing can change any more."""

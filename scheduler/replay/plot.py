@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, log10
 
-from scheduler.replay.report import Course, unit_of
+from scheduler.replay.report import Timeline, unit_of
 
 _WIDTH, _HEIGHT, _MARGIN, _GAP = 900, 220, 60, 50
 _FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', 'Noto Sans', sans-serif"
@@ -14,7 +14,7 @@ _MOST_TICKS = 8
 """Parts of an axis: more and their numbers would touch."""
 
 
-def as_svg(courses: Mapping[str, Course], title: str = "") -> str:
+def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
     """An SVG document that stands alone; times count from the first submission. The queue is drawn up to the most that ever waited."""
     height = 2 * _HEIGHT + _GAP + 2 * _MARGIN
     most = max((run.most for run in courses.values()), default=0) or 1
@@ -58,7 +58,11 @@ def ticks(most: float, *, whole: bool = False) -> list[float]:
 
 
 def _panel(
-    top: float, name: str, heights: Sequence[float], lines: Mapping[str, tuple[Course, Sequence[float]]], longest: float
+    top: float,
+    name: str,
+    heights: Sequence[float],
+    lines: Mapping[str, tuple[Timeline, Sequence[float]]],
+    longest: float,
 ) -> str:
     """One diagram: a frame, its scales, and a line per policy."""
     bottom = top + _HEIGHT

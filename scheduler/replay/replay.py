@@ -28,7 +28,7 @@ _TELL_EVERY = 100
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayResult:
     """What a replay saw. `started` has the start by job id; jobs that never fit are not in it.
 
     `moments` are (time, jobs waiting, share of the fleet in use), one per event, in order of time.
@@ -47,9 +47,9 @@ def replay(
     *,
     seed: int = 1,
     progress: Progress | None = None,
-) -> Outcome:
+) -> ReplayResult:
     """Run a trace (by submission time) on a fleet under a policy, until no job is left that can still start."""
-    world = World(jobs, nodes, policy, seed)
+    world = ReplayCluster(jobs, nodes, policy, seed)
     told = 0
     while world.step():
         if progress is not None and world.ended >= told + _TELL_EVERY:
@@ -61,11 +61,11 @@ def replay(
     return world.outcome
 
 
-class World:
+class ReplayCluster:
     """The pictures that a live scheduler keeps, and the future that it does not know."""
 
     def __init__(self, jobs: Sequence[TraceJob], nodes: Iterable[Node], policy: Policy, seed: int) -> None:
-        self.outcome = Outcome(jobs)
+        self.outcome = ReplayResult(jobs)
         self.predictor = Predictor()
         self.ended = 0
         self._nodes, self._queue, self._running = Nodes(nodes), Queue(), Running()

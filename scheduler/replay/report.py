@@ -6,8 +6,8 @@ from itertools import pairwise
 from math import ceil
 from typing import Any
 
-from scheduler.replay.replay import Outcome
-from scheduler.replay.trace import LeftOut, TraceJob
+from scheduler.replay.replay import ReplayResult
+from scheduler.replay.trace import SkippedJobs, TraceJob
 
 TAU_S = 10.0
 """Runs shorter than this count as this long in the bounded slowdown, as is usual."""
@@ -41,7 +41,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Timeline:
     """Jobs waiting and share in use over time, averaged over equal stretches; `start` and `step_s` say when.
 
     `most` is the largest number that waited at any one moment.
@@ -54,7 +54,7 @@ class Course:
     most: int = 0
 
 
-def summarise(policy: str, outcome: Outcome) -> Summary:
+def summarise(policy: str, outcome: ReplayResult) -> Summary:
     """The figures of a replay."""
     jobs = [job for job in outcome.jobs if job.id in outcome.started]
     if not jobs:
@@ -81,27 +81,27 @@ def bounded_slowdown(job: TraceJob, started: float) -> float:
     return max(1.0, (started - job.submitted + job.run_s) / max(job.run_s, TAU_S))
 
 
-def course(outcome: Outcome, steps: int) -> Course:
+def course(outcome: ReplayResult, steps: int) -> Timeline:
     """The course of a replay in so many equal stretches; empty when there were no two moments."""
     moments = outcome.moments
     most = max((jobs for _, jobs, _ in moments), default=0)
     if len(moments) < 2 or moments[-1][0] <= moments[0][0]:  # noqa: PLR2004 - a stretch has two ends
-        return Course(moments[0][0] if moments else 0.0, 0.0, (), (), most)
+        return Timeline(moments[0][0] if moments else 0.0, 0.0, (), (), most)
     start, step_s = moments[0][0], (moments[-1][0] - moments[0][0]) / steps
     waiting, in_use = [0.0] * steps, [0.0] * steps
     for (at, jobs, share), (until, _, _) in pairwise(moments):
         for step, seconds in _split(at - start, until - start, step_s, steps):
             waiting[step] += jobs * seconds / step_s
             in_use[step] += share * seconds / step_s
-    return Course(start, step_s, tuple(waiting), tuple(in_use), most)
+    return Timeline(start, step_s, tuple(waiting), tuple(in_use), most)
 
 
-def as_data(summaries: Sequence[Summary], courses: Sequence[Course]) -> list[dict[str, Any]]:
+def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, Any]]:
     """The figures as plain data, for JSON; with the course of each replay, short."""
     return [{**asdict(each), "course": _course_data(run)} for each, run in zip(summaries, courses, strict=True)]
 
 
-def as_text(summaries: Sequence[Summary], courses: Sequence[Course]) -> str:
+def as_text(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> str:
     """A table of the figures, and under it for each policy the queue and the fleet over time."""
     lines = [f"{'policy':<10}{'jobs':>8}{'mean wait':>12}{'p95 wait':>12}{'max wait':>12}{'slowdown':>11}{'in use':>8}"]
     lines += [
@@ -119,7 +119,7 @@ def as_text(summaries: Sequence[Summary], courses: Sequence[Course]) -> str:
     return "\n".join(lines)
 
 
-def left_out(left: LeftOut, cpus: int) -> str | None:
+def left_out(left: SkippedJobs, cpus: int) -> str | None:
     """A sentence about the jobs of a trace that are not replayed on a fleet of so many cpus; None where all are."""
     said = (
         (left.too_wide, f"wider than the {cpus} cpus that all nodes have together"),
@@ -157,7 +157,7 @@ def _sparks(values: Sequence[float], most: float) -> str:
     return "".join(_BARS[min(top, ceil(value / most * top))] if value > 0 else _BARS[0] for value in values)
 
 
-def _axis(run: Course) -> str:
+def _axis(run: Timeline) -> str:
     """The time since the first submission, under the characters of a course."""
     steps = len(run.waiting)
     unit, size = unit_of(run.step_s * steps)
@@ -166,7 +166,7 @@ def _axis(run: Course) -> str:
     return "".join(mark.ljust(end - start) for mark, (start, end) in zip(marks, pairwise(at), strict=False)) + marks[-1]
 
 
-def _course_data(run: Course) -> dict[str, Any]:
+def _course_data(run: Timeline) -> dict[str, Any]:
     return {
         "start": run.start,
         "step_s": round(run.step_s, 3),

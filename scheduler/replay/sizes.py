@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 
 from scheduler.replay import elastic, report
-from scheduler.replay.replay import Outcome, replay
+from scheduler.replay.replay import ReplayResult, replay
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.autoscaling.decide import Pool
 from scheduler.rules.cluster.nodes import Node
@@ -19,7 +19,7 @@ MOST_DECISIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class SizeCost:
     """One way to size the pool: `size` says how, `most` is the largest number of nodes there was. Seconds but for hours.
 
     Waits are None where nothing ran. `used` is the share of what was paid for (by cpus) that jobs had, 0 to 1. `left` counts jobs that no node could hold.
@@ -36,7 +36,7 @@ class Cost:
     max_wait_s: float | None
 
 
-def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[Cost]:
+def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[SizeCost]:
     """Replay a trace (by submission time) on the pool as it follows demand, and at fixed sizes; that pool comes first.
 
     Without `fixed` these are: what it was on average (the same money), and its most. Raises ValueError as the replay does.
@@ -50,12 +50,12 @@ def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, 
     return [_cost(name, most, seen.node_s, pool, seen.outcome), *(_at(size, jobs, pool, seed) for size in chosen)]
 
 
-def as_data(costs: Sequence[Cost]) -> list[dict[str, Any]]:
+def as_data(costs: Sequence[SizeCost]) -> list[dict[str, Any]]:
     """Return the figures as plain data, for JSON."""
     return [asdict(cost) for cost in costs]
 
 
-def as_text(costs: Sequence[Cost]) -> str:
+def as_text(costs: Sequence[SizeCost]) -> str:
     """Return a table of the figures."""
     heads = ("nodes", "most", "node-hours", "used", "jobs", "mean wait", "p95 wait", "max wait")
     lines = ["".join(f"{head:>12}" for head in heads)]
@@ -69,19 +69,19 @@ def as_text(costs: Sequence[Cost]) -> str:
     return "\n".join(lines)
 
 
-def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> Cost:
+def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> SizeCost:
     assert pool.template is not None  # noqa: S101 - the replay of the pool itself has refused it
     nodes = [Node(number, pool.template, name=f"{pool.name}-{number}", pool=pool.name) for number in range(1, size + 1)]
     outcome = replay(jobs, nodes, Policy(), seed=seed)
     return _cost(str(size), size, size * (_end(jobs, outcome) - jobs[0].submitted), pool, outcome)
 
 
-def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: Outcome) -> Cost:
+def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: ReplayResult) -> SizeCost:
     summary = report.summarise(name, outcome)
     assert pool.template is not None  # noqa: S101 - likewise
     worked = sum(job.run_s * job.requires.cpus * job.count for job in outcome.jobs if job.id in outcome.started)
     paid = node_s * pool.template.cpus
-    return Cost(
+    return SizeCost(
         size=name,
         most=most,
         node_hours=node_s / HOUR_S,
@@ -94,7 +94,7 @@ def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: Outcome) -> 
     )
 
 
-def _end(jobs: Sequence[TraceJob], outcome: Outcome) -> float:
+def _end(jobs: Sequence[TraceJob], outcome: ReplayResult) -> float:
     """Return when the last job ended; when the first came if none ever started."""
     ends = (outcome.started[job.id] + job.run_s for job in jobs if job.id in outcome.started)
     return max(ends, default=jobs[0].submitted)

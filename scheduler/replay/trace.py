@@ -31,7 +31,7 @@ class TraceJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SwfRecord:
     """One line of a workload log: seconds, processors."""
 
     number: int
@@ -44,7 +44,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedJobs:
     """How many jobs of a trace are not replayed: that did not run, that say no processors, that are too wide for the machine."""
 
     never_ran: int = 0
@@ -64,7 +64,7 @@ def machine_size(lines: Iterable[str]) -> int | None:
     return named.get("MaxProcs", named.get("MaxNodes"))
 
 
-def read_swf(lines: Iterable[str], processors: int) -> list[Record]:
+def read_swf(lines: Iterable[str], processors: int) -> list[SwfRecord]:
     """The jobs of a workload log that a machine of so many processors can run, by submission time and number.
 
     A run is cut at its limit; where no limit was given the run time is taken for it. Jobs without run time or processors, and
@@ -73,7 +73,7 @@ def read_swf(lines: Iterable[str], processors: int) -> list[Record]:
     return runnable(read_log(lines), processors)[0]
 
 
-def read_log(lines: Iterable[str]) -> list[Record]:
+def read_log(lines: Iterable[str]) -> list[SwfRecord]:
     """All jobs of a workload log, as they stand there. Raises ValueError that names the line which is not of the format."""
     return [
         _record(number, line.split())
@@ -82,16 +82,16 @@ def read_log(lines: Iterable[str]) -> list[Record]:
     ]
 
 
-def runnable(records: Sequence[Record], processors: int) -> tuple[list[Record], LeftOut]:
+def runnable(records: Sequence[SwfRecord], processors: int) -> tuple[list[SwfRecord], SkippedJobs]:
     """Those of the jobs that such a machine can run, by submission time and number; and how many of the others there are."""
     ran = [record for record in records if record.run_s > 0]
     said = [record for record in ran if record.processors > 0]
     kept = [record for record in said if record.processors <= processors]
-    left = LeftOut(len(records) - len(ran), len(ran) - len(said), len(said) - len(kept))
+    left = SkippedJobs(len(records) - len(ran), len(ran) - len(said), len(said) - len(kept))
     return sorted(kept, key=lambda record: (record.submitted, record.number)), left
 
 
-def jobs_of(records: Iterable[Record], *, widest: int | None = None) -> list[TraceJob]:
+def jobs_of(records: Iterable[SwfRecord], *, widest: int | None = None) -> list[TraceJob]:
     """Jobs that ask for one cpu per processor; those wider than `widest` cpus become gangs of equal members.
 
     User and program make the kind.
@@ -99,7 +99,7 @@ def jobs_of(records: Iterable[Record], *, widest: int | None = None) -> list[Tra
     return [_job(record, widest or record.processors) for record in records]
 
 
-def _job(record: Record, widest: int) -> TraceJob:
+def _job(record: SwfRecord, widest: int) -> TraceJob:
     count = -(-record.processors // widest)
     return TraceJob(
         record.number,
@@ -112,13 +112,15 @@ def _job(record: Record, widest: int) -> TraceJob:
     )
 
 
-def _record(line: int, fields: list[str]) -> Record:
+def _record(line: int, fields: list[str]) -> SwfRecord:
     if len(fields) < _FIELDS:
         raise ValueError(f"line {line} has {len(fields)} fields, the Standard Workload Format has {_FIELDS}")
     values = [_whole(line, column, field) for column, field in enumerate(fields[:_FIELDS], 1)]
     run_s, processors = values[_RUN], values[_USED] if values[_USED] > 0 else values[_WANTED]
     limit_s = values[_LIMIT] if values[_LIMIT] > 0 else run_s
-    return Record(values[0], values[_SUBMIT], min(run_s, limit_s), processors, limit_s, values[_USER], values[_PROGRAM])
+    return SwfRecord(
+        values[0], values[_SUBMIT], min(run_s, limit_s), processors, limit_s, values[_USER], values[_PROGRAM]
+    )
 
 
 def _whole(line: int, column: int, field: str) -> int:

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from scheduler.wire import Input, InputFile
+from scheduler.wire import InputFile, InputSpec
 from tests.bench.figures import figure, quantile, spread
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.installation import Installation
@@ -228,7 +228,7 @@ def _staging(root: Path) -> None:
     )  # fmt: skip
     size = source.stat().st_size
     given = InputFile(file_id=1, file_name="x", size=size, sha256=digest.hexdigest(), url="/x", local_path=str(source))
-    spec = a_spec(inputs=[Input(name="in", type="file", files=[given])])
+    spec = a_spec(inputs=[InputSpec(name="in", type="file", files=[given])])
     copied, staged = [], []
     for _ in range(5):
         copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))

@@ -1,6 +1,6 @@
 """The live scheduler's first picture of a million queued jobs from a real PostgreSQL: seconds, and the leader's memory.
 
-`Picture.refresh` as the leader calls it, in a process of its own whose memory is read before and after; then again with
+`ClusterState.refresh` as the leader calls it, in a process of its own whose memory is read before and after; then again with
 nothing changed, and with a thousand new jobs, as every tick has it.
 """
 
@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from api.up.embedded import servers, state
 from scheduler import runtime
 from scheduler.admin import seed
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.settings import Settings
 from scheduler.store.schema import migrations
 from tests.bench.explain import fill
@@ -56,26 +56,26 @@ class _Seen:
 def _lead(url: str) -> _Seen:
     """Be the leader: look at everything, at nothing new, and at what came."""
     settings = Settings()
-    engine, picture, process = runtime.connect(url, settings), Picture(settings), psutil.Process()
+    engine, live, process = runtime.connect(url, settings), ClusterState(settings), psutil.Process()
     before, cpu_s = process.memory_info().rss, time.process_time()
-    first = _look(engine, picture)
+    first = _look(engine, live)
     cpu_s = time.process_time() - cpu_s
-    jobs, peak = len(picture.queue), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    jobs, peak = len(live.queue), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gc.collect()
     after = process.memory_info().rss
-    idle = _look(engine, picture)
+    idle = _look(engine, live)
     with psycopg.connect(url, autocommit=True) as submitter:
         submitter.execute(_MORE, (NEW,))
-    changed = _look(engine, picture)
-    assert len(picture.queue) == jobs + NEW
+    changed = _look(engine, live)
+    assert len(live.queue) == jobs + NEW
     engine.dispose()
     return _Seen(first, cpu_s, idle, changed, jobs, after - before, peak - before)
 
 
-def _look(engine: Engine, picture: Picture) -> float:
+def _look(engine: Engine, live: ClusterState) -> float:
     began = time.perf_counter()
     with engine.begin() as tx:
-        picture.refresh(tx)
+        live.refresh(tx)
     return time.perf_counter() - began
 
 

@@ -13,7 +13,7 @@ import random
 from dataclasses import dataclass
 from itertools import pairwise
 
-from scheduler.replay.replay import Outcome, World
+from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
@@ -61,15 +61,15 @@ def _stream(name: str, projects: int, seed: int) -> list[TraceJob]:
     return jobs
 
 
-def _watch(jobs: list[TraceJob], nodes: list[Node]) -> Outcome:
+def _watch(jobs: list[TraceJob], nodes: list[Node]) -> ReplayResult:
     """What happens until the end of the watch."""
-    world = World(sorted(jobs, key=lambda job: job.submitted), nodes, Policy(), seed=1)
+    world = ReplayCluster(sorted(jobs, key=lambda job: job.submitted), nodes, Policy(), seed=1)
     while world.step() and world.outcome.moments[-1][0] < COMES + WINDOW_S:
         pass
     return world.outcome
 
 
-def _in_use(outcome: Outcome, since: float, until: float) -> float:
+def _in_use(outcome: ReplayResult, since: float, until: float) -> float:
     """The mean share of the fleet in use between two moments."""
     area = sum(
         share * max(0.0, min(until, end) - max(since, at)) for (at, _, share), (end, _, _) in pairwise(outcome.moments)
@@ -77,7 +77,7 @@ def _in_use(outcome: Outcome, since: float, until: float) -> float:
     return area / (until - since)
 
 
-def _longest_small(outcome: Outcome) -> float:
+def _longest_small(outcome: ReplayResult) -> float:
     """The longest run of the small jobs that ran when the large one came."""
     runs = {job.id: job.run_s for job in outcome.jobs}
     running = (runs[one] for one, at in outcome.started.items() if at <= COMES < at + runs[one])

@@ -11,7 +11,7 @@ from secrets import token_hex
 
 import pytest
 
-from scheduler.wire import Output
+from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input
@@ -99,7 +99,7 @@ def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(api, node
     api.place(
         in_image(
             image, "sh", "-c", script, environment={"MINE": "yes"}, inputs=[an_input("in", 7, CONTENT, None)],
-            outputs=[Output(name="copy", type="file", glob="copy.txt")],
+            outputs=[OutputSpec(name="copy", type="file", glob="copy.txt")],
         )
     )  # fmt: skip
     report = api.report()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.up.embedded import external
-from scheduler.leader.dispatch import Courier
+from scheduler.leader.dispatch import Dispatcher
 
 PLACED = [(7, 1)]
 
@@ -18,19 +18,19 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def courier(broker_url: str, clock: list[float]) -> Iterator[Courier]:
-    made = Courier(broker_url, monotonic=lambda: clock[0])
+def courier(broker_url: str, clock: list[float]) -> Iterator[Dispatcher]:
+    made = Dispatcher(broker_url, monotonic=lambda: clock[0])
     yield made
     made.stop()
 
 
-def test_a_message_reaches_the_queue_of_its_node(courier: Courier, broker_url: str) -> None:
+def test_a_message_reaches_the_queue_of_its_node(courier: Dispatcher, broker_url: str) -> None:
     courier.deliver({("alpha", 1): PLACED})
     assert external.broker_client(broker_url).brpop(["node.alpha"], timeout=10)
 
 
 def test_a_broker_that_refuses_is_left_alone_and_used_again(
-    courier: Courier, broker_url: str, clock: list[float]
+    courier: Dispatcher, broker_url: str, clock: list[float]
 ) -> None:
     client = external.broker_client(broker_url)
     client.set("node.odd", "not a list")
@@ -44,7 +44,7 @@ def test_a_broker_that_refuses_is_left_alone_and_used_again(
 
 
 def test_what_was_handed_over_is_published_before_the_end(broker_url: str) -> None:
-    courier = Courier(broker_url)
+    courier = Dispatcher(broker_url)
     for _ in range(20):
         courier.ring("alpha")
     courier.stop()

@@ -16,20 +16,20 @@ import psutil
 import pytest
 
 from scheduler.errors import SetupError
-from scheduler.pools.drivers import Driver, DriverTrouble, Template
-from scheduler.pools.drivers.catalogue import Catalogue, read
-from scheduler.pools.drivers.command import Command
-from scheduler.pools.drivers.kubernetes import Pods, Server, StatefulSet
-from scheduler.pools.drivers.local import Local
-from scheduler.pools.drivers.ssh import Host, Ssh
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers import Driver, DriverTrouble, NodeTemplate
+from scheduler.pools.drivers.catalogue import DriverCatalogue, read
+from scheduler.pools.drivers.command import CommandDriver
+from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
+from scheduler.pools.drivers.local import LocalDriver
+from scheduler.pools.drivers.ssh import RemoteHost, SshDriver
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 from tests.support import operators_script
 from tests.support.served_kubernetes import served_kubernetes
 from tests.support.sshd import missing, sshd
 
 STAND_IN = [sys.executable, "-c", "import signal; signal.pause()"]
-TEMPLATE = Template("night", Resources.of(cpus="1.5", mem=512, disk=100, custom={"gpu": 1}), {"zone": "a b"})
+TEMPLATE = NodeTemplate("night", Resources.of(cpus="1.5", mem=512, disk=100, custom={"gpu": 1}), {"zone": "a b"})
 WITHIN_S = 20.0
 
 
@@ -46,7 +46,7 @@ class Bench:
     tokens: Path | None = None
 
 
-def around(folder: Path, taken: set[str]) -> Around:
+def around(folder: Path, taken: set[str]) -> DriverContext:
     tokens = folder / "tokens"
     tokens.mkdir(exist_ok=True)
 
@@ -57,13 +57,13 @@ def around(folder: Path, taken: set[str]) -> Around:
     def drop(name: str) -> None:
         (tokens / name).unlink(missing_ok=True)
 
-    return Around("http://127.0.0.1:1", "redis://:word@127.0.0.1:2/0", folder, token_for, drop, lambda: taken)
+    return DriverContext("http://127.0.0.1:1", "redis://:word@127.0.0.1:2/0", folder, token_for, drop, lambda: taken)
 
 
 def local(stack: ExitStack, folder: Path) -> Bench:
     taken: set[str] = set()
     return Bench(
-        lambda: Local("night", around(folder, taken), STAND_IN),
+        lambda: LocalDriver("night", around(folder, taken), STAND_IN),
         taken,
         kill=lambda name: _kill(str(folder / "nodes" / name)),
         told=lambda name: _words(str(folder / "nodes" / name)),
@@ -76,12 +76,12 @@ def ssh(stack: ExitStack, folder: Path) -> Bench:
         pytest.skip(f"NOT TESTED: {reason}")
     server = stack.enter_context(sshd(folder))
     taken: set[str] = set()
-    hosts, program = [Host(server.address, "left", 4)], list(server.ssh)
+    hosts, program = [RemoteHost(server.address, "left", 4)], list(server.ssh)
     place = program.index("-p") + 1
     root = folder / "remote"
 
     def make() -> Driver:
-        return Ssh("night", around(folder, taken), hosts, ssh=program, ganger=STAND_IN, folder=str(root))
+        return SshDriver("night", around(folder, taken), hosts, ssh=program, ganger=STAND_IN, folder=str(root))
 
     return Bench(
         make,
@@ -99,7 +99,7 @@ def command(stack: ExitStack, folder: Path) -> Bench:
     records.mkdir()
     argv = [sys.executable, operators_script.__file__, str(records)]
     return Bench(
-        lambda: Command("night", around(folder, taken), argv),
+        lambda: CommandDriver("night", around(folder, taken), argv),
         taken,
         kill=lambda name: os.kill(int((records / name).read_text()), signal.SIGKILL),
         break_it=lambda: (records / ".broken").write_text(""),
@@ -111,15 +111,15 @@ def command(stack: ExitStack, folder: Path) -> Bench:
 def statefulset(stack: ExitStack, folder: Path) -> Bench:
     cluster = stack.enter_context(served_kubernetes())
     (folder / "token").write_text(cluster.token + "\n")
-    server = Server(cluster.url, "jobs", folder / "token")
-    return Bench(lambda: StatefulSet(server, "ganger-worker"), break_it=lambda: setattr(cluster, "broken", True))
+    server = KubernetesServer(cluster.url, "jobs", folder / "token")
+    return Bench(lambda: StatefulSetDriver(server, "ganger-worker"), break_it=lambda: setattr(cluster, "broken", True))
 
 
 def pods(stack: ExitStack, folder: Path) -> Bench:
     cluster = stack.enter_context(served_kubernetes())
     (folder / "token").write_text(cluster.token + "\n")
-    server = Server(cluster.url, "jobs", folder / "token")
-    return Bench(lambda: Pods(server, "night", "ganger-node"), break_it=lambda: setattr(cluster, "broken", True))
+    server = KubernetesServer(cluster.url, "jobs", folder / "token")
+    return Bench(lambda: PodDriver(server, "night", "ganger-node"), break_it=lambda: setattr(cluster, "broken", True))
 
 
 @pytest.fixture(params=[local, ssh, command, statefulset, pods], ids=lambda make: make.__name__)
@@ -229,8 +229,8 @@ def test_a_place_that_is_away_is_said_in_a_sentence(bench: Bench) -> None:
 
 def test_a_local_node_that_speaks_to_an_old_address_is_started_anew(tmp_path: Path) -> None:
     place = around(tmp_path, set())
-    names = Local("night", place, STAND_IN).start(1, TEMPLATE)
-    moved = Local("night", Around("http://127.0.0.1:3", *_rest(place)), STAND_IN)
+    names = LocalDriver("night", place, STAND_IN).start(1, TEMPLATE)
+    moved = LocalDriver("night", DriverContext("http://127.0.0.1:3", *_rest(place)), STAND_IN)
     assert listed(moved) == {names[0]: False}
     moved.revive(names, TEMPLATE)
     assert listed(moved) == {names[0]: True}
@@ -241,8 +241,10 @@ def test_hosts_are_filled_evenly_and_no_further(tmp_path: Path) -> None:
     if reason := missing():
         pytest.skip(f"NOT TESTED: {reason}")
     with sshd(tmp_path) as server:
-        host = Host(server.address, "left", 2)
-        driver = Ssh("p", around(tmp_path, set()), [host], ssh=server.ssh, ganger=STAND_IN, folder=str(tmp_path / "r"))
+        host = RemoteHost(server.address, "left", 2)
+        driver = SshDriver(
+            "p", around(tmp_path, set()), [host], ssh=server.ssh, ganger=STAND_IN, folder=str(tmp_path / "r")
+        )
         names = driver.start(5, TEMPLATE)
         assert len(names) == 2
         with pytest.raises(DriverTrouble, match="every host has all its nodes"):
@@ -257,7 +259,7 @@ def test_a_file_describes_drivers_and_its_faults_are_named(tmp_path: Path) -> No
         '[driver.cloud]\nkind = "command"\nargv = ["/etc/ganger/cloud"]\nnode = {cpus = 4, mem = 8000}\n'
         '[driver.cluster]\nkind = "kubernetes"\nstatefulset = "w"\nserver = "https://k8s"\n'
     )
-    catalogue = Catalogue(around(tmp_path, set()), read(path))
+    catalogue = DriverCatalogue(around(tmp_path, set()), read(path))
     assert catalogue.names == ["local", "external", "cloud", "cluster", "rack"]
     opened = [catalogue.open(name, "p") for name in catalogue.names]
     assert [type(driver).__name__ for driver in opened] == ["Local", "External", "Command", "StatefulSet", "Ssh"]
@@ -290,7 +292,7 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.02)  # another machine's process table has no signal for us
 
 
-def _rest(place: Around) -> tuple[Any, ...]:
+def _rest(place: DriverContext) -> tuple[Any, ...]:
     return (place.broker_url, place.state_dir, place.token_for, place.drop_token, place.taken)
 
 

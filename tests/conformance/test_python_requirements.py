@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.wire import Spec
+from scheduler.wire import TaskSpec
 from tests.support.node import a_spec
 from tests.support.servers import state_folder
 from workers.paths import Paths
@@ -61,12 +61,12 @@ def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
-def spec(*requirements: str, job: str = "gangertest:double") -> Spec:
+def spec(*requirements: str, job: str = "gangertest:double") -> TaskSpec:
     options = {"requirements": list(requirements), "interpreter": PYTHON}
     return a_spec(job=[job], runner="python", options=options)
 
 
-def make(wanted: Spec, work: Path) -> Path:
+def make(wanted: TaskSpec, work: Path) -> Path:
     venvs.make(wanted, str(work), USER, threading.Event())
     return Path(venvs.location(str(work), wanted))
 

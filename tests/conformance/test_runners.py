@@ -10,17 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.wire import Input, InputFile
+from scheduler.wire import InputFile, InputSpec
 from tests.support.node import a_spec
 from workers.paths import Paths
 from workers.runners import LaunchRefused, LaunchRequest, launch, oci
 
 FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
 INPUTS = [
-    Input(name="count", type="property", value=3),
-    Input(name="evil", type="property", value="$(touch /tmp/x); ${count} '"),
-    Input(name="one", type="file", files=[FILE]),
-    Input(name="many", type="files", files=[FILE, FILE.model_copy(update={"file_name": "c"})]),
+    InputSpec(name="count", type="property", value=3),
+    InputSpec(name="evil", type="property", value="$(touch /tmp/x); ${count} '"),
+    InputSpec(name="one", type="file", files=[FILE]),
+    InputSpec(name="many", type="files", files=[FILE, FILE.model_copy(update={"file_name": "c"})]),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler import wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.leader import tick
 from scheduler.nodes import registration
 from scheduler.store.leader import lease
@@ -38,7 +38,7 @@ def placed_on(api: Api, job: dict[str, Any]) -> str | None:
     """Let the scheduler think once; return the node that the job went to."""
     with api.rt.db.begin() as tx:
         term = lease.take(tx, "test", lease.look(tx)) or 0
-    tick.tick(api.rt, Picture(api.rt.settings), term, lambda _: None)
+    tick.tick(api.rt, ClusterState(api.rt.settings), term, lambda _: None)
     rows = api.query(
         "SELECT n.name FROM executions e JOIN nodes n ON n.id = e.node_id WHERE e.job_id = :id", id=job["id"]
     )
@@ -48,7 +48,7 @@ def placed_on(api: Api, job: dict[str, Any]) -> str | None:
 def a_node(api: Api, name: str, known: dict[str, str]) -> None:
     amounts = {"cpus": 8000, "mem": 8_000_000, "disk": 8_000_000}
     message = {"name": name, "hostname": name, "boot_id": "b", "disk_id": name, "amounts": amounts, "labels": known}
-    registration.register(api.rt, wire.Register.model_validate(message))
+    registration.register(api.rt, wire.NodeRegistration.model_validate(message))
 
 
 def test_a_machine_without_a_runtime_offers_commands_and_python_and_says_what_is_missing(bare: NodeSetup) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scheduler import wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.identity import Role
 from scheduler.nodes import registration
 from scheduler.store.leader import lease
@@ -21,7 +21,7 @@ def a_node(api: Api, name: str = "n1", **facts: Any) -> int:
         "amounts": {"cpus": 4000, "mem": 8_000_000, "disk": 10_000_000},
         **facts,
     }
-    return registration.register(api.rt, wire.Register.model_validate(message)).node_id
+    return registration.register(api.rt, wire.NodeRegistration.model_validate(message)).node_id
 
 
 def an_execution(api: Api, node_id: int, status: str, *, hours_ago: int = 0, error: str | None = None) -> int:
@@ -203,13 +203,13 @@ def test_preemption_and_reservations_are_shown_and_switched_where_the_queue_mode
     changed = api.as_("operator").patch("/scheduler/", {"preemption": True, "reservations": 0}).json
     assert (changed["preemption"], changed["reservations"], changed["queue_mode"]) == (True, 0, "FIFO")
     assert api.get("/status/").json["scheduler"]["preemption"] is True
-    picture = Picture(api.rt.settings)
+    state = ClusterState(api.rt.settings)
     for body, preemption, reservations in (({}, True, 0), ({"preemption": None, "reservations": 7}, False, 7)):
         if body:
             api.patch("/scheduler/", body)
         with api.rt.db.begin() as tx:
-            picture.refresh(tx)
-        assert (picture.policy.preemption, picture.policy.reservations) == (preemption, reservations)
+            state.refresh(tx)
+        assert (state.policy.preemption, state.policy.reservations) == (preemption, reservations)
     assert api.patch("/scheduler/", {"reservations": -1}).status_code == 400
 
 

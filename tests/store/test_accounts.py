@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scheduler.cluster_state import Picture
-from scheduler.leader.process import Scheduler
+from scheduler.cluster_state import ClusterState
+from scheduler.leader.process import SchedulerProcess
 from scheduler.leader.tick import tick
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.plan import Plan
@@ -35,15 +35,15 @@ def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_to
         other=other,
         id=theirs,
     )
-    plan = tick(cluster.rt, cluster.picture, cluster.term, lambda _: None).plan
+    plan = tick(cluster.rt, cluster.state, cluster.term, lambda _: None).plan
     assert not plan.placements
-    accounts = cluster.picture.account(plan, 600.0)
+    accounts = cluster.state.account(plan, 600.0)
     with cluster.rt.db.begin() as tx:
         store.keep_accounts(tx, accounts)
     assert cluster.value("SELECT lag_s FROM usage WHERE project_id = :id", id=other) == pytest.approx(300)
-    successor = Picture(cluster.settings)
+    successor = ClusterState(cluster.settings)
     _refresh(cluster, successor)
-    assert successor.policy.credits == cluster.picture.policy.credits
+    assert successor.policy.credits == cluster.state.policy.credits
     assert successor.policy.credits[other] == pytest.approx(300 / LONGEST_HORIZON_S), (
         "its jobs have no limit, and nothing is known of them"
     )
@@ -52,7 +52,7 @@ def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_to
 
 def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(cluster: Cluster) -> None:
     gone = cluster.value("INSERT INTO projects (name) VALUES ('gone') RETURNING id")
-    mine = Picture(cluster.settings)
+    mine = ClusterState(cluster.settings)
     _refresh(cluster, mine)
     cluster.change("DELETE FROM projects WHERE id = :id", id=gone)
     _refresh(cluster, mine)
@@ -63,16 +63,16 @@ def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(clust
     assert cluster.query("SELECT project_id FROM usage") == [(cluster.project,)]
 
 
-def _refresh(cluster: Cluster, picture: Picture) -> None:
+def _refresh(cluster: Cluster, state: ClusterState) -> None:
     with cluster.rt.db.begin() as tx:
-        picture.refresh(tx)
+        state.refresh(tx)
 
 
 def test_only_the_time_is_counted_in_which_the_leader_looked_at_what_is_held(cluster: Cluster) -> None:
     node = cluster.a_node(cpus=1000)
     cluster.running(node)
     clock = [0.0]
-    scheduler = Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
     scheduler._lead()
     for pause_s in (0, 60, 36_000, 60):
         clock[0] += pause_s

@@ -2,8 +2,8 @@
 
 import pytest
 
-from scheduler.cluster_state import Picture
-from scheduler.explain.forecast import Foresight
+from scheduler.cluster_state import ClusterState
+from scheduler.explain.forecast import Forecaster
 from scheduler.leader.tick import TermOver, tick
 from scheduler.rules.cluster.plan import CarriedReservation
 from scheduler.rules.cluster.resources import Resources
@@ -18,20 +18,20 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     cluster.tick()
     large = cluster.a_job(cpus=2000)
     cluster.tick()
-    claims = cluster.picture.claims
+    claims = cluster.state.claims
     shape = cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large)
     assert claims == (CarriedReservation(large, shape, (node.node_id,), claims[0].promised),)
-    successor = Picture(cluster.settings)
+    successor = ClusterState(cluster.settings)
     with cluster.rt.db.begin() as tx:
         successor.refresh(tx)
     assert successor.snapshot().claims == claims
-    foresight = Foresight(cluster.rt)
-    why = foresight.why(large)
+    forecaster = Forecaster(cluster.rt)
+    why = forecaster.why(large)
     assert why is not None
     assert why.told.reserved == (node.node_id,)
-    assert foresight._picture is not None
-    assert foresight._picture.claims == claims
-    foresight.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
+    assert forecaster._state is not None
+    assert forecaster._state.claims == claims
+    forecaster.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
     assert cluster.value("SELECT jsonb_array_length(claims) FROM leader") == 1, "asking changes nothing"
 
 
@@ -55,5 +55,5 @@ def test_who_leads_no_more_keeps_nothing(cluster: Cluster) -> None:
     cluster.a_job(cpus=2000)
     cluster.change("UPDATE leader SET term = term + 1")
     with pytest.raises(TermOver):
-        tick(cluster.rt, cluster.picture, cluster.term, lambda _delivery: None)
+        tick(cluster.rt, cluster.state, cluster.term, lambda _delivery: None)
     assert cluster.value("SELECT claims FROM leader") == []

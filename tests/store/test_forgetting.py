@@ -23,8 +23,8 @@ def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
 
 
 def forget(cluster: Cluster, remembered: set[int] | None = None) -> list[int]:
-    pictured = {node.id for node in cluster.picture.nodes}
-    return maintenance.forget_nodes(cluster.rt, set() if remembered is None else remembered, pictured)
+    placeable = {node.id for node in cluster.state.nodes}
+    return maintenance.forget_nodes(cluster.rt, set() if remembered is None else remembered, placeable)
 
 
 def test_a_node_that_has_left_is_listed_only_for_who_asks(cluster: Cluster) -> None:

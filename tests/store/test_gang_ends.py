@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import event
 
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.executions import withdrawal
 from scheduler.jobs import cancel, requeue
 from scheduler.leader import invariants
@@ -126,7 +126,7 @@ def test_a_drained_node_whose_time_is_over_gives_the_whole_gang_back(gang: Gang)
 
 
 def test_a_more_urgent_gang_takes_the_room_of_a_whole_one(cluster: Cluster) -> None:
-    cluster.picture = Picture(cluster.rt.settings.model_copy(update={"preemption": True}))
+    cluster.state = ClusterState(cluster.rt.settings.model_copy(update={"preemption": True}))
     gang = Gang(cluster, preemptible=True, priority=200)
     gang.start()
     urgent = cluster.a_job(members=3, priority=1)

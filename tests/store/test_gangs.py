@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from scheduler import wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
 from scheduler.leader import invariants, tick
 from scheduler.rules.placement.placement import place
@@ -53,10 +53,10 @@ def test_a_node_that_is_lost_between_plan_and_commit_undoes_that_gang_alone(clus
     nodes = [cluster.a_node(cpus=1000) for _ in range(4)]
     torn, single = cluster.a_job(members=3, priority=1), cluster.a_job(priority=2)
     with cluster.rt.db.begin() as tx:
-        cluster.picture.refresh(tx)
-    plan = place(cluster.picture.snapshot(), cluster.picture.now, lambda: 0.0)
+        cluster.state.refresh(tx)
+    plan = place(cluster.state.snapshot(), cluster.state.now, lambda: 0.0)
     assert len(plan.placements) == 4
-    shapes = {p.shape_id: cluster.picture.queue.lines[p.shape_id].shape for p in plan.placements}
+    shapes = {p.shape_id: cluster.state.queue.lines[p.shape_id].shape for p in plan.placements}
     middle = next(p.node_id for p in plan.placements if p.job_id == torn and p.member == 1)
     cluster.change("UPDATE nodes SET is_paused = true WHERE id = :id", id=middle)
     with cluster.rt.db.begin() as tx:
@@ -70,9 +70,9 @@ def test_the_room_of_a_gang_that_could_not_be_committed_is_there_for_the_next_in
     first, second = cluster.a_node(cpus=1000), cluster.a_node(cpus=1000)
     torn, next_one = cluster.a_job(members=2, priority=1), cluster.a_job(priority=2)
     with cluster.rt.db.begin() as tx:
-        cluster.picture.refresh(tx)
-    plan = place(cluster.picture.snapshot(), cluster.picture.now, lambda: 0.0)
-    shapes = {line.shape.id: line.shape for line in cluster.picture.queue.lines.values()}
+        cluster.state.refresh(tx)
+    plan = place(cluster.state.snapshot(), cluster.state.now, lambda: 0.0)
+    shapes = {line.shape.id: line.shape for line in cluster.state.queue.lines.values()}
     cluster.change("UPDATE nodes SET is_paused = true WHERE id = :id", id=second.node_id)
     shape_id = cluster.job(next_one).shape_id
     behind = plan.placements[0]._replace(job_id=next_one, shape_id=shape_id, node_id=first.node_id, member=0)
@@ -90,11 +90,11 @@ def test_schedulers_that_commit_at_once_place_each_gang_wholly_or_not_at_all(clu
     troubles: list[BaseException] = []
 
     def schedule() -> None:
-        picture = Picture(cluster.rt.settings)
+        state = ClusterState(cluster.rt.settings)
         start.wait()
         try:
             for _ in range(3):
-                tick.tick(cluster.rt, picture, cluster.term, lambda _: None)
+                tick.tick(cluster.rt, state, cluster.term, lambda _: None)
         except BaseException as trouble:  # noqa: BLE001 - told by the test
             troubles.append(trouble)
 
@@ -232,9 +232,10 @@ def test_members_that_fail_in_one_report_are_one_failed_try(cluster: Cluster) ->
     rows = cluster.members_of(job_id)
     cluster.claim(node, *[(row.id, row.attempt) for row in rows])
     reports = [
-        wire.ReportOne(execution_id=row.id, attempt=1, token=TOKEN, outcome="failed", error="timeout") for row in rows
+        wire.ExecutionReport(execution_id=row.id, attempt=1, token=TOKEN, outcome="failed", error="timeout")
+        for row in rows
     ]
-    answer = node_protocol.report(cluster.rt, wire.Reports(node_id=node.node_id, reports=reports))
+    answer = node_protocol.report(cluster.rt, wire.ReportBatch(node_id=node.node_id, reports=reports))
     assert len(answer.accepted) == 3
     assert (cluster.job(job_id).status, cluster.job(job_id).num_exes) == ("QUEUED", 1)
     retries = cluster.value("SELECT count(*) FROM events WHERE job_id = :id AND event = 'RETRY'", id=job_id)

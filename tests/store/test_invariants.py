@@ -38,7 +38,7 @@ def test_what_is_broken_on_purpose_is_found(cluster: Cluster, number: str) -> No
 
 def test_the_leader_counts_what_it_finds_at_every_check(cluster: Cluster) -> None:
     cluster.running(cluster.a_node(cpus=4000))
-    tally = invariants.Tally()
+    tally = invariants.ViolationCounts()
     tally.check(cluster.rt, hours=1)
     assert set(tally.found.values()) == {0}
     cluster.change(BREAKAGES["I11"])

@@ -3,7 +3,7 @@
 import pytest
 
 from scheduler.leader import tick
-from scheduler.leader.process import Scheduler
+from scheduler.leader.process import SchedulerProcess
 from tests.support.cluster import Cluster
 
 
@@ -14,8 +14,8 @@ class NoCourier:
         pass
 
 
-def _scheduler(cluster: Cluster, clock: list[float]) -> Scheduler:
-    return Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+def _scheduler(cluster: Cluster, clock: list[float]) -> SchedulerProcess:
+    return SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
 
 
 def test_one_of_two_leads_and_the_other_takes_over_when_it_stops(cluster: Cluster) -> None:

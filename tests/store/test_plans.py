@@ -93,7 +93,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
     node = registration.register(
         grown.rt,
-        wire.Register(
+        wire.NodeRegistration(
             name="alpha",
             hostname="alpha",
             boot_id="b",

@@ -9,7 +9,7 @@ import pytest
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.nodes import drain, registration
 from scheduler.pools import pools
-from scheduler.pools.drivers.external import External
+from scheduler.pools.drivers.external import ExternalDriver
 from scheduler.store.nodes import nodes
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
@@ -147,7 +147,7 @@ def test_a_driver_in_trouble_is_shown_and_not_pestered(rows: Rows, cluster: Clus
 
 def test_an_external_pool_is_told_its_size_and_loses_no_node_to_us(rows: Rows, cluster: Cluster) -> None:
     rows.names = ()
-    rows.open = lambda name, _pool: External() if name == "external" else None  # type: ignore[method-assign]
+    rows.open = lambda name, _pool: ExternalDriver() if name == "external" else None  # type: ignore[method-assign]
     for number in range(3):
         cluster.a_node(f"pod-{number}")
     rows.pool(size=1, drivers=[{"driver": "external"}])

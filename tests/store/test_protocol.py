@@ -159,10 +159,10 @@ def test_two_schedulers_with_the_same_picture_do_not_place_twice(cluster: Cluste
         cluster.a_job()
     other = Cluster.__new__(Cluster)
     other.__dict__.update(cluster.__dict__)
-    other.picture = type(cluster.picture)(cluster.settings)
+    other.state = type(cluster.state)(cluster.settings)
     with cluster.rt.db.begin() as tx:
-        cluster.picture.refresh(tx)
-        other.picture.refresh(tx)
+        cluster.state.refresh(tx)
+        other.state.refresh(tx)
     placed: list[int] = []
     threads = [threading.Thread(target=lambda c=c: placed.append(c.tick())) for c in (cluster, other)]
     for thread in threads:
@@ -330,7 +330,7 @@ def test_a_held_job_waits_until_it_is_released(cluster: Cluster) -> None:
 
 def test_the_picture_forgets_what_was_cancelled_or_placed_by_another(cluster: Cluster) -> None:
     gone, placed, waits = cluster.a_job(), cluster.a_job(), cluster.a_job(cpus=100_000)
-    mine = type(cluster.picture)(cluster.settings)
+    mine = type(cluster.state)(cluster.settings)
     with cluster.rt.db.begin() as tx:
         mine.refresh(tx)
     assert len(mine.queue) == 3

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sqlalchemy import Connection, text
 
 from scheduler import wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel as cancellation
@@ -56,10 +56,10 @@ class Protocol(RuleBasedStateMachine):
         self.jobs = [self.cluster.a_job(cpus=1000, max_tries=2, members=members) for members in MEMBERS]
         self.held: dict[str, dict[int, tuple[int, str]]] = {name: {} for name in NODES}
         self.boots = dict.fromkeys(NODES, 1)
-        self.said: list[tuple[int, wire.ReportOne]] = []
+        self.said: list[tuple[int, wire.ExecutionReport]] = []
         self.canceled: set[int] = set()
         self.as_node = {name: self._register(name) for name in NODES}
-        self.pictures = [Picture(self.rt.settings), Picture(self.rt.settings)]
+        self.pictures = [ClusterState(self.rt.settings), ClusterState(self.rt.settings)]
         self.thought: tuple[Sequence[Placement], dict[int, Shape]] = (), {}
         self.watch, self.clock = lost_nodes.Silences(), 0.0
 
@@ -74,7 +74,7 @@ class Protocol(RuleBasedStateMachine):
         """Once nothing goes wrong any more, every job ends and all room is given back."""
         holding.release(self.rt, self.jobs, actor="me")
         self.cluster.change("UPDATE nodes SET is_draining = false")
-        self.cluster.picture = self.pictures[0]
+        self.cluster.state = self.pictures[0]
         for name in NODES:
             self.as_node[name] = self._register(name)
         for _ in range(20):
@@ -93,7 +93,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        self.cluster.picture = self.pictures[0]
+        self.cluster.state = self.pictures[0]
         self.cluster.tick()
 
     @rule()
@@ -225,11 +225,11 @@ class Protocol(RuleBasedStateMachine):
         if not hasattr(self, "rt"):
             return
         with self.rt.db.begin() as tx:
-            for picture in self.pictures[:1]:
-                picture.refresh(tx)
+            for state in self.pictures[:1]:
+                state.refresh(tx)
                 queued = set(tx.execute(text("SELECT id FROM jobs WHERE status = 'QUEUED'")).scalars())
-                assert {job for job in self.jobs if job in picture.queue} == queued
-                _agree_on_room(tx, picture)
+                assert {job for job in self.jobs if job in state.queue} == queued
+                _agree_on_room(tx, state)
 
     # --- below the rules
 
@@ -245,29 +245,30 @@ class Protocol(RuleBasedStateMachine):
         for ref in refs:  # written down before it is asked for
             mine.setdefault(ref.execution_id, (ref.attempt, f"token-of-{name}-{ref.execution_id:06}"))
         claims = [
-            wire.ClaimOne(execution_id=r.execution_id, attempt=r.attempt, token=mine[r.execution_id][1]) for r in refs
+            wire.ExecutionClaim(execution_id=r.execution_id, attempt=r.attempt, token=mine[r.execution_id][1])
+            for r in refs
         ]
-        answer = node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+        answer = node_protocol.claim(self.rt, wire.ClaimBatch(node_id=node.node_id, epoch=node.epoch, claims=claims))
         assert len(answer.granted) + len(answer.refused) == len(claims)
         if not lost:
             for refused in answer.refused:
                 del mine[refused.execution_id]
 
-    def _tell(self, node_id: int, reports: list[wire.ReportOne]) -> None:
-        answer = node_protocol.report(self.rt, wire.Reports(node_id=node_id, reports=reports))
+    def _tell(self, node_id: int, reports: list[wire.ExecutionReport]) -> None:
+        answer = node_protocol.report(self.rt, wire.ReportBatch(node_id=node_id, reports=reports))
         assert len(answer.accepted) + len(answer.fenced) == len(reports)
         self.said += [(node_id, one) for one in reports]
 
 
-def _report(execution_id: int, attempt: int, token: str, outcome: str) -> wire.ReportOne:
+def _report(execution_id: int, attempt: int, token: str, outcome: str) -> wire.ExecutionReport:
     error = "launch" if outcome == "launch" else None
     said: dict[str, Any] = {"outcome": "failed" if error else outcome, "error": error}
-    return wire.ReportOne(execution_id=execution_id, attempt=attempt, token=token, **said)
+    return wire.ExecutionReport(execution_id=execution_id, attempt=attempt, token=token, **said)
 
 
-def _agree_on_room(tx: Connection, picture: Picture) -> None:
+def _agree_on_room(tx: Connection, state: ClusterState) -> None:
     live = tx.execute(text("SELECT id FROM executions WHERE released_at IS NULL")).scalars()
-    assert {run.execution_id for run in picture.running} == set(live)
+    assert {run.execution_id for run in state.running} == set(live)
 
 
 def _empty(database_url: str) -> None:

@@ -7,10 +7,10 @@ from tests.support.cluster import Cluster
 def test_an_execution_that_somebody_cancels_is_marked_with_the_next_look(cluster: Cluster) -> None:
     node = cluster.a_node()
     job_id, ref = cluster.running(node)
-    assert not cluster.picture.running[ref[0]].stopping
+    assert not cluster.state.running[ref[0]].stopping
     cancel.cancel(cluster.rt, [job_id], actor="me")
     cluster.tick()
-    assert cluster.picture.running[ref[0]].stopping
+    assert cluster.state.running[ref[0]].stopping
 
 
 def test_a_victim_that_was_not_claimed_yet_is_asked_once_it_is(database_url: str) -> None:
@@ -26,7 +26,7 @@ def test_a_victim_that_was_not_claimed_yet_is_asked_once_it_is(database_url: str
     cluster.tick()
     assert cluster.execution(ref[0]).cancel_requested == "preempted"
     cluster.tick()
-    assert cluster.picture.running[ref[0]].stopping
+    assert cluster.state.running[ref[0]].stopping
     cluster.close()
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scheduler.admin import switches
-from scheduler.leader.process import Scheduler
+from scheduler.leader.process import SchedulerProcess
 from tests.store.test_leadership import NoCourier
 from tests.support.cluster import Cluster
 
@@ -15,7 +15,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
     cluster.a_job(is_held=True)
     cluster.change("UPDATE leader SET is_paused = true")
     clock = [0.0]
-    scheduler = Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
     scheduler._lead()
     for paused in (True, False):
         cluster.change("UPDATE leader SET is_paused = :paused", paused=paused)
@@ -38,7 +38,7 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
     later = datetime.now(UTC) + timedelta(hours=1)
     jobs = [cluster.a_job() for _ in range(3)] + [cluster.a_job(not_before=later)]
     clock = [0.0]
-    scheduler = Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
 
     def told() -> dict[str, Any]:
         for _ in range(2):  # the beat after the turn tells what the turn saw
@@ -67,7 +67,7 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
 
 def test_only_a_leader_samples_the_load(cluster: Cluster) -> None:
     clock = [0.0]
-    first, second = (Scheduler(cluster.rt, NoCourier(), monotonic=lambda: clock[0]) for _ in range(2))
+    first, second = (SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0]) for _ in range(2))
     first._lead()
     second._lead()
     assert second._sample() == cluster.settings.sample_s

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import text
 
 from scheduler import runtime, wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
 from scheduler.leader import tick
 from scheduler.leader.dispatch import Delivery
@@ -37,7 +37,7 @@ class Cluster:
         self.settings = Settings(**settings)
         engine = runtime.connect(database_url, self.settings, name="test")
         self.rt = runtime.Runtime(engine, self.settings, runtime.utc_now, random.Random(7).random, self.nudges.append)
-        self.picture = Picture(self.settings)
+        self.state = ClusterState(self.settings)
         self._numbers = itertools.count(1)
         self._seed()
         with self.rt.db.begin() as tx:
@@ -104,14 +104,14 @@ class Cluster:
             "amounts": {"cpus": cpus, "mem": mem, "disk": 10_000_000},
             **facts,
         }
-        return registration.register(self.rt, wire.Register.model_validate(message))
+        return registration.register(self.rt, wire.NodeRegistration.model_validate(message))
 
     def tick(self) -> int:
-        return tick.tick(self.rt, self.picture, self.term, self._deliver).placed
+        return tick.tick(self.rt, self.state, self.term, self._deliver).placed
 
     def claim(self, node: wire.Registered, *refs: tuple[int, int], token: str = TOKEN) -> wire.ClaimAnswer:
-        claims = [wire.ClaimOne(execution_id=e, attempt=a, token=token) for e, a in refs]
-        return node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+        claims = [wire.ExecutionClaim(execution_id=e, attempt=a, token=token) for e, a in refs]
+        return node_protocol.claim(self.rt, wire.ClaimBatch(node_id=node.node_id, epoch=node.epoch, claims=claims))
 
     def report(
         self,
@@ -122,8 +122,8 @@ class Cluster:
         token: str = TOKEN,
         **facts: Any,
     ) -> wire.ReportAnswer:
-        one = wire.ReportOne(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
-        return node_protocol.report(self.rt, wire.Reports(node_id=node.node_id, reports=[one]))
+        one = wire.ExecutionReport(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
+        return node_protocol.report(self.rt, wire.ReportBatch(node_id=node.node_id, reports=[one]))
 
     def beat(self, node: wire.Registered, **facts: Any) -> wire.BeatAnswer:
         return node_protocol.beat(self.rt, wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, **facts))

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from scheduler.replay.replay import Outcome, World
+from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
@@ -36,15 +36,15 @@ def endless(
     ]  # fmt: skip
 
 
-def watch(jobs: Iterable[TraceJob], nodes: Sequence[Node], policy: Policy, until: float) -> Outcome:
+def watch(jobs: Iterable[TraceJob], nodes: Sequence[Node], policy: Policy, until: float) -> ReplayResult:
     """What happens up to a moment, in virtual time, under the real `place`."""
-    world = World(sorted(jobs, key=lambda job: job.submitted), nodes, policy, seed=1)
+    world = ReplayCluster(sorted(jobs, key=lambda job: job.submitted), nodes, policy, seed=1)
     while world.step() and world.outcome.moments[-1][0] < until:
         pass
     return world.outcome
 
 
-def held(outcome: Outcome, project: int, fleet: Resources, *, since: float, until: float) -> float:
+def held(outcome: ReplayResult, project: int, fleet: Resources, *, since: float, until: float) -> float:
     """The mean dominant share of the fleet that a project held between two moments."""
     area = sum(
         job.requires.times(job.count).dominant_share(fleet) * max(0.0, min(until, at + job.run_s) - max(at, since))
@@ -54,7 +54,7 @@ def held(outcome: Outcome, project: int, fleet: Resources, *, since: float, unti
     return area / (until - since)
 
 
-def ran_out(outcome: Outcome, project: int) -> bool:
+def ran_out(outcome: ReplayResult, project: int) -> bool:
     """Whether a project had no more work, so that what it held says nothing."""
     return all(job.id in outcome.started for job in outcome.jobs if job.project_id == project)
 

@@ -34,18 +34,18 @@ class FakeNodeApi:
         self.faults: dict[str, list[str]] = defaultdict(list)
         self.hooks: dict[str, Callable[[], None]] = {}
         self.calls: dict[str, int] = defaultdict(int)
-        self.waiting: dict[ExecutionKey, wire.Spec] = {}
-        self.specs: dict[ExecutionKey, wire.Spec] = {}
+        self.waiting: dict[ExecutionKey, wire.TaskSpec] = {}
+        self.specs: dict[ExecutionKey, wire.TaskSpec] = {}
         self.tokens: dict[ExecutionKey, str] = {}
         self.claims: list[ExecutionKey] = []
-        self.reports: dict[ExecutionKey, wire.ReportOne] = {}
+        self.reports: dict[ExecutionKey, wire.ExecutionReport] = {}
         self.report_count: dict[ExecutionKey, int] = defaultdict(int)
         self.cancels: dict[ExecutionKey, wire.Cancel] = {}
         self.kill: list[ExecutionKey] = []
         self.output: dict[tuple[ExecutionKey, str, str], bytearray] = defaultdict(bytearray)
         self.files: dict[int, bytes] = {}
         self.published: dict[tuple[ExecutionKey, str, str], int] = {}
-        self.registers: list[wire.Register] = []
+        self.registers: list[wire.NodeRegistration] = []
         self.beats: list[wire.Beat] = []
         self.left = False
         self.epoch = 1
@@ -61,7 +61,7 @@ class FakeNodeApi:
         self._server.shutdown()
         self._server.server_close()
 
-    def place(self, *specs: wire.Spec) -> None:
+    def place(self, *specs: wire.TaskSpec) -> None:
         """Let these wait for the node: its next beat tells it."""
         with self.change:
             for spec in specs:
@@ -75,7 +75,7 @@ class FakeNodeApi:
         with self.change:
             assert self.change.wait_for(condition, timeout), "this did not happen in time"
 
-    def report(self, key: ExecutionKey = (1, 1), timeout: float = 20.0) -> wire.ReportOne:
+    def report(self, key: ExecutionKey = (1, 1), timeout: float = 20.0) -> wire.ExecutionReport:
         self.wait(lambda: key in self.reports, timeout)
         return self.reports[key]
 
@@ -85,7 +85,7 @@ class FakeNodeApi:
     # --- the calls ----------------------------------------------------------------------------------------
 
     def register(self, body: bytes) -> Any:
-        message = wire.Register.model_validate_json(body)
+        message = wire.NodeRegistration.model_validate_json(body)
         self.registers.append(message)
         held = [(one.execution_id, one.attempt) for one in message.held]
         return wire.Registered(
@@ -110,7 +110,7 @@ class FakeNodeApi:
 
     def claim(self, body: bytes) -> Any:
         granted, refused = [], []
-        for one in wire.Claims.model_validate_json(body).claims:
+        for one in wire.ClaimBatch.model_validate_json(body).claims:
             key = one.execution_id, one.attempt
             self.claims.append(key)
             spec = self.waiting.pop(key, None)
@@ -120,12 +120,12 @@ class FakeNodeApi:
             if self.tokens.get(key) == one.token and key not in self.reports:
                 granted.append(self.specs[key])
             else:
-                refused.append(wire.Refused(execution_id=key[0], attempt=key[1], why="not waiting"))
+                refused.append(wire.RefusedClaim(execution_id=key[0], attempt=key[1], why="not waiting"))
         return wire.ClaimAnswer(granted=granted, refused=refused)
 
     def report_(self, body: bytes) -> Any:
         accepted, fenced = [], []
-        for one in wire.Reports.model_validate_json(body).reports:
+        for one in wire.ReportBatch.model_validate_json(body).reports:
             key = one.execution_id, one.attempt
             self.report_count[key] += 1
             if self.tokens.get(key) == one.token:

@@ -38,12 +38,12 @@ def a_spec(
     job: Sequence[str] = ("/bin/true",),
     amounts: dict[str, int] | None = None,
     limits: dict[str, Any] | None = None,
-    inputs: Sequence[wire.Input] = (),
-    outputs: Sequence[wire.Output] = (),
+    inputs: Sequence[wire.InputSpec] = (),
+    outputs: Sequence[wire.OutputSpec] = (),
     environment: dict[str, str] | None = None,
     **commands: Any,
-) -> wire.Spec:
-    return wire.Spec(
+) -> wire.TaskSpec:
+    return wire.TaskSpec(
         execution_id=key[0],
         attempt=key[1],
         token=token,
@@ -57,7 +57,7 @@ def a_spec(
         environment=environment or {},
         inputs=list(inputs),
         outputs=list(outputs),
-        limits=wire.Limits(**(limits or {})),
+        limits=wire.ExecutionLimits(**(limits or {})),
         tries=1,
     )
 
@@ -132,14 +132,14 @@ class World:
     def cancel(self, key: ExecutionKey, reason: Any = "canceled", grace_s: float | None = None) -> list[NodeCommand]:
         return self.beat(cancels=[wire.Cancel(execution_id=key[0], attempt=key[1], reason=reason, grace_s=grace_s)])
 
-    def grant(self, spec: wire.Spec) -> list[NodeCommand]:
+    def grant(self, spec: wire.TaskSpec) -> list[NodeCommand]:
         """Let the placement wait, and grant its claim."""
         key = (spec.execution_id, spec.attempt)
         self.beat(waiting=[key])
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[spec], refused=[])))
 
     def refuse(self, key: ExecutionKey) -> list[NodeCommand]:
-        refused = wire.Refused(execution_id=key[0], attempt=key[1], why="gone")
+        refused = wire.RefusedClaim(execution_id=key[0], attempt=key[1], why="gone")
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[], refused=[refused])))
 
     def staged(self, key: ExecutionKey = (1, 1), failure: Any = None) -> list[NodeCommand]:
@@ -157,7 +157,7 @@ class World:
     def acknowledged(self, *keys: ExecutionKey) -> list[NodeCommand]:
         return self.tell(ReportAnswered(list(keys or [(1, 1)]), []))
 
-    def report(self) -> wire.ReportOne:
+    def report(self) -> wire.ExecutionReport:
         (report,) = self.all(commands.SendReport)
         return report.report
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from scheduler.wire import Input, InputFile
+from scheduler.wire import InputFile, InputSpec
 from workers.agent.supervision import Supervision, SupervisorLostError
 from workers.settings import NodeSettings
 
@@ -92,7 +92,7 @@ def witnessed(node: NodeProcess, script: str) -> list[str]:
     return ["/bin/sh", "-c", f'echo "$GANGER_EXECUTION_ID.$GANGER_ATTEMPT" >> {node.witness}\n{script}']
 
 
-def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size: int | None = None) -> Input:
+def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size: int | None = None) -> InputSpec:
     file = InputFile(
         file_id=number,
         file_name=f"{name}.txt",
@@ -100,7 +100,7 @@ def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size
         sha256=sha256,
         url=f"/node/files/{number}/content/",
     )
-    return Input(name=name, type="file", files=[file])
+    return InputSpec(name=name, type="file", files=[file])
 
 
 def _wait_gone(pid: int, timeout: float = 10.0) -> None:

@@ -16,8 +16,8 @@ from typing import Any
 from scheduler import wire
 from scheduler.nodes import registration
 from scheduler.pools import pools
-from scheduler.pools.autoscaler import Scaler
-from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template
+from scheduler.pools.autoscaler import Autoscaler
+from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 from tests.support.cluster import Cluster
 
@@ -52,7 +52,7 @@ class Rows:
 
     # --- the driver -------------------------------------------------------------------------------------------
 
-    def start(self, count: int, template: Template) -> list[str]:
+    def start(self, count: int, template: NodeTemplate) -> list[str]:
         self._answer()
         free = [name for name in (f"row-{n}" for n in range(1, 1000)) if name not in self.nodes][:count]
         self.nodes |= {name: RowNode() for name in free}
@@ -63,13 +63,13 @@ class Rows:
         for name in names:
             self.nodes.pop(name, None)
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         for name in names:
             self.nodes[name].running = True
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         self._answer()
-        return Listing(tuple(Instance(name, node.running) for name, node in self.nodes.items()))
+        return InstanceList(tuple(Instance(name, node.running) for name, node in self.nodes.items()))
 
     def template(self) -> Resources:
         return Resources(self.cpus, 1_000_000, 1_000_000)
@@ -79,12 +79,12 @@ class Rows:
 
     # --- the world --------------------------------------------------------------------------------------------
 
-    def new_leader(self) -> Scaler:
+    def new_leader(self) -> Autoscaler:
         @contextmanager
         def look() -> Any:
-            yield self.cluster.picture
+            yield self.cluster.state
 
-        self.scaler = Scaler(self.cluster.rt, self, look, lambda: self.now)
+        self.scaler = Autoscaler(self.cluster.rt, self, look, lambda: self.now)
         return self.scaler
 
     def pool(self, **columns: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from scheduler import wire
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
 from scheduler.jobs import cancel as cancellation
@@ -34,7 +34,7 @@ class Machine:
     boot: int = 1
     node: wire.Registered | None = None
     held: dict[int, tuple[int, str, str | None]] = field(default_factory=dict)
-    said: list[wire.ReportOne] = field(default_factory=list)
+    said: list[wire.ExecutionReport] = field(default_factory=list)
 
 
 class Storm:
@@ -71,12 +71,12 @@ class Storm:
         """No more faults: nodes come back, held jobs are let go, and everything ends."""
         hold.release(self.rt, self.jobs, actor="calm")
         self.cluster.change("UPDATE nodes SET launch_failures = 0, is_draining = false, is_silent = false")
-        picture, chance = Picture(self.rt.settings), random.Random(1)
+        state, chance = ClusterState(self.rt.settings), random.Random(1)
         for machine in self.machines:
             self._register(machine)
         for _ in range(200):
             self.cluster.change("UPDATE nodes SET launch_failures = 0")
-            tick.tick(self.rt, picture, self.cluster.term, lambda _: None)
+            tick.tick(self.rt, state, self.cluster.term, lambda _: None)
             for machine in self.machines:
                 self._beat(machine, chance)
                 self._report(machine, chance, everything=True, outcome="completed")
@@ -153,12 +153,14 @@ class Storm:
         for ref in refs:
             machine.held[ref.execution_id] = (ref.attempt, f"{chance.getrandbits(128):032x}", None)
         claims = [
-            wire.ClaimOne(execution_id=r.execution_id, attempt=r.attempt, token=machine.held[r.execution_id][1])
+            wire.ExecutionClaim(execution_id=r.execution_id, attempt=r.attempt, token=machine.held[r.execution_id][1])
             for r in refs
         ]
         answer = None
         for _ in range(chance.choice((1, 1, 2))):  # the first answer may have been lost
-            answer = node_protocol.claim(self.rt, wire.Claims(node_id=node.node_id, epoch=node.epoch, claims=claims))
+            answer = node_protocol.claim(
+                self.rt, wire.ClaimBatch(node_id=node.node_id, epoch=node.epoch, claims=claims)
+            )
         assert answer is not None
         for refused in answer.refused:
             del machine.held[refused.execution_id]
@@ -173,7 +175,7 @@ class Storm:
             return
         chance.shuffle(reports)
         assert machine.node is not None
-        answer = node_protocol.report(self.rt, wire.Reports(node_id=machine.node.node_id, reports=reports))
+        answer = node_protocol.report(self.rt, wire.ReportBatch(node_id=machine.node.node_id, reports=reports))
         assert len(answer.accepted) + len(answer.fenced) == len(reports)
         machine.said = (machine.said + reports)[-20:]
         for e in ended:
@@ -181,26 +183,26 @@ class Storm:
         self.done["report"] += len(answer.accepted)
         self.done["fenced"] += len(answer.fenced)
 
-    def _end_of(self, machine: Machine, execution_id: int, outcome: str) -> wire.ReportOne:
+    def _end_of(self, machine: Machine, execution_id: int, outcome: str) -> wire.ExecutionReport:
         attempt, token, stop = machine.held[execution_id]
         error = "launch" if outcome == "launch" else None
         said = "failed" if error else outcome
         if stop is not None and outcome != "completed":
             said, error = ("canceled" if stop == "canceled" else "returned"), None
-        return wire.ReportOne.model_validate(
+        return wire.ExecutionReport.model_validate(
             {"execution_id": execution_id, "attempt": attempt, "token": token, "outcome": said, "error": error}
         )
 
     # --- scheduler and people
 
     def _tick_duty(self) -> Callable[[random.Random], None]:
-        state = {"picture": Picture(self.rt.settings)}
+        state = {"picture": ClusterState(self.rt.settings)}
 
         def ticks(_: random.Random) -> None:
             try:
                 self.done["placed"] += tick.tick(self.rt, state["picture"], self.cluster.term, lambda _: None).placed
             except BaseException:
-                state["picture"] = Picture(self.rt.settings)
+                state["picture"] = ClusterState(self.rt.settings)
                 raise
 
         return ticks

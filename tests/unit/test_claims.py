@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.replay import replay
-from scheduler.replay.replay import Outcome
+from scheduler.replay.replay import ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.plan import CarriedReservation, Plan
 from scheduler.rules.cluster.policy import Mode, Policy
@@ -210,15 +210,15 @@ def _let_go(world: World, run: ActiveExecution) -> None:
     world.nodes.release(run.node_id, run.resources)
 
 
-def _course(jobs: list[TraceJob], policy: Policy, until: float) -> Outcome:
+def _course(jobs: list[TraceJob], policy: Policy, until: float) -> ReplayResult:
     """A replay on four nodes of 8 cpus, left before the trace's end."""
-    world = replay.World(jobs, [a_node(number, cpus=8) for number in (1, 2, 3, 4)], policy, 1)
+    world = replay.ReplayCluster(jobs, [a_node(number, cpus=8) for number in (1, 2, 3, 4)], policy, 1)
     while world.step() and world.outcome.moments[-1][0] < until:
         pass
     return world.outcome
 
 
-def _use(outcome: Outcome, project: int, since: float, until: float) -> float:
+def _use(outcome: ReplayResult, project: int, since: float, until: float) -> float:
     """The part of the fleet that a project held on average. What is kept idle for another is that one's."""
     seconds = sum(
         job.requires.cpus * max(0.0, min(until, at + job.run_s) - max(at, since))

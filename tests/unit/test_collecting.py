@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.wire import Output
+from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from workers.api_client import Api
@@ -41,8 +41,8 @@ def collect(api: FakeNodeApi, tmp_path: Path) -> Callable[..., Collected]:
     return lambda *outputs: collecting.collect(a_spec(outputs=outputs), order)
 
 
-def one(name: str = "data", glob: str | None = None, **more: Any) -> Output:
-    return Output(name=name, type=more.pop("type", "file"), glob=glob, **more)
+def one(name: str = "data", glob: str | None = None, **more: Any) -> OutputSpec:
+    return OutputSpec(name=name, type=more.pop("type", "file"), glob=glob, **more)
 
 
 def test_files_are_uploaded_under_their_output(api, out, collect) -> None:

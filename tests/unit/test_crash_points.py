@@ -53,12 +53,12 @@ class Killed(Exception):
 class Survivors:
     """Supervisor, scheduler and the disk."""
 
-    def __init__(self, spec: wire.Spec, journal: Path) -> None:
+    def __init__(self, spec: wire.TaskSpec, journal: Path) -> None:
         self.spec, self.journal = spec, journal
         self.starts: Counter[str] = Counter()
         self.ends: dict[str, RunEnd] = {}
         self.token: str | None = None
-        self.accepted: wire.ReportOne | None = None
+        self.accepted: wire.ExecutionReport | None = None
         self.staged_late = 0
         self.lives = 0
 
@@ -69,14 +69,14 @@ class Survivors:
             self.ends[phase] = RunEnd("exited", int(failing))
         return self.ends[phase]
 
-    def claim(self, claim: wire.ClaimOne) -> wire.ClaimAnswer:
+    def claim(self, claim: wire.ExecutionClaim) -> wire.ClaimAnswer:
         self.token = self.token or claim.token
         if claim.token != self.token or self.accepted is not None:
-            refused = wire.Refused(execution_id=1, attempt=1, why="not yours")
+            refused = wire.RefusedClaim(execution_id=1, attempt=1, why="not yours")
             return wire.ClaimAnswer(granted=[], refused=[refused])
         return wire.ClaimAnswer(granted=[self.spec], refused=[])
 
-    def report(self, report: wire.ReportOne) -> None:
+    def report(self, report: wire.ExecutionReport) -> None:
         assert report.token == self.token
         assert self.accepted is None or self.accepted == report
         self.accepted = report
@@ -179,7 +179,7 @@ def cuts(written: bytes) -> list[int]:
     return sorted({0, *(cut for a, b in itertools.pairwise(ends) for cut in (a, a + 1, (a + b) // 2, b - 1))})
 
 
-def lived(spec: wire.Spec, folder: Path, *deaths: tuple[int, int]) -> tuple[Survivors, list[bytes]]:
+def lived(spec: wire.TaskSpec, folder: Path, *deaths: tuple[int, int]) -> tuple[Survivors, list[bytes]]:
     """Let agents live one after the other, each but the last dying at its step, `cut` bytes into what it writes there."""
     journal = folder / "journal"
     for path in folder.glob("journal*"):
@@ -197,7 +197,7 @@ def lived(spec: wire.Spec, folder: Path, *deaths: tuple[int, int]) -> tuple[Surv
     return rest, last.steps
 
 
-def ended(report: wire.ReportOne) -> tuple[object, ...]:
+def ended(report: wire.ExecutionReport) -> tuple[object, ...]:
     """Return what of a report does not depend on the clock."""
     codes = {name: phase.exit_code for name, phase in report.phases.items()}
     return report.outcome, report.error, report.message, codes, report.outputs, report.properties
@@ -209,7 +209,7 @@ def kept(path: Path) -> list[Fact]:
     return journal.facts()
 
 
-def check(spec: wire.Spec, rest: Survivors, expected: wire.ReportOne) -> None:
+def check(spec: wire.TaskSpec, rest: Survivors, expected: wire.ExecutionReport) -> None:
     commands = spec.commands.model_dump()
     wanted = [name for name in ("pre", "job", "post", "cleanup") if commands[name]]
     assert rest.starts == dict.fromkeys(wanted, 1)

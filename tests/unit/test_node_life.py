@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.wire import Output
+from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input, witnessed
@@ -21,7 +21,7 @@ from tests.support.servers import state_folder
 KEY = (1, 1)
 CONTENT = b"three\nlines\nhere\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
-COPY = [Output(name="copy", type="file", glob="copy.txt")]
+COPY = [OutputSpec(name="copy", type="file", glob="copy.txt")]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, no
         a_spec(
             job=witnessed(node, script % manifest),
             inputs=[an_input("in", 7, CONTENT, SHA)],
-            outputs=[*COPY, Output(name="rows", type="property")],
+            outputs=[*COPY, OutputSpec(name="rows", type="property")],
             pre=["/bin/sh", "-c", "echo before"],
             post=["/bin/sh", "-c", "echo after; cat ${job_output_dir}/copy.txt"],
             cleanup=["/bin/echo", "swept"],

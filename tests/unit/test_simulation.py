@@ -12,9 +12,9 @@ from scheduler.replay.fleet import UNLIMITED, changed, read_fleet
 from scheduler.replay.history import jobs_of_history
 from scheduler.replay.plot import as_svg, ticks
 from scheduler.replay.policies import POLICIES
-from scheduler.replay.replay import Outcome, replay
-from scheduler.replay.report import Course
-from scheduler.replay.trace import LeftOut, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
+from scheduler.replay.replay import ReplayResult, replay
+from scheduler.replay.report import Timeline
+from scheduler.replay.trace import SkippedJobs, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
 from scheduler.rules.cluster.resources import Resources
 from tests.support.placement import a_node
 
@@ -32,7 +32,7 @@ def jobs(*rows: tuple[float, float, int]) -> list[TraceJob]:
     return [TraceJob(number, at, run, Resources.of(cpus=cpus), run) for number, (at, run, cpus) in enumerate(rows, 1)]
 
 
-def run(policy: str, *rows: tuple[float, float, int]) -> Outcome:
+def run(policy: str, *rows: tuple[float, float, int]) -> ReplayResult:
     return replay(jobs(*rows), [a_node(1, cpus=4)], POLICIES[policy])
 
 
@@ -46,7 +46,7 @@ def test_a_log_is_read_by_its_rules() -> None:
     first, second = jobs_of(records, widest=5)
     assert (first.count, first.requires.cpus, first.kind) == (2, 4000, (7, 2))
     assert second.count == 1
-    assert runnable(read_log(TRACE), 16)[1] == LeftOut(never_ran=1, no_processors=0, too_wide=1)
+    assert runnable(read_log(TRACE), 16)[1] == SkippedJobs(never_ran=1, no_processors=0, too_wide=1)
 
 
 ROW = "1 10 -1 99 -1 -1 -1 8 60 -1 1 7 -1 2 -1 -1 -1 {}"
@@ -65,8 +65,8 @@ def test_a_line_that_is_not_of_the_format_is_named(line: str, why: str) -> None:
 
 
 def test_what_is_left_out_of_a_trace_is_said_in_a_sentence() -> None:
-    assert report.left_out(LeftOut(), 4) is None
-    assert report.left_out(LeftOut(never_ran=2, no_processors=1, too_wide=3), 4) == (
+    assert report.left_out(SkippedJobs(), 4) is None
+    assert report.left_out(SkippedJobs(never_ran=2, no_processors=1, too_wide=3), 4) == (
         "6 jobs of the trace left out: 3 wider than the 4 cpus that all nodes have together, "
         "2 without a run time, which never ran, 1 without a number of cpus."
     )
@@ -141,8 +141,8 @@ def test_results_are_shown_as_text_data_and_picture() -> None:
     assert (course["start"], course["step_s"], course["most_waiting"]) == (0.0, 35.0, 3)
     assert course["waiting"] == [round(value, 2) for value in courses["fcfs"].waiting]
     assert len(course["in_use"]) == 20
-    picture = ET.fromstring(as_svg(courses, "a < b"))  # noqa: S314 - our own picture
-    assert len(picture.findall("{*}polyline")) == 6
+    state = ET.fromstring(as_svg(courses, "a < b"))  # noqa: S314 - our own picture
+    assert len(state.findall("{*}polyline")) == 6
 
 
 def test_only_nothing_looks_like_nothing_and_the_time_stands_below() -> None:
@@ -154,7 +154,7 @@ def test_only_nothing_looks_like_nothing_and_the_time_stands_below() -> None:
 
 
 def test_a_picture_has_round_numbers_up_to_the_most_that_waited_and_no_empty_words() -> None:
-    course = Course(0.0, 3600.0, (0.0, 90.5, 12.0), (0.0, 1.0, 0.5), most=109)
+    course = Timeline(0.0, 3600.0, (0.0, 90.5, 12.0), (0.0, 1.0, 0.5), most=109)
     words = [one.text for one in ET.fromstring(as_svg({"ganger": course})).findall(".//{*}text")]  # noqa: S314 - likewise
     assert None not in words
     assert words[2:9] == ["0", "20", "40", "60", "80", "100", "120"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.wire import Input, InputFile
+from scheduler.wire import InputFile, InputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from workers.api_client import Api
@@ -57,7 +57,7 @@ def file(**changes: Any) -> InputFile:
 
 
 def staged(order: StagingTask, *files: InputFile, name: str = "data", kind: Any = "file") -> Any:
-    return staging.stage(a_spec(inputs=[Input(name=name, type=kind, files=list(files))]), order)
+    return staging.stage(a_spec(inputs=[InputSpec(name=name, type=kind, files=list(files))]), order)
 
 
 def test_a_file_is_downloaded_and_verified(api: FakeNodeApi, order: StagingTask, tmp_path: Path) -> None:

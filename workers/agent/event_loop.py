@@ -19,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from scheduler.wire import ClaimOne, ReportOne
+from scheduler.wire import ExecutionClaim, ExecutionReport
 from workers import log
 from workers.agent.foreman import Foreman, Order
 from workers.agent.state_machine import StateMachine
@@ -73,8 +73,8 @@ class NodeServices:
     heartbeat: Heartbeat
     shipper: Shipper
     progress: ProgressTracker
-    claims: Batcher[ClaimOne]
-    reports: Batcher[ReportOne]
+    claims: Batcher[ExecutionClaim]
+    reports: Batcher[ExecutionReport]
     stagers: ThreadPoolExecutor
     collectors: ThreadPoolExecutor
     removers: ThreadPoolExecutor
@@ -90,8 +90,8 @@ class EventLoop:
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._next_events: list[Event] = []
         self._tree_commands: list[Order] = []
-        self._claims: list[ClaimOne] = []
-        self._reports: list[ReportOne] = []
+        self._claims: list[ExecutionClaim] = []
+        self._reports: list[ExecutionReport] = []
         self._unwritten: list[Fact] = []
         self._deferred: list[NodeCommand] = []
         self._stop_flags: dict[ExecutionKey, threading.Event] = {}

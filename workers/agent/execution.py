@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
-from scheduler.wire import OutputValue, ReportOne, Spec
+from scheduler.wire import ExecutionReport, OutputValue, TaskSpec
 from workers.agent.slots import ExecutionSlot
 from workers.events import Failure
 from workers.journal import Fact
@@ -39,7 +39,7 @@ class HeldExecution:
     key: ExecutionKey
     token: str
     state: State = State.CLAIMING
-    spec: Spec | None = None
+    spec: TaskSpec | None = None
     slot: ExecutionSlot = field(default_factory=ExecutionSlot)
     running: str | None = None
     """The phase whose command was handed to the supervisor and has not ended."""
@@ -55,10 +55,10 @@ class HeldExecution:
     outputs: list[OutputValue] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     message: str = ""
-    report: ReportOne | None = None
+    report: ExecutionReport | None = None
 
     @property
-    def granted_spec(self) -> Spec:
+    def granted_spec(self) -> TaskSpec:
         """The spec of an execution that was granted."""
         assert self.spec is not None, self.key  # noqa: S101  no phase begins before the grant
         return self.spec
@@ -98,7 +98,7 @@ def _learn(one: HeldExecution, fact: Fact) -> None:
     body = fact.body
     match fact.kind:
         case "spec":
-            one.spec = Spec.model_validate_json(body["spec"])
+            one.spec = TaskSpec.model_validate_json(body["spec"])
             user = None if body["uid"] is None else (body["uid"], body["gid"])
             one.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
         case "run":
@@ -108,7 +108,7 @@ def _learn(one: HeldExecution, fact: Fact) -> None:
             one.running, one.last = None, body["phase"]
             _go_on(one, body)
         case "report":
-            one.report = ReportOne.model_validate_json(body["report"])
+            one.report = ExecutionReport.model_validate_json(body["report"])
         case _:
             pass  # a fact of a newer release
 

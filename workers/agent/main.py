@@ -117,8 +117,8 @@ class Agent:
             lambda: self._heartbeat.identity[0],
             lambda key: self._event_loop.post(Shipped(key)),
         )
-        self._claims: Batcher[wire.ClaimOne] = Batcher(self._claim)
-        self._reports: Batcher[wire.ReportOne] = Batcher(self._report)
+        self._claims: Batcher[wire.ExecutionClaim] = Batcher(self._claim)
+        self._reports: Batcher[wire.ExecutionReport] = Batcher(self._report)
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
@@ -230,17 +230,17 @@ class Agent:
         thread.start()
         self._threads.append(thread)
 
-    def _claim(self, claims: Sequence[wire.ClaimOne]) -> None:
+    def _claim(self, claims: Sequence[wire.ExecutionClaim]) -> None:
         node_id, epoch = self._heartbeat.identity
         try:
-            answer = self._api.claim(wire.Claims(node_id=node_id, epoch=epoch, claims=list(claims)))
+            answer = self._api.claim(wire.ClaimBatch(node_id=node_id, epoch=epoch, claims=list(claims)))
         except NodeReplaced:
             self._event_loop.post(Replaced(epoch))
         else:
             self._event_loop.post(ClaimAnswered(answer))
 
-    def _report(self, reports: Sequence[wire.ReportOne]) -> None:
-        answer = self._api.report(wire.Reports(node_id=self._heartbeat.identity[0], reports=list(reports)))
+    def _report(self, reports: Sequence[wire.ExecutionReport]) -> None:
+        answer = self._api.report(wire.ReportBatch(node_id=self._heartbeat.identity[0], reports=list(reports)))
         self._event_loop.post(
             ReportAnswered(
                 [(ref.execution_id, ref.attempt) for ref in answer.accepted],
@@ -258,8 +258,8 @@ class Agent:
             post=self._event_loop.post,
         )
 
-    def _introduction(self, held: list[wire.Held]) -> wire.Register:
-        return wire.Register(
+    def _introduction(self, held: list[wire.HeldExecution]) -> wire.NodeRegistration:
+        return wire.NodeRegistration(
             name=self._settings.name,
             pool=self._settings.pool,
             hostname=probe.hostname(),

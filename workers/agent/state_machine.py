@@ -123,7 +123,9 @@ class StateMachine:
         one.state = State.CLAIMING
         self.held[one.key] = one
         self._context.record(one, "intent", {"token": one.token})
-        self._context.issue(SendClaim(wire.ClaimOne(execution_id=one.key[0], attempt=one.key[1], token=one.token)))
+        self._context.issue(
+            SendClaim(wire.ExecutionClaim(execution_id=one.key[0], attempt=one.key[1], token=one.token))
+        )
 
     def _claims_dropped(self, event: ClaimsDropped) -> None:
         for key in event.keys:
@@ -145,7 +147,7 @@ class StateMachine:
         one = self.held.get((ref.execution_id, ref.attempt))
         return one if one is not None and one.state is State.CLAIMING else None
 
-    def _granted(self, one: HeldExecution, spec: wire.Spec) -> None:
+    def _granted(self, one: HeldExecution, spec: wire.TaskSpec) -> None:
         one.spec = spec
         one.slot = self._context.slots.allocate(one.key, spec.amounts.custom.get("gpu", 0))
         kept = spec.model_dump_json(exclude={"secrets"})
@@ -334,8 +336,10 @@ class StateMachine:
             self._left = True
             self._context.issue(LeaveCluster())
 
-    def _held_list(self) -> list[wire.Held]:
-        return [wire.Held(execution_id=key[0], attempt=key[1], token=one.token) for key, one in self.held.items()]
+    def _held_list(self) -> list[wire.HeldExecution]:
+        return [
+            wire.HeldExecution(execution_id=key[0], attempt=key[1], token=one.token) for key, one in self.held.items()
+        ]
 
 
 _NEXT: Final = MappingProxyType({"pre": pre.ended, "job": job.ended, "post": post.ended, "cleanup": finish.ship})

@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from scheduler.errors import GangerError
-from scheduler.wire import MAX_DEPTH, Output, OutputValue, Spec, can_travel
+from scheduler.wire import MAX_DEPTH, OutputSpec, OutputValue, TaskSpec, can_travel
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
 from workers.events import Collected, Failure
 from workers.files.globs import file_names, matcher
@@ -62,13 +62,13 @@ class _Found:
     size: int
 
 
-def is_light(spec: Spec, paths: Paths) -> bool:
+def is_light(spec: TaskSpec, paths: Paths) -> bool:
     """Return whether there is nothing to collect but what takes no time."""
     key = spec.execution_id, spec.attempt
     return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{MANIFEST}")
 
 
-def collect(spec: Spec, collecting: CollectingTask) -> Collected:
+def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
     """Check and upload what the interface declares; uploading the same again is harmless."""
     key: ExecutionKey = spec.execution_id, spec.attempt
     try:
@@ -127,7 +127,7 @@ def _members(body: Any) -> tuple[dict[str, Any], str]:
 
 
 def _publish(
-    spec: Spec, output: Output, folder: int, properties: Mapping[str, Any], collecting: CollectingTask
+    spec: TaskSpec, output: OutputSpec, folder: int, properties: Mapping[str, Any], collecting: CollectingTask
 ) -> OutputValue | None:
     if output.type == "property":
         if output.name in properties:
@@ -149,12 +149,12 @@ def _publish(
     return OutputValue(name=output.name, file_ids=ids)
 
 
-def _absent(output: Output, sentence: str) -> None:
+def _absent(output: OutputSpec, sentence: str) -> None:
     if output.required:
         raise _Failed("missing-output", sentence)
 
 
-def _check_count(output: Output, found: Sequence[_Found]) -> None:
+def _check_count(output: OutputSpec, found: Sequence[_Found]) -> None:
     if not found:
         _absent(output, f"The program left no file for the output {output.name!r}.")
     if output.type == "file" and len(found) > 1:
@@ -162,7 +162,7 @@ def _check_count(output: Output, found: Sequence[_Found]) -> None:
         raise _Failed("invalid-output", f"The output {output.name!r} is one file, but {len(found)} match: {names}.")
 
 
-def _find(output: Output, folder: int, uid: int | None) -> list[_Found]:
+def _find(output: OutputSpec, folder: int, uid: int | None) -> list[_Found]:
     """Return the output's files by name, each open and known to be the job's own regular file."""
     matches = matcher(output)
     found: list[_Found] = []
@@ -212,7 +212,7 @@ def _open_file(path: str, name: str, folder: int, uid: int | None) -> _Found:
     return _Found(path, fd, state.st_size)
 
 
-def _upload(spec: Spec, output: Output, found: _Found, name: str, collecting: CollectingTask) -> int:
+def _upload(spec: TaskSpec, output: OutputSpec, found: _Found, name: str, collecting: CollectingTask) -> int:
     media_type = output.media_type or mimetypes.guess_type(found.path)[0] or "application/octet-stream"
     file = UploadFile(found.fd, output.name, name, media_type, _hash(found, collecting.stop), found.size)
     backoff = JitteredBackoff()

@@ -10,14 +10,14 @@ import os
 import re
 from collections.abc import Callable, Sequence
 
-from scheduler.wire import Output
+from scheduler.wire import OutputSpec
 
 _NAME_BYTES = 255
 _ODD = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
 _MANIFEST = "results.json"
 
 
-def matcher(output: Output) -> Callable[[str], bool]:
+def matcher(output: OutputSpec) -> Callable[[str], bool]:
     """Return a test for paths relative to the output directory.
 
     Without a glob an output is the file of its own name, whatever its ending. The program's manifest is nobody's

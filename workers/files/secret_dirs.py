@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from scheduler.wire import Spec
+from scheduler.wire import TaskSpec
 from workers.paths import ExecutionKey, Paths
 
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only the mount point; our folder's owner is checked
@@ -31,12 +31,12 @@ def home(disk_id: str, work: Path) -> Path:
     return folder
 
 
-def is_needed(spec: Spec) -> bool:
+def is_needed(spec: TaskSpec) -> bool:
     """Return whether an execution gets a box."""
     return bool(spec.secret_names) or spec.commands.runner == "container"
 
 
-def make(spec: Spec, paths: Paths, user: tuple[int, int] | None) -> None:
+def make(spec: TaskSpec, paths: Paths, user: tuple[int, int] | None) -> None:
     """Make the box afresh, with its secrets. Raises OSError."""
     key = spec.execution_id, spec.attempt
     remove(paths, key)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
-from scheduler.wire import Input, Spec
+from scheduler.wire import InputSpec, TaskSpec
 from workers import runners
 from workers.events import Failure
 from workers.files import secret_dirs, work_dirs
@@ -23,12 +23,12 @@ _NAME_BYTES = 255
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-def needs_files(spec: Spec) -> bool:
+def needs_files(spec: TaskSpec) -> bool:
     """Return whether staging this takes longer than making a few directories."""
     return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec) or venvs.is_wanted(spec)
 
 
-def stage(spec: Spec, staging: StagingTask) -> Failure | None:
+def stage(spec: TaskSpec, staging: StagingTask) -> Failure | None:
     """Make the attempt's directory with all inputs, and what else it needs; return why that was not possible."""
     try:
         _prepare(spec, staging)
@@ -45,7 +45,7 @@ def stage(spec: Spec, staging: StagingTask) -> Failure | None:
     return None
 
 
-def _prepare(spec: Spec, staging: StagingTask) -> None:
+def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
     key: ExecutionKey = spec.execution_id, spec.attempt
     paths = staging.paths
     staging.folders.make(paths.attempt(key))
@@ -64,7 +64,7 @@ def _prepare(spec: Spec, staging: StagingTask) -> None:
     work_dirs.hand_over(paths.attempt(key), staging.uid, staging.gid)
 
 
-def _furnish(spec: Spec, staging: StagingTask) -> None:
+def _furnish(spec: TaskSpec, staging: StagingTask) -> None:
     """Describe a container for each phase that has a command."""
     options = spec.commands.options
     rootfs = images.root_of(str(options.get("image", "")), staging.supplies.images, staging.stop)
@@ -76,7 +76,7 @@ def _furnish(spec: Spec, staging: StagingTask) -> None:
             oci.write(staging.paths.secret_dir(order.key), phase, document)
 
 
-def _stage_input(one: Input, folder: str, staging: StagingTask) -> None:
+def _stage_input(one: InputSpec, folder: str, staging: StagingTask) -> None:
     _check_name(one.name)
     os.mkdir(f"{folder}/{one.name}", 0o700)  # noqa: PTH102
     give(f"{folder}/{one.name}", staging)

@@ -25,7 +25,7 @@ _LONGEST_WAIT_S = 5.0
 class NodeInterface:
     """What the liaison must know of the node. All functions may be called from its thread at any time."""
 
-    introduction: Callable[[list[wire.Held]], wire.Register]
+    introduction: Callable[[list[wire.HeldExecution]], wire.NodeRegistration]
     trouble: Callable[[], str | None]
     holding: Callable[[], int]
     load: Callable[[], dict[str, float]]
@@ -38,7 +38,7 @@ class Heartbeat:
 
     def __init__(self, api: Api, node: NodeInterface, progress: ProgressTracker) -> None:
         self._api, self._node, self._progress = api, node, progress
-        self._held: list[wire.Held] | None = None
+        self._held: list[wire.HeldExecution] | None = None
         self._leaving = self._stopped = self.draining = False
         self._wake = threading.Event()
         self._trouble: str | None = None
@@ -47,7 +47,7 @@ class Heartbeat:
         self.identity = (0, 0)
         self.left = threading.Event()
 
-    def register(self, held: list[wire.Held]) -> None:
+    def register(self, held: list[wire.HeldExecution]) -> None:
         """Introduce the node (again), then beat."""
         self._held, self._beating = held, False
         self._wake.set()
@@ -102,7 +102,7 @@ class Heartbeat:
         if self._beating:
             self._beat()
 
-    def _introduce(self, held: list[wire.Held]) -> None:
+    def _introduce(self, held: list[wire.HeldExecution]) -> None:
         sent = time.clock_gettime(time.CLOCK_BOOTTIME)
         answer = self._api.register(self._node.introduction(held))
         self._held = None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scheduler.wire import Input, Spec
+from scheduler.wire import InputSpec, TaskSpec
 from workers.machine import gpus
 from workers.paths import PATH, Paths
 from workers.runners import substitution
@@ -29,7 +29,7 @@ class LaunchRefused(Exception):
 class LaunchRequest:
     """Start this phase (`pre`, `job`, `post`, `cleanup`) of this execution on this node."""
 
-    spec: Spec
+    spec: TaskSpec
     phase: str
     paths: Paths
     node: str
@@ -86,7 +86,7 @@ class LaunchRequest:
         """Return the inputs as `GANGER_INPUT_<NAME>`, for commands whose text is not substituted."""
         return {variable_name(one.name): self._value(one) for one in self.spec.inputs}
 
-    def _value(self, one: Input) -> str:
+    def _value(self, one: InputSpec) -> str:
         if one.type == "property":
             return substitution.text(one.value)
         folder = f"{self.paths.inputs(self.key)}/{one.name}"

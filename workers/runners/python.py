@@ -11,7 +11,7 @@ import re
 
 import orjson
 
-from scheduler.wire import Input
+from scheduler.wire import InputSpec
 from workers.runners import command, substitution, venvs
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
@@ -60,7 +60,7 @@ def launch(order: LaunchRequest) -> Launch:
     return Launch([interpreter, "-c", _CALL, arguments[0]], environment)
 
 
-def _value(order: LaunchRequest, one: Input) -> object:
+def _value(order: LaunchRequest, one: InputSpec) -> object:
     folder = f"{order.paths.inputs(order.key)}/{one.name}"
     match one.type:
         case "property":

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 import orjson
 
-from scheduler.wire import Spec
+from scheduler.wire import TaskSpec
 from workers.paths import PATH
 
 FOLDER: Final = ".venvs"
@@ -38,12 +38,12 @@ class VenvError(Exception):
     """The environment cannot be made; str() is the sentence for people."""
 
 
-def is_wanted(spec: Spec) -> bool:
+def is_wanted(spec: TaskSpec) -> bool:
     """Return whether the program needs an environment of its own."""
     return spec.commands.runner == "python" and bool(spec.commands.options.get("requirements"))
 
 
-def location(work: str, spec: Spec) -> str:
+def location(work: str, spec: TaskSpec) -> str:
     """Return where the environment of a spec is, or will be. One project's are never another's."""
     options = spec.commands.options
     wanted = [spec.project, interpreter(options), sorted(options.get("requirements") or [])]
@@ -55,7 +55,7 @@ def interpreter(options: Mapping[str, Any]) -> str:
     return str(options.get("interpreter", "python3"))
 
 
-def make(spec: Spec, work: str, user: tuple[int, int] | None, stop: Flag) -> None:
+def make(spec: TaskSpec, work: str, user: tuple[int, int] | None, stop: Flag) -> None:
     """Make the environment unless it is there; others who want the same wait. Raises VenvError, OSError."""
     venv = Path(location(work, spec))
     home = venv.parent

@@ -19,7 +19,7 @@ from api.http.routing import Call, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
 from scheduler.executions import output as output_lookup
-from scheduler.executions.output import Output, Wanted
+from scheduler.executions.output import OutputSelection, OutputSoFar
 from scheduler.identity import Role
 from scheduler.jobs import queries
 from scheduler.store.executions import listing
@@ -71,9 +71,9 @@ def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any
     """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
-    wanted = Wanted(execution_id, stream, query.phase, query.offset)
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset)
 
-    def read(start: int) -> Output:
+    def read(start: int) -> OutputSoFar:
         return output_lookup.read(call.rt, call.caller, replace(wanted, start=start))
 
     if query.follow:
@@ -85,7 +85,7 @@ def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any
     return _json(wanted, output) if asks_for_json() else _text(read, output)
 
 
-def _json(wanted: Wanted, output: Output) -> dict[str, Any]:
+def _json(wanted: OutputSelection, output: OutputSoFar) -> dict[str, Any]:
     text = b"".join(piece.data for piece in output.pieces)
     return {
         "execution_id": wanted.execution_id,
@@ -98,8 +98,8 @@ def _json(wanted: Wanted, output: Output) -> dict[str, Any]:
     }
 
 
-def _text(read: Callable[[int], Output], output: Output) -> Response:
-    def bytes_so_far(output: Output) -> Iterator[bytes]:
+def _text(read: Callable[[int], OutputSoFar], output: OutputSoFar) -> Response:
+    def bytes_so_far(output: OutputSoFar) -> Iterator[bytes]:
         while output.pieces:
             yield from (piece.data for piece in output.pieces)
             if len(output.pieces) < output_lookup.MAX_PIECES:

@@ -20,11 +20,11 @@ from api.http.routing import Call, Routes
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
 from scheduler.explain import view as outlooks
-from scheduler.explain.forecast import Foresight
+from scheduler.explain.forecast import Forecaster
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
-from scheduler.jobs.submit import Key, Submitted
+from scheduler.jobs.submit import IdempotencyKey, Submitted
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
 
@@ -63,8 +63,10 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     new = [new_job(one) for one in bodies]
     if query.dry_run:
         return _tried(call, new, many=many, strict=query.strict)
-    roster = foresight().roster
-    made = submit.submit(call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, roster=roster)
+    admission = forecaster().admission
+    made = submit.submit(
+        call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, admission=admission
+    )
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
     more = warnings(made)
     if many:
@@ -118,12 +120,12 @@ def list_job_events(call: Call, job_id: int) -> Any:
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
 def explain_job(call: Call, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explain.explain(call.rt, foresight(), call.caller, job_id)
+    return explain.explain(call.rt, forecaster(), call.caller, job_id)
 
 
-def foresight() -> Foresight:
+def forecaster() -> Forecaster:
     """Return what this process knows of the time to come."""
-    found: Foresight = current_app.extensions["ganger.foresight"]
+    found: Forecaster = current_app.extensions["ganger.forecaster"]
     return found
 
 
@@ -136,7 +138,7 @@ def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:
     """Say what would become of jobs, without making them."""
     if len(new) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
-    results = dry_run.dry_run(call.rt, foresight(), call.caller, new, many=many, strict=strict)
+    results = dry_run.dry_run(call.rt, forecaster(), call.caller, new, many=many, strict=strict)
     return {"dry_run": True, "count": len(results), "results": results}
 
 
@@ -172,7 +174,7 @@ def new_job(body: JobBody) -> NewJob:
     )
 
 
-def _keys(bodies: list[JobBody]) -> list[Key]:
+def _keys(bodies: list[JobBody]) -> list[IdempotencyKey]:
     """Return the idempotency keys of a request: the header covers all of it, a field its own job."""
     header = request.headers.get("Idempotency-Key")
     own = {number: body.idempotency_key for number, body in enumerate(bodies) if body.idempotency_key is not None}
@@ -181,11 +183,14 @@ def _keys(bodies: list[JobBody]) -> list[Key]:
             raise InvalidInput("the Idempotency-Key is 1 to 128 printable characters", field="Idempotency-Key")
         if any(key != header for key in own.values()):
             raise InvalidInput("the Idempotency-Key and the field idempotency_key differ", field="idempotency_key")
-        return [Key(header, _digest(_without_keys(g.body)), range(len(bodies)))]
+        return [IdempotencyKey(header, _digest(_without_keys(g.body)), range(len(bodies)))]
     if len(set(own.values())) < len(own):
         raise InvalidInput("two jobs of one request have the same idempotency_key", field="idempotency_key")
     sent = g.body if isinstance(g.body, list) else [g.body]
-    return [Key(key, _digest(_without_keys(sent[number])), range(number, number + 1)) for number, key in own.items()]
+    return [
+        IdempotencyKey(key, _digest(_without_keys(sent[number])), range(number, number + 1))
+        for number, key in own.items()
+    ]
 
 
 def _without_keys(sent: Any) -> Any:

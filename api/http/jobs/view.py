@@ -10,7 +10,7 @@ from api.http.files import view as files
 from api.http.jobs import program_schema as programs
 from api.http.named_errors import view as errors
 from api.http.schema.fields import units
-from scheduler.jobs.queries import JobDetail
+from scheduler.jobs.queries import FullJob
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 
@@ -69,7 +69,7 @@ def with_latest(row: Any, latest: Mapping[int, Any]) -> dict[str, Any]:
     return {**entry(row), "latest_job_exe": None if newest is None else executions.entry(newest)}
 
 
-def detail(found: JobDetail) -> dict[str, Any]:
+def detail(found: FullJob) -> dict[str, Any]:
     """Return a job in full; inputs and outputs are those its own revision declares, null where there is nothing."""
     row, more, definition = found.row, found.more, found.definition
     effective = definition.with_overrides(more.overrides)

@@ -41,7 +41,7 @@ def _batch(rt: Runtime) -> int:
 
 
 @routes.post("/node/register/", role="node", answers={200: wire.Registered})
-def node_register(call: Call, body: wire.Register) -> Any:
+def node_register(call: Call, body: wire.NodeRegistration) -> Any:
     """Register a node, at its start and whenever it is told that it was replaced."""
     return _plain(registration.register(call.rt, body))
 
@@ -53,13 +53,13 @@ def node_beat(call: Call, body: wire.Beat) -> Any:
 
 
 @routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
-def node_claim(call: Call, body: wire.Claims) -> Any:
+def node_claim(call: Call, body: wire.ClaimBatch) -> Any:
     """Claim placements; granted ones come with all that is needed to run them."""
     return _plain(node_protocol.claim(call.rt, body))
 
 
 @routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
-def node_report(call: Call, body: wire.Reports) -> Any:
+def node_report(call: Call, body: wire.ReportBatch) -> Any:
     """Report ends of executions."""
     return _plain(node_protocol.report(call.rt, body))
 

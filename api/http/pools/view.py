@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from api.http.schema.fields import units
-from scheduler.pools.pools import PoolSeen
+from scheduler.pools.pools import PoolWithCounts
 
 _PLAIN = ("cpus", "mem", "disk")
 
 
-def entry(seen: PoolSeen) -> dict[str, Any]:
+def entry(seen: PoolWithCounts) -> dict[str, Any]:
     """Return a pool: what is wanted of it, what was decided, what it has."""
     row, counts = seen.row, seen.counts
     detail = row.detail or {}
@@ -46,7 +46,7 @@ def entry(seen: PoolSeen) -> dict[str, Any]:
     }
 
 
-def wanted(seen: PoolSeen) -> dict[str, Any]:
+def wanted(seen: PoolWithCounts) -> dict[str, Any]:
     """Return the numbers that a scaler outside follows; a pool that nobody sizes wants what it has."""
     row = seen.row
     present = seen.counts.nodes if seen.counts else 0

@@ -12,7 +12,7 @@ from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
 from api.http.jobs.answer_schema import JobList, SubmittedJob
 from api.http.jobs.filtering import job_filter
-from api.http.jobs.routes import foresight, warnings
+from api.http.jobs.routes import forecaster, warnings
 from api.http.paging import PageQuery
 from api.http.queue.schema import NewJobBody, QueueStatusList, RequeueJobsBody
 from api.http.routing import Call, Routes
@@ -35,7 +35,7 @@ def queue_new_job(call: Call, body: NewJobBody) -> Any:
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
     new = [NewJob(job_type_id=body.job_type_id, data=data)]
-    made = submit.submit(call.rt, call.caller, new, roster=foresight().roster)
+    made = submit.submit(call.rt, call.caller, new, admission=forecaster().admission)
     job_id = made.job_ids[0]
     shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})

@@ -14,7 +14,7 @@ from api.http.scheduler import view as scheduler_view
 from api.http.status import view
 from api.http.status.schema import StatusView
 from scheduler.admin import status, switches
-from scheduler.admin.status import Overview
+from scheduler.admin.status import InstallationStatus
 from scheduler.identity import Role
 
 routes = Routes("status")
@@ -61,7 +61,7 @@ def _dependency(took_s: float | None, trouble: str | None) -> dict[str, Any]:
     }
 
 
-def _warnings(found: Overview, state: str, *, broken: bool) -> list[str]:
+def _warnings(found: InstallationStatus, state: str, *, broken: bool) -> list[str]:
     """Return what a person should look at, the worst first."""
     told = [DEAD[state]] if state in DEAD else []
     if state == "PAUSED":

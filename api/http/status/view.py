@@ -6,12 +6,12 @@ from collections import Counter
 from typing import Any
 
 from api.http.schema.fields import units
-from scheduler.admin.status import Overview
+from scheduler.admin.status import InstallationStatus
 
 AMOUNTS = ("cpus", "mem", "disk")
 
 
-def nodes(found: Overview) -> dict[str, Any]:
+def nodes(found: InstallationStatus) -> dict[str, Any]:
     """Return nodes by state."""
     by_state: Counter[str] = Counter()
     for row in found.nodes:
@@ -19,23 +19,23 @@ def nodes(found: Overview) -> dict[str, Any]:
     return {"total": by_state.total(), "by_state": dict(sorted(by_state.items()))}
 
 
-def pools(found: Overview) -> list[dict[str, Any]]:
+def pools(found: InstallationStatus) -> list[dict[str, Any]]:
     """Return every pool that has nodes or placements, by name."""
     names = sorted({row.pool for row in found.nodes} | {row.pool for row in found.live})
     return [{"name": name, "nodes": _states(found, name), **_amounts(found, {name})} for name in names]
 
 
-def resources(found: Overview) -> dict[str, Any]:
+def resources(found: InstallationStatus) -> dict[str, Any]:
     """Return what all nodes that can be reached have, what placements hold, and what is left."""
     return _amounts(found, None)
 
 
-def executions(found: Overview) -> dict[str, int]:
+def executions(found: InstallationStatus) -> dict[str, int]:
     """Return how many placements there are, and how many of them run."""
     return {"placed": sum(row.placed for row in found.live), "running": sum(row.running for row in found.live)}
 
 
-def jobs(found: Overview) -> dict[str, Any]:
+def jobs(found: InstallationStatus) -> dict[str, Any]:
     """Return counts of jobs by status."""
     by_status = {row.status: row for row in found.open_jobs}
     counts = {
@@ -51,11 +51,11 @@ def jobs(found: Overview) -> dict[str, Any]:
     }
 
 
-def _states(found: Overview, pool: str) -> dict[str, int]:
+def _states(found: InstallationStatus, pool: str) -> dict[str, int]:
     return {row.word: row.count for row in found.nodes if row.pool == pool}
 
 
-def _amounts(found: Overview, pools: set[str] | None) -> dict[str, Any]:
+def _amounts(found: InstallationStatus, pools: set[str] | None) -> dict[str, Any]:
     total = {
         name: sum(getattr(row, name) for row in found.nodes if pools is None or row.pool in pools) for name in AMOUNTS
     }

@@ -27,7 +27,7 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class InstanceList:
     """All instances of the pool. With `trouble` some could not be seen: what is missing may still be there."""
 
     instances: tuple[Instance, ...] = ()
@@ -35,7 +35,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class NodeTemplate:
     """What a new node is told: its pool, its size (None: what the driver thinks fit) and its labels."""
 
     pool: str
@@ -55,16 +55,16 @@ class Driver(Protocol):
     look_every_s: float
     join_within_s: float
 
-    def start(self, count: int, template: Template) -> list[str]:
+    def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Start `count` nodes and return their names as far as they are known by now; they register by themselves."""
 
     def retire(self, names: Sequence[str]) -> None:
         """Clear away instances that have left or never came, with whatever still runs of them; unknown names are fine."""
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Start again instances whose process ended without having left; a place that does so itself does nothing."""
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return every instance that was started and is not retired."""
 
     def template(self) -> Resources | None:

@@ -26,12 +26,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scheduler.errors import SetupError
 from scheduler.pools.drivers import Driver
-from scheduler.pools.drivers.command import Command
-from scheduler.pools.drivers.external import External
-from scheduler.pools.drivers.kubernetes import Pods, Server, StatefulSet
-from scheduler.pools.drivers.local import Local
-from scheduler.pools.drivers.ssh import Host, Ssh
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers.command import CommandDriver
+from scheduler.pools.drivers.external import ExternalDriver
+from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
+from scheduler.pools.drivers.local import LocalDriver
+from scheduler.pools.drivers.ssh import RemoteHost, SshDriver
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 
@@ -100,10 +100,10 @@ BUILT_IN = ("local", "external")
 _FILE = TypeAdapter(dict[str, Options])
 
 
-class Catalogue:
+class DriverCatalogue:
     """The drivers of this installation, by name."""
 
-    def __init__(self, around: Around, described: Mapping[str, Options] | None = None) -> None:
+    def __init__(self, around: DriverContext, described: Mapping[str, Options] | None = None) -> None:
         self._around, self._described = around, dict(described or {})
 
     @property
@@ -114,9 +114,9 @@ class Catalogue:
     def open(self, name: str, pool: str) -> Driver | None:
         """Return the driver for one pool; None when there is none of this name."""
         if name == "local":
-            return Local(pool, self._around)
+            return LocalDriver(pool, self._around)
         if name == "external":
-            return External()
+            return ExternalDriver()
         options = self._described.get(name)
         return None if options is None else _open(options, pool, self._around)
 
@@ -139,10 +139,10 @@ def read(path: Path | None) -> dict[str, Options]:
     return described
 
 
-def _open(options: Options, pool: str, around: Around) -> Driver:
+def _open(options: Options, pool: str, around: DriverContext) -> Driver:
     template = None if options.node is None else options.node.resources()
     if isinstance(options, CommandOptions):
-        return Command(
+        return CommandDriver(
             pool,
             around,
             options.argv,
@@ -153,22 +153,22 @@ def _open(options: Options, pool: str, around: Around) -> Driver:
         )
     if isinstance(options, SshOptions):
         hosts = [_host(host) for host in options.hosts]
-        return Ssh(
+        return SshDriver(
             pool, around, hosts, ssh=options.ssh, ganger=options.ganger, folder=options.folder, template=template
         )
     if options.server is None:
-        server = Server.of_this_pod()
+        server = KubernetesServer.of_this_pod()
     else:
-        server = Server(options.server, options.namespace, options.token_file, options.ca_file)
+        server = KubernetesServer(options.server, options.namespace, options.token_file, options.ca_file)
     if options.podtemplate is not None:
-        return Pods(server, pool, options.podtemplate, template=template)
-    return StatefulSet(server, options.statefulset or "ganger-worker", template=template)
+        return PodDriver(server, pool, options.podtemplate, template=template)
+    return StatefulSetDriver(server, options.statefulset or "ganger-worker", template=template)
 
 
-def _host(host: str | SshHost) -> Host:
+def _host(host: str | SshHost) -> RemoteHost:
     if isinstance(host, str):
-        return Host(host, _stem(host))
-    return Host(host.address, host.name or _stem(host.address), host.nodes)
+        return RemoteHost(host, _stem(host))
+    return RemoteHost(host.address, host.name or _stem(host.address), host.nodes)
 
 
 def _stem(address: str) -> str:

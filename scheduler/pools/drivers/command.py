@@ -13,12 +13,12 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template, names
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 
-class Command:
+class CommandDriver:
     """The nodes of one pool that an operator's program looks after."""
 
     starts = True
@@ -27,7 +27,7 @@ class Command:
     def __init__(
         self,
         pool: str,
-        around: Around,
+        around: DriverContext,
         argv: Sequence[str],
         *,
         within_s: float = 60.0,
@@ -38,7 +38,7 @@ class Command:
         self._pool, self._around, self._argv, self._within_s = pool, around, list(argv), within_s
         self.look_every_s, self.join_within_s, self._template = look_every_s, join_within_s, template
 
-    def start(self, count: int, template: Template) -> list[str]:
+    def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Ask for new nodes; a platform that names them later prints nothing yet."""
         return self._call("start", str(count), more=_told(template)).split()
 
@@ -47,15 +47,15 @@ class Command:
         if names:
             self._call("retire", *names)
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Have these nodes started again."""
         if names:
             self._call("revive", *names, more=_told(template))
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return what the program lists."""
         lines = [line.split() for line in self._call("list").splitlines() if line.strip()]
-        return Listing(tuple(Instance(words[0], "gone" not in words[1:]) for words in lines))
+        return InstanceList(tuple(Instance(words[0], "gone" not in words[1:]) for words in lines))
 
     def template(self) -> Resources | None:
         """What the driver's own settings say a node has."""
@@ -88,5 +88,5 @@ class Command:
         return done.stdout
 
 
-def _told(template: Template) -> dict[str, str]:
+def _told(template: NodeTemplate) -> dict[str, str]:
     return {"GANGER_WORKER_OPTIONS": shlex.join(names.options("", template)[2:])}

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.pools.drivers import Listing, Template
+from scheduler.pools.drivers import InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 
-class External:
+class ExternalDriver:
     """A pool whose nodes come and go by themselves."""
 
     starts = False
@@ -20,19 +20,19 @@ class External:
     look_every_s = 60.0
     join_within_s = 0.0
 
-    def start(self, count: int, template: Template) -> list[str]:  # noqa: ARG002 - the promise of all drivers
+    def start(self, count: int, template: NodeTemplate) -> list[str]:  # noqa: ARG002 - the promise of all drivers
         """Start nothing."""
         return []
 
     def retire(self, names: Sequence[str]) -> None:
         """Clear nothing away."""
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Revive nothing."""
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Know of no instance."""
-        return Listing()
+        return InstanceList()
 
     def template(self) -> Resources | None:
         """Know nothing of the nodes."""

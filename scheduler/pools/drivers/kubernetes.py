@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template
+from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 POOL_LABEL = "ganger.io/pool"
@@ -31,7 +31,7 @@ _NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class KubernetesServer:
     """The API server: its address, namespace, and where token and CA are (read at each call, since they are renewed)."""
 
     url: str
@@ -40,7 +40,7 @@ class Server:
     ca_file: Path | None = None
 
     @classmethod
-    def of_this_pod(cls) -> Server:
+    def of_this_pod(cls) -> KubernetesServer:
         """Return the server that the pod's service account belongs to. Raises DriverTrouble outside a cluster."""
         host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         if host is None or not _ACCOUNT.is_dir():
@@ -78,7 +78,7 @@ class Server:
         return ssl.create_default_context(cafile=None if self.ca_file is None else str(self.ca_file))
 
 
-class StatefulSet:
+class StatefulSetDriver:
     """The nodes of one pool as replicas of a StatefulSet, whose pods register under their own names."""
 
     starts = True
@@ -86,10 +86,10 @@ class StatefulSet:
     look_every_s = 5.0
     join_within_s = 600.0
 
-    def __init__(self, server: Server, name: str, *, template: Resources | None = None) -> None:
+    def __init__(self, server: KubernetesServer, name: str, *, template: Resources | None = None) -> None:
         self._server, self._name, self._template = server, name, template
 
-    def start(self, count: int, template: Template) -> list[str]:  # noqa: ARG002 - pods are made from the set's template
+    def start(self, count: int, template: NodeTemplate) -> list[str]:  # noqa: ARG002 - pods are made from the set's template
         """Ask for so many replicas more; the pods' names follow from their number."""
         before = self._replicas()
         self._scale(before + count)
@@ -103,12 +103,12 @@ class StatefulSet:
         if after != before:
             self._scale(after)
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Kubernetes restarts containers by itself."""
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return one instance per wanted replica."""
-        return Listing(tuple(Instance(f"{self._name}-{number}") for number in range(self._replicas())))
+        return InstanceList(tuple(Instance(f"{self._name}-{number}") for number in range(self._replicas())))
 
     def template(self) -> Resources | None:
         """What the driver's own settings say a node has."""
@@ -128,7 +128,7 @@ class StatefulSet:
         self._server.call("PATCH", self._path, {"spec": {"replicas": replicas}})
 
 
-class Pods:
+class PodDriver:
     """The nodes of one pool as single pods made from a PodTemplate."""
 
     starts = True
@@ -136,10 +136,12 @@ class Pods:
     look_every_s = 5.0
     join_within_s = 600.0
 
-    def __init__(self, server: Server, pool: str, podtemplate: str, *, template: Resources | None = None) -> None:
+    def __init__(
+        self, server: KubernetesServer, pool: str, podtemplate: str, *, template: Resources | None = None
+    ) -> None:
         self._server, self._pool, self._source, self._template = server, pool, podtemplate, template
 
-    def start(self, count: int, template: Template) -> list[str]:  # noqa: ARG002 - pods are made from the PodTemplate
+    def start(self, count: int, template: NodeTemplate) -> list[str]:  # noqa: ARG002 - pods are made from the PodTemplate
         """Make so many pods."""
         source = self._server.call("GET", f"/api/v1/namespaces/{{ns}}/podtemplates/{quote(self._source)}")
         if source is None:
@@ -154,17 +156,17 @@ class Pods:
         for name in names:
             self._server.call("DELETE", f"/api/v1/namespaces/{{ns}}/pods/{quote(name)}")
 
-    def revive(self, names: Sequence[str], template: Template) -> None:  # noqa: ARG002
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:  # noqa: ARG002
         """Delete those that have ended: their disk is gone with them, so new ones take their place."""
         ended = {instance.name for instance in self.listing().instances if not instance.running}
         self.retire([name for name in names if name in ended])
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return the pods with the pool's label, those being deleted left out."""
         query = urlencode({"labelSelector": f"{POOL_LABEL}={self._pool}"})
         found = self._server.call("GET", f"/api/v1/namespaces/{{ns}}/pods?{query}") or {}
         pods = [pod for pod in found.get("items", []) if not pod["metadata"].get("deletionTimestamp")]
-        return Listing(
+        return InstanceList(
             tuple(Instance(p["metadata"]["name"], p.get("status", {}).get("phase") not in _ENDED) for p in pods)
         )
 

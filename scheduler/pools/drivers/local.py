@@ -18,8 +18,8 @@ from pathlib import Path
 import orjson
 import psutil
 
-from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template, names, processes
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, processes
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 MARK = "GANGER_NODE_OF"
@@ -32,7 +32,7 @@ _COMMAND = [sys.executable, "-P", "-m", "api.cli", "worker"]
 """The very command an operator would type, by module, since a scheduler need not have `ganger` on its PATH."""
 
 
-class Local:
+class LocalDriver:
     """The local nodes of one pool."""
 
     starts = True
@@ -40,10 +40,10 @@ class Local:
     look_every_s = 0.5
     join_within_s = 60.0
 
-    def __init__(self, pool: str, around: Around, command: Sequence[str] = _COMMAND) -> None:
+    def __init__(self, pool: str, around: DriverContext, command: Sequence[str] = _COMMAND) -> None:
         self._pool, self._around, self._command = pool, around, list(command)
 
-    def start(self, count: int, template: Template) -> list[str]:
+    def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Start processes; their names are free of any other node's."""
         taken = self._around.taken() | {record.name for record in self._all_records()}
         fresh = names.fresh(f"{socket.gethostname().partition('.')[0]}-{self._pool}", taken, count)
@@ -63,16 +63,16 @@ class Local:
             self._log(name).unlink(missing_ok=True)
             self._record(name).unlink(missing_ok=True)
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Start the agent again on the same folder: it takes up what its supervisor has kept running."""
         for name in names:
             if self._record(name).exists() and not processes.running(self._identity(name)):
                 self._launch(name, template)
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return the nodes that have a record."""
         found = sorted(record.name for record in self._records().iterdir() if not record.name.startswith("."))
-        return Listing(tuple(Instance(name, self._serves(name)) for name in found))
+        return InstanceList(tuple(Instance(name, self._serves(name)) for name in found))
 
     def template(self) -> Resources:
         """One cpu's share of this machine."""
@@ -81,10 +81,10 @@ class Local:
         disk = shutil.disk_usage(self._around.need_folder()).total // _MIB // share
         return Resources.of(cpus=1, mem=max(memory * 3 // 4, 64), disk=max(disk // 4, 64))
 
-    def _launch(self, name: str, template: Template) -> None:
+    def _launch(self, name: str, template: NodeTemplate) -> None:
         folder, record = self._folder(name), self._record(name)
         amounts = self.template() if template.amounts is None else template.amounts
-        words = names.options(name, Template(template.pool, amounts, template.labels))
+        words = names.options(name, NodeTemplate(template.pool, amounts, template.labels))
         _write(record, "", self._around.need_api())
         try:
             token = self._around.token_for(name)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from decimal import Decimal
 
-from scheduler.pools.drivers import Template
+from scheduler.pools.drivers import NodeTemplate
 from scheduler.rules.cluster.resources import THOUSANDTHS
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9._-]+")
@@ -26,7 +26,7 @@ def fresh(stem: str, taken: Collection[str], count: int) -> list[str]:
     return found
 
 
-def options(name: str, template: Template) -> list[str]:
+def options(name: str, template: NodeTemplate) -> list[str]:
     """Return the options of `ganger worker` for a node of this name and template."""
     words = ["--name", name, "--pool", template.pool]
     amounts = {} if template.amounts is None else template.amounts.amounts()

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scheduler.pools.drivers import DriverTrouble, Instance, Listing, Template, names, remote_script
-from scheduler.pools.drivers.surroundings import Around
+from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, remote_script
+from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ _OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ServerAliveI
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class RemoteHost:
     """A machine: what OpenSSH is told to connect to, the stem of its nodes' names, and how many nodes it may have."""
 
     address: str
@@ -34,7 +34,7 @@ class Host:
     nodes: int = 1
 
 
-class Ssh:
+class SshDriver:
     """The nodes of one pool on a list of hosts."""
 
     starts = True
@@ -45,8 +45,8 @@ class Ssh:
     def __init__(
         self,
         pool: str,
-        around: Around,
-        hosts: Sequence[Host],
+        around: DriverContext,
+        hosts: Sequence[RemoteHost],
         *,
         ssh: Sequence[str] = ("ssh",),
         ganger: Sequence[str] = ("ganger",),
@@ -55,14 +55,14 @@ class Ssh:
     ) -> None:
         self._pool, self._around, self._hosts, self._template = pool, around, list(hosts), template
         self._ssh, self._ganger, self._root = [*ssh, *_OPTIONS], list(ganger), f"{folder}/{pool}"
-        self._where: dict[str, Host] = {}
+        self._where: dict[str, RemoteHost] = {}
 
-    def start(self, count: int, template: Template) -> list[str]:
+    def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Start nodes, the emptiest hosts first; fewer than asked for where all hosts are full."""
         found = self._look()
         load = {host: len(instances) for host, instances in found.items() if isinstance(instances, list)}
         taken = self._around.taken() | {i.name for instances in found.values() for i in _known(instances)}
-        chosen: list[tuple[str, Host]] = []
+        chosen: list[tuple[str, RemoteHost]] = []
         while len(chosen) < count and (open_hosts := [host for host in load if load[host] < host.nodes]):
             host = min(open_hosts, key=lambda host: load[host] / host.nodes)
             name = names.fresh(f"{host.name}-{self._pool}", taken, 1)[0]
@@ -82,24 +82,24 @@ class Ssh:
             self._around.drop_token(name)
             self._where.pop(name, None)
 
-    def revive(self, names: Sequence[str], template: Template) -> None:
+    def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Start the agents again on their old folders."""
         self._each(
             [(name, host) for host, mine in self._hosts_of(names).items() for name in mine],
             lambda pair: self._launch(*pair, template),
         )
 
-    def listing(self) -> Listing:
+    def listing(self) -> InstanceList:
         """Return what all hosts that answer have; `trouble` names those that do not."""
         found = self._look()
         trouble = "; ".join(str(failure) for failure in found.values() if isinstance(failure, DriverTrouble))
-        return Listing(tuple(i for instances in found.values() for i in _known(instances)), trouble or None)
+        return InstanceList(tuple(i for instances in found.values() for i in _known(instances)), trouble or None)
 
     def template(self) -> Resources | None:
         """What the driver's own settings say a node has."""
         return self._template
 
-    def _launch(self, name: str, host: Host, template: Template) -> None:
+    def _launch(self, name: str, host: RemoteHost, template: NodeTemplate) -> None:
         broker = self._around.broker_url
         script = remote_script.start(
             self._root,
@@ -117,8 +117,8 @@ class Ssh:
     def _retire_script(self, names: Iterable[str]) -> str:
         return remote_script.retire(self._root, names, within_s=_STOP_WITHIN_S)
 
-    def _look(self) -> dict[Host, list[Instance] | DriverTrouble]:
-        def look(host: Host) -> list[Instance] | DriverTrouble:
+    def _look(self) -> dict[RemoteHost, list[Instance] | DriverTrouble]:
+        def look(host: RemoteHost) -> list[Instance] | DriverTrouble:
             try:
                 told = self._run(host, remote_script.listing(self._root))
             except DriverTrouble as trouble:
@@ -131,17 +131,17 @@ class Ssh:
         self._where |= {i.name: host for host, instances in found.items() for i in _known(instances)}
         return found
 
-    def _hosts_of(self, names: Iterable[str]) -> dict[Host, list[str]]:
+    def _hosts_of(self, names: Iterable[str]) -> dict[RemoteHost, list[str]]:
         wanted = list(names)
         if any(name not in self._where for name in wanted):
             self._look()
-        hosts: dict[Host, list[str]] = {}
+        hosts: dict[RemoteHost, list[str]] = {}
         for name in wanted:
             if name in self._where:
                 hosts.setdefault(self._where[name], []).append(name)
         return hosts
 
-    def _run(self, host: Host, script: str) -> str:
+    def _run(self, host: RemoteHost, script: str) -> str:
         try:
             done = subprocess.run(
                 [*self._ssh, host.address, "sh -s"],
@@ -189,6 +189,6 @@ def _known(instances: list[Instance] | DriverTrouble) -> list[Instance]:
     return [] if isinstance(instances, DriverTrouble) else instances
 
 
-def _full(found: dict[Host, list[Instance] | DriverTrouble]) -> str:
+def _full(found: dict[RemoteHost, list[Instance] | DriverTrouble]) -> str:
     away = [str(failure) for failure in found.values() if isinstance(failure, DriverTrouble)]
     return f"no host can be reached: {away[0]}" if len(away) == len(found) and away else "every host has all its nodes"

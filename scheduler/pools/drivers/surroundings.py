@@ -10,7 +10,7 @@ from scheduler.pools.drivers import DriverTrouble
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
+class DriverContext:
     """The installation, by what it can do for drivers.
 
     `token_for(name)` returns the file with a node's token, made if there is none; `drop_token(name)` revokes it and removes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
-from scheduler.wire import PhaseReport, ReportOne
+from scheduler.wire import ExecutionReport, PhaseReport
 from workers.agent.execution import HeldExecution
 from workers.events import Failure, RunEnd
 
@@ -33,12 +33,12 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
     return Failure(error, end.message or sentence, of_job=end.of_program)
 
 
-def report(held: HeldExecution) -> ReportOne:
+def report(held: HeldExecution) -> ExecutionReport:
     """Return the report of an execution for which nothing is left to do."""
     failure = held.failure
     outcome = held.stop or ("failed" if failure else "completed")
     done = outcome == "completed"
-    return ReportOne(
+    return ExecutionReport(
         execution_id=held.key[0],
         attempt=held.key[1],
         token=held.token,

@@ -2,9 +2,9 @@
 
 from itertools import count
 
-from scheduler.explain.forecast import STALE_S, Foresight
+from scheduler.explain.forecast import STALE_S, Forecaster
 from scheduler.jobs import cancel
-from scheduler.jobs.admission import Roster
+from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
@@ -15,28 +15,28 @@ from tests.support.cluster import Cluster
 def test_it_says_why_a_job_waits_and_stops_when_the_job_is_gone(cluster: Cluster) -> None:
     cluster.a_node("alpha", cpus=2000)
     small, large = cluster.a_job(), cluster.a_job(cpus=64_000)
-    foresight = Foresight(cluster.rt)
-    why = foresight.why(large)
+    forecaster = Forecaster(cluster.rt)
+    why = forecaster.why(large)
     assert why is not None
     assert why.told.nodes == {Reason.TOO_SMALL: 1}
     assert why.told.nearest is not None
     assert (why.told.nearest.name, why.told.nearest.missing) == ("alpha", {"cpus": 62_000})
     assert why.never is not None
     cluster.tick()
-    assert foresight.why(small) is None, "it was placed by the leader"
+    assert forecaster.why(small) is None, "it was placed by the leader"
     cancel.cancel(cluster.rt, [large], actor="me")
-    assert foresight.why(large) is None
+    assert forecaster.why(large) is None
 
 
 def test_it_sees_nodes_that_come_and_pauses_that_go(cluster: Cluster) -> None:
     job_id = cluster.a_job()
-    foresight = Foresight(cluster.rt)
-    first = foresight.why(job_id)
+    forecaster = Forecaster(cluster.rt)
+    first = forecaster.why(job_id)
     cluster.a_node()
     cluster.change("UPDATE job_types SET is_paused = true")
-    second = foresight.why(job_id)
+    second = forecaster.why(job_id)
     cluster.change("UPDATE job_types SET is_paused = false")
-    third = foresight.why(job_id)
+    third = forecaster.why(job_id)
     assert first is not None
     assert first.told.usable == 0
     assert second is not None
@@ -48,21 +48,21 @@ def test_it_sees_nodes_that_come_and_pauses_that_go(cluster: Cluster) -> None:
 def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> None:
     node = cluster.a_node(cpus=2000)
     shape = Shape(0, Resources(1000), project_id=cluster.project, job_type_id=cluster.type)
-    foresight = Foresight(cluster.rt)
-    (seen,) = foresight.preview([TrialJob(shape)])
+    forecaster = Forecaster(cluster.rt)
+    (seen,) = forecaster.preview([TrialJob(shape)])
     assert seen.placement is not None
     assert seen.placement.node_id == node.node_id
     assert cluster.value("SELECT count(*) FROM jobs") == 0
-    assert foresight.roster.never_fits(shape) is None
-    assert foresight.roster.never_fits(Shape(0, Resources(3000))) is not None
+    assert forecaster.admission.never_fits(shape) is None
+    assert forecaster.admission.never_fits(Shape(0, Resources(3000))) is not None
 
 
 def test_of_equal_nodes_a_preview_names_the_one_that_the_tick_takes(cluster: Cluster) -> None:
     nodes = {cluster.a_node(f"n{number}").node_id: number for number in range(10)}
-    foresight, seen, taken = Foresight(cluster.rt), list[int](), list[int]()
+    forecaster, seen, taken = Forecaster(cluster.rt), list[int](), list[int]()
     for cpus in range(1000, 1006):
         shape = Shape(0, Resources(cpus), project_id=cluster.project, job_type_id=cluster.type)
-        (told,) = foresight.preview([TrialJob(shape)])
+        (told,) = forecaster.preview([TrialJob(shape)])
         seen.append(told.seats[0])
         job_id = cluster.a_job(cpus=cpus)
         cluster.tick()
@@ -73,30 +73,30 @@ def test_of_equal_nodes_a_preview_names_the_one_that_the_tick_takes(cluster: Clu
 
 def test_a_pool_is_believed_to_start_no_more_nodes_than_it_may_have(cluster: Cluster) -> None:
     clock = count(step=10.0)
-    roster = Roster(cluster.rt, lambda: next(clock))
+    admission = AdmissionCheck(cluster.rt, lambda: next(clock))
     gang = Shape(0, Resources(4000), pool="default", count=3)
     cluster.change(
         """UPDATE pools SET sizing = 'auto', largest = 2, template = '{"cpus": 4000, "mem": 0, "disk": 0}'"""
     )
-    found = roster.never_fits(gang)
+    found = admission.never_fits(gang)
     assert found is not None
     assert (found.seats, found.growing) == (2, True)
     cluster.a_node(cpus=4000)
-    found = roster.never_fits(gang)
+    found = admission.never_fits(gang)
     assert found is not None
     assert found.seats == 2, "the node that has come is one of the two"
     cluster.change("UPDATE pools SET sizing = 'fixed', size = 3")
-    assert roster.never_fits(gang) is None
+    assert admission.never_fits(gang) is None
     cluster.change("UPDATE pools SET sizing = 'free'")
-    assert roster.never_fits(Shape(0, Resources(4000), count=2)) is not None
+    assert admission.never_fits(Shape(0, Resources(4000), count=2)) is not None
 
 
 def test_after_a_long_silence_the_picture_is_read_anew(cluster: Cluster) -> None:
     clock = [0.0]
-    foresight = Foresight(cluster.rt, lambda: clock[0])
-    assert foresight.why(1) is None
-    before = foresight._picture
+    forecaster = Forecaster(cluster.rt, lambda: clock[0])
+    assert forecaster.why(1) is None
+    before = forecaster._state
     clock[0] = STALE_S + 1
     job_id = cluster.a_job()
-    assert foresight.why(job_id) is not None
-    assert foresight._picture is not before
+    assert forecaster.why(job_id) is not None
+    assert forecaster._state is not before

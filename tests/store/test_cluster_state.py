@@ -8,36 +8,36 @@ import threading
 
 import psycopg
 
-from scheduler.cluster_state import Picture
+from scheduler.cluster_state import ClusterState
 from scheduler.jobs import cancel, requeue
 from tests.support.cluster import Cluster
 from tests.support.servers import connect
 
 
-def _refresh(cluster: Cluster, picture: Picture) -> None:
+def _refresh(cluster: Cluster, state: ClusterState) -> None:
     with cluster.rt.db.begin() as tx:
-        picture.refresh(tx)
+        state.refresh(tx)
 
 
 def test_after_a_crash_that_took_transaction_ids_back_nothing_is_missed(cluster: Cluster, database_url: str) -> None:
-    picture = Picture(cluster.settings)
+    state = ClusterState(cluster.settings)
     with connect(database_url) as db:
         db.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         db.execute("SELECT pg_reload_conf()")
-    before = _spend_ids_and_crash(cluster, picture, database_url)
+    before = _spend_ids_and_crash(cluster, state, database_url)
     _await_recovery(cluster)
     job_id = cluster.a_job()
     assert cluster.value("SELECT moved_xid::text::bigint FROM jobs") < before, "the ids did not go back"
-    _refresh(cluster, picture)
-    assert job_id in picture.queue
+    _refresh(cluster, state)
+    assert job_id in state.queue
 
 
-def _spend_ids_and_crash(cluster: Cluster, picture: Picture, database_url: str) -> int:
+def _spend_ids_and_crash(cluster: Cluster, state: ClusterState, database_url: str) -> int:
     """Use up transaction ids that no crash survives, let the picture see them, and kill a backend; return the last id."""
     with psycopg.connect(database_url, autocommit=True) as db:
         db.execute("SET synchronous_commit = off")
         db.execute("DO $$ BEGIN FOR i IN 1..500 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$")
-        _refresh(cluster, picture)
+        _refresh(cluster, state)
         found = db.execute("SELECT pg_backend_pid(), pg_snapshot_xmax(pg_current_snapshot())::text::bigint").fetchone()
         assert found is not None
         os.kill(int(found[0]), signal.SIGKILL)
@@ -61,7 +61,7 @@ def _await_recovery(cluster: Cluster) -> None:
 
 def test_a_job_that_was_placed_and_ended_between_two_looks_waits_no_more(cluster: Cluster) -> None:
     node = cluster.a_node()
-    mine = Picture(cluster.settings)
+    mine = ClusterState(cluster.settings)
     job_id = cluster.a_job()
     _refresh(cluster, mine)
     assert job_id in mine.queue
@@ -75,7 +75,7 @@ def test_a_job_that_was_placed_and_ended_between_two_looks_waits_no_more(cluster
 
 def test_a_job_requeued_while_its_old_tree_dies_waits_on_when_that_is_dead(cluster: Cluster) -> None:
     node = cluster.a_node()
-    mine = Picture(cluster.settings)
+    mine = ClusterState(cluster.settings)
     job_id, ref = cluster.running(node)
     cancel.cancel(cluster.rt, [job_id], actor="me")
     requeue.requeue(cluster.rt, [job_id], actor="me")
@@ -94,7 +94,7 @@ def test_a_transaction_that_stays_open_does_not_make_it_read_everything_again(
     with psycopg.connect(database_url) as other:
         other.execute("SELECT pg_current_xact_id()")
         cluster.running(node)
-        mine = Picture(cluster.settings)
+        mine = ClusterState(cluster.settings)
         _refresh(cluster, mine)
         taken: list[int] = []
         take = mine._take_jobs
@@ -107,7 +107,7 @@ def test_a_transaction_that_stays_open_does_not_make_it_read_everything_again(
 
 def test_what_was_written_before_a_look_and_committed_after_it_is_seen(cluster: Cluster, database_url: str) -> None:
     job_id = cluster.a_job()
-    mine = Picture(cluster.settings)
+    mine = ClusterState(cluster.settings)
     with psycopg.connect(database_url) as other:
         other.execute("UPDATE jobs SET status = 'CANCELED', moved_xid = pg_current_xact_id() WHERE id = %s", (job_id,))
         _refresh(cluster, mine)
@@ -118,7 +118,7 @@ def test_what_was_written_before_a_look_and_committed_after_it_is_seen(cluster: 
 
 
 def test_a_first_look_may_take_minutes_and_later_ones_may_not(cluster: Cluster) -> None:
-    mine = Picture(cluster.settings)
+    mine = ClusterState(cluster.settings)
     allowed = []
     for _ in range(2):
         with cluster.rt.db.begin() as tx:
