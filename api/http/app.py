@@ -15,7 +15,7 @@ from api.http.about import routes as about
 from api.http.auth import Recognition
 from api.http.bulk import routes as bulk
 from api.http.db_metrics import DatabaseFigures
-from api.http.document import openapi
+from api.http.document import answer_types, openapi
 from api.http.event_stream import Streams
 from api.http.executions import routes as executions
 from api.http.files import routes as files
@@ -96,7 +96,7 @@ def bare_app() -> OpenAPI:
         "ganger",
         info=openapi.info(version("ganger")),
         security_schemes=openapi.SECURITY,
-        responses={404: Problem},
+        responses={404: answer_types.response(404, Problem)},
         doc_ui=False,
         static_folder=None,
     )
@@ -109,7 +109,9 @@ def bare_app() -> OpenAPI:
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)
-    app.extensions["ganger.document"] = openapi.build(app)
+    app.extensions["ganger.document"] = openapi.build(
+        app, [answer for noun in NOUNS for route in noun.routes.all for answer in route.answers.values()]
+    )
     return app
 
 

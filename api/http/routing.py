@@ -29,6 +29,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 from api.http import strict_json
 from api.http.answers import respond
 from api.http.auth import Recognition, permit
+from api.http.document import answer_types
+from api.http.document.answer_types import AnswerType
 from api.http.problems import invalid
 from scheduler.errors import InvalidInput
 from scheduler.identity import Caller, Role
@@ -59,7 +61,7 @@ class Route:
     needs: Needs
     handler: Handler
     tag: str
-    answers: Mapping[int, Any]
+    answers: Mapping[int, AnswerType]
     body_limit: Callable[[Runtime], int] | None
     request_body: Mapping[str, Any] | None
     headers: type[BaseModel] | None
@@ -96,7 +98,7 @@ class Routes:
         rule: str,
         *,
         role: Needs,
-        answers: Mapping[int, Any] | None = None,
+        answers: Mapping[int, AnswerType] | None = None,
         body_limit: Callable[[Runtime], int] | None = None,
         request_body: Mapping[str, Any] | None = None,
         headers: type[BaseModel] | None = None,
@@ -125,7 +127,7 @@ def mount(app: OpenAPI, routes: Routes) -> None:
             route.rule,
             tags=[{"name": route.tag}],
             operation_id=route.handler.__name__,
-            responses=dict(route.answers),
+            responses={status: answer_types.response(status, answer) for status, answer in route.answers.items()},
             security=[] if route.needs == "public" else [{"token": []}],
             deprecated=route.deprecated or None,
             openapi_extensions={"x-role": _word(route.needs), "x-orders": list(route.orders)},

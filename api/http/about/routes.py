@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from importlib.metadata import version as installed
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from flask import Response, current_app
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.answers import Answer
 from api.http.document import reference
 from api.http.routing import Call, Routes
-from api.http.schema.fields import View
 from scheduler.admin import health
 
 routes = Routes("about")
 
 
-class Version(View):
+class Version(TypedDict):
     """Which release answers."""
 
     version: str
 
 
-class Health(View):
+class Health(TypedDict):
     """Whether this process can do its work."""
 
     status: Literal["ok", "unavailable"]
-    description: str | None = None
+    description: NotRequired[Annotated[str | None, Field(default=None)]]
 
 
 @routes.get("/version/", role="public", answers={200: Version})

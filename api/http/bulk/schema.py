@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
+from typing_extensions import TypedDict
 
 from api.http.jobs.schema import StatusWord
-from api.http.schema.fields import MAX_ID, Body, Bound, Id, Priority, Reason, View
+from api.http.schema.fields import MAX_ID, Body, Bound, Id, Priority, Reason
 from api.http.schema.words import CategoryWord
 
 T = TypeVar("T")
@@ -77,22 +78,22 @@ class RequeueBody(BulkBody):
     priority: Priority | None = None
 
 
-class Count(View):
+class Count(TypedDict):
     """How many jobs a filter matches; above 10,000 an estimate."""
 
     count: int
 
 
-class OperationView(View):
+class OperationView(TypedDict):
     """How far a bulk action has come."""
 
     id: int
     kind: Literal["cancel", "requeue", "hold", "release"]
     status: Literal["RUNNING", "COMPLETED", "FAILED"]
     filters: dict[str, Any]
-    matched: int = Field(description="jobs to look at; an estimate while it runs")
+    matched: Annotated[int, Field(description="jobs to look at; an estimate while it runs")]
     done: int
-    skipped: int = Field(description="jobs that matched and were left as they are")
+    skipped: Annotated[int, Field(description="jobs that matched and were left as they are")]
     message: str | None
     created: datetime
     ended: datetime | None

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import orjson
 from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
+from api.http.document.answer_types import REFERENCE, AnswerType
+from api.http.document.answer_types import schemas as answer_schemas
 from api.http.executions.answer_schema import LogView
-from api.http.jobs.answer_schema import SubmittedJob
-from api.http.jobs.explain_schema import Created, Tried
 from api.http.jobs.schema import JobsBody
-from api.http.schema.fields import Described, View
+from api.http.schema.answers import Problem
+from api.http.schema.fields import Described
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -24,8 +25,8 @@ does not ask for JSON gets the sentence as text. Amounts are cpus, MiB and piece
 
 SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a token made by an administrator")}
 
-UNNAMED: tuple[type[BaseModel], ...] = (Created, LogView, SubmittedJob, Tried)
-"""Answers that are only one of several a route gives, and so named by no route alone."""
+UNDECLARED: tuple[AnswerType, ...] = (Problem, LogView)
+"""Answers of every route, and of one that describes its answers by itself."""
 
 FAILURES = {
     "400": "The request is malformed or cannot be fulfilled as it is; the sentence names the field.",
@@ -45,8 +46,8 @@ def info(release: str) -> Info:
     return Info(title=TITLE, version=release, description=ABOUT)
 
 
-def build(app: OpenAPI) -> dict[str, Any]:
-    """Return the document of all routes mounted so far."""
+def build(app: OpenAPI, answers: Iterable[AnswerType]) -> dict[str, Any]:
+    """Return the document of all routes mounted so far; `answers` are the types of what they answer."""
     app.openapi_version = "3.1.0"
     app.spec_json = {}
     app.generate_spec_json()
@@ -56,14 +57,11 @@ def build(app: OpenAPI) -> dict[str, Any]:
             _complete(operation)
             _say_orders(operation)
     schemas = document["components"]["schemas"]
-    for model in UNNAMED:
-        schema = model.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
-        schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas.pop("ValidationErrorModel", None)
     for model in _named(schemas):
-        mode: Literal["serialization", "validation"] = "serialization" if issubclass(model, View) else "validation"
-        schema = model.model_json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+        schema = model.model_json_schema(mode="validation", ref_template=REFERENCE)
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
+    schemas |= answer_schemas([*UNDECLARED, *answers])
     _without_definitions(document)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
     document["paths"] = dict(sorted(document["paths"].items()))

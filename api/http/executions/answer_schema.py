@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
-from api.http.schema.fields import View
+from api.http.schema.fields import Uuid
 
 
-class ExecutionEntry(View):
+class ExecutionEntry(TypedDict):
     """One try of a job on a node."""
 
     id: int
-    uuid: UUID
+    uuid: Uuid
     attempt: int
-    member: int = Field(description="number in its gang, from 0; 0 for a job of one")
+    member: Annotated[int, Field(description="number in its gang, from 0; 0 for a job of one")]
     status: str
     command_arguments: str
     timeout: int | None
@@ -32,9 +32,12 @@ class ExecutionEntry(View):
     post_started: datetime | None
     post_completed: datetime | None
     post_exit_code: int | None
-    cancel_requested: str | None = Field(
-        description="canceled, preempted (given back for others), or gang (another member of its gang has ended)"
-    )
+    cancel_requested: Annotated[
+        str | None,
+        Field(
+            description="canceled, preempted (given back for others), or gang (another member of its gang has ended)"
+        ),
+    ]
     message: str | None
     created: datetime
     queued: datetime | None
@@ -45,9 +48,10 @@ class ExecutionEntry(View):
     job_type: TypeInShort
     node: NodeInShort
     error: ErrorView | None
-    usage: dict[str, Any] = Field(
-        description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"
-    )
+    usage: Annotated[
+        dict[str, Any],
+        Field(description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"),
+    ]
 
 
 class ExecutionDetail(ExecutionEntry):
@@ -69,7 +73,7 @@ class ExecutionList(ListOf):
     results: list[ExecutionEntry]
 
 
-class LogView(View):
+class LogView(TypedDict):
     """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
 
     execution_id: int

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf, Reference
-from api.http.schema.fields import Bound, Digits, Query, QueryId, View, Word
+from api.http.schema.fields import Bound, Digits, Query, QueryId, Uuid, Word
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -57,11 +57,11 @@ class OutputQuery(Query):
     sha256: Sha256 | None = None
 
 
-class FileView(View):
+class FileView(TypedDict):
     """A file."""
 
     id: int
-    uuid: UUID
+    uuid: Uuid
     project: str
     workspace: dict[str, Any]
     file_name: str

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from api.http.jobs.answer_schema import JobTypeOfJob
 from api.http.schema.answers import ListOf, Reference
-from api.http.schema.fields import View
 
 
-class DefinitionView(View):
+class DefinitionView(TypedDict):
     """What a revision says."""
 
     command: list[str]
@@ -45,7 +46,7 @@ class DefinitionView(View):
     resources: dict[str, float]
 
 
-class JobTypeDetail(JobTypeOfJob, DefinitionView):
+class JobTypeDetail(DefinitionView, JobTypeOfJob):
     """A job type with its current revision."""
 
     pause_reason: str | None
@@ -78,14 +79,14 @@ class RevisionList(ListOf):
     results: list[Revision]
 
 
-class Finding(View):
+class Finding(TypedDict):
     """Something a check found; `name` is the field."""
 
     name: str
     description: str
 
 
-class Validation(View):
+class Validation(TypedDict):
     """What a dry run found."""
 
     is_valid: bool
@@ -93,7 +94,7 @@ class Validation(View):
     warnings: list[Finding]
 
 
-class StatusCount(View):
+class StatusCount(TypedDict):
     """How many jobs stand so."""
 
     status: str
@@ -102,7 +103,7 @@ class StatusCount(View):
     category: str | None
 
 
-class TypeStatus(View):
+class TypeStatus(TypedDict):
     """Where the jobs of a type stand."""
 
     job_type: JobTypeOfJob
@@ -115,7 +116,7 @@ class TypeStatusList(ListOf):
     results: list[TypeStatus]
 
 
-class TypeRunning(View):
+class TypeRunning(TypedDict):
     """How many jobs of a type run."""
 
     job_type: JobTypeOfJob

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.executions.answer_schema import ExecutionEntry
 from api.http.files.schema import FileView
 from api.http.jobs.explain_schema import SubmitWarning
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
-from api.http.schema.fields import View
+from api.http.schema.fields import Uuid
 
 
 class JobTypeOfJob(TypeInShort):
@@ -32,7 +32,7 @@ class JobTypeOfJob(TypeInShort):
     icon_code: str | None
 
 
-class RevisionInShort(View):
+class RevisionInShort(TypedDict):
     """The revision a job was made with and keeps."""
 
     id: int
@@ -40,11 +40,11 @@ class RevisionInShort(View):
     revision_num: int
 
 
-class JobEntry(View):
+class JobEntry(TypedDict):
     """A job as lists show it."""
 
     id: int
-    uuid: UUID
+    uuid: Uuid
     name: str | None
     project: str
     job_type: JobTypeOfJob
@@ -54,10 +54,10 @@ class JobEntry(View):
     error: ErrorView | None
     status: str
     priority: int
-    num_exes: int = Field(description="tries: placements of which a node claimed something")
-    attempt: int = Field(description="placements so far")
-    count: int = Field(description="members, each an execution of every attempt")
-    together: bool = Field(description="it has several members, which are placed wholly or not at all")
+    num_exes: Annotated[int, Field(description="tries: placements of which a node claimed something")]
+    attempt: Annotated[int, Field(description="placements so far")]
+    count: Annotated[int, Field(description="members, each an execution of every attempt")]
+    together: Annotated[bool, Field(description="it has several members, which are placed wholly or not at all")]
     timeout: int | None
     max_tries: int
     cpus_required: float
@@ -81,7 +81,7 @@ class JobEntry(View):
     last_modified: datetime
 
 
-class NamedValue(View):
+class NamedValue(TypedDict):
     """An input or output of a job with its value: JSON, a file, files, or null when there is none."""
 
     name: str
@@ -123,7 +123,9 @@ class JobDetail(JobEntry):
 class SubmittedJob(JobDetail):
     """A job that was just made, and what looks like a mistake."""
 
-    warnings: list[SubmitWarning] = Field(default=[], description="left out where there are none")
+    warnings: NotRequired[
+        Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
+    ]
 
 
 class JobWithFiles(JobEntry):
@@ -156,17 +158,23 @@ class JobExecutions(ListOf):
     results: list[JobWithLatest]
 
 
-class EventView(View):
-    """One change of a job's status."""
+_EventFields = TypedDict(
+    "_EventFields",
+    {
+        "id": int,
+        "at": datetime,
+        "event": str,
+        "from": str | None,
+        "to": str,
+        "attempt": int,
+        "actor": str,
+        "reason": str | None,
+    },
+)
 
-    id: int
-    at: datetime
-    event: str
-    from_: str | None = Field(alias="from")
-    to: str
-    attempt: int
-    actor: str
-    reason: str | None
+
+class EventView(_EventFields):
+    """One change of a job's status."""
 
 
 class EventList(ListOf):

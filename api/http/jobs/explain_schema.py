@@ -3,56 +3,56 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from api.http.schema.fields import View
 from api.http.schema.words import FixWord, ReasonWord, WarningWord, WouldWord
 
 
-class ReasonView(View):
+class ReasonView(TypedDict):
     """One thing that keeps a job back: a word to branch on, a sentence, and on how many nodes."""
 
     kind: ReasonWord
     description: str
-    nodes: int | None = Field(description="null where it is not about nodes")
+    nodes: Annotated[int | None, Field(description="null where it is not about nodes")]
 
 
-class NodeName(View):
+class NodeName(TypedDict):
     """A node."""
 
     id: int
     name: str
 
 
-class NearestView(View):
+class NearestView(TypedDict):
     """The node that comes closest, and what is missing there, in cpus, MiB and pieces."""
 
-    node: NodeName | None = Field(description="null: a new node of a pool")
+    node: Annotated[NodeName | None, Field(description="null: a new node of a pool")]
     reasons: list[ReasonWord]
     missing: dict[str, float]
     description: str
 
 
-class NodeCounts(View):
+class NodeFailures(TypedDict):
     """How many nodes there are, could take the job at once, fail for each reason, and are short of each resource."""
 
     total: int
     usable: int
     failing: dict[ReasonWord, int]
     short_of: dict[str, int]
-    unmet: dict[str, int] = Field(description="How many nodes fail each of the job's constraints.")
+    unmet: Annotated[dict[str, int], Field(description="How many nodes fail each of the job's constraints.")]
 
 
-class PlaceInQueue(View):
+class PlaceInQueue(TypedDict):
     """Jobs before it: `position` of those that ask for the same (null: it does not stand in line), `ahead` of all by priority and age."""
 
     position: int | None
     ahead: int
 
 
-class ShareView(View):
+class ShareView(TypedDict):
     """The part of the fleet that the job's project holds, and how many waiting projects go before it."""
 
     project: str
@@ -60,21 +60,21 @@ class ShareView(View):
     projects_ahead: int
 
 
-class ReservationView(View):
+class ReservationView(TypedDict):
     """Room that is kept for the job, from when on."""
 
     nodes: list[NodeName]
     start: datetime | None
 
 
-class StartView(View):
+class StartView(TypedDict):
     """Between when and when it will probably start; null: that cannot be said."""
 
     earliest: datetime | None
     latest: datetime | None
 
 
-class ChangeView(View):
+class ChangeView(TypedDict):
     """One thing to change: a word to branch on, what it is about, the new value (units, a time, a number), and a sentence."""
 
     fix: FixWord
@@ -83,7 +83,7 @@ class ChangeView(View):
     description: str
 
 
-class NeverView(View):
+class NeverView(TypedDict):
     """Why no node and no pool could ever hold the job."""
 
     description: str
@@ -91,21 +91,23 @@ class NeverView(View):
     nearest: NearestView | None
 
 
-class Future(View):
+class Future(TypedDict):
     """Why a job waits, and until when; the parts are null and empty for one that does not wait."""
 
-    reasons: list[ReasonView] = Field(description="all of them, the most telling first")
-    nodes: NodeCounts | None
+    reasons: Annotated[list[ReasonView], Field(description="all of them, the most telling first")]
+    nodes: NodeFailures | None
     nearest: NearestView | None
     queue: PlaceInQueue | None
     share: ShareView | None
     reservation: ReservationView | None
     expected_start: StartView | None
-    changes: list[ChangeView] = Field(description="made together they let it start; any one left out would not")
+    changes: Annotated[
+        list[ChangeView], Field(description="made together they let it start; any one left out would not")
+    ]
     never_fits: NeverView | None
 
 
-class MemberView(View):
+class MemberView(TypedDict):
     """One member of a gang, and where it was placed."""
 
     member: int
@@ -119,14 +121,14 @@ class Explanation(Future):
     job_id: int
     status: str
     summary: str
-    ahead: int | None = Field(description="jobs that ask for the same and were queued before")
+    ahead: Annotated[int | None, Field(description="jobs that ask for the same and were queued before")]
     tries: dict[str, int]
     placement: dict[str, Any] | None
-    members: list[MemberView] = Field(description="of a gang's newest attempt; empty for a job of one")
+    members: Annotated[list[MemberView], Field(description="of a gang's newest attempt; empty for a job of one")]
     failure: dict[str, Any] | None
 
 
-class RefusalView(View):
+class RefusalView(TypedDict):
     """The problem that the submission itself would be answered with."""
 
     description: str
@@ -142,14 +144,16 @@ class TriedView(Future):
     entry: int
     would: WouldWord
     summary: str
-    refusal: RefusalView | None = Field(description="null where it would be taken")
-    node: NodeName | None = Field(description="of a gang, its member 0's")
-    nodes_of_members: list[NodeName] = Field(description="the node of each member in turn; empty where it would wait")
+    refusal: Annotated[RefusalView | None, Field(description="null where it would be taken")]
+    node: Annotated[NodeName | None, Field(description="of a gang, its member 0's")]
+    nodes_of_members: Annotated[
+        list[NodeName], Field(description="the node of each member in turn; empty where it would wait")
+    ]
     why: str | None
-    stops: list[int] = Field(description="jobs of which executions would be stopped to make room for it")
+    stops: Annotated[list[int], Field(description="jobs of which executions would be stopped to make room for it")]
 
 
-class Tried(View):
+class Tried(TypedDict):
     """What would become of jobs that were not made."""
 
     dry_run: bool
@@ -157,7 +161,7 @@ class Tried(View):
     results: list[TriedView]
 
 
-class SubmitWarning(View):
+class SubmitWarning(TypedDict):
     """Jobs that were taken and could never start as things are: the first of them in the request, and how many are alike."""
 
     entry: int
@@ -167,18 +171,11 @@ class SubmitWarning(View):
     nearest: NearestView | None
 
 
-class Created(View):
+class Created(TypedDict):
     """What an array made, in its order."""
 
     count: int
     job_ids: list[int]
-    warnings: list[SubmitWarning] = Field(default=[], description="left out where there are none")
-
-
-def _one_of(*names: str) -> dict[str, Any]:
-    schemas = [{"$ref": f"#/components/schemas/{name}"} for name in names]
-    return {"content": {"application/json": {"schema": {"anyOf": schemas}}}}
-
-
-Submitted = _one_of("SubmittedJob", "Created", "Tried")
-"""The detail of one job, the ids of many, or what would become of them."""
+    warnings: NotRequired[
+        Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
+    ]

@@ -10,10 +10,10 @@ from flask import current_app, g, request
 
 from api.http import paging
 from api.http.answers import Answer
-from api.http.jobs import explain_schema as explanations
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view
-from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates
+from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
+from api.http.jobs.explain_schema import Created, Explanation, Tried
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from api.http.routing import Call, Routes
@@ -45,7 +45,7 @@ def list_jobs(call: Call, query: JobsQuery) -> Any:
     role=Role.SUBMITTER,
     body_limit=lambda rt: rt.settings.max_jobs_body,
     headers=IdempotencyHeader,
-    answers={200: explanations.Submitted, 201: explanations.Submitted},
+    answers={200: SubmittedJob | Created | Tried, 201: SubmittedJob | Created | Tried},
 )
 def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
@@ -117,7 +117,7 @@ def list_job_events(call: Call, job_id: int) -> Any:
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
-@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: explanations.Explanation})
+@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: Explanation})
 def explain_job(call: Call, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
     return explain.explain(call.rt, forecaster(), call.caller, job_id)

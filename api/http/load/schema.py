@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import Bound, Digits, QueryId, View
+from api.http.schema.fields import Bound, Digits, QueryId
 
 
 class LoadQuery(OrderedQuery):
@@ -23,7 +24,7 @@ class LoadQuery(OrderedQuery):
     priority: list[Annotated[int, Field(ge=-(2**31), lt=2**31), Digits]] = []
 
 
-class LoadPoint(View):
+class LoadPoint(TypedDict):
     """How many jobs waited and ran at one moment. What is blocked or has ended is not counted."""
 
     time: datetime

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
+from typing_extensions import TypedDict
+
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, View, Word
+from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, Word
 from api.http.schema.words import CategoryWord
 
 OwnCategory = Literal["DATA", "ALGORITHM"]
@@ -44,7 +46,7 @@ class ErrorBody(Body):
     should_be_retried: bool = True
 
 
-class ErrorView(View):
+class ErrorView(TypedDict):
     """A named error."""
 
     id: int

@@ -6,18 +6,22 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
-from api.http.schema.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, Change, QueryBool, QueryId, Reason, View
+from api.http.schema.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, Change, QueryBool, QueryId, Reason
 
 NodeState = Literal["READY", "AVOIDED", "DEGRADED", "DRAINING", "PAUSED", "OFFLINE", "LOST", "GONE", "DEPRECATED"]
-LAUNCH_FAILURES: int = Field(
-    description="launches that failed by the node's fault since one has worked, as far as they count"
-)
-AVOIDED_UNTIL: datetime | None = Field(
-    description="it gets no work for failing to start jobs, and its next chance then; an operator's is_paused: false clears that"
-)
+LaunchFailures = Annotated[
+    int, Field(description="launches that failed by the node's fault since one has worked, as far as they count")
+]
+AvoidedUntil = Annotated[
+    datetime | None,
+    Field(
+        description="it gets no work for failing to start jobs, and its next chance then; an operator's is_paused: false clears that"
+    ),
+]
 
 
 class NodesQuery(OrderedQuery):
@@ -32,7 +36,7 @@ class NodesQuery(OrderedQuery):
     is_paused: QueryBool | None = None
 
 
-class NodeResources(View):
+class NodeResources(TypedDict):
     """What a node has, what placements hold of it, and what is left."""
 
     total: dict[str, float]
@@ -40,7 +44,7 @@ class NodeResources(View):
     free: dict[str, float]
 
 
-class NodeView(View):
+class NodeView(TypedDict):
     """A node."""
 
     id: int
@@ -55,8 +59,8 @@ class NodeView(View):
     pause_reason: str | None
     is_draining: bool
     degraded: str | None
-    launch_failures: int = LAUNCH_FAILURES
-    avoided_until: datetime | None = AVOIDED_UNTIL
+    launch_failures: LaunchFailures
+    avoided_until: AvoidedUntil
     resources: NodeResources
     labels: dict[str, str]
     num_placed: int
@@ -97,7 +101,7 @@ class NodeStatusQuery(NodesQuery):
     ended: Bound | None = None
 
 
-class ExecutionCount(View):
+class ExecutionCount(TypedDict):
     """How many executions of a node have a status, and for failed ones whose fault it was."""
 
     status: str
@@ -106,7 +110,7 @@ class ExecutionCount(View):
     category: str | None
 
 
-class RunningExecution(View):
+class RunningExecution(TypedDict):
     """An execution that runs on a node."""
 
     id: int
@@ -116,15 +120,15 @@ class RunningExecution(View):
     started: datetime | None
 
 
-class NodeStatus(View):
+class NodeStatus(TypedDict):
     """How a node does. Of what runs there at most 100 are listed; the counts are of all."""
 
     node: NodeInShort
     pool: str
     state: NodeState
     is_online: bool
-    launch_failures: int = LAUNCH_FAILURES
-    avoided_until: datetime | None = AVOIDED_UNTIL
+    launch_failures: LaunchFailures
+    avoided_until: AvoidedUntil
     job_exe_counts: list[ExecutionCount]
     job_exes_running: list[RunningExecution]
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import TypedDict
 
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import (
@@ -18,7 +19,6 @@ from api.http.schema.fields import (
     Query,
     Reason,
     Title,
-    View,
     Word,
     custom_only,
 )
@@ -100,7 +100,7 @@ class EventsQuery(Query):
     page_size: Annotated[int, Field(ge=1, le=1000), Digits] = 100
 
 
-class PoolNodes(View):
+class PoolNodes(TypedDict):
     """Nodes of the pool that are there: all, those that take work, those that finish theirs, those that fell silent."""
 
     total: int
@@ -109,7 +109,7 @@ class PoolNodes(View):
     silent: int
 
 
-class PoolView(View):
+class PoolView(TypedDict):
     """A pool. `wanted` to `unmet` are the scheduler's last decision; null and empty while nobody scales the pool."""
 
     name: str
@@ -144,7 +144,7 @@ class PoolList(ListOf):
     results: list[PoolView]
 
 
-class PoolEvent(View):
+class PoolEvent(TypedDict):
     """Something that happened to a pool."""
 
     id: int
@@ -155,14 +155,14 @@ class PoolEvent(View):
     detail: dict[str, Any]
 
 
-class PoolEventList(View):
+class PoolEventList(TypedDict):
     """Part of a pool's events, newest first; `before` fetches the next part."""
 
     results: list[PoolEvent]
     before: int | None
 
 
-class PoolWanted(View):
+class PoolWanted(TypedDict):
     """Numbers for a scaler outside: how many nodes there should be, are, and are on their way; jobs that wait for room."""
 
     wanted: int

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, View, Word
+from api.http.schema.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, Word
 from scheduler.rules.cluster.fairshare import LEAST_WEIGHT
 
 Weight = Annotated[
@@ -55,7 +56,7 @@ class ProjectChange(Change):
     pause_reason: Reason | None = None
 
 
-class QuotaView(View):
+class QuotaView(TypedDict):
     """A project's limits; null is none."""
 
     queued_jobs: int | None
@@ -71,7 +72,7 @@ class SecretBody(Body):
     value: Annotated[str, Field(min_length=1, max_length=65_536)]
 
 
-class SecretView(View):
+class SecretView(TypedDict):
     """A secret, without its value."""
 
     name: str
@@ -79,13 +80,13 @@ class SecretView(View):
     last_modified: datetime
 
 
-class SecretNames(View):
+class SecretNames(TypedDict):
     """The secrets of a project, by name."""
 
     results: list[SecretView]
 
 
-class ProjectView(View):
+class ProjectView(TypedDict):
     """A project. `usage` is its decayed share of the machines, 0 to 1.
 
     `lag_s` is what the others owe it, in seconds of all machines together; below 0 it has had more than they.

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.bulk.schema import Many, Text
 from api.http.jobs.answer_schema import JobTypeOfJob
 from api.http.jobs.schema import JobData, StatusWord
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import Body, Bound, Id, Priority, View
+from api.http.schema.fields import Body, Bound, Id, Priority
 from api.http.schema.words import CategoryWord
 
 
@@ -37,7 +38,7 @@ class RequeueJobsBody(Body):
     priority: Priority | None = None
 
 
-class QueueStatus(View):
+class QueueStatus(TypedDict):
     """What waits of one type."""
 
     job_type: JobTypeOfJob

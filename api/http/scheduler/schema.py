@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
+from typing_extensions import TypedDict
 
-from api.http.schema.fields import LEFT_OUT, Change, Reason, View
+from api.http.schema.fields import LEFT_OUT, Change, Reason
 from api.http.schema.words import ReasonWord
 
 MODES = ("FIFO", "LIFO")
@@ -41,24 +42,26 @@ class SchedulerChange(Change):
     ] = LEFT_OUT
 
 
-class Leader(View):
+class Leader(TypedDict):
     """The scheduler process that leads, and when it was last heard of."""
 
     holder: str
     term: int
     last_beat: datetime
-    age_s: float = Field(description="seconds since its last sign of life")
+    age_s: Annotated[float, Field(description="seconds since its last sign of life")]
 
 
-class SchedulerView(View):
+class SchedulerView(TypedDict):
     """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
 
     state: Literal["READY", "PAUSED", "STALE", "MISSING"]
     is_paused: bool
     pause_reason: str | None
     queue_mode: Literal["FIFO", "LIFO"]
-    preemption: bool = Field(description="whether more urgent jobs may take the room of preemptible ones")
-    reservations: int = Field(description="for how many jobs that cannot start yet room is kept at most")
+    preemption: Annotated[bool, Field(description="whether more urgent jobs may take the room of preemptible ones")]
+    reservations: Annotated[int, Field(description="for how many jobs that cannot start yet room is kept at most")]
     leader: Leader | None
     tick_ms: float | None
-    waiting_by_reason: dict[ReasonWord, int] | None = Field(description="queued jobs by what keeps them first of all")
+    waiting_by_reason: Annotated[
+        dict[ReasonWord, int] | None, Field(description="queued jobs by what keeps them first of all")
+    ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from api.http.schema.fields import View
+from typing_extensions import TypedDict
 
 
-class Problem(View):
+class Problem(TypedDict):
     """What is wrong. `kind` is stable, `description` is for people."""
 
     code: int
@@ -16,7 +16,7 @@ class Problem(View):
     request_id: str | None
 
 
-class ListOf(View):
+class ListOf(TypedDict):
     """Part of a list. `count` is of all that match; above 10,000 it may be an estimate (`count_exact` false)."""
 
     count: int
@@ -25,13 +25,13 @@ class ListOf(View):
     previous: str | None
 
 
-class Reference(View):
+class Reference(TypedDict):
     """Something by its id."""
 
     id: int
 
 
-class TypeInShort(View):
+class TypeInShort(TypedDict):
     """A job type."""
 
     id: int
@@ -39,7 +39,7 @@ class TypeInShort(View):
     version: str
 
 
-class NodeInShort(View):
+class NodeInShort(TypedDict):
     """A node."""
 
     id: int

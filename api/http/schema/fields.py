@@ -60,12 +60,6 @@ class Query(Described):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class View(Described):
-    """What an answer looks like; for the document, never run on the way out."""
-
-    model_config = ConfigDict(extra="allow")
-
-
 LEFT_OUT: Any = None
 """Default of a field that may be left out but, when it is there, must have a value."""
 
@@ -158,6 +152,8 @@ Prose = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_n
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=_PRINTABLE), AfterValidator(_plain)]
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+
+Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]
 
 _AMOUNT_SCHEMA = {"type": "number", "minimum": 0, "maximum": MAX_AMOUNT, "multipleOf": 0.001}
 Amount = Annotated[int, BeforeValidator(_whole_amount), WithJsonSchema(_AMOUNT_SCHEMA)]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.scheduler.schema import SchedulerView
-from api.http.schema.fields import View
 
 
-class Dependency(View):
+class Dependency(TypedDict):
     """A server that Ganger needs, as seen from this process."""
 
     ok: bool
@@ -18,14 +19,14 @@ class Dependency(View):
     detail: str | None
 
 
-class Dependencies(View):
+class Dependencies(TypedDict):
     """The servers that Ganger needs. Without the broker nodes hear of their work later, nothing else."""
 
     database: Dependency
     broker: Dependency
 
 
-class JobCounts(View):
+class JobCounts(TypedDict):
     """Jobs the caller may see, by status; those that ended, in the last three hours."""
 
     pending_upload: int
@@ -40,7 +41,7 @@ class JobCounts(View):
     canceled: int
 
 
-class PoolStanding(View):
+class PoolStanding(TypedDict):
     """A pool: nodes by state, and what those that can be reached have. Memory and disk in MiB."""
 
     name: str
@@ -50,14 +51,14 @@ class PoolStanding(View):
     free: dict[str, float]
 
 
-class NodeCounts(View):
+class NodeCounts(TypedDict):
     """Nodes by state."""
 
     total: int
     by_state: dict[str, int]
 
 
-class StatusView(View):
+class StatusView(TypedDict):
     """How the installation stands. 503 with the same body when no scheduler leads."""
 
     timestamp: datetime
@@ -65,8 +66,8 @@ class StatusView(View):
     scheduler: SchedulerView
     dependencies: Dependencies
     nodes: NodeCounts
-    executions: dict[str, int] = Field(description="placed and not yet released; of these running")
-    resources: dict[str, dict[str, float]] = Field(description="total, scheduled and free over all pools")
+    executions: Annotated[dict[str, int], Field(description="placed and not yet released; of these running")]
+    resources: Annotated[dict[str, dict[str, float]], Field(description="total, scheduled and free over all pools")]
     pools: list[PoolStanding]
     jobs: JobCounts
     warnings: list[str]

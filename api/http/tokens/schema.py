@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Change, Moment, QueryBool, QueryId, Title, View, Word
+from api.http.schema.fields import LEFT_OUT, Body, Change, Moment, QueryBool, QueryId, Title, Word
 
 RoleWord = Literal["viewer", "submitter", "operator", "admin"]
 Kind = Literal["user", "node"]
@@ -44,7 +45,7 @@ class TokenChange(Change):
     expires: Annotated[Moment | None, Field(description="null is never")] = None
 
 
-class TokenView(View):
+class TokenView(TypedDict):
     """A token, without the secret."""
 
     id: int
@@ -56,7 +57,7 @@ class TokenView(View):
     created: datetime
     expires: datetime | None
     revoked: datetime | None
-    last_used: datetime | None = Field(description="to the minute")
+    last_used: Annotated[datetime | None, Field(description="to the minute")]
 
 
 class NewToken(TokenView):

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Change, QueryBool, QueryId, Title, View, Word
+from api.http.schema.fields import LEFT_OUT, Body, Change, QueryBool, QueryId, Title, Word
 
 _URL = (
     r"^(?:file://(?:localhost)?/[^\x00-\x20\x7f]*|s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[^\x00-\x20\x7f]*)?"
@@ -46,7 +47,7 @@ class WorkspaceBody(Body):
     is_default: bool = False
 
 
-class WorkspaceView(View):
+class WorkspaceView(TypedDict):
     """Where files lie."""
 
     id: int
