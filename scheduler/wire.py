@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from scheduler.rules.lifecycle.outcome import ReasonForNode, Reported, StopReason
+
 PROTOCOL = 1
 """Version of this protocol; a node says it when it registers."""
 
@@ -140,7 +142,7 @@ class Beat(Message):
 class Cancel(ExecutionRef):
     """Stop this execution: whole tree, after `grace_s`. `reason` is `canceled` or `preempted`."""
 
-    reason: Literal["canceled", "preempted"] = "canceled"
+    reason: ReasonForNode = StopReason.CANCELED
     grace_s: float | None = None
 
 
@@ -282,16 +284,11 @@ class OutputValue(Message):
     value: Any = None
 
 
-Outcome = Literal["completed", "failed", "canceled", "returned"]
-"""completed; failed (with `error`); canceled because it was told to; returned = stopped through no fault of the job
-(the node shuts down, or a more urgent job takes the room): not charged as a try."""
-
-
 class ExecutionReport(ExecutionRef):
     """The end of one execution, sent only when its process tree is empty, and repeated until acknowledged."""
 
     token: str
-    outcome: Outcome
+    outcome: Reported
     error: str | None = Field(
         default=None, max_length=128, description="name of the built-in error; None with exit code"
     )

@@ -14,12 +14,10 @@ from sqlalchemy import Connection
 from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
+from scheduler.rules.lifecycle.outcome import Outcome, StopReason
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs
-
-GANG = "gang"
-"""Why an execution was told to stop: another member of its gang has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,7 @@ class Ended:
     job_id: int
     attempt: int
     node_id: int
-    outcome: str
+    outcome: Outcome
     error: errors_by_name.NamedError | None = None
     message: str | None = None
 
@@ -64,7 +62,7 @@ def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[
     running = [one for one in live if one.status is ExecutionStatus.RUNNING]
     executions.withdraw(tx, [(one.id, one.attempt) for one in waiting], "another member of its gang has ended")
     asked = [one.id for one in running if not one.asked]
-    told = executions.request_stop(tx, asked, reason=GANG) if asked else []
+    told = executions.request_stop(tx, asked, reason=StopReason.GANG) if asked else []
     return {one.job_id for one in running}, told
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from scheduler import wire
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.store.executions import executions, task_specs
 from scheduler.store.executions import launch_failures as store
 from scheduler.store.jobs import jobs
@@ -55,4 +56,4 @@ def _failed(report: wire.ExecutionReport) -> bool:
 def _has_run(report: wire.ExecutionReport) -> bool:
     """Tell whether a program was started, however it ended."""
     ended = any(phase.exit_code is not None or phase.signal is not None for phase in report.phases.values())
-    return report.outcome == "completed" or ended
+    return report.outcome is Outcome.COMPLETED or ended

@@ -18,10 +18,10 @@ from scheduler.executions import launch_failures
 from scheduler.executions import outcome as settling
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
-from scheduler.nodes import drain
 from scheduler.rules.explain import making_way
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
+from scheduler.rules.lifecycle.outcome import Outcome, StopReason, move_of, reason_for_node
 from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions, output, outputs, task_specs
@@ -57,8 +57,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
             wire.Cancel(
                 execution_id=row.id,
                 attempt=row.attempt,
-                # A node only needs to know whether the work is unwanted or given back.
-                reason="canceled" if row.cancel_requested == "canceled" else "preempted",
+                reason=reason_for_node(StopReason(row.cancel_requested)),
                 grace_s=row.cancel_grace_s,
             )
             for row in rows
@@ -184,14 +183,13 @@ def _end(
     """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
     errors = errors_by_name.by_name(tx)
     mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
-    events = {"completed": ExecutionEvent.SUCCEED, "failed": ExecutionEvent.BREAK}
     ends: dict[ExecutionEvent, list[executions.End]] = {}
     settled: list[Ended] = []
     for r in live:
         row = rows[r.execution_id]
         mapped = mappings[locked[row.job_id].revision_id]
-        error = errors[_error_name(r, mapped, errors)] if r.outcome == "failed" else None
-        ends.setdefault(events.get(r.outcome, ExecutionEvent.STOP), []).append(_end_of(row, r, error))
+        error = errors[_error_name(r, mapped, errors)] if r.outcome is Outcome.FAILED else None
+        ends.setdefault(move_of(r.outcome), []).append(_end_of(row, r, error))
         settled.append(_settled(row, r, error))
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
@@ -211,15 +209,12 @@ def _error_name(r: wire.ExecutionReport, mapped: dict[str, str], errors: dict[st
 def _settled(
     row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
 ) -> Ended:
-    # A cancelled execution's job is CANCELED by now and will not move; if it was stopped for any other reason
-    # (the node shuts down, a more urgent job), the job goes back to the queue uncharged.
-    outcome = "returned" if r.outcome == "canceled" else r.outcome
     why = _given_back(row, r) or r.message or None
-    return Ended(row.id, row.job_id, row.attempt, row.node_id, outcome, error, why)
+    return Ended(row.id, row.job_id, row.attempt, row.node_id, r.outcome, error, why)
 
 
 def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str | None:
-    stopped = r.outcome in {"canceled", "returned"} and row.cancel_requested == drain.PREEMPTED
+    stopped = move_of(r.outcome) is ExecutionEvent.STOP and row.cancel_requested is StopReason.PREEMPTED
     return making_way.give_back_reason(row.preempted_for) if stopped else None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from sqlalchemy import Connection
 
@@ -16,6 +17,7 @@ from scheduler.executions import gangs
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs, oom
@@ -37,8 +39,7 @@ def settle(
 ) -> SettledJobs:
     """Move each job as the end of its executions demands; all that end in this transaction are given at once.
 
-    `outcome` is one of completed, failed, returned (not charged) and withdrawn (was never claimed). A gang moves when
-    the last of its members has ended.
+    A gang moves when the last of its members has ended.
     """
     steps: dict[JobEvent, list[jobs.Step]] = {}
     starved: set[int] = set()
@@ -54,15 +55,28 @@ def settle(
     jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor)
     jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
     jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
-    well = {end.job_id: end.execution_id for end in over if end.outcome == "completed" and end.job_id in completed}
+    well = {
+        end.job_id: end.execution_id for end in over if end.outcome is Outcome.COMPLETED and end.job_id in completed
+    }
     return SettledJobs({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
 
 
 def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
-    simple = {"completed": JobEvent.COMPLETE, "returned": JobEvent.GIVE_BACK, "withdrawn": JobEvent.WITHDRAW}
     step = jobs.Step(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
-    if end.outcome in simple:
-        return simple[end.outcome], step
+    match end.outcome:
+        case Outcome.COMPLETED:
+            return JobEvent.COMPLETE, step
+        case Outcome.RETURNED | Outcome.CANCELED:  # the job of a cancelled one is CANCELED by now, and does not move
+            return JobEvent.GIVE_BACK, step
+        case Outcome.WITHDRAWN:
+            return JobEvent.WITHDRAW, step
+        case Outcome.FAILED | Outcome.LOST:
+            return _after_failure(rt, job, end)
+        case _:
+            assert_never(end.outcome)
+
+
+def _after_failure(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
     assert end.error is not None, "a failed try names its error"  # noqa: S101 - promised by both callers
     reason = f"{end.error.name}: {end.message}" if end.message else end.error.name
     tries = job.num_exes - job.forgiven

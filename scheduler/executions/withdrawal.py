@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from scheduler.executions import outcome
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle.moves import ExecutionStatus
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions, launch_failures
 from scheduler.store.jobs import events, jobs
@@ -75,7 +76,7 @@ def end_unclaimed(tx: Connection, rows: Iterable[executions.LockedExecution], wh
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
     ids = executions.withdraw(tx, [(row.id, row.attempt) for row in unclaimed], why)
     return [
-        Ended(row.id, row.job_id, row.attempt, row.node_id, "withdrawn", message=why)
+        Ended(row.id, row.job_id, row.attempt, row.node_id, Outcome.WITHDRAWN, message=why)
         for row in unclaimed
         if row.id in ids
     ]

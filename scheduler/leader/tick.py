@@ -16,6 +16,7 @@ from scheduler.leader.dispatch import Delivery
 from scheduler.rules.cluster.plan import Plan, Preemption
 from scheduler.rules.cluster.running import ActiveExecution
 from scheduler.rules.cluster.shapes import Shape
+from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
@@ -93,9 +94,9 @@ def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preem
         if not lease.fence(tx, term):
             raise TermOver
         locked = jobs.lock(tx, victims, wait=False)
-        names = executions.request_cancel(tx, sorted(locked), reason="preempted")
+        names = executions.request_cancel(tx, sorted(locked), reason=StopReason.PREEMPTED)
         urgents = {state.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
-        preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason="preempted")
+        preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason=StopReason.PREEMPTED)
     return {(name, 0): () for name in names}
 
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from scheduler.errors import Conflict, NotFound
 from scheduler.executions import withdrawal
+from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.executions import executions
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes, pools
 
-PREEMPTED = "preempted"
 _BATCH = 1000
 
 
@@ -83,6 +83,6 @@ def stop_overdue(rt: Runtime) -> int:
             return 0
         locked = jobs.lock(tx, [row.job_id for row in found])
         still = {row.job_id for row in pools.overdue(tx, _BATCH)} & locked.keys()  # some have ended, and run elsewhere
-        names = executions.request_cancel(tx, sorted(still), reason=PREEMPTED)
+        names = executions.request_cancel(tx, sorted(still), reason=StopReason.PREEMPTED)
     rt.ring(names)
     return len(still)

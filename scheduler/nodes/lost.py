@@ -17,6 +17,7 @@ from scheduler.executions import outcome, withdrawal
 from scheduler.executions.gangs import Ended
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
@@ -70,7 +71,7 @@ def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *
         ExecutionEvent.LOSE,
         [executions.End(row.id, row.attempt, error_id=error.id, message=why) for row in running],
     )
-    lost = [Ended(row.id, row.job_id, row.attempt, row.node_id, "failed", error, why) for row in running]
+    lost = [Ended(row.id, row.job_id, row.attempt, row.node_id, Outcome.LOST, error, why) for row in running]
     return outcome.settle(tx, rt, locked, [*withdrawn, *lost], actor="scheduler").to_tell
 
 

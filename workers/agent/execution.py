@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from scheduler.wire import ExecutionReport, OutputValue, TaskSpec
 from workers.agent.slots import ExecutionSlot
 from workers.events import Failure
 from workers.journal import Fact
 from workers.paths import ExecutionKey
-
-Stop: TypeAlias = Literal["canceled", "returned"]
-"""Why an execution is being stopped: somebody cancelled it, or it goes back to the queue uncharged."""
 
 
 class State(StrEnum):
@@ -51,7 +49,8 @@ class HeldExecution:
     ran: bool = False
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: Failure | None = None
-    stop: Stop | None = None
+    stop: Stopped | None = None
+    """How it ends, once it is being stopped."""
     outputs: list[OutputValue] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     message: str = ""
@@ -117,3 +116,9 @@ def _go_on(one: HeldExecution, body: Any) -> None:
     one.phases, one.stop = body["phases"], body["stop"]
     failure = body["failure"]
     one.failure = Failure(failure[0], failure[1], body.get("of_job", False)) if failure else None
+
+
+def _stop_of(word: str | None) -> Stopped | None:
+    if word is None:
+        return None
+    return Outcome.CANCELED if word == Outcome.CANCELED else Outcome.RETURNED

@@ -17,9 +17,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from scheduler import wire
+from scheduler.rules.lifecycle.outcome import Outcome, of_stop
 from workers import log
 from workers.agent.context import Context, NodeProfile
-from workers.agent.execution import HeldExecution, State, Stop, restore
+from workers.agent.execution import HeldExecution, State, restore
 from workers.agent.phases import finish, job, post, pre, run, stop
 from workers.commands import (
     FollowOutput,
@@ -153,7 +154,7 @@ class StateMachine:
         kept = spec.model_dump_json(exclude={"secrets"})
         self._context.record(one, "spec", {"spec": kept, "uid": one.uid, "gid": one.gid, "gpus": one.slot.gpus})
         if self._stopping and one.stop is None:
-            one.stop = "returned"
+            one.stop = Outcome.RETURNED
         if one.stop is not None:
             finish.report(self._context, one)
         else:
@@ -226,8 +227,7 @@ class StateMachine:
         for cancel in answer.cancels:
             one = self.held.get((cancel.execution_id, cancel.attempt))
             if one is not None:
-                why: Stop = "canceled" if cancel.reason == "canceled" else "returned"
-                stop.request(self._context, one, why, cancel.grace_s)
+                stop.request(self._context, one, of_stop(cancel.reason), cancel.grace_s)
         if answer.waiting:
             self._claim((ref.execution_id, ref.attempt) for ref in answer.waiting)
 
@@ -254,7 +254,7 @@ class StateMachine:
             one.state = State.RUNNING
             self._context.issue(StartRun(run.describe(self._context, one, one.running)))
             if self._stopping:
-                stop.request(self._context, one, "returned", None)
+                stop.request(self._context, one, Outcome.RETURNED, None)
         elif one.last is not None:
             one.state = State.RUNNING
             _NEXT[one.last](self._context, one)
@@ -314,7 +314,7 @@ class StateMachine:
             return
         self._context.stopping = True
         for one in list(self.held.values()):
-            stop.request(self._context, one, "returned", None)
+            stop.request(self._context, one, Outcome.RETURNED, None)
             if event.how == "now" and one.running is not None:
                 self._context.issue(KillTree(one.key, 0.0))
 

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.http.schema.fields import Uuid
+from scheduler.rules.lifecycle.outcome import StopReason
 
 
 class ExecutionEntry(TypedDict):
@@ -33,7 +34,7 @@ class ExecutionEntry(TypedDict):
     post_completed: datetime | None
     post_exit_code: int | None
     cancel_requested: Annotated[
-        str | None,
+        StopReason | None,
         Field(
             description="canceled, preempted (given back for others), or gang (another member of its gang has ended)"
         ),

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
 
 from scheduler.rules.lifecycle.moves import ExecutionStatus
+from scheduler.rules.lifecycle.outcome import Outcome
 
 MOST_MEMBERS = 1_000
 """Members are told each other's nodes in one variable, of which Linux takes 128 KiB: 1,000 names of 128 characters just fit."""
-
-Outcome = Literal["completed", "failed", "returned", "withdrawn"]
 
 _FAILURES = frozenset({ExecutionStatus.FAILED, ExecutionStatus.LOST})
 
@@ -62,10 +60,10 @@ def outcome(members: Sequence[Member], *, charged: bool) -> Outcome:
     """Return how an attempt that is over ended; `charged`: a node had claimed of it."""
     first = cause(members)
     if first is None:
-        return "completed"
+        return Outcome.COMPLETED
     if first.failed:
-        return "failed"
-    return "returned" if charged else "withdrawn"
+        return Outcome.LOST if first.status is ExecutionStatus.LOST else Outcome.FAILED
+    return Outcome.RETURNED if charged else Outcome.WITHDRAWN
 
 
 def _order(one: Member) -> tuple[bool, float, bool, int]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
+from scheduler.rules.lifecycle.outcome import StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class LockedExecution:
     status: ExecutionStatus
     claim_token: str | None
     digest: str | None
-    cancel_requested: str | None
+    cancel_requested: StopReason | None
     preempted_for: int | None
     lease_s: float
     released: bool
@@ -223,14 +224,14 @@ def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) ->
 
 
 def request_cancel(
-    tx: Connection, job_ids: Sequence[int], *, reason: str = "canceled", grace_s: float | None = None
+    tx: Connection, job_ids: Sequence[int], *, reason: StopReason = StopReason.CANCELED, grace_s: float | None = None
 ) -> list[str]:
     """Ask that the running executions of these jobs be stopped; return the names of the nodes to tell."""
     parameters = {"job_ids": list(job_ids), "reason": reason, "grace_s": grace_s}
     return sorted(set(tx.execute(_REQUEST_CANCEL, parameters).scalars()))
 
 
-def request_stop(tx: Connection, ids: Sequence[int], *, reason: str) -> list[str]:
+def request_stop(tx: Connection, ids: Sequence[int], *, reason: StopReason) -> list[str]:
     """Ask that these running executions be stopped and given back; return the names of the nodes to tell."""
     return sorted(set(tx.execute(_REQUEST_STOP, {"ids": list(ids), "reason": reason}).scalars()))
 
@@ -270,7 +271,13 @@ def for_beat(tx: Connection, node_id: int) -> list[Any]:
 
 def _read(tx: Connection, statement: TextClause, ids: Iterable[int]) -> dict[int, LockedExecution]:
     rows = tx.execute(statement, {"ids": sorted(set(ids))})
-    return {row.id: LockedExecution(**{**row._mapping, "status": ExecutionStatus(row.status)}) for row in rows}  # noqa: SLF001
+    return {row.id: _locked(row) for row in rows}
+
+
+def _locked(row: Row[Any]) -> LockedExecution:
+    asked = row.cancel_requested
+    read = {"status": ExecutionStatus(row.status), "cancel_requested": None if asked is None else StopReason(asked)}
+    return LockedExecution(**{**row._mapping, **read})  # noqa: SLF001
 
 
 def _json(value: Any) -> str:

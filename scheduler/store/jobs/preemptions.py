@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text
 
+from scheduler.rules.lifecycle.outcome import StopReason
+
 _NOTE = text("""
     UPDATE executions x
     SET preempted_for = v.urgent
@@ -30,7 +32,7 @@ _JOBS_OF = text(
 )
 
 
-def note(tx: Connection, urgents: Mapping[int, int], *, reason: str) -> None:
+def note(tx: Connection, urgents: Mapping[int, int], *, reason: StopReason) -> None:
     """Remember for which urgent job each victim's executions were just told to stop for this reason, by the victim."""
     parameters = {"victims": list(urgents), "urgents": list(urgents.values()), "reason": reason}
     tx.execute(_NOTE, parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent.context import Context
 from workers.agent.execution import HeldExecution, State
@@ -41,7 +42,7 @@ def report(context: Context, held: HeldExecution) -> None:
         context.issue(ReleaseTree(held.key))
     if held.staged:
         context.issue(RemoveFiles(held.key))
-    completed = held.report.outcome == "completed"
+    completed = held.report.outcome is Outcome.COMPLETED
     context.issue(
         LogLine(
             log.EXECUTION_ENDED,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from workers import runners
 from workers.agent.context import Context
 from workers.agent.execution import HeldExecution, State
@@ -67,7 +68,7 @@ def note_end(context: Context, held: HeldExecution, phase: str, end: RunEnd) -> 
     """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
     if end.why == "killed" and held.stop is None:
-        held.stop = "returned"  # by a stop of the node whose wish an earlier life took with it
+        held.stop = Outcome.RETURNED  # by a stop of the node whose wish an earlier life took with it
     if phase != "cleanup":
         report = held.phases.setdefault(phase, {})
         if phase == "job" and end.started is not None:  # the others began with staging, or end with collecting

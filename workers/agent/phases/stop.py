@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from workers import log
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State, Stop
+from workers.agent.execution import HeldExecution, State
 from workers.commands import KillTree, StopFileWork
 
 
-def request(context: Context, held: HeldExecution, why: Stop, grace_s: float | None) -> None:
+def request(context: Context, held: HeldExecution, why: Stopped, grace_s: float | None) -> None:
     """Stop the execution; its report follows when nothing of it is left. May be repeated.
 
     A cancel also wins over what has already ended; handing back does not undo work that is done.
     """
-    if held.stop in {why, "canceled"} or held.state in {State.REPORTING, State.PURGING}:
+    if held.stop in {why, Outcome.CANCELED} or held.state in {State.REPORTING, State.PURGING}:
         return
     user_code_is_over = held.state in {State.COLLECTING, State.SHIPPING} or held.running == "cleanup"
-    if why == "returned" and (held.failure or user_code_is_over):
+    if why is Outcome.RETURNED and (held.failure or user_code_is_over):
         return
     held.stop = why
     context.log(log.EXECUTION_STOPPED, held, why=why, state=str(held.state))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Final
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import ExecutionReport, PhaseReport
 from workers.agent.execution import HeldExecution
 from workers.events import Failure, RunEnd
@@ -36,14 +37,14 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
 def report(held: HeldExecution) -> ExecutionReport:
     """Return the report of an execution for which nothing is left to do."""
     failure = held.failure
-    outcome = held.stop or ("failed" if failure else "completed")
-    done = outcome == "completed"
+    outcome = held.stop or (Outcome.FAILED if failure else Outcome.COMPLETED)
+    done = outcome is Outcome.COMPLETED
     return ExecutionReport(
         execution_id=held.key[0],
         attempt=held.key[1],
         token=held.token,
         outcome=outcome,
-        error=failure.error if failure and outcome == "failed" else None,
+        error=failure.error if failure and outcome is Outcome.FAILED else None,
         message=(failure.message if failure else held.message)[:_MESSAGE_CHARACTERS],
         of_job=failure is not None and failure.of_job,
         phases={"pre": _phase(held, "pre"), "job": _phase(held, "job"), "post": _phase(held, "post")},
