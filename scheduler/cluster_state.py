@@ -16,17 +16,16 @@ import numpy as np
 from sqlalchemy import Connection
 
 from scheduler.rules.cluster import fairshare
-from scheduler.rules.cluster.nodes import Node, Nodes
+from scheduler.rules.cluster.nodes import Nodes
 from scheduler.rules.cluster.plan import CarriedReservation, Plan, Snapshot
 from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
-from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.running import ActiveExecution, Running
-from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
 from scheduler.store.leader import cluster_state as store
+from scheduler.store.leader.conversion import node_of, resources_of, shape_of
 
 _HISTORY = 20_000
 """Completed executions that a fresh predictor learns from."""
@@ -201,7 +200,7 @@ class ClusterState:
                 self.queue.learn(shape_of(row))
 
     def _hold(self, row: Any) -> None:
-        resources = _resources(row)
+        resources = resources_of(row)
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = ActiveExecution(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
@@ -225,7 +224,7 @@ class ClusterState:
 
     def _learn(self, row: Any) -> None:
         if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
-            self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, _resources(row))
+            self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, resources_of(row))
 
 
 def chance_of(running: Running) -> Callable[[], float]:
@@ -234,26 +233,6 @@ def chance_of(running: Running) -> Callable[[], float]:
     So a dry run names the very node that the next tick takes; from one tick to the next the throws differ.
     """
     return random.Random(len(running)).random  # noqa: S311 - which of equal nodes, not a secret
-
-
-def shape_of(row: Any, shape_id: int | None = None) -> Shape:
-    """Return a shape from its row, or from a new one that has no id yet."""
-    options = row.options
-    return Shape(
-        row.id if shape_id is None else shape_id,
-        _resources(row),
-        constraints=tuple(_constraint(c) for c in row.constraints),
-        pool=row.pool,
-        project_id=row.project_id,
-        job_type_id=row.job_type_id,
-        priority=row.priority,
-        timeout_s=options.get("timeout_s"),
-        preferences=tuple(Preference(_constraint(p), p.get("weight", 1.0)) for p in options.get("preferences", ())),
-        count=options.get("count", 1),
-        apart=options.get("apart"),
-        spread=options.get("spread"),
-        preemptible=options.get("preemptible", False),
-    )
 
 
 def _limits(projects: Sequence[Any], types: Sequence[Any], pools: Sequence[Any]) -> dict[str, Any]:
@@ -268,35 +247,6 @@ def _limits(projects: Sequence[Any], types: Sequence[Any], pools: Sequence[Any])
         "credits": {p.id: p.credit for p in projects},
         "packing": {p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
     }
-
-
-def _constraint(document: dict[str, Any]) -> Constraint:
-    value = document.get("value", "")
-    return Constraint(
-        document["label"],
-        Op(document["op"]),
-        tuple(str(v) for v in value) if isinstance(value, list) else str(value),
-    )
-
-
-def node_of(row: Any) -> Node:
-    """Return a node from its row."""
-    return Node(
-        row.id,
-        _resources(row),
-        row.name,
-        row.pool,
-        row.labels,
-        row.ready,
-        row.paused,
-        row.draining,
-        row.launch_failures,
-    )
-
-
-def _resources(row: Any) -> Resources:
-    custom = tuple(sorted(row.custom.items())) if row.custom else ()
-    return Resources(row.cpus, row.mem, row.disk, custom)
 
 
 def _replace(policy: Policy, **changes: Any) -> Policy:

@@ -19,7 +19,13 @@ MAX_DEPTH = 16
 """How deeply a value that a program gives as its result may be nested."""
 
 PLACEMENT_TASK = "ganger.placements"
-"""The one Celery task: `placements(epoch, [[execution_id, attempt], ...])`. An empty list only says: beat now."""
+"""The Celery task that brings a node its placements: `placements(epoch, [[execution_id, attempt], ...])`.
+
+A scheduler of an earlier release sends an empty list where it means `RING_TASK`.
+"""
+
+RING_TASK = "ganger.ring"
+"""The Celery task that asks a node to send a heartbeat at once, because its answer has something new: `ring()`."""
 
 CANARY_TASK = "ganger.canary"
 """A message a node sends to itself, to know that its consumer still consumes: `canary(number)`."""

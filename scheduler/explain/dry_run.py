@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scheduler.cluster_state import shape_of
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.explain import explain
 from scheduler.explain import view as outlooks
@@ -17,6 +16,7 @@ from scheduler.rules.explain import making_way
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
+from scheduler.store.leader.conversion import shape_of
 
 MOST = 100
 """Jobs of one dry run; each is explained in full."""

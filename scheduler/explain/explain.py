@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.cluster_state import shape_of
 from scheduler.explain import view as outlooks
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
@@ -19,6 +18,7 @@ from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions
 from scheduler.store.leader import cluster_state
+from scheduler.store.leader.conversion import shape_of
 
 BEING_STOPPED = "being-stopped"
 CLEARING = "room-being-cleared"

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from scheduler.cluster_state import node_of
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
@@ -18,6 +17,7 @@ from scheduler.rules.explain.answer import NeverFits
 from scheduler.rules.placement.capacity import Growth
 from scheduler.runtime import Runtime
 from scheduler.store.leader import cluster_state as store
+from scheduler.store.leader.conversion import node_of
 
 _KEPT_S = 2.0
 

@@ -86,6 +86,12 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> FullJob:
         return FullJob(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
 
 
+def require_job(rt: Runtime, caller: Caller, job_id: int) -> None:
+    """Raise NotFound for a job that does not exist or that the caller may not see."""
+    with _reading(rt) as tx:
+        one_job(tx, caller, job_id)
+
+
 def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
     """Return a job's row as lists show it; raises NotFound."""
     chosen = _bound(JobFilter(job_id=(job_id,)), caller)

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from scheduler.cluster_state import shape_of
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
 from scheduler.identity import Caller
 from scheduler.jobs import resolve
@@ -26,6 +25,7 @@ from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.shapes import NewShape
+from scheduler.store.leader.conversion import shape_of
 
 DEFAULT_PROJECT = "default"
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from queue import Full, Queue
 from threading import Thread
 
 from kombu import Connection, Producer
 
 from scheduler.log import log
-from scheduler.wire import PLACEMENT_TASK, queue_name
+from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 
 TRANSPORT_OPTIONS = {
     # Without these three a half-open connection silences its owner for good.
@@ -35,8 +36,17 @@ _REST_S = 1.0
 _EXPIRES_S = 60
 """A message older than a claim deadline says nothing true any more."""
 
-Delivery = Mapping[tuple[str, int], Sequence[tuple[int, int]]]
-"""(node name, epoch) -> its placements as (execution id, attempt)."""
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Messages to publish together.
+
+    `placements` has (execution id, attempt) by node name and epoch. `ring` names the nodes that are asked to send a
+    heartbeat at once, because its answer has something new for them.
+    """
+
+    placements: Mapping[tuple[str, int], Sequence[tuple[int, int]]] = field(default_factory=dict)
+    ring: Sequence[str] = ()
 
 
 class Dispatcher:
@@ -55,11 +65,11 @@ class Dispatcher:
         try:
             self._waiting.put_nowait(delivery)
         except Full:
-            log.warning("delivery.dropped", nodes=len(delivery))
+            log.warning("delivery.dropped", nodes=len(delivery.placements) + len(delivery.ring))
 
     def ring(self, node_name: str) -> None:
         """Ask a node to beat now (there is something to hear, a cancel for instance)."""
-        self.deliver({(node_name, 0): ()})
+        self.deliver(Delivery(ring=(node_name,)))
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Publish what is waiting, then end."""
@@ -74,17 +84,19 @@ class Dispatcher:
             if self._resting_until is not None and self._monotonic() < self._resting_until:
                 continue
             try:
-                for (name, epoch), placements in delivery.items():
-                    self._publish(name, epoch, placements)
+                self._publish(delivery)
             except Exception as trouble:  # noqa: BLE001 - whatever ails the broker: full, loading, gone, or no broker at all
                 self._rest(trouble)
             else:
                 self._go_on()
         self._hang_up()
 
-    def _publish(self, name: str, epoch: int, placements: Sequence[tuple[int, int]]) -> None:
+    def _publish(self, delivery: Delivery) -> None:
         producer = self._producer = self._producer or self._connect()
-        publish(producer, queue_name(name), PLACEMENT_TASK, [epoch, [list(p) for p in placements]])
+        for (name, epoch), placements in delivery.placements.items():
+            publish(producer, queue_name(name), PLACEMENT_TASK, [epoch, [list(p) for p in placements]])
+        for name in delivery.ring:
+            publish(producer, queue_name(name), RING_TASK, [])
 
     def _rest(self, trouble: Exception) -> None:
         if self._resting_until is None:

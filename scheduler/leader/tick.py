@@ -97,7 +97,7 @@ def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preem
         names = executions.request_cancel(tx, sorted(locked), reason=StopReason.PREEMPTED)
         urgents = {state.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
         preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason=StopReason.PREEMPTED)
-    return {(name, 0): () for name in names}
+    return Delivery(ring=names)
 
 
 def _run(p: plans.Placed, shape: Shape, now: float) -> ActiveExecution:
@@ -120,4 +120,4 @@ def _by_node(placed: Sequence[plans.Placed]) -> Delivery:
     delivery: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for p in placed:
         delivery.setdefault((p.node_name, p.node_epoch), []).append((p.execution_id, p.attempt))
-    return delivery
+    return Delivery(delivery)

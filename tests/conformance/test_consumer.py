@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 
 from api.up.embedded import external
-from scheduler.wire import PLACEMENT_TASK, queue_name
+from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
@@ -71,6 +71,26 @@ def test_a_message_starts_all_its_placements(api: FakeNodeApi, node: NodeProcess
     for key in keys:
         assert api.report(key).outcome == "completed"
     assert len(node.starts()) == 20
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments"), [(RING_TASK, []), (PLACEMENT_TASK, [0, []])], ids=["ring", "ring-of-an-earlier-release"]
+)
+def test_a_ring_makes_the_node_send_a_heartbeat_at_once(
+    publisher: Celery, broker_url: str, task: str, arguments: list[Any]
+) -> None:
+    api = FakeNodeApi(beat_s=300.0, lease_s=3600.0)
+    with state_folder() as folder:
+        node = NodeProcess(folder, api.url, broker_url=broker_url, canary_s=0.4)
+        node.start()
+        try:
+            until_new_consumer(node, api, [])
+            before = len(api.beats)
+            publisher.send_task(task, args=arguments, queue=celery_app.node_queue("n1"))
+            api.wait(lambda: len(api.beats) > before)
+        finally:
+            node.close()
+            api.close()
 
 
 def test_a_message_that_comes_twice_or_late_starts_nothing(

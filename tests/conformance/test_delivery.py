@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.up.embedded import external
-from scheduler.leader.dispatch import Dispatcher
+from scheduler.leader.dispatch import Delivery, Dispatcher
 
 PLACED = [(7, 1)]
 
@@ -18,25 +18,25 @@ def clock() -> list[float]:
 
 
 @pytest.fixture
-def courier(broker_url: str, clock: list[float]) -> Iterator[Dispatcher]:
+def dispatcher(broker_url: str, clock: list[float]) -> Iterator[Dispatcher]:
     made = Dispatcher(broker_url, monotonic=lambda: clock[0])
     yield made
     made.stop()
 
 
-def test_a_message_reaches_the_queue_of_its_node(courier: Dispatcher, broker_url: str) -> None:
-    courier.deliver({("alpha", 1): PLACED})
+def test_a_message_reaches_the_queue_of_its_node(dispatcher: Dispatcher, broker_url: str) -> None:
+    dispatcher.deliver(Delivery({("alpha", 1): PLACED}))
     assert external.broker_client(broker_url).brpop(["node.alpha"], timeout=10)
 
 
 def test_a_broker_that_refuses_is_left_alone_and_used_again(
-    courier: Dispatcher, broker_url: str, clock: list[float]
+    dispatcher: Dispatcher, broker_url: str, clock: list[float]
 ) -> None:
     client = external.broker_client(broker_url)
     client.set("node.odd", "not a list")
-    courier.deliver({("odd", 1): PLACED})
+    dispatcher.deliver(Delivery({("odd", 1): PLACED}))
     for clock[0] in range(1, 100):
-        courier.ring("alpha")
+        dispatcher.ring("alpha")
         if client.brpop(["node.alpha"], timeout=1):
             break
     else:
@@ -44,8 +44,8 @@ def test_a_broker_that_refuses_is_left_alone_and_used_again(
 
 
 def test_what_was_handed_over_is_published_before_the_end(broker_url: str) -> None:
-    courier = Dispatcher(broker_url)
+    dispatcher = Dispatcher(broker_url)
     for _ in range(20):
-        courier.ring("alpha")
-    courier.stop()
+        dispatcher.ring("alpha")
+    dispatcher.stop()
     assert external.broker_client(broker_url).llen("node.alpha") == 20

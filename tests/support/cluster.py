@@ -163,7 +163,7 @@ class Cluster:
         self.rt.db.dispose()
 
     def _deliver(self, delivery: Delivery) -> None:
-        for (name, epoch), placements in delivery.items():
+        for (name, epoch), placements in delivery.placements.items():
             self.delivered += [(name, epoch, e, a) for e, a in placements]
 
     def _seed(self) -> None:

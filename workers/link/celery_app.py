@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 from kombu import Exchange, Queue
 
-from scheduler.wire import CANARY_TASK, PLACEMENT_TASK, queue_name
+from scheduler.wire import CANARY_TASK, PLACEMENT_TASK, RING_TASK, queue_name
 
 OnPlacements = Callable[[int, Sequence[Sequence[int]]], None]
+OnRing = Callable[[], None]
 OnCanary = Callable[[int], None]
 
 
@@ -53,9 +54,10 @@ def make(node: str, broker_url: str, prefix: str) -> Celery:
     return app
 
 
-def register_tasks(app: Celery, on_placements: OnPlacements, on_canary: OnCanary) -> None:
-    """Let the two kinds of message call these functions; whatever else arrives is dropped by Celery itself."""
+def register_tasks(app: Celery, on_placements: OnPlacements, on_ring: OnRing, on_canary: OnCanary) -> None:
+    """Let the three kinds of message call these functions; whatever else arrives is dropped by Celery itself."""
     app.task(name=PLACEMENT_TASK, ignore_result=True, shared=False)(on_placements)
+    app.task(name=RING_TASK, ignore_result=True, shared=False)(on_ring)
     app.task(name=CANARY_TASK, ignore_result=True, shared=False)(on_canary)
 
 

@@ -55,10 +55,13 @@ def main() -> None:
     def placements(epoch: int, keys: Sequence[Sequence[int]]) -> None:
         agent.send("placements", epoch, keys)
 
+    def ring() -> None:
+        agent.send("ring")
+
     def canary(number: int) -> None:
         agent.send("canary", number)
 
-    celery_app.register_tasks(app, placements, canary)
+    celery_app.register_tasks(app, placements, ring, canary)
     beat = threading.Thread(
         target=_send_canaries, args=(app, settings["node"], settings["canary_s"], agent), daemon=True
     )

@@ -37,7 +37,7 @@ class PlacementInbox:
     def __init__(
         self, settings: NodeSettings, post: Callable[[PlacementsReceived], None], nudge: Callable[[], None]
     ) -> None:
-        """`tell` is called with placements, `nudge` with a message of none: there is something to hear at a beat.
+        """`tell` is called with placements, `nudge` when the scheduler rings: the answer to a heartbeat has something new.
 
         Both from threads of this object. Raises OSError if there can be no socket.
         """
@@ -141,7 +141,7 @@ class PlacementInbox:
 
     def _handle(self, message: list[Any]) -> None:
         match message:
-            case ["placements", int(), []]:
+            case ["ring"] | ["placements", int(), []]:  # the latter from a scheduler of an earlier release
                 self._nudge()
             case ["placements", int(epoch), list(keys)]:
                 self._post(PlacementsReceived(epoch, [(int(key[0]), int(key[1])) for key in keys]))

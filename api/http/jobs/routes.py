@@ -85,7 +85,7 @@ def show_job(call: Call, job_id: int) -> Any:
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
 def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
-    queries.job(call.rt, call.caller, job_id)
+    queries.require_job(call.rt, call.caller, job_id)
     answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
     if answer.unchanged.get(job_id) is JobStatus.COMPLETED:
         raise Conflict("the job is COMPLETED and stays so")

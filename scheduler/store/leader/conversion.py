@@ -1,0 +1,59 @@
+"""From rows to the values that the rules work on: shapes, nodes, amounts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scheduler.rules.cluster.nodes import Node
+from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
+
+
+def shape_of(row: Any, shape_id: int | None = None) -> Shape:
+    """Return a shape from its row, or from a new one that has no id yet."""
+    options = row.options
+    return Shape(
+        row.id if shape_id is None else shape_id,
+        resources_of(row),
+        constraints=tuple(_constraint(c) for c in row.constraints),
+        pool=row.pool,
+        project_id=row.project_id,
+        job_type_id=row.job_type_id,
+        priority=row.priority,
+        timeout_s=options.get("timeout_s"),
+        preferences=tuple(Preference(_constraint(p), p.get("weight", 1.0)) for p in options.get("preferences", ())),
+        count=options.get("count", 1),
+        apart=options.get("apart"),
+        spread=options.get("spread"),
+        preemptible=options.get("preemptible", False),
+    )
+
+
+def node_of(row: Any) -> Node:
+    """Return a node from its row."""
+    return Node(
+        row.id,
+        resources_of(row),
+        row.name,
+        row.pool,
+        row.labels,
+        row.ready,
+        row.paused,
+        row.draining,
+        row.launch_failures,
+    )
+
+
+def resources_of(row: Any) -> Resources:
+    """Return the amounts in the columns `cpus`, `mem`, `disk` and `custom`; thousandths."""
+    custom = tuple(sorted(row.custom.items())) if row.custom else ()
+    return Resources(row.cpus, row.mem, row.disk, custom)
+
+
+def _constraint(document: dict[str, Any]) -> Constraint:
+    value = document.get("value", "")
+    return Constraint(
+        document["label"],
+        Op(document["op"]),
+        tuple(str(v) for v in value) if isinstance(value, list) else str(value),
+    )
