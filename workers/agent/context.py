@@ -1,12 +1,12 @@
-"""What the steps of all executions on a node share: the moment, the effects so far, the supervisor, the lease."""
+"""The context that every step of the state machine works in: the executions held, the moment, the commands so far."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from workers.agent.execution import HeldExecution
+from scheduler.documents import JsonValue
+from workers.agent.execution import HeldExecution, State
 from workers.agent.slots import SlotAllocator
 from workers.commands import LogLine, NodeCommand, WriteFact
 from workers.events import Moment
@@ -19,7 +19,7 @@ FENCE = 2 / 3
 
 @dataclass(frozen=True, slots=True)
 class NodeProfile:
-    """What of the node the core must know: see `Slots` for the last three."""
+    """The facts about a node that its state machine needs. `SlotAllocator` explains the last three."""
 
     name: str
     paths: Paths
@@ -29,23 +29,33 @@ class NodeProfile:
 
 
 class Context:
-    """Handed to every step; effects gather in `out` in the order in which they are to be done."""
+    """Handed to every step. Steps add to `commands` in the order in which the commands are to be done."""
 
-    def __init__(self, profile: NodeProfile) -> None:
+    def __init__(self, profile: NodeProfile, held: dict[ExecutionKey, HeldExecution]) -> None:
+        """`held` are the executions of earlier lives; their slots are theirs again."""
         self.profile = profile
+        self.held = held
         self.now = Moment(0.0, 0.0)
         self.commands: list[NodeCommand] = []
         self.leased_at: float | None = None
+        """CLOCK_BOOTTIME at which the last answered heartbeat was sent; None before the first one."""
+        self.leaving = False
+        """The node was told to stop or to drain: it starts nothing new, and signs off once it holds nothing."""
         self.stopping = False
+        """The node was told to hand its work back, and does not wait for jobs to end."""
         self.deadlines: dict[ExecutionKey, float] = {}
+        """When (CLOCK_BOOTTIME) the agent's own work for a phase has taken too long."""
         self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus)
+        for execution in held.values():
+            if execution.spec is not None:
+                self.slots.restore(execution.key, execution.slot)
 
     def issue(self, command: NodeCommand) -> None:
-        """Add an effect."""
+        """Add a command."""
         self.commands.append(command)
 
-    def record(self, held: HeldExecution, kind: str, body: Mapping[str, Any]) -> None:
-        """Add a fact to be kept."""
+    def record(self, held: HeldExecution, kind: str, body: Mapping[str, JsonValue]) -> None:
+        """Add a fact for the journal."""
         self.commands.append(WriteFact(Fact(held.key, kind, body)))
 
     def log(self, event: str, held: HeldExecution, **fields: object) -> None:
@@ -56,7 +66,12 @@ class Context:
         """Return whether an execution with this lease must not be started any more, as far as the node knows."""
         return self.leased_at is not None and self.now.boot - self.leased_at > lease_s * FENCE
 
+    def is_purging(self) -> bool:
+        """Return whether anything that was taken from the node has not come to rest yet."""
+        return any(execution.state is State.PURGING for execution in self.held.values())
+
     def forget(self, key: ExecutionKey) -> None:
-        """Free what an execution had here."""
+        """Hold the execution no longer, and free its deadline and slot. May be repeated."""
+        self.held.pop(key, None)
         self.deadlines.pop(key, None)
         self.slots.free(key)

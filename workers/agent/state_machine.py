@@ -1,39 +1,54 @@
-"""The heart of a node: what to do next, for every execution that it holds. No thread, clock or I/O is in here.
+"""The state machine of a node: what to do next, for every execution that the node holds. It does no I/O itself.
 
-`handle(event, now)` changes the core's books and returns the effects to be done, in order. Executions of earlier lives
-are DORMANT until the scheduler has said, in its answer to `register`, which of them may go on. Placements are claimed
-only while the node is registered, well, not stopping, and rid of everything that was taken from it.
+`handle(event, now)` takes one event, changes the state of the executions, and returns the commands to be done, in
+order. There is no thread, no clock and no random number in here: time and claim tokens are handed in. So the same
+events always give the same commands, and a test can play any life of a node, and any death, event by event.
+
+One execution goes through these states (`execution.State`). Each state waits for one event:
 
                     .--------------------- stop, failure ----------------------.
     claiming → staging → pre command → job → post command → collecting → cleanup → shipping → reporting → gone
        ↑            ↑ (restored ones enter wherever their last life left them)          purging ↗ (taken away)
-    rung, or waiting in a beat's answer
+    placements from the broker, or from the answer to a heartbeat
+
+    state        the event it waits for
+    -----        ----------------------
+    dormant      RegisterAnswered: may this execution of an earlier life go on?
+    claiming     ClaimAnswered: granted or refused
+    staging      Staged: the directory with the inputs is ready, or cannot be made
+    running      RunEnded: the command of the present phase has ended (pre, job, post, cleanup)
+    collecting   Collected: the outputs are uploaded, or cannot be
+    shipping     Shipped: the rest of what the programs wrote is handed over
+    reporting    ReportAnswered: the scheduler has the report, or does not want it any more
+    purging      whichever event says that nothing of it runs any more; nothing is reported
+
+Four rules hold throughout:
+
+* Facts come first. What a later life of the agent must know is a `WriteFact` command, and the event loop writes it to
+  the journal before it does any command of the same answer.
+* An execution of an earlier life is DORMANT until the scheduler has said that it may go on (`recovery`).
+* Placements are claimed only while the node is registered, healthy, not leaving, and rid of everything that was taken
+  from it. A placement that is not claimed now is repeated by the answer to a heartbeat.
+* Every event may come twice or late. A state that does not wait for the event ignores it.
+
+The steps themselves are functions beside this module: `claims` (from placement to grant), `phases` (the steps of one
+execution), `recovery` (what earlier lives left). The class below knows the node: registration, health, leaving.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 from scheduler import wire
 from scheduler.rules.lifecycle.outcome import Outcome, of_stop
 from workers import log
+from workers.agent import claims, recovery
 from workers.agent.context import Context, NodeProfile
 from workers.agent.execution import HeldExecution, State, restore
-from workers.agent.phases import finish, job, post, pre, run, stop
-from workers.commands import (
-    FollowOutput,
-    KillTree,
-    LeaveCluster,
-    LogLine,
-    NodeCommand,
-    RegisterNode,
-    ReleaseTree,
-    SendClaim,
-    StartRun,
-    StopFileWork,
-)
+from workers.agent.phases import finish, post, pre, run, stop
+from workers.agent.phases.sequence import AFTER
+from workers.commands import KillTree, LeaveCluster, LogLine, NodeCommand, RegisterNode, ReleaseTree, StopFileWork
 from workers.events import (
     BeatAnswered,
     ClaimAnswered,
@@ -59,162 +74,120 @@ from workers.paths import ExecutionKey
 
 
 class StateMachine:
-    """One node's books. `word` gives a fresh random claim token of 16 to 64 characters each time it is called."""
+    """All that one node knows. Used by one thread."""
 
-    def __init__(self, profile: NodeProfile, word: Callable[[], str], facts: Sequence[Fact] = ()) -> None:
-        """`facts` is the journal of earlier lives."""
-        self._context = Context(profile)
-        self._word = word
-        self.held: dict[ExecutionKey, HeldExecution] = restore(facts)
-        for one in self.held.values():
-            if one.spec is not None:
-                self._context.slots.restore(one.key, one.slot)
-        self.node_id: int | None = None
+    def __init__(self, profile: NodeProfile, new_token: Callable[[], str], facts: Sequence[Fact] = ()) -> None:
+        """`facts` is the journal of earlier lives.
+
+        `new_token` returns a fresh random claim token of 16 to 64 characters each time it is called.
+        """
+        self._context = context = Context(profile, restore(facts))
+        self._new_token = new_token
         self.epoch: int | None = None
         self._registered = False
         self._wants_register = True
         self._trouble: str | None = None
-        self._stopping = False
         self._draining = False
         self._left = False
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            PlacementsReceived: self._rung,
+        self._handlers: dict[type, Callable[[Any], None]] = {  # Any: each takes its own kind of event
+            PlacementsReceived: self._placements_received,
             BeatAnswered: self._beat_answered,
             RegisterAnswered: self._register_answered,
-            ClaimAnswered: self._claim_answered,
+            ClaimAnswered: lambda event: claims.answered(context, event),
+            ClaimsDropped: lambda event: claims.dropped(context, event),
             ReportAnswered: self._report_answered,
             Replaced: self._replaced,
             Staged: self._staged,
             RunEnded: self._run_ended,
             Idle: self._idle,
-            SupervisorUp: self._supervisor_up,
+            SupervisorUp: lambda event: recovery.supervisor_up(context, event),
             Collected: self._collected,
             Shipped: self._shipped,
-            HealthChanged: self._health,
-            ClaimsDropped: self._claims_dropped,
-            StopRequested: self._stop_asked,
+            HealthChanged: self._health_changed,
+            StopRequested: self._stop_requested,
             Tick: self._tick,
         }
 
+    @property
+    def held(self) -> dict[ExecutionKey, HeldExecution]:
+        """The executions that the node holds; to be read only."""
+        return self._context.held
+
     def handle(self, event: Event, now: Moment) -> list[NodeCommand]:
-        """Take note of the event; return what is to be done now, in order."""
+        """Take the event in; return the commands that are to be done now, in order."""
         context = self._context
         context.now, context.commands = now, []
         self._handlers[type(event)](event)
-        if self._wants_register or self._stopping or self._draining:
-            self._turn()
+        if self._wants_register or context.leaving or self._draining:
+            self._register_or_leave()
         return context.commands
 
     # --- placements ---------------------------------------------------------------------------------------
 
-    def _rung(self, event: PlacementsReceived) -> None:
+    def _placements_received(self, event: PlacementsReceived) -> None:
         if event.epoch == self.epoch:
             self._claim(event.keys)
 
     def _claim(self, keys: Iterable[ExecutionKey]) -> None:
-        if not self._registered or self._stopping or self._draining or self._left or self._trouble is not None:
+        if not self._registered or self._context.leaving or self._draining or self._left or self._trouble is not None:
             return
-        if any(one.state is State.PURGING for one in self.held.values()):
-            return  # a beat's answer repeats them
+        if self._context.is_purging():
+            return  # the answer to a heartbeat repeats them
         for key in keys:
             if key not in self.held:
-                self._ask(HeldExecution(key, self._word()))
-
-    def _ask(self, one: HeldExecution) -> None:
-        one.state = State.CLAIMING
-        self.held[one.key] = one
-        self._context.record(one, "intent", {"token": one.token})
-        self._context.issue(
-            SendClaim(wire.ExecutionClaim(execution_id=one.key[0], attempt=one.key[1], token=one.token))
-        )
-
-    def _claims_dropped(self, event: ClaimsDropped) -> None:
-        for key in event.keys:
-            self._forget(key)
-
-    def _claim_answered(self, event: ClaimAnswered) -> None:
-        for refused in event.answer.refused:
-            one = self._claiming(refused)
-            if one is not None:
-                self._context.record(one, "done", {})
-                self._context.log(log.EXECUTION_REFUSED, one, why=refused.why)
-                self._forget(one.key)
-        for spec in event.answer.granted:
-            one = self._claiming(spec)
-            if one is not None:
-                self._granted(one, spec)
-
-    def _claiming(self, ref: wire.ExecutionRef) -> HeldExecution | None:
-        one = self.held.get((ref.execution_id, ref.attempt))
-        return one if one is not None and one.state is State.CLAIMING else None
-
-    def _granted(self, one: HeldExecution, spec: wire.TaskSpec) -> None:
-        one.spec = spec
-        one.slot = self._context.slots.allocate(one.key, spec.amounts.custom.get("gpu", 0))
-        kept = spec.model_dump_json(exclude={"secrets"})
-        self._context.record(one, "spec", {"spec": kept, "uid": one.uid, "gid": one.gid, "gpus": one.slot.gpus})
-        if self._stopping and one.stop is None:
-            one.stop = Outcome.RETURNED
-        if one.stop is not None:
-            finish.report(self._context, one)
-        else:
-            pre.begin(self._context, one)
+                claims.request(self._context, HeldExecution(key, self._new_token()))
 
     # --- executions ---------------------------------------------------------------------------------------
 
     def _staged(self, event: Staged) -> None:
-        one = self._awake(event.key)
-        if one is not None and one.state is State.STAGING:
-            pre.staged(self._context, one, event.failure)
+        execution = self._awake(event.key)
+        if execution is not None and execution.state is State.STAGING:
+            pre.staged(self._context, execution, event.failure)
 
     def _run_ended(self, event: RunEnded) -> None:
-        one = self.held.get(event.key)
-        if one is None:
+        execution = self.held.get(event.key)
+        if execution is None:
             self._context.issue(ReleaseTree(event.key))
             return
-        if one.running != event.phase:
+        if execution.running != event.phase:
             return
-        run.note_end(self._context, one, event.phase, event.end)
-        if one.state is not State.DORMANT and self._awake(event.key) is not None:
-            _NEXT[event.phase](self._context, one)
+        run.note_end(self._context, execution, event.phase, event.end)
+        if execution.state is not State.DORMANT and self._awake(event.key) is not None:
+            AFTER[event.phase](self._context, execution)
 
     def _idle(self, event: Idle) -> None:
-        one = self.held.get(event.key)
-        if one is not None and one.state is State.PURGING and one.running is not None:
+        execution = self.held.get(event.key)
+        if execution is not None and execution.state is State.PURGING and execution.running is not None:
             self._awake(event.key)
 
     def _collected(self, event: Collected) -> None:
-        one = self._awake(event.key)
-        if one is not None and one.state is State.COLLECTING:
-            post.collected(self._context, one, event)
+        execution = self._awake(event.key)
+        if execution is not None and execution.state is State.COLLECTING:
+            post.collected(self._context, execution, event)
 
     def _shipped(self, event: Shipped) -> None:
-        one = self._awake(event.key)
-        if one is not None and one.state is State.SHIPPING:
-            finish.report(self._context, one)
+        execution = self._awake(event.key)
+        if execution is not None and execution.state is State.SHIPPING:
+            finish.report(self._context, execution)
 
     def _awake(self, key: ExecutionKey) -> HeldExecution | None:
-        """Return what is held; but what was being purged has come to rest now, and is forgotten."""
-        one = self.held.get(key)
-        if one is not None and one.state is State.PURGING:
-            finish.dropped(self._context, one)
-            self._forget(key)
+        """Return what is held; but an execution that was being purged has come to rest now, and is forgotten."""
+        execution = self.held.get(key)
+        if execution is not None and execution.state is State.PURGING:
+            finish.dropped(self._context, execution)
+            self._context.forget(key)
             return None
-        return one
+        return execution
 
     def _report_answered(self, event: ReportAnswered) -> None:
         for key in (*event.accepted, *event.fenced):
-            one = self.held.get(key)
-            if one is None or one.state is not State.REPORTING:
+            execution = self.held.get(key)
+            if execution is None or execution.state is not State.REPORTING:
                 continue
-            self._context.record(one, "done", {})
+            self._context.record(execution, "done", {})
             if key in event.fenced:
-                self._context.log(log.EXECUTION_FENCED, one)
-            self._forget(key)
-
-    def _forget(self, key: ExecutionKey) -> None:
-        self.held.pop(key, None)
-        self._context.forget(key)
+                self._context.log(log.EXECUTION_FENCED, execution)
+            self._context.forget(key)
 
     # --- scheduler ----------------------------------------------------------------------------------------
 
@@ -225,122 +198,63 @@ class StateMachine:
         self._context.leased_at = event.sent
         self._draining = answer.drain  # an operator may think better of it, until we have left
         for cancel in answer.cancels:
-            one = self.held.get((cancel.execution_id, cancel.attempt))
-            if one is not None:
-                stop.request(self._context, one, of_stop(cancel.reason), cancel.grace_s)
+            execution = self.held.get((cancel.execution_id, cancel.attempt))
+            if execution is not None:
+                stop.request(self._context, execution, of_stop(cancel.reason), cancel.grace_s)
         if answer.waiting:
             self._claim((ref.execution_id, ref.attempt) for ref in answer.waiting)
 
     def _register_answered(self, event: RegisterAnswered) -> None:
-        answer = event.answer
-        self.node_id, self.epoch = answer.node_id, answer.epoch
-        self._context.leased_at = event.sent
+        self.epoch = event.answer.epoch
         self._registered = True
-        for ref in answer.kill:
-            one = self.held.get((ref.execution_id, ref.attempt))
-            if one is not None and one.report is None:
-                self._purge(one)
-        for one in [one for one in self.held.values() if one.state is State.DORMANT]:
-            self._resume(one)
-
-    def _resume(self, one: HeldExecution) -> None:
-        """Go on with an execution of an earlier life where that life left it."""
-        self._context.log(log.EXECUTION_RESUMED, one, running=one.running, last=one.last)
-        if one.report is not None:
-            finish.repeat(self._context, one)
-        elif one.spec is None or (one.spec.secret_names and not one.staged):
-            self._ask(one)  # the same token is granted the same again
-        elif one.running is not None:
-            one.state = State.RUNNING
-            self._context.issue(StartRun(run.describe(self._context, one, one.running)))
-            if self._stopping:
-                stop.request(self._context, one, Outcome.RETURNED, None)
-        elif one.last is not None:
-            one.state = State.RUNNING
-            _NEXT[one.last](self._context, one)
-        else:
-            pre.begin(self._context, one)
+        recovery.registered(self._context, event)
 
     def _replaced(self, event: Replaced) -> None:
         if not self._registered or event.epoch != self.epoch:
             return  # an answer that was overtaken by a registration
         self._registered, self._wants_register = False, True
         self._context.issue(LogLine(log.NODE_REPLACED, {"held": len(self.held)}, "warning"))
-        for one in list(self.held.values()):
-            if one.report is None:
-                self._purge(one)
-
-    def _purge(self, one: HeldExecution) -> None:
-        if one.state is State.PURGING:
-            return
-        if finish.purge(self._context, one):
-            self._forget(one.key)
-
-    # --- supervisor ---------------------------------------------------------------------------------------
-
-    def _supervisor_up(self, event: SupervisorUp) -> None:
-        """A supervisor never starts again what it, or one before it, was told once: so whatever it lacks is sent.
-
-        But not for executions of earlier lives before it is known that they may go on.
-        """
-        context = self._context
-        for key in sorted({key for key, _ in event.runs} - self.held.keys()):
-            context.issue(KillTree(key, 0.0))
-            context.issue(ReleaseTree(key))
-        for one in self.held.values():
-            if one.running is None:
-                continue
-            command = run.describe(context, one, one.running)
-            if (one.key, one.running) in event.runs:
-                context.issue(FollowOutput(command))
-            elif one.state not in {State.DORMANT, State.PURGING}:
-                context.issue(StartRun(command))
-            if one.state is State.PURGING:
-                context.issue(KillTree(one.key, 0.0))
-            elif one.stop is not None:
-                context.issue(KillTree(one.key, one.granted_spec.limits.grace_s))
+        for execution in list(self.held.values()):
+            if execution.report is None:
+                recovery.purge(self._context, execution)
 
     # --- the node -----------------------------------------------------------------------------------------
 
-    def _health(self, event: HealthChanged) -> None:
+    def _health_changed(self, event: HealthChanged) -> None:
         if event.trouble != self._trouble:
             name = log.NODE_HEALTHY if event.trouble is None else log.NODE_DEGRADED
             self._context.issue(LogLine(name, {"why": event.trouble or self._trouble}, "warning"))
         self._trouble = event.trouble
 
-    def _stop_asked(self, event: StopRequested) -> None:
-        self._stopping = True
+    def _stop_requested(self, event: StopRequested) -> None:
+        self._context.leaving = True
         if event.how == "drain":
             return
         self._context.stopping = True
-        for one in list(self.held.values()):
-            stop.request(self._context, one, Outcome.RETURNED, None)
-            if event.how == "now" and one.running is not None:
-                self._context.issue(KillTree(one.key, 0.0))
+        for execution in list(self.held.values()):
+            stop.request(self._context, execution, Outcome.RETURNED, None)
+            if event.how == "now" and execution.running is not None:
+                self._context.issue(KillTree(execution.key, 0.0))
 
     def _tick(self, _: Tick) -> None:
-        for key, deadline in list(self._context.deadlines.items()):
-            if self._context.now.boot < deadline:
-                continue
-            del self._context.deadlines[key]
-            one = self.held[key]
-            (pre if one.state is State.STAGING else post).too_long(one)
+        deadlines = self._context.deadlines
+        for key in [key for key, deadline in deadlines.items() if self._context.now.boot >= deadline]:
+            del deadlines[key]
+            execution = self.held[key]
+            (pre if execution.state is State.STAGING else post).too_long(execution)
             self._context.issue(StopFileWork(key))
 
-    def _turn(self) -> None:
+    def _register_or_leave(self) -> None:
         """Register as soon as nothing is left that was taken away; leave as soon as nothing is held at all."""
-        if self._wants_register and not any(one.state is State.PURGING for one in self.held.values()):
+        if self._wants_register and not self._context.is_purging():
             self._wants_register = False
             self._context.issue(RegisterNode(self._held_list()))
-        if (self._stopping or self._draining) and not self.held and not self._left:
+        if (self._context.leaving or self._draining) and not self.held and not self._left:
             self._left = True
             self._context.issue(LeaveCluster())
 
     def _held_list(self) -> list[wire.HeldExecution]:
         return [
-            wire.HeldExecution(execution_id=key[0], attempt=key[1], token=one.token) for key, one in self.held.items()
+            wire.HeldExecution(execution_id=key[0], attempt=key[1], token=execution.token)
+            for key, execution in self.held.items()
         ]
-
-
-_NEXT: Final = MappingProxyType({"pre": pre.ended, "job": job.ended, "post": post.ended, "cleanup": finish.ship})
-"""What follows the end of a phase's command."""

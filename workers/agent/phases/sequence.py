@@ -1,0 +1,16 @@
+"""The order of the phases: which step follows when the command of a phase has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from workers.agent.context import Context
+from workers.agent.execution import HeldExecution
+from workers.agent.phases import finish, job, post, pre
+
+AFTER: Final[Mapping[str, Callable[[Context, HeldExecution], None]]] = MappingProxyType(
+    {"pre": pre.ended, "job": job.ended, "post": post.ended, "cleanup": finish.ship}
+)
+"""By phase: the step that follows its command."""
