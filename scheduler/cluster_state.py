@@ -42,7 +42,7 @@ class ClusterState:
         self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
         self.now = 0.0
         self.version = 0
-        self.claims: tuple[CarriedReservation, ...] = ()
+        self.carried: tuple[CarriedReservation, ...] = ()
         self._usage: dict[int, float] = {}
         self._lags: dict[int, float] = {}
         self._mark: store.Mark | None = None
@@ -61,20 +61,20 @@ class ClusterState:
                 self.reread_policy(tx)
         # Those of an older leader, which may go on until it is stopped, are not of this form.
         known = (claim for claim in mark.claims if len(claim) == 4)  # noqa: PLR2004
-        claims = tuple(CarriedReservation(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
-        if claims != self.claims:
+        carried = tuple(CarriedReservation(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
+        if carried != self.carried:
             self.version += 1
-            self.claims = claims
+            self.carried = carried
         switched = _replace(self.policy, **self._switches(mark))
         if switched != self.policy:
             self.version += 1
             self.policy = switched
-        self.nodes.arrange()
+        self.nodes.sort_rows()
         self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
         """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
-        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.claims)
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.carried)
 
     def chance(self) -> Callable[[], float]:
         """Return what is left to chance in a plan of this moment; see `chance_of`."""
@@ -97,7 +97,7 @@ class ClusterState:
     def started(self, run: ActiveExecution) -> None:
         """Count a placement that was committed."""
         self.queue.discard(run.job_id)
-        self.nodes.reserve(run.node_id, run.resources)
+        self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
     def stopping(self, execution_ids: Iterable[int]) -> None:
@@ -174,11 +174,11 @@ class ClusterState:
         self.nodes.upsert(node_of(row))
         if new:  # it may still hold what it had when it was last here
             for run in self.running.on_node(row.id):
-                self.nodes.reserve(row.id, run.resources)
+                self.nodes.allocate(row.id, run.resources)
 
     def _take_jobs(self, tx: Connection, rows: Sequence[Any]) -> None:
         queued = [row for row in rows if row.status == "QUEUED"]
-        self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.lines])
+        self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.groups])
         for row in queued:
             self.queue.add(
                 row.id,
@@ -197,7 +197,7 @@ class ClusterState:
         wanted = sorted(set(ids))
         if wanted:
             for row in store.shapes(tx, wanted):
-                self.queue.learn(shape_of(row))
+                self.queue.add_shape(shape_of(row))
 
     def _hold(self, row: Any) -> None:
         resources = resources_of(row)
@@ -207,7 +207,7 @@ class ClusterState:
             row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping,
         )  # fmt: skip
         self._placed(row)
-        self.nodes.reserve(run.node_id, run.resources)
+        self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
     def _placed(self, row: Any) -> None:

@@ -82,7 +82,7 @@ class Forecaster:
             if job_id not in state.queue:
                 return None
             told = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
-            shape = state.queue.lines[state.queue[job_id].shape_id].shape
+            shape = state.queue.groups[state.queue[job_id].shape_id].shape
             return self._outlook(state, shape, told)
 
     def preview(self, wishes: Sequence[TrialJob]) -> list[Forecast]:

@@ -53,7 +53,7 @@ def document(seen: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
         "share": {"project": names.project, "share": told.project_share, "projects_ahead": told.project_rank},
         "reservation": _reservation(seen),
         "expected_start": {"earliest": _moment(told.earliest), "latest": _moment(told.latest)},
-        "changes": [] if told.main is Reason.NEXT else [_change(one, names) for one in told.changes],
+        "changes": [] if told.main is Reason.NEXT else [_change(one, names) for one in told.fixes],
         "never_fits": _never(seen, pool),
     }
 
@@ -72,11 +72,11 @@ def warning(found: UnplaceableJobs) -> dict[str, Any]:
 
 def _reasons(seen: Forecast, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
     told = seen.told
-    for found in told.obstacles:
+    for found in told.blockers:
         yield reason(slug(found.reason), wording.blocker(found, names))
     if seen.never is not None:
         nearest = seen.never.nearest
-        if seen.never.seats:
+        if seen.never.fitting:
             yield reason(NEVER, wording.never_fits(seen.never, pool))
         elif nearest is None:
             yield reason(NO_NODES, wording.never_fits(seen.never, pool))
@@ -86,7 +86,7 @@ def _reasons(seen: Forecast, names: Names, pool: str | None) -> Iterator[dict[st
             )
     if told.usable == 0 or told.main is Reason.GANG:
         yield from _of_nodes(seen)
-    elif not told.obstacles:
+    elif not told.blockers:
         main = told.main if told.main in _OTHERS else Reason.BEHIND
         yield reason(slug(main), wording.behind_others(told))
 
@@ -123,9 +123,9 @@ def _reservation(seen: Forecast) -> dict[str, Any] | None:
 
 def _change(found: Fix, names: Names) -> dict[str, Any]:
     to: Any = found.to
-    if found.fix is FixKind.WAIT_UNTIL:
+    if found.kind is FixKind.WAIT_UNTIL:
         to = _moment(found.to)
-    elif found.to is not None and found.fix in _UNITS and found.subject != "jobs":
+    elif found.to is not None and found.kind in _UNITS and found.subject != "jobs":
         to = found.to / 1000
     subject = {
         FixKind.RESUME_PROJECT: names.project,
@@ -133,8 +133,8 @@ def _change(found: Fix, names: Names) -> dict[str, Any]:
         FixKind.RAISE_TYPE_LIMIT: names.job_type,
     }
     return {
-        "fix": slug(found.fix),
-        "subject": subject.get(found.fix, found.subject),
+        "fix": slug(found.kind),
+        "subject": subject.get(found.kind, found.subject),
         "to": to,
         "description": wording.fix(found, names),
     }

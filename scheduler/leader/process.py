@@ -186,7 +186,7 @@ class SchedulerProcess:
 
     def _until_next(self) -> float:
         poll = self._rt.settings.tick_poll_s
-        ripe = self._state.queue.next_ripe()
+        ripe = self._state.queue.next_due()
         return poll if ripe is None else min(poll, max(0.0, ripe - self._state.now - self._tick_s))
 
     def _keep_up(self) -> float:
@@ -263,11 +263,11 @@ class SchedulerProcess:
     def _waiting_by_reason(self) -> dict[str, int]:
         """Return how many jobs wait first of all for what, in the words of the API."""
         queue, main = self._state.queue, MainReasons(self._state.snapshot())
-        counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.set_aside(), strict=True)))
+        counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.held_and_delayed(), strict=True)))
         for shape_id, refusal in self._last.plan.refusals.items():
             count = queue.count(shape_id)
             if count:
-                reason = main.of(queue.lines[shape_id].shape, refusal)
+                reason = main.of(queue.groups[shape_id].shape, refusal)
                 nowhere = reason is Reason.NODE_NOT_READY and not len(self._state.nodes)
                 counts[NO_NODES if nowhere else slug(reason)] += count
         return dict(+counts)

@@ -51,12 +51,12 @@ def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Deliver
     if plan.preemptions:
         deliver(_preempt(rt, state, term, plan.preemptions))
     if not plan.placements:
-        if plan.claims != state.claims:
+        if plan.carried != state.carried:
             with rt.db.begin() as tx:
                 _claim(tx, state, term, plan)
         return TickResult(plan=plan)
     # 3. Commit what still holds.
-    shapes = {p.shape_id: state.queue.lines[p.shape_id].shape for p in plan.placements}
+    shapes = {p.shape_id: state.queue.groups[p.shape_id].shape for p in plan.placements}
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):
             raise TermOver
@@ -65,7 +65,7 @@ def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Deliver
         lost = sorted({p.job_id for p in plan.placements} - won)
         if lost:
             state.reread(tx, lost)
-        if plan.claims != state.claims:
+        if plan.carried != state.carried:
             _claim(tx, state, term, plan)
     # 4. Remember, and deliver.
     shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
@@ -77,9 +77,9 @@ def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Deliver
 
 def _claim(tx: Connection, state: ClusterState, term: int, plan: Plan) -> None:
     """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
-    if not lease.claim(tx, term, plan.claims):
+    if not lease.claim(tx, term, plan.carried):
         raise TermOver
-    state.claims = plan.claims
+    state.carried = plan.carried
 
 
 def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preemption]) -> Delivery:

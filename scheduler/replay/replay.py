@@ -81,7 +81,7 @@ class ReplayCluster:
         self._kinds: dict[tuple[int, ...], int] = {}
         self._lags: dict[int, Lag] = {}
         self._rivals: list[set[int]] = []
-        self._claims: tuple[CarriedReservation, ...] = ()
+        self._carried: tuple[CarriedReservation, ...] = ()
         self._now = jobs[0].submitted if jobs else 0.0
 
     def step(self) -> bool:
@@ -109,16 +109,16 @@ class ReplayCluster:
 
     def _arrive(self, job: TraceJob) -> None:
         shape = self._shape(job)
-        self._queue.learn(shape)
+        self._queue.add_shape(shape)
         self._queue.add(job.id, shape.id, job.submitted)
 
     def _place(self) -> None:
         policy = self._policy
         if self._lags:
             policy = replace(policy, credits={project: lag.credit for project, lag in self._lags.items()})
-        snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._claims)
+        snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._carried)
         plan = place(snapshot, self._now, self._chance)
-        self._claims = plan.claims
+        self._carried = plan.carried
         # A project on its own owes nobody anything, and most traces know but one.
         self._rivals = contests(snapshot, plan) if len(self._projects) > 1 else []
         for placement in plan.placements:
@@ -132,7 +132,7 @@ class ReplayCluster:
             heapq.heappush(self._ends, (self._now + job.run_s, job.id))
         self._next_run += 1
         self._runs.setdefault(job.id, []).append(self._next_run)
-        self._nodes.reserve(placement.node_id, job.requires)
+        self._nodes.allocate(placement.node_id, job.requires)
         self._running.add(
             ActiveExecution(
                 self._next_run,

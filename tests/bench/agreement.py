@@ -48,14 +48,14 @@ def _reasons_counted(case: explaining.Case) -> bool:
 
 def _changes_suffice(case: explaining.Case) -> bool:
     """Whether the job starts with all the changes; and without any exactly where none is named."""
-    changes = case.explained().changes
+    changes = case.explained().fixes
     enough = explaining._changed(case, changes).placed(explaining._moment(changes))
     return enough and case.placed() == (not changes)
 
 
 def _changes_needed(case: explaining.Case) -> bool:
     """Whether the job waits on when any of the changes is left out."""
-    changes = case.explained().changes
+    changes = case.explained().fixes
     fewer = [changes[:left_out] + changes[left_out + 1 :] for left_out in range(len(changes))]
     return not any(explaining._changed(case, some).placed(explaining._moment(some)) for some in fewer)
 
@@ -65,11 +65,11 @@ def _reason_known(seed: int) -> bool:
     world = planning.a_jumble(seed).world
     plan = world.plan()
     for placement in plan.placements:
-        world.nodes.reserve(placement.node_id, world.shapes[placement.shape_id].requires)
+        world.nodes.allocate(placement.node_id, world.shapes[placement.shape_id].requires)
         world.queue.discard(placement.job_id)
     later = world.plan(now=NOW + 1)
     told = [explain(world.snapshot, job, NOW + 1, later) for job in range(1, 41) if job in world.queue]
-    return all(each.obstacles or each.nodes or each.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG} for each in told)
+    return all(each.blockers or each.nodes or each.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG} for each in told)
 
 
 def _rules_kept(seed: int) -> bool:

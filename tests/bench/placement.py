@@ -48,7 +48,7 @@ def a_fleet(seed: int = 1, used: float = 0.3, *, preemptible: bool = False) -> S
         mem = cpus * chance.choice([2000, 4000, 8000])
         nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=mem, disk=100_000), pool="main"))
         held = Resources.of(cpus=cpus * used, mem=mem * used)
-        nodes.reserve(number, held)
+        nodes.allocate(number, held)
         stoppable = preemptible and number % 2 == 0
         running.add(
             ActiveExecution(number, number, held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable)
@@ -77,7 +77,7 @@ def a_queue(jobs: int, projects: int = 1) -> Queue:
     chance = random.Random(2)
     queue = Queue()
     for shape in shapes(chance, projects):
-        queue.learn(shape)
+        queue.add_shape(shape)
     ids = np.arange(jobs, dtype=np.int64)
     half = SHAPES // 2
     kinds = np.where(ids < jobs // 2, ids % half, half + ids % half)
@@ -99,9 +99,9 @@ def timed_plan(snapshot: Snapshot, limit: int | None) -> tuple[float, Plan]:
 def commit(snapshot: Snapshot, plan: Plan, first: int) -> None:
     """Take a plan over into the pictures, as the tick does."""
     for number, placement in enumerate(plan.placements):
-        shape = snapshot.queue.lines[placement.shape_id].shape
+        shape = snapshot.queue.groups[placement.shape_id].shape
         snapshot.queue.discard(placement.job_id)
-        snapshot.nodes.reserve(placement.node_id, shape.requires)
+        snapshot.nodes.allocate(placement.node_id, shape.requires)
         run = ActiveExecution(
             first + number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s
         )
@@ -187,7 +187,7 @@ def leave(snapshot: Snapshot, run: ActiveExecution) -> None:
 def urgent(snapshot: Snapshot, now: float, first: int) -> None:
     """A hundred jobs of a more urgent priority, too large to find room by themselves."""
     shape = Shape(SHAPES, Resources.of(cpus=8), priority=10, timeout_s=600.0, job_type_id=SHAPES)
-    snapshot.queue.learn(shape)
+    snapshot.queue.add_shape(shape)
     for job_id in range(first, first + 100):
         snapshot.queue.add(job_id, shape.id, now)
 

@@ -18,19 +18,19 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     cluster.tick()
     large = cluster.a_job(cpus=2000)
     cluster.tick()
-    claims = cluster.state.claims
+    claims = cluster.state.carried
     shape = cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large)
     assert claims == (CarriedReservation(large, shape, (node.node_id,), claims[0].promised),)
     successor = ClusterState(cluster.settings)
     with cluster.rt.db.begin() as tx:
         successor.refresh(tx)
-    assert successor.snapshot().claims == claims
+    assert successor.snapshot().carried == claims
     forecaster = Forecaster(cluster.rt)
     why = forecaster.why(large)
     assert why is not None
     assert why.told.reserved == (node.node_id,)
     assert forecaster._state is not None
-    assert forecaster._state.claims == claims
+    assert forecaster._state.carried == claims
     forecaster.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
     assert cluster.value("SELECT jsonb_array_length(claims) FROM leader") == 1, "asking changes nothing"
 

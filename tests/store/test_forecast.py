@@ -80,11 +80,11 @@ def test_a_pool_is_believed_to_start_no_more_nodes_than_it_may_have(cluster: Clu
     )
     found = admission.never_fits(gang)
     assert found is not None
-    assert (found.seats, found.growing) == (2, True)
+    assert (found.fitting, found.growing) == (2, True)
     cluster.a_node(cpus=4000)
     found = admission.never_fits(gang)
     assert found is not None
-    assert found.seats == 2, "the node that has come is one of the two"
+    assert found.fitting == 2, "the node that has come is one of the two"
     cluster.change("UPDATE pools SET sizing = 'fixed', size = 3")
     assert admission.never_fits(gang) is None
     cluster.change("UPDATE pools SET sizing = 'free'")

@@ -56,7 +56,7 @@ def test_a_node_that_is_lost_between_plan_and_commit_undoes_that_gang_alone(clus
         cluster.state.refresh(tx)
     plan = place(cluster.state.snapshot(), cluster.state.now, lambda: 0.0)
     assert len(plan.placements) == 4
-    shapes = {p.shape_id: cluster.state.queue.lines[p.shape_id].shape for p in plan.placements}
+    shapes = {p.shape_id: cluster.state.queue.groups[p.shape_id].shape for p in plan.placements}
     middle = next(p.node_id for p in plan.placements if p.job_id == torn and p.member == 1)
     cluster.change("UPDATE nodes SET is_paused = true WHERE id = :id", id=middle)
     with cluster.rt.db.begin() as tx:
@@ -72,7 +72,7 @@ def test_the_room_of_a_gang_that_could_not_be_committed_is_there_for_the_next_in
     with cluster.rt.db.begin() as tx:
         cluster.state.refresh(tx)
     plan = place(cluster.state.snapshot(), cluster.state.now, lambda: 0.0)
-    shapes = {line.shape.id: line.shape for line in cluster.state.queue.lines.values()}
+    shapes = {line.shape.id: line.shape for line in cluster.state.queue.groups.values()}
     cluster.change("UPDATE nodes SET is_paused = true WHERE id = :id", id=second.node_id)
     shape_id = cluster.job(next_one).shape_id
     behind = plan.placements[0]._replace(job_id=next_one, shape_id=shape_id, node_id=first.node_id, member=0)

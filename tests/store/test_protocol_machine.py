@@ -103,7 +103,7 @@ class Protocol(RuleBasedStateMachine):
         with self.rt.db.begin() as tx:
             slow.refresh(tx)
         plan = place(slow.snapshot(), slow.now, self.rt.chance, limit=10)
-        self.thought = plan.placements, {p.shape_id: slow.queue.lines[p.shape_id].shape for p in plan.placements}
+        self.thought = plan.placements, {p.shape_id: slow.queue.groups[p.shape_id].shape for p in plan.placements}
 
     @rule()
     def act(self) -> None:

@@ -54,10 +54,10 @@ class Ours:
         self._nodes = Nodes(Node(number, _resources(row)) for number, row in enumerate(scene.nodes.tolist()))
         self._queue, self._running, self._predictor = Queue(), Running(), Predictor()
         self._policy, self._chance = policy, random.Random(1).random
-        self._claims: tuple[CarriedReservation, ...] = ()
+        self._carried: tuple[CarriedReservation, ...] = ()
         self._shapes = [Shape(at, _resources(row), timeout_s=LIMIT_S) for at, row in enumerate(scene.shapes.tolist())]
         for shape in self._shapes:
-            self._queue.learn(shape)
+            self._queue.add_shape(shape)
 
     def arrive(self, job: int, shape: int, now: float) -> None:
         self._queue.add(job, shape, now)
@@ -69,13 +69,13 @@ class Ours:
         self._predictor.learn(0, 0, LIMIT_S, ran, need)
 
     def start(self, now: float) -> Seats:
-        snapshot = Snapshot(self._nodes, self._queue, self._running, self._policy, self._predictor, self._claims)
+        snapshot = Snapshot(self._nodes, self._queue, self._running, self._policy, self._predictor, self._carried)
         plan, seats = place(snapshot, now, self._chance), Seats()
-        self._claims = plan.claims
+        self._carried = plan.carried
         for one in plan.placements:
             need = self._shapes[one.shape_id].requires
             self._queue.discard(one.job_id)
-            self._nodes.reserve(one.node_id, need)
+            self._nodes.allocate(one.node_id, need)
             self._running.add(ActiveExecution(one.job_id, one.node_id, need, now, one.expected_s, LIMIT_S))
             seats.append((one.job_id, one.shape_id, one.node_id))
         return seats

@@ -29,7 +29,7 @@ class World:
     def __init__(self, nodes: Iterable[Node] = (), policy: Policy | None = None) -> None:
         self.nodes, self.queue, self.running = Nodes(nodes), Queue(), Running()
         self.policy, self.predictor = policy or Policy(), Predictor()
-        self.claims: tuple[CarriedReservation, ...] = ()
+        self.carried: tuple[CarriedReservation, ...] = ()
         self.shapes: dict[int, Shape] = {}
         self._shape_ids, self._job_ids, self._run_ids = count(1), count(1), count(1)
 
@@ -38,7 +38,7 @@ class World:
         need = Resources.of(cpus=cpus, mem=mem, disk=disk, custom=custom)  # type: ignore[arg-type]
         shape = Shape(next(self._shape_ids), need, **more)  # type: ignore[arg-type]
         self.shapes[shape.id] = shape
-        self.queue.learn(shape)
+        self.queue.add_shape(shape)
         return shape
 
     def job(self, shape: Shape, *, waited: float = 10.0, **more: object) -> int:
@@ -51,12 +51,12 @@ class World:
         more.setdefault("started", NOW - 100.0)
         run = ActiveExecution(next(self._run_ids), node_id, need, **more)  # type: ignore[arg-type]
         self.running.add(run)
-        self.nodes.reserve(node_id, need)
+        self.nodes.allocate(node_id, need)
         return run
 
     @property
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.claims)
+        return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.carried)
 
     def plan(self, *, now: float = NOW, seed: int = 1, limit: int | None = None) -> Plan:
         return place(self.snapshot, now, random.Random(seed).random, limit)

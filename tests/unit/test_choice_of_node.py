@@ -72,7 +72,7 @@ def test_liked_nodes_go_first_in_packed_and_in_spread_pools(packing: Packing) ->
 def test_a_spread_pool_uses_a_node_that_is_short_of_what_the_job_does_not_ask_for(more: dict[str, str]) -> None:
     node = a_node(1, cpus=4, custom={"gpu": 1}, pool="p", labels={"zone": "a"})
     world = World([node], Policy(packing={"p": Packing.SPREAD}))
-    world.nodes.reserve(1, Resources.of(cpus=1, custom={"gpu": 3}))
+    world.nodes.allocate(1, Resources.of(cpus=1, custom={"gpu": 3}))
     job = world.job(world.shape(cpus=1, **more))
     assert where(world.plan()) == {job: 1}
 

@@ -53,27 +53,27 @@ def test_projects_hold_their_shares_when_room_is_kept_for_one(
 def test_claimed_room_is_kept_before_any_project_has_its_turn() -> None:
     world, large = _two_projects()
     first = world.plan()
-    assert [(claim.job_id, claim.node_ids) for claim in first.claims] == [(large, (1,))]
+    assert [(claim.job_id, claim.node_ids) for claim in first.carried] == [(large, (1,))]
     _start(world, first)
-    world.claims = first.claims
+    world.carried = first.carried
     _end_one(world, node_id=1)
     small = world.shape(project_id=2, timeout_s=9000.0)
     world.job(small, waited=900)
     second = world.plan(now=NOW + 1)
-    assert (where(second), second.claims) == ({}, first.claims), "the other project holds nothing and has to wait"
-    world.claims = ()
+    assert (where(second), second.carried) == ({}, first.carried), "the other project holds nothing and has to wait"
+    world.carried = ()
     assert where(world.plan(now=NOW + 1)), "without the claim it would have gone first"
 
 
 def test_a_claimed_job_starts_before_others_once_it_fits() -> None:
     world, large = _two_projects()
-    world.claims = world.plan().claims
+    world.carried = world.plan().carried
     for _ in range(2):
         _end_one(world, node_id=1)
     world.job(world.shape(project_id=2), waited=9000)
     plan = world.plan(now=NOW + 1)
     assert where(plan) == {large: 1}
-    assert large not in {claim.job_id for claim in plan.claims}
+    assert large not in {claim.job_id for claim in plan.carried}
 
 
 def test_what_room_is_kept_for_counts_by_half_as_held() -> None:
@@ -90,31 +90,31 @@ def test_what_room_is_kept_for_counts_by_half_as_held() -> None:
 @pytest.mark.parametrize("how", ["gone", "held", "put off", "changed"])
 def test_a_claim_ends_with_what_it_was_for(how: str) -> None:
     world, large = _two_projects()
-    world.claims = world.plan().claims
+    world.carried = world.plan().carried
     urgent = world.shape(cpus=2, priority=50, project_id=1, timeout_s=50.0)
     world.queue.discard(large)
     if how != "gone":
         more: dict[str, object] = {"held": {"held": "why"}, "put off": {"not_before": NOW + 99}}.get(how, {})
         world.queue.add(large, urgent.id if how == "changed" else 1, NOW - 500, **more)  # type: ignore[arg-type]
     plan = world.plan(now=NOW + 1)
-    assert not [claim for claim in plan.claims if claim.shape_id == 1]
+    assert not [claim for claim in plan.carried if claim.shape_id == 1]
     assert len(plan.reservations) == (how == "changed")
 
 
 def test_a_claim_ends_with_a_pause_and_where_it_could_never_be_met() -> None:
     world, _ = _two_projects()
-    world.claims = world.plan().claims
+    world.carried = world.plan().carried
     world.policy = Policy(paused_projects=frozenset({1}))
-    assert not world.plan(now=NOW + 1).claims
+    assert not world.plan(now=NOW + 1).carried
     world.policy = Policy()
     for number in (1, 2):
         world.nodes.upsert(a_node(number, cpus=1))
-    assert not world.plan(now=NOW + 1).claims
+    assert not world.plan(now=NOW + 1).carried
 
 
 def test_a_more_urgent_priority_takes_claimed_room() -> None:
     world, _ = _two_projects()
-    world.claims = world.plan().claims
+    world.carried = world.plan().carried
     _end_one(world, node_id=1)
     urgent = world.job(world.shape(priority=1, project_id=2, timeout_s=9000.0))
     assert where(world.plan(now=NOW + 1)) == {urgent: 1}
@@ -123,15 +123,15 @@ def test_a_more_urgent_priority_takes_claimed_room() -> None:
 def test_the_newest_first_keeps_no_claims() -> None:
     world, _ = _two_projects(Policy(mode=Mode.LIFO))
     plan = world.plan()
-    assert (len(plan.reservations), plan.claims) == (1, ())
+    assert (len(plan.reservations), plan.carried) == (1, ())
 
 
 def test_a_claim_that_was_not_reached_lives_on() -> None:
     world, _ = _two_projects()
-    world.claims = world.plan().claims
+    world.carried = world.plan().carried
     world.nodes.upsert(a_node(3, cpus=2))
     world.job(world.shape(priority=1, project_id=2))
-    assert world.plan(now=NOW + 1, limit=1).claims == world.claims
+    assert world.plan(now=NOW + 1, limit=1).carried == world.carried
 
 
 @pytest.mark.parametrize(("elsewhere_s", "node_id"), [(60.0, 1), (40.0, 2)])
@@ -140,7 +140,7 @@ def test_kept_room_moves_only_where_the_job_could_start_in_half_the_time(elsewhe
     large = world.job(world.shape(cpus=2), waited=500)
     world.run(1, started=NOW, expected_s=100.0)
     world.run(2, started=NOW, expected_s=elsewhere_s)
-    world.claims = (CarriedReservation(large, 1, (1,), NOW),)
+    world.carried = (CarriedReservation(large, 1, (1,), NOW),)
     assert world.plan().reservations[0].node_ids == (node_id,)
 
 
@@ -149,13 +149,13 @@ def test_who_has_more_than_the_others_claims_no_room_that_they_could_use() -> No
     world.nodes.upsert(a_node(3, pool="theirs"))
     world.run(3, cpus=4, project_id=2, expected_s=900.0)
     world.job(world.shape(project_id=2), waited=1)
-    assert world.plan().claims, "half of what it waits for is not above what the other holds"
+    assert world.plan().carried, "half of what it waits for is not above what the other holds"
     world.run(1, cpus=0, mem=28_000, project_id=1, expected_s=900.0)
     plan = world.plan()
-    assert (len(plan.reservations), plan.claims) == (1, ())
+    assert (len(plan.reservations), plan.carried) == (1, ())
     world.queue.discard(2)
     world.job(world.shape(project_id=2, pool="theirs"), waited=1)
-    assert world.plan().claims, "the other waits for other nodes"
+    assert world.plan().carried, "the other waits for other nodes"
 
 
 @settings(max_examples=100, deadline=None)
@@ -167,10 +167,10 @@ def test_plans_that_go_on_keeping_room_keep_every_rule(seed: int, reservations: 
         plan = world.plan(now=NOW + tick)
         check(Jumble(world, jumble.held, jumble.early), plan)
         kept = {(kept.job_id, kept.node_ids) for kept in plan.reservations}
-        assert {(claim.job_id, claim.node_ids) for claim in plan.claims} <= kept
-        assert not {claim.job_id for claim in plan.claims} & where(plan).keys()
+        assert {(claim.job_id, claim.node_ids) for claim in plan.carried} <= kept
+        assert not {claim.job_id for claim in plan.carried} & where(plan).keys()
         _start(world, plan, numbers)
-        world.claims = plan.claims
+        world.carried = plan.carried
         for run in chance.sample(list(world.running), len(world.running) // 3):
             _let_go(world, run)
 
@@ -192,7 +192,7 @@ def _start(world: World, plan: Plan, numbers: Iterator[int] | None = None) -> No
     for placement, number in zip(plan.placements, numbers or count(500), strict=False):
         shape = world.shapes[placement.shape_id]
         world.queue.discard(placement.job_id)
-        world.nodes.reserve(placement.node_id, shape.requires)
+        world.nodes.allocate(placement.node_id, shape.requires)
         world.running.add(
             ActiveExecution(
                 number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s,

@@ -41,7 +41,7 @@ class Case:
         for node, cpus in zip(self.nodes, self.used, strict=True):
             if cpus:
                 world.run(node.id, cpus=cpus, mem=cpus * 1000, job_type_id=1, project_id=1, expected_s=500.0)
-        world.queue.learn(self.shape)
+        world.queue.add_shape(self.shape)
         world.queue.add(1, self.shape.id, NOW - 60, held=self.held, not_before=self.not_before)
         return world
 
@@ -124,7 +124,7 @@ def test_reasons_are_counted_as_a_walk_over_the_nodes_counts_them(case: Case) ->
 @settings(max_examples=300, deadline=None)
 @given(cases())
 def test_the_changes_together_let_the_job_start_and_none_can_be_left_out(case: Case) -> None:
-    changes = case.explained().changes
+    changes = case.explained().fixes
     assert case.placed() == (not changes)
     assert _changed(case, changes).placed(_moment(changes))
     for left_out in range(len(changes)):
@@ -171,14 +171,14 @@ def test_a_gang_is_told_how_many_members_could_start() -> None:
     job = world.job(world.shape(cpus=1, count=5))
     explained = explain(world.snapshot, job, NOW)
     assert explained.main is Reason.GANG
-    assert explained.changes == (Fix(FixKind.ASK_FEWER, "", 3),)
+    assert explained.fixes == (Fix(FixKind.ASK_FEWER, "", 3),)
 
 
 def test_a_gang_is_not_asked_to_be_smaller_where_something_else_makes_room_for_all() -> None:
     world = World([a_node(1, cpus=3, paused=True)])
     shapes = [world.shape(cpus=1, count=count) for count in (2, 4)]
     resume = Fix(FixKind.RESUME_NODE, "n1")
-    told = [explain(world.snapshot, world.job(shape), NOW).changes for shape in shapes]
+    told = [explain(world.snapshot, world.job(shape), NOW).fixes for shape in shapes]
     assert told == [(resume,), (resume, Fix(FixKind.ASK_FEWER, "", 3))]
 
 
@@ -189,7 +189,7 @@ def test_a_preview_leaves_nothing_behind() -> None:
     assert not plan.placements
     assert explained.main is Reason.TOO_SMALL
     assert len(world.queue) == 0
-    assert not world.queue.lines
+    assert not world.queue.groups
 
 
 def _wrong_with(case: Case, node: Node, cpus: int) -> list[Reason]:
@@ -219,7 +219,7 @@ def _shares_value(case: Case, labels: dict[str, str]) -> bool:
 
 
 def _moment(changes: tuple[Fix, ...]) -> float:
-    return max([NOW, *(change.to or 0.0 for change in changes if change.fix is FixKind.WAIT_UNTIL)])
+    return max([NOW, *(change.to or 0.0 for change in changes if change.kind is FixKind.WAIT_UNTIL)])
 
 
 def _changed(case: Case, changes: tuple[Fix, ...]) -> Case:
@@ -256,21 +256,21 @@ def _apply(case: Case, change: Fix) -> Case:
         FixKind.BRING_BACK_NODE: {"ready": True},
         FixKind.CLEAR_FAILURES: {"launch_failures": 0},
     }
-    if change.fix in on_policy:
-        return replace(case, policy=on_policy[change.fix]())
-    if change.fix in on_shape:
-        return replace(case, shape=on_shape[change.fix]())
-    if change.fix in on_node:
-        fixed = on_node[change.fix]
+    if change.kind in on_policy:
+        return replace(case, policy=on_policy[change.kind]())
+    if change.kind in on_shape:
+        return replace(case, shape=on_shape[change.kind]())
+    if change.kind in on_node:
+        fixed = on_node[change.kind]
         nodes = (replace(node, **fixed) if node.name == change.subject else node for node in case.nodes)
         return replace(case, nodes=tuple(nodes))
-    if change.fix is FixKind.ADD_NODE:
+    if change.kind is FixKind.ADD_NODE:
         new = new_node.like(shape, Nodes(case.nodes))
         more = tuple(
             replace(new, id=90 + number, name=f"{new.name} {number}" if number else new.name) for number in range(to)
         )
         return replace(case, nodes=case.nodes + more, used=case.used + (0,) * to)
-    return replace(case, held=None) if change.fix is FixKind.RELEASE_HOLD else case
+    return replace(case, held=None) if change.kind is FixKind.RELEASE_HOLD else case
 
 
 def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_nothing() -> None:
@@ -278,11 +278,11 @@ def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_no
     for node in (1, 2):
         world.run(node, cpus=4)
     job, gang = world.job(world.shape(cpus=1)), world.job(world.shape(cpus=2, count=3))
-    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=1", 1),)
-    assert explain(world.snapshot, gang, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=2", 3),)
+    assert explain(world.snapshot, job, NOW).fixes == (Fix(FixKind.ADD_NODE, "cpus=1", 1),)
+    assert explain(world.snapshot, gang, NOW).fixes == (Fix(FixKind.ADD_NODE, "cpus=2", 3),)
     fussy = world.shape(cpus=2, mem=64, pool="night", constraints=(Constraint("zone", Op.IN, ("a", "b")),))
     wanted = (Fix(FixKind.ADD_NODE, "cpus=2,mem=64mib,pool=night,zone:a", 1),)
-    assert explain(world.snapshot, world.job(fussy), NOW).changes == wanted
+    assert explain(world.snapshot, world.job(fussy), NOW).fixes == wanted
 
 
 def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
@@ -291,7 +291,7 @@ def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
     world.job(world.shape(cpus=4, timeout_s=100.0), waited=500)
     small = world.shape(cpus=1, timeout_s=5000.0)
     job = world.job(small, waited=5)
-    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.SHORTER_TIMEOUT, "", 300),)
+    assert explain(world.snapshot, job, NOW).fixes == (Fix(FixKind.SHORTER_TIMEOUT, "", 300),)
     short = world.job(world.shape(cpus=1, timeout_s=300.0), waited=5)
     assert short in {placement.job_id for placement in world.plan().placements}
 
@@ -299,11 +299,11 @@ def test_a_job_beside_kept_room_is_told_how_short_it_would_have_to_be() -> None:
 def test_a_job_may_do_without_what_a_node_has_none_of_but_not_without_what_others_use() -> None:
     world = World([a_node(1)])
     job = world.job(world.shape(custom={"gpu": 1}))
-    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ASK_LESS, "gpu", 0),)
+    assert explain(world.snapshot, job, NOW).fixes == (Fix(FixKind.ASK_LESS, "gpu", 0),)
     world = World([a_node(1, custom={"gpu": 1})])
-    world.nodes.reserve(1, Resources.of(custom={"gpu": 1}))
+    world.nodes.allocate(1, Resources.of(custom={"gpu": 1}))
     job = world.job(world.shape(custom={"gpu": 1}))
-    assert explain(world.snapshot, job, NOW).changes == (Fix(FixKind.ADD_NODE, "cpus=1,gpu=1", 1),)
+    assert explain(world.snapshot, job, NOW).fixes == (Fix(FixKind.ADD_NODE, "cpus=1,gpu=1", 1),)
 
 
 def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_never_run() -> None:

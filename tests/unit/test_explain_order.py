@@ -28,7 +28,7 @@ def test_room_kept_for_a_job_that_goes_later_is_not_in_the_way() -> None:
     later = world.job(world.shape(cpus=4, project_id=2))
     assert [kept.job_id for kept in world.plan().reservations] == [later]
     told = explain(world.snapshot, urgent, NOW)
-    assert told.changes == (Fix(FixKind.RAISE_QUOTA, "jobs", 1),)
+    assert told.fixes == (Fix(FixKind.RAISE_QUOTA, "jobs", 1),)
     assert told.nodes == {}
 
 
@@ -38,7 +38,7 @@ def test_room_kept_for_a_job_that_goes_first_is() -> None:
     world.job(world.shape(cpus=4, project_id=2, priority=1))
     job = world.job(world.shape(cpus=1, project_id=1, timeout_s=1000.0))
     told = explain(world.snapshot, job, NOW)
-    assert [change.fix for change in told.changes] == [FixKind.RAISE_QUOTA, FixKind.SHORTER_TIMEOUT]
+    assert [change.kind for change in told.fixes] == [FixKind.RAISE_QUOTA, FixKind.SHORTER_TIMEOUT]
     assert told.nodes == {Reason.RESERVED: 1}
 
 
@@ -50,8 +50,8 @@ def test_for_a_limited_job_the_changes_suffice_among_the_others_too_and_none_is_
         open_to_it, _ = _crowd(seed, {})
         more = [
             change
-            for change in explain(limited.snapshot, job, NOW).changes
-            if change.fix is not FixKind.RAISE_TYPE_LIMIT
+            for change in explain(limited.snapshot, job, NOW).fixes
+            if change.kind is not FixKind.RAISE_TYPE_LIMIT
         ]
         starts = any(placement.job_id == job for placement in open_to_it.plan().placements)
         assert not (starts and more), f"{seed}: {more} would not be needed"
@@ -171,17 +171,17 @@ def test_no_job_waits_for_nothing_in_particular(seed: int, mode: Mode, preemptio
     placed = {placement.job_id for placement in plan.placements}
     for job in [job for job in range(1, 41) if job in world.queue]:
         told = explain(world.snapshot, job, NOW, plan)
-        if told.obstacles:
-            assert told.main is told.obstacles[0].reason
+        if told.blockers:
+            assert told.main is told.blockers[0].reason
         elif told.main in {Reason.NEXT, Reason.BEHIND}:
             assert (told.main is Reason.NEXT) == (job in placed)
-            assert told.seats == told.wanted or job in placed
+            assert told.fitting == told.wanted or job in placed
         elif told.main is Reason.GANG:
-            assert 0 < told.seats < told.wanted
+            assert 0 < told.fitting < told.wanted
         else:
             assert told.nodes[told.main] > 0
-    lines = world.queue.standing.values()
-    left = {line.shape.id for line in lines if {*world.queue.take(line, line.head, 99)[0]} - placed}
+    lines = world.queue.ready_groups.values()
+    left = {line.shape.id for line in lines if {*world.queue.list_oldest(line, line.first, 99)[0]} - placed}
     assert left <= plan.refusals.keys(), "each shape that waits on is counted under a reason"
     assert all(plan.refusals[shape].reason in Reason for shape in left)
 
@@ -191,7 +191,7 @@ def test_without_any_node_a_job_waits_for_one() -> None:
     job = world.job(world.shape())
     told = explain(world.snapshot, job, NOW)
     assert (told.main, told.usable) == (Reason.NODE_NOT_READY, 0)
-    assert [change.fix for change in told.changes] == [FixKind.ADD_NODE]
+    assert [change.kind for change in told.fixes] == [FixKind.ADD_NODE]
     assert world.plan().refusals[1].reason is Reason.NO_ROOM
     assert (
         explain(replace(world.snapshot, policy=Policy(scheduler_paused=True)), job, NOW).main is Reason.SCHEDULER_PAUSED

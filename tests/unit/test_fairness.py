@@ -290,7 +290,7 @@ def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_
     world = World([a_node(1, custom={"gpu": 2}, ready=False), *(a_node(number, cpus=8) for number in (2, 3, 4))])
     need = Resources.of(cpus=1, custom={"gpu": 1})
     world.running.add(ActiveExecution(9999, 1, need, NOW - 5, project_id=1))
-    world.nodes.reserve(1, need)
+    world.nodes.allocate(1, need)
     for number in (2, 3, 4):
         world.run(number, cpus=6, project_id=2)
     for project in (1, 2):

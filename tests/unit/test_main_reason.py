@@ -18,7 +18,7 @@ from tests.unit.test_explain import Case, cases
 def main(world: World) -> Reason:
     plan = world.plan()
     (refusal,) = plan.refusals.values()
-    return MainReasons(world.snapshot).of(world.queue.lines[refusal.shape_id].shape, refusal)
+    return MainReasons(world.snapshot).of(world.queue.groups[refusal.shape_id].shape, refusal)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_it_agrees_with_what_an_explanation_names_first(case: Case) -> None:
     if not plan.refusals:
         return
     told = explain(world.snapshot, 1, NOW, plan)
-    too_small = told.nodes.get(Reason.TOO_SMALL) == len(case.nodes) and not told.obstacles
+    too_small = told.nodes.get(Reason.TOO_SMALL) == len(case.nodes) and not told.blockers
     expected = Reason.TOO_SMALL if too_small else told.main
     counted = MainReasons(world.snapshot).of(case.shape, plan.refusals[case.shape.id])
     assert counted is expected
@@ -77,7 +77,7 @@ def test_the_others_of_a_fleet_do_not_matter() -> None:
         world.job(small)
     plan = world.plan()
     for placement in plan.placements:
-        world.nodes.reserve(placement.node_id, small.requires)
+        world.nodes.allocate(placement.node_id, small.requires)
         world.queue.discard(placement.job_id)
     counted = {
         shape_id: MainReasons(world.snapshot).of(world.shapes[shape_id], refusal)

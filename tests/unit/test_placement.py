@@ -164,7 +164,7 @@ def test_nodes_that_came_in_another_order_take_the_same_jobs() -> None:
         worlds[2].nodes.upsert(a_node(number))
     plans = []
     for world in worlds:
-        world.nodes.arrange()
+        world.nodes.sort_rows()
         shape = world.shape(cpus=1)
         for _ in range(12):
             world.job(shape)
@@ -173,11 +173,11 @@ def test_nodes_that_came_in_another_order_take_the_same_jobs() -> None:
     assert plans[0] == plans[1] == plans[2]
     worlds[2].nodes.remove(5)
     worlds[2].nodes.upsert(a_node(6))
-    worlds[2].nodes.arrange()
+    worlds[2].nodes.sort_rows()
     assert worlds[2].nodes.free_on(2).cpus == 3000
     for number in (1, 2, 3, 4, 6):
         worlds[2].nodes.remove(number)
     worlds[2].nodes.upsert(a_node(1))
     worlds[2].nodes.remove(1)
-    worlds[2].nodes.arrange()
+    worlds[2].nodes.sort_rows()
     assert not len(worlds[2].nodes)

@@ -161,9 +161,9 @@ def _check_order(world: World, plan: Plan) -> None:
     """Of one shape, the oldest are placed, and in order."""
     for shape in world.shapes.values():
         placed = list(dict.fromkeys(p.job_id for p in plan.placements if p.shape_id == shape.id))
-        line = world.queue.lines[shape.id]
+        line = world.queue.groups[shape.id]
         newest = world.policy.mode is Mode.LIFO
-        waiting = world.queue.take(line, line.head, 99)[0]
+        waiting = world.queue.list_oldest(line, line.first, 99)[0]
         assert placed == (waiting[::-1] if newest else waiting)[: len(placed)]
 
 
@@ -183,10 +183,10 @@ def test_without_reservations_nothing_is_left_that_would_fit(seed: int) -> None:
     world, plan = jumble.world, jumble.world.plan()
     placed = {placement.job_id for placement in plan.placements}
     for placement in plan.placements:
-        world.nodes.reserve(placement.node_id, world.shapes[placement.shape_id].requires)
-    for shape_id, line in world.queue.standing.items():
+        world.nodes.allocate(placement.node_id, world.shapes[placement.shape_id].requires)
+    for shape_id, line in world.queue.ready_groups.items():
         shape = world.shapes[shape_id]
-        left = set(world.queue.take(line, line.head, 99)[0]) - placed
+        left = set(world.queue.list_oldest(line, line.first, 99)[0]) - placed
         if left and shape.apart is None and shape.count == 1 and shape.job_type_id not in world.policy.paused_types:
             assert not any(_would_take(world, shape, node_id) for node_id in [node.id for node in world.nodes])
 
@@ -225,7 +225,7 @@ def one_tried(seed: int) -> tuple[Seats, Seats]:
     assert len(world.queue) == before
     same = [each for each in world.shapes.values() if replace(each, id=99) == shape]
     if not any(world.queue.count(each.id) for each in same):
-        world.queue.learn(shape)
+        world.queue.add_shape(shape)
         world.shapes[99] = shape
     known = next((each for each in same if world.queue.count(each.id)), shape)
     world.queue.add(PREVIEW, known.id, NOW)
@@ -238,9 +238,9 @@ def array_tried(seed: int) -> tuple[Seats, Seats]:
     wishes = _an_array(world, chance)
     foreseen, _ = previews(world.snapshot, wishes, NOW, chance_of(world.running))
     for number, wish in enumerate(wishes):
-        known = world.queue.alike(wish.shape)
+        known = world.queue.matching_shape_id(wish.shape)
         shape_id = 100 + number if known is None else known
-        world.queue.learn(replace(wish.shape, id=shape_id))
+        world.queue.add_shape(replace(wish.shape, id=shape_id))
         world.queue.add(PREVIEW + number, shape_id, NOW, held=wish.held, not_before=wish.not_before)
     return _seats(foreseen), _seats(place(world.snapshot, NOW, chance_of(world.running)))
 
@@ -254,14 +254,14 @@ def test_every_job_that_waits_after_a_tick_has_a_reason(
     plan = world.plan(limit=limit)
     placed = {placement.job_id for placement in plan.placements}
     for placement in plan.placements:
-        world.nodes.reserve(placement.node_id, world.shapes[placement.shape_id].requires)
+        world.nodes.allocate(placement.node_id, world.shapes[placement.shape_id].requires)
     for job_id in placed:
         world.queue.discard(job_id)
-    assert set(plan.refusals) >= set(world.queue.standing), "each shape that still waits was refused for something"
+    assert set(plan.refusals) >= set(world.queue.ready_groups), "each shape that still waits was refused for something"
     later = world.plan(now=NOW + 1, limit=limit)
     for job_id in [job for job in range(1, 41) if job in world.queue]:
         told = explain(world.snapshot, job_id, NOW + 1, later)
-        known = told.obstacles or told.nodes or told.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG}
+        known = told.blockers or told.nodes or told.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG}
         assert known, "something about the job, a node or the others holds it"
 
 

@@ -23,7 +23,7 @@ CHANGES = st.lists(
 def a_queue() -> Queue:
     queue = Queue()
     for shape_id in (1, 2):
-        queue.learn(Shape(shape_id, NOTHING))
+        queue.add_shape(Shape(shape_id, NOTHING))
     return queue
 
 
@@ -40,9 +40,9 @@ def test_lines_keep_age_order_through_any_changes(changes: list[tuple[str, int, 
             expected[job_id] = (shape_id, at, change == "add")
     for shape_id in (1, 2):
         stand = sorted((at, job) for job, (shape, at, on) in expected.items() if shape == shape_id and on)
-        line = queue.lines[shape_id]
-        assert queue.take(line, line.head, 99)[0] == [job for _, job in stand]
-        assert queue.take_newest(line, len(line.ids), 99)[0] == [job for _, job in reversed(stand)]
+        line = queue.groups[shape_id]
+        assert queue.list_oldest(line, line.first, 99)[0] == [job for _, job in stand]
+        assert queue.list_newest(line, len(line.ids), 99)[0] == [job for _, job in reversed(stand)]
         assert queue.count(shape_id) == len(stand)
         assert [queue.position(job) for _, job in stand] == list(range(len(stand)))
         assert [queue.position(job, newest=True) for _, job in reversed(stand)] == list(range(len(stand)))
@@ -52,7 +52,7 @@ def test_lines_keep_age_order_through_any_changes(changes: list[tuple[str, int, 
 def test_a_bulk_load_is_as_good_as_single_adds() -> None:
     queue = a_queue()
     queue.load(np.array([5, 3, 4]), np.array([1, 2, 1]), np.array([9.0, 7.0, 8.0]), np.array([0, 2, 0]))
-    assert queue.take(queue.lines[1], 0, 9)[0] == [4, 5]
+    assert queue.list_oldest(queue.groups[1], 0, 9)[0] == [4, 5]
     assert queue[3].attempt == 2
     assert queue[5].queued_at == 9.0
 
@@ -60,9 +60,9 @@ def test_a_bulk_load_is_as_good_as_single_adds() -> None:
 def test_a_job_wakes_when_its_time_has_come() -> None:
     queue = a_queue()
     queue.add(1, 1, 5.0, not_before=100.0)
-    queue.ripen(99.0)
+    queue.release_due(99.0)
     assert queue.count(1) == 0
-    queue.ripen(100.0)
+    queue.release_due(100.0)
     assert queue.count(1) == 1
 
 
@@ -70,36 +70,36 @@ def test_only_jobs_queued_until_a_moment_are_taken_when_asked() -> None:
     queue = a_queue()
     for job_id in range(1, 6):
         queue.add(job_id, 1, float(job_id))
-    assert queue.take(queue.lines[1], 0, 9, until=3.0) == ([1, 2, 3], 3)
+    assert queue.list_oldest(queue.groups[1], 0, 9, until=3.0) == ([1, 2, 3], 3)
 
 
 def test_a_shape_is_found_again_by_what_it_asks_for() -> None:
     queue, need = Queue(), Resources.of(cpus=2)
-    queue.learn(Shape(5, need))
-    assert queue.alike(Shape(0, need)) == 5
-    assert queue.alike(Shape(5, need, priority=1)) is None
-    queue.forget(5)
-    assert (queue.alike(Shape(0, need)), dict(queue.lines)) == (None, {})
+    queue.add_shape(Shape(5, need))
+    assert queue.matching_shape_id(Shape(0, need)) == 5
+    assert queue.matching_shape_id(Shape(5, need, priority=1)) is None
+    queue.remove_shape(5)
+    assert (queue.matching_shape_id(Shape(0, need)), dict(queue.groups)) == (None, {})
 
 
 def test_shapes_long_idle_are_forgotten_and_may_be_learned_again() -> None:
     queue = Queue()
     shapes = [Shape(number, Resources(cpus=number)) for number in range(MOST_IDLE + 10)]
     for shape in shapes:
-        queue.learn(shape)
-    assert len(queue.lines) == len(shapes), "no shape goes between being learned and its first job"
+        queue.add_shape(shape)
+    assert len(queue.groups) == len(shapes), "no shape goes between being learned and its first job"
     queue.add(1, 0, 5.0)
     queue.add(2, 1, 5.0, held="why")
     queue.load([3], [2], [5.0])
     queue.discard(3)
-    queue.ripen(6.0)
-    assert len(queue.lines) == MOST_IDLE + 2
-    assert [number in queue.lines for number in (0, 1, 2, 3, 10, 11, MOST_IDLE + 9)] == [
+    queue.release_due(6.0)
+    assert len(queue.groups) == MOST_IDLE + 2
+    assert [number in queue.groups for number in (0, 1, 2, 3, 10, 11, MOST_IDLE + 9)] == [
         True, True, True, False, False, True, True,
     ]  # fmt: skip
-    queue.learn(shapes[3])
+    queue.add_shape(shapes[3])
     queue.add(4, 3, 7.0)
     assert queue.count(3) == 1
     queue.discard(1)
-    queue.ripen(8.0)
-    assert queue.alike(Shape(99, Resources(cpus=0))) == 0, "it has only just become idle"
+    queue.release_due(8.0)
+    assert queue.matching_shape_id(Shape(99, Resources(cpus=0))) == 0, "it has only just become idle"

@@ -51,17 +51,17 @@ class Supply:
 
 def demands(snapshot: Snapshot, now: float) -> list[GroupDemand]:
     """Return what waits, most urgent first, each shape cut to what pauses and limits let start at all."""
-    found = [_demand(snapshot, shape_id, now) for shape_id in snapshot.queue.standing]
+    found = [_demand(snapshot, shape_id, now) for shape_id in snapshot.queue.ready_groups]
     return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
 
 
 def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
     """Return what every node has free now and, by the predicted ends of what runs, within the horizon (seconds)."""
     nodes, running = snapshot.nodes, snapshot.running
-    for claim in running.needs():
-        nodes.vector(claim)
-    for line in snapshot.queue.standing.values():
-        nodes.vector(line.shape.requires)  # now, since a resource that no node has had adds an axis to the arrays
+    for request in running.requests():
+        nodes.vector(request)
+    for group in snapshot.queue.ready_groups.values():
+        nodes.vector(group.shape.requires)  # now, since a resource that no node has had adds an axis to the arrays
     free, later = nodes.free(), nodes.free()
     width = free.shape[1]
     delay, ends, busy = np.zeros(width), np.zeros(width), np.zeros(width)
@@ -71,8 +71,8 @@ def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
         gone_in = expected_ends(running, now)[live] - now
         np.maximum.at(busy, rows[live], gone_in)
         soon = gone_in <= horizon_s
-        table = np.stack([nodes.vector(claim) for claim in running.needs()], axis=1)
-        np.add.at(later.T, rows[live][soon], table[:, running.need[live]].T[soon])
+        table = np.stack([nodes.vector(request) for request in running.requests()], axis=1)
+        np.add.at(later.T, rows[live][soon], table[:, running.request[live]].T[soon])
         np.add.at(delay, rows[live][soon], gone_in[soon])
         np.add.at(ends, rows[live][soon], 1.0)
     return Supply(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
@@ -108,8 +108,8 @@ _SHORTEST_S = 0.1
 
 
 def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
-    line = snapshot.queue.standing[shape_id]
-    shape, policy = line.shape, snapshot.policy
+    group = snapshot.queue.ready_groups[shape_id]
+    shape, policy = group.shape, snapshot.policy
     pause = paused(shape, policy)
     held = snapshot.running.of_project(shape.project_id)
     limit = allowance(
@@ -120,14 +120,14 @@ def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
         mem=held.resources.mem,
         jobs=held.executions,
     )
-    may = 0 if pause else floor(min(line.live, limit.jobs))
+    may = 0 if pause else floor(min(group.live, limit.jobs))
     return GroupDemand(
         shape,
         may * shape.count,
         snapshot.predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires),
-        max(0.0, now - line.at[line.head]),
-        line.live - may,
-        (pause or limit.reason) if may < line.live else None,
+        max(0.0, now - group.at[group.first]),
+        group.live - may,
+        (pause or limit.reason) if may < group.live else None,
     )
 
 

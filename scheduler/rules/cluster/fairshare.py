@@ -56,18 +56,20 @@ def accrue(
     projects hold comes free, on average. In a contest each one is due its weight's part of what they hold together. Who is in
     none is owed nothing, and what it owes only fades.
     """
-    kept = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
-    told = {
-        one: Lag(owing, owing / SHORTEST_HORIZON_S) for one, lag in before.items() for owing in [min(0.0, lag * kept)]
+    remembered = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
+    lags = {
+        one: Lag(owing, owing / SHORTEST_HORIZON_S)
+        for one, lag in before.items()
+        for owing in [min(0.0, lag * remembered)]
     }
     for contest in contests:
         rivals = sorted(one for one in contest if weights.get(one, 1.0) >= LEAST_WEIGHT)
         if rivals:
             horizon_s = min(max(length_s(rivals), SHORTEST_HORIZON_S), LONGEST_HORIZON_S)
-            lacks = [before.get(one, 0.0) * kept - shares.get(one, 0.0) * elapsed_s for one in rivals]
+            lacks = [before.get(one, 0.0) * remembered - shares.get(one, 0.0) * elapsed_s for one in rivals]
             owed = _levelled(np.array(lacks), np.array([weights.get(one, 1.0) for one in rivals]), horizon_s)
-            told.update((one, Lag(lag, lag / horizon_s)) for one, lag in zip(rivals, owed.tolist(), strict=True))
-    return told
+            lags.update((one, Lag(lag, lag / horizon_s)) for one, lag in zip(rivals, owed.tolist(), strict=True))
+    return lags
 
 
 def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
@@ -88,8 +90,8 @@ def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
 
 def decayed(usage: float, share: float, elapsed_s: float) -> float:
     """The average `usage` after `elapsed_s` more seconds in which the project held `share` of the fleet; 0 to 1."""
-    kept: float = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
-    return usage * kept + share * (1 - kept)
+    remembered: float = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
+    return usage * remembered + share * (1 - remembered)
 
 
 def share_of(held: Resources, fleet: Resources) -> float:

@@ -45,14 +45,14 @@ class Nodes:
         self.used: Amounts = np.zeros_like(self.capacity)
         self.version = 0
         self.memo: dict[object, Mask] = {}
-        self.tallies: dict[object, dict[str, int]] = {}
+        self.refusal_counts: dict[object, dict[str, int]] = {}
         self._codes: dict[str, Rows] = {}
         self._table: Rows | None = None
         self._rows: dict[int, int] = {}
         self._vectors: dict[Resources, Amounts] = {}
         self._nodes: list[Node | None] = [None] * _FIRST_ROWS
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
-        self._last, self._arranged = (-1, -1), True
+        self._last, self._sorted = (-1, -1), True
         for node in nodes:
             self.upsert(node)
 
@@ -96,9 +96,9 @@ class Nodes:
         self._vacant.append(row)
         self._changed()
 
-    def arrange(self) -> None:
+    def sort_rows(self) -> None:
         """Bring the rows into the order of ids: of nodes that are equally good the same is taken by all who know the same nodes."""
-        if self._arranged:
+        if self._sorted:
             return
         ids = sorted(self._rows)
         order = np.array([*(self._rows[node_id] for node_id in ids), *self._vacant], dtype=np.intp)
@@ -106,16 +106,16 @@ class Nodes:
         self._nodes = [self._nodes[row] for row in order.tolist()]
         self._rows = {node_id: row for row, node_id in enumerate(ids)}
         self._vacant = list(range(len(order) - 1, len(ids) - 1, -1))
-        self._last, self._arranged = (ids[-1] if ids else -1, len(ids) - 1), True
+        self._last, self._sorted = (ids[-1] if ids else -1, len(ids) - 1), True
         self._changed()
 
-    def reserve(self, node_id: int, resources: Resources, count: int = 1) -> None:
+    def allocate(self, node_id: int, resources: Resources, count: int = 1) -> None:
         """Take `count` times `resources` of a node; what is free there may become negative (an over-committed node)."""
-        self._take(node_id, resources, count)
+        self._change_used(node_id, resources, count)
 
     def release(self, node_id: int, resources: Resources, count: int = 1) -> None:
         """Give back what `reserve` took; nothing happens for a node that has left meanwhile."""
-        self._take(node_id, resources, -count)
+        self._change_used(node_id, resources, -count)
 
     def free(self) -> Amounts:
         """A copy of what is free: one row per axis, one column per node row, thousandths."""
@@ -136,7 +136,7 @@ class Nodes:
         """`resources` along the axes; names that no node has ever had get an axis of zero capacity."""
         vector = self._vectors.get(resources)
         if vector is None:
-            self._know(resources)
+            self._add_axes(resources)
             amounts = resources.amounts()
             vector = np.array([amounts.get(axis, 0) for axis in self.axes], dtype=np.int64)
             self._vectors[resources] = vector
@@ -186,11 +186,11 @@ class Nodes:
         """Rows of nodes in any of the pools."""
         return self._mask(("pools", pools), lambda node: node.pool in pools)
 
-    def poolless(self) -> Mask:
+    def without_pool(self) -> Mask:
         """Rows of nodes in no pool."""
         return self._mask("poolless", lambda node: node.pool is None)
 
-    def holding(self, constraint: Constraint) -> Mask:
+    def matching(self, constraint: Constraint) -> Mask:
         """Rows of nodes whose labels satisfy a constraint."""
         return self._mask(constraint, lambda node: constraint.holds(labels_of(node)))
 
@@ -215,7 +215,7 @@ class Nodes:
     def _changed(self) -> None:
         self.version += 1
         self.memo.clear()
-        self.tallies.clear()
+        self.refusal_counts.clear()
         self._codes.clear()
         self._table = None
 
@@ -224,7 +224,7 @@ class Nodes:
             self._grow()
         row = self._vacant.pop()
         self._rows[node_id] = row
-        self._arranged &= node_id > self._last[0] and row > self._last[1]
+        self._sorted &= node_id > self._last[0] and row > self._last[1]
         self._last = max(node_id, self._last[0]), max(row, self._last[1])
         return row
 
@@ -235,7 +235,7 @@ class Nodes:
         self._nodes.extend([None] * rows)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
-    def _know(self, resources: Resources) -> None:
+    def _add_axes(self, resources: Resources) -> None:
         """Give every custom resource an axis."""
         new = [name for name, _ in resources.custom if name not in self.axes]
         if new:
@@ -244,7 +244,7 @@ class Nodes:
             self.capacity = np.pad(self.capacity, ((0, len(new)), (0, 0)))
             self.used = np.pad(self.used, ((0, len(new)), (0, 0)))
 
-    def _take(self, node_id: int, resources: Resources, count: int) -> None:
+    def _change_used(self, node_id: int, resources: Resources, count: int) -> None:
         row = self._rows.get(node_id)
         if row is not None:
             vector = self.vector(resources)

@@ -40,7 +40,7 @@ class Snapshot:
     running: Running = field(default_factory=Running)
     policy: Policy = field(default_factory=Policy)
     predictor: Predictor = field(default_factory=Predictor)
-    claims: tuple[CarriedReservation, ...] = ()
+    carried: tuple[CarriedReservation, ...] = ()
 
 
 class Placement(NamedTuple):
@@ -101,7 +101,7 @@ class Preemption:
     """Executions on a node to be stopped gracefully so that a more urgent job can start, without charging them a try.
 
     It starts on this node, or on another where members of the same gangs are stopped: a gang is always stopped whole.
-    Once told to stop they are marked `Run.stopping`, so that the next plan does not ask for others.
+    Once told to stop they are marked `ActiveExecution.stopping`, so that the next plan does not ask for others.
     """
 
     job_id: int
@@ -122,9 +122,9 @@ class Plan:
     refusals: Mapping[int, Refusal] = field(default_factory=dict)
     reservations: tuple[Reservation, ...] = ()
     preemptions: tuple[Preemption, ...] = ()
-    claims: tuple[CarriedReservation, ...] = ()
+    carried: tuple[CarriedReservation, ...] = ()
 
 
 def shape_of(snapshot: Snapshot, job_id: int) -> Shape:
     """The shape of a waiting job; raises KeyError for one that does not wait."""
-    return snapshot.queue.lines[snapshot.queue[job_id].shape_id].shape
+    return snapshot.queue.groups[snapshot.queue[job_id].shape_id].shape

@@ -43,10 +43,10 @@ class History:
 
 
 _GUESSES: tuple[Callable[[History, float], float], ...] = (
-    lambda view, _limit: view.usual,
-    lambda view, limit: limit + view.fraction,
-    lambda view, _limit: view.last,
-    lambda _view, limit: limit,
+    lambda history, _limit: history.usual,
+    lambda history, limit: limit + history.fraction,
+    lambda history, _limit: history.last,
+    lambda _history, limit: limit,
 )
 
 
@@ -57,7 +57,7 @@ class Predictor:
         self.version = 0
         self.ends = 0
         self.error = 0.0
-        self._views: dict[object, History] = {}
+        self._histories: dict[object, History] = {}
 
     def expected_s(
         self, project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources | None = None
@@ -66,9 +66,9 @@ class Predictor:
         limit = inf if timeout_s is None else _log(timeout_s)
         best, guess = inf, limit
         for key in _keys(project_id, job_type_id, timeout_s, requires):
-            view = self._views.get(key)
-            if view is not None:
-                best, guess = _better(view, limit, best, guess)
+            history = self._histories.get(key)
+            if history is not None:
+                best, guess = _better(history, limit, best, guess)
         if guess == inf:
             return inf
         return exp(guess) if timeout_s is None else min(exp(guess), timeout_s)
@@ -91,11 +91,11 @@ class Predictor:
             self.ends += 1
             self.error += max(_ERROR_FADE, 1 / self.ends) * (abs(_log(expected) - actual) - self.error)
         for key in _keys(project_id, job_type_id, timeout_s, requires):
-            view = self._views.pop(key, None) or History()
-            _record_end(view, actual, limit)
-            self._views[key] = view
-        while len(self._views) > _MOST_HISTORIES:
-            del self._views[next(iter(self._views))]
+            history = self._histories.pop(key, None) or History()
+            _record_end(history, actual, limit)
+            self._histories[key] = history
+        while len(self._histories) > _MOST_HISTORIES:
+            del self._histories[next(iter(self._histories))]
         self.version += 1
 
 
@@ -112,28 +112,28 @@ def _keys(project_id: int, job_type_id: int, timeout_s: float | None, requires: 
     return (None, alike, (alike, timeout_s, requires)) if requires is not None else (None, alike)
 
 
-def _better(view: History, limit: float, best: float, guess: float) -> tuple[float, float]:
+def _better(history: History, limit: float, best: float, guess: float) -> tuple[float, float]:
     """The better of the best guess so far and the view's own, with its error; a closer view wins only by being better."""
-    for error, make in zip(view.errors, _GUESSES, strict=True):
-        candidate = make(view, limit)
+    for error, make in zip(history.errors, _GUESSES, strict=True):
+        candidate = make(history, limit)
         if error < best and candidate != inf:
             best, guess = error, candidate
     return best, guess
 
 
-def _record_end(view: History, actual: float, limit: float) -> None:
+def _record_end(history: History, actual: float, limit: float) -> None:
     """Judge the view's guesses by what happened, then let it learn."""
-    if view.ends:
-        weight = max(_FADE, 1 / view.ends)
+    if history.ends:
+        weight = max(_FADE, 1 / history.ends)
         for number, make in enumerate(_GUESSES):
-            guess = min(make(view, limit), limit)
+            guess = min(make(history, limit), limit)
             error = abs(guess - actual) if guess != inf else _UNKNOWN_ERROR
-            view.errors[number] += weight * (error - view.errors[number])
-    view.ends += 1
-    weight = max(_FADE, 1 / view.ends)
-    view.usual += weight * (actual - view.usual)
-    view.fraction += weight * ((actual - limit if limit != inf else 0.0) - view.fraction)
-    view.last = actual
+            history.errors[number] += weight * (error - history.errors[number])
+    history.ends += 1
+    weight = max(_FADE, 1 / history.ends)
+    history.usual += weight * (actual - history.usual)
+    history.fraction += weight * ((actual - limit if limit != inf else 0.0) - history.fraction)
+    history.last = actual
 
 
 _UNKNOWN_ERROR = 100.0

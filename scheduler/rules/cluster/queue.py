@@ -40,9 +40,9 @@ class QueueGroup:
     shape: Shape
     ids: list[int] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
-    head: int = 0
+    first: int = 0
     live: int = 0
-    special: int = 0
+    avoiding: int = 0
 
 
 class Queue:
@@ -53,16 +53,16 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self.lines: dict[int, QueueGroup] = {}
-        self.standing: dict[int, QueueGroup] = {}
-        self._learned = ShapeIndex()
+        self.groups: dict[int, QueueGroup] = {}
+        self.ready_groups: dict[int, QueueGroup] = {}
+        self._shapes = ShapeIndex()
         self._shape_of: dict[int, int] = {}
         self._at: dict[int, float] = {}
         self._attempts: dict[int, int] = {}
         self._avoid: dict[int, frozenset[int]] = {}
         self._held: dict[int, str] = {}
         self._not_before: dict[int, float] = {}
-        self._asleep: list[tuple[float, int]] = []
+        self._delayed: list[tuple[float, int]] = []
 
     def __len__(self) -> int:
         return len(self._shape_of)
@@ -82,19 +82,19 @@ class Queue:
             self._held.get(job_id),
         )
 
-    def learn(self, shape: Shape) -> None:
+    def add_shape(self, shape: Shape) -> None:
         """Make a shape known; needed before a job of it comes while `lines` has it not. May be repeated."""
-        if shape.id not in self.lines:
-            self.lines[shape.id] = QueueGroup(shape)
-            self._learned.add(shape)
+        if shape.id not in self.groups:
+            self.groups[shape.id] = QueueGroup(shape)
+            self._shapes.add(shape)
 
-    def alike(self, shape: Shape) -> int | None:
+    def matching_shape_id(self, shape: Shape) -> int | None:
         """The id of a known shape that asks for the same, whatever this one's id; None where there is none."""
-        return self._learned.alike(shape)
+        return self._shapes.matching_id(shape)
 
-    def forget(self, shape_id: int) -> None:
+    def remove_shape(self, shape_id: int) -> None:
         """Forget a shape that no job waits under; raises KeyError for an unknown one."""
-        self._learned.forget(self.lines.pop(shape_id).shape)
+        self._shapes.remove(self.groups.pop(shape_id).shape)
 
     def add(
         self,
@@ -112,23 +112,23 @@ class Queue:
         `attempt` is the number its last placement carried (0: none yet). A held job, or one whose `not_before` has not
         come, is known but never placed. Raises KeyError for a shape that was not learned.
         """
-        line = self.lines[shape_id]
+        group = self.groups[shape_id]
         self.discard(job_id)
         self._shape_of[job_id] = shape_id
-        self._learned.count(shape_id, 1)
+        self._shapes.change_count(shape_id, 1)
         self._at[job_id] = queued_at
         if attempt:
             self._attempts[job_id] = attempt
         if avoid:
             self._avoid[job_id] = avoid
-            line.special += 1
+            group.avoiding += 1
         if held is not None:
             self._held[job_id] = held
         if not_before is not None:
             self._not_before[job_id] = not_before
-            heapq.heappush(self._asleep, (not_before, job_id))
+            heapq.heappush(self._delayed, (not_before, job_id))
         if held is None and not_before is None:
-            self._stand(line, job_id, queued_at)
+            self._insert(group, job_id, queued_at)
 
     def load(
         self,
@@ -148,10 +148,10 @@ class Queue:
         order = np.lexsort((ids, at, shapes))
         ids, shapes, at = ids[order], shapes[order], at[order]
         kinds, starts = np.unique(shapes, return_index=True)
-        lines = [self.lines[kind] for kind in kinds.tolist()]
+        groups = [self.groups[kind] for kind in kinds.tolist()]
         ends = [*starts.tolist()[1:], len(ids)]
-        for line, start, end in zip(lines, starts.tolist(), ends, strict=True):
-            self._join(line, ids[start:end].tolist(), at[start:end].tolist())
+        for group, start, end in zip(groups, starts.tolist(), ends, strict=True):
+            self._load_group(group, ids[start:end].tolist(), at[start:end].tolist())
         if attempts is not None:
             tried = np.asarray(attempts, dtype=np.int64)[order]
             self._attempts.update(zip(ids[tried > 0].tolist(), tried[tried > 0].tolist(), strict=True))
@@ -161,33 +161,33 @@ class Queue:
         shape_id = self._shape_of.pop(job_id, None)
         if shape_id is None:
             return
-        line = self.lines[shape_id]
-        self._learned.count(shape_id, -1)
+        group = self.groups[shape_id]
+        self._shapes.change_count(shape_id, -1)
         del self._at[job_id]
         self._attempts.pop(job_id, None)
         if self._avoid.pop(job_id, None):
-            line.special -= 1
-        off = self._held.pop(job_id, None) is not None
+            group.avoiding -= 1
+        aside = self._held.pop(job_id, None) is not None
         if self._not_before.pop(job_id, None) is not None:
-            off = True
-        if not off:
-            self._cross_out(line)
+            aside = True
+        if not aside:
+            self._cross_out(group)
 
-    def ripen(self, now: float) -> None:
+    def release_due(self, now: float) -> None:
         """Let those stand in line whose `not_before` has come, and forget shapes long idle. Called by `place`; may be repeated."""
-        while self._asleep and self._asleep[0][0] <= now:
-            not_before, job_id = heapq.heappop(self._asleep)
+        while self._delayed and self._delayed[0][0] <= now:
+            not_before, job_id = heapq.heappop(self._delayed)
             if self._not_before.get(job_id) != not_before:
                 continue
             del self._not_before[job_id]
             if job_id not in self._held:
-                self._stand(self.lines[self._shape_of[job_id]], job_id, self._at[job_id])
-        for shape_id in self._learned.too_many():
-            self.forget(shape_id)
+                self._insert(self.groups[self._shape_of[job_id]], job_id, self._at[job_id])
+        for shape_id in self._shapes.surplus():
+            self.remove_shape(shape_id)
 
-    def next_ripe(self) -> float | None:
+    def next_due(self) -> float | None:
         """When the next `not_before` comes (epoch seconds), early rather than late; None where nothing is delayed."""
-        return self._asleep[0][0] if self._asleep else None
+        return self._delayed[0][0] if self._delayed else None
 
     def attempt(self, job_id: int) -> int:
         """The number that the job's last placement carried; 0 before its first."""
@@ -203,10 +203,10 @@ class Queue:
 
     def count(self, shape_id: int) -> int:
         """How many jobs of the shape stand in line, those held or not yet due left out."""
-        line = self.lines.get(shape_id)
-        return line.live if line else 0
+        group = self.groups.get(shape_id)
+        return group.live if group else 0
 
-    def set_aside(self) -> tuple[int, int]:
+    def held_and_delayed(self) -> tuple[int, int]:
         """How many jobs are held, and how many others are not yet due: those that `count` leaves out."""
         return len(self._held), len(self._not_before.keys() - self._held.keys())
 
@@ -216,103 +216,105 @@ class Queue:
         The older ones, or where the `newest` go first the younger ones. Raises KeyError for one that does not wait. Costs a walk
         over the line's crossed-out entries.
         """
-        at, line = self._at[job_id], self.lines[self._shape_of[job_id]]
+        at, group = self._at[job_id], self.groups[self._shape_of[job_id]]
         if job_id in self._held or job_id in self._not_before:
             return None
-        entry = _entry_of(line, job_id, at)
-        older = entry - line.head
-        if line.live != len(line.ids) - line.head:
-            older = sum(1 for _ in self._walk(line, line.head, entry))
-        return line.live - 1 - older if newest else older
+        entry = _entry_of(group, job_id, at)
+        older = entry - group.first
+        if group.live != len(group.ids) - group.first:
+            older = sum(1 for _ in self._live_entries(group, group.first, entry))
+        return group.live - 1 - older if newest else older
 
-    def before(self, line: QueueGroup, job_id: int, *, newest: bool = False) -> int:
+    def count_before(self, group: QueueGroup, job_id: int, *, newest: bool = False) -> int:
         """How many jobs of another line go before this one by age; those crossed out may be among them."""
-        entry = _entry_of(line, job_id, self._at[job_id])
-        return min(line.live, len(line.ids) - entry if newest else entry - line.head)
+        entry = _entry_of(group, job_id, self._at[job_id])
+        return min(group.live, len(group.ids) - entry if newest else entry - group.first)
 
-    def take(self, line: QueueGroup, start: int, most: int, until: float | None = None) -> tuple[list[int], int]:
+    def list_oldest(
+        self, group: QueueGroup, start: int, most: int, until: float | None = None
+    ) -> tuple[list[int], int]:
         """Up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
 
         With `until`, only jobs queued at or before it. Changes nothing.
         """
-        end = len(line.ids) if until is None else bisect_right(line.at, until, line.head)
-        if line.live == len(line.ids) - line.head:
+        end = len(group.ids) if until is None else bisect_right(group.at, until, group.first)
+        if group.live == len(group.ids) - group.first:
             stop = min(end, start + most)
-            return line.ids[start:stop], max(stop, start)
+            return group.ids[start:stop], max(stop, start)
         found: list[int] = []
         cursor = start
         while cursor < end and len(found) < most:
-            if self._lives(line, cursor):
-                found.append(line.ids[cursor])
+            if self._is_live(group, cursor):
+                found.append(group.ids[cursor])
             cursor += 1
         return found, cursor
 
-    def take_newest(self, line: QueueGroup, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
+    def list_newest(self, group: QueueGroup, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
         """Up to `most` job ids before entry `stop`, newest first, and the entry to go on from. Changes nothing.
 
         With `since`, only jobs queued at or after it.
         """
         found: list[int] = []
-        while stop > line.head and len(found) < most and line.at[stop - 1] >= since:
+        while stop > group.first and len(found) < most and group.at[stop - 1] >= since:
             stop -= 1
-            if self._lives(line, stop):
-                found.append(line.ids[stop])
+            if self._is_live(group, stop):
+                found.append(group.ids[stop])
         return found, stop
 
-    def _join(self, line: QueueGroup, ids: list[int], at: list[float]) -> None:
+    def _load_group(self, group: QueueGroup, ids: list[int], at: list[float]) -> None:
         """Put many jobs in line, already ordered by age and id."""
-        self._shape_of.update(dict.fromkeys(ids, line.shape.id))
-        self._learned.count(line.shape.id, len(ids))
+        self._shape_of.update(dict.fromkeys(ids, group.shape.id))
+        self._shapes.change_count(group.shape.id, len(ids))
         self._at.update(zip(ids, at, strict=True))
-        if line.live:
+        if group.live:
             for job_id, when in zip(ids, at, strict=True):
-                self._stand(line, job_id, when)
+                self._insert(group, job_id, when)
         else:
-            self.standing[line.shape.id] = line
-            line.ids, line.at, line.head, line.live = ids, at, 0, len(ids)
+            self.ready_groups[group.shape.id] = group
+            group.ids, group.at, group.first, group.live = ids, at, 0, len(ids)
 
-    def _stand(self, line: QueueGroup, job_id: int, at: float) -> None:
+    def _insert(self, group: QueueGroup, job_id: int, at: float) -> None:
         """Put a job in line; an entry of it that was crossed out at the very same place comes to life again."""
-        line.live += 1
-        self.standing[line.shape.id] = line
-        entry = _entry_of(line, job_id, at)
-        if entry < len(line.ids) and line.ids[entry] == job_id and line.at[entry] == at:
+        group.live += 1
+        self.ready_groups[group.shape.id] = group
+        entry = _entry_of(group, job_id, at)
+        if entry < len(group.ids) and group.ids[entry] == job_id and group.at[entry] == at:
             return
-        line.ids.insert(entry, job_id)
-        line.at.insert(entry, at)
+        group.ids.insert(entry, job_id)
+        group.at.insert(entry, at)
 
-    def _lives(self, line: QueueGroup, entry: int) -> bool:
-        job_id = line.ids[entry]
+    def _is_live(self, group: QueueGroup, entry: int) -> bool:
+        job_id = group.ids[entry]
         return (
-            self._at.get(job_id) == line.at[entry]
-            and self._shape_of.get(job_id) == line.shape.id
+            self._at.get(job_id) == group.at[entry]
+            and self._shape_of.get(job_id) == group.shape.id
             and job_id not in self._held
             and job_id not in self._not_before
         )
 
-    def _walk(self, line: QueueGroup, start: int, stop: int) -> Iterator[int]:
-        return (entry for entry in range(start, stop) if self._lives(line, entry))
+    def _live_entries(self, group: QueueGroup, start: int, stop: int) -> Iterator[int]:
+        return (entry for entry in range(start, stop) if self._is_live(group, entry))
 
-    def _cross_out(self, line: QueueGroup) -> None:
-        line.live -= 1
-        if not line.live:
-            line.ids, line.at, line.head = [], [], 0
-            del self.standing[line.shape.id]
+    def _cross_out(self, group: QueueGroup) -> None:
+        group.live -= 1
+        if not group.live:
+            group.ids, group.at, group.first = [], [], 0
+            del self.ready_groups[group.shape.id]
             return
-        while not self._lives(line, line.head):
-            line.head += 1
-        while not self._lives(line, len(line.ids) - 1):
-            line.ids.pop()
-            line.at.pop()
-        if len(line.ids) > 2 * line.live + _TIDY_FROM:
-            keep = list(self._walk(line, line.head, len(line.ids)))
-            line.ids = [line.ids[entry] for entry in keep]
-            line.at = [line.at[entry] for entry in keep]
-            line.head = 0
+        while not self._is_live(group, group.first):
+            group.first += 1
+        while not self._is_live(group, len(group.ids) - 1):
+            group.ids.pop()
+            group.at.pop()
+        if len(group.ids) > 2 * group.live + _TIDY_FROM:
+            keep = list(self._live_entries(group, group.first, len(group.ids)))
+            group.ids = [group.ids[entry] for entry in keep]
+            group.at = [group.at[entry] for entry in keep]
+            group.first = 0
 
 
-def _entry_of(line: QueueGroup, job_id: int, at: float) -> int:
+def _entry_of(group: QueueGroup, job_id: int, at: float) -> int:
     """The entry where a job of that age and id stands or would stand."""
-    first = bisect_left(line.at, at, line.head)
-    last = bisect_right(line.at, at, first)
-    return bisect_left(line.ids, job_id, first, last)
+    first = bisect_left(group.at, at, group.first)
+    last = bisect_right(group.at, at, first)
+    return bisect_left(group.ids, job_id, first, last)

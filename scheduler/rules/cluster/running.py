@@ -57,35 +57,35 @@ class RequestNumbers:
     """Numbers for distinct claims on resources, each in use for as long as somebody has such a claim, and then given anew."""
 
     def __init__(self) -> None:
-        self.listed: list[Resources] = []
+        self.requests: list[Resources] = []
         self._numbers: dict[Resources, int] = {}
         self._holders: list[int] = []
         self._vacant: list[int] = []
 
-    def number(self, claim: Resources) -> int:
+    def acquire(self, request: Resources) -> int:
         """The claim's number, with one holder more."""
-        number = self._numbers.get(claim)
+        number = self._numbers.get(request)
         if number is None:
-            number = self._numbers[claim] = self._new()
-            self.listed[number] = claim
+            number = self._numbers[request] = self._new()
+            self.requests[number] = request
         self._holders[number] += 1
         return number
 
-    def drop(self, claim: Resources) -> None:
+    def release(self, request: Resources) -> None:
         """One holder less."""
-        number = self._numbers[claim]
+        number = self._numbers[request]
         self._holders[number] -= 1
         if not self._holders[number]:
-            del self._numbers[claim]
-            self.listed[number] = NOTHING
+            del self._numbers[request]
+            self.requests[number] = NOTHING
             self._vacant.append(number)
 
     def _new(self) -> int:
         if self._vacant:
             return self._vacant.pop()
-        self.listed.append(NOTHING)
+        self.requests.append(NOTHING)
         self._holders.append(0)
-        return len(self.listed) - 1
+        return len(self.requests) - 1
 
 
 class Running:
@@ -98,8 +98,8 @@ class Running:
         self._on_node: dict[int, set[int]] = {}
         self._projects: dict[int, ProjectUsage] = {}
         self._types: dict[int, int] = {}
-        self._groups: dict[tuple[int, int], dict[int, int]] = {}
-        self._claims = RequestNumbers()
+        self._peer_nodes: dict[tuple[int, int], dict[int, int]] = {}
+        self._requests = RequestNumbers()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
         self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
         self.ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
@@ -110,7 +110,7 @@ class Running:
         self.started = np.zeros(_FIRST_ROWS)
         self.expected = np.zeros(_FIRST_ROWS)
         self.limit = np.zeros(_FIRST_ROWS)
-        self.need = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.request = np.zeros(_FIRST_ROWS, dtype=np.int64)
         self.project_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         self.type_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         for run in runs:
@@ -134,7 +134,7 @@ class Running:
         self.version += 1
         self._runs[run.execution_id] = run
         self._on_node.setdefault(run.node_id, set()).add(run.execution_id)
-        self._charge(run, 1)
+        self._count_usage(run, 1)
         self._fill(self._occupy(run.execution_id), run)
 
     def discard(self, execution_id: int) -> None:
@@ -147,10 +147,10 @@ class Running:
         there.discard(execution_id)
         if not there:
             del self._on_node[run.node_id]
-        self._charge(run, -1)
+        self._count_usage(run, -1)
         row = self._rows.pop(execution_id)
         self.node_ids[row] = -1
-        self._claims.drop(run.resources)
+        self._requests.release(run.resources)
         self._vacant.append(row)
 
     def on_node(self, node_id: int) -> list[ActiveExecution]:
@@ -165,9 +165,9 @@ class Running:
         """How many executions of a job type hold room."""
         return self._types.get(job_type_id, 0)
 
-    def nodes_of(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
+    def peer_nodes(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
         """How many executions of a project's job type each node has, of those that have any."""
-        return self._groups.get((project_id, job_type_id), {})
+        return self._peer_nodes.get((project_id, job_type_id), {})
 
     def length_s(self, fleet: Resources, projects: Iterable[int]) -> float:
         """How long it takes until the room comes free that projects hold, as expected when it was taken; 0 if they hold nothing.
@@ -185,9 +185,9 @@ class Running:
         """What each project holds that holds anything."""
         return self._projects
 
-    def needs(self) -> list[Resources]:
+    def requests(self) -> list[Resources]:
         """The distinct claims, in the order that the column `need` counts them; a number that none has now stands for nothing."""
-        return self._claims.listed
+        return self._requests.requests
 
     def _fill(self, row: int, run: ActiveExecution) -> None:
         self.node_ids[row], self.ids[row] = run.node_id, run.execution_id
@@ -197,7 +197,7 @@ class Running:
         self.started[row] = run.started
         self.expected[row] = 0.0 if run.stopping else run.expected_s
         self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
-        self.need[row] = self._claims.number(run.resources)
+        self.request[row] = self._requests.acquire(run.resources)
         self.project_ids[row], self.type_ids[row] = run.project_id, run.job_type_id
 
     def _occupy(self, execution_id: int) -> int:
@@ -211,13 +211,13 @@ class Running:
         rows = len(self.node_ids)
         self.node_ids = np.concatenate([self.node_ids, np.full(rows, -1, dtype=np.int64)])
         self.started, self.expected = np.tile(self.started, 2), np.tile(self.expected, 2)
-        self.limit, self.need = np.tile(self.limit, 2), np.tile(self.need, 2)
+        self.limit, self.request = np.tile(self.limit, 2), np.tile(self.request, 2)
         self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
         self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
         self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
-    def _charge(self, run: ActiveExecution, sign: int) -> None:
+    def _count_usage(self, run: ActiveExecution, sign: int) -> None:
         held = self._projects.setdefault(run.project_id, ProjectUsage())
         held.resources = held.resources.add(run.resources.times(sign))
         times = int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
@@ -225,9 +225,9 @@ class Running:
         held.executions += sign
         if not held.executions:
             del self._projects[run.project_id]
-        _count(self._groups.setdefault((run.project_id, run.job_type_id), {}), run.node_id, sign)
-        if not self._groups[run.project_id, run.job_type_id]:
-            del self._groups[run.project_id, run.job_type_id]
+        _count(self._peer_nodes.setdefault((run.project_id, run.job_type_id), {}), run.node_id, sign)
+        if not self._peer_nodes[run.project_id, run.job_type_id]:
+            del self._peer_nodes[run.project_id, run.job_type_id]
         _count(self._types, run.job_type_id, sign)
 
 

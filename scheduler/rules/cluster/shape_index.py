@@ -23,11 +23,11 @@ class ShapeIndex:
         self._jobs[shape.id] = 0
         self._idle[shape.id] = None
 
-    def alike(self, shape: Shape) -> int | None:
+    def matching_id(self, shape: Shape) -> int | None:
         """The id of a shape that differs in nothing but that; None where there is none."""
         return self._ids.get(_without_id(shape))
 
-    def count(self, shape_id: int, jobs: int) -> None:
+    def change_count(self, shape_id: int, jobs: int) -> None:
         """Take note that so many jobs of a shape have come or, below 0, gone."""
         left = self._jobs[shape_id] = self._jobs[shape_id] + jobs
         if not left:
@@ -35,14 +35,14 @@ class ShapeIndex:
         elif left == jobs:
             self._idle.pop(shape_id, None)
 
-    def forget(self, shape: Shape) -> None:
+    def remove(self, shape: Shape) -> None:
         """Forget a shape that has no jobs."""
         assert not self._jobs.pop(shape.id)
         del self._idle[shape.id]
-        if self.alike(shape) == shape.id:
+        if self.matching_id(shape) == shape.id:
             del self._ids[_without_id(shape)]
 
-    def too_many(self) -> list[int]:
+    def surplus(self) -> list[int]:
         """The ids of shapes to be forgotten, the one longest idle first."""
         return list(islice(self._idle, max(0, len(self._idle) - MOST_IDLE)))
 

@@ -35,7 +35,7 @@ class FixKind(StrEnum):
 class Fix:
     """One thing to change. `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, a number for limits and nodes."""
 
-    fix: FixKind
+    kind: FixKind
     subject: str = ""
     to: float | None = None
 
@@ -67,12 +67,12 @@ class Explanation:
     of waiting jobs that go first by priority and age, `position` that of its own shape. `project_share` is the project's dominant share
     of the fleet now, `project_rank` how many waiting projects stand before it. `reserved` has the nodes kept for it.
     The start is expected between `earliest` and `latest` (epoch seconds; None: cannot be said). `changes`, made together, would
-    let it start; any one left out would not. Of `wanted` members `seats` could start at once.
+    let it start; any one left out would not. Of `wanted` members `fitting` could start at once.
     """
 
     job_id: int
     main: Reason
-    obstacles: tuple[Blocker, ...]
+    blockers: tuple[Blocker, ...]
     nodes: Mapping[Reason, int]
     short_of: Mapping[str, int]
     usable: int
@@ -84,9 +84,9 @@ class Explanation:
     reserved: tuple[int, ...]
     earliest: float | None
     latest: float | None
-    changes: tuple[Fix, ...]
+    fixes: tuple[Fix, ...]
     wanted: int = 1
-    seats: int = 0
+    fitting: int = 0
     unmet: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -94,12 +94,12 @@ class Explanation:
 class NeverFits:
     """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one.
 
-    Of a gang's `wanted` members `seats` would find a place on all nodes together, were they empty. `growing`: nodes that pools may
+    Of a gang's `wanted` members `fitting` would find a place on all nodes together, were they empty. `growing`: nodes that pools may
     start are among these.
     """
 
     nodes: Mapping[Reason, int]
     nearest: NearestNode | None
     wanted: int = 1
-    seats: int = 0
+    fitting: int = 0
     growing: bool = False

@@ -34,7 +34,7 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
     Raises KeyError for a job that does not wait. Changes nothing.
     """
     job = snapshot.queue[job_id]
-    shape = snapshot.queue.lines[job.shape_id].shape
+    shape = snapshot.queue.groups[job.shape_id].shape
     if plan is None:
         plan = place(snapshot, now, lambda: 0.0)
     return Explainer(snapshot, job, shape, now, plan).answer()
@@ -50,25 +50,25 @@ def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], f
 
 
 def previews(
-    snapshot: Snapshot, wishes: Sequence[TrialJob], now: float, chance: Callable[[], float], limit: int | None = None
+    snapshot: Snapshot, jobs: Sequence[TrialJob], now: float, chance: Callable[[], float], limit: int | None = None
 ) -> tuple[Plan, list[Explanation]]:
     """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
 
     Their ids in the plan count up from PREVIEW. Those that would wait are told why with the others of them running. The queue
     is as before when this returns.
     """
-    queue, learned = snapshot.queue, set(snapshot.queue.lines)
-    ids = range(PREVIEW, PREVIEW + len(wishes))
+    queue, known = snapshot.queue, set(snapshot.queue.groups)
+    ids = range(PREVIEW, PREVIEW + len(jobs))
     try:
-        for job_id, wish in zip(ids, wishes, strict=True):
-            queue.add(job_id, _add_shape(queue, wish.shape), now, held=wish.held, not_before=wish.not_before)
+        for job_id, job in zip(ids, jobs, strict=True):
+            queue.add(job_id, _add_shape(queue, job.shape), now, held=job.held, not_before=job.not_before)
         plan = place(snapshot, now, chance, limit)
         return plan, _explanations(snapshot, ids, plan, now)
     finally:
         for job_id in ids:
             queue.discard(job_id)
-        for shape_id in queue.lines.keys() - learned:
-            queue.forget(shape_id)
+        for shape_id in queue.groups.keys() - known:
+            queue.remove_shape(shape_id)
 
 
 def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
@@ -86,18 +86,18 @@ def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float
 
 def _add_shape(queue: Queue, shape: Shape) -> int:
     """The id of that shape in the queue: of the jobs alike that it knows already, else a new one."""
-    known = queue.alike(shape)
+    known = queue.matching_shape_id(shape)
     if known is not None:
         return known
-    tried = replace(shape, id=PREVIEW + len(queue.lines))
-    queue.learn(tried)
+    tried = replace(shape, id=PREVIEW + len(queue.groups))
+    queue.add_shape(tried)
     return tried.id
 
 
 def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
     """None when nodes that there are, or that pools would start (`growth`), could hold the job when empty; else why they could not."""
-    seats = capacity.most_members(shape, nodes, growth)
-    if seats >= shape.count:
+    fitting = capacity.most_members(shape, nodes, growth)
+    if fitting >= shape.count:
         return None
     tables = [table for table in (nodes, Nodes(one.like for one in growth)) if len(table)]
     counts: dict[Reason, int] = {}
@@ -105,8 +105,8 @@ def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) ->
         for reason, mask in capacity.refused_for_good(shape, table).items():
             if mask.any():
                 counts[reason] = counts.get(reason, 0) + int(mask.sum())
-    growing = seats > capacity.most_members(shape, nodes)
-    return NeverFits(counts, _closest(shape, tables), shape.count, seats, growing)
+    growing = fitting > capacity.most_members(shape, nodes)
+    return NeverFits(counts, _closest(shape, tables), shape.count, fitting, growing)
 
 
 def _closest(shape: Shape, tables: list[Nodes]) -> NearestNode | None:

@@ -24,79 +24,83 @@ class Explainer:
     def __init__(self, snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan) -> None:
         self._snapshot, self._job, self._shape, self._now = snapshot, job, shape, now
         self._nodes, self._policy = snapshot.nodes, snapshot.policy
-        for asked in (shape, *(line.shape for line in snapshot.queue.standing.values())):
+        for asked in (shape, *(group.shape for group in snapshot.queue.ready_groups.values())):
             self._nodes.vector(asked.requires)  # gives every resource its axis before arrays are copied
-        self._ledger = PlanState(snapshot)
-        self._timetable = Timetable(self._ledger, snapshot.running, now)
+        self._state = PlanState(snapshot)
+        self._timetable = Timetable(self._state, snapshot.running, now)
         self._found = blockers(snapshot, job, shape, now)
         held_up = bool(self._found)
         self._coming = not held_up and any(placement.job_id == job.job_id for placement in plan.placements)
-        self._own = next((kept for kept in plan.reservations if kept.job_id == job.job_id), None)
-        for kept in queue_position.kept_before(snapshot, job, shape, now, plan, held_up=held_up):
-            self._keep(kept)
-        self._survey = NodeReasons(shape, snapshot, self._ledger, now, self._policy)
-        self._seats = self._survey.seats()
+        self._own = next((reserved for reserved in plan.reservations if reserved.job_id == job.job_id), None)
+        for reserved in queue_position.reserved_before(snapshot, job, shape, now, plan, held_up=held_up):
+            self._count_reservation(reserved)
+        self._reasons = NodeReasons(shape, snapshot, self._state, now, self._policy)
+        self._fitting = self._reasons.fitting()
         self._ahead = queue_position.ahead(snapshot, job, shape)
 
     def answer(self) -> Explanation:
         """The whole explanation."""
-        survey, shape = self._survey, self._shape
-        row = remedy.cheapest(shape, self._nodes, survey.room, survey.masks, survey.ready_s())
+        node_reasons, shape = self._reasons, self._shape
+        row = remedy.cheapest(shape, self._nodes, node_reasons.room, node_reasons.masks, node_reasons.ready_s())
         main = self._found[0][0].reason if self._found else self._main()
         earliest, latest = self._band()
         return Explanation(
             job_id=self._job.job_id,
             main=main,
-            obstacles=tuple(obstacle for obstacle, _ in self._found),
-            nodes=survey.counts(),
-            short_of=survey.short_of(),
-            usable=int(survey.usable.sum()),
-            nearest=None if row is None else remedy.nearest(shape, self._nodes, survey.room, survey.masks, row),
+            blockers=tuple(blocker for blocker, _ in self._found),
+            nodes=node_reasons.counts(),
+            short_of=node_reasons.short_of(),
+            usable=int(node_reasons.usable.sum()),
+            nearest=None
+            if row is None
+            else remedy.nearest(shape, self._nodes, node_reasons.room, node_reasons.masks, row),
             position=queue_position.position(self._snapshot, self._job),
             ahead=sum(count for _, count in self._ahead),
-            project_share=self._ledger.tally(shape.project_id).share,
-            project_rank=queue_position.rank(self._snapshot, self._ledger, shape.project_id),
+            project_share=self._state.usage(shape.project_id).share,
+            project_rank=queue_position.rank(self._snapshot, self._state, shape.project_id),
             reserved=self._own.node_ids if self._own else (),
             earliest=earliest,
             latest=latest,
-            changes=self._changes(row),
+            fixes=self._fixes(row),
             wanted=shape.count,
-            seats=self._seats,
-            unmet=survey.unmet(),
+            fitting=self._fitting,
+            unmet=node_reasons.unmet(),
         )
 
-    def _keep(self, kept: Reservation) -> None:
+    def _count_reservation(self, reserved: Reservation) -> None:
         """Count the room that the plan keeps for another job."""
-        rows = [row for node_id in kept.node_ids if (row := self._nodes.row(node_id)) is not None]
+        rows = [row for node_id in reserved.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
-        start = FutureStart(kept.start, where, counts)
-        reservation.reserve(self._ledger, self._nodes.vector(kept.resources), start, self._timetable, kept.basis)
+        start = FutureStart(reserved.start, where, counts)
+        reservation.reserve(self._state, self._nodes.vector(reserved.resources), start, self._timetable, reserved.basis)
 
     def _main(self) -> Reason:
         """The reason to show when nothing about the job itself holds it."""
         if self._coming:
             return Reason.NEXT
-        if self._seats >= self._shape.count:
+        if self._fitting >= self._shape.count:
             return Reason.BEHIND
-        return Reason.GANG if self._seats else self._survey.main()
+        return Reason.GANG if self._fitting else self._reasons.main()
 
-    def _changes(self, row: int | None) -> tuple[Fix, ...]:
+    def _fixes(self, row: int | None) -> tuple[Fix, ...]:
         """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
-        on_node = [] if self._coming else self._node_changes(row)
+        on_node = [] if self._coming else self._node_fixes(row)
         modest = remedy.shape_after(self._shape, on_node)
         about_job = blockers(self._snapshot, self._job, modest, self._now)
-        return tuple(change for _, change in about_job) + tuple(on_node)
+        return tuple(fix for _, fix in about_job) + tuple(on_node)
 
-    def _node_changes(self, row: int | None) -> list[Fix]:
+    def _node_fixes(self, row: int | None) -> list[Fix]:
         """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
-        shape, survey, found, seats = self._shape, self._survey, list[Fix](), self._seats
-        if not seats:
-            found = remedy.fixes(shape, self._nodes, self._policy, survey.room, survey.masks, row, survey.ready_s())
-            if any(change.fix is FixKind.ADD_NODE for change in found):
+        shape, node_reasons, found, fitting = self._shape, self._reasons, list[Fix](), self._fitting
+        if not fitting:
+            found = remedy.fixes(
+                shape, self._nodes, self._policy, node_reasons.room, node_reasons.masks, row, node_reasons.ready_s()
+            )
+            if any(fix.kind is FixKind.ADD_NODE for fix in found):
                 return found
             after, policy = remedy.shape_after(shape, found), remedy.policy_after(self._policy, found)
-            seats = max(1, NodeReasons(after, self._snapshot, self._ledger, self._now, policy).seats(besides=row))
-        return found if seats >= shape.count else [*found, Fix(FixKind.ASK_FEWER, "", seats)]
+            fitting = max(1, NodeReasons(after, self._snapshot, self._state, self._now, policy).fitting(besides=row))
+        return found if fitting >= shape.count else [*found, Fix(FixKind.ASK_FEWER, "", fitting)]
 
     def _band(self) -> tuple[float | None, float | None]:
         """Between when and when the job will probably start; not to be said of one that waits for somebody to do something.
@@ -105,7 +109,7 @@ class Explainer:
         """
         if self._coming:
             return self._now, self._now
-        times = [change.to for _, change in self._found if change.fix is FixKind.WAIT_UNTIL and change.to is not None]
+        times = [fix.to for _, fix in self._found if fix.kind is FixKind.WAIT_UNTIL and fix.to is not None]
         if len(times) < len(self._found):
             return None, None
         due = max([self._now, *times])
@@ -118,19 +122,19 @@ class Explainer:
 
     def _room_by(self, due: float) -> float | None:
         """When there is room by the expected ends, were nothing else in the way; None where that cannot be said."""
-        if self._seats >= self._shape.count:
+        if self._fitting >= self._shape.count:
             return due
         where = filters.eligible(self._shape, self._nodes, self._policy)
         ends = self._timetable.ends(where)
         values = None if self._shape.apart is None else self._nodes.label_codes(self._shape.apart)
         most = np.where(where, self._shape.count, 0)
-        start = reservation.earliest(self._survey.need, most, self._shape.count, self._ledger, ends, values)
+        start = reservation.earliest(self._reasons.need, most, self._shape.count, self._state, ends, values)
         return None if start is None else max(due, start.at)
 
     def _work_ahead(self) -> float:
         """The seconds that the whole fleet needs for the jobs that go first, but for those that no node could take."""
         ahead = [one for one in self._ahead if filters.eligible(one[0], self._nodes, self._policy).any()]
-        shares: Sequence[float] = self._ledger.shares([shape for shape, _ in ahead]).tolist()
+        shares: Sequence[float] = self._state.shares([shape for shape, _ in ahead]).tolist()
         pairs = zip(ahead, shares, strict=True)
         return sum((count * share * self._expected(shape) for (shape, count), share in pairs if share > 0), 0.0)
 

@@ -20,9 +20,9 @@ class MainReasons:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._ledger: PlanState | None = None
-        for line in snapshot.queue.standing.values():
-            snapshot.nodes.vector(line.shape.requires)  # gives every resource its axis before what is free is copied
+        self._state: PlanState | None = None
+        for group in snapshot.queue.ready_groups.values():
+            snapshot.nodes.vector(group.shape.requires)  # gives every resource its axis before what is free is copied
         self._free = snapshot.nodes.free()
 
     def of(self, shape: Shape, refusal: Refusal) -> Reason:
@@ -58,9 +58,9 @@ class MainReasons:
         """Rows that are too near to one of its kind."""
         if shape.apart is None:
             return np.zeros_like(self._snapshot.nodes.present())
-        if self._ledger is None:
-            self._ledger = PlanState(self._snapshot)
-        return assignment.kept_apart(shape, self._ledger)
+        if self._state is None:
+            self._state = PlanState(self._snapshot)
+        return assignment.kept_apart(shape, self._state)
 
 
 def _most(counts: Mapping[Reason, int]) -> Reason:

@@ -24,24 +24,24 @@ def ahead(snapshot: Snapshot, job: WaitingJob, shape: Shape) -> list[tuple[Shape
     """How many jobs of each shape go first by priority and age; a few that have left may be among them."""
     newest = snapshot.policy.mode is Mode.LIFO
     found = []
-    for line in snapshot.queue.standing.values():
-        if line.shape.priority < shape.priority:
-            found.append((line.shape, line.live))
-        elif line.shape.priority == shape.priority:
-            own = position(snapshot, job) if line.shape.id == shape.id else None
-            count = snapshot.queue.before(line, job.job_id, newest=newest) if own is None else own
-            found.append((line.shape, count))
+    for group in snapshot.queue.ready_groups.values():
+        if group.shape.priority < shape.priority:
+            found.append((group.shape, group.live))
+        elif group.shape.priority == shape.priority:
+            own = position(snapshot, job) if group.shape.id == shape.id else None
+            count = snapshot.queue.count_before(group, job.job_id, newest=newest) if own is None else own
+            found.append((group.shape, count))
     return [(each, count) for each, count in found if count]
 
 
-def rank(snapshot: Snapshot, ledger: PlanState, project_id: int) -> int:
+def rank(snapshot: Snapshot, state: PlanState, project_id: int) -> int:
     """How many projects with waiting jobs stand before this one."""
-    own = ledger.standing(project_id)
-    others = {line.shape.project_id for line in snapshot.queue.standing.values()} - {project_id}
-    return sum(ledger.standing(other) < own for other in others)
+    own = state.standing(project_id)
+    others = {group.shape.project_id for group in snapshot.queue.ready_groups.values()} - {project_id}
+    return sum(state.standing(other) < own for other in others)
 
 
-def kept_before(
+def reserved_before(
     snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan, *, held_up: bool
 ) -> list[Reservation]:
     """The room kept for others that stays in the job's way, once nothing about the job itself holds it any more.
@@ -49,7 +49,7 @@ def kept_before(
     What is kept for jobs that go later was only kept because this one could not start. `held_up`: something about the job holds
     it, so that the plan does not know of it.
     """
-    others = [kept for kept in plan.reservations if kept.job_id != job.job_id]
+    others = [reserved for reserved in plan.reservations if reserved.job_id != job.job_id]
     if not others:
         return []
     if held_up:
@@ -57,22 +57,22 @@ def kept_before(
     if any(placement.job_id == job.job_id for placement in plan.placements):
         return []
     later = _after_own(plan.reservations, job.job_id)
-    return [kept for kept in others if kept.job_id not in later]
+    return [reserved for reserved in others if reserved.job_id not in later]
 
 
 def _after_own(reservations: Sequence[Reservation], job_id: int) -> set[int]:
     """The jobs that got room kept after this one did; none where it did not."""
-    ids = [kept.job_id for kept in reservations]
+    ids = [reserved.job_id for reserved in reservations]
     return set(ids[ids.index(job_id) + 1 :]) if job_id in ids else set()
 
 
 def _contest(snapshot: Snapshot, job: WaitingJob, shape: Shape, plan: Plan, now: float) -> Plan:
     """The plan again, of those that it has for something, with the job among them and free to go."""
     placed = dict.fromkeys(placement.job_id for placement in plan.placements)
-    ids = [*(kept.job_id for kept in plan.reservations), *islice(placed, _MOST_RIVALS)]
+    ids = [*(reserved.job_id for reserved in plan.reservations), *islice(placed, _MOST_RIVALS)]
     queue = Queue()
     for one in [job, *(snapshot.queue[rival] for rival in ids if rival in snapshot.queue)]:
-        queue.learn(snapshot.queue.lines[one.shape_id].shape)
+        queue.add_shape(snapshot.queue.groups[one.shape_id].shape)
         queue.add(one.job_id, one.shape_id, one.queued_at, one.attempt, avoid=one.avoid)
     return place(replace(snapshot, queue=queue, policy=_lifted(snapshot.policy, shape)), now, lambda: 0.0)
 

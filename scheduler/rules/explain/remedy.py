@@ -59,7 +59,7 @@ def cheapest(
         if reason in masks:
             cost = cost + weight * masks[reason]
     for constraint in set(shape.constraints):
-        cost = cost + _CONSTRAINT_COST * ~nodes.holding(constraint)
+        cost = cost + _CONSTRAINT_COST * ~nodes.matching(constraint)
     less = _giving_up(nodes.vector(shape.requires), room, nodes)
     if ready_s is not None:
         less = np.where(ready_s >= LEAST_TIMEOUT_S, _TIMEOUT_COST, less)
@@ -108,22 +108,22 @@ def fixes(
 
 def shape_after(shape: Shape, found: list[Fix]) -> Shape:
     """The shape once it asks for as little as the changes say."""
-    amounts, gone = shape.requires.amounts(), {(change.fix, change.subject) for change in found}
-    amounts |= {change.subject: int(change.to or 0) for change in found if change.fix is FixKind.ASK_LESS}
+    amounts, gone = shape.requires.amounts(), {(fix.kind, fix.subject) for fix in found}
+    amounts |= {fix.subject: int(fix.to or 0) for fix in found if fix.kind is FixKind.ASK_LESS}
     return replace(
         shape,
         requires=Resources.from_amounts(amounts),
         constraints=tuple(one for one in shape.constraints if (FixKind.DROP_CONSTRAINT, str(one)) not in gone),
         pool=None if (FixKind.LEAVE_POOL, shape.pool) in gone else shape.pool,
         apart=None if (FixKind.DROP_APART, shape.apart) in gone else shape.apart,
-        count=next((int(change.to or 1) for change in found if change.fix is FixKind.ASK_FEWER), shape.count),
-        timeout_s=next((change.to for change in found if change.fix is FixKind.SHORTER_TIMEOUT), shape.timeout_s),
+        count=next((int(fix.to or 1) for fix in found if fix.kind is FixKind.ASK_FEWER), shape.count),
+        timeout_s=next((fix.to for fix in found if fix.kind is FixKind.SHORTER_TIMEOUT), shape.timeout_s),
     )
 
 
 def policy_after(policy: Policy, found: list[Fix]) -> Policy:
     """The policy once the pools that the changes name are resumed."""
-    resumed = {change.subject for change in found if change.fix is FixKind.RESUME_POOL}
+    resumed = {fix.subject for fix in found if fix.kind is FixKind.RESUME_POOL}
     return replace(policy, paused_pools=policy.paused_pools - resumed)
 
 
@@ -166,7 +166,7 @@ def _about_demands(shape: Shape, node: Node, nodes: Nodes, masks: dict[Reason, M
     if shape.pool is not None and shape.pool != node.pool:
         yield Fix(FixKind.LEAVE_POOL, shape.pool)
     for constraint in sorted(set(shape.constraints), key=str):
-        if not nodes.holding(constraint)[row]:
+        if not nodes.matching(constraint)[row]:
             yield Fix(FixKind.DROP_CONSTRAINT, str(constraint))
     if shape.apart is not None and Reason.APART in masks and masks[Reason.APART][row]:
         yield Fix(FixKind.DROP_APART, shape.apart)

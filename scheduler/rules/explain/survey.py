@@ -23,20 +23,20 @@ class NodeReasons:
     fail for none.
     """
 
-    def __init__(self, shape: Shape, snapshot: Snapshot, ledger: PlanState, now: float, policy: Policy) -> None:
-        self._shape, self._nodes, self._ledger, self._policy = shape, snapshot.nodes, ledger, policy
+    def __init__(self, shape: Shape, snapshot: Snapshot, state: PlanState, now: float, policy: Policy) -> None:
+        self._shape, self._nodes, self._state, self._policy = shape, snapshot.nodes, state, policy
         self.expected_s = snapshot.predictor.expected_s(
             shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
         )
         self._now = now
         self._ends_by = now + cautious_s(self.expected_s, shape.timeout_s)
         self.need = self._nodes.vector(shape.requires)
-        self.room = ledger.room(np.arange(len(self._nodes.present())), self._ends_by)
+        self.room = state.room(np.arange(len(self._nodes.present())), self._ends_by)
         self.masks = self._refused()
         failing = np.logical_or.reduce([~self._nodes.present(), *self.masks.values()])
         self.usable: Mask = np.asarray(~failing)
 
-    def seats(self, besides: int | None = None) -> int:
+    def fitting(self, besides: int | None = None) -> int:
         """How many of the members could start at once, also on the row `besides` that is as yet not usable."""
         usable = self.usable.copy()
         if besides is not None:
@@ -48,7 +48,7 @@ class NodeReasons:
         """How many nodes fail each constraint, of those that some fail."""
         present = self._nodes.present()
         asked = sorted(set(self._shape.constraints), key=str)
-        counts = {str(one): int((present & ~self._nodes.holding(one)).sum()) for one in asked}
+        counts = {str(one): int((present & ~self._nodes.matching(one)).sum()) for one in asked}
         return {constraint: count for constraint, count in counts.items() if count}
 
     def ready_s(self) -> NDArray[np.float64] | None:
@@ -59,9 +59,9 @@ class NodeReasons:
         if self._shape.count > 1:
             return None
         longest = np.zeros(len(self.usable))
-        for kept in self._ledger.kept.values():
-            if self.masks[Reason.RESERVED][kept.row]:
-                longest[kept.row] = kept.start - self._now
+        for reserved in self._state.reserved.values():
+            if self.masks[Reason.RESERVED][reserved.row]:
+                longest[reserved.row] = reserved.start - self._now
         return longest
 
     def main(self) -> Reason:
@@ -91,9 +91,9 @@ class NodeReasons:
         shape, nodes, present = self._shape, self._nodes, self._nodes.present()
         masks = filters.refusals(shape, nodes, self._policy)
         large = filters.holds(self.need, nodes.capacity)
-        free = filters.holds(self.need, self._ledger.free)
+        free = filters.holds(self.need, self._state.free)
         masks[Reason.NO_ROOM] = present & large & ~free
-        masks[Reason.RESERVED] = present & free & ~self._ledger.fits(self.need, present & free, self._ends_by)
+        masks[Reason.RESERVED] = present & free & ~self._state.fits(self.need, present & free, self._ends_by)
         if shape.apart is not None:
-            masks[Reason.APART] = present & assignment.kept_apart(shape, self._ledger)
+            masks[Reason.APART] = present & assignment.kept_apart(shape, self._state)
         return masks

@@ -17,7 +17,7 @@ def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -
     shapes = {job_id: shape_of(snapshot, job_id) for job_id in {placement.job_id for placement in placements}}
     for execution_id, placement in enumerate(placements, _FIRST_RUN):
         shape = shapes[placement.job_id]
-        snapshot.nodes.reserve(placement.node_id, shape.requires)
+        snapshot.nodes.allocate(placement.node_id, shape.requires)
         snapshot.running.add(
             ActiveExecution(
                 execution_id,

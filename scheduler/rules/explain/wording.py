@@ -77,15 +77,15 @@ def behind_others(told: Explanation) -> str:
 
 def gang(told: Explanation) -> str:
     """Why the members of a gang cannot start although there is room for some."""
-    return f"it needs {told.wanted} places at once; {told.seats} {'is' if told.seats == 1 else 'are'} free"
+    return f"it needs {told.wanted} places at once; {told.fitting} {'is' if told.fitting == 1 else 'are'} free"
 
 
 def never_fits(found: NeverFits, pool: str | None) -> str:
     """Why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
-    if found.seats:
+    if found.fitting:
         those = f"{where} that there are or may be" if found.growing else where
-        return f"it needs {found.wanted} places at once, and all nodes{those} together have {found.seats}, even empty"
+        return f"it needs {found.wanted} places at once, and all nodes{those} together have {found.fitting}, even empty"
     if found.nearest is None:
         return f"there is no node{where}, and no pool that would start one"
     if Reason.TOO_SMALL not in found.nearest.reasons:
@@ -106,7 +106,7 @@ def none_yet(pool: str | None) -> str:
 def fix(found: Fix, names: Names) -> str:
     """What to do, as an order."""
     subject, to = found.subject, found.to or 0.0
-    match found.fix:
+    match found.kind:
         case FixKind.RAISE_QUOTA:
             most = _amount(subject, to) if subject != "jobs" else _count(int(to), "execution")
             return f"raise the quota of the project {names.project} to {most}"
@@ -119,14 +119,14 @@ def fix(found: Fix, names: Names) -> str:
         case _:
             own = {
                 FixKind.RELEASE_HOLD: "release it",
-                FixKind.RESUME_PROJECT: f"{found.fix} {names.project}",
-                FixKind.RESUME_TYPE: f"{found.fix} {names.job_type}",
+                FixKind.RESUME_PROJECT: f"{found.kind} {names.project}",
+                FixKind.RESUME_TYPE: f"{found.kind} {names.job_type}",
                 FixKind.RAISE_TYPE_LIMIT: f"let {to:g} jobs of the type {names.job_type} be scheduled at a time",
-                FixKind.CLEAR_FAILURES: f"{found.fix} {subject} (ganger resume {subject})",
+                FixKind.CLEAR_FAILURES: f"{found.kind} {subject} (ganger resume {subject})",
                 FixKind.ASK_FEWER: f"ask for at most {_count(int(to), 'member')}",
                 FixKind.SHORTER_TIMEOUT: f"set a timeout of at most {to:g} s",
             }
-            return own.get(found.fix, f"{found.fix} {subject}".rstrip())
+            return own.get(found.kind, f"{found.kind} {subject}".rstrip())
 
 
 def nearest_node(found: NearestNode) -> str:

@@ -35,100 +35,100 @@ class AssignmentRequest:
     turn: float = 0.0
 
 
-def assign(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, wanted: int) -> Assignment:
+def assign(request: AssignmentRequest, state: PlanState, policy: Policy, wanted: int) -> Assignment:
     """Seats for up to `wanted` members, best first; fewer than there is room for may come, but some if there is any.
 
     Takes nothing yet. For a gang, all seats there are up to `wanted`.
     """
-    shape = seeker.shape
-    where = filters.eligible(shape, ledger.nodes, policy)
-    rows = np.flatnonzero(ledger.fits(seeker.need, where, seeker.ends_by))
+    shape = request.shape
+    where = filters.eligible(shape, state.nodes, policy)
+    rows = np.flatnonzero(state.fits(request.need, where, request.ends_by))
     if not len(rows):
         return NO_ASSIGNMENT
-    first = int(seeker.turn * len(rows))
+    first = int(request.turn * len(rows))
     rows = np.concatenate((rows[first:], rows[:first]))
     several = _in_one_pass if shape.apart is None and shape.spread is None else _one_by_one
-    choice = several(seeker, ledger, policy, rows, wanted)
+    choice = several(request, state, policy, rows, wanted)
     return Assignment(choice.rows, choice.counts, len(rows))
 
 
-def kept_apart(shape: Shape, ledger: PlanState) -> Mask:
+def kept_apart(shape: Shape, state: PlanState) -> Mask:
     """Rows that `shape.apart` forbids: their label has a value that an execution of the same kind already has."""
-    codes = ledger.nodes.label_codes(shape.apart or "")
-    used = codes[list(ledger.group_rows(shape))]
+    codes = state.nodes.label_codes(shape.apart or "")
+    used = codes[list(state.peer_rows(shape))]
     return np.asarray(np.isin(codes, used[used >= 0])) if shape.apart is not None else codes < -1
 
 
-def _in_one_pass(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
+def _in_one_pass(request: AssignmentRequest, state: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
     """Seats in one pass; nodes of packed pools before those of spread ones."""
-    even = _rows_of_spread_pools(policy, ledger.nodes)
+    even = _rows_of_spread_pools(policy, state.nodes)
     packed = rows if even is None else rows[~even[rows]]
-    choice = _packed(seeker, ledger, packed, wanted) if len(packed) else NO_ASSIGNMENT
+    choice = _packed(request, state, packed, wanted) if len(packed) else NO_ASSIGNMENT
     if even is not None and len(packed) < len(rows):
         rest = wanted - int(choice.counts.sum())
-        choice = scoring.joined(choice, _spread(seeker, ledger, rows[even[rows]], rest))
+        choice = scoring.joined(choice, _spread(request, state, rows[even[rows]], rest))
     return choice
 
 
-def _packed(seeker: AssignmentRequest, ledger: PlanState, rows: Rows, wanted: int) -> Assignment:
+def _packed(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: int) -> Assignment:
     """The nodes that lose the least for what waits; of those that lose the same, the fullest."""
-    whole = seeker.shape.count > 1
-    ranked = _ranks(seeker, ledger, rows)
+    whole = request.shape.count > 1
+    ranked = _ranks(request, state, rows)
     if ranked is not None and not whole:
         rows, ranked = rows[ranked == 0], None
     if not whole:
-        rows = _candidates(rows, ledger)
+        rows = _candidates(rows, state)
     if len(rows) > 1:
-        size = float(ledger.scale @ seeker.need)
-        scores = ledger.loss(seeker.need, rows) + _TIGHTNESS * size * ledger.left[rows]
+        size = float(state.scale @ request.need)
+        scores = state.loss(request.need, rows) + _TIGHTNESS * size * state.left[rows]
         rows = scoring.best(rows, scores, wanted) if ranked is None else rows[np.lexsort((scores, ranked))]
-    return scoring.pack(seeker.need, ledger.room(rows, seeker.ends_by), rows, wanted, 1 if whole else _PORTION)
+    return scoring.pack(request.need, state.room(rows, request.ends_by), rows, wanted, 1 if whole else _PORTION)
 
 
-def _candidates(rows: Rows, ledger: PlanState) -> Rows:
+def _candidates(rows: Rows, state: PlanState) -> Rows:
     """A bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
     if len(rows) <= _CANDIDATES:
         return rows
     some = np.zeros(len(rows), dtype=np.bool_)
-    some[np.argpartition(ledger.left[rows], _CANDIDATES // 2)[: _CANDIDATES // 2]] = True
+    some[np.argpartition(state.left[rows], _CANDIDATES // 2)[: _CANDIDATES // 2]] = True
     some[:: -(-2 * len(rows) // _CANDIDATES)] = True
     return rows[some]
 
 
-def _spread(seeker: AssignmentRequest, ledger: PlanState, rows: Rows, wanted: int) -> Assignment:
-    ranked = _ranks(seeker, ledger, rows)
-    room = ledger.room(rows, seeker.ends_by)
-    capacity = ledger.nodes.capacity[:, rows]
+def _spread(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: int) -> Assignment:
+    ranked = _ranks(request, state, rows)
+    room = state.room(rows, request.ends_by)
+    capacity = state.nodes.capacity[:, rows]
     return scoring.spread(
-        seeker.need, room, capacity, rows, np.zeros(len(rows), dtype=np.int64) if ranked is None else ranked, wanted
+        request.need, room, capacity, rows, np.zeros(len(rows), dtype=np.int64) if ranked is None else ranked, wanted
     )
 
 
-def _ranks(seeker: AssignmentRequest, ledger: PlanState, rows: Rows) -> scoring.Ranks | None:
-    if not seeker.shape.preferences and not seeker.avoid:
+def _ranks(request: AssignmentRequest, state: PlanState, rows: Rows) -> scoring.Ranks | None:
+    if not request.shape.preferences and not request.avoid:
         return None
-    return scoring.ranks(ledger.nodes, rows, seeker.shape.preferences, seeker.avoid)
+    return scoring.ranks(state.nodes, rows, request.shape.preferences, request.avoid)
 
 
-def _one_by_one(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
+def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
     """Seats one after the other, for shapes whose members mind where the others are."""
-    shape, nodes = seeker.shape, ledger.nodes
-    group, barred = ledger.group_rows(shape), kept_apart(shape, ledger)
+    shape, nodes = request.shape, state.nodes
+    peers, barred = state.peer_rows(shape), kept_apart(shape, state)
     most = dict(
-        zip(rows.tolist(), scoring.room_for(seeker.need, ledger.room(rows, seeker.ends_by)).tolist(), strict=True)
+        zip(rows.tolist(), scoring.room_for(request.need, state.room(rows, request.ends_by)).tolist(), strict=True)
     )
     seats: dict[int, int] = {}
     for _ in range(wanted):
         open_rows = rows[~barred[rows]]
         if not len(open_rows):
             break
-        open_rows = _least_crowded(shape, nodes, group, open_rows)
-        found = _in_one_pass(seeker, ledger, policy, open_rows, 1).rows
+        open_rows = _least_crowded(shape, nodes, peers, open_rows)
+        found = _in_one_pass(request, state, policy, open_rows, 1).rows
         if not len(found):
             break
         row = int(found[0])
         seats[row] = seats.get(row, 0) + 1
-        group[row] = group.get(row, 0) + 1
+        peers[row] = peers.get(row, 0) + 1
         if shape.apart is not None:
             barred = barred | _same_value(nodes, shape.apart, row)
         if seats[row] >= most[row]:
@@ -136,14 +136,14 @@ def _one_by_one(seeker: AssignmentRequest, ledger: PlanState, policy: Policy, ro
     return Assignment(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
 
 
-def _least_crowded(shape: Shape, nodes: Nodes, group: dict[int, int], rows: Rows) -> Rows:
+def _least_crowded(shape: Shape, nodes: Nodes, peers: dict[int, int], rows: Rows) -> Rows:
     """Of the rows, those whose value of the spread label has the fewest executions of the kind; without the label, last."""
     if shape.spread is None:
         return rows
     codes = nodes.label_codes(shape.spread)
     crowd = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.int64)
     crowd[-1] = np.iinfo(np.int64).max
-    for row, count in group.items():
+    for row, count in peers.items():
         if codes[row] >= 0:
             crowd[codes[row]] += count
     crowds = crowd[codes[rows]]
@@ -162,4 +162,4 @@ def _rows_of_spread_pools(policy: Policy, nodes: Nodes) -> Mask | None:
     if not pools:
         return None
     named = nodes.in_pools(frozenset(pool for pool in pools if pool is not None))
-    return named | nodes.poolless() if None in pools else named
+    return named | nodes.without_pool() if None in pools else named

@@ -15,28 +15,28 @@ def contests(snapshot: Snapshot, plan: Plan) -> list[set[int]]:
     Those are together that wait for the same nodes, or for nodes that others in between wait for too. Not who is paused or at a
     limit, and not who asks for what the nodes could not give even were they empty: nobody owes them anything.
     """
-    groups: list[tuple[set[int], Mask]] = []
+    found: list[tuple[set[int], Mask]] = []
     for project, where in _wanted(snapshot, plan).items():
         apart, rivals, nodes = list[tuple[set[int], Mask]](), {project}, where
-        for others, theirs in groups:
+        for others, theirs in found:
             if (theirs & where).any():
                 rivals, nodes = rivals | others, nodes | theirs
             else:
                 apart.append((others, theirs))
-        groups = [*apart, (rivals, nodes)]
-    return [rivals for rivals, _ in groups]
+        found = [*apart, (rivals, nodes)]
+    return [rivals for rivals, _ in found]
 
 
 def _wanted(snapshot: Snapshot, plan: Plan) -> dict[int, Mask]:
     """Where jobs of each project wait for room."""
     wanted: dict[int, Mask] = {}
-    ledger: PlanState | None = None
+    state: PlanState | None = None
     for refusal in plan.refusals.values():
-        line = snapshot.queue.standing.get(refusal.shape_id)
-        if line is not None and refusal.reason in _FOR_ROOM:
-            ledger = ledger or PlanState(snapshot)
-            where = reservation_rights.rows_once_empty(line.shape, ledger, snapshot.policy)
+        group = snapshot.queue.ready_groups.get(refusal.shape_id)
+        if group is not None and refusal.reason in _FOR_ROOM:
+            state = state or PlanState(snapshot)
+            where = reservation_rights.rows_once_empty(group.shape, state, snapshot.policy)
             if where.any():
-                project = line.shape.project_id
+                project = group.shape.project_id
                 wanted[project] = wanted[project] | where if project in wanted else where
     return wanted

@@ -72,10 +72,10 @@ def refusals(shape: Shape, nodes: Nodes, policy: Policy) -> dict[Reason, Mask]:
 def refusal_counts(shape: Shape, nodes: Nodes, policy: Policy) -> Mapping[str, int]:
     """How many nodes each static filter refuses; remembered until a node changes."""
     key = _demands(shape, policy)
-    counts = nodes.tallies.get(key)
+    counts = nodes.refusal_counts.get(key)
     if counts is None:
         counts = {reason: int(mark.sum()) for reason, mark in refusals(shape, nodes, policy).items()}
-        nodes.tallies[key] = counts
+        nodes.refusal_counts[key] = counts
     return counts
 
 
@@ -137,5 +137,5 @@ def _outside(shape: Shape, nodes: Nodes) -> Mask:
 def _unsatisfied(shape: Shape, nodes: Nodes) -> Mask:
     failed = np.zeros(nodes.capacity.shape[1], dtype=np.bool_)
     for constraint in shape.constraints:
-        failed |= ~nodes.holding(constraint)
+        failed |= ~nodes.matching(constraint)
     return failed

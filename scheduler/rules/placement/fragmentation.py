@@ -64,25 +64,25 @@ def _room(need: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.fl
     return room
 
 
-def of_groups(lines: Sequence[QueueGroup], nodes: Nodes, policy: Policy, scale: NDArray[np.float64]) -> Fragmentation:
+def of_groups(groups: Sequence[QueueGroup], nodes: Nodes, policy: Policy, scale: NDArray[np.float64]) -> Fragmentation:
     """The mix of some lines, without those that no node could take.
 
     `scale` turns each axis into fractions of the largest node; a member's size is the sum of its.
     """
-    vectors = [nodes.vector(line.shape.requires) for line in lines]
-    sizes = [float(size) for size in np.array(vectors).reshape(len(lines), len(scale)) @ scale]
-    first = sorted(range(len(lines)), key=lambda at: (-lines[at].live * sizes[at] ** 2, lines[at].shape.id))
-    kept: list[int] = []
+    vectors = [nodes.vector(group.shape.requires) for group in groups]
+    sizes = [float(size) for size in np.array(vectors).reshape(len(groups), len(scale)) @ scale]
+    first = sorted(range(len(groups)), key=lambda at: (-groups[at].live * sizes[at] ** 2, groups[at].shape.id))
+    chosen: list[int] = []
     for at in first:
-        if len(kept) == _MOST_SHAPES:
+        if len(chosen) == _MOST_SHAPES:
             break
-        if sizes[at] > 0 and filters.eligible(lines[at].shape, nodes, policy).any():
-            kept.append(at)
-    need = np.array([vectors[at] for at in kept], dtype=np.float64)
-    amount = np.array([lines[at].live * lines[at].shape.count * sizes[at] for at in kept])
-    where = [filters.eligible(lines[at].shape, nodes, policy) for at in kept]
+        if sizes[at] > 0 and filters.eligible(groups[at].shape, nodes, policy).any():
+            chosen.append(at)
+    need = np.array([vectors[at] for at in chosen], dtype=np.float64)
+    amount = np.array([groups[at].live * groups[at].shape.count * sizes[at] for at in chosen])
+    where = [filters.eligible(groups[at].shape, nodes, policy) for at in chosen]
     return Fragmentation(
-        need.reshape(len(kept), len(nodes.axes)).T,
-        amount / max(amount.sum(), 1.0) * np.array([sizes[at] for at in kept]),
-        np.array(where, dtype=np.bool_).reshape(len(kept), nodes.capacity.shape[1]),
+        need.reshape(len(chosen), len(nodes.axes)).T,
+        amount / max(amount.sum(), 1.0) * np.array([sizes[at] for at in chosen]),
+        np.array(where, dtype=np.bool_).reshape(len(chosen), nodes.capacity.shape[1]),
     )

@@ -37,25 +37,25 @@ class _HeldBack:
 class PlanLimits:
     """The limits of one plan."""
 
-    def __init__(self, snapshot: Snapshot, ledger: PlanState, now: float) -> None:
+    def __init__(self, snapshot: Snapshot, state: PlanState, now: float) -> None:
         self._policy, self._running = snapshot.policy, snapshot.running
-        self._ledger, self._now = ledger, now
-        self._back: dict[LimitKey, _HeldBack] = {}
+        self._state, self._now = state, now
+        self._held_back: dict[LimitKey, _HeldBack] = {}
         self._planned: dict[LimitKey, list[tuple[float, LimitAmounts]]] = {}
 
     def allowance(self, shape: Shape, ends_by: float) -> Allowance:
         """How many more jobs of the shape may start that will surely have ended by then."""
-        allowed = self._ledger.allowance(shape)
-        if self._back:
+        allowed = self._state.allowance(shape)
+        if self._held_back:
             need = _need(shape)
             for key in _limits(shape, self._policy):
-                back = self._back.get(key)
-                if back is not None and ends_by > back.start:
-                    jobs = max(0.0, float(np.floor(back.spare[need > 0] / need[need > 0]).min()))
+                held_back = self._held_back.get(key)
+                if held_back is not None and ends_by > held_back.start:
+                    jobs = max(0.0, float(np.floor(held_back.spare[need > 0] / need[need > 0]).min()))
                     allowed = allowed if allowed.jobs <= jobs else Allowance(jobs, Reason.BEHIND)
         return allowed
 
-    def hold(self, shape: Shape, since: float) -> float | None:
+    def hold_back(self, shape: Shape, since: float) -> float | None:
         """Hold back what a job of the shape needs, from the first moment after `since` at which it will probably be there.
 
         That moment is returned; None, and nothing is held back, for a job that the limits will never let start. A limit that
@@ -64,34 +64,36 @@ class PlanLimits:
         limits, need = _limits(shape, self._policy), _need(shape)
         if any((need > limit).any() for limit in limits.values()):
             return None
-        courses = {key: self._course(key, shape, limit) for key, limit in limits.items()}
+        amounts_left = {key: self._amounts_left(key, shape, limit) for key, limit in limits.items()}
         start = since
-        for at, left in courses.values():
+        for at, left in amounts_left.values():
             enough = np.flatnonzero((left >= need).all(axis=1))
             if not len(enough):
                 return None
             start = max(start, float(at[enough[0]]))
-        for key, (at, left) in courses.items():
-            if key not in self._back:
-                self._back[key] = _HeldBack(start, left[np.searchsorted(at, start, "right") - 1] - need)
+        for key, (at, left) in amounts_left.items():
+            if key not in self._held_back:
+                self._held_back[key] = _HeldBack(start, left[np.searchsorted(at, start, "right") - 1] - need)
         return start if start < inf else None
 
-    def take(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
+    def add_placements(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
         """Count jobs of this plan: probably until `end`, surely until `ends_by`."""
         for key in _limits(shape, self._policy):
             self._planned.setdefault(key, []).append((end, _need(shape) * jobs))
-            back = self._back.get(key)
-            if back is not None and ends_by > back.start:
-                back.spare[:] -= _need(shape) * jobs
+            held_back = self._held_back.get(key)
+            if held_back is not None and ends_by > held_back.start:
+                held_back.spare[:] -= _need(shape) * jobs
 
-    def _course(self, key: LimitKey, shape: Shape, limit: LimitAmounts) -> tuple[NDArray[np.float64], LimitAmounts]:
+    def _amounts_left(
+        self, key: LimitKey, shape: Shape, limit: LimitAmounts
+    ) -> tuple[NDArray[np.float64], LimitAmounts]:
         """What is left under a limit, now and after each of the coming ends: the moments, and a row for each."""
         running = self._running
         own = running.project_ids == key[1] if key[0] == _PROJECT else running.type_ids == key[1]
         own = np.flatnonzero(own & (running.node_ids >= 0))
-        table = np.array([(need.cpus, need.mem, 1) for need in running.needs()], dtype=np.float64).reshape(-1, 3)
+        table = np.array([(need.cpus, need.mem, 1) for need in running.requests()], dtype=np.float64).reshape(-1, 3)
         at = [reservation.expected_ends(running, self._now)[own]]
-        gives = [table[running.need[own]]]
+        gives = [table[running.request[own]]]
         for end, given in self._planned.get(key, ()):
             at.append(np.array([end]))
             gives.append(given[None, :])
@@ -102,9 +104,9 @@ class PlanLimits:
 
     def _held(self, key: LimitKey, shape: Shape) -> LimitAmounts:
         if key[0] == _TYPE:
-            return np.array([0, 0, self._ledger.of_type(shape.job_type_id)], dtype=np.float64)
-        tally = self._ledger.tally(shape.project_id)
-        return np.array([tally.resources.cpus, tally.resources.mem, tally.executions], dtype=np.float64)
+            return np.array([0, 0, self._state.of_type(shape.job_type_id)], dtype=np.float64)
+        usage = self._state.usage(shape.project_id)
+        return np.array([usage.resources.cpus, usage.resources.mem, usage.executions], dtype=np.float64)
 
 
 def _need(shape: Shape) -> LimitAmounts:

@@ -35,18 +35,18 @@ class GroupHead:
     oldest job has had its chance where these could run.
     """
 
-    line: QueueGroup
+    group: QueueGroup
     cursor: int
     expected_s: float
     share: float = 0.0
-    foremost: int = 0
-    oldest: float = 0.0
+    job_id: int = 0
+    queued_at: float = 0.0
     step: float = 0.0
     served: float = 0.0
     by_merit: bool = False
 
     def __lt__(self, other: "GroupHead") -> bool:
-        return (self.step, self.served, self.foremost) < (other.step, other.served, other.foremost)
+        return (self.step, self.served, self.job_id) < (other.step, other.served, other.job_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class ProjectQueue:
 
     project_id: int
     standing: float = 0.0
-    fronts: list[GroupHead] = field(default_factory=list)
+    heads: list[GroupHead] = field(default_factory=list)
 
     def __lt__(self, other: "ProjectQueue") -> bool:
         return (self.standing, self.project_id) < (other.standing, other.project_id)
@@ -64,52 +64,52 @@ class ProjectQueue:
 class ByAge:
     """The job that waits longest first."""
 
-    def step(self, front: GroupHead, now: float) -> float:
+    def step(self, head: GroupHead, now: float) -> float:
         """The step of the foremost job."""
-        return -floor(_STEPS * log2(1.0 + max(0.0, now - front.oldest)))
+        return -floor(_STEPS * log2(1.0 + max(0.0, now - head.queued_at)))
 
-    def until(self, front: GroupHead, now: float) -> float | None:
+    def until(self, head: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        wait: float = 2.0 ** (-front.step / _STEPS) - 1.0
+        wait: float = 2.0 ** (-head.step / _STEPS) - 1.0
         return now - wait
 
 
 class ByMerit:
     """The job first whose wait is largest beside its length."""
 
-    def step(self, front: GroupHead, now: float) -> float:
+    def step(self, head: GroupHead, now: float) -> float:
         """The step of the foremost job."""
-        run = _run_time_s(front)
-        wait = max(0.0, now - front.oldest)
+        run = _run_time_s(head)
+        wait = max(0.0, now - head.queued_at)
         return -floor(_STEPS * log2((wait + run) / run))
 
-    def until(self, front: GroupHead, now: float) -> float | None:
+    def until(self, head: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        run = _run_time_s(front)
-        merit: float = 2.0 ** (-front.step / _STEPS)
+        run = _run_time_s(head)
+        merit: float = 2.0 ** (-head.step / _STEPS)
         return now - (merit * run - run)
 
 
 class ByArrival:
     """The job that came first first, to the moment: for the classic policies, a job at a time."""
 
-    def step(self, front: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
+    def step(self, head: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
         """The step of the foremost job."""
-        return front.oldest
+        return head.queued_at
 
-    def until(self, front: GroupHead, now: float) -> float | None:  # noqa: ARG002 - likewise
+    def until(self, head: GroupHead, now: float) -> float | None:  # noqa: ARG002 - likewise
         """Only those that came at the same moment."""
-        return front.oldest
+        return head.queued_at
 
 
 class ByNewest:
     """The job that came last first; of one shape, without end."""
 
-    def step(self, front: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
+    def step(self, head: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
         """The step of the foremost job."""
-        return -front.oldest
+        return -head.queued_at
 
-    def until(self, front: GroupHead, now: float) -> float | None:  # noqa: ARG002 - steps hold one job each
+    def until(self, head: GroupHead, now: float) -> float | None:  # noqa: ARG002 - steps hold one job each
         """No bound: jobs are taken one by one."""
         return None
 
@@ -117,34 +117,34 @@ class ByNewest:
 Order = ByAge | ByArrival | ByMerit | ByNewest
 
 
-def contests(fronts: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:
+def contests(heads: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:
     """One heap of projects per priority, most urgent first; their fronts are heaps by step."""
     levels: dict[int, dict[int, ProjectQueue]] = {}
-    for front in fronts:
-        shape = front.line.shape
-        entrants = levels.setdefault(shape.priority, {})
-        entrant = entrants.get(shape.project_id)
-        if entrant is None:
-            entrant = entrants[shape.project_id] = ProjectQueue(shape.project_id, standing(shape.project_id))
-        entrant.fronts.append(front)
-    for entrants in levels.values():
-        for entrant in entrants.values():
-            heapq.heapify(entrant.fronts)
+    for head in heads:
+        shape = head.group.shape
+        contest = levels.setdefault(shape.priority, {})
+        project = contest.get(shape.project_id)
+        if project is None:
+            project = contest[shape.project_id] = ProjectQueue(shape.project_id, standing(shape.project_id))
+        project.heads.append(head)
+    for contest in levels.values():
+        for project in contest.values():
+            heapq.heapify(project.heads)
     heaps = [list(levels[priority].values()) for priority in sorted(levels)]
     for heap in heaps:
         heapq.heapify(heap)
     return heaps
 
 
-def advance(queue: Queue, front: GroupHead, *, newest: bool) -> bool:
+def advance(queue: Queue, head: GroupHead, *, newest: bool) -> bool:
     """Let the front see its foremost job; false when all its jobs are placed."""
-    line = front.line
-    jobs, _ = queue.take_newest(line, front.cursor, 1) if newest else queue.take(line, front.cursor, 1)
+    group = head.group
+    jobs, _ = queue.list_newest(group, head.cursor, 1) if newest else queue.list_oldest(group, head.cursor, 1)
     if jobs:
-        front.foremost, front.oldest = jobs[0], queue.queued_at(jobs[0])
+        head.job_id, head.queued_at = jobs[0], queue.queued_at(jobs[0])
     return bool(jobs)
 
 
-def _run_time_s(front: GroupHead) -> float:
-    run = _UNKNOWN_S if front.expected_s == inf else front.expected_s
+def _run_time_s(head: GroupHead) -> float:
+    run = _UNKNOWN_S if head.expected_s == inf else head.expected_s
     return max(run, _BRIEF_S)

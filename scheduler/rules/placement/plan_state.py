@@ -55,31 +55,31 @@ class PlanState:
     def __init__(self, snapshot: Snapshot) -> None:
         self._policy, self._running = snapshot.policy, snapshot.running
         self.nodes = snapshot.nodes
-        for claim in snapshot.running.needs():
+        for request in snapshot.running.requests():
             # What has left may hold what nobody else has: it gets its axis before arrays are copied.
-            self.nodes.vector(claim)
+            self.nodes.vector(request)
         self.free = snapshot.nodes.free()
         self.fleet = snapshot.nodes.total(snapshot.nodes.present())
         largest = self.nodes.capacity.max(axis=1, initial=0)
         self.scale: NDArray[np.float64] = np.where(largest > 0, 1.0 / np.maximum(largest, 1), 0.0)
         self.left: NDArray[np.float64] = self.scale @ self.free
         self.waiting: Sequence[QueueGroup] = ()
-        self._mix: Fragmentation | None = None
+        self._fragmentation: Fragmentation | None = None
         self.planned: list[Planned] = []
-        self.kept: dict[int, NodeReservation] = {}
-        self._tallies: dict[int, PlannedUsage] = {}
+        self.reserved: dict[int, NodeReservation] = {}
+        self._usages: dict[int, PlannedUsage] = {}
         self._charged: dict[int, Resources] = {}
         self._types: dict[int, int] = {}
-        self._minded: set[tuple[int, int]] = set()
-        self._groups: dict[tuple[int, int], dict[int, int]] = {}
+        self._tracked: set[tuple[int, int]] = set()
+        self._peers: dict[tuple[int, int], dict[int, int]] = {}
 
     def shares(self, shapes: list[Shape]) -> NDArray[np.float64]:
         """One job's dominant share of the fleet for each shape of a plan.
 
         Also takes note whose placements have to be remembered by node.
         """
-        minding = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
-        self._minded = {(shape.project_id, shape.job_type_id) for shape in minding}
+        tracked = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
+        self._tracked = {(shape.project_id, shape.job_type_id) for shape in tracked}
         if not shapes:
             return np.zeros(0)
         needs = np.array([self.nodes.vector(shape.requires) for shape in shapes])
@@ -89,9 +89,9 @@ class PlanState:
     def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
         """Rows in `where` with room for a member that will surely have ended by `ends_by`."""
         fits = where & filters.holds(need, self.free)
-        for kept in self.kept.values():
-            if fits[kept.row] and ends_by > kept.start:
-                fits[kept.row] = filters.holds(need, kept.spare[:, None])[0]
+        for reserved in self.reserved.values():
+            if fits[reserved.row] and ends_by > reserved.start:
+                fits[reserved.row] = filters.holds(need, reserved.spare[:, None])[0]
         return fits
 
     def room(self, rows: Rows, ends_by: float) -> Amounts:
@@ -100,88 +100,88 @@ class PlanState:
         On a node where room is kept from an earlier moment on, only what will be to spare then.
         """
         room = self.free[:, rows]
-        for kept in self.kept.values():
-            if ends_by > kept.start:
-                there = rows == kept.row
+        for reserved in self.reserved.values():
+            if ends_by > reserved.start:
+                there = rows == reserved.row
                 if there.any():
-                    room[:, there] = np.minimum(room[:, there], kept.spare[:, None])
+                    room[:, there] = np.minimum(room[:, there], reserved.spare[:, None])
         return room
 
     def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
         """What a member that takes `need` would take from the room for what waits on each of the rows; see `mix`."""
-        if self._mix is None:  # made when first asked for: many plans never have a choice of nodes
-            self._mix = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
-        return self._mix.loss(need, self.free, rows)
+        if self._fragmentation is None:  # made when first asked for: many plans never have a choice of nodes
+            self._fragmentation = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
+        return self._fragmentation.loss(need, self.free, rows)
 
-    def take(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
+    def add_placements(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
         """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
         need = self.nodes.vector(shape.requires)
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
         self.left[rows] -= float(self.scale @ need) * counts
-        self._spend_spare(need, rows, counts, ends_by)
+        self._use_spare(need, rows, counts, ends_by)
         self.planned.append(Planned(rows, counts, need, end))
-        tally = self.tally(shape.project_id)
-        tally.resources = tally.resources.add(shape.requires.times(members))
-        tally.executions += members
-        tally.share = fairshare.share_of(tally.resources, self.fleet)
+        usage = self.usage(shape.project_id)
+        usage.resources = usage.resources.add(shape.requires.times(members))
+        usage.executions += members
+        usage.share = fairshare.share_of(usage.resources, self.fleet)
         self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
-        if (shape.project_id, shape.job_type_id) in self._minded:
-            group = self._groups.setdefault((shape.project_id, shape.job_type_id), {})
+        if (shape.project_id, shape.job_type_id) in self._tracked:
+            peers = self._peers.setdefault((shape.project_id, shape.job_type_id), {})
             for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
-                group[row] = group.get(row, 0) + count
+                peers[row] = peers.get(row, 0) + count
 
-    def tally(self, project_id: int) -> PlannedUsage:
+    def usage(self, project_id: int) -> PlannedUsage:
         """What a project holds by now."""
-        tally = self._tallies.get(project_id)
-        if tally is None:
+        usage = self._usages.get(project_id)
+        if usage is None:
             held = self._running.of_project(project_id)
             share = fairshare.share_of(held.resources, self.fleet)
-            tally = self._tallies[project_id] = PlannedUsage(held.resources, held.executions, share)
-        return tally
+            usage = self._usages[project_id] = PlannedUsage(held.resources, held.executions, share)
+        return usage
 
     def of_type(self, job_type_id: int) -> int:
         """How many executions of a type there are by now."""
         planned = self._types.get(job_type_id)
         return self._running.of_type(job_type_id) if planned is None else planned
 
-    def group_rows(self, shape: Shape) -> dict[int, int]:
+    def peer_rows(self, shape: Shape) -> dict[int, int]:
         """How many executions of the shape's project and job type each node row has by now."""
-        there = self._running.nodes_of(shape.project_id, shape.job_type_id)
+        there = self._running.peer_nodes(shape.project_id, shape.job_type_id)
         rows = {row: count for node, count in there.items() if (row := self.nodes.row(node)) is not None}
-        for row, count in self._groups.get((shape.project_id, shape.job_type_id), {}).items():
+        for row, count in self._peers.get((shape.project_id, shape.job_type_id), {}).items():
             rows[row] = rows.get(row, 0) + count
         return rows
 
-    def charge(self, project_id: int, more: Resources) -> None:
+    def charge_more(self, project_id: int, more: Resources) -> None:
         """Let a project stand as if it held so much more."""
         self._charged[project_id] = self._charged.get(project_id, NOTHING).add(more)
 
     def standing(self, project_id: int, more: Resources = NOTHING) -> float:
         """The number by which projects are compared, smaller first; as it would be if the project held `more`."""
-        policy, tally = self._policy, self.tally(project_id)
+        policy, usage = self._policy, self.usage(project_id)
         charged = self._charged.get(project_id, NOTHING).add(more)
-        share = tally.share
+        share = usage.share
         if charged != NOTHING:
-            share = fairshare.share_of(tally.resources.add(charged), self.fleet)
+            share = fairshare.share_of(usage.resources.add(charged), self.fleet)
         return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
 
     def allowance(self, shape: Shape) -> Allowance:
         """How many more jobs of the shape the limits let start."""
-        tally = self.tally(shape.project_id)
+        usage = self.usage(shape.project_id)
         return filters.allowance(
             shape,
             self._policy,
             of_type=self.of_type(shape.job_type_id),
-            cpus=tally.resources.cpus,
-            mem=tally.resources.mem,
-            jobs=tally.executions,
+            cpus=usage.resources.cpus,
+            mem=usage.resources.mem,
+            jobs=usage.executions,
         )
 
-    def _spend_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
+    def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
         """What still runs when kept room is due takes of what is to spare there."""
-        for kept in self.kept.values() if self.kept else ():
-            if ends_by > kept.start:
-                members = int(counts[rows == kept.row].sum())
+        for reserved in self.reserved.values() if self.reserved else ():
+            if ends_by > reserved.start:
+                members = int(counts[rows == reserved.row].sum())
                 if members:
-                    kept.spare[:] -= need * members
+                    reserved.spare[:] -= need * members

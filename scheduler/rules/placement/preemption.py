@@ -49,14 +49,14 @@ class PreemptionCandidates:
     gives: Amounts
     by_job: Rows
 
-    def of(self, job: int) -> Rows:
+    def rows_of(self, job: int) -> Rows:
         """Where all executions of a job stand."""
         low, high = (np.searchsorted(self.jobs, job, side, sorter=self.by_job) for side in ("left", "right"))
         return self.by_job[low:high]
 
-    def worth(self, job: int) -> tuple[int, float, int]:
+    def cost_key(self, job: int) -> tuple[int, float, int]:
         """How dear a job is, to be compared: more urgent, more work lost, older."""
-        at = self.of(job)[0]
+        at = self.rows_of(job)[0]
         return -int(self.priority[at]), float(self.lost[at]), -job
 
     def room(self, which: Mask, width: int) -> Amounts:
@@ -64,92 +64,96 @@ class PreemptionCandidates:
         return _sums(self.rows[which], self.gives[:, which], width)
 
 
-def candidates(running: Running, ledger: PlanState, now: float) -> tuple[PreemptionCandidates, Amounts]:
+def candidates(running: Running, state: PlanState, now: float) -> tuple[PreemptionCandidates, Amounts]:
     """Return what may be stopped, and what each row will have more once all has ended that was told to."""
-    nodes = ledger.nodes
-    needs = [nodes.vector(need) for need in running.needs()]
-    table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
+    nodes = state.nodes
+    needs = [nodes.vector(need) for need in running.requests()]
+    table = np.stack(needs, axis=1) if needs else np.zeros((len(state.free), 0), dtype=np.int64)
     rows, here = nodes.rows_of(running.node_ids), running.node_ids >= 0
     ending = np.flatnonzero(here & running.stopping)
     gone = ending[rows[ending] >= 0]
-    coming = _sums(rows[gone], table[:, running.need[gone]], ledger.free.shape[1])
+    coming = _sums(rows[gone], table[:, running.request[gone]], state.free.shape[1])
     some = np.flatnonzero(here & running.preemptible & ~running.stopping)
     some = some[~np.isin(running.jobs[some], running.jobs[ending])]  # of a gang that ends all members will
-    return _by_urgency(running, some, rows[some], table, _lost(running, some, table, ledger, now)), coming
+    return _by_urgency(running, some, rows[some], table, _lost(running, some, table, state, now)), coming
 
 
-def rows_to_clear(shape: Shape, ledger: PlanState, where: Mask) -> Mask:
+def rows_to_clear(shape: Shape, state: PlanState, where: Mask) -> Mask:
     """Rows in `where` without room kept for others, large enough for a member."""
-    free_to_clear = where & filters.holds(ledger.nodes.vector(shape.requires), ledger.nodes.capacity)
-    for row in ledger.kept:
+    free_to_clear = where & filters.holds(state.nodes.vector(shape.requires), state.nodes.capacity)
+    for row in state.reserved:
         free_to_clear[row] = False
     return free_to_clear
 
 
 def assignment_of(found: list[Victims]) -> Assignment:
     """The seats that stopping the victims makes."""
-    seats = [victim for victim in found if victim.members]
-    rows = np.array([victim.row for victim in seats], dtype=np.intp)
-    return Assignment(rows, np.array([victim.members for victim in seats], dtype=np.int64))
+    members = [victim for victim in found if victim.members]
+    rows = np.array([victim.row for victim in members], dtype=np.intp)
+    return Assignment(rows, np.array([victim.members for victim in members], dtype=np.int64))
 
 
 class Preemptor:
     """What could be stopped while one plan is made: the sums are taken once for each priority."""
 
-    def __init__(self, ledger: PlanState, running: Running, now: float) -> None:
-        self._ledger = ledger
-        self._runs, self._coming = candidates(running, ledger, now)
+    def __init__(self, state: PlanState, running: Running, now: float) -> None:
+        self._state = state
+        self._candidates, self._coming = candidates(running, state, now)
         self._sums: dict[int, Amounts] = {}
-        self._vain: set[object] = set()
+        self._never_fit: set[object] = set()
 
-    def could_seat(self, shape: Shape, where: Mask, *, stop: bool = True) -> bool:
+    def could_fit(self, shape: Shape, where: Mask, *, stop: bool = True) -> bool:
         """Whether all members would fit on the rows in `where` once all that ends has ended, and with `stop` all that may be stopped."""
         key = (stop, shape.requires, shape.count, shape.apart, shape.pool, shape.constraints)
-        if shape.apart is None and key in self._vain:  # room only dwindles, and who comes later is no more urgent
+        if shape.apart is None and key in self._never_fit:  # room only dwindles, and who comes later is no more urgent
             return False
-        room = self._room() + self._sum(shape.priority) if stop else self._room()
-        wanted = _MemberSlots(shape, self._ledger, where)
-        enough = wanted.seats(wanted.slots(room)) >= shape.count
+        room = self._room() + self._released(shape.priority) if stop else self._room()
+        wanted = _MemberSlots(shape, self._state, where)
+        enough = wanted.members(wanted.slots(room)) >= shape.count
         if not enough:
-            self._vain.add(key)
+            self._never_fit.add(key)
         return enough
 
     def victims(self, shape: Shape, where: Mask) -> list[Victims]:
         """Whom to stop on which rows for all members of a job, and where these sit; empty when that is not possible, or not needed."""
-        wanted, room = _MemberSlots(shape, self._ledger, where), self._room()
-        if not self.could_seat(shape, where) or wanted.seats(wanted.slots(room)) >= shape.count:
+        wanted, room = _MemberSlots(shape, self._state, where), self._room()
+        if not self.could_fit(shape, where) or wanted.members(wanted.slots(room)) >= shape.count:
             return []
         steps = self._steps(wanted, room)
         sets = [[step] for step in steps[:_MOST_TRIALS]] if shape.count == 1 else [steps]
-        trials = [_VictimSearch(wanted, room, self._runs, steps) for steps in sets]
-        return min(trials, key=_VictimSearch.cost).victims(self._ledger.left)
+        trials = [_VictimSearch(wanted, room, self._candidates, steps) for steps in sets]
+        return min(trials, key=_VictimSearch.cost).victims(self._state.left)
 
     def _room(self) -> Amounts:
         """What is free once all has ended that was told to."""
-        return self._ledger.free + self._coming
+        return self._state.free + self._coming
 
-    def _sum(self, priority: int) -> Amounts:
+    def _released(self, priority: int) -> Amounts:
         """What every row would have more if all were stopped that is less urgent."""
         found = self._sums.get(priority)
         if found is None:
-            found = self._sums[priority] = self._runs.room(self._runs.priority > priority, self._coming.shape[1])
+            found = self._sums[priority] = self._candidates.room(
+                self._candidates.priority > priority, self._coming.shape[1]
+            )
         return found
 
     def _steps(self, wanted: "_MemberSlots", room: Amounts) -> list[list[int]]:
         """Jobs to stop on one node for one more seat there or several, those that cost least for each first."""
-        runs, before = self._runs, wanted.slots(room)
-        gains = wanted.slots(room + self._sum(wanted.shape.priority)) > before
-        some = np.flatnonzero((runs.priority > wanted.shape.priority) & gains[runs.rows])
-        rows, jobs = runs.rows[some], runs.jobs[some]
+        stoppable, before = self._candidates, wanted.slots(room)
+        gains = wanted.slots(room + self._released(wanted.shape.priority)) > before
+        some = np.flatnonzero((stoppable.priority > wanted.shape.priority) & gains[stoppable.rows])
+        rows, jobs = stoppable.rows[some], stoppable.jobs[some]
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         begins = np.repeat(first, np.diff(first, append=len(rows)))
-        after = wanted.slots(room[:, rows] + _since(runs.gives[:, some], begins), rows)
+        after = wanted.slots(room[:, rows] + _since(stoppable.gives[:, some], begins), rows)
         last = np.concatenate([[0], after[:-1]])
         last[first] = before[rows[first]]
         anew = (np.diff(rows, prepend=-1) != 0) | (np.diff(jobs, prepend=0) != 0)
-        cost = _since(np.where(anew, runs.lost[some], 0.0)[None, :], begins)[0] / np.maximum(after - before[rows], 1)
+        cost = _since(np.where(anew, stoppable.lost[some], 0.0)[None, :], begins)[0] / np.maximum(
+            after - before[rows], 1
+        )
         more = np.flatnonzero(after > last)
-        order = more[np.lexsort((rows[more], cost[more], -runs.priority[some][more]))].tolist()
+        order = more[np.lexsort((rows[more], cost[more], -stoppable.priority[some][more]))].tolist()
         return [
             jobs[begins[step] : step + 1].tolist() for step in order[: None if wanted.shape.count > 1 else _MOST_TRIALS]
         ]
@@ -158,10 +162,10 @@ class Preemptor:
 class _MemberSlots:
     """Seats for all members of a job on the rows in `where`."""
 
-    def __init__(self, shape: Shape, ledger: PlanState, where: Mask) -> None:
-        self.shape, self._need = shape, ledger.nodes.vector(shape.requires)
+    def __init__(self, shape: Shape, state: PlanState, where: Mask) -> None:
+        self.shape, self._need = shape, state.nodes.vector(shape.requires)
         self._most = np.where(where, shape.count, 0)
-        self._values = None if shape.apart is None else ledger.nodes.label_codes(shape.apart)
+        self._values = None if shape.apart is None else state.nodes.label_codes(shape.apart)
         if self._values is not None:
             self._most[where & (self._values >= 0)] = 1
 
@@ -169,7 +173,7 @@ class _MemberSlots:
         """How many members each row takes (or each of some `rows`) that has `room`."""
         return np.minimum(room_for(self._need, room), self._most if rows is None else self._most[rows])
 
-    def seats(self, slots: NDArray[np.int64]) -> int:
+    def members(self, slots: NDArray[np.int64]) -> int:
         """How many members find a seat, where those that are kept apart share no value of the label."""
         return int(slots.sum() if self._values is None else slots[self._one_of_each(np.flatnonzero(slots))].sum())
 
@@ -178,13 +182,13 @@ class _MemberSlots:
         order = order[slots[order] > 0]
         if self._values is not None:
             order = self._one_of_each(order)
-        left, seats = self.shape.count, dict[int, int]()
+        left, members = self.shape.count, dict[int, int]()
         for row in order.tolist():
             if not left:
                 break
-            seats[row] = min(left, int(slots[row]))
-            left -= seats[row]
-        return seats
+            members[row] = min(left, int(slots[row]))
+            left -= members[row]
+        return members
 
     def _one_of_each(self, rows: Rows) -> Rows:
         """The rows without those of which an earlier one has the same value; without the label, all."""
@@ -197,8 +201,10 @@ class _MemberSlots:
 class _VictimSearch:
     """Jobs that are stopped on trial, until there are seats enough; then without those that can be spared, the dearest first."""
 
-    def __init__(self, wanted: _MemberSlots, room: Amounts, runs: PreemptionCandidates, steps: list[list[int]]) -> None:
-        self._wanted, self._runs, self._room = wanted, runs, room.copy()
+    def __init__(
+        self, wanted: _MemberSlots, room: Amounts, stoppable: PreemptionCandidates, steps: list[list[int]]
+    ) -> None:
+        self._wanted, self._candidates, self._room = wanted, stoppable, room.copy()
         self._slots = wanted.slots(room)
         self._stopped: set[int] = set()
         for jobs in steps:
@@ -207,37 +213,39 @@ class _VictimSearch:
                     self._change(job, 1)
             if self._enough():
                 break
-        for job in sorted(self._stopped, key=runs.worth, reverse=True):
+        for job in sorted(self._stopped, key=stoppable.cost_key, reverse=True):
             self._change(job, -1)
             if not self._enough():
                 self._change(job, 1)
 
     def cost(self) -> tuple[int, float, int]:
         """What is lost, to be compared: the most urgent job, then the work, then the number of jobs."""
-        worth = [self._runs.worth(job) for job in sorted(self._stopped)]
-        return max(one[0] for one in worth), sum(one[1] for one in worth), len(worth)
+        cost_key = [self._candidates.cost_key(job) for job in sorted(self._stopped)]
+        return max(one[0] for one in cost_key), sum(one[1] for one in cost_key), len(cost_key)
 
     def victims(self, left: NDArray[np.float64]) -> list[Victims]:
         """Whom to stop on which rows, and who sits where: on what comes free first, then where the least is left."""
         there: dict[int, list[int]] = {}
         for job in sorted(self._stopped):
-            at = self._runs.of(job)
-            for row, execution_id in zip(self._runs.rows[at].tolist(), self._runs.ids[at].tolist(), strict=True):
+            at = self._candidates.rows_of(job)
+            for row, execution_id in zip(
+                self._candidates.rows[at].tolist(), self._candidates.ids[at].tolist(), strict=True
+            ):
                 there.setdefault(row, []).append(execution_id)
         untouched = np.ones(len(left), dtype=np.bool_)
         untouched[list(there)] = False
-        seats = self._wanted.share_out(self._slots, np.lexsort((left, untouched)))
-        rows = [*seats, *sorted(there.keys() - seats.keys())]
-        return [Victims(row, tuple(sorted(there.get(row, ()))), seats.get(row, 0)) for row in rows]
+        members = self._wanted.share_out(self._slots, np.lexsort((left, untouched)))
+        rows = [*members, *sorted(there.keys() - members.keys())]
+        return [Victims(row, tuple(sorted(there.get(row, ()))), members.get(row, 0)) for row in rows]
 
     def _enough(self) -> bool:
-        return self._wanted.seats(self._slots) >= self._wanted.shape.count
+        return self._wanted.members(self._slots) >= self._wanted.shape.count
 
     def _change(self, job: int, sign: int) -> None:
         (self._stopped.add if sign > 0 else self._stopped.remove)(job)
-        at = self._runs.of(job)
-        rows = self._runs.rows[at]
-        np.add.at(self._room.T, rows, sign * self._runs.gives[:, at].T)
+        at = self._candidates.rows_of(job)
+        rows = self._candidates.rows[at]
+        np.add.at(self._room.T, rows, sign * self._candidates.gives[:, at].T)
         self._slots[rows] = self._wanted.slots(self._room[:, rows], rows)
 
 
@@ -247,11 +255,11 @@ def _since(amounts: NDArray[Number], begins: Rows) -> NDArray[Number]:
     return np.asarray(summed - (summed - amounts)[:, begins], dtype=amounts.dtype)
 
 
-def _lost(running: Running, some: Rows, table: Amounts, ledger: PlanState, now: float) -> NDArray[np.float64]:
+def _lost(running: Running, some: Rows, table: Amounts, state: PlanState, now: float) -> NDArray[np.float64]:
     """The work that each one's job loses: of all its executions, the time they have run x their share of the fleet."""
-    fleet = ledger.nodes.vector(ledger.fleet)
+    fleet = state.nodes.vector(state.fleet)
     share = np.where(fleet[:, None] > 0, table / np.maximum(fleet, 1)[:, None], 0.0).max(axis=0, initial=0.0)
-    lost = np.maximum(now - running.started[some], 0.0) * share[running.need[some]]
+    lost = np.maximum(now - running.started[some], 0.0) * share[running.request[some]]
     _, job = np.unique(running.jobs[some], return_inverse=True)
     return np.asarray(np.bincount(job, weights=lost)[job])
 
@@ -268,7 +276,7 @@ def _by_urgency(
         jobs,
         running.priority[some],
         lost[order],
-        table[:, running.need[some]],
+        table[:, running.request[some]],
         np.argsort(jobs, kind="stable"),
     )
 

@@ -65,18 +65,18 @@ def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
 class Timetable:
     """When what runs will probably end and what it gives back; read once for a plan."""
 
-    def __init__(self, ledger: PlanState, running: Running, now: float) -> None:
-        self._ledger, self._now, self._seen = ledger, now, 0
-        rows = ledger.nodes.rows_of(running.node_ids)
+    def __init__(self, state: PlanState, running: Running, now: float) -> None:
+        self._state, self._now, self._seen = state, now, 0
+        rows = state.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         self._unlimited = np.unique(rows[live][running.limit[live] == inf])
-        needs = [ledger.nodes.vector(need) for need in running.needs()]
-        table = np.stack(needs, axis=1) if needs else np.zeros((len(ledger.free), 0), dtype=np.int64)
-        self._ends = _by_row_and_time(rows[live], expected_ends(running, now)[live], table[:, running.need[live]])
+        needs = [state.nodes.vector(need) for need in running.requests()]
+        table = np.stack(needs, axis=1) if needs else np.zeros((len(state.free), 0), dtype=np.int64)
+        self._ends = _by_row_and_time(rows[live], expected_ends(running, now)[live], table[:, running.request[live]])
 
     def ends(self, where: Mask, until: float = inf) -> ComingEnds:
         """The coming ends on the rows in `where` until then, also of what this plan has placed so far."""
-        self._take_in()
+        self._add_planned()
         known = self._ends
         some = np.flatnonzero(where[known.rows] & (known.at <= until))
         return known if len(some) == len(known.rows) else known.some(some)
@@ -85,9 +85,9 @@ class Timetable:
         """Whether all that ran on the rows before this plan has a time limit, so that it will have ended some day."""
         return not np.isin(rows, self._unlimited).any()
 
-    def _take_in(self) -> None:
+    def _add_planned(self) -> None:
         """Add what was placed since the last look, in one piece: sorting is what costs."""
-        new, self._seen = self._ledger.planned[self._seen :], len(self._ledger.planned)
+        new, self._seen = self._state.planned[self._seen :], len(self._state.planned)
         if not new:
             return
         rows, at, gives = [self._ends.rows], [self._ends.at], [self._ends.gives]
@@ -100,7 +100,7 @@ class Timetable:
 
 
 def earliest(
-    need: Amounts, most: Slots, count: int, ledger: PlanState, ends: ComingEnds, values: Values | None = None
+    need: Amounts, most: Slots, count: int, state: PlanState, ends: ComingEnds, values: Values | None = None
 ) -> FutureStart | None:
     """The earliest moment at which `count` members fit, at most so many on each row; None when they never will.
 
@@ -111,12 +111,12 @@ def earliest(
     most = np.minimum(most, count)
     if values is not None:
         most = np.where(values >= 0, np.minimum(most, 1), most)
-    slots = np.minimum(room_for(need, ledger.free), most)
-    after = _slots_after(need, most[rows], ledger.free, rows, ends.gives)
+    slots = np.minimum(room_for(need, state.free), most)
+    after = _slots_after(need, most[rows], state.free, rows, ends.gives)
     order = np.argsort(at, kind="stable")
     gains, now = _gains(rows, after, slots)[order], slots
     if values is not None:
-        now = one_of_each(slots, values, ledger.left)
+        now = one_of_each(slots, values, state.left)
         gains = _first_of_each(gains, values[rows][order], values[slots > 0])
     total = now.sum() + np.cumsum(gains)
     enough = np.flatnonzero(total >= count)
@@ -125,8 +125,8 @@ def earliest(
     moment = float(at[order[enough[0]]])
     slots[rows[at <= moment]] = after[at <= moment]  # ordered by time in each row: the last one stays
     if values is not None:
-        slots = one_of_each(slots, values, ledger.left)
-    return _share_out(moment, slots, count, ledger.left)
+        slots = one_of_each(slots, values, state.left)
+    return _assign_members(moment, slots, count, state.left)
 
 
 def counted_on(ends: ComingEnds, need: Amounts, basis: Basis) -> ComingEnds:
@@ -150,18 +150,18 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
     return left
 
 
-def reserve(ledger: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis) -> None:
+def reserve(state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
     That is what is free now, or comes free until then by the ends that are counted on, and the job does not need.
     """
-    there = np.zeros(ledger.free.shape[1], dtype=np.bool_)
+    there = np.zeros(state.free.shape[1], dtype=np.bool_)
     there[start.rows] = True
     ends = counted_on(timetable.ends(there, start.at), need, basis)
     since = -inf if basis is Basis.CLOSED else start.at
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
-        spare = ledger.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
-        ledger.kept[row] = NodeReservation(row, since, np.maximum(spare, 0))
+        spare = state.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
+        state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0))
 
 
 def _by_row_and_time(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> ComingEnds:
@@ -198,7 +198,7 @@ def _gains(rows: Rows, after: Slots, slots: Slots) -> Slots:
     return after - np.where(first, slots[rows], before)
 
 
-def _share_out(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> FutureStart:
+def _assign_members(moment: float, slots: Slots, count: int, idle: NDArray[np.float64]) -> FutureStart:
     """Members on the nodes with the most slots; of equal ones, on those with the least that is idle until then."""
     rows = np.lexsort((idle, -slots))
     rows = rows[: max(1, int(np.searchsorted(np.cumsum(slots[rows]), count)) + 1)]

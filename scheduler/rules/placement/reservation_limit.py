@@ -17,7 +17,7 @@ class _NodeSet:
 
     where: Mask
     size: int
-    kept: int = 0
+    reserved: int = 0
 
 
 class ReservationLimit:
@@ -29,32 +29,32 @@ class ReservationLimit:
 
     def __init__(self, setting: int) -> None:
         self._setting = setting
-        self._kept: list[Mask] = []
+        self._reserved: list[Mask] = []
         self._sets: dict[bytes, _NodeSet] = {}
         self._by_mask: dict[int, tuple[Mask, _NodeSet]] = {}
 
-    def full(self, where: Mask) -> bool:
+    def reached(self, where: Mask) -> bool:
         """Whether as many are kept as may be for a job that asks for the nodes in `where`."""
-        nodes = self._set(where)
+        nodes = self._node_set(where)
         most = min(self._setting, max(1, nodes.size // _NODES_PER_RESERVATION))
-        return nodes.kept >= most or len(self._kept) >= max(_MOST_RESERVATIONS, self._setting)
+        return nodes.reserved >= most or len(self._reserved) >= max(_MOST_RESERVATIONS, self._setting)
 
     def add(self, where: Mask) -> None:
         """A place is kept for a job that asks for the nodes in `where`."""
-        self._kept.append(where)
+        self._reserved.append(where)
         for nodes in self._sets.values():
-            nodes.kept += _counts(where, nodes)
+            nodes.reserved += _counts(where, nodes)
 
-    def _set(self, where: Mask) -> _NodeSet:
+    def _node_set(self, where: Mask) -> _NodeSet:
         found = self._by_mask.get(id(where))
         if found is None:  # masks are remembered while nodes stay as they are, so few have to be compared as a whole
             nodes = self._sets.get(where.tobytes())
             if nodes is None:
                 nodes = self._sets[where.tobytes()] = _NodeSet(where, int(where.sum()))
-                nodes.kept = sum(_counts(kept, nodes) for kept in self._kept)
+                nodes.reserved = sum(_counts(reserved, nodes) for reserved in self._reserved)
             found = self._by_mask[id(where)] = (where, nodes)
         return found[1]
 
 
-def _counts(kept: Mask, nodes: _NodeSet) -> bool:
-    return 2 * int((kept & nodes.where).sum()) >= nodes.size
+def _counts(reserved: Mask, nodes: _NodeSet) -> bool:
+    return 2 * int((reserved & nodes.where).sum()) >= nodes.size

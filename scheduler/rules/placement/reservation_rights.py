@@ -24,18 +24,17 @@ from scheduler.rules.placement.plan_state import PlanState
 class ReservationRights:
     """Who else, in one contest, could use room that somebody wants to claim."""
 
-    def __init__(self, snapshot: Snapshot, ledger: PlanState) -> None:
-        self._policy, self._ledger = snapshot.policy, ledger
+    def __init__(self, snapshot: Snapshot, state: PlanState) -> None:
+        self._policy, self._state = snapshot.policy, state
         self._waiting: dict[int, dict[int, Shape]] = {}
 
-    def begin(self, entrants: Iterable[ProjectQueue]) -> None:
+    def begin_contest(self, contest: Iterable[ProjectQueue]) -> None:
         """A contest begins. A more urgent priority needs no rights against it."""
         self._waiting = {
-            entrant.project_id: {front.line.shape.id: front.line.shape for front in entrant.fronts}
-            for entrant in entrants
+            project.project_id: {head.group.shape.id: head.group.shape for head in project.heads} for project in contest
         }
 
-    def leave(self, shape: Shape) -> None:
+    def remove(self, shape: Shape) -> None:
         """The shape has no jobs left that would start if there were room."""
         self._waiting[shape.project_id].pop(shape.id, None)
 
@@ -43,13 +42,13 @@ class ReservationRights:
         """Whether another project has jobs that would start if there were room."""
         return any(shapes for project_id, shapes in self._waiting.items() if project_id != shape.project_id)
 
-    def open_to(self, shape: Shape, where: Mask) -> Mask:
+    def reservable_rows(self, shape: Shape, where: Mask) -> Mask:
         """Rows in `where` that a job of the shape may claim: no project could use them that would stand before it even then."""
-        own = self._ledger.standing(shape.project_id, advance_charge(shape))
+        own = self._state.standing(shape.project_id, advance_charge(shape))
         for rival, shapes in self._waiting.items():
-            if rival != shape.project_id and self._ledger.standing(rival) < own:
+            if rival != shape.project_id and self._state.standing(rival) < own:
                 for other in shapes.values():
-                    where = where & ~rows_once_empty(other, self._ledger, self._policy)
+                    where = where & ~rows_once_empty(other, self._state, self._policy)
         return where
 
 
@@ -62,31 +61,31 @@ def advance_charge(shape: Shape) -> Resources:
     return Resources.from_amounts({name: amount // 2 for name, amount in whole.items()})
 
 
-def rows_once_empty(shape: Shape, ledger: PlanState, policy: Policy) -> Mask:
+def rows_once_empty(shape: Shape, state: PlanState, policy: Policy) -> Mask:
     """Rows where members of the shape could sit once what runs there has ended; none unless all of a job's could.
 
     Where their like keep them apart they cannot, for who is there may stay for ever.
     """
-    where = filters.eligible(shape, ledger.nodes, policy)
+    where = filters.eligible(shape, state.nodes, policy)
     if shape.apart is not None:
-        where = where & ~kept_apart(shape, ledger)
-    return where if fits_all_members(shape, ledger, where) else np.zeros_like(where)
+        where = where & ~kept_apart(shape, state)
+    return where if fits_all_members(shape, state, where) else np.zeros_like(where)
 
 
-def fits_all_members(shape: Shape, ledger: PlanState, where: Mask) -> bool:
+def fits_all_members(shape: Shape, state: PlanState, where: Mask) -> bool:
     """Whether all members of a job could sit on the rows in `where` were these empty."""
     if shape.count == 1:
         return bool(where.any())
-    nodes = ledger.nodes
+    nodes = state.nodes
     slots = np.where(where, scoring.room_for(nodes.vector(shape.requires), nodes.capacity), 0)
     if shape.apart is not None:
-        slots = reservation.one_of_each(slots, nodes.label_codes(shape.apart), ledger.left)
+        slots = reservation.one_of_each(slots, nodes.label_codes(shape.apart), state.left)
     return int(np.minimum(slots, shape.count).sum()) >= shape.count
 
 
-def still_waits(queue: Queue, claim: CarriedReservation) -> bool:
+def still_waits(queue: Queue, carried: CarriedReservation) -> bool:
     """Whether the job of a claim still waits in the same line: not gone, changed, held or put off."""
-    if claim.job_id not in queue:
+    if carried.job_id not in queue:
         return False
-    job = queue[claim.job_id]
-    return job.shape_id == claim.shape_id and job.held is None and job.not_before is None
+    job = queue[carried.job_id]
+    return job.shape_id == carried.shape_id and job.held is None and job.not_before is None

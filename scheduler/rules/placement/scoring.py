@@ -69,7 +69,7 @@ def ranks(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: 
     """How the rows rank before fit is asked, 0 best: those to avoid last of all, then by the weight of what is liked there."""
     liking = np.zeros(len(rows))
     for preference in preferences:
-        liking += preference.weight * nodes.holding(preference.constraint)[rows]
+        liking += preference.weight * nodes.matching(preference.constraint)[rows]
     avoided = np.isin(rows, nodes.rows_of(np.array(sorted(avoid), dtype=np.int64)))
     order = np.lexsort((-liking, avoided))
     steps = (np.diff(liking[order]) != 0) | (np.diff(avoided[order]) != 0)
