@@ -23,7 +23,10 @@ from scheduler.rules.lifecycle import moves
 from tests.support import generated
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("scheduler", "workers", "api")
+PACKAGES = ("scheduler", "workers", "api", "ganger")
+PRODUCT = ("scheduler", "workers", "api", "sdk/ganger")
+"""The folders of these packages."""
+
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 
@@ -45,8 +48,10 @@ MAY_IMPORT = {
     "scheduler.documents": (),
     "scheduler": ("scheduler",),
     "workers": ("workers", "scheduler.wire", "scheduler.errors", OUTCOMES, *TYPES),
+    "ganger": ("ganger",),
+    "api.client": ("ganger",),
     "api.serve": ("api", "scheduler", "workers"),
-    "api": ("api", "scheduler"),
+    "api": ("api", "ganger", "scheduler"),
 }
 
 # Libraries that belong to one corner of the house.
@@ -60,7 +65,7 @@ ONLY_IN = {
     "psycopg": ("scheduler/", "api/up/embedded/"),
     "redis": ("api/",),
     "sqlalchemy": ("scheduler/", "api/serve.py"),
-    "typer": ("api/",),
+    "typer": ("sdk/ganger/cli/", "api/cli/"),
 }
 # What may be known of the database library elsewhere: the transaction that a verb opens and hands on, and its errors.
 SQL_NAMES_OUTSIDE_STORE = {"URL", "Connection", "Engine", "create_engine", "event", "make_url"}
@@ -117,7 +122,7 @@ def test_the_import_contracts_hold_and_list_no_exceptions() -> None:
 def test_every_module_imports_only_what_lies_below_it() -> None:
     offences = [
         f"{path}:{line} imports {target}"
-        for path in python_files(*PACKAGES)
+        for path in python_files(*PRODUCT)
         for line, target in own_imports(path)
         if not permitted(module_of(path), target)
     ]
@@ -127,7 +132,7 @@ def test_every_module_imports_only_what_lies_below_it() -> None:
 def test_libraries_stay_in_their_corner() -> None:
     offences = [
         f"{path}:{line} imports {name}"
-        for path in python_files(*PACKAGES, "tests")
+        for path in python_files(*PRODUCT, "tests")
         for line, name in imports(path)
         if not name.startswith("sqlalchemy.exc.")  # what a lost database looks like may be known anywhere
         if (corner := ONLY_IN.get(name.partition(".")[0])) and not str(path).startswith((*corner, "tests/"))
@@ -138,7 +143,7 @@ def test_libraries_stay_in_their_corner() -> None:
 def test_sql_is_written_only_in_the_store() -> None:
     offences = [
         f"{path}:{node.lineno} {alias.name}"
-        for path in python_files(*PACKAGES)
+        for path in python_files(*PRODUCT)
         if not str(path).startswith("scheduler/store/")
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy")
@@ -209,7 +214,7 @@ def test_every_rule_that_is_off_says_why() -> None:
     unexplained = re.compile(r"#\s*type:\s*ignore(?:\[[^]]*\])?\s*$")
     assert not [
         f"{path}:{number}"
-        for path in python_files(*PACKAGES)
+        for path in python_files(*PRODUCT)
         for number, line in enumerate(text_of(path).splitlines(), start=1)
         if unexplained.search(line)
     ]
@@ -218,7 +223,7 @@ def test_every_rule_that_is_off_says_why() -> None:
 @cache
 def python_files(*folders: str) -> tuple[Path, ...]:
     """Our Python files, relative to the project's root; of all folders if none are named."""
-    tops = folders or (*PACKAGES, "tests", "deploy")
+    tops = folders or (*PRODUCT, "tests", "deploy")
     return tuple(
         sorted(
             Path(where, name).relative_to(ROOT)
@@ -254,6 +259,7 @@ def tree_of(path: Path) -> ast.Module:
 
 def module_of(path: Path) -> str:
     parts = path.with_suffix("").parts
+    parts = parts[1:] if parts[0] == "sdk" else parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 

@@ -6,8 +6,8 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api.client import JobRequest
 from api.demo.examples import Example, Table
+from ganger import JobRequest
 
 SHARDS = 20
 TRIES = 3

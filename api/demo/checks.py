@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from api.client import Client, Execution, File, Job
 from api.demo.cases import FAMILY_SIZE, Act
 from api.demo.screen import Finding
+from ganger import Client, Execution, File, Job
 
 KML = "http://www.opengis.net/kml/2.2"
 TOO_LARGE = "node-too-small"

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from api.client import Client
-from api.commands import connection
 from api.demo import traces
 from api.demo.screen import Finding
 from api.up.embedded import state
 from api.up.embedded.child_process import Order, Servant
+from ganger import Client
+from ganger.cli import connection
 from scheduler.errors import SetupError
 
 # The first start on a slow machine unpacks the servers and makes a database; `up` itself gives up before this.
@@ -94,7 +94,7 @@ class Stage:
         self._tell(f"starting Ganger in {root}")
         order = Order(
             name="up",
-            argv=[sys.executable, "-P", "-m", "api.cli", "up", "--state-dir", root, "--port", "0"],
+            argv=[sys.executable, "-P", "-m", "ganger", "up", "--state-dir", root, "--port", "0"],
             log=root / "up.log",
             record=root / ".up.pid",
             environment=_environment(),

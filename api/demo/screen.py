@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from api.client import Job
-from api.commands import screen
+from ganger import Job
+from ganger.cli import screen
 
 if TYPE_CHECKING:
     from api.demo.script import Part

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from api.client import Client, ClientError, Job, Refused
-from api.commands import job_types
 from api.demo import checks, traces
 from api.demo.cases import Act, Program
 from api.demo.screen import Curtain, Finding
+from ganger import Client, ClientError, Job, Refused
+from ganger.cli.data import job_types
 
 POLL_S = 0.1
 # Everything is over long before on any machine that the demo is meant for.

@@ -94,7 +94,7 @@ def bare_app() -> OpenAPI:
     """Return the application with its routes and its document, not connected to anything yet."""
     app = OpenAPI(
         "ganger",
-        info=openapi.info(version("ganger")),
+        info=openapi.info(version("ganger-server")),
         security_schemes=openapi.SECURITY,
         responses={404: answer_types.response(404, Problem)},
         doc_ui=False,

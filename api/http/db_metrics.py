@@ -38,7 +38,7 @@ class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        yield _gauge("build_info", "Which release this is.", [({"version": version("ganger")}, 1.0)])
+        yield _gauge("build_info", "Which release this is.", [({"version": version("ganger-server")}, 1.0)])
         found = self._kept()
         yield _gauge("database_up", "Whether the database answers.", [({}, float(found is not None))])
         if found is not None:

@@ -141,7 +141,7 @@ def _order(
     """`-P` keeps the folder we stand in off the import path: it might hold another package of the name `scheduler`."""
     return Order(
         name=name,
-        argv=[sys.executable, "-P", "-m", "api.cli", *words],
+        argv=[sys.executable, "-P", "-m", "ganger", *words],
         log=around.folder.logs / f"{name}.log",
         record=around.folder.pids / name,
         environment=environment,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from api.client import Client
+from ganger import Client
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
@@ -36,7 +36,7 @@ class Shell:
     def command(self, *words: str) -> tuple[list[str], dict[str, str]]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("GANGER_")}
         environment = {**kept, "GANGER_STATE_DIR": str(self.installation.root), **self.environment}
-        return [sys.executable, "-m", "api.cli", *words], environment
+        return [sys.executable, "-m", "ganger", *words], environment
 
     def __call__(self, *words: str, status: int = 0) -> str:
         """Run a command; return what it printed on stdout."""
@@ -387,7 +387,7 @@ def test_a_terminal_gets_tables_with_headings(ganger: Shell) -> None:
 
 
 def test_the_python_client_does_what_the_command_line_does(client: Client, ganger: Shell) -> None:
-    from api.client import JobRequest  # noqa: PLC0415 - as an example shows it
+    from ganger import JobRequest  # noqa: PLC0415 - as an example shows it
 
     request = JobRequest(
         command=["sh", "-c", "echo $WORD"], environment={"WORD": "hello"}, cpus_required=0.1, mem_required=16

@@ -24,7 +24,7 @@ def ganger(database_url: str, broker_url: str, tmp_path: Path) -> Iterator[Gange
         environment = {**os.environ, "GANGER_API_URL": url, "GANGER_TOKEN": secret}
 
         def run(*words: str, status: int = 0) -> str:
-            command = [sys.executable, "-m", "api.cli", *words]
+            command = [sys.executable, "-m", "ganger", *words]
             ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
             assert ended.returncode == status, ended.stderr
             return ended.stdout + ended.stderr

@@ -33,7 +33,7 @@ def test_nodes_that_lack_the_same_powers_share_one_warning(cluster: Cluster, env
     registration.leave(cluster.rt, gone.node_id, gone.epoch)
 
     def ganger(*words: str) -> tuple[list[str], list[str]]:
-        command = [sys.executable, "-m", "api.cli", "nodes", *words]
+        command = [sys.executable, "-m", "ganger", "nodes", *words]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
         return [row.split("\t")[1] for row in ended.stdout.splitlines()], ended.stderr.splitlines()
 
@@ -52,7 +52,7 @@ def test_a_node_is_found_by_its_own_name_before_the_name_of_a_host(
         cluster.a_node(name, hostname=host)
 
     def show(name: str, status: int = 0) -> str:
-        command = [sys.executable, "-m", "api.cli", "nodes", "show", name]
+        command = [sys.executable, "-m", "ganger", "nodes", "show", name]
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert ended.returncode == status, ended.stderr
         return ended.stderr if status else dict(row.split("\t", 1) for row in ended.stdout.splitlines())["name"]
@@ -70,6 +70,6 @@ def test_a_node_that_is_called_like_the_id_of_another_is_the_one_that_is_drained
 ) -> None:
     first = cluster.a_node("0-listed-first")
     cluster.a_node(str(first.node_id))
-    command = [sys.executable, "-m", "api.cli", "drain", str(first.node_id)]
+    command = [sys.executable, "-m", "ganger", "drain", str(first.node_id)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == f"{first.node_id} draining\n"

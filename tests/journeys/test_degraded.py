@@ -51,7 +51,7 @@ def told(here: Installation) -> str:
     """Return what a person sees."""
     token = Path(here.ready["token_file"]).read_text().strip()
     where = {"GANGER_API_URL": here.ready["url"], "GANGER_TOKEN": token, "COLUMNS": "300"}
-    run = [sys.executable, "-m", "api.cli", "nodes"]
+    run = [sys.executable, "-m", "ganger", "nodes"]
     return subprocess.run(run, env={**os.environ, **where}, capture_output=True, text=True, check=True).stdout
 
 

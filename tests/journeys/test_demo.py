@@ -37,7 +37,7 @@ def played() -> Iterator[tuple[int, list[dict[str, Any]], Path]]:
 
 
 def command() -> list[str]:
-    return [sys.executable, "-m", "api.cli", "demo"]
+    return [sys.executable, "-m", "ganger", "demo"]
 
 
 def environment() -> dict[str, str]:

@@ -121,7 +121,7 @@ def test_the_command_line_submits_a_gang_and_shows_its_members(three: Installati
     common = ["--url", three.ready["url"], "--token", Path(three.ready["token_file"]).read_text().strip()]
 
     def ganger(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "api.cli", *words]
+        command = [sys.executable, "-m", "ganger", *words]
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     asked = ["--cpus", "0.1", "--mem", "16", "--disk", "1"]

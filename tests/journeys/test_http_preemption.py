@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.commands.why import lines
+from ganger.cli.jobs.why import lines
 from scheduler import wire
 from scheduler.jobs import cancel
 from tests.support.api import Api

@@ -2,7 +2,7 @@
 
 import pytest
 
-from scheduler.errors import InvalidInput
+from ganger.errors import UsageError
 from tests.support.cluster import Cluster
 
 PLACES = [
@@ -40,8 +40,8 @@ def test_a_job_that_was_stored_with_one_is_placed_by_what_it_really_asks_for(api
 
 
 def test_the_command_line_names_the_option():
-    from api.commands import options  # noqa: PLC0415 - only here
+    from ganger.cli import options  # noqa: PLC0415 - only here
 
-    with pytest.raises(InvalidInput, match="cpus is not a custom resource; use --cpus"):
+    with pytest.raises(UsageError, match="cpus is not a custom resource; use --cpus"):
         options.amounts(["cpus=2"])
     assert options.amounts(["gpu=2"]) == {"gpu": 2.0}

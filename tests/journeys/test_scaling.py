@@ -188,7 +188,7 @@ def test_random_sizes_under_load_lose_no_try_and_leave_nothing(
 def ganger(up: Installation, *words: str) -> str:
     environment = {**os.environ, "GANGER_STATE_DIR": str(up.root)}
     done = subprocess.run(
-        [sys.executable, "-m", "api.cli", *words], capture_output=True, text=True, env=environment, check=False
+        [sys.executable, "-m", "ganger", *words], capture_output=True, text=True, env=environment, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -118,7 +118,7 @@ def test_a_value_is_in_no_file_of_the_installation_and_in_no_figure_or_list(here
     token = Path(here.ready["token_file"]).read_text().strip()
     for words in (["jobs", "--json"], ["show", str(job["id"]), "--json"], ["nodes", "--json"], ["status", "--json"]):
         told = subprocess.run(
-            [sys.executable, "-m", "api.cli", *words],
+            [sys.executable, "-m", "ganger", *words],
             env={**os.environ, "GANGER_API_URL": here.ready["url"], "GANGER_TOKEN": token},
             capture_output=True, text=True, check=False,
         )  # fmt: skip

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner
 
-from api.commands import program
-from scheduler.errors import InvalidInput, SetupError
+from ganger.cli import program
+from ganger.errors import UsageError
 from scheduler.replay.fleet import UNLIMITED, read_fleet
 from scheduler.replay.history import jobs_of_history, nodes_of_fleet
 from tests.support.api_process import serving
@@ -75,9 +75,9 @@ def test_a_replay_in_which_nothing_ran_is_the_answer_no(trace):
 def test_a_plot_that_could_not_be_written_costs_no_replay(trace, tmp_path):
     (tmp_path / "folder.svg").mkdir()
     for name, why in (("folder.svg", "Is a directory"), ("nowhere/a.svg", "No such file or directory")):
-        with pytest.raises(InvalidInput, match=f"--plot: .* cannot be written: {why}"):
+        with pytest.raises(UsageError, match=f"--plot: .* cannot be written: {why}"):
             simulate(trace, "--plot", tmp_path / name)
-    with pytest.raises(InvalidInput, match="no node"):
+    with pytest.raises(UsageError, match="no node"):
         simulate(trace, "--nodes", "0.5cpus", "--plot", tmp_path / "b.svg")
     assert not (tmp_path / "b.svg").exists()
 
@@ -91,7 +91,7 @@ def test_the_course_is_drawn(trace, tmp_path):
 def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace, tmp_path):
     path = tmp_path / "course.png"
     if importlib.util.find_spec("resvg_py") is None:
-        with pytest.raises(SetupError, match=r"ganger\[plot\]"):
+        with pytest.raises(UsageError, match=r"ganger-server\[plot\]"):
             simulate(trace, "--policy", "easy", "--plot", path)
     else:
         simulate(trace, "--policy", "easy", "--plot", path)
@@ -102,7 +102,7 @@ def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace
     "words", [(), ("--history", "T"), ("T", "--plot", "x.gif"), ("T", "--nodes", "many"), ("T", "--nodes", "x=y"), ("T", "--drain", "nobody")]
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(trace, words):
-    with pytest.raises(InvalidInput):
+    with pytest.raises(UsageError):
         simulate(*(trace if word == "T" else word for word in words))
 
 
@@ -203,5 +203,5 @@ def test_a_pool_that_follows_demand_is_held_against_fixed_sizes(trace):
     ],
 )
 def test_a_pool_that_makes_no_sense_is_refused(trace, words, why):
-    with pytest.raises(InvalidInput, match=why):
+    with pytest.raises(UsageError, match=why):
         simulate(trace, *words)

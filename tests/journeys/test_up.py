@@ -46,7 +46,7 @@ def is_up(made: Installation) -> bool:
 def refused(*words: str, **environment: str) -> str:
     """The one line that a `ganger up` says which cannot start."""
     told = subprocess.run(
-        [sys.executable, "-m", "api.cli", "up", "--port", "0", *words],
+        [sys.executable, "-m", "ganger", "up", "--port", "0", *words],
         capture_output=True,
         text=True,
         timeout=60,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from api.commands.program import app
+from ganger.cli.program import app
 from scheduler.jobs import cancel, requeue
 from scheduler.leader import invariants
 from tests.support.cluster import Cluster

@@ -22,7 +22,7 @@ def serving(database_url: str, broker_url: str, folder: Path, **settings: str) -
         port = free.getsockname()[1]
     own = {"DATABASE_URL": database_url, "BROKER_URL": broker_url, "STATE_DIR": str(folder), **settings}
     environment = {**os.environ, **{f"GANGER_{name}": value for name, value in own.items()}}
-    command = [sys.executable, "-m", "api.cli", "api", "--port", str(port)]
+    command = [sys.executable, "-m", "ganger", "api", "--port", str(port)]
     with (folder / "api.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         try:

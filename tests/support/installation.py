@@ -36,7 +36,7 @@ class Installation:
         self.api: httpx2.Client
 
     def start(self) -> Installation:
-        command = [sys.executable, "-m", "api.cli", "up", "--state-dir", str(self.root), "--port", "0", "--json",
+        command = [sys.executable, "-m", "ganger", "up", "--state-dir", str(self.root), "--port", "0", "--json",
                    "--cpus", str(self._cpus), "--mem", "4096", "--disk", "4096", "--nodes", str(self._nodes)]  # fmt: skip
         environment = {**os.environ, **FAST, **self._environment}
         self.log = (self.root / "up.log").open("ab")
@@ -140,8 +140,8 @@ def _role(process: psutil.Process) -> str | None:
         return None
     line = " ".join(words)
     for role, sign in (
-        ("supervisor", "supervisor"), ("consumer", "workers.link.consumer"), ("agent", "api.cli worker"),
-        ("scheduler", "api.cli scheduler"), ("api", "api.cli api"), ("postgres", "/postgres "), ("valkey", "valkey-server"),
+        ("supervisor", "supervisor"), ("consumer", "workers.link.consumer"), ("agent", "ganger worker"),
+        ("scheduler", "ganger scheduler"), ("api", "ganger api"), ("postgres", "/postgres "), ("valkey", "valkey-server"),
     ):  # fmt: skip
         if sign in line:
             return role

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 T = TypeVar("T")
-GANGER = [sys.executable, "-P", "-m", "api.cli"]
+GANGER = [sys.executable, "-P", "-m", "ganger"]
 FAST = {"GANGER_BEAT_S": "0.5", "GANGER_LEASE_S": "12", "GANGER_SUSPECT_S": "3", "GANGER_UPKEEP_S": "0.25",
         "GANGER_SCALING_S": "0.25", "GANGER_RETRY_FIRST_S": "0.2", "GANGER_API_WORKERS": "1"}  # fmt: skip
 POLL_S = 0.05

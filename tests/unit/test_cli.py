@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from api import cli
-from api.client import InvalidRequest
-from api.commands import blame, connection, inputs, programs, screen
-from api.commands.options import pairs
-from scheduler.errors import InvalidInput, SetupError
+from ganger import InvalidRequest, cli
+from ganger.cli import connection, screen
+from ganger.cli.options import pairs
+from ganger.cli.submit import inputs, option_errors, program_options
+from ganger.errors import UsageError
 
 
 @pytest.fixture
 def ganger(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
     """Runs a command in this process; returns its exit status, what it printed and what it noted."""
-    for name in ("GANGER_API_URL", "GANGER_TOKEN"):
+    for name in ("GANGER_API_URL", "GANGER_URL", "GANGER_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GANGER_STATE_DIR", str(tmp_path))
 
@@ -131,7 +131,7 @@ def test_another_package_of_our_name_is_noticed_before_it_is_imported(tmp_path: 
     (tmp_path / "scheduler" / "__init__.py").write_text("print('imported')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     ended = subprocess.run(
-        [sys.executable, "-P", str(Path(cli.__file__)), "version"],
+        [sys.executable, "-P", "-m", "ganger", "scheduler"],
         env=environment,
         capture_output=True,
         text=True,
@@ -168,7 +168,7 @@ def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
 
 
 def test_nothing_running_is_a_matter_of_setup(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="Start it, or say where the API is"):
+    with pytest.raises(UsageError, match="Start it, or say where the API is"):
         connection.find(None, None, tmp_path)
 
 
@@ -192,7 +192,7 @@ def test_constraints_are_read_as_people_write_them(text: str, document: dict[str
 
 def test_pairs_keep_what_stands_behind_the_first_equals_sign() -> None:
     assert pairs(["A=1", "B=x=y", "C="], "--env") == {"A": "1", "B": "x=y", "C": ""}
-    with pytest.raises(InvalidInput):
+    with pytest.raises(UsageError):
         pairs(["=1"], "--env")
 
 
@@ -237,24 +237,24 @@ def test_a_pipe_gets_tab_separated_lines_and_never_a_line_break_inside(capsys: p
 )
 def test_what_runs_a_command_is_said_in_few_words(words: dict[str, Any], said: dict[str, Any]) -> None:
     nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
-    assert programs.runner(**{**nothing, **words}) == said
+    assert program_options.runner(**{**nothing, **words}) == said
 
 
 @pytest.mark.parametrize("words", [{"python": True, "image": "a"}, {"network": "none"}])
 def test_two_things_cannot_run_one_command(words: dict[str, Any]) -> None:
     nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
-    with pytest.raises(InvalidInput):
-        programs.runner(**{**nothing, **words})
+    with pytest.raises(UsageError):
+        program_options.runner(**{**nothing, **words})
 
 
 def test_a_lack_of_memory_and_preferences_are_written_short() -> None:
-    assert programs.on_oom("2") == {"mem_factor": 2.0}
-    assert programs.on_oom("1.5:4096") == {"mem_factor": 1.5, "mem_max": 4096.0}
-    assert programs.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
-    assert programs.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
-    assert programs.preference("zone=a*x*1") == {"label": "zone", "op": "=", "value": "a*x", "weight": 1.0}
-    with pytest.raises(InvalidInput, match="FACTOR"):
-        programs.on_oom("much")
+    assert program_options.on_oom("2") == {"mem_factor": 2.0}
+    assert program_options.on_oom("1.5:4096") == {"mem_factor": 1.5, "mem_max": 4096.0}
+    assert program_options.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
+    assert program_options.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
+    assert program_options.preference("zone=a*x*1") == {"label": "zone", "op": "=", "value": "a*x", "weight": 1.0}
+    with pytest.raises(UsageError, match="FACTOR"):
+        program_options.on_oom("much")
 
 
 @pytest.mark.parametrize(
@@ -266,12 +266,12 @@ def test_a_lack_of_memory_and_preferences_are_written_short() -> None:
     ],
 )  # fmt: skip
 def test_what_the_api_finds_wrong_with_a_field_is_said_of_the_option(said: str, field: str, of_option: str) -> None:
-    with pytest.raises(InvalidInput) as wrong, blame.of_options():
+    with pytest.raises(UsageError) as wrong, option_errors.of_options():
         raise InvalidRequest(said, status=400, field=field)
     assert str(wrong.value) == of_option
 
 
 @pytest.mark.parametrize(("status", "field"), [(400, "project"), (400, "[1]"), (409, "idempotency_key"), (413, None)])
 def test_what_the_api_refuses_otherwise_stays_a_refusal(status: int, field: str | None) -> None:
-    with pytest.raises(InvalidRequest), blame.of_options():
+    with pytest.raises(InvalidRequest), option_errors.of_options():
         raise InvalidRequest("no", status=status, field=field)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from api.client import (
+from ganger import (
     Client,
     ClientError,
     Conflict,

@@ -7,8 +7,9 @@ import sys
 
 START = """
 import sys
-from api import cli
-from api.commands import failures, program
+from ganger import cli
+from ganger.cli import failures, program
+from api.cli import commands, roles
 from api import serve
 from api.up.embedded import state
 from workers.agent import main

@@ -86,7 +86,7 @@ def hostname() -> str:
 def version() -> str:
     """Return the release this node runs."""
     with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version("ganger")
+        return metadata.version("ganger-server")
     return ""
 
 

@@ -33,7 +33,7 @@ class Health(TypedDict):
 @routes.get("/version/", role="public", answers={200: Version})
 def version(call: Call) -> Any:  # noqa: ARG001
     """Which release this is."""
-    return {"version": installed("ganger")}
+    return {"version": installed("ganger-server")}
 
 
 @routes.get("/health/live", role="public", answers={200: Health})

@@ -36,7 +36,7 @@ def show_status(call: Call) -> Any:
     has_broker = call.rt.settings.broker_url is not None
     body = {
         "timestamp": call.rt.now(),
-        "version": version("ganger"),
+        "version": version("ganger-server"),
         "scheduler": scheduler_view.entry(call.rt, found.standing, everywhere=call.caller.project_id is None),
         "dependencies": {
             "database": _dependency(database_s, None),

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Estimate pi on all nodes at once: many small jobs, submitted in one call, their output read back and summed up.
 
-GANGER_API_URL=http://host:8470 GANGER_TOKEN=... python pi.py [JOBS]
+python pi.py [JOBS], beside a running `ganger up`; or GANGER_URL=http://host:8470 GANGER_TOKEN=... python pi.py [JOBS]
 """
 
 from __future__ import annotations
 
 import math
-import os
 import sys
 
-from api.client import Client, JobRequest
+from ganger import Client, JobRequest
 
 POINTS = 200_000  # per job
 DARTS = "BEGIN { srand(seed); for (i = 0; i < n; i++) { x = rand(); y = rand(); if (x * x + y * y <= 1) hits++ } print hits }"
@@ -29,7 +28,7 @@ def main(jobs: int) -> int:
         )
         for number in range(jobs)
     ]
-    with Client(os.environ["GANGER_API_URL"], os.environ.get("GANGER_TOKEN")) as ganger:
+    with Client() as ganger:
         ids = ganger.jobs.submit_many(requests)
         ended = ganger.jobs.wait_all(ids, changed=lambda job: print(f"{job.name} {job.status}"))
         if any(job.status != "COMPLETED" for job in ended.values()):

@@ -28,7 +28,7 @@ MARK = "GANGER_NODE_OF"
 _MIB = 1024 * 1024
 _STOP_WITHIN_S = 15.0
 _KILLED_WITHIN_S = 5.0
-_COMMAND = [sys.executable, "-P", "-m", "api.cli", "worker"]
+_COMMAND = [sys.executable, "-P", "-m", "ganger", "worker"]
 """The very command an operator would type, by module, since a scheduler need not have `ganger` on its PATH."""
 
 

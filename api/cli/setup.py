@@ -1,0 +1,53 @@
+"""`ganger setup`: what has to be done once before the roles start, and again after an upgrade."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.expected import reported
+from ganger.cli import screen
+
+
+@reported
+def setup(
+    *,
+    admin_token: Annotated[
+        Path | None, typer.Option(help="File with an administrator's token; made if it is missing.")
+    ] = None,
+    viewer_token: Annotated[
+        Path | None, typer.Option(help="File with a token that may only read, for monitoring; made if it is missing.")
+    ] = None,
+    node_token: Annotated[Path | None, typer.Option(help="File with a token for nodes; made if it is missing.")] = None,
+    secrets_key: Annotated[
+        Path | None, typer.Option(help="File with the key that secrets are encrypted with; made if it is missing.")
+    ] = None,
+    drop_lost_secrets: Annotated[
+        bool, typer.Option("--drop-lost-secrets", help="Delete secrets whose key is lost for good.")
+    ] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the database.")] = 60.0,
+) -> None:
+    """Bring the database's schema up to date, and see that the first tokens are valid. Needs GANGER_DATABASE_URL.
+
+    Safe to repeat; run it before the roles of a new release start. `ganger up` does it by itself.
+
+    [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
+    """
+    from api import serve  # noqa: PLC0415 - only here
+    from api.http.serving import keyring_source  # noqa: PLC0415 - only here
+    from scheduler.admin import setup as installation  # noqa: PLC0415 - likewise
+
+    url = serve.database_url()
+    installation.set_up(
+        url,
+        admin=admin_token,
+        viewer=viewer_token,
+        node=node_token,
+        secrets_key=secrets_key,
+        within_s=wait,
+        say=screen.note,
+    )
+    if drop_lost_secrets:
+        installation.drop_lost_secrets(url, keyring_source.given(serve.read_settings()), screen.note)

@@ -1,0 +1,80 @@
+"""`ganger tokens`: who may do what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ganger.cli import connection, screen
+from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
+from ganger.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganger import records
+
+tokens = typer.Typer(help="List, make and revoke tokens of users and nodes.", cls=ListByDefault)
+
+HEADINGS = ("ID", "NAME", "KIND", "ROLE", "PROJECT", "STATE", "LAST USED")
+Role = Annotated[
+    Literal["viewer", "submitter", "operator", "admin"] | None, typer.Option(help="What a user may do with it.")
+]
+
+
+@tokens.command("list")
+def list_tokens(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """List tokens; their secrets are shown nowhere."""
+    with connection.client(url, token, state_dir) as api:
+        found = api.tokens.list()
+        if as_json:
+            for one in found:
+                screen.line(one.document)
+            return
+        screen.table(HEADINGS, (_row(one) for one in found), empty="no tokens")
+
+
+@tokens.command("create")
+def create(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A name for people; of a node its name.")],
+    *,
+    role: Role = None,
+    project: Annotated[str | None, typer.Option(help="Only for this project. Default: every project.")] = None,
+    node: Annotated[bool, typer.Option("--node", help="A token for a node, not for a user.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Make a token and print it, this once.
+
+    [bold]ganger tokens create --role submitter --project maps alice[/]
+
+    [bold]ganger tokens create --node n1 > n1.token; ganger worker --name n1 --token-file n1.token[/]
+    """
+    if node == (role is not None):
+        raise UsageError("a user's token needs --role, a node's needs --node and no role")
+    with connection.client(url, token, state_dir) as api:
+        made = api.tokens.create(name, kind="node" if node else "user", role=role, project=project)
+    if as_json:
+        screen.document(made.document)
+    else:
+        screen.say(made.secret or "")
+
+
+@tokens.command("revoke")
+def revoke(
+    token_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The token's id.")],
+    *,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Take a token away for good."""
+    with connection.client(url, token, state_dir) as api:
+        api.tokens.revoke(token_id)
+    screen.say(f"token {token_id} revoked")
+
+
+def _row(one: records.Token) -> tuple[object, ...]:
+    state = "valid" if one.is_valid else "not valid"
+    return (one.id, one.name, one.kind, one.role, one.project or "all", state, screen.moment(one.last_used))

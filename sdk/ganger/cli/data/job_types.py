@@ -1,0 +1,202 @@
+"""`ganger types`: the templates that jobs are made from."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ganger.cli import connection, screen
+from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
+from ganger.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganger import Client, JobType
+
+types = typer.Typer(help="List, show, add, check, pause job types.", cls=ListByDefault)
+
+HEADINGS = ("ID", "NAME", "VERSION", "REVISION", "STATE", "TITLE")
+INTERFACE_HEADINGS = ("", "NAME", "TYPE", "REQUIRED", "MORE")
+TypeName = Annotated[
+    str, typer.Argument(metavar="TYPE[:VERSION]", help="Name, and version; default: the newest active.")
+]
+Definition = Annotated[Path, typer.Argument(metavar="FILE", help="A job type as JSON; - is standard input.")]
+
+
+@types.command("list")
+def list_types(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """List job types."""
+    with connection.client(url, token, state_dir) as api:
+        found = api.job_types.list()
+        if as_json:
+            for one in found:
+                screen.line(one.document)
+            return
+        screen.table(HEADINGS, (_row(one) for one in found), empty="no job types")
+
+
+@types.command("show")
+def show(
+    name: TypeName, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+) -> None:
+    """Show a job type: its command, what it takes and gives, what it needs.
+
+    [bold]ganger types show kml-footprint[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        one = resolve(api, name)
+    if as_json:
+        screen.document(one.document)
+        return
+    document = one.document
+    screen.fields(
+        {
+            "type": f"{one.name}:{one.version}",
+            "title": one.title,
+            "description": one.description or None,
+            "state": _state(one),
+            **{name.replace("_", " "): _shown(document.get(name)) for name in SHOWN},
+        }
+    )
+    rows = [
+        (kind[:-5], entry["name"], entry.get("type"), entry.get("required", True), _more(entry))
+        for kind in ("input_data", "output_data")
+        for entry in (one.interface or {}).get(kind) or []
+    ]
+    if rows:
+        screen.heading("Interface")
+        screen.table(INTERFACE_HEADINGS, rows, empty="")
+
+
+@types.command("add")
+def add(
+    definition: Definition,
+    *,
+    update: Annotated[bool, typer.Option("--update", help="Change the type if name and version exist.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Add a job type from a JSON file.
+
+    [bold]ganger types add deploy/examples/kml-footprint/job-type.json[/]
+    """
+    body = read_definition(definition)
+    with connection.client(url, token, state_dir) as api:
+        one = put(api, body) if update else api.job_types.create(body)
+    if as_json:
+        screen.document(one.document)
+    else:
+        screen.say(f"{one.name}:{one.version}")
+
+
+@types.command("check")
+def check(
+    definition: Definition, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+) -> None:
+    """Check a job type without storing it."""
+    body = read_definition(definition)
+    with connection.client(url, token, state_dir) as api:
+        told = api.job_types.validate(body)
+    errors, warnings = told.get("errors") or [], told.get("warnings") or []
+    if as_json:
+        screen.document(told)
+    else:
+        for kind, entries in (("error", errors), ("warning", warnings)):
+            for entry in entries:
+                screen.say(f"{kind}\t{entry.get('description', entry) if isinstance(entry, dict) else entry}")
+        if not errors:
+            screen.note("it can be added")
+    raise typer.Exit(1 if errors else 0)
+
+
+@types.command("pause")
+def pause(
+    name: TypeName,
+    *,
+    reason: Annotated[str, typer.Option(help="Why, for the others.")] = "paused by hand",
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Start no more jobs of this type; they are accepted and wait."""
+    with connection.client(url, token, state_dir) as api:
+        one = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
+    screen.say(f"{one.name}:{one.version} paused")
+
+
+@types.command("resume")
+def resume(name: TypeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """Start jobs of this type again."""
+    with connection.client(url, token, state_dir) as api:
+        one = api.job_types.change(resolve(api, name).id, {"is_paused": False})
+    screen.say(f"{one.name}:{one.version} resumed")
+
+
+SHOWN = (
+    "pre_command",
+    "command", "post_command", "cpus_required", "mem_required", "disk_out_const_required", "timeout", "max_tries",
+    "max_scheduled", "error_mapping",
+)  # fmt: skip
+
+
+def resolve(api: Client, name: str) -> JobType:
+    """Return the type meant by NAME or NAME:VERSION, in full. Raises NotFound, UsageError."""
+    kind, _, version = name.partition(":")
+    if not version:
+        newest = api.job_types.newest(kind)
+        if newest is None:
+            raise UsageError(f"there is no active job type {kind!r}; `ganger types list` shows what there is")
+        version = newest.version
+    return api.job_types.get(kind, version)
+
+
+def put(api: Client, body: dict[str, Any]) -> JobType:
+    """Make a type, or bring the existing one of this name and version up to date; safe to repeat."""
+    from ganger import Conflict  # noqa: PLC0415 - the connection has brought it anyway
+
+    try:
+        return api.job_types.create(body)
+    except Conflict:
+        existing = api.job_types.get(str(body.get("name")), str(body.get("version")))
+        changes = {name: value for name, value in body.items() if name not in {"name", "version"}}
+        return api.job_types.change(existing.id, changes)
+
+
+def read_definition(path: Path) -> dict[str, Any]:
+    """Return a definition from a file. Raises UsageError saying where it is not JSON."""
+    text = sys.stdin.read() if path == Path("-") else path.read_text()
+    try:
+        body = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{path} is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise UsageError(f"{path} does not hold a JSON object")
+    return body
+
+
+def _shown(value: Any) -> str | None:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, dict):
+        value = value.get("exit_codes", value)
+    return None if value is None or value == {} else str(value) if isinstance(value, str) else screen.compact(value)
+
+
+def _row(one: JobType) -> tuple[object, ...]:
+    return (one.id, one.name, one.version, one.revision_num, _state(one), one.title)
+
+
+def _state(one: JobType) -> str:
+    if not one.is_active:
+        return "archived"
+    return "paused" if one.is_paused else "active"
+
+
+def _more(entry: dict[str, Any]) -> str:
+    told = {name: entry.get(name) for name in ("media_types", "media_type", "glob", "schema", "default")}
+    return ", ".join(f"{name} {screen.compact(value)}" for name, value in told.items() if value)

@@ -1,0 +1,1 @@
+"""`ganger jobs`, `show`, `logs`, `why`, `cancel`, `requeue`, `hold`, `release`: jobs that exist."""

@@ -1,0 +1,80 @@
+"""`ganger jobs`: the list of jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ganger.cli import connection, screen
+from ganger.cli.jobs import selection
+from ganger.cli.options import Json, StateDir, Token, Url
+
+if TYPE_CHECKING:
+    from ganger import Job
+
+HEADINGS = ("ID", "NAME", "STATUS", "TRIES", "NODE", "WAITED", "RAN", "WHY")
+
+
+def jobs(
+    *,
+    status: selection.Statuses = None,
+    job_type: selection.Types = None,
+    category: selection.Categories = None,
+    error_category: selection.Errors = None,
+    node: selection.Nodes = None,
+    pool: selection.Pools = None,
+    label: selection.Labels = None,
+    project: selection.Projects = None,
+    since: selection.Since = None,
+    until: selection.Until = None,
+    order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """List jobs, the newest first.
+
+    [bold]ganger jobs --status RUNNING --status QUEUED[/]
+    [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
+    """
+    which = selection.chosen(
+        None, everything=True, status=status, job_type_name=job_type, job_type_category=category,
+        error_category=error_category, node=node, pool=pool, label=label, project=project, started=since, ended=until,
+    )  # fmt: skip
+    with connection.client(url, token, state_dir) as api:
+        found = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.filters)
+        if as_json:
+            for job in found:
+                screen.line(job.document)
+            return
+        screen.table(HEADINGS, (_row(job) for job in found), empty="no jobs")
+
+
+def _row(job: Job) -> Sequence[object]:
+    return (
+        job.id,
+        _title(job),
+        job.status,
+        f"{job.num_exes}/{job.max_tries}",
+        job.node or "",
+        screen.duration(screen.between(job.queued, job.started or job.ended)),
+        screen.duration(screen.between(job.started, job.ended)),
+        _why(job),
+    )
+
+
+def _title(job: Job) -> str:
+    kind = f"{job.job_type.name}:{job.job_type.version}"
+    return f"{job.name} ({kind})" if job.name else kind
+
+
+def _why(job: Job) -> str:
+    if job.is_held and not job.is_final:
+        return f"held: {job.hold_reason}" if job.hold_reason else "held"
+    if job.error is not None:
+        return job.error.title or job.error.name
+    return f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None and not job.is_final else ""

@@ -1,0 +1,91 @@
+"""`ganger show`: one job in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ganger.cli import connection, screen
+from ganger.cli.options import JobId, Json, StateDir, Token, Url
+
+if TYPE_CHECKING:
+    from ganger import Execution, Job
+    from ganger.records import Value
+
+TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXIT", "WHY")
+VALUE_HEADINGS = ("NAME", "TYPE", "VALUE", "SIZE", "SHA-256")
+
+
+def show(
+    job_id: JobId,
+    *,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Show a job in full: what it asked for, its tries with their phases, its inputs and outputs.
+
+    [bold]ganger show 12[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        job = api.jobs.get(job_id)
+    if as_json:
+        screen.document(job.document)
+        return
+    screen.fields(_summary(job))
+    if job.job_exes:
+        screen.heading("Tries")
+        screen.table(TRY_HEADINGS, (_try_row(job, one) for one in job.job_exes), empty="")
+    for title, values in (("Inputs", job.inputs), ("Outputs", job.outputs)):
+        if values:
+            screen.heading(title)
+            screen.table(VALUE_HEADINGS, (row for value in values for row in _value_rows(value)), empty="")
+
+
+def _summary(job: Job) -> dict[str, object]:
+    return {
+        "job": job.id,
+        "name": job.name,
+        "type": f"{job.job_type.name}:{job.job_type.version}",
+        "command": " ".join(job.command) or None,
+        "status": job.status,
+        "held": (job.hold_reason or "yes") if job.is_held else None,
+        "error": f"{job.error.title or job.error.name} ({job.error.category})" if job.error else None,
+        "message": job.message or None,
+        "progress": f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None else None,
+        "tries": f"{job.num_exes} of {job.max_tries}",
+        "members": f"{job.count}, placed together" if job.count > 1 else None,
+        "node": job.node,
+        "asks for": f"{screen.number(job.cpus_required)} cpus, {screen.number(job.mem_required)} MiB memory, "
+        f"{screen.number((job.disk_in_required or 0) + (job.disk_out_required or 0))} MiB disk",
+        "priority": job.priority,
+        "timeout": screen.duration(job.timeout) if job.timeout else "none",
+        "pool": job.pool,
+        "labels": ", ".join(f"{name}={value}" for name, value in job.labels.items()) or None,
+        "project": job.project,
+        "created": f"{screen.moment(job.created)}{f' by {job.created_by}' if job.created_by else ''}",
+        "not before": screen.moment(job.not_before) if job.not_before and not job.started else None,
+        "started": screen.moment(job.started) or None,
+        "ended": screen.moment(job.ended) or None,
+    }
+
+
+def _try_row(job: Job, one: Execution) -> Sequence[object]:
+    """Return a line of the table of tries; those of a gang are numbered by try and member."""
+    phases = [screen.duration(one.seconds(phase)) for phase in ("pre", "job", "post")]
+    codes = (one.pre_exit_code, one.job_exit_code, one.post_exit_code)
+    exits = "/".join("-" if code is None else str(code) for code in codes)
+    why = (one.error.title or one.error.name) if one.error else ""
+    which = one.attempt if job.count == 1 else f"{one.attempt}.{one.member}"
+    return (which, one.id, one.status, one.node or "", *phases, exits, one.message or why)
+
+
+def _value_rows(value: Value) -> list[Sequence[object]]:
+    if value.type == "property" or not value.files:
+        shown = value.value if isinstance(value.value, str) else screen.compact(value.value)
+        return [(value.name, value.type, shown, "", "")]
+    return [
+        (value.name, value.type, f"{file.file_name} (file {file.id})", screen.size(file.file_size), file.sha256 or "")
+        for file in value.files
+    ]

@@ -1,0 +1,110 @@
+"""`ganger why`: why a job waits, what would help, where it ran, why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from ganger.cli import connection, screen
+from ganger.cli.options import JobId, Json, StateDir, Token, Url
+
+_MOST_NAMED = 3
+SOON_S = 1.0
+
+
+def why(
+    job_id: JobId,
+    *,
+    as_json: Json = False,
+    url: Url = None,
+    token: Token = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Say why a job waits and what would help, where it ran, or why it failed.
+
+    [bold]ganger why 12[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        told = api.jobs.explain(job_id)
+    if as_json:
+        screen.document(told)
+        return
+    screen.say(str(told.get("summary") or told.get("status")))
+    for line in lines(told):
+        screen.say(f"  {line}")
+
+
+def lines(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what stands behind the summary, a line each; the first reason is the summary already."""
+    for reason in (told.get("reasons") or [])[1:]:
+        yield f"also: {reason['description']}"
+    if told.get("nodes"):
+        yield from _future(told)
+    tries = told.get("tries") or {}
+    if tries.get("done"):
+        forgiven = tries.get("forgiven") or 0
+        more = f", and {forgiven} that {'is' if forgiven == 1 else 'are'} not charged" if forgiven else ""
+        yield f"tries: {tries['done'] - forgiven} of {tries.get('max')}{more}"
+    last = told.get("placement")
+    if last:
+        yield from _placement(last, of_gang=bool(told.get("members")))
+    failure = told.get("failure")
+    if failure:
+        again = "" if failure.get("should_be_retried") else "; not worth another try"
+        yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
+
+
+def _future(told: dict[str, Any]) -> Iterator[str]:
+    """Yield what is to come for a job that waits."""
+    nearest, nodes, queue, share = told["nearest"], told["nodes"], told["queue"], told["share"]
+    if nearest and not nodes["usable"]:
+        yield f"nearest: {nearest['description']}"
+    if queue["ahead"] or queue["position"]:
+        yield f"before it in the queue: {queue['ahead']} by priority and age, {queue['position'] or 0} that ask for the same"
+    first = share["projects_ahead"]
+    if first:
+        goes = "waiting project goes" if first == 1 else "waiting projects go"
+        yield f"share: {share['project']} holds {share['share']:.1%} of the fleet; {first} {goes} first by share and what is owed"
+    kept = told["reservation"]
+    if kept:
+        named = ", ".join(node["name"] for node in kept["nodes"][:_MOST_NAMED])
+        more = len(kept["nodes"]) - _MOST_NAMED
+        yield f"room is kept for it on {named}" + (f" and {more} more" if more > 0 else "")
+    expected = _expected(told["expected_start"])
+    if expected:
+        yield f"expected to start {expected}"
+    changes = [change["description"] for change in told["changes"]]
+    if changes:
+        yield "it could start at once if you " + ", and ".join(changes)
+
+
+def _expected(band: dict[str, Any]) -> str:
+    """Return when a job will probably start, from now; nothing where that cannot be said."""
+    ends = [None if band[edge] is None else _from_now(band[edge]) for edge in ("earliest", "latest")]
+    if ends[0] is None:
+        return ""
+    if ends[1] is None:
+        return f"in {screen.duration(ends[0])} at the earliest"
+    if ends[1] < SOON_S:
+        return "at once"
+    if ends[0] < SOON_S:
+        return f"within {screen.duration(ends[1])}"
+    return f"in {screen.duration(ends[0])} to {screen.duration(ends[1])}"
+
+
+def _from_now(moment: str) -> float:
+    return max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())
+
+
+def _placement(last: dict[str, Any], *, of_gang: bool) -> Iterator[str]:
+    code = last.get("exit_code")
+    ended = f", exit code {code}" if code is not None else ""
+    which = f"attempt {last.get('attempt')}" + (f", member {last['member']}" if of_gang else "")
+    yield f"last try: {last['job_exe']['status']} on {last['node']['name']} ({which}){ended}"
+    if last.get("why"):
+        yield f"placed there: {last['why']}"
+    if last.get("remark"):
+        yield last["remark"]
+    elif last.get("message"):
+        yield f"it says: {last['message']}"

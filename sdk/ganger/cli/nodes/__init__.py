@@ -1,0 +1,1 @@
+"""`ganger nodes`, `pools`, `scale`, `drain`, `pause`, `resume`: the machines that run jobs."""

@@ -1,0 +1,77 @@
+"""`ganger status` and `ganger version`: how the installation is, and what is installed here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from typing import Any
+
+import typer
+
+from ganger.cli import connection, screen
+from ganger.cli.failures import FAILED
+from ganger.cli.options import Json, StateDir, Token, Url
+
+ALIVE = {"READY", "PAUSED"}
+OPEN = ("pending_upload", "pending", "blocked", "queued", "running", "held")
+MIB = 1024 * 1024
+
+
+def status(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+    """Say how the installation is: scheduler, servers, nodes, jobs. Exit status 1 if no scheduler leads.
+
+    [bold]ganger status[/]
+    """
+    with connection.client(url, token, state_dir) as api:
+        told = api.status()
+        address = api.url
+    if as_json:
+        screen.document(told)
+    else:
+        screen.fields({"api": f"{address} (version {told.get('version')})", **_page(told)})
+        for warning in told.get("warnings") or []:
+            screen.note(f"warning: {warning}")
+    if told["scheduler"]["state"] not in ALIVE:
+        raise typer.Exit(FAILED)
+
+
+def version(*, as_json: Json = False) -> None:
+    """Say which version is installed here; that of a running API is in `ganger status`."""
+    told = importlib.metadata.version("ganger")
+    if as_json:
+        screen.document({"version": told})
+    else:
+        screen.say(told)
+
+
+def _page(told: dict[str, Any]) -> dict[str, object]:
+    jobs, resources, leader = told["jobs"], told["resources"], told["scheduler"].get("leader") or {}
+    heard = f", heard of {screen.duration(leader.get('age_s'))} ago" if leader else ""
+    open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
+    return {
+        "scheduler": f"{told['scheduler']['state']} {told['scheduler'].get('pause_reason') or ''}".strip() + heard,
+        "order": _order(told["scheduler"]),
+        **{name: _server(state) for name, state in told["dependencies"].items()},
+        "nodes": ", ".join(f"{count} {word}" for word, count in told["nodes"]["by_state"].items()) or "none",
+        "cpus": _free(resources, "cpus", 1),
+        "memory": _free(resources, "mem", MIB),
+        "disk": _free(resources, "disk", MIB),
+        "jobs": open_jobs or "none waiting, none running",
+        "last 3 hours": ", ".join(f"{jobs.get(name) or 0} {name}" for name in ("completed", "failed", "canceled")),
+    }
+
+
+def _order(scheduler: dict[str, Any]) -> str:
+    kept = scheduler.get("reservations")
+    return (
+        f"{scheduler.get('queue_mode')}, preemption {'on' if scheduler.get('preemption') else 'off'}, "
+        f"room is kept for up to {kept} job{'' if kept == 1 else 's'} that cannot start yet"
+    )
+
+
+def _server(state: dict[str, Any]) -> str:
+    return f"ok, {state['latency_ms']} ms" if state["ok"] else f"trouble: {state.get('detail')}"
+
+
+def _free(resources: dict[str, Any], name: str, unit: int) -> str:
+    text = screen.number if unit == 1 else screen.size
+    return f"{text(resources['free'][name] * unit)} of {text(resources['total'][name] * unit)} free"

@@ -1,0 +1,96 @@
+"""From words of the command line to inputs of a job type: values of the right kind, files sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ganger.cli.data import job_types
+from ganger.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganger import Client, JobRequest, JobType
+
+_CONSTRAINT = re.compile(r"(?P<label>[A-Za-z0-9][A-Za-z0-9._/-]*)(?P<op>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
+
+
+def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobRequest:
+    """Return the request for a job type, with its inputs; files are sent here. Raises UsageError, NotFound."""
+    one = job_types.resolve(api, kind)
+    given = _by_name(words)
+    for name in given:
+        if one.input_type(name) is None:
+            known = ", ".join(entry["name"] for entry in (one.interface or {}).get("input_data") or []) or "none"
+            raise UsageError(f"{one.name}:{one.version} has no input {name!r} (it has: {known})")
+    values = {name: _value(api, one, name, texts) for name, texts in given.items()}
+    return replace(request, job_type=one.name, version=one.version, inputs=values)
+
+
+def constraint(text: str, option: str = "--constraint") -> dict[str, Any]:
+    """Return a constraint as the API writes it; several values are separated by commas. Raises UsageError naming the option."""
+    if re.fullmatch(r"!?[A-Za-z0-9][A-Za-z0-9._/-]*", text):
+        return {"label": text.lstrip("!"), "op": "not_exists" if text.startswith("!") else "exists"}
+    found = _CONSTRAINT.fullmatch(text)
+    if found is None:
+        raise UsageError(f"{option}: {text!r} is not LABEL=VALUE, LABEL!=VALUE, LABEL>NUMBER, LABEL or !LABEL")
+    label, op, value = found["label"], found["op"], found["value"]
+    if "<" in op or ">" in op:
+        _check_number(text, op, value, option)
+    if "," in value and op in {"=", "!="}:
+        return {"label": label, "op": "in" if op == "=" else "not_in", "value": value.split(",")}
+    return {"label": label, "op": op, "value": value}
+
+
+def _check_number(text: str, op: str, value: str, option: str) -> None:
+    try:
+        good = isfinite(float(value))
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"{option}: {text!r}: {op} takes a number, not {value!r}")
+
+
+def _by_name(words: list[str]) -> dict[str, list[str]]:
+    given: dict[str, list[str]] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise UsageError(f"--input takes NAME=VALUE or NAME=@PATH, not {word!r}")
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _value(api: Client, one: JobType, name: str, texts: list[str]) -> Any:
+    kind = one.input_type(name)
+    if kind == "files":
+        return [_file(api, name, text) for text in texts]
+    if len(texts) > 1:
+        raise UsageError(f"the input {name!r} takes one value, not {len(texts)}")
+    return _file(api, name, texts[0]) if kind == "file" else _property(one, name, texts[0])
+
+
+def _file(api: Client, name: str, text: str) -> int:
+    if text.startswith("@"):
+        path = Path(text[1:])
+        if not path.is_file():
+            raise UsageError(f"the input {name!r}: there is no file {path}")
+        return api.files.upload(path).id
+    if not text.isdecimal():
+        raise UsageError(f"the input {name!r} takes a file: @PATH to send one, or the id of one that is there")
+    return int(text)
+
+
+def _property(one: JobType, name: str, text: str) -> Any:
+    """Return text where the interface says string, else what the text means as JSON, else the text."""
+    entries = (one.interface or {}).get("input_data") or []
+    schema = next((entry.get("schema") for entry in entries if entry.get("name") == name), None) or {}
+    if schema.get("type") == "string":
+        return text
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text

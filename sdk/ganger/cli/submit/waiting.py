@@ -1,0 +1,124 @@
+"""After submitting: say what was made, wait for it, show how it goes, and end as it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
+
+from ganger.cli import screen
+from ganger.cli.failures import FAILED, INTERRUPTED
+from ganger.cli.jobs import logs
+
+if TYPE_CHECKING:
+    from ganger import Client, Job
+
+
+def after(api: Client, job_ids: Sequence[int], *, wait: bool, follow: bool, as_json: bool) -> int:
+    """Return the exit status: 0 when nothing is waited for, else the job's own; 130 on Ctrl-C, the jobs go on."""
+    if not wait and not follow:
+        _tell(api, job_ids, as_json=as_json)
+        return 0
+    try:
+        if len(job_ids) > 1:
+            return _wait_many(api, job_ids, as_json=as_json)
+        return _wait_one(api, job_ids[0], follow=follow, as_json=as_json)
+    except KeyboardInterrupt:
+        those = " ".join(str(one) for one in job_ids[:20]) + (" …" if len(job_ids) > 20 else "")  # noqa: PLR2004 - a line
+        screen.note(f"\nganger: no longer waiting; it goes on. To cancel: ganger cancel {those}")
+        return INTERRUPTED
+
+
+def _tell(api: Client, job_ids: Sequence[int], *, as_json: bool) -> None:
+    if as_json and len(job_ids) == 1:
+        screen.document(api.jobs.get(job_ids[0]).document)
+    elif as_json:
+        screen.document({"count": len(job_ids), "job_ids": list(job_ids)})
+    elif not screen.terminal():
+        for job_id in job_ids:
+            screen.say(str(job_id))
+    elif len(job_ids) == 1:
+        screen.say(f"job {job_ids[0]}  (ganger logs -f {job_ids[0]})")
+    else:
+        screen.say(f"{len(job_ids)} jobs, {job_ids[0]} to {job_ids[-1]}")
+
+
+def _wait_one(api: Client, job_id: int, *, follow: bool, as_json: bool) -> int:
+    if follow and not as_json:
+        screen.note(f"ganger: job {job_id}")
+        logs.follow_job(api, job_id, split=True)
+        job = api.jobs.wait(job_id)
+    else:
+        with _Line(quiet=as_json) as line:
+            job = api.jobs.wait(job_id, changed=lambda one: line.show(_progress(one)))
+    if as_json:
+        screen.document(job.document)
+    elif follow:
+        screen.note(f"ganger: {_ending(job)}")
+    else:
+        screen.say(_ending(job))
+    return job.exit_code
+
+
+def _wait_many(api: Client, job_ids: Sequence[int], *, as_json: bool) -> int:
+    seen: dict[int, str] = {}
+
+    def show(job: Job) -> None:
+        seen[job.id] = job.status
+        counts = Counter(seen.values())
+        line.show(", ".join(f"{count} {status}" for status, count in sorted(counts.items())))
+
+    with _Line(quiet=as_json) as line:
+        ended = api.jobs.wait_all(job_ids, changed=show)
+    for job_id in job_ids:
+        if as_json:
+            screen.line(ended[job_id].document)
+        elif ended[job_id].status != "COMPLETED" or not screen.terminal():
+            screen.say(_ending(ended[job_id]))
+    completed = sum(job.status == "COMPLETED" for job in ended.values())
+    if not as_json:
+        screen.note(f"ganger: {completed} of {len(ended)} jobs COMPLETED")
+    return 0 if completed == len(ended) else FAILED
+
+
+class _Line:
+    """One line on the terminal that is replaced by the next; nothing where nobody watches."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._shown = not quiet and sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def show(self, text: str) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _progress(job: Job) -> str:
+    where = f" on {job.node}" if job.node else ""
+    tries = f", try {job.num_exes} of {job.max_tries}" if job.num_exes > 1 else ""
+    return f"job {job.id} {job.status}{where}{tries}"
+
+
+def _ending(job: Job) -> str:
+    ran = screen.between(job.started, job.ended)
+    told = f"job {job.id} {job.status}"
+    if ran is not None:
+        told += f" after {screen.duration(ran)}"
+    if job.num_exes > 1:
+        told += f", {job.num_exes} tries"
+    if job.error is not None:
+        told += f": {job.error.title or job.error.name}"
+        code = job.decisive.exit_code if job.decisive else None
+        told += f" (exit code {code})" if code else ""
+    if job.message:
+        told += f": {job.message}"
+    return told

@@ -1,0 +1,69 @@
+"""What jobs are made from and run on: job types and nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from ganger import paging
+from ganger.paging import Filter
+from ganger.records import JobType, Node
+from ganger.transport import Call, Transport
+
+
+@dataclass(frozen=True, slots=True)
+class JobTypes:
+    """The versioned templates."""
+
+    _transport: Transport
+
+    def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[JobType]:
+        """Yield job types page by page."""
+        return paging.every(self._transport, JobType, "/job-types/", paging.params(filters), limit=limit)
+
+    def get(self, name: str, version: str) -> JobType:
+        """Return a job type by name and version. Raises NotFound."""
+        path = f"/job-types/{quote(name, safe='')}/{quote(version, safe='')}/"
+        return JobType.read(self._transport.json(Call("GET", path)))
+
+    def newest(self, name: str) -> JobType | None:
+        """Return the newest active version of a type in short, None if there is none."""
+        found = [one for one in self.list(name=name) if one.name == name and one.is_active]
+        return max(found, key=lambda one: one.id, default=None)
+
+    def create(self, definition: Mapping[str, Any]) -> JobType:
+        """Make a job type. Raises Conflict if name and version exist, InvalidRequest naming the field."""
+        return JobType.read(self._transport.json(Call("POST", "/job-types/", body=dict(definition))))
+
+    def change(self, job_type_id: int, changes: Mapping[str, Any]) -> JobType:
+        """Change what is named; a change of what a job would see makes a new revision."""
+        call = Call("PATCH", f"/job-types/{job_type_id}/", body=dict(changes), repeatable=True)
+        return JobType.read(self._transport.json(call))
+
+    def validate(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+        """Return errors and warnings of a definition without storing it."""
+        call = Call("POST", "/job-types/validation/", body=dict(definition), repeatable=True)
+        answer: dict[str, Any] = self._transport.json(call)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The machines."""
+
+    _transport: Transport
+
+    def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Node]:
+        """Yield nodes page by page, with capacity, what is free and what runs."""
+        return paging.every(self._transport, Node, "/nodes/", paging.params(filters), limit=limit)
+
+    def get(self, node_id: int) -> Node:
+        """Return a node. Raises NotFound."""
+        return Node.read(self._transport.json(Call("GET", f"/nodes/{node_id}/")))
+
+    def change(self, node_id: int, changes: Mapping[str, Any]) -> Node:
+        """Pause (`is_paused`, `pause_reason`), drain (`is_draining`) or retire (`is_active`) a node."""
+        call = Call("PATCH", f"/nodes/{node_id}/", body=dict(changes), repeatable=True)
+        return Node.read(self._transport.json(call))

@@ -1,0 +1,221 @@
+"""Jobs: submit, find, follow, cancel, requeue, wait."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ganger import paging
+from ganger.errors import TimedOut
+from ganger.paging import Filter, Page
+from ganger.records import FINAL, Event, Execution, Job, Operation
+from ganger.requests import JobRequest
+from ganger.transport import Call, Transport
+
+# A server that restarts, or is being upgraded, is back within this; who waits for a job goes on waiting.
+WAIT_PATIENCE_S = 120.0
+SHORTEST_POLL_S, LONGEST_POLL_S = 0.05, 2.0
+# The longest address is shorter than 8 KiB; a hundred ids of up to 19 digits fit well.
+IDS_PER_CALL = 100
+ALIVE = frozenset({"QUEUED", "RUNNING"})
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """The jobs that the token may see."""
+
+    _transport: Transport
+
+    def submit(self, request: JobRequest, *, strict: bool = False) -> Job:
+        """Create a job and return it in full. Safe against broken connections: it is created once.
+
+        With `strict`, a job that no node could ever run is refused, instead of accepted and explained.
+        Raises InvalidRequest naming the field, Conflict for a key that was used for another request.
+        """
+        key = request.idempotency_key or str(uuid.uuid4())
+        body = replace(request, idempotency_key=None).document()
+        return Job.read(self._submit(body, {"Idempotency-Key": key}, strict=strict))
+
+    def submit_many(
+        self, requests: Sequence[JobRequest], *, key: str | None = None, strict: bool = False
+    ) -> Sequence[int]:
+        """Create up to 10,000 jobs, all or none; returns their ids in the order of the requests. As safe as `submit`."""
+        bodies = [request.document() for request in requests]
+        if any("idempotency_key" in body for body in bodies):
+            bodies = [{"idempotency_key": str(uuid.uuid4()), **body} for body in bodies]
+            headers = {}
+        else:
+            headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
+
+    def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[dict[str, Any]]:
+        """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made.
+
+        With `strict`, whether `submit` would `refuse` them likewise. Raises as `submit` does.
+        """
+        bodies = [one.document() for one in requests]
+        query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
+        body = bodies[0] if len(bodies) == 1 else bodies
+        call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
+        told: list[dict[str, Any]] = self._transport.json(call)["results"]
+        return told
+
+    def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
+        """Return a job with inputs, outputs and executions, newest first. Raises NotFound.
+
+        `patience_s`: how long to try to reach an API that does not answer; None is the client's own.
+        """
+        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", patience_s=patience_s)))
+
+    def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
+        """Yield jobs page by page; filters as in the API (`status=["RUNNING"]`, `job_type_name=…`, `order="-id"`)."""
+        return paging.every(self._transport, Job, "/jobs/", paging.params(filters), limit=limit)
+
+    def page(self, **filters: Filter) -> Page[Job]:
+        """Return one page of the list, with the count of all that match."""
+        return paging.page(self._transport, Job, "/jobs/", paging.params(filters))
+
+    def cancel(self, job_id: int) -> Job:
+        """Cancel a job and return it; its processes are dead when its newest execution has ended.
+
+        Safe to repeat. Raises NotFound, Conflict if it has completed.
+        """
+        call = Call("PATCH", f"/jobs/{job_id}/", body={"status": "CANCELED"}, repeatable=True)
+        return Job.read(self._transport.json(call))
+
+    def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
+        """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
+        return self.act("requeue", job_id=job_ids, priority=priority)
+
+    def hold(self, job_ids: Sequence[int], *, reason: str | None = None) -> Operation:
+        """Keep jobs that have not ended from being placed, until they are released."""
+        return self.act("hold", job_id=job_ids, reason=reason)
+
+    def release(self, job_ids: Sequence[int]) -> Operation:
+        """Let held jobs go."""
+        return self.act("release", job_id=job_ids)
+
+    def act(
+        self,
+        kind: str,
+        *,
+        everything: bool = False,
+        reason: str | None = None,
+        priority: int | None = None,
+        **filters: Filter,
+    ) -> Operation:
+        """Cancel, requeue, hold or release (`kind`) every job that filters as in the list let through.
+
+        No filter at all needs `everything`. Returns the operation, which goes on by itself; see `wait_operation`.
+        """
+        body = paging.document(filters) | _said(all=everything or None, reason=reason, priority=priority)
+        return Operation.read(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body)))
+
+    def count_for(self, kind: str, *, everything: bool = False, **filters: Filter) -> int:
+        """Return how many jobs `act` would look at; above 10,000 an estimate. Changes nothing."""
+        body = paging.document(filters) | _said(all=everything or None, dry_run=True)
+        return int(self._transport.json(Call("POST", f"/jobs/{kind}/", body=body, repeatable=True))["count"])
+
+    def operation(self, operation_id: int) -> Operation:
+        """Return how far a bulk action is."""
+        return Operation.read(self._transport.json(Call("GET", f"/operations/{operation_id}/")))
+
+    def executions(self, job_id: int, *, limit: int | None = None) -> Iterator[Execution]:
+        """Yield a job's tries, newest first."""
+        return paging.every(self._transport, Execution, f"/jobs/{job_id}/executions/", (), limit=limit)
+
+    def events(self, job_id: int) -> Iterator[Event]:
+        """Yield every change of a job's status, oldest first."""
+        return paging.every(self._transport, Event, f"/jobs/{job_id}/events/", ())
+
+    def explain(self, job_id: int) -> dict[str, Any]:
+        """Return why a job waits, where it ran, or why it failed, as the API tells it."""
+        answer: dict[str, Any] = self._transport.json(Call("GET", f"/jobs/{job_id}/explain/"))
+        return answer
+
+    def wait(self, job_id: int, *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
+        """Return the job when it has ended; `changed` is called with it whenever its status or tries are others.
+
+        Lives through a restart of the API. Raises TimedOut; the job goes on then.
+        """
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        seen: tuple[str, int] | None = None
+        pause_s = SHORTEST_POLL_S
+        while True:
+            job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
+            if (job.status, job.num_exes) != seen:
+                seen, pause_s = (job.status, job.num_exes), SHORTEST_POLL_S
+                if changed is not None:
+                    changed(job)
+            if job.is_final:
+                return job
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"job {job_id} is still {job.status} after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def statuses(self, job_ids: Sequence[int]) -> dict[int, Job]:
+        """Return many jobs in short by id, with few calls; ids that do not exist are missing."""
+        found: dict[int, Job] = {}
+        for start in range(0, len(job_ids), IDS_PER_CALL):
+            some = job_ids[start : start + IDS_PER_CALL]
+            found |= {job.id: job for job in self.list(job_id=some, page_size=IDS_PER_CALL)}
+        return found
+
+    def wait_all(
+        self, job_ids: Sequence[int], *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None
+    ) -> dict[int, Job]:
+        """Return all jobs, in short, when each has ended; otherwise as `wait`."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        ended: dict[int, Job] = {}
+        seen: dict[int, str] = {}
+        pause_s = SHORTEST_POLL_S
+        while True:
+            for job in self.statuses([one for one in job_ids if one not in ended]).values():
+                if seen.get(job.id) != job.status:
+                    seen[job.id], pause_s = job.status, SHORTEST_POLL_S
+                    if changed is not None:
+                        changed(job)
+                if job.status in FINAL:
+                    ended[job.id] = job
+            if len(ended) == len(set(job_ids)):
+                return ended
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"{len(set(job_ids)) - len(ended)} jobs have not ended after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def wait_dead(self, job_id: int, *, timeout_s: float | None = None) -> Job:
+        """Return a job that has ended when nothing of it runs any more on any node. Raises TimedOut."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = SHORTEST_POLL_S
+        while True:
+            job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
+            if job.is_final and all(one.status not in ALIVE for one in job.job_exes):
+                return job
+            if deadline is not None and time.monotonic() + pause_s > deadline:
+                raise TimedOut(f"job {job_id} still has processes after {timeout_s:g} s")
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+
+    def wait_operation(self, operation: Operation, *, changed: Callable[[Operation], None] | None = None) -> Operation:
+        """Return a bulk action when it has ended; `changed` is called with it at every look."""
+        pause_s = SHORTEST_POLL_S
+        while operation.status == "RUNNING":
+            if changed is not None:
+                changed(operation)
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+            operation = self.operation(operation.id)
+        return operation
+
+    def _submit(self, body: Any, headers: dict[str, str], *, strict: bool) -> Any:
+        query = (("strict", "true"),) if strict else ()
+        return self._transport.json(Call("POST", "/jobs/", params=query, body=body, headers=headers, repeatable=True))
+
+
+def _said(**given: object) -> dict[str, object]:
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,78 @@
+"""What programs write: whole, or followed while they run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import httpx2
+
+from ganger.errors import ServerTrouble, Unreachable
+from ganger.records import LogPiece
+from ganger.transport import Call, Transport
+
+Stream: TypeAlias = Literal["stdout", "stderr", "combined"]
+
+# A stream with nothing to tell sends comments; one that is silent for longer has a dead connection.
+SILENCE_S = 60.0
+RECONNECT_PAUSE_S = 0.5
+RECONNECTS_MAX = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """The output of executions."""
+
+    _transport: Transport
+
+    def read(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> str:
+        """Return what was written so far, an empty text if nothing; of one phase, or of all in their order."""
+        call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
+        return self._transport.send(call).text
+
+    def document(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Any:
+        """Return what was written so far as the API's JSON; None if nothing."""
+        return self._transport.json(Call("GET", _path(execution_id, stream), params=_query(phase)))
+
+    def follow(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Iterator[LogPiece]:
+        """Yield what was written and what is being written, to the end of the execution, each byte once.
+
+        A broken connection is made again, and goes on where it broke. Raises Unreachable when that fails for long.
+        """
+        call = Call(
+            "GET",
+            _path(execution_id, stream),
+            params=(*_query(phase), ("follow", "true")),
+            headers={"Accept": "text/event-stream"},
+        )
+        failures = 0
+        while True:
+            try:
+                for event in self._events(call):
+                    failures = 0
+                    if event.event == "end":
+                        return
+                    if event.event == "log":
+                        yield LogPiece.read(json.loads(event.data))
+                    if event.id:
+                        call = replace(call, headers={**call.headers, "Last-Event-ID": event.id})
+            except (Unreachable, ServerTrouble):
+                failures += 1
+                if failures > RECONNECTS_MAX:
+                    raise
+            time.sleep(RECONNECT_PAUSE_S)
+
+    def _events(self, call: Call) -> Iterator[httpx2.ServerSentEvent]:
+        with self._transport.stream(call, read_timeout_s=SILENCE_S) as response:
+            yield from httpx2.EventSource(response)
+
+
+def _path(execution_id: int, stream: Stream) -> str:
+    return f"/job-executions/{execution_id}/logs/{stream}/"
+
+
+def _query(phase: str | None) -> tuple[tuple[str, str], ...]:
+    return (("phase", phase),) if phase else ()

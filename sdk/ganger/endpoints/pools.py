@@ -1,0 +1,49 @@
+"""Pools: sets of nodes that are scaled together. Answers are documents as `/openapi.json` describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+from ganger.transport import Call, Transport
+
+Documents: TypeAlias = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The pools of an installation."""
+
+    _transport: Transport
+
+    def list(self) -> Documents:
+        """Return all pools by name."""
+        found: Documents = self._transport.json(Call("GET", "/pools/"))["results"]
+        return found
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return a pool. Raises NotFound."""
+        found: dict[str, Any] = self._transport.json(Call("GET", _path(name)))
+        return found
+
+    def create(self, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """Make a pool. Raises Conflict if there is one of this name."""
+        made: dict[str, Any] = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
+        return made
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change size (`size`, or `min` and `max`), pause, drivers, template, labels or settings. Raises NotFound."""
+        changed: dict[str, Any] = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
+        return changed
+
+    def events(self, name: str, *, limit: int = 20) -> Documents:
+        """Return what happened to a pool, newest first."""
+        call = Call("GET", f"{_path(name)}events/", params=[("page_size", str(limit))])
+        found: Documents = self._transport.json(call)["results"]
+        return found
+
+
+def _path(name: str) -> str:
+    return f"/pools/{quote(name, safe='')}/"

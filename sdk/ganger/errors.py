@@ -1,0 +1,113 @@
+"""Every way a call of the client can go wrong; str() is one sentence for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+
+class ClientError(Exception):
+    """A call did not do what was asked."""
+
+
+class UsageError(ClientError):
+    """A command or a call was used wrongly; nothing was sent. `field` is the option or field that is at fault."""
+
+    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class NotConfigured(UsageError):
+    """No place says where the API is, or a place that says so cannot be read.
+
+    `missed` says of each place that was read what it lacks; it is empty where a place could not be read.
+    """
+
+    def __init__(self, sentence: str, *, missed: Sequence[str] = ()) -> None:
+        super().__init__(sentence)
+        self.missed = tuple(missed)
+
+
+class Unreachable(ClientError):
+    """Nobody answers at the API's address, or the connection broke and stayed broken; nothing is known of the call."""
+
+
+class Refused(ClientError):
+    """The API answered no. `kind` is a stable slug to branch on, `field` the part of the request that is at fault.
+
+    `document` is the answer's body, where it was JSON.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        status: int,
+        kind: str = "error",
+        field: str | None = None,
+        request_id: str | None = None,
+        document: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.kind = kind
+        self.field = field
+        self.request_id = request_id
+        self.document = document
+
+    @property
+    def code(self) -> int:
+        """The HTTP status, by the name it has in the answer's body."""
+        return self.status
+
+
+class InvalidRequest(Refused):
+    """The request itself is wrong; repeating it unchanged will not help."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or it belongs to somebody else."""
+
+
+class Denied(Refused):
+    """No token, one that is not valid, or one whose role does not allow this."""
+
+
+class Conflict(Refused):
+    """The thing exists, but its state forbids what was asked; or an idempotency key was used for another request."""
+
+
+class ServerTrouble(Refused):
+    """The API could not do it now; the request may have been fine."""
+
+
+class TimedOut(ClientError):
+    """What was waited for did not happen in the time given; the job goes on."""
+
+
+CLASSES: dict[int, type[Refused]] = {
+    HTTPStatus.BAD_REQUEST: InvalidRequest,
+    HTTPStatus.UNAUTHORIZED: Denied,
+    HTTPStatus.FORBIDDEN: Denied,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidRequest,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidRequest,
+}
+
+
+def refusal(status: int, sentence: str, document: Mapping[str, Any] | None = None) -> Refused:
+    """Return the error that a status stands for, with what the body says of it."""
+    told = document or {}
+    fallback = ServerTrouble if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Refused
+    chosen = CLASSES.get(status, fallback)
+    return chosen(
+        sentence,
+        status=status,
+        kind=str(told.get("kind") or "error"),
+        field=told.get("field"),
+        request_id=told.get("request_id"),
+        document=document,
+    )

@@ -1,0 +1,84 @@
+"""Lists of any length: one page at a time, followed by the links that the API gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from ganger.records import Record
+from ganger.transport import Call, Params, Transport
+
+R = TypeVar("R", bound=Record)
+Filter: TypeAlias = str | int | bool | datetime | Sequence[str | int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """One page of a list; `count` is of everything that matches, an estimate where `count_exact` is false."""
+
+    count: int
+    count_exact: bool
+    results: list[R]
+    next: str | None
+    previous: str | None
+
+
+def params(filters: Mapping[str, Filter]) -> Params:
+    """Return filters as query parameters: None is left out, a list is repeated, a time is ISO-8601."""
+    found: list[tuple[str, str]] = []
+    for name, value in filters.items():
+        if value is None:
+            continue
+        values = [value] if isinstance(value, str | int | datetime) else list(value)
+        found += [(name, _text(one)) for one in values]
+    return found
+
+
+def document(filters: Mapping[str, Filter]) -> dict[str, object]:
+    """Return filters as fields of a body: None and empty lists are left out, a time is ISO-8601."""
+    told: dict[str, object] = {}
+    for name, value in filters.items():
+        if isinstance(value, datetime):
+            told[name] = value.isoformat()
+        elif isinstance(value, str | int):
+            told[name] = value
+        elif value:
+            told[name] = list(value)
+    return told
+
+
+def page(transport: Transport, kind: type[R], path: str, query: Params = ()) -> Page[R]:
+    """Return one page; `path` may be the link of another page."""
+    body = transport.json(Call("GET", path, params=query))
+    return Page(
+        count=int(body["count"]),
+        count_exact=bool(body.get("count_exact", True)),
+        results=[kind.read(entry) for entry in body["results"]],
+        next=body.get("next"),
+        previous=body.get("previous"),
+    )
+
+
+def every(transport: Transport, kind: type[R], path: str, query: Params, *, limit: int | None = None) -> Iterator[R]:
+    """Yield the entries of all pages, asking for each page when it is needed; at most `limit` of them."""
+    if limit is not None and limit <= 0:
+        return
+    given = 0
+    current = page(transport, kind, path, query)
+    while True:
+        for entry in current.results:
+            yield entry
+            given += 1
+            if given == limit:
+                return
+        if current.next is None:
+            return
+        current = page(transport, kind, transport.path_of(current.next))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, datetime) else str(value)

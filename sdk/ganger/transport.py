@@ -1,0 +1,172 @@
+"""One HTTP connection pool to one API: sends, repeats what may be repeated, turns refusals into errors.
+
+A call is *repeatable* when doing it twice is the same as doing it once: every read, every call with an idempotency key.
+A repeatable call survives a broken connection and a server that is restarting; another one is repeated only if the
+connection could not even be made, for then nothing was sent.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any, TypeAlias
+
+import httpx2
+
+from ganger.errors import Refused, Unreachable, refusal
+
+Params: TypeAlias = Sequence[tuple[str, str]]
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+# Too many requests, bad gateway, unavailable, gateway timeout: the same call may well succeed a moment later.
+PASSING = frozenset({429, 502, 503, 504})
+NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. `body` is sent as JSON; `file` is an open, seekable file that is sent from its beginning."""
+
+    method: str
+    path: str
+    params: Params = ()
+    body: Any = None
+    file: IO[bytes] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeatable: bool | None = None
+    patience_s: float | None = None
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether doing it twice is the same as doing it once."""
+        return self.method in {"GET", "DELETE"} if self.repeatable is None else self.repeatable
+
+
+class Transport:
+    """Thread-safe. `patience_s` is how long a call goes on trying to reach an API that does not answer."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None,
+        *,
+        timeout_s: float = 60.0,
+        patience_s: float = 10.0,
+        http: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._patience_s = patience_s
+        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        timeout = httpx2.Timeout(timeout_s, connect=5.0)
+        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=http)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def json(self, call: Call) -> Any:
+        """Return the body of the answer, None where there is none. Raises Unreachable or Refused."""
+        response = self.send(call)
+        if not response.content:
+            return None
+        try:
+            return response.json()
+        except ValueError as error:
+            raise Unreachable(f"what answers at {self.url} is not Ganger's API (no JSON)") from error
+
+    def send(self, call: Call) -> httpx2.Response:
+        """Return the answer, read to its end. Raises Unreachable or Refused."""
+        patience_s = self._patience_s if call.patience_s is None else call.patience_s
+        deadline = time.monotonic() + patience_s
+        for pause_s in _pauses():
+            last = time.monotonic() + pause_s >= deadline
+            try:
+                response = self._http.send(self._request(call))
+            except httpx2.TransportError as error:
+                if last or not (call.may_repeat or isinstance(error, NEVER_SENT)):
+                    raise self._unreachable(error) from error
+            else:
+                if last or response.status_code not in PASSING or not call.may_repeat:
+                    return _checked(response)
+            time.sleep(pause_s)
+        raise AssertionError("pauses never end")
+
+    @contextmanager
+    def stream(self, call: Call, *, read_timeout_s: float | None = None) -> Iterator[httpx2.Response]:
+        """Yield the answer before its body; a break in the middle raises Unreachable. Never repeats by itself."""
+        request = self._request(call)
+        request.extensions["timeout"] = httpx2.Timeout(60.0, connect=5.0, read=read_timeout_s).as_dict()
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                if response.is_error:
+                    response.read()
+                yield _checked(response)
+            finally:
+                response.close()
+        except httpx2.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def path_of(self, link: str) -> str:
+        """Return an absolute link of an answer as a path of this API, whatever host a proxy made of it."""
+        return httpx2.URL(link).raw_path.decode("ascii")
+
+    def _request(self, call: Call) -> httpx2.Request:
+        headers = dict(call.headers)
+        if call.file is not None:
+            headers["Content-Length"] = str(call.file.seek(0, os.SEEK_END))
+            call.file.seek(0)
+        return self._http.build_request(
+            call.method,
+            call.path,
+            params=list(call.params) or None,
+            json=call.body,
+            content=call.file,
+            headers=headers,
+        )
+
+    def _unreachable(self, error: httpx2.TransportError) -> Unreachable:
+        if isinstance(error, httpx2.UnsupportedProtocol):
+            return Unreachable(f"{self.url} is not an address such as http://host:8470")
+        if isinstance(error, httpx2.TimeoutException) and not isinstance(error, NEVER_SENT):
+            return Unreachable(f"the API at {self.url} did not answer in time")
+        return Unreachable(f"the API at {self.url} cannot be reached ({_reason(error)})")
+
+
+def _pauses() -> Iterator[float]:
+    """Yield ever longer pauses with jitter, so that many clients do not come back at the same moment."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _checked(response: httpx2.Response) -> httpx2.Response:
+    if response.is_success:
+        return response
+    if response.is_redirect:
+        sentence = f"the API at this address points elsewhere ({response.headers.get('Location', 'nowhere')})"
+        raise refusal(response.status_code, sentence)
+    raise _refusal(response)
+
+
+def _refusal(response: httpx2.Response) -> Refused:
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    if isinstance(body, dict):
+        sentence = str(body.get("description") or body.get("name") or response.reason_phrase)
+        return refusal(response.status_code, sentence, body)
+    text = response.text.strip().partition("\n")[0][:500]
+    return refusal(response.status_code, text or response.reason_phrase)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).partition("\n")[0]
+    text = text.partition("] ")[2] or text  # "[Errno 111] Connection refused"
+    return text[:1].lower() + text[1:] if text else type(error).__name__
