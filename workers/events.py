@@ -69,7 +69,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ExecutionFailure:
     """Why an execution fails: the name of a built-in error (None: the exit code says it) and a sentence for people.
 
     `of_job`: a launch failed because of what the job asks for, not because of this node, as far as can be told.
@@ -85,7 +85,7 @@ class Staged:
     """The attempt's directory is ready with its inputs, or could not be made so."""
 
     key: ExecutionKey
-    failure: Failure | None = None
+    failure: ExecutionFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Collected:
     outputs: Sequence[OutputValue] = ()
     properties: Mapping[str, Any] = field(default_factory=dict)
     message: str = ""
-    failure: Failure | None = None
+    failure: ExecutionFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.node import World, a_spec
 from workers import commands
-from workers.events import Failure, HealthChanged, PlacementsReceived, StopRequested, SupervisorUp, Tick
+from workers.events import ExecutionFailure, HealthChanged, PlacementsReceived, StopRequested, SupervisorUp, Tick
 
 KEY = (1, 1)
 
@@ -138,7 +138,7 @@ def test_that_a_container_has_no_runtime_to_start_it_is_its_node_s_fault() -> No
 def test_a_staging_failure_ends_in_the_pre_phase_and_the_cleanup_command_still_runs() -> None:
     world = World().up()
     world.grant(a_spec(cleanup=["/bin/c"]))
-    world.staged(failure=Failure("checksum", "wrong"))
+    world.staged(failure=ExecutionFailure("checksum", "wrong"))
     world.ended("cleanup", exit_code=1)
     world.shipped()
     report = world.report()
@@ -151,7 +151,7 @@ def test_staging_that_takes_longer_than_the_pre_phase_may_is_given_up() -> None:
     world.grant(a_spec(limits={"pre_timeout_s": 5}))
     world.boot += 6
     assert world.tell(Tick()) == [commands.StopFileWork(KEY)]
-    world.staged(failure=Failure("staging", "stopped"))
+    world.staged(failure=ExecutionFailure("staging", "stopped"))
     assert world.report().error == "pre-timeout"
 
 
@@ -160,7 +160,7 @@ def test_a_failure_to_collect_is_the_post_phase_s() -> None:
     world.grant(a_spec())
     world.staged()
     world.ended("job")
-    world.collected(failure=Failure("missing-output", "no file"))
+    world.collected(failure=ExecutionFailure("missing-output", "no file"))
     world.shipped()
     assert world.report().error == "missing-output"
 
@@ -181,7 +181,7 @@ def test_a_cancel_while_staging_stops_the_copy_and_starts_nothing() -> None:
     world = World().up()
     world.grant(a_spec())
     assert commands.StopFileWork(KEY) in world.cancel(KEY)
-    world.staged(failure=Failure("staging", "stopped"))
+    world.staged(failure=ExecutionFailure("staging", "stopped"))
     assert not world.all(commands.StartRun)
     assert world.report().outcome == "canceled"
 

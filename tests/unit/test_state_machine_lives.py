@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.node import World, a_spec
 from workers import commands
-from workers.events import Failure, Idle, Replaced, SupervisorUp
+from workers.events import ExecutionFailure, Idle, Replaced, SupervisorUp
 
 KEY = (1, 1)
 
@@ -109,7 +109,7 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
     world.shipped((2, 1))
     world.tell(Replaced(1))
     assert len(world.all(commands.RegisterNode)) == 1
-    world.staged((3, 1), Failure("staging", "stopped"))
+    world.staged((3, 1), ExecutionFailure("staging", "stopped"))
     world.ended("job", None, why="killed", signal=9)
     (_, second) = world.all(commands.RegisterNode)
     assert [(held.execution_id, held.attempt) for held in second.held] == [(2, 1)]

@@ -10,13 +10,13 @@ from scheduler import wire
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import finish, pre
 from workers.commands import SendClaim
 from workers.events import ClaimAnswered, ClaimsDropped
 
 
-def request(context: Context, execution: HeldExecution) -> None:
+def request(context: Context, execution: NodeExecution) -> None:
     """Claim the placement; the execution is held from now on. May be repeated: the token stays the same."""
     execution.state = State.CLAIMING
     context.held[execution.key] = execution
@@ -45,12 +45,12 @@ def answered(context: Context, event: ClaimAnswered) -> None:
             _granted(context, execution, spec)
 
 
-def _claiming(context: Context, ref: wire.ExecutionRef) -> HeldExecution | None:
+def _claiming(context: Context, ref: wire.ExecutionRef) -> NodeExecution | None:
     execution = context.held.get((ref.execution_id, ref.attempt))
     return execution if execution is not None and execution.state is State.CLAIMING else None
 
 
-def _granted(context: Context, execution: HeldExecution, spec: wire.TaskSpec) -> None:
+def _granted(context: Context, execution: NodeExecution, spec: wire.TaskSpec) -> None:
     execution.spec = spec
     slot = execution.slot = context.slots.allocate(execution.key, spec.amounts.custom.get("gpu", 0))
     kept = spec.model_dump_json(exclude={"secrets"})

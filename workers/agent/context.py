@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.documents import JsonValue
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.slots import SlotAllocator
 from workers.commands import LogLine, NodeCommand, WriteFact
 from workers.events import Moment
@@ -31,7 +31,7 @@ class NodeProfile:
 class Context:
     """Handed to every step. Steps add to `commands` in the order in which the commands are to be done."""
 
-    def __init__(self, profile: NodeProfile, held: dict[ExecutionKey, HeldExecution]) -> None:
+    def __init__(self, profile: NodeProfile, held: dict[ExecutionKey, NodeExecution]) -> None:
         """`held` are the executions of earlier lives; their slots are theirs again."""
         self.profile = profile
         self.held = held
@@ -54,11 +54,11 @@ class Context:
         """Add a command."""
         self.commands.append(command)
 
-    def record(self, held: HeldExecution, kind: str, body: Mapping[str, JsonValue]) -> None:
+    def record(self, held: NodeExecution, kind: str, body: Mapping[str, JsonValue]) -> None:
         """Add a fact for the journal."""
         self.commands.append(WriteFact(Fact(held.key, kind, body)))
 
-    def log(self, event: str, held: HeldExecution, **fields: object) -> None:
+    def log(self, event: str, held: NodeExecution, **fields: object) -> None:
         """Add a line for the log about an execution."""
         self.commands.append(LogLine(event, {"execution": held.key[0], "attempt": held.key[1], **fields}))
 

@@ -42,7 +42,7 @@ from workers.commands import (
     StopFileWork,
     WriteFact,
 )
-from workers.events import ClaimsDropped, Collected, Event, Failure, Moment, Shipped, Staged, Tick
+from workers.events import ClaimsDropped, Collected, Event, ExecutionFailure, Moment, Shipped, Staged, Tick
 from workers.files import collecting, secret_dirs, staging, work_dirs
 from workers.files.work_dirs import WorkDirs
 from workers.journal import Fact, Journal
@@ -250,7 +250,9 @@ class EventLoop:
         self._stop_flags[key] = stop_flag
 
         def work() -> None:
-            failure: Failure | None = Failure("staging", "Staging failed in a way that nobody expected.")
+            failure: ExecutionFailure | None = ExecutionFailure(
+                "staging", "Staging failed in a way that nobody expected."
+            )
             try:
                 failure = staging.stage(spec, order)
             except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
@@ -270,7 +272,7 @@ class EventLoop:
 
         def work() -> None:
             found = Collected(
-                key, failure=Failure("invalid-output", "Collecting failed in a way that nobody expected.")
+                key, failure=ExecutionFailure("invalid-output", "Collecting failed in a way that nobody expected.")
             )
             try:
                 found = collecting.collect(spec, order)

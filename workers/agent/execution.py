@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from scheduler.wire import ExecutionReport, OutputValue, TaskSpec
 from workers.agent.slots import ExecutionSlot
-from workers.events import Failure
+from workers.events import ExecutionFailure
 from workers.journal import Fact
 from workers.paths import ExecutionKey
 
@@ -31,7 +31,7 @@ class State(StrEnum):
 
 
 @dataclass(slots=True)
-class HeldExecution:
+class NodeExecution:
     """Changed only by the core. `phases` are phase reports in the making, as plain values."""
 
     key: ExecutionKey
@@ -48,7 +48,7 @@ class HeldExecution:
     staged: bool = False
     ran: bool = False
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failure: Failure | None = None
+    failure: ExecutionFailure | None = None
     stop: Stopped | None = None
     """How it ends, once it is being stopped."""
     outputs: list[OutputValue] = field(default_factory=list)
@@ -82,18 +82,18 @@ class HeldExecution:
         }
 
 
-def restore(facts: Iterable[Fact]) -> dict[ExecutionKey, HeldExecution]:
+def restore(facts: Iterable[Fact]) -> dict[ExecutionKey, NodeExecution]:
     """Return what a journal says is held, oldest first, all DORMANT. Facts of an execution without intent are dropped."""
-    held: dict[ExecutionKey, HeldExecution] = {}
+    held: dict[ExecutionKey, NodeExecution] = {}
     for fact in facts:
         if fact.kind == "intent":
-            held[fact.key] = HeldExecution(fact.key, fact.body["token"], State.DORMANT)
+            held[fact.key] = NodeExecution(fact.key, fact.body["token"], State.DORMANT)
         elif fact.key in held:
             _learn(held[fact.key], fact)
     return held
 
 
-def _learn(one: HeldExecution, fact: Fact) -> None:
+def _learn(one: NodeExecution, fact: Fact) -> None:
     body = fact.body
     match fact.kind:
         case "spec":
@@ -112,10 +112,10 @@ def _learn(one: HeldExecution, fact: Fact) -> None:
             pass  # a fact of a newer release
 
 
-def _go_on(one: HeldExecution, body: Any) -> None:
-    one.phases, one.stop = body["phases"], body["stop"]
+def _go_on(one: NodeExecution, body: Any) -> None:
+    one.phases, one.stop = body["phases"], _stop_of(body["stop"])
     failure = body["failure"]
-    one.failure = Failure(failure[0], failure[1], body.get("of_job", False)) if failure else None
+    one.failure = ExecutionFailure(failure[0], failure[1], body.get("of_job", False)) if failure else None
 
 
 def _stop_of(word: str | None) -> Stopped | None:

@@ -10,7 +10,7 @@ from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent import claims
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import finish, pre, run, stop
 from workers.agent.phases.sequence import AFTER
 from workers.commands import FollowOutput, KillTree, ReleaseTree, StartRun
@@ -28,7 +28,7 @@ def registered(context: Context, event: RegisterAnswered) -> None:
         _resume(context, execution)
 
 
-def purge(context: Context, execution: HeldExecution) -> None:
+def purge(context: Context, execution: NodeExecution) -> None:
     """Give up an execution that was taken from the node; forgotten at once if nothing of it runs. May be repeated."""
     if execution.state is not State.PURGING and finish.purge(context, execution):
         context.forget(execution.key)
@@ -48,7 +48,7 @@ def supervisor_up(context: Context, event: SupervisorUp) -> None:
             _compare(context, execution, execution.running, known=(execution.key, execution.running) in event.runs)
 
 
-def _compare(context: Context, execution: HeldExecution, phase: str, *, known: bool) -> None:
+def _compare(context: Context, execution: NodeExecution, phase: str, *, known: bool) -> None:
     command = run.describe(context, execution, phase)
     if known:
         context.issue(FollowOutput(command))
@@ -60,7 +60,7 @@ def _compare(context: Context, execution: HeldExecution, phase: str, *, known: b
         context.issue(KillTree(execution.key, execution.granted_spec.limits.grace_s))
 
 
-def _resume(context: Context, execution: HeldExecution) -> None:
+def _resume(context: Context, execution: NodeExecution) -> None:
     """Go on with an execution of an earlier life where that life left it."""
     context.log(log.EXECUTION_RESUMED, execution, running=execution.running, last=execution.last)
     spec = execution.spec

@@ -45,7 +45,7 @@ from scheduler.rules.lifecycle.outcome import Outcome, of_stop
 from workers import log
 from workers.agent import claims, recovery
 from workers.agent.context import Context, NodeProfile
-from workers.agent.execution import HeldExecution, State, restore
+from workers.agent.execution import NodeExecution, State, restore
 from workers.agent.phases import finish, post, pre, run, stop
 from workers.agent.phases.sequence import AFTER
 from workers.commands import KillTree, LeaveCluster, LogLine, NodeCommand, RegisterNode, ReleaseTree, StopFileWork
@@ -109,7 +109,7 @@ class StateMachine:
         }
 
     @property
-    def held(self) -> dict[ExecutionKey, HeldExecution]:
+    def held(self) -> dict[ExecutionKey, NodeExecution]:
         """The executions that the node holds; to be read only."""
         return self._context.held
 
@@ -135,7 +135,7 @@ class StateMachine:
             return  # the answer to a heartbeat repeats them
         for key in keys:
             if key not in self.held:
-                claims.request(self._context, HeldExecution(key, self._new_token()))
+                claims.request(self._context, NodeExecution(key, self._new_token()))
 
     # --- executions ---------------------------------------------------------------------------------------
 
@@ -170,7 +170,7 @@ class StateMachine:
         if execution is not None and execution.state is State.SHIPPING:
             finish.report(self._context, execution)
 
-    def _awake(self, key: ExecutionKey) -> HeldExecution | None:
+    def _awake(self, key: ExecutionKey) -> NodeExecution | None:
         """Return what is held; but an execution that was being purged has come to rest now, and is forgotten."""
         execution = self.held.get(key)
         if execution is not None and execution.state is State.PURGING:

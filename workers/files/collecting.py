@@ -22,7 +22,7 @@ import orjson
 from scheduler.errors import GangerError
 from scheduler.wire import MAX_DEPTH, OutputSpec, OutputValue, TaskSpec, can_travel
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
-from workers.events import Collected, Failure
+from workers.events import Collected, ExecutionFailure
 from workers.files.globs import file_names, matcher
 from workers.paths import ExecutionKey, Paths
 
@@ -40,7 +40,7 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class _Failed(Exception):
     def __init__(self, error: str, message: str) -> None:
         super().__init__(message)
-        self.failure = Failure(error, message)
+        self.failure = ExecutionFailure(error, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +74,18 @@ def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
     try:
         folder = _open_folder(key, collecting.paths)
     except OSError:
-        return Collected(key, failure=Failure("invalid-output", "The output directory is gone or is a link."))
+        return Collected(key, failure=ExecutionFailure("invalid-output", "The output directory is gone or is a link."))
     try:
         manifest = _manifest(folder, collecting.uid)
         values = [_publish(spec, output, folder, manifest["properties"], collecting) for output in spec.outputs]
     except _Failed as failed:
         return Collected(key, failure=failed.failure)
     except re.error as error:
-        return Collected(key, failure=Failure("invalid-output", f"A glob of the job type is not understood: {error}."))
+        return Collected(
+            key, failure=ExecutionFailure("invalid-output", f"A glob of the job type is not understood: {error}.")
+        )
     except OSError as error:
-        return Collected(key, failure=Failure("invalid-output", f"Outputs cannot be read: {error.strerror}."))
+        return Collected(key, failure=ExecutionFailure("invalid-output", f"Outputs cannot be read: {error.strerror}."))
     finally:
         os.close(folder)
     outputs = [value for value in values if value is not None]

@@ -18,7 +18,7 @@ from threading import Event as Flag
 
 from scheduler.wire import InputFile
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
-from workers.events import Failure
+from workers.events import ExecutionFailure
 from workers.files import sources
 from workers.files.input_cache import Cache
 from workers.files.work_dirs import WorkDirs
@@ -40,7 +40,7 @@ class FetchFailed(Exception):
 
     def __init__(self, error: str, message: str) -> None:
         super().__init__(message)
-        self.failure = Failure(error, message)
+        self.failure = ExecutionFailure(error, message)
 
 
 @dataclass(frozen=True, slots=True)

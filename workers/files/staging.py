@@ -11,7 +11,7 @@ import os
 
 from scheduler.wire import InputSpec, TaskSpec
 from workers import runners
-from workers.events import Failure
+from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
 from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, give, put
 from workers.paths import PHASES, ExecutionKey
@@ -28,18 +28,18 @@ def needs_files(spec: TaskSpec) -> bool:
     return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec) or venvs.is_wanted(spec)
 
 
-def stage(spec: TaskSpec, staging: StagingTask) -> Failure | None:
+def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
     """Make the attempt's directory with all inputs, and what else it needs; return why that was not possible."""
     try:
         _prepare(spec, staging)
     except FetchFailed as failed:
         return failed.failure
     except StagingStopped:
-        return Failure("staging", "Staging was stopped.")
+        return ExecutionFailure("staging", "Staging was stopped.")
     except (runners.LaunchRefused, images.ImageError) as refused:
-        return Failure("launch", str(refused), of_job=refused.of_job)
+        return ExecutionFailure("launch", str(refused), of_job=refused.of_job)
     except venvs.VenvError as error:
-        return Failure("staging", str(error))
+        return ExecutionFailure("staging", str(error))
     except OSError as error:
         return _of_system(error)
     return None
@@ -90,7 +90,7 @@ def _check_name(name: str) -> None:
         raise FetchFailed("staging", f"The input cannot be named {name[:100]!r}.")
 
 
-def _of_system(error: OSError) -> Failure:
+def _of_system(error: OSError) -> ExecutionFailure:
     if error.errno in _NO_ROOM:
-        return Failure("disk-full", "There was no room on the node's disk for the inputs.")
-    return Failure("staging", f"The inputs could not be staged: {error.strerror}.")
+        return ExecutionFailure("disk-full", "There was no room on the node's disk for the inputs.")
+    return ExecutionFailure("staging", f"The inputs could not be staged: {error.strerror}.")

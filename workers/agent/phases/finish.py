@@ -5,12 +5,12 @@ from __future__ import annotations
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import run, verdict
 from workers.commands import KillTree, LogLine, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork
 
 
-def begin(context: Context, held: HeldExecution) -> None:
+def begin(context: Context, held: NodeExecution) -> None:
     """Nothing more is to be run or collected: clean up, ship, report."""
     context.deadlines.pop(held.key, None)
     fenced = held.failure is not None and held.failure.error == "node-lost"
@@ -21,7 +21,7 @@ def begin(context: Context, held: HeldExecution) -> None:
     ship(context, held)
 
 
-def ship(context: Context, held: HeldExecution) -> None:
+def ship(context: Context, held: NodeExecution) -> None:
     """Have the rest of the output shipped, then report."""
     if not held.ran:
         report(context, held)
@@ -30,7 +30,7 @@ def ship(context: Context, held: HeldExecution) -> None:
     context.issue(ShipOutput(held.key, held.granted_spec.limits.output_bytes))
 
 
-def report(context: Context, held: HeldExecution) -> None:
+def report(context: Context, held: NodeExecution) -> None:
     """Put the end on disk and send it; only then may the supervisor forget the tree and the directory go."""
     held.state = State.REPORTING
     for phase in held.phases.values():
@@ -58,7 +58,7 @@ def report(context: Context, held: HeldExecution) -> None:
     )
 
 
-def repeat(context: Context, held: HeldExecution) -> None:
+def repeat(context: Context, held: NodeExecution) -> None:
     """Send the report of an earlier life again, and tidy up what that life may not have come to."""
     assert held.report is not None  # noqa: S101  only executions with a report are repeated
     held.state = State.REPORTING
@@ -67,7 +67,7 @@ def repeat(context: Context, held: HeldExecution) -> None:
     context.issue(RemoveFiles(held.key))
 
 
-def purge(context: Context, held: HeldExecution) -> bool:
+def purge(context: Context, held: NodeExecution) -> bool:
     """The scheduler has taken the execution away: kill what runs, drop what it made, report nothing.
 
     True if nothing of it was in motion, so that the core may take it from its books at once.
@@ -85,7 +85,7 @@ def purge(context: Context, held: HeldExecution) -> bool:
     return False
 
 
-def dropped(context: Context, held: HeldExecution) -> None:
+def dropped(context: Context, held: NodeExecution) -> None:
     """What was purged has come to rest: forget it. The core then takes it from its books."""
     context.record(held, "done", {})
     if held.ran:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution
+from workers.agent.execution import NodeExecution
 from workers.agent.phases import finish, post, run
 
 
-def begin(context: Context, held: HeldExecution) -> None:
+def begin(context: Context, held: NodeExecution) -> None:
     """Start the command."""
     held.began = context.now.boot
     held.phases["job"] = {"started": context.now.wall}
@@ -17,7 +17,7 @@ def begin(context: Context, held: HeldExecution) -> None:
         finish.begin(context, held)
 
 
-def ended(context: Context, held: HeldExecution) -> None:
+def ended(context: Context, held: NodeExecution) -> None:
     """The command has ended: outputs only if it was a success."""
     if held.stop or held.failure:
         finish.begin(context, held)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import finish, run
 from workers.commands import CollectOutputs
-from workers.events import Collected, Failure
+from workers.events import Collected, ExecutionFailure
 
 
-def begin(context: Context, held: HeldExecution) -> None:
+def begin(context: Context, held: NodeExecution) -> None:
     """Start the post command, or go straight to the outputs."""
     held.phases["post"] = {"started": context.now.wall}
     held.began = context.now.boot
@@ -21,7 +21,7 @@ def begin(context: Context, held: HeldExecution) -> None:
         over(context, held)
 
 
-def ended(context: Context, held: HeldExecution) -> None:
+def ended(context: Context, held: NodeExecution) -> None:
     """The post command has ended."""
     if held.stop or held.failure:
         over(context, held)
@@ -29,7 +29,7 @@ def ended(context: Context, held: HeldExecution) -> None:
         collect(context, held)
 
 
-def collect(context: Context, held: HeldExecution) -> None:
+def collect(context: Context, held: NodeExecution) -> None:
     """Have the outputs checked and uploaded, within what is left of the phase's time."""
     held.state = State.COLLECTING
     limit = held.granted_spec.limits.post_timeout_s
@@ -38,7 +38,7 @@ def collect(context: Context, held: HeldExecution) -> None:
     context.issue(CollectOutputs(held.granted_spec, held.uid))
 
 
-def collected(context: Context, held: HeldExecution, event: Collected) -> None:
+def collected(context: Context, held: NodeExecution, event: Collected) -> None:
     """Outputs are uploaded, or could not be."""
     held.message = event.message
     if held.stop is None:
@@ -47,14 +47,14 @@ def collected(context: Context, held: HeldExecution, event: Collected) -> None:
     over(context, held)
 
 
-def too_long(held: HeldExecution) -> None:
+def too_long(held: NodeExecution) -> None:
     """Collecting has used up the phase's time; its end is still awaited."""
-    held.failure = held.failure or Failure(
+    held.failure = held.failure or ExecutionFailure(
         "post-timeout", "Collecting the outputs took longer than the post phase may."
     )
 
 
-def over(context: Context, held: HeldExecution) -> None:
+def over(context: Context, held: NodeExecution) -> None:
     """The phase is over, well or not."""
     held.phases.setdefault("post", {})["completed"] = context.now.wall
     finish.begin(context, held)

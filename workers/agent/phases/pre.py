@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import finish, job, run
 from workers.commands import StageInputs
-from workers.events import Failure
+from workers.events import ExecutionFailure
 
 
-def begin(context: Context, held: HeldExecution) -> None:
+def begin(context: Context, held: NodeExecution) -> None:
     """Make the directory and stage the inputs. From the start, also if an earlier life had begun with it."""
     held.state, held.began = State.STAGING, context.now.boot
     held.phases["pre"] = {"started": context.now.wall}
@@ -21,7 +21,7 @@ def begin(context: Context, held: HeldExecution) -> None:
     )
 
 
-def staged(context: Context, held: HeldExecution, failure: Failure | None) -> None:
+def staged(context: Context, held: NodeExecution, failure: ExecutionFailure | None) -> None:
     """Inputs are in place, or could not be staged."""
     context.deadlines.pop(held.key, None)
     held.staged = True
@@ -35,7 +35,7 @@ def staged(context: Context, held: HeldExecution, failure: Failure | None) -> No
     ended(context, held)
 
 
-def ended(context: Context, held: HeldExecution) -> None:
+def ended(context: Context, held: NodeExecution) -> None:
     """The phase is over; the job follows only if all went well."""
     if held.stop or held.failure:
         finish.begin(context, held)
@@ -43,6 +43,8 @@ def ended(context: Context, held: HeldExecution) -> None:
         job.begin(context, held)
 
 
-def too_long(held: HeldExecution) -> None:
+def too_long(held: NodeExecution) -> None:
     """Staging has used up the phase's time; its end is still awaited."""
-    held.failure = held.failure or Failure("pre-timeout", "Staging the inputs took longer than the pre phase may.")
+    held.failure = held.failure or ExecutionFailure(
+        "pre-timeout", "Staging the inputs took longer than the pre phase may."
+    )

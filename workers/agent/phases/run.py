@@ -7,16 +7,16 @@ from dataclasses import replace
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import runners
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import verdict
 from workers.commands import RunSpec, StartRun
-from workers.events import Failure, RunEnd
+from workers.events import ExecutionFailure, RunEnd
 
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
 
 
-def start(context: Context, held: HeldExecution, phase: str) -> Failure | None:
+def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure | None:
     """Have the supervisor start the command of `phase`; return why it cannot be."""
     held.state = State.RUNNING
     if context.fenced(held.granted_spec.limits.lease_s):
@@ -24,14 +24,14 @@ def start(context: Context, held: HeldExecution, phase: str) -> Failure | None:
     try:
         run = describe(context, held, phase)
     except runners.LaunchRefused as refused:
-        return Failure("launch", str(refused), of_job=refused.of_job)
+        return ExecutionFailure("launch", str(refused), of_job=refused.of_job)
     held.running, held.ran = phase, True
     context.record(held, "run", {"phase": phase, **held.progress()})
     context.issue(StartRun(run))
     return None
 
 
-def describe(context: Context, held: HeldExecution, phase: str) -> RunSpec:
+def describe(context: Context, held: NodeExecution, phase: str) -> RunSpec:
     """Return the complete command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(
@@ -64,7 +64,7 @@ def describe(context: Context, held: HeldExecution, phase: str) -> RunSpec:
     )
 
 
-def note_end(context: Context, held: HeldExecution, phase: str, end: RunEnd) -> None:
+def note_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> None:
     """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
     if end.why == "killed" and held.stop is None:
@@ -84,18 +84,18 @@ def note_end(context: Context, held: HeldExecution, phase: str, end: RunEnd) -> 
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 
-def _as_of(held: HeldExecution, end: RunEnd) -> RunEnd:
+def _as_of(held: NodeExecution, end: RunEnd) -> RunEnd:
     """Return the end of a command; that the node lacks a container runtime or a shell is no fault of the job."""
     commands = held.granted_spec.commands
     return replace(end, of_program=False) if commands.shell or commands.runner == "container" else end
 
 
-def _limit(held: HeldExecution, phase: str) -> float | None:
+def _limit(held: NodeExecution, phase: str) -> float | None:
     limits = held.granted_spec.limits
     return {"pre": limits.pre_timeout_s, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
 
 
-def _time_left(context: Context, held: HeldExecution, phase: str) -> float | None:
+def _time_left(context: Context, held: NodeExecution, phase: str) -> float | None:
     if phase == "cleanup":
         limit = held.granted_spec.limits.cleanup_timeout_s
         return min(limit, _STOP_CLEANUP_S) if context.stopping else limit

@@ -5,11 +5,11 @@ from __future__ import annotations
 from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from workers import log
 from workers.agent.context import Context
-from workers.agent.execution import HeldExecution, State
+from workers.agent.execution import NodeExecution, State
 from workers.commands import KillTree, StopFileWork
 
 
-def request(context: Context, held: HeldExecution, why: Stopped, grace_s: float | None) -> None:
+def request(context: Context, held: NodeExecution, why: Stopped, grace_s: float | None) -> None:
     """Stop the execution; its report follows when nothing of it is left. May be repeated.
 
     A cancel also wins over what has already ended; handing back does not undo work that is done.

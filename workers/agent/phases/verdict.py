@@ -7,8 +7,8 @@ from typing import Final
 
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import ExecutionReport, PhaseReport
-from workers.agent.execution import HeldExecution
-from workers.events import Failure, RunEnd
+from workers.agent.execution import NodeExecution
+from workers.events import ExecutionFailure, RunEnd
 
 TIMEOUT: Final = {"pre": "pre-timeout", "job": "timeout", "post": "post-timeout"}
 _FAILED: Final = {"pre": "pre-failed", "job": None, "post": "post-failed"}
@@ -23,18 +23,18 @@ _OF_NODE: Final = {
 _MESSAGE_CHARACTERS: Final = 2000
 
 
-def of_run(phase: str, end: RunEnd, limit_s: float | None) -> Failure | None:
+def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
     """Return why a run counts as failed; None if its command succeeded. `limit_s` is the limit it ran under."""
     if end.why in {"exited", "killed"}:
         return _of_exit(phase, end)
     if end.why == "timeout":
         limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
-        return Failure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
+        return ExecutionFailure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
     error, sentence = _OF_NODE[end.why]
-    return Failure(error, end.message or sentence, of_job=end.of_program)
+    return ExecutionFailure(error, end.message or sentence, of_job=end.of_program)
 
 
-def report(held: HeldExecution) -> ExecutionReport:
+def report(held: NodeExecution) -> ExecutionReport:
     """Return the report of an execution for which nothing is left to do."""
     failure = held.failure
     outcome = held.stop or (Outcome.FAILED if failure else Outcome.COMPLETED)
@@ -53,16 +53,18 @@ def report(held: HeldExecution) -> ExecutionReport:
     )
 
 
-def _phase(held: HeldExecution, phase: str) -> PhaseReport:
+def _phase(held: NodeExecution, phase: str) -> PhaseReport:
     return PhaseReport(**{"usage": {}, **held.phases.get(phase, {})})  # a default of this kind is copied deeply
 
 
-def _of_exit(phase: str, end: RunEnd) -> Failure | None:
+def _of_exit(phase: str, end: RunEnd) -> ExecutionFailure | None:
     what = _WHAT[phase]
     if end.signal is not None:
-        return Failure(_FAILED[phase], f"{what} was ended by signal {end.signal} ({_signal_name(end.signal)}).")
+        return ExecutionFailure(
+            _FAILED[phase], f"{what} was ended by signal {end.signal} ({_signal_name(end.signal)})."
+        )
     if end.exit_code != 0:
-        return Failure(_FAILED[phase], f"{what} ended with exit code {end.exit_code}.")
+        return ExecutionFailure(_FAILED[phase], f"{what} ended with exit code {end.exit_code}.")
     return None
 
 
