@@ -69,12 +69,12 @@ def run_scheduler() -> int:
 
     settings = read_settings()
     log.configure("scheduler")
-    courier = Dispatcher(_given(settings.broker_url, "GANGER_BROKER_URL"))
-    service = SchedulerProcess(make_runtime(settings, "scheduler"), courier)
+    dispatcher = Dispatcher(_given(settings.broker_url, "GANGER_BROKER_URL"))
+    service = SchedulerProcess(make_runtime(settings, "scheduler"), dispatcher)
     service.start()
     wait_for_signal()
     service.stop()
-    courier.stop()
+    dispatcher.stop()
     return 0
 
 

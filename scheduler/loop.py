@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Event, Thread
 
+from scheduler.events import LOOP_TROUBLE, LOOP_WELL_AGAIN
 from scheduler.log import log
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 3.0
@@ -53,7 +54,7 @@ class Loop:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
             if self._failures:
-                log.info("loop.well-again", loop=self.name, failures=self._failures)
+                log.info(LOOP_WELL_AGAIN, loop=self.name, failures=self._failures)
             pause, self._failures = _FIRST_PAUSE_S, 0
             if wait_s > 0:
                 self._awake.wait(wait_s)
@@ -62,5 +63,5 @@ class Loop:
         what = f"{type(trouble).__name__}: {trouble}"
         self._failures += 1
         if what != self._told or self._failures.bit_count() == 1:
-            log.error("loop.trouble", loop=self.name, trouble=what, failures=self._failures)
+            log.error(LOOP_TROUBLE, loop=self.name, trouble=what, failures=self._failures)
         self._told = what

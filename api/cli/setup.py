@@ -37,10 +37,10 @@ def setup(
     """
     from api import serve  # noqa: PLC0415 - only here
     from api.http.serving import keyring_source  # noqa: PLC0415 - only here
-    from scheduler.admin import setup as installation  # noqa: PLC0415 - likewise
+    from scheduler.admin import setup as server_setup  # noqa: PLC0415 - likewise
 
     url = serve.database_url()
-    installation.set_up(
+    server_setup.set_up(
         url,
         admin=admin_token,
         viewer=viewer_token,
@@ -50,4 +50,4 @@ def setup(
         say=screen.note,
     )
     if drop_lost_secrets:
-        installation.drop_lost_secrets(url, keyring_source.given(serve.read_settings()), screen.note)
+        server_setup.drop_lost_secrets(url, keyring_source.given(serve.read_settings()), screen.note)

@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeReplaced
-from scheduler.executions import launch_failures
-from scheduler.executions import outcome as settling
+from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
 from scheduler.rules.explain import making_way
@@ -194,7 +193,7 @@ def _end(
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
     executions.end(tx, ExecutionEvent.STOP, ends.get(ExecutionEvent.STOP, []))
-    done = settling.settle(tx, rt, locked, settled, actor="node")
+    done = outcome.settle(tx, rt, locked, settled, actor="node")
     _publish(tx, done.completed, live)
     return done.to_tell
 

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scheduler.errors import GangerError, InvalidInput
-from scheduler.explain import explain
-from scheduler.explain import view as outlooks
+from scheduler.explain import explain, view
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
@@ -63,7 +62,7 @@ def dry_run(
 
 
 def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
-    future = outlooks.document(seen, explain.names(called), pool)
+    future = view.document(seen, explain.names(called), pool)
     placement = seen.placement
     nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]
     if placement is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from scheduler.explain import view as outlooks
+from scheduler.explain import view
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
 from scheduler.jobs import queries
@@ -41,7 +41,7 @@ _SUMMARY = {
 def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) -> dict[str, Any]:
     """Say why a job stands where it stands; raises NotFound.
 
-    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `outlooks.document`
+    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `view.document`
     has of its future while it waits; its last `placement` and why it went there, and its `failure`.
     """
     with rt.db.begin() as tx:
@@ -58,7 +58,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) ->
         seen = forecaster.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
     if cleared:
-        future["reasons"].insert(0, outlooks.reason(CLEARING, making_way.waits_for_clearing(cleared)))
+        future["reasons"].insert(0, view.reason(CLEARING, making_way.waits_for_clearing(cleared)))
     return {
         "job_id": job_id,
         "status": row.status,
@@ -82,9 +82,9 @@ def _future(row: Any, seen: Forecast | None) -> dict[str, Any]:
     if seen is None:
         future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
     else:
-        future = outlooks.document(seen, names(row), row.pool)
+        future = view.document(seen, names(row), row.pool)
     if row.status in _WAITING and row.has_live_execution:
-        told = outlooks.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
+        told = view.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
         held = sum(one["kind"] in _OWN for one in future["reasons"])
         others = [one for one in future["reasons"][held:] if one["kind"] not in _FREE]
         future["reasons"] = [*future["reasons"][:held], told, *others]

@@ -8,14 +8,13 @@ from typing import Any
 
 from scheduler.explain.forecast import Forecast
 from scheduler.jobs.submit import UnplaceableJobs, sentence
-from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
 from scheduler.rules.explain.wording import Names, slug
 
 NEVER = "never-fits"
 FORBIDDEN = "never-allowed"
-NO_NODES = "no-nodes"
 _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from scheduler.errors import GangerError, InvalidInput, NotFound
+from scheduler.events import OPERATION_FAILED
 from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold, requeue
 from scheduler.runtime import Runtime
@@ -89,7 +90,7 @@ def step(rt: Runtime) -> bool:
         try:
             done = ACTIONS[operation.kind](rt, ids, operation)
         except GangerError as error:
-            log.warning("operation.failed", operation_id=operation.id, error=str(error))
+            log.warning(OPERATION_FAILED, operation_id=operation.id, error=str(error))
             operations.end(tx, operation.id, "FAILED", str(error))
             return True
         operations.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])

@@ -16,6 +16,7 @@ from threading import Thread
 
 from kombu import Connection, Producer
 
+from scheduler.events import BROKER_BACK, BROKER_TROUBLE, DELIVERY_DROPPED
 from scheduler.log import log
 from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 
@@ -57,7 +58,7 @@ class Dispatcher:
         self._waiting: Queue[Delivery | None] = Queue(_BACKLOG)
         self._producer: Producer | None = None
         self._resting_until: float | None = None
-        self._thread = Thread(target=self._run, name="courier", daemon=True)
+        self._thread = Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
     def deliver(self, delivery: Delivery) -> None:
@@ -65,7 +66,7 @@ class Dispatcher:
         try:
             self._waiting.put_nowait(delivery)
         except Full:
-            log.warning("delivery.dropped", nodes=len(delivery.placements) + len(delivery.ring))
+            log.warning(DELIVERY_DROPPED, nodes=len(delivery.placements) + len(delivery.ring))
 
     def ring(self, node_name: str) -> None:
         """Ask a node to beat now (there is something to hear, a cancel for instance)."""
@@ -100,13 +101,13 @@ class Dispatcher:
 
     def _rest(self, trouble: Exception) -> None:
         if self._resting_until is None:
-            log.warning("broker.trouble", trouble=str(trouble), remedy="placements reach nodes by their beats")
+            log.warning(BROKER_TROUBLE, trouble=str(trouble), remedy="placements reach nodes by their beats")
         self._resting_until = self._monotonic() + _REST_S
         self._hang_up()
 
     def _go_on(self) -> None:
         if self._resting_until is not None:
-            log.info("broker.back")
+            log.info(BROKER_BACK)
         self._resting_until = None
 
     def _connect(self) -> Producer:

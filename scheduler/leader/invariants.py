@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from scheduler.events import INVARIANT_VIOLATED
 from scheduler.log import log
 from scheduler.runtime import Runtime
 from scheduler.store.leader import invariants
@@ -38,4 +39,4 @@ class ViolationCounts:
         """Check once and count what is found; each finding is a line of the log."""
         for one in check(rt, hours=hours):
             self.found[one.number] += 1
-            log.error("invariant.violated", invariant=one.number, says=one.says, subject=one.subject, detail=one.detail)
+            log.error(INVARIANT_VIOLATED, invariant=one.number, says=one.says, subject=one.subject, detail=one.detail)

@@ -8,7 +8,7 @@ from typing import Any
 from scheduler.admin.pauses import with_reason
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.identity import Caller
-from scheduler.nodes import drain as draining
+from scheduler.nodes import drain
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.executions import launch_failures
@@ -24,17 +24,17 @@ def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) 
     clears the reason, and the failed launches for which a node is avoided. Raises NotFound; InvalidInput for a reason without what it is for; Conflict for a drained node
     that has begun to leave and cannot stay.
     """
-    drain = facts.get("is_draining")
-    if not drain and any(facts.get(name) is not None for name in DRAIN[1:]):
+    draining = facts.get("is_draining")
+    if not draining and any(facts.get(name) is not None for name in DRAIN[1:]):
         raise InvalidInput("drain_reason and drain_s are only for is_draining: true", field="drain_reason")
-    if drain is False:
-        draining.stay(rt, node_id, actor=caller.name)
+    if draining is False:
+        drain.stay(rt, node_id, actor=caller.name)
     flags = {name: value for name, value in facts.items() if name not in DRAIN}
     if flags:
         _set(rt, caller, node_id, flags)
-    if drain:
+    if draining:
         reason = facts.get("drain_reason") or "drained by hand"
-        draining.drain(rt, node_id, actor=caller.name, reason=reason, within_s=facts.get("drain_s"))
+        drain.drain(rt, node_id, actor=caller.name, reason=reason, within_s=facts.get("drain_s"))
     rt.nudge("tick")
 
 

@@ -15,6 +15,7 @@ from math import inf
 from typing import Any
 
 from scheduler.cluster_state import ClusterState
+from scheduler.events import POOL_TROUBLE
 from scheduler.log import log
 from scheduler.nodes import drain
 from scheduler.pools.drivers import NodeTemplate
@@ -246,7 +247,7 @@ class Autoscaler:
                 )
             if trouble and trouble != one.row.trouble:
                 pools.write_event(tx, one.row.id, "trouble", ACTOR, trouble)
-                log.warning("pool.trouble", pool=one.row.name, trouble=trouble)
+                log.warning(POOL_TROUBLE, pool=one.row.name, trouble=trouble)
 
 
 def pace(settings: Mapping[str, Any]) -> Pace:

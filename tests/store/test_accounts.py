@@ -10,7 +10,7 @@ from scheduler.leader.tick import tick
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.plan import Plan
 from scheduler.store.leader import cluster_state as store
-from tests.store.test_leadership import NoCourier
+from tests.store.test_leadership import NoDispatcher
 from tests.support.cluster import Cluster
 
 
@@ -72,22 +72,22 @@ def test_only_the_time_is_counted_in_which_the_leader_looked_at_what_is_held(clu
     node = cluster.a_node(cpus=1000)
     cluster.running(node)
     clock = [0.0]
-    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0])
     scheduler._lead()
     for pause_s in (0, 60, 36_000, 60):
         clock[0] += pause_s
-        scheduler._turn()
+        scheduler._ticking.turn()
     assert 0 < _usage(cluster) < 0.01, "for ten hours there was no tick"
     counted = _usage(cluster)
-    scheduler._step_down(scheduler._term, "test")
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
     clock[0] += 36_000
     scheduler._lead()
-    scheduler._turn()
+    scheduler._ticking.turn()
     assert _usage(cluster) == counted, "for ten hours it did not lead"
     clock[0] += 60
-    scheduler._turn()
+    scheduler._ticking.turn()
     assert counted < _usage(cluster) < 0.01
-    scheduler._step_down(scheduler._term, "test")
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
 
 
 def _usage(cluster: Cluster) -> float:

@@ -7,7 +7,7 @@ from scheduler.leader.process import SchedulerProcess
 from tests.support.cluster import Cluster
 
 
-class NoCourier:
+class NoDispatcher:
     """Delivers nothing: every node hears of its placements by its beats."""
 
     def deliver(self, _delivery: object) -> None:
@@ -15,7 +15,7 @@ class NoCourier:
 
 
 def _scheduler(cluster: Cluster, clock: list[float]) -> SchedulerProcess:
-    return SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    return SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0])
 
 
 def test_one_of_two_leads_and_the_other_takes_over_when_it_stops(cluster: Cluster) -> None:
@@ -23,11 +23,11 @@ def test_one_of_two_leads_and_the_other_takes_over_when_it_stops(cluster: Cluste
     first, second = _scheduler(cluster, clock), _scheduler(cluster, clock)
     first._lead()
     second._lead()
-    assert (first.leads, second.leads) == (True, False)
-    first._step_down(first._term, "test")
+    assert (first._leadership.term is None, second._leadership.term is None) == (False, True)
+    first._leadership.step_down(first._leadership.term, "test")
     second._lead()
-    assert second.leads
-    second._step_down(second._term, "test")
+    assert second._leadership.term is not None
+    second._leadership.step_down(second._leadership.term, "test")
 
 
 def test_a_leader_whose_beat_stands_still_is_replaced_and_finds_out(cluster: Cluster) -> None:
@@ -37,13 +37,13 @@ def test_a_leader_whose_beat_stands_still_is_replaced_and_finds_out(cluster: Clu
     second._lead()
     clock[0] += cluster.settings.leader_s - 1
     second._lead()
-    assert not second.leads
+    assert second._leadership.term is None
     clock[0] += 1
     second._lead()
-    assert second.leads
+    assert second._leadership.term is not None
     first._lead()
-    assert not first.leads
-    second._step_down(second._term, "test")
+    assert first._leadership.term is None
+    second._leadership.step_down(second._leadership.term, "test")
 
 
 def test_a_tick_of_an_old_term_writes_nothing(cluster: Cluster) -> None:
@@ -61,10 +61,10 @@ def test_a_new_leader_reads_the_queue_anew_and_places_what_waits(cluster: Cluste
     clock = [0.0]
     scheduler = _scheduler(cluster, clock)
     scheduler._lead()
-    scheduler._turn()
+    scheduler._ticking.turn()
     assert cluster.job(job_id).status == "RUNNING"
-    assert '"queued":0' in scheduler._told
-    scheduler._step_down(scheduler._term, "test")
+    assert '"queued":0' in scheduler._report.status
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
 
 
 def test_a_paused_scheduler_places_nothing_until_it_goes_on(cluster: Cluster) -> None:
@@ -80,16 +80,16 @@ def test_a_leader_beats_on_while_a_tick_takes_long(cluster: Cluster) -> None:
     scheduler = _scheduler(cluster, [0.0])
     scheduler._lead()
     before = cluster.value("SELECT beat FROM leader")
-    with scheduler._looking:
+    with scheduler._ticking.lend():
         scheduler._lead()
     assert cluster.value("SELECT beat FROM leader") == before + 1
-    scheduler._step_down(scheduler._term, "test")
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
 
 
 def test_the_end_of_an_old_term_does_not_end_the_present_one(cluster: Cluster) -> None:
     scheduler = _scheduler(cluster, [0.0])
     scheduler._lead()
-    assert scheduler._term is not None
-    scheduler._step_down(scheduler._term - 1, "heard late")
-    assert scheduler.leads
-    scheduler._step_down(scheduler._term, "test")
+    assert scheduler._leadership.term is not None
+    scheduler._leadership.step_down(scheduler._leadership.term - 1, "heard late")
+    assert scheduler._leadership.term is not None
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")

@@ -18,11 +18,11 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
-from scheduler.jobs import cancel as cancellation
-from scheduler.jobs import hold as holding
+from scheduler.jobs import cancel as cancel_verb
+from scheduler.jobs import hold as hold_verb
 from scheduler.jobs import requeue
 from scheduler.leader import invariants
-from scheduler.nodes import drain as draining
+from scheduler.nodes import drain as drain_verb
 from scheduler.nodes import lost as lost_nodes
 from scheduler.nodes import registration
 from scheduler.rules.cluster.plan import Placement
@@ -72,7 +72,7 @@ class Protocol(RuleBasedStateMachine):
 
     def _calm(self) -> None:
         """Once nothing goes wrong any more, every job ends and all room is given back."""
-        holding.release(self.rt, self.jobs, actor="me")
+        hold_verb.release(self.rt, self.jobs, actor="me")
         self.cluster.change("UPDATE nodes SET is_draining = false")
         self.cluster.state = self.pictures[0]
         for name in NODES:
@@ -176,7 +176,7 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(which=st.sets(pick, min_size=1, max_size=3))
     def cancel(self, which: set[int]) -> None:
-        answer = cancellation.cancel(self.rt, [self.jobs[n] for n in which], actor="me")
+        answer = cancel_verb.cancel(self.rt, [self.jobs[n] for n in which], actor="me")
         self.canceled |= set(answer.moved)
 
     @rule(which=st.sets(pick, min_size=1, max_size=3))
@@ -191,17 +191,17 @@ class Protocol(RuleBasedStateMachine):
 
     @rule(which=pick, held=st.booleans())
     def hold(self, which: int, held: bool) -> None:
-        (holding.hold if held else holding.release)(self.rt, [self.jobs[which]], actor="me")
+        (hold_verb.hold if held else hold_verb.release)(self.rt, [self.jobs[which]], actor="me")
 
     @rule(name=nodes, stay=st.booleans())
     def drain(self, name: str, stay: bool) -> None:
         node_id = self.as_node[name].node_id
         try:
             if stay:
-                draining.keep(self.rt, [node_id], actor="me")
+                drain_verb.keep(self.rt, [node_id], actor="me")
             else:
-                draining.drain(self.rt, node_id, actor="me", reason="test", within_s=0)
-                draining.stop_overdue(self.rt)
+                drain_verb.drain(self.rt, node_id, actor="me", reason="test", within_s=0)
+                drain_verb.stop_overdue(self.rt)
         except GangerError:
             pass  # it has left
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from scheduler.admin import switches
 from scheduler.leader.process import SchedulerProcess
-from tests.store.test_leadership import NoCourier
+from tests.store.test_leadership import NoDispatcher
 from tests.support.cluster import Cluster
 
 
@@ -15,12 +15,12 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
     cluster.a_job(is_held=True)
     cluster.change("UPDATE leader SET is_paused = true")
     clock = [0.0]
-    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0])
     scheduler._lead()
     for paused in (True, False):
         cluster.change("UPDATE leader SET is_paused = :paused", paused=paused)
         clock[0] += 60
-        scheduler._turn()
+        scheduler._ticking.turn()
         scheduler._lead()
         standing = switches.look(cluster.rt)
         assert switches.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
@@ -30,7 +30,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
         assert waiting["held"] == 1
         assert ("scheduler-paused" in waiting) == paused
         assert (standing.status["preemption"], standing.status["reservations"]) == (False, 4)
-    scheduler._step_down(scheduler._term, "test")
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
 
 
 def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None:
@@ -38,12 +38,12 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
     later = datetime.now(UTC) + timedelta(hours=1)
     jobs = [cluster.a_job() for _ in range(3)] + [cluster.a_job(not_before=later)]
     clock = [0.0]
-    scheduler = SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0])
+    scheduler = SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0])
 
     def told() -> dict[str, Any]:
         for _ in range(2):  # the beat after the turn tells what the turn saw
             clock[0] += 60
-            scheduler._turn()
+            scheduler._ticking.turn()
             scheduler._lead()
         return dict(switches.look(cluster.rt).status)
 
@@ -62,16 +62,16 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
         cluster.report(node, ref)
         told()
     assert told()["prediction_error"] > 0
-    scheduler._step_down(scheduler._term, "test")
+    scheduler._leadership.step_down(scheduler._leadership.term, "test")
 
 
 def test_only_a_leader_samples_the_load(cluster: Cluster) -> None:
     clock = [0.0]
-    first, second = (SchedulerProcess(cluster.rt, NoCourier(), monotonic=lambda: clock[0]) for _ in range(2))
+    first, second = (SchedulerProcess(cluster.rt, NoDispatcher(), monotonic=lambda: clock[0]) for _ in range(2))
     first._lead()
     second._lead()
     assert second._sample() == cluster.settings.sample_s
     assert cluster.value("SELECT count(*) FROM load_samples") == 0
     first._sample()
     assert cluster.value("SELECT count(*) FROM load_samples") == 1
-    first._step_down(first._term, "test")
+    first._leadership.step_down(first._leadership.term, "test")

@@ -16,7 +16,7 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
-from scheduler.jobs import cancel as cancellation
+from scheduler.jobs import cancel as cancel_verb
 from scheduler.jobs import hold, requeue
 from scheduler.leader import maintenance, tick
 from scheduler.nodes import drain, registration
@@ -208,7 +208,7 @@ class Storm:
         return ticks
 
     def _cancel(self, chance: random.Random) -> None:
-        self.done["cancel"] += len(cancellation.cancel(self.rt, self._some(chance, 4), actor="storm").moved)
+        self.done["cancel"] += len(cancel_verb.cancel(self.rt, self._some(chance, 4), actor="storm").moved)
 
     def _requeue(self, chance: random.Random) -> None:
         self.done["requeue"] += len(requeue.requeue(self.rt, self._some(chance, 20), actor="storm"))

@@ -18,7 +18,7 @@ from api.http.problems import asks_for_json
 from api.http.routing import Call, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
-from scheduler.executions import output as output_lookup
+from scheduler.executions import output
 from scheduler.executions.output import OutputSelection, OutputSoFar
 from scheduler.identity import Role
 from scheduler.jobs import queries
@@ -74,39 +74,39 @@ def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any
     wanted = OutputSelection(execution_id, stream, query.phase, query.offset)
 
     def read(start: int) -> OutputSoFar:
-        return output_lookup.read(call.rt, call.caller, replace(wanted, start=start))
+        return output.read(call.rt, call.caller, replace(wanted, start=start))
 
     if query.follow:
         streams: Streams = current_app.extensions["ganger.streams"]
         return streams.respond(read, query.offset)
-    output = read(query.offset)
-    if not output.pieces:
+    printed = read(query.offset)
+    if not printed.pieces:
         return Answer(None, 204, {"X-Next-Offset": str(query.offset)})
-    return _json(wanted, output) if asks_for_json() else _text(read, output)
+    return _json(wanted, printed) if asks_for_json() else _text(read, printed)
 
 
-def _json(wanted: OutputSelection, output: OutputSoFar) -> dict[str, Any]:
-    text = b"".join(piece.data for piece in output.pieces)
+def _json(wanted: OutputSelection, printed: OutputSoFar) -> dict[str, Any]:
+    text = b"".join(piece.data for piece in printed.pieces)
     return {
         "execution_id": wanted.execution_id,
         "stream": wanted.stream,
         "phase": wanted.phase,
         "offset": wanted.start,
-        "next_offset": output.pieces[-1].end,
+        "next_offset": printed.pieces[-1].end,
         "text": text.decode("utf-8", "replace"),
-        "is_finished": output.finished,
+        "is_finished": printed.finished,
     }
 
 
-def _text(read: Callable[[int], OutputSoFar], output: OutputSoFar) -> Response:
-    def bytes_so_far(output: OutputSoFar) -> Iterator[bytes]:
-        while output.pieces:
-            yield from (piece.data for piece in output.pieces)
-            if len(output.pieces) < output_lookup.MAX_PIECES:
+def _text(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Response:
+    def bytes_so_far(printed: OutputSoFar) -> Iterator[bytes]:
+        while printed.pieces:
+            yield from (piece.data for piece in printed.pieces)
+            if len(printed.pieces) < output.MAX_PIECES:
                 return
-            output = read(output.pieces[-1].end)
+            printed = read(printed.pieces[-1].end)
 
-    return Response(bytes_so_far(output), content_type="text/plain; charset=utf-8")
+    return Response(bytes_so_far(printed), content_type="text/plain; charset=utf-8")
 
 
 def _filter(call: Call, query: OfOneJobQuery) -> ExecutionFilter:

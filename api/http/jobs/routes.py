@@ -19,7 +19,7 @@ from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBod
 from api.http.routing import Call, Routes
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
-from scheduler.explain import view as outlooks
+from scheduler.explain import view as explain_view
 from scheduler.explain.forecast import Forecaster
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
@@ -131,7 +131,7 @@ def forecaster() -> Forecaster:
 
 def warnings(made: Submitted) -> dict[str, Any]:
     """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
-    return {"warnings": [outlooks.warning(one) for one in made.hopeless]} if made.hopeless else {}
+    return {"warnings": [explain_view.warning(one) for one in made.hopeless]} if made.hopeless else {}
 
 
 def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:

@@ -6,16 +6,15 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import WithJsonSchema
 
-from scheduler.explain import explain
-from scheduler.explain import view as outlooks
-from scheduler.rules.cluster.reasons import Reason
+from scheduler.explain import explain, view
+from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain.answer import FixKind
 from scheduler.rules.explain.wording import slug
 
 REASONS = (
     *(slug(reason) for reason in Reason),
-    outlooks.NEVER,
-    outlooks.NO_NODES,
+    view.NEVER,
+    NO_NODES,
     explain.BEING_STOPPED,
     explain.CLEARING,
 )
@@ -31,7 +30,7 @@ FixWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": so
 """What would have to change."""
 
 WarningWord: TypeAlias = Annotated[
-    str, WithJsonSchema({"type": "string", "enum": sorted((outlooks.NEVER, outlooks.FORBIDDEN))})
+    str, WithJsonSchema({"type": "string", "enum": sorted((view.NEVER, view.FORBIDDEN))})
 ]
 """Why a job that was taken could never start."""
 

@@ -1,6 +1,10 @@
 """The reasons for which a job waits: one vocabulary for the plan, the filters, explanations and metrics."""
 
 from enum import StrEnum
+from typing import Final
+
+NO_NODES: Final = "no-nodes"
+"""What is said of a job that waits because there is no node at all: no node can give a reason."""
 
 
 class Reason(StrEnum):

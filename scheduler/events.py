@@ -1,0 +1,26 @@
+"""The names of everything that the scheduler writes to its log: operators search and alert on these words."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BROKER_BACK: Final = "broker.back"
+BROKER_TROUBLE: Final = "broker.trouble"
+DELIVERY_DROPPED: Final = "delivery.dropped"
+INVARIANT_VIOLATED: Final = "invariant.violated"
+LOOP_TROUBLE: Final = "loop.trouble"
+LOOP_WELL_AGAIN: Final = "loop.well-again"
+NODE_LOST: Final = "node.lost"
+OPERATION_FAILED: Final = "operation.failed"
+PLACEMENTS_WITHDRAWN: Final = "placements.withdrawn"
+POOL_TROUBLE: Final = "pool.trouble"
+SCHEDULER_LEADS: Final = "scheduler.leads"
+SCHEDULER_STEPS_DOWN: Final = "scheduler.steps-down"
+TICK: Final = "tick"
+
+POOL_CLEAR: Final = "pool.clear"
+POOL_DRAIN: Final = "pool.drain"
+POOL_KEEP: Final = "pool.keep"
+POOL_REVIVE: Final = "pool.revive"
+POOL_START: Final = "pool.start"
+"""What the autoscaler does to a pool; the word after the point stands in the pool's own list of events too."""

@@ -1,0 +1,84 @@
+"""What the leader reports of its work: its status for operators, and the accounts of what projects have used."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import orjson
+
+from scheduler.cluster_state import ClusterState
+from scheduler.leader.tick import TickResult
+from scheduler.rules.cluster.reasons import NO_NODES, Reason
+from scheduler.rules.explain.main_reason import MainReasons
+from scheduler.rules.explain.wording import slug
+from scheduler.runtime import Runtime
+from scheduler.store.leader import cluster_state
+
+_STATUS_EVERY_S = 0.5
+_ACCOUNTS_EVERY_S = 30.0
+_MOST_ACCOUNTED_S = 300.0
+"""Of a time without ticks no more is accounted: nobody knows what was held."""
+
+
+class LeaderReport:
+    """The latest status, and when status and accounts were last made. `status` may be read by any thread."""
+
+    def __init__(self, rt: Runtime, violations: Mapping[str, int]) -> None:
+        self._rt, self._violations = rt, violations
+        self.status = "{}"
+        """JSON that goes into the leader's row with its next sign of life."""
+        self._status_at = -_STATUS_EVERY_S
+        self._accounts_at: float | None = None
+        self._placed = self._lost = 0
+
+    def begin(self) -> None:
+        """Account from the next tick on: before it, another process led."""
+        self._accounts_at = None
+
+    def count(self, result: TickResult) -> None:
+        """Count what a tick has done towards the totals of this process."""
+        self._placed += result.placed
+        self._lost += result.lost
+
+    def update(self, state: ClusterState, result: TickResult, tick_s: float, now: float) -> None:
+        """Make status and accounts anew where they are due. `now` is monotonic seconds, after the tick."""
+        if now - self._status_at >= _STATUS_EVERY_S:
+            self.status, self._status_at = self._status_of(state, result, tick_s), now
+        if self._accounts_at is None or now - self._accounts_at >= _ACCOUNTS_EVERY_S:
+            elapsed, self._accounts_at = (0.0 if self._accounts_at is None else now - self._accounts_at), now
+            elapsed = min(elapsed, _MOST_ACCOUNTED_S)
+            if elapsed:
+                accounts = state.account(result.plan, elapsed)
+                with self._rt.db.begin() as tx:
+                    cluster_state.keep_accounts(tx, accounts)
+
+    def _status_of(self, state: ClusterState, result: TickResult, tick_s: float) -> str:
+        return orjson.dumps(
+            {
+                "queued": len(state.queue),
+                "tick_ms": round(tick_s * 1000, 2),
+                "waiting_by_reason": _waiting_by_reason(state, result),
+                # Its own settings: what operators set over them is known without it, and at once.
+                "preemption": self._rt.settings.preemption,
+                "reservations": self._rt.settings.reservations,
+                "reserved": len(result.plan.reservations),
+                "placed": self._placed,
+                "lost": self._lost,
+                "violations": dict(self._violations),
+                "prediction_error": round(state.predictor.error, 4),
+            }
+        ).decode()
+
+
+def _waiting_by_reason(state: ClusterState, result: TickResult) -> dict[str, int]:
+    """Return how many jobs wait, by the main reason, in the words of the API."""
+    queue, main = state.queue, MainReasons(state.snapshot())
+    counts = Counter(dict(zip((slug(Reason.HELD), slug(Reason.NOT_BEFORE)), queue.held_and_delayed(), strict=True)))
+    for shape_id, refusal in result.plan.refusals.items():
+        count = queue.count(shape_id)
+        if count:
+            reason = main.of(queue.groups[shape_id].shape, refusal)
+            nowhere = reason is Reason.NODE_NOT_READY and not len(state.nodes)
+            counts[NO_NODES if nowhere else slug(reason)] += count
+    return dict(+counts)

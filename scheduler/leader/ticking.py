@@ -1,0 +1,84 @@
+"""The loop of ticks: while this process leads, it keeps the cluster state up to date and places what can be placed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from scheduler.cluster_state import ClusterState
+from scheduler.events import TICK
+from scheduler.leader.dispatch import Delivery
+from scheduler.leader.leadership import Leadership
+from scheduler.leader.report import LeaderReport
+from scheduler.leader.tick import TermOver, TickResult, tick
+from scheduler.log import log
+from scheduler.runtime import Runtime
+
+_LONGEST_REST_S = 0.1
+
+
+class Ticking:
+    """The cluster state of the leader and its ticks. `stopped` ends a pause early."""
+
+    def __init__(
+        self,
+        rt: Runtime,
+        leadership: Leadership,
+        report: LeaderReport,
+        deliver: Callable[[Delivery], None],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._rt, self._leadership, self._report = rt, leadership, report
+        self._deliver, self._monotonic = deliver, monotonic
+        self.stopped = threading.Event()
+        self._state = ClusterState(rt.settings)
+        self._state_lock = threading.Lock()
+        self._rest_until = 0.0
+
+    @contextmanager
+    def lend(self) -> Iterator[ClusterState]:
+        """Lend the cluster state: it is used by one thread at a time, and no tick begins meanwhile."""
+        with self._state_lock:
+            yield self._state
+
+    def begin(self, term: int) -> None:
+        """Lead under this term from now on, and read the cluster state anew."""
+        with self._state_lock:
+            self._state = ClusterState(self._rt.settings)
+            self._report.begin()
+            self._leadership.begin(term)
+
+    def turn(self) -> float:
+        """Make a tick if this process leads; return the seconds until the next one."""
+        term = self._leadership.term
+        if term is None:
+            return self._rt.settings.tick_poll_s
+        # Under load many small ends come one after another; a pause as long as the last tick lets them gather, and
+        # leaves half a core to those who do the work. After a quiet moment there is no pause.
+        self.stopped.wait(max(0.0, self._rest_until - self._monotonic()))
+        began = self._monotonic()
+        with self._state_lock:
+            try:
+                result = tick(self._rt, self._state, term, self._deliver)
+                ended = self._monotonic()
+                self._report.update(self._state, result, ended - began, ended)
+            except TermOver:
+                self._leadership.lose(term)
+                return self._rt.settings.tick_poll_s
+            except Exception:
+                self._state = ClusterState(self._rt.settings)
+                raise
+        self._rest_until = ended + min(ended - began, _LONGEST_REST_S)
+        self._report.count(result)
+        if result.placed:
+            log.info(TICK, placed=result.placed, lost=result.lost, ms=round((ended - began) * 1000, 1))
+        return self._until_next(result, ended - began)
+
+    def _until_next(self, result: TickResult, tick_s: float) -> float:
+        """Return the seconds until there may be something to place: none if this tick stopped at its limit."""
+        if result.placed >= self._rt.settings.tick_limit:
+            return 0.0
+        poll = self._rt.settings.tick_poll_s
+        due = self._state.queue.next_due()
+        return poll if due is None else min(poll, max(0.0, due - self._state.now - tick_s))
