@@ -60,7 +60,7 @@ def until_new_consumer(node: NodeProcess, api: FakeNodeApi, before: list[int]) -
         for _ in range(200):
             if len(consumers(node)) > len(before):
                 return
-            api.change.wait(0.1)
+            api.change.wait(0.1)  # the node's log is a file: nobody tells of a new line
     raise AssertionError(node.log.read_text())
 
 
@@ -157,7 +157,7 @@ def test_without_a_broker_the_node_says_so_once_and_works_by_its_beats(tmp_path:
                 for _ in range(100):
                     if any(line["event"] == "broker.unreachable" for line in node.said()):
                         break
-                    api.change.wait(0.1)
+                    api.change.wait(0.1)  # likewise
             assert node.stop() == 0
         finally:
             node.close()

@@ -184,7 +184,7 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
         give_up = time.monotonic() + 5
         while not tree.is_empty() and time.monotonic() < give_up:
             tree.kill()
-            select.select([main.stdout], [], [], 0.01)
+            select.select([main.stdout], [], [], 0.01)  # a bomb forks on between two kills; its end is awaited here
     assert tree.is_empty()
     tree.remove()
     kind.close()

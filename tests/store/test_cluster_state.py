@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import time
 
 import psycopg
 
@@ -53,9 +53,11 @@ def _await_recovery(cluster: Cluster) -> None:
                 db.execute("ALTER SYSTEM RESET wal_writer_delay")
                 db.execute("SELECT pg_reload_conf()")
         except psycopg.OperationalError:
-            threading.Event().wait(0.1)
+            time.sleep(0.1)  # a server that recovers tells nobody when it is done
         else:
             break
+    else:
+        raise AssertionError("the server has not recovered")
     cluster.rt.db.dispose()
 
 

@@ -240,6 +240,6 @@ class Storm:
         def loses(chance: random.Random) -> None:
             skew[0] += chance.choice((0.0, 0.0, 5.0, 9.0))
             self.done["lost"] += len(lost_nodes.declare_lost(self.rt, watch, lambda: time.monotonic() + skew[0]))
-            self._over.wait(0.005)
+            self._over.wait(0.005)  # the pace of a duty that has no signal to wait for: time itself is what it watches
 
         return loses

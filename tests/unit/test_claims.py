@@ -19,6 +19,8 @@ from scheduler.rules.cluster.running import ActiveExecution
 from tests.support.placement import NOW, World, a_node, where
 from tests.unit.test_placement_properties import SEEDS, Jumble, a_jumble, check
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("projects", [1, 2, 3])
 @pytest.mark.parametrize("seed", [3, 5])

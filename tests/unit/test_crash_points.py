@@ -36,6 +36,8 @@ from workers.events import (
 from workers.journal import Fact, Journal
 from workers.paths import ExecutionKey, Paths
 
+pytestmark = pytest.mark.slow
+
 KEY: ExecutionKey = (1, 1)
 REF = wire.ExecutionRef(execution_id=1, attempt=1)
 SPECS = {

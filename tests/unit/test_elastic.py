@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from scheduler.replay import elastic
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
@@ -11,6 +13,8 @@ from scheduler.rules.autoscaling.decide import Pace, Pool, Sizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.resources import Resources
+
+pytestmark = pytest.mark.slow
 
 TEMPLATE = Resources.of(cpus=4, mem=16000)
 POOL = Pool("burst", Sizing.AUTO, largest=20, template=TEMPLATE, pace=Pace(target_wait_s=60, start_s=30, idle_s=120))

@@ -17,6 +17,8 @@ from scheduler.rules.explain.explain import explain
 from tests.support.placement import NOW, World, a_node
 from tests.unit.test_placement_properties import SEEDS, a_jumble
 
+pytestmark = pytest.mark.slow
+
 LIMITED = 7
 """The job type of the job that is asked about, and of no other."""
 

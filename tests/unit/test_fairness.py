@@ -17,6 +17,8 @@ from scheduler.rules.placement.contention import contests
 from tests.support.endless import Kind, capacity, endless, held, watch
 from tests.support.placement import NOW, World, a_node
 
+pytestmark = pytest.mark.slow
+
 HOUR = 3600.0
 NODES = [a_node(number, cpus=16, mem=64_000) for number in range(1, 5)]
 FLEET = capacity(NODES)

@@ -11,6 +11,8 @@ from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from tests.support.placement import NOW, World, a_node, where
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("limit_s", [60.0, 3600.0, None], ids=["limits-kept", "limits-too-long", "no-limits"])
 @pytest.mark.parametrize("projects", [1, 2])

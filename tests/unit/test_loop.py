@@ -1,5 +1,6 @@
 """A duty that fails is tried again, and says so without filling the log."""
 
+import queue
 import threading
 
 import pytest
@@ -46,17 +47,14 @@ def test_another_trouble_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_wake_up_makes_the_next_turn_come_at_once() -> None:
-    turns: list[int] = []
-    twice = threading.Event()
+    turns = queue.Queue[None]()
 
     def step() -> float:
-        turns.append(1)
-        if len(turns) == 2:
-            twice.set()
+        turns.put(None)
         return 600.0
 
     duty = Loop("duty", step).start()
-    while not twice.is_set():
-        duty.wake()
-        twice.wait(0.01)
+    turns.get(timeout=10)
+    duty.wake()
+    turns.get(timeout=10)
     duty.stop()

@@ -18,6 +18,8 @@ from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input, witnessed
 from tests.support.servers import state_folder
 
+pytestmark = pytest.mark.slow
+
 KEY = (1, 1)
 CONTENT = b"three\nlines\nhere\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()

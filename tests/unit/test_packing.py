@@ -7,6 +7,8 @@ import pytest
 from tests.support.fleets import FAMILIES, a_scene, bound, in_use
 from tests.support.packing import HEURISTICS, at_once, kept_up, rules
 
+pytestmark = pytest.mark.slow
+
 SCENES = 8
 
 NOISE = 0.002

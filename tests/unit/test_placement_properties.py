@@ -18,6 +18,8 @@ from scheduler.rules.explain.explain import PREVIEW, TrialJob, explain, preview,
 from scheduler.rules.placement.placement import place
 from tests.support.placement import NOW, World, a_node
 
+pytestmark = pytest.mark.slow
+
 SEEDS = st.integers(0, 10**9)
 
 

@@ -28,7 +28,7 @@ def executable(path: Path, text: str) -> Path:
 def test_help_explains_every_command() -> None:
     told = run("help")
     assert told.returncode == 0
-    for command in ("demo", "up", "test", "check", "bench", "sim", "model", "chaos", "help"):
+    for command in ("demo", "up", "test", "fast", "check", "bench", "sim", "model", "chaos", "help"):
         assert f"\n  {command} " in told.stdout
 
 
