@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "scheduler.identifiers": (),
     "scheduler.documents": (),
     "scheduler": ("scheduler",),
+    "workers.supervisor": ("workers.supervisor",),
     "workers": ("workers", "scheduler.wire", "scheduler.errors", OUTCOMES, *TYPES),
     "ganger": ("ganger",),
     "api.client": ("ganger",),
@@ -162,6 +163,17 @@ def test_rules_use_only_the_pure_part_of_the_standard_library_and_numpy() -> Non
         for path in python_files("scheduler/rules")
         for line, name in imports(path)
         if name.partition(".")[0] not in {*PURE_LIBRARY, "numpy", "scheduler"}
+    ]
+    assert not offences
+
+
+def test_the_supervisor_imports_the_standard_library_and_itself_only() -> None:
+    """It outlives the agent and runs isolated, without any library: one import too many and no node starts a job."""
+    offences = [
+        f"{path}:{line} imports {name}"
+        for path in python_files("workers/supervisor")
+        for line, name in imports(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names and not within(name, "workers.supervisor")
     ]
     assert not offences
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
@@ -18,8 +19,22 @@ class Moment:
     wall: float
 
 
-Why: TypeAlias = Literal["exited", "killed", "timeout", "out-of-memory", "disk-full", "fenced", "launch", "lost"]
-"""How a run ended: by itself, by our kill, by a limit, by the lease, never started, or with its supervisor."""
+class RunOutcome(StrEnum):
+    """How a run ended: the command of one phase of a try."""
+
+    EXITED = "exited"
+    """By itself; exit code or signal say how."""
+    KILLED = "killed"
+    """By this node's own wish."""
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    DISK_FULL = "disk-full"
+    FENCED = "fenced"
+    """Without news from the scheduler for too long."""
+    LAUNCH = "launch"
+    """It never started."""
+    LOST = "lost"
+    """With the supervisor that had started it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +107,7 @@ class Staged:
 class RunEnd:
     """How a command ended; then its whole tree is gone. Times in epoch seconds, for people."""
 
-    why: Why
+    outcome: RunOutcome
     exit_code: int | None = None
     signal: int | None = None
     started: float | None = None

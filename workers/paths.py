@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from workers.supervisor.limits import PHASES
+
 ExecutionKey: TypeAlias = tuple[int, int]
 """(execution id, attempt): what everything about an execution is filed under."""
 
-PHASES = ("pre", "job", "post", "cleanup")
 STREAMS = ("stdout", "stderr")
 
 

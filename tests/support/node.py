@@ -21,6 +21,7 @@ from workers.events import (
     ReportAnswered,
     RunEnd,
     RunEnded,
+    RunOutcome,
     Shipped,
     Staged,
     SupervisorUp,
@@ -146,7 +147,7 @@ class World:
         return self.tell(Staged(key, failure))
 
     def ended(self, phase: str, exit_code: int | None = 0, key: ExecutionKey = (1, 1), **end: Any) -> list[NodeCommand]:
-        return self.tell(RunEnded(key, phase, RunEnd(end.pop("why", "exited"), exit_code, **end)))
+        return self.tell(RunEnded(key, phase, RunEnd(RunOutcome(end.pop("why", "exited")), exit_code, **end)))
 
     def collected(self, key: ExecutionKey = (1, 1), **what: Any) -> list[NodeCommand]:
         return self.tell(Collected(key, **what))

@@ -29,6 +29,7 @@ from workers.events import (
     ReportAnswered,
     RunEnd,
     RunEnded,
+    RunOutcome,
     Shipped,
     Staged,
     SupervisorUp,
@@ -68,7 +69,7 @@ class Survivors:
         if phase not in self.ends:
             self.starts[phase] += 1
             failing = phase == "job" and self.spec.commands.job == ["/bin/false"]
-            self.ends[phase] = RunEnd("exited", int(failing))
+            self.ends[phase] = RunEnd(RunOutcome.EXITED, int(failing))
         return self.ends[phase]
 
     def claim(self, claim: wire.ExecutionClaim) -> wire.ClaimAnswer:

@@ -12,9 +12,7 @@ from workers.commands import LogLine, NodeCommand, WriteFact
 from workers.events import Moment
 from workers.journal import Fact
 from workers.paths import ExecutionKey, Paths
-
-FENCE = 2 / 3
-"""Share of its lease after which an execution ends itself when the scheduler cannot be reached."""
+from workers.supervisor.limits import FENCE_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ class Context:
 
     def fenced(self, lease_s: float) -> bool:
         """Return whether an execution with this lease must not be started any more, as far as the node knows."""
-        return self.leased_at is not None and self.now.boot - self.leased_at > lease_s * FENCE
+        return self.leased_at is not None and self.now.boot - self.leased_at > lease_s * FENCE_SHARE
 
     def is_purging(self) -> bool:
         """Return whether anything that was taken from the node has not come to rest yet."""

@@ -10,25 +10,18 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from workers import log
 from workers.agent.supervision import Supervision, SupervisorLostError
 from workers.commands import KillTree, ReleaseTree, RunSpec, StartRun
-from workers.events import Event, Idle, RunEnd, RunEnded, SupervisorUp, Why
+from workers.events import Event, Idle, RunEnd, RunEnded, RunOutcome, SupervisorUp
 from workers.paths import key_of, tree_name
+from workers.supervisor import reasons
+from workers.supervisor.limits import NO_ROOM
+from workers.supervisor.reasons import EndReason
 
 Order: TypeAlias = StartRun | KillTree | ReleaseTree
-
-_NO_ROOM = frozenset({28, 122})  # ENOSPC, EDQUOT
-_WHY: dict[str, Why] = {
-    "exit": "exited",
-    "timeout": "timeout",
-    "disk_full": "disk-full",
-    "fenced": "fenced",
-    "launch": "launch",
-    "supervisor_lost": "lost",
-}
 
 
 class Foreman:
@@ -133,7 +126,7 @@ class Foreman:
         for refused in answer["refused"]:
             key = key_of(str(refused["tree"]))
             if key is not None:
-                self._tell(RunEnded(key, refused["phase"], RunEnd("launch", message=str(refused["message"]))))
+                self._tell(RunEnded(key, refused["phase"], RunEnd(RunOutcome.LAUNCH, message=str(refused["message"]))))
 
     def _catch_up(self, known: list[dict[str, Any]], pid: int | None) -> None:
         keyed = [(key, event) for event in known if (key := key_of(event["tree"])) is not None]
@@ -158,24 +151,41 @@ def _is_release(order: Order) -> bool:
 
 
 def _end(event: dict[str, Any]) -> RunEnd:
-    reason: str = event["reason"]
-    why: Why = "killed" if reason.startswith("killed") else _WHY.get(reason, "exited")
-    if event["oom"] and why == "exited" and event["exit_code"] != 0:
-        why = "out-of-memory"
-    if why == "launch" and event.get("errno") in _NO_ROOM:
-        why = "disk-full"
+    outcome = _outcome(event)
     usage = {name: amount for name, amount in (event["usage"] or {}).items() if amount is not None}
     message = event.get("message") or ""
     return RunEnd(
-        why=why,
+        outcome=outcome,
         exit_code=event["exit_code"],
         signal=event["signal"],
         started=event["started"],
         completed=event["ended"],
         usage={**usage, "seconds": event["seconds"]},
-        message=f"The command could not be started: {message}" if why == "launch" and message else message,
+        message=f"The command could not be started: {message}" if outcome is RunOutcome.LAUNCH and message else message,
         of_program=event.get("of_program", False),
     )
+
+
+def _outcome(event: dict[str, Any]) -> RunOutcome:
+    reason = reasons.read(event["reason"])
+    match reason:
+        case EndReason.EXIT:
+            outcome = RunOutcome.OUT_OF_MEMORY if event["oom"] and event["exit_code"] != 0 else RunOutcome.EXITED
+        case EndReason.TIMEOUT:
+            outcome = RunOutcome.TIMEOUT
+        case EndReason.DISK_FULL:
+            outcome = RunOutcome.DISK_FULL
+        case EndReason.FENCED:
+            outcome = RunOutcome.FENCED
+        case EndReason.LAUNCH:
+            outcome = RunOutcome.DISK_FULL if event.get("errno") in NO_ROOM else RunOutcome.LAUNCH
+        case EndReason.SUPERVISOR_LOST:
+            outcome = RunOutcome.LOST
+        case EndReason.KILLED:
+            outcome = RunOutcome.KILLED
+        case _:
+            assert_never(reason)
+    return outcome
 
 
 def _message(run: RunSpec) -> dict[str, Any]:

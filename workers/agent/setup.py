@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import pwd
@@ -22,6 +21,7 @@ from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
 from workers.runners import images, oci
 from workers.settings import JOB_USER, NodeSettings
+from workers.supervisor.limits import NO_ROOM
 
 _ALONE = "agent.lock"
 _EVERYBODY = 0o001
@@ -55,7 +55,7 @@ def open_up(settings: NodeSettings) -> NodeSetup:
         work = _work_folder(settings, disk_id, user)
         own = secret_dirs.home(disk_id, work)
     except OSError as error:
-        what = "is full" if error.errno in {errno.ENOSPC, errno.EDQUOT} else f"cannot be used: {error.strerror}"
+        what = "is full" if error.errno in NO_ROOM else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
     paths = Paths(str(work), str(logs), str(own))
     return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))

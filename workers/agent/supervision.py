@@ -37,8 +37,8 @@ from typing import Any, Final, Self
 import orjson
 
 from workers.supervisor import syscalls
+from workers.supervisor.limits import VERSION
 
-VERSION: Final = 1
 OLDEST: Final = 1
 """The agent also understands supervisors of earlier releases, down to this one: they stay until their jobs have ended."""
 ANSWER_TIMEOUT_S: Final = 30.0

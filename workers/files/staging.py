@@ -14,13 +14,14 @@ from workers import runners
 from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
 from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, give, put
-from workers.paths import PHASES, ExecutionKey
+from workers.paths import ExecutionKey
 from workers.runners import container, images, oci, venvs
+from workers.supervisor.limits import NO_ROOM, PHASES
 
 __all__ = ["StagingResources", "StagingTask", "needs_files", "stage"]
 
 _NAME_BYTES = 255
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM = NO_ROOM | {errno.EFBIG}
 
 
 def needs_files(spec: TaskSpec) -> bool:

@@ -23,7 +23,8 @@ from workers.output import progress as progress_reports
 from workers.output.log_file import PIECE_BYTES, LogFile
 from workers.output.masking import Mask
 from workers.output.progress import ProgressTracker
-from workers.paths import PHASES, STREAMS, ExecutionKey, Paths
+from workers.paths import STREAMS, ExecutionKey, Paths
+from workers.supervisor.limits import PHASES
 
 _POLL_S: Final = 0.5
 _BATCH_BYTES: Final = 512 << 10

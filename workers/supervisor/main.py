@@ -1,9 +1,9 @@
 """The supervisor of one node: starts, limits, watches and kills process trees, and outlives agent and consumer.
 
-One process, standard library only, small. It runs isolated (`python -I -S`) and imports nothing of Ganger but
-its own parts: kernel, lines, order, spawn, judge, outcomes, forest, measuring, trees. All work is done by one thread;
-the first one only measures directories, so what the other takes on to start a program (user, cgroup, directory) never
-marks the process. What it is asked and what it answers is told in `workers.agent.supervision`, the client.
+It is one small process. It runs isolated (`python -I -S`) and imports the standard library and this folder only; an
+import contract and a test hold that. One thread does all the work. The first thread only measures directories: what the
+other one takes on to start a program (user, cgroup, directory) thus never marks the process. The requests, the answers
+and the events are described in `workers.agent.supervision`, the client.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Final
 
-from workers.supervisor import request, syscalls
+from workers.supervisor import reasons, request, syscalls
 from workers.supervisor.disk_usage import Gauges
 from workers.supervisor.journal import Outcomes
+from workers.supervisor.limits import VERSION
 from workers.supervisor.line_server import Client, Lines, events_line
 from workers.supervisor.runs import Forest
 from workers.supervisor.spawn import Spawner
 from workers.supervisor.trees import choice, processes
 
-VERSION: Final = 1
 CAUGHT_UP: Final = '{"ev":"caught_up"}'
 _LOCKED: Final = 3  # exit code: another supervisor holds this directory
 _CRASHED: Final = 70
@@ -142,7 +142,7 @@ class Supervisor:
             kill["tree"]
             for kill in message["trees"]
             if not self._forest.stop(
-                request.tree_name(kill["tree"]), f"killed:{kill['reason']}", float(kill["grace_s"])
+                request.tree_name(kill["tree"]), reasons.killed(kill["reason"]), float(kill["grace_s"])
             )
         ]
         return {"unknown": unknown}

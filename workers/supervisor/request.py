@@ -3,9 +3,9 @@
 import re
 from typing import Any, Final, NamedTuple
 
+from workers.supervisor.limits import PHASES
 from workers.supervisor.trees import Limits
 
-PHASES: Final = ("pre", "job", "post", "cleanup")
 _LIMITS: Final = ("cpus", "mem", "disk", "pids", "nofile", "fsize", "output_bytes")
 _TREE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # also the name of a folder
 

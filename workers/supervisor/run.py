@@ -15,7 +15,9 @@ from typing import Any, Final
 
 from workers.supervisor import disk_usage
 from workers.supervisor.disk_usage import Gauge
+from workers.supervisor.limits import FENCE_SHARE
 from workers.supervisor.output_cap import Spout
+from workers.supervisor.reasons import EndReason
 from workers.supervisor.trees import Tree, Usage
 
 _FIRST_RECHECK_S: Final = 0.002  # a killed tree is mostly empty after 1 to 2 ms
@@ -23,7 +25,6 @@ _RECHECK_GROWTH: Final = 2
 _LONGEST_RECHECK_S: Final = 0.1
 _STUCK_AFTER_S: Final = 5.0  # killed for this long and still alive: the node has a problem
 _BLOCK_BYTES: Final = 512  # unit of the kernel's block counts in rusage
-_FENCE_SHARE: Final = 2 / 3  # of the lease: the rest is for clock drift, load and the killing itself
 _NEVER: Final = float("inf")
 
 
@@ -103,7 +104,7 @@ class Watch:
 
     def lost(self, wall: float) -> None:
         """Take over what an earlier supervisor left: it is to die, and its exit can no longer be learned."""
-        self.status, self.reason, self.ended_wall = 0, "supervisor_lost", wall
+        self.status, self.reason, self.ended_wall = 0, EndReason.SUPERVISOR_LOST, wall
         self.kill_at = self.started
 
     def stop(self, reason: str, grace_s: float, now: float) -> None:
@@ -120,18 +121,18 @@ class Watch:
     def measure(self, now: float) -> None:
         """Kill without grace what holds more disk than it may."""
         if self.gauge is not None and self.gauge.is_over:
-            self.stop("disk_full", 0.0, now)
+            self.stop(EndReason.DISK_FULL, 0.0, now)
 
     def fence(self, last_sent_boot: float | None, boot: float, now: float) -> None:
         """Kill without grace when two thirds of the lease have passed since the last heartbeat was sent."""
         since = self.started_boot if last_sent_boot is None else last_sent_boot
-        if self.lease_s is not None and boot - since >= self.lease_s * _FENCE_SHARE:
-            self.stop("fenced", 0.0, now)
+        if self.lease_s is not None and boot - since >= self.lease_s * FENCE_SHARE:
+            self.stop(EndReason.FENCED, 0.0, now)
 
     def act(self, now: float) -> bool:
         """Do what is due. Returns whether it is all over: main reaped, tree empty."""
         if now >= self.stop_at:
-            self.stop("timeout", self.stop_grace_s, now)
+            self.stop(EndReason.TIMEOUT, self.stop_grace_s, now)
         reaped = self.status is not None
         if reaped and self.tree.is_empty():
             return True
@@ -164,12 +165,12 @@ class Watch:
         """Return the `ended` event; call it once, when `act` said it is over and before the tree is removed."""
         known = self.rusage is not None and self.status is not None
         signalled = known and os.WIFSIGNALED(self.status or 0)
-        reason, message = self.reason or "exit", None
-        if reason == "disk_full" and self.gauge is not None:
+        reason, message = self.reason or EndReason.EXIT, None
+        if reason == EndReason.DISK_FULL and self.gauge is not None:
             held, most = _mib(self.gauge.used), _mib(self.gauge.limit or 0)
             message = f"It held {held} MiB of disk or more, and had asked for {most} MiB."
-        elif reason == "exit" and known and self.status and self.folder and disk_usage.is_full(self.folder):
-            reason, message = "disk_full", "The node's disk was full when it failed."
+        elif reason == EndReason.EXIT and known and self.status and self.folder and disk_usage.is_full(self.folder):
+            reason, message = EndReason.DISK_FULL, "The node's disk was full when it failed."
         return ended(
             self.key,
             reason,

@@ -14,6 +14,7 @@ from workers.supervisor import run
 from workers.supervisor.disk_usage import Gauge, Gauges
 from workers.supervisor.journal import Outcomes
 from workers.supervisor.output_cap import Spout
+from workers.supervisor.reasons import EndReason, killed
 from workers.supervisor.request import Order
 from workers.supervisor.spawn import LaunchError, ProgramError, Spawner
 from workers.supervisor.trees import TreeKind, leftovers
@@ -120,7 +121,7 @@ class Forest:
         """Stop everything and start nothing more."""
         self._closing = True
         for tree in {key[0] for key in self._queue} | set(self._watches):
-            self.stop(tree, "killed:shutdown", grace_s)
+            self.stop(tree, killed("shutdown"), grace_s)
 
     def sweep(self) -> None:
         """Take over what earlier lives left: kill all of it, then report every phase whose end was not seen."""
@@ -201,7 +202,7 @@ class Forest:
                 tree.remove()
             text = str(error.strerror) if isinstance(error, LaunchError) else f"no tree can be made: {error}"
             event = run.ended(
-                key, "launch", started=wall, ended=wall, message=text, errno=error.errno,
+                key, EndReason.LAUNCH, started=wall, ended=wall, message=text, errno=error.errno,
                 of_program=isinstance(error, ProgramError),
             )  # fmt: skip
             self._tell(event)
@@ -259,7 +260,7 @@ class Forest:
         """Report the phases of an earlier life, now that nothing of it is alive."""
         for key in self._lost:
             last = json.loads(self._outcomes.text(key) or "{}")
-            lost = run.ended(key, "supervisor_lost", ended=time.time(), message="the supervisor was killed")
+            lost = run.ended(key, EndReason.SUPERVISOR_LOST, ended=time.time(), message="the supervisor was killed")
             self._tell(lost | {"pid": last.get("pid"), "started": last.get("at")})
         self._lost = []
 

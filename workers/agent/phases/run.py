@@ -10,7 +10,7 @@ from workers.agent.context import Context
 from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import verdict
 from workers.commands import RunSpec, StartRun
-from workers.events import ExecutionFailure, RunEnd
+from workers.events import ExecutionFailure, RunEnd, RunOutcome
 
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
@@ -20,7 +20,7 @@ def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure
     """Have the supervisor start the command of `phase`; return why it cannot be."""
     held.state = State.RUNNING
     if context.fenced(held.granted_spec.limits.lease_s):
-        return verdict.of_run("job", RunEnd("fenced"), None)
+        return verdict.of_run("job", RunEnd(RunOutcome.FENCED), None)
     try:
         run = describe(context, held, phase)
     except runners.LaunchRefused as refused:
@@ -67,7 +67,7 @@ def describe(context: Context, held: NodeExecution, phase: str) -> RunSpec:
 def note_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> None:
     """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
-    if end.why == "killed" and held.stop is None:
+    if end.outcome is RunOutcome.KILLED and held.stop is None:
         held.stop = Outcome.RETURNED  # by a stop of the node whose wish an earlier life took with it
     if phase != "cleanup":
         report = held.phases.setdefault(phase, {})

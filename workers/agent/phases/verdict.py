@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import signal
-from typing import Final
+from typing import Final, assert_never
 
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import ExecutionReport, PhaseReport
 from workers.agent.execution import NodeExecution
-from workers.events import ExecutionFailure, RunEnd
+from workers.events import ExecutionFailure, RunEnd, RunOutcome
 
 TIMEOUT: Final = {"pre": "pre-timeout", "job": "timeout", "post": "post-timeout"}
 _FAILED: Final = {"pre": "pre-failed", "job": None, "post": "post-failed"}
 _WHAT: Final = {"pre": "The pre command", "job": "The command", "post": "The post command"}
-_OF_NODE: Final = {
-    "out-of-memory": ("out-of-memory", "It used more memory than it had asked for."),
-    "disk-full": ("disk-full", "It wrote more to disk than it had asked for."),
-    "fenced": ("node-lost", "The node could not reach the scheduler for too long and ended its work."),
-    "lost": ("supervisor-lost", "The node's supervisor died, and everything it ran with it."),
-    "launch": ("launch", "The command could not be started."),
-}
 _MESSAGE_CHARACTERS: Final = 2000
 
 
 def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
     """Return why a run counts as failed; None if its command succeeded. `limit_s` is the limit it ran under."""
-    if end.why in {"exited", "killed"}:
-        return _of_exit(phase, end)
-    if end.why == "timeout":
-        limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
-        return ExecutionFailure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
-    error, sentence = _OF_NODE[end.why]
+    match end.outcome:
+        case RunOutcome.EXITED | RunOutcome.KILLED:
+            return _of_exit(phase, end)
+        case RunOutcome.TIMEOUT:
+            limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
+            return ExecutionFailure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
+        case RunOutcome.OUT_OF_MEMORY:
+            error, sentence = "out-of-memory", "It used more memory than it had asked for."
+        case RunOutcome.DISK_FULL:
+            error, sentence = "disk-full", "It wrote more to disk than it had asked for."
+        case RunOutcome.FENCED:
+            error, sentence = "node-lost", "The node could not reach the scheduler for too long and ended its work."
+        case RunOutcome.LOST:
+            error, sentence = "supervisor-lost", "The node's supervisor died, and everything it ran with it."
+        case RunOutcome.LAUNCH:
+            error, sentence = "launch", "The command could not be started."
+        case _:
+            assert_never(end.outcome)
     return ExecutionFailure(error, end.message or sentence, of_job=end.of_program)
 
 
