@@ -17,7 +17,7 @@ from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
-from scheduler.rules.explain import making_way
+from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome, StopReason, move_of, reason_for_node
@@ -214,7 +214,7 @@ def _settled(
 
 def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str | None:
     stopped = move_of(r.outcome) is ExecutionEvent.STOP and row.cancel_requested is StopReason.PREEMPTED
-    return making_way.give_back_reason(row.preempted_for) if stopped else None
+    return preemption_messages.give_back_reason(row.preempted_for) if stopped else None
 
 
 def _end_of(

@@ -11,7 +11,7 @@ from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.resolve import AtEntry, NewJob
-from scheduler.rules.explain import making_way
+from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
@@ -72,7 +72,7 @@ def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[in
         would = "start"
         summary = f"It would start on {_where(nodes)}: {placement.why}."
     if stopped:
-        summary += f" {making_way.would_stop(stopped)}"
+        summary += f" {preemption_messages.would_stop(stopped)}"
     return {
         "would": would,
         "summary": summary,

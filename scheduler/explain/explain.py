@@ -11,7 +11,7 @@ from scheduler.identity import Caller
 from scheduler.jobs import queries
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain import making_way, wording
+from scheduler.rules.explain import preemption_messages, wording
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.explain.wording import Names, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
@@ -58,7 +58,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) ->
         seen = forecaster.preview([_wish(row, shape)])[0]
     future = _future(row, seen if row.status in _WAITING else None)
     if cleared:
-        future["reasons"].insert(0, view.reason(CLEARING, making_way.waits_for_clearing(cleared)))
+        future["reasons"].insert(0, view.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
     return {
         "job_id": job_id,
         "status": row.status,
@@ -117,7 +117,7 @@ def _of_running(last: Any) -> str:
     if last is None:
         return "It was placed."
     if last.preempted_for is not None:
-        return making_way.being_stopped(last.preempted_for, last.node_name)
+        return preemption_messages.being_stopped(last.preempted_for, last.node_name)
     return f"It runs on node {last.node_name}."
 
 
@@ -144,7 +144,7 @@ def _placement(last: Any) -> dict[str, Any]:
         "why": last.why,
         "message": last.message,
         "preempted_for": last.preempted_for,
-        "remark": making_way.was_stopped(last.preempted_for)
+        "remark": preemption_messages.was_stopped(last.preempted_for)
         if last.status == "CANCELED" and last.preempted_for
         else None,
         "exit_code": last.job_exit_code,

@@ -8,9 +8,9 @@ from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain import remedy, what_if
+from scheduler.rules.explain import fixes, what_if
 from scheduler.rules.explain.answer import Explanation, NearestNode, NeverFits
-from scheduler.rules.explain.inquiry import Explainer
+from scheduler.rules.explain.explainer import Explainer
 from scheduler.rules.placement import capacity
 from scheduler.rules.placement.capacity import Growth
 from scheduler.rules.placement.placement import place
@@ -112,7 +112,7 @@ def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) ->
 def _closest(shape: Shape, tables: list[Nodes]) -> NearestNode | None:
     for nodes in tables:
         masks = capacity.refused_for_good(shape, nodes)
-        row = remedy.cheapest(shape, nodes, nodes.capacity, masks)
+        row = fixes.cheapest(shape, nodes, nodes.capacity, masks)
         if row is not None:
-            return remedy.nearest(shape, nodes, nodes.capacity, masks, row)
+            return fixes.nearest(shape, nodes, nodes.capacity, masks, row)
     return None

@@ -9,10 +9,10 @@ from scheduler.rules.cluster.plan import Plan, Reservation, Snapshot
 from scheduler.rules.cluster.queue import WaitingJob
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.explain import queue_position, remedy
+from scheduler.rules.explain import fixes, queue_position
 from scheduler.rules.explain.answer import Explanation, Fix, FixKind
 from scheduler.rules.explain.blockers import blockers
-from scheduler.rules.explain.survey import NodeReasons
+from scheduler.rules.explain.node_reasons import NodeReasons
 from scheduler.rules.placement import filters, reservation
 from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.reservation import FutureStart, Timetable
@@ -41,7 +41,7 @@ class Explainer:
     def answer(self) -> Explanation:
         """The whole explanation."""
         node_reasons, shape = self._reasons, self._shape
-        row = remedy.cheapest(shape, self._nodes, node_reasons.room, node_reasons.masks, node_reasons.ready_s())
+        row = fixes.cheapest(shape, self._nodes, node_reasons.room, node_reasons.masks, node_reasons.ready_s())
         main = self._found[0][0].reason if self._found else self._main()
         earliest, latest = self._band()
         return Explanation(
@@ -53,7 +53,7 @@ class Explainer:
             usable=int(node_reasons.usable.sum()),
             nearest=None
             if row is None
-            else remedy.nearest(shape, self._nodes, node_reasons.room, node_reasons.masks, row),
+            else fixes.nearest(shape, self._nodes, node_reasons.room, node_reasons.masks, row),
             position=queue_position.position(self._snapshot, self._job),
             ahead=sum(count for _, count in self._ahead),
             project_share=self._state.usage(shape.project_id).share,
@@ -85,7 +85,7 @@ class Explainer:
     def _fixes(self, row: int | None) -> tuple[Fix, ...]:
         """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
         on_node = [] if self._coming else self._node_fixes(row)
-        modest = remedy.shape_after(self._shape, on_node)
+        modest = fixes.shape_after(self._shape, on_node)
         about_job = blockers(self._snapshot, self._job, modest, self._now)
         return tuple(fix for _, fix in about_job) + tuple(on_node)
 
@@ -93,12 +93,12 @@ class Explainer:
         """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
         shape, node_reasons, found, fitting = self._shape, self._reasons, list[Fix](), self._fitting
         if not fitting:
-            found = remedy.fixes(
+            found = fixes.fixes(
                 shape, self._nodes, self._policy, node_reasons.room, node_reasons.masks, row, node_reasons.ready_s()
             )
             if any(fix.kind is FixKind.ADD_NODE for fix in found):
                 return found
-            after, policy = remedy.shape_after(shape, found), remedy.policy_after(self._policy, found)
+            after, policy = fixes.shape_after(shape, found), fixes.policy_after(self._policy, found)
             fitting = max(1, NodeReasons(after, self._snapshot, self._state, self._now, policy).fitting(besides=row))
         return found if fitting >= shape.count else [*found, Fix(FixKind.ASK_FEWER, "", fitting)]
 
