@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -31,6 +32,7 @@ PRODUCT = ("scheduler", "workers", "api", "sdk/ganger")
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 RACE_AGE_MAX = timedelta(weeks=4)
+FILES_PER_FOLDER_MAX = 15
 
 # Words that say nothing of what is in a file, and names of modules that shadow one Python or we depend on.
 EMPTY_NAMES = {"utils", "util", "common", "manager", "base", "misc", "helpers", "helper", "stuff", "shared"}
@@ -130,6 +132,21 @@ def test_every_module_imports_only_what_lies_below_it() -> None:
         if not permitted(module_of(path), target)
     ]
     assert not offences
+
+
+def test_a_folder_of_the_product_has_few_enough_files_to_be_read_at_a_glance() -> None:
+    counts = Counter(path.parent for path in python_files(*PRODUCT) if path.stem != "__init__")
+    assert not {str(folder): count for folder, count in counts.items() if count > FILES_PER_FOLDER_MAX}
+
+
+def test_no_two_folders_of_a_package_import_each_other() -> None:
+    """One way only: what is in the one folder may use the other, or the other way round, never both."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for path in python_files(*PRODUCT):
+        for line, target in own_imports(path):
+            if pair := neighbours(module_of(path), target):
+                arrows.setdefault(pair, []).append(f"{path}:{line} imports {target}")
+    assert not {pair: where for pair, where in arrows.items() if pair[::-1] in arrows}
 
 
 def test_libraries_stay_in_their_corner() -> None:
@@ -327,6 +344,22 @@ def permitted(module: str, target: str) -> bool:
 
 def within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
+
+
+@cache
+def folders() -> frozenset[str]:
+    """The product's folders, by their dotted names."""
+    return frozenset(module_of(path.parent / "__init__.py") for path in python_files(*PRODUCT))
+
+
+def neighbours(module: str, target: str) -> tuple[str, str] | None:
+    """Return the two folders of one package that hold the one and the other; None if no two such folders do."""
+    here, there = module.split("."), target.split(".")
+    shared = next((depth for depth, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), 0)
+    if not shared:
+        return None  # of other packages, or the very same
+    pair = ".".join(here[: shared + 1]), ".".join(there[: shared + 1])
+    return pair if folders().issuperset(pair) else None
 
 
 def fired_event(node: ast.AST) -> str:
