@@ -114,7 +114,7 @@ class ByNewest:
         return None
 
 
-Order = ByAge | ByArrival | ByMerit | ByNewest
+Ordering = ByAge | ByArrival | ByMerit | ByNewest
 
 
 def contests(heads: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:

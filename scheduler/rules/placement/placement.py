@@ -21,7 +21,7 @@ from scheduler.rules.placement.assignment import AssignmentRequest
 from scheduler.rules.placement.backfill import Backfill, ReserveResult
 from scheduler.rules.placement.filters import Allowance
 from scheduler.rules.placement.limits import PlanLimits
-from scheduler.rules.placement.ordering import ByAge, ByArrival, ByMerit, ByNewest, GroupHead, Order, ProjectQueue
+from scheduler.rules.placement.ordering import ByAge, ByArrival, ByMerit, ByNewest, GroupHead, Ordering, ProjectQueue
 from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.scoring import Assignment
 
@@ -60,7 +60,7 @@ class _Planner:
         self._refusals: dict[int, Refusal] = {}
         self._newest = self._policy.mode is Mode.LIFO
         self._carried = () if self._newest else snapshot.carried
-        self._order: Order = ByAge() if self._policy.weighing else ByArrival()
+        self._order: Ordering = ByAge() if self._policy.weighing else ByArrival()
         if self._newest:
             self._order = ByNewest()
 
@@ -276,10 +276,10 @@ class _Planner:
         self._placements_left = 0
         self._stopped = False
 
-    def _order_for(self, head: GroupHead) -> Order:
+    def _order_for(self, head: GroupHead) -> Ordering:
         return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self._order
 
-    def _move_to_first(self, head: GroupHead, order: Order) -> bool:
+    def _move_to_first(self, head: GroupHead, order: Ordering) -> bool:
         """Let the front stand by its foremost job; false when none is left."""
         if not ordering.advance(self._queue, head, newest=self._newest):
             self._backfill.rights.remove(head.group.shape)
