@@ -14,34 +14,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
-from scheduler import wire
-from scheduler.errors import GangerError, NodeReplaced, SetupError
+from scheduler.errors import GangerError, SetupError
 from workers import log
-from workers.agent import setup
+from workers.agent import services, setup
 from workers.agent.context import NodeProfile
-from workers.agent.event_loop import EventLoop, NodeServices
-from workers.agent.foreman import Foreman
+from workers.agent.event_loop import EventLoop, Inbox
 from workers.agent.setup import NodeSetup
 from workers.agent.state_machine import StateMachine
 from workers.agent.supervision import SupervisorLostError, SupervisorVersionError
-from workers.api_client import Api, ServerRefused
-from workers.events import ClaimAnswered, Replaced, ReportAnswered, Shipped, StopRequested
+from workers.agent.write_ahead import WriteAhead
+from workers.api_client import ServerRefused
+from workers.events import StopRequested
 from workers.files import secret_dirs
-from workers.files.staging import StagingResources
-from workers.files.work_dirs import WorkDirs
 from workers.journal import Journal
-from workers.link.batches import Batcher
-from workers.link.heartbeat import Heartbeat, NodeInterface
-from workers.link.inbox import PlacementInbox
-from workers.machine import privacy, probe
-from workers.output.log_file_pool import LogFilePool
-from workers.output.progress import ProgressTracker
-from workers.output.shipper import Shipper
+from workers.machine import privacy
 from workers.settings import NodeSettings
 
 EXIT_OK: Final = 0
@@ -77,83 +66,31 @@ def run(settings: NodeSettings) -> int:
 
 
 class Agent:
-    """All parts of one node, wired together."""
+    """One life of a node: from the journal of earlier lives until it leaves, is told to end, or cannot go on."""
 
     def __init__(self, settings: NodeSettings, node_setup: NodeSetup) -> None:
-        """Read the journal and reach the supervisor; nothing runs yet. Raises SetupError, SupervisorLostError."""
-        self._settings, self._node_setup = settings, node_setup
-        try:
-            self._journal = Journal(settings.node_dir / "journal")
-            self._work_dirs, self._log_files = WorkDirs(node_setup.paths.work), LogFilePool(node_setup.paths.logs)
-            self._staging_resources = StagingResources(
-                settings.name, Path(node_setup.paths.work) / ".images", setup.cache(settings, node_setup)
-            )
-        except OSError as error:
-            raise SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.") from error
-        if self._journal.torn:
-            log.logger().warning(log.JOURNAL_TORN, lines=self._journal.torn)
-        profile = NodeProfile(
-            settings.name,
-            node_setup.paths,
-            node_setup.user,
-            node_setup.slots,
-            tuple(gpu.index for gpu in node_setup.gpus),
-        )
-        self._machine = StateMachine(profile, lambda: secrets.token_hex(16), self._journal.facts())
-        self._runners, self._lacks = setup.runners(node_setup)
-        self._boot_id = settings.boot_id or probe.boot_id()
+        """Read the journal and reach the supervisor; no thread runs yet. Raises SetupError, SupervisorLostError."""
+        self._settings, self._paths = settings, node_setup.paths
+        journal = _open_journal(settings)
+        gpus = tuple(gpu.index for gpu in node_setup.gpus)
+        profile = NodeProfile(settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus)
+        self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
+        inbox: Inbox = queue.SimpleQueue()
+        self._post = inbox.put
+        write_ahead = WriteAhead(journal)
+        self._services = services.build(settings, node_setup, write_ahead, lambda: len(machine.held), inbox.put)
+        self._event_loop = EventLoop(machine, write_ahead, self._services, inbox)
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._event_loop = EventLoop(self._machine, self._journal)
-        self._foreman = Foreman(settings.node_dir, settings.tree, self._event_loop.post)
-        self._api = Api(settings.api_url, settings.token)
-        self._progress = ProgressTracker()
-        self._heartbeat = Heartbeat(self._api, self._node(), self._progress)
-        self._placement_inbox = PlacementInbox(settings, self._event_loop.post, self._heartbeat.nudge)
-        self._shipper = Shipper(
-            self._api,
-            node_setup.paths,
-            self._progress,
-            lambda: self._heartbeat.identity[0],
-            lambda key: self._event_loop.post(Shipped(key)),
-        )
-        self._claims: Batcher[wire.ExecutionClaim] = Batcher(self._claim)
-        self._reports: Batcher[wire.ExecutionReport] = Batcher(self._report)
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
-        setup.clear_out(self._node_setup.paths, self._machine.held.keys())
+        setup.clear_out(self._paths, self._machine.held.keys())
         for number in _WAYS:
             signal.signal(number, lambda got, _: self._ends.put(("signal", str(got))))
         log.logger().info(log.AGENT_STARTED, node=self._settings.name, held=len(self._machine.held), pid=os.getpid())
-        services = NodeServices(
-            self._api,
-            self._node_setup.paths,
-            self._work_dirs,
-            self._log_files,
-            self._staging_resources,
-            self._foreman,
-            self._heartbeat,
-            self._shipper,
-            self._progress,
-            self._claims,
-            self._reports,
-            ThreadPoolExecutor(self._settings.stagers, "stager"),
-            ThreadPoolExecutor(self._settings.stagers, "collector"),
-            ThreadPoolExecutor(1, "remover"),
-        )
-        self._event_loop.use_services(services)
-        for name, work in {
-            "heart": self._event_loop.run,
-            "events": self._foreman.run_events,
-            "orders": self._foreman.run_orders,
-            "liaison": self._heartbeat.run,
-            "claims": self._claims.run,
-            "reports": self._reports.run,
-            "shipper": self._shipper.run,
-            "bell": self._placement_inbox.run_socket,
-            "consumer": self._placement_inbox.run_consumer,
-        }.items():
+        self._thread("event-loop", self._event_loop.run)
+        for name, work in self._services.threads().items():
             self._thread(name, work)
         threading.Thread(target=self._await_left, daemon=True).start()
         return self._serve()
@@ -184,36 +121,35 @@ class Agent:
 
     def _begin_stop(self, way: str, deadline: float | None) -> float | None:
         """Ask for the end; return when (monotonic) to end regardless."""
-        log.logger().info(log.AGENT_STOPPING, way=way, holding=self._event_loop.holding)
-        self._heartbeat.draining = True
-        self._heartbeat.nudge()
+        log.logger().info(log.AGENT_STOPPING, way=way, holding=len(self._machine.held))
+        self._services.heartbeat.draining = True
+        self._services.heartbeat.nudge()
         if way == "drain":
-            self._event_loop.post(StopRequested("drain"))
+            self._post(StopRequested("drain"))
             return deadline
-        grace = max((one.spec.limits.grace_s for one in list(self._machine.held.values()) if one.spec), default=0.0)
+        specs = [execution.spec for execution in list(self._machine.held.values())]
+        grace = max((spec.limits.grace_s for spec in specs if spec), default=0.0)
         again = deadline is not None
-        self._event_loop.post(StopRequested("now" if again else "return"))
+        self._post(StopRequested("now" if again else "return"))
         return time.monotonic() + self._settings.stop_patience_s + (0.0 if again else grace)
 
     def _await_left(self) -> None:
-        self._heartbeat.left.wait()
+        self._services.heartbeat.left.wait()
         self._ends.put(("left", ""))
 
     def _end(self, why: str, *, stay: bool) -> int:
         """Stop all threads; with `stay` supervisor and jobs remain."""
-        self._placement_inbox.close()
-        for part in (self._claims, self._reports, self._heartbeat, self._shipper):
-            part.stop()
+        self._services.stop_talking()
         if not stay:
-            self._foreman.shutdown(0.0)
-            secret_dirs.leave(self._node_setup.paths)
-        self._foreman.close()
+            self._services.foreman.shutdown(0.0)
+            secret_dirs.leave(self._paths)
+        self._services.foreman.close()
         self._event_loop.stop()
-        self._api.close()
+        self._services.api.close()
         patience = time.monotonic() + _JOIN_S
         for thread in self._threads:
             thread.join(max(0.0, patience - time.monotonic()))
-        log.logger().info(log.AGENT_STOPPED, why=why, holding=self._event_loop.holding)
+        log.logger().info(log.AGENT_STOPPED, why=why, holding=len(self._machine.held))
         return EXIT_OK
 
     def _thread(self, name: str, work: Callable[[], None]) -> None:
@@ -230,54 +166,15 @@ class Agent:
         thread.start()
         self._threads.append(thread)
 
-    def _claim(self, claims: Sequence[wire.ExecutionClaim]) -> None:
-        node_id, epoch = self._heartbeat.identity
-        try:
-            answer = self._api.claim(wire.ClaimBatch(node_id=node_id, epoch=epoch, claims=list(claims)))
-        except NodeReplaced:
-            self._event_loop.post(Replaced(epoch))
-        else:
-            self._event_loop.post(ClaimAnswered(answer))
 
-    def _report(self, reports: Sequence[wire.ExecutionReport]) -> None:
-        answer = self._api.report(wire.ReportBatch(node_id=self._heartbeat.identity[0], reports=list(reports)))
-        self._event_loop.post(
-            ReportAnswered(
-                [(ref.execution_id, ref.attempt) for ref in answer.accepted],
-                [(ref.execution_id, ref.attempt) for ref in answer.fenced],
-            )
-        )
-
-    def _node(self) -> NodeInterface:
-        return NodeInterface(
-            introduction=self._introduction,
-            trouble=self._trouble,
-            holding=lambda: self._event_loop.holding,
-            load=probe.load,
-            lease=self._foreman.lease,
-            post=self._event_loop.post,
-        )
-
-    def _introduction(self, held: list[wire.HeldExecution]) -> wire.NodeRegistration:
-        return wire.NodeRegistration(
-            name=self._settings.name,
-            pool=self._settings.pool,
-            hostname=probe.hostname(),
-            boot_id=self._boot_id,
-            disk_id=self._node_setup.disk_id,
-            amounts=probe.amounts(self._settings, self._node_setup.gpus, self._staging_resources.cache),
-            labels=probe.labels(self._settings, self._runners, self._node_setup.gpus),
-            version=probe.version(),
-            powers=self._foreman.powers | self._lacks,
-            held=held,
-        )
-
-    def _trouble(self) -> str | None:
-        if self._event_loop.journal_trouble is not None:
-            return self._event_loop.journal_trouble
-        if self._foreman.stuck:
-            return f"processes that cannot be killed: {', '.join(sorted(self._foreman.stuck)[:5])}"
-        return probe.trouble(self._settings, self._node_setup.paths.work)
+def _open_journal(settings: NodeSettings) -> Journal:
+    try:
+        journal = Journal(settings.node_dir / "journal")
+    except OSError as error:
+        raise setup.unwritable(settings, error) from error
+    if journal.torn:
+        log.logger().warning(log.JOURNAL_TORN, lines=journal.torn)
+    return journal
 
 
 def _refuse(settings: NodeSettings, sentence: str) -> int:

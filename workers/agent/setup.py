@@ -99,6 +99,11 @@ def clear_out(paths: Paths, held: Collection[ExecutionKey]) -> None:
             Path(paths.logs, name).unlink(missing_ok=True)
 
 
+def unwritable(settings: NodeSettings, error: OSError) -> SetupError:
+    """Return the refusal of a node whose folder cannot be written."""
+    return SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.")
+
+
 def _lock(node_dir: Path) -> int:
     lock = os.open(node_dir / _ALONE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

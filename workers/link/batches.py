@@ -1,42 +1,51 @@
-"""Batches of claims and reports on their way to the API: one call at a time, everything that waits goes together."""
+"""Batches of claims and reports on their way to the API: one call at a time, everything that waits goes together.
+
+A batch is repeated until it is answered, and the answer becomes an event. One thread for each kind of batch.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
-from scheduler.errors import GangerError
+from scheduler import wire
+from scheduler.errors import GangerError, NodeReplaced
 from workers import log
-from workers.api_client import JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.events import ClaimAnswered, Event, Replaced, ReportAnswered
 
 T = TypeVar("T")
 
 _MOST = 1000
 """Items in one call; the API takes five times as many."""
 _GATHER_S = 0.008
-"""Soon after another, a call waits this long for company: a call costs as much as some thirty items in it."""
+"""A call that follows soon after another one waits this long for more items: it costs as much as some thirty of them."""
 _LONGER_S = 0.025
-"""And this long when the last one had company."""
+"""It waits this long when the call before it carried several items."""
 _COMPANY = 5
 _FEW = 50
 _IDLE_S = 0.05
 
 
-class Batcher(Generic[T]):
-    """Sends items in order, repeating each batch until it is answered."""
+class Batcher(ABC, Generic[T]):
+    """Sends items in order, and repeats each batch until it is answered."""
 
-    def __init__(self, send: Callable[[Sequence[T]], None]) -> None:
-        """`send` makes the call, and takes note of the answer."""
-        self._send = send
+    def __init__(self) -> None:
+        """Nothing is sent before `run`."""
         self._waiting: deque[T] = deque()
         self._change = threading.Condition()
         self._stopped = False
 
+    @abstractmethod
+    def _send(self, batch: Sequence[T]) -> None:
+        """Make the call and post its answer. Raises what `Api` raises; the batch is then sent again."""
+
     def put(self, items: Sequence[T]) -> None:
-        """Send these, after what waits already."""
+        """Send these items, after the ones that wait already."""
         with self._change:
             first = not self._waiting
             self._waiting.extend(items)
@@ -44,12 +53,12 @@ class Batcher(Generic[T]):
                 self._change.notify()
 
     def clear(self) -> None:
-        """Forget what is not sent yet."""
+        """Drop the items that are not sent yet."""
         with self._change:
             self._waiting.clear()
 
     def stop(self) -> None:
-        """Let `run` return; what waits stays unsent."""
+        """Let `run` return; the items that wait stay unsent."""
         with self._change:
             self._stopped = True
             self._change.notify()
@@ -85,3 +94,37 @@ class Batcher(Generic[T]):
         with self._change:
             self._waiting.extendleft(reversed(batch))
             self._change.wait_for(lambda: self._stopped, wait_s)
+
+
+class ClaimBatcher(Batcher[wire.ExecutionClaim]):
+    """Claims placements for the node."""
+
+    def __init__(self, api: Api, identity: Callable[[], tuple[int, int]], post: Callable[[Event], None]) -> None:
+        """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
+        super().__init__()
+        self._api, self._identity, self._post = api, identity, post
+
+    def _send(self, batch: Sequence[wire.ExecutionClaim]) -> None:
+        node_id, epoch = self._identity()
+        try:
+            answer = self._api.claim(wire.ClaimBatch(node_id=node_id, epoch=epoch, claims=list(batch)))
+        except NodeReplaced:
+            self._post(Replaced(epoch))
+        else:
+            self._post(ClaimAnswered(answer))
+
+
+class ReportBatcher(Batcher[wire.ExecutionReport]):
+    """Reports how executions ended."""
+
+    def __init__(self, api: Api, identity: Callable[[], tuple[int, int]], post: Callable[[Event], None]) -> None:
+        """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
+        super().__init__()
+        self._api, self._identity, self._post = api, identity, post
+
+    def _send(self, batch: Sequence[wire.ExecutionReport]) -> None:
+        node_id, _ = self._identity()
+        answer = self._api.report(wire.ReportBatch(node_id=node_id, reports=list(batch)))
+        accepted = [(ref.execution_id, ref.attempt) for ref in answer.accepted]
+        fenced = [(ref.execution_id, ref.attempt) for ref in answer.fenced]
+        self._post(ReportAnswered(accepted, fenced))

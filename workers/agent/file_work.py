@@ -1,0 +1,131 @@
+"""The agent's own work on files: staging inputs, collecting outputs, removing directories.
+
+Work that takes no time is done at once, in the thread that asks for it: an execution without inputs and outputs is
+over in less than a millisecond, and a thread for it would cost more than the work. Everything else goes to a pool of
+threads, and its end comes back as an event.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from workers import log
+from workers.api_client import Api
+from workers.commands import CollectOutputs, StageInputs
+from workers.events import Collected, Event, ExecutionFailure, Staged
+from workers.files import collecting, secret_dirs, staging, work_dirs
+from workers.files.collecting import CollectingTask
+from workers.files.staging import StagingResources, StagingTask
+from workers.files.work_dirs import WorkDirs
+from workers.paths import ExecutionKey, Paths
+
+_NEVER_STOPPED = threading.Event()
+"""For work that is over before anybody could stop it."""
+
+
+class FileWork:
+    """Stages, collects and removes. Used by one thread, but for `close`."""
+
+    def __init__(
+        self,
+        api: Api,
+        paths: Paths,
+        work_dirs: WorkDirs,
+        resources: StagingResources,
+        post: Callable[[Event], None],
+        threads: int,
+    ) -> None:
+        """`post` is called from the pools' threads. At most `threads` executions stage, and as many collect, at a time."""
+        self._api, self._paths, self._work_dirs, self._resources = api, paths, work_dirs, resources
+        self._post = post
+        self._stagers = ThreadPoolExecutor(threads, "stager")
+        self._collectors = ThreadPoolExecutor(threads, "collector")
+        self._removers = ThreadPoolExecutor(1, "remover")
+        self._stop_flags: dict[ExecutionKey, threading.Event] = {}
+
+    def stage(self, command: StageInputs) -> Staged | None:
+        """Make the directory and stage the inputs; return the event if that is done already, else it is posted."""
+        spec = command.spec
+        key = spec.execution_id, spec.attempt
+        if not staging.needs_files(spec):
+            return Staged(key, staging.stage(spec, self._staging_task(command, _NEVER_STOPPED)))
+        task = self._staging_task(command, self._new_flag(key))
+
+        def work() -> None:
+            failure: ExecutionFailure | None = ExecutionFailure(
+                "staging", "Staging failed in a way that nobody expected."
+            )
+            try:
+                failure = staging.stage(spec, task)
+            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
+                log.logger().exception(log.THREAD_FAILED, execution=key[0])
+            self._post(Staged(key, failure))
+
+        _submit(self._stagers, work)
+        return None
+
+    def collect(self, command: CollectOutputs) -> Collected | None:
+        """Check and upload the outputs; return the event if there are none, else it is posted."""
+        spec = command.spec
+        key = spec.execution_id, spec.attempt
+        if collecting.is_light(spec, self._paths):
+            return Collected(key)
+        task = CollectingTask(self._api, self._paths, command.uid, self._new_flag(key))
+
+        def work() -> None:
+            collected = Collected(
+                key, failure=ExecutionFailure("invalid-output", "Collecting failed in a way that nobody expected.")
+            )
+            try:
+                collected = collecting.collect(spec, task)
+            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
+                log.logger().exception(log.THREAD_FAILED, execution=key[0])
+            self._post(collected)
+
+        _submit(self._collectors, work)
+        return None
+
+    def stop(self, key: ExecutionKey) -> None:
+        """Give up staging or collecting for this execution; its event still comes."""
+        flag = self._stop_flags.get(key)
+        if flag is not None:
+            flag.set()
+
+    def remove(self, key: ExecutionKey) -> None:
+        """Remove the execution's directories; its work is over and its tree is dead."""
+        self._stop_flags.pop(key, None)
+        secret_dirs.remove(self._paths, key)
+        folder = self._paths.attempt(key)
+        if not self._work_dirs.put_away(folder):
+            _submit(self._removers, lambda: work_dirs.remove(folder))
+
+    def close(self) -> None:
+        """Give up everything that is under way; nothing more is posted for work that had not begun."""
+        for pool in (self._stagers, self._collectors, self._removers):
+            pool.shutdown(wait=False, cancel_futures=True)
+        for flag in list(self._stop_flags.values()):
+            flag.set()
+
+    def _staging_task(self, command: StageInputs, stop: threading.Event) -> StagingTask:
+        return StagingTask(
+            self._api,
+            self._paths,
+            self._work_dirs,
+            self._resources,
+            command.uid,
+            command.gid,
+            stop,
+            command.gpus,
+        )
+
+    def _new_flag(self, key: ExecutionKey) -> threading.Event:
+        flag = self._stop_flags[key] = threading.Event()
+        return flag
+
+
+def _submit(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
+    with contextlib.suppress(RuntimeError):  # the agent is ending; the next one finds it all in the journal
+        pool.submit(work)

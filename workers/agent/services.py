@@ -1,0 +1,98 @@
+"""The parts of an agent that do what its state machine decides, made and connected in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from workers.agent import setup
+from workers.agent.description import NodeDescription
+from workers.agent.file_work import FileWork
+from workers.agent.foreman import Foreman
+from workers.agent.setup import NodeSetup
+from workers.agent.write_ahead import WriteAhead
+from workers.api_client import Api
+from workers.events import Event, Shipped
+from workers.files.staging import StagingResources
+from workers.files.work_dirs import WorkDirs
+from workers.link.batches import ClaimBatcher, ReportBatcher
+from workers.link.heartbeat import Heartbeat, NodeInterface
+from workers.link.inbox import PlacementInbox
+from workers.machine import probe
+from workers.output.log_file_pool import LogFilePool
+from workers.output.progress import ProgressTracker
+from workers.output.run_outputs import RunOutputs
+from workers.output.shipper import Shipper
+from workers.settings import NodeSettings
+
+
+@dataclass(frozen=True, slots=True)
+class NodeServices:
+    """One of each. `threads` says which loops the agent has to run."""
+
+    api: Api
+    foreman: Foreman
+    heartbeat: Heartbeat
+    placement_inbox: PlacementInbox
+    claims: ClaimBatcher
+    reports: ReportBatcher
+    shipper: Shipper
+    outputs: RunOutputs
+    file_work: FileWork
+
+    def threads(self) -> dict[str, Callable[[], None]]:
+        """Return the loops by the name of their thread; each runs until its part is stopped or closed."""
+        return {
+            "events": self.foreman.run_events,
+            "orders": self.foreman.run_orders,
+            "heartbeat": self.heartbeat.run,
+            "claims": self.claims.run,
+            "reports": self.reports.run,
+            "shipper": self.shipper.run,
+            "placements": self.placement_inbox.run_socket,
+            "consumer": self.placement_inbox.run_consumer,
+        }
+
+    def stop_talking(self) -> None:
+        """Stop all loops that speak to the API or the broker."""
+        self.placement_inbox.close()
+        for part in (self.claims, self.reports, self.heartbeat, self.shipper):
+            part.stop()
+
+
+def build(
+    settings: NodeSettings,
+    node_setup: NodeSetup,
+    write_ahead: WriteAhead,
+    count_held: Callable[[], int],
+    post: Callable[[Event], None],
+) -> NodeServices:
+    """Make all parts, reach the supervisor, and start nothing else. Raises SetupError, SupervisorLostError.
+
+    `count_held` returns how many executions the node holds; it and `post` are called from any thread.
+    """
+    paths = node_setup.paths
+    try:
+        work_dirs, log_files = WorkDirs(paths.work), LogFilePool(paths.logs)
+        resources = StagingResources(settings.name, Path(paths.work) / ".images", setup.cache(settings, node_setup))
+    except OSError as error:
+        raise setup.unwritable(settings, error) from error
+    runners, missing = setup.runners(node_setup)
+    foreman = Foreman(settings.node_dir, settings.tree, post)
+    api, progress = Api(settings.api_url, settings.token), ProgressTracker()
+    description = NodeDescription(settings, node_setup, foreman, write_ahead, resources.cache, runners, missing)
+    node = NodeInterface(description.registration, description.trouble, count_held, probe.load, foreman.lease, post)
+    heartbeat = Heartbeat(api, node, progress)
+    shipper = Shipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(Shipped(key)))
+    return NodeServices(
+        api=api,
+        foreman=foreman,
+        heartbeat=heartbeat,
+        placement_inbox=PlacementInbox(settings, post, heartbeat.nudge),
+        claims=ClaimBatcher(api, lambda: heartbeat.identity, post),
+        reports=ReportBatcher(api, lambda: heartbeat.identity, post),
+        shipper=shipper,
+        outputs=RunOutputs(paths, log_files, shipper, progress),
+        file_work=FileWork(api, paths, work_dirs, resources, post, settings.stagers),
+    )

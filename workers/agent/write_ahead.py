@@ -1,0 +1,54 @@
+"""Write-ahead: facts stand in the journal before the commands that rely on them are done.
+
+While the journal cannot be written, nothing new is claimed, and nothing is released or removed. Reports still go out,
+and the supervisor keeps the ends of commands until they stand in the journal.
+"""
+
+from __future__ import annotations
+
+from workers import log
+from workers.commands import NodeCommand, ReleaseTree, RemoveFiles, SendClaim
+from workers.journal import Fact, Journal
+from workers.paths import ExecutionKey
+
+
+class WriteAhead:
+    """The journal, and everything that waits for it. Used by one thread; `trouble` may be read from any."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._unwritten: list[Fact] = []
+        self._deferred: list[NodeCommand] = []
+        self.trouble: str | None = None
+        """Why the journal cannot be written, as a sentence for people; None while it can."""
+
+    def write(self, facts: list[Fact], commands: list[NodeCommand]) -> tuple[list[NodeCommand], list[ExecutionKey]]:
+        """Write the facts, in one write. Return the commands that may be done now, and the placements not to claim.
+
+        Commands that had to wait for the journal come first, once it can be written again.
+        """
+        if not facts and not self._unwritten:
+            return commands, []
+        try:
+            self._journal.append([*self._unwritten, *facts])
+        except OSError as error:
+            return self._defer(facts, commands, error)
+        self._unwritten = []
+        if self.trouble is not None:
+            self.trouble = None
+            log.logger().warning(log.JOURNAL_MENDED)
+            commands, self._deferred = [*self._deferred, *commands], []
+        return commands, []
+
+    def _defer(
+        self, facts: list[Fact], commands: list[NodeCommand], error: OSError
+    ) -> tuple[list[NodeCommand], list[ExecutionKey]]:
+        if self.trouble is None:
+            self.trouble = f"the journal cannot be written: {error.strerror}"
+            log.logger().warning(log.JOURNAL_BROKEN, why=error.strerror)
+        self._unwritten += [fact for fact in facts if fact.kind != "intent"]
+        self._deferred += [command for command in commands if isinstance(command, ReleaseTree | RemoveFiles)]
+        possible: list[NodeCommand] = [
+            command for command in commands if not isinstance(command, ReleaseTree | RemoveFiles | SendClaim)
+        ]
+        return possible, [fact.key for fact in facts if fact.kind == "intent"]

@@ -1,0 +1,51 @@
+"""The output files of everything that runs here: laid out before a command starts, followed, and used again.
+
+Used by the thread of the event loop alone. Shipping itself has a thread of its own (`shipper`).
+"""
+
+from __future__ import annotations
+
+from workers.commands import RunSpec
+from workers.output.log_file_pool import LogFilePool
+from workers.output.progress import ProgressTracker
+from workers.output.shipper import Shipper
+from workers.paths import ExecutionKey, Paths
+
+
+class RunOutputs:
+    """Knows which output files an execution has, for those of which this life has started every command."""
+
+    def __init__(self, paths: Paths, pool: LogFilePool, shipper: Shipper, progress: ProgressTracker) -> None:
+        self._paths, self._pool, self._shipper, self._progress = paths, pool, shipper, progress
+        self._files: dict[ExecutionKey, list[str]] = {}
+
+    def begin(self, key: ExecutionKey) -> None:
+        """An execution begins from its start, in this life: all its output files are known from now on."""
+        self._files[key] = []
+
+    def prepare(self, run: RunSpec) -> None:
+        """Lay out the output files of a command that is to be started, and follow them. May be repeated."""
+        known = self._files.get(run.key)
+        if known is not None and run.stdout not in known:  # for the first time: there is no output yet
+            self._pool.place(run.stdout)
+            self._pool.place(run.stderr)
+        self.follow(run)
+
+    def follow(self, run: RunSpec) -> None:
+        """Ship the output of this command, and what it says of its progress, from now on."""
+        self._shipper.follow(run)
+        self._progress.phase(run.key, run.phase)
+        if run.key in self._files:
+            self._files[run.key] += run.stdout, run.stderr
+
+    def finish(self, key: ExecutionKey, output_bytes: int) -> bool:
+        """Nothing more will be written. True if all is shipped already, else the shipper says when."""
+        return self._shipper.finish(key, output_bytes, all_known=key in self._files)
+
+    def remove(self, key: ExecutionKey) -> None:
+        """Forget the execution, and take its output files back."""
+        self._shipper.drop(key)
+        self._progress.drop(key)
+        files = self._files.pop(key, None)
+        for path in self._paths.all_logs(key) if files is None else files:
+            self._pool.recycle(path)
