@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from importlib.metadata import version
-from typing import Any
 
 from flask import Response, g
 from flask_openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from api.http import problems, routing, telemetry
+from api.http import parts, problems, routing, telemetry
 from api.http.about import routes as about
-from api.http.auth import Recognition
+from api.http.auth import TokenCache
 from api.http.bulk import routes as bulk
-from api.http.db_metrics import DatabaseFigures
+from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
+from api.http.document.answer_types import JsonSchema
 from api.http.event_stream import Streams
 from api.http.executions import routes as executions
 from api.http.files import routes as files
@@ -26,13 +26,14 @@ from api.http.metrics import routes as metrics
 from api.http.named_errors import routes as named_errors
 from api.http.node_protocol import routes as node
 from api.http.nodes import routes as nodes
+from api.http.parts import Parts
 from api.http.pools import routes as pools
 from api.http.projects import routes as projects
 from api.http.queue import routes as queue
 from api.http.scheduler import routes as scheduler
 from api.http.schema.answers import Problem
 from api.http.serving import broker_health, rate_limit
-from api.http.serving.bulk_thread import Walker
+from api.http.serving.bulk_thread import BulkThread
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.workspaces import routes as workspaces
@@ -73,20 +74,23 @@ class IdConverter(IntegerConverter):
 def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     """Return the application for one process and put into the database what must be there.
 
-    With `background` a thread walks bulk operations; without, `bulk.step` does it by hand.
+    With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
     app = bare_app()
-    app.extensions["ganger.rt"] = rt
-    app.extensions["ganger.recognition"] = Recognition(rt)
-    app.extensions["ganger.broker"] = broker_health.watch(rt.settings)
-    app.extensions["ganger.figures"] = DatabaseFigures(rt)
-    app.extensions["ganger.forecaster"] = Forecaster(rt)
+    made = Parts(
+        rt=rt,
+        tokens=TokenCache(rt),
+        broker=broker_health.watch(rt.settings),
+        metrics=DatabaseMetrics(rt),
+        forecaster=Forecaster(rt),
+        streams=Streams(max(1, rt.settings.api_threads // 2)),
+    )
+    parts.install(app, made)
     _guard(app, rt.settings)
-    app.extensions["ganger.streams"] = Streams(max(1, rt.settings.api_threads // 2))
     seed.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
     if background:
-        app.extensions["ganger.walker"] = walker = Walker(rt)
-        walker.start()
+        made.bulk_thread = BulkThread(rt)
+        made.bulk_thread.start()
     return app
 
 
@@ -109,16 +113,13 @@ def bare_app() -> OpenAPI:
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)
-    app.extensions["ganger.document"] = openapi.build(
-        app, [answer for noun in NOUNS for route in noun.routes.all for answer in route.answers.values()]
-    )
+    openapi.install(app, [answer for noun in NOUNS for route in noun.routes.all for answer in route.answers.values()])
     return app
 
 
-def openapi_document() -> dict[str, Any]:
+def openapi_document() -> JsonSchema:
     """Return the OpenAPI document of this release, as `/openapi.json` serves it."""
-    made: dict[str, Any] = bare_app().extensions["ganger.document"]
-    return made
+    return openapi.of(bare_app())
 
 
 def _guard(app: OpenAPI, settings: Settings) -> None:

@@ -20,7 +20,7 @@ REMEMBER_S = 5.0
 MAX_REMEMBERED = 10_000
 
 
-class Recognition:
+class TokenCache:
     """Remembers tokens that were valid a moment ago, by digest; one per app, shared by its threads."""
 
     def __init__(self, rt: Runtime) -> None:

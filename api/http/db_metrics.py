@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.http.serving.ttl_cache import Remembered
+from api.http.serving.ttl_cache import TtlCache
 from scheduler.admin import status, switches
 from scheduler.admin.status import MetricValues
 from scheduler.runtime import Runtime
@@ -29,12 +29,12 @@ LEADING = {"READY", "PAUSED"}
 log = structlog.get_logger()
 
 
-class DatabaseFigures(Collector):  # type: ignore[misc]  # prometheus-client has no types
+class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has no types
     """The metrics that are the same whichever process is asked; `ganger_database_up` is 0 when there are no others."""
 
     def __init__(self, rt: Runtime, for_s: float = REMEMBER_S) -> None:
         self._rt = rt
-        self._kept = Remembered(self._read, for_s)
+        self._kept = TtlCache(self._read, for_s)
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from api import serve
 from api.http import app
-from api.http.routing import Call, Routes, mount
+from api.http.routing import ApiCall, Routes, mount
 from api.http.serving import server
 from scheduler.identity import Role
 
@@ -18,7 +18,7 @@ _bare_app = app.bare_app
 
 
 @routes.get("/bench/select-1/", role=Role.VIEWER)
-def select_1(call: Call) -> Any:
+def select_1(call: ApiCall) -> Any:
     """The least that any request costs: route, token, transaction, and the shortest of statements."""
     with call.rt.db.begin() as tx:
         return {"one": tx.execute(text("SELECT 1")).scalar()}

@@ -7,6 +7,7 @@ import threading
 import pytest
 from werkzeug.serving import make_server
 
+from api.http import parts
 from api.http.jobs import routes as jobs
 from scheduler import runtime
 from scheduler.runtime import Runtime
@@ -218,7 +219,7 @@ def test_a_database_that_is_away_is_said_so(api):
     made = api.a_job()
     url = api.rt.db.url.set(host="/nowhere", query={"host": "/nowhere"})
     engine = runtime.connect(url.render_as_string(hide_password=False), api.rt.settings)
-    api.app.extensions["ganger.rt"] = Runtime(engine, api.rt.settings, api.rt.now, api.rt.chance)
+    parts.of(api.app).rt = Runtime(engine, api.rt.settings, api.rt.now, api.rt.chance)
     answer = api.get(f"/jobs/{made['id']}/")
     assert (answer.status_code, answer.json["kind"]) == (503, "unavailable")
     assert answer.headers["Retry-After"]

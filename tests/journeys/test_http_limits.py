@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from api.http.app import create_app
-from api.http.serving.rate_limit import Allowance, Counted, Shared
+from api.http.serving.rate_limit import BrokerCounter, LocalCounter, RateLimit
 from scheduler.settings import Settings
 from tests.support.api import Api
 
@@ -19,20 +19,20 @@ def limited(api: Api, **settings: object) -> Api:
 
 
 @pytest.fixture(params=["alone", "on the broker"])
-def counter(request: pytest.FixtureRequest, broker_url: str) -> Counted | Shared:
-    return Counted() if request.param == "alone" else Shared(broker_url)
+def counter(request: pytest.FixtureRequest, broker_url: str) -> LocalCounter | BrokerCounter:
+    return LocalCounter() if request.param == "alone" else BrokerCounter(broker_url)
 
 
-def test_a_whole_minutes_allowance_may_come_at_once_and_then_one_by_one(counter: Counted | Shared) -> None:
-    once = [Allowance("token:a", 20)]
+def test_a_whole_minutes_allowance_may_come_at_once_and_then_one_by_one(counter: LocalCounter | BrokerCounter) -> None:
+    once = [RateLimit("token:a", 20)]
     assert [counter.take(once) for _ in range(20)] == [0.0] * 20
     wait_s = counter.take(once)
     assert 2 < wait_s <= 3
-    assert counter.take([Allowance("token:b", 20)]) == 0
+    assert counter.take([RateLimit("token:b", 20)]) == 0
 
 
-def test_who_is_refused_uses_nothing_up(counter: Counted | Shared) -> None:
-    narrow, wide = Allowance("token:a", 1), Allowance("address:a", 10)
+def test_who_is_refused_uses_nothing_up(counter: LocalCounter | BrokerCounter) -> None:
+    narrow, wide = RateLimit("token:a", 1), RateLimit("address:a", 10)
     assert counter.take([narrow, wide]) == 0
     assert all(counter.take([narrow, wide]) > 0 for _ in range(30))
     assert [counter.take([wide]) for _ in range(9)] == [0.0] * 9
@@ -41,24 +41,24 @@ def test_who_is_refused_uses_nothing_up(counter: Counted | Shared) -> None:
 
 def test_allowances_come_back_with_time_and_forgotten_keys_cost_no_memory() -> None:
     now = [0.0]
-    counter = Counted(lambda: now[0])
-    one = [Allowance("a", 6)]
+    counter = LocalCounter(lambda: now[0])
+    one = [RateLimit("a", 6)]
     assert [counter.take(one) for _ in range(7)] == [0.0] * 6 + [10.0]
     now[0] = 10.0
     assert counter.take(one) == 0
     assert counter.take(one) == 10.0
     for number in range(11_000):
-        counter.take([Allowance(str(number), 6)])
+        counter.take([RateLimit(str(number), 6)])
     assert len(counter._used) == 10_000
 
 
 def test_without_its_broker_a_process_counts_by_itself_and_asks_again_later() -> None:
     now = [0.0]
-    counter = Shared("redis://127.0.0.1:1/0", lambda: now[0])
+    counter = BrokerCounter("redis://127.0.0.1:1/0", lambda: now[0])
     asked: list[int] = []
     script: Callable[..., object] = counter._script
     counter._script = lambda **sent: asked.append(1) or script(**sent)
-    one = [Allowance("a", 2)]
+    one = [RateLimit("a", 2)]
     assert [counter.take(one) > 0 for _ in range(3)] == [False, False, True]
     assert len(asked) == 1
     now[0] = 6.0

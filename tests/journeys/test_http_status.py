@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.http.db_metrics import DatabaseFigures
+from api.http import parts
+from api.http.db_metrics import DatabaseMetrics
 from scheduler.identity import Role
 from scheduler.leader import load_samples
 from scheduler.settings import Settings
@@ -22,7 +23,7 @@ def lead(api: Api) -> int:
 
 def figures(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:
     """All samples of /metrics by name and the values of their labels, read anew."""
-    api.app.extensions["ganger.figures"] = DatabaseFigures(api.rt, for_s=0)
+    parts.of(api.app).metrics = DatabaseMetrics(api.rt, for_s=0)
     told = api.get("/metrics")
     assert told.status_code == 200
     return {

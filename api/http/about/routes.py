@@ -10,8 +10,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http.answers import Answer
+from api.http.document import openapi as document
 from api.http.document import reference
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from scheduler.admin import health
 
 routes = Routes("about")
@@ -23,7 +24,7 @@ class Version(TypedDict):
     version: str
 
 
-class Health(TypedDict):
+class HealthAnswer(TypedDict):
     """Whether this process can do its work."""
 
     status: Literal["ok", "unavailable"]
@@ -31,33 +32,33 @@ class Health(TypedDict):
 
 
 @routes.get("/version/", role="public", answers={200: Version})
-def version(call: Call) -> Any:  # noqa: ARG001
+def version(call: ApiCall) -> Any:  # noqa: ARG001
     """Which release this is."""
     return {"version": installed("ganger-server")}
 
 
-@routes.get("/health/live", role="public", answers={200: Health})
-def live(call: Call) -> Any:  # noqa: ARG001
+@routes.get("/health/live", role="public", answers={200: HealthAnswer})
+def live(call: ApiCall) -> Any:  # noqa: ARG001
     """The process answers; says nothing of the database."""
     return {"status": "ok"}
 
 
-@routes.get("/health/ready", role="public", answers={200: Health, 503: Health})
-def ready(call: Call) -> Any:
+@routes.get("/health/ready", role="public", answers={200: HealthAnswer, 503: HealthAnswer})
+def ready(call: ApiCall) -> Any:
     """The process can reach a database with the schema it needs."""
     why = health.trouble(call.rt)
     return {"status": "ok"} if why is None else Answer({"status": "unavailable", "description": why}, 503)
 
 
 @routes.get("/openapi.json", role="public", answers={200: None})
-def openapi(call: Call) -> Any:  # noqa: ARG001
+def openapi(call: ApiCall) -> Any:  # noqa: ARG001
     """This document."""
-    return current_app.extensions["ganger.document"]
+    return document.of(current_app)
 
 
 @routes.get("/docs/", role="public", answers={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
-def docs(call: Call) -> Any:  # noqa: ARG001
+def docs(call: ApiCall) -> Any:  # noqa: ARG001
     """This document as a page for people."""
-    page = reference.page(current_app.extensions["ganger.document"])
+    page = reference.page(document.of(current_app))
     headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-cache"}
     return Response(page.html, headers=headers, content_type="text/html; charset=utf-8")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, request
+from flask import request
 
+from api.http import parts
 from api.http.answers import Answer
 from api.http.auth import permit
 from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationView, RequeueBody
 from api.http.jobs.filtering import job_filter
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.jobs import bulk
@@ -23,36 +24,36 @@ ANSWERS = {200: Count, 202: OperationView}
 
 
 @routes.post("/jobs/cancel/", role=Role.SUBMITTER, answers=ANSWERS)
-def cancel_jobs(call: Call, body: BulkBody) -> Any:
+def cancel_jobs(call: ApiCall, body: BulkBody) -> Any:
     """Cancel every job that matches."""
     return _begin(call, "cancel", body)
 
 
 @routes.post("/jobs/requeue/", role=Role.SUBMITTER, answers=ANSWERS)
-def requeue_jobs(call: Call, body: RequeueBody) -> Any:
+def requeue_jobs(call: ApiCall, body: RequeueBody) -> Any:
     """Start a new round for every FAILED and CANCELED job that matches."""
     return _begin(call, "requeue", body, priority=body.priority)
 
 
 @routes.post("/jobs/hold/", role=Role.OPERATOR, answers=ANSWERS)
-def hold_jobs(call: Call, body: BulkBody) -> Any:
+def hold_jobs(call: ApiCall, body: BulkBody) -> Any:
     """Hold every job that matches and has not ended: it is not placed until it is released."""
     return _begin(call, "hold", body)
 
 
 @routes.post("/jobs/release/", role=Role.OPERATOR, answers=ANSWERS)
-def release_jobs(call: Call, body: BulkBody) -> Any:
+def release_jobs(call: ApiCall, body: BulkBody) -> Any:
     """Release every held job that matches."""
     return _begin(call, "release", body)
 
 
 @routes.get("/operations/<id:operation_id>/", role=Role.VIEWER, answers={200: OperationView})
-def show_operation(call: Call, operation_id: int) -> Any:
+def show_operation(call: ApiCall, operation_id: int) -> Any:
     """How far a bulk action has come."""
     return _shown(bulk.find(call.rt, call.caller, operation_id))
 
 
-def _begin(call: Call, kind: str, body: BulkBody, **arguments: Any) -> Any:
+def _begin(call: ApiCall, kind: str, body: BulkBody, **arguments: Any) -> Any:
     chosen = job_filter(call, body)
     if set(body.model_fields_set & BulkFilter.model_fields.keys()) != {"job_id"}:
         permit(call.caller, Role.OPERATOR)
@@ -61,8 +62,8 @@ def _begin(call: Call, kind: str, body: BulkBody, **arguments: Any) -> Any:
     if body.dry_run:
         return {"count": bulk.count(call.rt, call.caller, chosen)}
     operation_id = bulk.begin(call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, **arguments)
-    if walker := current_app.extensions.get("ganger.walker"):
-        walker.wake()
+    if (thread := parts.of_this_app().bulk_thread) is not None:
+        thread.wake()
     shown = _shown(bulk.find(call.rt, call.caller, operation_id))
     return Answer(shown, 202, {"Location": f"{request.host_url}operations/{operation_id}/"})
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
 
 import orjson
+from flask import Flask
 from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
-from api.http.document.answer_types import REFERENCE, AnswerType
+from api.http.document.answer_types import REFERENCE, AnswerType, JsonSchema
 from api.http.document.answer_types import schemas as answer_schemas
 from api.http.executions.answer_schema import LogView
 from api.http.jobs.schema import JobsBody
 from api.http.schema.answers import Problem
 from api.http.schema.fields import Described
+
+_KEY = "ganger.document"
 
 TITLE = "Ganger"
 ABOUT = """Submit jobs, watch them, cancel them; see and steer the machines they run on.
@@ -27,6 +29,19 @@ SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a
 
 UNDECLARED: tuple[AnswerType, ...] = (Problem, LogView)
 """Answers of every route, and of one that describes its answers by itself."""
+
+NAMES = {
+    "CheckFinding": "Finding",
+    "ConstraintBody": "Constraint",
+    "DriverShareBody": "DriverShare",
+    "HealthAnswer": "Health",
+    "JobExplanation": "Explanation",
+    "JobTypeName": "TypeRef",
+    "LeaveBody": "Leave",
+    "NodeTemplateBody": "NodeTemplate",
+    "PreferenceBody": "Preference",
+}
+"""Classes that the document calls otherwise: clients know the names on the right, which stand for other things in our code."""
 
 FAILURES = {
     "400": "The request is malformed or cannot be fulfilled as it is; the sentence names the field.",
@@ -46,12 +61,22 @@ def info(release: str) -> Info:
     return Info(title=TITLE, version=release, description=ABOUT)
 
 
-def build(app: OpenAPI, answers: Iterable[AnswerType]) -> dict[str, Any]:
-    """Return the document of all routes mounted so far; `answers` are the types of what they answer."""
+def install(app: OpenAPI, answers: Iterable[AnswerType]) -> None:
+    """Make the document of all routes mounted so far; `answers` are the types of what they answer."""
+    app.extensions[_KEY] = _build(app, answers)
+
+
+def of(app: Flask) -> JsonSchema:
+    """Return the document of an app. Raises KeyError for one that has none."""
+    document: JsonSchema = app.extensions[_KEY]
+    return document
+
+
+def _build(app: OpenAPI, answers: Iterable[AnswerType]) -> JsonSchema:
     app.openapi_version = "3.1.0"
     app.spec_json = {}
     app.generate_spec_json()
-    document: dict[str, Any] = orjson.loads(orjson.dumps(app.spec_json))
+    document: JsonSchema = orjson.loads(orjson.dumps(app.spec_json))
     for path in document["paths"].values():
         for operation in path.values():
             _complete(operation)
@@ -62,13 +87,13 @@ def build(app: OpenAPI, answers: Iterable[AnswerType]) -> dict[str, Any]:
         schema = model.model_json_schema(mode="validation", ref_template=REFERENCE)
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
     schemas |= answer_schemas([*UNDECLARED, *answers])
-    _without_definitions(document)
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    _tidy(document)
+    document["components"]["schemas"] = {NAMES.get(name, name): schema for name, schema in sorted(schemas.items())}
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
 
-def _named(schemas: Mapping[str, Any]) -> Iterator[type[BaseModel]]:
+def _named(schemas: Collection[str]) -> Iterator[type[BaseModel]]:
     """Yield the models behind these schemas: pydantic says more of them than came through, such as what keys look like."""
     waiting: list[type[BaseModel]] = [Described, JobsBody]
     while waiting:
@@ -78,7 +103,7 @@ def _named(schemas: Mapping[str, Any]) -> Iterator[type[BaseModel]]:
             yield model
 
 
-def _complete(operation: dict[str, Any]) -> None:
+def _complete(operation: JsonSchema) -> None:
     """Add the failures that every operation shares; public ones know fewer."""
     answers = operation["responses"]
     answers.pop("422", None)
@@ -89,7 +114,7 @@ def _complete(operation: dict[str, Any]) -> None:
     operation["responses"] = dict(sorted(answers.items()))
 
 
-def _say_orders(operation: dict[str, Any]) -> None:
+def _say_orders(operation: JsonSchema) -> None:
     """Write the words that a list can be ordered by into its parameter."""
     orders = operation.pop("x-orders", None)
     for parameter in operation.get("parameters", ()):
@@ -98,7 +123,7 @@ def _say_orders(operation: dict[str, Any]) -> None:
             parameter["schema"]["items"] = {"type": "string", "enum": words}
 
 
-def _failure(meaning: str) -> dict[str, Any]:
+def _failure(meaning: str) -> JsonSchema:
     return {
         "description": meaning,
         "content": {
@@ -108,16 +133,22 @@ def _failure(meaning: str) -> dict[str, Any]:
     }
 
 
-def _without_definitions(value: Any) -> None:
-    """Drop the copies of shared schemas inside other schemas: they stand under components already."""
-    if isinstance(value, dict):
-        value.pop("$defs", None)
-        if value.get("default", ...) is None:  # of a field that may be left out, but not be null
-            del value["default"]
-        if "patternProperties" in value:  # keys that do not match are refused, not ignored
-            value.setdefault("additionalProperties", False)
-        for child in value.values():
-            _without_definitions(child)
-    elif isinstance(value, list):
+def _tidy(value: object) -> None:
+    """Put right what pydantic writes otherwise than the document has it, in a part of the document and all parts within."""
+    if isinstance(value, list):
         for child in value:
-            _without_definitions(child)
+            _tidy(child)
+    if not isinstance(value, dict):
+        return
+    value.pop("$defs", None)  # copies of schemas that stand under components already
+    if value.get("default", ...) is None:  # of a field that may be left out, but not be null
+        del value["default"]
+    if "patternProperties" in value:  # keys that do not match are refused, not ignored
+        value.setdefault("additionalProperties", False)
+    if isinstance(title := value.get("title"), str):
+        value["title"] = NAMES.get(title, title)
+    if isinstance(target := value.get("$ref"), str):
+        start, _, name = target.rpartition("/")
+        value["$ref"] = f"{start}/{NAMES.get(name, name)}"
+    for child in value.values():
+        _tidy(child)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.http.document.answer_types import JsonSchema
 
 UI = Path(__file__).parent / "ui"
 METHODS = ("get", "post", "patch", "delete")
@@ -19,7 +20,7 @@ MAX_DEPTH = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldEntry:
     """A parameter or a field of a body or answer: its name, its type in short, and what is said of it."""
 
     name: str
@@ -29,7 +30,7 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
+class OperationEntry:
     """One method of one address."""
 
     id: str
@@ -37,31 +38,31 @@ class Operation:
     path: str
     summary: str
     role: str
-    parameters: list[Field]
+    parameters: list[FieldEntry]
     body: str | None
     answers: list[tuple[str, str, str | None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Schema:
+class SchemaEntry:
     """A named kind of body or answer."""
 
     name: str
     text: str
-    fields: list[Field]
+    fields: list[FieldEntry]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ReferencePage:
     """The page and the policy under which a browser shows it."""
 
     html: str
     policy: str
 
 
-def page(document: Mapping[str, Any]) -> Page:
+def page(document: JsonSchema) -> ReferencePage:
     """Return the reference of an OpenAPI document; the same document gives the same bytes."""
-    groups: dict[str, list[Operation]] = {}
+    groups: dict[str, list[OperationEntry]] = {}
     for path, operations in document["paths"].items():
         for method in METHODS:
             if method in operations:
@@ -75,11 +76,13 @@ def page(document: Mapping[str, Any]) -> Page:
         info=document["info"], groups=sorted(groups.items()), schemas=schemas, style=style
     )
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return Page(html, f"default-src 'none'; style-src 'sha256-{allowed}'; frame-ancestors 'none'; base-uri 'none'")
+    return ReferencePage(
+        html, f"default-src 'none'; style-src 'sha256-{allowed}'; frame-ancestors 'none'; base-uri 'none'"
+    )
 
 
-def _operation(path: str, method: str, found: Mapping[str, Any]) -> Operation:
-    return Operation(
+def _operation(path: str, method: str, found: JsonSchema) -> OperationEntry:
+    return OperationEntry(
         id=found["operationId"],
         method=method.upper(),
         path=path,
@@ -91,22 +94,22 @@ def _operation(path: str, method: str, found: Mapping[str, Any]) -> Operation:
     )
 
 
-def _parameter(found: Mapping[str, Any]) -> Field:
+def _parameter(found: JsonSchema) -> FieldEntry:
     kind = f"{found['in']} {type_name(found.get('schema', {}))}"
     text = found.get("description") or found.get("schema", {}).get("description") or ""
-    return Field(found["name"], kind, bool(found.get("required")), text)
+    return FieldEntry(found["name"], kind, bool(found.get("required")), text)
 
 
-def _schema(name: str, found: Mapping[str, Any]) -> Schema:
+def _schema(name: str, found: JsonSchema) -> SchemaEntry:
     required = set(found.get("required", ()))
     fields = [
-        Field(field, type_name(one), field in required, one.get("description", ""))
+        FieldEntry(field, type_name(one), field in required, one.get("description", ""))
         for field, one in found.get("properties", {}).items()
     ]
-    return Schema(name, found.get("description", ""), fields)
+    return SchemaEntry(name, found.get("description", ""), fields)
 
 
-def _content(found: Mapping[str, Any]) -> str | None:
+def _content(found: JsonSchema) -> str | None:
     """Return what a body or answer is, the JSON form where there are several."""
     content = found.get("content", {})
     media = "application/json" if "application/json" in content else next(iter(content), None)
@@ -116,7 +119,7 @@ def _content(found: Mapping[str, Any]) -> str | None:
     return named if media == "application/json" else f"{named} ({media})"
 
 
-def type_name(schema: Mapping[str, Any], depth: int = 0) -> str:
+def type_name(schema: JsonSchema, depth: int = 0) -> str:
     """Return a type in short: `integer 1..1000`, `[string]`, `JobDetail | Created`, `"FIFO" | "LIFO"`."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
@@ -132,7 +135,7 @@ def type_name(schema: Mapping[str, Any], depth: int = 0) -> str:
     return _plain(schema, depth)
 
 
-def _plain(schema: Mapping[str, Any], depth: int) -> str:
+def _plain(schema: JsonSchema, depth: int) -> str:
     kind = str(schema.get("type", "any"))
     if kind == "array":
         return f"[{type_name(schema.get('items', {}), depth + 1)}]"
@@ -142,7 +145,7 @@ def _plain(schema: Mapping[str, Any], depth: int) -> str:
     return " ".join([kind, *_limits(schema)])
 
 
-def _limits(schema: Mapping[str, Any]) -> Iterator[str]:
+def _limits(schema: JsonSchema) -> Iterator[str]:
     if "format" in schema:
         yield str(schema["format"])
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):

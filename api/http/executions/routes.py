@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
-from api.http import paging
+from api.http import paging, parts
 from api.http.answers import Answer
-from api.http.event_stream import Streams
 from api.http.executions import view
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionList
 from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
 from scheduler.executions import output
@@ -39,7 +38,7 @@ LOG = {
 
 
 @routes.get("/job-executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
-def list_executions(call: Call, query: ExecutionsQuery) -> Any:
+def list_executions(call: ApiCall, query: ExecutionsQuery) -> Any:
     """Executions of all jobs, filtered and ordered; by default the longest unchanged first."""
     chosen = replace(
         _filter(call, query),
@@ -53,7 +52,7 @@ def list_executions(call: Call, query: ExecutionsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
-def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any:
+def list_executions_of_job(call: ApiCall, job_id: int, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])
     found = queries.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
@@ -61,13 +60,13 @@ def list_executions_of_job(call: Call, job_id: int, query: OfOneJobQuery) -> Any
 
 
 @routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: ExecutionDetail})
-def show_execution(call: Call, execution_id: int) -> Any:
+def show_execution(call: ApiCall, execution_id: int) -> Any:
     """One execution in full."""
     return view.detail(*queries.execution(call.rt, call.caller, execution_id))
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})
-def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any:
+def show_log(call: ApiCall, execution_id: int, stream: str, query: LogQuery) -> Any:
     """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
@@ -77,8 +76,7 @@ def show_log(call: Call, execution_id: int, stream: str, query: LogQuery) -> Any
         return output.read(call.rt, call.caller, replace(wanted, start=start))
 
     if query.follow:
-        streams: Streams = current_app.extensions["ganger.streams"]
-        return streams.respond(read, query.offset)
+        return parts.of_this_app().streams.respond(read, query.offset)
     printed = read(query.offset)
     if not printed.pieces:
         return Answer(None, 204, {"X-Next-Offset": str(query.offset)})
@@ -109,7 +107,7 @@ def _text(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Response:
     return Response(bytes_so_far(printed), content_type="text/plain; charset=utf-8")
 
 
-def _filter(call: Call, query: OfOneJobQuery) -> ExecutionFilter:
+def _filter(call: ApiCall, query: OfOneJobQuery) -> ExecutionFilter:
     started, ended = times.window(query.started, query.ended, call.rt.now())
     return ExecutionFilter(
         started=started,

@@ -12,7 +12,7 @@ from api.http import paging, transfer
 from api.http.answers import Answer
 from api.http.files import view
 from api.http.files.schema import FileList, FilesQuery, FileView, UploadQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import answers, times
 from scheduler.errors import InvalidInput
 from scheduler.files import files
@@ -41,7 +41,7 @@ UPLOAD = {
 
 
 @routes.get("/files/", role=Role.VIEWER, answers={200: FileList}, orders=tuple(stored.KEYS))
-def list_files(call: Call, query: FilesQuery) -> Any:
+def list_files(call: ApiCall, query: FilesQuery) -> Any:
     """Files that can be read, the newest change last."""
     asked = paging.window(query, tuple(stored.KEYS), ["last_modified"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -59,7 +59,7 @@ def list_files(call: Call, query: FilesQuery) -> Any:
 
 
 @routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: FileView})
-def upload_file(call: Call, query: UploadQuery) -> Any:
+def upload_file(call: ApiCall, query: UploadQuery) -> Any:
     """Upload a file: the raw body with `file_name` in the query, or one multipart field named `file`."""
     if query.path is not None:
         return _register(call, query.path, query)
@@ -78,7 +78,7 @@ def upload_file(call: Call, query: UploadQuery) -> Any:
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
 
 
-def _register(call: Call, path: str, query: UploadQuery) -> Any:
+def _register(call: ApiCall, path: str, query: UploadQuery) -> Any:
     """A file that lies in a workspace already."""
     if query.workspace_id is None:
         raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
@@ -96,13 +96,13 @@ def _register(call: Call, path: str, query: UploadQuery) -> Any:
 
 
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
-def show_file(call: Call, file_id: int) -> Any:
+def show_file(call: ApiCall, file_id: int) -> Any:
     """What is known of one file."""
     return view.entry(files.find(call.rt, call.caller, file_id))
 
 
 @routes.delete("/files/<id:file_id>/", role=Role.SUBMITTER, answers={204: None})
-def delete_file(call: Call, file_id: int) -> Any:
+def delete_file(call: ApiCall, file_id: int) -> Any:
     """Delete a file; refused while a job that has not ended reads it."""
     files.delete(call.rt, call.caller, file_id)
     return Answer(None, 204)
@@ -113,12 +113,12 @@ def delete_file(call: Call, file_id: int) -> Any:
     role=Role.VIEWER,
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def download_file(call: Call, file_id: int) -> Any:
+def download_file(call: ApiCall, file_id: int) -> Any:
     """The content of a file, whole or a range of it."""
     return send(call, file_id)
 
 
-def send(call: Call, file_id: int) -> Any:
+def send(call: ApiCall, file_id: int) -> Any:
     """Return a file as this request asks for it."""
     row = files.find(call.rt, call.caller, file_id)
     return transfer.send(

@@ -79,7 +79,7 @@ class RevisionList(ListOf):
     results: list[Revision]
 
 
-class Finding(TypedDict):
+class CheckFinding(TypedDict):
     """Something a check found; `name` is the field."""
 
     name: str
@@ -90,8 +90,8 @@ class Validation(TypedDict):
     """What a dry run found."""
 
     is_valid: bool
-    errors: list[Finding]
-    warnings: list[Finding]
+    errors: list[CheckFinding]
+    warnings: list[CheckFinding]
 
 
 class StatusCount(TypedDict):

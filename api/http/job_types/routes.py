@@ -19,7 +19,7 @@ from api.http.job_types.schema import (
     facts_part,
 )
 from api.http.paging import PageQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.identity import Role
 from scheduler.jobs import job_types
@@ -30,7 +30,7 @@ routes = Routes("job types")
 
 
 @routes.get("/job-types/", role=Role.VIEWER, answers={200: type_answers.JobTypeList}, orders=tuple(type_listing.KEYS))
-def list_job_types(call: Call, query: JobTypesQuery) -> Any:
+def list_job_types(call: ApiCall, query: JobTypesQuery) -> Any:
     """Job types, by name and version."""
     asked = paging.window(query, tuple(type_listing.KEYS), ["name", "version"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -50,7 +50,7 @@ def list_job_types(call: Call, query: JobTypesQuery) -> Any:
 
 
 @routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
-def create_job_type(call: Call, body: JobTypeBody) -> Any:
+def create_job_type(call: ApiCall, body: JobTypeBody) -> Any:
     """Make a job type with its first revision."""
     made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
     headers = {"Location": f"{request.host_url}job-types/{made}/"}
@@ -58,7 +58,7 @@ def create_job_type(call: Call, body: JobTypeBody) -> Any:
 
 
 @routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.Validation})
-def validate_job_type(call: Call, body: JobTypeBody) -> Any:
+def validate_job_type(call: ApiCall, body: JobTypeBody) -> Any:
     """Say what creating this type would say, and change nothing."""
     found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
     return {
@@ -69,33 +69,33 @@ def validate_job_type(call: Call, body: JobTypeBody) -> Any:
 
 
 @routes.get("/job-types/status/", role=Role.VIEWER, answers={200: type_answers.TypeStatusList})
-def list_job_type_statuses(call: Call, query: WindowQuery) -> Any:
+def list_job_type_statuses(call: ApiCall, query: WindowQuery) -> Any:
     """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began."""
     started, ended = times.window(query.started, query.ended, call.rt.now())
     return _whole(view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
 
 
 @routes.get("/job-types/running/", role=Role.VIEWER, answers={200: type_answers.TypeRunningList})
-def list_running_job_types(call: Call) -> Any:
+def list_running_job_types(call: ApiCall) -> Any:
     """Types that have running jobs: how many, and since when the first of them."""
     return _whole([view.running(row) for row in job_types.running(call.rt, call.caller)])
 
 
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type(call: Call, job_type_id: int) -> Any:
+def show_job_type(call: ApiCall, job_type_id: int) -> Any:
     """One job type with its current revision."""
     return view.detail(*job_types.find(call.rt, job_type_id))
 
 
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type(call: Call, job_type_id: int, body: JobTypeChange) -> Any:
+def change_job_type(call: ApiCall, job_type_id: int, body: JobTypeChange) -> Any:
     """Change a job type: pause, archive, describe, or make a new revision."""
     job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
     return view.detail(*job_types.find(call.rt, job_type_id))
 
 
 @routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions(call: Call, job_type_id: int, query: PageQuery) -> Any:
+def list_revisions(call: ApiCall, job_type_id: int, query: PageQuery) -> Any:
     """A type's revisions, newest first."""
     asked = paging.window(query, ("revision_num",), ["-revision_num"])
     return paging.envelope(job_types.revisions(call.rt, job_type_id, asked), asked, view.revision)
@@ -104,26 +104,26 @@ def list_revisions(call: Call, job_type_id: int, query: PageQuery) -> Any:
 @routes.get(
     "/job-types/<id:job_type_id>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision(call: Call, job_type_id: int, revision_num: int) -> Any:
+def show_revision(call: ApiCall, job_type_id: int, revision_num: int) -> Any:
     """One revision of a type."""
     return view.revision(job_types.revision(call.rt, job_type_id, revision_num))
 
 
 @routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type_by_name(call: Call, name: str, version: str) -> Any:
+def show_job_type_by_name(call: ApiCall, name: str, version: str) -> Any:
     """One job type, by name and version."""
     return view.detail(*job_types.find_by_name(call.rt, name, version))
 
 
 @routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type_by_name(call: Call, name: str, version: str, body: JobTypeChange) -> Any:
+def change_job_type_by_name(call: ApiCall, name: str, version: str, body: JobTypeChange) -> Any:
     """Change a job type, by name and version."""
     row, _ = job_types.find_by_name(call.rt, name, version)
     return change_job_type(call, row.id, body)
 
 
 @routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions_by_name(call: Call, name: str, version: str, query: PageQuery) -> Any:
+def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQuery) -> Any:
     """A type's revisions, newest first, by name and version."""
     row, _ = job_types.find_by_name(call.rt, name, version)
     return list_revisions(call, row.id, query)
@@ -132,7 +132,7 @@ def list_revisions_by_name(call: Call, name: str, version: str, query: PageQuery
 @routes.get(
     "/job-types/<name>/<version>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision_by_name(call: Call, name: str, version: str, revision_num: int) -> Any:
+def show_revision_by_name(call: ApiCall, name: str, version: str, revision_num: int) -> Any:
     """One revision of a type, by name and version."""
     row, _ = job_types.find_by_name(call.rt, name, version)
     return show_revision(call, row.id, revision_num)

@@ -115,7 +115,7 @@ class MemberView(TypedDict):
     node: NodeName
 
 
-class Explanation(Future):
+class JobExplanation(Future):
     """Why a job stands where it stands."""
 
     job_id: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from api.http.routing import Call
+from api.http.routing import ApiCall
 from api.http.schema import times
 from scheduler.store.jobs.listing import JobFilter
 
@@ -56,7 +56,7 @@ class ChosenJobs(Protocol):
     def project(self) -> Sequence[str]: ...  # noqa: D102
 
 
-def job_filter(call: Call, query: ChosenJobs) -> JobFilter:
+def job_filter(call: ApiCall, query: ChosenJobs) -> JobFilter:
     """Return the filter that query parameters, or the fields of a bulk body, mean."""
     started, ended = times.window(query.started, query.ended, call.rt.now())
     return JobFilter(

@@ -19,7 +19,7 @@ _LISTS = {Op.IN, Op.NOT_IN}
 _NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
 
 
-class Constraint(Body):
+class ConstraintBody(Body):
     """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists.
 
     The comparisons by size take a number, as a number or as a string.
@@ -30,7 +30,7 @@ class Constraint(Body):
     value: LabelValue | int | float | Annotated[list[LabelValue], Field(min_length=1, max_length=100)] = LEFT_OUT
 
     @model_validator(mode="after")
-    def _value_fits(self) -> Constraint:
+    def _value_fits(self) -> ConstraintBody:
         op = Op(self.op)
         if op in {Op.EXISTS, Op.ABSENT}:
             if self.value is not None:
@@ -48,7 +48,7 @@ class Constraint(Body):
         return {"label": self.label, "op": self.op, "value": value if isinstance(value, str | list) else str(value)}
 
 
-class Preference(Constraint):
+class PreferenceBody(ConstraintBody):
     """A constraint that is liked rather than needed; weights compare preferences, a negative one is a dislike."""
 
     weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 1.0
@@ -61,7 +61,7 @@ class Preference(Constraint):
 class PlacingFields(Body):
     """What a job type says, and a job may say over it, of the nodes it would like."""
 
-    preferences: Annotated[list[Preference], Field(max_length=50)] = LEFT_OUT
+    preferences: Annotated[list[PreferenceBody], Field(max_length=50)] = LEFT_OUT
     apart: LabelKey | None = Field(
         default=None,
         description="label of which no two running jobs of this type and project share a value; node: the node",

@@ -6,21 +6,20 @@ import hashlib
 from typing import Any
 
 import orjson
-from flask import current_app, g, request
+from flask import g, request
 
-from api.http import paging
+from api.http import paging, parts
 from api.http.answers import Answer
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
-from api.http.jobs.explain_schema import Created, Explanation, Tried
+from api.http.jobs.explain_schema import Created, JobExplanation, Tried
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
 from scheduler.explain import view as explain_view
-from scheduler.explain.forecast import Forecaster
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
@@ -33,7 +32,7 @@ ORDERS = tuple(listing.KEYS)
 
 
 @routes.get("/jobs/", role=Role.VIEWER, answers={200: JobList}, orders=ORDERS)
-def list_jobs(call: Call, query: JobsQuery) -> Any:
+def list_jobs(call: ApiCall, query: JobsQuery) -> Any:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
     found = queries.jobs(call.rt, call.caller, job_filter(call, query), asked)
@@ -47,7 +46,7 @@ def list_jobs(call: Call, query: JobsQuery) -> Any:
     headers=IdempotencyHeader,
     answers={200: SubmittedJob | Created | Tried, 201: SubmittedJob | Created | Tried},
 )
-def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
+def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Any:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
 
     A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict`
@@ -63,7 +62,7 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
     new = [new_job(one) for one in bodies]
     if query.dry_run:
         return _tried(call, new, many=many, strict=query.strict)
-    admission = forecaster().admission
+    admission = parts.of_this_app().forecaster.admission
     made = submit.submit(
         call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, admission=admission
     )
@@ -77,13 +76,13 @@ def submit_jobs(call: Call, query: SubmitQuery, body: JobsBody) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})
-def show_job(call: Call, job_id: int) -> Any:
+def show_job(call: ApiCall, job_id: int) -> Any:
     """One job in full: inputs, outputs, executions."""
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
-def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
+def cancel_job(call: ApiCall, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
     queries.require_job(call.rt, call.caller, job_id)
     answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
@@ -95,7 +94,7 @@ def cancel_job(call: Call, job_id: int, body: CancelBody) -> Any:  # noqa: ARG00
 
 
 @routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: JobUpdates}, orders=ORDERS)
-def list_updates(call: Call, query: JobsQuery) -> Any:
+def list_updates(call: ApiCall, query: JobsQuery) -> Any:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
     found = queries.updates(call.rt, call.caller, job_filter(call, query), asked)
@@ -103,7 +102,7 @@ def list_updates(call: Call, query: JobsQuery) -> Any:
 
 
 @routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: JobExecutions}, orders=ORDERS)
-def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
+def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> Any:
     """Jobs, each with its newest execution."""
     asked = paging.window(query, ORDERS, ["last_modified"])
     found = queries.with_executions(call.rt, call.caller, job_filter(call, query), asked)
@@ -111,22 +110,16 @@ def list_jobs_with_executions(call: Call, query: JobsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: EventList})
-def list_job_events(call: Call, job_id: int) -> Any:
+def list_job_events(call: ApiCall, job_id: int) -> Any:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
     found = queries.events(call.rt, call.caller, job_id)
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
-@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: Explanation})
-def explain_job(call: Call, job_id: int) -> Any:
+@routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})
+def explain_job(call: ApiCall, job_id: int) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explain.explain(call.rt, forecaster(), call.caller, job_id)
-
-
-def forecaster() -> Forecaster:
-    """Return what this process knows of the time to come."""
-    found: Forecaster = current_app.extensions["ganger.forecaster"]
-    return found
+    return explain.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
 
 
 def warnings(made: Submitted) -> dict[str, Any]:
@@ -134,11 +127,11 @@ def warnings(made: Submitted) -> dict[str, Any]:
     return {"warnings": [explain_view.warning(one) for one in made.hopeless]} if made.hopeless else {}
 
 
-def _tried(call: Call, new: list[NewJob], *, many: bool, strict: bool) -> Any:
+def _tried(call: ApiCall, new: list[NewJob], *, many: bool, strict: bool) -> Any:
     """Say what would become of jobs, without making them."""
     if len(new) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
-    results = dry_run.dry_run(call.rt, forecaster(), call.caller, new, many=many, strict=strict)
+    results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, new, many=many, strict=strict)
     return {"dry_run": True, "count": len(results), "results": results}
 
 

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from api.http.jobs.placement_schema import Constraint, LabelKey, LabelValue
+from api.http.jobs.placement_schema import ConstraintBody, LabelKey, LabelValue
 from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
 from api.http.schema.fields import (
@@ -77,7 +77,7 @@ Members = Annotated[
 ]
 
 
-class TypeRef(Body):
+class JobTypeName(Body):
     """A job type by name; without version its newest active one."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
@@ -121,7 +121,7 @@ class JobBody(ProgramFields):
         }
     )
 
-    job_type: TypeRef = LEFT_OUT
+    job_type: JobTypeName = LEFT_OUT
     job_type_id: Id = LEFT_OUT
     command: Command = LEFT_OUT
     data: JobData = LEFT_OUT
@@ -138,7 +138,7 @@ class JobBody(ProgramFields):
     disk_out_required: Amount = LEFT_OUT
     resources: Custom = LEFT_OUT
     pool: Word = LEFT_OUT
-    constraints: Annotated[list[Constraint], Field(max_length=50)] = LEFT_OUT
+    constraints: Annotated[list[ConstraintBody], Field(max_length=50)] = LEFT_OUT
     environment: Environment = LEFT_OUT
     labels: Labels = LEFT_OUT
     not_before: Moment = LEFT_OUT

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.http import paging
 from api.http.load.schema import LoadList, LoadQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.admin import load
 from scheduler.identity import Role
@@ -16,7 +16,7 @@ routes = Routes("load")
 
 
 @routes.get("/load/", role=Role.VIEWER, answers={200: LoadList}, orders=("time",))
-def list_load(call: Call, query: LoadQuery) -> Any:
+def list_load(call: ApiCall, query: LoadQuery) -> Any:
     """How many jobs waited and ran, sample by sample, of the caller's projects."""
     asked = paging.window(query, ("time",), ["time"])
     started, ended = times.window(query.started, query.ended, call.rt.now())

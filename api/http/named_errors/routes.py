@@ -10,7 +10,7 @@ from api.http import paging
 from api.http.answers import Answer
 from api.http.named_errors import view
 from api.http.named_errors.schema import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from api.http.schema.fields import given
 from scheduler.admin import named_errors
@@ -23,7 +23,7 @@ routes = Routes("errors")
 
 
 @routes.get("/errors/", role=Role.VIEWER, answers={200: ErrorList}, orders=tuple(errors.ERRORS.keys))
-def list_errors(call: Call, query: ErrorsQuery) -> Any:
+def list_errors(call: ApiCall, query: ErrorsQuery) -> Any:
     """Errors by name, the built-in ones included."""
     asked = paging.window(query, tuple(errors.ERRORS.keys), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -39,7 +39,7 @@ def list_errors(call: Call, query: ErrorsQuery) -> Any:
 
 
 @routes.post("/errors/", role=Role.OPERATOR, answers={201: ErrorDetail})
-def create_error(call: Call, body: ErrorBody) -> Any:
+def create_error(call: ApiCall, body: ErrorBody) -> Any:
     """Add an error that job types can map exit codes to."""
     made = named_errors.create(call.rt, call.caller, body.model_dump())
     headers = {"Location": f"{request.host_url}errors/{made}/"}
@@ -47,13 +47,13 @@ def create_error(call: Call, body: ErrorBody) -> Any:
 
 
 @routes.get("/errors/<id:error_id>/", role=Role.VIEWER, answers={200: ErrorDetail})
-def show_error(call: Call, error_id: int) -> Any:
+def show_error(call: ApiCall, error_id: int) -> Any:
     """One error."""
     return view.detail(named_errors.find(call.rt, error_id))
 
 
 @routes.patch("/errors/<id:error_id>/", role=Role.OPERATOR, answers={200: ErrorDetail})
-def change_error(call: Call, error_id: int, body: ErrorChange) -> Any:
+def change_error(call: ApiCall, error_id: int, body: ErrorChange) -> Any:
     """Change an error that is not built in."""
     facts = given(body)
     if not facts:

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Bound, Change, Prose, QueryBool, QueryId, Title, Word
+from api.http.schema.fields import LEFT_OUT, Body, Bound, ChangeBody, Prose, QueryBool, QueryId, Title, Word
 from api.http.schema.words import CategoryWord
 
 OwnCategory = Literal["DATA", "ALGORITHM"]
@@ -27,7 +27,7 @@ class ErrorsQuery(OrderedQuery):
     is_builtin: QueryBool | None = None
 
 
-class ErrorChange(Change):
+class ErrorChange(ChangeBody):
     """What shall change of an error; what is left out stays. Built-in errors cannot be changed."""
 
     title: Title = LEFT_OUT

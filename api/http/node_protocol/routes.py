@@ -10,7 +10,7 @@ from api.http import transfer
 from api.http.answers import Answer
 from api.http.files.routes import BYTES, DOWNLOAD, send
 from api.http.files.schema import OutputQuery
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema import answers
 from api.http.schema.fields import Body
 from scheduler import wire
@@ -23,7 +23,7 @@ from scheduler.runtime import Runtime
 routes = Routes("node protocol")
 
 
-class Leave(Body):
+class LeaveBody(Body):
     """A node that stops in an orderly way and holds nothing."""
 
     node_id: int
@@ -41,38 +41,38 @@ def _batch(rt: Runtime) -> int:
 
 
 @routes.post("/node/register/", role="node", answers={200: wire.Registered})
-def node_register(call: Call, body: wire.NodeRegistration) -> Any:
+def node_register(call: ApiCall, body: wire.NodeRegistration) -> Any:
     """Register a node, at its start and whenever it is told that it was replaced."""
     return _plain(registration.register(call.rt, body))
 
 
 @routes.post("/node/beat/", role="node", answers={200: wire.BeatAnswer})
-def node_beat(call: Call, body: wire.Beat) -> Any:
+def node_beat(call: ApiCall, body: wire.Beat) -> Any:
     """Sign of life; answers with cancels and with placements not yet claimed."""
     return _plain(node_protocol.beat(call.rt, body))
 
 
 @routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
-def node_claim(call: Call, body: wire.ClaimBatch) -> Any:
+def node_claim(call: ApiCall, body: wire.ClaimBatch) -> Any:
     """Claim placements; granted ones come with all that is needed to run them."""
     return _plain(node_protocol.claim(call.rt, body))
 
 
 @routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
-def node_report(call: Call, body: wire.ReportBatch) -> Any:
+def node_report(call: ApiCall, body: wire.ReportBatch) -> Any:
     """Report ends of executions."""
     return _plain(node_protocol.report(call.rt, body))
 
 
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
-def node_output(call: Call, body: wire.Chunks) -> Any:
+def node_output(call: ApiCall, body: wire.Chunks) -> Any:
     """Bring what programs print."""
     node_protocol.store_output(call.rt, body)
     return {}
 
 
 @routes.post("/node/leave/", role="node", answers={200: None})
-def node_leave(call: Call, body: Leave) -> Any:
+def node_leave(call: ApiCall, body: LeaveBody) -> Any:
     """Leave: the node holds nothing and stops."""
     registration.leave(call.rt, body.node_id, body.epoch)
     return {}
@@ -83,7 +83,7 @@ def node_leave(call: Call, body: Leave) -> Any:
     role="node",
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def node_input(call: Call, file_id: int) -> Any:
+def node_input(call: ApiCall, file_id: int) -> Any:
     """The content of an input file, whole or a range of it."""
     return send(call, file_id)
 
@@ -94,7 +94,7 @@ def node_input(call: Call, file_id: int) -> Any:
     request_body={"required": True, "content": {"application/octet-stream": BYTES}},
     answers={201: OutputFile},
 )
-def node_add_output(call: Call, query: OutputQuery) -> Any:
+def node_add_output(call: ApiCall, query: OutputQuery) -> Any:
     """Bring an output file of a running attempt; it is seen once the attempt's report is accepted."""
     g.secrets = (query.token,)
     new = NewOutput(

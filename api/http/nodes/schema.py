@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
-from api.http.schema.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, Change, QueryBool, QueryId, Reason
+from api.http.schema.fields import LEFT_OUT, MAX_TIMEOUT_S, Bound, ChangeBody, QueryBool, QueryId, Reason
 
 NodeState = Literal["READY", "AVOIDED", "DEGRADED", "DRAINING", "PAUSED", "OFFLINE", "LOST", "GONE", "DEPRECATED"]
 LaunchFailures = Annotated[
@@ -81,7 +81,7 @@ class NodeList(ListOf):
     results: list[NodeView]
 
 
-class NodeChange(Change):
+class NodeChange(ChangeBody):
     """What shall change of a node; what is left out stays. Going on (`is_paused` false) clears the reason."""
 
     is_paused: bool = LEFT_OUT

@@ -10,7 +10,7 @@ from api.http.answers import Answer
 from api.http.auth import permit_everywhere
 from api.http.pools import view
 from api.http.pools.schema import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import given
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
@@ -20,14 +20,14 @@ routes = Routes("pools")
 
 
 @routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
-def list_pools(call: Call) -> Any:
+def list_pools(call: ApiCall) -> Any:
     """All pools by name: what is wanted of each, what it has, and why."""
     found = [view.entry(seen) for seen in pools.look(call.rt)]
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
 @routes.post("/pools/", role=Role.OPERATOR, answers={201: PoolView})
-def create_pool(call: Call, body: PoolBody) -> Any:
+def create_pool(call: ApiCall, body: PoolBody) -> Any:
     """Make a pool. Pools that nodes join by name need not be made."""
     permit_everywhere(call.caller)
     pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
@@ -36,13 +36,13 @@ def create_pool(call: Call, body: PoolBody) -> Any:
 
 
 @routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})
-def show_pool(call: Call, name: str) -> Any:
+def show_pool(call: ApiCall, name: str) -> Any:
     """One pool."""
     return view.entry(pools.find(call.rt, name))
 
 
 @routes.patch("/pools/<name>/", role=Role.OPERATOR, answers={200: PoolView})
-def change_pool(call: Call, name: str, body: PoolChange) -> Any:
+def change_pool(call: ApiCall, name: str, body: PoolChange) -> Any:
     """Size a pool, let it follow demand, pause or resume it, or change how its nodes are made."""
     permit_everywhere(call.caller)
     columns = _columns(body)
@@ -53,7 +53,7 @@ def change_pool(call: Call, name: str, body: PoolChange) -> Any:
 
 
 @routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
-def list_pool_events(call: Call, name: str, query: EventsQuery) -> Any:
+def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> Any:
     """What happened to a pool, newest first: decisions, starts, drains, changes, trouble."""
     found = pools.events(call.rt, name, before=query.before, limit=query.page_size)
     more = found[-1].id if len(found) == query.page_size else None
@@ -61,7 +61,7 @@ def list_pool_events(call: Call, name: str, query: EventsQuery) -> Any:
 
 
 @routes.get("/pools/<name>/wanted/", role=Role.VIEWER, answers={200: PoolWanted})
-def show_wanted(call: Call, name: str) -> Any:
+def show_wanted(call: ApiCall, name: str) -> Any:
     """The size a pool should have, as plain numbers for a scaler outside (KEDA's metrics-api reads `wanted`)."""
     return view.wanted(pools.find(call.rt, name))
 

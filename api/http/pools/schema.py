@@ -32,7 +32,7 @@ Labels = Annotated[dict[Word, Title], Field(max_length=64)]
 _FIELDS = {"cpus": "the template's cpus", "mem": "the template's mem", "disk": "the template's disk"}
 
 
-class NodeTemplate(Body):
+class NodeTemplateBody(Body):
     """What a new node of the pool offers, in cpus, MiB and pieces."""
 
     cpus: Cpus
@@ -45,7 +45,7 @@ class NodeTemplate(Body):
     ] = {}
 
 
-class DriverShare(Body):
+class DriverShareBody(Body):
     """A driver that starts nodes for the pool, and how many it may have; without `max`, any number."""
 
     driver: Word
@@ -73,8 +73,8 @@ class PoolChange(Body):
     min: Size = LEFT_OUT
     max: Size = LEFT_OUT
     sizing: Literal["free", "fixed", "auto"] = LEFT_OUT
-    drivers: Annotated[list[DriverShare], Field(max_length=16)] = LEFT_OUT
-    template: NodeTemplate | None = LEFT_OUT
+    drivers: Annotated[list[DriverShareBody], Field(max_length=16)] = LEFT_OUT
+    template: NodeTemplateBody | None = LEFT_OUT
     labels: Labels = LEFT_OUT
     settings: PoolSettings = LEFT_OUT
     is_paused: bool = LEFT_OUT

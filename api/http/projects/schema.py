@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Amount, Body, Change, QueryBool, Reason, Title, Word
+from api.http.schema.fields import LEFT_OUT, Amount, Body, ChangeBody, QueryBool, Reason, Title, Word
 from scheduler.rules.cluster.fairshare import LEAST_WEIGHT
 
 Weight = Annotated[
@@ -46,7 +46,7 @@ class ProjectBody(Body):
     quota: QuotaBody = QuotaBody()
 
 
-class ProjectChange(Change):
+class ProjectChange(ChangeBody):
     """What shall change of a project; what is left out stays, within the quota too. Going on clears the reason."""
 
     title: Title = LEFT_OUT

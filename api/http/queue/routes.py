@@ -6,16 +6,16 @@ from typing import Any
 
 from flask import request
 
-from api.http import paging
+from api.http import paging, parts
 from api.http.answers import Answer
 from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
 from api.http.jobs.answer_schema import JobList, SubmittedJob
 from api.http.jobs.filtering import job_filter
-from api.http.jobs.routes import forecaster, warnings
+from api.http.jobs.routes import warnings
 from api.http.paging import PageQuery
 from api.http.queue.schema import NewJobBody, QueueStatusList, RequeueJobsBody
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.identity import Role
 from scheduler.jobs import bulk, queries, requeue, submit
@@ -29,20 +29,20 @@ MOST_AT_ONCE = 10_000
 
 
 @routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: SubmittedJob})
-def queue_new_job(call: Call, body: NewJobBody) -> Any:
+def queue_new_job(call: ApiCall, body: NewJobBody) -> Any:
     """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
     if not queries.type_exists(call.rt, body.job_type_id):
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
     new = [NewJob(job_type_id=body.job_type_id, data=data)]
-    made = submit.submit(call.rt, call.caller, new, admission=forecaster().admission)
+    made = submit.submit(call.rt, call.caller, new, admission=parts.of_this_app().forecaster.admission)
     job_id = made.job_ids[0]
     shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
 
 
 @routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})
-def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> Any:
+def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -> Any:
     """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state."""
     chosen = job_filter(call, _filter(body))
     if chosen.is_empty():
@@ -60,7 +60,7 @@ def queue_requeue_jobs(call: Call, query: PageQuery, body: RequeueJobsBody) -> A
 
 
 @routes.get("/queue/status/", role=Role.VIEWER, answers={200: QueueStatusList})
-def show_queue_status(call: Call) -> Any:
+def show_queue_status(call: ApiCall) -> Any:
     """Per job type: how many jobs wait, since when, and the most urgent priority; what can go first comes first."""
     rows = queries.queue_status(call.rt, call.caller)
     results = [

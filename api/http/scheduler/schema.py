@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
-from api.http.schema.fields import LEFT_OUT, Change, Reason
+from api.http.schema.fields import LEFT_OUT, ChangeBody, Reason
 from api.http.schema.words import ReasonWord
 
 MODES = ("FIFO", "LIFO")
@@ -26,7 +26,7 @@ QueueMode = Annotated[
 ]
 
 
-class SchedulerChange(Change):
+class SchedulerChange(ChangeBody):
     """What shall change of the scheduler; what is left out stays. Going on (`is_paused` false) clears the reason."""
 
     is_paused: bool = LEFT_OUT

@@ -48,7 +48,7 @@ class Body(Described):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Change(Body):
+class ChangeBody(Body):
     """A JSON body that changes at least one thing."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})

@@ -16,7 +16,7 @@ LOOK_S = 2.0
 log = structlog.get_logger()
 
 
-class Walker:
+class BulkThread:
     """Walks operations in the background; `wake` makes it look at once."""
 
     def __init__(self, rt: Runtime) -> None:

@@ -53,14 +53,14 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimit:
     """How many requests a minute whoever goes by this key may send; the whole minute's number may come at once."""
 
     key: str
     per_minute: int
 
 
-class Counted:
+class LocalCounter:
     """Allowances counted in this process alone. At most `MAX_REMEMBERED` keys are kept, the latest seen."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -68,7 +68,7 @@ class Counted:
         self._lock = threading.Lock()
         self._used: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, allowances: Sequence[Allowance]) -> float:
+    def take(self, allowances: Sequence[RateLimit]) -> float:
         """Use up one request of each; return 0, or the seconds to wait when one has nothing left (then none is used)."""
         with self._lock:
             now = self._monotonic()
@@ -84,18 +84,18 @@ class Counted:
             return 0.0
 
 
-class Shared:
-    """Allowances counted on the broker, by `Counted` while that is away."""
+class BrokerCounter:
+    """Allowances counted on the broker, by `LocalCounter` while that is away."""
 
     def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._client = external.broker_client(url, within_s=ANSWER_WITHIN_S)
         self._script: Any = self._client.register_script(SCRIPT)
-        self._alone = Counted(monotonic)
+        self._alone = LocalCounter(monotonic)
         self._monotonic = monotonic
         self._away_until = -math.inf
 
-    def take(self, allowances: Sequence[Allowance]) -> float:
-        """As `Counted.take`, for all processes together."""
+    def take(self, allowances: Sequence[RateLimit]) -> float:
+        """As `LocalCounter.take`, for all processes together."""
         if self._monotonic() >= self._away_until:
             try:
                 keys = [f"ganger:limit:{one.key}" for one in allowances]
@@ -112,7 +112,7 @@ def install(app: Flask, settings: Settings) -> None:
     if not settings.limit_requests:
         return
     url = settings.broker_url
-    counter = Counted() if url is None else Shared(url.get_secret_value())
+    counter = LocalCounter() if url is None else BrokerCounter(url.get_secret_value())
 
     def check() -> None:
         if request.path.startswith(EXEMPT):
@@ -126,10 +126,10 @@ def install(app: Flask, settings: Settings) -> None:
     app.before_request(check)
 
 
-def _allowances(settings: Settings) -> list[Allowance]:
-    found = [Allowance(f"address:{request.remote_addr}", settings.requests_per_address)]
+def _allowances(settings: Settings) -> list[RateLimit]:
+    found = [RateLimit(f"address:{request.remote_addr}", settings.requests_per_address)]
     sent = request.headers.get("Authorization")
     if sent:
         digest = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-        found.append(Allowance(f"token:{digest}", settings.requests_per_token))
+        found.append(RateLimit(f"token:{digest}", settings.requests_per_token))
     return found

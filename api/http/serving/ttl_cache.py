@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Remembered(Generic[T]):
+class TtlCache(Generic[T]):
     """Calling it returns what `make` returned last, or makes it anew; while one thread makes it, the others wait."""
 
     def __init__(self, make: Callable[[], T], for_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:

@@ -6,10 +6,9 @@ import time
 from importlib.metadata import version
 from typing import Any
 
-from flask import current_app
-
+from api.http import parts
 from api.http.answers import Answer
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view as scheduler_view
 from api.http.status import view
 from api.http.status.schema import StatusView
@@ -26,12 +25,12 @@ DEAD = {
 
 
 @routes.get("/status/", role=Role.VIEWER, answers={200: StatusView, 503: StatusView})
-def show_status(call: Call) -> Any:
+def show_status(call: ApiCall) -> Any:
     """How the installation stands: scheduler, servers, nodes, jobs; 503 with the same body when no scheduler leads."""
     began = time.perf_counter()
     found = status.look(call.rt, call.caller)
     database_s = time.perf_counter() - began
-    broker_s = current_app.extensions["ganger.broker"]()
+    broker_s = parts.of_this_app().broker()
     state = switches.state(call.rt, found.standing)
     has_broker = call.rt.settings.broker_url is not None
     body = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, request
+from flask import request
 
-from api.http import paging
+from api.http import paging, parts
 from api.http.answers import Answer
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import given
 from api.http.tokens import view
 from api.http.tokens.schema import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
@@ -22,7 +22,7 @@ routes = Routes("administration")
 
 
 @routes.get("/admin/tokens/", role=Role.ADMIN, answers={200: TokenList}, orders=tuple(token_listing.TOKENS.keys))
-def list_tokens(call: Call, query: TokensQuery) -> Any:
+def list_tokens(call: ApiCall, query: TokensQuery) -> Any:
     """Tokens, revoked ones included, the newest last; never their secrets."""
     asked = paging.window(query, tuple(token_listing.TOKENS.keys), ["created"])
     chosen = TokenFilter(
@@ -38,7 +38,7 @@ def list_tokens(call: Call, query: TokensQuery) -> Any:
 
 
 @routes.post("/admin/tokens/", role=Role.ADMIN, answers={201: NewToken})
-def create_token(call: Call, body: TokenBody) -> Any:
+def create_token(call: ApiCall, body: TokenBody) -> Any:
     """Make a token; the answer is the only place where its secret is ever shown."""
     made, secret = token_admin.create(
         call.rt,
@@ -54,25 +54,25 @@ def create_token(call: Call, body: TokenBody) -> Any:
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
-def show_token(call: Call, token_id: int) -> Any:
+def show_token(call: ApiCall, token_id: int) -> Any:
     """One token."""
     return view.entry(token_admin.find(call.rt, call.caller, token_id))
 
 
 @routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
-def change_token(call: Call, token_id: int, body: TokenChange) -> Any:
+def change_token(call: ApiCall, token_id: int, body: TokenChange) -> Any:
     """Rename a token, or change when it expires."""
     facts = given(body)
     if not facts:
         raise InvalidInput("the body changes nothing")
     token_admin.change(call.rt, call.caller, token_id, facts)
-    current_app.extensions["ganger.recognition"].forget()
+    parts.of_this_app().tokens.forget()
     return view.entry(token_admin.find(call.rt, call.caller, token_id))
 
 
 @routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})
-def revoke_token(call: Call, token_id: int) -> Any:
+def revoke_token(call: ApiCall, token_id: int) -> Any:
     """Revoke a token for good; within five seconds no process takes it any more."""
     token_admin.revoke(call.rt, call.caller, token_id)
-    current_app.extensions["ganger.recognition"].forget()
+    parts.of_this_app().tokens.forget()
     return Answer(None, 204)

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Change, Moment, QueryBool, QueryId, Title, Word
+from api.http.schema.fields import LEFT_OUT, Body, ChangeBody, Moment, QueryBool, QueryId, Title, Word
 
 RoleWord = Literal["viewer", "submitter", "operator", "admin"]
 Kind = Literal["user", "node"]
@@ -38,7 +38,7 @@ class TokenBody(Body):
     expires: Moment | None = None
 
 
-class TokenChange(Change):
+class TokenChange(ChangeBody):
     """What shall change of a token; what is left out stays."""
 
     name: Name = LEFT_OUT

@@ -9,7 +9,7 @@ from flask import request
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
-from api.http.routing import Call, Routes
+from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import given
 from api.http.workspaces import view
 from api.http.workspaces.schema import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
@@ -22,7 +22,7 @@ routes = Routes("workspaces")
 
 
 @routes.get("/workspaces/", role=Role.VIEWER, answers={200: WorkspaceList}, orders=tuple(stored.WORKSPACES.keys))
-def list_workspaces(call: Call, query: WorkspacesQuery) -> Any:
+def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> Any:
     """Workspaces by name."""
     asked = paging.window(query, tuple(stored.WORKSPACES.keys), ["name"])
     chosen = stored.condition(tuple(query.id), tuple(query.name), is_active=query.is_active)
@@ -30,7 +30,7 @@ def list_workspaces(call: Call, query: WorkspacesQuery) -> Any:
 
 
 @routes.post("/workspaces/", role=Role.ADMIN, answers={201: WorkspaceView})
-def create_workspace(call: Call, body: WorkspaceBody) -> Any:
+def create_workspace(call: ApiCall, body: WorkspaceBody) -> Any:
     """Make a workspace."""
     permit_everywhere(call.caller)
     made = workspaces.create(call.rt, call.caller, body.model_dump())
@@ -39,13 +39,13 @@ def create_workspace(call: Call, body: WorkspaceBody) -> Any:
 
 
 @routes.get("/workspaces/<id:workspace_id>/", role=Role.VIEWER, answers={200: WorkspaceView})
-def show_workspace(call: Call, workspace_id: int) -> Any:
+def show_workspace(call: ApiCall, workspace_id: int) -> Any:
     """One workspace."""
     return view.entry(workspaces.find(call.rt, workspace_id))
 
 
 @routes.patch("/workspaces/<id:workspace_id>/", role=Role.ADMIN, answers={200: WorkspaceView})
-def change_workspace(call: Call, workspace_id: int, body: WorkspaceChange) -> Any:
+def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) -> Any:
     """Change a workspace: describe it, take it out of use, make it the default."""
     permit_everywhere(call.caller)
     facts = given(body)

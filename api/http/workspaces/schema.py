@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf
-from api.http.schema.fields import LEFT_OUT, Body, Change, QueryBool, QueryId, Title, Word
+from api.http.schema.fields import LEFT_OUT, Body, ChangeBody, QueryBool, QueryId, Title, Word
 
 _URL = (
     r"^(?:file://(?:localhost)?/[^\x00-\x20\x7f]*|s3://[a-z0-9][a-z0-9.-]{2,62}(?:/[^\x00-\x20\x7f]*)?"
@@ -28,7 +28,7 @@ class WorkspacesQuery(OrderedQuery):
     is_active: QueryBool | None = None
 
 
-class WorkspaceChange(Change):
+class WorkspaceChange(ChangeBody):
     """What shall change of a workspace; what is left out stays. Files are not moved when the url changes."""
 
     title: Title = LEFT_OUT

@@ -1,0 +1,49 @@
+"""The parts that the routes of one process share, made once by `api.http.app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask, current_app
+
+from api.http.auth import TokenCache
+from api.http.db_metrics import DatabaseMetrics
+from api.http.event_stream import Streams
+from api.http.serving.bulk_thread import BulkThread
+from api.http.serving.ttl_cache import TtlCache
+from scheduler.explain.forecast import Forecaster
+from scheduler.runtime import Runtime
+
+_KEY = "ganger"
+
+
+@dataclass(slots=True)
+class Parts:
+    """What one process has beside its routes. `broker` says in seconds how long the broker takes to answer, None if it does not.
+
+    `bulk_thread` is None where bulk operations are gone through by hand.
+    """
+
+    rt: Runtime
+    tokens: TokenCache
+    broker: TtlCache[float | None]
+    metrics: DatabaseMetrics
+    forecaster: Forecaster
+    streams: Streams
+    bulk_thread: BulkThread | None = None
+
+
+def install(app: Flask, parts: Parts) -> None:
+    """Give an app its parts, in place of those that it had."""
+    app.extensions[_KEY] = parts
+
+
+def of_this_app() -> Parts:
+    """Return the parts of the app that answers the request at hand."""
+    return of(current_app)
+
+
+def of(app: Flask) -> Parts:
+    """Return the parts of an app. Raises KeyError for one that is not connected to anything."""
+    parts: Parts = app.extensions[_KEY]
+    return parts
