@@ -1,7 +1,7 @@
-"""Every way the domain says no. The class says what went wrong, `kind` is the stable slug clients may branch on.
+"""Errors for clients: the class says what went wrong, and `kind` is the stable word that clients may branch on.
 
-Expected outcomes of a race are return values, not exceptions; what is raised here ends up as one clear sentence
-for a person. `field` names the part of the request that is at fault, where there is one.
+Expected outcomes of a race are return values, not exceptions. The text of each exception is one clear sentence for a
+person. `field` names the part of the request that is wrong, if there is one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 
 class GangerError(Exception):
-    """Something a client asked for cannot be done; str() is the sentence to show."""
+    """A request of a client cannot be fulfilled; str() is the sentence to show."""
 
     kind: ClassVar[str] = "error"
 
@@ -26,49 +26,49 @@ class InvalidInput(GangerError):
 
 
 class NotFound(GangerError):
-    """There is no such thing, or it belongs to somebody else."""
+    """The thing does not exist, or it belongs to somebody else."""
 
     kind = "not-found"
 
 
 class Conflict(GangerError):
-    """The thing exists, but its state forbids what was asked."""
+    """The thing exists, but its state forbids the request."""
 
     kind = "conflict"
 
 
 class Unauthorized(GangerError):
-    """No token, or one that is not valid."""
+    """The request has no token, or a token that is not valid."""
 
     kind = "unauthorized"
 
 
 class Forbidden(GangerError):
-    """A valid token whose role does not allow this."""
+    """The token is valid, but its role does not allow this."""
 
     kind = "forbidden"
 
 
 class TooLarge(GangerError):
-    """The body is larger than this route takes."""
+    """The body is larger than this route accepts."""
 
     kind = "too-large"
 
 
 class OverQuota(GangerError):
-    """The project has as much waiting as it may; try again when some of it has run."""
+    """The project has as many jobs waiting as its quota allows; try again when some of them have run."""
 
     kind = "over-quota"
 
 
 class Unavailable(GangerError):
-    """A server that is needed cannot be reached just now; try again."""
+    """A server that is needed cannot be reached now; try again."""
 
     kind = "unavailable"
 
 
 class NodeReplaced(GangerError):
-    """The node speaks with an epoch that is no longer its own: purge what it holds, then register again."""
+    """The node uses an epoch that is over: it must purge what it holds, then register again."""
 
     kind = "node-replaced"
 
@@ -80,6 +80,6 @@ class NodeNameTaken(GangerError):
 
 
 class SetupError(GangerError):
-    """This installation cannot start; the sentence names the remedy. Commands exit with status 2."""
+    """The installation cannot start; the sentence names the remedy. Commands exit with status 2."""
 
     kind = "setup"

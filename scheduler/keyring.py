@@ -1,7 +1,7 @@
-"""The keys that secrets of projects are encrypted with at rest: the first one seals, every one of them opens.
+"""The keyring: keys that encrypt the secrets of projects at rest. The first key encrypts (seals), every key decrypts (opens).
 
-AES-256-GCM. What is sealed is bound to a context (which secret of which project it is), so that a row that is put in
-another's place does not open. A key has an id that is no secret, and is stored beside what the key has sealed.
+The cipher is AES-256-GCM. A sealed text is bound to a context (the project and name of the secret), so that it does not
+open in the place of another one. A key has an id, which is not secret and is stored beside the text that the key sealed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BETWEEN: Final = re.compile(r"[\s,]+")
 
 
 class KeyMissingError(Exception):
-    """No key of the ring opens this; `key_id` says which one would."""
+    """No key of the ring opens this text; `key_id` names the key that is needed."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"the key {key_id} is missing")
@@ -37,7 +37,7 @@ class KeyMissingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SecretsKey:
-    """One key; its text is never shown."""
+    """One key. Its text is never shown."""
 
     id: str
     cipher: AESGCM = field(repr=False)
@@ -45,7 +45,7 @@ class SecretsKey:
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """Keys by precedence; an empty ring opens nothing and seals nothing."""
+    """Keys in order of precedence. An empty ring opens nothing and seals nothing."""
 
     keys: tuple[SecretsKey, ...] = ()
 
@@ -55,19 +55,19 @@ class Keyring:
         return self.keys[0] if self.keys else None
 
     def seal(self, text: str, context: str) -> tuple[str, bytes] | None:
-        """Return the id of the key used and what may be stored; None if there is no key."""
+        """Return the id of the key that was used, and the sealed text to store; None if there is no key."""
         if self.first is None:
             return None
         nonce = os.urandom(_NONCE_BYTES)
         return self.first.id, nonce + self.first.cipher.encrypt(nonce, text.encode(), context.encode())
 
     def open(self, key_id: str, sealed: bytes, context: str) -> str:
-        """Return what was sealed. Raises KeyMissingError, also for what was altered or belongs elsewhere."""
+        """Return the text that was sealed. Raises KeyMissingError, also for a text that was altered or has another context."""
         for key in self.keys:
             if key.id == key_id:
                 try:
                     return key.cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context.encode()).decode()
-                except (InvalidTag, ValueError):  # the latter for what is too short
+                except (InvalidTag, ValueError):  # ValueError: the sealed text is too short
                     continue
         raise KeyMissingError(key_id)
 
@@ -76,7 +76,7 @@ NO_KEYS: Final = Keyring()
 
 
 def parse(text: str, source: str) -> Keyring:
-    """Return the keys of a text, parted by white space or commas. Raises SetupError, which names `source` and no key."""
+    """Return the keys of a text, separated by white space or commas. Raises SetupError, which names `source` and no key."""
     words = [word for word in _BETWEEN.split(text) if word]
     if not words:
         raise SetupError(f"{source} holds no key for secrets; `ganger setup --secrets-key FILE` makes one")
@@ -94,7 +94,7 @@ def read(path: Path) -> Keyring:
 
 
 def ensure(path: Path) -> Keyring:
-    """Return the keys of a file, which is made (0600) with a new one if it is missing or empty. Raises SetupError."""
+    """Return the keys of a file. A file that is missing or empty is written (0600) with a new key. Raises SetupError."""
     if not path.exists() or path.stat().st_size == 0:
         _make(path)
     return read(path)
@@ -114,7 +114,7 @@ def _key(word: str, number: int, source: str) -> SecretsKey:
 
 
 def _make(path: Path) -> None:
-    """Write a new key whole or not at all; of two who do so at once, the first one's stays."""
+    """Write a new key as a whole or not at all; when two processes do so at once, the key of the first one stays."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

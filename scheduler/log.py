@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line an event on standard error, or readable lines on a terminal."""
+"""Structured logs on standard error: one JSON line for each event, or readable lines on a terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log: Any = structlog.get_logger()
 
 
 def configure(role: str, *, level: str = "INFO") -> None:
-    """Set up logging of this process once; every line carries the role."""
+    """Set up the logging of this process, once; every line carries the role."""
     renderer: Any = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[

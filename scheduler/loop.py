@@ -1,8 +1,9 @@
-"""How every looping duty runs: a step returns the seconds until its next turn; a wake-up only makes it sooner.
+"""Loops: each repeated duty of a process runs in a loop and a thread of its own.
 
-One place for back-off: a step that raises is logged and tried again, after 0.1 s at first and 3 s at most, wake-ups or
-not: soon enough after a server is back, seldom enough while it is away. The same trouble again is told at every
-doubling only, so that an outage of hours is a dozen lines.
+A step returns the seconds until its next turn; a wake-up makes the next turn come sooner. A step that raises is logged
+and tried again, after 0.1 s at first and 3 s at most, whatever wake-ups come: soon enough once a server is back, seldom
+enough while it is away. The same error again is logged only when its count has doubled, so that an outage of hours is
+a dozen lines.
 """
 
 from __future__ import annotations
@@ -17,27 +18,27 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 3.0
 
 
 class Loop:
-    """One duty in one thread. `wake()` from anywhere makes the next turn come at once; `stop()` ends it."""
+    """One duty in one thread. `wake()` from any thread makes the next turn come at once; `stop()` ends the loop."""
 
     def __init__(self, name: str, step: Callable[[], float]) -> None:
         self.name = name
         self._step = step
         self._awake = Event()
         self._stopped = Event()
-        self._failures, self._told = 0, ""
+        self._failures, self._logged = 0, ""
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> Loop:
-        """Begin; returns itself."""
+        """Start the thread; return this loop."""
         self._thread.start()
         return self
 
     def wake(self) -> None:
-        """Have the next turn at once; any number of calls before it count as one."""
+        """Make the next turn come at once; several calls before it count as one."""
         self._awake.set()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """End after the current turn."""
+        """End the loop after its current turn; wait at most `timeout_s` for that."""
         self._stopped.set()
         self._awake.set()
         self._thread.join(timeout_s)
@@ -48,8 +49,8 @@ class Loop:
             self._awake.clear()
             try:
                 wait_s = self._step()
-            except Exception as trouble:  # noqa: BLE001 - the loop is the edge: log, wait, go on
-                self._tell(trouble)
+            except Exception as trouble:  # noqa: BLE001 - nobody is above a loop: log, wait, go on
+                self._log(trouble)
                 self._stopped.wait(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
                 continue
@@ -59,9 +60,9 @@ class Loop:
             if wait_s > 0:
                 self._awake.wait(wait_s)
 
-    def _tell(self, trouble: Exception) -> None:
+    def _log(self, trouble: Exception) -> None:
         what = f"{type(trouble).__name__}: {trouble}"
         self._failures += 1
-        if what != self._told or self._failures.bit_count() == 1:
+        if what != self._logged or self._failures.bit_count() == 1:
             log.error(LOOP_TROUBLE, loop=self.name, trouble=what, failures=self._failures)
-        self._told = what
+        self._logged = what

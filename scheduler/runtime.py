@@ -1,4 +1,4 @@
-"""What every verb receives first: the database, a clock, a source of chance, the settings, and who to nudge."""
+"""The runtime: every verb gets it first. It holds the database, the clock, the source of chance and the settings."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ SAFE_OPTIONS = (
 
 
 def no_nudge(_topic: str) -> None:
-    """Nudge nobody; the loops find out when they next poll."""
+    """Wake nobody: the loops find out when they poll next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """The world as verbs see it. `now` and `chance` are the only clock and dice of a process; tests pass their own.
+    """Everything that verbs use of the world. `now` and `chance` are the only clock and dice; tests pass their own.
 
-    `keyring` opens the secrets of projects: only the API's has keys.
-    `nudge(topic)` wakes a sleeping loop after a commit; it may be lost, coalesced or do nothing.
+    `keyring` opens the secrets of projects: only the API's keyring has keys.
+    `nudge(topic)` wakes a loop after a commit; a nudge may be lost, may be merged with others, or may do nothing.
     """
 
     db: Engine
@@ -40,13 +40,13 @@ class Runtime:
     keyring: Keyring = field(default=NO_KEYS)
 
     def ring(self, nodes: Iterable[str]) -> None:
-        """Have these nodes ask at once what they must stop; only after the commit, for before it they would hear nothing."""
+        """Ask these nodes for a heartbeat now, whose answer says what to stop. Call it after the commit: before, there is no news."""
         for name in nodes:
             self.nudge(f"node:{name}")
 
 
 def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:
-    """Return an engine whose connections carry our time limits; nothing is connected yet."""
+    """Return an engine whose connections carry our time limits; it does not connect yet."""
     engine = create_engine(
         psycopg_url(url),
         pool_size=pool_size,
@@ -54,7 +54,7 @@ def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "g
         pool_recycle=1800,
         pool_use_lifo=True,
         json_deserializer=orjson.loads,
-        hide_parameters=True,  # what jobs are given belongs in no log
+        hide_parameters=True,  # parameters of jobs may be confidential
     )
     options = SAFE_OPTIONS.format(
         statement_ms=int(settings.statement_timeout_s * 1000), lock_ms=int(settings.lock_timeout_s * 1000)
@@ -71,11 +71,11 @@ def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "g
 
 
 def psycopg_url(url: str) -> URL:
-    """Return the URL with the driver we use, whichever PostgreSQL spelling it came in."""
+    """Return the URL with our driver, for every spelling of a PostgreSQL URL."""
     parsed = make_url(url)
     return parsed.set(drivername="postgresql+psycopg") if parsed.drivername.startswith("postgres") else parsed
 
 
 def utc_now() -> datetime:
-    """Return the present, aware, in UTC."""
+    """Return the present time, aware, in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Whether a process can do its work."""
+"""Health: tells whether a process can do its work."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scheduler.store.schema import migrations
 
 
 def trouble(rt: Runtime) -> str | None:
-    """Return why this process cannot serve, None when it can: the database answers and has our schema."""
+    """Return why this process cannot serve; None if the database answers and has the schema of this release."""
     try:
         with rt.db.begin() as tx:
             found = migrations.current(tx)

@@ -1,4 +1,4 @@
-"""Making an installation ready: the schema brought up to date, the first tokens known. Safe to repeat, at every start."""
+"""Set-up of an installation: upgrades the database schema and registers the first tokens. Safe to repeat at every start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scheduler.store.admin import tokens as store
 from scheduler.store.schema import migrations
 
 _LEAST_SECRET = 32
-"""Characters that a token chosen elsewhere must have: what a deployment tool makes up is longer."""
+"""Fewest characters of a token that somebody else chose; the tokens that deployment tools make are longer."""
 
 _AGAIN_S = 0.5
 
@@ -33,10 +33,10 @@ def set_up(
     within_s: float,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Wait for the database, bring its schema up to date, and see that the tokens in these files are valid.
+    """Wait for the database, upgrade its schema, and make the tokens in these files valid.
 
-    A file that is there is taken at its word: its token is made known, so that a deployment can choose it. One that is
-    missing or empty is written (0600); so is that of the key for secrets. Raises SetupError.
+    The token in a file that exists is registered, so that a deployment can choose it. A file that is missing or empty is
+    written (0600); the same holds for the file with the key for secrets. Raises SetupError.
     """
     _await(url, within_s, say)
     try:

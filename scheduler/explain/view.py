@@ -1,4 +1,4 @@
-"""An outlook as a document: why a job waits, what is nearest, when it may start, what would help; in whole units."""
+"""The JSON of a forecast: why a job waits, which node is nearest, when the job may start, what would help; in whole units."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
 def reasons(seen: Forecast, names: Names, pool: str | None) -> list[dict[str, Any]]:
-    """Return what keeps a job back, the most telling first: `kind`, `description`, and on how many `nodes` (null: not of nodes).
+    """Return the reasons why a job waits, the most important first; there is always one.
 
-    There is always one.
+    Each has `kind`, `description`, and the number of `nodes` that give this reason (null for a reason that no node gives).
     """
     found = list(_reasons(seen, names, pool))
     if not found and seen.never is not None:
@@ -36,7 +36,7 @@ def reason(kind: str, sentence: str, nodes: int | None = None) -> dict[str, Any]
 
 
 def document(seen: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
-    """Return all that is known of a waiting job's future, under the names of the API."""
+    """Return all that is known of a waiting job's future, with the field names of the API."""
     told = seen.told
     return {
         "reasons": reasons(seen, names, pool),
@@ -58,7 +58,7 @@ def document(seen: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
 
 
 def warning(found: UnplaceableJobs) -> dict[str, Any]:
-    """Return what a submission says of jobs that no node could ever take, or that their project's quota never allows."""
+    """Return the warning for submitted jobs that no node could ever hold, or that their project's quota never allows."""
     nearest = None if isinstance(found.why, str) else found.why.nearest
     return {
         "entry": found.first,

@@ -1,7 +1,7 @@
 """Workspaces in an object store: `s3://bucket/prefix`, reached by boto3 with the credentials of this process.
 
-The endpoint of a store that is not Amazon's comes from AWS_ENDPOINT_URL_S3, as everywhere. Nodes never get credentials:
-they read by URLs that are signed for one object and a few hours.
+AWS_ENDPOINT_URL_S3 names the endpoint of a store that is not Amazon's. Nodes never get credentials: they read objects by
+URLs that are signed for one object and a few hours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def write(url: str, path: str, pieces: Iterable[bytes]) -> tuple[int, str]:
     bucket, key = _place(url, path)
     reading, client = _Reading(iter(pieces)), _client()
     try:
-        # In this thread: the pieces are those of a request, which other threads cannot read.
+        # In this thread: the pieces come from a request, which other threads cannot read.
         client.upload_fileobj(reading, bucket, key, Config=_transfer())
     except _errors() as error:
         raise Unavailable(f"the file cannot be stored: {_code(error)}") from error
@@ -63,7 +63,7 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
 
 
 def remove(url: str, path: str) -> None:
-    """Remove an object; one that is gone already is fine. Raises Unavailable."""
+    """Remove an object; does nothing if it is gone already. Raises Unavailable."""
     bucket, key = _place(url, path)
     client = _client()
     try:
@@ -73,7 +73,7 @@ def remove(url: str, path: str) -> None:
 
 
 def signed(url: str, path: str) -> str:
-    """Return a URL by which whoever has it can read this one object, for `SIGNED_S` seconds. Raises Unavailable."""
+    """Return a URL with which anybody can read this one object for `SIGNED_S` seconds. Raises Unavailable."""
     bucket, key = _place(url, path)
     client = _client()
     try:
@@ -86,14 +86,14 @@ def signed(url: str, path: str) -> str:
 
 
 class _Reading:
-    """Pieces as the file that boto3 wants to read from; counts and hashes what passes."""
+    """The pieces as a file for boto3 to read; counts and hashes the bytes."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces, self._rest = pieces, b""
         self.size, self.digest = 0, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, all that is left with a negative size."""
+        """Return up to `size` bytes; with a negative size all that are left."""
         gathered = [self._rest]
         have = len(self._rest)
         while size < 0 or have < size:

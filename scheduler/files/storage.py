@@ -1,7 +1,7 @@
-"""Bytes in workspaces: written whole or not at all, hashed on the way, read in pieces.
+"""Storage: writes files to workspaces (whole or not at all, hashed on the way) and reads them in pieces.
 
-A workspace is a URL. `file:///folder` is a folder that this process can write, `s3://bucket/prefix` lies in an object
-store, `http(s)://host/folder` can only be read. Other schemes are refused when the workspace is made.
+A workspace is a URL. `file:///folder` is a folder that this process can write, `s3://bucket/prefix` is in an object
+store, `http(s)://host/folder` can only be read. Other schemes are refused when the workspace is created.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from scheduler.errors import InvalidInput, NotFound, Unavailable
 from scheduler.files import object_storage, web_storage
 
 MAX_FOLDER, MAX_PART = 3_000, 255
-"""Longest path of a workspace, in characters, and longest name in it, in bytes: what Linux takes, with room for files."""
+"""Longest path of a workspace (characters) and longest name in it (bytes): the limits of Linux, less room for file names."""
 
 _OBJECTS, _WEB = "s3://", ("http://", "https://")
 _OURS = re.compile(r"(?:uploads/\d{4}/\d\d/\d\d|outputs/\d{3}/\d+)/[0-9a-f]{32}\Z")
-"""What was written by us; all else in a workspace was there before, and is never removed."""
+"""Paths of files that Ganger wrote; all other files of a workspace were there before and are never removed."""
 
 PIECE = 1024 * 1024
 """Bytes read or written at once."""
@@ -33,7 +33,7 @@ PIECE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What was written: where beneath the workspace, how many bytes, their SHA-256 in hexadecimal."""
+    """A file in a workspace: its path there, its size in bytes, and its SHA-256 in hexadecimal."""
 
     path: str
     size: int
@@ -41,7 +41,7 @@ class Stored:
 
 
 def folder(url: str) -> Path:
-    """Return the folder of a workspace; raises InvalidInput for a URL that is not of a local folder."""
+    """Return the folder of a workspace; raises InvalidInput for a URL that does not name a local folder."""
     parts = urlsplit(url)
     path = unquote(parts.path)
     bad_name = (
@@ -55,7 +55,7 @@ def folder(url: str) -> Path:
 
 
 def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
-    """Write a new file durably: to a temporary name, synced, then renamed. Raises Unavailable when there is no room."""
+    """Write a new file durably: to a temporary name, synced, then renamed. Raises Unavailable if that fails."""
     if url.startswith(_OBJECTS):
         return Stored(path, *object_storage.write(url, path, pieces))
     if url.startswith(_WEB):
@@ -76,7 +76,7 @@ def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
 
 
 def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
-    """Yield `length` bytes of a file from `start` on, without a length all. Raises NotFound at once for none there."""
+    """Yield `length` bytes of a file from `start` on, or all that follow. Raises NotFound at once, if there is no file."""
     if url.startswith(_OBJECTS):
         return object_storage.read(url, path, start, length)
     if url.startswith(_WEB):
@@ -93,7 +93,7 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
 def check(url: str) -> None:
     """Raise InvalidInput for a workspace that cannot be used.
 
-    Nothing is made: whoever may call the API could then make a folder anywhere.
+    No folder is created: otherwise a user of the API could create folders anywhere.
     """
     if url.startswith(_OBJECTS):
         object_storage.check(url)
@@ -104,14 +104,14 @@ def check(url: str) -> None:
 
 
 def source(url: str, path: str) -> str | None:
-    """Return a URL by which a node can read the file without us, None when it has to ask us."""
+    """Return a URL with which a node can read the file by itself; None if it has to read it through the API."""
     if url.startswith(_OBJECTS):
         return object_storage.signed(url, path)
     return web_storage.address(url, path) if url.startswith(_WEB) else None
 
 
 def measured(url: str, path: str) -> Stored:
-    """Read a file that is there already, to know its size and SHA-256. Raises NotFound, InvalidInput, Unavailable."""
+    """Return size and SHA-256 of a file that exists, by reading it. Raises NotFound, InvalidInput, Unavailable."""
     if any(part in {"", ".", ".."} for part in path.split("/")):
         raise InvalidInput("a path in a workspace has no empty parts and no ..", field="path")
     digest, size = hashlib.sha256(), 0
@@ -122,7 +122,7 @@ def measured(url: str, path: str) -> Stored:
 
 
 def remove(url: str, path: str) -> None:
-    """Remove a file that was written here; one that is gone already is fine."""
+    """Remove a file that Ganger wrote; does nothing if it is gone already."""
     if not _OURS.match(path):
         return
     if url.startswith(_OBJECTS):

@@ -1,4 +1,4 @@
-"""Workspaces on the web: `https://host/folder`, read only. What is there is registered, never written or removed."""
+"""Workspaces on the web: `https://host/folder`, read only. Files there are registered, never written or removed."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _GONE = {404, 410}
 
 
 def check(url: str) -> None:
-    """Raise InvalidInput for a URL that has no host, or brings credentials or a query along."""
+    """Raise InvalidInput for a URL that has no host, or that has credentials or a query."""
     parts = urlsplit(url)
     if not parts.hostname or parts.query or parts.fragment or "@" in parts.netloc:
         raise InvalidInput("a workspace on the web is http(s)://host/folder, without credentials or query", field="url")
 
 
 def address(url: str, path: str) -> str:
-    """Return where a file is."""
+    """Return the URL of a file."""
     return f"{url.rstrip('/')}/{quote(path)}"
 
 

@@ -1,6 +1,6 @@
-"""JSON Schema for the values of properties: what is wrong with a value, or with a schema itself.
+"""JSON Schema for the values of properties: finds what is wrong with a value, or with a schema itself.
 
-Nothing is ever fetched: a schema that refers to another document is refused. Patterns run in an engine whose time
+No document is ever fetched: a schema that refers to another document is refused. Patterns run in an engine whose time
 grows only with the length of the text.
 """
 
@@ -18,7 +18,7 @@ _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueE
 
 
 def complaint(schema: Mapping[str, Any], value: Any) -> str | None:
-    """Return what is wrong with a value by this schema, None when it fits."""
+    """Return what is wrong with a value by this schema; None if the value is valid."""
     try:
         validator = _validator(orjson.dumps(schema))
     except _FAULTS as error:
@@ -31,7 +31,7 @@ def complaint(schema: Mapping[str, Any], value: Any) -> str | None:
 
 
 def fault(schema: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a schema, None when values can be checked by it."""
+    """Return what is wrong with a schema; None if values can be checked with it."""
     try:
         _validator(orjson.dumps(schema))
     except _FAULTS as error:

@@ -1,8 +1,8 @@
-"""Getting placements to nodes: one Celery message per node and tick, fire and forget.
+"""Dispatch: tells nodes of their placements, in one Celery message for each node and tick, without waiting for an answer.
 
-The row in PostgreSQL *is* the outbox: a message that is lost costs latency only, because the node's next beat is
-answered with every placement it has not claimed. So publishing has short time-outs, no retries, and its own thread:
-a broker that hangs delays no tick. While a broker is away nothing is kept for it.
+The rows in PostgreSQL are the outbox: a message that is lost costs only latency, because the answer to the node's next
+heartbeat has every placement that the node has not claimed. Therefore publishing has short time-outs, no retries and its
+own thread: a broker that hangs delays no tick. While a broker is away, no message is kept for it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from scheduler.log import log
 from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 
 TRANSPORT_OPTIONS = {
-    # Without these three a half-open connection silences its owner for good.
+    # Without these, a half-open connection silences its owner for good.
     "socket_timeout": 5,
     "socket_connect_timeout": 2,
     "socket_keepalive": True,
@@ -29,13 +29,13 @@ TRANSPORT_OPTIONS = {
 }
 
 _BACKLOG = 1_000
-"""Deliveries waiting to be published; beyond that the oldest way (the beat) will do."""
+"""Most deliveries that wait to be published; later ones are dropped, and heartbeats bring their news."""
 
 _REST_S = 1.0
-"""After a failure the broker is left alone so long."""
+"""Pause after a failure, before the broker is tried again."""
 
 _EXPIRES_S = 60
-"""A message older than a claim deadline says nothing true any more."""
+"""A message that is older than the claim deadline is out of date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Delivery:
 
 
 class Dispatcher:
-    """Publishes deliveries in the background, over one long-lived connection that is made anew when it fails."""
+    """Publishes deliveries in the background, over one connection that is opened again when it fails."""
 
     def __init__(self, broker_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url, self._monotonic = broker_url, monotonic
@@ -62,18 +62,18 @@ class Dispatcher:
         self._thread.start()
 
     def deliver(self, delivery: Delivery) -> None:
-        """Hand over a tick's placements; returns at once and never raises."""
+        """Hand over messages; returns at once and never raises."""
         try:
             self._waiting.put_nowait(delivery)
         except Full:
             log.warning(DELIVERY_DROPPED, nodes=len(delivery.placements) + len(delivery.ring))
 
     def ring(self, node_name: str) -> None:
-        """Ask a node to beat now (there is something to hear, a cancel for instance)."""
+        """Ask a node to send a heartbeat now, because its answer has news (a cancel, for instance)."""
         self.deliver(Delivery(ring=(node_name,)))
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Publish what is waiting, then end."""
+        """Publish the messages that wait, then end."""
         try:
             self._waiting.put(None, timeout=timeout_s)
         except Full:
@@ -86,11 +86,11 @@ class Dispatcher:
                 continue
             try:
                 self._publish(delivery)
-            except Exception as trouble:  # noqa: BLE001 - whatever ails the broker: full, loading, gone, or no broker at all
+            except Exception as trouble:  # noqa: BLE001 - any failure of the broker: it is full, loading, gone, or no broker at all
                 self._rest(trouble)
             else:
-                self._go_on()
-        self._hang_up()
+                self._resume()
+        self._disconnect()
 
     def _publish(self, delivery: Delivery) -> None:
         producer = self._producer = self._producer or self._connect()
@@ -103,9 +103,9 @@ class Dispatcher:
         if self._resting_until is None:
             log.warning(BROKER_TROUBLE, trouble=str(trouble), remedy="placements reach nodes by their beats")
         self._resting_until = self._monotonic() + _REST_S
-        self._hang_up()
+        self._disconnect()
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         if self._resting_until is not None:
             log.info(BROKER_BACK)
         self._resting_until = None
@@ -114,7 +114,7 @@ class Dispatcher:
         connection = Connection(self._url, transport_options=TRANSPORT_OPTIONS, connect_timeout=2)
         return Producer(connection.channel())
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(Exception):

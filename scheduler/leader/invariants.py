@@ -1,4 +1,4 @@
-"""Is everything as it must be? The protocol's invariants, asked of the database itself, at any time, beside the work."""
+"""Checks the protocol's invariants in the database itself, at any time, while everything goes on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scheduler.store.leader import invariants
 from scheduler.store.leader.invariants import CHECKS, Violation
 
 _PATIENCE_S = 300.0
-"""For one check over the whole history of a large installation."""
+"""Time limit of one check, for the whole history of a large installation."""
 
 
 def check(rt: Runtime, *, hours: float | None = 24.0) -> list[Violation]:
-    """Return what breaks an invariant, at most 20 of each; an empty list is as it should be.
+    """Return the violations of invariants, at most 20 of each; the list should be empty.
 
-    What is live is judged whole; history only of jobs that changed in the last `hours` (None: of all jobs). Reads only,
-    each check in a transaction of its own.
+    All live jobs and executions are checked; history is checked only of jobs that changed in the last `hours` (None: of
+    all jobs). Each check is a transaction of its own, which only reads.
     """
     found: list[Violation] = []
     for one in CHECKS:
@@ -31,12 +31,12 @@ def check(rt: Runtime, *, hours: float | None = 24.0) -> list[Violation]:
 
 @dataclass(slots=True)
 class ViolationCounts:
-    """What the leader's own checks have found so far, by invariant; what stays broken counts again at every check."""
+    """The violations that the leader's checks have found so far, by invariant; each check counts a lasting violation again."""
 
     found: Counter[str] = field(default_factory=lambda: Counter({one.number: 0 for one in CHECKS}))
 
     def check(self, rt: Runtime, *, hours: float) -> None:
-        """Check once and count what is found; each finding is a line of the log."""
+        """Check once and count the violations; each one is a line of the log."""
         for one in check(rt, hours=hours):
             self.found[one.number] += 1
             log.error(INVARIANT_VIOLATED, invariant=one.number, says=one.says, subject=one.subject, detail=one.detail)

@@ -108,7 +108,7 @@ class Autoscaler:
             # One that has just fallen silent may have ended: asked now, it is revived before it is given up as lost.
             anew = not silent <= fleet.silent or any(m.is_retiring and m.state != "READY" for m in mine)
             fleet.silent = silent
-            fleet.look(self._monotonic(), here, anew=anew)
+            fleet.refresh(self._monotonic(), here, anew=anew)
             seen = ScaledPool(row, mine, fleet, since.get(row.id, (None, None)))
             seen.starting = fleet.starting(self._monotonic())
             found.append(seen)

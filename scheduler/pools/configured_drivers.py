@@ -1,4 +1,4 @@
-"""The drivers of an installation, as its settings describe them, with the tokens that their nodes need."""
+"""Builds the driver catalogue from the settings of the installation, with tokens for the nodes that drivers start."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from scheduler.admin import tokens
 from scheduler.errors import SetupError
 from scheduler.pools.drivers import DriverTrouble
 from scheduler.pools.drivers.catalogue import DriverCatalogue, read
-from scheduler.pools.drivers.surroundings import DriverContext
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens as store
 from scheduler.store.nodes import pools
 
 
 def catalogue_of(rt: Runtime) -> DriverCatalogue:
-    """Return the drivers that pools may name. Raises SetupError where the drivers file is wrong."""
+    """Return the drivers that pools may name. Raises SetupError for a wrong drivers file."""
     settings = rt.settings
-    around = DriverContext(
+    context = DriverContext(
         settings.api_url,
         None if settings.broker_url is None else settings.broker_url.get_secret_value(),
         settings.state_dir,
@@ -25,7 +25,7 @@ def catalogue_of(rt: Runtime) -> DriverCatalogue:
         lambda name: _drop_token(rt, name),
         lambda: _taken(rt),
     )
-    return DriverCatalogue(around, read(settings.drivers_file))
+    return DriverCatalogue(context, read(settings.drivers_file))
 
 
 def _token_for(rt: Runtime, name: str) -> Path:

@@ -19,10 +19,10 @@ from scheduler.errors import SetupError
 from scheduler.pools.drivers import Driver, DriverTrouble, NodeTemplate
 from scheduler.pools.drivers.catalogue import DriverCatalogue, read
 from scheduler.pools.drivers.command import CommandDriver
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
 from scheduler.pools.drivers.local import LocalDriver
 from scheduler.pools.drivers.ssh import RemoteHost, SshDriver
-from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 from tests.support import operators_script
 from tests.support.served_kubernetes import served_kubernetes
@@ -46,7 +46,7 @@ class Bench:
     tokens: Path | None = None
 
 
-def around(folder: Path, taken: set[str]) -> DriverContext:
+def context(folder: Path, taken: set[str]) -> DriverContext:
     tokens = folder / "tokens"
     tokens.mkdir(exist_ok=True)
 
@@ -63,7 +63,7 @@ def around(folder: Path, taken: set[str]) -> DriverContext:
 def local(stack: ExitStack, folder: Path) -> Bench:
     taken: set[str] = set()
     return Bench(
-        lambda: LocalDriver("night", around(folder, taken), STAND_IN),
+        lambda: LocalDriver("night", context(folder, taken), STAND_IN),
         taken,
         kill=lambda name: _kill(str(folder / "nodes" / name)),
         told=lambda name: _words(str(folder / "nodes" / name)),
@@ -81,7 +81,7 @@ def ssh(stack: ExitStack, folder: Path) -> Bench:
     root = folder / "remote"
 
     def make() -> Driver:
-        return SshDriver("night", around(folder, taken), hosts, ssh=program, ganger=STAND_IN, folder=str(root))
+        return SshDriver("night", context(folder, taken), hosts, ssh=program, ganger=STAND_IN, folder=str(root))
 
     return Bench(
         make,
@@ -99,7 +99,7 @@ def command(stack: ExitStack, folder: Path) -> Bench:
     records.mkdir()
     argv = [sys.executable, operators_script.__file__, str(records)]
     return Bench(
-        lambda: CommandDriver("night", around(folder, taken), argv),
+        lambda: CommandDriver("night", context(folder, taken), argv),
         taken,
         kill=lambda name: os.kill(int((records / name).read_text()), signal.SIGKILL),
         break_it=lambda: (records / ".broken").write_text(""),
@@ -228,7 +228,7 @@ def test_a_place_that_is_away_is_said_in_a_sentence(bench: Bench) -> None:
 
 
 def test_a_local_node_that_speaks_to_an_old_address_is_started_anew(tmp_path: Path) -> None:
-    place = around(tmp_path, set())
+    place = context(tmp_path, set())
     names = LocalDriver("night", place, STAND_IN).start(1, TEMPLATE)
     moved = LocalDriver("night", DriverContext("http://127.0.0.1:3", *_rest(place)), STAND_IN)
     assert listed(moved) == {names[0]: False}
@@ -243,7 +243,7 @@ def test_hosts_are_filled_evenly_and_no_further(tmp_path: Path) -> None:
     with sshd(tmp_path) as server:
         host = RemoteHost(server.address, "left", 2)
         driver = SshDriver(
-            "p", around(tmp_path, set()), [host], ssh=server.ssh, ganger=STAND_IN, folder=str(tmp_path / "r")
+            "p", context(tmp_path, set()), [host], ssh=server.ssh, ganger=STAND_IN, folder=str(tmp_path / "r")
         )
         names = driver.start(5, TEMPLATE)
         assert len(names) == 2
@@ -259,7 +259,7 @@ def test_a_file_describes_drivers_and_its_faults_are_named(tmp_path: Path) -> No
         '[driver.cloud]\nkind = "command"\nargv = ["/etc/ganger/cloud"]\nnode = {cpus = 4, mem = 8000}\n'
         '[driver.cluster]\nkind = "kubernetes"\nstatefulset = "w"\nserver = "https://k8s"\n'
     )
-    catalogue = DriverCatalogue(around(tmp_path, set()), read(path))
+    catalogue = DriverCatalogue(context(tmp_path, set()), read(path))
     assert catalogue.names == ["local", "external", "cloud", "cluster", "rack"]
     opened = [catalogue.open(name, "p") for name in catalogue.names]
     assert [type(driver).__name__ for driver in opened] == ["Local", "External", "Command", "StatefulSet", "Ssh"]

@@ -1,8 +1,8 @@
-"""Drivers start and stop a pool's nodes, each on one kind of place; all keep one small promise.
+"""Drivers start and remove the nodes of a pool (as cloud providers do for a cluster autoscaler), one class for each platform.
 
 A driver serves one pool. Every call may be repeated, may block for seconds, and raises `DriverTrouble` with a sentence
-for people when its place cannot be reached. Who leaves is decided elsewhere: a node is drained first, and `retire` only
-clears away what is left of one that has gone.
+for people when the platform cannot be reached. The autoscaler decides which node leaves: it drains the node first, and
+`retire` only removes what is left of a node that has gone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from scheduler.rules.cluster.resources import Resources
 
 
 class DriverTrouble(Exception):
-    """The place where nodes live cannot be reached, or refuses; str() is the sentence to show."""
+    """The platform cannot be reached, or it refuses; str() is the sentence to show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One node as its driver knows it, whether it has registered or not. `running` is false once its process has ended."""
+    """One node as its driver knows it, registered or not. `running` is false once the node's process has ended."""
 
     name: str
     running: bool = True
@@ -28,7 +28,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class InstanceList:
-    """All instances of the pool. With `trouble` some could not be seen: what is missing may still be there."""
+    """All instances of the pool. With `trouble` the list is incomplete: an instance that is missing in it may still exist."""
 
     instances: tuple[Instance, ...] = ()
     trouble: str | None = None
@@ -36,7 +36,7 @@ class InstanceList:
 
 @dataclass(frozen=True, slots=True)
 class NodeTemplate:
-    """What a new node is told: its pool, its size (None: what the driver thinks fit) and its labels."""
+    """The pool of a new node, its amounts (None: the driver chooses) and its labels."""
 
     pool: str
     amounts: Resources | None = None
@@ -44,10 +44,10 @@ class NodeTemplate:
 
 
 class Driver(Protocol):
-    """Starts, lists and clears away the nodes of one pool.
+    """Starts, lists and removes the nodes of one pool.
 
-    `starts` is false where nobody can be asked for nodes. `picks` is false where only the newest can be taken away.
-    `look_every_s` is how often listing is worth its price; `join_within_s` how long a new node may take to register.
+    `starts` is false where the driver cannot start nodes. `picks` is false where only the newest node can be removed.
+    The driver is asked for its list every `look_every_s` seconds. A new node has `join_within_s` seconds to register.
     """
 
     starts: bool
@@ -56,16 +56,16 @@ class Driver(Protocol):
     join_within_s: float
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:
-        """Start `count` nodes and return their names as far as they are known by now; they register by themselves."""
+        """Start `count` nodes and return the names that are known by now. The nodes register by themselves."""
 
     def retire(self, names: Sequence[str]) -> None:
-        """Clear away instances that have left or never came, with whatever still runs of them; unknown names are fine."""
+        """Remove instances that have left or never registered, and kill what still runs of them; ignores unknown names."""
 
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
-        """Start again instances whose process ended without having left; a place that does so itself does nothing."""
+        """Start instances again whose process ended although the node had not left. Does nothing where the platform restarts them."""
 
     def listing(self) -> InstanceList:
-        """Return every instance that was started and is not retired."""
+        """Return every instance that was started and not retired."""
 
     def template(self) -> Resources | None:
-        """Return what a node without a template of its pool offers; None when only the node can tell."""
+        """Return the amounts of a new node when its pool does not set them; None if only the node itself knows."""

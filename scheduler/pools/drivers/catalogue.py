@@ -1,6 +1,6 @@
-"""Which drivers there are: `local` and `external` always, the others as a file on the scheduler's machine describes them.
+"""The drivers of an installation: `local` and `external` always, others as a file on the scheduler's machine describes them.
 
-Pools name drivers; they never say what a driver runs. So nobody can make the scheduler start a program over HTTP.
+A pool names a driver; it never says what the driver runs. So nobody can make the scheduler start a program over HTTP.
 
     [driver.rack]
     kind = "ssh"
@@ -27,11 +27,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from scheduler.errors import SetupError
 from scheduler.pools.drivers import Driver
 from scheduler.pools.drivers.command import CommandDriver
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.pools.drivers.external import ExternalDriver
 from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
 from scheduler.pools.drivers.local import LocalDriver
 from scheduler.pools.drivers.ssh import RemoteHost, SshDriver
-from scheduler.pools.drivers.surroundings import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 
@@ -40,7 +40,7 @@ class _Options(BaseModel):
 
 
 class NodeAmounts(_Options):
-    """What one node of a driver has, in whole units (cpus, MiB, pieces)."""
+    """The amounts of one node of a driver, in whole units (cpus, MiB, pieces)."""
 
     cpus: float = Field(gt=0)
     mem: float = Field(default=0, ge=0)
@@ -48,12 +48,12 @@ class NodeAmounts(_Options):
     custom: dict[str, float] = {}
 
     def resources(self) -> Resources:
-        """Return them in thousandths."""
+        """Return the amounts in thousandths."""
         return Resources.of(cpus=self.cpus, mem=self.mem, disk=self.disk, custom=self.custom)
 
 
 class SshHost(_Options):
-    """A host, and how many nodes it may have."""
+    """A host, and the number of nodes it may have."""
 
     address: str
     name: str | None = None
@@ -72,7 +72,7 @@ class SshOptions(_Options):
 
 
 class CommandOptions(_Options):
-    """`kind = "command"`: the program, and how patient to be with it."""
+    """`kind = "command"`: the program, and how long it may take."""
 
     kind: Literal["command"]
     argv: list[str] = Field(min_length=1)
@@ -101,10 +101,10 @@ _FILE = TypeAdapter(dict[str, Options])
 
 
 class DriverCatalogue:
-    """The drivers of this installation, by name."""
+    """Opens drivers by name, for one installation."""
 
-    def __init__(self, around: DriverContext, described: Mapping[str, Options] | None = None) -> None:
-        self._around, self._described = around, dict(described or {})
+    def __init__(self, context: DriverContext, described: Mapping[str, Options] | None = None) -> None:
+        self._context, self._described = context, dict(described or {})
 
     @property
     def names(self) -> list[str]:
@@ -112,17 +112,17 @@ class DriverCatalogue:
         return [*BUILT_IN, *sorted(self._described)]
 
     def open(self, name: str, pool: str) -> Driver | None:
-        """Return the driver for one pool; None when there is none of this name."""
+        """Return the driver for one pool; None if no driver has this name."""
         if name == "local":
-            return LocalDriver(pool, self._around)
+            return LocalDriver(pool, self._context)
         if name == "external":
             return ExternalDriver()
         options = self._described.get(name)
-        return None if options is None else _open(options, pool, self._around)
+        return None if options is None else _open(options, pool, self._context)
 
 
 def read(path: Path | None) -> dict[str, Options]:
-    """Return what the file describes, nothing without a file. Raises SetupError with everything that is wrong in it."""
+    """Return the drivers that the file describes, by name; none without a file. Raises SetupError that lists every mistake."""
     if path is None:
         return {}
     try:
@@ -139,12 +139,12 @@ def read(path: Path | None) -> dict[str, Options]:
     return described
 
 
-def _open(options: Options, pool: str, around: DriverContext) -> Driver:
+def _open(options: Options, pool: str, context: DriverContext) -> Driver:
     template = None if options.node is None else options.node.resources()
     if isinstance(options, CommandOptions):
         return CommandDriver(
             pool,
-            around,
+            context,
             options.argv,
             within_s=options.within_s,
             look_every_s=options.look_every_s,
@@ -154,7 +154,7 @@ def _open(options: Options, pool: str, around: DriverContext) -> Driver:
     if isinstance(options, SshOptions):
         hosts = [_host(host) for host in options.hosts]
         return SshDriver(
-            pool, around, hosts, ssh=options.ssh, ganger=options.ganger, folder=options.folder, template=template
+            pool, context, hosts, ssh=options.ssh, ganger=options.ganger, folder=options.folder, template=template
         )
     if options.server is None:
         server = KubernetesServer.of_this_pod()
@@ -172,6 +172,6 @@ def _host(host: str | SshHost) -> RemoteHost:
 
 
 def _stem(address: str) -> str:
-    """Return a short name for `user@host.domain`; the whole of an IP address."""
+    """Return the first part of the host name of `user@host.domain`; an IP address as it is."""
     host = address.rpartition("@")[2]
     return host if host.replace(".", "").isdigit() or ":" in host else host.partition(".")[0]

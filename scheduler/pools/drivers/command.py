@@ -1,9 +1,9 @@
-"""Nodes by a program of the operator's: whatever can start machines can be a driver.
+"""The command driver: a program of the operator starts and removes nodes.
 
-It is called as `PROGRAM start N`, `PROGRAM retire NAME…`, `PROGRAM revive NAME…` and `PROGRAM list`, prints one name a line
-(`list` may add `gone` after a name whose process has ended), and says why it failed in its last line on stderr. In its
-environment are GANGER_POOL, GANGER_API_URL, GANGER_BROKER_URL, GANGER_WORKER_OPTIONS (for `start` and `revive`: what the
-new nodes are to be told, but for their name) and GANGER_TAKEN (names that are in use).
+The program is called as `PROGRAM start N`, `PROGRAM retire NAME…`, `PROGRAM revive NAME…` and `PROGRAM list`. It prints one name a line
+(`list` may add `gone` after a name whose process has ended). When it fails, its last line on stderr says why. Its
+environment has GANGER_POOL, GANGER_API_URL, GANGER_BROKER_URL, GANGER_WORKER_OPTIONS (for `start` and `revive`: the
+options of `ganger worker` for the new nodes, without their names) and GANGER_TAKEN (names that are in use).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names
-from scheduler.pools.drivers.surroundings import DriverContext
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 
 class CommandDriver:
-    """The nodes of one pool that an operator's program looks after."""
+    """The nodes of one pool that an operator's program manages."""
 
     starts = True
     picks = True
@@ -27,7 +27,7 @@ class CommandDriver:
     def __init__(
         self,
         pool: str,
-        around: DriverContext,
+        context: DriverContext,
         argv: Sequence[str],
         *,
         within_s: float = 60.0,
@@ -35,15 +35,15 @@ class CommandDriver:
         join_within_s: float = 600.0,
         template: Resources | None = None,
     ) -> None:
-        self._pool, self._around, self._argv, self._within_s = pool, around, list(argv), within_s
+        self._pool, self._context, self._argv, self._within_s = pool, context, list(argv), within_s
         self.look_every_s, self.join_within_s, self._template = look_every_s, join_within_s, template
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:
-        """Ask for new nodes; a platform that names them later prints nothing yet."""
+        """Ask for new nodes. A platform that names its nodes later prints nothing yet."""
         return self._call("start", str(count), more=_told(template)).split()
 
     def retire(self, names: Sequence[str]) -> None:
-        """Have these machines given back."""
+        """Have these machines removed."""
         if names:
             self._call("retire", *names)
 
@@ -53,21 +53,21 @@ class CommandDriver:
             self._call("revive", *names, more=_told(template))
 
     def listing(self) -> InstanceList:
-        """Return what the program lists."""
+        """Return the instances that the program lists."""
         lines = [line.split() for line in self._call("list").splitlines() if line.strip()]
         return InstanceList(tuple(Instance(words[0], "gone" not in words[1:]) for words in lines))
 
     def template(self) -> Resources | None:
-        """What the driver's own settings say a node has."""
+        """Return the amounts that the driver's own settings give a node."""
         return self._template
 
     def _call(self, *words: str, more: Mapping[str, str] | None = None) -> str:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GANGER_")},
             "GANGER_POOL": self._pool,
-            "GANGER_API_URL": self._around.need_api(),
-            "GANGER_BROKER_URL": self._around.broker_url or "",
-            "GANGER_TAKEN": " ".join(sorted(self._around.taken())) if words[0] == "start" else "",
+            "GANGER_API_URL": self._context.need_api(),
+            "GANGER_BROKER_URL": self._context.broker_url or "",
+            "GANGER_TAKEN": " ".join(sorted(self._context.taken())) if words[0] == "start" else "",
             **(more or {}),
         }
         try:

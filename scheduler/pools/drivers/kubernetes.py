@@ -1,8 +1,8 @@
-"""Nodes as pods: a StatefulSet that is scaled, or single pods made from a template and deleted by name.
+"""The Kubernetes drivers: nodes are pods, either of a StatefulSet that is scaled or single pods made from a PodTemplate.
 
-With a `statefulset` Kubernetes names the pods and always takes away the newest, so nodes are drained in that order. With a
-`podtemplate` (a core/v1 PodTemplate whose pods have restartPolicy Never) any node can be chosen, and one that has ended is
-deleted. Speaks to the API server as the service account of the scheduler's own pod, over the standard library alone.
+With a `statefulset` Kubernetes names the pods and always removes the newest one, so nodes are drained in that order. With a
+`podtemplate` (a core/v1 PodTemplate whose pods have restartPolicy Never) any node can be removed, and a pod that has ended
+is deleted. The drivers call the API server as the service account of the scheduler's own pod, with the standard library alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _NOT_FOUND = 404
 
 @dataclass(frozen=True, slots=True)
 class KubernetesServer:
-    """The API server: its address, namespace, and where token and CA are (read at each call, since they are renewed)."""
+    """The API server: its address and namespace, and the files of token and CA (read at each call, because they are renewed)."""
 
     url: str
     namespace: str
@@ -50,7 +50,7 @@ class KubernetesServer:
         return cls(f"https://{host}:{port}", namespace, _ACCOUNT / "token", _ACCOUNT / "ca.crt")
 
     def call(self, method: str, path: str, body: Any = None, *, patch: str = "merge-patch") -> Any:
-        """Return the JSON answer, None for 404. Raises DriverTrouble for anything else that is not 2xx."""
+        """Return the JSON answer, None for 404. Raises DriverTrouble for any other status than 2xx."""
         kind = f"application/{patch}+json" if method == "PATCH" else "application/json"
         request = urllib.request.Request(  # noqa: S310 - the operator's own API server
             self.url + path.format(ns=quote(self.namespace)),
@@ -90,13 +90,13 @@ class StatefulSetDriver:
         self._server, self._name, self._template = server, name, template
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:  # noqa: ARG002 - pods are made from the set's template
-        """Ask for so many replicas more; the pods' names follow from their number."""
+        """Ask for so many more replicas; the names of the pods follow from their number."""
         before = self._replicas()
         self._scale(before + count)
         return [f"{self._name}-{number}" for number in range(before, before + count)]
 
     def retire(self, names: Sequence[str]) -> None:
-        """Lower the replicas as far as the newest pods are among these; the others stay for a later call."""
+        """Lower the replicas as long as the newest pod is one of these; the other pods wait for a later call."""
         before = after = self._replicas()
         while after > 0 and f"{self._name}-{after - 1}" in names:
             after -= 1
@@ -104,14 +104,14 @@ class StatefulSetDriver:
             self._scale(after)
 
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
-        """Kubernetes restarts containers by itself."""
+        """Do nothing: Kubernetes restarts containers by itself."""
 
     def listing(self) -> InstanceList:
-        """Return one instance per wanted replica."""
+        """Return one instance for each wanted replica."""
         return InstanceList(tuple(Instance(f"{self._name}-{number}") for number in range(self._replicas())))
 
     def template(self) -> Resources | None:
-        """What the driver's own settings say a node has."""
+        """Return the amounts that the driver's own settings give a node."""
         return self._template
 
     @property
@@ -152,17 +152,17 @@ class PodDriver:
         return [pod["metadata"]["name"] for pod in made]
 
     def retire(self, names: Sequence[str]) -> None:
-        """Delete these pods; those that are gone already are fine."""
+        """Delete these pods; ignores pods that are gone already."""
         for name in names:
             self._server.call("DELETE", f"/api/v1/namespaces/{{ns}}/pods/{quote(name)}")
 
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:  # noqa: ARG002
-        """Delete those that have ended: their disk is gone with them, so new ones take their place."""
+        """Delete the pods that have ended: their disks are gone with them, so new pods take their place."""
         ended = {instance.name for instance in self.listing().instances if not instance.running}
         self.retire([name for name in names if name in ended])
 
     def listing(self) -> InstanceList:
-        """Return the pods with the pool's label, those being deleted left out."""
+        """Return the pods with the pool's label, without pods that are being deleted."""
         query = urlencode({"labelSelector": f"{POOL_LABEL}={self._pool}"})
         found = self._server.call("GET", f"/api/v1/namespaces/{{ns}}/pods?{query}") or {}
         pods = [pod for pod in found.get("items", []) if not pod["metadata"].get("deletionTimestamp")]
@@ -171,7 +171,7 @@ class PodDriver:
         )
 
     def template(self) -> Resources | None:
-        """What the driver's own settings say a node has."""
+        """Return the amounts that the driver's own settings give a node."""
         return self._template
 
     def _pod(self, source: dict[str, Any]) -> dict[str, Any]:

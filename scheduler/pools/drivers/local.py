@@ -1,8 +1,8 @@
-"""Nodes on the scheduler's own machine: `ganger worker` processes with names, folders and tokens of their own.
+"""The local driver: nodes on the scheduler's own machine are `ganger worker` processes.
 
-They outlive the scheduler: each has a record in the state folder, by which the next scheduler finds it again. The record
-is written before the process starts and after, so that a crash in between leaves a record without a process, never a
-process without a record.
+Each node has its own name, folder and token. Nodes outlive the scheduler: each has a record in the state folder, by which
+the next scheduler finds it again. The record is written before the process starts and again after, so that a crash in
+between leaves a record without a process, never a process without a record.
 """
 
 from __future__ import annotations
@@ -19,52 +19,52 @@ import orjson
 import psutil
 
 from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, processes
-from scheduler.pools.drivers.surroundings import DriverContext
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 MARK = "GANGER_NODE_OF"
-"""In the environment of everything a local node starts, with the node's folder as its value."""
+"""This variable, whose value is the node's folder, is in the environment of every process that a local node starts."""
 
 _MIB = 1024 * 1024
 _STOP_WITHIN_S = 15.0
 _KILLED_WITHIN_S = 5.0
 _COMMAND = [sys.executable, "-P", "-m", "ganger", "worker"]
-"""The very command an operator would type, by module, since a scheduler need not have `ganger` on its PATH."""
+"""The command that an operator would type, by module name, because `ganger` need not be on the scheduler's PATH."""
 
 
 class LocalDriver:
-    """The local nodes of one pool."""
+    """The nodes of one pool on this machine."""
 
     starts = True
     picks = True
     look_every_s = 0.5
     join_within_s = 60.0
 
-    def __init__(self, pool: str, around: DriverContext, command: Sequence[str] = _COMMAND) -> None:
-        self._pool, self._around, self._command = pool, around, list(command)
+    def __init__(self, pool: str, context: DriverContext, command: Sequence[str] = _COMMAND) -> None:
+        self._pool, self._context, self._command = pool, context, list(command)
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:
-        """Start processes; their names are free of any other node's."""
-        taken = self._around.taken() | {record.name for record in self._all_records()}
+        """Start processes under names that no other node has."""
+        taken = self._context.taken() | {record.name for record in self._all_records()}
         fresh = names.fresh(f"{socket.gethostname().partition('.')[0]}-{self._pool}", taken, count)
         for name in fresh:
             self._launch(name, template)
         return fresh
 
     def retire(self, names: Sequence[str]) -> None:
-        """End whatever still runs of these nodes, and remove their folders, records and tokens."""
+        """End all processes of these nodes, and remove their folders, records and tokens."""
         known = [name for name in names if self._record(name).exists()]
         left = [p for name in known for p in processes.belonging(f"{MARK}={self._folder(name)}", self._folder(name))]
         left += [p for name in known if (p := processes.process_of(self._identity(name))) is not None]
         processes.end({p.pid: p for p in left}.values(), _STOP_WITHIN_S)
         for name in known:
-            self._around.drop_token(name)
+            self._context.drop_token(name)
             shutil.rmtree(self._folder(name), ignore_errors=True)
             self._log(name).unlink(missing_ok=True)
             self._record(name).unlink(missing_ok=True)
 
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
-        """Start the agent again on the same folder: it takes up what its supervisor has kept running."""
+        """Start the agent again on the same folder: it takes over the executions that its supervisor kept running."""
         for name in names:
             if self._record(name).exists() and not processes.running(self._identity(name)):
                 self._launch(name, template)
@@ -75,41 +75,41 @@ class LocalDriver:
         return InstanceList(tuple(Instance(name, self._serves(name)) for name in found))
 
     def template(self) -> Resources:
-        """One cpu's share of this machine."""
+        """Return one cpu's share of this machine."""
         share = max(len(os.sched_getaffinity(0)), 1)
         memory = psutil.virtual_memory().total // _MIB // share
-        disk = shutil.disk_usage(self._around.need_folder()).total // _MIB // share
+        disk = shutil.disk_usage(self._context.need_folder()).total // _MIB // share
         return Resources.of(cpus=1, mem=max(memory * 3 // 4, 64), disk=max(disk // 4, 64))
 
     def _launch(self, name: str, template: NodeTemplate) -> None:
         folder, record = self._folder(name), self._record(name)
         amounts = self.template() if template.amounts is None else template.amounts
         words = names.options(name, NodeTemplate(template.pool, amounts, template.labels))
-        _write(record, "", self._around.need_api())
+        _write(record, "", self._context.need_api())
         try:
-            token = self._around.token_for(name)
+            token = self._context.token_for(name)
             identity = processes.launch(
                 [*self._command, *words, "--node-dir", str(folder)], self._environment(folder, token), self._log(name)
             )
         except OSError as error:
             raise DriverTrouble(f"a node cannot be started on this machine: {error}") from error
-        _write(record, identity, self._around.need_api())
+        _write(record, identity, self._context.need_api())
 
     def _environment(self, folder: Path, token: Path) -> dict[str, str]:
-        """Everything of ours but the database, which nodes never see."""
+        """Return our own environment without the address of the database, which nodes never get."""
         kept = {name: value for name, value in os.environ.items() if name != "GANGER_DATABASE_URL"}
-        broker = self._around.broker_url
+        broker = self._context.broker_url
         return {
             **kept,
             MARK: str(folder),
-            "GANGER_STATE_DIR": str(self._around.need_folder()),
-            "GANGER_API_URL": self._around.need_api(),
+            "GANGER_STATE_DIR": str(self._context.need_folder()),
+            "GANGER_API_URL": self._context.need_api(),
             "GANGER_NODE_TOKEN_FILE": str(token),
             **({"GANGER_BROKER_URL": broker} if broker else {}),
         }
 
     def _records(self) -> Path:
-        folder = self._around.need_folder() / "pools" / self._pool
+        folder = self._context.need_folder() / "pools" / self._pool
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder
 
@@ -128,12 +128,12 @@ class LocalDriver:
         return {"process": "", "api_url": ""}
 
     def _serves(self, name: str) -> bool:
-        """Tell whether the agent runs and speaks to the API that is ours now; one that does not is ended, not its jobs."""
+        """Tell whether the agent runs and uses our present API address. An agent with another address is killed; its jobs go on."""
         record = self._read(name)
         process = processes.process_of(record["process"])
         if process is None:
             return False
-        if record["api_url"] == self._around.need_api():
+        if record["api_url"] == self._context.need_api():
             return True
         with suppress(psutil.Error):
             process.kill()
@@ -141,10 +141,10 @@ class LocalDriver:
         return False
 
     def _folder(self, name: str) -> Path:
-        return self._around.need_folder() / "nodes" / name
+        return self._context.need_folder() / "nodes" / name
 
     def _log(self, name: str) -> Path:
-        return self._around.need_folder() / "logs" / f"worker-{name}.log"
+        return self._context.need_folder() / "logs" / f"worker-{name}.log"
 
 
 def _write(record: Path, process: str, api_url: str) -> None:

@@ -1,4 +1,4 @@
-"""What new nodes are called and told: names that serve many lives, and the options of `ganger worker`."""
+"""Names for new nodes, and the options of `ganger worker` for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 100
 
 
 def fresh(stem: str, taken: Collection[str], count: int) -> list[str]:
-    """Return `count` names `<stem>-<number>` that are not taken, smallest numbers first."""
+    """Return `count` names `<stem>-<number>` that are not taken, the smallest numbers first."""
     stem = _NO_LETTER.sub("-", stem).lstrip("._-")[:_LONGEST] or "node"
     found: list[str] = []
     number = 1

@@ -1,6 +1,6 @@
-"""Processes of this machine that outlive whoever started them: known by id and start, found again by a mark.
+"""Processes of this machine that outlive the process which started them: identified by pid and start, found by a mark.
 
-The start is counted from the boot, and the boot named: a time of day would move whenever the clock is set.
+The start is counted from the boot, and the boot has an id: a time of day would move whenever the clock is set.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ def launch(argv: Sequence[str], environment: Mapping[str, str], log: Path) -> st
 
 
 def running(identity: str) -> bool:
-    """Whether this very process still runs; a zombie does not, and one that is our child is buried."""
-    return _find(identity) is not None
+    """Tell whether this very process still runs. A zombie does not run; a child of ours that has ended is reaped."""
+    return _process(identity) is not None
 
 
 def belonging(mark: str, folder: Path) -> list[psutil.Process]:
-    """Return the running processes whose environment holds this `NAME=value`, or that were started on this folder.
+    """Return the running processes that have this `NAME=value` in their environment, or this folder among their arguments.
 
-    A node's supervisor has an empty environment, but the folder among its arguments.
+    A node's supervisor has an empty environment, but it has the folder among its arguments.
     """
     return [
         process
@@ -44,27 +44,27 @@ def belonging(mark: str, folder: Path) -> list[psutil.Process]:
 
 
 def end(processes: Iterable[psutil.Process], within_s: float) -> None:
-    """Ask processes to end, wait, and kill what is left."""
+    """Send SIGTERM, wait for `within_s` seconds, and kill the processes that are left."""
     asked = list(processes)
     for number, wait_s in ((signal.SIGTERM, within_s), (signal.SIGKILL, _KILLED_WITHIN_S)):
         for process in asked:
             with suppress(psutil.Error):
                 process.send_signal(number)
         _, asked = psutil.wait_procs(asked, timeout=wait_s)
-    _bury()
+    _reap()
 
 
 def process_of(identity: str) -> psutil.Process | None:
     """Return the process, or None once it has ended."""
-    return _find(identity)
+    return _process(identity)
 
 
 _KILLED_WITHIN_S = 5.0
 _children: dict[int, Popen[bytes]] = {}
 
 
-def _find(identity: str) -> psutil.Process | None:
-    _bury()
+def _process(identity: str) -> psutil.Process | None:
+    _reap()
     try:
         pid, started = identity.split()
         process = psutil.Process(int(pid))
@@ -76,7 +76,7 @@ def _find(identity: str) -> psutil.Process | None:
 
 
 def _start_of(pid: int) -> str:
-    """Return clock ticks since the boot and the boot's id as one word; `0` for a process that is gone."""
+    """Return the clock ticks since the boot and the id of the boot as one word; `0` for a process that is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return f"{fields[19]}@{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
@@ -84,8 +84,8 @@ def _start_of(pid: int) -> str:
         return "0"
 
 
-def _bury() -> None:
-    """Collect our own children that have ended."""
+def _reap() -> None:
+    """Reap our own children that have ended."""
     for pid in [pid for pid, child in _children.items() if child.poll() is not None]:
         del _children[pid]
 

@@ -1,7 +1,7 @@
-"""What the ssh driver has a remote shell do: plain POSIX, sent on standard input so that no secret is in any argument list.
+"""The scripts that the ssh driver runs on a host: plain POSIX shell, sent on standard input to keep secrets out of argument lists.
 
 On the host each node has a folder `<root>/<pool>/<name>` with its token, log, pid and the node's own folder. A process is
-known by its pid and the mark in its environment, so that another process that got the pid later is never taken for it.
+identified by its pid and the mark in its environment, so that a later process with the same pid is never mistaken for it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ fi
 
 
 def start(root: str, name: str, *, token: str, environment: Mapping[str, str], command: Sequence[str]) -> str:
-    """Return the script that starts one node, or leaves it alone where it runs."""
+    """Return the script that starts one node if it does not run yet."""
     exported = " ".join(f"{key}={shlex.quote(value)}" for key, value in environment.items())
     return _functions(root) + _START.format(
         name=shlex.quote(name),
@@ -84,7 +84,7 @@ def listing(root: str) -> str:
 
 
 def retire(root: str, names: Iterable[str], *, within_s: float) -> str:
-    """Return the script that ends what is left of these nodes and removes their folders."""
+    """Return the script that ends all processes of these nodes and removes their folders."""
     patience = max(1, int(within_s / 0.2))
     parts = [_RETIRE.format(name=shlex.quote(name), patience=patience) for name in names]
     return _functions(root) + "".join(parts)

@@ -1,7 +1,7 @@
-"""Nodes on other machines by plain OpenSSH: nothing to install there but Ganger itself.
+"""The ssh driver: nodes on other machines by plain OpenSSH, where only Ganger has to be installed.
 
-The host with the fewest nodes gets the next one. A host that cannot be reached keeps what it has: its nodes work on, and
-nothing is concluded from their absence in the list.
+The host with the fewest nodes gets the next one. A host that cannot be reached keeps its nodes: they work on, and
+their absence in the list means nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, remote_script
-from scheduler.pools.drivers.surroundings import DriverContext
+from scheduler.pools.drivers.context import DriverContext
 from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
@@ -22,12 +22,12 @@ _STOP_WITHIN_S = 15.0
 _CALL_WITHIN_S = 60.0
 _HOSTS_AT_ONCE = 16
 _OPTIONS = ("-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-o", "ServerAliveInterval=5")
-"""Never ask a question, never hang: a host that does not answer is a host that cannot be reached."""
+"""OpenSSH never asks a question and never hangs: a host that does not answer counts as a host that cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteHost:
-    """A machine: what OpenSSH is told to connect to, the stem of its nodes' names, and how many nodes it may have."""
+    """A machine: the destination for OpenSSH, the first part of its nodes' names, and the number of nodes it may have."""
 
     address: str
     name: str
@@ -45,7 +45,7 @@ class SshDriver:
     def __init__(
         self,
         pool: str,
-        around: DriverContext,
+        context: DriverContext,
         hosts: Sequence[RemoteHost],
         *,
         ssh: Sequence[str] = ("ssh",),
@@ -53,15 +53,15 @@ class SshDriver:
         folder: str = ".ganger/pools",
         template: Resources | None = None,
     ) -> None:
-        self._pool, self._around, self._hosts, self._template = pool, around, list(hosts), template
+        self._pool, self._context, self._hosts, self._template = pool, context, list(hosts), template
         self._ssh, self._ganger, self._root = [*ssh, *_OPTIONS], list(ganger), f"{folder}/{pool}"
         self._where: dict[str, RemoteHost] = {}
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:
-        """Start nodes, the emptiest hosts first; fewer than asked for where all hosts are full."""
-        found = self._look()
+        """Start nodes, the emptiest hosts first; starts fewer than asked for when all hosts are full."""
+        found = self._listed()
         load = {host: len(instances) for host, instances in found.items() if isinstance(instances, list)}
-        taken = self._around.taken() | {i.name for instances in found.values() for i in _known(instances)}
+        taken = self._context.taken() | {i.name for instances in found.values() for i in _known(instances)}
         chosen: list[tuple[str, RemoteHost]] = []
         while len(chosen) < count and (open_hosts := [host for host in load if load[host] < host.nodes]):
             host = min(open_hosts, key=lambda host: load[host] / host.nodes)
@@ -75,11 +75,11 @@ class SshDriver:
         return [name for name, _ in chosen]
 
     def retire(self, names: Sequence[str]) -> None:
-        """End what is left of these nodes and remove their folders."""
+        """End all processes of these nodes and remove their folders."""
         hosts = self._hosts_of(names)
         self._each(hosts.items(), lambda pair: self._run(pair[0], self._retire_script(pair[1])))
         for name in names:
-            self._around.drop_token(name)
+            self._context.drop_token(name)
             self._where.pop(name, None)
 
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
@@ -90,23 +90,23 @@ class SshDriver:
         )
 
     def listing(self) -> InstanceList:
-        """Return what all hosts that answer have; `trouble` names those that do not."""
-        found = self._look()
+        """Return the instances on all hosts that answer; `trouble` names the hosts that do not."""
+        found = self._listed()
         trouble = "; ".join(str(failure) for failure in found.values() if isinstance(failure, DriverTrouble))
         return InstanceList(tuple(i for instances in found.values() for i in _known(instances)), trouble or None)
 
     def template(self) -> Resources | None:
-        """What the driver's own settings say a node has."""
+        """Return the amounts that the driver's own settings give a node."""
         return self._template
 
     def _launch(self, name: str, host: RemoteHost, template: NodeTemplate) -> None:
-        broker = self._around.broker_url
+        broker = self._context.broker_url
         script = remote_script.start(
             self._root,
             name,
-            token=self._around.token_for(name).read_text().strip(),
+            token=self._context.token_for(name).read_text().strip(),
             environment={
-                "GANGER_API_URL": self._around.need_api(),
+                "GANGER_API_URL": self._context.need_api(),
                 **({"GANGER_BROKER_URL": broker} if broker else {}),
             },
             command=[*self._ganger, "worker", *names.options(name, template)],
@@ -117,8 +117,8 @@ class SshDriver:
     def _retire_script(self, names: Iterable[str]) -> str:
         return remote_script.retire(self._root, names, within_s=_STOP_WITHIN_S)
 
-    def _look(self) -> dict[RemoteHost, list[Instance] | DriverTrouble]:
-        def look(host: RemoteHost) -> list[Instance] | DriverTrouble:
+    def _listed(self) -> dict[RemoteHost, list[Instance] | DriverTrouble]:
+        def instances_on(host: RemoteHost) -> list[Instance] | DriverTrouble:
             try:
                 told = self._run(host, remote_script.listing(self._root))
             except DriverTrouble as trouble:
@@ -126,7 +126,7 @@ class SshDriver:
             pairs = (line.split() for line in told.splitlines())
             return [Instance(name, state == "running") for name, state in pairs]
 
-        answers = self._at_once(self._hosts, look)
+        answers = self._at_once(self._hosts, instances_on)
         found = dict(zip(self._hosts, answers, strict=True))
         self._where |= {i.name: host for host, instances in found.items() for i in _known(instances)}
         return found
@@ -134,7 +134,7 @@ class SshDriver:
     def _hosts_of(self, names: Iterable[str]) -> dict[RemoteHost, list[str]]:
         wanted = list(names)
         if any(name not in self._where for name in wanted):
-            self._look()
+            self._listed()
         hosts: dict[RemoteHost, list[str]] = {}
         for name in wanted:
             if name in self._where:
@@ -159,7 +159,7 @@ class SshDriver:
         return done.stdout
 
     def _each(self, things: Iterable[T], do: Callable[[T], object]) -> None:
-        """Do it for all, side by side; raise the first trouble once all are done."""
+        """Call `do` for all, several at a time; raise the first trouble once all are done."""
         troubles = [trouble for trouble in self._at_once(list(things), _caught(do)) if trouble is not None]
         if troubles:
             raise troubles[0]

@@ -1,4 +1,4 @@
-"""What drivers need of the installation they serve: addresses, a folder for what they must not forget, and node tokens."""
+"""The driver context: what the installation gives its drivers (addresses, a folder for their records, node tokens)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from scheduler.pools.drivers import DriverTrouble
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """The installation, by what it can do for drivers.
+    """What a driver may use of the installation.
 
-    `token_for(name)` returns the file with a node's token, made if there is none; `drop_token(name)` revokes it and removes
-    the file; `taken()` returns the names of all nodes that are there.
+    `token_for(name)` returns the file with a node's token and makes the token if there is none. `drop_token(name)` revokes
+    the token and removes the file. `taken()` returns the names of all nodes that exist.
     """
 
     api_url: str | None
