@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from flask import Flask, Response, g, request
@@ -125,7 +124,7 @@ def _domain(error: GangerError) -> Response:
     return answer(status, error.kind, str(error), field=error.field)
 
 
-def _http(error: HTTPException) -> Any:
+def _http(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, RequestRedirect):
         return error
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 
+from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 
 MAX_DEPTH = 32
@@ -21,14 +22,14 @@ _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that may spell NUL or half a pair: only then is every string looked at."""
 
 
-def loads(body: bytes) -> Any:
+def loads(body: bytes) -> JsonValue:
     """Return the value of a JSON text; raises InvalidInput for anything malformed or ambiguous."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput("the body is not UTF-8") from error
     try:
-        value = _decode(text)
+        value: JsonValue = _decode(text)
     except RecursionError as error:
         raise InvalidInput(f"the JSON is nested deeper than {MAX_DEPTH} levels") from error
     except json.JSONDecodeError as error:
@@ -47,7 +48,7 @@ def check_text(text: str, field: str | None = None) -> None:
         raise InvalidInput("a text holds half a surrogate pair", field=field)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: list[tuple[str, JsonValue]]) -> Document:
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()
@@ -79,7 +80,7 @@ _decode = json.JSONDecoder(
 ).decode
 
 
-def _check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
+def _check_depth(value: JsonValue, limit: int = MAX_DEPTH) -> None:
     """Walk level by level, so that no depth can exhaust the stack."""
     level = [value] if isinstance(value, (dict, list)) else []
     for _ in range(limit):
@@ -95,7 +96,7 @@ def _check_depth(value: Any, limit: int = MAX_DEPTH) -> None:
         raise InvalidInput(f"the JSON is nested deeper than {MAX_DEPTH} levels")
 
 
-def _check_strings(value: Any, field: str | None = None) -> None:
+def _check_strings(value: JsonValue, field: str | None = None) -> None:
     if isinstance(value, str):
         check_text(value, field)
     elif isinstance(value, dict):

@@ -15,7 +15,7 @@ from api.http.schema.words import CategoryWord
 T = TypeVar("T")
 
 
-def _listed(value: Any) -> Any:
+def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -28,7 +28,7 @@ class OfOneJobQuery(OrderedQuery):
 
     @field_validator("status", mode="before")
     @classmethod
-    def _known_status(cls, value: Any) -> Any:
+    def _known_status(cls, value: object) -> object:
         for word in value if isinstance(value, list) else ():
             if word not in set(ExecutionStatus):
                 raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(ExecutionStatus)}")

@@ -94,9 +94,11 @@ def shown(definition: Definition) -> dict[str, Any]:
     }
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
+    if not isinstance(value, int | float | str):
+        return False
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except ValueError:
         return False
     return number == number and abs(number) != float("inf")  # noqa: PLR0124 - NaN differs from itself

@@ -170,7 +170,7 @@ class JobBody(ProgramFields):
         return self
 
 
-def _one_or_many(sent: Any) -> str:
+def _one_or_many(sent: object) -> str:
     return "many" if isinstance(sent, list) else "one"
 
 
@@ -215,7 +215,7 @@ class FilterFields(Query):
 
     @field_validator("status", mode="before")
     @classmethod
-    def _known_status(cls, value: Any) -> Any:
+    def _known_status(cls, value: object) -> object:
         for word in value if isinstance(value, list) else ():
             if word not in set(JobStatus):
                 raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(JobStatus)}")

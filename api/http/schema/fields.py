@@ -76,7 +76,7 @@ def _no_nul(text: str) -> str:
     return text
 
 
-def _whole_amount(value: Any) -> Any:
+def _whole_amount(value: object) -> int:
     """Take a JSON number with at most three decimals; the result is in thousandths."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError("it must be a number")  # noqa: TRY004 - pydantic turns only ValueError into its own
@@ -99,7 +99,7 @@ def _positive(value: int) -> int:
     return value
 
 
-def _moment(value: Any) -> datetime:
+def _moment(value: object) -> datetime:
     if not isinstance(value, str):
         raise ValueError("it must be a time such as 2026-11-22T10:00:00Z")  # noqa: TRY004
     return parse_moment(value)
@@ -119,7 +119,7 @@ def parse_moment(value: str) -> datetime:
         raise ValueError(f"{value[:60]!r} is out of range") from None
 
 
-def _query_int(value: Any) -> Any:
+def _query_int(value: object) -> object:
     if isinstance(value, str):
         if not _ASCII_INT.match(value):
             raise ValueError(f"{value[:40]!r} is not a whole number")
@@ -127,7 +127,7 @@ def _query_int(value: Any) -> Any:
     return value
 
 
-def _query_bool(value: Any) -> Any:
+def _query_bool(value: object) -> object:
     if isinstance(value, str):
         word = value.lower()
         if word in {"true", "t", "1"}:

@@ -1,8 +1,21 @@
 """The web server's worker, made patient: a connection gets a thread only when a whole request head has come.
 
-Gunicorn's own gives every new connection a thread at once, which waits for its first byte; a few dozen idle connections
-keep all threads waiting, and half a head keeps one for good. Here the poller holds both, at no cost, and closes what has
-not sent its head in time. Threads that read a body or write an answer give up on a client that has stopped altogether.
+Gunicorn's own worker gives every new connection a thread at once, and the thread waits for the first byte. A few dozen
+idle connections then keep all threads waiting, and half a head keeps a thread for good. Here the poller holds both kinds
+at no cost, and closes a connection that has not sent its head in time. A thread that reads a body or writes an answer
+gives up on a client that has stopped altogether.
+
+The worker builds on parts of gunicorn that are private, so pyproject.toml keeps gunicorn below its next major version.
+Before that bound is raised, compare `gunicorn/workers/gthread.py` with the version before:
+
+* `ThreadWorker.accept`, `on_client_socket_readable` and `on_pending_socket_readable` are replaced here: they have to be
+  called with the same arguments, on the thread of the poller, and `accept` has to count `nr_conns` as it does here.
+* `TConn(cfg, sock, client, server)` has `sock`, `timeout` (a monotonic time) and `data_ready` (the thread does not wait
+  for a first byte).
+* `pending_conns` and `keepalived_conns` are queues in the order of `timeout`; the worker closes their overdue heads.
+* `poller` is a selector whose data is what is called, and `enqueue_req` hands a connection to a thread.
+
+`tests/journeys/test_http_patience.py` fails when one of these no longer holds.
 """
 
 from __future__ import annotations
@@ -13,7 +26,6 @@ import struct
 import time
 from functools import partial
 from selectors import EVENT_READ
-from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
@@ -59,7 +71,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         else:
             self._await_head(conn)
 
-    def on_client_socket_readable(self, conn: Any, client: socket.socket) -> None:
+    def on_client_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """Go on with a kept connection: the next request has begun."""
         self.poller.unregister(client)
         self.keepalived_conns.remove(conn)
@@ -68,23 +80,23 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         else:
             self._await_head(conn)
 
-    def on_pending_socket_readable(self, conn: Any, client: socket.socket) -> None:
+    def on_pending_socket_readable(self, conn: TConn, client: socket.socket) -> None:
         """More of a head has come: give it a thread when it is whole."""
         if self._head_is_there(conn):
             self.poller.unregister(client)
             self.pending_conns.remove(conn)
             self._begin(conn)
 
-    def _await_head(self, conn: Any) -> None:
+    def _await_head(self, conn: TConn) -> None:
         conn.timeout = time.monotonic() + HEAD_WITHIN_S
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
-    def _begin(self, conn: Any) -> None:
+    def _begin(self, conn: TConn) -> None:
         conn.data_ready = True
         self.enqueue_req(conn)
 
-    def _head_is_there(self, conn: Any) -> bool:
+    def _head_is_there(self, conn: TConn) -> bool:
         """Tell whether a thread would not have to wait: the head is whole, or the connection has ended or is refused.
 
         Otherwise the poller is told to speak up only when there is more than has been seen.

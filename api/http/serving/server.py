@@ -13,8 +13,8 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
+from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from api.http.serving.gunicorn_worker import PatientWorker, most_connections
@@ -81,7 +81,7 @@ def _share_figures(folder: Path) -> None:
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """Gunicorn with our options instead of its command line."""
 
-    def __init__(self, options: Mapping[str, Any], make: Callable[[], Runtime]) -> None:
+    def __init__(self, options: Mapping[str, object], make: Callable[[], Runtime]) -> None:
         self._options, self._make = options, make
         sys.argv = sys.argv[:1]  # gunicorn would read our own arguments
         super().__init__()
@@ -91,10 +91,10 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             if key in self.cfg.settings:
                 self.cfg.set(key, value)
 
-    def load(self) -> Any:
+    def load(self) -> Flask:
         from api.http.app import create_app  # noqa: PLC0415 - once per worker process, after the fork
 
-        made = create_app(self._make())
+        made: Flask = create_app(self._make())
         # What is there now stays: a collection in the middle of ten thousand jobs need not look at it again.
         gc.collect()
         gc.freeze()
