@@ -1,10 +1,10 @@
-"""What a node's core wants done. Within one answer: facts are written down before anything else is done."""
+"""Commands: what the state machine of a node wants done. Facts are written before any other command is done."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from scheduler.wire import ExecutionClaim, ExecutionReport, HeldExecution, TaskSpec
 from workers.journal import Fact
@@ -13,28 +13,28 @@ from workers.paths import ExecutionKey
 
 @dataclass(frozen=True, slots=True)
 class WriteFact:
-    """Keep this fact across the death of the agent."""
+    """Write this fact to the journal, so that it outlives the agent."""
 
     fact: Fact
 
 
 @dataclass(frozen=True, slots=True)
 class RegisterNode:
-    """Introduce the node to the scheduler, until it answers."""
+    """Register the node with the scheduler, naming what it holds; repeated until the scheduler answers."""
 
     held: list[HeldExecution]
 
 
 @dataclass(frozen=True, slots=True)
 class SendClaim:
-    """Ask for this placement, until there is an answer. Not done unless its intent could be written."""
+    """Claim this placement; repeated until there is an answer. It is not sent if its intent could not be written."""
 
     claim: ExecutionClaim
 
 
 @dataclass(frozen=True, slots=True)
 class StageInputs:
-    """Make the attempt's directory afresh and put its inputs there."""
+    """Make a fresh directory for the attempt and put its inputs there."""
 
     spec: TaskSpec
     uid: int | None
@@ -44,14 +44,14 @@ class StageInputs:
 
 @dataclass(frozen=True, slots=True)
 class StopFileWork:
-    """Give up staging or collecting for this execution; its end is still told."""
+    """Give up staging or collecting for this execution; its event still comes."""
 
     key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpec:
-    """A command to start, complete. Durations in seconds, None = no limit; `limits` as the supervisor takes them."""
+    """A phase's command, complete. Durations in seconds, None is no limit; `limits` as the supervisor takes them."""
 
     key: ExecutionKey
     phase: str
@@ -72,21 +72,21 @@ class RunSpec:
 
 @dataclass(frozen=True, slots=True)
 class StartRun:
-    """Start a command; repeating it for a command that the same supervisor knows is harmless."""
+    """Have the supervisor start a phase's command. A command that the supervisor knows already is not started again."""
 
     run: RunSpec
 
 
 @dataclass(frozen=True, slots=True)
 class FollowOutput:
-    """Ship the output of a command that an earlier life of the agent started."""
+    """Ship the output of a command that an earlier life of the agent had started."""
 
     run: RunSpec
 
 
 @dataclass(frozen=True, slots=True)
 class KillTree:
-    """End the whole tree: asked to end, and after `grace_s` killed."""
+    """End the whole process tree: ask its processes to end, and kill them after `grace_s` seconds."""
 
     key: ExecutionKey
     grace_s: float
@@ -102,7 +102,7 @@ class CollectOutputs:
 
 @dataclass(frozen=True, slots=True)
 class ShipOutput:
-    """Hand over all output of the execution's programs that is still here, up to its cap."""
+    """Hand over the rest of what the execution's programs wrote, up to `output_bytes` in all."""
 
     key: ExecutionKey
     output_bytes: int
@@ -110,36 +110,36 @@ class ShipOutput:
 
 @dataclass(frozen=True, slots=True)
 class SendReport:
-    """Tell the scheduler of the end, until it answers."""
+    """Report the end of the execution to the scheduler; repeated until the scheduler answers."""
 
     report: ExecutionReport
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseTree:
-    """The supervisor may forget this tree."""
+    """Let the supervisor forget this process tree."""
 
     key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFiles:
-    """Remove the attempt's directory and the files of its output."""
+    """Remove the attempt's directories and its output files."""
 
     key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class LeaveCluster:
-    """Nothing is held any more and the node was told to stop: sign off, then exit."""
+    """Sign off, then exit: the node was told to leave and holds nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line for the log."""
+    """Write a line to the log."""
 
     event: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, object] = field(default_factory=dict)
     level: Literal["debug", "info", "warning"] = "info"
 
 

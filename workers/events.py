@@ -1,4 +1,4 @@
-"""What can happen to a node: everything that its core is told. Effects (`effects.py`) are what it answers with."""
+"""Events: everything that can happen to a node. Its state machine answers each of them with commands (`commands`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from workers.paths import ExecutionKey
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When something happens: `boot` decides (CLOCK_BOOTTIME, seconds), `wall` is for people (epoch seconds)."""
+    """The time of an event, by two clocks: `boot` decides (CLOCK_BOOTTIME, seconds), `wall` is for people (epoch seconds)."""
 
     boot: float
     wall: float
@@ -47,7 +47,7 @@ class PlacementsReceived:
 
 @dataclass(frozen=True, slots=True)
 class BeatAnswered:
-    """The scheduler says what it wants of the node. `sent` is the CLOCK_BOOTTIME at which the beat was sent."""
+    """The scheduler has answered a heartbeat. `sent` is the CLOCK_BOOTTIME at which the heartbeat was sent."""
 
     answer: BeatAnswer
     sent: float
@@ -55,7 +55,7 @@ class BeatAnswered:
 
 @dataclass(frozen=True, slots=True)
 class RegisterAnswered:
-    """The scheduler has taken the node in. `sent` is the CLOCK_BOOTTIME at which it was asked."""
+    """The scheduler has registered the node. `sent` is the CLOCK_BOOTTIME at which the registration was sent."""
 
     answer: Registered
     sent: float
@@ -63,14 +63,14 @@ class RegisterAnswered:
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswered:
-    """The scheduler has decided on claims."""
+    """The scheduler has granted or refused claims."""
 
     answer: ClaimAnswer
 
 
 @dataclass(frozen=True, slots=True)
 class ReportAnswered:
-    """Reports were taken, or came too late (`fenced`)."""
+    """The scheduler has accepted reports, or they came too late (`fenced`)."""
 
     accepted: Sequence[ExecutionKey]
     fenced: Sequence[ExecutionKey]
@@ -78,7 +78,7 @@ class ReportAnswered:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The scheduler does not know the node under this epoch any more; said of a call that was made with it."""
+    """The scheduler has refused a call because the node has another epoch by now; `epoch` is that of the call."""
 
     epoch: int
 
@@ -97,7 +97,7 @@ class ExecutionFailure:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """The attempt's directory is ready with its inputs, or could not be made so."""
+    """The attempt's directory is ready with its inputs, or could not be made."""
 
     key: ExecutionKey
     failure: ExecutionFailure | None = None
@@ -105,7 +105,7 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a command ended; then its whole tree is gone. Times in epoch seconds, for people."""
+    """How a phase's command ended. Its whole process tree is gone by then. Times in epoch seconds, for people."""
 
     outcome: RunOutcome
     exit_code: int | None = None
@@ -115,12 +115,12 @@ class RunEnd:
     usage: Mapping[str, float] = field(default_factory=dict)
     message: str = ""
     of_program: bool = False
-    """It never started, and that was the program's fault: there is none of that name, or it may not be executed."""
+    """It never started, by the program's fault: there is no program of that name, or it may not be executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """A command has ended. May be told more than once."""
+    """A phase's command has ended. The event may come more than once."""
 
     key: ExecutionKey
     phase: str
@@ -129,21 +129,21 @@ class RunEnded:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing of this execution's tree runs, nor will."""
+    """Nothing of this execution's process tree runs, and nothing of it will."""
 
     key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class SupervisorUp:
-    """A supervisor answers. `runs` are the commands it knows of; the ends among them are told separately, afterwards."""
+    """A supervisor answers. `runs` are the commands that it knows; their ends follow as events of their own."""
 
     runs: frozenset[tuple[ExecutionKey, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """Outputs are uploaded, or cannot be."""
+    """The outputs are uploaded, or cannot be."""
 
     key: ExecutionKey
     outputs: Sequence[OutputValue] = ()
@@ -154,28 +154,28 @@ class Collected:
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """All that the programs of an execution wrote has been handed over (or given up on)."""
+    """All output of an execution's programs has been handed over, or was given up."""
 
     key: ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
 class HealthChanged:
-    """Why the node should get no work now; None: it is well."""
+    """The node's health has changed. `trouble` says why it should get no work now; None means that it is well."""
 
     trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimsDropped:
-    """These claims were not sent, because their intent could not be written down."""
+    """These claims were not sent, because the journal could not take their intents."""
 
     keys: Sequence[ExecutionKey]
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """Stop: hand all work back (`return`), at once without grace (`now`), or finish it first (`drain`)."""
+    """The node is to stop: hand all work back (`return`), the same without grace (`now`), or finish it first (`drain`)."""
 
     how: Literal["return", "now", "drain"]
 

@@ -1,11 +1,30 @@
-"""The journal of what a node must not forget: one append-only file, one checksummed line per fact.
+"""The journal of a node: one append-only file, one line with a checksum for each fact that must not be forgotten.
 
-Facts of one execution, in the order they become true: `intent` (the claim token, before the claim is sent), `spec`
-(after the grant), `run` and `ended` per phase, `report` (until acknowledged), `done` (all of it may be forgotten).
+The facts of one execution, in the order in which they become true:
 
-write(2) without fsync is enough here: a line that was written survives the death of every process of this node. Only
-a power loss or kernel crash can lose it, and then the boot id differs, by which the server declares every execution
-of the earlier boot lost. A line cut short at the end, or damaged, fails its checksum and counts as never written.
+    intent ──> spec ──> run ──> ended ──> run ──> ended ──> … ──> report ──> done
+      │         │        │        │                                 │          │
+      │         │        │        │                                 │          all of it may be forgotten
+      │         │        │        │                                 until the scheduler acknowledges it
+      │         │        │        a phase's command has ended, and how
+      │         │        a phase's command is handed to the supervisor
+      │         the scheduler has granted the claim: the task spec without its secrets, user id and devices
+      the claim token, before the claim is sent
+
+Crash rules. They say what a new life of the agent (after kill -9, say) may rely on:
+
+1. A fact is written before anything that relies on it is done (write-ahead logging). So whatever was done in the
+   outside world has its fact in the journal. The reverse need not hold: a fact may stand there whose command was never
+   done. Every command can therefore be repeated without harm.
+2. All facts of one pass go out in one `write`. If it fails, what it wrote is cut off again and none of them counts.
+3. A line that fails its checksum counts as never written. An agent that dies in the middle of a write leaves such a
+   line, cut short, at the end. By rule 1 nothing relied on it yet.
+4. `write` without `fsync` is enough. A written page survives the death of every process of the node. Only a power
+   failure or a kernel crash can lose it. After either one the node registers with another boot id, and the scheduler
+   declares every execution of the earlier boot lost (docs/decisions/013).
+5. The journal is rewritten without the facts that are done, into a second file that takes its place by a rename.
+   Whenever the agent dies, either the old file or the new one is there, and each is complete.
+6. Space is reserved behind the end of the file, so that the end of a job can be written when jobs have filled the disk.
 """
 
 from __future__ import annotations
@@ -27,26 +46,26 @@ VERSION = 1
 """Format of the lines. A newer agent reads the version before its own."""
 
 _RESERVE_BYTES = 1 << 20
-"""Space kept ready behind the end, so that outcomes can still be written when the disk is full."""
+"""Space that is reserved behind the end (rule 6)."""
 
 _COMPACT_BYTES = 8 << 20
-"""A journal larger than this, and mostly about what is done, is rewritten."""
+"""A journal that is larger than this, and mostly about executions that are done, is rewritten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line: what (`kind`), about which execution, with what else."""
+    """One line: the kind of fact, the execution that it is about, and its content."""
 
     key: ExecutionKey
     kind: str
-    body: Mapping[str, Any]
+    body: Mapping[str, Any]  # Any: JSON; its kind says which members it has
 
 
 class Journal:
     """The journal, open for appending. Used by one thread."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the journal at `path`, and rewrite it without what is done.
+        """Open or make the journal at `path`, and rewrite it without the executions that are done.
 
         Raises OSError if the folder cannot be written.
         """
@@ -62,23 +81,23 @@ class Journal:
         self.compact()
 
     def facts(self) -> list[Fact]:
-        """Return every fact about what is not done, oldest execution first, each one's facts in order."""
+        """Return the facts about all executions that are not done: the oldest execution first, its facts in order."""
         return [_parse(line[9:-1]) for lines in self._live.values() for line in lines]
 
     def append(self, facts: Iterable[Fact]) -> None:
-        """Write the facts in one write; either all of them are kept or OSError is raised and none is."""
+        """Write the facts in one write. Either all of them are kept, or OSError is raised and none is."""
         lines = [(fact, _line(fact)) for fact in facts]
         data = b"".join(line for _, line in lines)
         self._reserve(len(data))
         self._write(data)
         for fact, line in lines:
-            self._remember(fact.key, fact.kind, line)
+            self._keep_line(fact.key, fact.kind, line)
         if self._size > _COMPACT_BYTES and self._size > 4 * self._live_bytes:
-            with contextlib.suppress(OSError):  # an old long journal is as true as a new short one
+            with contextlib.suppress(OSError):  # the old long journal says the same as a new short one
                 self.compact()
 
     def compact(self) -> None:
-        """Rewrite the journal with what is not done. The old one stays until the new one is complete."""
+        """Rewrite the journal without what is done. The old file stays until the new one is complete. Raises OSError."""
         fresh = self._path.with_suffix(".new")
         data = b"".join(line for lines in self._live.values() for line in lines)
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -105,9 +124,9 @@ class Journal:
                     self.torn += 1
                     continue
                 fact = _parse(line[9:-1])
-                self._remember(fact.key, fact.kind, line)
+                self._keep_line(fact.key, fact.kind, line)
 
-    def _remember(self, key: ExecutionKey, kind: str, line: bytes) -> None:
+    def _keep_line(self, key: ExecutionKey, kind: str, line: bytes) -> None:
         if kind == "done":
             for old in self._live.pop(key, ()):
                 self._live_bytes -= len(old)
@@ -118,7 +137,7 @@ class Journal:
     def _reserve(self, coming: int) -> None:
         if self._reserved - self._size >= coming + _RESERVE_BYTES // 2:
             return
-        with contextlib.suppress(OSError):  # whether there is room is for the write itself to say
+        with contextlib.suppress(OSError):  # if there is no room, the write itself will say so
             syscalls.reserve(self._fd, self._size + coming + _RESERVE_BYTES)
             self._reserved = self._size + coming + _RESERVE_BYTES
 
@@ -126,7 +145,7 @@ class Journal:
         try:
             _write_all(self._fd, data)
         except OSError:
-            with contextlib.suppress(OSError):  # half a line is harmless, but the next one must not be glued to it
+            with contextlib.suppress(OSError):  # half a line is harmless, but the next line must not follow it directly
                 os.ftruncate(self._fd, self._size)
             raise
         self._size += len(data)

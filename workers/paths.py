@@ -1,4 +1,4 @@
-"""Where the things of one execution lie on this node. Names only: nothing here touches the disk."""
+"""Paths: where the files of an execution lie on this node. Nothing here touches the disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 from workers.supervisor.limits import PHASES
 
 ExecutionKey: TypeAlias = tuple[int, int]
-"""(execution id, attempt): what everything about an execution is filed under."""
+"""(execution id, attempt): the key of everything that a node knows about an execution."""
 
 STREAMS = ("stdout", "stderr")
 
@@ -23,7 +23,7 @@ def tree_name(key: ExecutionKey) -> str:
 
 
 def key_of(name: str) -> ExecutionKey | None:
-    """Return the key a tree or directory was named after; None for a name that is none of ours."""
+    """Return the key that a process tree or directory is named after; None if it is not named after any."""
     execution, _, attempt = name.partition(".")
     if execution.isdecimal() and attempt.isdecimal():
         return int(execution), int(attempt)
@@ -32,12 +32,12 @@ def key_of(name: str) -> ExecutionKey | None:
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """`work` holds one directory per attempt, `logs` the output of programs until it is shipped; both absolute."""
+    """`work` has one directory for each attempt, `logs` the output of programs until it is shipped. Both are absolute."""
 
     work: str
     logs: str
     secret_dirs: str = ""
-    """What attempts are given beside their directory; by default below `work`."""
+    """Folder of the secret directories; by default below `work`."""
 
     def attempt(self, key: ExecutionKey) -> str:
         """Return the attempt's own directory, which its user owns."""
@@ -56,7 +56,7 @@ class Paths:
         return f"{self.work}/{tree_name(key)}/work"
 
     def secret_dir(self, key: ExecutionKey) -> str:
-        """Return the folder of what the attempt is given beside its directory; most have none."""
+        """Return the attempt's secret directory: its secrets and the descriptions of its containers. Most have none."""
         return f"{self.secret_dirs or self.work + '/.boxes'}/{tree_name(key)}"
 
     def secrets(self, key: ExecutionKey) -> str:
@@ -64,7 +64,7 @@ class Paths:
         return f"{self.secret_dir(key)}/secrets"
 
     def all_logs(self, key: ExecutionKey) -> list[str]:
-        """Return every file that output of this execution may lie in."""
+        """Return every file that may hold output of this execution."""
         return [self.log(key, phase, stream) for phase in PHASES for stream in STREAMS]
 
     def log(self, key: ExecutionKey, phase: str, stream: str) -> str:

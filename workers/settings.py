@@ -1,4 +1,4 @@
-"""What one node is told when it starts. Nothing here is read from the environment; the composition root fills it."""
+"""The settings of one node. The composition root fills them in; nothing here reads the environment."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from pathlib import Path
 from typing import Literal
 
 JOB_USER = "nobody"
-"""Who jobs run as by default; never the account of an embedded server."""
+"""The user that jobs run as by default. It is never the account of an embedded server."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """One node. Amounts are integers in thousandths (cpu, MiB), durations seconds; None means: find out."""
+    """The settings of one node. Amounts are integers in thousandths (cpu, MiB), durations seconds. None means: find out."""
 
     name: str
     api_url: str
     token: str = field(repr=False)
     node_dir: Path
-    """Folder for what the node must not forget (journal, logs of running work, sockets); made if missing."""
+    """The node's own folder: journal, logs of running work, sockets. Made if missing."""
     pool: str = "default"
     broker_url: str | None = field(default=None, repr=False)
-    """Without a broker the node learns of placements by its beats alone."""
+    """Without a broker the node learns of placements by the answers to its heartbeats alone."""
     broker_prefix: str = ""
     """`global_keyprefix` of the broker; must be the publisher's."""
     work_dir: Path | None = None
     """Where work directories are made. Default: in `node_dir`, or below /var/tmp where the job user cannot reach that."""
     tree: str | None = None
-    """Which implementation of process trees to use (`cgroup2`, `cgroup1`, `pidns`, `scan`); None = the best there is."""
+    """The implementation of process trees to use (`cgroup2`, `cgroup1`, `pidns`, `scan`); None is the best there is."""
     cpus: int | None = None
     mem: int | None = None
     disk: int | None = None
@@ -37,23 +37,24 @@ class NodeSettings:
     reserve_mem: int = 256_000
     """Kept back for system and agent when `mem` is probed."""
     cache_disk: int = 10_000_000
-    """Most disk for inputs that are kept for the next execution (MiB, thousandths); never more than a tenth of what is
-    free. 0 keeps nothing."""
+    """Most disk for inputs that are kept for the next execution (MiB, thousandths), but never more than a tenth of the free
+    disk. 0 keeps nothing."""
     min_free_disk: int = 64_000
-    """With less free disk than this in `node_dir` the node is degraded and claims nothing."""
+    """With less free disk than this in `node_dir` the node is degraded and claims nothing (MiB, thousandths)."""
     job_user: str = JOB_USER
-    """Who jobs run as when the node runs as root; otherwise they run as the node's own user."""
+    """The user that jobs run as when the node runs as root. Otherwise they run as the node's own user."""
     slot_uids: tuple[int, int] | Literal["auto"] | None = "auto"
     """(first, count): where the node runs as root and no other `job_user` is named, each execution has a user id of its
-    own from this range, its group being the same number. `auto` takes a range of this node's that nobody uses; where
-    there is none, and with None, all jobs run as `job_user`."""
+    own from this range; its group has the same number. `auto` takes a range for this node that nobody uses. If there is
+    no such range, and with None, all jobs run as `job_user`."""
     on_stop: Literal["return", "leave-running"] = "return"
     """What SIGTERM does: stop all work and hand it back, or exit at once and leave it running for the next start."""
     stop_patience_s: float = 5.0
-    """How long beyond the longest grace a stop may take before the node exits with work undelivered (it is on disk)."""
+    """How long a stop may take beyond the longest grace. Then the node exits; work that was not handed back is on disk."""
     stagers: int = 4
-    """How many executions may copy inputs at the same time; and as many may collect outputs."""
+    """How many executions may stage inputs at the same time. As many may collect outputs."""
     canary_s: float = 15.0
+    """Time between two canaries: messages that the consumer sends to itself, to show that it still hears."""
     boot_id: str | None = None
-    """Instead of the kernel's, for tests of what a reboot does."""
+    """Used instead of the kernel's own, by tests that play a reboot."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

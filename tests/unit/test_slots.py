@@ -64,7 +64,7 @@ def test_nvidia_smi_is_believed(tmp_path: Path) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text(SMI)
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    found = gpus.find(f"{tmp_path}:/usr/bin:/bin")
+    found = gpus.list_gpus(f"{tmp_path}:/usr/bin:/bin")
     assert [gpu.index for gpu in found] == ["0", "1"]
     assert gpus.labels(found) == {"gpu.model": "NVIDIA-A100-SXM4-40GB", "gpu.mem_mib": "40960", "gpu.count": "2"}
     assert gpus.environment(("1",))["CUDA_VISIBLE_DEVICES"] == "1"
@@ -75,5 +75,5 @@ def test_an_nvidia_smi_without_devices_means_none(tmp_path: Path, script: str) -
     program = tmp_path / "nvidia-smi"
     program.write_text(script)
     program.chmod(0o755)
-    assert gpus.find(str(tmp_path) + ":/bin") == []
+    assert gpus.list_gpus(str(tmp_path) + ":/bin") == []
     assert gpus.labels([]) == {}

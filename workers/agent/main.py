@@ -1,8 +1,8 @@
-"""One node's life: opens its folder, finds or starts its supervisor, takes up what an earlier life left, serves, stops.
+"""The life of a node's agent: it opens its folder, reaches its supervisor, goes on with earlier work, serves, stops.
 
 A node that the scheduler drains finishes and leaves by itself. The first SIGTERM or SIGINT hands all work back and
 leaves; a second one does so without grace. SIGUSR1 exits at once and leaves supervisor and jobs running for the next
-agent. SIGUSR2 finishes what is here, then leaves. kill -9 is like SIGUSR1 without the good manners.
+agent. SIGUSR2 finishes what is here, then leaves. kill -9 has the same effect as SIGUSR1.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ from workers.settings import NodeSettings
 EXIT_OK: Final = 0
 EXIT_SETUP: Final = 2
 EXIT_BROKEN: Final = 70
-"""Something that must not happen has happened; jobs go on, and whoever starts agents should start another."""
+"""Something that must not happen has happened. Jobs go on; the service manager should start another agent."""
 
 _JOIN_S: Final = 1.0
-"""For threads to come to rest at the end; one that waits for the network is not waited for."""
+"""How long the end waits for threads. A thread that waits for the network is left behind."""
 
 _WAYS: Final = {
     signal.SIGTERM: "stop",
@@ -50,11 +50,11 @@ _WAYS: Final = {
 
 
 def run(settings: NodeSettings) -> int:
-    """Be this node until told to stop; return the exit code. To be called in the main thread, once per process."""
+    """Be this node until it is told to stop; return the exit code. Call it in the main thread, once per process."""
     log.configure(settings.log_level)
-    privacy.close()
+    privacy.protect()
     try:
-        node_setup = setup.open_up(settings)
+        node_setup = setup.prepare(settings)
         agent = Agent(settings, node_setup)
     except SetupError as error:
         return _refuse(settings, str(error))
@@ -96,7 +96,7 @@ class Agent:
         return self._serve()
 
     def _serve(self) -> int:
-        """Wait for whatever ends the agent, and end it accordingly."""
+        """Wait for the event that ends the agent, and end it accordingly."""
         deadline: float | None = None
         while True:
             try:
@@ -120,7 +120,7 @@ class Agent:
             deadline = self._begin_stop(way, deadline)
 
     def _begin_stop(self, way: str, deadline: float | None) -> float | None:
-        """Ask for the end; return when (monotonic) to end regardless."""
+        """Ask for the end; return the monotonic time at which the agent ends in any case."""
         log.logger().info(log.AGENT_STOPPING, way=way, holding=len(self._machine.held))
         self._services.heartbeat.draining = True
         self._services.heartbeat.nudge()
@@ -138,11 +138,11 @@ class Agent:
         self._ends.put(("left", ""))
 
     def _end(self, why: str, *, stay: bool) -> int:
-        """Stop all threads; with `stay` supervisor and jobs remain."""
+        """Stop all threads. With `stay` the supervisor and the jobs remain."""
         self._services.stop_talking()
         if not stay:
             self._services.foreman.shutdown(0.0)
-            secret_dirs.leave(self._paths)
+            secret_dirs.remove_home(self._paths)
         self._services.foreman.close()
         self._event_loop.stop()
         self._services.api.close()

@@ -1,4 +1,4 @@
-"""The node's folder and the user of its jobs, made ready or refused with one clear sentence."""
+"""Node setup: its folders and the user of its jobs are made ready, or refused with one clear sentence."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _ALONE = "agent.lock"
 _EVERYBODY = 0o001
 _FIRST_UID = 0x70000000
 _UIDS = 4096
-"""Of each node; which of the 65,536 ranges up to 2**31 it is, follows from the node's folder."""
+"""User ids of one node. The node's folder decides which of the 65,536 ranges up to 2**31 it gets."""
 _MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class NodeSetup:
-    """`user` is (uid, gid) of jobs, None when they run as the node itself. `lock` is held as long as it is open."""
+    """`user` is (uid, gid) of jobs, None when they run as the node itself. The lock on the folder is held while `lock` is open."""
 
     paths: Paths
     user: tuple[int, int] | None
@@ -43,7 +43,7 @@ class NodeSetup:
     gpus: tuple[Gpu, ...] = ()
 
 
-def open_up(settings: NodeSettings) -> NodeSetup:
+def prepare(settings: NodeSettings) -> NodeSetup:
     """Make the node's folders if missing and lock them. Raises SetupError."""
     user = _user(settings)
     try:
@@ -58,11 +58,11 @@ def open_up(settings: NodeSettings) -> NodeSetup:
         what = "is full" if error.errno in NO_ROOM else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
     paths = Paths(str(work), str(logs), str(own))
-    return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.find()))
+    return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.list_gpus()))
 
 
 def cache(settings: NodeSettings, place: NodeSetup) -> Cache | None:
-    """Return the node's kept inputs, None when it keeps none. Raises OSError."""
+    """Return the cache of inputs, None when the node keeps none. Raises OSError."""
     folder = Path(place.paths.work, ".cache")
     limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.paths.work).free // 10)
     if limit <= 0:
@@ -72,7 +72,7 @@ def cache(settings: NodeSettings, place: NodeSetup) -> Cache | None:
 
 
 def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
-    """Return which kinds of programs run here, as labels say it, and why others do not. Tries a container."""
+    """Return the runners that work here, as labels name them, and why others do not. Starts a container to find out."""
     found = {"command": "true", "python": "true"}
     trouble = oci.trouble(place.user, place.paths.work)
     if trouble is not None:
@@ -83,7 +83,7 @@ def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def clear_out(paths: Paths, held: Collection[ExecutionKey]) -> None:
-    """Remove what earlier lives left of executions that are not held any more."""
+    """Remove the files that earlier lives left of executions which are not held any more."""
     for name in work_dirs.names(paths.work):
         key = key_of(name)
         if key is not None and key not in held:
@@ -134,7 +134,7 @@ def _slots(settings: NodeSettings, user: tuple[int, int] | None, disk_id: str, w
 
 
 def _is_free(first: int, work: Path) -> bool:
-    """Return whether nobody has these ids, and this machine (or container) lets them be used."""
+    """Return whether nobody has these user ids, and this machine (or container) lets them be used."""
     wanted = range(first, first + _UIDS)
     if any(entry.pw_uid in wanted or entry.pw_gid in wanted for entry in pwd.getpwall()):
         return False
@@ -150,7 +150,7 @@ def _is_free(first: int, work: Path) -> bool:
 
 
 def _work_folder(settings: NodeSettings, disk_id: str, user: tuple[int, int] | None) -> Path:
-    """Return where work directories are made: somewhere the job's user can come to, and only the node can write."""
+    """Return the folder of work directories: the job's user can reach it, and only the node can write it."""
     wanted = (settings.work_dir or settings.node_dir / "x").resolve()
     if user is not None and settings.work_dir is None and not _is_reachable(wanted.parent):
         wanted = Path("/var/tmp") / f"ganger-{disk_id}"  # noqa: S108  the name cannot be guessed, the owner is checked

@@ -1,4 +1,4 @@
-"""What of the node one execution has to itself while it is held: a user id, and the devices it asked for."""
+"""Slots: what an execution has for itself alone while its node holds it, a user id and the devices it asked for."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _ONE = 1000
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSlot:
-    """`user` is (uid, gid), None = as the node itself; `gpus` are the numbers of devices, in order."""
+    """`user` is (uid, gid), None for the node's own; `gpus` are the numbers of devices, in order."""
 
     user: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
 
 
 class SlotAllocator:
-    """Hands out slots. What was freed longest ago is taken first, so that an id is not another job's at once."""
+    """Gives slots out. The id that was freed longest ago comes first, so that no id passes from one job straight to the next."""
 
     def __init__(
         self, user: tuple[int, int] | None, uids: tuple[int, int] | None = None, gpus: Sequence[str] = ()
     ) -> None:
-        """`uids` is (first, count); when all are taken, `user` is shared. `gpus` are all devices of the node."""
+        """`uids` is (first, count). When all ids are in use, `user` is shared. `gpus` are all devices of the node."""
         self._user = user
         self._first, self._count = uids or (0, 0)
         self._uids = deque(range(self._first, self._first + self._count))
@@ -34,7 +34,7 @@ class SlotAllocator:
         self.has_gpus = bool(gpus)
 
     def allocate(self, key: ExecutionKey, gpus: int = 0) -> ExecutionSlot:
-        """Return a slot for an execution, the same one if it has one; `gpus` in thousandths, rounded up."""
+        """Return a slot for an execution, or the one that it has already. `gpus` is in thousandths, rounded up to devices."""
         if key in self._taken:
             return self._taken[key]
         user = self._user
@@ -47,7 +47,7 @@ class SlotAllocator:
         return slot
 
     def restore(self, key: ExecutionKey, slot: ExecutionSlot) -> None:
-        """Note what an execution of an earlier life has."""
+        """Give an execution of an earlier life the slot that it had."""
         if slot.user is not None and slot.user[0] in self._uids:
             self._uids.remove(slot.user[0])
         for gpu in slot.gpus:
@@ -56,7 +56,7 @@ class SlotAllocator:
         self._taken[key] = slot
 
     def free(self, key: ExecutionKey) -> None:
-        """Take a slot back."""
+        """Take the slot back, if the execution has one."""
         slot = self._taken.pop(key, None)
         if slot is None:
             return

@@ -71,7 +71,7 @@ class StagingTask:
         return None if self.uid is None or self.gid is None else (self.uid, self.gid)
 
 
-def put(file: InputFile, target: str, staging: StagingTask) -> None:
+def place(file: InputFile, target: str, staging: StagingTask) -> None:
     """Put one input file in place, whole and verified. Raises FetchFailed, StagingStopped, OSError."""
     cache = staging.supplies.cache
     wanted = file.sha256 if cache is not None and not _is_here(file) else None
@@ -83,7 +83,7 @@ def put(file: InputFile, target: str, staging: StagingTask) -> None:
             _check_content(file, fd, _copy(file.local_path or "", fd, staging))
         else:
             _download(file, fd, staging)
-        give(fd, staging)
+        hand_to_user(fd, staging)
     finally:
         os.close(fd)
 
@@ -201,7 +201,7 @@ def _write(fd: int, piece: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def give(target: str | int, staging: StagingTask) -> None:
+def hand_to_user(target: str | int, staging: StagingTask) -> None:
     """Hand a file or folder to the job's user."""
     if staging.uid is not None and staging.gid is not None:
         os.chown(target, staging.uid, staging.gid)

@@ -60,7 +60,7 @@ def remove(paths: Paths, key: ExecutionKey) -> None:
         shutil.rmtree(secret_dir, ignore_errors=True)
 
 
-def leave(paths: Paths) -> None:
+def remove_home(paths: Paths) -> None:
     """The node signs off: take the folder of boxes away if it is empty, as it should be."""
     with contextlib.suppress(OSError):
         Path(paths.secret_dir((0, 0))).parent.rmdir()

@@ -13,7 +13,7 @@ from scheduler.wire import InputSpec, TaskSpec
 from workers import runners
 from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
-from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, give, put
+from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, hand_to_user, place
 from workers.paths import ExecutionKey
 from workers.runners import container, images, oci, venvs
 from workers.supervisor.limits import NO_ROOM, PHASES
@@ -80,10 +80,10 @@ def _furnish(spec: TaskSpec, staging: StagingTask) -> None:
 def _stage_input(one: InputSpec, folder: str, staging: StagingTask) -> None:
     _check_name(one.name)
     os.mkdir(f"{folder}/{one.name}", 0o700)  # noqa: PTH102
-    give(f"{folder}/{one.name}", staging)
+    hand_to_user(f"{folder}/{one.name}", staging)
     for file in one.files:
         _check_name(file.file_name)
-        put(file, f"{folder}/{one.name}/{file.file_name}", staging)
+        place(file, f"{folder}/{one.name}/{file.file_name}", staging)
 
 
 def _check_name(name: str) -> None:

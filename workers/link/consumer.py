@@ -45,7 +45,7 @@ class AgentSocket:
 
 def main() -> None:
     """Consume until the agent is gone."""
-    privacy.close()
+    privacy.protect()
     settings = orjson.loads(sys.stdin.buffer.readline())
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     agent = AgentSocket(settings["socket"])

@@ -21,7 +21,7 @@ class Gpu:
     mem_mib: int
 
 
-def find(path: str = PATH) -> list[Gpu]:
+def list_gpus(path: str = PATH) -> list[Gpu]:
     """Return the devices in the order of their numbers; none where there is no nvidia-smi, or it has nothing to say."""
     program = shutil.which("nvidia-smi", path=path)
     if program is None:

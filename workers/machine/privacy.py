@@ -10,6 +10,6 @@ import ctypes
 _PR_SET_DUMPABLE = 4
 
 
-def close() -> None:
+def protect() -> None:
     """Make this process opaque to all but root, and have it leave no core file. Programs it starts are not affected."""
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -25,7 +25,7 @@ class LogFile:
     phase: str
     name: str
     path: str
-    handed: int = -1
+    shipped: int = -1
     """-1 until the file has been looked at."""
     cut_at: int | None = None
     marked: bool = False
@@ -44,15 +44,15 @@ class LogFile:
         size = self.size()
         if size == 0:
             return True
-        return self.marked or (self.cut_at is None and self.handed >= size)
+        return self.marked or (self.cut_at is None and self.shipped >= size)
 
-    def look(self) -> None:
+    def read_shipped(self) -> None:
         """Learn from the file how far an earlier life came."""
-        if self.handed >= 0:
+        if self.shipped >= 0:
             return
-        self.handed = 0
+        self.shipped = 0
         with contextlib.suppress(OSError, ValueError):
-            self.handed = max(0, int(os.getxattr(self.path, ATTRIBUTE)))
+            self.shipped = max(0, int(os.getxattr(self.path, ATTRIBUTE)))
 
     def read(self, most: int) -> bytes:
         """Return what comes next, at most `most` bytes."""
@@ -61,20 +61,20 @@ class LogFile:
         except OSError:
             return b""
         try:
-            return os.pread(fd, min(most, PIECE_BYTES), self.handed)
+            return os.pread(fd, min(most, PIECE_BYTES), self.shipped)
         finally:
             os.close(fd)
 
-    def note(self, handed: int) -> None:
+    def record_shipped(self, shipped: int) -> None:
         """The API has taken everything before `handed`."""
-        self.handed = handed
+        self.shipped = shipped
         with contextlib.suppress(OSError):  # where there are no attributes, a next life sends again what is known
-            os.setxattr(self.path, ATTRIBUTE, b"%d" % handed)
+            os.setxattr(self.path, ATTRIBUTE, b"%d" % shipped)
 
     def cut(self) -> None:
         """The cap is reached: from here on nothing more is read. Its room on the disk the supervisor gives back."""
         if self.cut_at is None:
-            self.cut_at = self.handed
+            self.cut_at = self.shipped
 
     def marker(self, cap: int) -> bytes:
         """Return the one line that stands for what was discarded."""

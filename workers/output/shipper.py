@@ -52,7 +52,7 @@ class _Writer:
     cap: int
     left: int
     mask: Mask | None
-    streams: dict[str, LogFile] = field(default_factory=dict)
+    files: dict[str, LogFile] = field(default_factory=dict)
     ending: float | None = None
     rests_until: float = 0.0
 
@@ -88,7 +88,7 @@ class Shipper:
                 mask = masking.read(run.key, self._paths)
                 writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, run.output_bytes, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-                writer.streams.setdefault(path, LogFile(run.key, run.phase, name, path))
+                writer.files.setdefault(path, LogFile(run.key, run.phase, name, path))
 
     def finish(self, key: ExecutionKey, output_bytes: int, *, all_known: bool) -> bool:
         """Nothing more will be written: True if all is handed over already, else `shipped` will say when.
@@ -102,7 +102,7 @@ class Shipper:
                 self._writers[key] = writer
             if not all_known:
                 self._find_all(writer)
-            if all(stream.is_done() for stream in writer.streams.values()):
+            if all(file.is_done() for file in writer.files.values()):
                 del self._writers[key]
                 return True
             writer.ending = time.monotonic()
@@ -131,7 +131,7 @@ class Shipper:
                 wait = 0.0 if self._ship_once() else self._idle_s()
                 backoff.reset()
             except ServerUnreachable as trouble:
-                self._lose_patience(trouble)
+                self._give_up_refused(trouble)
                 wait = backoff.wait_s()
             if wait:
                 self._wake.wait(wait)
@@ -141,7 +141,7 @@ class Shipper:
         for phase in PHASES:
             for name in STREAMS:
                 path = self._paths.log(writer.key, phase, name)
-                writer.streams.setdefault(path, LogFile(writer.key, phase, name, path))
+                writer.files.setdefault(path, LogFile(writer.key, phase, name, path))
 
     def _ship_once(self) -> bool:
         """Send one batch and see who is done; return whether there is more to send."""
@@ -178,10 +178,10 @@ class Shipper:
         pieces: list[tuple[_Writer, LogFile, bytes]] = []
         room = _BATCH_BYTES
         for writer in writers:
-            for stream in list(writer.streams.values()):
-                piece = self._next_piece(writer, stream, room)
+            for file in list(writer.files.values()):
+                piece = self._next_piece(writer, file, room)
                 if piece:
-                    pieces.append((writer, stream, piece))
+                    pieces.append((writer, file, piece))
                     room -= len(piece)
             if writer.ending is None:
                 self._progress.update(writer.key, progress_reports.read_file(writer.key, self._paths, writer.uid))
@@ -197,45 +197,45 @@ class Shipper:
             resting = [writer.rests_until for writer in self._writers.values() if writer.rests_until > now]
         return max(0.0, min([self._next_round, *resting]) - now)
 
-    def _next_piece(self, writer: _Writer, stream: LogFile, room: int) -> bytes:
-        if stream.handed < 0:
-            stream.look()
-            writer.left -= stream.handed
-        if stream.marked or stream.size() <= stream.handed:
+    def _next_piece(self, writer: _Writer, file: LogFile, room: int) -> bytes:
+        if file.shipped < 0:
+            file.read_shipped()
+            writer.left -= file.shipped
+        if file.marked or file.size() <= file.shipped:
             return b""
         if writer.left <= 0:
-            stream.cut()
-            return stream.marker(writer.cap) if writer.ending is not None else b""
-        piece = stream.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
+            file.cut()
+            return file.marker(writer.cap) if writer.ending is not None else b""
+        piece = file.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
         if writer.mask is None:
             return piece
-        whole = writer.ending is not None and stream.handed + len(piece) >= stream.size()
+        whole = writer.ending is not None and file.shipped + len(piece) >= file.size()
         return _masked(piece, writer.mask, whole=whole, cut=len(piece) == writer.left)
 
     def _send(self, pieces: list[tuple[_Writer, LogFile, bytes]]) -> None:
         now = time.time()
-        chunks = [_chunk(stream, piece, now) for _, stream, piece in pieces]
+        chunks = [_chunk(file, piece, now) for _, file, piece in pieces]
         try:
             self._api.output(Chunks(node_id=self._node_id(), chunks=chunks))
         except (ServerRefused, GangerError) as error:
             log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece) for *_, piece in pieces))
-        for writer, stream, piece in pieces:
-            if stream.cut_at is not None:
-                stream.marked = True
+        for writer, file, piece in pieces:
+            if file.cut_at is not None:
+                file.marked = True
                 continue
-            stream.note(stream.handed + len(piece))
+            file.record_shipped(file.shipped + len(piece))
             writer.left -= len(piece)
-            if stream.name == "stdout" and stream.phase == "job":
-                self._listen(writer, stream, piece)
+            if file.name == "stdout" and file.phase == "job":
+                self._read_progress(writer, file, piece)
 
-    def _listen(self, writer: _Writer, stream: LogFile, piece: bytes) -> None:
-        text = stream.tail + piece
+    def _read_progress(self, writer: _Writer, file: LogFile, piece: bytes) -> None:
+        text = file.tail + piece
         end = text.rfind(b"\n") + 1
         self._progress.update(writer.key, progress_reports.last_line(text[:end]))
-        stream.tail = text[end:] if len(text) - end <= _TAIL_BYTES else b""
+        file.tail = text[end:] if len(text) - end <= _TAIL_BYTES else b""
 
     def _settle(self, writer: _Writer) -> None:
-        if writer.ending is not None and all(stream.is_done() for stream in list(writer.streams.values())):
+        if writer.ending is not None and all(file.is_done() for file in list(writer.files.values())):
             self._done(writer)
 
     def _done(self, writer: _Writer) -> None:
@@ -244,7 +244,7 @@ class Shipper:
         if known is not None:
             self._shipped(writer.key)
 
-    def _lose_patience(self, trouble: ServerUnreachable) -> None:
+    def _give_up_refused(self, trouble: ServerUnreachable) -> None:
         if not trouble.answered:
             return
         with self._lock:
@@ -262,15 +262,15 @@ def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
     return sure + b"*" * unsure if cut else sure
 
 
-def _chunk(stream: LogFile, piece: bytes, now: float) -> Chunk:
-    phase: Any = stream.phase
-    name: Any = stream.name
+def _chunk(file: LogFile, piece: bytes, now: float) -> Chunk:
+    phase: Any = file.phase
+    name: Any = file.name
     return Chunk(
-        execution_id=stream.key[0],
-        attempt=stream.key[1],
+        execution_id=file.key[0],
+        attempt=file.key[1],
         phase=phase,
         stream=name,
-        offset=stream.handed,
+        offset=file.shipped,
         at=now,
         data=base64.b64encode(piece).decode(),
     )
