@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from api.cli.expected import reported
-from ganger.cli.options import Json, Token
+from ganger.cli.connection import Token
+from ganger.cli.options import Json
 
 
 @reported

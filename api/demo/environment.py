@@ -19,7 +19,7 @@ from api.demo.screen import Finding
 from api.up.embedded import state
 from api.up.embedded.child_process import Order, Servant
 from ganger import Client
-from ganger.cli import connection
+from ganger.cli.connection import Connection
 from scheduler.errors import SetupError
 
 # The first start on a slow machine unpacks the servers and makes a database; `up` itself gives up before this.
@@ -74,7 +74,7 @@ class Stage:
 
     def client(self) -> Client:
         """Return a client for the API that is played on. Raises SetupError if nothing says where it is."""
-        target = connection.find(self._options.url, self._options.token, self._root)
+        target = Connection(self._options.url, self._options.token, self._root).resolve()
         return Client(target.url, target.token)
 
     def after(self) -> list[Finding]:

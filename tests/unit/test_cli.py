@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ganger import InvalidRequest, cli
-from ganger.cli import connection, screen
+from ganger import InvalidRequest, JobRequest, cli
+from ganger.cli import screen
+from ganger.cli.connection import Connection
 from ganger.cli.options import pairs
-from ganger.cli.submit import inputs, option_errors, program_options
+from ganger.cli.submit import constraints, option_errors, program_options
 from ganger.errors import UsageError
 
 
@@ -151,25 +152,25 @@ def running(folder: Path) -> Path:
 
 
 def test_the_api_of_a_running_ganger_is_found(tmp_path: Path) -> None:
-    found = connection.find(None, None, running(tmp_path))
+    found = Connection(None, None, running(tmp_path)).resolve()
     assert (found.url, found.token) == ("http://127.0.0.1:8470", "gu_secret")
 
 
 def test_a_token_is_not_sent_to_another_address_than_its_own(tmp_path: Path) -> None:
     folder = running(tmp_path)
-    assert connection.find("http://elsewhere:8470", None, folder).token is None
-    assert connection.find("http://127.0.0.1:8470/", None, folder).token == "gu_secret"
-    assert connection.find("127.0.0.1:8470", None, folder).token == "gu_secret"
+    assert Connection("http://elsewhere:8470", None, folder).resolve().token is None
+    assert Connection("http://127.0.0.1:8470/", None, folder).resolve().token == "gu_secret"
+    assert Connection("127.0.0.1:8470", None, folder).resolve().token == "gu_secret"
 
 
 def test_what_the_user_says_goes_first(tmp_path: Path) -> None:
-    found = connection.find("http://elsewhere:1", "mine", running(tmp_path))
+    found = Connection("http://elsewhere:1", "mine", running(tmp_path)).resolve()
     assert (found.url, found.token) == ("http://elsewhere:1", "mine")
 
 
 def test_nothing_running_is_a_matter_of_setup(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Start it, or say where the API is"):
-        connection.find(None, None, tmp_path)
+        Connection(None, None, tmp_path).resolve()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_nothing_running_is_a_matter_of_setup(tmp_path: Path) -> None:
     ],
 )
 def test_constraints_are_read_as_people_write_them(text: str, document: dict[str, Any]) -> None:
-    assert inputs.constraint(text) == document
+    assert constraints.constraint(text) == document
 
 
 def test_pairs_keep_what_stands_behind_the_first_equals_sign() -> None:
@@ -228,31 +229,30 @@ def test_a_pipe_gets_tab_separated_lines_and_never_a_line_break_inside(capsys: p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ({"python": True}, {"runner": "python", "options": None}),
+        ({"python": True}, {"runner": "python"}),
         ({"require": ["numpy>=2"]}, {"runner": "python", "options": {"requirements": ["numpy>=2"]}}),
         ({"interpreter": "python3.12"}, {"runner": "python", "options": {"interpreter": "python3.12"}}),
-        ({"image": "a/b:1"}, {"image": "a/b:1", "options": None}),
-        ({}, {"image": None, "options": None}),
+        ({"image": "a/b:1"}, {"image": "a/b:1"}),
+        ({"image": "a/b:1", "network": "none"}, {"image": "a/b:1", "options": {"network": "none"}}),
+        ({}, {}),
     ],
 )
 def test_what_runs_a_command_is_said_in_few_words(words: dict[str, Any], said: dict[str, Any]) -> None:
-    nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
-    assert program_options.runner(**{**nothing, **words}) == said
+    assert program_options.RunnerOptions(**words).apply(JobRequest()).document() == said
 
 
 @pytest.mark.parametrize("words", [{"python": True, "image": "a"}, {"network": "none"}])
 def test_two_things_cannot_run_one_command(words: dict[str, Any]) -> None:
-    nothing = {"image": None, "network": None, "python": False, "interpreter": None, "require": None}
     with pytest.raises(UsageError):
-        program_options.runner(**{**nothing, **words})
+        program_options.RunnerOptions(**words).apply(JobRequest())
 
 
 def test_a_lack_of_memory_and_preferences_are_written_short() -> None:
     assert program_options.on_oom("2") == {"mem_factor": 2.0}
     assert program_options.on_oom("1.5:4096") == {"mem_factor": 1.5, "mem_max": 4096.0}
-    assert program_options.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
-    assert program_options.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
-    assert program_options.preference("zone=a*x*1") == {"label": "zone", "op": "=", "value": "a*x", "weight": 1.0}
+    assert constraints.preference("!spot*-2") == {"label": "spot", "op": "not_exists", "weight": -2.0}
+    assert constraints.preference("zone=a") == {"label": "zone", "op": "=", "value": "a"}
+    assert constraints.preference("zone=a*x*1") == {"label": "zone", "op": "=", "value": "a*x", "weight": 1.0}
     with pytest.raises(UsageError, match="FACTOR"):
         program_options.on_oom("much")
 

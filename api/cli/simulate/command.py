@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +13,11 @@ import typer
 
 from api.cli.expected import reported
 from api.cli.simulate import elastic_pool, plot_file, workload
+from api.cli.simulate.options import ElasticOptions, FleetOptions, WorkloadOptions
 from ganger.cli import screen
+from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
-from ganger.cli.options import Json, StateDir, Token, Url
+from ganger.cli.options import Json, expanded
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 STEPS, FINE_STEPS = 72, 450
 """How many stretches the courses are shown in: as characters, and as points of a picture."""
 
-WORKLOAD, FLEET, ELASTIC = "What is replayed", "On which fleet", "On a pool that follows demand"
-
 
 class PolicyName(StrEnum):
     """The policies there are."""
@@ -37,6 +37,7 @@ class PolicyName(StrEnum):
     FCFS = "fcfs"
 
 
+@expanded
 @reported
 def simulate(
     trace: Annotated[
@@ -44,58 +45,9 @@ def simulate(
         typer.Argument(metavar="[TRACE]", exists=True, dir_okay=False, help="A trace in the Standard Workload Format."),
     ] = None,
     *,
-    history: Annotated[
-        bool,
-        typer.Option(
-            "--history",
-            help="Replay this installation's own past: the jobs that the token may see.",
-            rich_help_panel=WORKLOAD,
-        ),
-    ] = False,
-    last: Annotated[
-        int, typer.Option(min=1, help="So many of the jobs that ended last.", rich_help_panel=WORKLOAD)
-    ] = 10_000,
-    nodes: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC",
-            help="10x16cpus,64gib or 4*cpus=8,mem=32gib,disk=1tib,gpu=2,pool=x,zone:a; may be repeated. Memory and disk are "
-            "unlimited where they are not named. Default: the fleet as it is, or for a trace one node of the size that it names.",
-            rich_help_panel=FLEET,
-        ),
-    ] = None,
-    add: Annotated[
-        list[str] | None, typer.Option(metavar="SPEC", help="Nodes added to it.", rich_help_panel=FLEET)
-    ] = None,
-    drain: Annotated[
-        list[str] | None, typer.Option(metavar="NODE", help="Nodes that take no work.", rich_help_panel=FLEET)
-    ] = None,
-    pool_max: Annotated[
-        int | None,
-        typer.Option(min=1, help="The most nodes: replay a pool that follows demand.", rich_help_panel=ELASTIC),
-    ] = None,
-    pool_min: Annotated[int, typer.Option(min=0, help="The fewest.", rich_help_panel=ELASTIC)] = 0,
-    template: Annotated[
-        str | None,
-        typer.Option(metavar="SPEC", help="What each of its nodes has: cpus=4,mem=8192.", rich_help_panel=ELASTIC),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=SECONDS",
-            help="target_wait_s, start_s, idle_s, shrink_pause_s, grow_step or shrink_step, as of a real pool.",
-            rich_help_panel=ELASTIC,
-        ),
-    ] = None,
-    fixed: Annotated[
-        list[int] | None,
-        typer.Option(
-            min=1,
-            help="Held against so many nodes all the time; may be repeated. Default: what it was on average, and its most.",
-            rich_help_panel=ELASTIC,
-        ),
-    ] = None,
+    load: WorkloadOptions,
+    fleet: FleetOptions,
+    elastic: ElasticOptions,
     policy: Annotated[
         list[PolicyName] | None, typer.Option(help="One or several. Default: all, to be compared.")
     ] = None,
@@ -107,9 +59,7 @@ def simulate(
         ),
     ] = None,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Replay a workload through the scheduler's own code: waits, slowdown and utilisation, nothing is run.
 
@@ -119,27 +69,38 @@ def simulate(
 
     [bold]ganger simulate --history --pool-min 0 --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
     """
-    asked = workload.Asked(trace, history, last, workload.Here(url, token, state_dir))
-    if pool_max is not None or template is not None:
-        if nodes or add or drain or policy or plot:
-            raise UsageError("--pool-max and --template replay one pool: no --nodes, --add, --drain, --policy, --plot")
-        pool = elastic_pool.pool_of(pool_min, pool_max, template, setting or ())
-        load, _ = workload.on_fleet(asked, [f"{pool_max}x{template}"])
-        elastic_pool.compare(load, pool, fixed or (), seed, as_json=as_json)
-        return
+    source = workload.Source(trace, load, connection)
+    if not elastic.any:
+        _compare_policies(source, fleet, policy or list(PolicyName), seed, plot, as_json=as_json)
+    elif fleet.any or policy or plot:
+        raise UsageError("--pool-max and --template replay one pool: no --nodes, --add, --drain, --policy, --plot")
+    else:
+        elastic_pool.compare(source, elastic, seed, as_json=as_json)
+
+
+def _compare_policies(
+    source: workload.Source,
+    fleet: FleetOptions,
+    policies: Sequence[PolicyName],
+    seed: int,
+    plot: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Replay the workload under each policy and print what came of it. Ends the command with 1 if nothing ran at all."""
     from scheduler.replay import report  # noqa: PLC0415 - numpy is only needed here
 
     draw = plot_file.drawer(plot)
-    load, whole = workload.on_fleet(asked, nodes or (), added=add or (), drained=drain or ())
-    outcomes = {one.value: _replay(one.value, load.jobs, whole, seed) for one in policy or list(PolicyName)}
+    load, nodes = workload.on_fleet(source, fleet.nodes or (), added=fleet.add or (), drained=fleet.drain or ())
+    outcomes = {policy.value: _replay(policy.value, load.jobs, nodes, seed) for policy in policies}
     summaries = [report.summarise(name, outcome) for name, outcome in outcomes.items()]
     courses = [report.course(outcome, STEPS) for outcome in outcomes.values()]
     if as_json:
-        policies = report.as_data(summaries, courses)
-        screen.document({"nodes": len(whole), "jobs": len(load.jobs), **load.document(), "policies": policies})
+        results = report.as_data(summaries, courses)
+        screen.document({"nodes": len(nodes), "jobs": len(load.jobs), **load.document(), "policies": results})
     else:
         screen.say(report.as_text(summaries, courses))
-        load.tell()
+        load.print_notes()
     if draw is not None:
         draw({name: report.course(outcome, FINE_STEPS) for name, outcome in outcomes.items()})
     if not any(summary.jobs for summary in summaries):

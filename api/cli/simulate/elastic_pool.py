@@ -8,29 +8,51 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from api.cli.simulate import workload
 from ganger.cli import screen
 from ganger.cli.failures import FAILED
 from ganger.cli.options import pairs
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
-    from api.cli.simulate.workload import Workload
+    from api.cli.simulate.options import ElasticOptions
+    from api.cli.simulate.workload import Source
     from scheduler.rules.autoscaling.decide import Pace, Pool
 
 NAME = "pool"
 
 
-def pool_of(smallest: int, largest: int | None, template: str | None, settings: Sequence[str]) -> Pool:
+def compare(source: Source, options: ElasticOptions, seed: int, *, as_json: bool) -> None:
+    """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool.
+
+    Raises UsageError; ends the command with 1 if nothing ran at all.
+    """
+    from scheduler.replay import sizes  # noqa: PLC0415 - numpy is only needed here
+
+    pool = _pool_of(options)
+    load, _ = workload.on_fleet(source, [f"{options.pool_max}x{options.template}"])
+    found = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, options.fixed or (), seed=seed)
+    if as_json:
+        screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(found)})
+    else:
+        screen.say(sizes.as_text(found))
+        load.print_notes()
+    if not any(cost.jobs for cost in found):
+        raise typer.Exit(FAILED)
+
+
+def _pool_of(options: ElasticOptions) -> Pool:
     """Return the pool that the options describe. Raises UsageError."""
     from scheduler.replay import fleet  # noqa: PLC0415 - likewise
-    from scheduler.rules.autoscaling.decide import Pool, Sizing  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.rules.autoscaling.decide import Pool, Sizing  # noqa: PLC0415 - likewise
 
-    if largest is None or template is None:
+    if options.pool_max is None or options.template is None:
         raise UsageError("a pool needs both --pool-max N and --template SPEC", field="--pool-max")
-    if smallest > largest:
-        raise UsageError(f"--pool-min {smallest} is above --pool-max {largest}", field="--pool-min")
+    if options.pool_min > options.pool_max:
+        sentence = f"--pool-min {options.pool_min} is above --pool-max {options.pool_max}"
+        raise UsageError(sentence, field="--pool-min")
     try:
-        nodes = fleet.read_fleet([template])
+        nodes = fleet.read_fleet([options.template])
     except ValueError as wrong:
         raise UsageError(str(wrong), field="--template") from None
     if len(nodes) != 1:
@@ -38,26 +60,12 @@ def pool_of(smallest: int, largest: int | None, template: str | None, settings: 
     return Pool(
         NAME,
         Sizing.AUTO,
-        smallest=smallest,
-        largest=largest,
+        smallest=options.pool_min,
+        largest=options.pool_max,
         template=nodes[0].capacity,
         labels=nodes[0].labels,
-        pace=_pace(settings),
+        pace=_pace(options.setting or ()),
     )
-
-
-def compare(load: Workload, pool: Pool, fixed: Sequence[int], seed: int, *, as_json: bool) -> None:
-    """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool."""
-    from scheduler.replay import sizes  # noqa: PLC0415 - likewise
-
-    found = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, fixed, seed=seed)
-    if as_json:
-        screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(found)})
-    else:
-        screen.say(sizes.as_text(found))
-        load.tell()
-    if not any(cost.jobs for cost in found):
-        raise typer.Exit(FAILED)
 
 
 def _pace(settings: Sequence[str]) -> Pace:

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ganger.cli import connection, screen
+from api.cli.simulate.options import WorkloadOptions
+from ganger.cli import screen
+from ganger.cli.connection import Connection
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,39 +17,31 @@ if TYPE_CHECKING:
     from scheduler.rules.cluster.nodes import Node
 
 
-class Here:
-    """This installation, asked over HTTP: whoever may see all jobs may replay them."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the jobs come from: a trace, or the past of the installation that `connection` leads to."""
 
-    def __init__(self, url: str | None, token: str | None, state_dir: Path | None) -> None:
-        self._where = (url, token, state_dir)
+    trace: Path | None
+    options: WorkloadOptions
+    connection: Connection
 
-    def history(self, last: int) -> tuple[list[TraceJob], list[str]]:
-        """Return the jobs that ended last, by submission, and whose they are."""
-        from scheduler.replay.history import jobs_of_history  # noqa: PLC0415 - numpy is only needed by those who replay
+    def history(self) -> tuple[list[TraceJob], list[str]]:
+        """Return the jobs that ended last, by submission, and the projects that they belong to."""
+        from scheduler.replay.history import jobs_of_history  # noqa: PLC0415 - numpy is only needed for a replay
 
-        with connection.client(*self._where) as api:
+        with self.connection.client() as api:
             found = api.jobs.list(
-                limit=last, status=["COMPLETED", "FAILED"], order=["-last_status_change"], page_size=1000
+                limit=self.options.last, status=["COMPLETED", "FAILED"], order=["-last_status_change"], page_size=1000
             )
             ended = [job.document for job in found]
         return jobs_of_history(ended), sorted({str(job["project"]) for job in ended})
 
     def fleet(self) -> list[Node]:
-        """Return the nodes that are there."""
+        """Return the nodes of the installation."""
         from scheduler.replay.history import nodes_of_fleet  # noqa: PLC0415 - likewise
 
-        with connection.client(*self._where) as api:
+        with self.connection.client() as api:
             return nodes_of_fleet(node.document for node in api.nodes.list(page_size=1000))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line says of the workload: a trace, or so many of the last jobs of an installation."""
-
-    trace: Path | None
-    history: bool
-    last: int
-    here: Here
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +59,7 @@ class Workload:
             return {"projects": list(self.projects)}
         return {"left_out": asdict(self.left_out)}
 
-    def tell(self) -> None:
+    def print_notes(self) -> None:
         """Print the same for people."""
         from scheduler.replay import report  # noqa: PLC0415 - likewise
 
@@ -79,45 +73,45 @@ class Workload:
 
 
 def on_fleet(
-    asked: Asked, nodes: Sequence[str], *, added: Sequence[str] = (), drained: Sequence[str] = ()
+    source: Source, nodes: Sequence[str], *, added: Sequence[str] = (), drained: Sequence[str] = ()
 ) -> tuple[Workload, list[Node]]:
     """Return the jobs and the nodes to replay them on. Raises UsageError where there are none, or they are said wrongly."""
-    if (asked.trace is None) != asked.history:
+    if (source.trace is None) != source.options.history:
         raise UsageError("give either a trace or --history")
     try:
-        load, fleet = (_past if asked.trace is None else _trace)(asked, nodes, added, drained)
+        load, fleet = (_past if source.trace is None else _trace)(source, nodes, added, drained)
     except ValueError as wrong:
         raise UsageError(str(wrong)) from None
     if not fleet:
         raise UsageError("there is no node to replay on")
     if not load.jobs:
-        load.tell()
+        load.print_notes()
         raise UsageError("there is nothing to replay")
     return load, fleet
 
 
 def _past(
-    asked: Asked, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
+    source: Source, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
     from scheduler.replay import fleet  # noqa: PLC0415 - likewise
 
     own = fleet.read_fleet(nodes) if nodes else None
-    jobs, projects = asked.here.history(asked.last)
-    whole = fleet.changed(asked.here.fleet() if own is None else own, added=added, drained=drained)
+    jobs, projects = source.history()
+    whole = fleet.changed(source.fleet() if own is None else own, added=added, drained=drained)
     return Workload(jobs, projects=projects), whole
 
 
 def _trace(
-    asked: Asked, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
+    source: Source, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
     """Jobs wider than the widest node become gangs of members that fit there; those wider than all nodes together are left out."""
     from scheduler.replay import fleet, trace  # noqa: PLC0415 - likewise
 
-    assert asked.trace is not None  # noqa: S101 - the caller has looked
+    assert source.trace is not None  # noqa: S101 - the caller has looked
     own = fleet.read_fleet(nodes)
-    lines = asked.trace.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = source.trace.read_text(encoding="utf-8", errors="replace").splitlines()
     if not nodes:
-        own = [_machine(asked.trace, trace.machine_size(lines))]
+        own = [_machine(source.trace, trace.machine_size(lines))]
     whole = fleet.changed(own, added=added, drained=drained)
     widest = max(_cpus(own))
     if not widest:
@@ -125,10 +119,10 @@ def _trace(
     try:
         records = trace.read_log(lines)
     except ValueError as wrong:
-        raise ValueError(f"{asked.trace.name}: {wrong}") from None
+        raise ValueError(f"{source.trace.name}: {wrong}") from None
     together = sum(_cpus(whole))
     kept, left = trace.runnable(records, together)
-    _once_each(asked.trace, kept)
+    _once_each(source.trace, kept)
     return Workload(trace.jobs_of(kept, widest=widest), left, together), whole
 
 

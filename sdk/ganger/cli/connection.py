@@ -1,9 +1,12 @@
-"""Which API a command talks to, and with which token: see `ganger.configuration`."""
+"""Which API a command talks to, and with which token: the options, and where else `ganger.configuration` looks."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
 
 from ganger import configuration
 from ganger.configuration import Configuration
@@ -12,28 +15,60 @@ from ganger.errors import NotConfigured
 if TYPE_CHECKING:
     from ganger import Client
 
+PANEL = "Where the API is"
+
 # A person waits for the answer: an API that is not there is reported soon.
 PATIENCE_S = 2.0
 # What is submitted should not be lost to a restart of the API.
 SUBMIT_PATIENCE_S = 10.0
 
 
-def client(url: str | None, token: str | None, state_dir: Path | None, *, patience_s: float = PATIENCE_S) -> Client:
-    """Return a client for this command. Raises NotConfigured if nothing says where the API is."""
-    from ganger import Client  # noqa: PLC0415 - commands that ask nothing start without an HTTP library
+Token: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        envvar="GANGER_TOKEN",
+        show_envvar=True,
+        help="API token. Default: that of the running `ganger up`.",
+        rich_help_panel=PANEL,
+    ),
+]
 
-    target = find(url, token, state_dir)
-    return Client(target.url, target.token or "", patience_s=patience_s)
 
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The options by which every command finds its API."""
 
-def find(url: str | None, token: str | None, state_dir: Path | None) -> Configuration:
-    """Return the API's address and the token. Raises NotConfigured that says what to do."""
-    try:
-        return configuration.resolve(url, token, state_dir=state_dir)
-    except NotConfigured as error:
-        if not error.missed:
-            raise
-        raise NotConfigured(
-            f"no API is known: {', '.join(error.missed)}. "
-            "Start it, or say where the API is: --url or GANGER_API_URL (and --token or GANGER_TOKEN)"
-        ) from None
+    url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="GANGER_API_URL",
+            help="Address of the API, such as http://host:8470. Default: that of the running `ganger up`.",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    token: Token = None
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="GANGER_STATE_DIR", help="State folder of the `ganger up` to talk to.", rich_help_panel=PANEL
+        ),
+    ] = None
+
+    def client(self, *, patience_s: float = PATIENCE_S) -> Client:
+        """Return a client for this command. Raises NotConfigured if nothing says where the API is."""
+        from ganger import Client  # noqa: PLC0415 - commands that ask nothing start without an HTTP library
+
+        target = self.resolve()
+        return Client(target.url, target.token or "", patience_s=patience_s)
+
+    def resolve(self) -> Configuration:
+        """Return the API's address and the token. Raises NotConfigured that says what to do."""
+        try:
+            return configuration.resolve(self.url, self.token, state_dir=self.state_dir)
+        except NotConfigured as error:
+            if not error.missed:
+                raise
+            raise NotConfigured(
+                f"no API is known: {', '.join(error.missed)}. "
+                "Start it, or say where the API is: --url or GANGER_API_URL (and --token or GANGER_TOKEN)"
+            ) from None

@@ -1,43 +1,24 @@
-"""Options that several commands share, so that they are called and explained alike everywhere."""
+"""Options that several commands share, and records of options: a command takes a group of them as one parameter."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
 import typer
 from typer.core import TyperGroup
 
 from ganger.errors import UsageError
 
-CONNECTION = "Where the API is"
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+    from typer._click.core import Context
+
 BUILT_IN_RESOURCES = ("cpus", "mem", "disk")
 
-Url: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        envvar="GANGER_API_URL",
-        help="Address of the API, such as http://host:8470. Default: that of the running `ganger up`.",
-        rich_help_panel=CONNECTION,
-    ),
-]
-Token: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        envvar="GANGER_TOKEN",
-        show_envvar=True,
-        help="API token. Default: that of the running `ganger up`.",
-        rich_help_panel=CONNECTION,
-    ),
-]
-StateDir: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="GANGER_STATE_DIR",
-        help="State folder of the `ganger up` to talk to.",
-        rich_help_panel=CONNECTION,
-    ),
-]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
 JobId: TypeAlias = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 
@@ -45,11 +26,55 @@ JobId: TypeAlias = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The
 class ListByDefault(TyperGroup):
     """A noun alone lists: `ganger nodes --json` is `ganger nodes list --json`."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Put in `list` where no command stands."""
         if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
             args = ["list", *args]
         return super().parse_args(ctx, args)
+
+
+def expanded(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with one option for each field of the records that `command` takes as parameters.
+
+    A record is a dataclass whose fields are annotated as Typer wants options; a field without a default is a required
+    one. The record is made from the options when the command is called. Other parameters stay as they are.
+    """
+    parameters = inspect.signature(command, eval_str=True).parameters.values()
+    records: dict[str, type[DataclassInstance]] = {
+        each.name: each.annotation
+        for each in parameters
+        if isinstance(each.annotation, type) and is_dataclass(each.annotation)
+    }
+
+    @wraps(command)
+    def run(**given: object) -> None:
+        for name, record in records.items():
+            given[name] = record(**{each.name: given.pop(each.name) for each in fields(record)})
+        command(**given)
+
+    flat = [
+        option for each in parameters for option in (_options_of(each.annotation) if each.name in records else [each])
+    ]
+    # Typer reads the signature and the annotations; with `__wrapped__` it would read those of `command`.
+    del run.__wrapped__
+    run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]  # functions may have one
+    run.__annotations__ = {each.name: each.annotation for each in flat}
+    return run
+
+
+def _options_of(record: type[DataclassInstance]) -> Iterator[inspect.Parameter]:
+    """Yield the fields of a record as keyword-only parameters, in their order."""
+    hints = get_type_hints(record, include_extras=True)
+    for each in fields(record):
+        yield inspect.Parameter(
+            each.name, inspect.Parameter.KEYWORD_ONLY, default=_default_of(each), annotation=hints[each.name]
+        )
+
+
+def _default_of(each: Field[object]) -> object:
+    if each.default_factory is not MISSING:
+        return each.default_factory()
+    return inspect.Parameter.empty if each.default is MISSING else each.default
 
 
 def amounts(words: list[str]) -> dict[str, float]:

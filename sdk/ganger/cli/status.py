@@ -7,21 +7,23 @@ from typing import Any
 
 import typer
 
-from ganger.cli import connection, screen
+from ganger.cli import screen
+from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
-from ganger.cli.options import Json, StateDir, Token, Url
+from ganger.cli.options import Json, expanded
 
 ALIVE = {"READY", "PAUSED"}
 OPEN = ("pending_upload", "pending", "blocked", "queued", "running", "held")
 MIB = 1024 * 1024
 
 
-def status(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+@expanded
+def status(*, as_json: Json = False, connection: Connection) -> None:
     """Say how the installation is: scheduler, servers, nodes, jobs. Exit status 1 if no scheduler leads.
 
     [bold]ganger status[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         told = api.status()
         address = api.url
     if as_json:

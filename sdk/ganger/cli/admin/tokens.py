@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ganger.cli import connection, screen
-from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,9 +23,10 @@ Role = Annotated[
 
 
 @tokens.command("list")
-def list_tokens(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+@expanded
+def list_tokens(*, as_json: Json = False, connection: Connection) -> None:
     """List tokens; their secrets are shown nowhere."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         found = api.tokens.list()
         if as_json:
             for one in found:
@@ -34,6 +36,7 @@ def list_tokens(*, as_json: Json = False, url: Url = None, token: Token = None, 
 
 
 @tokens.command("create")
+@expanded
 def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name for people; of a node its name.")],
     *,
@@ -41,9 +44,7 @@ def create(
     project: Annotated[str | None, typer.Option(help="Only for this project. Default: every project.")] = None,
     node: Annotated[bool, typer.Option("--node", help="A token for a node, not for a user.")] = False,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Make a token and print it, this once.
 
@@ -53,7 +54,7 @@ def create(
     """
     if node == (role is not None):
         raise UsageError("a user's token needs --role, a node's needs --node and no role")
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         made = api.tokens.create(name, kind="node" if node else "user", role=role, project=project)
     if as_json:
         screen.document(made.document)
@@ -62,15 +63,14 @@ def create(
 
 
 @tokens.command("revoke")
+@expanded
 def revoke(
     token_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="The token's id.")],
     *,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Take a token away for good."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         api.tokens.revoke(token_id)
     screen.say(f"token {token_id} revoked")
 

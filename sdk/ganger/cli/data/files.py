@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganger.cli import connection, screen
-from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +22,16 @@ FileId = Annotated[int, typer.Argument(metavar="FILE", min=1, help="The file's i
 
 
 @files.command("list")
+@expanded
 def list_files(
     *,
     job: Annotated[int | None, typer.Option(min=1, help="Only outputs of this job.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """List files, the newest first."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         found = api.files.list(limit=limit, page_size=min(limit, 1000), job_id=job, order="-id")
         if as_json:
             for file in found:
@@ -41,20 +41,19 @@ def list_files(
 
 
 @files.command("put")
+@expanded
 def put(
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", exists=True, dir_okay=False, help="Files to send.")],
     *,
     media_type: Annotated[str | None, typer.Option(help="Media type; default: what the name suggests.")] = None,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Send files and print their ids.
 
     [bold]ganger files put airports.csv[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         for path in paths:
             file = api.files.upload(path, media_type=media_type)
             if as_json:
@@ -66,6 +65,7 @@ def put(
 
 
 @files.command("get")
+@expanded
 def get(
     file_id: FileId,
     *,
@@ -74,15 +74,13 @@ def get(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Fetch a file, checked by its SHA-256.
 
     [bold]ganger files get 7 -o airports.kml[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         if output == Path("-"):
             typer.get_binary_stream("stdout").write(api.files.read(file_id))
             return

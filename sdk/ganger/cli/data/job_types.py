@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganger.cli import connection, screen
-from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ Definition = Annotated[Path, typer.Argument(metavar="FILE", help="A job type as 
 
 
 @types.command("list")
-def list_types(*, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+@expanded
+def list_types(*, as_json: Json = False, connection: Connection) -> None:
     """List job types."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         found = api.job_types.list()
         if as_json:
             for one in found:
@@ -39,14 +41,18 @@ def list_types(*, as_json: Json = False, url: Url = None, token: Token = None, s
 
 
 @types.command("show")
+@expanded
 def show(
-    name: TypeName, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+    name: TypeName,
+    *,
+    as_json: Json = False,
+    connection: Connection,
 ) -> None:
     """Show a job type: its command, what it takes and gives, what it needs.
 
     [bold]ganger types show kml-footprint[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         one = resolve(api, name)
     if as_json:
         screen.document(one.document)
@@ -72,21 +78,20 @@ def show(
 
 
 @types.command("add")
+@expanded
 def add(
     definition: Definition,
     *,
     update: Annotated[bool, typer.Option("--update", help="Change the type if name and version exist.")] = False,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Add a job type from a JSON file.
 
     [bold]ganger types add deploy/examples/kml-footprint/job-type.json[/]
     """
     body = read_definition(definition)
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         one = put(api, body) if update else api.job_types.create(body)
     if as_json:
         screen.document(one.document)
@@ -95,12 +100,16 @@ def add(
 
 
 @types.command("check")
+@expanded
 def check(
-    definition: Definition, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+    definition: Definition,
+    *,
+    as_json: Json = False,
+    connection: Connection,
 ) -> None:
     """Check a job type without storing it."""
     body = read_definition(definition)
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         told = api.job_types.validate(body)
     errors, warnings = told.get("errors") or [], told.get("warnings") or []
     if as_json:
@@ -115,24 +124,24 @@ def check(
 
 
 @types.command("pause")
+@expanded
 def pause(
     name: TypeName,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the others.")] = "paused by hand",
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Start no more jobs of this type; they are accepted and wait."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         one = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
     screen.say(f"{one.name}:{one.version} paused")
 
 
 @types.command("resume")
-def resume(name: TypeName, *, url: Url = None, token: Token = None, state_dir: StateDir = None) -> None:
+@expanded
+def resume(name: TypeName, *, connection: Connection) -> None:
     """Start jobs of this type again."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         one = api.job_types.change(resolve(api, name).id, {"is_paused": False})
     screen.say(f"{one.name}:{one.version} resumed")
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganger.cli import connection, screen
-from ganger.cli.jobs import selection
-from ganger.cli.options import Json, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.jobs.selection import JobFilters
+from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Job
@@ -17,36 +18,22 @@ if TYPE_CHECKING:
 HEADINGS = ("ID", "NAME", "STATUS", "TRIES", "NODE", "WAITED", "RAN", "WHY")
 
 
+@expanded
 def jobs(
     *,
-    status: selection.Statuses = None,
-    job_type: selection.Types = None,
-    category: selection.Categories = None,
-    error_category: selection.Errors = None,
-    node: selection.Nodes = None,
-    pool: selection.Pools = None,
-    label: selection.Labels = None,
-    project: selection.Projects = None,
-    since: selection.Since = None,
-    until: selection.Until = None,
+    which: JobFilters,
     order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """List jobs, the newest first.
 
     [bold]ganger jobs --status RUNNING --status QUEUED[/]
     [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
     """
-    which = selection.chosen(
-        None, everything=True, status=status, job_type_name=job_type, job_type_category=category,
-        error_category=error_category, node=node, pool=pool, label=label, project=project, started=since, ended=until,
-    )  # fmt: skip
-    with connection.client(url, token, state_dir) as api:
-        found = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.filters)
+    with connection.client() as api:
+        found = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
         if as_json:
             for job in found:
                 screen.line(job.document)

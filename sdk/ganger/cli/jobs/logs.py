@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from ganger.cli import connection, screen
+from ganger.cli import screen
+from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
-from ganger.cli.options import JobId, Json, StateDir, Token, Url
+from ganger.cli.options import JobId, Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Client, Execution, Job, LogPiece
@@ -24,6 +25,7 @@ Stream: TypeAlias = Literal["combined", "stdout", "stderr"]
 Phase: TypeAlias = Literal["pre", "job", "post"]
 
 
+@expanded
 def logs(
     job_id: JobId,
     *,
@@ -39,9 +41,7 @@ def logs(
         int | None, typer.Option(min=0, help="Of this member of a gang; default: all while following, else the first.")
     ] = None,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Print what a job wrote, of its newest try; with --follow also what it still writes, try after try.
 
@@ -49,7 +49,7 @@ def logs(
 
     [bold]ganger logs 12 --try 1 --stream stderr[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         if follow and attempt is None:
             follow_job(api, job_id, stream=stream, phase=phase, member=member, as_json=as_json)
             return

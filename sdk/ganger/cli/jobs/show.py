@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ganger.cli import connection, screen
-from ganger.cli.options import JobId, Json, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import JobId, Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Execution, Job
@@ -16,19 +17,18 @@ TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXI
 VALUE_HEADINGS = ("NAME", "TYPE", "VALUE", "SIZE", "SHA-256")
 
 
+@expanded
 def show(
     job_id: JobId,
     *,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Show a job in full: what it asked for, its tries with their phases, its inputs and outputs.
 
     [bold]ganger show 12[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         job = api.jobs.get(job_id)
     if as_json:
         screen.document(job.document)

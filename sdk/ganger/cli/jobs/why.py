@@ -6,26 +6,26 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from ganger.cli import connection, screen
-from ganger.cli.options import JobId, Json, StateDir, Token, Url
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import JobId, Json, expanded
 
 _MOST_NAMED = 3
 SOON_S = 1.0
 
 
+@expanded
 def why(
     job_id: JobId,
     *,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """Say why a job waits and what would help, where it ran, or why it failed.
 
     [bold]ganger why 12[/]
     """
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         told = api.jobs.explain(job_id)
     if as_json:
         screen.document(told)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ganger.cli import connection, screen
-from ganger.cli.options import Json, ListByDefault, StateDir, Token, Url
-from ganger.errors import UsageError
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
     from ganger import Node
@@ -20,16 +21,15 @@ NodeName = Annotated[str, typer.Argument(metavar="NODE", help="The node's name, 
 
 
 @nodes.command("list")
+@expanded
 def list_nodes(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Also those that have left.")] = False,
     as_json: Json = False,
-    url: Url = None,
-    token: Token = None,
-    state_dir: StateDir = None,
+    connection: Connection,
 ) -> None:
     """List nodes with what they have and what is free; warn of those that cannot hold jobs to their limits."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         found = api.nodes.list(**(ALL if everything else {}))
         if as_json:
             for node in found:
@@ -42,11 +42,15 @@ def list_nodes(
 
 
 @nodes.command("show")
+@expanded
 def show(
-    name: NodeName, *, as_json: Json = False, url: Url = None, token: Token = None, state_dir: StateDir = None
+    name: NodeName,
+    *,
+    as_json: Json = False,
+    connection: Connection,
 ) -> None:
     """Show a node."""
-    with connection.client(url, token, state_dir) as api:
+    with connection.client() as api:
         known = list(api.nodes.list(**ALL))
         node = api.nodes.get((named(known, name) or _on_host(known, name)).id)
     if as_json:
@@ -78,10 +82,15 @@ def named(known: Iterable[Node], name: str) -> Node | None:
     return by_name or next((node for node in listed if str(node.id) == name), None)
 
 
-def none_of(name: str) -> Exception:
-    """Return the error for a node that is not there."""
-    from ganger import NotFound  # noqa: PLC0415 - the connection has brought it anyway
+def required(known: Iterable[Node], name: str) -> Node:
+    """Return the node of this name or id, among those listed. Raises NotFound where there is none."""
+    found = named(known, name)
+    if found is None:
+        raise _none_of(name)
+    return found
 
+
+def _none_of(name: str) -> NotFound:
     return NotFound(f"there is no node {name!r}", status=404, kind="not-found")
 
 
@@ -92,7 +101,7 @@ def _on_host(known: list[Node], name: str) -> Node:
     if len(there) > 1:
         raise UsageError(f"{name!r} is the host of {len(there)} nodes: {_several([node.name for node in there])}")
     if not there:
-        raise none_of(name)
+        raise _none_of(name)
     return there[0]
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +12,6 @@ from ganger.errors import UsageError
 
 if TYPE_CHECKING:
     from ganger import Client, JobRequest, JobType
-
-_CONSTRAINT = re.compile(r"(?P<label>[A-Za-z0-9][A-Za-z0-9._/-]*)(?P<op>!=|>=|<=|=|>|<)(?P<value>.*)", re.DOTALL)
 
 
 def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobRequest:
@@ -28,30 +24,6 @@ def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobR
             raise UsageError(f"{one.name}:{one.version} has no input {name!r} (it has: {known})")
     values = {name: _value(api, one, name, texts) for name, texts in given.items()}
     return replace(request, job_type=one.name, version=one.version, inputs=values)
-
-
-def constraint(text: str, option: str = "--constraint") -> dict[str, Any]:
-    """Return a constraint as the API writes it; several values are separated by commas. Raises UsageError naming the option."""
-    if re.fullmatch(r"!?[A-Za-z0-9][A-Za-z0-9._/-]*", text):
-        return {"label": text.lstrip("!"), "op": "not_exists" if text.startswith("!") else "exists"}
-    found = _CONSTRAINT.fullmatch(text)
-    if found is None:
-        raise UsageError(f"{option}: {text!r} is not LABEL=VALUE, LABEL!=VALUE, LABEL>NUMBER, LABEL or !LABEL")
-    label, op, value = found["label"], found["op"], found["value"]
-    if "<" in op or ">" in op:
-        _check_number(text, op, value, option)
-    if "," in value and op in {"=", "!="}:
-        return {"label": label, "op": "in" if op == "=" else "not_in", "value": value.split(",")}
-    return {"label": label, "op": op, "value": value}
-
-
-def _check_number(text: str, op: str, value: str, option: str) -> None:
-    try:
-        good = isfinite(float(value))
-    except ValueError:
-        good = False
-    if not good:
-        raise UsageError(f"{option}: {text!r}: {op} takes a number, not {value!r}")
 
 
 def _by_name(words: list[str]) -> dict[str, list[str]]:

@@ -1,87 +1,143 @@
-"""What `ganger submit` says of how a program is run: by what, within which limits, near and far from what."""
+"""The options of `ganger submit` about the program: by what it is run, within which limits, near and far from what."""
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import typer
 
-from ganger.cli.submit.inputs import constraint
+from ganger.cli.submit.constraints import preference
 from ganger.errors import UsageError
-
-MOST_WEIGHT = 1000
-"""As in the API."""
+from ganger.requests import JobRequest
 
 HOW, LIMITS, LIKES = "How it is run", "Its limits", "Where it would like to run"
 
 
-def _how(text: str, *names: str, **bounds: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=HOW, **bounds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerOptions:
+    """The runner of the job's own command, and the secrets that it gets."""
+
+    image: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the command in a container: registry.example/tool:1.2, or dir:/folder.", rich_help_panel=HOW
+        ),
+    ] = None
+    network: Annotated[str | None, typer.Option(help="Of the container: host or none.", rich_help_panel=HOW)] = None
+    python: Annotated[
+        bool,
+        typer.Option(
+            "--python",
+            help="The command is Python: a script, or module:function with its inputs.",
+            rich_help_panel=HOW,
+        ),
+    ] = False
+    interpreter: Annotated[
+        str | None,
+        typer.Option(help="Python of this name or path, such as python3.12; means --python.", rich_help_panel=HOW),
+    ] = None
+    require: Annotated[
+        list[str] | None,
+        typer.Option(help="Python package it needs, such as numpy>=2; means --python.", rich_help_panel=HOW),
+    ] = None
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a secret of the project, which it gets as a file.", rich_help_panel=HOW),
+    ] = None
+
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError for Python and a container at once."""
+        is_python = self.python or self.interpreter is not None or bool(self.require)
+        if is_python and (self.image or self.network):
+            raise UsageError("a job is run by Python on the node or in a container, not both")
+        if self.network is not None and self.image is None:
+            raise UsageError("--network is for a container: say which with --image")
+        if is_python:
+            options = {"interpreter": self.interpreter, "requirements": self.require}
+            given = {name: value for name, value in options.items() if value}
+            return replace(request, runner="python", options=given or None, secrets=self.secret)
+        container = {"network": self.network} if self.network else None
+        return replace(request, image=self.image, options=container, secrets=self.secret)
 
 
-def _limit(text: str, *names: str, **bounds: Any) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=LIMITS, **bounds)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitOptions:
+    """The limits of one try, beside its time limit."""
+
+    pre_timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds to make its inputs ready.", rich_help_panel=LIMITS)
+    ] = None
+    post_timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds to collect its outputs.", rich_help_panel=LIMITS)
+    ] = None
+    grace: Annotated[
+        int | None, typer.Option(min=0, help="Seconds between SIGTERM and the kill.", rich_help_panel=LIMITS)
+    ] = None
+    max_processes: Annotated[
+        int | None, typer.Option(min=2, help="Most processes and threads.", rich_help_panel=LIMITS)
+    ] = None
+    max_open_files: Annotated[
+        int | None, typer.Option(min=16, help="Most open files of a process.", rich_help_panel=LIMITS)
+    ] = None
+    on_oom: Annotated[
+        str | None,
+        typer.Option(
+            help="After a lack of memory try again with more: 2 is twice as much, 2:65536 at most 65536 MiB.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None
+
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError naming the option."""
+        return replace(
+            request,
+            pre_timeout=self.pre_timeout,
+            post_timeout=self.post_timeout,
+            grace=self.grace,
+            max_processes=self.max_processes,
+            max_open_files=self.max_open_files,
+            on_oom=on_oom(self.on_oom),
+        )
 
 
-def _like(text: str, *names: str) -> Any:
-    return typer.Option(*names, help=text, rich_help_panel=LIKES)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikingOptions:
+    """The nodes on which a job would rather run, and what it does to others' room."""
 
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Like --constraint, but only liked: zone=a, or disk=ssd*5 with a weight.", rich_help_panel=LIKES
+        ),
+    ] = None
+    apart: Annotated[
+        str | None,
+        typer.Option(
+            help="No two of its kind where this label has the same value; node: on one node.", rich_help_panel=LIKES
+        ),
+    ] = None
+    spread: Annotated[
+        str | None, typer.Option(help="Even its kind out over the values of this label.", rich_help_panel=LIKES)
+    ] = None
+    preemptible: Annotated[
+        bool,
+        typer.Option(
+            "--preemptible",
+            help="More urgent jobs may take its room; has an effect only where preemption is on, which `ganger status` says.",
+            rich_help_panel=LIKES,
+        ),
+    ] = False
 
-Image: TypeAlias = Annotated[
-    str | None, _how("Run the command in a container: registry.example/tool:1.2, or dir:/folder.", "--image")
-]
-Network: TypeAlias = Annotated[str | None, _how("Of the container: host or none.", "--network")]
-Python: TypeAlias = Annotated[
-    bool, _how("The command is Python: a script, or module:function with its inputs.", "--python")
-]
-Interpreter: TypeAlias = Annotated[
-    str | None, _how("Python of this name or path, such as python3.12; means --python.", "--interpreter")
-]
-Requirements: TypeAlias = Annotated[
-    list[str] | None, _how("Python package it needs, such as numpy>=2; means --python.", "--require")
-]
-Secrets: TypeAlias = Annotated[
-    list[str] | None, _how("Name of a secret of the project, which it gets as a file.", "--secret")
-]
-PreTimeout: TypeAlias = Annotated[int | None, _limit("Seconds to make its inputs ready.", "--pre-timeout", min=1)]
-PostTimeout: TypeAlias = Annotated[int | None, _limit("Seconds to collect its outputs.", "--post-timeout", min=1)]
-Grace: TypeAlias = Annotated[int | None, _limit("Seconds between SIGTERM and the kill.", "--grace", min=0)]
-Processes: TypeAlias = Annotated[int | None, _limit("Most processes and threads.", "--max-processes", min=2)]
-OpenFiles: TypeAlias = Annotated[int | None, _limit("Most open files of a process.", "--max-open-files", min=16)]
-OnOom: TypeAlias = Annotated[
-    str | None,
-    _limit("After a lack of memory try again with more: 2 is twice as much, 2:65536 at most 65536 MiB.", "--on-oom"),
-]
-Prefer: TypeAlias = Annotated[
-    list[str] | None, _like("Like --constraint, but only liked: zone=a, or disk=ssd*5 with a weight.", "--prefer")
-]
-Apart: TypeAlias = Annotated[
-    str | None, _like("No two of its kind where this label has the same value; node: on one node.", "--apart")
-]
-Spread: TypeAlias = Annotated[str | None, _like("Even its kind out over the values of this label.", "--spread")]
-Preemptible: TypeAlias = Annotated[
-    bool,
-    _like(
-        "More urgent jobs may take its room; has an effect only where preemption is on, which `ganger status` says.",
-        "--preemptible",
-    ),
-]
-
-
-def runner(
-    *, image: str | None, network: str | None, python: bool, interpreter: str | None, require: list[str] | None
-) -> dict[str, Any]:
-    """Return the fields of a request that say what runs the command. Raises UsageError for two at once."""
-    is_python = python or interpreter is not None or bool(require)
-    if is_python and (image or network):
-        raise UsageError("a job is run by Python on the node or in a container, not both")
-    if network is not None and image is None:
-        raise UsageError("--network is for a container: say which with --image")
-    if is_python:
-        options = {"interpreter": interpreter, "requirements": require}
-        return {"runner": "python", "options": {name: value for name, value in options.items() if value} or None}
-    return {"image": image, "options": {"network": network} if network else None}
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError naming the option."""
+        return replace(
+            request,
+            preferences=[preference(text) for text in self.prefer or ()] or None,
+            apart=self.apart,
+            spread=self.spread,
+            preemptible=self.preemptible or None,
+        )
 
 
 def on_oom(text: str | None) -> dict[str, float] | None:
@@ -93,17 +149,3 @@ def on_oom(text: str | None) -> dict[str, float] | None:
         return {"mem_factor": float(factor), **({"mem_max": float(most)} if colon else {})}
     except ValueError as error:
         raise UsageError(f"--on-oom takes FACTOR or FACTOR:MIB such as 2:65536, not {text!r}") from error
-
-
-def preference(text: str) -> dict[str, Any]:
-    """Return a preference as the API writes it. Raises UsageError."""
-    what, star, weight = text.rpartition("*")
-    if not star:
-        return constraint(text, "--prefer")
-    if not re.fullmatch(r"-?\d+(\.\d+)?", weight):
-        raise UsageError(
-            f"--prefer: {text!r}: behind * stands a weight such as 5, not {weight!r}; with a * in the value write {text}*1"
-        )
-    if abs(float(weight)) > MOST_WEIGHT:
-        raise UsageError(f"--prefer: {text!r}: a weight is from -{MOST_WEIGHT} to {MOST_WEIGHT}")
-    return {**constraint(what, "--prefer"), "weight": float(weight)}

@@ -1,0 +1,97 @@
+"""`ganger errors`: what failures are called, and which of them deserve another try."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.errors import UsageError
+
+errors = typer.Typer(help="List, add, change named errors.", cls=ListByDefault)
+
+HEADINGS = ("ID", "NAME", "CATEGORY", "RETRIED", "BUILT IN", "TITLE")
+
+Title = Annotated[str | None, typer.Option(help="One line for people.")]
+Category = Annotated[
+    Literal["DATA", "ALGORITHM"] | None, typer.Option(help="Whose fault: the input's or the program's.")
+]
+Retried = Annotated[bool | None, typer.Option("--retry/--no-retry", help="Whether a try that ended so is repeated.")]
+
+
+@errors.command("list")
+@expanded
+def list_errors(*, as_json: Json = False, connection: Connection) -> None:
+    """List named errors, the built-in ones included."""
+    with connection.client() as api:
+        found = [one.document for one in api.errors.list()]
+    if as_json:
+        for one in found:
+            screen.line(one)
+    else:
+        screen.table(HEADINGS, map(_row, found), empty="no errors")
+
+
+@errors.command("add")
+@expanded
+def add_error(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As job types map exit codes to it.")],
+    *,
+    title: Title = None,
+    category: Category = "ALGORITHM",
+    retried: Retried = True,
+    description: Annotated[str, typer.Option(help="What it means, for people.")] = "",
+    as_json: Json = False,
+    connection: Connection,
+) -> None:
+    """Add an error that job types can map exit codes to.
+
+    [bold]ganger errors add bad-projection --category DATA --no-retry[/]
+    """
+    facts = {"title": title or name, "category": category, "should_be_retried": retried, "description": description}
+    with connection.client() as api:
+        made = api.errors.create(name, facts)
+    _tell(made.document, f"error {name} added", as_json=as_json)
+
+
+@errors.command("change")
+@expanded
+def change_error(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The error's name.")],
+    *,
+    title: Title = None,
+    category: Category = None,
+    retried: Retried = None,
+    description: Annotated[str | None, typer.Option(help="What it means, for people.")] = None,
+    as_json: Json = False,
+    connection: Connection,
+) -> None:
+    """Change an error that is not built in."""
+    changes = _facts(title=title, category=category, should_be_retried=retried, description=description)
+    if not changes:
+        raise UsageError("say what to change: --title, --category, --retry, --no-retry or --description")
+    with connection.client() as api:
+        found = next((one.document["id"] for one in api.errors.list(name=name)), None)
+        if found is None:
+            raise UsageError(f"there is no error {name!r}; `ganger errors` lists them")
+        changed = api.errors.change(found, changes)
+    _tell(changed.document, f"error {name} changed", as_json=as_json)
+
+
+def _facts(**given: Any) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _tell(document: dict[str, Any], done: str, *, as_json: bool) -> None:
+    if as_json:
+        screen.document(document)
+    else:
+        screen.say(done)
+
+
+def _row(one: dict[str, Any]) -> tuple[object, ...]:
+    retried, built_in = ("yes" if one[name] else "no" for name in ("should_be_retried", "is_builtin"))
+    return (one["id"], one["name"], one["category"], retried, built_in, one["title"])

@@ -1,0 +1,110 @@
+"""One action for many jobs: asked about, carried out, and told how many it changed."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from ganger.cli import screen
+from ganger.cli.failures import FAILED
+from ganger.cli.options import Json
+
+if TYPE_CHECKING:
+    from ganger import Client, Operation
+    from ganger.cli.jobs.selection import Selection
+
+Ids: TypeAlias = Annotated[list[int] | None, typer.Argument(metavar="JOB...", min=1, help="Ids of jobs.")]
+Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkOptions:
+    """How an action is carried out: only counted, without a question, told as JSON."""
+
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say how many jobs that is.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before many jobs are changed.")] = False
+    as_json: Json = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done to jobs: the client's word for it (`kind`), and what a person reads about those that it changed.
+
+    `advice` is told if jobs that were given by id are not among them.
+    """
+
+    kind: str
+    done: str
+    advice: str = ""
+    reason: str | None = None
+    priority: int | None = None
+
+
+def carry_out(api: Client, action: Action, selection: Selection, options: BulkOptions) -> None:
+    """Begin an action, wait for its end and tell. Ends the command with 1 if it failed, or skipped any job given by id."""
+    for job_id in selection.job_ids:
+        api.jobs.get(job_id)  # one that does not exist is told now, not skipped in silence
+    if options.dry_run:
+        _tell_count(_count(api, action, selection), as_json=options.as_json)
+        return
+    if not selection.job_ids and not options.yes:
+        _ask(api, action, selection)
+    operation = api.jobs.act(
+        action.kind,
+        everything=selection.everything,
+        reason=action.reason,
+        priority=action.priority,
+        **selection.given,
+    )
+    operation = api.jobs.wait_operation(operation, changed=None if options.as_json else _progress)
+    _clear()
+    _tell(operation, action, selection, as_json=options.as_json)
+
+
+def _count(api: Client, action: Action, selection: Selection) -> int:
+    return api.jobs.count_for(action.kind, everything=selection.everything, **selection.given)
+
+
+def _tell_count(count: int, *, as_json: bool) -> None:
+    if as_json:
+        screen.document({"dry_run": True, "count": count})
+    else:
+        screen.say(f"{count} jobs match")
+
+
+def _ask(api: Client, action: Action, selection: Selection) -> None:
+    """Ask the person at the terminal; a script has decided."""
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        typer.confirm(f"{action.kind} {_count(api, action, selection)} jobs?", abort=True, err=True)
+
+
+def _tell(operation: Operation, action: Action, selection: Selection, *, as_json: bool) -> None:
+    count, skipped = operation.done or 0, operation.skipped or 0
+    asked = len(set(selection.job_ids)) if selection.job_ids else count + skipped
+    if as_json:
+        screen.document(operation.document)
+    else:
+        screen.say(f"{count} of {asked} {action.done}")
+    if operation.status == "FAILED":
+        screen.note(f"ganger: it stopped: {operation.message}")
+        raise typer.Exit(FAILED)
+    if selection.job_ids and count < asked:
+        if action.advice and not as_json:
+            screen.note(action.advice)
+        raise typer.Exit(FAILED)
+
+
+def _progress(operation: Operation) -> None:
+    if sys.stderr.isatty():
+        walked = (operation.done or 0) + (operation.skipped or 0)
+        sys.stderr.write(f"\r\x1b[K{operation.kind}: {walked} of {operation.matched} jobs")
+        sys.stderr.flush()
+
+
+def _clear() -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()

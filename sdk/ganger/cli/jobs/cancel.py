@@ -1,0 +1,74 @@
+"""`ganger cancel`: end jobs, by id or by the filters of the list."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.failures import REFUSED
+from ganger.cli.jobs.bulk import Action, BulkOptions, Ids, Reason, carry_out
+from ganger.cli.jobs.selection import JobOptions
+from ganger.cli.options import expanded
+from ganger.errors import Conflict, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from ganger import Client
+
+
+@expanded
+def cancel(
+    job_ids: Ids = None,
+    *,
+    which: JobOptions,
+    options: BulkOptions,
+    reason: Reason = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when every process of the jobs is dead; with ids only.")
+    ] = False,
+    connection: Connection,
+) -> None:
+    """Cancel jobs, waiting or running. A job is CANCELED at once; its processes are dead soon after.
+
+    [bold]ganger cancel 12 13[/]
+
+    [bold]ganger cancel --type kml-footprint --status QUEUED --dry-run[/]
+
+    [bold]ganger cancel --label batch=7 --yes[/]
+    """
+    selection = which.select(job_ids)
+    if wait and not job_ids:
+        raise UsageError("--wait is for jobs that are given by id")
+    with connection.client() as api:
+        if job_ids and not options.dry_run and not reason:
+            raise typer.Exit(_cancel_each(api, job_ids, wait=wait, as_json=options.as_json))
+        action = Action(kind="cancel", done="canceled", advice="jobs that have ended are not canceled", reason=reason)
+        carry_out(api, action, selection, options)
+        if wait and not options.dry_run:
+            for job_id in selection.job_ids:
+                api.jobs.wait_dead(job_id)
+
+
+def _cancel_each(api: Client, job_ids: Sequence[int], *, wait: bool, as_json: bool) -> int:
+    """Cancel jobs one by one; one that cannot be canceled does not keep the others from it. Return the exit status."""
+    return max(_cancel_one(api, job_id, wait=wait, as_json=as_json) for job_id in job_ids)
+
+
+def _cancel_one(api: Client, job_id: int, *, wait: bool, as_json: bool) -> int:
+    try:
+        job = api.jobs.cancel(job_id)
+    except (Conflict, NotFound) as error:
+        screen.note(f"ganger: job {job_id}: {error}")
+        return REFUSED
+    if wait:
+        job = api.jobs.wait_dead(job_id)
+    if as_json:
+        screen.line(job.document)
+    else:
+        screen.say(f"job {job.id} {job.status}")
+    sys.stdout.flush()
+    return 0

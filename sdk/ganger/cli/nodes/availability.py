@@ -1,0 +1,122 @@
+"""`ganger drain`, `pause`, `resume`: whether nodes, a pool, or the scheduler itself give out work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import typer
+
+from ganger.cli import screen
+from ganger.cli.connection import Connection
+from ganger.cli.nodes import nodes as nodes_listed
+from ganger.cli.options import expanded
+from ganger.errors import UsageError
+
+NodeNames: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="NODE...", help="Names or ids of nodes.")]
+Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """The options by which a command is about more than single nodes."""
+
+    pool: Annotated[str | None, typer.Option("--pool", help="A whole pool instead of nodes.")] = None
+    scheduler: Annotated[bool, typer.Option("--scheduler", help="The scheduler itself: nothing starts anywhere.")] = (
+        False
+    )
+
+
+@expanded
+def drain(
+    nodes: NodeNames = None,
+    *,
+    within: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds after which running work is stopped and queued again.")
+    ] = None,
+    reason: Reason = None,
+    connection: Connection,
+) -> None:
+    """Let nodes finish what they run, take nothing more, and leave.
+
+    [bold]ganger drain rack-7 --reason "new disk"[/]
+    """
+    changes: dict[str, object] = {"is_draining": True, "drain_reason": reason}
+    if within is not None:
+        changes["drain_s"] = within
+    _change_nodes(connection, nodes, changes, "draining")
+
+
+@expanded
+def pause(
+    nodes: NodeNames = None,
+    *,
+    whole: Whole,
+    reason: Reason = None,
+    connection: Connection,
+) -> None:
+    """Give nodes, a pool, or all of them no new work; what runs there goes on.
+
+    [bold]ganger pause --pool night --reason "storage is slow"[/]    [bold]ganger pause --scheduler[/]
+    """
+    why = reason or "paused by hand"
+    _require_one_kind(nodes, whole)
+    if whole.scheduler:
+        _change_scheduler(connection, {"is_paused": True, "pause_reason": why}, "is paused")
+    elif whole.pool is not None:
+        _change_pool(connection, whole.pool, {"is_paused": True, "reason": why}, "paused")
+    else:
+        _change_nodes(connection, nodes, {"is_paused": True, "pause_reason": why}, "paused")
+
+
+@expanded
+def resume(
+    nodes: NodeNames = None,
+    *,
+    whole: Whole,
+    reason: Reason = None,
+    connection: Connection,
+) -> None:
+    """Give paused, draining or avoided nodes, a paused pool, or all of them work again.
+
+    A node that is avoided because it failed to start jobs is tried again at once.
+
+    [bold]ganger resume rack-7[/]    [bold]ganger resume --scheduler[/]
+    """
+    _require_one_kind(nodes, whole)
+    if whole.scheduler:
+        _change_scheduler(connection, {"is_paused": False}, "goes on")
+    elif whole.pool is not None:
+        _change_pool(connection, whole.pool, {"is_paused": False, "reason": reason}, "takes work again")
+    else:
+        _change_nodes(connection, nodes, {"is_paused": False, "is_draining": False}, "takes work again")
+
+
+def _require_one_kind(nodes: list[str] | None, whole: Whole) -> None:
+    if whole.scheduler and (nodes or whole.pool is not None):
+        raise UsageError("name nodes, a pool or --scheduler, not several")
+    if whole.pool is not None and nodes:
+        raise UsageError("name nodes or a pool, not both")
+
+
+def _change_scheduler(connection: Connection, changes: Mapping[str, object], done: str) -> None:
+    with connection.client() as api:
+        api.scheduler.change(changes)
+    screen.say(f"the scheduler {done}")
+
+
+def _change_pool(connection: Connection, pool: str, changes: Mapping[str, object], done: str) -> None:
+    with connection.client() as api:
+        api.pools.change(pool, changes)
+    screen.say(f"pool {pool} {done}")
+
+
+def _change_nodes(connection: Connection, names: list[str] | None, changes: Mapping[str, object], done: str) -> None:
+    if not names:
+        raise UsageError("name at least one node")
+    with connection.client() as api:
+        known = list(api.nodes.list())
+        for node in [nodes_listed.required(known, name) for name in names]:
+            api.nodes.change(node.id, changes)
+            screen.say(f"{node.name} {done}")

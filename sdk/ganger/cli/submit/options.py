@@ -1,0 +1,163 @@
+"""The options of `ganger submit` in groups: what a job needs, where and when it runs, and what is done afterwards.
+
+Each group writes its fields into a request. An option that is not given leaves its field None, which means: as the job
+type says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from ganger.cli.options import amounts, pairs
+from ganger.cli.submit.constraints import constraint
+from ganger.errors import UsageError
+from ganger.requests import JobRequest
+
+NEEDS, WHERE, TRIES, AFTER = "What it needs", "Where it runs", "When and how often", "Afterwards"
+COUNT_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedOptions:
+    """Resources, and the environment."""
+
+    cpus: Annotated[float | None, typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS)] = None
+    mem: Annotated[float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS)] = None
+    disk: Annotated[float | None, typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=NEEDS)] = None
+    resource: Annotated[
+        list[str] | None, typer.Option(help="NAME=AMOUNT of another resource, such as gpu=1.", rich_help_panel=NEEDS)
+    ] = None
+    env: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=NEEDS)
+    ] = None
+
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError naming the option."""
+        return replace(
+            request,
+            cpus_required=self.cpus,
+            mem_required=self.mem,
+            disk_out_required=self.disk,
+            resources=amounts(self.resource or []) or None,
+            environment=pairs(self.env or [], "--env") or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhereOptions:
+    """The nodes that a job may run on. `strict` refuses a job that no node could ever run."""
+
+    pool: Annotated[str | None, typer.Option(help="Only nodes of this pool.", rich_help_panel=WHERE)] = None
+    constraint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What a node's label must be: zone=a, zone!=b, arch (exists), !spot (does not), gpus>2.",
+            rich_help_panel=WHERE,
+        ),
+    ] = None
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse it if no node is large enough, or its project may never have so much.",
+            rich_help_panel=WHERE,
+        ),
+    ] = False
+
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError naming the option."""
+        return replace(
+            request, pool=self.pool, constraints=[constraint(text) for text in self.constraint or ()] or None
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryOptions:
+    """When a job starts, how often it is tried, and how many of the same there are."""
+
+    priority: Annotated[
+        int | None, typer.Option(min=0, help="The smaller number goes first.", rich_help_panel=TRIES)
+    ] = None
+    max_tries: Annotated[int | None, typer.Option(min=1, help="Try so often.", rich_help_panel=TRIES)] = None
+    timeout: Annotated[
+        int | None, typer.Option(min=1, help="Seconds for the command of one try.", rich_help_panel=TRIES)
+    ] = None
+    not_before: Annotated[
+        str | None, typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES)
+    ] = None
+    held: Annotated[bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)] = (
+        False
+    )
+    hold_reason: Annotated[str | None, typer.Option(help="Why it is held, for the others.", rich_help_panel=TRIES)] = (
+        None
+    )
+    key: Annotated[
+        str | None, typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES)
+    ] = None
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1, max=COUNT_MAX, help="So many jobs; each finds its number from 0 in $INDEX.", rich_help_panel=TRIES
+        ),
+    ] = 1
+    together: Annotated[
+        bool,
+        typer.Option(
+            "--together",
+            help="With --count: one job of so many members, which start all at once; each finds its number in $GANGER_MEMBER.",
+            rich_help_panel=TRIES,
+        ),
+    ] = False
+
+    @property
+    def jobs(self) -> int:
+        """The number of jobs to make: the members of a gang are one job."""
+        return 1 if self.together else self.count
+
+    def apply(self, request: JobRequest) -> JobRequest:
+        """Return the request with these fields. Raises UsageError naming the option."""
+        return replace(
+            request,
+            priority=self.priority,
+            max_tries=self.max_tries,
+            timeout=self.timeout,
+            not_before=_moment(self.not_before),
+            held=self.held or None,
+            hold_reason=self.hold_reason,
+            count=self.count if self.together else None,
+            together=self.together or None,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AfterOptions:
+    """What the command does when the job is made, or instead of making it."""
+
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Make nothing; say where it would start, or why not; up to 100 jobs.",
+            rich_help_panel=AFTER,
+        ),
+    ] = False
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Wait for the end; exit as the job did.", rich_help_panel=AFTER)
+    ] = False
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Likewise, and print what the job writes.", rich_help_panel=AFTER)
+    ] = False
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(f"--not-before: {text!r} is not a time such as 2026-11-22T20:00:00Z") from error
+    return when if when.tzinfo else when.astimezone()
