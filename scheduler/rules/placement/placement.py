@@ -1,7 +1,63 @@
-"""The heart: which waiting job goes to which node now.
+"""Placement decides which waiting job goes to which node now. This file runs the decision step by step.
 
-Shapes contend by priority, then project share, then age and merit; a shape that fits nowhere is left whole. The plan
-is made on a scratch book, so it may be thrown away; the same snapshot, time and chance give the same plan.
+How one plan is made
+====================
+
+The input is a *snapshot*: the nodes, the queue, the executions that run, and the policy that operators set. The
+output is a *plan*: placements, reservations, preemptions, and a refusal for every group of jobs that stays. Jobs that
+ask for the same form one *queue group*, so a plan costs time for each group and for each placement, but not for each
+waiting job.
+
+    snapshot ─▶ contest ─▶ turn ─▶ settle ─▶ placements ───▶ plan
+                one for     ▲        │ no room                 ▲
+                each        │        ▼                         │
+                priority    │     reserve ─▶ reservations ─────┘
+                            │        │       and preemptions
+                            └────────┘
+                  backfill: the next turns use what the reservations leave over
+
+1. **Contest** (`ordering.contests`). All jobs of one priority contend with each other, and the most urgent priority
+   is served first. Each project has one queue in the contest. The project with the lowest standing (`fairshare`: its
+   share, less what it is owed) is first, and within it the group whose first job has waited longest. Reservations
+   that the last plan has left are served before any project has its turn (`reservation_rights`).
+2. **Turn** (`_take_turn`). The first project places jobs of its first group until it has received `GRAIN` of the
+   fleet, or until another project or group is first. Quotas and type limits say how many jobs may start (`limits`).
+3. **Settle** (`_settle`). `assignment` chooses nodes: `filters` removes nodes that cannot run the job, `scoring` and
+   `fragmentation` rank the rest. `plan_state` counts the placement, so that later turns see what is left.
+4. **Reserve** (`backfill.reserve`). No node has room. If the policy allows it, `preemption` stops less urgent jobs.
+   Otherwise `reservation` computes the earliest start from the predicted ends of what runs, and the job's nodes are
+   reserved from then on. `reservation_limit` bounds how many jobs may have a reservation. The group then leaves this
+   plan.
+5. **Backfill**. The contest goes on. A job may use a node with a reservation if it surely ends before the reserved
+   start, or if it needs only what the reserved job leaves over. Jobs that may have no reservation are now ordered by
+   merit (`ordering.ByMerit`).
+
+The scheme is conservative backfilling for a bounded number of jobs: between EASY, which reserves for the first job
+only (Lifka 1995), and full conservative backfilling, which reserves for all (Mu'alem and Feitelson, IEEE TPDS 12(6),
+2001).
+
+What is guaranteed
+------------------
+
+* The same snapshot, time and chance give the same plan, and nothing of the snapshot changes that a later plan could
+  notice.
+* No node gets more than it has free, and no project or job type passes its limits.
+* A gang is placed whole or not at all; a job is placed at most once.
+* A less urgent job gets only room that no more urgent job can use now, and it delays the reservation of none.
+* A backfilled job delays no reservation as long as runs end when predicted. If a run takes longer, the start moves.
+
+An example
+----------
+
+Node 1 and node 2 have 4 cpus each. On node 1 a job holds 3 cpus for another 60 s; on node 2 one holds 4 cpus for
+another 600 s. Three jobs of one project wait, with equal priority:
+
+    job   cpus   time limit   waited
+    L        4        600 s    300 s   turn 1: no node has 4 cpus free; node 1 will in 60 s: reserved from then on
+    S        1         40 s    100 s   turn 2: node 1 has 1 cpu free, and S ends before 60 s are over: placed there
+    M        1       7200 s     10 s   turn 3: on node 1 it would run on after 60 s, when L needs all cpus: refused
+
+`tests/unit/test_placement_example.py` runs this example.
 """
 
 import heapq
@@ -26,48 +82,44 @@ from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.scoring import Assignment
 
 GRAIN = 0.002
-"""The fraction of the fleet that one turn gives to a shape, or by which one project may pass another.
+"""The fraction of the fleet that one turn gives to a queue group, or by which one project may pass another.
 
-Small, so that shapes of equal age are mixed as they came, for a good mix fills nodes better than one kind after the other; not
-so small that large fleets would be filled job by job.
+It is small, so that groups of equal age are mixed as they came: a mix fills nodes better than one kind of job after
+the other. It is not so small that large fleets would be filled job by job.
 """
 
 
 def place(snapshot: Snapshot, now: float, chance: Callable[[], float], limit: int | None = None) -> Plan:
-    """The plan for this moment, at most `limit` placements of jobs. `now` is epoch seconds; `chance` returns 0 to 1.
+    """Return the plan for this moment, with at most `limit` placements of jobs.
 
-    Changes nothing that lasts. Jobs of one shape are placed in their order; the cost grows with the number of
-    shapes and placements, not with the number of jobs that wait.
+    `now` is in epoch seconds; `chance` returns a number from 0 to 1. Nothing changes that lasts, so a plan may be
+    thrown away. Jobs of one shape are placed in their order.
     """
     snapshot.queue.release_due(now)
     return _Planner(snapshot, now, chance, inf if limit is None else limit).plan()
 
 
 class _Planner:
-    """One plan in the making."""
+    """Makes one plan. It runs the contests, and leaves to `_Heads` which job of a queue group is next."""
 
     def __init__(self, snapshot: Snapshot, now: float, chance: Callable[[], float], limit: float) -> None:
         self._now, self._chance, self._placements_left = now, chance, limit
         self._queue, self._policy, self._nodes = snapshot.queue, snapshot.policy, snapshot.nodes
-        self._predictor = snapshot.predictor
         for group in snapshot.queue.ready_groups.values():
             snapshot.nodes.vector(group.shape.requires)  # gives every resource its axis before arrays are copied
         self._state = PlanState(snapshot)
         self._backfill = Backfill(snapshot, self._state, now)
         self._limits = PlanLimits(snapshot, self._state, now)
+        self._heads = _Heads(snapshot, now)
+        self._carried = () if self._policy.mode is Mode.LIFO else snapshot.carried
         self._stopped = False
         self._placements: list[Placement] = []
         self._refusals: dict[int, Refusal] = {}
-        self._newest = self._policy.mode is Mode.LIFO
-        self._carried = () if self._newest else snapshot.carried
-        self._order: Ordering = ByAge() if self._policy.weighing else ByArrival()
-        if self._newest:
-            self._order = ByNewest()
 
     def plan(self) -> Plan:
         """Run the contests, most urgent priority first."""
         backfill = self._backfill
-        for contest in ordering.contests(self._heads(), self._state.standing):
+        for contest in ordering.contests(self._open_heads(), self._state.standing):
             backfill.rights.begin_contest(contest)
             self._serve_carried(contest)
             while contest:
@@ -80,8 +132,8 @@ class _Planner:
             tuple(backfill.carried),
         )
 
-    def _heads(self) -> list[GroupHead]:
-        """The lines that may place something at all, each at its foremost job."""
+    def _open_heads(self) -> list[GroupHead]:
+        """Return the groups that no pause holds back, each at its first job; refuse the others."""
         open_groups = []
         for group in self._queue.ready_groups.values():
             pause = filters.paused(group.shape, self._policy)
@@ -91,32 +143,25 @@ class _Planner:
                 self._refuse(group.shape, pause)
         self._state.waiting = open_groups
         shares = self._state.shares([group.shape for group in open_groups]).tolist()
-        return [self._head_of(group, share) for group, share in zip(open_groups, shares, strict=True)]
-
-    def _head_of(self, group: QueueGroup, share: float) -> GroupHead:
-        head = GroupHead(group, len(group.ids) if self._newest else group.first, self._expected(group.shape), share)
-        self._move_to_first(head, self._order)
-        return head
-
-    def _expected(self, shape: Shape) -> float:
-        if not self._policy.predict:
-            return inf if shape.timeout_s is None else shape.timeout_s
-        return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)
+        return [self._heads.head_of(group, share) for group, share in zip(open_groups, shares, strict=True)]
 
     def _serve_carried(self, contest: list[ProjectQueue]) -> None:
-        """Before any project's turn: who has a claim of this priority starts, or has its room kept again."""
+        """Start the jobs with a carried reservation, before any project has its turn, or reserve for them again."""
         by_shape = {head.group.shape.id: (project, head) for project in contest for head in project.heads}
         for carried in self._carried:
-            place = by_shape.pop(carried.shape_id, None)
-            if place is not None and reservation_rights.still_waits(self._queue, carried):
-                self._serve_reservation(*place, carried)
+            entry = by_shape.pop(carried.shape_id, None)
+            if entry is not None and reservation_rights.still_waits(self._queue, carried):
+                self._serve_reservation(*entry, carried)
         contest[:] = [project for project in contest if project.heads]
         for project in contest:
             project.standing = self._state.standing(project.project_id)
         heapq.heapify(contest)
 
     def _serve_reservation(self, project: ProjectQueue, head: GroupHead, carried: CarriedReservation) -> None:
-        """Make good a claim. It is the line's: were an older job to come into it, that one would go first."""
+        """Start the first job of a group that has a carried reservation, or reserve for it again.
+
+        The reservation belongs to the group: if an older job has joined it meanwhile, that job goes first.
+        """
         if self._placements_left < 1:
             self._backfill.carried.append(carried)  # its priority was not reached
             return
@@ -125,9 +170,9 @@ class _Planner:
             return
         more = False
         if due <= self._now and self._settle(head, [head.job_id]):
-            self._move_past(head, 1)
+            self._heads.move_past(head, 1)
             head.served += 1 / head.group.live
-            more = self._move_to_first(head, self._order)
+            more = self._move_to_first(head, self._heads.by_age)
         else:
             self._reserve(project, head, carried, due)
         if more:
@@ -136,7 +181,7 @@ class _Planner:
             _drop_head(project, head)
 
     def _take_turn(self, contest: list[ProjectQueue]) -> None:
-        """One turn of the project that stands first."""
+        """Give the project with the lowest standing one turn."""
         project = contest[0]
         head = project.heads[0]
         if self._place_turn(project, head, self._turn_size(head, contest)):
@@ -153,7 +198,7 @@ class _Planner:
             heapq.heappop(contest)
 
     def _turn_size(self, head: GroupHead, contest: list[ProjectQueue]) -> int:
-        """How many jobs the front may place before another shape or project is due."""
+        """Return how many jobs the group may place before another group or project is due."""
         if head.share <= 0:
             return head.group.live
         gap = GRAIN
@@ -164,29 +209,31 @@ class _Planner:
         return max(1, ceil(gap / head.share))
 
     def _place_turn(self, project: ProjectQueue, head: GroupHead, most: int) -> bool:
-        """Place the foremost jobs of a front, at most `most`; whether the front may go on."""
+        """Place the next jobs of a group, at most `most`; return whether the group stays in the contest."""
         shape = head.group.shape
         if self._placements_left < 1:
             return self._refuse(shape, Reason.BEHIND)
         allowed = self._allowed(head)
         if allowed.jobs < 1:
-            if (
-                allowed.reason is not Reason.BEHIND
-                and reservation_rights.rows_once_empty(shape, self._state, self._policy).any()
-            ):
-                self._limits.hold_back(shape, self._now)
-            self._backfill.rights.remove(shape)
-            return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
+            return self._refuse_by_limit(shape, allowed)
         if self._backfill.exceeds_largest_free(shape):
             return self._reserve(project, head)
-        jobs, cursor = self._next_jobs(project, head, int(min(most, allowed.jobs, self._placements_left)))
+        jobs, cursor = self._heads.next_jobs(project, head, int(min(most, allowed.jobs, self._placements_left)))
         placed = self._settle(head, jobs)
         if placed < len(jobs):
-            self._move_past(head, placed)
+            self._heads.move_past(head, placed)
             return self._reserve(project, head)
         head.cursor = cursor
         head.served += placed / head.group.live
-        return self._move_to_first(head, self._order_for(head))
+        return self._move_to_first(head, self._heads.ordering_of(head))
+
+    def _refuse_by_limit(self, shape: Shape, allowed: Allowance) -> bool:
+        """Refuse a group that a limit stops, and hold back under that limit what its next job needs."""
+        own_limit = allowed.reason is not Reason.BEHIND
+        if own_limit and reservation_rights.rows_once_empty(shape, self._state, self._policy).any():
+            self._limits.hold_back(shape, self._now)
+        self._backfill.rights.remove(shape)
+        return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
 
     def _allowed(self, head: GroupHead) -> Allowance:
         return self._limits.allowance(head.group.shape, self._ends_by(head))
@@ -194,19 +241,8 @@ class _Planner:
     def _ends_by(self, head: GroupHead) -> float:
         return self._now + cautious_s(head.expected_s, head.group.shape.timeout_s)
 
-    def _next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
-        """The next jobs of one step, in order, and the cursor behind them."""
-        if head.group.avoiding or head.group.shape.count > 1:
-            most = 1
-        if self._newest:
-            next_best = max((rival.queued_at for rival in project.heads[1:3]), default=-inf)
-            return self._queue.list_newest(head.group, head.cursor, most, next_best)
-        until = self._order_for(head).until(head, self._now)
-        jobs, cursor = self._queue.list_oldest(head.group, head.cursor, most, until)
-        return (jobs, cursor) if jobs else self._queue.list_oldest(head.group, head.cursor, 1)
-
     def _settle(self, head: GroupHead, jobs: list[int]) -> int:
-        """Give the jobs seats as far as there is room; how many got one (of a gang's job: 1 or 0)."""
+        """Assign nodes to the jobs, in order, as far as there is room; return how many were placed (a gang: 1 or 0)."""
         shape = head.group.shape
         ends_by = self._ends_by(head)
         avoid = self._queue.avoided(jobs[0])
@@ -214,42 +250,36 @@ class _Planner:
         placed = 0
         while placed < len(jobs):
             wanted = (len(jobs) - placed) * shape.count
-            choice = assignment.assign(request, self._state, self._policy, wanted)
-            some = int(choice.counts.sum()) // shape.count
-            if not some:
+            assigned = assignment.assign(request, self._state, self._policy, wanted)
+            more = int(assigned.counts.sum()) // shape.count
+            if not more:
                 break
-            self._state.add_placements(shape, choice.rows, choice.counts, self._now + head.expected_s, ends_by)
-            self._record(head, jobs[placed : placed + some], choice)
-            placed += some
+            self._state.add_placements(shape, assigned.rows, assigned.counts, self._now + head.expected_s, ends_by)
+            self._record(head, jobs[placed : placed + more], assigned)
+            placed += more
         self._placements_left -= placed
         self._limits.add_placements(shape, placed, self._now + head.expected_s, ends_by)
         return placed
 
-    def _record(self, head: GroupHead, jobs: list[int], choice: Assignment) -> None:
+    def _record(self, head: GroupHead, jobs: list[int], assigned: Assignment) -> None:
+        """Add a placement for every member of the jobs to the plan."""
         shape, attempt = head.group.shape, self._queue.attempt
-        why = self._backfill.explain_choice(shape, choice)
-        ids = [self._nodes.at(row).id for row in choice.rows.tolist()]
-        seats = iter(np.repeat(np.array(ids, dtype=np.int64), choice.counts).tolist())
+        why = self._backfill.explain_choice(shape, assigned)
+        ids = [self._nodes.at(row).id for row in assigned.rows.tolist()]
+        node_ids = iter(np.repeat(np.array(ids, dtype=np.int64), assigned.counts).tolist())
         for job_id in jobs:
             for member in range(shape.count):
                 self._placements.append(
-                    Placement(job_id, attempt(job_id), shape.id, next(seats), why, head.expected_s, member)
+                    Placement(job_id, attempt(job_id), shape.id, next(node_ids), why, head.expected_s, member)
                 )
-
-    def _move_past(self, head: GroupHead, placed: int) -> None:
-        """Move the front behind the jobs that were placed, so that it stands at the first that was not."""
-        if not placed:
-            return
-        take = self._queue.list_newest if self._newest else self._queue.list_oldest
-        _, head.cursor = take(head.group, head.cursor, placed)
 
     def _reserve(
         self, project: ProjectQueue, head: GroupHead, carried: CarriedReservation | None = None, due: float = 0.0
     ) -> bool:
-        """Leave the front for this plan: nothing of its shape fits. Its oldest job may get room kept, from `due` on."""
+        """Take a group of which no job fits out of this plan; its oldest job may get a reservation, from `due` on."""
         shape, backfill = head.group.shape, self._backfill
         if carried is not None or not head.by_merit or self._policy.preemption:
-            self._move_to_first(head, self._order)
+            self._move_to_first(head, self._heads.by_age)
             result = backfill.reserve(head, carried, due)
             if result is not ReserveResult.NEVER:
                 self._stopped = self._stopped or not self._policy.backfill
@@ -259,16 +289,19 @@ class _Planner:
         return self._refuse(shape, Reason.NO_ROOM if shape.count == 1 else Reason.GANG)
 
     def _reorder(self, project: ProjectQueue) -> None:
-        """Where as many places are kept as may be, the project's oldest jobs have had their chance: the others go by merit."""
+        """Order by merit those groups of a project for which no more reservations may be made.
+
+        The project's oldest jobs have had their chance of a reservation by then.
+        """
         done = [head for head in project.heads if not head.by_merit and self._backfill.limit_reached(head.group.shape)]
         for head in done:
             head.by_merit = True
-            head.step = self._order_for(head).step(head, self._now)
+            head.step = self._heads.ordering_of(head).step(head, self._now)
         if done:
             heapq.heapify(project.heads)
 
     def _end_contest(self, contest: list[ProjectQueue]) -> None:
-        """Without backfill nobody passes a job that cannot start."""
+        """End the plan: with `Policy.backfill` off, no job passes one that cannot start."""
         for project in contest:
             for head in project.heads:
                 self._refuse(head.group.shape, Reason.BEHIND)
@@ -276,16 +309,12 @@ class _Planner:
         self._placements_left = 0
         self._stopped = False
 
-    def _order_for(self, head: GroupHead) -> Ordering:
-        return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self._order
-
     def _move_to_first(self, head: GroupHead, order: Ordering) -> bool:
-        """Let the front stand by its foremost job; false when none is left."""
-        if not ordering.advance(self._queue, head, newest=self._newest):
-            self._backfill.rights.remove(head.group.shape)
-            return False
-        head.step = order.step(head, self._now)
-        return True
+        """Move a head to the first job of its group that is not placed; return False when there is none."""
+        if self._heads.move_to_first(head, order):
+            return True
+        self._backfill.rights.remove(head.group.shape)
+        return False
 
     def _refuse(self, shape: Shape, reason: Reason) -> bool:
         counts = filters.refusal_counts(shape, self._nodes, self._policy)
@@ -293,8 +322,60 @@ class _Planner:
         return False
 
 
+class _Heads:
+    """Finds the next jobs of each queue group, in the order that the policy sets."""
+
+    def __init__(self, snapshot: Snapshot, now: float) -> None:
+        self._queue, self._policy, self._predictor = snapshot.queue, snapshot.policy, snapshot.predictor
+        self._now = now
+        self._newest = self._policy.mode is Mode.LIFO
+        self.by_age: Ordering = ByAge() if self._policy.weighing else ByArrival()
+        if self._newest:
+            self.by_age = ByNewest()
+
+    def head_of(self, group: QueueGroup, share: float) -> GroupHead:
+        """Return the head of a group, at its first job; `share` is one job's dominant share of the fleet."""
+        head = GroupHead(group, len(group.ids) if self._newest else group.first, self._expected_s(group.shape), share)
+        self.move_to_first(head, self.by_age)
+        return head
+
+    def ordering_of(self, head: GroupHead) -> Ordering:
+        """Return the ordering that holds for a group: by merit once its project may have no more reservations."""
+        return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self.by_age
+
+    def next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
+        """Return the next jobs of one step, at most `most`, and the cursor behind them. Moves nothing."""
+        if head.group.avoiding or head.group.shape.count > 1:
+            most = 1
+        if self._newest:
+            next_best = max((rival.queued_at for rival in project.heads[1:3]), default=-inf)
+            return self._queue.list_newest(head.group, head.cursor, most, next_best)
+        until = self.ordering_of(head).until(head, self._now)
+        jobs, cursor = self._queue.list_oldest(head.group, head.cursor, most, until)
+        return (jobs, cursor) if jobs else self._queue.list_oldest(head.group, head.cursor, 1)
+
+    def move_past(self, head: GroupHead, placed: int) -> None:
+        """Move the head behind so many jobs that were placed."""
+        if not placed:
+            return
+        list_jobs = self._queue.list_newest if self._newest else self._queue.list_oldest
+        _, head.cursor = list_jobs(head.group, head.cursor, placed)
+
+    def move_to_first(self, head: GroupHead, order: Ordering) -> bool:
+        """Set the head to the job at its cursor, and its step by `order`; return False when no job is left."""
+        if not ordering.advance(self._queue, head, newest=self._newest):
+            return False
+        head.step = order.step(head, self._now)
+        return True
+
+    def _expected_s(self, shape: Shape) -> float:
+        if not self._policy.predict:
+            return inf if shape.timeout_s is None else shape.timeout_s
+        return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)
+
+
 def _drop_head(project: ProjectQueue, head: GroupHead) -> None:
-    """Let a front contend no more, wherever in the heap it stands."""
+    """Take a head out of its project's queue, wherever in the heap it stands."""
     if project.heads[0] is head:
         heapq.heappop(project.heads)
     else:
