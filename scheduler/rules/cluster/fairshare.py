@@ -1,10 +1,13 @@
-"""Who goes first among projects: the one that holds the least for its weight, and is owed the most.
+"""Fair share: which project goes first, by what it holds for its weight and by what it is owed.
 
-A project's standing is its dominant share of the fleet now (Ghodsi et al., Dominant Resource Fairness, 2011), less what the
-others owe it, over its weight. What runs now makes the shares even at once; what is owed, the *lag* of fair queueing (Stoica
-and Abdel-Wahab, Earliest Eligible Virtual Deadline First, 1995), makes them exact over time, also where a single job is as large
-as the share that is due. Only those that wait at the same time for the same nodes come to owe one another: who comes back after
-a long absence starts level with them and shuts nobody out, and what a project holds while nobody else wants it costs it nothing.
+The *standing* of a project is its dominant share of the fleet (Ghodsi et al., "Dominant Resource Fairness", NSDI
+2011), less what the others owe it, divided by its weight. The project with the smallest standing goes first.
+
+Shares make projects even at each moment. The debt makes them even over time, also where one job is as large as the
+share that is due. It is the *lag* of fair queueing (Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline
+First", 1995). Projects come to owe each other only while they wait at the same time for the same nodes. So a project
+that comes back after a long absence starts level with the others and shuts nobody out, and a project pays nothing for
+room that nobody else wanted.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,27 +21,35 @@ from scheduler.rules.cluster.resources import Resources
 Floats = NDArray[np.float64]
 
 SHORTEST_HORIZON_S, LONGEST_HORIZON_S = 1800.0, 12 * 3600.0
-"""What is owed is to be made good in about the time in which jobs end, between these."""
+"""A debt is to be made good in about the time in which jobs end. These are the bounds of that time."""
 
 OWED, OWING = 2.0, 1.0
-"""In a contest all are together owed the whole fleet for about so many horizons at most, and each one owes it for so many."""
+"""Bounds of the debt within a contest, in horizons (see `accrue`).
+
+All projects together are owed the whole fleet for about `OWED` horizons at most; each project owes it for at most
+`OWING`.
+"""
 
 LEAST_WEIGHT = 0.001
-"""The least that a project may weigh; one that weighs less has no part in what is owed."""
+"""The least weight with which a project takes part in debts."""
 
 HALF_LIFE_S = 24 * 3600.0
 """After this time half of a project's past is forgotten."""
 
 
 class Lag(NamedTuple):
-    """What a project is owed: seconds of the whole fleet, below 0 it owes; and the share of the fleet by which that lifts it now."""
+    """The debt of the others to a project.
+
+    `seconds` counts seconds of the whole fleet; below 0 the project owes them. `credit` is the share of the fleet by
+    which that lifts the project now.
+    """
 
     seconds: float = 0.0
     credit: float = 0.0
 
 
 def standing(share: float, credit: float, weight: float) -> float:
-    """The number by which projects are compared, smaller first. A weight of 0 or less goes after all others."""
+    """Return the number by which projects are compared, smaller first. A weight of 0 or less goes after all others."""
     return (share - credit) / weight if weight > 0 else float("inf")
 
 
@@ -50,11 +61,12 @@ def accrue(
     length_s: Callable[[Collection[int]], float],
     elapsed_s: float,
 ) -> dict[int, Lag]:
-    """What each project is owed after `elapsed_s` more seconds, by what it was owed before (seconds) and what it holds.
+    """Return what each project is owed after `elapsed_s` more seconds.
 
-    `contests` are the projects that wait, those together that wait for the same nodes; `length_s` tells after what time the room that some
-    projects hold comes free, on average. In a contest each one is due its weight's part of what they hold together. Who is in
-    none is owed nothing, and what it owes only fades.
+    `before` is the debt until now (seconds), `shares` what each holds. Each of the `contests` has the projects that
+    wait for the same nodes. `length_s` returns after what time, on average, the room comes free that some projects
+    hold. Within a contest each project is due, of what they hold together, the part of its weight. A project in no
+    contest is owed nothing, and what it owes fades.
     """
     remembered = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
     lags = {
@@ -73,10 +85,13 @@ def accrue(
 
 
 def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
-    """What each of some rivals is owed, by what it has lacked: between those that are not too far apart, in all nothing.
+    """Return what each of some rivals is owed, by what it has lacked.
 
-    Who is too far from the middle one is put at the bound, and the others are compared among themselves: so one that has far more
-    than its part and cannot give it back, or one that can never use its own, does not decide what the others owe one another.
+    The debts of rivals that are near each other add up to nothing.
+
+    A rival that is too far from the middle one is put at the bound, and the others are compared among themselves. So
+    a project that has far more than its part and cannot give it back, or one that can never use its own, does not
+    decide what the others owe each other.
     """
     lags = lacks / weights
     order = np.argsort(lags, kind="stable")
@@ -89,15 +104,15 @@ def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
 
 
 def decayed(usage: float, share: float, elapsed_s: float) -> float:
-    """The average `usage` after `elapsed_s` more seconds in which the project held `share` of the fleet; 0 to 1."""
+    """Return the average `usage`, 0 to 1, after `elapsed_s` more seconds in which `share` of the fleet was held."""
     remembered: float = 0.5 ** (max(0.0, elapsed_s) / HALF_LIFE_S)
     return usage * remembered + share * (1 - remembered)
 
 
 def share_of(held: Resources, fleet: Resources) -> float:
-    """A project's dominant share of a fleet, 0 to 1.
+    """Return a project's dominant share of a fleet, 0 to 1.
 
-    The fleet is every node that is there, also one that is silent or paused at the moment: who runs on the only node with gpus
-    holds no more of them when it falls silent. Of a resource that no node has any more, nobody holds anything.
+    The fleet is all nodes that exist, also those that are silent or paused at the moment: a project on the only node
+    with gpus holds no more of them when that node falls silent. A resource that no node has any more does not count.
     """
     return min(1.0, held.dominant_share(fleet))

@@ -1,7 +1,8 @@
-"""The table of nodes as arrays, so that ten thousand of them are tested in one pass.
+"""The table of nodes as arrays, so that ten thousand nodes are tested in one pass.
 
-Row order is the order of arrival, until `arrange` makes it that of ids; the row of a node that left is used again. Amounts are thousandths in int64, one
-row of the matrix per resource, so that each resource lies contiguous in memory.
+Rows are in the order of arrival, until `sort_rows` puts them in the order of ids. The row of a node that left is used
+again. Amounts are thousandths in int64. Each resource has one row of the matrix (its *axis*), so that it lies
+contiguous in memory.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +24,7 @@ _FIRST_ROWS = 16
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What placement knows of one node. `ready` is false for one that is silent or not yet registered."""
+    """One node as placement sees it. `ready` is false for a node that is silent or not yet registered."""
 
     id: int
     capacity: Resources
@@ -37,7 +38,11 @@ class Node:
 
 
 class Nodes:
-    """All nodes, with what is free on each. Ids are the database's; a row number is valid until the next remove or arrange."""
+    """All nodes, with what is free on each.
+
+    Ids are the database's. A row number is valid until the next `remove` or `sort_rows`. `memo` and `refusal_counts`
+    hold what was computed from the nodes; both are emptied when a node changes, and `version` rises.
+    """
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
         self.axes: list[str] = list(PLAIN)
@@ -71,9 +76,9 @@ class Nodes:
         return node
 
     def upsert(self, node: Node) -> None:
-        """Add a node, all of it free, or take over its changed capacity, pool, labels and flags.
+        """Add a node with all of it free, or take over the changed capacity, pool, labels and flags of a known one.
 
-        May be repeated; what is reserved on it stays reserved, also where the new capacity is smaller.
+        May be repeated. An amount allocated on the node stays allocated, also where the new capacity is smaller.
         """
         row = self._rows.get(node.id)
         if row is None:
@@ -86,7 +91,7 @@ class Nodes:
         self._changed()
 
     def remove(self, node_id: int) -> None:
-        """Forget a node and what was reserved on it; nothing happens for one that is not there."""
+        """Remove a node and what was allocated on it; an unknown id is ignored."""
         row = self._rows.pop(node_id, None)
         if row is None:
             return
@@ -97,7 +102,11 @@ class Nodes:
         self._changed()
 
     def sort_rows(self) -> None:
-        """Bring the rows into the order of ids: of nodes that are equally good the same is taken by all who know the same nodes."""
+        """Put the rows into the order of ids.
+
+        Ties between equally good nodes go by the row. After this, all processes that know the same nodes choose the
+        same one.
+        """
         if self._sorted:
             return
         ids = sorted(self._rows)
@@ -110,30 +119,30 @@ class Nodes:
         self._changed()
 
     def allocate(self, node_id: int, resources: Resources, count: int = 1) -> None:
-        """Take `count` times `resources` of a node; what is free there may become negative (an over-committed node)."""
+        """Take `count` times `resources` of a node. The free amount may become negative (an over-committed node)."""
         self._change_used(node_id, resources, count)
 
     def release(self, node_id: int, resources: Resources, count: int = 1) -> None:
-        """Give back what `reserve` took; nothing happens for a node that has left meanwhile."""
+        """Give back what `allocate` took; a node that has left meanwhile is ignored."""
         self._change_used(node_id, resources, -count)
 
     def free(self) -> Amounts:
-        """A copy of what is free: one row per axis, one column per node row, thousandths."""
+        """Return a copy of what is free: one row for each axis, one column for each node row, in thousandths."""
         return self.capacity - self.used
 
     def free_on(self, node_id: int) -> Resources:
-        """What is free on one node; raises KeyError for an unknown one."""
+        """Return what is free on one node; raises KeyError for an unknown one."""
         row = self._rows[node_id]
         free = (self.capacity[:, row] - self.used[:, row]).tolist()
         return Resources.from_amounts(dict(zip(self.axes, free, strict=True)))
 
     def total(self, where: Mask) -> Resources:
-        """The capacity of the nodes at the rows in `where`, together."""
+        """Return the capacity of the nodes at the rows in `where`, together."""
         sums = self.capacity[:, where].sum(axis=1).tolist()
         return Resources.from_amounts(dict(zip(self.axes, sums, strict=True)))
 
     def vector(self, resources: Resources) -> Amounts:
-        """`resources` along the axes; names that no node has ever had get an axis of zero capacity."""
+        """Return `resources` along the axes. A name that no node has ever had gets an axis of zero capacity."""
         vector = self._vectors.get(resources)
         if vector is None:
             self._add_axes(resources)
@@ -143,19 +152,19 @@ class Nodes:
         return vector
 
     def row(self, node_id: int) -> int | None:
-        """The row of a node, or None for an unknown one."""
+        """Return the row of a node; None for an unknown one."""
         return self._rows.get(node_id)
 
     def at(self, row: int) -> Node:
-        """The node at a row of the arrays."""
+        """Return the node at a row of the arrays."""
         node = self._nodes[row]
         assert node is not None
         return node
 
     def rows_of(self, node_ids: NDArray[np.int64]) -> Rows:
-        """The rows of many nodes at once, -1 for unknown ones.
+        """Return the rows of many nodes at once, -1 for unknown ones.
 
-        By a table as long as the largest id, which a database counts up from 1.
+        Uses a table as long as the largest id: ids come from a database that counts up from 1.
         """
         if self._table is None:
             self._table = np.full(max(self._rows, default=0) + 2, -1, dtype=np.intp)
@@ -163,39 +172,39 @@ class Nodes:
         return self._table[np.clip(node_ids, -1, len(self._table) - 1)]
 
     def present(self) -> Mask:
-        """Rows that hold a node."""
+        """Return the rows that hold a node."""
         return self._mask("present", lambda _node: True)
 
     def ready(self) -> Mask:
-        """Rows of nodes that are registered and not silent."""
+        """Return the rows of nodes that are registered and not silent."""
         return self._mask("ready", lambda node: node.ready)
 
     def paused(self) -> Mask:
-        """Rows of nodes an operator paused."""
+        """Return the rows of nodes that an operator paused."""
         return self._mask("paused", lambda node: node.paused)
 
     def draining(self) -> Mask:
-        """Rows of nodes that finish what they run and take nothing more."""
+        """Return the rows of nodes that finish what they run and take nothing more."""
         return self._mask("draining", lambda node: node.draining)
 
     def failing(self, limit: int) -> Mask:
-        """Rows of nodes with at least `limit` recent launch failures."""
+        """Return the rows of nodes with at least `limit` recent launch failures."""
         return self._mask(("failing", limit), lambda node: node.launch_failures >= limit)
 
     def in_pools(self, pools: frozenset[str]) -> Mask:
-        """Rows of nodes in any of the pools."""
+        """Return the rows of nodes in any of the pools."""
         return self._mask(("pools", pools), lambda node: node.pool in pools)
 
     def without_pool(self) -> Mask:
-        """Rows of nodes in no pool."""
+        """Return the rows of nodes in no pool."""
         return self._mask("poolless", lambda node: node.pool is None)
 
     def matching(self, constraint: Constraint) -> Mask:
-        """Rows of nodes whose labels satisfy a constraint."""
+        """Return the rows of nodes whose labels satisfy a constraint."""
         return self._mask(constraint, lambda node: constraint.holds(labels_of(node)))
 
     def label_codes(self, label: str) -> Rows:
-        """One number per row for the value of a label, equal where the values are; -1 where there is no such label."""
+        """Return a number for each row, equal where the values of a label are equal; -1 without the label."""
         codes = self._codes.get(label)
         if codes is None:
             values: dict[str, int] = {}
@@ -205,7 +214,7 @@ class Nodes:
         return codes
 
     def _mask(self, key: object, test: Callable[[Node], bool]) -> Mask:
-        """Rows whose node passes `test`, remembered under `key` until any node changes."""
+        """Return the rows whose node passes `test`; remembered under `key` until a node changes."""
         mask = self.memo.get(key)
         if mask is None:
             mask = np.fromiter((node is not None and test(node) for node in self._nodes), dtype=np.bool_)
@@ -236,7 +245,7 @@ class Nodes:
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
 
     def _add_axes(self, resources: Resources) -> None:
-        """Give every custom resource an axis."""
+        """Give an axis to every custom resource that has none."""
         new = [name for name, _ in resources.custom if name not in self.axes]
         if new:
             self._vectors.clear()
@@ -252,5 +261,5 @@ class Nodes:
 
 
 def labels_of(node: Node) -> Mapping[str, str]:
-    """The node's labels, its own name among them."""
+    """Return the node's labels, its own name among them."""
     return {NODE_LABEL: node.name or str(node.id), **node.labels}

@@ -1,4 +1,4 @@
-"""What `place` is given and what it answers: the snapshot and the plan."""
+"""The input and the output of `place`: the snapshot and the plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from scheduler.rules.cluster.shapes import Shape
 
 @dataclass(frozen=True, slots=True)
 class CarriedReservation:
-    """Room that one plan kept for a job of that shape, on these nodes, and that the next one goes on keeping.
+    """A reservation that the last plan made for a job of that shape, on these nodes, and that the next plan carries on.
 
-    `promised` is the start (epoch seconds) that the job had in view when its room was first kept.
+    `promised` is the start (epoch seconds) that was expected when the reservation was first made.
     """
 
     job_id: int
@@ -30,9 +30,9 @@ class CarriedReservation:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The pictures one plan is made from. The caller keeps them up to date and may use them for many plans.
+    """The state of the cluster that a plan is made from. The caller keeps it up to date and may use it for many plans.
 
-    `claims` are those of the plan before, in its order.
+    `carried` are the reservations that the last plan carried over, in its order.
     """
 
     nodes: Nodes
@@ -44,10 +44,10 @@ class Snapshot:
 
 
 class Placement(NamedTuple):
-    """*This job on that node.* A gang has one per member, numbered from 0, all in a row.
+    """*This job on that node.* A gang has one placement for each member, numbered from 0, in a row.
 
-    `attempt` is the number the job's last placement carried: the commit must find it unchanged, and takes the next.
-    `expected_s` is the predicted run time, for the picture of what runs; inf where nothing bounds it.
+    `attempt` is the number that the job's last placement carried: the commit must find it unchanged, and uses the
+    next. `expected_s` is the predicted run time, inf where nothing bounds it.
     """
 
     job_id: int
@@ -61,7 +61,10 @@ class Placement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why jobs of a shape were left waiting: the main reason, and how many nodes the filters refuse for what (by Reason)."""
+    """Why jobs of a shape stay in the queue: the main reason, and how many nodes each filter refuses.
+
+    `nodes` is keyed by Reason.
+    """
 
     shape_id: int
     reason: Reason
@@ -69,23 +72,26 @@ class Refusal:
 
 
 class Basis(Enum):
-    """What comes free on nodes where room is kept, as far as it is counted on: what the job does not need of it is for others."""
+    """Which of the coming ends on its nodes a reservation counts on. The room that it does not need is for others."""
 
     ENDS = auto()
-    """All that ends there until its start."""
+    """All that ends there before its start."""
     PIECES = auto()
-    """What is too small for a member of the job: what gives room for one goes to whoever stands first then."""
+    """Ends that free too little for one member of the job.
+
+    Larger ones are not waited for: they go to whoever is first in the queue when they come.
+    """
     NOTHING = auto()
-    """None of it: all that comes free is for the job, and beside it run those that will have ended until its start."""
+    """None. All that comes free is for the job, and only jobs that end before its start run beside it."""
     CLOSED = auto()
-    """None of it, and nothing new starts in the job's room meanwhile."""
+    """None, and nothing new starts in the job's room meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Room kept for a job that cannot start yet: these nodes, one per member, from `start` (epoch seconds) on.
+    """Room for a job that cannot start yet: these nodes, one for each member, from `start` (epoch seconds) on.
 
-    `basis` says what others may use of these nodes meanwhile, for longer than until then.
+    `basis` says which part of these nodes others may use beyond the start.
     """
 
     job_id: int
@@ -98,10 +104,11 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Preemption:
-    """Executions on a node to be stopped gracefully so that a more urgent job can start, without charging them a try.
+    """Executions on a node that are to be stopped gracefully so that a more urgent job can start.
 
-    It starts on this node, or on another where members of the same gangs are stopped: a gang is always stopped whole.
-    Once told to stop they are marked `ActiveExecution.stopping`, so that the next plan does not ask for others.
+    The stopped try is not charged to its job. The urgent job starts on this node, or on another where members of the
+    same gangs are stopped, for a gang is always stopped whole. Once told to stop, executions are marked
+    `ActiveExecution.stopping`, so that the next plan stops no others in their place.
     """
 
     job_id: int
@@ -112,10 +119,10 @@ class Preemption:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What one tick should do. Placements stand in the order they were decided.
+    """All that one tick should do. Placements are in the order in which they were decided.
 
-    `refusals` has an entry for every shape of which a job was considered and left; shapes that were not reached
-    because the limit of placements was, have Reason.BEHIND. `claims` are for the snapshot of the next plan.
+    `refusals` has an entry for every shape of which a job was considered and left. A shape that was not reached,
+    because the limit of placements was, has Reason.BEHIND. `carried` goes into the snapshot of the next plan.
     """
 
     placements: tuple[Placement, ...] = ()
@@ -126,5 +133,5 @@ class Plan:
 
 
 def shape_of(snapshot: Snapshot, job_id: int) -> Shape:
-    """The shape of a waiting job; raises KeyError for one that does not wait."""
+    """Return the shape of a waiting job; raises KeyError for a job that does not wait."""
     return snapshot.queue.groups[snapshot.queue[job_id].shape_id].shape

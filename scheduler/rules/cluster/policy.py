@@ -1,4 +1,4 @@
-"""What operators have set: modes, pauses, limits, weights. Read whole by one tick, never changed by rules."""
+"""The settings of operators: modes, pauses, limits, weights. One tick reads them whole; rules never change them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,16 +11,16 @@ _UNITS = {"cpus": "cpus", "mem": "MiB of mem", "jobs": "executions"}
 
 
 class Mode(StrEnum):
-    """Which of two jobs of equal priority and share goes first."""
+    """Which of two jobs with equal priority and share goes first."""
 
     FIFO = "FIFO"
-    """The one that waits longest, weighed against the work it asks for where `Policy.weighing` is on."""
+    """The job that has waited longest, weighed against the work it asks for where `Policy.weighing` is on."""
     LIFO = "LIFO"
-    """The one that came last."""
+    """The job that came last."""
 
 
 class Packing(StrEnum):
-    """How a pool's nodes are filled."""
+    """How a pool's nodes are filled: one after the other, or evenly."""
 
     PACK = "pack"
     SPREAD = "spread"
@@ -28,7 +28,7 @@ class Packing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What a project may hold at one time; None is no limit. Thousandths for cpus and mem."""
+    """The most that a project may hold at one time, in thousandths for cpus and mem. None is no limit."""
 
     cpus: int | None = None
     mem: int | None = None
@@ -37,12 +37,15 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of one tick.
+    """The settings of one tick.
 
-    `credits` is the share of the fleet by which each project is lifted for what it is owed (`fairshare.Lag`); `weights` default to 1.
-    `reservations` is how many of the first jobs that cannot start get a place kept for them, in each set of nodes that jobs ask
-    for (at most one per 32 nodes, one at least); 0 turns that off, and with it all protection of large jobs. `backfill` off lets nothing pass a job that cannot start.
-    `weighing` off orders by age alone, `predict` off takes limits for run times: the classic policies.
+    `credits` is the share of the fleet by which each project is lifted for what it is owed (`fairshare.Lag`).
+    `weights` default to 1.
+
+    `reservations` bounds how many of the first jobs that cannot start get a reservation, in each set of nodes that
+    jobs ask for; there is also at most one for 32 nodes, and one at least. 0 turns reservations off, and with them
+    all protection of large jobs. With `backfill` off, no job passes one that cannot start. With `weighing` off, age
+    alone orders the jobs. With `predict` off, time limits are used as run times: the classic policies.
     """
 
     mode: Mode = Mode.FIFO
@@ -64,7 +67,10 @@ class Policy:
 
 
 def never_allowed(shape: Shape, quota: Mapping[str, int | None], project: str) -> str | None:
-    """Say why no job of this shape could ever start in the project; None where it could. Thousandths for cpus and mem."""
+    """Return a sentence that says why no job of this shape could ever start in the project; None where one could.
+
+    `quota` is in thousandths for cpus and mem.
+    """
     needs = {"cpus": shape.requires.cpus, "mem": shape.requires.mem, "jobs": 1}
     beyond = [
         f"{_amount(name, most)} {_UNITS[name]}, and it asks for {_amount(name, need * shape.count)}"

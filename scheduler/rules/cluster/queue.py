@@ -1,7 +1,8 @@
-"""The live picture of the waiting jobs: one line per shape, oldest first, kept job by job as things change.
+"""The waiting jobs: one group for each shape, oldest job first, kept up to date job by job.
 
-A million jobs cost some 200 bytes each: plain numbers in parallel lists and dictionaries, nothing the garbage
-collector has to walk. A job that leaves is only crossed out; a line is tidied when half of it is crossed out.
+A million jobs cost some 200 bytes each: plain numbers in parallel lists and dictionaries, so that the garbage
+collector has nothing to walk. The entry of a job that leaves is only crossed out; a group is compacted when half of
+it is crossed out.
 """
 
 import heapq
@@ -17,12 +18,12 @@ from scheduler.rules.cluster.shape_index import ShapeIndex
 from scheduler.rules.cluster.shapes import Shape
 
 _TIDY_FROM = 64
-"""Crossed-out entries below which a line is left as it is."""
+"""A group with fewer crossed-out entries than this is not compacted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingJob:
-    """All that is known of one waiting job. `avoid` has the nodes where it failed, `held` the reason of a hold."""
+    """One waiting job, as the queue knows it. `avoid` has the nodes where it failed, `held` the reason of a hold."""
 
     job_id: int
     shape_id: int
@@ -35,7 +36,11 @@ class WaitingJob:
 
 @dataclass(slots=True)
 class QueueGroup:
-    """The jobs of one shape by age, then id. Entries before `head` are gone; others may be crossed out."""
+    """The jobs of one shape, by age and then id.
+
+    Entries before `first` are gone; later ones may be crossed out, and `live` counts those that are not. `avoiding`
+    counts the jobs that have nodes to avoid.
+    """
 
     shape: Shape
     ids: list[int] = field(default_factory=list)
@@ -46,10 +51,12 @@ class QueueGroup:
 
 
 class Queue:
-    """Waiting jobs by shape. Not safe for concurrent use; `place` and `explain` only read it.
+    """The waiting jobs by shape.
 
-    `lines` has the shapes that are known, `standing` those with jobs in line. A shape of which no job has waited for long may be
-    forgotten whenever `ripen` is called; it is learned again like a new one.
+    Not safe for concurrent use. `explain` only reads it; `place` also releases jobs that are due.
+
+    `groups` has all known shapes, `ready_groups` those with jobs that may be placed. A shape of which no job has
+    waited for long may be removed whenever `release_due` is called; it is added again like a new one.
     """
 
     def __init__(self) -> None:
@@ -71,7 +78,7 @@ class Queue:
         return job_id in self._shape_of
 
     def __getitem__(self, job_id: int) -> WaitingJob:
-        """What is known of a job; raises KeyError for one that does not wait."""
+        """Return what is known of a job; raises KeyError for a job that does not wait."""
         return WaitingJob(
             job_id,
             self._shape_of[job_id],
@@ -83,17 +90,20 @@ class Queue:
         )
 
     def add_shape(self, shape: Shape) -> None:
-        """Make a shape known; needed before a job of it comes while `lines` has it not. May be repeated."""
+        """Make a shape known. May be repeated.
+
+        Needed before a job of the shape is added while `groups` has it not.
+        """
         if shape.id not in self.groups:
             self.groups[shape.id] = QueueGroup(shape)
             self._shapes.add(shape)
 
     def matching_shape_id(self, shape: Shape) -> int | None:
-        """The id of a known shape that asks for the same, whatever this one's id; None where there is none."""
+        """Return the id of a known shape that asks for the same, whatever the id of this one; None without one."""
         return self._shapes.matching_id(shape)
 
     def remove_shape(self, shape_id: int) -> None:
-        """Forget a shape that no job waits under; raises KeyError for an unknown one."""
+        """Remove a shape of which no job waits; raises KeyError for an unknown one."""
         self._shapes.remove(self.groups.pop(shape_id).shape)
 
     def add(
@@ -107,10 +117,10 @@ class Queue:
         not_before: float | None = None,
         held: str | None = None,
     ) -> None:
-        """Let a job wait from `queued_at` (epoch seconds), or take over what changed of one that waits already.
+        """Let a job wait from `queued_at` (epoch seconds), or take over what changed of a job that waits already.
 
-        `attempt` is the number its last placement carried (0: none yet). A held job, or one whose `not_before` has not
-        come, is known but never placed. Raises KeyError for a shape that was not learned.
+        `attempt` is the number that its last placement carried (0: none yet). A job that is held, or whose
+        `not_before` has not come, is known but never placed. Raises KeyError for a shape that was not added.
         """
         group = self.groups[shape_id]
         self.discard(job_id)
@@ -137,10 +147,10 @@ class Queue:
         queued_at: ArrayLike,
         attempts: ArrayLike | None = None,
     ) -> None:
-        """Let many jobs wait at once: columns of equal length in any order, of jobs that do not wait yet.
+        """Let many jobs wait at once: columns of equal length, in any order, of jobs that do not wait yet.
 
-        For the first picture after a start; jobs with nodes to avoid, a `not_before` or a hold go through `add`.
-        Raises KeyError, changing nothing, when a shape was not learned.
+        For the first read after a start. Jobs with nodes to avoid, a `not_before` or a hold go through `add`. Raises
+        KeyError, and changes nothing, when a shape was not added.
         """
         ids = np.asarray(job_ids, dtype=np.int64)
         shapes = np.asarray(shape_ids, dtype=np.int64)
@@ -157,7 +167,7 @@ class Queue:
             self._attempts.update(zip(ids[tried > 0].tolist(), tried[tried > 0].tolist(), strict=True))
 
     def discard(self, job_id: int) -> None:
-        """Forget a job that was placed, cancelled or changed; nothing happens for one that does not wait."""
+        """Remove a job that was placed, cancelled or changed; a job that does not wait is ignored."""
         shape_id = self._shape_of.pop(job_id, None)
         if shape_id is None:
             return
@@ -174,7 +184,10 @@ class Queue:
             self._cross_out(group)
 
     def release_due(self, now: float) -> None:
-        """Let those stand in line whose `not_before` has come, and forget shapes long idle. Called by `place`; may be repeated."""
+        """Make the jobs ready whose `not_before` has come, and remove shapes that are long idle.
+
+        `place` calls it. May be repeated.
+        """
         while self._delayed and self._delayed[0][0] <= now:
             not_before, job_id = heapq.heappop(self._delayed)
             if self._not_before.get(job_id) != not_before:
@@ -186,35 +199,38 @@ class Queue:
             self.remove_shape(shape_id)
 
     def next_due(self) -> float | None:
-        """When the next `not_before` comes (epoch seconds), early rather than late; None where nothing is delayed."""
+        """Return when the next `not_before` comes (epoch seconds), or earlier; None if no job is delayed."""
         return self._delayed[0][0] if self._delayed else None
 
     def attempt(self, job_id: int) -> int:
-        """The number that the job's last placement carried; 0 before its first."""
+        """Return the number that the job's last placement carried; 0 before its first."""
         return self._attempts.get(job_id, 0)
 
     def queued_at(self, job_id: int) -> float:
-        """When the job was queued; raises KeyError for one that does not wait."""
+        """Return when the job was queued (epoch seconds); raises KeyError for a job that does not wait."""
         return self._at[job_id]
 
     def avoided(self, job_id: int) -> frozenset[int]:
-        """The nodes where the job has failed of late."""
+        """Return the nodes where the job has failed recently."""
         return self._avoid.get(job_id, frozenset())
 
     def count(self, shape_id: int) -> int:
-        """How many jobs of the shape stand in line, those held or not yet due left out."""
+        """Return how many jobs of the shape are ready: without those that are held or not yet due."""
         group = self.groups.get(shape_id)
         return group.live if group else 0
 
     def held_and_delayed(self) -> tuple[int, int]:
-        """How many jobs are held, and how many others are not yet due: those that `count` leaves out."""
+        """Return how many jobs are held, and how many others are not yet due.
+
+        `count` leaves out both.
+        """
         return len(self._held), len(self._not_before.keys() - self._held.keys())
 
     def position(self, job_id: int, *, newest: bool = False) -> int | None:
-        """How many jobs of the same shape go before this one; None for one that is held or not yet due.
+        """Return how many jobs of the same shape go before this one; None for a job that is held or not yet due.
 
-        The older ones, or where the `newest` go first the younger ones. Raises KeyError for one that does not wait. Costs a walk
-        over the line's crossed-out entries.
+        These are the older jobs, or the younger ones if the `newest` go first. Raises KeyError for a job that does
+        not wait. Costs a walk over the group's crossed-out entries.
         """
         at, group = self._at[job_id], self.groups[self._shape_of[job_id]]
         if job_id in self._held or job_id in self._not_before:
@@ -226,14 +242,14 @@ class Queue:
         return group.live - 1 - older if newest else older
 
     def count_before(self, group: QueueGroup, job_id: int, *, newest: bool = False) -> int:
-        """How many jobs of another line go before this one by age; those crossed out may be among them."""
+        """Return how many jobs of another group go before this one by age; crossed-out ones may be counted too."""
         entry = _entry_of(group, job_id, self._at[job_id])
         return min(group.live, len(group.ids) - entry if newest else entry - group.first)
 
     def list_oldest(
         self, group: QueueGroup, start: int, most: int, until: float | None = None
     ) -> tuple[list[int], int]:
-        """Up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
+        """Return up to `most` job ids from entry `start` on, oldest first, and the entry to go on from.
 
         With `until`, only jobs queued at or before it. Changes nothing.
         """
@@ -250,9 +266,9 @@ class Queue:
         return found, cursor
 
     def list_newest(self, group: QueueGroup, stop: int, most: int, since: float = -inf) -> tuple[list[int], int]:
-        """Up to `most` job ids before entry `stop`, newest first, and the entry to go on from. Changes nothing.
+        """Return up to `most` job ids before entry `stop`, newest first, and the entry to go on from.
 
-        With `since`, only jobs queued at or after it.
+        With `since`, only jobs queued at or after it. Changes nothing.
         """
         found: list[int] = []
         while stop > group.first and len(found) < most and group.at[stop - 1] >= since:
@@ -262,7 +278,7 @@ class Queue:
         return found, stop
 
     def _load_group(self, group: QueueGroup, ids: list[int], at: list[float]) -> None:
-        """Put many jobs in line, already ordered by age and id."""
+        """Add many jobs to a group, already ordered by age and id."""
         self._shape_of.update(dict.fromkeys(ids, group.shape.id))
         self._shapes.change_count(group.shape.id, len(ids))
         self._at.update(zip(ids, at, strict=True))
@@ -274,7 +290,10 @@ class Queue:
             group.ids, group.at, group.first, group.live = ids, at, 0, len(ids)
 
     def _insert(self, group: QueueGroup, job_id: int, at: float) -> None:
-        """Put a job in line; an entry of it that was crossed out at the very same place comes to life again."""
+        """Add a job to a group.
+
+        If an entry of the job was crossed out at the very same position, that entry is live again.
+        """
         group.live += 1
         self.ready_groups[group.shape.id] = group
         entry = _entry_of(group, job_id, at)
@@ -314,7 +333,7 @@ class Queue:
 
 
 def _entry_of(group: QueueGroup, job_id: int, at: float) -> int:
-    """The entry where a job of that age and id stands or would stand."""
+    """Return the entry where a job of that age and id is or would be."""
     first = bisect_left(group.at, at, group.first)
     last = bisect_right(group.at, at, first)
     return bisect_left(group.ids, job_id, first, last)

@@ -4,11 +4,14 @@ from enum import StrEnum
 from typing import Final
 
 NO_NODES: Final = "no-nodes"
-"""What is said of a job that waits because there is no node at all: no node can give a reason."""
+"""The message for a job that waits because there is no node at all, so that no node can give a reason."""
 
 
 class Reason(StrEnum):
-    """Why a job waits. The first group speaks of the job, the second of nodes, the third of the others in the queue."""
+    """Why a job waits.
+
+    The first group is about the job itself, the second about nodes, the third about other jobs in the queue.
+    """
 
     HELD = "held"
     NOT_BEFORE = "not before"

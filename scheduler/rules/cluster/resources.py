@@ -1,7 +1,7 @@
 """Amounts of cpus, mem, disk and named custom resources, as exact integers.
 
-Every amount is a count of thousandths of its unit (cpu, MiB, piece): 1 cpu is 1000, 64 MiB is 64000. Integers
-add up without error, so that what a thousand jobs take and give back leaves exactly what was there.
+Every amount counts thousandths of its unit (cpu, MiB, piece): 1 cpu is 1000, 64 MiB is 64000. Integers add up without
+error, so when a thousand jobs have come and gone, exactly as much is free as before.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ PLAIN = ("cpus", "mem", "disk")
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """An amount of each resource, in thousandths; what is not named is 0. `custom` is sorted by name, without zeros."""
+    """An amount of each resource, in thousandths; 0 where not named. `custom` is sorted by name, without zeros."""
 
     cpus: int = 0
     mem: int = 0
@@ -37,9 +37,10 @@ class Resources:
         disk: Amount = 0,
         custom: Mapping[str, Amount] | None = None,
     ) -> Self:
-        """Amounts from whole *units* (cpus, MiB, pieces), rounded up to a thousandth: `of(cpus="0.5", mem=64)`.
+        """Return amounts given in whole *units* (cpus, MiB, pieces): `of(cpus="0.5", mem=64)`.
 
-        Raises ValueError for an amount that is negative, not finite or no number, and for a custom one that has the name of another.
+        They are rounded up to a thousandth. Raises ValueError for an amount that is negative, not finite or no
+        number, and for a custom resource with the name of a plain one.
         """
         for name in PLAIN:
             if name in (custom or {}):
@@ -49,12 +50,12 @@ class Resources:
 
     @classmethod
     def from_amounts(cls, amounts: Mapping[str, int]) -> Self:
-        """Amounts from thousandths by resource name, as `amounts()` gives them."""
+        """Return amounts from thousandths by resource name, as `amounts()` gives them."""
         custom = {name: amount for name, amount in amounts.items() if name not in PLAIN}
         return cls(amounts.get("cpus", 0), amounts.get("mem", 0), amounts.get("disk", 0), _tidy(custom))
 
     def amounts(self) -> dict[str, int]:
-        """Thousandths by resource name: cpus, mem and disk always, custom ones where not 0."""
+        """Return thousandths by resource name: always for cpus, mem and disk; for custom ones where not 0."""
         plain = {"cpus": self.cpus, "mem": self.mem, "disk": self.disk}
         return {
             **plain,
@@ -63,27 +64,27 @@ class Resources:
         }  # a custom one of such a name could hide what is really asked for
 
     def add(self, other: "Resources") -> "Resources":
-        """Both together."""
+        """Return both together."""
         custom = dict(self.custom)
         for name, amount in other.custom:
             custom[name] = custom.get(name, 0) + amount
         return Resources(self.cpus + other.cpus, self.mem + other.mem, self.disk + other.disk, _tidy(custom))
 
     def subtract(self, other: "Resources") -> "Resources":
-        """What is left of this after `other` is taken; negative where more was taken than there was."""
+        """Return this without `other`; negative where `other` has more."""
         return self.add(other.times(-1))
 
     def times(self, count: int) -> "Resources":
-        """The amounts of `count` such claims."""
+        """Return `count` times these amounts."""
         custom = tuple((name, amount * count) for name, amount in self.custom if count)
         return Resources(self.cpus * count, self.mem * count, self.disk * count, custom)
 
     def fits(self, room: "Resources") -> bool:
-        """Whether `room` holds all of this."""
+        """Return whether `room` holds all of this."""
         return not self.shortage(room)
 
     def shortage(self, room: "Resources") -> dict[str, int]:
-        """What `room` lacks to hold this: thousandths by resource name, only where something is missing."""
+        """Return what `room` lacks to hold this: thousandths by name, only where something is missing."""
         there = dict(room.custom)
         plain = {"cpus": self.cpus - room.cpus, "mem": self.mem - room.mem, "disk": self.disk - room.disk}
         custom = {name: amount - there.get(name, 0) for name, amount in self.custom}
@@ -91,7 +92,10 @@ class Resources:
         return {name: amount for name, amount in lacking.items() if amount > 0}
 
     def dominant_share(self, total: "Resources") -> float:
-        """The largest fraction of `total` that this takes over all resources; one that `total` has nothing of does not count."""
+        """Return the largest fraction of `total` that this takes, over all resources.
+
+        A resource of which `total` has nothing does not count.
+        """
         whole = total.amounts()
         shares = (amount / whole[name] for name, amount in self.amounts().items() if whole.get(name, 0) > 0)
         return max(0.0, max(shares, default=0.0))
@@ -101,7 +105,7 @@ NOTHING = Resources()
 
 
 def thousandths(amount: Amount) -> int:
-    """`amount` units as thousandths, rounded up; raises ValueError when negative, not finite or no number."""
+    """Return `amount` units as thousandths, rounded up; raises ValueError when negative, not finite or no number."""
     try:
         exact = Decimal(str(amount))
     except ArithmeticError as error:

@@ -1,7 +1,7 @@
-"""The live picture of the executions that hold room: placed or running, not yet released.
+"""The executions that hold room: placed or running, not yet released.
 
-Kept as columns, so that the ends of a hundred thousand executions are sorted in one call, with the sums that limits
-and fair share ask for.
+They are kept as columns, so that the ends of a hundred thousand executions are sorted in one call, and with the sums
+that limits and fair share need.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,15 +16,16 @@ from scheduler.rules.cluster.resources import NOTHING, Resources
 _FIRST_ROWS = 64
 
 _TURNOVER_S = 100 * LONGEST_HORIZON_S
-"""So long that what takes the longest time that matters counts with some precision in whole numbers."""
+"""The period over which turnover is counted: long enough that even the longest run that matters ends in it often."""
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveExecution:
     """One execution that holds `resources` on a node.
 
-    `started` is the time of its placement, `expected_s` the run time predicted for it then, `timeout_s` its limit (None: none).
-    `stopping` is true once it was told to end (cancelled or preempted): its room is coming free.
+    `started` is the time of its placement, `expected_s` the run time that was predicted for it then, `timeout_s` its
+    limit (None: no limit). `stopping` is true once it was told to stop (cancelled or preempted): its room is coming
+    free.
     """
 
     execution_id: int
@@ -43,9 +44,10 @@ class ActiveExecution:
 
 @dataclass(slots=True)
 class ProjectUsage:
-    """What a project holds at the moment: room, and number of executions.
+    """The room that a project holds at the moment, and its number of executions.
 
-    `turnover` is what of the room is expected to come free in a while of `_TURNOVER_S`, were all that runs begun anew.
+    `turnover` is what of that room would come free within `_TURNOVER_S` if all executions began anew whenever they
+    ended.
     """
 
     resources: Resources = NOTHING
@@ -54,7 +56,10 @@ class ProjectUsage:
 
 
 class RequestNumbers:
-    """Numbers for distinct claims on resources, each in use for as long as somebody has such a claim, and then given anew."""
+    """Numbers for the distinct amounts that executions hold.
+
+    A number is in use while any execution holds that amount; after that it is given to another.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Resources] = []
@@ -63,7 +68,7 @@ class RequestNumbers:
         self._vacant: list[int] = []
 
     def acquire(self, request: Resources) -> int:
-        """The claim's number, with one holder more."""
+        """Return the amount's number, and count one holder more."""
         number = self._numbers.get(request)
         if number is None:
             number = self._numbers[request] = self._new()
@@ -72,7 +77,7 @@ class RequestNumbers:
         return number
 
     def release(self, request: Resources) -> None:
-        """One holder less."""
+        """Count one holder less."""
         number = self._numbers[request]
         self._holders[number] -= 1
         if not self._holders[number]:
@@ -129,7 +134,7 @@ class Running:
         return self._runs[execution_id]
 
     def add(self, run: ActiveExecution) -> None:
-        """Let an execution hold its room; one of the same id is replaced."""
+        """Add an execution that holds its room; one with the same id is replaced."""
         self.discard(run.execution_id)
         self.version += 1
         self._runs[run.execution_id] = run
@@ -138,7 +143,7 @@ class Running:
         self._fill(self._occupy(run.execution_id), run)
 
     def discard(self, execution_id: int) -> None:
-        """Forget an execution whose room is released; nothing happens for an unknown one."""
+        """Remove an execution whose room is released; an unknown id is ignored."""
         run = self._runs.pop(execution_id, None)
         if run is None:
             return
@@ -154,25 +159,26 @@ class Running:
         self._vacant.append(row)
 
     def on_node(self, node_id: int) -> list[ActiveExecution]:
-        """The executions on one node, by id."""
+        """Return the executions on one node, by id."""
         return [self._runs[execution_id] for execution_id in sorted(self._on_node.get(node_id, ()))]
 
     def of_project(self, project_id: int) -> ProjectUsage:
-        """What a project holds."""
+        """Return what a project holds."""
         return self._projects.get(project_id, ProjectUsage())
 
     def of_type(self, job_type_id: int) -> int:
-        """How many executions of a job type hold room."""
+        """Return how many executions of a job type hold room."""
         return self._types.get(job_type_id, 0)
 
     def peer_nodes(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
-        """How many executions of a project's job type each node has, of those that have any."""
+        """Return how many executions of a project's job type each node has, of those that have any."""
         return self._peer_nodes.get((project_id, job_type_id), {})
 
     def length_s(self, fleet: Resources, projects: Iterable[int]) -> float:
-        """How long it takes until the room comes free that projects hold, as expected when it was taken; 0 if they hold nothing.
+        """Return how long it takes, on average, until the room comes free that projects hold; 0 if they hold nothing.
 
-        The harmonic mean over what they hold of the fleet: of two that hold a half each, a minute and ten hours at a time, two minutes.
+        It goes by the run times that were expected at the start, as the harmonic mean over what they hold of the
+        fleet: if one half turns over every minute and the other every ten hours, the answer is two minutes.
         """
         has, holding = fleet.amounts(), [self._projects[one] for one in projects if one in self._projects]
         whole, turnover = (
@@ -182,11 +188,14 @@ class Running:
         return whole / turnover * _TURNOVER_S if turnover else 0.0
 
     def by_project(self) -> Mapping[int, ProjectUsage]:
-        """What each project holds that holds anything."""
+        """Return what each project holds, of those that hold anything."""
         return self._projects
 
     def requests(self) -> list[Resources]:
-        """The distinct claims, in the order that the column `need` counts them; a number that none has now stands for nothing."""
+        """Return the distinct amounts, in the order of the numbers in the column `request`.
+
+        A number that no execution has now stands for nothing.
+        """
         return self._requests.requests
 
     def _fill(self, row: int, run: ActiveExecution) -> None:
@@ -232,7 +241,7 @@ class Running:
 
 
 def _count(counts: dict[int, int], key: int, sign: int) -> None:
-    """Count up or down; a key that comes to nothing is dropped."""
+    """Count up or down; a key that comes to 0 is dropped."""
     counts[key] = counts.get(key, 0) + sign
     if not counts[key]:
         del counts[key]

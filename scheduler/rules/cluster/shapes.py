@@ -1,7 +1,7 @@
-"""Shapes: the distinct combinations of requirements by which queued jobs are grouped.
+"""Shapes: the distinct combinations of requirements by which waiting jobs are grouped.
 
-Two jobs of one shape are alike to placement but for their age, so that a shape which does not fit is skipped
-whole, however many jobs wait under it.
+Placement treats two jobs of one shape alike except for their age. So it skips a shape that does not fit as a whole,
+however many jobs wait under it.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from enum import StrEnum
 from scheduler.rules.cluster.resources import Resources
 
 NODE_LABEL = "node"
-"""The label that every node carries without saying: its own name."""
+"""The label that every node has without declaring it: its own name."""
 
 
 class Op(StrEnum):
@@ -31,9 +31,9 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What a node's label must be. `value` is a tuple for IN and NOT_IN, unused for EXISTS and ABSENT.
+    """A condition on a node's label. `value` is a tuple for IN and NOT_IN, and unused for EXISTS and ABSENT.
 
-    The numeric comparisons read label and value as decimal numbers; a label that is missing or no number fails
+    The numeric comparisons read label and value as decimal numbers; a label that is missing or not a number fails
     them. NOT_EQUAL and NOT_IN hold for a node without the label.
     """
 
@@ -42,7 +42,7 @@ class Constraint:
     value: str | tuple[str, ...] = ""
 
     def holds(self, labels: Mapping[str, str]) -> bool:
-        """Whether a node with these labels satisfies it."""
+        """Return whether a node with these labels satisfies the constraint."""
         return _holds(self.op, labels.get(self.label), self.value)
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """A constraint that is liked rather than needed; `weight` compares preferences with each other (negative: disliked)."""
+    """A constraint that is preferred but not required. `weight` compares preferences; a negative one means dislike."""
 
     constraint: Constraint
     weight: float = 1.0
@@ -62,12 +62,12 @@ class Preference:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a group of queued jobs asks for. Smaller `priority` goes first.
+    """All that a group of waiting jobs asks for. A smaller `priority` goes first.
 
     `timeout_s` bounds the predicted run time (None: no limit). `count` > 1 makes each job a gang: that many members,
-    each of `requires`, placed wholly or not at all. `apart` names a label of which no two running executions of the same
-    job type and project may share a value (NODE_LABEL: never two on a node); `spread` names one over whose values
-    they are evened out. `preemptible` allows the room to be taken back for a more urgent priority.
+    each of `requires`, placed wholly or not at all. `apart` names a label: no two running executions of the same job
+    type and project may share a value of it (NODE_LABEL: never two on a node). `spread` names a label over whose
+    values they are evened out. `preemptible` allows the scheduler to stop the job for a more urgent one.
     """
 
     id: int
