@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import Final
 
 NO_NODES: Final = "no-nodes"
-"""The message for a job that waits because there is no node at all, so that no node can give a reason."""
+"""The reason of a job that waits because there is no node at all, so that no node can give a reason."""
 
 
 class Reason(StrEnum):

@@ -1,4 +1,4 @@
-"""Seats for the members of jobs of one shape: which nodes, how many on each."""
+"""Assignment: on which nodes the members of a job go, and how many on each."""
 
 from dataclasses import dataclass
 
@@ -12,18 +12,24 @@ from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.scoring import NO_ASSIGNMENT, Assignment
 
 _CANDIDATES = 256
-"""Nodes that are looked at closely where more have room: the best of so many is hardly worse than the best of all."""
+"""Nodes that are compared closely where more have room: the best of so many is hardly worse than the best of all."""
 
 _TIGHTNESS = 0.1
-"""How much a tight fit counts beside what waits: where that loses about the same on two nodes, the fuller one is taken."""
+"""The weight of a tight fit beside fragmentation.
+
+Of two nodes on which the waiting jobs lose about the same, the fuller one is chosen.
+"""
 
 _PORTION = 4
-"""A node takes at most a fourth of the equal members it has room for at a time, for they change its proportions."""
+"""Of equal members, a node gets at most a fourth of those it has room for at a time.
+
+Each of them changes the proportions of what is left there, so the choice is made anew.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentRequest:
-    """Who looks for seats: members of a shape that will surely have ended by `ends_by`.
+    """Members of a shape that need nodes. They will surely have ended by `ends_by` (epoch seconds).
 
     `avoid` has the nodes where the job failed; `turn`, 0 to 1, decides between equal nodes.
     """
@@ -36,9 +42,9 @@ class AssignmentRequest:
 
 
 def assign(request: AssignmentRequest, state: PlanState, policy: Policy, wanted: int) -> Assignment:
-    """Seats for up to `wanted` members, best first; fewer than there is room for may come, but some if there is any.
+    """Return nodes for up to `wanted` members, best first. They may be fewer than fit, but some if any fit.
 
-    Takes nothing yet. For a gang, all seats there are up to `wanted`.
+    Counts nothing yet. For a gang, all that fit are returned, up to `wanted`.
     """
     shape = request.shape
     where = filters.eligible(shape, state.nodes, policy)
@@ -53,14 +59,17 @@ def assign(request: AssignmentRequest, state: PlanState, policy: Policy, wanted:
 
 
 def kept_apart(shape: Shape, state: PlanState) -> Mask:
-    """Rows that `shape.apart` forbids: their label has a value that an execution of the same kind already has."""
+    """Return the rows that `shape.apart` forbids.
+
+    These are the rows where the label has a value that an execution of the same project and job type has already.
+    """
     codes = state.nodes.label_codes(shape.apart or "")
     used = codes[list(state.peer_rows(shape))]
     return np.asarray(np.isin(codes, used[used >= 0])) if shape.apart is not None else codes < -1
 
 
 def _in_one_pass(request: AssignmentRequest, state: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
-    """Seats in one pass; nodes of packed pools before those of spread ones."""
+    """Assign many members at once: nodes of packed pools first, then those of spread pools."""
     even = _rows_of_spread_pools(policy, state.nodes)
     packed = rows if even is None else rows[~even[rows]]
     choice = _packed(request, state, packed, wanted) if len(packed) else NO_ASSIGNMENT
@@ -71,7 +80,7 @@ def _in_one_pass(request: AssignmentRequest, state: PlanState, policy: Policy, r
 
 
 def _packed(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: int) -> Assignment:
-    """The nodes that lose the least for what waits; of those that lose the same, the fullest."""
+    """Choose the nodes on which the waiting jobs lose the least; of those that lose the same, the fullest."""
     whole = request.shape.count > 1
     ranked = _ranks(request, state, rows)
     if ranked is not None and not whole:
@@ -86,7 +95,7 @@ def _packed(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: in
 
 
 def _candidates(rows: Rows, state: PlanState) -> Rows:
-    """A bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
+    """Return a bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
     if len(rows) <= _CANDIDATES:
         return rows
     some = np.zeros(len(rows), dtype=np.bool_)
@@ -96,6 +105,7 @@ def _candidates(rows: Rows, state: PlanState) -> Rows:
 
 
 def _spread(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: int) -> Assignment:
+    """Choose nodes so that the used fraction is even."""
     ranked = _ranks(request, state, rows)
     room = state.room(rows, request.ends_by)
     capacity = state.nodes.capacity[:, rows]
@@ -111,7 +121,7 @@ def _ranks(request: AssignmentRequest, state: PlanState, rows: Rows) -> scoring.
 
 
 def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, rows: Rows, wanted: int) -> Assignment:
-    """Seats one after the other, for shapes whose members mind where the others are."""
+    """Assign members one after the other, for shapes whose members depend on where the others are."""
     shape, nodes = request.shape, state.nodes
     peers, barred = state.peer_rows(shape), kept_apart(shape, state)
     most = dict(
@@ -137,7 +147,10 @@ def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, ro
 
 
 def _least_crowded(shape: Shape, nodes: Nodes, peers: dict[int, int], rows: Rows) -> Rows:
-    """Of the rows, those whose value of the spread label has the fewest executions of the kind; without the label, last."""
+    """Return the rows whose value of the spread label has the fewest executions of the same kind.
+
+    Rows without the label come last.
+    """
     if shape.spread is None:
         return rows
     codes = nodes.label_codes(shape.spread)
@@ -157,7 +170,7 @@ def _same_value(nodes: Nodes, label: str, row: int) -> Mask:
 
 
 def _rows_of_spread_pools(policy: Policy, nodes: Nodes) -> Mask | None:
-    """Rows of nodes in pools that are spread rather than packed; None when there are none."""
+    """Return the rows of nodes in pools that are spread rather than packed; None when there are none."""
     pools = frozenset(pool for pool, packing in policy.packing.items() if packing is Packing.SPREAD)
     if not pools:
         return None

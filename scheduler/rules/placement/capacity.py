@@ -1,4 +1,7 @@
-"""How many members of a job could sit at the same time were nothing else there: on the nodes there are, and on those pools may start."""
+"""How many members of a job fit at the same time if nothing else runs.
+
+It counts the nodes there are, and the nodes that pools may start.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,24 +24,24 @@ _EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """What a pool may have: nodes like this one, at most so many at a time (None: without end). The node's id is the pool's."""
+    """Nodes that a pool may have: like this one, at most so many (None: no limit). The node's id is the pool's."""
 
     like: Node
     most: int | None = None
 
 
 def refused_for_good(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:
-    """The rows of nodes that could not hold a member even if empty and in service, by reason."""
+    """Return the rows of nodes that could hold no member even if empty and in service, by reason."""
     nodes.vector(shape.requires)
     policy, present = Policy(), nodes.present()
     return {reason: mask(shape, nodes, policy) & present for reason, mask in filters.STATIC if reason in _EVER}
 
 
 def most_members(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int:
-    """How many members could ever sit at once, on empty nodes; more than the job has need not be counted right.
+    """Return how many members could ever run at once on empty nodes; beyond what the job has, the number may be off.
 
-    A pool's nodes may give way to new ones, so all that it may have count as the better of what they are and could be.
-    Members kept apart by a label get one seat for each of its values.
+    The nodes of a pool may give way to new ones, so each node that the pool may have counts as the better of what it
+    is and what a new one would be. If members are kept apart by a label, each value of it counts once.
     """
     growth = list(growth)
     new = Nodes(one.like for one in growth)
@@ -55,20 +58,24 @@ def most_members(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> i
 
 
 def members_on(shape: Shape, nodes: Nodes, slots: MemberCounts) -> int:
-    """How many members sit on rows that have so many slots each."""
+    """Return how many members fit on rows with so many slots each."""
     values, slots = _kept_apart(shape, nodes, np.minimum(slots, shape.count))
     return len({value for _, value in values}) + int(slots.sum())
 
 
 def _slots(shape: Shape, nodes: Nodes) -> MemberCounts:
-    """The members that each row would hold when empty, as far as the job has so many."""
+    """Return how many members each row would hold when empty, at most as many as the job has."""
     refused = np.logical_or.reduce(list(refused_for_good(shape, nodes).values()))
     room = np.minimum(room_for(nodes.vector(shape.requires), nodes.capacity), shape.count)
     return np.where(nodes.present() & ~refused, room, 0)
 
 
 def _kept_apart(shape: Shape, nodes: Nodes, slots: MemberCounts) -> tuple[set[tuple[int, str]], MemberCounts]:
-    """The values of the label that keeps members apart, each with a node that has it and a slot; and the slots it does not concern."""
+    """Split the slots by the label that keeps members apart.
+
+    Returns the values of the label, each with a node that has it and a slot; and the slots that the label does not
+    concern.
+    """
     if shape.apart is None or shape.count == 1:
         return set(), slots
     if shape.apart == NODE_LABEL:
@@ -79,7 +86,7 @@ def _kept_apart(shape: Shape, nodes: Nodes, slots: MemberCounts) -> tuple[set[tu
 
 
 def _of_pool(there: MemberCounts, new: int, most: int | None, enough: int) -> int:
-    """The seats of a pool with these slots on its nodes and `new` on one it would start."""
+    """Return how many members fit in a pool with these slots on its nodes and `new` on one that it would start."""
     if not new:
         return int(there.sum())
     if most is None:

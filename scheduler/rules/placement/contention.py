@@ -1,4 +1,7 @@
-"""Which projects wait for room, and which of them for the same: those that are owed their part of it by one another."""
+"""Contention: which projects wait for room, and which of them for the same nodes.
+
+Projects that wait for the same nodes owe each other their parts of them (`fairshare.accrue`).
+"""
 
 from scheduler.rules.cluster.nodes import Mask
 from scheduler.rules.cluster.plan import Plan, Snapshot
@@ -10,10 +13,11 @@ _FOR_ROOM = frozenset({Reason.NO_ROOM, Reason.GANG})
 
 
 def contests(snapshot: Snapshot, plan: Plan) -> list[set[int]]:
-    """The projects of which the plan, made from that snapshot, left jobs waiting that would start were there room.
+    """Return the projects of which a plan left jobs waiting that would start if there were room, grouped by rivalry.
 
-    Those are together that wait for the same nodes, or for nodes that others in between wait for too. Not who is paused or at a
-    limit, and not who asks for what the nodes could not give even were they empty: nobody owes them anything.
+    The plan was made from that snapshot. Projects are in one group if they wait for the same nodes, or for nodes for
+    which others between them wait. Projects that are paused or at a limit do not count, nor those whose jobs would
+    not fit if the nodes were empty: nobody owes them anything.
     """
     found: list[tuple[set[int], Mask]] = []
     for project, where in _wanted(snapshot, plan).items():
@@ -28,7 +32,7 @@ def contests(snapshot: Snapshot, plan: Plan) -> list[set[int]]:
 
 
 def _wanted(snapshot: Snapshot, plan: Plan) -> dict[int, Mask]:
-    """Where jobs of each project wait for room."""
+    """Return, for each project, the rows of nodes where its jobs wait for room."""
     wanted: dict[int, Mask] = {}
     state: PlanState | None = None
     for refusal in plan.refusals.values():

@@ -1,4 +1,7 @@
-"""Why a job cannot go somewhere. Every filter says its reason, so that `place` and `explain` cannot disagree."""
+"""Filters: why a job cannot go to a node.
+
+Every filter names its reason, so that `place` and `explain` cannot disagree.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,14 +29,14 @@ STATIC: tuple[tuple[Reason, Callable[[Shape, Nodes, Policy], Mask]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """How many more jobs of a shape limits let start, and which reason holds the rest."""
+    """How many more jobs of a shape the limits let start, and the reason that stops the others."""
 
     jobs: float
     reason: Reason | None = None
 
 
 def eligible(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
-    """Rows of nodes that could take the shape were they empty; remembered until a node changes."""
+    """Return the rows of nodes that could take the shape if they were empty; remembered until a node changes."""
     key = _demands(shape, policy)
     mask = nodes.memo.get(key)
     if mask is None:
@@ -46,7 +49,10 @@ def eligible(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
 
 
 def of_kind(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
-    """Rows of nodes that are of the kind the shape asks for, however large: in its pool, with its labels and some of each named resource."""
+    """Return the rows of nodes of the kind that the shape asks for, whatever their size.
+
+    A node is of the kind if it is in the pool, has the labels, and has some of each named resource.
+    """
     names = tuple(name for name, amount in shape.requires.custom if amount)
     key = ("kind", shape.pool, shape.constraints, names, policy.paused_pools, policy.launch_failures)
     mask = nodes.memo.get(key)
@@ -63,14 +69,14 @@ def of_kind(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
 
 
 def refusals(shape: Shape, nodes: Nodes, policy: Policy) -> dict[Reason, Mask]:
-    """Rows each static filter refuses, in the order of the filters; only reasons that some node has."""
+    """Return the rows that each static filter refuses, in the order of the filters; only reasons that some node has."""
     present = nodes.present()
     marks = ((reason, refuses(shape, nodes, policy) & present) for reason, refuses in STATIC)
     return {reason: mark for reason, mark in marks if mark.any()}
 
 
 def refusal_counts(shape: Shape, nodes: Nodes, policy: Policy) -> Mapping[str, int]:
-    """How many nodes each static filter refuses; remembered until a node changes."""
+    """Return how many nodes each static filter refuses; remembered until a node changes."""
     key = _demands(shape, policy)
     counts = nodes.refusal_counts.get(key)
     if counts is None:
@@ -80,7 +86,7 @@ def refusal_counts(shape: Shape, nodes: Nodes, policy: Policy) -> Mapping[str, i
 
 
 def holds(need: Amounts, room: Amounts) -> Mask:
-    """Columns of `room` that have all of `need`."""
+    """Return which columns of `room` have all of `need`."""
     enough = np.ones(room.shape[1], dtype=np.bool_)
     for axis in np.flatnonzero(need).tolist():
         enough &= room[axis] >= need[axis]
@@ -88,7 +94,7 @@ def holds(need: Amounts, room: Amounts) -> Mask:
 
 
 def paused(shape: Shape, policy: Policy) -> Reason | None:
-    """The pause that keeps the whole shape back, widest first; None when none does."""
+    """Return the pause that stops the whole shape, the widest first; None without one."""
     if policy.scheduler_paused:
         return Reason.SCHEDULER_PAUSED
     if shape.project_id in policy.paused_projects:
@@ -97,13 +103,13 @@ def paused(shape: Shape, policy: Policy) -> Reason | None:
 
 
 def type_allowance(shape: Shape, policy: Policy, executions: int) -> Allowance:
-    """How many more jobs the type's `max_scheduled` lets start when `executions` of it hold room."""
+    """Return how many more jobs the type's `max_scheduled` lets start when `executions` of it hold room."""
     most = policy.max_scheduled.get(shape.job_type_id)
     return Allowance(inf) if most is None else Allowance(max(0, most - executions) // shape.count, Reason.TYPE_LIMIT)
 
 
 def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: int) -> Allowance:
-    """How many more jobs the project's quota lets start when it holds `cpus` and `mem` in `jobs` executions."""
+    """Return how many more jobs the project's quota lets start when it holds `cpus` and `mem` in `jobs` executions."""
     quota = policy.quotas.get(shape.project_id)
     if quota is None:
         return Allowance(inf)
@@ -117,14 +123,14 @@ def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: 
 
 
 def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int, jobs: int) -> Allowance:
-    """The tighter of both limits, when `of_type` executions of the type and `jobs` of the project hold room."""
+    """Return the tighter of both limits, when `of_type` executions of the type and `jobs` of the project hold room."""
     by_type = type_allowance(shape, policy, of_type)
     by_quota = quota_allowance(shape, policy, cpus=cpus, mem=mem, jobs=jobs)
     return min(by_type, by_quota, key=lambda limit: limit.jobs)
 
 
 def _demands(shape: Shape, policy: Policy) -> tuple[object, ...]:
-    """All that the static filters look at."""
+    """Return all that the static filters depend on."""
     return (shape.pool, shape.constraints, shape.requires, policy.paused_pools, policy.launch_failures)
 
 

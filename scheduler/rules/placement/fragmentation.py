@@ -1,10 +1,12 @@
-"""The mix of what waits, and how much of the room for it a placement would take.
+"""Fragmentation: how much room for the waiting jobs a placement would take.
 
-A node has room for so many jobs of each shape; a member placed there leaves room for fewer. The node that loses the
-least for the shapes that wait is the best one for the member: cpus without memory are of use to those who ask for
-little memory, and half a node is worth less than half of a whole one while somebody waits for a whole one.
-After the idea of the fragmentation gradient (Weng et al., "Beware of Fragmentation", USENIX ATC 2023), with what waits as the
-expected work. Measured over random fleets: docs/decisions/031-choice-of-a-node.md.
+A node has room for so many jobs of each waiting shape; after a member is placed there, it has room for fewer. The
+best node for the member is the one that loses the least. For example, cpus without memory are of use only to jobs
+that need little memory, and half a node is worth less than half of a whole one while a job waits for a whole node.
+
+The idea is that of fragmentation gradient descent (Weng et al., "Beware of Fragmentation: Scheduling GPU-Sharing
+Workloads with Fragmentation Gradient Descent", USENIX ATC 2023). There the expected work comes from a distribution;
+here it is what waits in the queue. Measured over random fleets in docs/decisions/031-choice-of-a-node.md.
 """
 
 from collections.abc import Sequence
@@ -19,21 +21,24 @@ from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.placement import filters
 
 _MOST_SHAPES = 12
-"""Shapes that are looked at: those that wait for the most. The others hardly move a sum, and each costs time."""
+"""Shapes that count: those with the most waiting work. The others hardly change a sum, and each costs time."""
 
 _BROKEN = 0.75
-"""What room for less than one whole member is worth beside as large a part of room for many. Below 1, for it is of use only once more
-is free there; not 0, for that comes sooner the more there is."""
+"""The worth of room for a part of one member, beside the same part of room for many.
+
+It is below 1, since such room is of use only once more comes free there. It is not 0, since that comes sooner the
+more there is.
+"""
 
 _WHOLE = 1 - 1e-9
-"""Room for one: a little less, for the rounding of fractions."""
+"""Room for one member: a little less, because of the rounding of fractions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fragmentation:
-    """The shapes that wait for the most: what they need, a column for each, and their weights.
+    """The shapes with the most waiting work: their needs, one column for each, and their weights.
 
-    `where` marks by shape the rows that could take it.
+    `where` marks, for each shape, the rows that could take it.
     """
 
     need: NDArray[np.float64]
@@ -41,9 +46,10 @@ class Fragmentation:
     where: NDArray[np.bool_]
 
     def loss(self, need: Amounts, free: Amounts, rows: Rows) -> NDArray[np.float64]:
-        """What a member that takes `need` would take from the room for the mix on each of the rows.
+        """Return how much room for the waiting shapes a member that takes `need` would use up, for each of the rows.
 
-        `free` is what is free on all rows. In members of the mix, each weighed by its size and by how much of it waits.
+        `free` has what is free on all rows. The unit is members of the waiting shapes, each weighed by its size and
+        by how much of it waits.
         """
         lost = np.zeros(len(rows))
         before = np.maximum(free[:, rows], 0).astype(np.float64)
@@ -55,7 +61,7 @@ class Fragmentation:
 
 
 def _room(need: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Room for how many members that need this, by row; for a part of one, at a discount."""
+    """Return for how many members with this need each row has room; a part of one counts at a discount."""
     asked = np.flatnonzero(need).tolist()
     room: NDArray[np.float64] = free[asked[0]] / need[asked[0]]
     for axis in asked[1:]:
@@ -65,9 +71,9 @@ def _room(need: NDArray[np.float64], free: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def of_groups(groups: Sequence[QueueGroup], nodes: Nodes, policy: Policy, scale: NDArray[np.float64]) -> Fragmentation:
-    """The mix of some lines, without those that no node could take.
+    """Return the fragmentation measure for some queue groups, without those that no node could take.
 
-    `scale` turns each axis into fractions of the largest node; a member's size is the sum of its.
+    `scale` turns each axis into fractions of the largest node; the size of a member is the sum of its fractions.
     """
     vectors = [nodes.vector(group.shape.requires) for group in groups]
     sizes = [float(size) for size in np.array(vectors).reshape(len(groups), len(scale)) @ scale]

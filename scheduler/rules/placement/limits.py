@@ -1,7 +1,7 @@
-"""What quotas and type limits still let start, once what an earlier job needs under them is held back.
+"""Quotas and type limits within one plan, with room held back for earlier jobs.
 
-A job that is held back only by what runs under its limits will have its turn when enough of that has ended. Until then
-later jobs under the same limit get what they will have given back by that moment, and what it does not need.
+A job that only its limits stop will have its turn when enough of what runs under them has ended. Until then, later
+jobs under the same limit may use what has ended by that moment and the earlier job does not need.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from scheduler.rules.placement.filters import Allowance
 from scheduler.rules.placement.plan_state import PlanState
 
 LimitAmounts = NDArray[np.float64]
-"""What counts under a limit: cpus, mem, executions."""
+"""Amounts that count under a limit: cpus, mem, executions."""
 
 _PROJECT, _TYPE = "project", "type"
 LimitKey = tuple[str, int]
@@ -28,7 +28,7 @@ LimitKey = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class _HeldBack:
-    """Held back under one limit: from `start` on only `spare` of it is for others."""
+    """An amount held back under one limit: from `start` on, only `spare` of the limit is for other jobs."""
 
     start: float
     spare: LimitAmounts
@@ -44,7 +44,7 @@ class PlanLimits:
         self._planned: dict[LimitKey, list[tuple[float, LimitAmounts]]] = {}
 
     def allowance(self, shape: Shape, ends_by: float) -> Allowance:
-        """How many more jobs of the shape may start that will surely have ended by then."""
+        """Return how many more jobs of the shape may start, if they will surely have ended by `ends_by`."""
         allowed = self._state.allowance(shape)
         if self._held_back:
             need = _need(shape)
@@ -56,10 +56,11 @@ class PlanLimits:
         return allowed
 
     def hold_back(self, shape: Shape, since: float) -> float | None:
-        """Hold back what a job of the shape needs, from the first moment after `since` at which it will probably be there.
+        """Hold back, under its limits, what a job of the shape needs; return from when on.
 
-        That moment is returned; None, and nothing is held back, for a job that the limits will never let start. A limit that
-        holds back for one job already does so for no other.
+        That is the first moment after `since` at which the limits will probably let it start. For a job that they
+        will never let start, nothing is held back and the answer is None. A limit holds back for one job only, the
+        first.
         """
         limits, need = _limits(shape, self._policy), _need(shape)
         if any((need > limit).any() for limit in limits.values()):
@@ -77,7 +78,7 @@ class PlanLimits:
         return start if start < inf else None
 
     def add_placements(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
-        """Count jobs of this plan: probably until `end`, surely until `ends_by`."""
+        """Count jobs that this plan places: probably until `end`, surely until `ends_by`."""
         for key in _limits(shape, self._policy):
             self._planned.setdefault(key, []).append((end, _need(shape) * jobs))
             held_back = self._held_back.get(key)
@@ -87,7 +88,10 @@ class PlanLimits:
     def _amounts_left(
         self, key: LimitKey, shape: Shape, limit: LimitAmounts
     ) -> tuple[NDArray[np.float64], LimitAmounts]:
-        """What is left under a limit, now and after each of the coming ends: the moments, and a row for each."""
+        """Return what is left under a limit now and after each of the coming ends.
+
+        The first array has the moments, the second a row for each of them.
+        """
         running = self._running
         own = running.project_ids == key[1] if key[0] == _PROJECT else running.type_ids == key[1]
         own = np.flatnonzero(own & (running.node_ids >= 0))
@@ -114,7 +118,7 @@ def _need(shape: Shape) -> LimitAmounts:
 
 
 def _limits(shape: Shape, policy: Policy) -> Mapping[LimitKey, LimitAmounts]:
-    """The limits that the shape's jobs are under, inf where they say nothing."""
+    """Return the limits that the shape's jobs are under; inf where a limit has no number."""
     limits: dict[LimitKey, LimitAmounts] = {}
     quota, most = policy.quotas.get(shape.project_id), policy.max_scheduled.get(shape.job_type_id)
     if quota is not None and quota != Quota():

@@ -1,4 +1,4 @@
-"""The scratch book of one plan: what is free and held once the placements decided so far are counted."""
+"""The state of one plan: what is free and who holds how much, once the placements decided so far are counted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from scheduler.rules.placement.fragmentation import Fragmentation
 
 @dataclass(slots=True)
 class PlannedUsage:
-    """What a project holds, running and planned."""
+    """The room that a project holds, running and planned."""
 
     resources: Resources
     executions: int
@@ -28,7 +28,7 @@ class PlannedUsage:
 
 @dataclass(frozen=True, slots=True)
 class NodeReservation:
-    """Room kept on one node: from `start` on only `spare` of it is for others."""
+    """A reservation on one node: from `start` on, only `spare` of the node is for others."""
 
     row: int
     start: float
@@ -37,7 +37,7 @@ class NodeReservation:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Placements of this plan: which node rows, how many on each, of what, until when probably."""
+    """Placements of this plan: on which node rows, how many on each, what each needs, and their probable end."""
 
     rows: Rows
     counts: NDArray[np.int64]
@@ -46,10 +46,11 @@ class Planned:
 
 
 class PlanState:
-    """Copies of the few numbers a plan changes; the snapshot stays as it is.
+    """Copies of the few numbers that a plan changes; the snapshot stays as it is.
 
-    `left` is the room left on each node over all resources, as a fraction of the largest node's; `waiting` are the lines that a
-    plan may serve, to be set before nodes are chosen.
+    `left` is the room left on each node over all resources, as a fraction of the largest node's. `waiting` are the
+    queue groups that the plan may serve; it must be set before nodes are chosen. `reserved` has the reservation on
+    each node row.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -74,9 +75,9 @@ class PlanState:
         self._peers: dict[tuple[int, int], dict[int, int]] = {}
 
     def shares(self, shapes: list[Shape]) -> NDArray[np.float64]:
-        """One job's dominant share of the fleet for each shape of a plan.
+        """Return one job's dominant share of the fleet for each shape of a plan.
 
-        Also takes note whose placements have to be remembered by node.
+        Also records for which shapes the placements have to be counted by node (those with `apart` or `spread`).
         """
         tracked = (shape for shape in shapes if shape.apart is not None or shape.spread is not None)
         self._tracked = {(shape.project_id, shape.job_type_id) for shape in tracked}
@@ -87,7 +88,7 @@ class PlanState:
         return np.asarray((needs / fleet).max(axis=1) * np.array([shape.count for shape in shapes]))
 
     def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
-        """Rows in `where` with room for a member that will surely have ended by `ends_by`."""
+        """Return the rows in `where` with room for a member that will surely have ended by `ends_by`."""
         fits = where & filters.holds(need, self.free)
         for reserved in self.reserved.values():
             if fits[reserved.row] and ends_by > reserved.start:
@@ -95,9 +96,9 @@ class PlanState:
         return fits
 
     def room(self, rows: Rows, ends_by: float) -> Amounts:
-        """What is free on some rows for members that will surely have ended by then; the caller's own copy.
+        """Return what is free on some rows for members that will surely have ended by then; the caller's own copy.
 
-        On a node where room is kept from an earlier moment on, only what will be to spare then.
+        On a node with a reservation from an earlier moment on, only what it leaves over counts.
         """
         room = self.free[:, rows]
         for reserved in self.reserved.values():
@@ -108,13 +109,16 @@ class PlanState:
         return room
 
     def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
-        """What a member that takes `need` would take from the room for what waits on each of the rows; see `mix`."""
+        """Return how much room for the waiting jobs a member that takes `need` would use up on each of the rows."""
         if self._fragmentation is None:  # made when first asked for: many plans never have a choice of nodes
             self._fragmentation = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
         return self._fragmentation.loss(need, self.free, rows)
 
     def add_placements(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
-        """Count placements of a shape: `counts` members on the node `rows`, probably until `end`, surely until `ends_by`."""
+        """Count placements of a shape: `counts` members on the node `rows`.
+
+        They run probably until `end` and surely not beyond `ends_by`.
+        """
         need = self.nodes.vector(shape.requires)
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
@@ -132,7 +136,7 @@ class PlanState:
                 peers[row] = peers.get(row, 0) + count
 
     def usage(self, project_id: int) -> PlannedUsage:
-        """What a project holds by now."""
+        """Return what a project holds by now."""
         usage = self._usages.get(project_id)
         if usage is None:
             held = self._running.of_project(project_id)
@@ -141,12 +145,12 @@ class PlanState:
         return usage
 
     def of_type(self, job_type_id: int) -> int:
-        """How many executions of a type there are by now."""
+        """Return how many executions of a type there are by now."""
         planned = self._types.get(job_type_id)
         return self._running.of_type(job_type_id) if planned is None else planned
 
     def peer_rows(self, shape: Shape) -> dict[int, int]:
-        """How many executions of the shape's project and job type each node row has by now."""
+        """Return how many executions of the shape's project and job type each node row has by now."""
         there = self._running.peer_nodes(shape.project_id, shape.job_type_id)
         rows = {row: count for node, count in there.items() if (row := self.nodes.row(node)) is not None}
         for row, count in self._peers.get((shape.project_id, shape.job_type_id), {}).items():
@@ -154,11 +158,11 @@ class PlanState:
         return rows
 
     def charge_more(self, project_id: int, more: Resources) -> None:
-        """Let a project stand as if it held so much more."""
+        """Compare a project from now on as if it held so much more."""
         self._charged[project_id] = self._charged.get(project_id, NOTHING).add(more)
 
     def standing(self, project_id: int, more: Resources = NOTHING) -> float:
-        """The number by which projects are compared, smaller first; as it would be if the project held `more`."""
+        """Return the number by which projects are compared, smaller first; as if the project also held `more`."""
         policy, usage = self._policy, self.usage(project_id)
         charged = self._charged.get(project_id, NOTHING).add(more)
         share = usage.share
@@ -167,7 +171,7 @@ class PlanState:
         return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
 
     def allowance(self, shape: Shape) -> Allowance:
-        """How many more jobs of the shape the limits let start."""
+        """Return how many more jobs of the shape the limits let start."""
         usage = self.usage(shape.project_id)
         return filters.allowance(
             shape,
@@ -179,7 +183,7 @@ class PlanState:
         )
 
     def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
-        """What still runs when kept room is due takes of what is to spare there."""
+        """Take from the spare room on nodes with a reservation what members use that run on beyond its start."""
         for reserved in self.reserved.values() if self.reserved else ():
             if ends_by > reserved.start:
                 members = int(counts[rows == reserved.row].sum())

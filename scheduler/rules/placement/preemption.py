@@ -1,8 +1,9 @@
-"""Which running jobs to stop so that a more urgent one can start: the least urgent, losing the least work, none in vain.
+"""Preemption: which running jobs to stop so that a more urgent one can start.
 
-Only jobs that said so (`preemptible`), of a less urgent priority, and that are not ending already. A job is stopped whole: the work
-of all members of a gang is lost, and the room of all of them comes free. On each node the least urgent go first, then those of
-which the least work is lost (the time they have run x their share of the fleet). Of whoever is chosen, nobody could be spared.
+Only jobs may be stopped that allow it (`preemptible`), are less urgent, and are not ending already. A job is stopped
+whole: the work of all members of a gang is lost, and the room of all of them comes free. On each node the least
+urgent jobs go first, and of these the ones that lose the least work (run time so far x share of the fleet). No job is
+stopped in vain: without any one of the victims the urgent job could not start.
 """
 
 from dataclasses import dataclass
@@ -21,12 +22,15 @@ from scheduler.rules.placement.scoring import Assignment, room_for
 Number = TypeVar("Number", np.int64, np.float64)
 
 _MOST_TRIALS = 8
-"""Nodes on which it is worked out exactly who would have to be stopped for a job of one member: those that look cheapest."""
+"""Nodes for which the victims are worked out exactly, for a job of one member: those that look cheapest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Victims:
-    """Executions to stop on one node row, none maybe, and how many members of the more urgent job are to sit there then."""
+    """Executions to stop on one node row, and how many members of the more urgent job go there then.
+
+    There may be no execution to stop on a row.
+    """
 
     row: int
     executions: tuple[int, ...]
@@ -35,10 +39,10 @@ class Victims:
 
 @dataclass(frozen=True, slots=True)
 class PreemptionCandidates:
-    """Executions that may be stopped, by node row, the least urgent first, then those of which the least work is lost.
+    """Executions that may be stopped: by node row, the least urgent first, then those that lose the least work.
 
-    `lost` is the work of all the job's executions, and `gives` what each of them gives back (one column each); those of one job
-    stand together on a row. `by_job` has their order by job.
+    `lost` is the work of all executions of the job; `gives` is what each one gives back (one column each). Executions
+    of one job are next to each other on a row. `by_job` has their order by job.
     """
 
     rows: Rows
@@ -50,22 +54,22 @@ class PreemptionCandidates:
     by_job: Rows
 
     def rows_of(self, job: int) -> Rows:
-        """Where all executions of a job stand."""
+        """Return the positions of all executions of a job."""
         low, high = (np.searchsorted(self.jobs, job, side, sorter=self.by_job) for side in ("left", "right"))
         return self.by_job[low:high]
 
     def cost_key(self, job: int) -> tuple[int, float, int]:
-        """How dear a job is, to be compared: more urgent, more work lost, older."""
+        """Return what a job costs, to be compared: a more urgent one, more work lost, an older one cost more."""
         at = self.rows_of(job)[0]
         return -int(self.priority[at]), float(self.lost[at]), -job
 
     def room(self, which: Mask, width: int) -> Amounts:
-        """What these give back together on each of so many rows."""
+        """Return what these give back together on each of `width` rows."""
         return _sums(self.rows[which], self.gives[:, which], width)
 
 
 def candidates(running: Running, state: PlanState, now: float) -> tuple[PreemptionCandidates, Amounts]:
-    """Return what may be stopped, and what each row will have more once all has ended that was told to."""
+    """Return what may be stopped, and what each row gains once all has ended that was told to stop."""
     nodes = state.nodes
     needs = [nodes.vector(need) for need in running.requests()]
     table = np.stack(needs, axis=1) if needs else np.zeros((len(state.free), 0), dtype=np.int64)
@@ -79,7 +83,7 @@ def candidates(running: Running, state: PlanState, now: float) -> tuple[Preempti
 
 
 def rows_to_clear(shape: Shape, state: PlanState, where: Mask) -> Mask:
-    """Rows in `where` without room kept for others, large enough for a member."""
+    """Return the rows in `where` without a reservation that are large enough for a member."""
     free_to_clear = where & filters.holds(state.nodes.vector(shape.requires), state.nodes.capacity)
     for row in state.reserved:
         free_to_clear[row] = False
@@ -87,14 +91,14 @@ def rows_to_clear(shape: Shape, state: PlanState, where: Mask) -> Mask:
 
 
 def assignment_of(found: list[Victims]) -> Assignment:
-    """The seats that stopping the victims makes."""
+    """Return the assignment that stopping the victims makes possible."""
     members = [victim for victim in found if victim.members]
     rows = np.array([victim.row for victim in members], dtype=np.intp)
     return Assignment(rows, np.array([victim.members for victim in members], dtype=np.int64))
 
 
 class Preemptor:
-    """What could be stopped while one plan is made: the sums are taken once for each priority."""
+    """The search for victims while one plan is made; sums are computed once for each priority."""
 
     def __init__(self, state: PlanState, running: Running, now: float) -> None:
         self._state = state
@@ -103,7 +107,10 @@ class Preemptor:
         self._never_fit: set[object] = set()
 
     def could_fit(self, shape: Shape, where: Mask, *, stop: bool = True) -> bool:
-        """Whether all members would fit on the rows in `where` once all that ends has ended, and with `stop` all that may be stopped."""
+        """Return whether all members would fit on the rows in `where` once all that ends has ended.
+
+        With `stop`, also once all has been stopped that may be.
+        """
         key = (stop, shape.requires, shape.count, shape.apart, shape.pool, shape.constraints)
         if shape.apart is None and key in self._never_fit:  # room only dwindles, and who comes later is no more urgent
             return False
@@ -115,7 +122,10 @@ class Preemptor:
         return enough
 
     def victims(self, shape: Shape, where: Mask) -> list[Victims]:
-        """Whom to stop on which rows for all members of a job, and where these sit; empty when that is not possible, or not needed."""
+        """Return which executions to stop on which rows for all members of a job, and where the members go.
+
+        Empty when that is not possible, or not needed.
+        """
         wanted, room = _MemberSlots(shape, self._state, where), self._room()
         if not self.could_fit(shape, where) or wanted.members(wanted.slots(room)) >= shape.count:
             return []
@@ -125,11 +135,11 @@ class Preemptor:
         return min(trials, key=_VictimSearch.cost).victims(self._state.left)
 
     def _room(self) -> Amounts:
-        """What is free once all has ended that was told to."""
+        """Return what is free once all has ended that was told to stop."""
         return self._state.free + self._coming
 
     def _released(self, priority: int) -> Amounts:
-        """What every row would have more if all were stopped that is less urgent."""
+        """Return what every row would gain if all were stopped that is less urgent."""
         found = self._sums.get(priority)
         if found is None:
             found = self._sums[priority] = self._candidates.room(
@@ -138,7 +148,10 @@ class Preemptor:
         return found
 
     def _steps(self, wanted: "_MemberSlots", room: Amounts) -> list[list[int]]:
-        """Jobs to stop on one node for one more seat there or several, those that cost least for each first."""
+        """Return steps, each the jobs to stop on one node for at least one more member there.
+
+        The steps that cost the least for each member come first.
+        """
         stoppable, before = self._candidates, wanted.slots(room)
         gains = wanted.slots(room + self._released(wanted.shape.priority)) > before
         some = np.flatnonzero((stoppable.priority > wanted.shape.priority) & gains[stoppable.rows])
@@ -160,7 +173,7 @@ class Preemptor:
 
 
 class _MemberSlots:
-    """Seats for all members of a job on the rows in `where`."""
+    """Counts the members of one job that fit on the rows in `where`."""
 
     def __init__(self, shape: Shape, state: PlanState, where: Mask) -> None:
         self.shape, self._need = shape, state.nodes.vector(shape.requires)
@@ -170,15 +183,15 @@ class _MemberSlots:
             self._most[where & (self._values >= 0)] = 1
 
     def slots(self, room: Amounts, rows: Rows | None = None) -> NDArray[np.int64]:
-        """How many members each row takes (or each of some `rows`) that has `room`."""
+        """Return how many members each row takes (or each of some `rows`) that has `room`."""
         return np.minimum(room_for(self._need, room), self._most if rows is None else self._most[rows])
 
     def members(self, slots: NDArray[np.int64]) -> int:
-        """How many members find a seat, where those that are kept apart share no value of the label."""
+        """Return how many members fit, where those that are kept apart share no value of the label."""
         return int(slots.sum() if self._values is None else slots[self._one_of_each(np.flatnonzero(slots))].sum())
 
     def share_out(self, slots: NDArray[np.int64], order: Rows) -> dict[int, int]:
-        """Members on each row, the rows filled in order."""
+        """Return how many members go on each row, with the rows filled in order."""
         order = order[slots[order] > 0]
         if self._values is not None:
             order = self._one_of_each(order)
@@ -191,7 +204,7 @@ class _MemberSlots:
         return members
 
     def _one_of_each(self, rows: Rows) -> Rows:
-        """The rows without those of which an earlier one has the same value; without the label, all."""
+        """Return the rows without those that repeat the value of an earlier one; rows without the label stay."""
         assert self._values is not None
         values = self._values[rows]
         _, first = np.unique(np.where(values < 0, -1 - np.arange(len(rows)), values), return_index=True)
@@ -199,7 +212,7 @@ class _MemberSlots:
 
 
 class _VictimSearch:
-    """Jobs that are stopped on trial, until there are seats enough; then without those that can be spared, the dearest first."""
+    """Stops jobs on trial until enough members fit, then spares those that need not be stopped, the dearest first."""
 
     def __init__(
         self, wanted: _MemberSlots, room: Amounts, stoppable: PreemptionCandidates, steps: list[list[int]]
@@ -219,12 +232,15 @@ class _VictimSearch:
                 self._change(job, 1)
 
     def cost(self) -> tuple[int, float, int]:
-        """What is lost, to be compared: the most urgent job, then the work, then the number of jobs."""
+        """Return what is lost, to be compared: the most urgent job, then the work, then the number of jobs."""
         cost_key = [self._candidates.cost_key(job) for job in sorted(self._stopped)]
         return max(one[0] for one in cost_key), sum(one[1] for one in cost_key), len(cost_key)
 
     def victims(self, left: NDArray[np.float64]) -> list[Victims]:
-        """Whom to stop on which rows, and who sits where: on what comes free first, then where the least is left."""
+        """Return which executions to stop on which rows, and how many members go there.
+
+        Members go first where executions are stopped, and then where the least room is left.
+        """
         there: dict[int, list[int]] = {}
         for job in sorted(self._stopped):
             at = self._candidates.rows_of(job)
@@ -250,13 +266,13 @@ class _VictimSearch:
 
 
 def _since(amounts: NDArray[Number], begins: Rows) -> NDArray[Number]:
-    """Sums along each row of the table, begun anew at the column that `begins` names for each."""
+    """Return sums along each row of the table, begun anew at the column that `begins` names for each."""
     summed = np.cumsum(amounts, axis=1)
     return np.asarray(summed - (summed - amounts)[:, begins], dtype=amounts.dtype)
 
 
 def _lost(running: Running, some: Rows, table: Amounts, state: PlanState, now: float) -> NDArray[np.float64]:
-    """The work that each one's job loses: of all its executions, the time they have run x their share of the fleet."""
+    """Return the work that each job loses: over all its executions, the run time so far x the share of the fleet."""
     fleet = state.nodes.vector(state.fleet)
     share = np.where(fleet[:, None] > 0, table / np.maximum(fleet, 1)[:, None], 0.0).max(axis=0, initial=0.0)
     lost = np.maximum(now - running.started[some], 0.0) * share[running.request[some]]

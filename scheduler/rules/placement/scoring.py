@@ -1,4 +1,4 @@
-"""Which of the nodes that fit is best, and how many of a run of equal jobs each one takes."""
+"""Scoring: which of the nodes that fit is best, and how many of a run of equal jobs each one takes."""
 
 from dataclasses import dataclass
 
@@ -15,17 +15,17 @@ _ENDLESS = int(np.iinfo(np.int32).max)
 """How many members that ask for nothing a node takes."""
 
 _LEAST = 1e-12
-"""The fraction that a member takes which asks for nothing."""
+"""The fraction of a node that a member takes which asks for nothing."""
 
 _LEVELS = 40
-"""Halvings of the search for the level that spreading fills to: finer than one claim on the largest node."""
+"""Halvings in the search for the level to which nodes are filled: finer than one member on the largest node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Node rows in the order to be filled, and how many members each takes. Together they may be fewer than wanted.
+    """Node rows in the order to be filled, and how many members each takes.
 
-    `among` is how many nodes there were to choose from.
+    Together they may be fewer than wanted. `among` is how many nodes there were to choose from.
     """
 
     rows: Rows
@@ -37,20 +37,21 @@ NO_ASSIGNMENT = Assignment(np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.int6
 
 
 def best(rows: Rows, scores: Scores, wanted: int) -> Rows:
-    """The rows with the smallest scores, smallest first: as many as are needed if each takes one at least."""
+    """Return the rows with the smallest scores, smallest first: as many as are needed if each takes one at least."""
     return rows[_smallest(scores, wanted)]
 
 
 def pack(need: Amounts, room: Amounts, rows: Rows, wanted: int, portion: int) -> Assignment:
-    """Fill the rows in order, each to one `portion`-th of what it could take; `room` has a column for each."""
+    """Fill the rows in order, each to one `portion`-th of what fits there; `room` has a column for each row."""
     counts = room_for(need, room)
     return _cut(rows, -(-counts // portion), wanted)
 
 
 def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, ranked: Ranks, wanted: int) -> Assignment:
-    """Even out the used fraction over the nodes: the emptiest takes first; those of a later rank only once the others are full.
+    """Even out the used fraction over the nodes: the emptiest node takes first.
 
-    `room` and `capacity` have a column for each of the rows.
+    Nodes of a later rank take members only once the others are full. `room` and `capacity` have a column for each of
+    the rows.
     """
     choice = NO_ASSIGNMENT
     for rank in range(int(ranked.max(initial=-1)) + 1):
@@ -61,12 +62,15 @@ def spread(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, ranked: 
 
 
 def joined(first: Assignment, second: Assignment) -> Assignment:
-    """The second choice filled after the first."""
+    """Return the second assignment filled after the first."""
     return Assignment(np.concatenate([first.rows, second.rows]), np.concatenate([first.counts, second.counts]))
 
 
 def ranks(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: frozenset[int]) -> Ranks:
-    """How the rows rank before fit is asked, 0 best: those to avoid last of all, then by the weight of what is liked there."""
+    """Return the ranks of rows before their fit is compared; 0 is best.
+
+    Nodes to avoid come last of all; the others go by the weights of the preferences that they meet.
+    """
     liking = np.zeros(len(rows))
     for preference in preferences:
         liking += preference.weight * nodes.matching(preference.constraint)[rows]
@@ -79,7 +83,7 @@ def ranks(nodes: Nodes, rows: Rows, preferences: tuple[Preference, ...], avoid: 
 
 
 def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
-    """How many times `need` goes into each column of `free`; without end where nothing is needed."""
+    """Return how many times `need` goes into each column of `free`; a very large number if nothing is needed."""
     counts = np.full(free.shape[1], _ENDLESS, dtype=np.int64)
     for axis in np.flatnonzero(need).tolist():
         np.minimum(counts, free[axis] // need[axis], out=counts)
@@ -87,9 +91,10 @@ def room_for(need: Amounts, free: Amounts) -> NDArray[np.int64]:
 
 
 def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: int) -> Assignment:
-    """Fill to the lowest common level that takes all that is wanted, or to the brim.
+    """Fill nodes to the lowest common level at which all wanted members fit, or until they are full.
 
-    The level is of what is asked for: an over-committed resource that nobody asks for says nothing.
+    Only resources that the members ask for count, so an over-committed resource that nobody asks for has no
+    influence.
     """
     most = np.minimum(room_for(need, room), wanted)
     asked = need > 0
@@ -111,12 +116,12 @@ def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: 
 
 
 def _up_to(level: float, used: Scores, each: Scores, most: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many claims bring each node up to the level."""
+    """Return how many members bring each node up to the level."""
     return np.clip(np.ceil((level - used) / each), 0, most).astype(np.int64)
 
 
 def _smallest(values: Scores, count: int) -> Rows:
-    """Where the `count` smallest values are, smallest first, earlier before later among equal ones."""
+    """Return where the `count` smallest values are, smallest first, earlier before later among equal ones."""
     if count < len(values):
         edge = np.partition(values, count - 1)[count - 1]
         near = np.flatnonzero(values <= edge)
@@ -125,7 +130,7 @@ def _smallest(values: Scores, count: int) -> Rows:
 
 
 def _cut(rows: Rows, counts: NDArray[np.int64], wanted: int) -> Assignment:
-    """Only as many as wanted, the first nodes full."""
+    """Return only as many members as wanted; the first nodes are filled."""
     before = np.cumsum(counts) - counts
     counts = np.minimum(counts, wanted - before)
     some = counts > 0
