@@ -1,10 +1,12 @@
-"""How many nodes each pool should have, and which of them should go.
+"""Autoscaling: how many nodes each pool should have, and which of them should go.
 
-A fixed pool has the size it was told. A pool that follows demand grows by as many nodes as let everything that waits
-for room start within the target wait, counting first what its nodes have free, what they will have by the predicted
-ends of what runs, and the nodes that are already on their way; it shrinks by the nodes that have been idle for a while.
-What waits and no node of a pool could ever run makes none grow, nor does a gang that all pools at their largest could not hold
-whole: the decision says so instead.
+A fixed pool has the size that an operator gave it. A pool that follows demand grows by as many nodes as let all jobs
+that wait for room start within the target wait. It first counts what its nodes have free, what they will have by the
+predicted ends of what runs, and the nodes that are already on their way. It shrinks by the nodes that have been idle
+for a while.
+
+A job that no node of a pool could ever run makes no pool grow, nor does a gang that could not fit whole with all
+pools at their largest: the decision says so instead.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,16 +28,16 @@ class Sizing(StrEnum):
     """How a pool gets its size."""
 
     FREE = "free"
-    """Nodes come and go as they like; nobody starts or stops any."""
+    """Nodes come and go by themselves; nobody starts or stops any."""
     FIXED = "fixed"
     """As many as an operator said."""
     AUTO = "auto"
-    """As many as the work that waits asks for, between a smallest and a largest number."""
+    """As many as the waiting jobs need, between a smallest and a largest number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How eagerly a pool follows demand. Durations in seconds; a step is the most nodes per decision, None: no limit."""
+    """How eagerly a pool follows demand, in seconds. A step is the most nodes for one decision; None: no limit."""
 
     target_wait_s: float = 30.0
     start_s: float = 5.0
@@ -50,10 +52,9 @@ class Pace:
 class Pool:
     """A pool as a decision needs it.
 
-    `present` are the nodes it has that are not about to leave (None: those in the snapshot), `starting` those on their way
-    that have not come yet. `idle_s` says how long each idle node has been so, as far
-    as anybody watched; `since_grown_s` and `since_shrunk_s` how long ago the last changes were. `grows` is false where
-    nobody can be asked for more nodes.
+    `present` are the nodes it has that are not about to leave (None: those in the snapshot), `starting` those on
+    their way that have not come yet. `idle_s` says how long each idle node has been seen idle; `since_grown_s` and
+    `since_shrunk_s` how long ago the last changes were.
     """
 
     name: str
@@ -76,8 +77,9 @@ class Pool:
 class Decision:
     """How many nodes the pool should have, how many it has (with those on their way), and why, in a sentence.
 
-    `unmet` counts, by shape id, the jobs that wait for room and that this decision counted on new nodes for;
-    `hopeless` those that fit no node of this pool, not even a new one, and the members of gangs that could never be whole.
+    `unmet` counts, by shape id, the jobs that wait for room and for which this decision counted on new nodes.
+    `hopeless` counts those that fit no node of this pool, not even a new one, and the members of gangs that could
+    never fit whole.
     """
 
     wanted: int
@@ -115,7 +117,7 @@ def nodes_to_stop(
 ) -> list[int]:
     """Return which `count` of these nodes should go: idle ones first, then those whose work ends soonest.
 
-    Of equals, those in `last` go last, and otherwise the newest goes first.
+    Of equal ones, those in `last` go last, and otherwise the newest goes first.
     """
     busy = demand.supply(snapshot, now, 0.0).busy_s
     late = frozenset(last)
@@ -128,7 +130,7 @@ def nodes_to_stop(
 
 
 def fits_new_node(shape: Shape, pool: Pool) -> bool:
-    """Whether a new node of this pool could take a job of this shape: pool, labels and size."""
+    """Return whether a new node of this pool could take a job of this shape: pool, labels and size."""
     if pool.template is None or (shape.pool is not None and shape.pool != pool.name):
         return False
     labels = {NODE_LABEL: "", **pool.labels}
@@ -136,7 +138,7 @@ def fits_new_node(shape: Shape, pool: Pool) -> bool:
 
 
 def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[GroupDemand]) -> set[int]:
-    """Return the shapes of gangs that would not find a place for all members with every pool at its largest."""
+    """Return the shapes of gangs that would not fit whole with every pool at its largest."""
     growth = [
         Growth(Node(number, pool.template, "", pool.name, pool.labels), _most(pool))
         for number, pool in enumerate(pools)
@@ -158,7 +160,10 @@ def _follow(
     unmet: dict[int, float],
     never: set[int],
 ) -> Decision:
-    """Decide for a pool that follows demand, and take what it will meet off `unmet`; `never` are shapes that none may grow for."""
+    """Decide for a pool that follows demand, and take what it will meet off `unmet`.
+
+    No pool may grow for the shapes in `never`.
+    """
     if pool.paused or snapshot.policy.scheduler_paused:
         what = "the pool" if pool.paused else "the scheduler"
         return _clamped(pool, Decision(present, present, f"{what} is paused: the size stays as it is"))
@@ -232,7 +237,7 @@ def _clamped(pool: Pool, decision: Decision) -> Decision:
 
 
 def _slots(need: GroupDemand, pool: Pool) -> float:
-    """How many jobs of a shape one new node would let start within the target wait."""
+    """Return how many jobs of a shape one new node would let start within the target wait."""
     assert pool.template is not None
     whole = pool.template.amounts()
     asked = need.shape.requires.amounts().items()
@@ -247,7 +252,7 @@ def _slots(need: GroupDemand, pool: Pool) -> float:
 def _horizon(need: GroupDemand, target_s: float) -> float:
     """Return what is left of the target wait for the job that waits longest.
 
-    A late one still counts on what comes free within a part of it.
+    A late job still counts on what comes free within a part of the target wait.
     """
     return max(target_s - need.waited_s, target_s / _LATE_PART)
 
@@ -257,10 +262,10 @@ def _members(snapshot: Snapshot, pool: Pool) -> int:
 
 
 _LATE_PART = 3
-"""What is late already is to start within this part of the target wait, counted from when a node can take it.
+"""A job that is late already is to start within this part of the target wait, from when a node can take it.
 
-With nothing left of the time every late job would ask for a slot of its own, and the last of a burst for a second fleet.
+With no time left, every late job would ask for a slot of its own, and the last jobs of a burst for a second fleet.
 """
 
 _ROUNDING = 1e-6
-"""So that fractions that should add up to a whole number of nodes do not ask for one more."""
+"""A tolerance, so that fractions that should add up to a whole number of nodes do not ask for one more."""

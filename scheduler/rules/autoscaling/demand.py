@@ -1,7 +1,7 @@
-"""What the nodes will have room for before long, and what waits for room: the two sides of a scaling decision.
+"""Demand and supply: what waits for room, and what the nodes will have room for soon.
 
 Supply is counted in slots of a shape: how many of its jobs could *start* on a node within a time, one after the other
-where they are short. Every slot taken from a node uses up that part of the node for the shapes after it.
+if they are short. Every slot that is taken uses up that part of the node for the shapes after it.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ from scheduler.rules.placement.scoring import room_for
 
 @dataclass(frozen=True, slots=True)
 class GroupDemand:
-    """Jobs of one shape that wait for nothing but room: how many, for how long each will run, how long the first has waited.
+    """Jobs of one shape that wait for nothing but room: how many, their run time, and how long the first has waited.
 
     Members of gangs count singly. `kept_back` says how many more jobs wait for something else, `reason` for what.
     """
@@ -37,7 +37,7 @@ class GroupDemand:
 
 @dataclass(slots=True)
 class Supply:
-    """Per node row: what is free, what will be within the horizon, when on average that comes, when all of it ends.
+    """For each node row: what is free now and within the horizon, when on average that comes, and when all ends.
 
     `left` is the part of the node, 0 to 1, that no shape has been given yet.
     """
@@ -50,7 +50,7 @@ class Supply:
 
 
 def demands(snapshot: Snapshot, now: float) -> list[GroupDemand]:
-    """Return what waits, most urgent first, each shape cut to what pauses and limits let start at all."""
+    """Return what waits, most urgent first, each shape without the jobs that a pause or limit stops."""
     found = [_demand(snapshot, shape_id, now) for shape_id in snapshot.queue.ready_groups]
     return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
 
@@ -79,7 +79,7 @@ def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
 
 
 def absorb(need: GroupDemand, count: float, snapshot: Snapshot, there: Supply, horizon_s: float) -> float:
-    """Give the slots that nodes have to these jobs, in the order of their rows; return how many jobs are left without one."""
+    """Give the slots that nodes have to these jobs, in the order of rows; return how many jobs are left without one."""
     mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
     vector = snapshot.nodes.vector(need.shape.requires)
     rows = np.flatnonzero(mask & (there.left > _SPECK))
@@ -94,7 +94,7 @@ def absorb(need: GroupDemand, count: float, snapshot: Snapshot, there: Supply, h
 
 
 def waves(expected_s: float, within_s: float) -> int:
-    """How many jobs in a row can start in one slot within a time: the first at once, each when the last has ended."""
+    """Return how many jobs can start in one slot within a time: one at once, each next when the last has ended."""
     if within_s <= 0 or expected_s == inf:
         return 1
     return 1 + floor(within_s / max(expected_s, _SHORTEST_S))
@@ -104,7 +104,10 @@ _SPECK = 1e-9
 """Less than this of a job is the rounding of fractions."""
 
 _SHORTEST_S = 0.1
-"""No job takes less than this of its slot, whatever is predicted: placing, starting and reporting take time too."""
+"""A job takes at least this long of its slot, whatever is predicted.
+
+Placing, starting and reporting take time too.
+"""
 
 
 def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
@@ -147,7 +150,7 @@ def _slots(
 
 
 def waiting_for(found: list[GroupDemand]) -> Mapping[str, int]:
-    """Count the jobs that no node would help, by what they wait for."""
+    """Return how many jobs wait for something that no node would give, by the reason."""
     counts: dict[str, int] = {}
     for need in found:
         if need.kept_back and need.reason is not None:

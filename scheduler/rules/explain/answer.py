@@ -1,4 +1,4 @@
-"""The answer to "why is my job waiting?": what `explain` returns."""
+"""The answer to "why is my job waiting?": the value that `explain` returns."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from scheduler.rules.cluster.reasons import Reason
 
 
 class FixKind(StrEnum):
-    """Something that would have to change. What it is about stands in the change's `subject`, the new value in `to`."""
+    """Kinds of changes that would help. A `Fix` says about what (`subject`) and the new value (`to`)."""
 
     RELEASE_HOLD = "release the hold"
     WAIT_UNTIL = "wait until"
@@ -33,7 +33,11 @@ class FixKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """One thing to change. `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, a number for limits and nodes."""
+    """One thing to change.
+
+    `to` is in thousandths for resources, epoch seconds for times, seconds for timeouts, and a plain number for limits
+    and nodes.
+    """
 
     kind: FixKind
     subject: str = ""
@@ -42,7 +46,10 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Blocker:
-    """Something about the job itself that holds it: a hold, a pause, a limit; `detail` says by whom, until when, or how many."""
+    """Something about the job itself that stops it: a hold, a pause, a limit.
+
+    `detail` says by whom, until when, or how many.
+    """
 
     reason: Reason
     detail: str = ""
@@ -50,7 +57,7 @@ class Blocker:
 
 @dataclass(frozen=True, slots=True)
 class NearestNode:
-    """The node that comes closest: why it will not do, and what is missing there (thousandths by resource)."""
+    """The node that comes closest: why it cannot take the job, and what is missing there (thousandths by resource)."""
 
     node_id: int
     name: str
@@ -62,12 +69,17 @@ class NearestNode:
 class Explanation:
     """Why a job waits.
 
-    `main` is the reason to show first. `nodes` counts the nodes that fail for each reason (a node may fail for several),
-    `short_of` those without enough of each resource now, `unmet` those that fail each constraint, `usable` those on which a member could start at once. `ahead` is the number
-    of waiting jobs that go first by priority and age, `position` that of its own shape. `project_share` is the project's dominant share
-    of the fleet now, `project_rank` how many waiting projects stand before it. `reserved` has the nodes kept for it.
-    The start is expected between `earliest` and `latest` (epoch seconds; None: cannot be said). `changes`, made together, would
-    let it start; any one left out would not. Of `wanted` members `fitting` could start at once.
+    `main` is the reason to show first. `nodes` counts the nodes that fail for each reason (a node may fail for
+    several), `short_of` those without enough of each resource now, `unmet` those that fail each constraint, and
+    `usable` those on which a member could start at once.
+
+    `ahead` is the number of waiting jobs that go first by priority and age, `position` the number of those with the
+    same shape. `project_share` is the project's dominant share of the fleet now, `project_rank` how many waiting
+    projects come before it. `reserved` has the nodes reserved for the job. The start is expected between `earliest`
+    and `latest` (epoch seconds; None: unknown).
+
+    All `fixes` together would let the job start; without any one of them it would not. Of `wanted` members, `fitting`
+    could start at once.
     """
 
     job_id: int
@@ -92,10 +104,10 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class NeverFits:
-    """Why no node and no pool could ever hold a job: how many fail for each reason, and the closest one.
+    """Why no node and no pool could ever hold a job: how many nodes fail for each reason, and the closest one.
 
-    Of a gang's `wanted` members `fitting` would find a place on all nodes together, were they empty. `growing`: nodes that pools may
-    start are among these.
+    Of a gang's `wanted` members, `fitting` would fit on all nodes together if these were empty. `growing`: nodes that
+    pools may start are counted too.
     """
 
     nodes: Mapping[Reason, int]

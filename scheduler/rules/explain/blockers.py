@@ -1,4 +1,4 @@
-"""What about a job itself holds it, and what would have to be done about each: holds, times, pauses, limits."""
+"""Blockers: what about a job itself stops it (holds, times, pauses, limits), and the fix for each."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ BlockerAndFix = tuple[Blocker, Fix]
 
 
 def blockers(snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float) -> list[BlockerAndFix]:
-    """All of them, in the order in which they would show: each with the change that lifts it."""
+    """Return all of them with their fixes, in the order in which they are shown."""
     return [*_own(job, now), *_pauses(snapshot, shape), *_type_limit(snapshot, shape), *_quota(snapshot, shape)]
 
 
@@ -66,5 +66,5 @@ def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
 
 
 def _of(name: str, used: int, most: int) -> str:
-    """How much of a quota is used, in whole units."""
+    """Return how much of a quota is used, in whole units."""
     return f"{name}: {used} of {most}" if name == "jobs" else f"{name}: {used / 1000:g} of {most / 1000:g}"

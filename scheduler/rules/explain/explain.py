@@ -1,4 +1,4 @@
-"""Why does this job wait, until when, and what would help? Answered by the same filters that place jobs."""
+"""Explain: why does this job wait, until when, and what would help? Answered by the filters that also place jobs."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from scheduler.rules.placement.capacity import Growth
 from scheduler.rules.placement.placement import place
 
 PREVIEW = 2**62
-"""The id of the first job that is only tried: later than all others."""
+"""The id of the first trial job: later than all others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """A job that is only tried: what it asks for, and what would keep it from standing in line."""
+    """A job that is only tried: its shape, and what would keep it back."""
 
     shape: Shape
     held: str | None = None
@@ -29,9 +29,10 @@ class TrialJob:
 
 
 def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = None) -> Explanation:
-    """All reasons why a job waits. `plan` is what the tick would do now, where at hand; otherwise one is made and dropped.
+    """Return all reasons why a job waits. Changes nothing.
 
-    Raises KeyError for a job that does not wait. Changes nothing.
+    `plan` is what the tick would do now, where at hand; otherwise one is made and dropped. Raises KeyError for a job
+    that does not wait.
     """
     job = snapshot.queue[job_id]
     shape = snapshot.queue.groups[job.shape_id].shape
@@ -41,9 +42,9 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
 
 
 def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], float]) -> tuple[Plan, Explanation]:
-    """What would become of a job of that shape submitted now: the plan (its job id is PREVIEW), and why it would wait.
+    """Return what would become of a job of that shape if submitted now: the plan, and why the job would wait.
 
-    The queue is as before when this returns.
+    The job's id in the plan is PREVIEW. The queue is as before when this returns.
     """
     plan, explanations = previews(snapshot, [TrialJob(shape)], now, chance)
     return plan, explanations[0]
@@ -52,10 +53,10 @@ def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], f
 def previews(
     snapshot: Snapshot, jobs: Sequence[TrialJob], now: float, chance: Callable[[], float], limit: int | None = None
 ) -> tuple[Plan, list[Explanation]]:
-    """What would become of jobs submitted together now, in that order: one plan, and for each why it would wait.
+    """Return what would become of jobs submitted together now, in that order: one plan, and each job's explanation.
 
-    Their ids in the plan count up from PREVIEW. Those that would wait are told why with the others of them running. The queue
-    is as before when this returns.
+    Their ids in the plan count up from PREVIEW. The explanation of a job that would wait assumes that the others,
+    where the plan places them, are running. The queue is as before when this returns.
     """
     queue, known = snapshot.queue, set(snapshot.queue.groups)
     ids = range(PREVIEW, PREVIEW + len(jobs))
@@ -72,7 +73,7 @@ def previews(
 
 
 def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float) -> list[Explanation]:
-    """The explanation of each job that is tried, in order; takes those that would start out of the queue."""
+    """Return the explanation of each trial job, in order; removes those that would start from the queue."""
     placed = [placement for placement in plan.placements if placement.job_id >= PREVIEW]
     starting = {placement.job_id for placement in placed}
     told = {job_id: explain(snapshot, job_id, now, plan) for job_id in ids if job_id in starting}
@@ -85,7 +86,7 @@ def _explanations(snapshot: Snapshot, ids: Sequence[int], plan: Plan, now: float
 
 
 def _add_shape(queue: Queue, shape: Shape) -> int:
-    """The id of that shape in the queue: of the jobs alike that it knows already, else a new one."""
+    """Return the id of that shape in the queue: of a known shape that asks for the same, else of a new one."""
     known = queue.matching_shape_id(shape)
     if known is not None:
         return known
@@ -95,7 +96,10 @@ def _add_shape(queue: Queue, shape: Shape) -> int:
 
 
 def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
-    """None when nodes that there are, or that pools would start (`growth`), could hold the job when empty; else why they could not."""
+    """Return None when nodes that there are, or that pools would start (`growth`), could hold the job if empty.
+
+    Otherwise return why they could not.
+    """
     fitting = capacity.most_members(shape, nodes, growth)
     if fitting >= shape.count:
         return None

@@ -1,4 +1,4 @@
-"""The looking-up behind `explain`: why the job waits, when it may start, and what would help."""
+"""The work behind `explain`: why the job waits, when it may start, and what would help."""
 
 from collections.abc import Sequence
 from math import exp, inf
@@ -19,7 +19,7 @@ from scheduler.rules.placement.reservation import FutureStart, Timetable
 
 
 class Explainer:
-    """One question about one waiting job, with the pictures it is answered from."""
+    """Answers one question about one waiting job."""
 
     def __init__(self, snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan) -> None:
         self._snapshot, self._job, self._shape, self._now = snapshot, job, shape, now
@@ -39,7 +39,7 @@ class Explainer:
         self._ahead = queue_position.ahead(snapshot, job, shape)
 
     def answer(self) -> Explanation:
-        """The whole explanation."""
+        """Return the whole explanation."""
         node_reasons, shape = self._reasons, self._shape
         row = fixes.cheapest(shape, self._nodes, node_reasons.room, node_reasons.masks, node_reasons.ready_s())
         main = self._found[0][0].reason if self._found else self._main()
@@ -68,14 +68,14 @@ class Explainer:
         )
 
     def _count_reservation(self, reserved: Reservation) -> None:
-        """Count the room that the plan keeps for another job."""
+        """Count the room that the plan reserves for another job."""
         rows = [row for node_id in reserved.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
         start = FutureStart(reserved.start, where, counts)
         reservation.reserve(self._state, self._nodes.vector(reserved.resources), start, self._timetable, reserved.basis)
 
     def _main(self) -> Reason:
-        """The reason to show when nothing about the job itself holds it."""
+        """Return the reason to show when nothing about the job itself stops it."""
         if self._coming:
             return Reason.NEXT
         if self._fitting >= self._shape.count:
@@ -83,14 +83,20 @@ class Explainer:
         return Reason.GANG if self._fitting else self._reasons.main()
 
     def _fixes(self, row: int | None) -> tuple[Fix, ...]:
-        """What would have to change: on the node; and about the job itself, once it asks for no more than the node has."""
+        """Return what would have to change on the node, and about the job itself.
+
+        The second is judged once the job asks for no more than the node has.
+        """
         on_node = [] if self._coming else self._node_fixes(row)
         modest = fixes.shape_after(self._shape, on_node)
         about_job = blockers(self._snapshot, self._job, modest, self._now)
         return tuple(fix for _, fix in about_job) + tuple(on_node)
 
     def _node_fixes(self, row: int | None) -> list[Fix]:
-        """What lets a member sit on that node, and where that is not enough for all, as many as then could sit; or new nodes."""
+        """Return what lets a member start on that node, or new nodes.
+
+        If that is not enough for all members, the number that could start then is among the fixes.
+        """
         shape, node_reasons, found, fitting = self._shape, self._reasons, list[Fix](), self._fitting
         if not fitting:
             found = fixes.fixes(
@@ -103,9 +109,10 @@ class Explainer:
         return found if fitting >= shape.count else [*found, Fix(FixKind.ASK_FEWER, "", fitting)]
 
     def _band(self) -> tuple[float | None, float | None]:
-        """Between when and when the job will probably start; not to be said of one that waits for somebody to do something.
+        """Return the earliest and the latest probable start; unknown for a job that waits until somebody acts.
 
-        As wide as predictions have been off of late, and for what goes first the time that the whole fleet needs for it.
+        The band is as wide as recent predictions were wrong, plus the time that the whole fleet needs for the jobs
+        that go first.
         """
         if self._coming:
             return self._now, self._now
@@ -121,7 +128,7 @@ class Explainer:
         return earliest, None if work == inf else max(due, self._now + (first - self._now) * off) + work
 
     def _room_by(self, due: float) -> float | None:
-        """When there is room by the expected ends, were nothing else in the way; None where that cannot be said."""
+        """Return when there is room by the expected ends if nothing else is in the way; None where unknown."""
         if self._fitting >= self._shape.count:
             return due
         where = filters.eligible(self._shape, self._nodes, self._policy)
@@ -132,7 +139,7 @@ class Explainer:
         return None if start is None else max(due, start.at)
 
     def _work_ahead(self) -> float:
-        """The seconds that the whole fleet needs for the jobs that go first, but for those that no node could take."""
+        """Return the seconds that the whole fleet needs for the jobs ahead, without those that no node could take."""
         ahead = [one for one in self._ahead if filters.eligible(one[0], self._nodes, self._policy).any()]
         shares: Sequence[float] = self._state.shares([shape for shape, _ in ahead]).tolist()
         pairs = zip(ahead, shares, strict=True)

@@ -1,4 +1,4 @@
-"""On which node would the least have to change for a job to start, and what."""
+"""Fixes: on which node the least would have to change for a job to start, and what."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,30 +26,39 @@ _COSTS: dict[Reason, float] = {
     Reason.OTHER_POOL: 2.0,
     Reason.NODE_NOT_READY: 3.0,
 }
-"""What a change weighs beside asking for less, which weighs 1 and the fraction given up, for each resource. All are above 0:
-so a node that needs fewer changes always wins, and none of the changes named can be left out."""
+"""The cost of each change.
+
+Asking for less costs 1 plus the fraction given up, for each resource. All costs are above 0, so a node that needs
+fewer changes always wins, and none of the named changes can be left out.
+"""
 
 _CONSTRAINT_COST = 2.0
 
 _TIMEOUT_COST = 1.5
 
 _OUT_OF_REACH = 20.0
-"""A node that asking for less does not help costs more than all else together: only where there is no other are new nodes named."""
+"""The cost of a node where asking for less does not help: more than all else together.
+
+So new nodes are suggested only where there is no other way.
+"""
 
 _LEAST_PART = 0.1
-"""Nobody is told to make do with less than this of what was asked for, or of the largest node if that was more. A named resource that a
-node has not at all is another matter: a job may do without."""
+"""Fixes never suggest less than this part of what was asked for, or of the largest node if that was more.
+
+A named resource that a node has not at all is different: a job may do without it.
+"""
 
 LEAST_TIMEOUT_S = 10.0
-"""Nobody is told to be done sooner."""
+"""Fixes never suggest a shorter timeout than this."""
 
 
 def cheapest(
     shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], ready_s: Seconds | None = None
 ) -> int | None:
-    """The row of the node where the least would have to change; None without nodes.
+    """Return the row of the node where the least would have to change; None without nodes.
 
-    `ready_s` has for each row how long a job may take that would have the room at once which is kept there for later; 0 for none.
+    `ready_s` has, for each row whose room is reserved for later, how long a job may run that uses the room until
+    then; 0 for the others.
     """
     present = nodes.present()
     if not present.any():
@@ -67,14 +76,14 @@ def cheapest(
 
 
 def nearest(shape: Shape, nodes: Nodes, room: Amounts, masks: dict[Reason, Mask], row: int) -> NearestNode:
-    """What is wrong with one node."""
+    """Return what is wrong with one node."""
     node = nodes.at(row)
     reasons = tuple(reason for reason, mask in masks.items() if mask[row])
     return NearestNode(node.id, node.name, reasons, missing(shape, nodes, room, row))
 
 
 def missing(shape: Shape, nodes: Nodes, room: Amounts, row: int) -> dict[str, int]:
-    """Thousandths of each resource that a member lacks on a node."""
+    """Return the thousandths of each resource that a member lacks on a node."""
     lacks = (nodes.vector(shape.requires) - room[:, row]).tolist()
     needed = (nodes.vector(shape.requires) > 0).tolist()
     return {axis: lack for axis, lack, need in zip(nodes.axes, lacks, needed, strict=True) if need and lack > 0}
@@ -89,9 +98,9 @@ def fixes(
     row: int | None,
     ready_s: Seconds | None = None,
 ) -> list[Fix]:
-    """What would have to change for a member to start on that node; empty when nothing would.
+    """Return what would have to change for a member to start on that node; empty when nothing would.
 
-    Where no change to the node or the job makes room there, and without any node (None): new nodes, one for each member.
+    If no change to the node or the job makes room there, or without any node (None): new nodes, one for each member.
     """
     if row is None:
         return new_node.fixes(shape, nodes, policy, masks)
@@ -107,7 +116,7 @@ def fixes(
 
 
 def shape_after(shape: Shape, found: list[Fix]) -> Shape:
-    """The shape once it asks for as little as the changes say."""
+    """Return the shape once it asks for as little as the fixes say."""
     amounts, gone = shape.requires.amounts(), {(fix.kind, fix.subject) for fix in found}
     amounts |= {fix.subject: int(fix.to or 0) for fix in found if fix.kind is FixKind.ASK_LESS}
     return replace(
@@ -122,13 +131,13 @@ def shape_after(shape: Shape, found: list[Fix]) -> Shape:
 
 
 def policy_after(policy: Policy, found: list[Fix]) -> Policy:
-    """The policy once the pools that the changes name are resumed."""
+    """Return the policy once the pools that the fixes name are resumed."""
     resumed = {fix.subject for fix in found if fix.kind is FixKind.RESUME_POOL}
     return replace(policy, paused_pools=policy.paused_pools - resumed)
 
 
 def _giving_up(need: Amounts, room: Amounts, nodes: Nodes) -> NDArray[np.float64]:
-    """The cost of asking for no more than each node has."""
+    """Return the cost of asking for no more than each node has."""
     cost = np.zeros(room.shape[1])
     for axis in np.flatnonzero(need).tolist():
         lack = np.maximum(need[axis] - np.maximum(room[axis], 0), 0)
@@ -137,7 +146,7 @@ def _giving_up(need: Amounts, room: Amounts, nodes: Nodes) -> NDArray[np.float64
 
 
 def _out_of_reach(need: Amounts, room: Amounts, nodes: Nodes) -> Mask:
-    """Rows where asking for less does not help, for next to nothing is left of something (or less than nothing)."""
+    """Return the rows where asking for less does not help: next to nothing is left there of some resource."""
     helpless = np.zeros(room.shape[1], dtype=np.bool_)
     for axis in np.flatnonzero(need).tolist():
         sensible = min(int(need[axis]), int(nodes.capacity[axis].max(initial=0)))

@@ -1,4 +1,4 @@
-"""The one reason to count waiting jobs by: that which an explanation of theirs names first."""
+"""The one reason by which waiting jobs are counted: the reason that their explanation names first."""
 
 from collections.abc import Mapping
 
@@ -12,11 +12,14 @@ from scheduler.rules.placement import assignment, filters
 from scheduler.rules.placement.plan_state import PlanState
 
 _OF_NODES = frozenset({Reason.NO_ROOM, Reason.GANG, Reason.RESERVED, Reason.APART})
-"""What a plan says of a shape that found no seat, whatever the nodes' reasons are."""
+"""The reasons that a plan gives for a shape that found no room, whatever the nodes' own reasons are."""
 
 
 class MainReasons:
-    """Why the shapes that a plan refused wait, first of all. The snapshot is as it is once the plan has been carried out."""
+    """The first reason why the shapes wait that a plan refused.
+
+    The snapshot is as it is once the plan has been carried out.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -26,10 +29,12 @@ class MainReasons:
         self._free = snapshot.nodes.free()
 
     def of(self, shape: Shape, refusal: Refusal) -> Reason:
-        """What holds the job itself comes before what the nodes lack; larger than every node is that, whatever else they fail.
+        """Return the main reason of one shape.
 
-        Where some node would do but for its room, it is the room: taken, kept for others, near one of its kind, or not enough
-        for all members at once; otherwise the filter that refuses most nodes.
+        Reasons of the job itself come before those of nodes. If the job is larger than every node, that is the
+        reason, whatever else the nodes fail. If some node would do except for its room, the reason is the room:
+        taken, reserved for others, near a job of the same kind, or too little for all members at once. Otherwise it
+        is the filter that refuses most nodes.
         """
         if refusal.reason not in _OF_NODES:
             return refusal.reason
@@ -55,7 +60,7 @@ class MainReasons:
         )
 
     def _near(self, shape: Shape) -> Mask:
-        """Rows that are too near to one of its kind."""
+        """Return the rows that are too near to an execution of the same kind."""
         if shape.apart is None:
             return np.zeros_like(self._snapshot.nodes.present())
         if self._state is None:
@@ -64,5 +69,5 @@ class MainReasons:
 
 
 def _most(counts: Mapping[Reason, int]) -> Reason:
-    """The reason that most nodes have; of equals, that which is looked at first."""
+    """Return the reason that most nodes have; of equal ones, the first."""
     return max(counts, key=lambda reason: counts[reason])

@@ -1,4 +1,7 @@
-"""What one more node would have to be like for a job to start on it, where no change to those that there are would do."""
+"""The suggested new node: what one more node would have to be like for a job to start on it.
+
+It is suggested where no change to the existing nodes would help.
+"""
 
 from collections.abc import Iterable
 
@@ -12,9 +15,9 @@ _NEW_NAME = "a new node"
 
 
 def like(shape: Shape, nodes: Nodes) -> Node:
-    """An empty node that has all a member asks for, and the labels that its constraints want as far as one node can have them.
+    """Return an empty node that has all a member asks for, and the labels that its constraints want.
 
-    A label that no value satisfies, or that only the name of a node that is there does, is left out.
+    A label is left out if no value satisfies all constraints on it, or only the name of an existing node does.
     """
     labels: dict[str, str] = {}
     names = {node.name for node in nodes}
@@ -28,7 +31,7 @@ def like(shape: Shape, nodes: Nodes) -> Node:
 
 
 def written(node: Node) -> str:
-    """The node as fleets are written for simulations: `cpus=2,mem=64mib,gpu=1,pool=x,zone:a`."""
+    """Return the node in the notation of fleets for simulations: `cpus=2,mem=64mib,gpu=1,pool=x,zone:a`."""
     units = {"mem": "mib", "disk": "mib"}
     amounts = [
         f"{name}={amount / 1000:g}{units.get(name, '')}" for name, amount in node.capacity.amounts().items() if amount
@@ -38,7 +41,7 @@ def written(node: Node) -> str:
 
 
 def fixes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask]) -> list[Fix]:
-    """As many new nodes as the job has members, and what speaks even against these."""
+    """Return as many new nodes as the job has members, and what keeps the job even from these."""
     new = like(shape, nodes)
     labels = {NODE_LABEL: new.name, **new.labels}
     found = [Fix(FixKind.ADD_NODE, written(new), shape.count)]
@@ -52,7 +55,10 @@ def fixes(shape: Shape, nodes: Nodes, policy: Policy, masks: dict[Reason, Mask])
 
 
 def _candidates(asked: Iterable[Constraint]) -> Iterable[str]:
-    """Values that might satisfy all constraints on one label: those they name, the numbers beside these, and any other."""
+    """Return values that might satisfy all constraints on one label.
+
+    These are the values that the constraints name, the numbers beside them, and any other.
+    """
     for constraint in asked:
         values = (constraint.value,) if isinstance(constraint.value, str) else constraint.value
         for value in values:
@@ -70,7 +76,7 @@ def _all_hold(asked: Iterable[Constraint], label: str, value: str) -> bool:
 
 
 def _shares(label: str, new: Node, nodes: Nodes, shape: Shape, masks: dict[Reason, Mask]) -> bool:
-    """Whether the new node would have a value that its like hold already, or that several members would share."""
+    """Return whether the new node would share a value with a running peer, or several members would share one."""
     barred = masks.get(Reason.APART)
     taken = () if barred is None else (node for node in nodes if barred[nodes.row(node.id)])
     return shape.count > 1 or any(node.labels.get(label) == new.labels[label] for node in taken)

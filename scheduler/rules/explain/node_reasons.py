@@ -1,4 +1,4 @@
-"""What a shape finds on the nodes at a moment: why each will not do, and how many members could sit."""
+"""Node reasons: why each node cannot take a member of a shape at the moment, and how many members fit."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,10 @@ _OF_THE_MOMENT = (Reason.NO_ROOM, Reason.RESERVED, Reason.APART)
 
 
 class NodeReasons:
-    """Node by node, for members of one shape that start now; room that the ledger keeps is not for them.
+    """The reasons of all nodes, for members of one shape that start now. Reserved room is not for them.
 
-    `room` is what each row has for one, `masks` the rows that fail for each reason (a row may fail for several), `usable` those that
-    fail for none.
+    `room` is what each row has for one member, `masks` the rows that fail for each reason (a row may fail for
+    several), `usable` those that fail for none.
     """
 
     def __init__(self, shape: Shape, snapshot: Snapshot, state: PlanState, now: float, policy: Policy) -> None:
@@ -37,7 +37,10 @@ class NodeReasons:
         self.usable: Mask = np.asarray(~failing)
 
     def fitting(self, besides: int | None = None) -> int:
-        """How many of the members could start at once, also on the row `besides` that is as yet not usable."""
+        """Return how many of the members could start at once.
+
+        With `besides`, also on that row, which is not usable yet.
+        """
         usable = self.usable.copy()
         if besides is not None:
             usable[besides] = True
@@ -45,14 +48,14 @@ class NodeReasons:
         return min(self._shape.count, capacity.members_on(self._shape, self._nodes, slots))
 
     def unmet(self) -> dict[str, int]:
-        """How many nodes fail each constraint, of those that some fail."""
+        """Return how many nodes fail each constraint, of those constraints that some node fails."""
         present = self._nodes.present()
         asked = sorted(set(self._shape.constraints), key=str)
         counts = {str(one): int((present & ~self._nodes.matching(one)).sum()) for one in asked}
         return {constraint: count for constraint, count in counts.items() if count}
 
     def ready_s(self) -> NDArray[np.float64] | None:
-        """By row, how long a member may take that would have room now, where that is kept from a later moment on; 0 elsewhere.
+        """Return for each row how long a member may run on room that is reserved from a later moment on; 0 elsewhere.
 
         None for gangs: their members would have to be short on every node.
         """
@@ -65,7 +68,11 @@ class NodeReasons:
         return longest
 
     def main(self) -> Reason:
-        """The reason to show when there is no seat: of nodes in service, what is so at the moment; else why none is."""
+        """Return the reason to show when no member fits.
+
+        If nodes in service could take the job when empty, it is a reason of the moment; otherwise the reason why none
+        could.
+        """
         eligible = filters.eligible(self._shape, self._nodes, self._policy)
         some = bool(eligible.any())
         asked = {reason: mask for reason, mask in self.masks.items() if (reason in _OF_THE_MOMENT) == some}
@@ -74,11 +81,11 @@ class NodeReasons:
         return max(counts, key=lambda reason: counts[reason], default=Reason.NODE_NOT_READY)
 
     def counts(self) -> dict[Reason, int]:
-        """How many nodes fail for each reason, of those that some fail for."""
+        """Return how many nodes fail for each reason, of those reasons that some node has."""
         return {reason: int(mask.sum()) for reason, mask in self.masks.items() if mask.any()}
 
     def short_of(self) -> dict[str, int]:
-        """How many nodes have not enough of each resource now."""
+        """Return how many nodes have not enough of each resource now."""
         present = self._nodes.present()
         short = {
             axis: int((present & (self.room[number] < self.need[number])).sum())

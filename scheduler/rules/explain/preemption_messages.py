@@ -1,4 +1,4 @@
-"""What is said of tries that were stopped so that a more urgent job could start: to their owners, and to who waits for it."""
+"""Messages about tries that were stopped for a more urgent job: to their owners, and about the job that waits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,27 +6,27 @@ _NAMED = 5
 
 
 def give_back_reason(urgent: int | None) -> str:
-    """Why a try was given back: for that job, or because an operator wanted its node free (None)."""
+    """Return why a try was given back: for that job, or because an operator drained its node (None)."""
     return "its node is drained" if urgent is None else f"preempted: room was made for job {urgent}"
 
 
 def was_stopped(urgent: int) -> str:
-    """What became of a try."""
+    """Return what became of a try."""
     return f"its last try was stopped to make room for the more urgent job {urgent}; that try is not charged"
 
 
 def being_stopped(urgent: int, node: str) -> str:
-    """What is becoming of a try."""
+    """Return what is happening to a try."""
     return f"It is being stopped on node {node} to make room for the more urgent job {urgent}, and will wait again, uncharged."
 
 
 def waits_for_clearing(victims: Mapping[int, int]) -> str:
-    """What a job waits for, by how many executions of which jobs are being stopped for it."""
+    """Return what a job waits for, by how many executions of which jobs are being stopped for it."""
     return f"room is being cleared for it by stopping {_executions(sum(victims.values()))} of {_jobs(list(victims))}"
 
 
 def would_stop(victims: Mapping[int, int]) -> str:
-    """What would be stopped for a job that is only tried."""
+    """Return what would be stopped for a trial job."""
     count = sum(victims.values())
     return f"{_executions(count)} of the less urgent {_jobs(list(victims))} would be stopped for it."
 

@@ -1,4 +1,4 @@
-"""Who goes before a waiting job: those ahead of it in the queue, and those that room is kept for."""
+"""Queue position: who goes before a waiting job, by the order of the queue and by reservations."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,16 +12,16 @@ from scheduler.rules.placement.placement import place
 from scheduler.rules.placement.plan_state import PlanState
 
 _MOST_RIVALS = 500
-"""Of the jobs that a plan places so many are placed once more to see how one that is held would fare among them."""
+"""Jobs of a plan that are placed once more to see how a job that is held would fare among them."""
 
 
 def position(snapshot: Snapshot, job: WaitingJob) -> int | None:
-    """How many jobs of its own shape go before it; None for one that is held or not yet due."""
+    """Return how many jobs of its own shape go before it; None for a job that is held or not yet due."""
     return snapshot.queue.position(job.job_id, newest=snapshot.policy.mode is Mode.LIFO)
 
 
 def ahead(snapshot: Snapshot, job: WaitingJob, shape: Shape) -> list[tuple[Shape, int]]:
-    """How many jobs of each shape go first by priority and age; a few that have left may be among them."""
+    """Return how many jobs of each shape go first by priority and age; a few that have left may be counted."""
     newest = snapshot.policy.mode is Mode.LIFO
     found = []
     for group in snapshot.queue.ready_groups.values():
@@ -35,7 +35,7 @@ def ahead(snapshot: Snapshot, job: WaitingJob, shape: Shape) -> list[tuple[Shape
 
 
 def rank(snapshot: Snapshot, state: PlanState, project_id: int) -> int:
-    """How many projects with waiting jobs stand before this one."""
+    """Return how many projects with waiting jobs come before this one."""
     own = state.standing(project_id)
     others = {group.shape.project_id for group in snapshot.queue.ready_groups.values()} - {project_id}
     return sum(state.standing(other) < own for other in others)
@@ -44,10 +44,10 @@ def rank(snapshot: Snapshot, state: PlanState, project_id: int) -> int:
 def reserved_before(
     snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan, *, held_up: bool
 ) -> list[Reservation]:
-    """The room kept for others that stays in the job's way, once nothing about the job itself holds it any more.
+    """Return the reservations of others that stay in the job's way once nothing about the job itself stops it.
 
-    What is kept for jobs that go later was only kept because this one could not start. `held_up`: something about the job holds
-    it, so that the plan does not know of it.
+    Reservations for jobs that go later do not count: they were only made because this job could not start. `held_up`:
+    something about the job stops it, so that the plan does not know of it.
     """
     others = [reserved for reserved in plan.reservations if reserved.job_id != job.job_id]
     if not others:
@@ -61,13 +61,13 @@ def reserved_before(
 
 
 def _after_own(reservations: Sequence[Reservation], job_id: int) -> set[int]:
-    """The jobs that got room kept after this one did; none where it did not."""
+    """Return the jobs that got a reservation after this one did; none if this one has no reservation."""
     ids = [reserved.job_id for reserved in reservations]
     return set(ids[ids.index(job_id) + 1 :]) if job_id in ids else set()
 
 
 def _contest(snapshot: Snapshot, job: WaitingJob, shape: Shape, plan: Plan, now: float) -> Plan:
-    """The plan again, of those that it has for something, with the job among them and free to go."""
+    """Make the plan again for the jobs that it gives something to, with this job among them and free to go."""
     placed = dict.fromkeys(placement.job_id for placement in plan.placements)
     ids = [*(reserved.job_id for reserved in plan.reservations), *islice(placed, _MOST_RIVALS)]
     queue = Queue()
@@ -78,7 +78,7 @@ def _contest(snapshot: Snapshot, job: WaitingJob, shape: Shape, plan: Plan, now:
 
 
 def _lifted(policy: Policy, shape: Shape) -> Policy:
-    """The policy without what it has against jobs of a project and type."""
+    """Return the policy without the pauses and limits that stop jobs of this project and type."""
     return replace(
         policy,
         scheduler_paused=False,

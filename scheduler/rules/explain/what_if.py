@@ -1,4 +1,4 @@
-"""A plan that is carried out in the pictures only, for as long as somebody asks what would be then."""
+"""What-if: a plan that is carried out in memory only, for as long as a question about it is answered."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,13 +6,13 @@ from scheduler.rules.cluster.plan import Placement, Snapshot, shape_of
 from scheduler.rules.cluster.running import ActiveExecution
 
 _FIRST_RUN = 2**62
-"""The id of the first execution that is only tried: later than all others."""
+"""The id of the first trial execution: later than all others."""
 
 
 def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -> Callable[[], None]:
-    """Let waiting jobs run where a plan places them; what is returned, when called, makes nodes and running jobs as before.
+    """Let waiting jobs run where a plan places them; return a function that makes nodes and executions as before.
 
-    The jobs are out of the queue, and stay so: they must be ones that were only put there to be tried.
+    The jobs leave the queue and stay out of it, so they must be trial jobs.
     """
     shapes = {job_id: shape_of(snapshot, job_id) for job_id in {placement.job_id for placement in placements}}
     for execution_id, placement in enumerate(placements, _FIRST_RUN):

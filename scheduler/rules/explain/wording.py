@@ -1,6 +1,6 @@
-"""Explanations in words: sentences that a person understands, without the first letter and the full stop.
+"""Explanations in words: sentences without the first capital letter and the full stop.
 
-Amounts are said in whole units, cpus and MiB; names and reasons of operators come from the caller.
+Amounts are given in whole units, cpus and MiB. Names, and the reasons that operators gave, come from the caller.
 """
 
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ Amount = float | str
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What things are called where the job waits, and why operators paused them (by the reason for which it waits)."""
+    """The names of things where the job waits, and why operators paused them (by the reason of the wait)."""
 
     project: str = "default"
     job_type: str = ""
     pauses: Mapping[Reason, str | None] = field(default_factory=dict)
     next_try: bool = False
-    """Whether a time to come is that of another try."""
+    """Whether the time to come is that of another try."""
 
 
 def slug(word: str) -> str:
-    """A reason or fix as a stable word to branch on."""
+    """Return a reason or fix as a stable word to branch on."""
     return word.replace("'", "").replace(" ", "-")
 
 
 def blocker(found: Blocker, names: Names) -> str:
-    """What about the job itself holds it."""
+    """Return what about the job itself stops it."""
     paused = {
         Reason.SCHEDULER_PAUSED: "the scheduler",
         Reason.PROJECT_PAUSED: f"the project {names.project}",
@@ -51,7 +51,7 @@ def blocker(found: Blocker, names: Names) -> str:
 
 
 def nodes(reason: Reason, count: int, told: Explanation, of: int) -> str:
-    """Why some of the nodes will not do."""
+    """Return why some of the nodes cannot take it."""
     some = f"{count} of {of} nodes" if of > 1 else "the only node"
     one = count == 1
     if reason is Reason.NO_ROOM:
@@ -65,7 +65,7 @@ def nodes(reason: Reason, count: int, told: Explanation, of: int) -> str:
 
 
 def behind_others(told: Explanation) -> str:
-    """What a job waits for that could start were it alone."""
+    """Return what a job waits for that could start if it were alone."""
     if told.main is Reason.NEXT:
         return "it is about to be placed"
     if told.project_rank:
@@ -76,12 +76,12 @@ def behind_others(told: Explanation) -> str:
 
 
 def gang(told: Explanation) -> str:
-    """Why the members of a gang cannot start although there is room for some."""
+    """Return why the members of a gang cannot start although there is room for some."""
     return f"it needs {told.wanted} places at once; {told.fitting} {'is' if told.fitting == 1 else 'are'} free"
 
 
 def never_fits(found: NeverFits, pool: str | None) -> str:
-    """Why no node could ever take a job."""
+    """Return why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
     if found.fitting:
         those = f"{where} that there are or may be" if found.growing else where
@@ -98,13 +98,13 @@ def never_fits(found: NeverFits, pool: str | None) -> str:
 
 
 def none_yet(pool: str | None) -> str:
-    """Why a job waits that none of the nodes of the moment speaks against, for there are none."""
+    """Return why a job waits if no node at the moment gives a reason, because there is none."""
     where = f" of the pool {pool}" if pool is not None else ""
     return f"there is no node{where} now; one that could take it may come back or be started"
 
 
 def fix(found: Fix, names: Names) -> str:
-    """What to do, as an order."""
+    """Return what to do, as an order."""
     subject, to = found.subject, found.to or 0.0
     match found.kind:
         case FixKind.RAISE_QUOTA:
@@ -130,13 +130,13 @@ def fix(found: Fix, names: Names) -> str:
 
 
 def nearest_node(found: NearestNode) -> str:
-    """Which node comes closest, and what is wrong there."""
+    """Return which node comes closest, and what is wrong there."""
     what = ", ".join(_NODE_WORDS[reason][0] if reason in _NODE_WORDS else str(reason) for reason in found.reasons)
     return f"{found.name or 'a new node'} comes closest: it {what or 'would do'}" + _missing(found)
 
 
 def moment(at: float) -> str:
-    """A time as people and programs read it."""
+    """Return a time as people and programs read it."""
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 

@@ -1,7 +1,8 @@
-"""Gangs: what the ends of its members mean for an attempt that is several executions.
+"""Gangs: what the ends of the members mean for an attempt that is several executions.
 
-The members start and end together. An attempt is well when all of them end well; when one ends otherwise, the attempt is
-broken: nobody starts any more, who runs is stopped, and only when all are gone does the job go on.
+The members start and end together. An attempt is completed when all of them are. When one member ends otherwise, the
+attempt is broken: no member starts any more, those that run are stopped, and only when all are gone does the job go
+on.
 """
 
 from __future__ import annotations
@@ -14,7 +15,11 @@ from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 
 MOST_MEMBERS = 1_000
-"""Members are told each other's nodes in one variable, of which Linux takes 128 KiB: 1,000 names of 128 characters just fit."""
+"""The most members of a gang.
+
+Each member gets the nodes of the others in one environment variable, of which Linux takes 128 KiB: 1,000 names of 128
+characters just fit.
+"""
 
 _FAILURES = frozenset({ExecutionStatus.FAILED, ExecutionStatus.LOST})
 
@@ -37,27 +42,27 @@ class Member:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended by a fault of its own or of its node."""
+        """Return whether it ended by a fault of its own or of its node."""
         return self.status in _FAILURES
 
 
 def cause(members: Sequence[Member]) -> Member | None:
-    """Return the member whose end broke the attempt, None while none has ended otherwise than well.
+    """Return the member whose end broke the attempt; None while all that ended have completed.
 
-    That is the first to end. Who was told to stop comes after who was not; of those that ended at the same moment, the
-    one that failed is the cause, for the others were taken back because of it.
+    This is the first to end. A member that was told to stop comes after one that was not. Of those that ended at the
+    same moment, the one that failed is the cause, for the others were taken back because of it.
     """
     broken = [one for one in members if one.released and one.status is not ExecutionStatus.COMPLETED]
     return min(broken, key=_order, default=None)
 
 
 def is_over(members: Sequence[Member]) -> bool:
-    """Whether nothing of the attempt holds room any more."""
+    """Return whether nothing of the attempt holds room any more."""
     return all(one.released for one in members)
 
 
 def outcome(members: Sequence[Member], *, charged: bool) -> Outcome:
-    """Return how an attempt that is over ended; `charged`: a node had claimed of it."""
+    """Return how an attempt that is over ended; `charged`: a node had claimed a member of it."""
     first = cause(members)
     if first is None:
         return Outcome.COMPLETED

@@ -1,4 +1,4 @@
-"""What a job type or job wants after a try ran out of memory: the next one with more of it, up to a limit.
+"""The wish of a job type or job after a try ran out of memory: more memory for the next try, up to a limit.
 
 Written `{"mem_factor": 2000, "mem_max": 4096000}`: both in thousandths, the limit in MiB.
 """
@@ -27,7 +27,7 @@ def next_mem(wish: Mapping[str, Any] | None, error: str, mem: int) -> int | None
 
 
 def sentence(before: int, after: int) -> str:
-    """Return what the audit says of it."""
+    """Return the sentence for the audit log."""
     return f"the next try asks for {_mib(after)} MiB of memory instead of {_mib(before)}"
 
 

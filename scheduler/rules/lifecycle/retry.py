@@ -1,7 +1,7 @@
-"""After a failed try: another one, and when, or the end.
+"""Retry: whether a job gets another try after one that failed, and when.
 
-Exponential back-off with full jitter (the whole interval is drawn from, so that jobs which failed together do not
-come back together).
+Exponential back-off with full jitter: the delay is drawn from the whole interval, so that jobs that failed together
+do not come back together (Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class RetryBackoff:
 
 
 def may_try_again(*, num_exes: int, forgiven: int, max_tries: int, should_be_retried: bool) -> bool:
-    """Tell whether a job whose try has just failed gets another; a forgiven try does not count."""
+    """Return whether a job whose try has just failed gets another. A forgiven try does not count."""
     return should_be_retried and num_exes - forgiven < max_tries
 
 
