@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from scheduler.wire import ExecutionClaim, ExecutionReport, HeldExecution, TaskSpec
 from workers.journal import Fact
 from workers.paths import ExecutionKey
+from workers.supervisor.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,38 +51,19 @@ class StopFileWork:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSpec:
-    """A phase's command, complete. Durations in seconds, None is no limit; `limits` as the supervisor takes them."""
-
-    key: ExecutionKey
-    phase: str
-    argv: list[str]
-    env: Mapping[str, str]
-    cwd: str
-    folder: str
-    stdout: str
-    stderr: str
-    timeout_s: float | None
-    grace_s: float
-    lease_s: float
-    uid: int | None
-    gid: int | None
-    limits: Mapping[str, int | None]
-    output_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class StartRun:
     """Have the supervisor start a phase's command. A command that the supervisor knows already is not started again."""
 
-    run: RunSpec
+    key: ExecutionKey
+    run: RunRequest
 
 
 @dataclass(frozen=True, slots=True)
 class FollowOutput:
     """Ship the output of a command that an earlier life of the agent had started."""
 
-    run: RunSpec
+    key: ExecutionKey
+    run: RunRequest
 
 
 @dataclass(frozen=True, slots=True)

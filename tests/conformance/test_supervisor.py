@@ -174,7 +174,7 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
     folder = hierarchy.Hierarchy(f"{mount.path}/{node}")
     Path(folder.folder).mkdir(parents=True, exist_ok=True)
     kind = cgroup1.Cgroup1({"freezer": folder})
-    tree = kind.create("1.1", cgroup1.Limits())
+    tree = kind.create("1.1", cgroup1.TreeLimits())
     bomb = "import os, resource; os.setuid(54322); resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))\nprint(flush=True)\n"
     bomb += "while True:\n    try: os.fork()\n    except OSError: pass"
     inside = f"echo 0 > {folder.path(tree.slot.name, 'tasks')} && exec {PYTHON} -S -c '{bomb}'"

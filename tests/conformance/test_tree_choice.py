@@ -11,7 +11,7 @@ import pytest
 import workers
 from tests.support import supervised
 from tests.support.supervised import STRANGER
-from workers.supervisor.trees import Limits, StrandedError, choice, hierarchy, scan, trial
+from workers.supervisor.trees import StrandedError, TreeLimits, choice, hierarchy, scan, trial
 
 SOURCE = Path(workers.__file__).parents[1]
 
@@ -19,14 +19,14 @@ SOURCE = Path(workers.__file__).parents[1]
 class Stranding(scan.Scan):
     """Trees that nobody gets out of."""
 
-    def create(self, name: str, limits: Limits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
         raise StrandedError(f"no way out of {name}")
 
 
 class Deadly(scan.Scan):
     """Trees that kill who makes them."""
 
-    def create(self, name: str, limits: Limits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
         os.kill(os.getpid(), signal.SIGKILL)
         return super().create(name, limits)
 
@@ -34,7 +34,7 @@ class Deadly(scan.Scan):
 class Displacing(scan.Scan):
     """Trees that one leaves for another place than that one came from."""
 
-    def create(self, name: str, limits: Limits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
         os.chroot("/usr/..")
         os.chroot("/usr")
         return super().create(name, limits)

@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.fake_node_api import FakeNodeApi
 from workers.api_client import Api
-from workers.commands import RunSpec
 from workers.output import progress
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import Shipper
-from workers.paths import ExecutionKey, Paths
+from workers.paths import ExecutionKey, Paths, tree_name
+from workers.supervisor.request import RunLimits, RunRequest
 
 KEY = (1, 1)
 
@@ -39,8 +39,8 @@ class Setting:
 
     def follow(self, cap: int = 1 << 20) -> Path:
         out, err = self.paths.log(KEY, "job", "stdout"), self.paths.log(KEY, "job", "stderr")
-        run = RunSpec(KEY, "job", [], {}, "/", "/", out, err, None, 0, 90, None, None, {}, cap)
-        self.shipper.follow(run)
+        run = RunRequest(tree_name(KEY), "job", [], {}, "/", out, err, limits=RunLimits(output_bytes=cap))
+        self.shipper.follow(KEY, run)
         return Path(out)
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.supervisor.trees import Limits, cgroup2
+from workers.supervisor.trees import TreeLimits, cgroup2
 from workers.supervisor.trees.hierarchy import Hierarchy
 
 FILES = {
@@ -58,7 +58,7 @@ def content(hierarchy: Hierarchy, file: str) -> str:
 
 
 def test_limits_are_written_in_the_kernels_units(hierarchy: FolderHierarchy) -> None:
-    cgroup2.Cgroup2(hierarchy).create("1.1", Limits(cpus=1500, mem=64_000, pids=7))
+    cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits(cpus=1500, mem=64_000, pids=7))
     assert content(hierarchy, "cpu.max").startswith("150000 100000")
     assert content(hierarchy, "cpu.weight") == "150"
     assert content(hierarchy, "memory.max") == str(64 << 20)
@@ -68,7 +68,7 @@ def test_limits_are_written_in_the_kernels_units(hierarchy: FolderHierarchy) -> 
 
 
 def test_the_cpu_quota_is_lifted_while_a_program_is_started_and_while_it_is_killed(hierarchy: FolderHierarchy) -> None:
-    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits(cpus=1500))
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits(cpus=1500))
     with tree.entered():
         assert content(hierarchy, "cpu.max").startswith("max ")
     assert content(hierarchy, "cpu.max").startswith("150000 ")
@@ -78,46 +78,46 @@ def test_the_cpu_quota_is_lifted_while_a_program_is_started_and_while_it_is_kill
 
 def test_tiny_and_huge_cpu_limits_stay_within_what_the_kernel_takes(hierarchy: FolderHierarchy) -> None:
     kind = cgroup2.Cgroup2(hierarchy)
-    kind.create("1.1", Limits(cpus=1))
+    kind.create("1.1", TreeLimits(cpus=1))
     assert content(hierarchy, "cpu.max").startswith("1000 ")
     assert content(hierarchy, "cpu.weight").startswith("1")
-    kind.create("1.1", Limits(cpus=500_000))
+    kind.create("1.1", TreeLimits(cpus=500_000))
     assert content(hierarchy, "cpu.weight") == "10000"
 
 
 def test_no_limit_is_left_as_the_kernel_made_it(hierarchy: FolderHierarchy) -> None:
-    cgroup2.Cgroup2(hierarchy).create("1.1", Limits())
+    cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits())
     assert [content(hierarchy, file) for file in ("cpu.max", "memory.max", "pids.max")] == ["max 100000", "max", "max"]
 
 
 def test_usage_and_lack_of_memory_are_read_from_the_kernels_counters(hierarchy: FolderHierarchy) -> None:
-    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits())
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits())
     assert tree.usage() == (1.5, 64.0)
     assert tree.oom_kills() == 2
 
 
 def test_a_tree_is_empty_when_the_kernel_says_that_nothing_populates_it(hierarchy: FolderHierarchy) -> None:
-    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits())
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits())
     assert tree.is_empty()
     Path(hierarchy.path("1.1", "cgroup.events")).write_text("populated 1\nfrozen 0\n")
     assert not tree.is_empty()
 
 
 def test_killing_is_one_write(hierarchy: FolderHierarchy) -> None:
-    cgroup2.Cgroup2(hierarchy).create("1.1", Limits()).kill()
+    cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits()).kill()
     assert content(hierarchy, "cgroup.kill") == "1"
 
 
 def test_a_kernel_without_cgroup_kill_freezes_instead(hierarchy: FolderHierarchy) -> None:
     hierarchy.absent = frozenset({"cgroup.kill"})
-    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits())
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits())
     Path(hierarchy.path("1.1", "cgroup.freeze")).write_text("0")
     tree.kill()
     assert content(hierarchy, "cgroup.freeze") == "1"
 
 
 def test_a_listed_process_that_is_elsewhere_now_is_not_signalled(hierarchy: FolderHierarchy) -> None:
-    tree = cgroup2.Cgroup2(hierarchy).create("1.1", Limits())
+    tree = cgroup2.Cgroup2(hierarchy).create("1.1", TreeLimits())
     Path(hierarchy.path("1.1", "cgroup.procs")).write_text(f"{os.getppid()}\n")
     tree.signal(0)  # nothing would come of it anyway; what counts is that 15 below does not arrive either
     tree.signal(15)

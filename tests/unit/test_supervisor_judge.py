@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 
 from workers.supervisor.run import Watch
-from workers.supervisor.trees import Usage
+from workers.supervisor.trees import TreeUsage
 
 RUSAGE = resource.getrusage(resource.RUSAGE_CHILDREN)
 
@@ -42,8 +42,8 @@ class RecordingTree:
     def pids(self) -> list[int]:
         return []
 
-    def usage(self) -> Usage:
-        return Usage(cpu_s=1.25, peak_mem_mib=None)
+    def usage(self) -> TreeUsage:
+        return TreeUsage(cpu_s=1.25, peak_mem_mib=None)
 
     def oom_kills(self) -> int:
         return self.ooms

@@ -149,7 +149,7 @@ class EventLoop:
             SendClaim: lambda command: self._claims.append(command.claim),
             StageInputs: self._stage,
             StartRun: self._start,
-            FollowOutput: lambda command: services.outputs.follow(command.run),
+            FollowOutput: lambda command: services.outputs.follow(command.key, command.run),
             KillTree: self._tree_command,
             CollectOutputs: self._collect,
             StopFileWork: lambda command: services.file_work.stop(command.key),
@@ -171,7 +171,7 @@ class EventLoop:
         self._soon(self._services.file_work.stage(command))
 
     def _start(self, command: StartRun) -> None:
-        self._services.outputs.prepare(command.run)
+        self._services.outputs.prepare(command.key, command.run)
         self._tree_commands.append(command)
 
     def _tree_command(self, command: Order) -> None:

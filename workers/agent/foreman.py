@@ -14,12 +14,13 @@ from typing import Any, TypeAlias, assert_never
 
 from workers import log
 from workers.agent.supervision import Supervision, SupervisorLostError
-from workers.commands import KillTree, ReleaseTree, RunSpec, StartRun
+from workers.commands import KillTree, ReleaseTree, StartRun
 from workers.events import Event, Idle, RunEnd, RunEnded, RunOutcome, SupervisorUp
 from workers.paths import key_of, tree_name
 from workers.supervisor import reasons
 from workers.supervisor.limits import NO_ROOM
 from workers.supervisor.reasons import EndReason
+from workers.supervisor.request import RunRequest
 
 Order: TypeAlias = StartRun | KillTree | ReleaseTree
 
@@ -119,8 +120,8 @@ class Foreman:
             if key is not None:
                 self._tell(Idle(key))
 
-    def _start(self, runs: list[RunSpec]) -> None:
-        answer = self._supervision.start([_message(run) for run in runs])
+    def _start(self, runs: list[RunRequest]) -> None:
+        answer = self._supervision.start([run.encode() for run in runs])
         for event in answer["known"]:
             self._hear(event)
         for refused in answer["refused"]:
@@ -186,22 +187,3 @@ def _outcome(event: dict[str, Any]) -> RunOutcome:
         case _:
             assert_never(reason)
     return outcome
-
-
-def _message(run: RunSpec) -> dict[str, Any]:
-    return {
-        "tree": tree_name(run.key),
-        "phase": run.phase,
-        "argv": run.argv,
-        "env": run.env,
-        "cwd": run.cwd,
-        "folder": run.folder,
-        "stdout": run.stdout,
-        "stderr": run.stderr,
-        "timeout_s": run.timeout_s,
-        "grace_s": run.grace_s,
-        "lease_s": run.lease_s,
-        "limits": {**run.limits, "output_bytes": run.output_bytes},
-        "uid": run.uid,
-        "gid": run.gid,
-    }

@@ -51,9 +51,9 @@ def supervisor_up(context: Context, event: SupervisorUp) -> None:
 def _compare(context: Context, execution: NodeExecution, phase: str, *, known: bool) -> None:
     command = run.describe(context, execution, phase)
     if known:
-        context.issue(FollowOutput(command))
+        context.issue(FollowOutput(execution.key, command))
     elif execution.state not in {State.DORMANT, State.PURGING}:
-        context.issue(StartRun(command))
+        context.issue(StartRun(execution.key, command))
     if execution.state is State.PURGING:
         context.issue(KillTree(execution.key, 0.0))
     elif execution.stop is not None:
@@ -70,7 +70,7 @@ def _resume(context: Context, execution: NodeExecution) -> None:
         claims.request(context, execution)  # secrets are in no journal; the same token is granted the same again
     elif execution.running is not None:
         execution.state = State.RUNNING
-        context.issue(StartRun(run.describe(context, execution, execution.running)))
+        context.issue(StartRun(execution.key, run.describe(context, execution, execution.running)))
         if context.leaving:
             stop.request(context, execution, Outcome.RETURNED, None)
     elif execution.last is not None:

@@ -5,11 +5,11 @@ Used by the thread of the event loop alone. Shipping itself has a thread of its 
 
 from __future__ import annotations
 
-from workers.commands import RunSpec
 from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import Shipper
 from workers.paths import ExecutionKey, Paths
+from workers.supervisor.request import RunRequest
 
 
 class RunOutputs:
@@ -23,20 +23,20 @@ class RunOutputs:
         """An execution begins from its start, in this life: all its output files are known from now on."""
         self._files[key] = []
 
-    def prepare(self, run: RunSpec) -> None:
+    def prepare(self, key: ExecutionKey, run: RunRequest) -> None:
         """Lay out the output files of a command that is to be started, and follow them. May be repeated."""
-        known = self._files.get(run.key)
+        known = self._files.get(key)
         if known is not None and run.stdout not in known:  # for the first time: there is no output yet
             self._pool.place(run.stdout)
             self._pool.place(run.stderr)
-        self.follow(run)
+        self.follow(key, run)
 
-    def follow(self, run: RunSpec) -> None:
+    def follow(self, key: ExecutionKey, run: RunRequest) -> None:
         """Ship the output of this command, and what it says of its progress, from now on."""
-        self._shipper.follow(run)
-        self._progress.phase(run.key, run.phase)
-        if run.key in self._files:
-            self._files[run.key] += run.stdout, run.stderr
+        self._shipper.follow(key, run)
+        self._progress.phase(key, run.phase)
+        if key in self._files:
+            self._files[key] += run.stdout, run.stderr
 
     def finish(self, key: ExecutionKey, output_bytes: int) -> bool:
         """Nothing more will be written. True if all is shipped already, else the shipper says when."""

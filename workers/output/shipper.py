@@ -17,7 +17,6 @@ from scheduler.errors import GangerError
 from scheduler.wire import Chunk, Chunks
 from workers import log
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
-from workers.commands import RunSpec
 from workers.output import masking
 from workers.output import progress as progress_reports
 from workers.output.log_file import PIECE_BYTES, LogFile
@@ -25,6 +24,7 @@ from workers.output.masking import Mask
 from workers.output.progress import ProgressTracker
 from workers.paths import STREAMS, ExecutionKey, Paths
 from workers.supervisor.limits import PHASES
+from workers.supervisor.request import RunRequest
 
 _POLL_S: Final = 0.5
 _BATCH_BYTES: Final = 512 << 10
@@ -80,15 +80,15 @@ class Shipper:
         self._next_round = 0.0
         self._node_id = node_id
 
-    def follow(self, run: RunSpec) -> None:
+    def follow(self, key: ExecutionKey, run: RunRequest) -> None:
         """Follow the output of this command from now on, or from where an earlier life had come to."""
         with self._lock:
-            writer = self._writers.get(run.key)
+            writer = self._writers.get(key)
             if writer is None:
-                mask = masking.read(run.key, self._paths)
-                writer = self._writers[run.key] = _Writer(run.key, run.uid, run.output_bytes, run.output_bytes, mask)
+                mask, cap = masking.read(key, self._paths), run.limits.output_bytes or 0
+                writer = self._writers[key] = _Writer(key, run.uid, cap, cap, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
-                writer.files.setdefault(path, LogFile(run.key, run.phase, name, path))
+                writer.files.setdefault(path, LogFile(key, run.phase, name, path))
 
     def finish(self, key: ExecutionKey, output_bytes: int, *, all_known: bool) -> bool:
         """Nothing more will be written: True if all is handed over already, else `shipped` will say when.

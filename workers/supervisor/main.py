@@ -127,14 +127,14 @@ class Supervisor:
         return operation(client, message)
 
     def _start(self, _client: Client, message: Message) -> Message:
-        orders, refused = [], []
+        requests, refused = [], []
         for run in message["runs"]:
             try:
-                orders.append(request.read(run))
-            except request.OrderError as error:
+                requests.append(request.decode(run))
+            except request.RequestError as error:
                 named = run if isinstance(run, dict) else {}
                 refused.append({"tree": named.get("tree"), "phase": named.get("phase"), "message": str(error)})
-        known, objected = self._forest.start(orders)
+        known, objected = self._forest.start(requests)
         return {"known": known, "refused": refused + objected}
 
     def _kill(self, _client: Client, message: Message) -> Message:
@@ -142,13 +142,13 @@ class Supervisor:
             kill["tree"]
             for kill in message["trees"]
             if not self._forest.stop(
-                request.tree_name(kill["tree"]), reasons.killed(kill["reason"]), float(kill["grace_s"])
+                request.checked_tree(kill["tree"]), reasons.killed(kill["reason"]), float(kill["grace_s"])
             )
         ]
         return {"unknown": unknown}
 
     def _release(self, _client: Client, message: Message) -> Message:
-        refusals = {tree: self._forest.release(request.tree_name(tree)) for tree in message["trees"]}
+        refusals = {tree: self._forest.release(request.checked_tree(tree)) for tree in message["trees"]}
         return {"refused": [{"tree": tree, "message": text} for tree, text in refusals.items() if text]}
 
     def _lease(self, _client: Client, message: Message) -> Message:

@@ -18,7 +18,7 @@ from workers.supervisor.disk_usage import Gauge
 from workers.supervisor.limits import FENCE_SHARE
 from workers.supervisor.output_cap import Spout
 from workers.supervisor.reasons import EndReason
-from workers.supervisor.trees import Tree, Usage
+from workers.supervisor.trees import Tree, TreeUsage
 
 _FIRST_RECHECK_S: Final = 0.002  # a killed tree is mostly empty after 1 to 2 ms
 _RECHECK_GROWTH: Final = 2
@@ -193,7 +193,7 @@ def ended(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
     return {"ev": "ended", "tree": key[0], "phase": key[1]} | nothing | known
 
 
-def _usage(tree: Usage, main: resource.struct_rusage | None, gauge: Gauge | None) -> dict[str, float | int | None]:
+def _usage(tree: TreeUsage, main: resource.struct_rusage | None, gauge: Gauge | None) -> dict[str, float | int | None]:
     """Merge what the tree counted with what the kernel added up for main and the processes it waited for."""
     cpu_s, peak = tree.cpu_s, tree.peak_mem_mib
     disk = None if gauge is None or gauge.peak is None else round(gauge.peak / (1 << 20), 3)

@@ -15,7 +15,7 @@ from workers.supervisor.disk_usage import Gauge, Gauges
 from workers.supervisor.journal import Outcomes
 from workers.supervisor.output_cap import Spout
 from workers.supervisor.reasons import EndReason, killed
-from workers.supervisor.request import Order
+from workers.supervisor.request import RunRequest
 from workers.supervisor.spawn import LaunchError, ProgramError, Spawner
 from workers.supervisor.trees import TreeKind, leftovers
 
@@ -40,7 +40,7 @@ class Forest:
         self._spawner = spawner
         self._outcomes = outcomes
         self._gauges = gauges
-        self._queue: dict[Key, Order] = {}
+        self._queue: dict[Key, RunRequest] = {}
         self._watches: dict[str, run.Watch] = {}  # by tree: one phase at a time
         self._by_pid: dict[int, run.Watch] = {}
         self._touched: dict[str, run.Watch] = {}
@@ -56,16 +56,16 @@ class Forest:
         """Whether nothing is held or waits to be started."""
         return not self._watches and not self._queue
 
-    def start(self, orders: list[Order]) -> tuple[list[Event], list[Event]]:
+    def start(self, requests: list[RunRequest]) -> tuple[list[Event], list[Event]]:
         """Queue phases to be started. Returns the last events of those known already, and the refused ones.
 
         May be repeated: what was ever ordered is never started again until it is released.
         """
         known: list[Event] = []
         refused: list[Event] = []
-        new: dict[Key, Order] = {}
+        new: dict[Key, RunRequest] = {}
         waiting = dict((*self._queue, *self._lost))
-        for each in orders:
+        for each in requests:
             key = (each.tree, each.phase)
             if self._outcomes.has(key):
                 text = self._outcomes.text(key)
@@ -189,13 +189,13 @@ class Forest:
         phase = watch.phase if watch is not None else waiting.get(tree)
         return None if phase is None else f"phase {phase} of this tree is not over"
 
-    def _begin(self, each: Order) -> None:
+    def _begin(self, each: RunRequest) -> None:
         """Create the tree and start its program, or tell why not."""
         key = (each.tree, each.phase)
         wall = time.time()
         tree = None
         try:
-            tree = self._kind.create(each.tree, each.limits)
+            tree = self._kind.create(each.tree, each.limits.of_tree)
             pid = self._spawner.spawn(each, tree)
         except OSError as error:
             if tree is not None:
@@ -210,10 +210,10 @@ class Forest:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         watch = run.Watch(tree, each.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
         watch.limit_time(each.timeout_s, each.grace_s, each.lease_s)
-        if each.output_bytes is not None:
-            watch.spout = Spout((each.stdout, each.stderr), each.output_bytes)
+        if each.limits.output_bytes is not None:
+            watch.spout = Spout((each.stdout, each.stderr), each.limits.output_bytes)
         if each.folder is not None:
-            watch.folder, watch.gauge = each.folder, Gauge(each.folder, each.disk_bytes)
+            watch.folder, watch.gauge = each.folder, Gauge(each.folder, each.limits.disk_bytes)
         tree.born(pid)
         self._watches[each.tree] = self._by_pid[pid] = watch
         self._push(watch)

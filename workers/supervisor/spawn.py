@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Final, NoReturn
 
 from workers.supervisor import syscalls
-from workers.supervisor.request import FileLimits, Order
+from workers.supervisor.request import RunLimits, RunRequest
 from workers.supervisor.trees import StrandedError, Tree, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
@@ -63,19 +63,19 @@ class Spawner:
         self._is_root = os.geteuid() == 0
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
         self._can_raise = syscalls.can_raise_limits()
-        self._own_limits = {kind: resource.getrlimit(kind) for kind in _wanted_limits(FileLimits(0, 0))}
+        self._own_limits = {kind: resource.getrlimit(kind) for kind in _wanted_limits(RunLimits(nofile=0, fsize=0))}
         if self._is_root:
             syscalls.forbid_new_privileges()
 
-    def spawn(self, order: Order, tree: Tree) -> int:
+    def spawn(self, request: RunRequest, tree: Tree) -> int:
         """Start the program inside the tree and return its pid. Raises `LaunchError`, of the kind `ProgramError` if it is to blame."""
-        env = order.env | {scan.MARK: f"{self._node}/{order.tree}"}
-        limits = _wanted_limits(order.file_limits)
+        env = request.env | {scan.MARK: f"{self._node}/{request.tree}"}
+        limits = _wanted_limits(request.limits)
         outputs: list[int] = []
         try:
-            outputs.extend(self._open_output(path, order) for path in (order.stdout, order.stderr))
+            outputs.extend(self._open_output(path, request) for path in (request.stdout, request.stderr))
             with tree.entered():
-                pid = self._start(order, env, outputs, limits, tree.clone_into)
+                pid = self._start(request, env, outputs, limits, tree.clone_into)
         finally:
             for descriptor in outputs:
                 os.close(descriptor)
@@ -83,16 +83,16 @@ class Spawner:
         return pid
 
     def _start(
-        self, order: Order, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
+        self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
     ) -> int:
         """Take on what the program shall have, start it, and take all of it back."""
         if cgroup is not None:
             with self._lowered(limits):
-                return self._execute(order, env, outputs, cgroup)
-        with self._identity(order), _directory(order.cwd), self._lowered(limits):
-            return self._execute(order, env, outputs, None)
+                return self._execute(request, env, outputs, cgroup)
+        with self._identity(request), _directory(request.cwd), self._lowered(limits):
+            return self._execute(request, env, outputs, None)
 
-    def _open_output(self, path: str, order: Order) -> int:
+    def _open_output(self, path: str, request: RunRequest) -> int:
         """Open as the supervisor, then give the file to the job's user; its folder need not be the user's."""
         descriptor = -1
         try:
@@ -100,8 +100,8 @@ class Spawner:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
-            if order.uid is not None and order.gid is not None and found.st_uid != order.uid:
-                os.fchown(descriptor, order.uid, order.gid)
+            if request.uid is not None and request.gid is not None and found.st_uid != request.uid:
+                os.fchown(descriptor, request.uid, request.gid)
         except OSError as error:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -111,27 +111,27 @@ class Spawner:
         return descriptor
 
     @contextlib.contextmanager
-    def _identity(self, order: Order) -> Iterator[None]:
+    def _identity(self, request: RunRequest) -> Iterator[None]:
         """Be the program's user meanwhile."""
         try:
-            self._assume(order)
+            self._assume(request)
             yield
         finally:
-            if self._is_root and order.uid is not None:
+            if self._is_root and request.uid is not None:
                 try:
                     syscalls.resume_root(self._groups)
                 except OSError as error:
                     raise StrandedError(f"cannot become root again: {error}") from error
 
-    def _assume(self, order: Order) -> None:
-        if order.uid is None or order.gid is None or (not self._is_root and order.uid == os.geteuid()):
+    def _assume(self, request: RunRequest) -> None:
+        if request.uid is None or request.gid is None or (not self._is_root and request.uid == os.geteuid()):
             return
         if not syscalls.can_assume_identity():
-            raise LaunchError(errno.EPERM, f"cannot run as user {order.uid}: the supervisor is not root")
+            raise LaunchError(errno.EPERM, f"cannot run as user {request.uid}: the supervisor is not root")
         try:
-            syscalls.assume_identity(order.uid, order.gid, order.groups)
+            syscalls.assume_identity(request.uid, request.gid, list(request.groups))
         except OSError as error:
-            raise LaunchError(error.errno, f"cannot run as user {order.uid}: {error.strerror}") from error
+            raise LaunchError(error.errno, f"cannot run as user {request.uid}: {error.strerror}") from error
 
     @contextlib.contextmanager
     def _lowered(self, limits: dict[int, int]) -> Iterator[None]:
@@ -146,21 +146,21 @@ class Spawner:
             for kind in limits:
                 resource.setrlimit(kind, self._own_limits[kind])
 
-    def _execute(self, order: Order, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
+    def _execute(self, request: RunRequest, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
         failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-        for program in _candidates(order.argv[0], env):
+        for program in _candidates(request.argv[0], env):
             try:
                 if cgroup is None:
-                    return self._vfork(program, order.argv, env, outputs)
-                return self._fork_into(cgroup, program, order, env, outputs)
+                    return self._vfork(program, request.argv, env, outputs)
+                return self._fork_into(cgroup, program, request, env, outputs)
             except LaunchError:
                 raise
             except OSError as error:
                 failure = error
             except ValueError as error:  # text that no file system encoding can express
-                raise ProgramError(errno.EINVAL, f"{order.argv[0]}: {error}") from error
+                raise ProgramError(errno.EINVAL, f"{request.argv[0]}: {error}") from error
         kind = ProgramError if failure.errno in _OF_PROGRAM else LaunchError
-        raise kind(failure.errno, f"{order.argv[0]}: {failure.strerror}") from failure
+        raise kind(failure.errno, f"{request.argv[0]}: {failure.strerror}") from failure
 
     def _vfork(self, program: str, argv: list[str], env: dict[str, str], outputs: list[int]) -> int:
         actions = [
@@ -172,23 +172,25 @@ class Spawner:
             program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS
         )
 
-    def _fork_into(self, cgroup: int, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> int:
+    def _fork_into(
+        self, cgroup: int, program: str, request: RunRequest, env: dict[str, str], outputs: list[int]
+    ) -> int:
         """Fork into a cgroup; the kernel asks for the right to do so, so the user is taken on afterwards."""
-        if order.uid is not None and not self._is_root and order.uid != os.geteuid():
-            self._assume(order)  # which says why not
+        if request.uid is not None and not self._is_root and request.uid != os.geteuid():
+            self._assume(request)  # which says why not
         self._failure[: _FAILURE.size] = bytes(_FAILURE.size)
         pid = syscalls.clone_into(cgroup)
         if pid == 0:
-            self._become(program, order, env, outputs)
+            self._become(program, request, env, outputs)
         number, in_directory = _FAILURE.unpack_from(self._failure)
         if number:
             os.waitpid(pid, 0)
             if in_directory:
-                raise LaunchError(number, f"{order.cwd}: {os.strerror(number)}")
+                raise LaunchError(number, f"{request.cwd}: {os.strerror(number)}")
             raise OSError(number, os.strerror(number))
         return pid
 
-    def _become(self, program: str, order: Order, env: dict[str, str], outputs: list[int]) -> NoReturn:
+    def _become(self, program: str, request: RunRequest, env: dict[str, str], outputs: list[int]) -> NoReturn:
         """Turn the forked child into the program."""
         in_directory = False
         try:
@@ -197,15 +199,15 @@ class Spawner:
                 os.dup2(source, target)
             for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
                 syscalls.default_signal(signum)
-            for kind in _wanted_limits(order.file_limits):
+            for kind in _wanted_limits(request.limits):
                 soft, _ = resource.getrlimit(kind)
                 resource.setrlimit(kind, (soft, soft))
-            self._assume(order)
+            self._assume(request)
             in_directory = True
-            os.chdir(order.cwd)
+            os.chdir(request.cwd)
             in_directory = False
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            os.execve(program, order.argv, env)  # noqa: S606
+            os.execve(program, request.argv, env)  # noqa: S606
         except OSError as error:
             _FAILURE.pack_into(self._failure, 0, error.errno or errno.EIO, in_directory)
         except ValueError:
@@ -236,7 +238,7 @@ def _directory(path: str) -> Iterator[None]:
         os.chdir("/")
 
 
-def _wanted_limits(limits: FileLimits) -> dict[int, int]:
+def _wanted_limits(limits: RunLimits) -> dict[int, int]:
     wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
     return {kind: value for kind, value in wanted.items() if value is not None}
 

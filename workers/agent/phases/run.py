@@ -9,8 +9,10 @@ from workers import runners
 from workers.agent.context import Context
 from workers.agent.execution import NodeExecution, State
 from workers.agent.phases import verdict
-from workers.commands import RunSpec, StartRun
+from workers.commands import StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
+from workers.paths import tree_name
+from workers.supervisor.request import RunLimits, RunRequest
 
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
@@ -27,11 +29,11 @@ def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure
         return ExecutionFailure("launch", str(refused), of_job=refused.of_job)
     held.running, held.ran = phase, True
     context.record(held, "run", {"phase": phase, **held.progress()})
-    context.issue(StartRun(run))
+    context.issue(StartRun(held.key, run))
     return None
 
 
-def describe(context: Context, held: NodeExecution, phase: str) -> RunSpec:
+def describe(context: Context, held: NodeExecution, phase: str) -> RunRequest:
     """Return the complete command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(
@@ -39,11 +41,11 @@ def describe(context: Context, held: NodeExecution, phase: str) -> RunSpec:
             spec, phase, paths, context.profile.name, held.slot.gpus if context.slots.has_gpus else None
         )
     )
-    return RunSpec(
-        key=key,
+    return RunRequest(
+        tree=tree_name(key),
         phase=phase,
         argv=program.argv,
-        env=program.env,
+        env=dict(program.env),
         cwd=paths.scratch(key),
         folder=paths.attempt(key),
         stdout=paths.log(key, phase, "stdout"),
@@ -53,14 +55,14 @@ def describe(context: Context, held: NodeExecution, phase: str) -> RunSpec:
         lease_s=spec.limits.lease_s,
         uid=held.uid,
         gid=held.gid,
-        limits={
-            "cpus": spec.amounts.cpus,
-            "mem": spec.amounts.mem or None,  # who asks for nothing has no limit, as there is nothing to hold it to
-            "disk": spec.amounts.disk or None,
-            "pids": spec.limits.pids,
-            "nofile": spec.limits.nofile,
-        },
-        output_bytes=spec.limits.output_bytes,
+        limits=RunLimits(
+            cpus=spec.amounts.cpus,
+            mem=spec.amounts.mem or None,  # who asks for nothing has no limit, as there is nothing to hold it to
+            disk=spec.amounts.disk or None,
+            pids=spec.limits.pids,
+            nofile=spec.limits.nofile,
+            output_bytes=spec.limits.output_bytes,
+        ),
     )
 
 

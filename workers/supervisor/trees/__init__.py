@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
 
-class Limits(NamedTuple):
+class TreeLimits(NamedTuple):
     """What a tree may use; `None` is no limit."""
 
     cpus: int | None = None  # thousandths of a cpu
@@ -20,7 +20,7 @@ class Limits(NamedTuple):
     pids: int | None = None  # processes and threads, at least 2
 
 
-class Usage(NamedTuple):
+class TreeUsage(NamedTuple):
     """What a tree used; `None` where this kind cannot tell."""
 
     cpu_s: float | None = None
@@ -60,7 +60,7 @@ class Tree(Protocol):
     def pids(self) -> list[int]:
         """Return the living processes, as this process's namespace numbers them."""
 
-    def usage(self) -> Usage:
+    def usage(self) -> TreeUsage:
         """Return what was used since the tree was created."""
 
     def oom_kills(self) -> int:
@@ -81,7 +81,7 @@ class TreeKind(Protocol):
     def missing(self) -> list[str]:
         """One clear sentence for each power that this kind lacks here."""
 
-    def create(self, name: str, limits: Limits) -> Tree:
+    def create(self, name: str, limits: TreeLimits) -> Tree:
         """Make an empty tree. Raises `OSError`."""
 
     def leftovers(self) -> list[Tree]:

@@ -19,7 +19,7 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
-from workers.supervisor.trees import Limits, StrandedError, Tree, Usage, processes
+from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.hierarchy import Files, Hierarchy, Mount, has_folders
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
@@ -50,7 +50,7 @@ class Slot:
         self.files = {controller: by_folder[each.folder] for controller, each in hierarchies.items()}
         self.distinct = list(by_folder.values())
         self.keeps = keep
-        self.limits = Limits()
+        self.limits = TreeLimits()
         self.oom_seen = 0  # the kernel's counter can't be set back
 
     def let_go(self) -> bool:
@@ -78,7 +78,7 @@ class Cgroup1:
         self._idle: list[Slot] = []
         self._unremoved: list[Slot] = []
 
-    def create(self, name: str, limits: Limits) -> "Cgroup1Tree":
+    def create(self, name: str, limits: TreeLimits) -> "Cgroup1Tree":
         if self._idle:
             tree = Cgroup1Tree(self, name, self._idle.pop())
             try:
@@ -167,7 +167,7 @@ class Cgroup1Tree:
         self._kind = kind
         self._oom_before = slot.oom_seen
 
-    def limit(self, limits: Limits) -> None:
+    def limit(self, limits: TreeLimits) -> None:
         """Set the limits that there are controllers for, where they differ from those already set."""
         have, now = self.slot.files, self.slot.limits
         if limits.pids != now.pids and "pids" in have:
@@ -225,11 +225,11 @@ class Cgroup1Tree:
     def pids(self) -> list[int]:
         return self._keeper().pids(self.slot.name)
 
-    def usage(self) -> Usage:
+    def usage(self) -> TreeUsage:
         have = self.slot.files
         cpu_ns = have["cpuacct"].number("cpuacct.usage") if "cpuacct" in have else None
         peak = have["memory"].number("memory.max_usage_in_bytes") if "memory" in have else None
-        return Usage(
+        return TreeUsage(
             cpu_s=None if cpu_ns is None else cpu_ns / 1e9,
             peak_mem_mib=None if peak is None else peak / (1 << 20),
         )

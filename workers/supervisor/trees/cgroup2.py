@@ -12,7 +12,7 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
-from workers.supervisor.trees import Limits, Tree, Usage, processes
+from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.hierarchy import Hierarchy, Mount
 
 CONTROLLERS: Final = ("memory", "pids", "cpu", "io")
@@ -45,7 +45,7 @@ class Cgroup2:
         self.missing = [text for name, text in _NO_CONTROLLER.items() if name not in self.controllers]
         self._unremoved: set[str] = set()
 
-    def create(self, name: str, limits: Limits) -> "Cgroup2Tree":
+    def create(self, name: str, limits: TreeLimits) -> "Cgroup2Tree":
         self._unremoved.discard(name)
         self.hierarchy.make(name)
         tree = Cgroup2Tree(self, name)
@@ -81,7 +81,7 @@ class Cgroup2Tree:
         self._files = kind.hierarchy
         self._quota = ""
 
-    def limit(self, limits: Limits) -> None:
+    def limit(self, limits: TreeLimits) -> None:
         """Set the limits that there are controllers for."""
         have = self._kind.controllers
         if "memory" in have:
@@ -141,10 +141,10 @@ class Cgroup2Tree:
     def pids(self) -> list[int]:
         return self._files.pids(self.name)
 
-    def usage(self) -> Usage:
+    def usage(self) -> TreeUsage:
         cpu_us = self._files.number(self.name, "cpu.stat", "usage_usec")
         peak = self._files.number(self.name, "memory.peak")
-        return Usage(
+        return TreeUsage(
             cpu_s=None if cpu_us is None else cpu_us / 1e6,
             peak_mem_mib=None if peak is None else peak / (1 << 20),
         )

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
-from workers.supervisor.trees import Tree, TreeKind, Usage, choice, scan
+from workers.supervisor.trees import Tree, TreeKind, TreeUsage, choice, scan
 
 
 class Leftover:
@@ -40,8 +40,8 @@ class Leftover:
     def pids(self) -> list[int]:
         return sorted({pid for _, tree in self.parts for pid in tree.pids()})
 
-    def usage(self) -> Usage:
-        return Usage()
+    def usage(self) -> TreeUsage:
+        return TreeUsage()
 
     def oom_kills(self) -> int:
         return sum(tree.oom_kills() for _, tree in self.parts)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers.supervisor import syscalls
-from workers.supervisor.trees import Limits, StrandedError, Tree, Usage, processes, scan, trial
+from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes, scan, trial
 
 _READY_TIMEOUT_S: Final = 5.0
 _NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
@@ -44,7 +44,7 @@ class PidNamespaces:
         self._mounts = os.open("/proc/self/ns/mnt", _NAMESPACE)
         self._root = os.open("/", _FOLDER)
 
-    def create(self, name: str, limits: Limits) -> "PidNamespaceTree":
+    def create(self, name: str, limits: TreeLimits) -> "PidNamespaceTree":
         del limits  # there is no way to keep them
         tree = PidNamespaceTree(self, name)
         tree.plant()
@@ -131,8 +131,8 @@ class PidNamespaceTree:
     def pids(self) -> list[int]:
         return [pid for pid in processes.pids() if self._holds(pid) and processes.look_up(pid)]
 
-    def usage(self) -> Usage:
-        return Usage()
+    def usage(self) -> TreeUsage:
+        return TreeUsage()
 
     def oom_kills(self) -> int:
         return 0

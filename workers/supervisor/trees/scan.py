@@ -14,7 +14,7 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
-from workers.supervisor.trees import Limits, Tree, Usage, processes
+from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.processes import Process
 
 MARK: Final = "GANGER_TREE"  # in the environment of every program: `<node>/<tree>`
@@ -41,7 +41,7 @@ class Scan:
         self._fresh = False
         self._sweeping = False
 
-    def create(self, name: str, limits: Limits) -> "ScanTree":
+    def create(self, name: str, limits: TreeLimits) -> "ScanTree":
         del limits  # there is no way to keep them
         self._trees[name] = ScanTree(self, name)
         return self._trees[name]
@@ -153,8 +153,8 @@ class ScanTree:
     def pids(self) -> list[int]:
         return [process.pid for process in self._kind.members(self.name, anew=True)]
 
-    def usage(self) -> Usage:
-        return Usage()
+    def usage(self) -> TreeUsage:
+        return TreeUsage()
 
     def oom_kills(self) -> int:
         return 0

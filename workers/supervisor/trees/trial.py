@@ -10,7 +10,7 @@ import time
 from typing import Final, NoReturn
 
 from workers.supervisor import syscalls
-from workers.supervisor.trees import Limits, TreeKind
+from workers.supervisor.trees import TreeKind, TreeLimits
 
 _LIMIT_S: Final = 15  # then the kernel ends the child
 _BURIAL_S: Final = 5.0
@@ -58,7 +58,7 @@ def _be_the_child(kind: TreeKind, writing: int) -> NoReturn:
 def _try_out(kind: TreeKind) -> None:
     """Start a program in a tree, wait for its end, and kill the tree. Raises `OSError` and `StrandedError`."""
     before = _standing()
-    tree = kind.create("trial", Limits())
+    tree = kind.create("trial", TreeLimits())
     try:
         with tree.entered():
             pid = os.posix_spawn("/bin/sh", _ARGV, _ENVIRONMENT, setsid=True, setsigmask=())
