@@ -82,6 +82,9 @@ PURE_LIBRARY = {
 }
 
 MACHINE_PATHS = re.compile(r"(?<![\w.$}-])/(?:home|Users|root|work)/[A-Za-z.]")
+OUR_PATHS = re.compile(r"`((?:scheduler|workers|api|sdk|tests|deploy|docs)/[\w./-]*\w)/?`")
+MADE_BY_READERS = {"deploy/.env"}
+RELATIVE_LINKS = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 # Not written by us, or nothing but names and numbers.
 UNREAD = ("LICENSE", "deploy/requirements.lock", "api/http/document/openapi.json")
@@ -256,6 +259,24 @@ def test_the_drawing_of_the_lifecycle_is_current() -> None:
 def test_the_openapi_document_is_current() -> None:
     kept = json.loads((ROOT / "api" / "http" / "document" / "openapi.json").read_text())
     assert kept == json.loads(generated.openapi()), generated.REMEDY
+
+
+def test_decisions_are_numbered_once_and_stand_in_their_index() -> None:
+    pages = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert len({name.partition("-")[0] for name in pages}) == len(pages)
+    assert re.findall(r"\]\(([0-9][^)]*)\)", (ROOT / "docs" / "decisions" / "README.md").read_text()) == pages
+
+
+def test_every_file_that_the_documentation_names_is_there() -> None:
+    offences = [
+        f"{path}:{number} {name}"
+        for path in tracked_files()
+        if path.suffix == ".md" and path.name != "CHANGELOG.md"
+        for number, line in enumerate(text_of(path).splitlines(), start=1)
+        for name in (*OUR_PATHS.findall(line), *(str(path.parent / link) for link in RELATIVE_LINKS.findall(line)))
+        if name not in MADE_BY_READERS and not (ROOT / name).exists()
+    ]
+    assert not offences
 
 
 def test_no_machine_of_ours_and_nothing_unfinished_is_mentioned() -> None:
