@@ -17,7 +17,6 @@ from typing import Final
 import psutil
 
 from scheduler.wire import Amounts
-from workers.files.input_cache import Cache
 from workers.machine import gpus
 from workers.machine.gpus import Gpu
 from workers.settings import NodeSettings
@@ -33,9 +32,12 @@ _LEAST_PIDS_OF_GROUP: Final = 32
 _PROC: Final = Path("/proc")
 
 
-def amounts(settings: NodeSettings, devices: Sequence[Gpu] = (), cache: Cache | None = None) -> Amounts:
-    """Return what the node offers, in thousandths: what it was told, else what the machine (or its cgroup) has."""
-    kept_back = 0 if cache is None else max(0, cache.limit - cache.used) // _MIB * 1000
+def amounts(settings: NodeSettings, devices: Sequence[Gpu] = (), cache_bytes: int = 0) -> Amounts:
+    """Return what the node offers, in thousandths: what it was told, else what the machine (or its cgroup) has.
+
+    `cache_bytes` of the disk are left to the cache of input files, which may still grow by so much.
+    """
+    kept_back = cache_bytes // _MIB * 1000
     disk = shutil.disk_usage(settings.node_dir).free // _MIB * 1000 - settings.min_free_disk - kept_back
     mem = max(_memory_bytes() // _MIB * 1000 - settings.reserve_mem, _LEAST_MEM)
     return Amounts(
