@@ -36,7 +36,7 @@ class NodeDescription:
             hostname=probe.hostname(),
             boot_id=settings.boot_id or self.boot_id,
             disk_id=self.node_setup.disk_id,
-            amounts=probe.amounts(settings, gpus, max(0, self.cache.limit - self.cache.used)),
+            amounts=probe.amounts(settings, gpus, self.cache.spare_bytes if self.cache else 0),
             labels=probe.labels(settings, self.runners, gpus),
             version=probe.version(),
             powers={**self.foreman.powers, **self.missing},

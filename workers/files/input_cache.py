@@ -32,6 +32,11 @@ class Cache:
         self._trim()
 
     @property
+    def spare_bytes(self) -> int:
+        """By how much the cache may still grow."""
+        return max(0, self.limit - self.used)
+
+    @property
     def used(self) -> int:
         """The bytes kept."""
         with self._lock:
