@@ -10,11 +10,11 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Connection
 
+from scheduler.identifiers import ExecutionId, JobId, ShapeId
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.nodes import Nodes
 from scheduler.rules.cluster.plan import CarriedReservation, Plan, Snapshot
@@ -25,6 +25,15 @@ from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
 from scheduler.store.leader import cluster_state as store
+from scheduler.store.leader.cluster_rows import (
+    ExecutionState,
+    LimitedType,
+    NodeState,
+    PoolPolicy,
+    ProjectAccount,
+    QueuedJob,
+    ShareAccount,
+)
 from scheduler.store.leader.conversion import node_of, resources_of, shape_of
 
 _HISTORY = 20_000
@@ -45,12 +54,12 @@ class ClusterState:
         self.carried: tuple[CarriedReservation, ...] = ()
         self._usage: dict[int, float] = {}
         self._lags: dict[int, float] = {}
-        self._mark: store.Mark | None = None
+        self._mark: store.Watermark | None = None
         self._clear()
 
     def refresh(self, tx: Connection) -> None:
         """Bring the picture up to date; the first call, and the first after the server has started anew, reads everything."""
-        mark, since = store.mark(tx), self._mark
+        mark, since = store.watermark(tx), self._mark
         if since is None or since.life != mark.life:
             self._clear()
             self._read_all(tx)
@@ -65,7 +74,7 @@ class ClusterState:
         if carried != self.carried:
             self.version += 1
             self.carried = carried
-        switched = _replace(self.policy, **self._switches(mark))
+        switched = self._switched(mark)
         if switched != self.policy:
             self.version += 1
             self.policy = switched
@@ -86,9 +95,9 @@ class ClusterState:
         projects = store.projects(tx)
         self._usage = {project.id: project.usage for project in projects}
         self._lags = {project.id: project.lag_s for project in projects}
-        self.policy = _replace(self.policy, **_limits(projects, store.limited_types(tx), store.pools(tx)))
+        self.policy = _limited(self.policy, projects, store.limited_types(tx), store.pools(tx))
 
-    def reread(self, tx: Connection, job_ids: Sequence[int]) -> None:
+    def reread(self, tx: Connection, job_ids: Sequence[JobId]) -> None:
         """Look again at jobs that could not be placed as planned: they wait still, or not any more."""
         for job_id in job_ids:
             self.queue.discard(job_id)
@@ -100,12 +109,12 @@ class ClusterState:
         self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
-    def stopping(self, execution_ids: Iterable[int]) -> None:
+    def stopping(self, execution_ids: Iterable[ExecutionId]) -> None:
         """Remember that these were told to stop, so that the next plan asks for no others in their place."""
         for execution_id in execution_ids:
             self.running.add(dataclasses.replace(self.running[execution_id], stopping=True))
 
-    def account(self, plan: Plan, elapsed_s: float) -> dict[int, store.Account]:
+    def account(self, plan: Plan, elapsed_s: float) -> dict[int, ShareAccount]:
         """Count what projects hold now, and who waits by the last plan, for so many seconds; return every project's account."""
         fleet = self.nodes.total(self.nodes.present())
         shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
@@ -117,20 +126,21 @@ class ClusterState:
             each: fairshare.decayed(self._usage.get(each, 0.0), shares.get(each, 0.0), elapsed_s)
             for each in self._usage.keys() | shares.keys()
         }
-        self.policy = _replace(self.policy, credits={each: lag.credit for each, lag in lags.items()})
+        self.policy = dataclasses.replace(self.policy, credits={each: lag.credit for each, lag in lags.items()})
         return {
-            each: store.Account(self._usage.get(each, 0.0), *lags.get(each, fairshare.Lag()))
+            each: ShareAccount(self._usage.get(each, 0.0), *lags.get(each, fairshare.Lag()))
             for each in self._usage.keys() | lags.keys()
         }
 
-    def _switches(self, mark: store.Mark) -> dict[str, Any]:
-        """Return what is set of the scheduler itself; what operators have not said is as the settings say."""
-        return {
-            "mode": Mode(mark.queue_mode),
-            "scheduler_paused": mark.is_paused,
-            "preemption": self._settings.preemption if mark.preemption is None else mark.preemption,
-            "reservations": self._settings.reservations if mark.reservations is None else mark.reservations,
-        }
+    def _switched(self, mark: store.Watermark) -> Policy:
+        """Return the policy with what is set of the scheduler itself; the settings say what operators have not said."""
+        return dataclasses.replace(
+            self.policy,
+            mode=Mode(mark.queue_mode),
+            scheduler_paused=mark.is_paused,
+            preemption=self._settings.preemption if mark.preemption is None else mark.preemption,
+            reservations=self._settings.reservations if mark.reservations is None else mark.reservations,
+        )
 
     def _clear(self) -> None:
         self.queue, self.nodes, self.running, self.predictor = Queue(), Nodes(), Running(), Predictor()
@@ -139,10 +149,10 @@ class ClusterState:
         store.read_at_leisure(tx)
         for row in store.nodes(tx):
             self.nodes.upsert(node_of(row))
-        for row in store.live_executions(tx):
-            self._hold(row)
-        for row in store.last_runs(tx, _HISTORY):
-            self._learn(row)
+        for execution in store.live_executions(tx):
+            self._hold(execution)
+        for execution in store.last_runs(tx, _HISTORY):
+            self._learn(execution)
         plain = store.plain_jobs(tx)
         if plain:
             ids, shape_ids, attempts, queued = (np.array(column) for column in zip(*plain, strict=True))
@@ -150,16 +160,16 @@ class ClusterState:
             self.queue.load(ids, shape_ids, queued, attempts)
         self._take_jobs(tx, store.special_jobs(tx))
 
-    def _read_changes(self, tx: Connection, since: store.Mark) -> None:
+    def _read_changes(self, tx: Connection, since: store.Watermark) -> None:
         nodes, executions, jobs = (
             store.changed_nodes(tx, since), store.changed_executions(tx, since), store.changed_jobs(tx, since)
         )  # fmt: skip
         self.version += bool(nodes or executions or jobs)
-        for row in nodes:
-            if row.gone:
-                self.nodes.remove(row.id)
+        for node in nodes:
+            if node.gone:
+                self.nodes.remove(node.id)
             else:
-                self._welcome(row)
+                self._welcome(node)
         for row in executions:
             if row.released:
                 self._let_go(row)
@@ -169,14 +179,14 @@ class ClusterState:
                 self.stopping([row.id])
         self._take_jobs(tx, jobs)
 
-    def _welcome(self, row: Any) -> None:
+    def _welcome(self, row: NodeState) -> None:
         new = row.id not in self.nodes
         self.nodes.upsert(node_of(row))
         if new:  # it may still hold what it had when it was last here
             for run in self.running.on_node(row.id):
                 self.nodes.allocate(row.id, run.resources)
 
-    def _take_jobs(self, tx: Connection, rows: Sequence[Any]) -> None:
+    def _take_jobs(self, tx: Connection, rows: Sequence[QueuedJob]) -> None:
         queued = [row for row in rows if row.status == "QUEUED"]
         self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.groups])
         for row in queued:
@@ -193,13 +203,13 @@ class ClusterState:
             if row.status != "QUEUED":
                 self.queue.discard(row.id)
 
-    def _learn_shapes(self, tx: Connection, ids: Iterable[int]) -> None:
+    def _learn_shapes(self, tx: Connection, ids: Iterable[ShapeId]) -> None:
         wanted = sorted(set(ids))
         if wanted:
             for row in store.shapes(tx, wanted):
-                self.queue.add_shape(shape_of(row))
+                self.queue.add_shape(shape_of(row, row.id))
 
-    def _hold(self, row: Any) -> None:
+    def _hold(self, row: ExecutionState) -> None:
         resources = resources_of(row)
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = ActiveExecution(
@@ -210,19 +220,19 @@ class ClusterState:
         self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
-    def _placed(self, row: Any) -> None:
+    def _placed(self, row: ExecutionState) -> None:
         """Let a job wait no more that was placed since it was queued as we know it; a new round may be waiting behind an old try."""
         if row.job_id in self.queue and self.queue.attempt(row.job_id) < row.attempt:
             self.queue.discard(row.job_id)
 
-    def _let_go(self, row: Any) -> None:
+    def _let_go(self, row: ExecutionState) -> None:
         self._placed(row)
         if row.id in self.running:
             self.nodes.release(row.node_id, self.running[row.id].resources)
             self.running.discard(row.id)
             self._learn(row)
 
-    def _learn(self, row: Any) -> None:
+    def _learn(self, row: ExecutionState) -> None:
         if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
             self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, resources_of(row))
 
@@ -235,19 +245,18 @@ def chance_of(running: Running) -> Callable[[], float]:
     return random.Random(len(running)).random  # noqa: S311 - which of equal nodes, not a secret
 
 
-def _limits(projects: Sequence[Any], types: Sequence[Any], pools: Sequence[Any]) -> dict[str, Any]:
-    """Return what is so of projects, job types and pools, as the fields of `Policy` that say it."""
-    return {
-        "paused_projects": frozenset(p.id for p in projects if p.is_paused),
-        "paused_types": frozenset(t.id for t in types if t.is_paused),
-        "paused_pools": frozenset(p.name for p in pools if p.is_paused),
-        "max_scheduled": {t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
-        "quotas": {p.id: Quota(**{k: p.quota.get(k) for k in ("cpus", "mem", "jobs")}) for p in projects if p.quota},
-        "weights": {p.id: p.weight for p in projects if p.weight != 1},
-        "credits": {p.id: p.credit for p in projects},
-        "packing": {p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
-    }
-
-
-def _replace(policy: Policy, **changes: Any) -> Policy:
-    return dataclasses.replace(policy, **changes)
+def _limited(
+    policy: Policy, projects: Sequence[ProjectAccount], types: Sequence[LimitedType], pools: Sequence[PoolPolicy]
+) -> Policy:
+    """Return the policy with what is so of projects, job types and pools."""
+    return dataclasses.replace(
+        policy,
+        paused_projects=frozenset(p.id for p in projects if p.is_paused),
+        paused_types=frozenset(t.id for t in types if t.is_paused),
+        paused_pools=frozenset(p.name for p in pools if p.is_paused),
+        max_scheduled={t.id: t.max_scheduled for t in types if t.max_scheduled is not None},
+        quotas={p.id: Quota(p.quota.get("cpus"), p.quota.get("mem"), p.quota.get("jobs")) for p in projects if p.quota},
+        weights={p.id: p.weight for p in projects if p.weight != 1},
+        credits={p.id: p.credit for p in projects},
+        packing={p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
+    )

@@ -1,11 +1,80 @@
-"""JSON as Python has it: what columns, messages and definitions hold that no record of ours describes."""
+"""JSON as Python has it, and the documents that we write and read ourselves, by their keys."""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Required, TypeAlias, TypedDict
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 """Any JSON value."""
 
 Document: TypeAlias = dict[str, JsonValue]
-"""A JSON object."""
+"""A JSON object whose keys are checked where it is read, such as a job type's definition."""
+
+
+class ConstraintDocument(TypedDict, total=False):
+    """What is asked of one label of a node; `weight` only where it is a preference."""
+
+    label: Required[str]
+    op: Required[str]
+    value: str | list[str]
+    weight: float
+
+
+class ShapeOptions(TypedDict, total=False):
+    """What a shape says beside amounts, pool and constraints; durations in seconds."""
+
+    timeout_s: int | None
+    preferences: list[ConstraintDocument]
+    count: int
+    apart: str
+    spread: str
+    preemptible: bool
+
+
+class QuotaDocument(TypedDict, total=False):
+    """What a project may have at a time: amounts in thousandths, jobs, and jobs that wait."""
+
+    cpus: int
+    mem: int
+    jobs: int
+    queued_jobs: int
+
+
+class PoolSettingsDocument(TypedDict, total=False):
+    """How a pool is filled and how eagerly it follows demand; durations in seconds, steps in nodes (None: no limit)."""
+
+    packing: str
+    drain_s: float
+    target_wait_s: float
+    start_s: float
+    idle_s: float
+    grow_pause_s: float
+    shrink_pause_s: float
+    grow_step: int | None
+    shrink_step: int | None
+
+
+class DataEntry(TypedDict, total=False):
+    """One input or output of a job by name: a value, one file, or several; `workspace_id` is where an output goes."""
+
+    name: Required[str]
+    value: JsonValue
+    file_id: int
+    file_ids: list[int]
+    workspace_id: int
+
+
+class JobData(TypedDict, total=False):
+    """What a job was given."""
+
+    version: str
+    input_data: list[DataEntry]
+    output_data: list[DataEntry]
+
+
+class JobResults(TypedDict, total=False):
+    """What an attempt made: its published outputs, and the properties that its program reported."""
+
+    version: str
+    output_data: list[DataEntry]
+    properties: Document

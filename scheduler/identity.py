@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from scheduler.identifiers import ProjectId
+
 
 class Role(IntEnum):
     """What a user's token allows; each role may do what the ones before it may."""
@@ -22,7 +24,7 @@ class Caller:
     token_id: int
     name: str
     role: Role | None
-    project_id: int | None = None
+    project_id: ProjectId | None = None
     project: str | None = None
 
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, FileId, JobId, NodeId
 from scheduler.rules.lifecycle.outcome import ReasonForNode, Reported, StopReason
 
 PROTOCOL = 1
@@ -74,8 +75,8 @@ class Amounts(Message):
 class ExecutionRef(Message):
     """One placement: the execution and the attempt it carries. All that ever travels through the broker."""
 
-    execution_id: int
-    attempt: int
+    execution_id: ExecutionId
+    attempt: Attempt
 
 
 # --- register ---------------------------------------------------------------------------------------------
@@ -114,8 +115,8 @@ class NodeRegistration(Message):
 class Registered(Message):
     """What the node is from now on. It kills what is in `kill` before it claims anything."""
 
-    node_id: int
-    epoch: int
+    node_id: NodeId
+    epoch: Epoch
     beat_s: float
     lease_s: float
     keep: list[ExecutionRef]
@@ -136,8 +137,8 @@ class Progress(ExecutionRef):
 class Beat(Message):
     """Sign of life; sent every `beat_s` and at once when something changes that the scheduler should know."""
 
-    node_id: int
-    epoch: int
+    node_id: NodeId
+    epoch: Epoch
     holding: int = Field(ge=0, description="executions the node holds, for people")
     degraded: Text | None = Field(default=None, max_length=500, description="why the node should get no work now")
     draining: bool = Field(default=False, description="the node asks to get no new work (it was told to stop)")
@@ -155,7 +156,7 @@ class Cancel(ExecutionRef):
 class BeatAnswer(Message):
     """What the database wants of the node. `waiting` repeats placements whose message may have been lost."""
 
-    epoch: int
+    epoch: Epoch
     drain: bool
     cancels: list[Cancel]
     waiting: list[ExecutionRef]
@@ -173,15 +174,15 @@ class ExecutionClaim(ExecutionRef):
 class ClaimBatch(Message):
     """A batch of claims of one node."""
 
-    node_id: int
-    epoch: int
+    node_id: NodeId
+    epoch: Epoch
     claims: list[ExecutionClaim] = Field(max_length=5000)
 
 
 class InputFile(Message):
     """A file to stage: its identity, its size in bytes and SHA-256, and where it can be read."""
 
-    file_id: int
+    file_id: FileId
     file_name: str
     size: int
     sha256: str | None
@@ -239,7 +240,7 @@ class TaskSpec(ExecutionRef):
     """All a node needs to run one execution."""
 
     token: str
-    job_id: int
+    job_id: JobId
     job_name: str | None
     type_name: str
     type_version: str
@@ -285,8 +286,8 @@ class OutputValue(Message):
     """An output that was published: files by id, or the value of a property."""
 
     name: str
-    file_id: int | None = None
-    file_ids: list[int] | None = None
+    file_id: FileId | None = None
+    file_ids: list[FileId] | None = None
     value: Any = None
 
 
@@ -312,7 +313,7 @@ class ExecutionReport(ExecutionRef):
 class ReportBatch(Message):
     """A batch of reports of one node. The epoch is not checked: an end is an end, the token decides."""
 
-    node_id: int
+    node_id: NodeId
     reports: list[ExecutionReport] = Field(max_length=5000)
 
 
@@ -342,5 +343,5 @@ class Chunk(ExecutionRef):
 class Chunks(Message):
     """A batch of output. Within one stream offsets are in order."""
 
-    node_id: int
+    node_id: NodeId
     chunks: list[Chunk] = Field(max_length=5000)

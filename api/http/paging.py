@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -22,6 +22,8 @@ from api.http.auth import bearer
 from api.http.schema.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.store.paging import Page, Window
+
+R = TypeVar("R")
 
 MAX_PAGE_SIZE = 1_000
 MAX_OFFSET = 2**60
@@ -70,7 +72,7 @@ _PREFIXES = {f"job_type{mark}{name}": name for mark in ("__", ".") for name in (
 """The ancestor's spellings of the type's fields."""
 
 
-def envelope(page: Page, asked: Window, render: Callable[[Any], Any]) -> dict[str, Any]:
+def envelope(page: Page[R], asked: Window, render: Callable[[R], Any]) -> dict[str, Any]:
     """Return the list envelope; `render` makes each row what the client sees."""
     return {
         "count": page.count,

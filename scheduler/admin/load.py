@@ -10,7 +10,7 @@ from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.leader import load_samples
-from scheduler.store.leader.load_samples import LoadFilter
+from scheduler.store.leader.load_samples import LoadFilter, LoadSample
 from scheduler.store.paging import Page, Window
 
 MAX_RANGE = timedelta(days=31)
@@ -19,7 +19,7 @@ GRACE = timedelta(minutes=1)
 """P31D was counted back from a moment ago."""
 
 
-def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Page:
+def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Page[LoadSample]:
     """Return one page of samples, by default since midnight (UTC) seven days ago. Raises InvalidInput over 31 days."""
     now = rt.now()
     started = chosen.started or (now - DEFAULT_RANGE).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -2,48 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.identifiers import ErrorId
 from scheduler.identity import Caller
 from scheduler.rules.lifecycle.failures import Category
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, errors
-from scheduler.store.admin.errors import ErrorFilter
+from scheduler.store.admin.errors import ErrorChanges, ErrorFilter, ErrorRow, NewError
 from scheduler.store.paging import Page, Window
 
 SYSTEM_IS_OURS = "the category SYSTEM is for the platform's own errors; use DATA or ALGORITHM"
 
 
-def create(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> int:
+def create(rt: Runtime, caller: Caller, new: NewError) -> ErrorId:
     """Add an error and return its id. Raises InvalidInput for the category SYSTEM, Conflict for a name that is taken."""
-    if facts["category"] == Category.SYSTEM:
+    if new["category"] == Category.SYSTEM:
         raise InvalidInput(SYSTEM_IS_OURS, field="category")
     with rt.db.begin() as tx:
-        made = errors.insert(tx, facts)
+        made = errors.insert(tx, new)
         if made is None:
-            raise Conflict(f"there is an error {facts['name']!r} already", field="name")
-        audit.write(tx, caller.name, "error.create", f"error:{made}", detail=dict(facts))
+            raise Conflict(f"there is an error {new['name']!r} already", field="name")
+        audit.write(tx, caller.name, "error.create", f"error:{made}", detail=dict(new))
     return made
 
 
-def change(rt: Runtime, caller: Caller, error_id: int, facts: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, error_id: ErrorId, facts: ErrorChanges) -> None:
     """Change what an error says. Raises NotFound, InvalidInput for a built-in one or for the category SYSTEM."""
     with rt.db.begin() as tx:
         row = errors.lock(tx, error_id)
         if row is None:
             raise NotFound(f"there is no error {error_id}")
-        if row["is_builtin"]:
-            raise InvalidInput(f"the error {row['name']!r} is built in and cannot be changed")
+        if row.is_builtin:
+            raise InvalidInput(f"the error {row.name!r} is built in and cannot be changed")
         if facts.get("category") == Category.SYSTEM:
             raise InvalidInput(SYSTEM_IS_OURS, field="category")
-        errors.update(tx, error_id, {**row, **facts})
+        errors.update(tx, error_id, row._replace(**facts))
         audit.write(tx, caller.name, "error.change", f"error:{error_id}", detail=dict(facts))
 
 
-def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> Page:
+def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> Page[ErrorRow]:
     """Return one page of errors."""
     with rt.db.begin() as tx:
         found = paging.read(tx, errors.ERRORS, errors.condition(chosen), window)
@@ -52,7 +50,7 @@ def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> Page:
     return found
 
 
-def find(rt: Runtime, error_id: int) -> Any:
+def find(rt: Runtime, error_id: ErrorId) -> ErrorRow:
     """Return one error's row; raises NotFound."""
     rows = page(rt, ErrorFilter(id=(error_id,)), Window(1, 1, ())).rows
     if not rows:

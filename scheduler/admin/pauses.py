@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from scheduler.errors import InvalidInput
 
 
-def with_reason(changed: Mapping[str, Any], facts: Mapping[str, Any], what: str) -> dict[str, Any]:
-    """Return all columns as they shall be: what goes on has no reason for a pause. Raises InvalidInput for one given.
+def reason_to_keep(*, is_paused: bool, reason: str | None, given: str | None, subject: str) -> str | None:
+    """Return the reason for a pause as it shall be: what goes on has none. Raises InvalidInput for one that is given then.
 
-    `changed` are the columns with the change in them, `facts` the change alone, `what` such as "a node".
+    `is_paused` and `reason` are as after the change, `given` is what the change says itself; `subject` such as "a node".
     """
-    if changed["is_paused"]:
-        return dict(changed)
-    if facts.get("pause_reason") is not None:
-        raise InvalidInput(f"a pause_reason is only for {what} that is paused", field="pause_reason")
-    return {**changed, "pause_reason": None}
+    if is_paused:
+        return reason
+    if given is not None:
+        raise InvalidInput(f"a pause_reason is only for {subject} that is paused", field="pause_reason")
+    return None

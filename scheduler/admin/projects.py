@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict, cast
 
-from scheduler.admin.pauses import with_reason
+from scheduler.admin.pauses import reason_to_keep
+from scheduler.documents import QuotaDocument
 from scheduler.errors import Conflict, NotFound
 from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, projects
+from scheduler.store.admin.projects import LockedProject, NewProject, ProjectRow
 from scheduler.store.paging import Condition, Page, Window
 
 
-def create(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
+class QuotaChanges(TypedDict, total=False):
+    """What is changed of a quota; None takes a limit away."""
+
+    cpus: int | None
+    mem: int | None
+    jobs: int | None
+    queued_jobs: int | None
+
+
+class ProjectChanges(TypedDict, total=False):
+    """What can be changed of a project."""
+
+    title: str
+    weight: float
+    is_paused: bool
+    pause_reason: str | None
+    quota: QuotaChanges
+
+
+def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
     """Make a project. Raises Conflict for a name that is taken."""
     with rt.db.begin() as tx:
-        if projects.insert(tx, facts) is None:
-            raise Conflict(f"there is a project {facts['name']!r} already", field="name")
-        audit.write(tx, caller.name, "project.create", f"project:{facts['name']}", detail=dict(facts))
+        if projects.insert(tx, new) is None:
+            raise Conflict(f"there is a project {new['name']!r} already", field="name")
+        audit.write(tx, caller.name, "project.create", f"project:{new['name']}", detail=dict(new))
     rt.nudge("tick")
 
 
-def change(rt: Runtime, caller: Caller, name: str, facts: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
     """Change a project; of its quota only what is named, None taking a limit away. Raises NotFound, InvalidInput."""
     with rt.db.begin() as tx:
         row = projects.lock(tx, name)
         if row is None:
             raise NotFound(f"there is no project {name!r}")
-        quota = {**row["quota"], **facts.get("quota", {})}
-        changed = with_reason(
-            {**row, **facts, "quota": {kind: most for kind, most in quota.items() if most is not None}},
-            facts,
-            "a project",
+        quota = {**row.quota, **facts.get("quota", {})}
+        kept = cast("QuotaDocument", {kind: most for kind, most in quota.items() if most is not None})
+        title, weight = facts.get("title", row.title), facts.get("weight", row.weight)
+        is_paused, given = facts.get("is_paused", row.is_paused), facts.get("pause_reason")
+        reason = reason_to_keep(
+            is_paused=is_paused,
+            reason=facts.get("pause_reason", row.pause_reason),
+            given=given,
+            subject="a project",
         )
-        projects.update(tx, changed)
+        projects.update(tx, LockedProject(row.id, title, weight, kept, is_paused, reason))
         audit.write(
             tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
         )
@@ -51,15 +75,15 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
         row = projects.lock(tx, name)
         if row is None:
             raise NotFound(f"there is no project {name!r}")
-        if projects.live_tokens(tx, row["id"]):
+        if projects.live_tokens(tx, row.id):
             raise Conflict("tokens are bound to the project: revoke them first")
-        if not projects.delete(tx, row["id"]):
+        if not projects.delete(tx, row.id):
             raise Conflict("jobs, files or other history belong to the project; pause it instead")
         audit.write(tx, caller.name, "project.delete", f"project:{name}")
     rt.nudge("tick")
 
 
-def page(rt: Runtime, condition: Condition, window: Window) -> Page:
+def page(rt: Runtime, condition: Condition, window: Window) -> Page[ProjectRow]:
     """Return one page of projects."""
     with rt.db.begin() as tx:
         found = paging.read(tx, projects.PROJECTS, condition, window)
@@ -68,7 +92,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> Page:
     return found
 
 
-def find(rt: Runtime, caller: Caller, name: str) -> Any:
+def find(rt: Runtime, caller: Caller, name: str) -> ProjectRow:
     """Return one project's row; raises NotFound, also for one that the caller may not see."""
     condition = projects.condition((name,), is_paused=None, project_id=caller.project_id)
     rows = page(rt, condition, Window(1, 1, ())).rows

@@ -7,15 +7,16 @@ wrote in plain text are sealed when an API with a key starts.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from scheduler.errors import InvalidInput, NotFound, SetupError, Unavailable
+from scheduler.identifiers import ProjectId
 from scheduler.identity import Caller
 from scheduler.keyring import KeyMissingError, Keyring
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit, secrets
+from scheduler.store.admin.secrets import SecretEntry, StoredSecret
 from scheduler.store.jobs import submissions
 
 MAX_BYTES = 64 * 1024
@@ -37,7 +38,7 @@ def put(rt: Runtime, caller: Caller, project: str, name: str, value: str) -> boo
     return fresh
 
 
-def entries(rt: Runtime, caller: Caller, project: str) -> list[Any]:
+def entries(rt: Runtime, caller: Caller, project: str) -> list[SecretEntry]:
     """Return the names of a project's secrets and when they were set. Raises NotFound."""
     with rt.db.begin() as tx:
         return secrets.entries(tx, _project(tx, caller, project))
@@ -90,13 +91,15 @@ def drop_lost(db: Engine, keyring: Keyring) -> list[str]:
     return [f"{row.project}/{row.name}" for row in lost]
 
 
-def _value(row: Any, keyring: Keyring) -> str:
+def _value(row: StoredSecret, keyring: Keyring) -> str:
     if row.value is not None:
-        return str(row.value)
+        return row.value
+    assert row.key_id is not None, "a secret is plain or sealed"  # noqa: S101 - the database checks it
+    assert row.sealed is not None, "a secret is plain or sealed"  # noqa: S101 - likewise
     return keyring.open(row.key_id, bytes(row.sealed), _context(row.project_id, row.name))
 
 
-def _missing(row: Any, keyring: Keyring) -> str | None:
+def _missing(row: StoredSecret, keyring: Keyring) -> str | None:
     try:
         _value(row, keyring)
     except KeyMissingError as missing:
@@ -104,12 +107,12 @@ def _missing(row: Any, keyring: Keyring) -> str | None:
     return None
 
 
-def _context(project_id: int, name: str) -> str:
+def _context(project_id: ProjectId, name: str) -> str:
     return f"{project_id}/{name}"
 
 
-def _project(tx: Connection, caller: Caller, name: str) -> int:
+def _project(tx: Connection, caller: Caller, name: str) -> ProjectId:
     found = submissions.project(tx, name) if caller.project in {None, name} else None
     if found is None:
         raise NotFound(f"there is no project {name!r}")
-    return int(found.id)
+    return found.id

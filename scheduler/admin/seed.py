@@ -10,30 +10,19 @@ from scheduler.jobs.resolve import AD_HOC
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.store.admin import errors, job_types, workspaces
+from scheduler.store.admin.job_types import NewJobType
 
 LOCAL_WORKSPACE = "local"
+
+_AD_HOC_TYPE = NewJobType(
+    *AD_HOC, title="Command", description="Commands that were submitted without a job type.", is_system=True
+)
 
 
 def seed(db: Engine, *, files_dir: Path | None) -> None:
     """Put in what is missing, and bring the built-in errors to what this release says. One transaction; may repeat."""
     with db.begin() as tx:
         errors.seed(tx, BUILT_IN)
-        job_types.insert(tx, _ad_hoc_facts(), Definition().document())
+        job_types.insert(tx, _AD_HOC_TYPE, Definition().document())
         if files_dir is not None:
             workspaces.seed(tx, LOCAL_WORKSPACE, files_dir.resolve().as_uri())
-
-
-def _ad_hoc_facts() -> dict[str, object]:
-    name, version = AD_HOC
-    nothing = dict.fromkeys(("category", "author_name", "author_url", "icon_code", "pause_reason", "max_scheduled"))
-    return {
-        **nothing,
-        "name": name,
-        "version": version,
-        "title": "Command",
-        "description": "Commands that were submitted without a job type.",
-        "is_system": True,
-        "is_long_running": False,
-        "is_operational": True,
-        "is_paused": False,
-    }

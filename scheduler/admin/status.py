@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples, status
 from scheduler.store.leader.lease import Standing
+from scheduler.store.leader.status import NodesOfPool, OpenJobs, RoomTaken
 from scheduler.store.nodes import pools
+from scheduler.store.nodes.pool_rows import PoolRow
 
 RECENT_S = 3 * 3600.0
 
@@ -24,10 +25,10 @@ class InstallationStatus:
     """
 
     standing: Standing
-    open_jobs: Sequence[Any]
+    open_jobs: Sequence[OpenJobs]
     ended: Mapping[str, int]
-    nodes: Sequence[Any]
-    live: Sequence[Any]
+    nodes: Sequence[NodesOfPool]
+    live: Sequence[RoomTaken]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,12 @@ class MetricValues:
     """What monitoring reads; `moves` and `submitted` only ever grow. `pools` are rows of `store.pools`."""
 
     standing: Standing
-    open_jobs: Sequence[Any]
-    nodes: Sequence[Any]
-    live: Sequence[Any]
+    open_jobs: Sequence[OpenJobs]
+    nodes: Sequence[NodesOfPool]
+    live: Sequence[RoomTaken]
     moves: Mapping[str, int]
     submitted: int
-    pools: Sequence[Any]
+    pools: Sequence[PoolRow]
 
 
 def look(rt: Runtime, caller: Caller) -> InstallationStatus:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from scheduler.admin.pauses import with_reason
+from scheduler.admin.pauses import reason_to_keep
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.leader import lease
-from scheduler.store.leader.lease import Standing
+from scheduler.store.leader.lease import Standing, SwitchChanges
 
 ALLOWANCE_S = 2.0
 """A candidate needs a moment more than `leader_s` to take over; only then is the leader's silence news."""
@@ -43,14 +40,20 @@ def reservations(rt: Runtime, standing: Standing) -> int:
     return int(told) if standing.reservations is None else standing.reservations
 
 
-def change(rt: Runtime, caller: Caller, facts: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, facts: SwitchChanges) -> None:
     """Change `is_paused`, `pause_reason`, `queue_mode`, `preemption`, `reservations`; raises InvalidInput.
 
     Going on clears the reason. None for the last two is what the scheduler's own settings say.
     """
     with rt.db.begin() as tx:
-        changed = with_reason({**lease.lock_switches(tx), **facts}, facts, "a scheduler")
-        lease.switch(tx, changed)
+        changed = lease.lock_switches(tx)._replace(**facts)
+        reason = reason_to_keep(
+            is_paused=changed.is_paused,
+            reason=changed.pause_reason,
+            given=facts.get("pause_reason"),
+            subject="a scheduler",
+        )
+        lease.switch(tx, changed._replace(pause_reason=reason))
         audit.write(
             tx, caller.name, "scheduler.change", "scheduler", reason=facts.get("pause_reason"), detail=dict(facts)
         )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
 from sqlalchemy import Connection
 
@@ -14,8 +13,15 @@ from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, token_listing
-from scheduler.store.admin.token_listing import TokenFilter
+from scheduler.store.admin.token_listing import TokenFilter, TokenRow
 from scheduler.store.paging import Page, Window
+
+
+class TokenChanges(TypedDict, total=False):
+    """What can be changed of a token; `expires` None: never."""
+
+    name: str
+    expires: datetime | None
 
 
 def create(
@@ -52,7 +58,7 @@ def create(
     return made, secret
 
 
-def change(rt: Runtime, caller: Caller, token_id: int, facts: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, token_id: int, facts: TokenChanges) -> None:
     """Rename a token or change when it expires (`expires` None: never). Raises NotFound, Conflict when revoked."""
     _check_ahead(rt, facts.get("expires"))
     with rt.db.begin() as tx:
@@ -73,7 +79,7 @@ def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
             audit.write(tx, caller.name, "token.revoke", f"token:{token_id}")
 
 
-def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page:
+def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page[TokenRow]:
     """Return one page of tokens; `chosen.project_id` bounds it."""
     with rt.db.begin() as tx:
         found = paging.read(tx, token_listing.TOKENS, token_listing.condition(chosen), window)
@@ -82,14 +88,14 @@ def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page:
     return found
 
 
-def find(rt: Runtime, caller: Caller, token_id: int) -> Any:
+def find(rt: Runtime, caller: Caller, token_id: int) -> TokenRow:
     """Return one token's row; raises NotFound."""
     with rt.db.begin() as tx:
         return _find(tx, caller, token_id)
 
 
-def _find(tx: Connection, caller: Caller, token_id: int) -> Any:
-    row = token_listing.find(tx, TokenFilter(id=(token_id,), project_id=caller.project_id))
+def _find(tx: Connection, caller: Caller, token_id: int) -> TokenRow:
+    row = token_listing.first(tx, TokenFilter(id=(token_id,), project_id=caller.project_id))
     if row is None:
         raise NotFound(f"there is no token {token_id}")
     return row

@@ -82,7 +82,7 @@ def _create(
     return made, secret
 
 
-def _recognise(tx: Connection, secret: str) -> tokens.Token | None:
+def _recognise(tx: Connection, secret: str) -> tokens.ValidToken | None:
     # The index finds a digest, never a secret: what its timing tells is worth nothing without a preimage.
     return tokens.find(tx, digest(secret))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
@@ -24,16 +25,16 @@ from scheduler.store.jobs import jobs
 class Ended:
     """One execution that has ended: how, and with which error if it failed. Of a gang's attempt: what decides for all."""
 
-    execution_id: int
-    job_id: int
-    attempt: int
-    node_id: int
+    execution_id: ExecutionId
+    job_id: JobId
+    attempt: Attempt
+    node_id: NodeId
     outcome: Outcome
     error: errors_by_name.NamedError | None = None
     message: str | None = None
 
 
-def over(tx: Connection, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended]) -> tuple[list[Ended], list[str]]:
+def over(tx: Connection, locked: dict[JobId, jobs.LockedJob], ended: Iterable[Ended]) -> tuple[list[Ended], list[str]]:
     """Return the attempts that are over now, and the names of the nodes that must be told to stop the rest of others.
 
     One per job. The caller has ended the executions and holds the locks of the jobs. Where no gang is concerned this asks nothing.
@@ -66,7 +67,7 @@ def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[
     return {one.job_id for one in running}, told
 
 
-def _decided(tx: Connection, locked: dict[int, jobs.LockedJob], finished: Sequence[Sequence[Member]]) -> list[Ended]:
+def _decided(tx: Connection, locked: dict[JobId, jobs.LockedJob], finished: Sequence[Sequence[Member]]) -> list[Ended]:
     causes = [gangs.cause(members) for members in finished]
     failed = any(cause is not None and cause.error_id is not None for cause in causes)
     errors = {error.id: error for error in errors_by_name.by_name(tx).values()} if failed else {}
@@ -77,7 +78,10 @@ def _decided(tx: Connection, locked: dict[int, jobs.LockedJob], finished: Sequen
 
 
 def _verdict(
-    job: jobs.LockedJob, members: Sequence[Member], cause: Member | None, errors: dict[int, errors_by_name.NamedError]
+    job: jobs.LockedJob,
+    members: Sequence[Member],
+    cause: Member | None,
+    errors: dict[ErrorId, errors_by_name.NamedError],
 ) -> Ended:
     how = gangs.outcome(members, charged=job.charged)
     if cause is None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection
 
 from scheduler import wire
+from scheduler.identifiers import ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.store.executions import executions, task_specs
 from scheduler.store.executions import launch_failures as store
@@ -34,9 +35,9 @@ def meet(tx: Connection, message: wire.ReportBatch) -> None:
 
 def count(
     tx: Connection,
-    node_id: int,
-    locked: Mapping[int, jobs.LockedJob],
-    rows: Mapping[int, executions.LockedExecution],
+    node_id: NodeId,
+    locked: Mapping[JobId, jobs.LockedJob],
+    rows: Mapping[ExecutionId, executions.LockedExecution],
     live: Iterable[wire.ExecutionReport],
 ) -> None:
     """Count launches that failed by the node's fault, and note the programs that are to blame for the others."""

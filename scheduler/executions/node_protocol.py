@@ -17,6 +17,7 @@ from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
+from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
@@ -46,7 +47,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
         if message.progress:
             output.progress(tx, [(p.execution_id, p.attempt, p.percent, p.note) for p in message.progress])
         flags = nodes.flags(tx, message.node_id)
-        rows = executions.for_beat(tx, message.node_id)
+        rows = executions.instructions(tx, message.node_id)
     if changed or flags.is_silent:
         rt.nudge("tick")
     return wire.BeatAnswer(
@@ -128,7 +129,7 @@ def store_output(rt: Runtime, message: wire.Chunks) -> None:
         output.append(tx, message.chunks)
 
 
-def _may_claim(row: executions.LockedExecution, locked: dict[int, jobs.LockedJob]) -> bool:
+def _may_claim(row: executions.LockedExecution, locked: dict[JobId, jobs.LockedJob]) -> bool:
     job = locked[row.job_id]
     return job.status == JobStatus.RUNNING and job.attempt == row.attempt
 
@@ -175,8 +176,8 @@ def _is_repeat(row: executions.LockedExecution | None, report: wire.ExecutionRep
 def _end(
     tx: Connection,
     rt: Runtime,
-    locked: dict[int, jobs.LockedJob],
-    rows: dict[int, executions.LockedExecution],
+    locked: dict[JobId, jobs.LockedJob],
+    rows: dict[ExecutionId, executions.LockedExecution],
     live: list[wire.ExecutionReport],
 ) -> list[str]:
     """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
@@ -252,7 +253,7 @@ def _results(r: wire.ExecutionReport) -> dict[str, Any]:
     return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
 
 
-def _publish(tx: Connection, completed: dict[int, int], reports: Iterable[wire.ExecutionReport]) -> None:
+def _publish(tx: Connection, completed: dict[ExecutionId, JobId], reports: Iterable[wire.ExecutionReport]) -> None:
     """Make the outputs of accepted attempts visible, in the same transaction that accepts them.
 
     Those of a gang are its member 0's, which may have reported long ago.

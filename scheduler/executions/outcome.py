@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from scheduler.executions import gangs
 from scheduler.executions.gangs import Ended
+from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome
@@ -30,12 +31,12 @@ class SettledJobs:
     The nodes are told once the transaction has committed.
     """
 
-    completed: dict[int, int]
+    completed: dict[ExecutionId, JobId]
     to_tell: list[str]
 
 
 def settle(
-    tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], ended: Iterable[Ended], actor: str
+    tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], ended: Iterable[Ended], actor: str
 ) -> SettledJobs:
     """Move each job as the end of its executions demands; all that end in this transaction are given at once.
 
@@ -95,7 +96,7 @@ def _after_failure(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEve
 
 
 def _with_more_memory(
-    tx: Connection, locked: dict[int, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
+    tx: Connection, locked: dict[JobId, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
 ) -> list[jobs.Step]:
     """Let the next try of those that ran out of memory ask for more, where they want it; return all with reasons."""
     live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from scheduler.errors import NotFound
+from scheduler.identifiers import ExecutionId
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.executions import output_pieces
@@ -21,7 +22,7 @@ MAX_PIECES = 1_000
 class OutputSelection:
     """Which output of an execution: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
 
-    execution_id: int
+    execution_id: ExecutionId
     stream: str
     phase: str | None = None
     start: int = 0

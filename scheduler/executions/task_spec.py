@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.admin import secrets
+from scheduler.documents import DataEntry, JobData
 from scheduler.files import storage
+from scheduler.identifiers import Attempt, JobId
 from scheduler.keyring import Keyring
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.settings import Settings
 from scheduler.store.executions import task_specs
+from scheduler.store.executions.task_specs import StoredFile, TaskSpecRow
 
 LOCAL = "file://"
 
 
-def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Keyring) -> list[wire.TaskSpec]:
+def specify(tx: Connection, rows: Sequence[TaskSpecRow], settings: Settings, keyring: Keyring) -> list[wire.TaskSpec]:
     """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = task_specs.files(tx, sorted(wanted))
@@ -31,11 +33,11 @@ def specify(tx: Connection, rows: Sequence[Any], settings: Settings, keyring: Ke
 
 
 def _spec(
-    row: Any,
+    row: TaskSpecRow,
     definition: Definition,
-    files: Mapping[int, Any],
+    files: Mapping[int, StoredFile],
     known: Mapping[tuple[str, str], str],
-    gangs: Mapping[tuple[int, int], Sequence[str]],
+    gangs: Mapping[tuple[JobId, Attempt], Sequence[str]],
     settings: Settings,
 ) -> wire.TaskSpec:
     return wire.TaskSpec(
@@ -72,7 +74,7 @@ def _spec(
     )
 
 
-def _place_in_gang(row: Any, gangs: Mapping[tuple[int, int], Sequence[str]]) -> dict[str, str]:
+def _place_in_gang(row: TaskSpecRow, gangs: Mapping[tuple[JobId, Attempt], Sequence[str]]) -> dict[str, str]:
     if row.members == 1:
         return {}
     return {
@@ -98,7 +100,7 @@ def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
     return None if argv is None else list(argv)
 
 
-def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int, Any]) -> list[wire.InputSpec]:
+def _inputs(definition: Definition, data: JobData, files: Mapping[int, StoredFile]) -> list[wire.InputSpec]:
     given = {entry["name"]: entry for entry in data.get("input_data", ())}
     return [
         wire.InputSpec(
@@ -112,13 +114,13 @@ def _inputs(definition: Definition, data: Mapping[str, Any], files: Mapping[int,
     ]
 
 
-def _file_ids(entry: Mapping[str, Any]) -> tuple[int, ...]:
+def _file_ids(entry: DataEntry) -> tuple[int, ...]:
     if "file_id" in entry:
         return (entry["file_id"],)
     return tuple(entry.get("file_ids", ()))
 
 
-def _file(row: Any) -> wire.InputFile:
+def _file(row: StoredFile) -> wire.InputFile:
     local = f"{row.url.removeprefix(LOCAL).rstrip('/')}/{row.path}" if row.url.startswith(LOCAL) else None
     return wire.InputFile(
         file_id=row.id,

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from scheduler.executions import outcome
 from scheduler.executions.gangs import Ended
+from scheduler.identifiers import JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.runtime import Runtime
@@ -57,7 +58,7 @@ def withdraw_late(rt: Runtime) -> int:
     return len(withdrawn.ended)
 
 
-def withdraw_from_draining(tx: Connection, rt: Runtime, node_id: int, why: str) -> Withdrawn:
+def withdraw_from_draining(tx: Connection, rt: Runtime, node_id: NodeId, why: str) -> Withdrawn:
     """Withdraw every unclaimed placement of a node that drains; the caller holds the node's lock.
 
     These withdrawals do not count towards holding a job.
@@ -85,7 +86,7 @@ def end_unclaimed(tx: Connection, rows: Iterable[executions.LockedExecution], wh
 def _withdraw(
     tx: Connection,
     rt: Runtime,
-    locked: dict[int, jobs.LockedJob],
+    locked: dict[JobId, jobs.LockedJob],
     rows: Iterable[executions.LockedExecution],
     why: str,
 ) -> Withdrawn:
@@ -94,7 +95,7 @@ def _withdraw(
     return Withdrawn(ended, outcome.settle(tx, rt, locked, ended, "scheduler").to_tell)
 
 
-def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob], withdrawn: list[Ended]) -> None:
+def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], withdrawn: list[Ended]) -> None:
     """Hold jobs that were placed again and again and never claimed: nothing is charged, so they would go round for ever.
 
     A gang of which only some members were claimed is given back rather than withdrawn; it is counted here too.
@@ -105,4 +106,4 @@ def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[int, jobs.LockedJob
     if hopeless:
         reason = f"placed {limit} times, but no node claimed it"
         held = jobs.hold(tx, hopeless, held=True, reason=reason)
-        events.note(tx, held, "HOLD", actor="scheduler", reason=reason)
+        events.record(tx, held, "HOLD", actor="scheduler", reason=reason)

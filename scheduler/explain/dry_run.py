@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.errors import GangerError, InvalidInput
 from scheduler.explain import explain, view
 from scheduler.explain.forecast import Forecast, Forecaster
+from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
 from scheduler.jobs.resolve import AtEntry, NewJob
@@ -15,7 +16,7 @@ from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
-from scheduler.store.leader.conversion import shape_of
+from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
 
 MOST = 100
 """Jobs of one dry run; each is explained in full."""
@@ -40,14 +41,14 @@ def dry_run(
             tried = resolve.tried(tx, rt, project.id, new)
         except AtEntry as error:
             raise error.named(range(len(new)) if many else None) from None
-        called = explain_facts.called(tx, project.id, {shape.job_type_id for shape, _ in tried})
+        called = explain_facts.pause_reasons(tx, project.id, {shape.job_type_id for shape, _ in tried})
     wishes = [
         TrialJob(
-            shape_of(shape, 0),
-            facts["hold_reason"],
-            None if facts["not_before"] is None else facts["not_before"].timestamp(),
+            shape_of(shape, NEW_SHAPE),
+            group.hold_reason,
+            None if group.not_before is None else group.not_before.timestamp(),
         )
-        for shape, facts in tried
+        for shape, group in tried
     ]
     seen = forecaster.preview(wishes)
     with rt.db.begin() as tx:
@@ -61,7 +62,7 @@ def dry_run(
     return found if refusal is None else [{**one, **_refused(refusal)} for one in found]
 
 
-def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[int, int]) -> dict[str, Any]:
+def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[JobId, int]) -> dict[str, Any]:
     future = view.document(seen, explain.names(called), pool)
     placement = seen.placement
     nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]

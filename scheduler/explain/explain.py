@@ -7,6 +7,7 @@ from typing import Any
 
 from scheduler.explain import view
 from scheduler.explain.forecast import Forecast, Forecaster
+from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import queries
 from scheduler.rules.cluster.reasons import Reason
@@ -38,7 +39,7 @@ _SUMMARY = {
 }
 
 
-def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) -> dict[str, Any]:
+def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> dict[str, Any]:
     """Say why a job stands where it stands; raises NotFound.
 
     The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `view.document`
@@ -49,7 +50,11 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: int) ->
         row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
         members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
-        shape = shape_of(cluster_state.shapes(tx, [row.shape_id])[0]) if row.status == JobStatus.PENDING else None
+        shape = (
+            shape_of(cluster_state.shapes(tx, [row.shape_id])[0], row.shape_id)
+            if row.status == JobStatus.PENDING
+            else None
+        )
     seen = forecaster.why(job_id) if row.status == JobStatus.QUEUED else None
     if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from scheduler.cluster_state import ClusterState
+from scheduler.identifiers import ExecutionId, JobId
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.plan import Placement, Plan
 from scheduler.rules.cluster.shapes import Shape
@@ -48,7 +49,7 @@ class Forecast:
     never: NeverFits | None = None
     placement: Placement | None = None
     seats: Sequence[int] = ()
-    clears: Sequence[int] = ()
+    clears: Sequence[ExecutionId] = ()
     """Executions that would be stopped to make room for it."""
 
 
@@ -75,7 +76,7 @@ class Forecaster:
         self._last: _DatedPlan | None = None
         self.admission = AdmissionCheck(rt, monotonic)
 
-    def why(self, job_id: int) -> Forecast | None:
+    def why(self, job_id: JobId) -> Forecast | None:
         """Say why a job waits; None for one that does not wait to be placed."""
         with self._asking:
             state = self._fresh()
@@ -94,7 +95,7 @@ class Forecaster:
             placed: dict[int, list[Placement]] = {}
             for placement in plan.placements:
                 placed.setdefault(placement.job_id, []).append(placement)
-            cleared = {one.job_id: one.execution_ids for one in plan.preemptions}
+            cleared: dict[int, Sequence[ExecutionId]] = {one.job_id: one.execution_ids for one in plan.preemptions}
             return [
                 self._outlook(state, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
                 for wish, one in zip(wishes, told, strict=True)
@@ -106,7 +107,7 @@ class Forecaster:
         shape: Shape,
         told: Explanation,
         placed: Sequence[Placement] = (),
-        clears: Sequence[int] = (),
+        clears: Sequence[ExecutionId] = (),
     ) -> Forecast:
         seats = [placement.node_id for placement in placed]
         spoken_of = {*told.reserved, *seats}
@@ -116,7 +117,7 @@ class Forecaster:
         never = None if some else self.admission.never_fits(shape, sure=False)
         return Forecast(told, len(state.nodes), names, never, placed[0] if placed else None, seats, clears)
 
-    def _current(self, state: ClusterState, job_id: int) -> Plan:
+    def _current(self, state: ClusterState, job_id: JobId) -> Plan:
         """The plan of this moment; the last one, while it is good enough and has seen the job."""
         began, last = self._monotonic(), self._last
         if last is not None and state.queue.queued_at(job_id) < last.at:

@@ -7,19 +7,22 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlalchemy import Connection
 
+from scheduler.documents import JobData
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from scheduler.files import storage
+from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import files, workspaces
-from scheduler.store.admin.files import FileFilter
+from scheduler.store.admin.files import FileFilter, FileRow, NewFile, WritingExecution
+from scheduler.store.admin.workspaces import Workspace
 from scheduler.store.jobs import submissions
+from scheduler.store.jobs.submissions import Project
 from scheduler.store.paging import Page, Window
 
 MAX_NAME = 255
@@ -32,7 +35,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 class Content:
     """Bytes of a file: which part of how many, and the pieces. `row` is the file's row."""
 
-    row: Any
+    row: FileRow
     start: int
     length: int
     pieces: Iterator[bytes]
@@ -42,8 +45,8 @@ class Content:
 class NewOutput:
     """An output file of one attempt, as its node describes it."""
 
-    execution_id: int
-    attempt: int
+    execution_id: ExecutionId
+    attempt: Attempt
     token: str
     output: str
     file_name: str
@@ -61,15 +64,15 @@ def upload(
     project: str | None = None,
     workspace_id: int | None = None,
     sha256: str | None = None,
-) -> Any:
+) -> FileRow:
     """Store a file and return its row. With `sha256` the content must have that digest, else InvalidInput."""
     check_name(file_name)
     check_media_type(media_type)
     owner, workspace = _owner(rt, caller, project, workspace_id)
     stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, sha256)
-    facts = _facts(stored, workspace, owner.id, file_name, media_type)
+    new = _new_file(stored, workspace, owner.id, file_name, media_type)
     with rt.db.begin() as tx:
-        file_id = files.insert(tx, facts)
+        file_id = files.insert(tx, new)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
         return _find(tx, FileFilter(file_id=(file_id,)), file_id)
 
@@ -84,7 +87,7 @@ def register(
     media_type: str = "application/octet-stream",
     project: str | None = None,
     sha256: str | None = None,
-) -> Any:
+) -> FileRow:
     """Make a file of what lies at `path` in a workspace already, and return its row. It is read once, to be hashed.
 
     Raises NotFound, InvalidInput. Deleting the file leaves the content where it is.
@@ -96,14 +99,14 @@ def register(
     found = storage.measured(workspace.url, path)
     if sha256 is not None and found.sha256 != sha256:
         raise InvalidInput(f"what lies there has another sha256: {found.sha256}", field="sha256")
-    facts = _facts(found, workspace, owner.id, name, media_type)
+    new = _new_file(found, workspace, owner.id, name, media_type)
     with rt.db.begin() as tx:
-        file_id = files.insert(tx, facts)
+        file_id = files.insert(tx, new)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
         return _find(tx, FileFilter(file_id=(file_id,)), file_id)
 
 
-def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> int:
+def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
     """Store an output of a running attempt, not visible until its report is accepted; return the file's id.
 
     Safe to repeat: the same output and file name of one attempt is one file. Raises Conflict when the attempt is not
@@ -116,27 +119,33 @@ def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> int:
         there = files.output(tx, new.execution_id, new.output, new.file_name)
         workspace = _workspace(tx, _place(execution.data, new.output))
     if there is not None and (new.sha256 is None or there.sha256 == new.sha256):
-        return int(there.id)
+        return there.id
     stored = _stored(workspace, f"outputs/{new.execution_id % 1000:03}/{new.execution_id}", pieces, new.sha256)
-    facts = _facts(stored, workspace, execution.project_id, new.file_name, new.media_type)
-    of_attempt = {"job_id": execution.job_id, "execution_id": new.execution_id, "output": new.output}
+    file = replace(
+        _new_file(stored, workspace, execution.project_id, new.file_name, new.media_type),
+        job_id=execution.job_id,
+        execution_id=new.execution_id,
+        output=new.output,
+        is_published=False,
+    )
     with rt.db.begin() as tx:
-        file_id = files.insert(tx, {**facts, **of_attempt, "is_published": False})
+        file_id = files.insert(tx, file)
         there = files.output(tx, new.execution_id, new.output, new.file_name)
+    assert there is not None  # noqa: S101 - inserted now, or before by a repeat of this
     if file_id is None:
         storage.remove(workspace.url, stored.path)
         if there.sha256 != stored.sha256:
             raise Conflict("this output of this attempt is there already, with other content")
-    return int(there.id)
+    return there.id
 
 
-def find(rt: Runtime, caller: Caller, file_id: int) -> Any:
+def find(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
     """Return a file's row; raises NotFound."""
     with rt.db.begin() as tx:
         return _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
 
 
-def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Page:
+def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Page[FileRow]:
     """Return one page of files."""
     with rt.db.begin() as tx:
         bound = chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
@@ -146,14 +155,14 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Pag
     return found
 
 
-def content(rt: Runtime, caller: Caller, file_id: int, start: int = 0, length: int | None = None) -> Content:
+def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> Content:
     """Return the bytes of a file from `start` on; raises NotFound. A node may read any file it is told of."""
     row = find(rt, caller, file_id)
     length = max(0, row.file_size - start) if length is None else length
     return Content(row, start, length, storage.read(row.workspace_url, row.path, start, length))
 
 
-def delete(rt: Runtime, caller: Caller, file_id: int) -> None:
+def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
     """Delete a file's content and hide it; raises NotFound, or Conflict while a job that has not ended needs it."""
     with rt.db.begin() as tx:
         row = _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
@@ -176,14 +185,14 @@ def check_media_type(media_type: str) -> None:
         raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
 
 
-def _find(tx: Connection, chosen: FileFilter, file_id: int) -> Any:
+def _find(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
     rows = paging.read(tx, files.FILES, files.condition(chosen), Window(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no file {file_id}")
     return rows[0]
 
 
-def _live(tx: Connection, new: NewOutput) -> Any:
+def _live(tx: Connection, new: NewOutput) -> WritingExecution:
     execution = files.execution(tx, new.execution_id)
     if execution is None:
         raise NotFound(f"there is no execution {new.execution_id}")
@@ -197,11 +206,11 @@ def _live(tx: Connection, new: NewOutput) -> Any:
     return execution
 
 
-def _place(data: dict[str, Any], output: str) -> int | None:
+def _place(data: JobData, output: str) -> int | None:
     return next((entry["workspace_id"] for entry in data.get("output_data", ()) if entry["name"] == output), None)
 
 
-def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Any, Any]:
+def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Project, Workspace]:
     """Return whose a new file will be, and where it lies."""
     name = project or caller.project or DEFAULT_PROJECT
     if caller.project is not None and name != caller.project:
@@ -213,7 +222,7 @@ def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int |
         return owner, _workspace(tx, workspace_id)
 
 
-def _workspace(tx: Connection, workspace_id: int | None) -> Any:
+def _workspace(tx: Connection, workspace_id: int | None) -> Workspace:
     found = workspaces.default(tx) if workspace_id is None else workspaces.find(tx, workspace_id)
     if found is None and workspace_id is None:
         raise Unavailable("there is no default workspace")
@@ -222,7 +231,7 @@ def _workspace(tx: Connection, workspace_id: int | None) -> Any:
     return found
 
 
-def _stored(workspace: Any, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.Stored:
+def _stored(workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.Stored:
     if sha256 is not None and not _SHA256.match(sha256):
         raise InvalidInput("a sha256 has 64 hexadecimal digits in lower case", field="sha256")
     stored = storage.write(workspace.url, f"{under}/{secrets.token_hex(16)}", pieces)
@@ -232,13 +241,7 @@ def _stored(workspace: Any, under: str, pieces: Iterable[bytes], sha256: str | N
     return stored
 
 
-def _facts(stored: storage.Stored, workspace: Any, project_id: int, file_name: str, media_type: str) -> dict[str, Any]:
-    return {
-        "project_id": project_id,
-        "workspace_id": workspace.id,
-        "file_name": file_name,
-        "media_type": media_type,
-        "file_size": stored.size,
-        "sha256": stored.sha256,
-        "path": stored.path,
-    }
+def _new_file(
+    stored: storage.Stored, workspace: Workspace, project_id: ProjectId, file_name: str, media_type: str
+) -> NewFile:
+    return NewFile(project_id, workspace.id, file_name, media_type, stored.size, stored.sha256, stored.path)

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
@@ -17,7 +18,7 @@ from scheduler.rules.explain.answer import NeverFits
 from scheduler.rules.placement.capacity import Growth
 from scheduler.runtime import Runtime
 from scheduler.store.leader import cluster_state as store
-from scheduler.store.leader.conversion import node_of
+from scheduler.store.leader.conversion import NEW_SHAPE, node_of
 
 _KEPT_S = 2.0
 
@@ -56,7 +57,7 @@ class AdmissionCheck:
         with self._rt.db.begin() as tx:
             self._nodes = Nodes([node_of(row) for row in store.lasting_nodes(tx)])
             self._growth = [
-                Growth(Node(row.id, Resources.from_amounts(row.template), "", row.name, row.labels), row.most)
+                Growth(Node(NodeId(row.id), Resources.from_amounts(row.template), "", row.name, row.labels), row.most)
                 for row in store.templates(tx)
             ]
         self._read_at = now
@@ -66,4 +67,4 @@ class AdmissionCheck:
 def _demand(shape: Shape) -> Shape:
     """The part of a shape that decides it: jobs of all projects and priorities that ask for the same are judged once."""
     apart = shape.apart if shape.count > 1 else None
-    return Shape(0, shape.requires, shape.constraints, shape.pool, count=shape.count, apart=apart)
+    return Shape(NEW_SHAPE, shape.requires, shape.constraints, shape.pool, count=shape.count, apart=apart)

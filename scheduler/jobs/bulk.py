@@ -16,6 +16,7 @@ import structlog
 
 from scheduler.errors import GangerError, InvalidInput, NotFound
 from scheduler.events import OPERATION_FAILED
+from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold, requeue
 from scheduler.runtime import Runtime
@@ -23,7 +24,7 @@ from scheduler.store import paging
 from scheduler.store.admin import audit
 from scheduler.store.jobs import listing, operations
 from scheduler.store.jobs.listing import JobFilter
-from scheduler.store.jobs.operations import Operation
+from scheduler.store.jobs.operations import OpenOperation, OperationArguments, OperationRow, StoredFilter
 
 CHUNK = 500
 """Jobs of one transaction: large enough to be quick, small enough not to hold their rows for long."""
@@ -38,7 +39,16 @@ def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
         return paging.count(tx, listing.JOBS, listing.condition(tx, bound))[0]
 
 
-def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everything: bool, **arguments: Any) -> int:
+def begin(
+    rt: Runtime,
+    caller: Caller,
+    kind: str,
+    chosen: JobFilter,
+    *,
+    everything: bool,
+    reason: str | None = None,
+    priority: int | None = None,
+) -> int:
     """Write down what shall be done to the jobs that match and return the operation's id; `step` does it.
 
     `kind` is cancel, requeue, hold or release. Raises InvalidInput for an empty filter unless `everything`.
@@ -51,17 +61,17 @@ def begin(rt: Runtime, caller: Caller, kind: str, chosen: JobFilter, *, everythi
             tx,
             kind=kind,
             filters=_stored(chosen),
-            arguments={name: value for name, value in arguments.items() if value is not None},
+            arguments=_arguments(reason, priority),
             project_id=caller.project_id,
             matched=matched,
             created_by=caller.name,
         )
-        audit.write(tx, caller.name, f"jobs.{kind}", f"operation:{operation_id}", reason=arguments.get("reason"))
+        audit.write(tx, caller.name, f"jobs.{kind}", f"operation:{operation_id}", reason=reason)
     rt.nudge("operations")
     return operation_id
 
 
-def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
+def find(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
     """Return an operation's row; raises NotFound."""
     with rt.db.begin() as tx:
         row = operations.find(tx, operation_id, bound=caller.project_id)
@@ -73,7 +83,7 @@ def find(rt: Runtime, caller: Caller, operation_id: int) -> Any:
 def step(rt: Runtime) -> bool:
     """Walk one chunk of the oldest operation nobody else walks; return whether there was one."""
     with rt.db.begin() as tx:
-        operation = operations.take(tx)
+        operation = operations.lock_next(tx)
         if operation is None:
             return False
         chosen = replace(_filter(operation.filters), project_id=operation.project_id)
@@ -97,12 +107,12 @@ def step(rt: Runtime) -> bool:
     return True
 
 
-def _cancel(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+def _cancel(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
     reason = operation.arguments.get("reason")
     return len(cancel.cancel(rt, ids, actor=operation.created_by, reason=reason).moved)
 
 
-def _requeue(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+def _requeue(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
     wish = operation.arguments
     moved = requeue.requeue(
         rt, ids, actor=operation.created_by, reason=wish.get("reason"), priority=wish.get("priority")
@@ -110,15 +120,15 @@ def _requeue(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
     return len(moved)
 
 
-def _hold(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+def _hold(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
     return len(hold.hold(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
 
 
-def _release(rt: Runtime, ids: Sequence[int], operation: Operation) -> int:
+def _release(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
     return len(hold.release(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
 
 
-ACTIONS: dict[str, Callable[[Runtime, Sequence[int], Operation], int]] = {
+ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {
     "cancel": _cancel,
     "requeue": _requeue,
     "hold": _hold,
@@ -129,13 +139,23 @@ ACTIONS: dict[str, Callable[[Runtime, Sequence[int], Operation], int]] = {
 _TIMES = ("started", "ended")
 
 
-def _stored(chosen: JobFilter) -> dict[str, Any]:
+def _arguments(reason: str | None, priority: int | None) -> OperationArguments:
+    arguments = OperationArguments()
+    if reason is not None:
+        arguments["reason"] = reason
+    if priority is not None:
+        arguments["priority"] = priority
+    return arguments
+
+
+def _stored(chosen: JobFilter) -> StoredFilter:
     kept = {name: value for name, value in asdict(chosen).items() if value not in {None, ()} and name != "project_id"}
     return {name: value.isoformat() if name in _TIMES else list(value) for name, value in kept.items()}
 
 
-def _filter(stored: Any) -> JobFilter:
-    given: dict[str, Any] = {
-        name: datetime.fromisoformat(value) if name in _TIMES else tuple(value) for name, value in stored.items()
+def _filter(stored: StoredFilter) -> JobFilter:
+    given: dict[str, Any] = {  # of the types of the filter's fields
+        name: datetime.fromisoformat(value) if isinstance(value, str) else tuple(value)
+        for name, value in stored.items()
     }
     return JobFilter(**given)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from scheduler.identifiers import JobId
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobEvent, JobStatus, allows
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
@@ -17,11 +18,11 @@ from scheduler.store.jobs import jobs
 class Canceled:
     """`moved`: jobs that became CANCELED now. `unchanged`: jobs that could not, with where they stand."""
 
-    moved: list[int]
-    unchanged: dict[int, JobStatus]
+    moved: list[JobId]
+    unchanged: dict[JobId, JobStatus]
 
 
-def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None) -> Canceled:
+def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> Canceled:
     """Cancel jobs; safe to repeat. Unknown ids are in neither part of the answer.
 
     One transaction: the jobs are CANCELED when this returns and no later report can change that. What was placed but
@@ -39,7 +40,7 @@ def cancel(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | Non
     return answer
 
 
-def _cancel(tx: Connection, locked: dict[int, jobs.LockedJob], actor: str, reason: str | None) -> Canceled:
+def _cancel(tx: Connection, locked: dict[JobId, jobs.LockedJob], actor: str, reason: str | None) -> Canceled:
     steps = [
         jobs.Step(job.id, job.attempt, reason=reason) for job in locked.values() if allows(JobEvent.CANCEL, job.status)
     ]

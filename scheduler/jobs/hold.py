@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scheduler.identifiers import JobId
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import events, jobs
 
 
-def hold(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None) -> list[int]:
+def hold(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> list[int]:
     """Hold jobs that have not ended and return the ids that were not held before. What runs goes on; retries wait."""
     return _set(rt, job_ids, held=True, actor=actor, reason=reason or f"held by {actor}")
 
 
-def release(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None) -> list[int]:
+def release(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> list[int]:
     """Release held jobs and return the ids that were held."""
     changed = _set(rt, job_ids, held=False, actor=actor, reason=reason)
     if changed:
@@ -21,9 +22,9 @@ def release(rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | No
     return changed
 
 
-def _set(rt: Runtime, job_ids: Sequence[int], *, held: bool, actor: str, reason: str | None) -> list[int]:
+def _set(rt: Runtime, job_ids: Sequence[JobId], *, held: bool, actor: str, reason: str | None) -> list[int]:
     with rt.db.begin() as tx:
         jobs.lock(tx, job_ids)
         changed = jobs.hold(tx, job_ids, held=held, reason=reason)
-        events.note(tx, changed, "HOLD" if held else "RELEASE", actor=actor, reason=reason)
+        events.record(tx, changed, "HOLD" if held else "RELEASE", actor=actor, reason=reason)
     return sorted(changed)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection
 
+from scheduler.documents import Document
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.identifiers import JobTypeId
 from scheduler.identity import Caller
 from scheduler.jobs import json_schema
 from scheduler.rules.job_type import definition as definitions
@@ -18,23 +19,10 @@ from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, errors, job_types, type_listing
+from scheduler.store.admin.job_types import LockedType, NewJobType, TypeChanges
+from scheduler.store.admin.type_listing import RevisionRow, RunningType, TypeRow, TypeStatusCount
 from scheduler.store.paging import Condition, Page, Window
 
-DEFAULTS: dict[str, Any] = {
-    "title": "",
-    "description": "",
-    "category": None,
-    "author_name": None,
-    "author_url": None,
-    "icon_code": None,
-    "is_system": False,
-    "is_long_running": False,
-    "is_operational": True,
-    "is_active": True,
-    "is_paused": False,
-    "pause_reason": None,
-    "max_scheduled": None,
-}
 SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 """All that can be changed of a built-in type."""
 
@@ -47,40 +35,36 @@ class TypeCheck:
     warnings: list[str]
 
 
-def create(
-    rt: Runtime, caller: Caller, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]
-) -> int:
+def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChanges, part: Document) -> JobTypeId:
     """Make a type with its first revision and return its id.
 
     `part` holds what was given of the definition. Raises InvalidInput, or Conflict when name and version are taken.
     """
-    given = {**DEFAULTS, **facts, "name": name, "version": version}
-    _check_pause(given)
+    new = NewJobType(name, version, **facts)
+    _check_pause(new)
     with rt.db.begin() as tx:
-        definition, _ = _checked(tx, _with_defaults(given, part))
-        made = job_types.insert(tx, given, definition.document())
+        definition, _ = _checked(tx, _with_defaults(new, part))
+        made = job_types.insert(tx, new, definition.document())
         if made is None:
             raise Conflict(f"there is a job type {name} {version} already", field="name")
-        if not given["is_active"]:
-            job_types.update(tx, made, {**given, "revision_num": 1})
         audit.write(tx, caller.name, "job-type.create", f"job-type:{made}", detail={"name": name, "version": version})
     return made
 
 
-def change(rt: Runtime, caller: Caller, job_type_id: int, facts: Mapping[str, Any], part: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:
     """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in one."""
     with rt.db.begin() as tx:
         row = job_types.lock(tx, job_type_id)
         if row is None:
             raise NotFound(f"there is no job type {job_type_id}")
-        if row["is_system"] and (part or not SYSTEM_MAY_CHANGE.issuperset(facts)):
+        if row.is_system and (part or not SYSTEM_MAY_CHANGE.issuperset(facts)):
             raise Conflict("of a built-in job type only is_paused, pause_reason and max_scheduled can change")
         changed = _changed(row, facts)
         if part:
-            definition, _ = _checked(tx, {**row["definition"], **part})
-            if definition.document() != row["definition"]:
-                changed["revision_num"] += 1
-                job_types.insert_revision(tx, job_type_id, changed["revision_num"], definition.document())
+            definition, _ = _checked(tx, {**row.definition, **part})
+            if definition.document() != row.definition:
+                changed = changed._replace(revision_num=row.revision_num + 1)
+                job_types.insert_revision(tx, job_type_id, changed.revision_num, definition.document())
         job_types.update(tx, job_type_id, changed)
         audit.write(
             tx, caller.name, "job-type.change", f"job-type:{job_type_id}", detail={"fields": sorted({*facts, *part})}
@@ -88,12 +72,13 @@ def change(rt: Runtime, caller: Caller, job_type_id: int, facts: Mapping[str, An
     rt.nudge("tick")
 
 
-def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: Mapping[str, Any]) -> TypeCheck:
+def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Document) -> TypeCheck:
     """Say what `create` or `change` would say, and change nothing."""
     with rt.db.begin() as tx:
         try:
-            _check_pause({**DEFAULTS, **facts})
-            _, warnings = _checked(tx, _with_defaults({**DEFAULTS, **facts}, part))
+            new = NewJobType(name, version, **facts)
+            _check_pause(new)
+            _, warnings = _checked(tx, _with_defaults(new, part))
         except InvalidInput as error:
             return TypeCheck([(error.field, str(error))], [])
         taken = job_types.by_name(tx, [(name, version)])
@@ -102,7 +87,7 @@ def check(rt: Runtime, name: str, version: str, facts: Mapping[str, Any], part: 
     return TypeCheck([], warnings)
 
 
-def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page:
+def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page[TypeRow]:
     """Return one page of job types."""
     with rt.db.begin() as tx:
         found = paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
@@ -111,20 +96,20 @@ def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page:
     return found
 
 
-def find(rt: Runtime, job_type_id: int) -> tuple[Any, Definition]:
+def find(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
         return _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
 
 
-def find_by_name(rt: Runtime, name: str, version: str) -> tuple[Any, Definition]:
+def find_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
         condition = Condition("j.name = :name AND j.version = :version", {"name": name, "version": version})
         return _find(tx, condition, f"{name} {version}")
 
 
-def revisions(rt: Runtime, job_type_id: int, window: Window) -> Page:
+def revisions(rt: Runtime, job_type_id: JobTypeId, window: Window) -> Page[RevisionRow]:
     """Return one page of a type's revisions; raises NotFound."""
     with rt.db.begin() as tx:
         _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
@@ -132,7 +117,7 @@ def revisions(rt: Runtime, job_type_id: int, window: Window) -> Page:
         return paging.read(tx, type_listing.REVISIONS, condition, window)
 
 
-def revision(rt: Runtime, job_type_id: int, revision_num: int) -> Any:
+def revision(rt: Runtime, job_type_id: JobTypeId, revision_num: int) -> RevisionRow:
     """Return one revision's row; raises NotFound."""
     with rt.db.begin() as tx:
         condition = Condition("j.job_type_id = :id AND j.revision_num = :num", {"id": job_type_id, "num": revision_num})
@@ -142,32 +127,32 @@ def revision(rt: Runtime, job_type_id: int, revision_num: int) -> Any:
     return rows[0]
 
 
-def statuses(rt: Runtime, caller: Caller, started: datetime | None, ended: datetime | None) -> list[Any]:
+def statuses(rt: Runtime, caller: Caller, started: datetime | None, ended: datetime | None) -> list[TypeStatusCount]:
     """Return counts of jobs by type, status and error category: those of the window, and whatever runs now."""
     with rt.db.begin() as tx:
         return type_listing.statuses(tx, project_id=caller.project_id, started=started, ended=ended)
 
 
-def running(rt: Runtime, caller: Caller) -> list[Any]:
+def running(rt: Runtime, caller: Caller) -> list[RunningType]:
     """Return how many jobs of each type run, and since when the first of them."""
     with rt.db.begin() as tx:
         return type_listing.running(tx, project_id=caller.project_id)
 
 
-def _find(tx: Connection, condition: Condition, meant: str) -> tuple[Any, Definition]:
+def _find(tx: Connection, condition: Condition, meant: str) -> tuple[TypeRow, Definition]:
     rows = paging.read(tx, type_listing.TYPES, condition, Window(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no job type {meant}")
     return rows[0], definitions.read(rows[0].definition)
 
 
-def _with_defaults(facts: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(new: NewJobType, part: Document) -> Document:
     """A type that runs for long has no time limit but one that is given."""
-    unlimited = {"timeout_s": None} if facts["is_long_running"] else {}
+    unlimited: Document = {"timeout_s": None} if new.is_long_running else {}
     return {**Definition().document(), **unlimited, **part}
 
 
-def _checked(tx: Connection, document: Mapping[str, Any]) -> tuple[Definition, list[str]]:
+def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]:
     definition = definitions.read(document)
     parts: dict[str, Iterable[DeclaredInput | DeclaredOutput]] = {
         "input_data": definition.interface.inputs,
@@ -184,13 +169,14 @@ def _checked(tx: Connection, document: Mapping[str, Any]) -> tuple[Definition, l
     return definition, warnings
 
 
-def _changed(row: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all columns as they shall be. Going on always clears the reason for the pause."""
-    changed = {**row, "pause_reason": None if facts.get("is_paused") is False else row["pause_reason"], **facts}
+def _changed(row: LockedType, facts: TypeChanges) -> LockedType:
+    """Return the type as it shall be. Going on always clears the reason for the pause."""
+    changed = row._replace(pause_reason=None) if facts.get("is_paused") is False else row
+    changed = changed._replace(**facts)
     _check_pause(changed)
     return changed
 
 
-def _check_pause(facts: Mapping[str, Any]) -> None:
-    if facts["pause_reason"] is not None and not facts["is_paused"]:
+def _check_pause(changed: NewJobType | LockedType) -> None:
+    if changed.pause_reason is not None and not changed.is_paused:
         raise InvalidInput("a pause_reason is only for a type that is paused", field="pause_reason")

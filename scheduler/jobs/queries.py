@@ -8,22 +8,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import TypedDict, TypeVar
 
 from sqlalchemy import Connection
 
+from scheduler.documents import DataEntry, JobData, JobResults
 from scheduler.errors import NotFound
+from scheduler.identifiers import ExecutionId, JobId, JobTypeId
 from scheduler.identity import Caller
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.executions import listing as execution_listing
-from scheduler.store.executions.listing import ExecutionFilter
+from scheduler.store.executions.listing import ExecutionFilter, ExecutionRow
 from scheduler.store.jobs import detail, operations, waiting_by_type
 from scheduler.store.jobs import listing as job_listing
-from scheduler.store.jobs.listing import JobFilter
+from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
+from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
+from scheduler.store.jobs.waiting_by_type import WaitingType
 from scheduler.store.paging import Listing, Page, Window
+
+R = TypeVar("R")
 
 MAX_EXECUTIONS = 100
 """Executions shown in a job's detail, or all of a larger gang; the rest is in the list of its executions."""
@@ -35,20 +42,27 @@ MAX_EVENTS = 10_000
 class FullJob:
     """A job in full. `row` is the list's row, `more` what it lacks; `files` has every file named anywhere, by id."""
 
-    row: Any
-    more: Any
+    row: JobRow
+    more: JobRest
     definition: Definition
-    executions: list[Any]
-    files: Mapping[int, Any] = field(default_factory=dict)
+    executions: list[ExecutionRow]
+    files: Mapping[int, NamedFile] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of jobs with what belongs to each: its files or its newest execution, by id."""
+    """A page of jobs with the newest execution of each, by the job's id, where it is asked for."""
 
-    page: Page
-    files: Mapping[int, Any] = field(default_factory=dict)
-    latest: Mapping[int, Any] = field(default_factory=dict)
+    page: Page[JobRow]
+    latest: Mapping[JobId, ExecutionRow] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatedJobs:
+    """A page of jobs with the files that they were given, by id."""
+
+    page: Page[JobRowWithData]
+    files: Mapping[int, NamedFile]
 
 
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
@@ -57,13 +71,13 @@ def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobP
         return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
 
 
-def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> UpdatedJobs:
     """Return one page of jobs with the files they were given; the filter's times are of the last change of status."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
         page = _page(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
-        return JobPage(page, files=detail.files(tx, sorted(ids)))
+        return UpdatedJobs(page, detail.files(tx, sorted(ids)))
 
 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
@@ -73,11 +87,11 @@ def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Wind
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
-def job(rt: Runtime, caller: Caller, job_id: int) -> FullJob:
+def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
     """Return a job in full, with its newest executions; raises NotFound."""
     with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
-        more = detail.detail(tx, job_id)
+        more = detail.rest(tx, job_id)
         window = Window(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
         executions = paging.read(
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
@@ -86,13 +100,13 @@ def job(rt: Runtime, caller: Caller, job_id: int) -> FullJob:
         return FullJob(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
 
 
-def require_job(rt: Runtime, caller: Caller, job_id: int) -> None:
+def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:
     """Raise NotFound for a job that does not exist or that the caller may not see."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
 
 
-def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
+def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
     """Return a job's row as lists show it; raises NotFound."""
     chosen = _bound(JobFilter(job_id=(job_id,)), caller)
     rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), Window(1, 1, ())).rows
@@ -101,39 +115,41 @@ def one_job(tx: Connection, caller: Caller, job_id: int) -> Any:
     return rows[0]
 
 
-def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[int]:
+def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[JobId]:
     """Return the ids of the first `limit` jobs that match, in order."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller))
         return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 
-def queue_status(rt: Runtime, caller: Caller) -> list[Any]:
+def queue_status(rt: Runtime, caller: Caller) -> list[WaitingType]:
     """Return what waits of each job type: unpaused types first, then by urgency and age."""
     with _reading(rt) as tx:
         return waiting_by_type.status(tx, project_id=caller.project_id)
 
 
-def type_exists(rt: Runtime, job_type_id: int) -> bool:
+def type_exists(rt: Runtime, job_type_id: JobTypeId) -> bool:
     """Tell whether there is such a job type."""
     with _reading(rt) as tx:
         return waiting_by_type.type_exists(tx, job_type_id)
 
 
-def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page[ExecutionRow]:
     """Return one page of executions."""
     with _reading(rt) as tx:
         return _executions(tx, caller, chosen, window)
 
 
-def executions_of(rt: Runtime, caller: Caller, job_id: int, chosen: ExecutionFilter, window: Window) -> Page:
+def executions_of(
+    rt: Runtime, caller: Caller, job_id: JobId, chosen: ExecutionFilter, window: Window
+) -> Page[ExecutionRow]:
     """Return one page of a job's executions; raises NotFound when there is no such job."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         return _executions(tx, caller, replace(chosen, job_id=(job_id,)), window)
 
 
-def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Definition]:
+def execution(rt: Runtime, caller: Caller, execution_id: ExecutionId) -> tuple[ExecutionRow, Definition]:
     """Return an execution's row and the definition its job ran by; raises NotFound."""
     with _reading(rt) as tx:
         origin = execution_listing.origin(tx, execution_id)
@@ -144,27 +160,50 @@ def execution(rt: Runtime, caller: Caller, execution_id: int) -> tuple[Any, Defi
     return row, definitions.read(origin.definition).with_overrides(origin.overrides)
 
 
-def events(rt: Runtime, caller: Caller, job_id: int) -> list[dict[str, Any]]:
+JobEventEntry = TypedDict(
+    "JobEventEntry",
+    {
+        "id": int,
+        "at": datetime,
+        "event": str,
+        "from": str | None,
+        "to": str,
+        "attempt": int,
+        "actor": str,
+        "reason": str | None,
+    },
+)
+"""An event of a job under the names of the API, of which one is a keyword of Python."""
+
+
+def events(rt: Runtime, caller: Caller, job_id: JobId) -> list[JobEventEntry]:
     """Return every change of a job's status, oldest first, its submission included; raises NotFound."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
-        birth = detail.birth(tx, job_id)
+        submission = detail.submission(tx, job_id)
         rows = detail.events(tx, job_id, MAX_EVENTS)
-    submitted = {
-        "id": 0, "at": birth.created, "event": "SUBMIT", "from": None, "to": birth.first_status, "attempt": 0,
-        "actor": birth.actor, "reason": None,
+    submitted: JobEventEntry = {
+        "id": 0, "at": submission.created, "event": "SUBMIT", "from": None, "to": submission.first_status,
+        "attempt": 0, "actor": submission.actor, "reason": None,
     }  # fmt: skip
-    return [submitted, *(dict(row._mapping) for row in rows)]  # noqa: SLF001
+    return [submitted, *map(_event, rows)]
 
 
-def input_files(data: Mapping[str, Any] | None) -> set[int]:
+def input_files(data: JobData | None) -> set[int]:
     """Return the ids of all files in a job's data."""
-    return _files((data or {}).get("input_data", ()))
+    return _files(data.get("input_data", ()) if data else ())
 
 
-def output_files(results: Mapping[str, Any] | None) -> set[int]:
+def output_files(results: JobResults | None) -> set[int]:
     """Return the ids of all files in a job's results."""
-    return _files((results or {}).get("output_data", ()))
+    return _files(results.get("output_data", ()) if results else ())
+
+
+def _event(row: JobEventRow) -> JobEventEntry:
+    return {
+        "id": row.id, "at": row.at, "event": row.event, "from": row.from_status, "to": row.to_status,
+        "attempt": row.attempt, "actor": row.actor, "reason": row.reason,
+    }  # fmt: skip
 
 
 @contextmanager
@@ -174,12 +213,12 @@ def _reading(rt: Runtime) -> Iterator[Connection]:
         yield tx
 
 
-def _files(entries: Sequence[Mapping[str, Any]]) -> set[int]:
+def _files(entries: Sequence[DataEntry]) -> set[int]:
     single = {entry["file_id"] for entry in entries if entry.get("file_id") is not None}
     return single | {one for entry in entries for one in entry.get("file_ids") or ()}
 
 
-def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page:
+def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page[ExecutionRow]:
     bound = replace(chosen, project_id=caller.project_id)
     return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
@@ -188,7 +227,7 @@ def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
     return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
 
 
-def _page(tx: Connection, listing: Listing, condition: paging.Condition, window: Window) -> Page:
+def _page(tx: Connection, listing: Listing[R], condition: paging.Condition, window: Window) -> Page[R]:
     page = paging.read(tx, listing, condition, window)
     if not page.rows and window.page > 1 and window.at is None:
         raise NotFound(f"there is no page {window.page}", field="page")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from scheduler.identifiers import JobId
 from scheduler.rules.lifecycle.moves import JobEvent, allows
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs, requeues
 
 
 def requeue(
-    rt: Runtime, job_ids: Sequence[int], *, actor: str, reason: str | None = None, priority: int | None = None
+    rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None, priority: int | None = None
 ) -> list[int]:
     """Queue FAILED and CANCELED jobs again and return the ids that were; others are left as they are.
 

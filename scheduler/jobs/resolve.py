@@ -6,15 +6,17 @@ Jobs of a batch that ask for the same thing are prepared once; only name and dat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import cast
 from weakref import WeakKeyDictionary
 
 import orjson
 from sqlalchemy import Connection, Engine
 
+from scheduler.documents import ConstraintDocument, Document, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, GangerError, InvalidInput
+from scheduler.identifiers import JobTypeId, ProjectId, RevisionId, ShapeId
 from scheduler.jobs import json_schema
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
@@ -24,10 +26,11 @@ from scheduler.rules.job_type.interface import InputData
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import job_types, secrets
-from scheduler.store.admin.job_types import Resolved
+from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
-from scheduler.store.jobs.submissions import Group, Row
+from scheduler.store.jobs.submissions import JobGroup, OwnPart, ReadableFile
+from scheduler.store.leader.conversion import NEW_SHAPE
 
 AD_HOC = ("command", "1.0")
 """The built-in type that commands without a type belong to."""
@@ -41,12 +44,12 @@ class NewJob:
     """What somebody asks for; None is what the job type says. Amounts are thousandths, durations seconds."""
 
     project: str | None = None
-    job_type_id: int | None = None
+    job_type_id: JobTypeId | None = None
     type_name: str | None = None
     type_version: str | None = None
     command: list[str] | None = None
-    data: dict[str, Any] | None = None
-    inputs: dict[str, Any] | None = None
+    data: Document | None = None
+    inputs: Document | None = None
     name: str | None = None
     priority: int | None = None
     timeout_s: int | None = None
@@ -58,7 +61,7 @@ class NewJob:
     disk_out: int | None = None
     custom: dict[str, int] | None = None
     pool: str | None = None
-    constraints: list[dict[str, Any]] | None = None
+    constraints: list[ConstraintDocument] | None = None
     environment: dict[str, str] | None = None
     labels: dict[str, str] | None = None
     not_before: datetime | None = None
@@ -66,7 +69,7 @@ class NewJob:
     hold_reason: str | None = None
     count: int = 1
     """Members; more than one makes it a gang, placed wholly or not at all."""
-    own: dict[str, Any] | None = None
+    own: Document | None = None
     """More that the job says over its type: names and values of `rules.definition.OWN`, and `secrets`."""
 
 
@@ -91,10 +94,10 @@ class AtEntry(Exception):
 class Prepared:
     """Rows ready to be written. `shapes` has one entry per group, by the number of the first job in it."""
 
-    groups: list[Group]
-    rows: list[Row]
+    groups: list[JobGroup]
+    rows: list[OwnPart]
     shapes: Mapping[int, NewShape]
-    shape_ids: Mapping[bytes, int]
+    shape_ids: Mapping[bytes, ShapeId]
 
 
 @dataclass(slots=True)
@@ -102,25 +105,23 @@ class _Memory:
     """What a process knows of a database that never changes there: revisions, and the ids of shapes."""
 
     revisions: dict[int, Definition] = field(default_factory=dict)
-    shape_ids: dict[bytes, int] = field(default_factory=dict)
+    shape_ids: dict[bytes, ShapeId] = field(default_factory=dict)
 
 
 MAX_REMEMBERED = 50_000
 _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 
 
-def prepare(tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]) -> Prepared:
+def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> Prepared:
     """Return the rows for new jobs; raises AtEntry with what is wrong with the first entry at fault."""
     memory = _memories.setdefault(rt.db, _Memory())
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
-    groups = [Group(shape_id=ids[shape.digest()], **facts) for shape, facts in drafts.values()]
+    groups = [replace(group, shape_id=ids[shape.digest()]) for shape, group in drafts.values()]
     return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
 
 
-def tried(
-    tx: Connection, rt: Runtime, project_id: int, new: Sequence[NewJob]
-) -> list[tuple[NewShape, Mapping[str, Any]]]:
+def tried(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> list[tuple[NewShape, JobGroup]]:
     """Check new jobs like `prepare`, and return for each its shape and its columns. Writes nothing."""
     memory = _memories.setdefault(rt.db, _Memory())
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
@@ -129,8 +130,8 @@ def tried(
 
 
 def _drafts(
-    tx: Connection, rt: Runtime, memory: _Memory, project_id: int, new: Sequence[NewJob]
-) -> tuple[list[Row], dict[int, tuple[NewShape, dict[str, Any]]]]:
+    tx: Connection, rt: Runtime, memory: _Memory, project_id: ProjectId, new: Sequence[NewJob]
+) -> tuple[list[OwnPart], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
     types = _resolve(tx, new)
     revisions = _revisions(tx, memory, types)
@@ -139,13 +140,13 @@ def _drafts(
     now = rt.now()
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
-    rows: list[Row] = []
+    rows: list[OwnPart] = []
     for number, job in enumerate(new):
         key = _key(job, types[number].revision_id, sizes[number])
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
-        rows.append(Row(group, job.name, data[number].document, _environment(number, job), job.labels or None))
+        rows.append(OwnPart(group, job.name, data[number].document, _environment(number, job), job.labels or None))
     _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
     return rows, {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
@@ -160,20 +161,18 @@ def remember(rt: Runtime, prepared: Prepared) -> None:
     memory.shape_ids.update(prepared.shape_ids)
 
 
-def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[Resolved]:
+def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[ResolvedType]:
     meant = [_meant(number, job) for number, job in enumerate(new)]
     different = set(meant)
     ids = sorted(one for one in different if isinstance(one, int))
     names = sorted((one for one in different if not isinstance(one, int)), key=str)
-    found: dict[Any, Resolved] = {}
-    if names:
-        found.update(job_types.by_name(tx, names))
-    if ids:
-        found.update(job_types.by_id(tx, ids))
-    return [_usable(number, job, found.get(one)) for number, (job, one) in enumerate(zip(new, meant, strict=True))]
+    named = job_types.by_name(tx, names) if names else {}
+    numbered = job_types.by_id(tx, ids) if ids else {}
+    found = [numbered.get(one) if isinstance(one, int) else named.get(one) for one in meant]
+    return [_usable(number, job, one) for number, (job, one) in enumerate(zip(new, found, strict=True))]
 
 
-def _meant(number: int, job: NewJob) -> int | tuple[str, str | None]:
+def _meant(number: int, job: NewJob) -> JobTypeId | tuple[str, str | None]:
     """Return the type a job names: its id, or name and version."""
     if job.job_type_id is not None:
         return job.job_type_id
@@ -184,7 +183,7 @@ def _meant(number: int, job: NewJob) -> int | tuple[str, str | None]:
     raise AtEntry(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
 
 
-def _usable(number: int, job: NewJob, found: Resolved | None) -> Resolved:
+def _usable(number: int, job: NewJob, found: ResolvedType | None) -> ResolvedType:
     if found is None:
         by_id = job.job_type_id is not None
         meant = job.job_type_id if by_id else " ".join(filter(None, (job.type_name, job.type_version)))
@@ -199,7 +198,7 @@ def _usable(number: int, job: NewJob, found: Resolved | None) -> Resolved:
     return found
 
 
-def _revisions(tx: Connection, memory: _Memory, types: Iterable[Resolved]) -> dict[int, Definition]:
+def _revisions(tx: Connection, memory: _Memory, types: Iterable[ResolvedType]) -> dict[int, Definition]:
     wanted = {one.revision_id for one in types}
     missing = [one for one in wanted if one not in memory.revisions]
     if missing:
@@ -242,7 +241,7 @@ def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
 
 
 def _input_mib(
-    tx: Connection, project_id: int, data: Sequence[InputData], revisions: Sequence[Definition]
+    tx: Connection, project_id: ProjectId, data: Sequence[InputData], revisions: Sequence[Definition]
 ) -> list[int]:
     """Check that every file may be read and is of a type that is taken; return each job's MiB of input."""
     wanted = {one for given in data for ids in given.files.values() for one in ids}
@@ -259,7 +258,9 @@ def _input_mib(
     return sizes
 
 
-def _check_files(number: int, declared: interfaces.DeclaredInput, ids: Iterable[int], found: Mapping[int, Any]) -> None:
+def _check_files(
+    number: int, declared: interfaces.DeclaredInput, ids: Iterable[int], found: Mapping[int, ReadableFile]
+) -> None:
     for one in ids:
         where = f"inputs.{declared.name}"
         if one not in found:
@@ -271,7 +272,7 @@ def _check_files(number: int, declared: interfaces.DeclaredInput, ids: Iterable[
             raise AtEntry(number, InvalidInput(sentence, field=where))
 
 
-def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
+def _key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
     """Return what the jobs of one group have in common."""
     return orjson.dumps(
         (
@@ -283,78 +284,81 @@ def _key(job: NewJob, revision_id: int, input_mib: int) -> bytes:
 
 
 def _draft(
-    number: int, job: NewJob, kind: Resolved, revision: Definition, input_mib: int, project_id: int, now: datetime
-) -> tuple[NewShape, dict[str, Any]]:
+    number: int,
+    job: NewJob,
+    kind: ResolvedType,
+    revision: Definition,
+    input_mib: int,
+    project_id: ProjectId,
+    now: datetime,
+) -> tuple[NewShape, JobGroup]:
     """Return a group's shape, and its columns but for the id of that shape."""
     _check_wishes(number, job, revision)
     if job.not_before is not None and abs(job.not_before - now) > HORIZON:
         raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
     later = job.not_before is not None and job.not_before > now
-    facts = _amounts(job, revision, input_mib) | {
-        "job_type_id": kind.job_type_id,
-        "revision_id": kind.revision_id,
-        "status": JobStatus.PENDING if later else JobStatus.QUEUED,
-        "priority": _first(job.priority, revision.priority),
-        "max_tries": _first(job.max_tries, revision.max_tries),
-        "members": job.count,
-        "timeout_s": job.timeout_s if job.timeout_s is not None else revision.timeout_s,
-        "not_before": job.not_before if later else None,
-        "is_held": job.held,
-        "hold_reason": (job.hold_reason or "held when it was submitted") if job.held else None,
-        "overrides": orjson.dumps(_overrides(job)).decode(),
-        "pool": job.pool,
-    }
-    return _shape(job, revision, facts, project_id, input_mib), facts
+    group = JobGroup(
+        job_type_id=kind.job_type_id,
+        revision_id=kind.revision_id,
+        shape_id=NEW_SHAPE,
+        status=JobStatus.PENDING if later else JobStatus.QUEUED,
+        priority=_first(job.priority, revision.priority),
+        max_tries=_first(job.max_tries, revision.max_tries),
+        members=job.count,
+        # Its own wish as it is, else its type's with what grows with the input.
+        cpus=_first(job.cpus, revision.cpus),
+        mem=_first(job.mem, revision.mem + scaled(revision.mem_mult, input_mib)),
+        disk_in=input_mib * 1_000,
+        disk_out=_first(job.disk_out, revision.disk_out + scaled(revision.disk_out_mult, input_mib)),
+        timeout_s=job.timeout_s if job.timeout_s is not None else revision.timeout_s,
+        not_before=job.not_before if later else None,
+        is_held=job.held,
+        hold_reason=(job.hold_reason or "held when it was submitted") if job.held else None,
+        pool=job.pool,
+        overrides=orjson.dumps(_overrides(job)).decode(),
+    )
+    return _shape(job, revision, group, project_id, input_mib), group
 
 
-def _amounts(job: NewJob, revision: Definition, input_mib: int) -> dict[str, Any]:
-    """Return what a job needs: its own wish as it is, else its type's with what grows with the input."""
-    mem = revision.mem + scaled(revision.mem_mult, input_mib)
-    disk_out = revision.disk_out + scaled(revision.disk_out_mult, input_mib)
-    return {
-        "cpus": _first(job.cpus, revision.cpus),
-        "mem": _first(job.mem, mem),
-        "disk_in": input_mib * 1_000,
-        "disk_out": _first(job.disk_out, disk_out),
-    }
-
-
-def _shape(job: NewJob, revision: Definition, facts: Mapping[str, Any], project_id: int, input_mib: int) -> NewShape:
+def _shape(job: NewJob, revision: Definition, group: JobGroup, project_id: ProjectId, input_mib: int) -> NewShape:
     """Return what placement groups by; amounts that follow from the input are stepped, so that shapes are few."""
-    mem, disk_out = facts["mem"], facts["disk_out"]
+    mem, disk_out = group.mem, group.disk_out
     if job.mem is None:
         mem = revision.mem + stepped(scaled(revision.mem_mult, input_mib))
     if job.disk_out is None:
         disk_out = revision.disk_out + stepped(scaled(revision.disk_out_mult, input_mib))
     return NewShape(
         project_id=project_id,
-        job_type_id=facts["job_type_id"],
-        priority=facts["priority"],
-        cpus=facts["cpus"],
+        job_type_id=group.job_type_id,
+        priority=group.priority,
+        cpus=group.cpus,
         mem=mem,
-        disk=disk_out + stepped(facts["disk_in"]),
+        disk=disk_out + stepped(group.disk_in),
         pool=job.pool,
         custom={**revision.custom, **(job.custom or {})},
         constraints=_constraints(job, revision),
-        options={"timeout_s": facts["timeout_s"], **_placing(job, revision), **_gang(job)},
+        options={"timeout_s": group.timeout_s, **_placing(job, revision), **_gang(job)},
     )
 
 
-def _placing(job: NewJob, revision: Definition) -> dict[str, Any]:
+def _placing(job: NewJob, revision: Definition) -> ShapeOptions:
     """Return what a job would like of its nodes; nothing where it says nothing, so that shapes are few."""
     meant = revision.with_overrides(job.own or {})
     said = {name: getattr(meant, name) for name in definitions.PLACING}
-    return {name: value for name, value in said.items() if value}
+    return cast("ShapeOptions", {name: value for name, value in said.items() if value})
 
 
-def _gang(job: NewJob) -> dict[str, Any]:
+def _gang(job: NewJob) -> ShapeOptions:
     return {"count": job.count} if job.count > 1 else {}
 
 
-def _constraints(job: NewJob, revision: Definition) -> list[dict[str, Any]]:
+def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
     """Return what the job asks of a node's labels, and what its kind of program asks."""
     meant = revision.with_overrides(job.own or {})
-    return [*(job.constraints or []), *runners.constraints(meant.runner, meant.options)]
+    return [
+        *(job.constraints or []),
+        *cast("list[ConstraintDocument]", runners.constraints(meant.runner, meant.options)),
+    ]
 
 
 def _check_own(job: NewJob, revision: Definition) -> None:
@@ -366,7 +370,7 @@ def _check_own(job: NewJob, revision: Definition) -> None:
         runners.check(meant.runner, meant.options)
 
 
-def _check_secrets(tx: Connection, project_id: int, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
+def _check_secrets(tx: Connection, project_id: ProjectId, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
     wanted = [(number, name) for number, job, type_ in groups for name in type_.with_overrides(job.own or {}).secrets]
     known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
     for number, name in wanted:
@@ -378,16 +382,16 @@ def _first(own: int | None, default: int) -> int:
     return default if own is None else own
 
 
-def _overrides(job: NewJob) -> dict[str, Any]:
-    said = {
-        "command": job.command,
+def _overrides(job: NewJob) -> Document:
+    said: Document = {
+        "command": cast("JsonValue", job.command),
         "pre_timeout_s": job.pre_timeout_s,
         "post_timeout_s": job.post_timeout_s,
     }
     return {name: value for name, value in said.items() if value is not None} | (job.own or {})
 
 
-def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, int]:
+def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, ShapeId]:
     known = {digest: memory.shape_ids.get(digest) for digest in (shape.digest() for shape in wanted)}
     missing = [shape for shape in wanted if known[shape.digest()] is None]
     made = shapes.intern(tx, missing) if missing else {}

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sqlalchemy import Connection
 
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
+from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve
 from scheduler.jobs.admission import AdmissionCheck
@@ -25,7 +25,8 @@ from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.shapes import NewShape
-from scheduler.store.leader.conversion import shape_of
+from scheduler.store.jobs.submissions import Project
+from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
 
 DEFAULT_PROJECT = "default"
 
@@ -59,7 +60,7 @@ class Submitted:
     `hopeless` names those made now that could never be placed as things are, by their place in the request.
     """
 
-    job_ids: list[int] = field(default_factory=list)
+    job_ids: list[JobId] = field(default_factory=list)
     replayed: bool = False
     hopeless: list[UnplaceableJobs] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ def submit(
     """
     name = project_name(caller, new)
     prepared = None
-    ids: list[int] = []
+    ids: list[JobId] = []
     with rt.db.begin() as tx:
         project = submissions.project(tx, name)
         if project is None:
@@ -120,12 +121,12 @@ def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
     return name
 
 
-def _replay(tx: Connection, project_id: int, keys: Sequence[IdempotencyKey]) -> dict[int, int]:
+def _replay(tx: Connection, project_id: ProjectId, keys: Sequence[IdempotencyKey]) -> dict[int, JobId]:
     """Take the keys; return the ids of jobs that earlier requests with them made, by number in this batch."""
     if not keys:
         return {}
     before = submissions.take_keys(tx, project_id, {key.key: key.digest for key in keys})
-    known: dict[int, int] = {}
+    known: dict[int, JobId] = {}
     for key in keys:
         kept = before.get(key.key)
         if kept is None:
@@ -139,7 +140,7 @@ def _replay(tx: Connection, project_id: int, keys: Sequence[IdempotencyKey]) -> 
 def _prepare(
     tx: Connection,
     rt: Runtime,
-    project: Any,
+    project: Project,
     new: Sequence[NewJob],
     fresh: list[int],
     strict: AdmissionCheck | None,
@@ -156,7 +157,7 @@ def _prepare(
     return prepared
 
 
-def _refuse_hopeless(prepared: Prepared, admission: AdmissionCheck, project: Any) -> None:
+def _refuse_hopeless(prepared: Prepared, admission: AdmissionCheck, project: Project) -> None:
     for one in _hopeless(prepared, admission, project, strict=True):
         raise AtEntry(one.first, InvalidInput(sentence(one)))
 
@@ -167,7 +168,7 @@ def sentence(found: UnplaceableJobs) -> str:
 
 
 def _hopeless(
-    prepared: Prepared, admission: AdmissionCheck, project: Any, *, strict: bool = False
+    prepared: Prepared, admission: AdmissionCheck, project: Project, *, strict: bool = False
 ) -> Iterator[UnplaceableJobs]:
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     counts = Counter(row.group for row in prepared.rows)
@@ -176,8 +177,8 @@ def _hopeless(
             yield UnplaceableJobs(number, counts[group], shape.pool, why)
 
 
-def _whys(shape: NewShape, admission: AdmissionCheck, project: Any, *, strict: bool) -> Iterator[NeverFits | str]:
-    asked = shape_of(shape, 0)
+def _whys(shape: NewShape, admission: AdmissionCheck, project: Project, *, strict: bool) -> Iterator[NeverFits | str]:
+    asked = shape_of(shape, NEW_SHAPE)
     forbidden = never_allowed(asked, project.quota, project.name)
     if forbidden is not None:
         yield forbidden
@@ -186,7 +187,9 @@ def _whys(shape: NewShape, admission: AdmissionCheck, project: Any, *, strict: b
         yield found
 
 
-def refusal(admission: AdmissionCheck, project: Any, shapes: Sequence[NewShape], *, many: bool) -> GangerError | None:
+def refusal(
+    admission: AdmissionCheck, project: Project, shapes: Sequence[NewShape], *, many: bool
+) -> GangerError | None:
     """Return the error with which a strict submission of jobs of these shapes, in order, would be refused; None where it would not."""
     for number, shape in enumerate(shapes):
         for why in _whys(shape, admission, project, strict=True):
@@ -195,7 +198,7 @@ def refusal(admission: AdmissionCheck, project: Any, shapes: Sequence[NewShape],
     return None
 
 
-def check_quota(tx: Connection, project: Any, count: int) -> None:
+def check_quota(tx: Connection, project: Project, count: int) -> None:
     """Raise OverQuota when the project may not have so many more jobs waiting."""
     most = project.quota.get("queued_jobs")
     if most is None:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from scheduler.events import SCHEDULER_LEADS, SCHEDULER_STEPS_DOWN
+from scheduler.identifiers import Term
 from scheduler.log import log
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease
@@ -29,23 +30,23 @@ class Leadership:
         self._rt, self._monotonic = rt, monotonic
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Connection | None = None
-        self._term: int | None = None
-        self._seen: tuple[lease.Seat, float] | None = None
+        self._term: Term | None = None
+        self._seen: tuple[lease.Leadership, float] | None = None
         self._handing_over = threading.Lock()
 
     @property
-    def term(self) -> int | None:
+    def term(self) -> Term | None:
         """The term under which this process leads, as far as it knows; None while it does not."""
         return self._term
 
-    def take(self) -> int | None:
+    def take(self) -> Term | None:
         """Take the lead if it is free and return the new term, else None. The process leads from `begin` on."""
         session = self._session = self._session or self._rt.db.connect()
         try:
             with session.begin():
-                seat = lease.look(session)
+                seat = lease.read(session)
                 if lease.try_lock(session) or self._stands_still(seat):
-                    return lease.take(session, self._holder, seat)
+                    return lease.take_over(session, self._holder, seat)
         except Exception:
             self._session = None
             session.invalidate()
@@ -53,23 +54,23 @@ class Leadership:
             raise
         return None
 
-    def begin(self, term: int) -> None:
+    def begin(self, term: Term) -> None:
         """Lead under a term that was taken; everything that a leader needs is ready now."""
         log.info(SCHEDULER_LEADS, term=term, holder=self._holder)
         self._term = term
 
-    def renew(self, term: int, status: str) -> None:
+    def renew(self, term: Term, status: str) -> None:
         """Give a sign of life with what operators see of the leader (JSON); step down if the term is over."""
         with self._rt.db.begin() as tx:
             still_leads = lease.beat(tx, term, status)
         if not still_leads:
             self.lose(term)
 
-    def lose(self, term: int) -> None:
+    def lose(self, term: Term) -> None:
         """Step down because another scheduler leads now."""
         self.step_down(term, "another scheduler took over")
 
-    def step_down(self, term: int | None, why: str) -> None:
+    def step_down(self, term: Term | None, why: str) -> None:
         """Lead no more under this term; nothing happens if another thread noticed that before."""
         with self._handing_over:
             if term != self._term:
@@ -84,7 +85,7 @@ class Leadership:
         if term is not None:
             log.info(SCHEDULER_STEPS_DOWN, term=term, why=why)
 
-    def _stands_still(self, seat: lease.Seat) -> bool:
+    def _stands_still(self, seat: lease.Leadership) -> bool:
         now = self._monotonic()
         if self._seen is None or self._seen[0] != seat:
             self._seen = (seat, now)

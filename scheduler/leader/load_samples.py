@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scheduler.identifiers import Term
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples
 
@@ -9,7 +10,7 @@ TOLERANCE = 0.9
 """A sample may come this part of its interval after the one before: threads do not wake to the millisecond."""
 
 
-def sample(rt: Runtime, term: int) -> bool:
+def sample(rt: Runtime, term: Term) -> bool:
     """Write a sample of what waits and runs, and forget old ones; False when it was too early or the term is over."""
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):

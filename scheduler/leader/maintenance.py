@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
 from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.runtime import Runtime
@@ -31,7 +32,7 @@ def forgive_nodes(rt: Runtime) -> int:
     return forgiven
 
 
-def forget_nodes(rt: Runtime, remembered: set[int], placeable: Collection[int]) -> list[int]:
+def forget_nodes(rt: Runtime, remembered: set[NodeId], placeable: Collection[int]) -> list[NodeId]:
     """Delete the rows of nodes that have left and never ran anything; return their ids.
 
     `pictured` are the nodes that placement still believes in: it must have seen a node leave before its row may go.
@@ -42,7 +43,7 @@ def forget_nodes(rt: Runtime, remembered: set[int], placeable: Collection[int]) 
     forgotten = []
     for node_id in set(found) - set(placeable):
         with rt.db.begin() as tx:
-            gone = nodes.forget(tx, node_id)
+            gone = nodes.delete_unused(tx, node_id)
         if gone:
             forgotten.append(node_id)
         else:

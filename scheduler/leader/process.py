@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from scheduler.events import NODE_LOST, PLACEMENTS_WITHDRAWN
 from scheduler.executions import withdrawal
+from scheduler.identifiers import NodeId
 from scheduler.leader import load_samples, maintenance
 from scheduler.leader.dispatch import Dispatcher
 from scheduler.leader.invariants import ViolationCounts
@@ -51,7 +52,7 @@ class SchedulerProcess:
             rt, catalogue or configured_drivers.catalogue_of(rt), self._ticking.lend, monotonic
         )
         self._silences = Silences()
-        self._kept_nodes: set[int] = set()  # nodes that have left, and whose rows executions refer to
+        self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
         steps = {
             "listen": self._listen,

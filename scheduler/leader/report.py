@@ -51,7 +51,7 @@ class LeaderReport:
             if elapsed:
                 accounts = state.account(result.plan, elapsed)
                 with self._rt.db.begin() as tx:
-                    cluster_state.keep_accounts(tx, accounts)
+                    cluster_state.write_accounts(tx, accounts)
 
     def _status_of(self, state: ClusterState, result: TickResult, tick_s: float) -> str:
         return orjson.dumps(

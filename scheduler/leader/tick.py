@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from scheduler.cluster_state import ClusterState
+from scheduler.identifiers import Term
 from scheduler.leader.dispatch import Delivery
 from scheduler.rules.cluster.plan import Plan, Preemption
 from scheduler.rules.cluster.running import ActiveExecution
@@ -37,7 +38,7 @@ class TickResult:
     plan: Plan = field(default_factory=Plan)
 
 
-def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Delivery], None]) -> TickResult:
+def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delivery], None]) -> TickResult:
     """Place what can be placed now, at most `tick_limit` jobs.
 
     Raises TermOver when another scheduler leads. After any other exception the picture is in doubt: drop it.
@@ -75,14 +76,14 @@ def tick(rt: Runtime, state: ClusterState, term: int, deliver: Callable[[Deliver
     return TickResult(placed=len(won), lost=len(lost), plan=plan)
 
 
-def _claim(tx: Connection, state: ClusterState, term: int, plan: Plan) -> None:
+def _claim(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
     """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
     if not lease.claim(tx, term, plan.carried):
         raise TermOver
     state.carried = plan.carried
 
 
-def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preemption]) -> Delivery:
+def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Preemption]) -> Delivery:
     """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new.
 
     The next look at what changed marks them as stopping. Those not claimed yet, or locked by somebody, are not told now: they are
@@ -96,7 +97,7 @@ def _preempt(rt: Runtime, state: ClusterState, term: int, wanted: Sequence[Preem
         locked = jobs.lock(tx, victims, wait=False)
         names = executions.request_cancel(tx, sorted(locked), reason=StopReason.PREEMPTED)
         urgents = {state.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
-        preemptions.note(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason=StopReason.PREEMPTED)
+        preemptions.record(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason=StopReason.PREEMPTED)
     return Delivery(ring=names)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from scheduler.cluster_state import ClusterState
 from scheduler.events import TICK
+from scheduler.identifiers import Term
 from scheduler.leader.dispatch import Delivery
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
@@ -42,7 +43,7 @@ class Ticking:
         with self._state_lock:
             yield self._state
 
-    def begin(self, term: int) -> None:
+    def begin(self, term: Term) -> None:
         """Lead under this term from now on, and read the cluster state anew."""
         with self._state_lock:
             self._state = ClusterState(self._rt.settings)

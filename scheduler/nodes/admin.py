@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
-from scheduler.admin.pauses import with_reason
+from scheduler.admin.pauses import reason_to_keep
 from scheduler.errors import InvalidInput, NotFound
+from scheduler.identifiers import NodeId
 from scheduler.identity import Caller
 from scheduler.nodes import drain
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.executions import launch_failures
 from scheduler.store.nodes import stats
+from scheduler.store.nodes.stats import NodeSwitchChanges
+
+
+class NodeChanges(NodeSwitchChanges, total=False):
+    """What operators change of a node; `drain_s` seconds are given to what runs there."""
+
+    is_draining: bool
+    drain_reason: str | None
+    drain_s: float | None
+
 
 DRAIN = ("is_draining", "drain_reason", "drain_s")
 
 
-def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) -> None:
+def change(rt: Runtime, caller: Caller, node_id: NodeId, facts: NodeChanges) -> None:
     """Change what is set of a node: `is_paused` with `pause_reason`, `is_active`, and a drain.
 
     A paused node gets no new work, one that is not active neither, for good; what runs there goes on. Going on always
@@ -29,7 +39,7 @@ def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) 
         raise InvalidInput("drain_reason and drain_s are only for is_draining: true", field="drain_reason")
     if draining is False:
         drain.stay(rt, node_id, actor=caller.name)
-    flags = {name: value for name, value in facts.items() if name not in DRAIN}
+    flags = cast("NodeSwitchChanges", {name: value for name, value in facts.items() if name not in DRAIN})
     if flags:
         _set(rt, caller, node_id, flags)
     if draining:
@@ -38,12 +48,19 @@ def change(rt: Runtime, caller: Caller, node_id: int, facts: Mapping[str, Any]) 
     rt.nudge("tick")
 
 
-def _set(rt: Runtime, caller: Caller, node_id: int, flags: Mapping[str, Any]) -> None:
+def _set(rt: Runtime, caller: Caller, node_id: NodeId, flags: NodeSwitchChanges) -> None:
     with rt.db.begin() as tx:
         row = stats.lock(tx, node_id)
         if row is None:
             raise NotFound(f"there is no node {node_id}")
-        stats.update(tx, node_id, with_reason({**row, **flags}, flags, "a node"))
+        changed = row._replace(**flags)
+        reason = reason_to_keep(
+            is_paused=changed.is_paused,
+            reason=changed.pause_reason,
+            given=flags.get("pause_reason"),
+            subject="a node",
+        )
+        stats.update(tx, node_id, changed._replace(pause_reason=reason))
         if flags.get("is_paused") is False:
             launch_failures.clear(tx, node_id)
         audit.write(

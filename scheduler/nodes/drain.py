@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from scheduler.errors import Conflict, NotFound
 from scheduler.executions import withdrawal
+from scheduler.identifiers import NodeId
 from scheduler.rules.lifecycle.outcome import StopReason
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
@@ -30,7 +31,7 @@ class Drained:
 
 
 def drain(
-    rt: Runtime, node_id: int, *, actor: str, reason: str, within_s: float | None = None, retiring: bool = False
+    rt: Runtime, node_id: NodeId, *, actor: str, reason: str, within_s: float | None = None, retiring: bool = False
 ) -> Drained:
     """Have a node finish and leave; safe to repeat, which sets reason and time anew. Raises NotFound.
 
@@ -51,10 +52,10 @@ def drain(
     return Drained(node.name, len(withdrawn.ended))
 
 
-def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None = None) -> set[int]:
+def keep(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | None = None) -> set[NodeId]:
     """Let draining nodes stay after all; return those that had not begun to leave."""
     with rt.db.begin() as tx:
-        kept = pools.keep(tx, node_ids)
+        kept = pools.cancel_drain(tx, node_ids)
         for node_id in sorted(kept):
             audit.write(tx, actor, "node.keep", f"node:{node_id}", reason=reason)
     if kept:
@@ -62,7 +63,7 @@ def keep(rt: Runtime, node_ids: Sequence[int], *, actor: str, reason: str | None
     return kept
 
 
-def stay(rt: Runtime, node_id: int, *, actor: str) -> None:
+def stay(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
     """Let one node stay after all; nothing happens for one that does not drain.
 
     Raises NotFound, and Conflict for a node that has begun to leave.

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from scheduler.executions import outcome, withdrawal
 from scheduler.executions.gangs import Ended
+from scheduler.identifiers import ExecutionId
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
@@ -52,7 +53,7 @@ def declare_lost(rt: Runtime, silences: Silences, monotonic: Callable[[], float]
     return [pulse.name for pulse in lost if _lose(rt, pulse)]
 
 
-def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[int], *, why: str) -> list[str]:
+def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[ExecutionId], *, why: str) -> list[str]:
     """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
 
     The caller holds the node's lock. Returns the names of other nodes that run members of the gangs broken by this;

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from scheduler.errors import NotFound
+from scheduler.identifiers import NodeId
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.nodes import listing
-from scheduler.store.nodes.listing import NodeFilter
+from scheduler.store.nodes.listing import NodeFilter, NodeRow
 from scheduler.store.paging import Page, Window
 
 
-def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page:
+def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page[NodeRow]:
     """Return one page of nodes."""
     with rt.db.begin() as tx:
         found = paging.read(tx, listing.NODES, listing.condition(chosen), window)
@@ -21,7 +20,7 @@ def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page:
     return found
 
 
-def find(rt: Runtime, node_id: int) -> Any:
+def find(rt: Runtime, node_id: NodeId) -> NodeRow:
     """Return one node's row; raises NotFound."""
     rows = page(rt, NodeFilter(id=(node_id,)), Window(1, 1, ())).rows
     if not rows:

@@ -7,17 +7,17 @@ lists what it must kill before it may claim anything.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.errors import NodeNameTaken
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, NodeId
 from scheduler.nodes.lost import lose_executions
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
 from scheduler.store.nodes import nodes
+from scheduler.store.nodes.nodes import Registration
 
 
 def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
@@ -26,11 +26,11 @@ def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
     A node writes down that it claims before it does: what runs on it and is not among what it holds is lost.
     Raises NodeNameTaken while another machine holds the name and is heard from.
     """
-    facts = _facts(message)
+    said = _registration(message)
     to_ring: list[str] = []
     with rt.db.begin() as tx:
-        node_id, node = _node(tx, facts)
-        epoch = 1 if node is None else _next_epoch(tx, node, message)
+        node_id, node = _node(tx, said)
+        epoch = Epoch(1) if node is None else _next_epoch(tx, node, message)
         if node is not None:
             if epoch != node.epoch:
                 to_ring = lose_executions(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
@@ -38,7 +38,7 @@ def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
                 to_ring = lose_executions(
                     tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it"
                 )
-            nodes.update(tx, node_id, epoch, facts)
+            nodes.update(tx, node_id, epoch, said)
         keep = _kept(tx, node_id, epoch, message.held)
     rt.nudge("tick")
     rt.ring(to_ring)
@@ -52,7 +52,7 @@ def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
     )
 
 
-def leave(rt: Runtime, node_id: int, epoch: int) -> None:
+def leave(rt: Runtime, node_id: NodeId, epoch: Epoch) -> None:
     """Let a node go that stops in an orderly way; repeating it, or leaving under an old epoch, changes nothing.
 
     What it still held (it should hold nothing) goes the way of a lost node's executions.
@@ -67,19 +67,19 @@ def leave(rt: Runtime, node_id: int, epoch: int) -> None:
     rt.ring(to_ring)
 
 
-def _node(tx: Connection, facts: dict[str, Any]) -> tuple[int, nodes.LockedNode | None]:
+def _node(tx: Connection, said: Registration) -> tuple[NodeId, nodes.LockedNode | None]:
     """Lock the node of this name, inserting it if it is new; return its id, and what it was if it is known."""
     while True:
-        node = nodes.lock_by_name(tx, facts["name"])
+        node = nodes.lock_by_name(tx, said.name)
         if node is not None:
             return node.id, node
-        node_id = nodes.insert(tx, facts)
+        node_id = nodes.insert(tx, said)
         if node_id is not None:
             return node_id, None
         # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
 
 
-def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegistration) -> int:
+def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegistration) -> Epoch:
     same_machine = node.disk_id == message.disk_id
     if not same_machine and node.state == "READY" and not nodes.flags(tx, node.id).is_silent:
         raise NodeNameTaken(
@@ -87,19 +87,21 @@ def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegist
         )
     if same_machine and node.boot_id == message.boot_id and node.state == "READY":
         return node.epoch
-    return node.epoch + 1
+    return Epoch(node.epoch + 1)
 
 
-def _forgotten(tx: Connection, node_id: int, held: list[wire.HeldExecution]) -> list[int]:
+def _forgotten(tx: Connection, node_id: NodeId, held: list[wire.HeldExecution]) -> list[ExecutionId]:
     """Return what runs on the node by our books and is not among what it holds, or is under another claim."""
     known = {(h.execution_id, h.attempt, h.token) for h in held}
     running = executions.running_on(tx, node_id)
     return [row.id for row in running if (row.id, row.attempt, row.claim_token) not in known]
 
 
-def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.HeldExecution]) -> set[tuple[int, int]]:
+def _kept(
+    tx: Connection, node_id: NodeId, epoch: Epoch, held: list[wire.HeldExecution]
+) -> set[tuple[ExecutionId, Attempt]]:
     """Return which of the held executions are still this node's own to finish."""
-    rows = executions.look(tx, [h.execution_id for h in held]) if held else {}
+    rows = executions.read(tx, [h.execution_id for h in held]) if held else {}
     tokens = {h.execution_id: h.token for h in held}
     return {
         (row.id, row.attempt)
@@ -112,11 +114,22 @@ def _kept(tx: Connection, node_id: int, epoch: int, held: list[wire.HeldExecutio
     }
 
 
-def _facts(message: wire.NodeRegistration) -> dict[str, Any]:
-    return {
-        **message.model_dump(include={"name", "pool", "hostname", "boot_id", "disk_id", "labels", "version", "powers"}),
-        **message.amounts.model_dump(),
-    }
+def _registration(message: wire.NodeRegistration) -> Registration:
+    amounts = message.amounts
+    return Registration(
+        name=message.name,
+        pool=message.pool,
+        hostname=message.hostname,
+        boot_id=message.boot_id,
+        disk_id=message.disk_id,
+        cpus=amounts.cpus,
+        mem=amounts.mem,
+        disk=amounts.disk,
+        custom=amounts.custom,
+        labels=message.labels,
+        powers=message.powers,
+        version=message.version,
+    )
 
 
 def _ref(held: wire.HeldExecution) -> wire.ExecutionRef:

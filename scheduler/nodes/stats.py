@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
+from scheduler.identifiers import NodeId
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.nodes import stats
+from scheduler.store.nodes.listing import NodeRow
+from scheduler.store.nodes.stats import NodeCount, RunningExecution
 from scheduler.store.paging import Page
+
+OfNode = TypeVar("OfNode", NodeCount, RunningExecution)
 
 MOST_RUNNING = 100
 """Running executions shown of one node."""
@@ -20,11 +25,13 @@ MOST_RUNNING = 100
 class NodeStats:
     """What the nodes of a page have done: counts of their executions, and what runs there, by node id."""
 
-    counts: Mapping[int, list[Any]]
-    running: Mapping[int, list[Any]]
+    counts: Mapping[NodeId, list[NodeCount]]
+    running: Mapping[NodeId, list[RunningExecution]]
 
 
-def doings(rt: Runtime, caller: Caller, nodes: Page, started: datetime | None, ended: datetime | None) -> NodeStats:
+def doings(
+    rt: Runtime, caller: Caller, nodes: Page[NodeRow], started: datetime | None, ended: datetime | None
+) -> NodeStats:
     """Return what these nodes have done in a window, as far as the caller may see it."""
     ids = [row.id for row in nodes.rows]
     with rt.db.begin() as tx:
@@ -33,8 +40,8 @@ def doings(rt: Runtime, caller: Caller, nodes: Page, started: datetime | None, e
     return NodeStats(_by_node(counts), _by_node(running))
 
 
-def _by_node(rows: list[Any]) -> dict[int, list[Any]]:
-    found: dict[int, list[Any]] = {}
+def _by_node(rows: list[OfNode]) -> dict[NodeId, list[OfNode]]:
+    found: dict[NodeId, list[OfNode]] = {}
     for row in rows:
         found.setdefault(row.node_id, []).append(row)
     return found

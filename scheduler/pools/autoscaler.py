@@ -7,7 +7,7 @@ new leader goes on where the last one ended.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,17 +15,21 @@ from math import inf
 from typing import Any
 
 from scheduler.cluster_state import ClusterState
+from scheduler.documents import PoolSettingsDocument
 from scheduler.events import POOL_TROUBLE
+from scheduler.identifiers import NodeId, PoolId, Term
 from scheduler.log import log
 from scheduler.nodes import drain
 from scheduler.pools.drivers import NodeTemplate
 from scheduler.pools.drivers.catalogue import DriverCatalogue
 from scheduler.pools.instances import DriverShare, PoolInstances
 from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, nodes_to_stop
+from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.resources import Resources
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease
 from scheduler.store.nodes import pools
+from scheduler.store.nodes.pool_rows import DecisionDetail, DriverShareDocument, PoolMember, PoolRow
 
 ACTOR = "scaling"
 _WRITE_AGAIN_S = 15.0
@@ -38,14 +42,14 @@ Look = Callable[[], AbstractContextManager[ClusterState]]
 class ScaledPool:
     """What one step knows of one pool beside its row: its nodes, and what its drivers have."""
 
-    row: Any
-    members: Sequence[Any]
+    row: PoolRow
+    members: Sequence[PoolMember]
     fleet: PoolInstances
     since: tuple[float | None, float | None]
     starting: list[str] = field(default_factory=list)
 
     @property
-    def staying(self) -> list[Any]:
+    def staying(self) -> list[PoolMember]:
         """Nodes that are there and not about to leave."""
         return [m for m in self.members if m.state == "READY" and not (m.is_draining or m.is_leaving)]
 
@@ -55,11 +59,11 @@ class Autoscaler:
 
     def __init__(self, rt: Runtime, catalogue: DriverCatalogue, look: Look, monotonic: Callable[[], float]) -> None:
         self._rt, self._catalogue, self._look, self._monotonic = rt, catalogue, look, monotonic
-        self._fleets: dict[str, tuple[Any, PoolInstances]] = {}
+        self._fleets: dict[str, tuple[list[DriverShareDocument], PoolInstances]] = {}
         self._idle: dict[int, float] = {}
-        self._written: dict[int, tuple[Any, float]] = {}
+        self._written: dict[PoolId, tuple[tuple[object, ...], float]] = {}
 
-    def step(self, term: int) -> None:
+    def step(self, term: Term) -> None:
         """Bring every pool one step nearer to the size it should have."""
         drain.stop_overdue(self._rt)
         seen = self._see(term)
@@ -89,7 +93,7 @@ class Autoscaler:
         self._fleets.clear()
         self._written.clear()
 
-    def _see(self, term: int) -> list[ScaledPool]:
+    def _see(self, term: Term) -> list[ScaledPool]:
         """Read the pools that are scaled, or have nodes to clear away, and ask their drivers."""
         with self._rt.db.begin() as tx:
             if not lease.fence(tx, term):
@@ -114,7 +118,7 @@ class Autoscaler:
             found.append(seen)
         return found
 
-    def _fleet(self, row: Any) -> PoolInstances:
+    def _fleet(self, row: PoolRow) -> PoolInstances:
         shares = row.drivers or [{"driver": self._rt.settings.pool_driver}]
         if row.name not in self._fleets or self._fleets[row.name][0] != shares:
             opened = [(share, self._catalogue.open(share["driver"], row.name)) for share in shares]
@@ -150,7 +154,7 @@ class Autoscaler:
             inf if shrunk is None else shrunk,
         )
 
-    def _going(self, one: ScaledPool, decision: Decision, snapshot: Any, now: float) -> list[int]:
+    def _going(self, one: ScaledPool, decision: Decision, snapshot: Snapshot, now: float) -> list[NodeId]:
         """Return the nodes to drain: never more than leaves the wanted number of those that are there already."""
         count = min(decision.present - decision.wanted, max(0, len(one.staying) - decision.wanted))
         if count <= 0 or not one.fleet.starts:
@@ -186,9 +190,9 @@ class Autoscaler:
             gone += [m.id for m in one.members if m.name in left and m.name not in listed]
         if gone:
             with self._rt.db.begin() as tx:
-                pools.cleared(tx, gone)
+                pools.record_cleared(tx, gone)
 
-    def _act(self, one: ScaledPool, pool: Pool, decision: Decision, going: Sequence[int], now: float) -> None:
+    def _act(self, one: ScaledPool, pool: Pool, decision: Decision, going: Sequence[NodeId], now: float) -> None:
         more = decision.wanted - decision.present
         if more > 0:
             more -= self._keep(one, more, decision.why)
@@ -210,7 +214,7 @@ class Autoscaler:
             self._note(one, "keep", why, nodes=sorted(m.name for m in one.members if m.id in kept))
         return len(kept)
 
-    def _note(self, one: ScaledPool, event: str, why: str | None, **detail: Any) -> None:
+    def _note(self, one: ScaledPool, event: str, why: str | None, **detail: object) -> None:
         log.info(f"pool.{event}", pool=one.row.name, why=why, **detail)
         with self._rt.db.begin() as tx:
             pools.write_event(tx, one.row.id, event, ACTOR, why, **detail)
@@ -226,7 +230,7 @@ class Autoscaler:
             tuple(decision.unmet),
             tuple(decision.hopeless),
         )
-        before, at = self._written.get(one.row.id, (None, -inf))
+        before, at = self._written.get(one.row.id, ((), -inf))
         if facts == before and now - at < _WRITE_AGAIN_S:
             return
         self._written[one.row.id] = (facts, now)
@@ -250,9 +254,10 @@ class Autoscaler:
                 log.warning(POOL_TROUBLE, pool=one.row.name, trouble=trouble)
 
 
-def pace(settings: Mapping[str, Any]) -> Pace:
+def pace(settings: PoolSettingsDocument) -> Pace:
     """Return how eagerly a pool follows demand, from its settings; what is missing there is as usual."""
-    return Pace(**{name: settings[name] for name in Pace.__slots__ if settings.get(name) is not None})
+    given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
+    return Pace(**{name: value for name, value in given.items() if name in Pace.__slots__})
 
 
 def _template(one: ScaledPool, state: ClusterState) -> Resources | None:
@@ -281,7 +286,7 @@ def _order(one: ScaledPool) -> NodeTemplate:
     return NodeTemplate(one.row.name, amounts, one.row.labels)
 
 
-def _detail(pool: Pool, decision: Decision) -> dict[str, Any]:
+def _detail(pool: Pool, decision: Decision) -> DecisionDetail:
     return {
         "unmet": {str(shape_id): count for shape_id, count in decision.unmet.items()},
         "hopeless": {str(shape_id): count for shape_id, count in decision.hopeless.items()},
@@ -290,5 +295,5 @@ def _detail(pool: Pool, decision: Decision) -> dict[str, Any]:
     }
 
 
-def _by_pool(members: Sequence[Any]) -> Iterator[Any]:
+def _by_pool(members: Sequence[PoolMember]) -> Iterator[PoolMember]:
     return iter(sorted(members, key=lambda m: (m.pool_id, m.id)))

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
+from scheduler.documents import PoolSettingsDocument
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.rules.autoscaling.decide import Sizing
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.nodes import pools
-
-_SIZES = ("size", "smallest", "largest", "sizing")
+from scheduler.store.nodes.pool_rows import PoolChanges, PoolCounts, PoolEvent, PoolRow
 
 
 @dataclass(frozen=True, slots=True)
 class PoolWithCounts:
     """A pool's row with its last decision, and what its nodes are and have (None where it has none)."""
 
-    row: Any
-    counts: Any | None
+    row: PoolRow
+    counts: PoolCounts | None
 
 
 def look(rt: Runtime) -> list[PoolWithCounts]:
@@ -39,7 +38,7 @@ def find(rt: Runtime, name: str) -> PoolWithCounts:
         return PoolWithCounts(row, pools.counts(tx).get(row.id))
 
 
-def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> Sequence[Any]:
+def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> list[PoolEvent]:
     """Return what happened to a pool, newest first. Raises NotFound."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)
@@ -48,7 +47,7 @@ def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 10
         return pools.events(tx, row.id, before=before, limit=limit)
 
 
-def create(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, reason: str | None = None) -> None:
+def create(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: str | None = None) -> None:
     """Make a pool. Raises Conflict when there is one of this name, InvalidInput as `change` does."""
     with rt.db.begin() as tx:
         if pools.find(tx, name) is not None:
@@ -58,7 +57,7 @@ def create(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, re
     change(rt, name, changes, actor=actor, reason=reason)
 
 
-def change(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, reason: str | None = None) -> None:
+def change(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: str | None = None) -> None:
     """Change what is wanted of a pool; only what is named changes, `settings` key by key (None takes a key away).
 
     A `size` makes the pool FIXED and a `smallest` or `largest` makes it AUTO, unless `sizing` says otherwise. Raises
@@ -76,11 +75,12 @@ def change(rt: Runtime, name: str, changes: Mapping[str, Any], *, actor: str, re
     rt.nudge("tick")
 
 
-def _columns(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
-    columns = {key: value for key, value in changes.items() if key != "settings"}
+def _columns(row: PoolRow, changes: PoolChanges) -> PoolChanges:
+    columns = changes.copy()
     if "settings" in changes:
         settings = {**row.settings, **changes["settings"]}
-        columns["settings"] = {key: value for key, value in settings.items() if value is not None}
+        kept = {key: value for key, value in settings.items() if value is not None}
+        columns["settings"] = cast("PoolSettingsDocument", kept)
     if "sizing" not in columns:
         if "size" in columns:
             columns["sizing"] = Sizing.FIXED
@@ -88,19 +88,22 @@ def _columns(row: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
             columns["sizing"] = Sizing.AUTO
     if columns.get("is_paused") is False:
         columns["pause_reason"] = None
-    _check({name: columns.get(name, getattr(row, name)) for name in _SIZES})
+    _check(
+        columns.get("sizing", row.sizing),
+        columns.get("smallest", row.smallest),
+        columns.get("largest", row.largest),
+    )
     return columns
 
 
-def _check(sizes: Mapping[str, Any]) -> None:
-    smallest, largest = sizes["smallest"], sizes["largest"]
+def _check(sizing: str, smallest: int, largest: int | None) -> None:
     if largest is not None and smallest > largest:
         raise InvalidInput(f"the smallest size, {smallest}, is above the largest, {largest}", field="min")
-    if sizes["sizing"] == Sizing.AUTO and largest is None:
+    if sizing == Sizing.AUTO and largest is None:
         raise InvalidInput("a pool that follows demand needs a largest size", field="max")
 
 
-def _event(columns: Mapping[str, Any]) -> str:
+def _event(columns: PoolChanges) -> str:
     if "is_paused" in columns:
         return "pause" if columns["is_paused"] else "resume"
     return "change"

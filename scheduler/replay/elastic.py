@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from scheduler.identifiers import NodeId
 from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, nodes_to_stop
@@ -117,4 +118,4 @@ class _ElasticWorld(ReplayCluster):
         if number is None:
             self._ids += 1
             number = self._ids
-        return Node(number, self._template, name=f"{self._pool.name}-{number}", pool=self._pool.name)
+        return Node(NodeId(number), self._template, name=f"{self._pool.name}-{number}", pool=self._pool.name)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import PLAIN, Resources
 
@@ -38,7 +39,7 @@ def read_fleet(specs: Sequence[str], first_id: int = 1) -> list[Node]:
             raise ValueError(f"{spec!r}: more than {_MOST_NODES} nodes")
         for _ in range(count):
             number = first_id + len(nodes)
-            nodes.append(replace(node, id=number, name=f"node-{number}"))
+            nodes.append(replace(node, id=NodeId(number), name=f"node-{number}"))
     return nodes
 
 
@@ -75,7 +76,7 @@ def _read(spec: str) -> tuple[int, Node]:
         raise ValueError(f"{spec!r} does not say what a node has, such as 16cpus,64gib")
     pool = amounts.pop("pool", None)
     try:
-        return count, Node(0, _resources(amounts), pool=pool, labels={key[:-1]: labels[key] for key in labels})
+        return count, Node(NodeId(0), _resources(amounts), pool=pool, labels={key[:-1]: labels[key] for key in labels})
     except (ArithmeticError, ValueError) as wrong:
         raise ValueError(f"{spec!r}: {wrong or 'that is no amount'}") from None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from scheduler.identifiers import NodeId
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
@@ -25,7 +26,7 @@ def nodes_of_fleet(nodes: Iterable[Mapping[str, Any]]) -> list[Node]:
     """The nodes that are there, as lists of nodes show them; paused and draining ones stay so."""
     return [
         Node(
-            number,
+            NodeId(number),
             _resources(node["resources"]["total"]),
             node["name"],
             node["pool"],

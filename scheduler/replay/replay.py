@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from scheduler.identifiers import ExecutionId, JobId, JobTypeId, ProjectId, ShapeId
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster import fairshare
 from scheduler.rules.cluster.fairshare import Lag
@@ -135,15 +136,15 @@ class ReplayCluster:
         self._nodes.allocate(placement.node_id, job.requires)
         self._running.add(
             ActiveExecution(
-                self._next_run,
+                ExecutionId(self._next_run),
                 placement.node_id,
                 job.requires,
                 self._now,
                 expected_s=placement.expected_s,
                 timeout_s=job.timeout_s,
-                job_id=job.id,
-                job_type_id=self._kinds[job.kind],
-                project_id=job.project_id,
+                job_id=JobId(job.id),
+                job_type_id=JobTypeId(self._kinds[job.kind]),
+                project_id=ProjectId(job.project_id),
                 priority=job.priority,
             )
         )
@@ -162,11 +163,11 @@ class ReplayCluster:
         if shape is None:
             kind = self._kinds.setdefault(job.kind, len(self._kinds) + 1)
             shape = self._shapes[key] = Shape(
-                len(self._shapes) + 1,
+                ShapeId(len(self._shapes) + 1),
                 job.requires,
                 pool=job.pool,
-                project_id=job.project_id,
-                job_type_id=kind,
+                project_id=ProjectId(job.project_id),
+                job_type_id=JobTypeId(kind),
                 priority=job.priority,
                 timeout_s=job.timeout_s,
                 count=job.count,

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
+from scheduler.identifiers import NodeId
 from scheduler.replay import elastic, report
 from scheduler.replay.replay import ReplayResult, replay
 from scheduler.replay.trace import TraceJob
@@ -71,7 +72,10 @@ def as_text(costs: Sequence[SizeCost]) -> str:
 
 def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> SizeCost:
     assert pool.template is not None  # noqa: S101 - the replay of the pool itself has refused it
-    nodes = [Node(number, pool.template, name=f"{pool.name}-{number}", pool=pool.name) for number in range(1, size + 1)]
+    nodes = [
+        Node(NodeId(number), pool.template, name=f"{pool.name}-{number}", pool=pool.name)
+        for number in range(1, size + 1)
+    ]
     outcome = replay(jobs, nodes, Policy(), seed=seed)
     return _cost(str(size), size, size * (_end(jobs, outcome) - jobs[0].submitted), pool, outcome)
 

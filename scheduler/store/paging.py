@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, text
+
+from scheduler.store import records
 
 COUNT_EXACTLY = 10_000
 """Above this a count is the planner's estimate: counting millions of rows for a number nobody reads is not worth it."""
@@ -20,8 +23,14 @@ COUNT_EXACTLY = 10_000
 _AS_WRITTEN = text("SET LOCAL join_collapse_limit = 1")
 
 
+R = TypeVar("R")
+
+Parameter: TypeAlias = "str | int | float | datetime | Sequence[int] | Sequence[str] | None"
+"""A value that travels to the database beside the statement."""
+
+
 @dataclass(frozen=True, slots=True)
-class Key:
+class SortKey:
     """One thing to order by: an expression that is never null, the type its values are compared in, a join it needs."""
 
     expression: str
@@ -30,13 +39,17 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """A kind of list. `table` is read to find a page, `columns` from `source` to show it; both call the row `j`."""
+class Listing(Generic[R]):
+    """A kind of list. `table` is read to find a page, `columns` from `source` to show it; both call the row `j`.
 
+    `record` has the columns as its fields, in their order.
+    """
+
+    record: type[R]
     table: str
     columns: str
     source: str
-    keys: Mapping[str, Key]
+    keys: Mapping[str, SortKey]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +68,15 @@ class Condition:
     """What rows must satisfy: SQL with named parameters, and the joins it needs."""
 
     sql: str = "true"
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
     joins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[R]):
     """Rows in order; `count` of all that match, exact or estimated. `first` and `last` are the ends' key values."""
 
-    rows: list[Any]
+    rows: list[R]
     count: int
     count_exact: bool
     has_next: bool
@@ -72,32 +85,32 @@ class Page:
     last: tuple[str, ...] = ()
 
 
-def read(tx: Connection, listing: Listing, condition: Condition, window: Window) -> Page:
+def read(tx: Connection, listing: Listing[R], condition: Condition, window: Window) -> Page[R]:
     """Return one page of a list. A page past the end has no rows."""
     keys = [(listing.keys[name], descending) for name, descending in window.order]
-    keys.append((Key("j.id", "bigint"), keys[-1][1] if keys else False))
+    keys.append((SortKey("j.id", "bigint"), keys[-1][1] if keys else False))
     offset = 0 if window.at is not None else (window.page - 1) * window.size
     statement, parameters = _page(listing, condition, window, keys, offset)
-    rows: list[Any] = list(tx.execute(text(statement), parameters).fetchall())
+    marks, rows = records.read_marked(listing.record, len(keys), tx.execute(text(statement), parameters))
     more = len(rows) > window.size
     if more:
-        del rows[0 if window.backward else -1]
+        surplus = 0 if window.backward else -1
+        del rows[surplus], marks[surplus]
     count, exact = _count(tx, listing, condition, window, offset, len(rows), more=more)
-    ends = [tuple(getattr(row, f"k{n}") for n in range(len(keys))) for row in (rows[:1] + rows[-1:])]
     return Page(
         rows=rows,
         count=count,
         count_exact=exact,
         has_next=bool(rows) if window.backward else more,
         has_previous=more if window.backward else window.page > 1 or window.at is not None,
-        first=ends[0] if ends else (),
-        last=ends[-1] if ends else (),
+        first=marks[0] if marks else (),
+        last=marks[-1] if marks else (),
     )
 
 
 def _page(
-    listing: Listing, condition: Condition, window: Window, keys: Sequence[tuple[Key, bool]], offset: int
-) -> tuple[str, dict[str, Any]]:
+    listing: Listing[R], condition: Condition, window: Window, keys: Sequence[tuple[SortKey, bool]], offset: int
+) -> tuple[str, dict[str, Parameter]]:
     joins = dict.fromkeys([*condition.joins, *(key.join for key, _ in keys if key.join)])
     where, values = _beyond(keys, window)
     travel = ", ".join(_direction(key.expression, descending != window.backward) for key, descending in keys)
@@ -124,11 +137,11 @@ def _direction(expression: str, descending: bool) -> str:
     return f"{expression} DESC" if descending else expression
 
 
-def _beyond(keys: Sequence[tuple[Key, bool]], window: Window) -> tuple[str, dict[str, Any]]:
+def _beyond(keys: Sequence[tuple[SortKey, bool]], window: Window) -> tuple[str, dict[str, Parameter]]:
     """Return the condition that a row lies past the row the window is at, in the direction of travel."""
     if window.at is None:
         return "true", {}
-    values = {f"at{n}": value for n, value in enumerate(window.at)}
+    values: dict[str, Parameter] = {f"at{n}": value for n, value in enumerate(window.at)}
     marks = [f"CAST(:at{n} AS {key.type})" for n, (key, _) in enumerate(keys)]
     if len({descending for _, descending in keys}) == 1:  # one row comparison, which an index can answer
         sign = "<" if keys[0][1] != window.backward else ">"
@@ -142,7 +155,7 @@ def _beyond(keys: Sequence[tuple[Key, bool]], window: Window) -> tuple[str, dict
 
 
 def _count(
-    tx: Connection, listing: Listing, condition: Condition, window: Window, offset: int, found: int, *, more: bool
+    tx: Connection, listing: Listing[R], condition: Condition, window: Window, offset: int, found: int, *, more: bool
 ) -> tuple[int, bool]:
     if window.at is None and not more and (found or offset == 0):
         return offset + found, True
@@ -157,7 +170,7 @@ def join_as_written(tx: Connection) -> None:
     tx.execute(_AS_WRITTEN)
 
 
-def count(tx: Connection, listing: Listing, condition: Condition, *, at_least: int = 0) -> tuple[int, bool]:
+def count(tx: Connection, listing: Listing[R], condition: Condition, *, at_least: int = 0) -> tuple[int, bool]:
     """Return how many rows match, and whether that is exact."""
     joins = " ".join(dict.fromkeys(condition.joins))
     matching = f"SELECT j.id FROM {listing.table} {joins} WHERE {condition.sql}"  # noqa: S608 - our own text

@@ -6,7 +6,7 @@ The driver knows no types, so this is where they are given; that the columns are
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from sqlalchemy import CursorResult
 
@@ -30,8 +30,16 @@ def read_one(record: type[R], result: CursorResult[tuple[object, ...]]) -> R:
     return _maker(record, result)(*result.one())
 
 
-def _maker(record: type[R], result: CursorResult[tuple[object, ...]]) -> Callable[..., R]:
-    columns, fields = tuple(result.keys()), record.__match_args__  # type: ignore[attr-defined]  # dataclasses and NamedTuples have it
+def read_marked(
+    record: type[R], marks: int, result: CursorResult[tuple[object, ...]]
+) -> tuple[list[tuple[str, ...]], list[R]]:
+    """Return the texts that the first `marks` columns of each row hold, and the rest of the rows as records."""
+    make, rows = _maker(record, result, marks), result.all()
+    return [cast("tuple[str, ...]", tuple(row[:marks])) for row in rows], [make(*row[marks:]) for row in rows]
+
+
+def _maker(record: type[R], result: CursorResult[tuple[object, ...]], skipped: int = 0) -> Callable[..., R]:
+    columns, fields = tuple(result.keys())[skipped:], record.__match_args__  # type: ignore[attr-defined]  # dataclasses and NamedTuples have it
     if columns != fields:
         raise TypeError(f"{record.__name__} has the fields {fields}, the statement the columns {columns}")
     return record

@@ -130,7 +130,7 @@ def test_node_statuses_show_only_the_callers_projects(api: Api) -> None:
 def test_the_scheduler_is_missing_then_ready_then_stale(api: Api) -> None:
     assert api.get("/scheduler/").json["state"] == "MISSING"
     with api.rt.db.begin() as tx:
-        lease.take(tx, "host:1", lease.look(tx))
+        lease.take_over(tx, "host:1", lease.read(tx))
     ready = api.get("/scheduler/").json
     assert (ready["state"], ready["leader"]["holder"], ready["leader"]["term"]) == ("READY", "host:1", 1)
     assert 0 <= ready["leader"]["age_s"] < 10
@@ -142,7 +142,7 @@ def test_the_scheduler_is_missing_then_ready_then_stale(api: Api) -> None:
 
 def test_the_scheduler_is_paused_with_a_reason_and_takes_its_queue_mode_in_any_case(api: Api) -> None:
     with api.rt.db.begin() as tx:
-        lease.take(tx, "host:1", lease.look(tx))
+        lease.take_over(tx, "host:1", lease.read(tx))
     paused = api.as_("operator").patch(
         "/scheduler/", {"is_paused": True, "pause_reason": "upgrade", "queue_mode": "lifo"}
     )

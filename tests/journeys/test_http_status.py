@@ -18,7 +18,7 @@ from tests.support.api import Api
 
 def lead(api: Api) -> int:
     with api.rt.db.begin() as tx:
-        return lease.take(tx, "host:1", lease.look(tx)) or 0
+        return lease.take_over(tx, "host:1", lease.read(tx)) or 0
 
 
 def figures(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:

@@ -39,7 +39,7 @@ def test_what_a_project_lacks_while_it_waits_is_owed_to_it_by_the_next_leader_to
     assert not plan.placements
     accounts = cluster.state.account(plan, 600.0)
     with cluster.rt.db.begin() as tx:
-        store.keep_accounts(tx, accounts)
+        store.write_accounts(tx, accounts)
     assert cluster.value("SELECT lag_s FROM usage WHERE project_id = :id", id=other) == pytest.approx(300)
     successor = ClusterState(cluster.settings)
     _refresh(cluster, successor)
@@ -59,7 +59,7 @@ def test_usage_is_kept_of_the_projects_that_there_are_when_one_was_deleted(clust
     accounts = mine.account(Plan(), 60.0)
     assert gone in accounts, "nobody has told the picture"
     with cluster.rt.db.begin() as tx:
-        store.keep_accounts(tx, accounts)
+        store.write_accounts(tx, accounts)
     assert cluster.query("SELECT project_id FROM usage") == [(cluster.project,)]
 
 

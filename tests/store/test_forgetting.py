@@ -118,7 +118,7 @@ def test_a_node_that_registers_while_it_is_being_forgotten_is_a_new_one(cluster:
     registration.leave(cluster.rt, node.node_id, node.epoch)
     with ThreadPoolExecutor(1) as other:
         with cluster.rt.db.begin() as tx:
-            assert nodes.forget(tx, node.node_id)
+            assert nodes.delete_unused(tx, node.node_id)
             coming = other.submit(cluster.a_node, "n")
             while not cluster.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"):
                 assert not coming.done()

@@ -41,7 +41,7 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._seed()
         with self.rt.db.begin() as tx:
-            self.term = lease.take(tx, "test", lease.look(tx)) or 0
+            self.term = lease.take_over(tx, "test", lease.read(tx)) or 0
 
     def query(self, sql: str, **parameters: Any) -> list[Any]:
         with self.rt.db.begin() as tx:

@@ -128,12 +128,13 @@ def _trace(
 
 def _machine(path: Path, size: int | None) -> Node:
     """Return the one node that a trace was recorded on. Raises ValueError where it does not say how large that was."""
+    from scheduler.identifiers import NodeId  # noqa: PLC0415 - likewise
     from scheduler.rules.cluster.nodes import Node  # noqa: PLC0415 - likewise
     from scheduler.rules.cluster.resources import Resources  # noqa: PLC0415 - likewise
 
     if not size:
         raise ValueError(f"{path.name} does not say how large its machine was; give --nodes")
-    return Node(1, Resources.of(cpus=size), "machine")
+    return Node(NodeId(1), Resources.of(cpus=size), "machine")
 
 
 def _once_each(path: Path, records: Sequence[SwfRecord]) -> None:

@@ -19,6 +19,7 @@ from api.http.schema import times
 from scheduler.errors import NotFound
 from scheduler.executions import output
 from scheduler.executions.output import OutputSelection, OutputSoFar
+from scheduler.identifiers import ExecutionId, JobId
 from scheduler.identity import Role
 from scheduler.jobs import queries
 from scheduler.store.executions import listing
@@ -52,7 +53,7 @@ def list_executions(call: ApiCall, query: ExecutionsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
-def list_executions_of_job(call: ApiCall, job_id: int, query: OfOneJobQuery) -> Any:
+def list_executions_of_job(call: ApiCall, job_id: JobId, query: OfOneJobQuery) -> Any:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])
     found = queries.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
@@ -60,13 +61,13 @@ def list_executions_of_job(call: ApiCall, job_id: int, query: OfOneJobQuery) -> 
 
 
 @routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: ExecutionDetail})
-def show_execution(call: ApiCall, execution_id: int) -> Any:
+def show_execution(call: ApiCall, execution_id: ExecutionId) -> Any:
     """One execution in full."""
     return view.detail(*queries.execution(call.rt, call.caller, execution_id))
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})
-def show_log(call: ApiCall, execution_id: int, stream: str, query: LogQuery) -> Any:
+def show_log(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQuery) -> Any:
     """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")

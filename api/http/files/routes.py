@@ -17,6 +17,7 @@ from api.http.schema import answers, times
 from scheduler.errors import InvalidInput
 from scheduler.files import files
 from scheduler.files.storage import PIECE
+from scheduler.identifiers import FileId
 from scheduler.identity import Role
 from scheduler.store.admin import files as stored
 from scheduler.store.admin.files import FileFilter
@@ -96,13 +97,13 @@ def _register(call: ApiCall, path: str, query: UploadQuery) -> Any:
 
 
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
-def show_file(call: ApiCall, file_id: int) -> Any:
+def show_file(call: ApiCall, file_id: FileId) -> Any:
     """What is known of one file."""
     return view.entry(files.find(call.rt, call.caller, file_id))
 
 
 @routes.delete("/files/<id:file_id>/", role=Role.SUBMITTER, answers={204: None})
-def delete_file(call: ApiCall, file_id: int) -> Any:
+def delete_file(call: ApiCall, file_id: FileId) -> Any:
     """Delete a file; refused while a job that has not ended reads it."""
     files.delete(call.rt, call.caller, file_id)
     return Answer(None, 204)
@@ -113,12 +114,12 @@ def delete_file(call: ApiCall, file_id: int) -> Any:
     role=Role.VIEWER,
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def download_file(call: ApiCall, file_id: int) -> Any:
+def download_file(call: ApiCall, file_id: FileId) -> Any:
     """The content of a file, whole or a range of it."""
     return send(call, file_id)
 
 
-def send(call: ApiCall, file_id: int) -> Any:
+def send(call: ApiCall, file_id: FileId) -> Any:
     """Return a file as this request asks for it."""
     row = files.find(call.rt, call.caller, file_id)
     return transfer.send(

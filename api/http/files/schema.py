@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 from api.http.paging import OrderedQuery
 from api.http.schema.answers import ListOf, Reference
 from api.http.schema.fields import Bound, Digits, Query, QueryId, Uuid, Word
+from scheduler.identifiers import Attempt, ExecutionId
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 MediaType = Annotated[str, StringConstraints(min_length=3, max_length=200)]
@@ -48,8 +49,8 @@ class UploadQuery(Query):
 class OutputQuery(Query):
     """Which output of which attempt a node brings."""
 
-    execution_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits]
-    attempt: Annotated[int, Field(ge=1, le=2**31 - 1), Digits]
+    execution_id: Annotated[ExecutionId, Field(ge=1, le=2**63 - 1), Digits]
+    attempt: Annotated[Attempt, Field(ge=1, le=2**31 - 1), Digits]
     token: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     output: Annotated[str, StringConstraints(pattern=OUTPUT_NAME)]
     file_name: FileName

@@ -21,6 +21,7 @@ from api.http.job_types.schema import (
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
+from scheduler.identifiers import JobTypeId
 from scheduler.identity import Role
 from scheduler.jobs import job_types
 from scheduler.store.admin import type_listing
@@ -82,20 +83,20 @@ def list_running_job_types(call: ApiCall) -> Any:
 
 
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type(call: ApiCall, job_type_id: int) -> Any:
+def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> Any:
     """One job type with its current revision."""
     return view.detail(*job_types.find(call.rt, job_type_id))
 
 
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type(call: ApiCall, job_type_id: int, body: JobTypeChange) -> Any:
+def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) -> Any:
     """Change a job type: pause, archive, describe, or make a new revision."""
     job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
     return view.detail(*job_types.find(call.rt, job_type_id))
 
 
 @routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions(call: ApiCall, job_type_id: int, query: PageQuery) -> Any:
+def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> Any:
     """A type's revisions, newest first."""
     asked = paging.window(query, ("revision_num",), ["-revision_num"])
     return paging.envelope(job_types.revisions(call.rt, job_type_id, asked), asked, view.revision)
@@ -104,7 +105,7 @@ def list_revisions(call: ApiCall, job_type_id: int, query: PageQuery) -> Any:
 @routes.get(
     "/job-types/<id:job_type_id>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision(call: ApiCall, job_type_id: int, revision_num: int) -> Any:
+def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> Any:
     """One revision of a type."""
     return view.revision(job_types.revision(call.rt, job_type_id, revision_num))
 

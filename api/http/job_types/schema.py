@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -29,6 +29,7 @@ from api.http.schema.fields import (
     Word,
     custom_only,
 )
+from scheduler.store.admin.job_types import TypeChanges
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$")]
 MediaType = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/]+/[^\s/]+$")]
@@ -187,6 +188,6 @@ def definition_part(body: JobTypeChange) -> dict[str, Any]:
     return part
 
 
-def facts_part(body: JobTypeChange) -> dict[str, Any]:
+def facts_part(body: JobTypeChange) -> TypeChanges:
     """Return what a body says of the type itself."""
-    return {name: getattr(body, name) for name in FACTS if name in body.model_fields_set}
+    return cast("TypeChanges", {name: getattr(body, name) for name in FACTS if name in body.model_fields_set})

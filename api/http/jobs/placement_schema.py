@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from api.http.schema.fields import LEFT_OUT, Body, Title
+from scheduler.documents import ConstraintDocument
 from scheduler.rules.cluster.shapes import Op
 from scheduler.rules.job_type.definition import Definition
 
@@ -42,7 +43,7 @@ class ConstraintBody(Body):
             raise ValueError(f"{op} takes {'a list of strings' if op in _LISTS else 'a string'} as value")
         return self
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ConstraintDocument:
         """Return what is stored."""
         value = "" if self.value is None else self.value
         return {"label": self.label, "op": self.op, "value": value if isinstance(value, str | list) else str(value)}
@@ -53,7 +54,7 @@ class PreferenceBody(ConstraintBody):
 
     weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 1.0
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> ConstraintDocument:
         """Return what is stored."""
         return {**super().document(), "weight": self.weight}
 

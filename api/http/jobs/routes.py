@@ -20,6 +20,7 @@ from api.http.routing import ApiCall, Routes
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
 from scheduler.explain import view as explain_view
+from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
@@ -76,13 +77,13 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})
-def show_job(call: ApiCall, job_id: int) -> Any:
+def show_job(call: ApiCall, job_id: JobId) -> Any:
     """One job in full: inputs, outputs, executions."""
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
-def cancel_job(call: ApiCall, job_id: int, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
+def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
     queries.require_job(call.rt, call.caller, job_id)
     answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
@@ -110,14 +111,14 @@ def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: EventList})
-def list_job_events(call: ApiCall, job_id: int) -> Any:
+def list_job_events(call: ApiCall, job_id: JobId) -> Any:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
     found = queries.events(call.rt, call.caller, job_id)
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})
-def explain_job(call: ApiCall, job_id: int) -> Any:
+def explain_job(call: ApiCall, job_id: JobId) -> Any:
     """Why a job waits, where it runs or ran, why it failed."""
     return explain.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
 

@@ -22,6 +22,7 @@ from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
 from api.http.schema.fields import (
     LEFT_OUT,
+    MAX_ID,
     NO_PLAIN,
     Amount,
     Body,
@@ -42,6 +43,7 @@ from api.http.schema.fields import (
 )
 from api.http.schema.words import CategoryWord
 from scheduler.explain.dry_run import MOST as MOST_TRIED
+from scheduler.identifiers import JobTypeId
 from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle.moves import JobStatus
 
@@ -122,7 +124,7 @@ class JobBody(ProgramFields):
     )
 
     job_type: JobTypeName = LEFT_OUT
-    job_type_id: Id = LEFT_OUT
+    job_type_id: Annotated[JobTypeId, Field(ge=1, le=MAX_ID)] = LEFT_OUT
     command: Command = LEFT_OUT
     data: JobData = LEFT_OUT
     inputs: Annotated[dict[Name, Any], Field(max_length=1_000)] = LEFT_OUT

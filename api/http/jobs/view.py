@@ -10,9 +10,11 @@ from api.http.files import view as files
 from api.http.jobs import program_schema as programs
 from api.http.named_errors import view as errors
 from api.http.schema.fields import units
+from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
+from scheduler.store.executions.listing import ExecutionRow
 
 
 def entry(row: Any) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def with_input_files(row: Any, known: Mapping[int, Any]) -> dict[str, Any]:
     return {**entry(row), "input_files": [files.entry(known[one]) for one in ids if one in known]}
 
 
-def with_latest(row: Any, latest: Mapping[int, Any]) -> dict[str, Any]:
+def with_latest(row: Any, latest: Mapping[JobId, ExecutionRow]) -> dict[str, Any]:
     """Return a job with its newest execution, null when it was never placed."""
     newest = latest.get(row.id)
     return {**entry(row), "latest_job_exe": None if newest is None else executions.entry(newest)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import request
 
@@ -12,12 +12,13 @@ from api.http.named_errors import view
 from api.http.named_errors.schema import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from scheduler.admin import named_errors
 from scheduler.errors import InvalidInput
+from scheduler.identifiers import ErrorId
 from scheduler.identity import Role
 from scheduler.store.admin import errors
-from scheduler.store.admin.errors import ErrorFilter
+from scheduler.store.admin.errors import ErrorChanges, ErrorFilter, NewError
 
 routes = Routes("errors")
 
@@ -41,21 +42,21 @@ def list_errors(call: ApiCall, query: ErrorsQuery) -> Any:
 @routes.post("/errors/", role=Role.OPERATOR, answers={201: ErrorDetail})
 def create_error(call: ApiCall, body: ErrorBody) -> Any:
     """Add an error that job types can map exit codes to."""
-    made = named_errors.create(call.rt, call.caller, body.model_dump())
+    made = named_errors.create(call.rt, call.caller, cast("NewError", body.model_dump()))
     headers = {"Location": f"{request.host_url}errors/{made}/"}
     return Answer(view.detail(named_errors.find(call.rt, made)), 201, headers)
 
 
 @routes.get("/errors/<id:error_id>/", role=Role.VIEWER, answers={200: ErrorDetail})
-def show_error(call: ApiCall, error_id: int) -> Any:
+def show_error(call: ApiCall, error_id: ErrorId) -> Any:
     """One error."""
     return view.detail(named_errors.find(call.rt, error_id))
 
 
 @routes.patch("/errors/<id:error_id>/", role=Role.OPERATOR, answers={200: ErrorDetail})
-def change_error(call: ApiCall, error_id: int, body: ErrorChange) -> Any:
+def change_error(call: ApiCall, error_id: ErrorId, body: ErrorChange) -> Any:
     """Change an error that is not built in."""
-    facts = given(body)
+    facts = changes(body, ErrorChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     named_errors.change(call.rt, call.caller, error_id, facts)

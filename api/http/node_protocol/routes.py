@@ -17,6 +17,7 @@ from scheduler import wire
 from scheduler.executions import node_protocol
 from scheduler.files import files
 from scheduler.files.files import NewOutput
+from scheduler.identifiers import Epoch, FileId, NodeId
 from scheduler.nodes import registration
 from scheduler.runtime import Runtime
 
@@ -26,14 +27,14 @@ routes = Routes("node protocol")
 class LeaveBody(Body):
     """A node that stops in an orderly way and holds nothing."""
 
-    node_id: int
-    epoch: int
+    node_id: NodeId
+    epoch: Epoch
 
 
 class OutputFile(Body):
     """The id of a file that was taken in."""
 
-    file_id: int
+    file_id: FileId
 
 
 def _batch(rt: Runtime) -> int:
@@ -83,7 +84,7 @@ def node_leave(call: ApiCall, body: LeaveBody) -> Any:
     role="node",
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def node_input(call: ApiCall, file_id: int) -> Any:
+def node_input(call: ApiCall, file_id: FileId) -> Any:
     """The content of an input file, whole or a range of it."""
     return send(call, file_id)
 

@@ -10,10 +10,12 @@ from api.http.nodes import view
 from api.http.nodes.schema import NodeChange, NodeList, NodesQuery, NodeStatusList, NodeStatusQuery, NodeView
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from scheduler.errors import InvalidInput
+from scheduler.identifiers import NodeId
 from scheduler.identity import Role
 from scheduler.nodes import admin, queries, stats
+from scheduler.nodes.admin import NodeChanges
 from scheduler.store.nodes import listing
 from scheduler.store.nodes.listing import NodeFilter
 
@@ -43,16 +45,16 @@ def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> Any:
 
 
 @routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
-def show_node(call: ApiCall, node_id: int) -> Any:
+def show_node(call: ApiCall, node_id: NodeId) -> Any:
     """One node."""
     return view.entry(queries.find(call.rt, node_id))
 
 
 @routes.patch("/nodes/<id:node_id>/", role=Role.OPERATOR, answers={200: NodeView})
-def change_node(call: ApiCall, node_id: int, body: NodeChange) -> Any:
+def change_node(call: ApiCall, node_id: NodeId, body: NodeChange) -> Any:
     """Pause a node or let it go on, let it finish and leave, or take it out of service for good."""
     permit_everywhere(call.caller)
-    facts = given(body)
+    facts = changes(body, NodeChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     admin.change(call.rt, call.caller, node_id, facts)

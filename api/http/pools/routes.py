@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import request
 
@@ -15,6 +15,7 @@ from api.http.schema.fields import given
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.pools import pools
+from scheduler.store.nodes.pool_rows import PoolChanges
 
 routes = Routes("pools")
 
@@ -66,7 +67,7 @@ def show_wanted(call: ApiCall, name: str) -> Any:
     return view.wanted(pools.find(call.rt, name))
 
 
-def _columns(body: PoolChange) -> dict[str, Any]:
+def _columns(body: PoolChange) -> PoolChanges:
     """Return what a body changes, by the names the scheduler knows it under; amounts are in thousandths."""
     asked = given(body)
     names = {"min": "smallest", "max": "largest"}
@@ -83,7 +84,7 @@ def _columns(body: PoolChange) -> dict[str, Any]:
         columns["settings"] = given(asked["settings"])
     if "template" in asked:
         columns["template"] = _amounts(asked["template"])
-    return columns
+    return cast("PoolChanges", columns)
 
 
 def _amounts(template: Any) -> dict[str, int] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from api.http.schema.fields import units
 from scheduler.pools.pools import PoolWithCounts
+from scheduler.store.nodes.pool_rows import DecisionDetail, PoolEvent
 
 _PLAIN = ("cpus", "mem", "disk")
 
@@ -59,12 +60,12 @@ def wanted(seen: PoolWithCounts) -> dict[str, Any]:
     }
 
 
-def event(row: Any) -> dict[str, Any]:
+def event(row: PoolEvent) -> dict[str, Any]:
     """Return something that happened to a pool."""
-    return dict(row._mapping)  # noqa: SLF001 - that is what a row offers
+    return row._asdict()
 
 
-def _decision(row: Any, detail: dict[str, Any]) -> dict[str, Any]:
+def _decision(row: Any, detail: DecisionDetail) -> dict[str, Any]:
     decided = row.sizing != "free" and row.decided is not None
     return {
         "wanted": row.wanted if decided else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import request
 
@@ -20,11 +20,13 @@ from api.http.projects.schema import (
     SecretNames,
 )
 from api.http.routing import ApiCall, Routes
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from scheduler.admin import projects, secrets
+from scheduler.admin.projects import ProjectChanges, QuotaChanges
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.store.admin import projects as stored
+from scheduler.store.admin.projects import NewProject
 
 routes = Routes("administration")
 
@@ -42,7 +44,8 @@ def create_project(call: ApiCall, body: ProjectBody) -> Any:
     """Make a project."""
     permit_everywhere(call.caller)
     quota = body.quota.model_dump(exclude_none=True)
-    projects.create(call.rt, call.caller, {**body.model_dump(exclude={"quota"}), "quota": quota})
+    new = cast("NewProject", {**body.model_dump(exclude={"quota"}), "quota": quota})
+    projects.create(call.rt, call.caller, new)
     headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
     return Answer(view.entry(projects.find(call.rt, call.caller, body.name)), 201, headers)
 
@@ -57,11 +60,11 @@ def show_project(call: ApiCall, name: str) -> Any:
 def change_project(call: ApiCall, name: str, body: ProjectChange) -> Any:
     """Change a project: its weight, its quota, a pause."""
     permit_everywhere(call.caller)
-    facts = given(body)
+    facts = changes(body, ProjectChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     if "quota" in facts:
-        facts["quota"] = given(body.quota)
+        facts["quota"] = changes(body.quota, QuotaChanges)
     projects.change(call.rt, call.caller, name, facts)
     return view.entry(projects.find(call.rt, call.caller, name))
 

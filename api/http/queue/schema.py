@@ -14,12 +14,13 @@ from api.http.jobs.schema import JobData, StatusWord
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import Body, Bound, Id, Priority
 from api.http.schema.words import CategoryWord
+from scheduler.identifiers import JobTypeId
 
 
 class NewJobBody(Body):
     """A job of a type, with its data in the documented form."""
 
-    job_type_id: Annotated[int, Field(ge=-(2**53), le=2**53)]
+    job_type_id: Annotated[JobTypeId, Field(ge=-(2**53), le=2**53)]
     job_data: JobData = JobData()
 
 

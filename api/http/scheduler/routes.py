@@ -8,10 +8,11 @@ from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view
 from api.http.scheduler.schema import SchedulerChange, SchedulerView
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from scheduler.admin import switches
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
+from scheduler.store.leader.lease import SwitchChanges
 
 routes = Routes("scheduler")
 
@@ -29,7 +30,7 @@ def change_scheduler(call: ApiCall, body: SchedulerChange) -> Any:
     What runs is left alone, but with `preemption` it may be stopped for others.
     """
     permit_everywhere(call.caller)
-    facts = given(body)
+    facts = changes(body, SwitchChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     switches.change(call.rt, call.caller, facts)

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from scheduler.rules.cluster.resources import PLAIN
+
+Record = TypeVar("Record")
 
 MAX_ID = 2**63 - 1
 MAX_AMOUNT = 10**12
@@ -210,6 +212,11 @@ NO_PLAIN: dict[str, Any] = {"propertyNames": {"not": {"enum": list(PLAIN)}}}
 def given(body: Body) -> dict[str, Any]:
     """Return the fields that a body has, by name; those it leaves out are not there."""
     return {name: getattr(body, name) for name in type(body).model_fields if name in body.model_fields_set}
+
+
+def changes(body: Body, record: type[Record]) -> Record:  # noqa: ARG001 - it names the type alone
+    """Return the fields that a body has, as the record that takes them: the body's model has checked them."""
+    return cast("Record", given(body))
 
 
 def units(thousandths: int) -> float | int:

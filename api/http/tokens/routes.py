@@ -9,10 +9,11 @@ from flask import request
 from api.http import paging, parts
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from api.http.tokens import view
 from api.http.tokens.schema import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
 from scheduler.admin import token_admin
+from scheduler.admin.token_admin import TokenChanges
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.store.admin import token_listing
@@ -62,7 +63,7 @@ def show_token(call: ApiCall, token_id: int) -> Any:
 @routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
 def change_token(call: ApiCall, token_id: int, body: TokenChange) -> Any:
     """Rename a token, or change when it expires."""
-    facts = given(body)
+    facts = changes(body, TokenChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     token_admin.change(call.rt, call.caller, token_id, facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from flask import request
 
@@ -10,13 +10,14 @@ from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
-from api.http.schema.fields import given
+from api.http.schema.fields import changes
 from api.http.workspaces import view
 from api.http.workspaces.schema import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
 from scheduler.errors import InvalidInput
 from scheduler.files import workspaces
 from scheduler.identity import Role
 from scheduler.store.admin import workspaces as stored
+from scheduler.store.admin.workspaces import NewWorkspace, WorkspaceChanges
 
 routes = Routes("workspaces")
 
@@ -33,7 +34,7 @@ def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> Any:
 def create_workspace(call: ApiCall, body: WorkspaceBody) -> Any:
     """Make a workspace."""
     permit_everywhere(call.caller)
-    made = workspaces.create(call.rt, call.caller, body.model_dump())
+    made = workspaces.create(call.rt, call.caller, cast("NewWorkspace", body.model_dump()))
     headers = {"Location": f"{request.host_url}workspaces/{made}/"}
     return Answer(view.entry(workspaces.find(call.rt, made)), 201, headers)
 
@@ -48,7 +49,7 @@ def show_workspace(call: ApiCall, workspace_id: int) -> Any:
 def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) -> Any:
     """Change a workspace: describe it, take it out of use, make it the default."""
     permit_everywhere(call.caller)
-    facts = given(body)
+    facts = changes(body, WorkspaceChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     workspaces.change(call.rt, call.caller, workspace_id, facts)

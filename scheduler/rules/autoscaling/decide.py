@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from math import ceil, inf
 
+from scheduler.identifiers import NodeId, ShapeId
 from scheduler.rules.autoscaling import demand
 from scheduler.rules.autoscaling.demand import GroupDemand
 from scheduler.rules.cluster.nodes import Node
@@ -85,8 +86,8 @@ class Decision:
     wanted: int
     present: int
     why: str
-    unmet: Mapping[int, int] = field(default_factory=dict)
-    hopeless: Mapping[int, int] = field(default_factory=dict)
+    unmet: Mapping[ShapeId, int] = field(default_factory=dict)
+    hopeless: Mapping[ShapeId, int] = field(default_factory=dict)
 
 
 def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, Decision]:
@@ -113,8 +114,8 @@ def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, D
 
 
 def nodes_to_stop(
-    snapshot: Snapshot, node_ids: Iterable[int], count: int, now: float, *, last: Iterable[int] = ()
-) -> list[int]:
+    snapshot: Snapshot, node_ids: Iterable[NodeId], count: int, now: float, *, last: Iterable[NodeId] = ()
+) -> list[NodeId]:
     """Return which `count` of these nodes should go: idle ones first, then those whose work ends soonest.
 
     Of equal ones, those in `last` go last, and otherwise the newest goes first.
@@ -140,7 +141,7 @@ def fits_new_node(shape: Shape, pool: Pool) -> bool:
 def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[GroupDemand]) -> set[int]:
     """Return the shapes of gangs that would not fit whole with every pool at its largest."""
     growth = [
-        Growth(Node(number, pool.template, "", pool.name, pool.labels), _most(pool))
+        Growth(Node(NodeId(number), pool.template, "", pool.name, pool.labels), _most(pool))
         for number, pool in enumerate(pools)
         if pool.template is not None and pool.sizing is not Sizing.FREE
     ]
@@ -157,7 +158,7 @@ def _follow(
     pool: Pool,
     present: int,
     waiting: Sequence[GroupDemand],
-    unmet: dict[int, float],
+    unmet: dict[ShapeId, float],
     never: set[int],
 ) -> Decision:
     """Decide for a pool that follows demand, and take what it will meet off `unmet`.
@@ -191,7 +192,9 @@ def _follow(
     return _clamped(pool, _shrink(pool, present, hopeless, demand.waiting_for(list(waiting))))
 
 
-def _grow(pool: Pool, present: int, more: int, counts: Mapping[int, int], hopeless: Mapping[int, int]) -> Decision:
+def _grow(
+    pool: Pool, present: int, more: int, counts: Mapping[ShapeId, int], hopeless: Mapping[ShapeId, int]
+) -> Decision:
     pace = pool.pace
     jobs = sum(counts.values())
     why = f"{jobs} jobs would wait longer than {pace.target_wait_s:g} s; {more} more nodes would take them"
@@ -204,7 +207,7 @@ def _grow(pool: Pool, present: int, more: int, counts: Mapping[int, int], hopele
     return Decision(present + more, present, why, counts, hopeless)
 
 
-def _shrink(pool: Pool, present: int, hopeless: Mapping[int, int], waiting_for: Mapping[str, int]) -> Decision:
+def _shrink(pool: Pool, present: int, hopeless: Mapping[ShapeId, int], waiting_for: Mapping[str, int]) -> Decision:
     pace = pool.pace
     tired = sum(1 for idle_s in pool.idle_s.values() if idle_s >= pace.idle_s)
     why = "nothing waits for room"

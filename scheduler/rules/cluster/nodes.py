@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.resources import PLAIN, Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint
 
@@ -26,7 +27,7 @@ _FIRST_ROWS = 16
 class Node:
     """One node as placement sees it. `ready` is false for a node that is silent or not yet registered."""
 
-    id: int
+    id: NodeId
     capacity: Resources
     name: str = ""
     pool: str | None = None

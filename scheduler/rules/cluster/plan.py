@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import NamedTuple
 
+from scheduler.identifiers import Attempt, ExecutionId, JobId, NodeId, ShapeId
 from scheduler.rules.cluster.nodes import Nodes
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.prediction import Predictor
@@ -22,9 +23,9 @@ class CarriedReservation:
     `promised` is the start (epoch seconds) that was expected when the reservation was first made.
     """
 
-    job_id: int
-    shape_id: int
-    node_ids: tuple[int, ...]
+    job_id: JobId
+    shape_id: ShapeId
+    node_ids: tuple[NodeId, ...]
     promised: float
 
 
@@ -50,10 +51,10 @@ class Placement(NamedTuple):
     next. `expected_s` is the predicted run time, inf where nothing bounds it.
     """
 
-    job_id: int
-    attempt: int
-    shape_id: int
-    node_id: int
+    job_id: JobId
+    attempt: Attempt
+    shape_id: ShapeId
+    node_id: NodeId
     why: str
     expected_s: float
     member: int = 0
@@ -66,7 +67,7 @@ class Refusal:
     `nodes` is keyed by Reason.
     """
 
-    shape_id: int
+    shape_id: ShapeId
     reason: Reason
     nodes: Mapping[str, int]
 
@@ -94,9 +95,9 @@ class Reservation:
     `basis` says which part of these nodes others may use beyond the start.
     """
 
-    job_id: int
-    shape_id: int
-    node_ids: tuple[int, ...]
+    job_id: JobId
+    shape_id: ShapeId
+    node_ids: tuple[NodeId, ...]
     start: float
     resources: Resources
     basis: Basis = Basis.ENDS
@@ -111,10 +112,10 @@ class Preemption:
     `ActiveExecution.stopping`, so that the next plan stops no others in their place.
     """
 
-    job_id: int
-    shape_id: int
-    node_id: int
-    execution_ids: tuple[int, ...]
+    job_id: JobId
+    shape_id: ShapeId
+    node_id: NodeId
+    execution_ids: tuple[ExecutionId, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from scheduler.documents import QuotaDocument
 from scheduler.rules.cluster.avoidance import AVOIDED_FROM
 from scheduler.rules.cluster.shapes import Shape
 
@@ -66,16 +67,20 @@ class Policy:
     preemption: bool = False
 
 
-def never_allowed(shape: Shape, quota: Mapping[str, int | None], project: str) -> str | None:
+def never_allowed(shape: Shape, quota: QuotaDocument, project: str) -> str | None:
     """Return a sentence that says why no job of this shape could ever start in the project; None where one could.
 
     `quota` is in thousandths for cpus and mem.
     """
-    needs = {"cpus": shape.requires.cpus, "mem": shape.requires.mem, "jobs": 1}
+    needs = (
+        ("cpus", quota.get("cpus"), shape.requires.cpus),
+        ("mem", quota.get("mem"), shape.requires.mem),
+        ("jobs", quota.get("jobs"), 1),
+    )
     beyond = [
         f"{_amount(name, most)} {_UNITS[name]}, and it asks for {_amount(name, need * shape.count)}"
-        for name, need in needs.items()
-        if (most := quota.get(name)) is not None and need * shape.count > most
+        for name, most, need in needs
+        if most is not None and need * shape.count > most
     ]
     if not beyond:
         return None

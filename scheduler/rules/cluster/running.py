@@ -10,6 +10,7 @@ from math import inf
 
 import numpy as np
 
+from scheduler.identifiers import ExecutionId, JobId, JobTypeId, NodeId, ProjectId
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.resources import NOTHING, Resources
 
@@ -28,15 +29,15 @@ class ActiveExecution:
     free.
     """
 
-    execution_id: int
-    node_id: int
+    execution_id: ExecutionId
+    node_id: NodeId
     resources: Resources
     started: float
     expected_s: float = inf
     timeout_s: float | None = None
-    job_id: int = 0
-    job_type_id: int = 0
-    project_id: int = 0
+    job_id: JobId = JobId(0)
+    job_type_id: JobTypeId = JobTypeId(0)
+    project_id: ProjectId = ProjectId(0)
     priority: int = 100
     preemptible: bool = False
     stopping: bool = False

@@ -6,6 +6,7 @@ It also names the shapes that may be removed because no job has been of them for
 from dataclasses import replace
 from itertools import islice
 
+from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.shapes import Shape
 
 MOST_IDLE = 10_000
@@ -54,4 +55,4 @@ class ShapeIndex:
 
 
 def _without_id(shape: Shape) -> Shape:
-    return replace(shape, id=0)
+    return replace(shape, id=ShapeId(0))

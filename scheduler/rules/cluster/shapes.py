@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.rules.cluster.resources import Resources
 
 NODE_LABEL = "node"
@@ -70,12 +71,12 @@ class Shape:
     values they are evened out. `preemptible` allows the scheduler to stop the job for a more urgent one.
     """
 
-    id: int
+    id: ShapeId
     requires: Resources
     constraints: tuple[Constraint, ...] = ()
     pool: str | None = None
-    project_id: int = 0
-    job_type_id: int = 0
+    project_id: ProjectId = ProjectId(0)
+    job_type_id: JobTypeId = JobTypeId(0)
     priority: int = 100
     timeout_s: float | None = None
     preferences: tuple[Preference, ...] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.nodes import Nodes
 from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.queue import Queue
@@ -90,7 +91,7 @@ def _add_shape(queue: Queue, shape: Shape) -> int:
     known = queue.matching_shape_id(shape)
     if known is not None:
         return known
-    tried = replace(shape, id=PREVIEW + len(queue.groups))
+    tried = replace(shape, id=ShapeId(PREVIEW + len(queue.groups)))
     queue.add_shape(tried)
     return tried.id
 

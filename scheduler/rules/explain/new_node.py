@@ -5,6 +5,7 @@ It is suggested where no change to the existing nodes would help.
 
 from collections.abc import Iterable
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.nodes import Mask, Node, Nodes
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
@@ -27,7 +28,7 @@ def like(shape: Shape, nodes: Nodes) -> Node:
         if found is not None and not (label == NODE_LABEL and found in names):
             labels[label] = found
     name = labels.pop(NODE_LABEL, _NEW_NAME)
-    return Node(0, shape.requires, name, shape.pool, labels)
+    return Node(NodeId(0), shape.requires, name, shape.pool, labels)
 
 
 def written(node: Node) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from scheduler.identifiers import JobId
+
 _NAMED = 5
 
 
@@ -20,12 +22,12 @@ def being_stopped(urgent: int, node: str) -> str:
     return f"It is being stopped on node {node} to make room for the more urgent job {urgent}, and will wait again, uncharged."
 
 
-def waits_for_clearing(victims: Mapping[int, int]) -> str:
+def waits_for_clearing(victims: Mapping[JobId, int]) -> str:
     """Return what a job waits for, by how many executions of which jobs are being stopped for it."""
     return f"room is being cleared for it by stopping {_executions(sum(victims.values()))} of {_jobs(list(victims))}"
 
 
-def would_stop(victims: Mapping[int, int]) -> str:
+def would_stop(victims: Mapping[JobId, int]) -> str:
     """Return what would be stopped for a trial job."""
     count = sum(victims.values())
     return f"{_executions(count)} of the less urgent {_jobs(list(victims))} would be stopped for it."

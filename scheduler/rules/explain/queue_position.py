@@ -62,7 +62,7 @@ def reserved_before(
 
 def _after_own(reservations: Sequence[Reservation], job_id: int) -> set[int]:
     """Return the jobs that got a reservation after this one did; none if this one has no reservation."""
-    ids = [reserved.job_id for reserved in reservations]
+    ids: list[int] = [reserved.job_id for reserved in reservations]
     return set(ids[ids.index(job_id) + 1 :]) if job_id in ids else set()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from scheduler.identifiers import ExecutionId
 from scheduler.rules.cluster.plan import Placement, Snapshot, shape_of
 from scheduler.rules.cluster.running import ActiveExecution
 
@@ -20,7 +21,7 @@ def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -
         snapshot.nodes.allocate(placement.node_id, shape.requires)
         snapshot.running.add(
             ActiveExecution(
-                execution_id,
+                ExecutionId(execution_id),
                 placement.node_id,
                 shape.requires,
                 now,

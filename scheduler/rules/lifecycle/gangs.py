@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
+from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 
@@ -28,16 +29,16 @@ _FAILURES = frozenset({ExecutionStatus.FAILED, ExecutionStatus.LOST})
 class Member:
     """One execution of a gang's attempt. `asked`: it was told to stop; `ended` is in epoch seconds."""
 
-    id: int
-    job_id: int
-    attempt: int
+    id: ExecutionId
+    job_id: JobId
+    attempt: Attempt
     member: int
-    node_id: int
+    node_id: NodeId
     status: ExecutionStatus
     released: bool
     asked: bool
     ended: float | None
-    error_id: int | None
+    error_id: ErrorId | None
     message: str | None
 
     @property

@@ -6,6 +6,7 @@ from math import inf
 
 import numpy as np
 
+from scheduler.identifiers import JobId, NodeId
 from scheduler.rules.cluster.nodes import Mask
 from scheduler.rules.cluster.plan import Basis, CarriedReservation, Preemption, Reservation, Snapshot
 from scheduler.rules.cluster.policy import Mode, Packing
@@ -134,7 +135,11 @@ class Backfill:
             # while it is its own limits that hold the gang.
             basis = Basis.CLOSED if self._get_timetable().limited(start.rows) else Basis.NOTHING
         self._record(
-            shape, CarriedReservation(job_id, shape.id, self._node_ids(start), promised), start, basis, lasting=lasting
+            shape,
+            CarriedReservation(JobId(job_id), shape.id, self._node_ids(start), promised),
+            start,
+            basis,
+            lasting=lasting,
         )
         return ReserveResult.RESERVED
 
@@ -187,7 +192,7 @@ class Backfill:
         start = reservation.earliest(need, most, shape.count, self._state, ends, values)
         return None if start is None else (start, basis)
 
-    def _node_ids(self, start: FutureStart) -> tuple[int, ...]:
+    def _node_ids(self, start: FutureStart) -> tuple[NodeId, ...]:
         """The nodes of a start, one for each member."""
         return tuple(self._nodes.at(row).id for row in np.repeat(start.rows, start.counts).tolist())
 
@@ -204,7 +209,7 @@ class Backfill:
         for victim in found:
             if victim.executions:
                 node_id = self._nodes.at(victim.row).id
-                self.preemptions.append(Preemption(job_id, shape.id, node_id, victim.executions))
+                self.preemptions.append(Preemption(JobId(job_id), shape.id, node_id, victim.executions))
         if not found:
             return None
         seats = preemption.assignment_of(found)

@@ -66,6 +66,7 @@ from math import ceil, inf
 
 import numpy as np
 
+from scheduler.identifiers import Attempt, JobId, NodeId
 from scheduler.rules.cluster.plan import CarriedReservation, Placement, Plan, Refusal, Snapshot
 from scheduler.rules.cluster.policy import Mode
 from scheduler.rules.cluster.prediction import cautious_s
@@ -270,7 +271,15 @@ class _Planner:
         for job_id in jobs:
             for member in range(shape.count):
                 self._placements.append(
-                    Placement(job_id, attempt(job_id), shape.id, next(node_ids), why, head.expected_s, member)
+                    Placement(
+                        JobId(job_id),
+                        Attempt(attempt(job_id)),
+                        shape.id,
+                        NodeId(next(node_ids)),
+                        why,
+                        head.expected_s,
+                        member,
+                    )
                 )
 
     def _reserve(

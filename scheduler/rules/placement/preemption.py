@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from scheduler.identifiers import ExecutionId
 from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
 from scheduler.rules.cluster.running import Running
 from scheduler.rules.cluster.shapes import Shape
@@ -33,7 +34,7 @@ class Victims:
     """
 
     row: int
-    executions: tuple[int, ...]
+    executions: tuple[ExecutionId, ...]
     members: int
 
 
@@ -241,13 +242,13 @@ class _VictimSearch:
 
         Members go first where executions are stopped, and then where the least room is left.
         """
-        there: dict[int, list[int]] = {}
+        there: dict[int, list[ExecutionId]] = {}
         for job in sorted(self._stopped):
             at = self._candidates.rows_of(job)
             for row, execution_id in zip(
                 self._candidates.rows[at].tolist(), self._candidates.ids[at].tolist(), strict=True
             ):
-                there.setdefault(row, []).append(execution_id)
+                there.setdefault(row, []).append(ExecutionId(execution_id))
         untouched = np.ones(len(left), dtype=np.bool_)
         untouched[list(there)] = False
         members = self._wanted.share_out(self._slots, np.lexsort((left, untouched)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
@@ -21,7 +20,7 @@ def write(
     subject: str,
     *,
     reason: str | None = None,
-    detail: Mapping[str, Any] | None = None,
+    detail: Mapping[str, object] | None = None,
 ) -> None:
     """Write one act, such as ("ann", "node.pause", "node:7"), in the transaction that performs it."""
     document = orjson.dumps(dict(detail or {})).decode()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, Required, TypedDict
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ErrorId
 from scheduler.rules.lifecycle.failures import FailureClass
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
 
 _SEED = text("""
     INSERT INTO errors (name, title, description, category, should_be_retried, is_builtin)
@@ -31,7 +33,7 @@ _NAMES = text("SELECT name FROM errors")
 
 def seed(tx: Connection, failures: Iterable[FailureClass]) -> None:
     """Make the built-in errors what they are in the code; safe to repeat."""
-    rows: list[Any] = list(failures)
+    rows = list(failures)
     parameters = {
         "names": [row.name for row in rows],
         "titles": [row.title for row in rows],
@@ -45,6 +47,46 @@ def seed(tx: Connection, failures: Iterable[FailureClass]) -> None:
 def names(tx: Connection) -> frozenset[str]:
     """Return the names of all errors."""
     return frozenset(tx.execute(_NAMES).scalars())
+
+
+class ErrorRow(NamedTuple):
+    """A named error as lists show it."""
+
+    id: ErrorId
+    name: str
+    title: str
+    description: str
+    category: str
+    should_be_retried: bool
+    is_builtin: bool
+    created: datetime
+    last_modified: datetime
+
+
+class LockedError(NamedTuple):
+    """What a named error is, read under its row lock."""
+
+    name: str
+    title: str
+    description: str
+    category: str
+    should_be_retried: bool
+    is_builtin: bool
+
+
+class ErrorChanges(TypedDict, total=False):
+    """What can be changed of a named error, by column."""
+
+    title: str
+    description: str
+    category: str
+    should_be_retried: bool
+
+
+class NewError(ErrorChanges):
+    """A named error that an operator adds."""
+
+    name: Required[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +111,18 @@ _CONDITIONS = {
 }
 
 ERRORS = Listing(
+    ErrorRow,
     "errors j",
-    "j.*",
+    """j.id, j.name, j.title, j.description, j.category, j.should_be_retried, j.is_builtin, j.created,
+       j.last_modified""",
     "errors j ON j.id = page.id",
     {
-        "id": Key("j.id", "bigint"),
-        "name": Key('j.name COLLATE "C"', "text"),
-        "title": Key('j.title COLLATE "C"', "text"),
-        "category": Key('j.category COLLATE "C"', "text"),
-        "created": Key("j.created", "timestamptz"),
-        "last_modified": Key("j.last_modified", "timestamptz"),
+        "id": SortKey("j.id", "bigint"),
+        "name": SortKey('j.name COLLATE "C"', "text"),
+        "title": SortKey('j.title COLLATE "C"', "text"),
+        "category": SortKey('j.category COLLATE "C"', "text"),
+        "created": SortKey("j.created", "timestamptz"),
+        "last_modified": SortKey("j.last_modified", "timestamptz"),
     },
 )
 
@@ -109,18 +153,16 @@ def condition(chosen: ErrorFilter) -> Condition:
     return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
 
 
-def insert(tx: Connection, facts: Mapping[str, Any]) -> int | None:
+def insert(tx: Connection, new: NewError) -> ErrorId | None:
     """Insert an operator's error and return its id; None when the name is taken."""
-    made = tx.execute(_INSERT, dict(facts)).scalar()
-    return None if made is None else int(made)
+    return tx.execute(_INSERT, dict(new)).scalar()
 
 
-def lock(tx: Connection, error_id: int) -> dict[str, Any] | None:
-    """Lock an error and return its columns, None when there is none."""
-    row = tx.execute(_LOCK, {"id": error_id}).one_or_none()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001
+def lock(tx: Connection, error_id: ErrorId) -> LockedError | None:
+    """Lock an error and return what it is, None when there is none."""
+    return records.read_optional(LockedError, tx.execute(_LOCK, {"id": error_id}))
 
 
-def update(tx: Connection, error_id: int, facts: Mapping[str, Any]) -> None:
+def update(tx: Connection, error_id: ErrorId, changed: LockedError) -> None:
     """Write what an error says; its name stays, job types refer to it."""
-    tx.execute(_UPDATE, {**facts, "id": error_id})
+    tx.execute(_UPDATE, {**changed._asdict(), "id": error_id})

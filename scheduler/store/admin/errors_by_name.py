@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ErrorId
+
 
 @dataclass(frozen=True, slots=True)
 class NamedError:
     """One row of the errors table."""
 
-    id: int
+    id: ErrorId
     name: str
     should_be_retried: bool
 

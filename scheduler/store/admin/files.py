@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.documents import Document, JobData
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, ProjectId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,67 @@ class FileFilter:
     ended: datetime | None = None
 
 
+class FileRow(NamedTuple):
+    """A file as lists show it, with its workspace and its project; `path` is where it lies beneath the workspace."""
+
+    id: FileId
+    uuid: UUID
+    file_name: str
+    media_type: str
+    file_size: int
+    sha256: str
+    path: str
+    is_deleted: bool
+    is_published: bool
+    published: datetime | None
+    created: datetime
+    deleted: datetime | None
+    last_modified: datetime
+    meta_data: Document
+    job_id: JobId | None
+    execution_id: ExecutionId | None
+    output: str | None
+    workspace_id: int
+    workspace_name: str
+    workspace_url: str
+    project: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """A file to insert. An output of an attempt names its job, execution and output; it is published later."""
+
+    project_id: ProjectId
+    workspace_id: int
+    file_name: str
+    media_type: str
+    file_size: int
+    sha256: str
+    path: str
+    job_id: JobId | None = None
+    execution_id: ExecutionId | None = None
+    output: str | None = None
+    is_published: bool = True
+
+
+class StoredOutput(NamedTuple):
+    """An output file of an attempt that is there already."""
+
+    id: FileId
+    sha256: str
+
+
+class WritingExecution(NamedTuple):
+    """What decides whether a node may add outputs to an execution, and where they go."""
+
+    job_id: JobId
+    attempt: Attempt
+    claim_token: str | None
+    released: bool
+    project_id: ProjectId
+    data: JobData
+
+
 _CONDITIONS = {
     "project_id": "j.project_id = :project_id",
     "file_id": "j.id = ANY(:file_id)",
@@ -39,11 +104,11 @@ _CONDITIONS = {
 }
 
 KEYS = {
-    "id": Key("j.id", "bigint"),
-    "created": Key("j.created", "timestamptz"),
-    "last_modified": Key("j.last_modified", "timestamptz"),
-    "file_name": Key('j.file_name COLLATE "C"', "text"),
-    "file_size": Key("j.file_size", "bigint"),
+    "id": SortKey("j.id", "bigint"),
+    "created": SortKey("j.created", "timestamptz"),
+    "last_modified": SortKey("j.last_modified", "timestamptz"),
+    "file_name": SortKey('j.file_name COLLATE "C"', "text"),
+    "file_size": SortKey("j.file_size", "bigint"),
 }
 
 _COLUMNS = """
@@ -53,6 +118,7 @@ _COLUMNS = """
 """
 
 FILES = Listing(
+    FileRow,
     "files j",
     _COLUMNS,
     "files j ON j.id = page.id JOIN workspaces w ON w.id = j.workspace_id JOIN projects p ON p.id = j.project_id",
@@ -91,8 +157,7 @@ _IN_USE = text("""
 """)
 
 _EXECUTION = text("""
-    SELECT x.id, x.job_id, x.attempt, x.status, x.claim_token, x.node_id, x.released_at IS NOT NULL AS released,
-           j.project_id, s.data
+    SELECT x.job_id, x.attempt, x.claim_token, x.released_at IS NOT NULL AS released, j.project_id, s.data
     FROM executions x JOIN jobs j ON j.id = x.job_id JOIN job_specs s ON s.job_id = j.id
     WHERE x.id = :id
 """)
@@ -107,30 +172,27 @@ def condition(chosen: FileFilter) -> Condition:
     return Condition(" AND ".join(parts), parameters)
 
 
-def insert(tx: Connection, facts: dict[str, Any]) -> int | None:
+def insert(tx: Connection, new: NewFile) -> FileId | None:
     """Insert a file and return its id; None when this output of this attempt is there already."""
-    made = tx.execute(
-        _INSERT, {"job_id": None, "execution_id": None, "output": None, "is_published": True, **facts}
-    ).scalar()
-    return None if made is None else int(made)
+    return tx.execute(_INSERT, asdict(new)).scalar()
 
 
-def output(tx: Connection, execution_id: int, name: str, file_name: str) -> Any:
-    """Return `id` and `sha256` of an attempt's output file, None when it is not there."""
-    return tx.execute(_OUTPUT, {"execution_id": execution_id, "output": name, "file_name": file_name}).one_or_none()
+def output(tx: Connection, execution_id: ExecutionId, name: str, file_name: str) -> StoredOutput | None:
+    """Return an attempt's output file, None when it is not there."""
+    parameters = {"execution_id": execution_id, "output": name, "file_name": file_name}
+    return records.read_optional(StoredOutput, tx.execute(_OUTPUT, parameters))
 
 
-def delete(tx: Connection, file_id: int) -> bool:
+def delete(tx: Connection, file_id: FileId) -> bool:
     """Mark a file as deleted; False when it was."""
     return tx.execute(_DELETE, {"id": file_id}).scalar() is not None
 
 
-def needed_by(tx: Connection, file_id: int) -> int | None:
+def needed_by(tx: Connection, file_id: FileId) -> JobId | None:
     """Return a job that has not ended and reads this file, None when there is none."""
-    found = tx.execute(_IN_USE, {"id": file_id}).scalar()
-    return None if found is None else int(found)
+    return tx.execute(_IN_USE, {"id": file_id}).scalar()
 
 
-def execution(tx: Connection, execution_id: int) -> Any:
+def execution(tx: Connection, execution_id: ExecutionId) -> WritingExecution | None:
     """Return what decides whether a node may add outputs to an execution, None when there is none."""
-    return tx.execute(_EXECUTION, {"id": execution_id}).one_or_none()
+    return records.read_optional(WritingExecution, tx.execute(_EXECUTION, {"id": execution_id}))

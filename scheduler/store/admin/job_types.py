@@ -3,24 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import NamedTuple, TypedDict
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.documents import Document
+from scheduler.identifiers import JobTypeId, RevisionId
+from scheduler.store import records
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """The revision a new job would get."""
 
-    job_type_id: int
+class ResolvedType(NamedTuple):
+    """The revision of a job type that a new job would get."""
+
+    job_type_id: JobTypeId
     name: str
     version: str
     is_active: bool
     is_long_running: bool
-    revision_id: int
+    revision_id: RevisionId
     revision_num: int
+
+
+class TypeChanges(TypedDict, total=False):
+    """What can be changed of a job type beside its definition, by column."""
+
+    title: str
+    description: str
+    category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_long_running: bool
+    is_operational: bool
+    is_active: bool
+    is_paused: bool
+    pause_reason: str | None
+    max_scheduled: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewJobType:
+    """A job type to insert, with what is so where nothing is said."""
+
+    name: str
+    version: str
+    title: str = ""
+    description: str = ""
+    category: str | None = None
+    author_name: str | None = None
+    author_url: str | None = None
+    icon_code: str | None = None
+    is_system: bool = False
+    is_long_running: bool = False
+    is_operational: bool = True
+    is_active: bool = True
+    is_paused: bool = False
+    pause_reason: str | None = None
+    max_scheduled: int | None = None
+
+
+class LockedType(NamedTuple):
+    """A job type's columns that can change, read under its row lock, with the definition of its current revision."""
+
+    is_system: bool
+    title: str
+    description: str
+    category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_long_running: bool
+    is_operational: bool
+    is_active: bool
+    is_paused: bool
+    pause_reason: str | None
+    max_scheduled: int | None
+    revision_num: int
+    definition: Document
 
 
 _COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
@@ -48,10 +109,11 @@ _DEFINITIONS = text("SELECT id, definition FROM job_type_revisions WHERE id = AN
 
 _INSERT = text("""
     INSERT INTO job_types (name, version, title, description, category, author_name, author_url, icon_code,
-                           is_system, is_long_running, is_operational, is_paused, pause_reason, paused, max_scheduled)
+                           is_system, is_long_running, is_operational, is_active, archived, is_paused, pause_reason,
+                           paused, max_scheduled)
     VALUES (:name, :version, :title, :description, :category, :author_name, :author_url, :icon_code,
-            :is_system, :is_long_running, :is_operational, :is_paused, :pause_reason,
-            CASE WHEN :is_paused THEN now() END, :max_scheduled)
+            :is_system, :is_long_running, :is_operational, :is_active, CASE WHEN NOT :is_active THEN now() END,
+            :is_paused, :pause_reason, CASE WHEN :is_paused THEN now() END, :max_scheduled)
     ON CONFLICT (name, version) DO NOTHING
     RETURNING id
 """)
@@ -59,24 +121,21 @@ _INSERT = text("""
 _INSERT_REVISION = text("""
     INSERT INTO job_type_revisions (job_type_id, revision_num, definition)
     VALUES (:job_type_id, :revision_num, CAST(:definition AS jsonb))
-    RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT t.*, r.definition
+    SELECT t.is_system, t.title, t.description, t.category, t.author_name, t.author_url, t.icon_code, t.is_long_running,
+           t.is_operational, t.is_active, t.is_paused, t.pause_reason, t.max_scheduled, t.revision_num, r.definition
     FROM job_types t JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num
     WHERE t.id = :id
     FOR NO KEY UPDATE OF t
 """)
 
-_FACTS = (
-    "title", "description", "category", "author_name", "author_url", "icon_code", "is_long_running",
-    "is_operational", "is_active", "is_paused", "pause_reason", "max_scheduled", "revision_num",
-)  # fmt: skip
+_CHANGEABLE = tuple(name for name in LockedType._fields if name not in {"is_system", "definition"})
 
 _UPDATE = text(f"""
     UPDATE job_types
-    SET {", ".join(f"{name} = :{name}" for name in _FACTS)},
+    SET {", ".join(f"{name} = :{name}" for name in _CHANGEABLE)},
         paused = CASE WHEN NOT :is_paused THEN NULL WHEN is_paused THEN paused ELSE now() END,
         archived = CASE WHEN :is_active THEN NULL WHEN NOT is_active THEN archived ELSE now() END,
         last_modified = now()
@@ -84,52 +143,46 @@ _UPDATE = text(f"""
 """)  # noqa: S608 - the only text put in are our own column names
 
 
-def by_id(tx: Connection, ids: Sequence[int]) -> dict[int, Resolved]:
+def by_id(tx: Connection, ids: Sequence[JobTypeId]) -> dict[JobTypeId, ResolvedType]:
     """Return the current revisions of these types; unknown ids are left out."""
-    return {row.job_type_id: Resolved(**row._mapping) for row in tx.execute(_BY_ID, {"ids": list(ids)})}  # noqa: SLF001
+    rows = records.read_all(ResolvedType, tx.execute(_BY_ID, {"ids": list(ids)}))
+    return {row.job_type_id: row for row in rows}
 
 
-def by_name(tx: Connection, wanted: Sequence[tuple[str, str | None]]) -> dict[tuple[str, str | None], Resolved]:
+def by_name(tx: Connection, wanted: Sequence[tuple[str, str | None]]) -> dict[tuple[str, str | None], ResolvedType]:
     """Return what each (name, version or None) means now; unknown ones are left out."""
     parameters = {"names": [name for name, _ in wanted], "versions": [version for _, version in wanted]}
-    found = {}
-    for row in tx.execute(_BY_NAME, parameters):
-        facts = dict(row._mapping)  # noqa: SLF001
-        asked = facts.pop("asked_name"), facts.pop("asked_version")
-        found[asked] = Resolved(**facts)
-    return found
+    return {(name, version): ResolvedType(*found) for name, version, *found in tx.execute(_BY_NAME, parameters)}
 
 
-def definitions(tx: Connection, revision_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+def definitions(tx: Connection, revision_ids: Sequence[RevisionId]) -> dict[RevisionId, Document]:
     """Return the definition documents of revisions."""
     return {row.id: row.definition for row in tx.execute(_DEFINITIONS, {"ids": list(revision_ids)})}
 
 
-def insert(tx: Connection, facts: dict[str, Any], definition: dict[str, Any]) -> int | None:
+def insert(tx: Connection, new: NewJobType, definition: Document) -> JobTypeId | None:
     """Insert a type with its first revision and return its id; None when name and version are taken."""
-    made = tx.execute(_INSERT, facts).scalar()
-    if made is None:
-        return None
-    insert_revision(tx, int(made), 1, definition)
-    return int(made)
+    made: JobTypeId | None = tx.execute(_INSERT, asdict(new)).scalar()
+    if made is not None:
+        insert_revision(tx, made, 1, definition)
+    return made
 
 
-def insert_revision(tx: Connection, job_type_id: int, revision_num: int, definition: dict[str, Any]) -> int:
-    """Insert a revision and return its id."""
+def insert_revision(tx: Connection, job_type_id: JobTypeId, revision_num: int, definition: Document) -> None:
+    """Insert a revision of a type."""
     parameters = {
         "job_type_id": job_type_id,
         "revision_num": revision_num,
         "definition": orjson.dumps(definition).decode(),
     }
-    return int(tx.execute(_INSERT_REVISION, parameters).scalar_one())
+    tx.execute(_INSERT_REVISION, parameters)
 
 
-def lock(tx: Connection, job_type_id: int) -> dict[str, Any] | None:
-    """Lock a type and return its columns with the current `definition`; None when there is none."""
-    row = tx.execute(_LOCK, {"id": job_type_id}).one_or_none()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001
+def lock(tx: Connection, job_type_id: JobTypeId) -> LockedType | None:
+    """Lock a type and return what can change of it, with the current definition; None when there is none."""
+    return records.read_optional(LockedType, tx.execute(_LOCK, {"id": job_type_id}))
 
 
-def update(tx: Connection, job_type_id: int, facts: dict[str, Any]) -> None:
-    """Write a locked type's columns; `facts` holds all that may change. Stamps `paused` and `archived`."""
-    tx.execute(_UPDATE, {"id": job_type_id, **{name: facts[name] for name in _FACTS}})
+def update(tx: Connection, job_type_id: JobTypeId, changed: LockedType) -> None:
+    """Write what a locked type shall be; its definition has a revision of its own. Stamps `paused` and `archived`."""
+    tx.execute(_UPDATE, {"id": job_type_id, **{name: getattr(changed, name) for name in _CHANGEABLE}})

@@ -2,25 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple, TypedDict
 
 import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.documents import QuotaDocument
+from scheduler.identifiers import ProjectId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, Parameter, SortKey
+
+
+class ProjectRow(NamedTuple):
+    """A project as lists show it. `share` and `lag_s` are None while the scheduler has not written them."""
+
+    id: ProjectId
+    name: str
+    title: str
+    weight: float
+    is_paused: bool
+    pause_reason: str | None
+    quota: QuotaDocument
+    created: datetime
+    last_modified: datetime
+    share: float | None
+    lag_s: float | None
+
+
+class LockedProject(NamedTuple):
+    """What a project is, read under its row lock."""
+
+    id: ProjectId
+    title: str
+    weight: float
+    quota: QuotaDocument
+    is_paused: bool
+    pause_reason: str | None
+
+
+class NewProject(TypedDict):
+    """A project to insert, by column."""
+
+    name: str
+    title: str
+    weight: float
+    quota: QuotaDocument
+
 
 PROJECTS = Listing(
+    ProjectRow,
     "projects j",
-    "j.*, u.share, u.lag_s",
+    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.created, j.last_modified, u.share,
+       u.lag_s""",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
-        "id": Key("j.id", "bigint"),
-        "name": Key('j.name COLLATE "C"', "text"),
-        "weight": Key("j.weight", "float8"),
-        "created": Key("j.created", "timestamptz"),
-        "last_modified": Key("j.last_modified", "timestamptz"),
+        "id": SortKey("j.id", "bigint"),
+        "name": SortKey('j.name COLLATE "C"', "text"),
+        "weight": SortKey("j.weight", "float8"),
+        "created": SortKey("j.created", "timestamptz"),
+        "last_modified": SortKey("j.last_modified", "timestamptz"),
     },
 )
 
@@ -54,40 +96,38 @@ _FORGET = (
 )
 
 
-def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: int | None) -> Condition:
+def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: ProjectId | None) -> Condition:
     """Return which projects: by name, by pause, and bounded to one for a caller who may see no other."""
     parts = {
         "j.name = ANY(:names)": names or None,
         "j.is_paused = :is_paused": is_paused,
         "j.id = :project_id": project_id,
     }
-    parameters = {"names": list(names), "is_paused": is_paused, "project_id": project_id}
+    parameters: dict[str, Parameter] = {"names": list(names), "is_paused": is_paused, "project_id": project_id}
     return Condition(" AND ".join(sql for sql, value in parts.items() if value is not None) or "true", parameters)
 
 
-def insert(tx: Connection, facts: Mapping[str, Any]) -> int | None:
+def insert(tx: Connection, new: NewProject) -> ProjectId | None:
     """Insert a project and return its id; None when the name is taken."""
-    made = tx.execute(_INSERT, _written(facts)).scalar()
-    return None if made is None else int(made)
+    return tx.execute(_INSERT, {**new, "quota": _json(new["quota"])}).scalar()
 
 
-def lock(tx: Connection, name: str) -> dict[str, Any] | None:
-    """Lock a project and return its columns, None when there is none of this name."""
-    row = tx.execute(_LOCK, {"name": name}).one_or_none()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001
+def lock(tx: Connection, name: str) -> LockedProject | None:
+    """Lock a project and return what it is, None when there is none of this name."""
+    return records.read_optional(LockedProject, tx.execute(_LOCK, {"name": name}))
 
 
-def update(tx: Connection, facts: Mapping[str, Any]) -> None:
-    """Write what a locked project is; its name stays."""
-    tx.execute(_UPDATE, _written(facts))
+def update(tx: Connection, changed: LockedProject) -> None:
+    """Write what a locked project shall be; its name stays."""
+    tx.execute(_UPDATE, {**changed._asdict(), "quota": _json(changed.quota)})
 
 
-def live_tokens(tx: Connection, project_id: int) -> int:
+def live_tokens(tx: Connection, project_id: ProjectId) -> int:
     """Return how many valid tokens are bound to a project."""
     return int(tx.execute(_LIVE_TOKENS, {"id": project_id}).scalar_one())
 
 
-def delete(tx: Connection, project_id: int) -> bool:
+def delete(tx: Connection, project_id: ProjectId) -> bool:
     """Delete a project with its ended tokens; False, and nothing done, while anything else belongs to it."""
     try:
         with tx.begin_nested():
@@ -98,5 +138,5 @@ def delete(tx: Connection, project_id: int) -> bool:
     return True
 
 
-def _written(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {**facts, "quota": orjson.dumps(facts["quota"]).decode()}
+def _json(quota: QuotaDocument) -> str:
+    return orjson.dumps(quota).decode()

@@ -6,9 +6,13 @@ A row has either `value`, or `sealed` and the id of the key that opens it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import ProjectId
+from scheduler.store import records
 
 _SET = text("""
     INSERT INTO secrets (project_id, name, key_id, sealed)
@@ -41,38 +45,59 @@ _RESEAL = text("""
 """)
 
 
-def write(tx: Connection, project_id: int, name: str, key_id: str, sealed: bytes) -> bool:
+class SecretEntry(NamedTuple):
+    """A secret without its value: its name, and when it was made and last set."""
+
+    name: str
+    created: datetime
+    last_modified: datetime
+
+
+class StoredSecret(NamedTuple):
+    """A secret as stored: `value` in plain text, or `sealed` with the key of this id."""
+
+    project: str
+    id: int
+    project_id: ProjectId
+    name: str
+    value: str | None
+    key_id: str | None
+    sealed: bytes | None
+
+
+def write(tx: Connection, project_id: ProjectId, name: str, key_id: str, sealed: bytes) -> bool:
     """Set a secret; True if there was none of that name."""
     parameters = {"project_id": project_id, "name": name, "key_id": key_id, "sealed": sealed}
     return bool(tx.execute(_SET, parameters).scalar())
 
 
-def entries(tx: Connection, project_id: int) -> list[Any]:
-    """Return `name`, `created` and `last_modified` of a project's secrets, by name; never their values."""
-    return list(tx.execute(_LIST, {"project_id": project_id}))
+def entries(tx: Connection, project_id: ProjectId) -> list[SecretEntry]:
+    """Return a project's secrets without their values, by name."""
+    return records.read_all(SecretEntry, tx.execute(_LIST, {"project_id": project_id}))
 
 
-def remove(tx: Connection, project_id: int, name: str) -> bool:
+def remove(tx: Connection, project_id: ProjectId, name: str) -> bool:
     """Delete a secret; False if there is none."""
     return tx.execute(_REMOVE, {"project_id": project_id, "name": name}).scalar() is not None
 
 
-def known(tx: Connection, project_id: int, names: Sequence[str]) -> frozenset[str]:
+def known(tx: Connection, project_id: ProjectId, names: Sequence[str]) -> frozenset[str]:
     """Return which of these names a project has secrets under."""
     return frozenset(tx.execute(_KNOWN, {"project_id": project_id, "names": list(names)}).scalars())
 
 
-def named(tx: Connection, wanted: Iterable[tuple[str, str]]) -> list[Any]:
-    """Return the rows of secrets by (project, name), as stored; those that are gone are left out."""
+def named(tx: Connection, wanted: Iterable[tuple[str, str]]) -> list[StoredSecret]:
+    """Return secrets by (project, name), as stored; those that are gone are left out."""
     pairs = sorted(set(wanted))
     if not pairs:
         return []
-    return list(tx.execute(_NAMED, {"projects": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]}))
+    parameters = {"projects": [pair[0] for pair in pairs], "names": [pair[1] for pair in pairs]}
+    return records.read_all(StoredSecret, tx.execute(_NAMED, parameters))
 
 
-def not_under(tx: Connection, key_id: str | None) -> list[Any]:
-    """Lock and return all rows that are plain or sealed with another key than this one."""
-    return list(tx.execute(_NOT_UNDER, {"key_id": key_id}))
+def not_under(tx: Connection, key_id: str | None) -> list[StoredSecret]:
+    """Lock and return all secrets that are plain or sealed with another key than this one."""
+    return records.read_all(StoredSecret, tx.execute(_NOT_UNDER, {"key_id": key_id}))
 
 
 def reseal(tx: Connection, key_id: str, sealed: Sequence[tuple[int, bytes]]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.identifiers import ProjectId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,22 @@ class TokenFilter:
     role: tuple[str, ...] = ()
     project: tuple[str, ...] = ()
     is_valid: bool | None = None
-    project_id: int | None = None
+    project_id: ProjectId | None = None
+
+
+class TokenRow(NamedTuple):
+    """A token as lists show it: never its digest. `is_valid`: neither revoked nor expired."""
+
+    id: int
+    kind: str
+    name: str
+    role: str | None
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+    last_used: datetime | None
+    project: str | None
+    is_valid: bool
 
 
 _VALID = "(j.revoked IS NULL AND (j.expires IS NULL OR j.expires > now()))"
@@ -37,16 +54,17 @@ _CONDITIONS = {
 }
 
 TOKENS = Listing(
+    TokenRow,
     "tokens j",
     "j.id, j.kind, j.name, j.role, j.created, j.expires, j.revoked, j.last_used, p.name AS project, "
     f"{_VALID} AS is_valid",
     "tokens j ON j.id = page.id LEFT JOIN projects p ON p.id = j.project_id",
     {
-        "id": Key("j.id", "bigint"),
-        "name": Key('j.name COLLATE "C"', "text"),
-        "created": Key("j.created", "timestamptz"),
-        "expires": Key("COALESCE(j.expires, 'infinity')", "timestamptz"),
-        "last_used": Key("COALESCE(j.last_used, '-infinity')", "timestamptz"),
+        "id": SortKey("j.id", "bigint"),
+        "name": SortKey('j.name COLLATE "C"', "text"),
+        "created": SortKey("j.created", "timestamptz"),
+        "expires": SortKey("COALESCE(j.expires, 'infinity')", "timestamptz"),
+        "last_used": SortKey("COALESCE(j.last_used, '-infinity')", "timestamptz"),
     },
 )
 
@@ -73,8 +91,9 @@ def revoke(tx: Connection, token_id: int) -> bool:
     return bool(tx.execute(_REVOKE, {"id": token_id}).rowcount)
 
 
-def find(tx: Connection, chosen: TokenFilter) -> Any:
-    """Return the row that lists show of the first matching token, None when there is none."""
+def first(tx: Connection, chosen: TokenFilter) -> TokenRow | None:
+    """Return the first token that matches, None when there is none."""
     statement = f"SELECT {TOKENS.columns} FROM tokens j LEFT JOIN projects p ON p.id = j.project_id WHERE "  # noqa: S608
     chosen_by = condition(chosen)
-    return tx.execute(text(statement + chosen_by.sql), chosen_by.parameters).first()
+    rows = records.read_all(TokenRow, tx.execute(text(f"{statement}{chosen_by.sql} LIMIT 1"), chosen_by.parameters))
+    return rows[0] if rows else None

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ProjectId
+from scheduler.store import records
 
-@dataclass(frozen=True, slots=True)
-class Token:
+
+class ValidToken(NamedTuple):
     """A token that is valid now. `project_id` None means every project; a node's token has no role."""
 
     id: int
     kind: str
     name: str
     role: str | None
-    project_id: int | None
+    project_id: ProjectId | None
     project: str | None
 
 
@@ -47,14 +49,13 @@ _PROJECT = text("SELECT id FROM projects WHERE name = :name")
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:word, 0))")
 
 
-def find(tx: Connection, sha256: bytes) -> Token | None:
+def find(tx: Connection, sha256: bytes) -> ValidToken | None:
     """Return the token with this digest, None when there is none or it is revoked or expired."""
-    row = tx.execute(_FIND, {"sha256": sha256}).one_or_none()
-    return None if row is None else Token(**row._mapping)  # noqa: SLF001
+    return records.read_optional(ValidToken, tx.execute(_FIND, {"sha256": sha256}))
 
 
 def touch(tx: Connection, token_id: int) -> None:
-    """Note that a token is used, to the minute."""
+    """Write that a token is used now, to the minute."""
     tx.execute(_TOUCH, {"id": token_id})
 
 
@@ -65,8 +66,8 @@ def insert(
     name: str,
     sha256: bytes,
     role: str | None,
-    project_id: int | None,
-    expires: Any = None,
+    project_id: ProjectId | None,
+    expires: datetime | None = None,
 ) -> int:
     """Insert a token and return its id."""
     parameters = {
@@ -80,10 +81,9 @@ def insert(
     return int(tx.execute(_INSERT, parameters).scalar_one())
 
 
-def project_id(tx: Connection, name: str) -> int | None:
+def project_id(tx: Connection, name: str) -> ProjectId | None:
     """Return the id of a project, None when there is no such project."""
-    found = tx.execute(_PROJECT, {"name": name}).scalar()
-    return None if found is None else int(found)
+    return tx.execute(_PROJECT, {"name": name}).scalar()
 
 
 def serialize(tx: Connection, word: str) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.documents import Document
+from scheduler.identifiers import JobTypeId, ProjectId, RevisionId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,90 @@ class TypeFilter:
     is_paused: bool | None = None
 
 
+class TypeRow(NamedTuple):
+    """A job type as lists show it, with the definition of its current revision."""
+
+    id: JobTypeId
+    name: str
+    version: str
+    title: str
+    description: str
+    category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_system: bool
+    is_long_running: bool
+    is_operational: bool
+    is_active: bool
+    is_paused: bool
+    pause_reason: str | None
+    max_scheduled: int | None
+    revision_num: int
+    created: datetime
+    archived: datetime | None
+    paused: datetime | None
+    last_modified: datetime
+    definition: Document
+    revision_id: RevisionId
+
+
+class RevisionRow(NamedTuple):
+    """What a job type said at one time."""
+
+    id: RevisionId
+    job_type_id: JobTypeId
+    revision_num: int
+    definition: Document
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TypeStatusCount:
+    """How many jobs of a type have one status and error category; both are None for a type without jobs."""
+
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+    type_title: str
+    type_description: str
+    type_category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_system: bool
+    is_long_running: bool
+    is_active: bool
+    is_operational: bool
+    is_paused: bool
+    status: str | None
+    error_category: str | None
+    count: int | None
+    most_recent: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningType:
+    """How many jobs of a type run, and since when the first of them."""
+
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+    type_title: str
+    type_description: str
+    type_category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_system: bool
+    is_long_running: bool
+    is_active: bool
+    is_operational: bool
+    is_paused: bool
+    count: int
+    longest_running: datetime
+
+
 _CONDITIONS = {
     "started": "j.last_modified >= :started",
     "ended": "j.last_modified <= :ended",
@@ -43,28 +130,32 @@ _CONDITIONS = {
 }
 
 KEYS = {
-    "id": Key("j.id", "bigint"),
-    "name": Key('j.name COLLATE "C"', "text"),
-    "version": Key('j.version COLLATE "C"', "text"),
-    "title": Key('j.title COLLATE "C"', "text"),
-    "category": Key("COALESCE(j.category, '') COLLATE \"C\"", "text"),
-    "created": Key("j.created", "timestamptz"),
-    "last_modified": Key("j.last_modified", "timestamptz"),
+    "id": SortKey("j.id", "bigint"),
+    "name": SortKey('j.name COLLATE "C"', "text"),
+    "version": SortKey('j.version COLLATE "C"', "text"),
+    "title": SortKey('j.title COLLATE "C"', "text"),
+    "category": SortKey("COALESCE(j.category, '') COLLATE \"C\"", "text"),
+    "created": SortKey("j.created", "timestamptz"),
+    "last_modified": SortKey("j.last_modified", "timestamptz"),
 }
 
 TYPES = Listing(
+    TypeRow,
     "job_types j",
-    "j.*, r.definition, r.id AS revision_id",
+    """j.id, j.name, j.version, j.title, j.description, j.category, j.author_name, j.author_url, j.icon_code, j.is_system,
+       j.is_long_running, j.is_operational, j.is_active, j.is_paused, j.pause_reason, j.max_scheduled, j.revision_num,
+       j.created, j.archived, j.paused, j.last_modified, r.definition, r.id AS revision_id""",
     """job_types j ON j.id = page.id
        JOIN job_type_revisions r ON r.job_type_id = j.id AND r.revision_num = j.revision_num""",
     KEYS,
 )
 
 REVISIONS = Listing(
+    RevisionRow,
     "job_type_revisions j",
-    "j.*",
+    "j.id, j.job_type_id, j.revision_num, j.definition, j.created",
     "job_type_revisions j ON j.id = page.id",
-    {"revision_num": Key("j.revision_num", "int"), "created": Key("j.created", "timestamptz")},
+    {"revision_num": SortKey("j.revision_num", "int"), "created": SortKey("j.created", "timestamptz")},
 )
 
 _SHORT = """
@@ -120,11 +211,14 @@ def condition(chosen: TypeFilter) -> Condition:
     return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
 
 
-def statuses(tx: Connection, *, project_id: int | None, started: datetime | None, ended: datetime | None) -> list[Any]:
-    """Return one row per type, status and error category with `count` and `most_recent`; every type has at least one."""
-    return list(tx.execute(_STATUSES, {"project_id": project_id, "started": started, "ended": ended}))
+def statuses(
+    tx: Connection, *, project_id: ProjectId | None, started: datetime | None, ended: datetime | None
+) -> list[TypeStatusCount]:
+    """Return one count per type, status and error category; every type has at least one."""
+    parameters = {"project_id": project_id, "started": started, "ended": ended}
+    return records.read_all(TypeStatusCount, tx.execute(_STATUSES, parameters))
 
 
-def running(tx: Connection, *, project_id: int | None) -> list[Any]:
-    """Return `count` and `longest_running` of every type that has running jobs, the longest first."""
-    return list(tx.execute(_RUNNING, {"project_id": project_id}))
+def running(tx: Connection, *, project_id: ProjectId | None) -> list[RunningType]:
+    """Return every type that has running jobs, the one that has run longest first."""
+    return records.read_all(RunningType, tx.execute(_RUNNING, {"project_id": project_id}))

@@ -2,12 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
+
+
+class WorkspaceRow(NamedTuple):
+    """A workspace as lists show it."""
+
+    id: int
+    name: str
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+    created: datetime
+    last_modified: datetime
+
+
+class Workspace(NamedTuple):
+    """Where files lie: the URL beneath which each has its path."""
+
+    id: int
+    name: str
+    url: str
+    is_active: bool
+
+
+class LockedWorkspace(NamedTuple):
+    """What a workspace is, read under its row lock."""
+
+    name: str
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+
+
+class WorkspaceChanges(TypedDict, total=False):
+    """What can be changed of a workspace, by column."""
+
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+
+
+class NewWorkspace(TypedDict):
+    """A workspace to insert, by column."""
+
+    name: str
+    title: str
+    url: str
+    is_active: bool
+    is_default: bool
+
 
 _SEED = text("""
     INSERT INTO workspaces (name, title, url, is_default)
@@ -20,14 +73,15 @@ _DEFAULT = text("SELECT id, name, url, is_active FROM workspaces WHERE is_defaul
 _FIND = text("SELECT id, name, url, is_active FROM workspaces WHERE id = :id")
 
 WORKSPACES = Listing(
+    WorkspaceRow,
     "workspaces j",
-    "j.*",
+    "j.id, j.name, j.title, j.url, j.is_active, j.is_default, j.created, j.last_modified",
     "workspaces j ON j.id = page.id",
     {
-        "id": Key("j.id", "bigint"),
-        "name": Key('j.name COLLATE "C"', "text"),
-        "created": Key("j.created", "timestamptz"),
-        "last_modified": Key("j.last_modified", "timestamptz"),
+        "id": SortKey("j.id", "bigint"),
+        "name": SortKey('j.name COLLATE "C"', "text"),
+        "created": SortKey("j.created", "timestamptz"),
+        "last_modified": SortKey("j.last_modified", "timestamptz"),
     },
 )
 
@@ -54,14 +108,14 @@ def seed(tx: Connection, name: str, url: str) -> None:
     tx.execute(_SEED, {"name": name, "url": url})
 
 
-def default(tx: Connection) -> Any:
-    """Return `id`, `name`, `url` and `is_active` of the default workspace, None when there is none."""
-    return tx.execute(_DEFAULT).one_or_none()
+def default(tx: Connection) -> Workspace | None:
+    """Return the default workspace, None when there is none."""
+    return records.read_optional(Workspace, tx.execute(_DEFAULT))
 
 
-def find(tx: Connection, workspace_id: int) -> Any:
-    """Return `id`, `name`, `url` and `is_active` of a workspace, None when there is none."""
-    return tx.execute(_FIND, {"id": workspace_id}).one_or_none()
+def find(tx: Connection, workspace_id: int) -> Workspace | None:
+    """Return a workspace, None when there is none."""
+    return records.read_optional(Workspace, tx.execute(_FIND, {"id": workspace_id}))
 
 
 def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool | None) -> Condition:
@@ -73,21 +127,19 @@ def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool |
     return Condition(" AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active})
 
 
-def lock(tx: Connection, workspace_id: int) -> dict[str, Any] | None:
-    """Lock a workspace and return its columns, None when there is none."""
-    row = tx.execute(_LOCK, {"id": workspace_id}).one_or_none()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001
+def lock(tx: Connection, workspace_id: int) -> LockedWorkspace | None:
+    """Lock a workspace and return what it is, None when there is none."""
+    return records.read_optional(LockedWorkspace, tx.execute(_LOCK, {"id": workspace_id}))
 
 
-def insert(tx: Connection, facts: Mapping[str, Any]) -> int | None:
+def insert(tx: Connection, new: NewWorkspace) -> int | None:
     """Insert a workspace and return its id; None when the name is taken."""
-    made = tx.execute(_INSERT, dict(facts)).scalar()
-    return None if made is None else int(made)
+    return tx.execute(_INSERT, dict(new)).scalar()
 
 
-def update(tx: Connection, workspace_id: int, facts: Mapping[str, Any]) -> None:
-    """Write what a workspace is; its name stays."""
-    tx.execute(_UPDATE, {**facts, "id": workspace_id})
+def update(tx: Connection, workspace_id: int, changed: LockedWorkspace) -> None:
+    """Write what a workspace shall be; its name stays."""
+    tx.execute(_UPDATE, {**changed._asdict(), "id": workspace_id})
 
 
 def clear_default(tx: Connection) -> None:

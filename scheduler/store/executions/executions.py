@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, Row, TextClause, text
 
+from scheduler.identifiers import Attempt, Epoch, ErrorId, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import EXECUTION_MOVES, ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import StopReason
+from scheduler.store import records
 
 
 @dataclass(frozen=True, slots=True)
 class LockedExecution:
     """What decides an execution's next move, read under the lock of its job."""
 
-    id: int
-    job_id: int
-    attempt: int
-    node_id: int
-    node_epoch: int
+    id: ExecutionId
+    job_id: JobId
+    attempt: Attempt
+    node_id: NodeId
+    node_epoch: Epoch
     status: ExecutionStatus
     claim_token: str | None
     digest: str | None
     cancel_requested: StopReason | None
-    preempted_for: int | None
+    preempted_for: JobId | None
     lease_s: float
     released: bool
 
@@ -36,14 +38,32 @@ class LockedExecution:
 class End:
     """How one execution ended; `phases` holds the timestamps and exit codes by column name."""
 
-    execution_id: int
-    attempt: int
-    error_id: int | None = None
+    execution_id: ExecutionId
+    attempt: Attempt
+    error_id: ErrorId | None = None
     message: str | None = None
     digest: str | None = None
-    phases: dict[str, Any] | None = None
+    phases: Mapping[str, float | int | None] | None = None
     usage: str | None = None
     results: str | None = None
+
+
+class ClaimedExecution(NamedTuple):
+    """An execution that a node has claimed and not ended, with the token it was claimed with."""
+
+    id: ExecutionId
+    attempt: Attempt
+    claim_token: str
+
+
+class Instruction(NamedTuple):
+    """What a node is told of one execution with its next heartbeat: to stop it, or that it was placed there."""
+
+    id: ExecutionId
+    attempt: Attempt
+    status: str
+    cancel_requested: str | None
+    cancel_grace_s: float | None
 
 
 _JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
@@ -56,7 +76,7 @@ _READ = """
     ORDER BY id
 """
 _LOCK = text(f"{_READ} FOR NO KEY UPDATE")
-_LOOK = text(_READ)
+_READ_ONLY = text(_READ)
 
 _CLAIM = text("""
     UPDATE executions x
@@ -157,7 +177,7 @@ _RUNNING_ON = text("""
     WHERE node_id = :node_id AND released_at IS NULL AND status = 'RUNNING'
 """)
 
-_FOR_BEAT = text("""
+_INSTRUCTIONS = text("""
     SELECT id, attempt, status, cancel_requested, cancel_grace_s
     FROM executions
     WHERE node_id = :node_id
@@ -168,23 +188,28 @@ _FOR_BEAT = text("""
 """)
 
 
-def jobs_of(tx: Connection, ids: Iterable[int]) -> list[int]:
+def jobs_of(tx: Connection, ids: Iterable[ExecutionId]) -> list[JobId]:
     """Return the jobs these executions belong to; the job rows are what a verb locks first."""
     return list(tx.execute(_JOBS_OF, {"ids": list(ids)}).scalars())
 
 
-def lock(tx: Connection, ids: Iterable[int]) -> dict[int, LockedExecution]:
+def lock(tx: Connection, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:
     """Lock these executions (after their jobs) and return what decides their next move."""
     return _read(tx, _LOCK, ids)
 
 
-def look(tx: Connection, ids: Iterable[int]) -> dict[int, LockedExecution]:
-    """Return the same without a lock, for who holds none of their jobs: the rest of a gang may be locked in any order."""
-    return _read(tx, _LOOK, ids)
+def read(tx: Connection, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:
+    """Return the same without a lock.
+
+    This is for a caller that holds none of their jobs: the rest of a gang may be locked in any order.
+    """
+    return _read(tx, _READ_ONLY, ids)
 
 
-def claim(tx: Connection, claims: Sequence[tuple[int, int, str]], *, node_id: int, epoch: int) -> set[int]:
-    """Compare and set: give each (execution, attempt, token) to this node and epoch; return the ids that it got."""
+def claim(
+    tx: Connection, claims: Sequence[tuple[ExecutionId, Attempt, str]], *, node_id: NodeId, epoch: Epoch
+) -> set[ExecutionId]:
+    """Give each (execution, attempt, token) to this node and epoch by compare-and-set; return the ids that it got."""
     move = EXECUTION_MOVES[ExecutionEvent.CLAIM]
     parameters = {
         "ids": [c[0] for c in claims],
@@ -198,7 +223,7 @@ def claim(tx: Connection, claims: Sequence[tuple[int, int, str]], *, node_id: in
     return set(tx.execute(_CLAIM, parameters).scalars())
 
 
-def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[int]:
+def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[ExecutionId]:
     """End and release executions by one event; return the ids that ended now (a repeat returns nothing)."""
     if not ends:
         return set()
@@ -218,67 +243,67 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[int]:
     return set(tx.execute(_END, parameters).scalars())
 
 
-def withdraw(tx: Connection, placements: Iterable[tuple[int, int]], why: str) -> set[int]:
+def withdraw(tx: Connection, placements: Iterable[tuple[ExecutionId, Attempt]], why: str) -> set[ExecutionId]:
     """End placements (execution, attempt) that no node has claimed; return the ids of the executions that ended now."""
     return end(tx, ExecutionEvent.TAKE_BACK, [End(number, attempt, message=why) for number, attempt in placements])
 
 
 def request_cancel(
-    tx: Connection, job_ids: Sequence[int], *, reason: StopReason = StopReason.CANCELED, grace_s: float | None = None
+    tx: Connection, job_ids: Sequence[JobId], *, reason: StopReason = StopReason.CANCELED, grace_s: float | None = None
 ) -> list[str]:
     """Ask that the running executions of these jobs be stopped; return the names of the nodes to tell."""
     parameters = {"job_ids": list(job_ids), "reason": reason, "grace_s": grace_s}
     return sorted(set(tx.execute(_REQUEST_CANCEL, parameters).scalars()))
 
 
-def request_stop(tx: Connection, ids: Sequence[int], *, reason: StopReason) -> list[str]:
+def request_stop(tx: Connection, ids: Sequence[ExecutionId], *, reason: StopReason) -> list[str]:
     """Ask that these running executions be stopped and given back; return the names of the nodes to tell."""
     return sorted(set(tx.execute(_REQUEST_STOP, {"ids": list(ids), "reason": reason}).scalars()))
 
 
-def members(tx: Connection, attempts: Mapping[int, int]) -> dict[int, list[Member]]:
+def members(tx: Connection, attempts: Mapping[JobId, Attempt]) -> dict[JobId, list[Member]]:
     """Lock all executions of an attempt, by job, and return them by job; the caller holds the locks of the jobs."""
-    found: dict[int, list[Member]] = {job_id: [] for job_id in attempts}
+    found: dict[JobId, list[Member]] = {job_id: [] for job_id in attempts}
     for row in tx.execute(_MEMBERS, {"jobs": list(attempts), "attempts": list(attempts.values())}):
         found[row.job_id].append(Member(**{**row._mapping, "status": ExecutionStatus(row.status)}))  # noqa: SLF001
     return found
 
 
-def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[int]) -> list[End]:
+def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[JobId]) -> list[End]:
     """Return the placements of these jobs that no node has claimed."""
     return [End(row.id, row.attempt) for row in tx.execute(_UNCLAIMED_OF_JOBS, {"job_ids": list(job_ids)})]
 
 
-def late(tx: Connection, *, deadline_s: float, limit: int) -> dict[int, int]:
+def late(tx: Connection, *, deadline_s: float, limit: int) -> dict[ExecutionId, NodeId]:
     """Return placements older than the deadline that no node has claimed, and the node of each."""
     return {row.id: row.node_id for row in tx.execute(_LATE, {"deadline_s": deadline_s, "limit": limit})}
 
 
-def of_node(tx: Connection, node_id: int) -> list[int]:
+def of_node(tx: Connection, node_id: NodeId) -> list[ExecutionId]:
     """Return every unreleased execution of a node."""
     return list(tx.execute(_OF_NODE, {"node_id": node_id}).scalars())
 
 
-def running_on(tx: Connection, node_id: int) -> list[Any]:
-    """Return `id`, `attempt` and `claim_token` of what a node has claimed and not ended."""
-    return list(tx.execute(_RUNNING_ON, {"node_id": node_id}))
+def running_on(tx: Connection, node_id: NodeId) -> list[ClaimedExecution]:
+    """Return the executions that a node has claimed and not ended."""
+    return records.read_all(ClaimedExecution, tx.execute(_RUNNING_ON, {"node_id": node_id}))
 
 
-def for_beat(tx: Connection, node_id: int) -> list[Any]:
-    """Return what the node should hear in answer to its beat: cancels, and placements it has not claimed yet."""
-    return list(tx.execute(_FOR_BEAT, {"node_id": node_id}))
+def instructions(tx: Connection, node_id: NodeId) -> list[Instruction]:
+    """Return what the answer to a node's heartbeat says: executions to stop, and placements it has not claimed yet."""
+    return records.read_all(Instruction, tx.execute(_INSTRUCTIONS, {"node_id": node_id}))
 
 
-def _read(tx: Connection, statement: TextClause, ids: Iterable[int]) -> dict[int, LockedExecution]:
+def _read(tx: Connection, statement: TextClause, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:
     rows = tx.execute(statement, {"ids": sorted(set(ids))})
     return {row.id: _locked(row) for row in rows}
 
 
-def _locked(row: Row[Any]) -> LockedExecution:
+def _locked(row: Row[tuple[object, ...]]) -> LockedExecution:
     asked = row.cancel_requested
     read = {"status": ExecutionStatus(row.status), "cancel_requested": None if asked is None else StopReason(asked)}
     return LockedExecution(**{**row._mapping, **read})  # noqa: SLF001
 
 
-def _json(value: Any) -> str:
+def _json(value: Mapping[str, float | int | None]) -> str:
     return orjson.dumps(value).decode()

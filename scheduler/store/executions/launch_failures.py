@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.cluster.avoidance import AVOIDED_FROM
 
 _MOST_SUSPECTS = 30
@@ -66,13 +67,13 @@ _FORGIVE = text("""
 """)
 
 
-def count(tx: Connection, node_id: int, failed: int) -> None:
+def count(tx: Connection, node_id: NodeId, failed: int) -> None:
     """Count launches that failed, and placements that were not claimed; a node with several gets no new work."""
     if failed:
         tx.execute(_COUNT, {"id": node_id, "count": failed, "avoided_from": AVOIDED_FROM})
 
 
-def suspect(tx: Connection, node_id: int, programs: Iterable[str]) -> None:
+def suspect(tx: Connection, node_id: NodeId, programs: Iterable[str]) -> None:
     """Remember programs (`specs.programs`) that a node could not start; several different ones speak against the node."""
     found = sorted(set(programs))
     if found:
@@ -80,7 +81,7 @@ def suspect(tx: Connection, node_id: int, programs: Iterable[str]) -> None:
         tx.execute(_SUSPECT, parameters)
 
 
-def clear(tx: Connection, node_id: int) -> None:
+def clear(tx: Connection, node_id: NodeId) -> None:
     """Begin to count again from zero: a launch has worked there, or an operator says that it would."""
     tx.execute(_CLEAR, {"id": node_id})
 

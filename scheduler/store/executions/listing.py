@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.documents import Document, JobResults
+from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, JobTypeId, NodeId, ProjectId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,63 @@ class ExecutionFilter:
     node_id: tuple[int, ...] = ()
     error_id: tuple[int, ...] = ()
     error_category: tuple[str, ...] = ()
+
+
+class ExecutionRow(NamedTuple):
+    """An execution as lists and details show it, with its job type, its node, and its error if it has one."""
+
+    id: ExecutionId
+    uuid: str
+    job_id: JobId
+    attempt: Attempt
+    member: int
+    status: str
+    cpus: int
+    mem: int
+    disk: int
+    custom: dict[str, int] | None
+    cancel_requested: str | None
+    message: str | None
+    why: str | None
+    pre_started: datetime | None
+    pre_completed: datetime | None
+    pre_exit_code: int | None
+    job_started: datetime | None
+    job_completed: datetime | None
+    job_exit_code: int | None
+    post_started: datetime | None
+    post_completed: datetime | None
+    post_exit_code: int | None
+    usage: dict[str, dict[str, float]] | None
+    results: JobResults | None
+    created: datetime
+    queued: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    last_modified: datetime
+    timeout_s: int | None
+    command: list[str]
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+    node_id: NodeId
+    node_name: str
+    hostname: str
+    error_id: ErrorId | None
+    error_name: str | None
+    error_title: str | None
+    error_description: str | None
+    error_category: str | None
+    is_builtin: bool | None
+    should_be_retried: bool | None
+
+
+class ExecutionOrigin(NamedTuple):
+    """What an execution's job ran by: the revision of its type, and what the job says over it."""
+
+    overrides: Document
+    definition: Document
+    project_id: ProjectId
 
 
 _JOB = "JOIN jobs jj ON jj.id = j.job_id"
@@ -52,16 +112,16 @@ _OF_THE_JOB = {"project_id", "job_type_id", "job_type_name", "job_type_category"
 
 _END_OF_TIME = "CAST('infinity' AS timestamptz)"
 
-KEYS: dict[str, Key] = {
-    "id": Key("j.id", "bigint"),
-    "created": Key("j.created", "timestamptz"),
-    "started": Key(f"COALESCE(j.started, {_END_OF_TIME})", "timestamptz"),
-    "ended": Key(f"COALESCE(j.ended, {_END_OF_TIME})", "timestamptz"),
-    "last_modified": Key("j.last_modified", "timestamptz"),
-    "status": Key('j.status COLLATE "C"', "text"),
-    "attempt": Key("j.attempt", "int"),
-    "member": Key("j.member", "int"),
-    "job_id": Key("j.job_id", "bigint"),
+KEYS: dict[str, SortKey] = {
+    "id": SortKey("j.id", "bigint"),
+    "created": SortKey("j.created", "timestamptz"),
+    "started": SortKey(f"COALESCE(j.started, {_END_OF_TIME})", "timestamptz"),
+    "ended": SortKey(f"COALESCE(j.ended, {_END_OF_TIME})", "timestamptz"),
+    "last_modified": SortKey("j.last_modified", "timestamptz"),
+    "status": SortKey('j.status COLLATE "C"', "text"),
+    "attempt": SortKey("j.attempt", "int"),
+    "member": SortKey("j.member", "int"),
+    "job_id": SortKey("j.job_id", "bigint"),
 }
 
 _COLUMNS = """
@@ -85,7 +145,7 @@ _JOINS = """
     LEFT JOIN errors e ON e.id = j.error_id
 """
 
-EXECUTIONS = Listing("executions j", _COLUMNS, f"executions j ON j.id = page.id {_JOINS}", KEYS)
+EXECUTIONS = Listing(ExecutionRow, "executions j", _COLUMNS, f"executions j ON j.id = page.id {_JOINS}", KEYS)
 
 _LATEST = text(f"""
     SELECT {_COLUMNS}
@@ -96,7 +156,7 @@ _LATEST = text(f"""
     {_JOINS}
 """)  # noqa: S608 - the only text put in are our own columns
 
-_ENVIRONMENT = text("""
+_ORIGIN = text("""
     SELECT s.overrides, r.definition, j.project_id
     FROM executions x
     JOIN jobs j ON j.id = x.job_id
@@ -115,11 +175,12 @@ def condition(chosen: ExecutionFilter) -> Condition:
     return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters, joins)
 
 
-def latest(tx: Connection, job_ids: Sequence[int]) -> dict[int, Any]:
+def latest(tx: Connection, job_ids: Sequence[JobId]) -> dict[JobId, ExecutionRow]:
     """Return the newest execution of each job, by creation and then attempt; jobs without one are left out."""
-    return {row.job_id: row for row in tx.execute(_LATEST, {"job_ids": list(job_ids)})}
+    rows = records.read_all(ExecutionRow, tx.execute(_LATEST, {"job_ids": list(job_ids)}))
+    return {row.job_id: row for row in rows}
 
 
-def origin(tx: Connection, execution_id: int) -> Any:
-    """Return `overrides`, `definition` and `project_id` of an execution's job, None when there is no such execution."""
-    return tx.execute(_ENVIRONMENT, {"id": execution_id}).one_or_none()
+def origin(tx: Connection, execution_id: ExecutionId) -> ExecutionOrigin | None:
+    """Return what an execution's job ran by, None when there is no such execution."""
+    return records.read_optional(ExecutionOrigin, tx.execute(_ORIGIN, {"id": execution_id}))

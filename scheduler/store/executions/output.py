@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.errors import InvalidInput
+from scheduler.identifiers import Attempt, ExecutionId
 from scheduler.wire import Chunk
 
 _APPEND = text("""
@@ -59,7 +59,7 @@ def append(tx: Connection, chunks: Sequence[Chunk]) -> None:
     tx.execute(_APPEND, parameters)
 
 
-def progress(tx: Connection, said: Sequence[tuple[int, int, float | None, str | None]]) -> None:
+def progress(tx: Connection, said: Sequence[tuple[ExecutionId, Attempt, float | None, str | None]]) -> None:
     """Write (execution, attempt, percent, note) into the jobs that run them; a job that is locked is passed over.
 
     Member 0 speaks for a gang.
@@ -73,7 +73,7 @@ def progress(tx: Connection, said: Sequence[tuple[int, int, float | None, str | 
     tx.execute(_PROGRESS, parameters)
 
 
-def to_json(value: Any) -> str:
+def to_json(value: Mapping[str, object]) -> str:
     """Return compact JSON text for a document column."""
     return orjson.dumps(value).decode()
 

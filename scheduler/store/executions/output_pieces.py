@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import ExecutionId, ProjectId
+from scheduler.store import records
 
 PHASES = ("pre", "job", "post", "cleanup")
 STREAMS = ("stdout", "stderr")
@@ -33,19 +36,35 @@ _READ = """
 _STATEMENTS = {False: text(_READ.format(order=_ONE)), True: text(_READ.format(order=_BOTH))}
 
 _EXECUTION = text("""
-    SELECT x.id, x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id
+    SELECT x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id
     FROM executions x JOIN jobs j ON j.id = x.job_id
     WHERE x.id = :id
 """)
 
 
-def pieces(
-    tx: Connection, execution_id: int, *, streams: Sequence[str], phases: Sequence[str], start: int, limit: int
-) -> list[Any]:
-    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order.
+class PieceRow(NamedTuple):
+    """One piece of output: its own `offset` in its phase and stream, its `start` in the whole that was asked for."""
 
-    Each has `phase`, `stream`, its own `offset` there, its `start` in the whole, and `data`.
-    """
+    phase: str
+    stream: str
+    offset: int
+    start: int
+    data: bytes
+
+
+class PrintingExecution(NamedTuple):
+    """An execution whose output is read. `released`: nothing more will be added."""
+
+    status: str
+    job_exit_code: int | None
+    released: bool
+    project_id: ProjectId
+
+
+def pieces(
+    tx: Connection, execution_id: ExecutionId, *, streams: Sequence[str], phases: Sequence[str], start: int, limit: int
+) -> list[PieceRow]:
+    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order."""
     parameters = {
         "execution_id": execution_id,
         "streams": list(streams),
@@ -53,9 +72,9 @@ def pieces(
         "from": start,
         "limit": limit,
     }
-    return list(tx.execute(_STATEMENTS[len(streams) > 1], parameters))
+    return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))
 
 
-def execution(tx: Connection, execution_id: int) -> Any:
-    """Return `status`, `job_exit_code`, `released` and `project_id` of an execution, None when there is none."""
-    return tx.execute(_EXECUTION, {"id": execution_id}).one_or_none()
+def execution(tx: Connection, execution_id: ExecutionId) -> PrintingExecution | None:
+    """Return an execution whose output is wanted, None when there is none."""
+    return records.read_optional(PrintingExecution, tx.execute(_EXECUTION, {"id": execution_id}))

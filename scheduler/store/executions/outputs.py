@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ExecutionId, JobId
+
 _PUBLISH = text("""
     UPDATE files
     SET is_published = true, published = now(), last_modified = now()
@@ -23,7 +25,7 @@ _RESULTS = text("""
 """)
 
 
-def publish(tx: Connection, jobs_by_execution: Mapping[int, int]) -> None:
+def publish(tx: Connection, jobs_by_execution: Mapping[ExecutionId, JobId]) -> None:
     """Show the files of these executions, and make their results the jobs' results."""
     parameters = {"execution_ids": sorted(jobs_by_execution)}
     tx.execute(_PUBLISH, parameters)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from scheduler.documents import Document, JobData
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, RevisionId
+from scheduler.store import records
 
 _SPECS = text("""
     SELECT x.id AS execution_id, x.attempt, x.member, j.members, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
@@ -52,28 +56,64 @@ _PROGRAMS = text("""
 """)
 
 
-def read(tx: Connection, execution_ids: Sequence[int]) -> list[Any]:
-    """Return one row per execution with its job, type, revision and data."""
-    return list(tx.execute(_SPECS, {"ids": list(execution_ids)}))
+class TaskSpecRow(NamedTuple):
+    """One execution with its job, type, revision and data: what its task spec is made of."""
+
+    execution_id: ExecutionId
+    attempt: Attempt
+    member: int
+    members: int
+    token: str
+    cpus: int
+    mem: int
+    disk: int
+    custom: dict[str, int] | None
+    lease_s: float
+    job_id: JobId
+    job_name: str | None
+    timeout_s: int | None
+    tries: int
+    type_name: str
+    type_version: str
+    project: str
+    definition: Document
+    data: JobData
+    overrides: Document
 
 
-def gang_nodes(tx: Connection, attempts: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[str]]:
+class StoredFile(NamedTuple):
+    """A file that a node reads: its identity, its size in bytes, and where it lies: `path` beneath the workspace's `url`."""
+
+    id: FileId
+    file_name: str
+    file_size: int
+    sha256: str
+    path: str
+    url: str
+
+
+def read(tx: Connection, execution_ids: Sequence[ExecutionId]) -> list[TaskSpecRow]:
+    """Return one row per execution, by its id."""
+    return records.read_all(TaskSpecRow, tx.execute(_SPECS, {"ids": list(execution_ids)}))
+
+
+def gang_nodes(tx: Connection, attempts: Iterable[tuple[JobId, Attempt]]) -> dict[tuple[JobId, Attempt], list[str]]:
     """Return for each attempt (job, attempt) of a gang the names of its members' nodes, in their order."""
     wanted = sorted(set(attempts))
     parameters = {"jobs": [one[0] for one in wanted], "attempts": [one[1] for one in wanted]}
     return {(row.job_id, row.attempt): row.nodes for row in tx.execute(_GANG_NODES, parameters)} if wanted else {}
 
 
-def files(tx: Connection, ids: Sequence[int]) -> dict[int, Any]:
+def files(tx: Connection, ids: Sequence[int]) -> dict[int, StoredFile]:
     """Return the files with these ids and where they lie; unknown ids are left out."""
-    return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids)})} if ids else {}
+    return {row.id: row for row in records.read_all(StoredFile, tx.execute(_FILES, {"ids": list(ids)}))} if ids else {}
 
 
-def programs(tx: Connection, job_ids: Iterable[int]) -> list[str]:
+def programs(tx: Connection, job_ids: Iterable[JobId]) -> list[str]:
     """Return what these jobs start: project, revision of the type, and the program where the job names its own."""
     return list(tx.execute(_PROGRAMS, {"ids": sorted(set(job_ids))}).scalars())
 
 
-def error_mappings(tx: Connection, revision_ids: Iterable[int]) -> dict[int, dict[str, str]]:
+def error_mappings(tx: Connection, revision_ids: Iterable[RevisionId]) -> dict[RevisionId, dict[str, str]]:
     """Return for each revision which exit code means which error."""
     return {row.id: row.exit_codes for row in tx.execute(_MAPPINGS, {"ids": sorted(revision_ids)})}

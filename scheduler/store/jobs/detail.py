@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-_DETAIL = text("""
+from scheduler.documents import ConstraintDocument, Document, JobData, JobResults
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId
+from scheduler.store import records
+
+_REST = text("""
     SELECT q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
            t.created AS type_created, t.archived, t.paused, t.pause_reason, t.last_modified AS type_last_modified,
            t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by
@@ -31,15 +37,15 @@ _FILES = text("""
 """)
 
 _EVENTS = text("""
-    SELECT id, at, event, "from", "to", attempt, actor, reason
+    SELECT id, at, event, "from" AS from_status, "to" AS to_status, attempt, actor, reason
     FROM events
     WHERE job_id = :job_id
     ORDER BY id
     LIMIT :limit
 """)
 
-_BIRTH = text("""
-    SELECT j.created, j.not_before, j.round, COALESCE(k.name, '') AS actor,
+_SUBMISSION = text("""
+    SELECT j.created, COALESCE(k.name, '') AS actor,
            COALESCE(
                (SELECT e."from" FROM events e WHERE e.job_id = j.id ORDER BY e.id LIMIT 1),
                j.status) AS first_status
@@ -50,21 +56,86 @@ _BIRTH = text("""
 """)
 
 
-def detail(tx: Connection, job_id: int) -> Any:
-    """Return what the list does not show of a job: documents, and more of its type."""
-    return tx.execute(_DETAIL, {"id": job_id}).one()
+class JobRest(NamedTuple):
+    """What lists do not show of a job: its documents, more of its type, and the name of the token that submitted it."""
+
+    data: JobData
+    overrides: Document
+    results: JobResults | None
+    message: str | None
+    definition: Document
+    revision_created: datetime
+    type_created: datetime
+    archived: datetime | None
+    paused: datetime | None
+    pause_reason: str | None
+    type_last_modified: datetime
+    type_revision_num: int
+    max_scheduled: int | None
+    constraints: list[ConstraintDocument]
+    created_by: str | None
 
 
-def files(tx: Connection, ids: Sequence[int]) -> dict[int, Any]:
+class NamedFile(NamedTuple):
+    """A file that a job's data or results name, with its workspace and its project."""
+
+    id: FileId
+    uuid: UUID
+    file_name: str
+    media_type: str
+    file_size: int
+    sha256: str
+    is_deleted: bool
+    is_published: bool
+    published: datetime | None
+    created: datetime
+    deleted: datetime | None
+    last_modified: datetime
+    meta_data: Document
+    job_id: JobId | None
+    execution_id: ExecutionId | None
+    output: str | None
+    workspace_id: int
+    workspace_name: str
+    project: str
+
+
+class JobEventRow(NamedTuple):
+    """One change of a job's status, or something done to it that left the status as it was."""
+
+    id: int
+    at: datetime
+    event: str
+    from_status: str | None
+    to_status: str
+    attempt: Attempt
+    actor: str
+    reason: str | None
+
+
+class Submission(NamedTuple):
+    """How a job was submitted: when, by whom, and with which status it began."""
+
+    created: datetime
+    actor: str
+    first_status: str
+
+
+def rest(tx: Connection, job_id: JobId) -> JobRest:
+    """Return what the list does not show of a job."""
+    return records.read_one(JobRest, tx.execute(_REST, {"id": job_id}))
+
+
+def files(tx: Connection, ids: Sequence[int]) -> dict[int, NamedFile]:
     """Return files by id, deleted ones included; unknown ids are left out."""
-    return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids)})} if ids else {}
+    return {row.id: row for row in records.read_all(NamedFile, tx.execute(_FILES, {"ids": list(ids)}))} if ids else {}
 
 
-def birth(tx: Connection, job_id: int) -> Any:
-    """Return `created`, `actor` and `first_status`: what the submission of a job looked like."""
-    return tx.execute(_BIRTH, {"job_id": job_id}).one()
+def submission(tx: Connection, job_id: JobId) -> Submission:
+    """Return how a job was submitted."""
+    return records.read_one(Submission, tx.execute(_SUBMISSION, {"job_id": job_id}))
 
 
-def events(tx: Connection, job_id: int, limit: int) -> list[Any]:
-    """Return a job's changes of status, oldest first."""
-    return list(tx.execute(_EVENTS, {"job_id": job_id, "limit": limit}))
+def events(tx: Connection, job_id: JobId, limit: int) -> list[JobEventRow]:
+    """Return a job's events, oldest first."""
+    return records.read_all(JobEventRow, tx.execute(_EVENTS, {"job_id": job_id, "limit": limit}))

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
-_NOTE = text("""
+from scheduler.identifiers import JobId
+
+_RECORD = text("""
     INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason)
     SELECT id, :event, status, status, attempt, :actor, :reason
     FROM jobs
@@ -14,7 +16,7 @@ _NOTE = text("""
 """)
 
 
-def note(tx: Connection, ids: Sequence[int], event: str, *, actor: str, reason: str | None) -> None:
+def record(tx: Connection, ids: Sequence[JobId], event: str, *, actor: str, reason: str | None) -> None:
     """Write one event row per job, from its status to the same."""
     if ids:
-        tx.execute(_NOTE, {"ids": list(ids), "event": event, "actor": actor, "reason": reason})
+        tx.execute(_RECORD, {"ids": list(ids), "event": event, "actor": actor, "reason": reason})

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import Attempt, ExecutionId, JobId, JobTypeId, NodeId, ProjectId, ShapeId
+from scheduler.store import records
 
 _FACTS = text("""
     SELECT j.id, j.status, j.members, j.is_held, j.hold_reason, j.not_before, j.num_exes,
@@ -30,7 +34,7 @@ _FACTS = text("""
     WHERE j.id = :id AND l.name = 'scheduler'
 """)
 
-_CALLED = text("""
+_PAUSE_REASONS = text("""
     SELECT t.id, p.name AS project, p.pause_reason AS project_reason, t.name AS type_name, t.version AS type_version,
            t.pause_reason AS type_reason, l.pause_reason AS scheduler_reason, 0 AS num_exes
     FROM projects p
@@ -60,21 +64,101 @@ _MEMBERS = text("""
 """)
 
 
-def facts(tx: Connection, job_id: int) -> Any:
+class JobFacts(NamedTuple):
+    """Everything about a job that decides whether it may be placed, and how it ended if it has.
+
+    The reasons are those of pauses that operators gave.
+    """
+
+    id: JobId
+    status: str
+    members: int
+    is_held: bool
+    hold_reason: str | None
+    not_before: datetime | None
+    num_exes: int
+    max_tries: int
+    forgiven: int
+    withdrawals: int
+    attempt: Attempt
+    shape_id: ShapeId
+    queued: datetime | None
+    pool: str | None
+    message: str | None
+    project: str
+    project_reason: str | None
+    type_name: str
+    type_version: str
+    type_reason: str | None
+    scheduler_reason: str | None
+    error_name: str | None
+    error_title: str | None
+    error_description: str | None
+    category: str | None
+    should_be_retried: bool | None
+    ended: datetime | None
+    canceled_by: str | None
+    canceled_why: str | None
+    has_live_execution: bool
+
+
+class PauseReasons(NamedTuple):
+    """What a new job of one type and project would be said to wait for; `num_exes` is 0, as of a job never tried."""
+
+    id: JobTypeId
+    project: str
+    project_reason: str | None
+    type_name: str
+    type_version: str
+    type_reason: str | None
+    scheduler_reason: str | None
+    num_exes: int
+
+
+class LastExecution(NamedTuple):
+    """The newest execution of a job with its node."""
+
+    id: ExecutionId
+    attempt: Attempt
+    member: int
+    status: str
+    why: str | None
+    message: str | None
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    job_exit_code: int | None
+    preempted_for: JobId | None
+    node_id: NodeId
+    node_name: str
+
+
+class MemberPlace(NamedTuple):
+    """One execution of a job's newest attempt with its node."""
+
+    id: ExecutionId
+    member: int
+    status: str
+    node_id: NodeId
+    node_name: str
+
+
+def facts(tx: Connection, job_id: JobId) -> JobFacts:
     """Return everything about a job that decides whether it may be placed."""
-    return tx.execute(_FACTS, {"id": job_id}).one()
+    return records.read_one(JobFacts, tx.execute(_FACTS, {"id": job_id}))
 
 
-def called(tx: Connection, project_id: int, types: Collection[int]) -> dict[int, Any]:
-    """Return by job type what a job of it and of this project would be said to wait for, as the facts of a job have it."""
-    return {row.id: row for row in tx.execute(_CALLED, {"project_id": project_id, "types": sorted(types)})}
+def pause_reasons(tx: Connection, project_id: ProjectId, types: Collection[JobTypeId]) -> dict[JobTypeId, PauseReasons]:
+    """Return by job type what a new job of it and of this project would be said to wait for."""
+    result = tx.execute(_PAUSE_REASONS, {"project_id": project_id, "types": sorted(types)})
+    return {row.id: row for row in records.read_all(PauseReasons, result)}
 
 
-def last_execution(tx: Connection, job_id: int) -> Any:
-    """Return the newest execution of a job with its node, of a gang the one that failed; None when it was never placed."""
-    return tx.execute(_LAST, {"id": job_id}).one_or_none()
+def last_execution(tx: Connection, job_id: JobId) -> LastExecution | None:
+    """Return the newest execution of a job, of a gang the one that failed; None when it was never placed."""
+    return records.read_optional(LastExecution, tx.execute(_LAST, {"id": job_id}))
 
 
-def members(tx: Connection, job_id: int) -> list[Any]:
-    """Return the executions of a job's newest attempt with their nodes, in the order of its members."""
-    return list(tx.execute(_MEMBERS, {"id": job_id}))
+def members(tx: Connection, job_id: JobId) -> list[MemberPlace]:
+    """Return the executions of a job's newest attempt, in the order of its members."""
+    return records.read_all(MemberPlace, tx.execute(_MEMBERS, {"id": job_id}))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, TextClause, text
 
+from scheduler.identifiers import Attempt, ErrorId, JobId, NodeId, ProjectId, RevisionId
 from scheduler.rules.lifecycle.moves import JOB_MOVES, JobEvent, JobStatus
 
 
@@ -18,10 +19,10 @@ from scheduler.rules.lifecycle.moves import JOB_MOVES, JobEvent, JobStatus
 class Step:
     """One job to move, at the attempt the mover speaks for; the rest is taken where the event needs it."""
 
-    job_id: int
-    attempt: int
-    node_id: int | None = None
-    error_id: int | None = None
+    job_id: JobId
+    attempt: Attempt
+    node_id: NodeId | None = None
+    error_id: ErrorId | None = None
     delay_s: float = 0.0
     max_tries: int | None = None
     reason: str | None = None
@@ -31,17 +32,17 @@ class Step:
 class LockedJob:
     """What decides a job's next move, read under its row lock. `charged`: a node has claimed of its present attempt."""
 
-    id: int
+    id: JobId
     status: JobStatus
-    attempt: int
+    attempt: Attempt
     num_exes: int
     forgiven: int
     max_tries: int
     withdrawals: int
     members: int
     charged: bool
-    project_id: int
-    revision_id: int
+    project_id: ProjectId
+    revision_id: RevisionId
 
     @property
     def is_gang(self) -> bool:
@@ -119,7 +120,7 @@ def _statement(event: JobEvent) -> TextClause:
 _STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}
 
 
-def lock(tx: Connection, ids: Iterable[int], *, wait: bool = True) -> dict[int, LockedJob]:
+def lock(tx: Connection, ids: Iterable[JobId], *, wait: bool = True) -> dict[JobId, LockedJob]:
     """Lock these jobs in ascending order and return what decides their next move; unknown ids are left out.
 
     Without `wait` those are left out too that somebody else has locked.
@@ -128,7 +129,7 @@ def lock(tx: Connection, ids: Iterable[int], *, wait: bool = True) -> dict[int, 
     return {row.id: LockedJob(**{**row._mapping, "status": JobStatus(row.status)}) for row in rows}  # noqa: SLF001
 
 
-def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> list[int]:
+def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> list[JobId]:
     """Move many jobs by one event, write one event row each, and return the ids that moved, in no order.
 
     Rows should be locked by `lock` before, in ascending order, when more than one is moved: two movers that meet
@@ -165,12 +166,12 @@ _CHARGE = text("""
 _COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id = ANY(:ids)")
 
 
-def charge(tx: Connection, ids: Sequence[int]) -> None:
+def charge(tx: Connection, ids: Sequence[JobId]) -> None:
     """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks."""
     tx.execute(_CHARGE, {"ids": list(ids)})
 
 
-def count_withdrawal(tx: Connection, ids: Sequence[int]) -> None:
+def count_withdrawal(tx: Connection, ids: Sequence[JobId]) -> None:
     """Count a withdrawal of gangs of which a part was claimed, for they come back as given back; under the job locks."""
     if ids:
         tx.execute(_COUNT_WITHDRAWAL, {"ids": list(ids)})
@@ -186,7 +187,7 @@ _HOLD = text("""
 """)
 
 
-def hold(tx: Connection, ids: Sequence[int], *, held: bool, reason: str | None) -> list[int]:
+def hold(tx: Connection, ids: Sequence[JobId], *, held: bool, reason: str | None) -> list[JobId]:
     """Set or clear the hold flag; return the ids whose flag changed. Final jobs are left alone."""
     return list(tx.execute(_HOLD, {"ids": list(ids), "held": held, "reason": reason if held else None}).scalars())
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection
 
+from scheduler.documents import JobData
+from scheduler.identifiers import Attempt, ErrorId, JobId, JobTypeId, NodeId, ProjectId, RevisionId
 from scheduler.store.jobs import filter_names
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.store.paging import Condition, Listing, Parameter, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class JobFilter:
     `key:value`.
     """
 
-    project_id: int | None = None
+    project_id: ProjectId | None = None
     started: datetime | None = None
     ended: datetime | None = None
     status: tuple[str, ...] = ()
@@ -41,6 +42,77 @@ class JobFilter:
     def is_empty(self) -> bool:
         """Whether it lets every job of the caller's projects through."""
         return not any(getattr(self, one.name) for one in fields(self) if one.name != "project_id")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as lists show it, with its job type, its node while it is placed, and its error once it has failed."""
+
+    id: JobId
+    uuid: str
+    name: str | None
+    status: str
+    priority: int
+    attempt: Attempt
+    num_exes: int
+    max_tries: int
+    round: int
+    members: int
+    cpus: int
+    mem: int
+    disk_in: int
+    disk_out: int
+    timeout_s: int | None
+    is_held: bool
+    hold_reason: str | None
+    percent: float | None
+    note: str | None
+    workflow_id: int | None
+    not_before: datetime | None
+    created: datetime
+    queued: datetime | None
+    started: datetime | None
+    ended: datetime | None
+    last_status_change: datetime
+    last_modified: datetime
+    result_attempt: Attempt | None
+    revision_id: RevisionId
+    revision_num: int
+    project: str
+    pool: str | None
+    custom: dict[str, int]
+    labels: dict[str, str] | None
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+    type_title: str
+    type_description: str
+    type_category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_system: bool
+    is_long_running: bool
+    is_active: bool
+    is_operational: bool
+    is_paused: bool
+    node_id: NodeId | None
+    node_name: str | None
+    hostname: str | None
+    error_id: ErrorId | None
+    error_name: str | None
+    error_title: str | None
+    error_description: str | None
+    error_category: str | None
+    is_builtin: bool | None
+    should_be_retried: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRowWithData(JobRow):
+    """A job as lists show it, and the data it was given."""
+
+    data: JobData
 
 
 _TYPE = "JOIN job_types t ON t.id = j.job_type_id"
@@ -64,28 +136,28 @@ _LABELLED = """j.id IN (
 _END_OF_TIME = "CAST('infinity' AS timestamptz)"
 
 
-def _moment(column: str) -> Key:
-    return Key(f"COALESCE(j.{column}, {_END_OF_TIME})", "timestamptz")
+def _moment(column: str) -> SortKey:
+    return SortKey(f"COALESCE(j.{column}, {_END_OF_TIME})", "timestamptz")
 
 
-def _text(expression: str, join: str = "") -> Key:
-    return Key(f'{expression} COLLATE "C"', "text", join)
+def _text(expression: str, join: str = "") -> SortKey:
+    return SortKey(f'{expression} COLLATE "C"', "text", join)
 
 
-KEYS: dict[str, Key] = {
-    "id": Key("j.id", "bigint"),
-    "created": Key("j.created", "timestamptz"),
+KEYS: dict[str, SortKey] = {
+    "id": SortKey("j.id", "bigint"),
+    "created": SortKey("j.created", "timestamptz"),
     "queued": _moment("queued"),
     "started": _moment("started"),
     "ended": _moment("ended"),
-    "last_modified": Key("j.last_modified", "timestamptz"),
-    "last_status_change": Key("j.last_status_change", "timestamptz"),
+    "last_modified": SortKey("j.last_modified", "timestamptz"),
+    "last_status_change": SortKey("j.last_status_change", "timestamptz"),
     "status": _text("j.status"),
-    "priority": Key("j.priority", "int"),
-    "num_exes": Key("j.num_exes", "int"),
-    "duration": Key("COALESCE(EXTRACT(epoch FROM j.ended - j.started)::float8, 'infinity')", "float8"),
-    "cpus_required": Key("j.cpus", "bigint"),
-    "mem_required": Key("j.mem", "bigint"),
+    "priority": SortKey("j.priority", "int"),
+    "num_exes": SortKey("j.num_exes", "int"),
+    "duration": SortKey("COALESCE(EXTRACT(epoch FROM j.ended - j.started)::float8, 'infinity')", "float8"),
+    "cpus_required": SortKey("j.cpus", "bigint"),
+    "mem_required": SortKey("j.mem", "bigint"),
     "name": _text("t.name", _TYPE),
     "version": _text("t.version", _TYPE),
     "category": _text("COALESCE(t.category, '')", _TYPE),
@@ -117,10 +189,10 @@ _SOURCE = """
     LEFT JOIN errors e ON e.id = j.error_id
 """
 
-JOBS = Listing("jobs j", _COLUMNS, _SOURCE, KEYS)
+JOBS = Listing(JobRow, "jobs j", _COLUMNS, _SOURCE, KEYS)
 """Jobs as `/jobs/` shows them."""
 
-WITH_INPUTS = Listing("jobs j", f"{_COLUMNS}, q.data", _SOURCE, KEYS)
+WITH_INPUTS = Listing(JobRowWithData, "jobs j", f"{_COLUMNS}, q.data", _SOURCE, KEYS)
 """Jobs with the data they were given."""
 
 
@@ -130,7 +202,7 @@ def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modifi
     given = {name: value for name, value in given.items() if value not in {None, ()}}
     given |= filter_names.ids(tx, {name: value for name, value in given.items() if name in filter_names.NAMED})
     parts = []
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Parameter] = {}
     for name, value in given.items():
         if name == "pool":
             part, values = _pooled(chosen.pool, value)
@@ -145,9 +217,9 @@ def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modifi
     return Condition(" AND ".join(parts) or "true", parameters)
 
 
-def _one_of(name: str, value: Any) -> tuple[str, dict[str, Any]]:
+def _one_of(name: str, value: int | Sequence[int] | Sequence[str]) -> tuple[str, dict[str, Parameter]]:
     """Return the condition on one column. With one value its index has the rows in the order of `last_modified`."""
-    values = [value] if isinstance(value, (int, str)) else list(value)
+    values: list[int] | list[str] = [value] if isinstance(value, int) else list(value)  # type: ignore[assignment]  # all of one kind
     if not values:
         return "false", {}
     if len(values) == 1:
@@ -155,7 +227,7 @@ def _one_of(name: str, value: Any) -> tuple[str, dict[str, Any]]:
     return f"{_COLUMN[name]} = ANY(:{name})", {name: values}
 
 
-def _pooled(pools: Sequence[str], nodes: list[int]) -> tuple[str, dict[str, Any]]:
+def _pooled(pools: Sequence[str], nodes: list[int]) -> tuple[str, dict[str, Parameter]]:
     """Return the condition that a job asks for one of the pools, or is or was on one of their nodes."""
     asks = "j.pool = ANY(:pool)"
     if not nodes:

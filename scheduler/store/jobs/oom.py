@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from scheduler.documents import ConstraintDocument, Document, ShapeOptions
+from scheduler.identifiers import JobId, JobTypeId, ProjectId
+from scheduler.store import records
 from scheduler.store.jobs import shapes
 from scheduler.store.jobs.shapes import NewShape
 
@@ -28,12 +31,29 @@ _GROW = text("""
 """)
 
 
-def wishes(tx: Connection, job_ids: Sequence[int]) -> list[Any]:
-    """Return for each job what it wants after a lack of memory (`on_oom`, may be None), and its present shape."""
-    return list(tx.execute(_WISHES, {"ids": list(job_ids)}))
+class MemoryWish(NamedTuple):
+    """What a job wants after a lack of memory (`on_oom`, None: nothing), and its present shape."""
+
+    id: JobId
+    on_oom: Document | None
+    project_id: ProjectId
+    job_type_id: JobTypeId
+    priority: int
+    cpus: int
+    mem: int
+    disk: int
+    pool: str | None
+    custom: dict[str, int]
+    constraints: list[ConstraintDocument]
+    options: ShapeOptions
 
 
-def grow(tx: Connection, rows: Sequence[Any], mem: Mapping[int, int]) -> None:
+def wishes(tx: Connection, job_ids: Sequence[JobId]) -> list[MemoryWish]:
+    """Return for each job what it wants after a lack of memory."""
+    return records.read_all(MemoryWish, tx.execute(_WISHES, {"ids": list(job_ids)}))
+
+
+def grow(tx: Connection, rows: Sequence[MemoryWish], mem: Mapping[JobId, int]) -> None:
     """Give jobs, by id, this much memory from their next try on; `rows` are those of `wishes`, locked by the caller."""
     grown = {row.id: _shape(row, mem[row.id]) for row in rows if row.id in mem}
     ids = shapes.intern(tx, list(grown.values()))
@@ -47,7 +67,7 @@ def grow(tx: Connection, rows: Sequence[Any], mem: Mapping[int, int]) -> None:
     )
 
 
-def _shape(row: Any, mem: int) -> NewShape:
+def _shape(row: MemoryWish, mem: int) -> NewShape:
     return NewShape(
         project_id=row.project_id,
         job_type_id=row.job_type_id,

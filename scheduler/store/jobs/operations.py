@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, TypeAlias, TypedDict
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import JobId, ProjectId
+from scheduler.store import records
 from scheduler.store.paging import Condition
 
+StoredFilter: TypeAlias = Mapping[str, str | list[int] | list[str]]
+"""A job filter as JSON: times in ISO 8601, all else lists of alternatives."""
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+
+class OperationArguments(TypedDict, total=False):
+    """What an operation does beside its kind: the reason it gives, and the priority that a requeue sets."""
+
+    reason: str
+    priority: int
+
+
+class OpenOperation(NamedTuple):
     """An operation that has not ended, locked for the next chunk."""
 
     id: int
     kind: str
-    filters: Mapping[str, Any]
-    arguments: Mapping[str, Any]
-    project_id: int | None
-    last_job_id: int
+    filters: StoredFilter
+    arguments: OperationArguments
+    project_id: ProjectId | None
+    last_job_id: JobId
     created_by: str
     created: datetime
+
+
+class OperationRow(NamedTuple):
+    """An operation as its author sees it: how many jobs matched, were changed, and were passed over."""
+
+    id: int
+    kind: str
+    status: str
+    filters: StoredFilter
+    arguments: OperationArguments
+    matched: int
+    done: int
+    skipped: int
+    message: str | None
+    created_by: str
+    created: datetime
+    ended: datetime | None
 
 
 _INSERT = text("""
@@ -40,7 +67,7 @@ _FIND = text(f"""
     WHERE id = :id AND (CAST(:bound AS bigint) IS NULL OR project_id = :bound)
 """)  # noqa: S608 - the only text put in are our own column names
 
-_TAKE = text("""
+_LOCK_NEXT = text("""
     SELECT id, kind, filters, arguments, project_id, COALESCE(last_job_id, 0) AS last_job_id, created_by, created
     FROM operations
     WHERE status = 'RUNNING'
@@ -69,9 +96,9 @@ def insert(
     tx: Connection,
     *,
     kind: str,
-    filters: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    project_id: int | None,
+    filters: StoredFilter,
+    arguments: OperationArguments,
+    project_id: ProjectId | None,
     matched: int,
     created_by: str,
 ) -> int:
@@ -87,18 +114,17 @@ def insert(
     return int(tx.execute(_INSERT, parameters).scalar_one())
 
 
-def find(tx: Connection, operation_id: int, *, bound: int | None) -> Any:
-    """Return an operation's row, None when there is none in this project (`bound` None: in any)."""
-    return tx.execute(_FIND, {"id": operation_id, "bound": bound}).one_or_none()
+def find(tx: Connection, operation_id: int, *, bound: ProjectId | None) -> OperationRow | None:
+    """Return an operation, None when there is none in this project (`bound` None: in any)."""
+    return records.read_optional(OperationRow, tx.execute(_FIND, {"id": operation_id, "bound": bound}))
 
 
-def take(tx: Connection) -> Operation | None:
+def lock_next(tx: Connection) -> OpenOperation | None:
     """Lock the oldest operation with something left to do that nobody else is walking; None when there is none."""
-    row = tx.execute(_TAKE).one_or_none()
-    return None if row is None else Operation(**row._mapping)  # noqa: SLF001
+    return records.read_optional(OpenOperation, tx.execute(_LOCK_NEXT))
 
 
-def next_jobs(tx: Connection, condition: Condition, *, after: int, created_before: datetime, limit: int) -> list[int]:
+def next_jobs(tx: Connection, condition: Condition, *, after: int, created_before: datetime, limit: int) -> list[JobId]:
     """Return the next matching job ids above `after`, in order; jobs submitted since the operation are not in it."""
     statement = text(f"""
         SELECT j.id FROM jobs j {" ".join(condition.joins)}
@@ -110,7 +136,7 @@ def next_jobs(tx: Connection, condition: Condition, *, after: int, created_befor
     return list(tx.execute(statement, parameters).scalars())
 
 
-def advance(tx: Connection, operation_id: int, *, done: int, skipped: int, last_job_id: int) -> None:
+def advance(tx: Connection, operation_id: int, *, done: int, skipped: int, last_job_id: JobId) -> None:
     """Write how far a locked operation has come."""
     tx.execute(_ADVANCE, {"id": operation_id, "done": done, "skipped": skipped, "last_job_id": last_job_id})
 

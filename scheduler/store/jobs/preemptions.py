@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle.outcome import StopReason
 
-_NOTE = text("""
+_RECORD = text("""
     UPDATE executions x
     SET preempted_for = v.urgent
     FROM unnest(CAST(:victims AS bigint[]), CAST(:urgents AS bigint[])) AS v (victim, urgent)
@@ -32,17 +33,17 @@ _JOBS_OF = text(
 )
 
 
-def note(tx: Connection, urgents: Mapping[int, int], *, reason: StopReason) -> None:
-    """Remember for which urgent job each victim's executions were just told to stop for this reason, by the victim."""
+def record(tx: Connection, urgents: Mapping[JobId, JobId], *, reason: StopReason) -> None:
+    """Write for which urgent job each victim's executions were just told to stop for this reason, by the victim."""
     parameters = {"victims": list(urgents), "urgents": list(urgents.values()), "reason": reason}
-    tx.execute(_NOTE, parameters)
+    tx.execute(_RECORD, parameters)
 
 
-def awaited(tx: Connection, job_id: int) -> dict[int, int]:
+def awaited(tx: Connection, job_id: JobId) -> dict[JobId, int]:
     """Return how many executions are being stopped for a job, by the job that they are of."""
     return {row.job_id: row.stopped for row in tx.execute(_AWAITED, {"id": job_id})}
 
 
-def jobs_of(tx: Connection, execution_ids: Iterable[int]) -> dict[int, int]:
+def jobs_of(tx: Connection, execution_ids: Iterable[ExecutionId]) -> dict[JobId, int]:
     """Return how many of these executions each job has."""
     return {row.job_id: row.stopped for row in tx.execute(_JOBS_OF, {"ids": list(execution_ids)})}

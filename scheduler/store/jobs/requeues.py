@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import JobId
 from scheduler.store.jobs import shapes
 from scheduler.store.jobs.shapes import NewShape
 
@@ -28,12 +29,12 @@ _SET_PRIORITY = text("""
 """)
 
 
-def allowed_tries(tx: Connection, ids: Sequence[int]) -> dict[int, int]:
+def allowed_tries(tx: Connection, ids: Sequence[JobId]) -> dict[JobId, int]:
     """Return how many tries the revision of each job allows."""
     return {row.id: row.max_tries for row in tx.execute(_ALLOWED, {"ids": list(ids)})}
 
 
-def set_priority(tx: Connection, ids: Sequence[int], priority: int) -> None:
+def set_priority(tx: Connection, ids: Sequence[JobId], priority: int) -> None:
     """Give jobs another priority; as it is part of their shape, they get another of those too."""
     rows = list(tx.execute(_SHAPES, {"ids": list(ids), "priority": priority}))
     wanted = {row.id: _with_priority(row._mapping, priority) for row in rows}  # noqa: SLF001

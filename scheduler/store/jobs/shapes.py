@@ -5,26 +5,28 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
+
+from scheduler.documents import ConstraintDocument, ShapeOptions
+from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 
 
 @dataclass(frozen=True, slots=True)
 class NewShape:
     """What a group of jobs asks for; amounts in thousandths, `custom` by name, constraints as documents."""
 
-    project_id: int
-    job_type_id: int
+    project_id: ProjectId
+    job_type_id: JobTypeId
     priority: int
     cpus: int
     mem: int
     disk: int
     pool: str | None = None
     custom: dict[str, int] = field(default_factory=dict)
-    constraints: list[dict[str, Any]] = field(default_factory=list)
-    options: dict[str, Any] = field(default_factory=dict)
+    constraints: list[ConstraintDocument] = field(default_factory=list)
+    options: ShapeOptions = field(default_factory=lambda: ShapeOptions())  # noqa: PLW0108
 
     def digest(self) -> bytes:
         """Return what two equal shapes have in common, whatever order their parts were written in."""
@@ -48,7 +50,7 @@ _INSERT = text("""
 _FIND = text("SELECT digest, id FROM shapes WHERE digest = ANY(:digests)")
 
 
-def intern(tx: Connection, wanted: Sequence[NewShape]) -> dict[bytes, int]:
+def intern(tx: Connection, wanted: Sequence[NewShape]) -> dict[bytes, ShapeId]:
     """Return the ids of these shapes by digest, making those that are new. Digests are asked for in order."""
     by_digest = _sorted(wanted)
     found = _find(tx, list(by_digest))
@@ -66,11 +68,11 @@ def _sorted(wanted: Sequence[NewShape]) -> dict[bytes, NewShape]:
     return dict(sorted(((shape.digest(), shape) for shape in wanted), key=lambda pair: pair[0]))
 
 
-def _find(tx: Connection, digests: list[bytes]) -> dict[bytes, int]:
+def _find(tx: Connection, digests: list[bytes]) -> dict[bytes, ShapeId]:
     return {bytes(row.digest): row.id for row in tx.execute(_FIND, {"digests": digests})}
 
 
-def _columns(shapes: dict[bytes, NewShape]) -> dict[str, Any]:
+def _columns(shapes: dict[bytes, NewShape]) -> dict[str, object]:
     rows = list(shapes.values())
     return {
         "digests": list(shapes),

@@ -5,27 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.documents import Document, QuotaDocument
+from scheduler.identifiers import FileId, JobId, JobTypeId, ProjectId, RevisionId, ShapeId
+from scheduler.store import records
+
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class UsedKey:
     """What an idempotency key stands for: the digest of the body it came with, and the jobs it made."""
 
     digest: bytes
-    job_ids: list[int]
+    job_ids: list[JobId]
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class JobGroup:
     """What many jobs of one batch have in common; each distinct combination is sent once."""
 
-    job_type_id: int
-    revision_id: int
-    shape_id: int
+    job_type_id: JobTypeId
+    revision_id: RevisionId
+    shape_id: ShapeId
     status: str
     priority: int
     max_tries: int
@@ -43,12 +47,12 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OwnPart:
     """One job: its group by number, and what is its own."""
 
     group: int
     name: str | None
-    data: dict[str, Any]
+    data: Document
     environment: dict[str, str] | None = None
     labels: dict[str, str] | None = None
 
@@ -131,7 +135,7 @@ _WAITING = text("""
 """)
 
 
-def take_keys(tx: Connection, project_id: int, keys: dict[str, bytes]) -> dict[str, Kept]:
+def take_keys(tx: Connection, project_id: ProjectId, keys: dict[str, bytes]) -> dict[str, UsedKey]:
     """Take these keys for this transaction; return those that somebody took before, with what they stand for.
 
     Waits for a transaction that holds one of them. Keys are taken in order, so that two batches cannot lock each other.
@@ -143,10 +147,10 @@ def take_keys(tx: Connection, project_id: int, keys: dict[str, bytes]) -> dict[s
     if not before:
         return {}
     rows = tx.execute(_KEYS, {"project_id": project_id, "keys": before})
-    return {row.key: Kept(bytes(row.digest), list(row.job_ids)) for row in rows}
+    return {row.key: UsedKey(bytes(row.digest), list(row.job_ids)) for row in rows}
 
 
-def fill_keys(tx: Connection, project_id: int, made: dict[str, list[int]]) -> None:
+def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]]) -> None:
     """Write which jobs each taken key stands for."""
     parameters = {
         "project_id": project_id,
@@ -156,9 +160,11 @@ def fill_keys(tx: Connection, project_id: int, made: dict[str, list[int]]) -> No
     tx.execute(_FILL_KEYS, parameters)
 
 
-def insert(tx: Connection, project_id: int, groups: Sequence[Group], rows: Sequence[Row], created_by: int) -> list[int]:
+def insert(
+    tx: Connection, project_id: ProjectId, groups: Sequence[JobGroup], rows: Sequence[OwnPart], created_by: int
+) -> list[JobId]:
     """Insert jobs with their specs and return their ids, one per row in the same order."""
-    ids = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
+    ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
     names = _json([row.name for row in rows])
     tx.execute(_JOBS, {**own, **_columns(groups), "project_id": project_id, "names": names})
@@ -174,17 +180,34 @@ def insert(tx: Connection, project_id: int, groups: Sequence[Group], rows: Seque
     return ids
 
 
-def files(tx: Connection, project_id: int, ids: Sequence[int]) -> dict[int, Any]:
-    """Return `media_type` and `file_size` of the files that a job of this project may read; others are left out."""
-    return {row.id: row for row in tx.execute(_FILES, {"ids": list(ids), "project_id": project_id})}
+class ReadableFile(NamedTuple):
+    """A file that a job may read."""
+
+    id: FileId
+    media_type: str
+    file_size: int
 
 
-def project(tx: Connection, name: str) -> Any:
-    """Return `id`, `name` and `quota` of a project, None when there is no such project."""
-    return tx.execute(_PROJECT, {"name": name}).one_or_none()
+class Project(NamedTuple):
+    """The project that jobs are submitted to, and what it may have."""
+
+    id: ProjectId
+    name: str
+    quota: QuotaDocument
 
 
-def waiting(tx: Connection, project_id: int, limit: int) -> int:
+def files(tx: Connection, project_id: ProjectId, ids: Sequence[int]) -> dict[int, ReadableFile]:
+    """Return by id the files that a job of this project may read; others are left out."""
+    result = tx.execute(_FILES, {"ids": list(ids), "project_id": project_id})
+    return {row.id: row for row in records.read_all(ReadableFile, result)}
+
+
+def project(tx: Connection, name: str) -> Project | None:
+    """Return a project by its name, None when there is no such project."""
+    return records.read_optional(Project, tx.execute(_PROJECT, {"name": name}))
+
+
+def waiting(tx: Connection, project_id: ProjectId, limit: int) -> int:
     """Return how many jobs of a project wait, counted up to `limit`."""
     return int(tx.execute(_WAITING, {"project_id": project_id, "limit": limit}).scalar_one())
 
@@ -194,11 +217,11 @@ def read_only(tx: Connection) -> None:
     tx.execute(text("SET TRANSACTION READ ONLY"))
 
 
-def _json(values: list[Any]) -> str:
+def _json(values: Sequence[object]) -> str:
     return orjson.dumps(values).decode()
 
 
-def _columns(groups: Sequence[Group]) -> dict[str, Any]:
+def _columns(groups: Sequence[JobGroup]) -> dict[str, object]:
     return {
         "types": [group.job_type_id for group in groups],
         "revisions": [group.revision_id for group in groups],

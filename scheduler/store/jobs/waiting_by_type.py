@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import JobTypeId, ProjectId
+from scheduler.store import records
 
 _STATUS = text("""
     SELECT t.id AS type_id, t.name AS type_name, t.version AS type_version, t.title AS type_title,
@@ -25,11 +29,34 @@ _STATUS = text("""
 _TYPE = text("SELECT EXISTS (SELECT FROM job_types WHERE id = :id)")
 
 
-def status(tx: Connection, *, project_id: int | None) -> list[Any]:
-    """Return `count`, `longest_queued` and `highest_priority` (the smallest number) per type with waiting jobs."""
-    return list(tx.execute(_STATUS, {"project_id": project_id}))
+@dataclass(frozen=True, slots=True)
+class WaitingType:
+    """How many jobs of a type wait, since when the first of them, and the most urgent priority (the smallest number)."""
+
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+    type_title: str
+    type_description: str
+    type_category: str | None
+    author_name: str | None
+    author_url: str | None
+    icon_code: str | None
+    is_system: bool
+    is_long_running: bool
+    is_active: bool
+    is_operational: bool
+    is_paused: bool
+    count: int
+    longest_queued: datetime
+    highest_priority: int
 
 
-def type_exists(tx: Connection, job_type_id: int) -> bool:
+def status(tx: Connection, *, project_id: ProjectId | None) -> list[WaitingType]:
+    """Return every type that has waiting jobs: unpaused types first, then by urgency and age."""
+    return records.read_all(WaitingType, tx.execute(_STATUS, {"project_id": project_id}))
+
+
+def type_exists(tx: Connection, job_type_id: JobTypeId) -> bool:
     """Tell whether there is such a job type."""
     return bool(tx.execute(_TYPE, {"id": job_type_id}).scalar())

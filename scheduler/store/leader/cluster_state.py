@@ -1,31 +1,44 @@
-"""What the scheduler's picture reads: everything once, and then only what changed.
+"""What the scheduler's cluster state reads: everything once, and then only what changed.
 
 Changes are found by transaction id, not by time or sequence: a row is read again if it was written by a transaction
 that was open, or had not begun, when the watermark was taken. So nothing that commits late is missed, and a
 transaction that stays open for long costs nothing.
 
-Transaction ids only rise within one life of the server: a crash takes back those that were not yet on disk. So a mark
-carries the server's life, and marks of different lives have nothing in common.
+Transaction ids only rise within one life of the server: a crash takes back those that were not yet on disk. So a
+watermark carries the server's life, and watermarks of different lives have nothing in common.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
+
+from scheduler.identifiers import Attempt, JobId, NodeId, ShapeId
+from scheduler.store import records
+from scheduler.store.leader.cluster_rows import (
+    ExecutionState,
+    LimitedType,
+    NodeState,
+    PoolPolicy,
+    PoolTemplate,
+    ProjectAccount,
+    QueuedJob,
+    ShapeRow,
+    ShareAccount,
+)
 
 # A server that starts has another start time. One that recovers from the crash of a single process keeps that, but
 # resets its statistics, as it does whenever it has crashed.
 _MOST_READING = "5min"
-"""What the first picture may take of a busy machine before the database gives it up; one takes seconds at most."""
+"""What the first reading may take of a busy machine before the database gives it up; one takes seconds at most."""
 
 _AT_LEISURE = text("""
     SELECT set_config('statement_timeout', :most, true), set_config('idle_in_transaction_session_timeout', :most, true)
 """)
 
-_MARK = text("""
+_WATERMARK = text("""
     SELECT pg_current_snapshot()::text AS seen,
            concat(pg_postmaster_start_time(), ' ', pg_stat_get_bgwriter_stat_reset_time()) AS life,
            extract(epoch FROM clock_timestamp())::float8 AS now,
@@ -126,7 +139,7 @@ _TYPES = text("SELECT id, is_paused, max_scheduled FROM job_types WHERE is_pause
 
 _POOLS = text("SELECT name, is_paused, settings FROM pools")
 
-# Not of projects that were deleted: nothing says so to the picture, which has no other use for them. One that is just being
+# Not of projects that were deleted: nothing says so to the cluster state, which has no other use for them. One that is just being
 # edited or deleted is left for the next time.
 _USAGE = text("""
     INSERT INTO usage (project_id, share, lag_s, credit, at)
@@ -139,12 +152,11 @@ _USAGE = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A moment of the database: the watermark to read changes from next time, its clock, and the leader's switches.
+class Watermark(NamedTuple):
+    """A moment of the database, to read changes from next time: its clock, and the leader's switches.
 
-    `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims` are
-    those of the last plan: job, shape, nodes, promised start.
+    `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims`
+    are the reservations of the last plan: job, shape, nodes, promised start.
     """
 
     seen: str
@@ -154,12 +166,12 @@ class Mark:
     queue_mode: str
     preemption: bool | None
     reservations: int | None
-    claims: Sequence[tuple[int, int, Sequence[int], float]]
+    claims: Sequence[tuple[JobId, ShapeId, Sequence[NodeId], float]]
 
 
-def mark(tx: Connection) -> Mark:
+def watermark(tx: Connection) -> Watermark:
     """Take the watermark; what is read after it, up to the next one, together misses nothing."""
-    return Mark(**tx.execute(_MARK).one()._mapping)  # noqa: SLF001
+    return records.read_one(Watermark, tx.execute(_WATERMARK))
 
 
 def read_at_leisure(tx: Connection) -> None:
@@ -167,104 +179,96 @@ def read_at_leisure(tx: Connection) -> None:
     tx.execute(_AT_LEISURE, {"most": _MOST_READING})
 
 
-def plain_jobs(tx: Connection) -> Sequence[Any]:
-    """Return every queued job that is neither held, nor delayed, nor choosy: (id, shape, attempt, queued at)."""
+def plain_jobs(tx: Connection) -> Sequence[Row[tuple[JobId, ShapeId, Attempt, float]]]:
+    """Return every queued job that is neither held, nor delayed, nor choosy: (id, shape, attempt, queued at).
+
+    There may be a million of them: they stay rows as the driver gives them.
+    """
     return tx.execute(_PLAIN_JOBS).all()
 
 
-def special_jobs(tx: Connection) -> Sequence[Any]:
+def special_jobs(tx: Connection) -> list[QueuedJob]:
     """Return the other queued jobs."""
-    return tx.execute(_SPECIAL_JOBS).all()
+    return records.read_all(QueuedJob, tx.execute(_SPECIAL_JOBS))
 
 
-def changed_jobs(tx: Connection, since: Mark) -> Sequence[Any]:
+def changed_jobs(tx: Connection, since: Watermark) -> list[QueuedJob]:
     """Return jobs that were queued, changed while queued, or cancelled since the watermark."""
-    return tx.execute(_CHANGED_JOBS, _after(since)).all()
+    return records.read_all(QueuedJob, tx.execute(_CHANGED_JOBS, _after(since)))
 
 
-def jobs_by_id(tx: Connection, ids: Sequence[int]) -> Sequence[Any]:
+def jobs_by_id(tx: Connection, ids: Sequence[JobId]) -> list[QueuedJob]:
     """Return these jobs, whatever their status."""
-    return tx.execute(_JOBS_BY_ID, {"ids": list(ids)}).all()
+    return records.read_all(QueuedJob, tx.execute(_JOBS_BY_ID, {"ids": list(ids)}))
 
 
-def shapes(tx: Connection, ids: Sequence[int]) -> Sequence[Any]:
+def shapes(tx: Connection, ids: Sequence[ShapeId]) -> list[ShapeRow]:
     """Return these shapes."""
-    return tx.execute(_SHAPES, {"ids": list(ids)}).all()
+    return records.read_all(ShapeRow, tx.execute(_SHAPES, {"ids": list(ids)}))
 
 
-def live_executions(tx: Connection) -> Sequence[Any]:
+def live_executions(tx: Connection) -> list[ExecutionState]:
     """Return every execution that holds room."""
-    return tx.execute(_LIVE).all()
+    return records.read_all(ExecutionState, tx.execute(_LIVE))
 
 
-def changed_executions(tx: Connection, since: Mark) -> Sequence[Any]:
+def changed_executions(tx: Connection, since: Watermark) -> list[ExecutionState]:
     """Return executions placed or released since the watermark."""
-    return tx.execute(_CHANGED_EXECUTIONS, _after(since)).all()
+    return records.read_all(ExecutionState, tx.execute(_CHANGED_EXECUTIONS, _after(since)))
 
 
-def last_runs(tx: Connection, limit: int) -> Sequence[Any]:
+def last_runs(tx: Connection, limit: int) -> list[ExecutionState]:
     """Return the newest completed executions, oldest first, for a predictor that has just started."""
-    return tx.execute(_LAST_RUNS, {"limit": limit}).all()
+    return records.read_all(ExecutionState, tx.execute(_LAST_RUNS, {"limit": limit}))
 
 
-def nodes(tx: Connection) -> Sequence[Any]:
+def nodes(tx: Connection) -> list[NodeState]:
     """Return every node that is there."""
-    return tx.execute(_NODES).all()
+    return records.read_all(NodeState, tx.execute(_NODES))
 
 
-def lasting_nodes(tx: Connection) -> Sequence[Any]:
+def lasting_nodes(tx: Connection) -> list[NodeState]:
     """Return every node that is there or may come back."""
-    return tx.execute(_LASTING_NODES).all()
+    return records.read_all(NodeState, tx.execute(_LASTING_NODES))
 
 
-def templates(tx: Connection) -> Sequence[Any]:
-    """Return for each pool that starts nodes what a new one would be: `id` and `name` of the pool, `template`, `labels`.
-
-    `most` is how many nodes it may have at a time, None where nothing bounds it.
-    """
-    return tx.execute(_TEMPLATES).all()
+def templates(tx: Connection) -> list[PoolTemplate]:
+    """Return for each pool that starts nodes what a new one would be."""
+    return records.read_all(PoolTemplate, tx.execute(_TEMPLATES))
 
 
-def changed_nodes(tx: Connection, since: Mark) -> Sequence[Any]:
+def changed_nodes(tx: Connection, since: Watermark) -> list[NodeState]:
     """Return nodes that changed since the watermark; `gone` ones are to be forgotten."""
-    return tx.execute(_CHANGED_NODES, _after(since)).all()
+    return records.read_all(NodeState, tx.execute(_CHANGED_NODES, _after(since)))
 
 
-def policy_changed(tx: Connection, since: Mark) -> bool:
+def policy_changed(tx: Connection, since: Watermark) -> bool:
     """Tell whether any project, job type or pool was edited since the watermark."""
     return bool(tx.execute(_POLICY_CHANGED, _after(since)).scalar())
 
 
-def projects(tx: Connection) -> Sequence[Any]:
+def projects(tx: Connection) -> list[ProjectAccount]:
     """Return every project's weight, pause, quota and account."""
-    return tx.execute(_PROJECTS).all()
+    return records.read_all(ProjectAccount, tx.execute(_PROJECTS))
 
 
-def limited_types(tx: Connection) -> Sequence[Any]:
+def limited_types(tx: Connection) -> list[LimitedType]:
     """Return the job types that are paused or capped."""
-    return tx.execute(_TYPES).all()
+    return records.read_all(LimitedType, tx.execute(_TYPES))
 
 
-def pools(tx: Connection) -> Sequence[Any]:
+def pools(tx: Connection) -> list[PoolPolicy]:
     """Return every pool's pause and settings."""
-    return tx.execute(_POOLS).all()
+    return records.read_all(PoolPolicy, tx.execute(_POOLS))
 
 
-class Account(NamedTuple):
-    """What a project has held on average, and what it is owed: see `fairshare.decayed` and `fairshare.Lag`."""
-
-    usage: float
-    lag_s: float
-    credit: float
-
-
-def keep_accounts(tx: Connection, accounts: Mapping[int, Account]) -> None:
-    """Write the accounts of projects, so that a new leader, and who asks what the next plan will be, go on from there."""
+def write_accounts(tx: Connection, accounts: Mapping[int, ShareAccount]) -> None:
+    """Write the accounts of projects: a new leader goes on from there, and so does a forecast of the next plan."""
     if accounts:
         columns = (list(column) for column in zip(*accounts.values(), strict=True))
         tx.execute(_USAGE, {"ids": list(accounts), **dict(zip(("shares", "lags", "credits"), columns, strict=True))})
 
 
-def _after(mark: Mark) -> dict[str, str]:
-    _, following, still_open = mark.seen.split(":")
+def _after(since: Watermark) -> dict[str, str]:
+    _, following, still_open = since.seen.split(":")
     return {"next": following, "open": f"{{{still_open}}}"}

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
+from scheduler.documents import ConstraintDocument
+from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
+from scheduler.store.jobs.shapes import NewShape
+from scheduler.store.leader.cluster_rows import NodeState, ShapeRow
+
+NEW_SHAPE = ShapeId(0)
+"""The id of a shape that is not stored yet."""
 
 
-def shape_of(row: Any, shape_id: int | None = None) -> Shape:
-    """Return a shape from its row, or from a new one that has no id yet."""
+class AmountColumns(Protocol):
+    """What has amounts in thousandths in the columns that tables keep them in."""
+
+    @property
+    def cpus(self) -> int:
+        """Thousandths of a cpu."""
+
+    @property
+    def mem(self) -> int:
+        """Thousandths of a MiB of memory."""
+
+    @property
+    def disk(self) -> int:
+        """Thousandths of a MiB of disk."""
+
+    @property
+    def custom(self) -> dict[str, int] | None:
+        """Thousandths of a piece of each custom resource."""
+
+
+def shape_of(row: ShapeRow | NewShape, shape_id: ShapeId) -> Shape:
+    """Return a shape under this id: from its row, or from a new one that is not stored yet."""
     options = row.options
     return Shape(
-        row.id if shape_id is None else shape_id,
+        shape_id,
         resources_of(row),
         constraints=tuple(_constraint(c) for c in row.constraints),
         pool=row.pool,
@@ -29,7 +56,7 @@ def shape_of(row: Any, shape_id: int | None = None) -> Shape:
     )
 
 
-def node_of(row: Any) -> Node:
+def node_of(row: NodeState) -> Node:
     """Return a node from its row."""
     return Node(
         row.id,
@@ -44,13 +71,13 @@ def node_of(row: Any) -> Node:
     )
 
 
-def resources_of(row: Any) -> Resources:
+def resources_of(row: AmountColumns) -> Resources:
     """Return the amounts in the columns `cpus`, `mem`, `disk` and `custom`; thousandths."""
     custom = tuple(sorted(row.custom.items())) if row.custom else ()
     return Resources(row.cpus, row.mem, row.disk, custom)
 
 
-def _constraint(document: dict[str, Any]) -> Constraint:
+def _constraint(document: ConstraintDocument) -> Constraint:
     value = document.get("value", "")
     return Constraint(
         document["label"],

@@ -10,22 +10,23 @@ is held to the truth by the same guards as everybody's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, TypedDict
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import Term
 from scheduler.rules.cluster.plan import CarriedReservation
+from scheduler.store import records
 
 _KEY = 0x6C656164
 """Advisory lock key (the word "lead")."""
 
 _ROW = text("SELECT term, holder, beat FROM leader WHERE name = 'scheduler'")
 
-_TAKE = text("""
+_TAKE_OVER = text("""
     UPDATE leader
     SET term = term + 1, holder = :holder, beat = beat + 1, at = now()
     WHERE name = 'scheduler' AND term = :seen
@@ -49,18 +50,17 @@ _CLAIM = text("""
 _FENCE = text("SELECT FROM leader WHERE name = 'scheduler' AND term = :term")
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Leadership(NamedTuple):
     """The leader row as a candidate sees it."""
 
-    term: int
+    term: Term
     holder: str
     beat: int
 
 
-def look(tx: Connection) -> Seat:
+def read(tx: Connection) -> Leadership:
     """Return who leads, and how often it has given a sign of life."""
-    return Seat(**tx.execute(_ROW).one()._mapping)  # noqa: SLF001
+    return records.read_one(Leadership, tx.execute(_ROW))
 
 
 def try_lock(tx: Connection) -> bool:
@@ -73,17 +73,17 @@ def release(tx: Connection) -> None:
     tx.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
 
 
-def take(tx: Connection, holder: str, seen: Seat) -> int | None:
+def take_over(tx: Connection, holder: str, seen: Leadership) -> Term | None:
     """Become leader if nobody else did since `seen`; return the new term, or None."""
-    return tx.execute(_TAKE, {"holder": holder, "seen": seen.term}).scalar()
+    return tx.execute(_TAKE_OVER, {"holder": holder, "seen": seen.term}).scalar()
 
 
-def beat(tx: Connection, term: int, status: str) -> bool:
+def beat(tx: Connection, term: Term, status: str) -> bool:
     """Give a sign of life; False when this term is over."""
     return tx.execute(_BEAT, {"term": term, "status": status}).scalar() is not None
 
 
-def claim(tx: Connection, term: int, claims: Sequence[CarriedReservation]) -> bool:
+def claim(tx: Connection, term: Term, claims: Sequence[CarriedReservation]) -> bool:
     """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
     document = orjson.dumps(
         [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised) for claim in claims]
@@ -91,25 +91,59 @@ def claim(tx: Connection, term: int, claims: Sequence[CarriedReservation]) -> bo
     return tx.execute(_CLAIM, {"claims": document, "term": term}).scalar() is not None
 
 
-def fence(tx: Connection, term: int) -> bool:
+def fence(tx: Connection, term: Term) -> bool:
     """Tell whether this term is still the present one; False when it is over and nothing more should be written."""
     return tx.execute(_FENCE, {"term": term}).one_or_none() is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class LeaderStatus(TypedDict, total=False):
+    """What the leader says of itself with its sign of life; counts are since it took the lead."""
+
+    queued: int
+    tick_ms: float
+    waiting_by_reason: dict[str, int]
+    preemption: bool
+    reservations: int
+    reserved: int
+    placed: int
+    lost: int
+    violations: dict[str, int]
+    prediction_error: float
+
+
+class Standing(NamedTuple):
     """The leader row as operators see it. `age_s` is since the last sign of life, by the database's clock."""
 
-    term: int
+    term: Term
     holder: str
     is_paused: bool
     pause_reason: str | None
     queue_mode: str
     preemption: bool | None
     reservations: int | None
-    status: dict[str, Any]
+    status: LeaderStatus
     at: datetime
     age_s: float
+
+
+class Switches(NamedTuple):
+    """What operators have set of the scheduler; None for the last two is what its own settings say."""
+
+    is_paused: bool
+    pause_reason: str | None
+    queue_mode: str
+    preemption: bool | None
+    reservations: int | None
+
+
+class SwitchChanges(TypedDict, total=False):
+    """What operators change of the scheduler."""
+
+    is_paused: bool
+    pause_reason: str | None
+    queue_mode: str
+    preemption: bool | None
+    reservations: int | None
 
 
 _STANDING = text("""
@@ -136,14 +170,14 @@ _SWITCH = text("""
 
 def standing(tx: Connection) -> Standing:
     """Return who leads, since when nothing was heard of it, and what operators have set."""
-    return Standing(**tx.execute(_STANDING).one()._mapping)  # noqa: SLF001
+    return records.read_one(Standing, tx.execute(_STANDING))
 
 
-def lock_switches(tx: Connection) -> dict[str, Any]:
+def lock_switches(tx: Connection) -> Switches:
     """Lock what operators set of the scheduler, and return it."""
-    return dict(tx.execute(_LOCK_SWITCHES).one()._mapping)  # noqa: SLF001
+    return records.read_one(Switches, tx.execute(_LOCK_SWITCHES))
 
 
-def switch(tx: Connection, switches: Mapping[str, Any]) -> None:
+def switch(tx: Connection, switches: Switches) -> None:
     """Write what operators set of the scheduler; the leader reads it with its next tick."""
-    tx.execute(_SWITCH, dict(switches))
+    tx.execute(_SWITCH, switches._asdict())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.identifiers import ProjectId
+from scheduler.store import records
+from scheduler.store.paging import Condition, Listing, Parameter, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +21,32 @@ class LoadFilter:
 
     started: datetime | None = None
     ended: datetime | None = None
-    project_id: int | None = None
+    project_id: ProjectId | None = None
     job_type_id: tuple[int, ...] = ()
     job_type_name: tuple[str, ...] = ()
     job_type_category: tuple[str, ...] = ()
     priority: tuple[int, ...] = ()
+
+
+class LoadSample(NamedTuple):
+    """How many of the chosen jobs waited and ran at one time."""
+
+    at: datetime
+    pending: int
+    queued: int
+    running: int
+
+
+class _NewestSample(NamedTuple):
+    last_event_id: int
+    moves: dict[str, int]
+    is_fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _EventCount:
+    event: str
+    count: int
 
 
 SETTLED_S = 10
@@ -30,6 +54,7 @@ SETTLED_S = 10
 
 # Every sample is a row, also one that counts nothing.
 SAMPLES = Listing(
+    LoadSample,
     "load_samples j",
     "j.at, counted.pending, counted.queued, counted.running",
     """
@@ -48,7 +73,7 @@ SAMPLES = Listing(
                     AND (CAST(:job_type_category AS text[]) IS NULL OR t.category = ANY(:job_type_category))))
     ) AS counted
     """,
-    {"time": Key("j.at", "timestamptz")},
+    {"time": SortKey("j.at", "timestamptz")},
 )
 
 _NEWEST = text("""
@@ -91,7 +116,7 @@ _FORGET = text("DELETE FROM load_samples WHERE at < now() - make_interval(days =
 
 def condition(chosen: LoadFilter) -> Condition:
     """Return the filter as SQL; which jobs are counted is decided where a sample's row is made."""
-    parameters: dict[str, Any] = {
+    parameters: dict[str, Parameter] = {
         "project_id": chosen.project_id,
         "priority": list(chosen.priority) or None,
         "job_type_id": list(chosen.job_type_id) or None,
@@ -108,14 +133,14 @@ def condition(chosen: LoadFilter) -> Condition:
 
 def sample(tx: Connection, *, every_s: float) -> int | None:
     """Write a sample and return its id; None when the newest is not yet `every_s` old."""
-    newest = tx.execute(_NEWEST, {"within_s": every_s}).one_or_none()
+    newest = records.read_optional(_NewestSample, tx.execute(_NEWEST, {"within_s": every_s}))
     if newest is not None and newest.is_fresh:
         return None
     after = 0 if newest is None else newest.last_event_id
     settled = tx.execute(_SETTLED_EVENT, {"after": after, "settled_s": SETTLED_S}).scalar()
     upto = after if settled is None else int(settled)
     # The first sample begins to count; what was before it may be too much to count in one go.
-    moves = {} if newest is None else _sum(newest.moves, tx.execute(_MOVES, {"after": after, "upto": upto}))
+    moves = {} if newest is None else _sum(newest.moves, _moves(tx, after, upto))
     made = tx.execute(_INSERT, {"last_event_id": upto, "moves": orjson.dumps(moves).decode()}).scalar_one()
     tx.execute(_COUNT, {"sample_id": made})
     return int(made)
@@ -128,13 +153,17 @@ def forget(tx: Connection, *, older_than_days: int) -> int:
 
 def moves(tx: Connection) -> dict[str, int]:
     """Return how often each event has happened to jobs since sampling began; never falls."""
-    newest = tx.execute(_NEWEST, {"within_s": 0}).one_or_none()
+    newest = records.read_optional(_NewestSample, tx.execute(_NEWEST, {"within_s": 0}))
     if newest is None:
         return {}
-    return _sum(newest.moves, tx.execute(_MOVES, {"after": newest.last_event_id, "upto": None}))
+    return _sum(newest.moves, _moves(tx, newest.last_event_id, None))
 
 
-def _sum(before: dict[str, int], rows: Any) -> dict[str, int]:
+def _moves(tx: Connection, after: int, upto: int | None) -> list[_EventCount]:
+    return records.read_all(_EventCount, tx.execute(_MOVES, {"after": after, "upto": upto}))
+
+
+def _sum(before: dict[str, int], rows: Iterable[_EventCount]) -> dict[str, int]:
     total = dict(before)
     for row in rows:
         total[row.event] = total.get(row.event, 0) + row.count

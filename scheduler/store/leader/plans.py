@@ -7,18 +7,20 @@ waits: a node or job that somebody holds is left for the next tick, so that one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId, ShapeId
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.lifecycle.moves import JobEvent
+from scheduler.store import records
 from scheduler.store.jobs import jobs
 
 
@@ -26,14 +28,24 @@ from scheduler.store.jobs import jobs
 class Placed:
     """A placement that is now a fact."""
 
-    execution_id: int
-    job_id: int
-    attempt: int
-    node_id: int
+    execution_id: ExecutionId
+    job_id: JobId
+    attempt: Attempt
+    node_id: NodeId
     node_name: str
-    node_epoch: int
+    node_epoch: Epoch
     resources: Resources
     expected_s: float
+
+
+class _LockedRoom(NamedTuple):
+    id: NodeId
+    name: str
+    epoch: Epoch
+    cpus: int
+    mem: int
+    disk: int
+    custom: dict[str, int]
 
 
 _LOCK_NODES = text("""
@@ -85,14 +97,15 @@ _INSERT = text("""
 
 
 def commit(
-    tx: Connection, placements: Sequence[Placement], shapes: dict[int, Shape], *, lease_s: float
+    tx: Connection, placements: Sequence[Placement], shapes: Mapping[ShapeId, Shape], *, lease_s: float
 ) -> list[Placed]:
     """Write the placements that still hold, in the order of the plan; what is missing in the answer lost a race.
 
     Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node; a gang gets one for each
     member, all of them or none.
     """
-    nodes = {row.id: row for row in tx.execute(_LOCK_NODES, {"ids": sorted({p.node_id for p in placements})})}
+    locked_nodes = tx.execute(_LOCK_NODES, {"ids": sorted({p.node_id for p in placements})})
+    nodes = {row.id: row for row in records.read_all(_LockedRoom, locked_nodes)}
     fitting = _fitting(tx, placements, shapes, nodes)
     locked = set(tx.execute(_LOCK_JOBS, {"ids": sorted({p.job_id for p in fitting})}).scalars())
     steps = [
@@ -107,7 +120,7 @@ def commit(
     ids = _insert(tx, won, shapes, nodes, lease_s)
     return [
         Placed(
-            ids[p.job_id, p.member], p.job_id, p.attempt + 1, p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
+            ids[p.job_id, p.member], p.job_id, Attempt(p.attempt + 1), p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
             shapes[p.shape_id].requires, p.expected_s,
         )
         for p in won
@@ -115,7 +128,7 @@ def commit(
 
 
 def _fitting(
-    tx: Connection, placements: Iterable[Placement], shapes: dict[int, Shape], nodes: dict[int, Any]
+    tx: Connection, placements: Iterable[Placement], shapes: Mapping[ShapeId, Shape], nodes: dict[NodeId, _LockedRoom]
 ) -> list[Placement]:
     """Return the placements for which the locked nodes have room, each taking its share before the next; gangs whole."""
     room = {row.id: _capacity(row) for row in nodes.values()}
@@ -130,10 +143,12 @@ def _fitting(
     return fitting
 
 
-def _seated(members: list[Placement], shapes: dict[int, Shape], room: dict[int, Resources]) -> list[Placement]:
+def _seated(
+    members: list[Placement], shapes: Mapping[ShapeId, Shape], room: dict[NodeId, Resources]
+) -> list[Placement]:
     """Take the room of a job's members and return them; where one finds none, nobody does and all room is as before."""
     shape = shapes[members[0].shape_id]
-    taken: list[int] = []
+    taken: list[NodeId] = []
     for placement in members:
         free = room.get(placement.node_id)
         if free is None or not shape.requires.fits(free):
@@ -148,8 +163,12 @@ def _seated(members: list[Placement], shapes: dict[int, Shape], room: dict[int, 
 
 
 def _insert(
-    tx: Connection, won: list[Placement], shapes: dict[int, Shape], nodes: dict[int, Any], lease_s: float
-) -> dict[tuple[int, int], int]:
+    tx: Connection,
+    won: list[Placement],
+    shapes: Mapping[ShapeId, Shape],
+    nodes: dict[NodeId, _LockedRoom],
+    lease_s: float,
+) -> dict[tuple[JobId, int], ExecutionId]:
     needs = [shapes[p.shape_id].requires for p in won]
     rows = tx.execute(
         _INSERT,
@@ -170,5 +189,5 @@ def _insert(
     return {(row.job_id, row.member): row.id for row in rows}
 
 
-def _capacity(row: Any) -> Resources:
+def _capacity(row: _LockedRoom) -> Resources:
     return Resources(row.cpus, row.mem, row.disk, tuple(sorted(row.custom.items())))

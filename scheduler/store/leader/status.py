@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ProjectId
 from scheduler.rules.cluster.avoidance import AVOIDED_FROM
+from scheduler.store import records
 
 _OPEN = text("""
     SELECT status, count(*) AS count, count(*) FILTER (WHERE is_held) AS held,
@@ -66,25 +68,67 @@ _LIVE = text("""
 _GIVEN_OUT = text("SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence('jobs', 'id')), 0)::bigint")
 
 
-def open_jobs(tx: Connection, *, project_id: int | None) -> list[Any]:
-    """Return, per status that is not final, how many jobs have it, how many are held, and the age of the oldest queued."""
-    return list(tx.execute(_OPEN, {"project_id": project_id}))
+@dataclass(frozen=True, slots=True)
+class OpenJobs:
+    """How many jobs have one status that is not final, how many of them are held, and the age of the oldest queued."""
+
+    status: str
+    count: int
+    held: int
+    oldest_s: float | None
 
 
-def ended_jobs(tx: Connection, *, project_id: int | None, within_s: float) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class _EndedJobs:
+    status: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodesOfPool:
+    """How many nodes of a pool are in one state (`word`), and what those of them that can be reached have, in thousandths."""
+
+    pool: str
+    word: str
+    count: int
+    usable: int
+    cpus: int
+    mem: int
+    disk: int
+    launch_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTaken:
+    """What placements hold of a pool, in thousandths; `running` of them have been claimed."""
+
+    pool: str
+    placed: int
+    running: int
+    cpus: int
+    mem: int
+    disk: int
+
+
+def open_jobs(tx: Connection, *, project_id: ProjectId | None) -> list[OpenJobs]:
+    """Return, per status that is not final, how many jobs have it."""
+    return records.read_all(OpenJobs, tx.execute(_OPEN, {"project_id": project_id}))
+
+
+def ended_jobs(tx: Connection, *, project_id: ProjectId | None, within_s: float) -> dict[str, int]:
     """Return how many jobs have ended of late, by status."""
-    rows: Any = tx.execute(_ENDED, {"project_id": project_id, "within_s": within_s})
+    rows = records.read_all(_EndedJobs, tx.execute(_ENDED, {"project_id": project_id, "within_s": within_s}))
     return {row.status: row.count for row in rows}
 
 
-def nodes(tx: Connection) -> list[Any]:
+def nodes(tx: Connection) -> list[NodesOfPool]:
     """Return, per pool and state, how many nodes there are and what those that can be reached have."""
-    return list(tx.execute(_NODES, {"avoided_from": AVOIDED_FROM}))
+    return records.read_all(NodesOfPool, tx.execute(_NODES, {"avoided_from": AVOIDED_FROM}))
 
 
-def live(tx: Connection) -> list[Any]:
+def live(tx: Connection) -> list[RoomTaken]:
     """Return, per pool, what placements hold."""
-    return list(tx.execute(_LIVE))
+    return records.read_all(RoomTaken, tx.execute(_LIVE))
 
 
 def job_ids_given_out(tx: Connection) -> int:

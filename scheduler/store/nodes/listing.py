@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import NamedTuple
 
-from scheduler.store.paging import Condition, Key, Listing
+from scheduler.documents import Document
+from scheduler.identifiers import Epoch, NodeId, PoolId
+from scheduler.store.paging import Condition, Listing, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,54 @@ class NodeFilter:
     is_paused: bool | None = None
 
 
+class NodeRow(NamedTuple):
+    """A node as lists show it: what it is and has, what is taken of it, and when it was last heard.
+
+    Amounts are thousandths; `placed` executions hold its room, `running` of them have been claimed.
+    """
+
+    id: NodeId
+    name: str
+    pool_id: PoolId
+    hostname: str
+    boot_id: str
+    disk_id: str
+    epoch: Epoch
+    state: str
+    is_silent: bool
+    is_paused: bool
+    pause_reason: str | None
+    is_draining: bool
+    drain_reason: str | None
+    drain_by: datetime | None
+    is_retiring: bool
+    is_leaving: bool
+    is_active: bool
+    degraded: str | None
+    launch_failures: int
+    cpus: int
+    mem: int
+    disk: int
+    custom: dict[str, int]
+    labels: dict[str, str]
+    powers: Document
+    version: str
+    created: datetime
+    registered: datetime
+    archived: datetime | None
+    last_modified: datetime
+    pool: str
+    holding: int | None
+    load: dict[str, float] | None
+    last_beat: datetime | None
+    used_cpus: int
+    used_mem: int
+    used_disk: int
+    placed: int
+    running: int
+    used_custom: dict[str, int]
+
+
 _CONDITIONS = {
     "id": "j.id = ANY(:id)",
     "name": "j.name = ANY(:name)",
@@ -36,15 +88,18 @@ _CONDITIONS = {
 _ALL_STATES = {"id", "name", "hostname", "state"}
 
 KEYS = {
-    "id": Key("j.id", "bigint"),
-    "name": Key('j.name COLLATE "C"', "text"),
-    "hostname": Key('j.hostname COLLATE "C"', "text"),
-    "created": Key("j.created", "timestamptz"),
-    "last_modified": Key("j.last_modified", "timestamptz"),
+    "id": SortKey("j.id", "bigint"),
+    "name": SortKey('j.name COLLATE "C"', "text"),
+    "hostname": SortKey('j.hostname COLLATE "C"', "text"),
+    "created": SortKey("j.created", "timestamptz"),
+    "last_modified": SortKey("j.last_modified", "timestamptz"),
 }
 
 _COLUMNS = """
-    j.*, p.name AS pool, b.holding, b.load, b.at AS last_beat,
+    j.id, j.name, j.pool_id, j.hostname, j.boot_id, j.disk_id, j.epoch, j.state, j.is_silent, j.is_paused, j.pause_reason,
+    j.is_draining, j.drain_reason, j.drain_by, j.is_retiring, j.is_leaving, j.is_active, j.degraded, j.launch_failures,
+    j.cpus, j.mem, j.disk, j.custom, j.labels, j.powers, j.version, j.created, j.registered, j.archived, j.last_modified,
+    p.name AS pool, b.holding, b.load, b.at AS last_beat,
     used.cpus AS used_cpus, used.mem AS used_mem, used.disk AS used_disk, used.placed, used.running,
     used_custom.amounts AS used_custom
 """
@@ -72,7 +127,7 @@ _SOURCE = """
     ) AS used_custom
 """
 
-NODES = Listing("nodes j", _COLUMNS, _SOURCE, KEYS)
+NODES = Listing(NodeRow, "nodes j", _COLUMNS, _SOURCE, KEYS)
 
 
 def condition(chosen: NodeFilter) -> Condition:

@@ -1,22 +1,25 @@
-"""Nodes: register, beat, fall silent, leave. A beat touches only its own narrow table."""
+"""Nodes: register, beat, fall silent, leave. A heartbeat touches only its own narrow table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy import Connection, text
 
+from scheduler.documents import Document
+from scheduler.identifiers import Epoch, NodeId
+from scheduler.store import records
 
-@dataclass(frozen=True, slots=True)
-class LockedNode:
+
+class LockedNode(NamedTuple):
     """What decides what a node may do, read under its row lock."""
 
-    id: int
+    id: NodeId
     name: str
-    epoch: int
+    epoch: Epoch
     state: str
     boot_id: str
     disk_id: str
@@ -24,16 +27,42 @@ class LockedNode:
     is_active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """A node's last sign of life: a counter, not a time. `lease_s` is the longest that any of its executions was given."""
+class Pulse(NamedTuple):
+    """A node's last heartbeat: a counter, not a time. `lease_s` is the longest that any of its executions was given."""
 
-    node_id: int
+    node_id: NodeId
     name: str
-    epoch: int
+    epoch: Epoch
     seq: int
     is_silent: bool
     lease_s: float
+
+
+class NodeFlags(NamedTuple):
+    """What is so of a node just now; `degraded` says why it gets no work, None where nothing is wrong."""
+
+    is_draining: bool
+    is_silent: bool
+    degraded: str | None
+    is_leaving: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a node says of itself when it registers; amounts in thousandths, `powers` is for people."""
+
+    name: str
+    pool: str
+    hostname: str
+    boot_id: str
+    disk_id: str
+    cpus: int
+    mem: int
+    disk: int
+    custom: dict[str, int]
+    labels: dict[str, str]
+    powers: Document
+    version: str
 
 
 _COLUMNS = "id, name, epoch, state, boot_id, disk_id, is_draining, is_active"
@@ -140,100 +169,98 @@ _UNUSED = text("""
     FOR UPDATE SKIP LOCKED
 """)
 
-_FORGET_BEATS = text("DELETE FROM beats WHERE node_id = :id")
-_FORGET = text("DELETE FROM nodes WHERE id = :id")
+_DELETE_BEATS = text("DELETE FROM beats WHERE node_id = :id")
+_DELETE = text("DELETE FROM nodes WHERE id = :id")
 
 
-def lock(tx: Connection, node_id: int, *, wait: bool = True) -> LockedNode | None:
+def lock(tx: Connection, node_id: NodeId, *, wait: bool = True) -> LockedNode | None:
     """Lock one node's row; None where there is no such node, and without `wait` where somebody else holds it."""
-    row = tx.execute(_LOCK if wait else _TRY_LOCK, {"id": node_id}).one_or_none()
-    return None if row is None else LockedNode(**row._mapping)  # noqa: SLF001
+    return records.read_optional(LockedNode, tx.execute(_LOCK if wait else _TRY_LOCK, {"id": node_id}))
 
 
-def lock_all(tx: Connection, ids: Iterable[int]) -> None:
+def lock_all(tx: Connection, ids: Iterable[NodeId]) -> None:
     """Lock many nodes' rows in ascending order."""
     tx.execute(_LOCK_ALL, {"ids": sorted(set(ids))})
 
 
 def lock_by_name(tx: Connection, name: str) -> LockedNode | None:
     """Lock the node that holds this name; None where the name is free."""
-    row = tx.execute(_LOCK_BY_NAME, {"name": name}).one_or_none()
-    return None if row is None else LockedNode(**row._mapping)  # noqa: SLF001
+    return records.read_optional(LockedNode, tx.execute(_LOCK_BY_NAME, {"name": name}))
 
 
-def insert(tx: Connection, facts: dict[str, Any]) -> int | None:
-    """Insert a node and its beat row at epoch 1; None when another transaction has just taken the name."""
-    node_id = tx.execute(_INSERT, _written(tx, facts)).scalar()
+def insert(tx: Connection, new: Registration) -> NodeId | None:
+    """Insert a node and its row of heartbeats at epoch 1; None when another transaction has just taken the name."""
+    node_id: NodeId | None = tx.execute(_INSERT, _columns(tx, new)).scalar()
     if node_id is not None:
         tx.execute(_BEAT_ROW, {"node_id": node_id, "epoch": 1})
     return node_id
 
 
-def update(tx: Connection, node_id: int, epoch: int, facts: dict[str, Any]) -> None:
+def update(tx: Connection, node_id: NodeId, epoch: Epoch, said: Registration) -> None:
     """Write what a node says of itself when it registers again, at this epoch; it is READY from here."""
-    tx.execute(_REGISTER, {**_written(tx, facts), "id": node_id, "epoch": epoch})
+    tx.execute(_REGISTER, {**_columns(tx, said), "id": node_id, "epoch": epoch})
     tx.execute(_BEAT_ROW, {"node_id": node_id, "epoch": epoch})
 
 
-def beat(tx: Connection, *, node_id: int, epoch: int, holding: int, load: dict[str, float]) -> bool:
-    """Count one sign of life; False when the epoch is not the node's own any more."""
+def beat(tx: Connection, *, node_id: NodeId, epoch: Epoch, holding: int, load: dict[str, float]) -> bool:
+    """Count one heartbeat; False when the epoch is not the node's own any more."""
     parameters = {"node_id": node_id, "epoch": epoch, "holding": holding, "load": orjson.dumps(load).decode()}
     return tx.execute(_BEAT, parameters).scalar() is not None
 
 
-def self_report(tx: Connection, node_id: int, epoch: int, *, degraded: str | None, leaving: bool) -> bool:
+def self_report(tx: Connection, node_id: NodeId, epoch: Epoch, *, degraded: str | None, leaving: bool) -> bool:
     """Write what the node says of its own health; True when that changed anything."""
     parameters = {"node_id": node_id, "epoch": epoch, "degraded": degraded, "leaving": leaving}
     return tx.execute(_SELF_REPORT, parameters).scalar() is not None
 
 
-def flags(tx: Connection, node_id: int) -> Any:
-    """Return `is_draining`, `is_silent`, `degraded`, `is_leaving` of a node."""
-    return tx.execute(_FLAGS, {"node_id": node_id}).one()
+def flags(tx: Connection, node_id: NodeId) -> NodeFlags:
+    """Return what is so of a node just now."""
+    return records.read_one(NodeFlags, tx.execute(_FLAGS, {"node_id": node_id}))
 
 
 def pulses(tx: Connection) -> list[Pulse]:
-    """Return the last sign of life of every node that is not lost or gone."""
-    return [Pulse(**row._mapping) for row in tx.execute(_PULSES)]  # noqa: SLF001
+    """Return the last heartbeat of every node that is not lost or gone."""
+    return records.read_all(Pulse, tx.execute(_PULSES))
 
 
-def mark_silent(tx: Connection, silent: Mapping[int, bool]) -> None:
+def mark_silent(tx: Connection, silent: Mapping[NodeId, bool]) -> None:
     """Mark nodes by id as silent (they get no new work) or as heard again; one that is locked is left as it is."""
     if silent:
         tx.execute(_SILENT, {"ids": list(silent), "silent": list(silent.values())})
 
 
 def is_still(tx: Connection, pulse: Pulse) -> bool:
-    """Lock the beat row and tell whether it stands as it was seen: no beat has come in between."""
+    """Lock a node's row of heartbeats and return whether none has come since it was read."""
     return tx.execute(_STILL, {"node_id": pulse.node_id, "epoch": pulse.epoch, "seq": pulse.seq}).scalar() is not None
 
 
-def retire(tx: Connection, node_id: int, state: str) -> None:
+def retire(tx: Connection, node_id: NodeId, state: str) -> None:
     """Set a node LOST or GONE and raise its epoch, so that nothing it still says under the old one counts."""
     epoch = tx.execute(_LOSE, {"id": node_id, "state": state}).scalar_one()
     # A beat that waits for this transaction, or comes later, finds another epoch and is told to register again.
     tx.execute(_END_BEATS, {"node_id": node_id, "epoch": epoch})
 
 
-def left(tx: Connection, *, within_s: float, known: Iterable[int], limit: int) -> list[int]:
+def left(tx: Connection, *, within_s: float, known: Iterable[NodeId], limit: int) -> list[NodeId]:
     """Return nodes that have left of late and are cleared away, but for those known already."""
     return list(tx.execute(_LEFT, {"within_s": within_s, "known": list(known), "limit": limit}).scalars())
 
 
-def forget(tx: Connection, node_id: int) -> bool:
+def delete_unused(tx: Connection, node_id: NodeId) -> bool:
     """Delete a node that has left and never had an execution; False where it has had one, or is back."""
     if tx.execute(_UNUSED, {"id": node_id}).scalar() is None:
         return False
-    tx.execute(_FORGET_BEATS, {"id": node_id})
-    tx.execute(_FORGET, {"id": node_id})
+    tx.execute(_DELETE_BEATS, {"id": node_id})
+    tx.execute(_DELETE, {"id": node_id})
     return True
 
 
-def _written(tx: Connection, facts: dict[str, Any]) -> dict[str, Any]:
-    pool = {"name": facts["pool"]}
+def _columns(tx: Connection, said: Registration) -> dict[str, object]:
+    pool = {"name": said.pool}
     pool_id = tx.execute(_POOL, pool).scalar()
     if pool_id is None:  # somebody else may make it at this moment: a later statement sees it
         tx.execute(_NEW_POOL, pool)
         pool_id = tx.execute(_POOL, pool).scalar_one()
-    documents = {key: orjson.dumps(facts[key]).decode() for key in ("custom", "labels", "powers")}
-    return {**facts, **documents, "pool_id": pool_id}
+    documents = {key: orjson.dumps(getattr(said, key)).decode() for key in ("custom", "labels", "powers")}
+    return {**asdict(said), **documents, "pool_id": pool_id}

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import orjson
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import JobId, NodeId, PoolId
+from scheduler.store import records
+from scheduler.store.nodes.pool_rows import (
+    DecisionDetail,
+    OverdueJob,
+    PoolChanges,
+    PoolCounts,
+    PoolEvent,
+    PoolMember,
+    PoolRow,
+)
 
 _POOL = """
     SELECT p.id, p.name, p.labels, p.template, p.settings, p.sizing, p.size, p.smallest, p.largest, p.drivers,
@@ -69,7 +80,7 @@ _DRAIN = text("""
     WHERE id = :id
 """)
 
-_KEEP = text("""
+_CANCEL_DRAIN = text("""
     UPDATE nodes
     SET is_draining = false, is_retiring = false, drain_reason = NULL, drain_by = NULL, last_modified = now()
     WHERE id IN (
@@ -135,19 +146,19 @@ _LAST_CHANGES = text("""
 """)
 
 
-def read(tx: Connection) -> Sequence[Any]:
+def read(tx: Connection) -> list[PoolRow]:
     """Return every pool with its last decision, by name."""
-    return tx.execute(_ALL).all()
+    return records.read_all(PoolRow, tx.execute(_ALL))
 
 
-def find(tx: Connection, name: str) -> Any | None:
+def find(tx: Connection, name: str) -> PoolRow | None:
     """Return one pool with its last decision; None when there is none of this name."""
-    return tx.execute(_ONE, {"name": name}).one_or_none()
+    return records.read_optional(PoolRow, tx.execute(_ONE, {"name": name}))
 
 
-def lock(tx: Connection, name: str) -> Any | None:
+def lock(tx: Connection, name: str) -> PoolRow | None:
     """Lock one pool against other changes, and return it; None when there is none of this name."""
-    return tx.execute(_LOCK, {"name": name}).one_or_none()
+    return records.read_optional(PoolRow, tx.execute(_LOCK, {"name": name}))
 
 
 def create(tx: Connection, name: str) -> None:
@@ -155,8 +166,8 @@ def create(tx: Connection, name: str) -> None:
     tx.execute(_INSERT, {"name": name})
 
 
-def change(tx: Connection, pool_id: int, changes: Mapping[str, Any]) -> None:
-    """Write what an operator changed; the keys are names of columns."""
+def change(tx: Connection, pool_id: PoolId, changes: PoolChanges) -> None:
+    """Write what an operator changed."""
     if not changes:
         return
     assignments = ", ".join(f"{name} = {_CHANGEABLE[name]}" for name in changes)
@@ -165,9 +176,9 @@ def change(tx: Connection, pool_id: int, changes: Mapping[str, Any]) -> None:
     tx.execute(statement, {**values, "id": pool_id})
 
 
-def members(tx: Connection) -> Sequence[Any]:
+def members(tx: Connection) -> list[PoolMember]:
     """Return the nodes that are there, lost, or still to be cleared away, of all pools."""
-    return tx.execute(_MEMBERS).all()
+    return records.read_all(PoolMember, tx.execute(_MEMBERS))
 
 
 def names_taken(tx: Connection) -> set[str]:
@@ -175,48 +186,48 @@ def names_taken(tx: Connection) -> set[str]:
     return set(tx.execute(_NAMES).scalars())
 
 
-def counts(tx: Connection) -> dict[int, Any]:
-    """Return by pool: nodes by what they do, what they have, and what of it is taken (thousandths)."""
-    return {row.pool_id: row for row in tx.execute(_COUNTS)}
+def counts(tx: Connection) -> dict[PoolId, PoolCounts]:
+    """Return by pool what its nodes do, have and hold."""
+    return {row.pool_id: row for row in records.read_all(PoolCounts, tx.execute(_COUNTS))}
 
 
-def drain(tx: Connection, node_id: int, *, reason: str, within_s: float, retiring: bool) -> None:
+def drain(tx: Connection, node_id: NodeId, *, reason: str, within_s: float, retiring: bool) -> None:
     """Have a node finish; the caller holds its lock. `retiring` ones are cleared away by their driver afterwards."""
     tx.execute(_DRAIN, {"id": node_id, "reason": reason, "within_s": within_s, "retiring": retiring})
 
 
-def keep(tx: Connection, node_ids: Sequence[int]) -> set[int]:
+def cancel_drain(tx: Connection, node_ids: Sequence[NodeId]) -> set[NodeId]:
     """Let draining nodes stay after all; return those that had not begun to leave."""
-    return set(tx.execute(_KEEP, {"ids": list(node_ids)}).scalars())
+    return set(tx.execute(_CANCEL_DRAIN, {"ids": list(node_ids)}).scalars())
 
 
-def overdue(tx: Connection, limit: int) -> Sequence[Any]:
+def overdue(tx: Connection, limit: int) -> list[OverdueJob]:
     """Return the jobs that still run, and where, on nodes whose time to finish is over."""
-    return tx.execute(_OVERDUE, {"limit": limit}).all()
+    return records.read_all(OverdueJob, tx.execute(_OVERDUE, {"limit": limit}))
 
 
-def cleared(tx: Connection, node_ids: Sequence[int]) -> set[int]:
-    """Note that these nodes, lost or gone, have been cleared away: they are not waited for any more."""
+def record_cleared(tx: Connection, node_ids: Sequence[NodeId]) -> set[NodeId]:
+    """Write that these nodes, lost or gone, have been cleared away: they are not waited for any more."""
     return set(tx.execute(_CLEARED, {"ids": list(node_ids)}).scalars())
 
 
-def excuse(tx: Connection, job_ids: Sequence[int]) -> None:
+def excuse(tx: Connection, job_ids: Sequence[JobId]) -> None:
     """Do not count the last withdrawal of these jobs; the caller holds their locks."""
     tx.execute(_EXCUSE, {"ids": list(job_ids)})
 
 
 def write_state(
     tx: Connection,
-    pool_id: int,
+    pool_id: PoolId,
     *,
     wanted: int | None,
     present: int,
     starting: int,
     why: str,
     trouble: str | None,
-    detail: Mapping[str, Any],
+    detail: DecisionDetail,
 ) -> None:
-    """Keep the last decision about a pool."""
+    """Write the last decision about a pool."""
     tx.execute(
         _STATE,
         {
@@ -231,18 +242,18 @@ def write_state(
     )
 
 
-def write_event(tx: Connection, pool_id: int, event: str, actor: str, reason: str | None, **detail: Any) -> None:
+def write_event(tx: Connection, pool_id: PoolId, event: str, actor: str, reason: str | None, **detail: object) -> None:
     """Write what happened to a pool, by whom and why."""
     tx.execute(_EVENT, {"pool_id": pool_id, "event": event, "actor": actor, "reason": reason, "detail": _json(detail)})
 
 
-def events(tx: Connection, pool_id: int, *, before: int | None, limit: int) -> Sequence[Any]:
+def events(tx: Connection, pool_id: PoolId, *, before: int | None, limit: int) -> list[PoolEvent]:
     """Return what happened to a pool, newest first, from before this event id on."""
     parameters = {"pool_id": pool_id, "before": _NEWEST if before is None else before, "limit": limit}
-    return tx.execute(_EVENTS, parameters).all()
+    return records.read_all(PoolEvent, tx.execute(_EVENTS, parameters))
 
 
-def last_changes(tx: Connection) -> dict[int, tuple[float | None, float | None]]:
+def last_changes(tx: Connection) -> dict[PoolId, tuple[float | None, float | None]]:
     """Return by pool the seconds since it last grew and shrank, None where that is over an hour ago."""
     return {row.pool_id: (row.since_grown_s, row.since_shrunk_s) for row in tx.execute(_LAST_CHANGES)}
 
@@ -250,5 +261,5 @@ def last_changes(tx: Connection) -> dict[int, tuple[float | None, float | None]]
 _DOCUMENTS = {"labels", "template", "settings", "drivers"}
 
 
-def _json(value: Any) -> str | None:
+def _json(value: object) -> str | None:
     return None if value is None else orjson.dumps(value).decode()

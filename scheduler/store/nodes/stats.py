@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, text
+
+from scheduler.identifiers import Attempt, ExecutionId, JobId, JobTypeId, NodeId, ProjectId
+from scheduler.store import records
 
 _LOCK = text("SELECT is_paused, pause_reason, is_active FROM nodes WHERE id = :id FOR NO KEY UPDATE")
 
@@ -58,24 +62,73 @@ _RUNNING = text("""
 """)
 
 
-def lock(tx: Connection, node_id: int) -> dict[str, Any] | None:
+class NodeSwitches(NamedTuple):
+    """What operators have set of a node."""
+
+    is_paused: bool
+    pause_reason: str | None
+    is_active: bool
+
+
+class NodeSwitchChanges(TypedDict, total=False):
+    """What operators change of a node."""
+
+    is_paused: bool
+    pause_reason: str | None
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCount:
+    """How many executions of a node have one status and error category, and when the last of them changed."""
+
+    node_id: NodeId
+    status: str
+    category: str | None
+    count: int
+    most_recent: datetime
+
+
+class RunningExecution(NamedTuple):
+    """An execution that runs on a node, with its job type."""
+
+    node_id: NodeId
+    id: ExecutionId
+    job_id: JobId
+    attempt: Attempt
+    status: str
+    started: datetime
+    type_id: JobTypeId
+    type_name: str
+    type_version: str
+
+
+def lock(tx: Connection, node_id: NodeId) -> NodeSwitches | None:
     """Lock a node and return what operators have set of it, None when there is no such node."""
-    row = tx.execute(_LOCK, {"id": node_id}).one_or_none()
-    return None if row is None else dict(row._mapping)  # noqa: SLF001
+    return records.read_optional(NodeSwitches, tx.execute(_LOCK, {"id": node_id}))
 
 
-def update(tx: Connection, node_id: int, facts: Mapping[str, Any]) -> None:
+def update(tx: Connection, node_id: NodeId, switches: NodeSwitches) -> None:
     """Write what operators set of a node."""
-    tx.execute(_UPDATE, {**facts, "id": node_id})
+    tx.execute(_UPDATE, {**switches._asdict(), "id": node_id})
 
 
 def counts(
-    tx: Connection, ids: Sequence[int], *, project_id: int | None, started: datetime | None, ended: datetime | None
-) -> list[Any]:
+    tx: Connection,
+    ids: Sequence[NodeId],
+    *,
+    project_id: ProjectId | None,
+    started: datetime | None,
+    ended: datetime | None,
+) -> list[NodeCount]:
     """Return counts of executions by node, status and error category: of the window, and all that are live."""
-    return list(tx.execute(_COUNTS, {"ids": list(ids), "project_id": project_id, "started": started, "ended": ended}))
+    parameters = {"ids": list(ids), "project_id": project_id, "started": started, "ended": ended}
+    return records.read_all(NodeCount, tx.execute(_COUNTS, parameters))
 
 
-def running(tx: Connection, ids: Sequence[int], *, project_id: int | None, limit: int) -> list[Any]:
+def running(
+    tx: Connection, ids: Sequence[NodeId], *, project_id: ProjectId | None, limit: int
+) -> list[RunningExecution]:
     """Return what runs on these nodes, the longest placed first, at most `limit` of each node."""
-    return list(tx.execute(_RUNNING, {"ids": list(ids), "project_id": project_id, "limit": limit}))
+    parameters = {"ids": list(ids), "project_id": project_id, "limit": limit}
+    return records.read_all(RunningExecution, tx.execute(_RUNNING, parameters))
