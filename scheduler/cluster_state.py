@@ -1,7 +1,7 @@
-"""The scheduler's live picture of queue, nodes and what runs: built once, then kept by what changed.
+"""The cluster state: queue, nodes and running executions in memory, read once and then kept up to date with what changed.
 
-The picture may be wrong at any moment (somebody cancels, a node is paused): a plan made from it is checked again
-where it is committed. On doubt, after an error or a change of leader, it is thrown away and read anew.
+The cluster state may be out of date at any moment (somebody cancels, a node is paused): a plan that is made from it is
+checked again where it is committed. After an error or a change of leader it is thrown away and read again.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ from scheduler.store.leader.cluster_rows import (
 from scheduler.store.leader.conversion import node_of, resources_of, shape_of
 
 _HISTORY = 20_000
-"""Completed executions that a fresh predictor learns from."""
+"""Completed executions that a new predictor learns from."""
 
 
 class ClusterState:
     """Queue, nodes, running executions, policy and predictor, as of `now` (the database's clock, epoch seconds).
 
-    `version` is another after every refresh that found something changed.
+    `version` changes with every refresh that found a change.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,7 +58,7 @@ class ClusterState:
         self._clear()
 
     def refresh(self, tx: Connection) -> None:
-        """Bring the picture up to date; the first call, and the first after the server has started anew, reads everything."""
+        """Bring the cluster state up to date. The first call, and the first after a restart of the database, reads everything."""
         mark, since = store.watermark(tx), self._mark
         if since is None or since.life != mark.life:
             self._clear()
@@ -68,7 +68,7 @@ class ClusterState:
             self._read_changes(tx, since)
             if store.policy_changed(tx, since):
                 self.reread_policy(tx)
-        # Those of an older leader, which may go on until it is stopped, are not of this form.
+        # A leader of an earlier release, which may run until it is stopped, writes another form.
         known = (claim for claim in mark.claims if len(claim) == 4)  # noqa: PLR2004
         carried = tuple(CarriedReservation(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
         if carried != self.carried:
@@ -82,15 +82,15 @@ class ClusterState:
         self._mark, self.now = mark, mark.now
 
     def snapshot(self) -> Snapshot:
-        """Return what `place` and `explain` are given; it shares this picture, so use it before the next refresh."""
+        """Return the snapshot for `place` and `explain`. It shares its parts with this state: use it before the next refresh."""
         return Snapshot(self.nodes, self.queue, self.running, self.policy, self.predictor, self.carried)
 
     def chance(self) -> Callable[[], float]:
-        """Return what is left to chance in a plan of this moment; see `chance_of`."""
+        """Return the source of chance for a plan of this moment; see `chance_of`."""
         return chance_of(self.running)
 
     def reread_policy(self, tx: Connection) -> None:
-        """Look again at what operators have set, and at what projects have used of late."""
+        """Read again the settings of operators and the recent usage of projects."""
         self.version += 1
         projects = store.projects(tx)
         self._usage = {project.id: project.usage for project in projects}
@@ -98,24 +98,24 @@ class ClusterState:
         self.policy = _limited(self.policy, projects, store.limited_types(tx), store.pools(tx))
 
     def reread(self, tx: Connection, job_ids: Sequence[JobId]) -> None:
-        """Look again at jobs that could not be placed as planned: they wait still, or not any more."""
+        """Read again jobs that could not be placed as planned: they may not be waiting any more."""
         for job_id in job_ids:
             self.queue.discard(job_id)
         self._take_jobs(tx, store.jobs_by_id(tx, job_ids))
 
     def started(self, run: ActiveExecution) -> None:
-        """Count a placement that was committed."""
+        """Take over a placement that was committed: the job waits no more, and the node has less room."""
         self.queue.discard(run.job_id)
         self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
     def stopping(self, execution_ids: Iterable[ExecutionId]) -> None:
-        """Remember that these were told to stop, so that the next plan asks for no others in their place."""
+        """Mark executions that were told to stop, so that the next plan does not stop others in their place."""
         for execution_id in execution_ids:
             self.running.add(dataclasses.replace(self.running[execution_id], stopping=True))
 
     def account(self, plan: Plan, elapsed_s: float) -> dict[int, ShareAccount]:
-        """Count what projects hold now, and who waits by the last plan, for so many seconds; return every project's account."""
+        """Account for `elapsed_s` seconds of what projects hold now and of who waits by the last plan; return all accounts."""
         fleet = self.nodes.total(self.nodes.present())
         shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
         length_s = partial(self.running.length_s, fleet)
@@ -182,7 +182,7 @@ class ClusterState:
     def _welcome(self, row: NodeState) -> None:
         new = row.id not in self.nodes
         self.nodes.upsert(node_of(row))
-        if new:  # it may still hold what it had when it was last here
+        if new:  # it may still hold the executions that it had before
             for run in self.running.on_node(row.id):
                 self.nodes.allocate(row.id, run.resources)
 
@@ -221,7 +221,7 @@ class ClusterState:
         self.running.add(run)
 
     def _placed(self, row: ExecutionState) -> None:
-        """Let a job wait no more that was placed since it was queued as we know it; a new round may be waiting behind an old try."""
+        """Remove a job from the queue that was placed since. An execution of an earlier round leaves the job in the queue."""
         if row.job_id in self.queue and self.queue.attempt(row.job_id) < row.attempt:
             self.queue.discard(row.job_id)
 
@@ -238,9 +238,9 @@ class ClusterState:
 
 
 def chance_of(running: Running) -> Callable[[], float]:
-    """Return the dice for one plan: the same throws for everybody who plans from the same picture.
+    """Return the source of chance for one plan: the same numbers for every plan of the same cluster state.
 
-    So a dry run names the very node that the next tick takes; from one tick to the next the throws differ.
+    So a dry run names the very node that the next tick takes. From one tick to the next the numbers differ.
     """
     return random.Random(len(running)).random  # noqa: S311 - which of equal nodes, not a secret
 

@@ -1,4 +1,4 @@
-"""Who asks for something, and what they may do: known to every verb that acts for somebody."""
+"""The caller of a request and its role: known to every verb that acts for somebody."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scheduler.identifiers import ProjectId
 
 
 class Role(IntEnum):
-    """What a user's token allows; each role may do what the ones before it may."""
+    """What a user's token allows; each role may do everything that the roles before it may."""
 
     VIEWER = 1
     SUBMITTER = 2
@@ -19,7 +19,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `project_id` None is every project; `role` None is a node, which reaches only the node protocol."""
+    """The caller. `project_id` None means every project; `role` None means a node, which may only use the node protocol."""
 
     token_id: int
     name: str

@@ -1,7 +1,7 @@
-"""What nodes and scheduler say to each other: the four calls of the node protocol, and the placement message.
+"""The messages between nodes and scheduler: the calls of the node protocol, and the tasks that Celery carries.
 
-Every call takes a batch and is safe to repeat. Unknown fields are ignored, so that a node one release older or
-newer is understood. Amounts are integers in thousandths of the unit (cpu, MiB, piece); durations are seconds.
+Every call takes a batch and is safe to repeat. Unknown fields are ignored, so that a node of the release before or after
+is understood. Amounts are integers in thousandths of the unit (cpu, MiB, piece); durations are seconds.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, FileId, JobId, No
 from scheduler.rules.lifecycle.outcome import ReasonForNode, Reported, StopReason
 
 PROTOCOL = 1
-"""Version of this protocol; a node says it when it registers."""
+"""Version of this protocol; a node sends it when it registers."""
 
 MAX_DEPTH = 16
-"""How deeply a value that a program gives as its result may be nested."""
+"""Deepest nesting of a value that a program gives as its result."""
 
 PLACEMENT_TASK = "ganger.placements"
 """The Celery task that brings a node its placements: `placements(epoch, [[execution_id, attempt], ...])`.
@@ -29,7 +29,7 @@ RING_TASK = "ganger.ring"
 """The Celery task that asks a node to send a heartbeat at once, because its answer has something new: `ring()`."""
 
 CANARY_TASK = "ganger.canary"
-"""A message a node sends to itself, to know that its consumer still consumes: `canary(number)`."""
+"""The Celery task that a node sends to itself, to know that its consumer still works: `canary(number)`."""
 
 
 def queue_name(node_name: str) -> str:
@@ -38,12 +38,12 @@ def queue_name(node_name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text as JSON and the database can hold it: neither NUL nor half a surrogate pair."""
+    """Return text that JSON and the database can hold: without NUL and without half a surrogate pair."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 def can_travel(value: Any, depth: int = MAX_DEPTH) -> bool:
-    """Tell whether a JSON value is taken as it is: no NUL in it, no number over 63 bits, not nested too deeply."""
+    """Tell whether a JSON value is accepted: it has no NUL, no number over 63 bits, and is not nested too deeply."""
     if isinstance(value, dict):
         return depth > 0 and all(can_travel(part, depth - 1) for pair in value.items() for part in pair)
     if isinstance(value, list):
@@ -54,11 +54,11 @@ def can_travel(value: Any, depth: int = MAX_DEPTH) -> bool:
 
 
 Text: TypeAlias = Annotated[str, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)]
-"""What programs, files and kernels say of themselves, made fit to be told."""
+"""Text from programs, files and kernels, made fit for JSON and the database."""
 
 
 class Message(BaseModel):
-    """A frozen record that ignores what it does not know."""
+    """A frozen record that ignores unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -73,7 +73,7 @@ class Amounts(Message):
 
 
 class ExecutionRef(Message):
-    """One placement: the execution and the attempt it carries. All that ever travels through the broker."""
+    """One placement: the execution and its attempt. Nothing more of a job ever travels through the broker."""
 
     execution_id: ExecutionId
     attempt: Attempt
@@ -83,13 +83,13 @@ class ExecutionRef(Message):
 
 
 class HeldExecution(ExecutionRef):
-    """An execution that the node still holds from an earlier life, with the token it was claimed with."""
+    """An execution that the node still holds from before its restart, with the token of its claim."""
 
     token: str
 
 
 class NodeRegistration(Message):
-    """A node introduces itself, at start and whenever it is told that it was replaced."""
+    """The registration of a node: sent at its start, and whenever the server says that it was replaced."""
 
     protocol: int = PROTOCOL
     name: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -113,7 +113,7 @@ class NodeRegistration(Message):
 
 
 class Registered(Message):
-    """What the node is from now on. It kills what is in `kill` before it claims anything."""
+    """The node's id, epoch and intervals. The node kills the executions in `kill` before it claims anything."""
 
     node_id: NodeId
     epoch: Epoch
@@ -127,7 +127,7 @@ class Registered(Message):
 
 
 class Progress(ExecutionRef):
-    """How far a running program says it is."""
+    """The progress that a running program reports."""
 
     percent: float | None = Field(default=None, ge=0, le=100)
     note: Text | None = Field(default=None, max_length=500)
@@ -135,7 +135,7 @@ class Progress(ExecutionRef):
 
 
 class Beat(Message):
-    """Sign of life; sent every `beat_s` and at once when something changes that the scheduler should know."""
+    """A heartbeat: sent every `beat_s` seconds, and at once when something changes that the scheduler should know."""
 
     node_id: NodeId
     epoch: Epoch
@@ -147,14 +147,14 @@ class Beat(Message):
 
 
 class Cancel(ExecutionRef):
-    """Stop this execution: whole tree, after `grace_s`. `reason` is `canceled` or `preempted`."""
+    """The request to stop an execution with its whole process tree, after `grace_s` seconds."""
 
     reason: ReasonForNode = StopReason.CANCELED
     grace_s: float | None = None
 
 
 class BeatAnswer(Message):
-    """What the database wants of the node. `waiting` repeats placements whose message may have been lost."""
+    """The answer to a heartbeat. `waiting` repeats placements whose message may have been lost."""
 
     epoch: Epoch
     drain: bool
@@ -166,7 +166,7 @@ class BeatAnswer(Message):
 
 
 class ExecutionClaim(ExecutionRef):
-    """I am about to run this; `token` is my own random word, kept on my disk before I ask."""
+    """The claim of one execution. The node makes `token` at random and writes it to its disk before it asks."""
 
     token: str = Field(min_length=16, max_length=64)
 
@@ -180,7 +180,7 @@ class ClaimBatch(Message):
 
 
 class InputFile(Message):
-    """A file to stage: its identity, its size in bytes and SHA-256, and where it can be read."""
+    """A file to stage: its id, its size in bytes, its SHA-256, and the places where it can be read."""
 
     file_id: FileId
     file_name: str
@@ -211,7 +211,7 @@ class OutputSpec(Message):
 
 
 class ExecutionLimits(Message):
-    """What one execution may use. Durations in seconds, None = unlimited; bytes are bytes."""
+    """The limits of one execution. Durations are seconds; None means unlimited."""
 
     timeout_s: float | None = None
     pre_timeout_s: float | None = None
@@ -225,7 +225,7 @@ class ExecutionLimits(Message):
 
 
 class Commands(Message):
-    """What to run, before substitution. With `shell` each command is one string for /bin/sh -c."""
+    """The commands of the phases, before substitution. With `shell` each command is one string for /bin/sh -c."""
 
     job: list[str]
     pre: list[str] | None = None
@@ -237,7 +237,7 @@ class Commands(Message):
 
 
 class TaskSpec(ExecutionRef):
-    """All a node needs to run one execution."""
+    """All that a node needs to run one execution."""
 
     token: str
     job_id: JobId
@@ -257,13 +257,13 @@ class TaskSpec(ExecutionRef):
 
 
 class RefusedClaim(ExecutionRef):
-    """A claim that lost: forget the placement."""
+    """A claim that was refused: the node drops the placement."""
 
     why: str
 
 
 class ClaimAnswer(Message):
-    """Granted specs and refusals together cover every claim of the batch, in no particular order."""
+    """The answer to a batch of claims: every claim is granted or refused; the order is free."""
 
     granted: list[TaskSpec]
     refused: list[RefusedClaim]
@@ -273,7 +273,7 @@ class ClaimAnswer(Message):
 
 
 class PhaseReport(Message):
-    """When a phase ran (epoch seconds of the node's clock, for people) and how its command ended, if it had one."""
+    """The times of a phase (epoch seconds of the node's clock, for people) and the end of its command, if it has one."""
 
     started: float | None = None
     completed: float | None = None
@@ -283,7 +283,7 @@ class PhaseReport(Message):
 
 
 class OutputValue(Message):
-    """An output that was published: files by id, or the value of a property."""
+    """An output that was published: its files by id, or the value of a property."""
 
     name: str
     file_id: FileId | None = None
@@ -292,7 +292,7 @@ class OutputValue(Message):
 
 
 class ExecutionReport(ExecutionRef):
-    """The end of one execution, sent only when its process tree is empty, and repeated until acknowledged."""
+    """The report of one execution's end, sent only when its process tree is empty, and repeated until it is acknowledged."""
 
     token: str
     outcome: Reported
@@ -306,21 +306,21 @@ class ExecutionReport(ExecutionRef):
     properties: dict[str, Any] = {}
 
     def digest(self) -> str:
-        """Return what two reports of the same end have in common: equal digest, same report."""
+        """Return a text that is equal for two reports of the same end, and differs for two different ends."""
         return f"{self.outcome}:{self.error}:{sorted((p, r.exit_code, r.signal) for p, r in self.phases.items())}"
 
 
 class ReportBatch(Message):
-    """A batch of reports of one node. The epoch is not checked: an end is an end, the token decides."""
+    """A batch of reports of one node. The epoch is not checked: the token of the claim decides."""
 
     node_id: NodeId
     reports: list[ExecutionReport] = Field(max_length=5000)
 
 
 class ReportAnswer(Message):
-    """Every report of the batch is in exactly one of the lists; after that the node may forget all of them.
+    """The answer to a batch of reports: each is in exactly one of the lists, and the node may forget all of them.
 
-    `fenced` ones came too late: their outputs are not published and should be dropped.
+    The reports in `fenced` came too late: their outputs are not published, and the node drops them.
     """
 
     accepted: list[ExecutionRef]
@@ -331,7 +331,7 @@ class ReportAnswer(Message):
 
 
 class Chunk(ExecutionRef):
-    """A piece of a program's output as written: base64 of the bytes from `offset` on. Repeats are harmless."""
+    """A piece of a program's output: base64 of the bytes from `offset` on. A repeat changes nothing."""
 
     phase: Literal["pre", "job", "post", "cleanup"]
     stream: Literal["stdout", "stderr"]
@@ -341,7 +341,7 @@ class Chunk(ExecutionRef):
 
 
 class Chunks(Message):
-    """A batch of output. Within one stream offsets are in order."""
+    """A batch of output. The offsets of one stream are in order."""
 
     node_id: NodeId
     chunks: list[Chunk] = Field(max_length=5000)

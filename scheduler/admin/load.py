@@ -1,4 +1,4 @@
-"""Look at the load of the past: how much waited and ran."""
+"""Load: pages of samples that say how much waited and ran in the past."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scheduler.store.paging import Page, Window
 MAX_RANGE = timedelta(days=31)
 DEFAULT_RANGE = timedelta(days=7)
 GRACE = timedelta(minutes=1)
-"""P31D was counted back from a moment ago."""
+"""Tolerance: a client counts 31 days back from a moment before this one."""
 
 
 def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> Page[LoadSample]:

@@ -1,4 +1,4 @@
-"""Named errors: what operators add to the built-in ones, so that job types can map exit codes to them."""
+"""Named errors: operators add their own to the built-in ones, so that job types can map exit codes to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def create(rt: Runtime, caller: Caller, new: NewError) -> ErrorId:
 
 
 def change(rt: Runtime, caller: Caller, error_id: ErrorId, facts: ErrorChanges) -> None:
-    """Change what an error says. Raises NotFound, InvalidInput for a built-in one or for the category SYSTEM."""
+    """Change an error. Raises NotFound; InvalidInput for a built-in error or for the category SYSTEM."""
     with rt.db.begin() as tx:
         row = errors.lock(tx, error_id)
         if row is None:

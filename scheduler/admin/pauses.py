@@ -1,4 +1,4 @@
-"""What pauses have in common, whatever is paused: a reason that goes when the pause goes."""
+"""Pauses of nodes, projects and the scheduler: the reason is cleared when the pause ends."""
 
 from __future__ import annotations
 

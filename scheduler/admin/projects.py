@@ -1,4 +1,4 @@
-"""Administer projects: the tenants, their share of the machines, their limits."""
+"""Administers projects (tenants): their shares of the machines and their limits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ProjectChanges(TypedDict, total=False):
 
 
 def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
-    """Make a project. Raises Conflict for a name that is taken."""
+    """Create a project. Raises Conflict for a name that is taken."""
     with rt.db.begin() as tx:
         if projects.insert(tx, new) is None:
             raise Conflict(f"there is a project {new['name']!r} already", field="name")
@@ -45,7 +45,7 @@ def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
 
 
 def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
-    """Change a project; of its quota only what is named, None taking a limit away. Raises NotFound, InvalidInput."""
+    """Change a project; of its quota only the given limits change, and None removes one. Raises NotFound, InvalidInput."""
     with rt.db.begin() as tx:
         row = projects.lock(tx, name)
         if row is None:
@@ -68,7 +68,7 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
 
 
 def delete(rt: Runtime, caller: Caller, name: str) -> None:
-    """Delete a project that nothing belongs to. Raises NotFound, and Conflict that says what is in the way."""
+    """Delete a project that owns nothing. Raises NotFound, and Conflict that says what it still owns."""
     if name == DEFAULT_PROJECT:
         raise Conflict("the default project stays")
     with rt.db.begin() as tx:
@@ -93,7 +93,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> Page[ProjectRow]:
 
 
 def find(rt: Runtime, caller: Caller, name: str) -> ProjectRow:
-    """Return one project's row; raises NotFound, also for one that the caller may not see."""
+    """Return one project's row; raises NotFound, also for a project that the caller may not see."""
     condition = projects.condition((name,), is_paused=None, project_id=caller.project_id)
     rows = page(rt, condition, Window(1, 1, ())).rows
     if not rows:

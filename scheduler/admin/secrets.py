@@ -1,7 +1,7 @@
-"""The secrets of projects. A value goes in and never comes out again, but in a file of a job.
+"""The secrets of projects. A value can be set, and is never shown again; only jobs get it, as a file.
 
-At rest values are sealed with a key that only the API has. Without a key none is taken in; rows that an earlier release
-wrote in plain text are sealed when an API with a key starts.
+Values are encrypted (sealed) at rest with a key that only the API has. Without a key no secret is accepted. Rows that an
+earlier release wrote in plain text are sealed when an API with a key starts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MAX_BYTES = 64 * 1024
 
 
 def put(rt: Runtime, caller: Caller, project: str, name: str, value: str) -> bool:
-    """Set a secret; True if it is a new one. Raises NotFound, InvalidInput, Unavailable without a key to seal it."""
+    """Set a secret; return True if it is new. Raises NotFound, InvalidInput, and Unavailable if there is no key."""
     if not value or len(value.encode()) > MAX_BYTES or "\0" in value:
         raise InvalidInput(f"a secret is a text of 1 to {MAX_BYTES} bytes without NUL", field="value")
     with rt.db.begin() as tx:
@@ -39,13 +39,13 @@ def put(rt: Runtime, caller: Caller, project: str, name: str, value: str) -> boo
 
 
 def entries(rt: Runtime, caller: Caller, project: str) -> list[SecretEntry]:
-    """Return the names of a project's secrets and when they were set. Raises NotFound."""
+    """Return the names of a project's secrets and the times when they were set. Raises NotFound."""
     with rt.db.begin() as tx:
         return secrets.entries(tx, _project(tx, caller, project))
 
 
 def remove(rt: Runtime, caller: Caller, project: str, name: str) -> None:
-    """Delete a secret; jobs that name it fail from now on. Raises NotFound."""
+    """Delete a secret; jobs that name it will fail. Raises NotFound."""
     with rt.db.begin() as tx:
         if not secrets.remove(tx, _project(tx, caller, project), name):
             raise NotFound(f"the project {project!r} has no secret {name!r}")
@@ -53,7 +53,7 @@ def remove(rt: Runtime, caller: Caller, project: str, name: str) -> None:
 
 
 def values(tx: Connection, keyring: Keyring, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return secrets by (project, name), for a node; those that are gone are left out. Raises Unavailable."""
+    """Return secrets by (project, name), for a node; deleted secrets are left out. Raises Unavailable."""
     try:
         return {(row.project, row.name): _value(row, keyring) for row in secrets.named(tx, wanted)}
     except KeyMissingError as missing:
@@ -61,9 +61,9 @@ def values(tx: Connection, keyring: Keyring, wanted: Iterable[tuple[str, str]]) 
 
 
 def seal_all(db: Engine, keyring: Keyring) -> tuple[int, int]:
-    """Seal with the first key what is plain or sealed with another; return how many were, and how many stay plain.
+    """Seal all secrets with the first key; return how many were plain or sealed with another key, and how many stay plain.
 
-    Rows stay plain only where there is no key at all. Raises SetupError if one cannot be opened: nothing is changed then.
+    Secrets stay plain only if there is no key at all. Raises SetupError if one cannot be opened; then nothing is changed.
     """
     first = keyring.first
     with db.begin() as tx:
@@ -82,7 +82,7 @@ def seal_all(db: Engine, keyring: Keyring) -> tuple[int, int]:
 
 
 def drop_lost(db: Engine, keyring: Keyring) -> list[str]:
-    """Delete what no key opens any more; return `project/name` of each."""
+    """Delete the secrets that no key opens any more; return `project/name` of each."""
     with db.begin() as tx:
         lost = [row for row in secrets.not_under(tx, None) if _missing(row, keyring)]
         for row in lost:

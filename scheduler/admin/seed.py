@@ -1,4 +1,4 @@
-"""What must be in the database before anything else: the built-in errors, job type and workspace."""
+"""Seed: writes the rows that every installation needs: the built-in errors, job type and workspace."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AD_HOC_TYPE = NewJobType(
 
 
 def seed(db: Engine, *, files_dir: Path | None) -> None:
-    """Put in what is missing, and bring the built-in errors to what this release says. One transaction; may repeat."""
+    """Write the rows that are missing, and update the built-in errors to this release. One transaction; safe to repeat."""
     with db.begin() as tx:
         errors.seed(tx, BUILT_IN)
         job_types.insert(tx, _AD_HOC_TYPE, Definition().document())

@@ -1,4 +1,4 @@
-"""How the whole installation stands: scheduler, jobs, nodes; read in a few aggregates."""
+"""Status: scheduler, jobs and nodes of the whole installation in a few aggregates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RECENT_S = 3 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class InstallationStatus:
-    """Where things stand. Jobs are those the caller may see, nodes and placements all. Amounts are thousandths.
+    """The status for a person. It has the jobs that the caller may see, and all nodes and placements. Amounts are thousandths.
 
     `open_jobs` has rows of status, count, held, oldest_s; `nodes` of pool, word, count, usable, cpus, mem, disk;
     `live` of pool, placed, running, cpus, mem, disk. `ended` counts the last three hours.
@@ -33,7 +33,7 @@ class InstallationStatus:
 
 @dataclass(frozen=True, slots=True)
 class MetricValues:
-    """What monitoring reads; `moves` and `submitted` only ever grow. `pools` are rows of `store.pools`."""
+    """The values for monitoring; `moves` and `submitted` only grow. `pools` are rows of `store.nodes.pools`."""
 
     standing: Standing
     open_jobs: Sequence[OpenJobs]
@@ -45,7 +45,7 @@ class MetricValues:
 
 
 def look(rt: Runtime, caller: Caller) -> InstallationStatus:
-    """Return where things stand for a person."""
+    """Return the status for a person."""
     with rt.db.begin() as tx:
         return InstallationStatus(
             lease.standing(tx),
@@ -57,7 +57,7 @@ def look(rt: Runtime, caller: Caller) -> InstallationStatus:
 
 
 def figures(rt: Runtime) -> MetricValues:
-    """Return where things stand for monitoring."""
+    """Return the status for monitoring."""
     with rt.db.begin() as tx:
         return MetricValues(
             lease.standing(tx),

@@ -1,4 +1,4 @@
-"""Steer the scheduler: pause it, choose which end of the queue goes first; see who leads, and whether it is alive."""
+"""The switches of the scheduler: pause, order of the queue, preemption, reservations; also who leads and whether it is alive."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scheduler.store.leader import lease
 from scheduler.store.leader.lease import Standing, SwitchChanges
 
 ALLOWANCE_S = 2.0
-"""A candidate needs a moment more than `leader_s` to take over; only then is the leader's silence news."""
+"""A candidate needs a moment more than `leader_s` to take over; a silent leader is reported only after that."""
 
 
 def look(rt: Runtime) -> Standing:
-    """Return who leads, its last sign of life, and what operators have set."""
+    """Return who leads, its last sign of life, and the switches that operators have set."""
     with rt.db.begin() as tx:
         return lease.standing(tx)
 
@@ -29,13 +29,13 @@ def state(rt: Runtime, standing: Standing) -> str:
 
 
 def preemption(rt: Runtime, standing: Standing) -> bool:
-    """Return whether more urgent jobs may take the room of preemptible ones: as operators, else the leader, else we have it set."""
+    """Return whether more urgent jobs may preempt others: as operators have set it, else the leader's settings, else ours."""
     told = standing.status.get("preemption", rt.settings.preemption)
     return bool(told) if standing.preemption is None else standing.preemption
 
 
 def reservations(rt: Runtime, standing: Standing) -> int:
-    """Return for how many jobs that cannot start yet room is kept at most, likewise."""
+    """Return for how many jobs that cannot start yet room is reserved at most; decided in the same order."""
     told = standing.status.get("reservations", rt.settings.reservations)
     return int(told) if standing.reservations is None else standing.reservations
 
@@ -43,7 +43,7 @@ def reservations(rt: Runtime, standing: Standing) -> int:
 def change(rt: Runtime, caller: Caller, facts: SwitchChanges) -> None:
     """Change `is_paused`, `pause_reason`, `queue_mode`, `preemption`, `reservations`; raises InvalidInput.
 
-    Going on clears the reason. None for the last two is what the scheduler's own settings say.
+    To resume clears the reason. None for one of the last two means: as the scheduler's own settings say.
     """
     with rt.db.begin() as tx:
         changed = lease.lock_switches(tx)._replace(**facts)

@@ -1,4 +1,4 @@
-"""Administer tokens: make, rename, limit in time, revoke. An administrator of one project sees only its tokens."""
+"""Administers tokens: create, rename, expire, revoke. An administrator of one project sees only the tokens of that project."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def create(
     project: str | None,
     expires: datetime | None,
 ) -> tuple[int, str]:
-    """Make a token and return its id and the secret, which nobody can show again.
+    """Create a token; return its id and its secret, which cannot be shown again.
 
     Raises InvalidInput for a user's token without a role, a node's with one, an unknown project, or a time that has
     passed; Forbidden for more than the caller's own project.
@@ -59,7 +59,7 @@ def create(
 
 
 def change(rt: Runtime, caller: Caller, token_id: int, facts: TokenChanges) -> None:
-    """Rename a token or change when it expires (`expires` None: never). Raises NotFound, Conflict when revoked."""
+    """Rename a token or change its expiry (`expires` None: never). Raises NotFound, and Conflict for a revoked token."""
     _check_ahead(rt, facts.get("expires"))
     with rt.db.begin() as tx:
         row = _find(tx, caller, token_id)
@@ -70,7 +70,7 @@ def change(rt: Runtime, caller: Caller, token_id: int, facts: TokenChanges) -> N
 
 
 def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
-    """End a token for good; safe to repeat. Raises NotFound, Conflict for the caller's own token."""
+    """Revoke a token for good; safe to repeat. Raises NotFound, and Conflict for the caller's own token."""
     if token_id == caller.token_id:
         raise Conflict("a token does not revoke itself: make another one and revoke this one with it")
     with rt.db.begin() as tx:
@@ -80,7 +80,7 @@ def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
 
 
 def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page[TokenRow]:
-    """Return one page of tokens; `chosen.project_id` bounds it."""
+    """Return one page of tokens; `chosen.project_id` limits it to one project."""
     with rt.db.begin() as tx:
         found = paging.read(tx, token_listing.TOKENS, token_listing.condition(chosen), window)
     if not found.rows and window.page > 1 and window.at is None:

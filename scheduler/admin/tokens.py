@@ -1,4 +1,4 @@
-"""Who may do what: tokens are made here, shown once, kept as a digest, and recognised."""
+"""Tokens: created here, shown once, stored as a digest, and checked with every request."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from scheduler.runtime import Runtime, psycopg_url
 from scheduler.store.admin import tokens
 
 PREFIX = {"user": "gu_", "node": "gn_"}
-"""So that a token found in the wrong place says what it is."""
+"""A token that is found in the wrong place shows what it is."""
 
 RANDOM_BYTES = 32
 
 
 def authenticate(rt: Runtime, secret: str) -> Caller:
-    """Return who holds this token; raises Unauthorized for one that is unknown, revoked or expired, all alike."""
+    """Return the caller with this token; raises the same Unauthorized for an unknown, revoked or expired token."""
     with rt.db.begin() as tx:
         found = _recognise(tx, secret)
         if found is not None:
@@ -36,13 +36,13 @@ def authenticate(rt: Runtime, secret: str) -> Caller:
 def create(
     rt: Runtime, *, kind: str, role: Role | None, project: str | None, name: str, expires: datetime | None = None
 ) -> tuple[int, str]:
-    """Make a token and return its id and the secret, which nobody can show again. Raises NotFound for the project."""
+    """Create a token; return its id and its secret, which cannot be shown again. Raises NotFound for the project."""
     with rt.db.begin() as tx:
         return _create(tx, kind=kind, role=role, project=project, name=name, expires=expires)
 
 
 def ensure(url: str, *, kind: str, role: str | None, project: str | None, name: str, path: Path) -> str:
-    """Return the secret kept in the file at `path`, making token and file (0600) when there is none that is valid.
+    """Return the secret in the file at `path`; create token and file (0600) if the file has no valid token.
 
     Safe to repeat and to call from several processes. Raises SetupError when the file cannot be written.
     """
@@ -55,14 +55,14 @@ def ensure(url: str, *, kind: str, role: str | None, project: str | None, name: 
                 return kept
             meant = None if role is None else Role[role.upper()]
             _, secret = _create(tx, kind=kind, role=meant, project=project, name=name)
-            _keep(path, secret)  # before the commit: a file without a token heals itself at the next start
+            _keep(path, secret)  # before the commit: a file without a valid token is replaced at the next start
             return secret
     finally:
         engine.dispose()
 
 
 def digest(secret: str) -> bytes:
-    """Return what is stored of a token."""
+    """Return the digest that is stored of a token."""
     return hashlib.sha256(secret.encode()).digest()
 
 
@@ -83,7 +83,7 @@ def _create(
 
 
 def _recognise(tx: Connection, secret: str) -> tokens.ValidToken | None:
-    # The index finds a digest, never a secret: what its timing tells is worth nothing without a preimage.
+    # The index finds a digest, never a secret: its timing tells nothing that is useful without a preimage.
     return tokens.find(tx, digest(secret))
 
 
@@ -97,7 +97,7 @@ def _kept(path: Path) -> str | None:
 
 
 def _keep(path: Path, secret: str) -> None:
-    """Write the file whole or not at all, readable only by its owner."""
+    """Write the file as a whole or not at all, readable only by its owner."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,7 +1,7 @@
-"""From ends of executions to ends of attempts: the same for most jobs; a gang's attempt ends when all its members have.
+"""Gangs: from ends of executions to ends of attempts. For most jobs both are the same; a gang's attempt ends with its last member.
 
-When a member of a gang ends otherwise than well, the others are taken back or told to stop in the same transaction, so
-that there is no moment at which half a gang is left to run. The job stays RUNNING until the last of them is gone.
+When a member of a gang does not complete, the others are withdrawn or told to stop in the same transaction, so that half
+a gang never goes on alone. The job stays RUNNING until the last member is gone.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from scheduler.store.jobs import jobs
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """One execution that has ended: how, and with which error if it failed. Of a gang's attempt: what decides for all."""
+    """One execution that has ended: how, and with which error if it failed. For a gang, the member that decides for all."""
 
     execution_id: ExecutionId
     job_id: JobId
@@ -35,9 +35,10 @@ class Ended:
 
 
 def over(tx: Connection, locked: dict[JobId, jobs.LockedJob], ended: Iterable[Ended]) -> tuple[list[Ended], list[str]]:
-    """Return the attempts that are over now, and the names of the nodes that must be told to stop the rest of others.
+    """Return the attempts that are over now, one for each job, and the names of the nodes that must stop members of others.
 
-    One per job. The caller has ended the executions and holds the locks of the jobs. Where no gang is concerned this asks nothing.
+    The caller has ended the executions and holds the locks of the jobs. Without a gang this reads nothing. Ring the nodes
+    after the commit.
     """
     ended = list(ended)
     known = {
@@ -57,7 +58,7 @@ def over(tx: Connection, locked: dict[JobId, jobs.LockedJob], ended: Iterable[En
 
 
 def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[int], list[str]]:
-    """Take back or stop what is left of broken attempts; return the jobs of which some still run, and whom to tell."""
+    """Withdraw or stop the members that are left of broken attempts; return the jobs that still run, and the nodes to ring."""
     live = [one for members in broken for one in members if not one.released]
     waiting = [one for one in live if one.status is ExecutionStatus.QUEUED]
     running = [one for one in live if one.status is ExecutionStatus.RUNNING]

@@ -1,10 +1,10 @@
-"""Whose fault it is when a program cannot be started: the node's, which is then avoided for a while, or the job's.
+"""Launch failures: decides whether the node or the job is to blame when a program cannot be started.
 
-A node tells what it can tell: that it has no container runtime, no work folder, no user to start the program as is its own
-fault; a program that is not there, or may not be executed, is the job's, and the next user's mistake must not take nodes
-out of service. But a node that has lost a disk looks the same, so it counts after all once several different programs have
-failed there in a row, each at its first try and nothing in between having started: of several job types or projects, or
-commands of one project while most other nodes are not under the same suspicion.
+A node is to blame if it has no container runtime, no work folder, or no user to run the program as; it is then avoided
+for a while. The job is to blame for a program that does not exist or may not be executed: the mistake of one user must
+not take nodes out of service. But a node that has lost a disk looks the same. Therefore it is blamed after all when
+several different programs have failed there in a row, each at its first try, and none has started in between: programs of
+several job types or projects, or commands of one project while most other nodes are not under the same suspicion.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from scheduler.store.nodes import nodes
 
 
 def meet(tx: Connection, message: wire.ReportBatch) -> None:
-    """Lock the node's row where launches failed, to count them later; begin to count anew where one has worked.
+    """Lock the node's row if launches failed, to count them later; reset the count if a launch worked.
 
-    This comes first: whoever takes a node's executions away locks the node before the jobs.
+    Call this first: `nodes.lost` too locks the node before the jobs.
     """
     if any(map(_failed, message.reports)):
         nodes.lock(tx, message.node_id)
@@ -40,11 +40,11 @@ def count(
     rows: Mapping[ExecutionId, executions.LockedExecution],
     live: Iterable[wire.ExecutionReport],
 ) -> None:
-    """Count launches that failed by the node's fault, and note the programs that are to blame for the others."""
+    """Count the launches that failed by the node's fault, and record the programs of the others as suspicious."""
     failed = [report for report in live if _failed(report)]
     store.count(tx, node_id, sum(not report.of_job for report in failed))
     asked = [locked[rows[report.execution_id].job_id] for report in failed if report.of_job]
-    # What has failed elsewhere before says nothing of this node.
+    # A job that has failed elsewhere before says nothing about this node.
     first = [job.id for job in asked if job.num_exes - job.forgiven <= 1]
     if first:
         store.suspect(tx, node_id, task_specs.programs(tx, first))
@@ -55,6 +55,6 @@ def _failed(report: wire.ExecutionReport) -> bool:
 
 
 def _has_run(report: wire.ExecutionReport) -> bool:
-    """Tell whether a program was started, however it ended."""
+    """Tell whether a program was started, whatever its end."""
     ended = any(phase.exit_code is not None or phase.signal is not None for phase in report.phases.values())
     return report.outcome is Outcome.COMPLETED or ended

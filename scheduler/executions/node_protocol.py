@@ -1,6 +1,6 @@
-"""What nodes say: register, beat, claim, report, output, leave. Each takes a batch, owns one transaction, and may be repeated.
+"""The server side of the node protocol: beat, claim, report, output. Each call takes a batch in one transaction and may be repeated.
 
-The guards are those of the protocol: a claim is a compare-and-set on execution, attempt and node epoch, and charges
+`nodes.registration` has register and leave. The guards are those of the protocol: a claim is a compare-and-set on execution, attempt and node epoch, and charges
 the try before any user code can run; a report counts only for a RUNNING execution with its claim token, and cancel
 beats a late completion because `jobs.move` finds the job no longer RUNNING.
 """
@@ -30,14 +30,14 @@ from scheduler.store.nodes import nodes
 
 
 def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
-    """Count a sign of life and answer with what the node should stop, and with placements it has not claimed.
+    """Record a heartbeat; answer with the executions that the node should stop and the placements that it has not claimed.
 
-    Raises NodeReplaced when the epoch is not the node's own any more.
+    Raises NodeReplaced if the node's epoch is over.
     """
     with rt.db.begin() as tx:
-        # A beat that is lost with a crash costs nothing: the next one comes in seconds.
+        # A heartbeat that is lost in a crash costs nothing: the next one comes in seconds.
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        # The node's row before its beat: whoever declares a node lost locks them in this order too.
+        # The node's row first, then its heartbeat: `nodes.lost` locks them in this order too.
         changed = nodes.self_report(
             tx, message.node_id, message.epoch, degraded=message.degraded, leaving=message.draining
         )
@@ -68,7 +68,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
 
 
 def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
-    """Give executions to the node that asks, charge their tries, and return all it needs to run them.
+    """Give executions to the node that asks, charge their tries, and return all that it needs to run them.
 
     A repeat with the same token is granted again and charges nothing. Under an old epoch everything is refused.
     """
@@ -100,8 +100,8 @@ def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
 def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     """Record how executions ended, free their room, and move their jobs; one transaction for the batch.
 
-    `accepted` includes repeats of what was recorded before. `fenced` ones ended otherwise in the meantime: the node
-    discards their outputs.
+    `accepted` includes reports that were recorded before. The executions in `fenced` ended otherwise in the meantime: the
+    node discards their outputs.
     """
     reports = {r.execution_id: r for r in message.reports}
     with rt.db.begin() as tx:
@@ -123,7 +123,7 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
 
 
 def store_output(rt: Runtime, message: wire.Chunks) -> None:
-    """Keep pieces of output; a piece that is there already is not written again, unknown executions are dropped."""
+    """Store pieces of output. A piece that is stored already is not written again; pieces of unknown executions are dropped."""
     with rt.db.begin() as tx:
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
         output.append(tx, message.chunks)
@@ -180,7 +180,7 @@ def _end(
     rows: dict[ExecutionId, executions.LockedExecution],
     live: list[wire.ExecutionReport],
 ) -> list[str]:
-    """Write down how executions ended and move their jobs; return the nodes that must hear of it."""
+    """Record how executions ended and move their jobs; return the nodes to ring."""
     errors = errors_by_name.by_name(tx)
     mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
     ends: dict[ExecutionEvent, list[executions.End]] = {}
@@ -256,7 +256,7 @@ def _results(r: wire.ExecutionReport) -> dict[str, Any]:
 def _publish(tx: Connection, completed: dict[ExecutionId, JobId], reports: Iterable[wire.ExecutionReport]) -> None:
     """Make the outputs of accepted attempts visible, in the same transaction that accepts them.
 
-    Those of a gang are its member 0's, which may have reported long ago.
+    The outputs of a gang are those of its member 0, which may have reported long ago.
     """
     empty = {r.execution_id for r in reports if not (r.outputs or r.properties)}
     with_outputs = {execution_id: job_id for execution_id, job_id in completed.items() if execution_id not in empty}

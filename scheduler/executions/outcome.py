@@ -1,8 +1,8 @@
-"""What becomes of a job when its execution has ended: done, another try, the end, or back in the queue.
+"""Outcome: decides what becomes of a job whose execution has ended. It is complete, tried again, failed, or queued again.
 
-Both ways an execution can end come through here: the node's report (`execution.report`) and the loss of the node
-(`upkeep`). The caller holds the locks of the jobs; a job that is no longer RUNNING at this attempt (cancelled
-meanwhile, say) is not touched, because `jobs.move` is guarded.
+Every end of an execution comes through here: the node's report (`node_protocol.report`), the loss of the node
+(`nodes.lost`) and a withdrawal (`withdrawal`). The caller holds the locks of the jobs. A job that is no longer RUNNING at
+this attempt (because it was cancelled, for instance) is not changed: `jobs.move` is guarded.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from scheduler.store.jobs import jobs, oom
 
 @dataclass(frozen=True, slots=True)
 class SettledJobs:
-    """Which attempts are the results of jobs that are COMPLETED now (job by execution), and which nodes must stop more.
+    """The jobs that are COMPLETED now, by the execution whose results are theirs, and the nodes that must stop gang members.
 
-    The nodes are told once the transaction has committed.
+    Ring these nodes after the commit.
     """
 
     completed: dict[ExecutionId, JobId]
@@ -98,7 +98,7 @@ def _after_failure(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEve
 def _with_more_memory(
     tx: Connection, locked: dict[JobId, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
 ) -> list[jobs.Step]:
-    """Let the next try of those that ran out of memory ask for more, where they want it; return all with reasons."""
+    """Raise the memory of jobs that ran out of it, for their next try, if they want that; return all steps with reasons."""
     live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]
     rows = oom.wishes(tx, live) if live else []
     before = {row.id: row.mem for row in rows}

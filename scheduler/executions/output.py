@@ -1,4 +1,4 @@
-"""Look at what a program prints: once, from a byte on, or as it comes."""
+"""Output: reads what a program has printed so far, from a given byte on."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from scheduler.store.executions import output_pieces
 from scheduler.store.executions.output_pieces import PHASES, STREAMS
 
 MAX_PIECES = 1_000
-"""Pieces of one reading: at a node's usual 64 KiB each this is more than all that is kept of a stream."""
+"""Most pieces of one reading: with 64 KiB each, as nodes send them, this is more than is kept of an execution."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSelection:
-    """Which output of an execution: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
+    """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
 
     execution_id: ExecutionId
     stream: str
@@ -30,7 +30,7 @@ class OutputSelection:
 
 @dataclass(frozen=True, slots=True)
 class OutputPiece:
-    """Bytes of one phase and stream, `offset` there; `start` and `end` are places in what was wanted."""
+    """Bytes of one phase and stream at `offset` there; `start` and `end` are positions in the selected output."""
 
     phase: str
     stream: str
@@ -40,13 +40,13 @@ class OutputPiece:
 
     @property
     def end(self) -> int:
-        """Where the next piece begins."""
+        """The position at which the next piece begins."""
         return self.start + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSoFar:
-    """What there is so far. `finished`: the execution has ended, nothing will be added."""
+    """The output so far. With `finished` the execution has ended, and no output will follow."""
 
     pieces: Sequence[OutputPiece]
     finished: bool
@@ -55,9 +55,9 @@ class OutputSoFar:
 
 
 def read(rt: Runtime, caller: Caller, wanted: OutputSelection) -> OutputSoFar:
-    """Return what was printed so far from `wanted.start` on; raises NotFound.
+    """Return the output so far, from `wanted.start` on; raises NotFound.
 
-    Whether it is finished is read before the pieces: when it says so, the pieces are complete.
+    The end of the execution is read before the pieces: when the answer says `finished`, the pieces are complete.
     """
     with rt.db.begin() as tx:
         execution = output_pieces.execution(tx, wanted.execution_id)

@@ -22,7 +22,7 @@ LOCAL = "file://"
 
 
 def specify(tx: Connection, rows: Sequence[TaskSpecRow], settings: Settings, keyring: Keyring) -> list[wire.TaskSpec]:
-    """Return a spec per row of `store.specs.read`, in its order, with files and secrets that it names. Raises Unavailable."""
+    """Return a spec for each row of `task_specs.read`, in order, with the files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = task_specs.files(tx, sorted(wanted))
     meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
@@ -56,7 +56,7 @@ def _spec(
         outputs=[
             wire.OutputSpec(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
             for o in definition.interface.outputs
-            if row.member == 0  # what a gang makes, its member 0 makes
+            if row.member == 0  # only member 0 of a gang has outputs
         ],
         limits=wire.ExecutionLimits(
             timeout_s=row.timeout_s,

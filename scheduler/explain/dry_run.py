@@ -1,4 +1,4 @@
-"""Dry run: what would become of jobs submitted now. Checked like a submission, decided like a tick, and nothing written."""
+"""Dry run: what would become of jobs that are submitted now. It checks like a submission, plans like a tick, and writes nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scheduler.store.jobs import explain_facts, preemptions, submissions
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
 
 MOST = 100
-"""Jobs of one dry run; each is explained in full."""
+"""Most jobs of one dry run; each is explained in full."""
 
 
 def dry_run(
@@ -27,8 +27,9 @@ def dry_run(
 ) -> list[dict[str, Any]]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
-    The jobs are tried together: one takes the room of the next. Raises what a submission of them would raise; idempotency keys
-    play no part. Only that no node could ever hold one of them, for which a `strict` submission refuses all, is part of the answer.
+    The jobs are tried together, so that one takes room from the next. Raises the same errors as a submission; idempotency
+    keys play no part. One error is part of the answer instead: a `strict` submission is refused if no node could ever hold
+    one of its jobs.
     """
     name = submit.project_name(caller, new)
     with rt.db.begin() as tx:
@@ -87,7 +88,7 @@ def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[Jo
 
 
 def _refused(refusal: GangerError) -> dict[str, Any]:
-    """What is said otherwise of every job of a submission that would be refused: all or none are made."""
+    """Return the fields that differ when the submission would be refused, which is as a whole."""
     return {
         "would": "refuse",
         "summary": f"It would be refused: {refusal}.",

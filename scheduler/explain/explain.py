@@ -1,4 +1,4 @@
-"""Explain: why a job waits, where it runs or ran, why it failed; one call, in sentences and in words to branch on."""
+"""Explain: one call says why a job waits, where it runs or ran, and why it failed; in sentences, and in words for programs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PARTS = (
 )  # fmt: skip
 _OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
 _FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
-"""What is only said when nothing else is to be."""
+"""Reasons that are given only if there is no other."""
 
 _SUMMARY = {
     JobStatus.PENDING_UPLOAD: "It waits for its input to be uploaded.",
@@ -40,10 +40,10 @@ _SUMMARY = {
 
 
 def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> dict[str, Any]:
-    """Say why a job stands where it stands; raises NotFound.
+    """Explain the present status of a job; raises NotFound.
 
-    The answer has a `summary` of one sentence, `reasons` why it waits, the most telling first, and what `view.document`
-    has of its future while it waits; its last `placement` and why it went there, and its `failure`.
+    The answer has a `summary` of one sentence, `reasons` why the job waits (the most important first), and while it waits
+    all fields of `view.document`; also its last `placement` with the reason for that node, and its `failure`.
     """
     with rt.db.begin() as tx:
         queries.one_job(tx, caller, job_id)
@@ -78,12 +78,12 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
 
 
 def _wish(row: Any, shape: Shape) -> TrialJob:
-    """Return a job whose time has not come as one that is tried."""
+    """Return a job that is not due yet as a trial job."""
     return TrialJob(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
 
 
 def _future(row: Any, seen: Forecast | None) -> dict[str, Any]:
-    """Return what is to come for a waiting job; all parts empty for one that does not wait."""
+    """Return the future of a waiting job; all fields are empty for a job that does not wait."""
     if seen is None:
         future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
     else:
@@ -97,7 +97,7 @@ def _future(row: Any, seen: Forecast | None) -> dict[str, Any]:
 
 
 def names(row: Any) -> Names:
-    """Return what things are called, from the facts of a job or from those that it would have."""
+    """Return the names for sentences, from the facts of a job or of a job that is tried."""
     pauses = {
         Reason.SCHEDULER_PAUSED: row.scheduler_reason,
         Reason.PROJECT_PAUSED: row.project_reason,

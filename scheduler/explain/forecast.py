@@ -1,8 +1,7 @@
-"""Why a job waits and what would become of one: answered by the scheduler's own code on a picture of this process.
+"""Forecasts: why a job waits and what would become of a new one, answered by the scheduler's own placement code.
 
-A process that answers such questions keeps a picture like the leader's, and brings it up to date at each question by
-what has changed. The first question after a quiet time reads everything anew, which takes some seconds with a million
-waiting jobs.
+A process that answers such questions keeps a cluster state like the leader's, and brings it up to date at each question.
+The first question after a quiet time reads everything again, which takes some seconds with a million waiting jobs.
 """
 
 from __future__ import annotations
@@ -24,23 +23,23 @@ from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
 
 STALE_S = 300.0
-"""After so long without a question it is cheaper to read the queue than all that happened since."""
+"""After so many seconds without a question it is cheaper to read the queue than all changes since."""
 
 _PLAN_KEPT_S = 1.0
-"""A plan of a picture in which nothing changed since is good for so long: that somebody waits longer is all that differs."""
+"""A plan is used again for so many seconds if nothing has changed since: only the waiting times differ."""
 
 _PLAN_WORTH = 20.0
-"""A plan is used for so many times as long as it took to make, whatever changed: plans for questions cost a twentieth of a core at most."""
+"""A plan is used again for so many times the time that it took, whatever changed: then plans cost at most a twentieth of a core."""
 
 _POLICY_KEPT_S = 5.0
-"""The accounts of projects are read anew so often; the leader writes them twice a minute."""
+"""Seconds between two readings of the accounts of projects; the leader writes them twice a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Why a job waits, among how many nodes, and whether for ever; `placement` where the next tick would place it.
+    """Why a job waits, among how many nodes, and whether it could never start; `placement` if the next tick would place it.
 
-    `names` has the nodes that it speaks of, `seats` the node of each member that would be placed.
+    `names` has the names of the nodes that are mentioned, `seats` the node of each member that would be placed.
     """
 
     told: Explanation
@@ -55,7 +54,7 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class _DatedPlan:
-    """A plan, of which version of the picture and moment (the database's clock), when it was ready, and what it cost."""
+    """A plan with the version and time (the database's clock) of its cluster state, when it was ready, and how long it took."""
 
     plan: Plan
     version: int
@@ -65,7 +64,7 @@ class _DatedPlan:
 
 
 class Forecaster:
-    """One per process; its methods may be called from any thread, one is answered at a time."""
+    """Answers questions, one at a time, from any thread. A process needs only one."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._monotonic = rt, monotonic
@@ -77,7 +76,7 @@ class Forecaster:
         self.admission = AdmissionCheck(rt, monotonic)
 
     def why(self, job_id: JobId) -> Forecast | None:
-        """Say why a job waits; None for one that does not wait to be placed."""
+        """Return why a job waits; None for a job that does not wait to be placed."""
         with self._asking:
             state = self._fresh()
             if job_id not in state.queue:
@@ -87,7 +86,7 @@ class Forecaster:
             return self._outlook(state, shape, told)
 
     def preview(self, wishes: Sequence[TrialJob]) -> list[Forecast]:
-        """Say what the next tick would do with jobs submitted together now, in that order; nothing is written."""
+        """Return what the next tick would do with jobs that are submitted together now, in order; nothing is written."""
         with self._asking:
             state = self._fresh()
             limit = self._rt.settings.tick_limit
@@ -112,13 +111,13 @@ class Forecaster:
         seats = [placement.node_id for placement in placed]
         spoken_of = {*told.reserved, *seats}
         names = {node_id: state.nodes[node_id].name for node_id in spoken_of if node_id in state.nodes}
-        # There may be room for some members of a gang, and never for all.
+        # There may be room for some members of a gang, but never for all.
         some = told.usable if shape.count == 1 else placed
         never = None if some else self.admission.never_fits(shape, sure=False)
         return Forecast(told, len(state.nodes), names, never, placed[0] if placed else None, seats, clears)
 
     def _current(self, state: ClusterState, job_id: JobId) -> Plan:
-        """The plan of this moment; the last one, while it is good enough and has seen the job."""
+        """Return a plan of this moment, or the last one while it is recent enough and knows the job."""
         began, last = self._monotonic(), self._last
         if last is not None and state.queue.queued_at(job_id) < last.at:
             age = began - last.made
@@ -134,7 +133,7 @@ class Forecaster:
         if self._state is None or now - self._asked > STALE_S:
             self._state, self._last = ClusterState(self._rt.settings), None
         self._asked = now
-        state, self._state = self._state, None  # in doubt until it has been read
+        state, self._state = self._state, None  # in doubt until the refresh has succeeded
         with self._rt.db.begin() as tx:
             state.refresh(tx)
             if now - self._policy_at > _POLICY_KEPT_S:

@@ -1,4 +1,4 @@
-"""Files: uploads of users and outputs of executions; bytes to a workspace, facts to the database."""
+"""Files: uploads of users and outputs of executions. The bytes go to a workspace, the facts to the database."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes of a file: which part of how many, and the pieces. `row` is the file's row."""
+    """A part of a file: the position of its first byte, its length in bytes, and the pieces. `row` is the file's row."""
 
     row: FileRow
     start: int
@@ -43,7 +43,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class NewOutput:
-    """An output file of one attempt, as its node describes it."""
+    """An output file of one attempt, with what its node says about it."""
 
     execution_id: ExecutionId
     attempt: Attempt
@@ -65,7 +65,7 @@ def upload(
     workspace_id: int | None = None,
     sha256: str | None = None,
 ) -> FileRow:
-    """Store a file and return its row. With `sha256` the content must have that digest, else InvalidInput."""
+    """Store a file and return its row. Raises InvalidInput if `sha256` is given and the content has another digest."""
     check_name(file_name)
     check_media_type(media_type)
     owner, workspace = _owner(rt, caller, project, workspace_id)
@@ -88,9 +88,9 @@ def register(
     project: str | None = None,
     sha256: str | None = None,
 ) -> FileRow:
-    """Make a file of what lies at `path` in a workspace already, and return its row. It is read once, to be hashed.
+    """Register content that is at `path` in a workspace already as a file, and return its row. It is read once, for its digest.
 
-    Raises NotFound, InvalidInput. Deleting the file leaves the content where it is.
+    Raises NotFound, InvalidInput. To delete the file later leaves the content where it is.
     """
     name = file_name or path.rpartition("/")[2]
     check_name(name)
@@ -107,10 +107,10 @@ def register(
 
 
 def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
-    """Store an output of a running attempt, not visible until its report is accepted; return the file's id.
+    """Store an output of a running attempt and return the file's id. The file is invisible until the report is accepted.
 
-    Safe to repeat: the same output and file name of one attempt is one file. Raises Conflict when the attempt is not
-    the live one, or the token is not the one it was claimed with.
+    Safe to repeat: an output and a file name of one attempt are one file. Raises Conflict if the attempt is not the live
+    one, or if the token is not the one of its claim.
     """
     check_name(new.file_name)
     check_media_type(new.media_type)
@@ -156,14 +156,14 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Pag
 
 
 def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> Content:
-    """Return the bytes of a file from `start` on; raises NotFound. A node may read any file it is told of."""
+    """Return the bytes of a file from `start` on; raises NotFound. A node may read every file."""
     row = find(rt, caller, file_id)
     length = max(0, row.file_size - start) if length is None else length
     return Content(row, start, length, storage.read(row.workspace_url, row.path, start, length))
 
 
 def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
-    """Delete a file's content and hide it; raises NotFound, or Conflict while a job that has not ended needs it."""
+    """Delete the content of a file and hide the file; raises NotFound, or Conflict while a job that has not ended needs it."""
     with rt.db.begin() as tx:
         row = _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
         needed = files.needed_by(tx, file_id)
@@ -174,13 +174,13 @@ def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
 
 
 def check_name(name: str) -> None:
-    """Raise InvalidInput for a file name that could not lie in every folder."""
+    """Raise InvalidInput for a file name that some folders cannot hold."""
     if not name or len(name.encode("utf-8", "replace")) > MAX_NAME or name in {".", ".."} or _BAD_NAME.search(name):
         raise InvalidInput("a file name has 1 to 255 bytes, no slash and no control character", field="file_name")
 
 
 def check_media_type(media_type: str) -> None:
-    """Raise InvalidInput for what is not a media type."""
+    """Raise InvalidInput for a text that is not a media type."""
     if not _MEDIA_TYPE.match(media_type):
         raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
 
@@ -211,7 +211,7 @@ def _place(data: JobData, output: str) -> int | None:
 
 
 def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Project, Workspace]:
-    """Return whose a new file will be, and where it lies."""
+    """Return the project and the workspace of a new file."""
     name = project or caller.project or DEFAULT_PROJECT
     if caller.project is not None and name != caller.project:
         raise Forbidden("the token is bound to another project", field="project")

@@ -1,4 +1,4 @@
-"""Workspaces: where files are stored. Exactly one is the default; new files go there if nothing else is said."""
+"""Workspaces: the places where files are stored. Exactly one is the default; new files go there unless another is named."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from scheduler.store.admin.workspaces import NewWorkspace, WorkspaceChanges, Wor
 from scheduler.store.paging import Condition, Page, Window
 
 ONE_AT_A_TIME = "workspaces"
-"""Two changes of the default at once would find two of them."""
+"""Changes run one at a time: two at once could leave two defaults."""
 
 
 def create(rt: Runtime, caller: Caller, new: NewWorkspace) -> int:
-    """Make a workspace of a folder that is there; return its id. Raises InvalidInput for the url, Conflict for a taken name."""
+    """Create a workspace for a folder that exists; return its id. Raises InvalidInput for the url, Conflict for a taken name."""
     _check(new)
     if new["is_default"] and not new["is_active"]:
         raise InvalidInput("the default workspace has to be active", field="is_active")

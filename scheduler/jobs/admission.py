@@ -1,6 +1,6 @@
-"""Which nodes there are and could be: whether a job could ever be placed, asked at every submission.
+"""The admission check: tells at every submission whether a job could ever be placed on the nodes that exist or could exist.
 
-Nodes that are only silent or lost count, for they may come back; so do those that pools may start, as many as each may have.
+Silent and lost nodes count, because they may come back. Nodes that pools may start count too, up to the size of each pool.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEPT_S = 2.0
 
 
 class AdmissionCheck:
-    """One per process; may be asked from any thread. What it knows is at most two seconds old."""
+    """May be asked from any thread; a process needs only one. It knows the nodes of at most two seconds ago."""
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._monotonic = rt, monotonic
@@ -34,9 +34,9 @@ class AdmissionCheck:
         self._fit: set[Shape] = set()
 
     def never_fits(self, shape: Shape, *, sure: bool = True) -> NeverFits | None:
-        """Say why a job of this shape could never be placed; None when it could on nodes there are, and that pools may start.
+        """Return why a job of this shape could never be placed; None if it could, on present nodes or on nodes that pools may start.
 
-        `sure`: look again at the nodes before saying that it could not.
+        With `sure` the nodes are read again before the answer is that it could not.
         """
         shape = _demand(shape)
         with self._asking:
@@ -65,6 +65,6 @@ class AdmissionCheck:
 
 
 def _demand(shape: Shape) -> Shape:
-    """The part of a shape that decides it: jobs of all projects and priorities that ask for the same are judged once."""
+    """Return the part of a shape that matters here: equal requests of all projects and priorities are judged once."""
     apart = shape.apart if shape.count > 1 else None
     return Shape(NEW_SHAPE, shape.requires, shape.constraints, shape.pool, count=shape.count, apart=apart)

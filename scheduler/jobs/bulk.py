@@ -1,8 +1,8 @@
-"""Bulk actions: cancel, requeue, hold or release every job that matches a filter, in chunks, with progress to look at.
+"""Bulk operations: cancel, requeue, hold or release every job that matches a filter, in chunks, with visible progress.
 
-An operation is a row. Whoever walks it holds that row's lock for one chunk, so that no two walk it at once; the chunk
-itself is an ordinary verb with its own transaction. A crash in between repeats one chunk, which changes nothing twice:
-every verb passes over jobs that are already where it would bring them.
+An operation is a row. A worker thread holds the lock of that row for one chunk, so that no two threads work on it at once;
+the chunk itself is an ordinary verb with its own transaction. After a crash in between, one chunk is repeated, which
+changes nothing twice: every verb skips jobs that have the wanted status already.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.jobs.operations import OpenOperation, OperationArguments, OperationRow, StoredFilter
 
 CHUNK = 500
-"""Jobs of one transaction: large enough to be quick, small enough not to hold their rows for long."""
+"""Jobs of one transaction: enough to be quick, few enough not to lock their rows for long."""
 
 log = structlog.get_logger()
 
 
 def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
-    """Return how many jobs a filter matches now; above 10,000 an estimate."""
+    """Return how many jobs match a filter now; above 10,000 the number is an estimate."""
     with rt.db.begin() as tx:
         bound = replace(chosen, project_id=caller.project_id)
         return paging.count(tx, listing.JOBS, listing.condition(tx, bound))[0]
@@ -49,7 +49,7 @@ def begin(
     reason: str | None = None,
     priority: int | None = None,
 ) -> int:
-    """Write down what shall be done to the jobs that match and return the operation's id; `step` does it.
+    """Record an operation on all jobs that match, and return its id; `step` carries it out.
 
     `kind` is cancel, requeue, hold or release. Raises InvalidInput for an empty filter unless `everything`.
     """
@@ -81,7 +81,7 @@ def find(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
 
 
 def step(rt: Runtime) -> bool:
-    """Walk one chunk of the oldest operation nobody else walks; return whether there was one."""
+    """Carry out one chunk of the oldest operation that no other thread works on; return whether there was one."""
     with rt.db.begin() as tx:
         operation = operations.lock_next(tx)
         if operation is None:
@@ -134,7 +134,7 @@ ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {
     "hold": _hold,
     "release": _release,
 }
-"""What each kind does to a chunk; returns how many jobs it changed."""
+"""The verb of each kind; it changes a chunk of jobs and returns how many it changed."""
 
 _TIMES = ("started", "ended")
 

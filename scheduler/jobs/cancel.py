@@ -1,4 +1,4 @@
-"""Cancel: a fact in the database at once, and the death of the process tree as soon as its node has done it."""
+"""Cancel: the job is CANCELED in the database at once, and its node kills the process tree soon after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scheduler.store.jobs import jobs
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """`moved`: jobs that became CANCELED now. `unchanged`: jobs that could not, with where they stand."""
+    """`moved` are the jobs that became CANCELED now, `unchanged` the others with their status."""
 
     moved: list[JobId]
     unchanged: dict[JobId, JobStatus]
@@ -25,8 +25,9 @@ class Canceled:
 def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> Canceled:
     """Cancel jobs; safe to repeat. Unknown ids are in neither part of the answer.
 
-    One transaction: the jobs are CANCELED when this returns and no later report can change that. What was placed but
-    not claimed is dropped and its room is free; what runs is asked to stop, and keeps its room until it is dead.
+    One transaction: the jobs are CANCELED when this returns, and no later report can change that. Placements that no node
+    has claimed are dropped, and their room is free. Running executions are asked to stop; they keep their room until
+    their processes are dead.
     """
     with rt.db.begin() as tx:
         locked = jobs.lock(tx, job_ids)

@@ -1,4 +1,4 @@
-"""Hold and release: a held job keeps its place but is not given to a node."""
+"""Hold and release: a held job keeps its place in the queue but is not placed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from scheduler.store.jobs import events, jobs
 
 
 def hold(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> list[int]:
-    """Hold jobs that have not ended and return the ids that were not held before. What runs goes on; retries wait."""
+    """Hold jobs that have not ended; return the ids that were not held before. Running executions go on; retries wait."""
     return _set(rt, job_ids, held=True, actor=actor, reason=reason or f"held by {actor}")
 
 
 def release(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> list[int]:
-    """Release held jobs and return the ids that were held."""
+    """Release held jobs; return the ids that were held."""
     changed = _set(rt, job_ids, held=False, actor=actor, reason=reason)
     if changed:
         rt.nudge("tick")

@@ -1,4 +1,4 @@
-"""Job types: make, change, check, look at. Every change of what a job would see makes a revision; jobs keep theirs."""
+"""Job types: create, change, check, list. A change of the definition makes a revision; jobs keep the revision they have."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from scheduler.store.admin.type_listing import RevisionRow, RunningType, TypeRow
 from scheduler.store.paging import Condition, Page, Window
 
 SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
-"""All that can be changed of a built-in type."""
+"""The only fields of a built-in type that can be changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class TypeCheck:
-    """What a dry run found: errors as (field, sentence), and warnings."""
+    """The result of a check: errors as (field, sentence), and warnings."""
 
     errors: list[tuple[str | None, str]]
     warnings: list[str]
 
 
 def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChanges, part: Document) -> JobTypeId:
-    """Make a type with its first revision and return its id.
+    """Create a type with its first revision and return its id.
 
-    `part` holds what was given of the definition. Raises InvalidInput, or Conflict when name and version are taken.
+    `part` has the given fields of the definition. Raises InvalidInput, or Conflict if name and version are taken.
     """
     new = NewJobType(name, version, **facts)
     _check_pause(new)
@@ -52,7 +52,7 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
 
 
 def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:
-    """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in one."""
+    """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in type."""
     with rt.db.begin() as tx:
         row = job_types.lock(tx, job_type_id)
         if row is None:
@@ -73,7 +73,7 @@ def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChang
 
 
 def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Document) -> TypeCheck:
-    """Say what `create` or `change` would say, and change nothing."""
+    """Return the errors and warnings that `create` or `change` would give; change nothing."""
     with rt.db.begin() as tx:
         try:
             new = NewJobType(name, version, **facts)
@@ -128,13 +128,13 @@ def revision(rt: Runtime, job_type_id: JobTypeId, revision_num: int) -> Revision
 
 
 def statuses(rt: Runtime, caller: Caller, started: datetime | None, ended: datetime | None) -> list[TypeStatusCount]:
-    """Return counts of jobs by type, status and error category: those of the window, and whatever runs now."""
+    """Return counts of jobs by type, status and error category: the jobs of the time window, and all that run now."""
     with rt.db.begin() as tx:
         return type_listing.statuses(tx, project_id=caller.project_id, started=started, ended=ended)
 
 
 def running(rt: Runtime, caller: Caller) -> list[RunningType]:
-    """Return how many jobs of each type run, and since when the first of them."""
+    """Return how many jobs of each type run, and since when the first one runs."""
     with rt.db.begin() as tx:
         return type_listing.running(tx, project_id=caller.project_id)
 
@@ -147,7 +147,7 @@ def _find(tx: Connection, condition: Condition, meant: str) -> tuple[TypeRow, De
 
 
 def _with_defaults(new: NewJobType, part: Document) -> Document:
-    """A type that runs for long has no time limit but one that is given."""
+    """Return the whole definition. A long-running type has no time limit unless one is given."""
     unlimited: Document = {"timeout_s": None} if new.is_long_running else {}
     return {**Definition().document(), **unlimited, **part}
 

@@ -1,6 +1,6 @@
-"""Look: lists and details of jobs and executions, as the caller may see them.
+"""Queries of jobs and executions: lists and details, as far as the caller may see them.
 
-Nothing here changes anything. What belongs to another project is NotFound, like what does not exist.
+Nothing here changes anything. Jobs of another project are NotFound, like jobs that do not exist.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from scheduler.store.paging import Listing, Page, Window
 R = TypeVar("R")
 
 MAX_EXECUTIONS = 100
-"""Executions shown in a job's detail, or all of a larger gang; the rest is in the list of its executions."""
+"""Most executions in a job's detail, or all of a larger gang; the list of its executions has the rest."""
 
 MAX_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class FullJob:
-    """A job in full. `row` is the list's row, `more` what it lacks; `files` has every file named anywhere, by id."""
+    """A job in full. `row` is the row of lists, `more` has the other columns, `files` every file that is named, by id."""
 
     row: JobRow
     more: JobRest
@@ -72,7 +72,7 @@ def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobP
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> UpdatedJobs:
-    """Return one page of jobs with the files they were given; the filter's times are of the last change of status."""
+    """Return one page of jobs with their input files; the filter's times apply to the last change of status."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
         page = _page(tx, job_listing.WITH_INPUTS, condition, window)
@@ -123,13 +123,13 @@ def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[
 
 
 def queue_status(rt: Runtime, caller: Caller) -> list[WaitingType]:
-    """Return what waits of each job type: unpaused types first, then by urgency and age."""
+    """Return what waits of each job type: types that are not paused first, then by urgency and age."""
     with _reading(rt) as tx:
         return waiting_by_type.status(tx, project_id=caller.project_id)
 
 
 def type_exists(rt: Runtime, job_type_id: JobTypeId) -> bool:
-    """Tell whether there is such a job type."""
+    """Tell whether this job type exists."""
     with _reading(rt) as tx:
         return waiting_by_type.type_exists(tx, job_type_id)
 
@@ -143,14 +143,14 @@ def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Win
 def executions_of(
     rt: Runtime, caller: Caller, job_id: JobId, chosen: ExecutionFilter, window: Window
 ) -> Page[ExecutionRow]:
-    """Return one page of a job's executions; raises NotFound when there is no such job."""
+    """Return one page of a job's executions; raises NotFound if the job does not exist."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         return _executions(tx, caller, replace(chosen, job_id=(job_id,)), window)
 
 
 def execution(rt: Runtime, caller: Caller, execution_id: ExecutionId) -> tuple[ExecutionRow, Definition]:
-    """Return an execution's row and the definition its job ran by; raises NotFound."""
+    """Return an execution's row and the definition of its job; raises NotFound."""
     with _reading(rt) as tx:
         origin = execution_listing.origin(tx, execution_id)
         if origin is None or caller.project_id not in {None, origin.project_id}:
@@ -177,7 +177,7 @@ JobEventEntry = TypedDict(
 
 
 def events(rt: Runtime, caller: Caller, job_id: JobId) -> list[JobEventEntry]:
-    """Return every change of a job's status, oldest first, its submission included; raises NotFound."""
+    """Return every change of a job's status, the oldest first, with its submission; raises NotFound."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         submission = detail.submission(tx, job_id)

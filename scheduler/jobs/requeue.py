@@ -1,4 +1,4 @@
-"""Requeue: an operator's decision that jobs which ended badly start a new round, with new tries."""
+"""Requeue: by an operator's decision, jobs that failed or were cancelled start a new round with new tries."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scheduler.store.jobs import jobs, requeues
 def requeue(
     rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None, priority: int | None = None
 ) -> list[int]:
-    """Queue FAILED and CANCELED jobs again and return the ids that were; others are left as they are.
+    """Queue FAILED and CANCELED jobs again; return their ids. Other jobs do not change.
 
-    One transaction. Each gets as many further tries as its type allows. One whose last execution still runs (it was
-    cancelled a moment ago) waits in the queue until that is dead. `priority` stays with the jobs.
+    One transaction. Each job gets as many new tries as its type allows. A job whose last execution still runs (because it
+    was cancelled a moment ago) waits in the queue until that execution is dead. `priority` is the new priority of the jobs.
     """
     with rt.db.begin() as tx:
         locked = jobs.lock(tx, job_ids)

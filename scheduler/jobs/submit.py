@@ -1,6 +1,6 @@
-"""Submit: one job or ten thousand, all or nothing, once per idempotency key.
+"""Submit: creates one job or ten thousand, all or none, and only once for each idempotency key.
 
-The key's row is written first and in the same transaction as the jobs, so that whoever repeats a request, even after
+The row of the key is written first and in the same transaction as the jobs. So a client that repeats a request, even after
 a crash between our commit and our answer, gets the ids of the first time.
 """
 
@@ -33,7 +33,7 @@ DEFAULT_PROJECT = "default"
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """An idempotency key: the digest of the request it came with, and which jobs of the batch it covers."""
+    """An idempotency key, the digest of its request, and the jobs of the batch that it covers."""
 
     key: str
     digest: bytes
@@ -42,9 +42,9 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class UnplaceableJobs:
-    """Jobs that could never start as things are: how many are alike, and the first of them.
+    """Equal jobs that could never start as things are: the number of the first one in the request, and how many they are.
 
-    `why`: no node there is, or that a pool would start, could hold them; or what their project's quota allows, in a sentence.
+    `why` says that no node could hold them, present or started by a pool; or it is a sentence about their project's quota.
     """
 
     first: int
@@ -55,9 +55,9 @@ class UnplaceableJobs:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One id per job in the order they were given; `replayed` when every one was there before.
+    """The ids of the jobs in the order of the request; `replayed` if every one existed before.
 
-    `hopeless` names those made now that could never be placed as things are, by their place in the request.
+    `hopeless` has the new jobs that could never be placed as things are, by their number in the request.
     """
 
     job_ids: list[JobId] = field(default_factory=list)
@@ -110,7 +110,7 @@ def submit(
 
 
 def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
-    """Return the project that new jobs belong to; raises InvalidInput or Forbidden."""
+    """Return the project of new jobs; raises InvalidInput or Forbidden."""
     names = {job.project for job in new if job.project is not None}
     if len(names) > 1:
         raise InvalidInput("the jobs of one request belong to one project", field="project")
@@ -122,7 +122,7 @@ def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
 
 
 def _replay(tx: Connection, project_id: ProjectId, keys: Sequence[IdempotencyKey]) -> dict[int, JobId]:
-    """Take the keys; return the ids of jobs that earlier requests with them made, by number in this batch."""
+    """Reserve the keys; return the ids of jobs that earlier requests with these keys created, by number in this batch."""
     if not keys:
         return {}
     before = submissions.take_keys(tx, project_id, {key.key: key.digest for key in keys})
@@ -163,7 +163,7 @@ def _refuse_hopeless(prepared: Prepared, admission: AdmissionCheck, project: Pro
 
 
 def sentence(found: UnplaceableJobs) -> str:
-    """Say why jobs could never start."""
+    """Return the sentence that says why jobs could never start."""
     return found.why if isinstance(found.why, str) else wording.never_fits(found.why, found.pool)
 
 
@@ -190,7 +190,7 @@ def _whys(shape: NewShape, admission: AdmissionCheck, project: Project, *, stric
 def refusal(
     admission: AdmissionCheck, project: Project, shapes: Sequence[NewShape], *, many: bool
 ) -> GangerError | None:
-    """Return the error with which a strict submission of jobs of these shapes, in order, would be refused; None where it would not."""
+    """Return the error with which a strict submission of jobs of these shapes would be refused; None if it would not be."""
     for number, shape in enumerate(shapes):
         for why in _whys(shape, admission, project, strict=True):
             error = AtEntry(number, InvalidInput(sentence(UnplaceableJobs(number, 1, shape.pool, why))))
@@ -199,10 +199,10 @@ def refusal(
 
 
 def check_quota(tx: Connection, project: Project, count: int) -> None:
-    """Raise OverQuota when the project may not have so many more jobs waiting."""
+    """Raise OverQuota if the project may not have `count` more jobs waiting."""
     most = project.quota.get("queued_jobs")
     if most is None:
         return
-    tokens.serialize(tx, f"quota of project {project.id}")  # what others are submitting counts too
+    tokens.serialize(tx, f"quota of project {project.id}")  # jobs of submissions that are not committed yet count too
     if submissions.waiting(tx, project.id, most) + count > most:
         raise OverQuota(f"the project {project.name!r} may have {most} jobs waiting, and would have more")

@@ -1,4 +1,4 @@
-"""The leader's sample of the load, once a minute: what operators see of the past."""
+"""Load samples: once a minute the leader records how much waits and runs, for operators to see later."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples
 
 TOLERANCE = 0.9
-"""A sample may come this part of its interval after the one before: threads do not wake to the millisecond."""
+"""The part of the interval that must have passed since the last sample: threads do not wake to the millisecond."""
 
 
 def sample(rt: Runtime, term: Term) -> bool:
-    """Write a sample of what waits and runs, and forget old ones; False when it was too early or the term is over."""
+    """Write a sample and delete old ones; return False if it was too early or the term is over."""
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):
             return False

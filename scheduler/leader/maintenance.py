@@ -1,4 +1,4 @@
-"""Maintenance that the leader does once in a while: queue jobs that come due, forgive nodes, forget nodes that left.
+"""Periodic maintenance by the leader: queues jobs that come due, forgives nodes, deletes nodes that left.
 
 Lost nodes are in `nodes.lost`, placements that nobody claimed in `executions.withdrawal`.
 """
@@ -16,15 +16,15 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 _BATCH = 1000
-"""Rows moved in one transaction: long enough to be cheap, short enough not to hold locks for long."""
+"""Most jobs that are moved in one transaction: enough to be cheap, few enough not to hold locks for long."""
 
 _LEFT_WITHIN_S = 3600.0
 _FORGET_AT_ONCE = 20
-"""Nodes looked at in one turn: for each that is deleted, the database makes sure that nothing refers to it."""
+"""Most nodes of one turn: for each that is deleted, the database makes sure that nothing refers to it."""
 
 
 def forgive_nodes(rt: Runtime) -> int:
-    """Let nodes that were avoided for failing launches be tried again in time; return how many."""
+    """Let nodes that were avoided for failed launches get work again after a while; return their number."""
     with rt.db.begin() as tx:
         forgiven = launch_failures.forgive(tx, after_s=FORGIVE_AFTER_S)
     if forgiven:
@@ -52,7 +52,7 @@ def forget_nodes(rt: Runtime, remembered: set[NodeId], placeable: Collection[int
 
 
 def ready_due(rt: Runtime) -> int:
-    """Queue the jobs whose `not_before` has come; return how many."""
+    """Queue the jobs whose `not_before` has come; return their number."""
     with rt.db.begin() as tx:
         moved = jobs.move(tx, JobEvent.READY, jobs.due(tx, _BATCH), "scheduler")
     if moved:

@@ -1,7 +1,7 @@
-"""One turn of the scheduler: see what changed, decide, commit what still holds, deliver.
+"""The tick: one turn of the scheduler. It reads what changed, makes a plan, commits what is still valid, and delivers it.
 
-Deliver after the commit, never inside: a crash between the two leaves placements that their nodes hear of with their
-next beat.
+Delivery comes after the commit, never inside the transaction: after a crash between the two, nodes learn of their
+placements with their next heartbeat.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from scheduler.store.leader import lease, plans
 
 
 class TermOver(Exception):
-    """Another scheduler has taken over; nothing of this turn was written."""
+    """Another scheduler has taken over; this tick has written nothing."""
 
 
 @dataclass(slots=True)
 class TickResult:
-    """What one tick did: how many jobs it placed, how many placements lost a race, and what it refused and why."""
+    """The jobs that one tick placed, the jobs that lost a race at the commit, and the plan."""
 
     placed: int = 0
     lost: int = 0
@@ -41,9 +41,9 @@ class TickResult:
 def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delivery], None]) -> TickResult:
     """Place what can be placed now, at most `tick_limit` jobs.
 
-    Raises TermOver when another scheduler leads. After any other exception the picture is in doubt: drop it.
+    Raises TermOver if another scheduler leads. After any other exception the cluster state is in doubt: make a new one.
     """
-    # 1. See.
+    # 1. Read.
     with rt.db.begin() as tx:
         state.refresh(tx)
     # 2. Decide.
@@ -77,17 +77,17 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delive
 
 
 def _claim(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
-    """Keep the plan's claims where the next plan finds them, and who asks what it will be; last, for it holds up the leader's beat."""
+    """Store the plan's reservations for the next plan and for forecasts. Call it last: it blocks the leader's sign of life."""
     if not lease.claim(tx, term, plan.carried):
         raise TermOver
     state.carried = plan.carried
 
 
 def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Preemption]) -> Delivery:
-    """Ask that executions be stopped whose room a more urgent job takes; return whom to tell. Repeating asks nothing new.
+    """Ask executions to stop whose room a more urgent job takes; return the nodes to ring. A repeat asks nothing new.
 
-    The next look at what changed marks them as stopping. Those not claimed yet, or locked by somebody, are not told now: they are
-    asked again then. A client that keeps the lock of one job must not keep everybody else from being placed.
+    The next refresh of the cluster state marks these executions as stopping. An execution that is not claimed yet, or whose
+    job is locked, is asked in a later tick: a client that keeps the lock of one job must not keep all others from being placed.
     """
     chosen = [execution_id for preemption in wanted for execution_id in preemption.execution_ids]
     victims = {state.running[execution_id].job_id for execution_id in chosen}

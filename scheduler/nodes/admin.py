@@ -1,4 +1,4 @@
-"""Steer nodes: pause, let finish and leave, take out of service."""
+"""Administers nodes: pause, drain, take out of service."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ DRAIN = ("is_draining", "drain_reason", "drain_s")
 
 
 def change(rt: Runtime, caller: Caller, node_id: NodeId, facts: NodeChanges) -> None:
-    """Change what is set of a node: `is_paused` with `pause_reason`, `is_active`, and a drain.
+    """Change the settings of a node: `is_paused` with `pause_reason`, `is_active`, and `is_draining`.
 
-    A paused node gets no new work, one that is not active neither, for good; what runs there goes on. Going on always
-    clears the reason, and the failed launches for which a node is avoided. Raises NotFound; InvalidInput for a reason without what it is for; Conflict for a drained node
-    that has begun to leave and cannot stay.
+    A paused or inactive node gets no new work; its executions go on. To resume a node clears the reason of the pause and the
+    failed launches for which the node is avoided. Raises NotFound; InvalidInput for a reason without its pause or drain;
+    Conflict for a draining node that has begun to leave and cannot stay.
     """
     draining = facts.get("is_draining")
     if not draining and any(facts.get(name) is not None for name in DRAIN[1:]):

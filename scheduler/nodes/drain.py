@@ -1,7 +1,7 @@
-"""Nodes leave without losing work: no new placements, unclaimed ones go back, running ones finish or, in the end, return.
+"""Drain: a node leaves without losing work. It gets no new placements, and its unclaimed placements are withdrawn.
 
-A drained node learns of it with its next beat, finishes what it runs, and signs off. When its time is over, what still
-runs is stopped gracefully; the jobs go back into the queue and are not charged a try.
+The node learns of the drain with its next heartbeat, finishes its executions, and leaves. When its time is over, the
+executions that still run are stopped gracefully; their jobs return to the queue and are not charged a try.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What draining a node did at once: how many placements went back, and whether the node was there at all."""
+    """What a drain has done at once: the name of the node, and the number of placements that were withdrawn."""
 
     name: str
     withdrawn: int
@@ -33,10 +33,10 @@ class Drained:
 def drain(
     rt: Runtime, node_id: NodeId, *, actor: str, reason: str, within_s: float | None = None, retiring: bool = False
 ) -> Drained:
-    """Have a node finish and leave; safe to repeat, which sets reason and time anew. Raises NotFound.
+    """Let a node finish its work and leave. Safe to repeat: that sets reason and time again. Raises NotFound.
 
-    `within_s` is how long running work may take before it is stopped; by default GANGER_DRAIN_S. A `retiring` node is
-    cleared away for good by its pool's driver.
+    Executions may run for `within_s` seconds before they are stopped; the default is GANGER_DRAIN_S. The driver of the pool
+    removes a `retiring` node for good.
     """
     within_s = rt.settings.drain_s if within_s is None else within_s
     with rt.db.begin() as tx:
@@ -48,12 +48,12 @@ def drain(
         audit.write(tx, actor, "node.drain", f"node:{node_id}", reason=reason, detail={"within_s": within_s})
     rt.nudge("tick")
     rt.nudge("scaling")
-    rt.ring([node.name, *withdrawn.to_ring])  # they hear of it with the beat that this makes them send
+    rt.ring([node.name, *withdrawn.to_ring])  # the ring makes them send the heartbeat whose answer tells them
     return Drained(node.name, len(withdrawn.ended))
 
 
 def keep(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | None = None) -> set[NodeId]:
-    """Let draining nodes stay after all; return those that had not begun to leave."""
+    """End the drain of nodes; return the nodes that had not begun to leave, and so stay."""
     with rt.db.begin() as tx:
         kept = pools.cancel_drain(tx, node_ids)
         for node_id in sorted(kept):
@@ -64,7 +64,7 @@ def keep(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | N
 
 
 def stay(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
-    """Let one node stay after all; nothing happens for one that does not drain.
+    """End the drain of one node; does nothing if the node does not drain.
 
     Raises NotFound, and Conflict for a node that has begun to leave.
     """
@@ -77,13 +77,15 @@ def stay(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
 
 
 def stop_overdue(rt: Runtime) -> int:
-    """Ask that what still runs on nodes whose time is over be stopped and given back; return how many jobs."""
+    """Ask nodes whose drain time is over to stop and return what still runs there; return the number of jobs."""
     with rt.db.begin() as tx:
         found = pools.overdue(tx, _BATCH)
         if not found:
             return 0
         locked = jobs.lock(tx, [row.job_id for row in found])
-        still = {row.job_id for row in pools.overdue(tx, _BATCH)} & locked.keys()  # some have ended, and run elsewhere
+        still = {
+            row.job_id for row in pools.overdue(tx, _BATCH)
+        } & locked.keys()  # some have ended in the meantime, and run elsewhere
         names = executions.request_cancel(tx, sorted(still), reason=StopReason.PREEMPTED)
     rt.ring(names)
     return len(still)

@@ -1,4 +1,4 @@
-"""Look at nodes: what each has, what is taken, what it runs."""
+"""Queries of nodes: their amounts, what is in use, what runs there."""
 
 from __future__ import annotations
 

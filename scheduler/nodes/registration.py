@@ -1,8 +1,8 @@
 """A node registers and leaves. What happens when one is lost is in `lost`.
 
-A node that comes back on the same boot and the same disk keeps its epoch and the executions it still holds. Another
-boot, another disk, or a loss that was declared in between means a new epoch: what it held is lost, and its answer
-lists what it must kill before it may claim anything.
+A node that registers again on the same boot and the same disk keeps its epoch and the executions that it still holds.
+Another boot, another disk, or a loss that was declared in between means a new epoch: the executions that it held are
+lost, and the answer lists what the node must kill before it may claim anything.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from scheduler.store.nodes.nodes import Registration
 
 
 def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
-    """Make this node READY and tell it its id, its epoch, what it keeps and what it must kill; safe to repeat.
+    """Make this node READY; return its id, its epoch, the executions that it keeps and those that it must kill. Safe to repeat.
 
-    A node writes down that it claims before it does: what runs on it and is not among what it holds is lost.
-    Raises NodeNameTaken while another machine holds the name and is heard from.
+    A node records a claim on its disk before it claims: an execution that runs there by our books and that the node does not
+    hold is lost. Raises NodeNameTaken while another machine has the name and is not silent.
     """
     said = _registration(message)
     to_ring: list[str] = []
@@ -53,9 +53,9 @@ def register(rt: Runtime, message: wire.NodeRegistration) -> wire.Registered:
 
 
 def leave(rt: Runtime, node_id: NodeId, epoch: Epoch) -> None:
-    """Let a node go that stops in an orderly way; repeating it, or leaving under an old epoch, changes nothing.
+    """Retire a node that stops in an orderly way. A repeat, or a call with an old epoch, changes nothing.
 
-    What it still held (it should hold nothing) goes the way of a lost node's executions.
+    The node should hold nothing any more; what it does hold is lost.
     """
     with rt.db.begin() as tx:
         node = nodes.lock(tx, node_id)
@@ -68,7 +68,7 @@ def leave(rt: Runtime, node_id: NodeId, epoch: Epoch) -> None:
 
 
 def _node(tx: Connection, said: Registration) -> tuple[NodeId, nodes.LockedNode | None]:
-    """Lock the node of this name, inserting it if it is new; return its id, and what it was if it is known."""
+    """Lock the node of this name, and insert it if it is new; return its id, and its row if it was known."""
     while True:
         node = nodes.lock_by_name(tx, said.name)
         if node is not None:
@@ -76,7 +76,7 @@ def _node(tx: Connection, said: Registration) -> tuple[NodeId, nodes.LockedNode 
         node_id = nodes.insert(tx, said)
         if node_id is not None:
             return node_id, None
-        # Somebody came with its name at this moment, itself perhaps, and was first; or its row is just forgotten.
+        # Another call with this name, perhaps of the same node, was first; or the row is being deleted.
 
 
 def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegistration) -> Epoch:
@@ -91,7 +91,7 @@ def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegist
 
 
 def _forgotten(tx: Connection, node_id: NodeId, held: list[wire.HeldExecution]) -> list[ExecutionId]:
-    """Return what runs on the node by our books and is not among what it holds, or is under another claim."""
+    """Return the executions that run on the node by our books, but that the node does not hold under the same claim."""
     known = {(h.execution_id, h.attempt, h.token) for h in held}
     running = executions.running_on(tx, node_id)
     return [row.id for row in running if (row.id, row.attempt, row.claim_token) not in known]
@@ -100,7 +100,7 @@ def _forgotten(tx: Connection, node_id: NodeId, held: list[wire.HeldExecution]) 
 def _kept(
     tx: Connection, node_id: NodeId, epoch: Epoch, held: list[wire.HeldExecution]
 ) -> set[tuple[ExecutionId, Attempt]]:
-    """Return which of the held executions are still this node's own to finish."""
+    """Return which of the held executions still belong to this node."""
     rows = executions.read(tx, [h.execution_id for h in held]) if held else {}
     tokens = {h.execution_id: h.token for h in held}
     return {

@@ -1,4 +1,4 @@
-"""How nodes have done of late: what became of their executions, and what runs on them."""
+"""Statistics of nodes: the outcomes of their executions in a time window, and what runs there now."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from scheduler.store.paging import Page
 OfNode = TypeVar("OfNode", NodeCount, RunningExecution)
 
 MOST_RUNNING = 100
-"""Running executions shown of one node."""
+"""Most running executions that are shown of one node."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeStats:
-    """What the nodes of a page have done: counts of their executions, and what runs there, by node id."""
+    """Counts of executions, and the running executions, by node id."""
 
     counts: Mapping[NodeId, list[NodeCount]]
     running: Mapping[NodeId, list[RunningExecution]]
@@ -32,7 +32,7 @@ class NodeStats:
 def doings(
     rt: Runtime, caller: Caller, nodes: Page[NodeRow], started: datetime | None, ended: datetime | None
 ) -> NodeStats:
-    """Return what these nodes have done in a window, as far as the caller may see it."""
+    """Return the statistics of these nodes for a time window, as far as the caller may see them."""
     ids = [row.id for row in nodes.rows]
     with rt.db.begin() as tx:
         counts = stats.counts(tx, ids, project_id=caller.project_id, started=started, ended=ended)

@@ -1,4 +1,4 @@
-"""What operators do with pools: look, size, pause, resume. Every change says who and why."""
+"""Pools, as operators see and change them: sizes, pauses, settings. Every change is recorded with its actor and reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scheduler.store.nodes.pool_rows import PoolChanges, PoolCounts, PoolEvent, 
 
 @dataclass(frozen=True, slots=True)
 class PoolWithCounts:
-    """A pool's row with its last decision, and what its nodes are and have (None where it has none)."""
+    """A pool's row with its last decision, and the counts and amounts of its nodes (None if it has no nodes)."""
 
     row: PoolRow
     counts: PoolCounts | None
@@ -39,7 +39,7 @@ def find(rt: Runtime, name: str) -> PoolWithCounts:
 
 
 def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> list[PoolEvent]:
-    """Return what happened to a pool, newest first. Raises NotFound."""
+    """Return the events of a pool, the newest first. Raises NotFound."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)
         if row is None:
@@ -48,7 +48,7 @@ def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 10
 
 
 def create(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: str | None = None) -> None:
-    """Make a pool. Raises Conflict when there is one of this name, InvalidInput as `change` does."""
+    """Create a pool. Raises Conflict if its name is taken, and InvalidInput as `change` does."""
     with rt.db.begin() as tx:
         if pools.find(tx, name) is not None:
             raise Conflict(f"there is a pool {name!r} already", field="name")
@@ -58,9 +58,9 @@ def create(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: 
 
 
 def change(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: str | None = None) -> None:
-    """Change what is wanted of a pool; only what is named changes, `settings` key by key (None takes a key away).
+    """Change a pool; only the given fields change, and `settings` key by key (None removes a key).
 
-    A `size` makes the pool FIXED and a `smallest` or `largest` makes it AUTO, unless `sizing` says otherwise. Raises
+    A `size` makes the pool FIXED, and a `smallest` or `largest` makes it AUTO, unless `sizing` is given too. Raises
     NotFound, and InvalidInput for sizes that contradict each other.
     """
     with rt.db.begin() as tx:

@@ -1,1 +1,1 @@
-"""What would happen: traces replayed through the real placement code, on a hypothetical fleet, without a database."""
+"""Replay: runs traces through the real placement code, on a hypothetical fleet, without a database."""

@@ -1,7 +1,7 @@
-"""The replay of a pool that follows demand: the real decision about its size, asked again and again in jumping time.
+"""Replay on a pool that follows demand: the autoscaler's real decision is made again and again in simulated time.
 
-For what-if questions: what a trace would have cost in node-hours, and how long jobs would have waited, between these
-bounds instead of at a fixed size.
+It answers what-if questions: how many node-hours a trace would have cost, and how long jobs would have waited, in a pool
+between these bounds instead of a pool of fixed size.
 """
 
 import heapq
@@ -20,7 +20,7 @@ from scheduler.rules.cluster.policy import Policy
 
 @dataclass(slots=True)
 class ElasticResult:
-    """What the replay saw. `sizes` are (time, nodes paid for, why), one per change; `node_s` is what they cost together."""
+    """The result of the replay. `sizes` are (time, nodes paid for, why), one for each change; `node_s` is the total cost in node-seconds."""
 
     outcome: ReplayResult
     node_s: float = 0.0
@@ -28,10 +28,10 @@ class ElasticResult:
 
 
 def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: int = 1) -> ElasticResult:
-    """Run a trace (by submission time) on a pool whose nodes take `pool.pace.start_s` from their order to their first job.
+    """Run a trace (sorted by submission time) on a pool whose nodes need `pool.pace.start_s` seconds to start.
 
-    A node costs from its order until it has left. The pool must be AUTO and have a template; ends when it has its
-    smallest size again and nothing is left that could start. Raises ValueError.
+    A node costs from its order until it has left. The pool must be AUTO and have a template. The replay ends when the pool
+    has its smallest size again and no job is left that could start. Raises ValueError.
     """
     world = _ElasticWorld(jobs, pool, step_s, seed)
     while world.step():
@@ -40,7 +40,7 @@ def replay(jobs: Sequence[TraceJob], pool: Pool, *, step_s: float = 5.0, seed: i
 
 
 class _ElasticWorld(ReplayCluster):
-    """A world in which nodes come and go, and somebody decides about that every `step_s`."""
+    """A cluster in which nodes come and go, as decided every `step_s` seconds."""
 
     def __init__(self, jobs: Sequence[TraceJob], pool: Pool, step_s: float, seed: int) -> None:
         if pool.template is None or pool.sizing is not Sizing.AUTO:
@@ -57,7 +57,7 @@ class _ElasticWorld(ReplayCluster):
         self.seen = ElasticResult(self.outcome, sizes=[(self._now, pool.smallest, "the smallest size")])
 
     def step(self) -> bool:
-        """Go to the next arrival, end, coming node or decision; false when nothing can change any more."""
+        """Go to the next arrival, end, new node or decision; return False when nothing can change any more."""
         now = min(self._next_arrival(), self._next_end(), self._next_node(), self._due)
         if self._settled() or now == inf:
             return False

@@ -1,4 +1,4 @@
-"""Fleets as said on a command line: `10x16cpus,64gib` or `20*cpus=16,mem=64000,pool=gpu,gpu=2,zone:x`, and changes to one."""
+"""Fleets from command lines, such as `10x16cpus,64gib` or `20*cpus=16,mem=64000,pool=gpu,gpu=2,zone:x`, and changes to a fleet."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -15,22 +15,23 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _MIB = {"mib": 1, "gib": 1024, "tib": 1024 * 1024}
 _SAME = {"cpu": "cpus", "core": "cpus", "cores": "cpus", "memory": "mem", "ram": "mem"}
 _SIZES = {*"bkmgt", "kb", "mb", "gb", "tb", "pb", "kib", "pib"}
-"""Units that people write and that are not taken: most who write 64gb of memory mean 64gib, and nobody means a resource "gb"."""
+"""Units that are refused: most people who write 64gb of memory mean 64gib, and nobody means a resource "gb"."""
 
 _MOST_NODES = 100_000
-"""Nodes of one fleet; more is a slip of the finger."""
+"""Most nodes of one fleet; a larger number is a typing error."""
 
 UNLIMITED = 10**13
-"""What a node has of memory, or of disk, where that is not said: ten petabytes, in thousandths of a MiB. So many on
-100,000 nodes still add up in 64 bits."""
+"""Memory or disk of a node that does not name an amount: ten petabytes, in thousandths of a MiB. The sum over 100,000
+nodes still fits in 64 bits."""
 
 
 def read_fleet(specs: Sequence[str], first_id: int = 1) -> list[Node]:
-    """Nodes from specifications, each `[COUNTx]part,…` (or `COUNT*`).
+    """Return the nodes of specifications, each `[COUNTx]part,…` (or `COUNT*`).
 
-    A part is `16cpus`, `64gib` (of memory; mib, gib or tib) or `2gpu`; or `name=amount` in cpus, MiB and pieces, where memory and disk
-    take these units too (`disk=500gib`). `pool=NAME` sets the pool, `LABEL:VALUE` a label. Memory and disk are unlimited where nothing
-    is said of them, of all else there is none. Raises ValueError naming the part that is wrong, and what to write instead.
+    A part is `16cpus`, `64gib` (of memory; mib, gib or tib) or `2gpu`; or `name=amount` in cpus, MiB and pieces, where memory
+    and disk accept these units too (`disk=500gib`). `pool=NAME` sets the pool, `LABEL:VALUE` a label. Memory and disk are
+    unlimited unless given; every other resource is absent unless given. Raises ValueError that names the wrong part and
+    what to write instead.
     """
     nodes: list[Node] = []
     for spec in specs:
@@ -44,7 +45,7 @@ def read_fleet(specs: Sequence[str], first_id: int = 1) -> list[Node]:
 
 
 def changed(nodes: Iterable[Node], *, added: Sequence[str] = (), drained: Sequence[str] = ()) -> list[Node]:
-    """A fleet with nodes added (specifications) and drained (names). Raises ValueError for a name that is not there."""
+    """Return a fleet with nodes added (specifications) and drained (names). Raises ValueError for an unknown name."""
     fleet = list(nodes)
     unknown = set(drained) - {node.name for node in fleet}
     if unknown:
@@ -82,7 +83,7 @@ def _read(spec: str) -> tuple[int, Node]:
 
 
 def _part(part: str) -> tuple[str, str]:
-    """What a part names, a label with a colon behind it, and its value. Raises ValueError that goes on after the part."""
+    """Return the name and value of a part; the name of a label ends with a colon. The text of a ValueError continues the part."""
     if re.match(r"\d+(\*|x\d)", part):
         raise ValueError("stands behind a comma or another count; give nodes of another kind by an option of their own")
     short = _SHORT.fullmatch(part)
@@ -99,7 +100,7 @@ def _part(part: str) -> tuple[str, str]:
 
 
 def _short(number: str, word: str) -> tuple[str, str]:
-    """What `16cpus` means."""
+    """Return the name and amount of a part such as `16cpus`."""
     unit, name = word.lower(), _SAME.get(word.lower(), word)
     if unit in _MIB:
         return "mem", str(Decimal(number) * _MIB[unit])
@@ -111,7 +112,7 @@ def _short(number: str, word: str) -> tuple[str, str]:
 
 
 def _amount(name: str, value: str) -> str:
-    """An amount as a number: of memory and disk in MiB. Raises ValueError that goes on after the part."""
+    """Return an amount as a number, in MiB for memory and disk. The text of a ValueError continues the part."""
     sized = _SHORT.fullmatch(value)
     if sized is None or name not in {"mem", "disk"}:
         return value

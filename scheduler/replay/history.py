@@ -1,4 +1,4 @@
-"""This installation's own past as a trace, and its fleet as it is now: read from what the API answers about jobs and nodes."""
+"""History: this installation's past jobs as a trace, and its present nodes as a fleet, from answers of the API."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -13,9 +13,9 @@ _PLAIN = {"cpus": "cpus_required", "mem": "mem_required"}
 
 
 def jobs_of_history(jobs: Iterable[Mapping[str, Any]]) -> list[TraceJob]:
-    """Jobs that ran and ended, as lists of jobs show them, by submission. What did not run is left out.
+    """Return the jobs that ran and ended, by submission time, from lists of jobs. Jobs that did not run are left out.
 
-    A job counts with its last try. Labels it asked for are not known here; its pool is.
+    A job counts with its last try. Its pool is known here, but not the labels that it asked for.
     """
     projects: dict[str, int] = {}
     found = [_job(job, projects) for job in jobs if job.get("started") and job.get("ended")]
@@ -23,7 +23,7 @@ def jobs_of_history(jobs: Iterable[Mapping[str, Any]]) -> list[TraceJob]:
 
 
 def nodes_of_fleet(nodes: Iterable[Mapping[str, Any]]) -> list[Node]:
-    """The nodes that are there, as lists of nodes show them; paused and draining ones stay so."""
+    """Return the nodes that are online, from lists of nodes; paused and draining nodes stay so."""
     return [
         Node(
             NodeId(number),

@@ -1,4 +1,4 @@
-"""The course of replays as a picture: queue length above, share of the fleet in use below, one line per policy."""
+"""Plots replays as SVG: the queue length above, the share of the fleet in use below, one line for each policy."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -11,11 +11,11 @@ _FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', 'Noto Sans', sans-
 _COLOURS = ("#0b6e99", "#c4511d", "#5a7d2a", "#7b4fa3", "#8a6d00")
 
 _MOST_TICKS = 8
-"""Parts of an axis: more and their numbers would touch."""
+"""Most parts of an axis: with more, their numbers would touch."""
 
 
 def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
-    """An SVG document that stands alone; times count from the first submission. The queue is drawn up to the most that ever waited."""
+    """Return an SVG document of its own; times count from the first submission, and the queue is drawn up to its maximum."""
     height = 2 * _HEIGHT + _GAP + 2 * _MARGIN
     most = max((run.most for run in courses.values()), default=0) or 1
     longest = max((run.step_s * len(run.waiting) for run in courses.values()), default=0.0) or 1.0
@@ -48,7 +48,7 @@ def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
 
 
 def ticks(most: float, *, whole: bool = False) -> list[float]:
-    """Round numbers from 0 up to `most` or just above it, at equal distances; `whole` ones where nothing between is meant."""
+    """Return round numbers from 0 up to `most` or just above, at equal distances; with `whole` only whole numbers."""
     rough = most / _MOST_TICKS
     power = 10.0 ** int(log10(rough) // 1)
     step = next(power * times for times in (1, 2, 2.5, 5, 10) if power * times >= rough * (1 - 1e-9))
@@ -64,7 +64,7 @@ def _panel(
     lines: Mapping[str, tuple[Timeline, Sequence[float]]],
     longest: float,
 ) -> str:
-    """One diagram: a frame, its scales, and a line per policy."""
+    """Return one diagram: a frame, its scales, and a line for each policy."""
     bottom = top + _HEIGHT
     parts = [
         f'<rect x="{_MARGIN}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="#999"/>',
@@ -84,7 +84,7 @@ def _panel(
 
 
 def _height(bottom: float, value: float, highest: float) -> str:
-    """A line across at a value, and its number."""
+    """Return a horizontal line at a value, and its number."""
     y = bottom - value / highest * _HEIGHT
     return (
         f'<path d="M{_MARGIN} {y:.1f}h{_WIDTH}" stroke="#e5e5e5"/>'
@@ -93,7 +93,7 @@ def _height(bottom: float, value: float, highest: float) -> str:
 
 
 def _times(bottom: float, longest: float) -> list[str]:
-    """The time axis: round numbers of the unit that fits, as many as end before the replay does."""
+    """Return the time axis: round numbers in a unit that fits, up to the end of the replay."""
     unit, size = unit_of(longest)
     at = [tick for tick in ticks(longest / size) if tick * size <= longest * (1 + 1e-9)]
     places = [(tick, _MARGIN + tick * size / longest * _WIDTH) for tick in at]

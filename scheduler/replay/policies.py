@@ -1,4 +1,4 @@
-"""The policies that a replay can be run under: the live default, and two well-known ones to hold it against."""
+"""The policies of replays: the default of the live scheduler, and two well-known ones to compare with."""
 
 from scheduler.rules.cluster.policy import Policy
 
@@ -7,5 +7,5 @@ POLICIES: dict[str, Policy] = {
     "easy": Policy(weighing=False, predict=False, reservations=1),
     "fcfs": Policy(weighing=False, predict=False, reservations=0, backfill=False),
 }
-"""By name. `easy`: first come first served, one reservation, backfill in the same order, limits taken for run times;
-`fcfs`: nobody passes anybody."""
+"""By name. `easy` is EASY backfilling (Lifka 1995): first come first served, one reservation, backfill in the same order,
+and time limits stand for run times. `fcfs` is first come first served without backfill."""

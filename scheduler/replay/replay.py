@@ -1,4 +1,4 @@
-"""The replay: time jumps from one arrival or end to the next, and at each the real `place` is asked."""
+"""The replay: time jumps from one arrival or end to the next, and at each of them the real `place` makes a plan."""
 
 import heapq
 import random
@@ -22,7 +22,7 @@ from scheduler.rules.placement.contention import contests
 from scheduler.rules.placement.placement import place
 
 Progress = Callable[[int, int], None]
-"""Told how many jobs of how many have ended."""
+"""Called with the number of jobs that have ended, and the number of all jobs."""
 
 _TELL_EVERY = 100
 """Ends between two calls of the progress function."""
@@ -30,9 +30,9 @@ _TELL_EVERY = 100
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What a replay saw. `started` has the start by job id; jobs that never fit are not in it.
+    """The result of a replay. `started` has the start time by job id; jobs that never started are not in it.
 
-    `moments` are (time, jobs waiting, share of the fleet in use), one per event, in order of time.
+    `moments` are (time, jobs waiting, share of the fleet in use), one for each event, in order of time.
     """
 
     jobs: Sequence[TraceJob]
@@ -49,7 +49,7 @@ def replay(
     seed: int = 1,
     progress: Progress | None = None,
 ) -> ReplayResult:
-    """Run a trace (by submission time) on a fleet under a policy, until no job is left that can still start."""
+    """Run a trace (sorted by submission time) on a fleet under a policy, until no job is left that can start."""
     world = ReplayCluster(jobs, nodes, policy, seed)
     told = 0
     while world.step():
@@ -63,7 +63,7 @@ def replay(
 
 
 class ReplayCluster:
-    """The pictures that a live scheduler keeps, and the future that it does not know."""
+    """The state that a live scheduler keeps, and the future of the trace, which a scheduler does not know."""
 
     def __init__(self, jobs: Sequence[TraceJob], nodes: Iterable[Node], policy: Policy, seed: int) -> None:
         self.outcome = ReplayResult(jobs)
@@ -86,7 +86,7 @@ class ReplayCluster:
         self._now = jobs[0].submitted if jobs else 0.0
 
     def step(self) -> bool:
-        """Go to the next event; false when there is none."""
+        """Go to the next event; return False if there is none."""
         now = min(self._next_arrival(), self._next_end())
         if now == float("inf"):
             return False
@@ -120,7 +120,7 @@ class ReplayCluster:
         snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._carried)
         plan = place(snapshot, self._now, self._chance)
         self._carried = plan.carried
-        # A project on its own owes nobody anything, and most traces know but one.
+        # A single project owes nothing to others, and most traces have only one project.
         self._rivals = contests(snapshot, plan) if len(self._projects) > 1 else []
         for placement in plan.placements:
             self._begin(placement)
@@ -175,7 +175,7 @@ class ReplayCluster:
         return shape
 
     def _account(self, now: float) -> None:
-        """Count what projects held until `now`, and who waited."""
+        """Account for what projects held until `now`, and for who waited."""
         if len(self._projects) > 1:
             held = self._running.by_project().items()
             shares = {project: fairshare.share_of(each.resources, self._fleet) for project, each in held}

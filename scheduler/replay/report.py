@@ -1,4 +1,4 @@
-"""What a replay comes to: waits, slowdown, utilisation, as figures, as text with a small plot, and as plain data."""
+"""The report of a replay: waits, slowdown and utilisation as figures, as text with a small plot, and as plain data."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from scheduler.replay.replay import ReplayResult
 from scheduler.replay.trace import SkippedJobs, TraceJob
 
 TAU_S = 10.0
-"""Runs shorter than this count as this long in the bounded slowdown, as is usual."""
+"""Runs that are shorter count as this long in the bounded slowdown, as is usual."""
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _P95 = 0.95
@@ -22,9 +22,9 @@ _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of one replay. Seconds; utilisation is the mean share of the fleet in use, 0 to 1. None where nothing ran.
+    """The figures of one replay, in seconds; utilisation is the mean share of the fleet in use, 0 to 1. None if nothing ran.
 
-    `left` counts jobs that never started because nothing could hold them. `prediction_error` is the fading mean of
+    `left` counts jobs that never started because no node could hold them. `prediction_error` is the decaying mean of
     |ln(expected / actual run time)|.
     """
 
@@ -42,7 +42,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Jobs waiting and share in use over time, averaged over equal stretches; `start` and `step_s` say when.
+    """Jobs waiting and share in use over time, as means of equal steps; `start` and `step_s` give their times.
 
     `most` is the largest number that waited at any one moment.
     """
@@ -55,7 +55,7 @@ class Timeline:
 
 
 def summarise(policy: str, outcome: ReplayResult) -> Summary:
-    """The figures of a replay."""
+    """Return the figures of a replay."""
     jobs = [job for job in outcome.jobs if job.id in outcome.started]
     if not jobs:
         return Summary(policy, 0, len(outcome.jobs), None, None, None, None, None, None, None)
@@ -77,12 +77,12 @@ def summarise(policy: str, outcome: ReplayResult) -> Summary:
 
 
 def bounded_slowdown(job: TraceJob, started: float) -> float:
-    """How many times its own length a job took from submission to end, short runs taken for ten seconds; at least 1."""
+    """Return the time from submission to end divided by the run time, where short runs count as ten seconds; at least 1."""
     return max(1.0, (started - job.submitted + job.run_s) / max(job.run_s, TAU_S))
 
 
 def course(outcome: ReplayResult, steps: int) -> Timeline:
-    """The course of a replay in so many equal stretches; empty when there were no two moments."""
+    """Return the timeline of a replay in `steps` equal steps; empty if there are fewer than two moments."""
     moments = outcome.moments
     most = max((jobs for _, jobs, _ in moments), default=0)
     if len(moments) < 2 or moments[-1][0] <= moments[0][0]:  # noqa: PLR2004 - a stretch has two ends
@@ -97,12 +97,12 @@ def course(outcome: ReplayResult, steps: int) -> Timeline:
 
 
 def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, Any]]:
-    """The figures as plain data, for JSON; with the course of each replay, short."""
+    """Return the figures as plain data for JSON, with a short timeline of each replay."""
     return [{**asdict(each), "course": _course_data(run)} for each, run in zip(summaries, courses, strict=True)]
 
 
 def as_text(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> str:
-    """A table of the figures, and under it for each policy the queue and the fleet over time."""
+    """Return a table of the figures, and below it the queue and the fleet over time for each policy."""
     lines = [f"{'policy':<10}{'jobs':>8}{'mean wait':>12}{'p95 wait':>12}{'max wait':>12}{'slowdown':>11}{'in use':>8}"]
     lines += [
         f"{each.policy:<10}{each.jobs:>8}{time(each.mean_wait_s):>12}{time(each.p95_wait_s):>12}"
@@ -120,7 +120,7 @@ def as_text(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> str:
 
 
 def left_out(left: SkippedJobs, cpus: int) -> str | None:
-    """A sentence about the jobs of a trace that are not replayed on a fleet of so many cpus; None where all are."""
+    """Return a sentence about the jobs that a fleet of so many cpus does not replay; None if it replays all."""
     said = (
         (left.too_wide, f"wider than the {cpus} cpus that all nodes have together"),
         (left.never_ran, "without a run time, which never ran"),
@@ -132,7 +132,7 @@ def left_out(left: SkippedJobs, cpus: int) -> str | None:
 
 
 def time(seconds: float | None) -> str:
-    """A duration for people: `1.5 h`; a dash for none."""
+    """Return a duration for people such as `1.5 h`; a dash for None."""
     if seconds is None:
         return "-"
     unit, size = unit_of(seconds)
@@ -140,12 +140,12 @@ def time(seconds: float | None) -> str:
 
 
 def unit_of(seconds: float) -> tuple[str, int]:
-    """The largest unit that goes into a duration at least once, and its seconds."""
+    """Return the largest unit that fits into a duration, and its seconds."""
     return next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
 
 
 def _split(start: float, end: float, step_s: float, steps: int) -> list[tuple[int, float]]:
-    """How many seconds of a stretch fall into each step."""
+    """Return how many seconds of an interval fall into each step."""
     first, last = (min(steps - 1, int(edge / step_s)) for edge in (start, end))
     edges = [start, *((step + 1) * step_s for step in range(first, last)), end]
     return [(first + number, until - at) for number, (at, until) in enumerate(pairwise(edges))]
@@ -158,7 +158,7 @@ def _sparks(values: Sequence[float], most: float) -> str:
 
 
 def _axis(run: Timeline) -> str:
-    """The time since the first submission, under the characters of a course."""
+    """Return the time axis under the characters of a timeline, from the first submission on."""
     steps = len(run.waiting)
     unit, size = unit_of(run.step_s * steps)
     at = [round(part * steps / _TICKS) for part in range(_TICKS + 1)]

@@ -1,4 +1,4 @@
-"""A pool that follows demand held against fixed sizes on one trace: what nodes cost, and how long jobs wait."""
+"""Compares a pool that follows demand with fixed sizes on one trace: the cost of nodes, and the waiting times of jobs."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,14 +16,15 @@ from scheduler.rules.cluster.policy import Policy
 HOUR_S = 3600.0
 STEP_S = 5.0
 MOST_DECISIONS = 20_000
-"""A trace of months is decided about less often than every five seconds."""
+"""Most decisions of one replay: in a trace of months there are fewer than one every five seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizeCost:
-    """One way to size the pool: `size` says how, `most` is the largest number of nodes there was. Seconds but for hours.
+    """The cost of one way to size the pool: `size` names it, `most` is the largest number of nodes. Waits are seconds.
 
-    Waits are None where nothing ran. `used` is the share of what was paid for (by cpus) that jobs had, 0 to 1. `left` counts jobs that no node could hold.
+    Waits are None if nothing ran. `used` is the part of the paid cpus that jobs used, 0 to 1. `left` counts jobs that no
+    node could hold.
     """
 
     size: str
@@ -38,9 +39,10 @@ class SizeCost:
 
 
 def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[SizeCost]:
-    """Replay a trace (by submission time) on the pool as it follows demand, and at fixed sizes; that pool comes first.
+    """Replay a trace (sorted by submission time) on the pool that follows demand, which comes first, and at fixed sizes.
 
-    Without `fixed` these are: what it was on average (the same money), and its most. Raises ValueError as the replay does.
+    Without `fixed` the sizes are the mean size of the first pool (the same cost) and its largest. Raises ValueError as
+    the replay does.
     """
     span = jobs[-1].submitted - jobs[0].submitted
     seen = elastic.replay(jobs, pool, step_s=max(STEP_S, span / MOST_DECISIONS), seed=seed)
@@ -99,6 +101,6 @@ def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: ReplayResult
 
 
 def _end(jobs: Sequence[TraceJob], outcome: ReplayResult) -> float:
-    """Return when the last job ended; when the first came if none ever started."""
+    """Return when the last job ended; if none started, when the first one was submitted."""
     ends = (outcome.started[job.id] + job.run_s for job in jobs if job.id in outcome.started)
     return max(ends, default=jobs[0].submitted)

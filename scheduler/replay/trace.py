@@ -1,4 +1,4 @@
-"""Traces: jobs with their true times, read from the Standard Workload Format or built from this installation's history."""
+"""Traces: jobs with their true times, from the Standard Workload Format or from this installation's history."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ _SUBMIT, _RUN, _USED, _WANTED, _LIMIT, _USER, _PROGRAM = 1, 3, 4, 7, 8, 11, 13
 
 @dataclass(frozen=True, slots=True)
 class TraceJob:
-    """One job of a trace. `run_s` is what it takes once started; a scheduler learns that only when it ends.
+    """One job of a trace. `run_s` is its true run time, which a scheduler learns only at the end.
 
-    `timeout_s` is the limit it was submitted with. `kind` stands for the job type: jobs of one kind are believed to be alike.
-    A gang has `count` members of `requires` each.
+    `timeout_s` is its time limit at submission. `kind` stands for the job type: jobs of one kind are expected to be alike.
+    A gang has `count` members, each with the amounts of `requires`.
     """
 
     id: int
@@ -32,7 +32,7 @@ class TraceJob:
 
 @dataclass(frozen=True, slots=True)
 class SwfRecord:
-    """One line of a workload log: seconds, processors."""
+    """One line of a workload log; times are seconds."""
 
     number: int
     submitted: int
@@ -45,7 +45,7 @@ class SwfRecord:
 
 @dataclass(frozen=True, slots=True)
 class SkippedJobs:
-    """How many jobs of a trace are not replayed: that did not run, that say no processors, that are too wide for the machine."""
+    """Counts of jobs that are not replayed: they did not run, they name no processors, or they are too wide for the machine."""
 
     never_ran: int = 0
     no_processors: int = 0
@@ -53,7 +53,7 @@ class SkippedJobs:
 
 
 def machine_size(lines: Iterable[str]) -> int | None:
-    """The processors that a workload log's header names (MaxProcs, else MaxNodes); None when it names neither."""
+    """Return the processors that the header of a workload log names (MaxProcs, else MaxNodes); None if it names neither."""
     named: dict[str, int] = {}
     for line in lines:
         if not line.startswith(";"):
@@ -65,16 +65,16 @@ def machine_size(lines: Iterable[str]) -> int | None:
 
 
 def read_swf(lines: Iterable[str], processors: int) -> list[SwfRecord]:
-    """The jobs of a workload log that a machine of so many processors can run, by submission time and number.
+    """Return the jobs of a workload log that a machine of so many processors can run, by submission time and number.
 
-    A run is cut at its limit; where no limit was given the run time is taken for it. Jobs without run time or processors, and
-    those wider than the machine, are left out. Raises ValueError for a line that is not of the format.
+    A run is cut at its limit; a job without a limit has its run time as limit. Jobs without run time or processors, and
+    jobs that are wider than the machine, are left out. Raises ValueError for a line that is not of the format.
     """
     return runnable(read_log(lines), processors)[0]
 
 
 def read_log(lines: Iterable[str]) -> list[SwfRecord]:
-    """All jobs of a workload log, as they stand there. Raises ValueError that names the line which is not of the format."""
+    """Return all jobs of a workload log, in its order. Raises ValueError that names the first line which is not of the format."""
     return [
         _record(number, line.split())
         for number, line in enumerate(lines, 1)
@@ -83,7 +83,7 @@ def read_log(lines: Iterable[str]) -> list[SwfRecord]:
 
 
 def runnable(records: Sequence[SwfRecord], processors: int) -> tuple[list[SwfRecord], SkippedJobs]:
-    """Those of the jobs that such a machine can run, by submission time and number; and how many of the others there are."""
+    """Return the jobs that such a machine can run, by submission time and number, and counts of the others."""
     ran = [record for record in records if record.run_s > 0]
     said = [record for record in ran if record.processors > 0]
     kept = [record for record in said if record.processors <= processors]
@@ -92,9 +92,9 @@ def runnable(records: Sequence[SwfRecord], processors: int) -> tuple[list[SwfRec
 
 
 def jobs_of(records: Iterable[SwfRecord], *, widest: int | None = None) -> list[TraceJob]:
-    """Jobs that ask for one cpu per processor; those wider than `widest` cpus become gangs of equal members.
+    """Return jobs that ask for one cpu for each processor; jobs wider than `widest` cpus become gangs of equal members.
 
-    User and program make the kind.
+    User and program together are the kind.
     """
     return [_job(record, widest or record.processors) for record in records]
 
