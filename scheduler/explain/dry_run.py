@@ -5,62 +5,67 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scheduler.errors import GangerError, InvalidInput
+from sqlalchemy import Connection
+
+from scheduler.errors import GangerError
 from scheduler.explain import explain, view
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
-from scheduler.jobs.resolve import AtEntry, NewJob
+from scheduler.jobs.resolve import AtEntry
+from scheduler.jobs.submit import Submission
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
+from scheduler.store.jobs.shapes import NewShape
+from scheduler.store.jobs.submissions import JobGroup, Project
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
 
 MOST = 100
 """Most jobs of one dry run; each is explained in full."""
 
 
-def dry_run(
-    rt: Runtime, forecaster: Forecaster, caller: Caller, new: Sequence[NewJob], *, many: bool, strict: bool = False
-) -> list[dict[str, Any]]:
+def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Submission) -> list[dict[str, Any]]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
     The jobs are tried together, so that one takes room from the next. Raises the same errors as a submission; idempotency
     keys play no part. One error is part of the answer instead: a `strict` submission is refused if no node could ever hold
     one of its jobs.
     """
-    name = submit.project_name(caller, new)
     with rt.db.begin() as tx:
         submissions.read_only(tx)
-        project = submissions.project(tx, name)
-        if project is None:
-            raise InvalidInput(f"there is no project {name!r}", field="project")
-        submit.check_quota(tx, project, len(new))
-        try:
-            tried = resolve.tried(tx, rt, project.id, new)
-        except AtEntry as error:
-            raise error.named(range(len(new)) if many else None) from None
+        project = submit.project_of(tx, submit.project_name(caller, submission.jobs))
+        tried = _resolved(tx, rt, project, submission)
         called = explain_facts.pause_reasons(tx, project.id, {shape.job_type_id for shape, _ in tried})
-    wishes = [
-        TrialJob(
-            shape_of(shape, NEW_SHAPE),
-            group.hold_reason,
-            None if group.not_before is None else group.not_before.timestamp(),
-        )
-        for shape, group in tried
-    ]
-    seen = forecaster.preview(wishes)
+    forecasts = forecaster.preview([_trial(shape, group) for shape, group in tried])
     with rt.db.begin() as tx:
-        stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in seen]
+        stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in forecasts]
     found = [
         {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
-        for number, (one, (shape, _)) in enumerate(zip(seen, tried, strict=True))
+        for number, (one, (shape, _)) in enumerate(zip(forecasts, tried, strict=True))
     ]
-    shapes = [shape for shape, _ in tried]
-    refusal = submit.refusal(forecaster.admission, project, shapes, many=many) if strict else None
-    return found if refusal is None else [{**one, **_refused(refusal)} for one in found]
+    if submission.strict:
+        shapes = [shape for shape, _ in tried]
+        refusal = submit.refusal(forecaster.admission, project, shapes, many=submission.many)
+        if refusal is not None:
+            return [{**one, **_refused(refusal)} for one in found]
+    return found
+
+
+def _resolved(tx: Connection, rt: Runtime, project: Project, submission: Submission) -> list[tuple[NewShape, JobGroup]]:
+    """Check the jobs as a submission does and return what each asks for."""
+    submit.check_quota(tx, project, len(submission.jobs))
+    try:
+        return resolve.tried(tx, rt, project.id, submission.jobs)
+    except AtEntry as error:
+        raise error.named(range(len(submission.jobs)) if submission.many else None) from None
+
+
+def _trial(shape: NewShape, group: JobGroup) -> TrialJob:
+    due = None if group.not_before is None else group.not_before.timestamp()
+    return TrialJob(shape_of(shape, NEW_SHAPE), group.hold_reason, due)
 
 
 def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[JobId, int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a crash between our commit and our answer, gets the ids of the first time.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
@@ -41,6 +41,20 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Submission:
+    """Jobs that are submitted together, in order, with the idempotency keys that cover them.
+
+    With `strict` all are refused if one could never be placed as things are. With `many` the request is a list, and errors
+    name the entry at fault by its number.
+    """
+
+    jobs: Sequence[NewJob]
+    keys: Sequence[IdempotencyKey] = ()
+    strict: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class UnplaceableJobs:
     """Equal jobs that could never start as things are: the number of the first one in the request, and how many they are.
 
@@ -65,48 +79,37 @@ class Submitted:
     hopeless: list[UnplaceableJobs] = field(default_factory=list)
 
 
-def submit(
-    rt: Runtime,
-    caller: Caller,
-    new: Sequence[NewJob],
-    *,
-    keys: Sequence[IdempotencyKey] = (),
-    strict: bool = False,
-    many: bool = False,
-    admission: AdmissionCheck | None = None,
-) -> Submitted:
+def submit(rt: Runtime, caller: Caller, submission: Submission, admission: AdmissionCheck) -> Submitted:
     """Create jobs, all or none; a repeated key gives the jobs of the first time.
 
-    One transaction. Raises InvalidInput naming the entry at fault, Conflict for an archived type or a key that was
-    used for something else, OverQuota. `roster` tells which jobs could never be placed: with `strict` they are refused too.
-    With `many`, what is wrong with an entry is named by its number.
+    One transaction. Raises InvalidInput that names the entry at fault, Conflict for an archived type or a key that was
+    used for another request, OverQuota. `admission` tells which jobs could never be placed.
     """
-    name = project_name(caller, new)
-    prepared = None
-    ids: list[JobId] = []
+    name = project_name(caller, submission.jobs)
+    prepared, ids = None, list[JobId]()
     with rt.db.begin() as tx:
-        project = submissions.project(tx, name)
-        if project is None:
-            raise InvalidInput(f"there is no project {name!r}", field="project")
-        known = _replay(tx, project.id, keys)
-        fresh = [number for number in range(len(new)) if number not in known]
+        project = project_of(tx, name)
+        known = _replay(tx, project.id, submission.keys)
+        fresh = [number for number in range(len(submission.jobs)) if number not in known]
         if fresh:
-            prepared = _prepare(tx, rt, project, new, fresh, admission if strict else None, many=many)
+            prepared = _prepare(tx, rt, project, submission, fresh, admission)
             ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id)
         made = known | dict(zip(fresh, ids, strict=True))
-        taken = {key.key: [made[number] for number in key.covers] for key in keys if key.covers.start not in known}
-        if taken:
-            submissions.fill_keys(tx, project.id, taken)
+        _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
     hopeless: list[UnplaceableJobs] = []
     if prepared is not None:
         resolve.remember(rt, prepared)
         rt.nudge("tick")
-        hopeless = (
-            [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
-            if admission
-            else []
-        )
-    return Submitted([made[number] for number in range(len(new))], replayed=not fresh, hopeless=hopeless)
+        hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
+    return Submitted([made[number] for number in range(len(submission.jobs))], replayed=not fresh, hopeless=hopeless)
+
+
+def project_of(tx: Connection, name: str) -> Project:
+    """Return the project of this name; raises InvalidInput."""
+    found = submissions.project(tx, name)
+    if found is None:
+        raise InvalidInput(f"there is no project {name!r}", field="project")
+    return found
 
 
 def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
@@ -137,23 +140,29 @@ def _replay(tx: Connection, project_id: ProjectId, keys: Sequence[IdempotencyKey
     return known
 
 
+def _fill_keys(
+    tx: Connection, project_id: ProjectId, keys: Sequence[IdempotencyKey], made: Mapping[int, JobId]
+) -> None:
+    if keys:
+        submissions.fill_keys(tx, project_id, {key.key: [made[number] for number in key.covers] for key in keys})
+
+
 def _prepare(
     tx: Connection,
     rt: Runtime,
     project: Project,
-    new: Sequence[NewJob],
-    fresh: list[int],
-    strict: AdmissionCheck | None,
-    *,
-    many: bool,
+    submission: Submission,
+    fresh: Sequence[int],
+    admission: AdmissionCheck,
 ) -> Prepared:
+    """Return the rows of the jobs with these numbers, which no earlier request has made."""
     check_quota(tx, project, len(fresh))
     try:
-        prepared = resolve.prepare(tx, rt, project.id, [new[number] for number in fresh])
-        if strict is not None:
-            _refuse_hopeless(prepared, strict, project)
+        prepared = resolve.prepare(tx, rt, project.id, [submission.jobs[number] for number in fresh])
+        if submission.strict:
+            _refuse_hopeless(prepared, admission, project)
     except AtEntry as error:
-        raise error.named(fresh if many else None) from None
+        raise error.named(fresh if submission.many else None) from None
     return prepared
 
 

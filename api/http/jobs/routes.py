@@ -24,7 +24,7 @@ from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
-from scheduler.jobs.submit import IdempotencyKey, Submitted
+from scheduler.jobs.submit import IdempotencyKey, Submission, Submitted
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
 
@@ -60,13 +60,10 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Any:
         raise InvalidInput("an empty array holds no job")
     if len(bodies) > call.rt.settings.max_batch:
         raise TooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
-    new = [new_job(one) for one in bodies]
+    submission = Submission([new_job(one) for one in bodies], _keys(bodies), strict=query.strict, many=many)
     if query.dry_run:
-        return _tried(call, new, many=many, strict=query.strict)
-    admission = parts.of_this_app().forecaster.admission
-    made = submit.submit(
-        call.rt, call.caller, new, keys=_keys(bodies), strict=query.strict, many=many, admission=admission
-    )
+        return _tried(call, submission)
+    made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
     more = warnings(made)
     if many:
@@ -128,11 +125,11 @@ def warnings(made: Submitted) -> dict[str, Any]:
     return {"warnings": [explain_view.warning(one) for one in made.hopeless]} if made.hopeless else {}
 
 
-def _tried(call: ApiCall, new: list[NewJob], *, many: bool, strict: bool) -> Any:
+def _tried(call: ApiCall, submission: Submission) -> Any:
     """Say what would become of jobs, without making them."""
-    if len(new) > dry_run.MOST:
-        raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(new)}")
-    results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, new, many=many, strict=strict)
+    if len(submission.jobs) > dry_run.MOST:
+        raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
+    results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
     return {"dry_run": True, "count": len(results), "results": results}
 
 

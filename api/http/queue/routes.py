@@ -34,8 +34,8 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Any:
     if not queries.type_exists(call.rt, body.job_type_id):
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
-    new = [NewJob(job_type_id=body.job_type_id, data=data)]
-    made = submit.submit(call.rt, call.caller, new, admission=parts.of_this_app().forecaster.admission)
+    submission = submit.Submission([NewJob(job_type_id=body.job_type_id, data=data)])
+    made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
     job_id = made.job_ids[0]
     shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
