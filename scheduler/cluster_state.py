@@ -101,7 +101,7 @@ class ClusterState:
         """Read again jobs that could not be placed as planned: they may not be waiting any more."""
         for job_id in job_ids:
             self.queue.discard(job_id)
-        self._take_jobs(tx, store.jobs_by_id(tx, job_ids))
+        self._update_queue(tx, store.jobs_by_id(tx, job_ids))
 
     def started(self, run: ActiveExecution) -> None:
         """Take over a placement that was committed: the job waits no more, and the node has less room."""
@@ -150,7 +150,7 @@ class ClusterState:
         for row in store.nodes(tx):
             self.nodes.upsert(node_of(row))
         for execution in store.live_executions(tx):
-            self._hold(execution)
+            self._add_execution(execution)
         for execution in store.last_runs(tx, _HISTORY):
             self._learn(execution)
         plain = store.plain_jobs(tx)
@@ -158,7 +158,7 @@ class ClusterState:
             ids, shape_ids, attempts, queued = (np.array(column) for column in zip(*plain, strict=True))
             self._learn_shapes(tx, np.unique(shape_ids).tolist())
             self.queue.load(ids, shape_ids, queued, attempts)
-        self._take_jobs(tx, store.special_jobs(tx))
+        self._update_queue(tx, store.special_jobs(tx))
 
     def _read_changes(self, tx: Connection, since: store.Watermark) -> None:
         nodes, executions, jobs = (
@@ -169,24 +169,24 @@ class ClusterState:
             if node.gone:
                 self.nodes.remove(node.id)
             else:
-                self._welcome(node)
+                self._add_node(node)
         for row in executions:
             if row.released:
-                self._let_go(row)
+                self._remove_execution(row)
             elif row.id not in self.running:
-                self._hold(row)
+                self._add_execution(row)
             elif row.stopping and not self.running[row.id].stopping:
                 self.stopping([row.id])
-        self._take_jobs(tx, jobs)
+        self._update_queue(tx, jobs)
 
-    def _welcome(self, row: NodeState) -> None:
+    def _add_node(self, row: NodeState) -> None:
         new = row.id not in self.nodes
         self.nodes.upsert(node_of(row))
         if new:  # it may still hold the executions that it had before
             for run in self.running.on_node(row.id):
                 self.nodes.allocate(row.id, run.resources)
 
-    def _take_jobs(self, tx: Connection, rows: Sequence[QueuedJob]) -> None:
+    def _update_queue(self, tx: Connection, rows: Sequence[QueuedJob]) -> None:
         queued = [row for row in rows if row.status == "QUEUED"]
         self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.groups])
         for row in queued:
@@ -209,24 +209,24 @@ class ClusterState:
             for row in store.shapes(tx, wanted):
                 self.queue.add_shape(shape_of(row, row.id))
 
-    def _hold(self, row: ExecutionState) -> None:
+    def _add_execution(self, row: ExecutionState) -> None:
         resources = resources_of(row)
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = ActiveExecution(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
             row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping,
         )  # fmt: skip
-        self._placed(row)
+        self._leave_queue(row)
         self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
 
-    def _placed(self, row: ExecutionState) -> None:
+    def _leave_queue(self, row: ExecutionState) -> None:
         """Remove a job from the queue that was placed since. An execution of an earlier round leaves the job in the queue."""
         if row.job_id in self.queue and self.queue.attempt(row.job_id) < row.attempt:
             self.queue.discard(row.job_id)
 
-    def _let_go(self, row: ExecutionState) -> None:
-        self._placed(row)
+    def _remove_execution(self, row: ExecutionState) -> None:
+        self._leave_queue(row)
         if row.id in self.running:
             self.nodes.release(row.node_id, self.running[row.id].resources)
             self.running.discard(row.id)

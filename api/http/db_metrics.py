@@ -53,7 +53,7 @@ class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has
 
     def _read(self) -> MetricValues | None:
         try:
-            return status.figures(self._rt)
+            return status.read_metrics(self._rt)
         except SQLAlchemyError as error:
             log.warning("metrics.unavailable", error=type(error).__name__)
             return None

@@ -50,7 +50,7 @@ def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> Page[ErrorRow]:
     return found
 
 
-def find(rt: Runtime, error_id: ErrorId) -> ErrorRow:
+def get(rt: Runtime, error_id: ErrorId) -> ErrorRow:
     """Return one error's row; raises NotFound."""
     rows = page(rt, ErrorFilter(id=(error_id,)), Window(1, 1, ())).rows
     if not rows:

@@ -92,7 +92,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> Page[ProjectRow]:
     return found
 
 
-def find(rt: Runtime, caller: Caller, name: str) -> ProjectRow:
+def get(rt: Runtime, caller: Caller, name: str) -> ProjectRow:
     """Return one project's row; raises NotFound, also for a project that the caller may not see."""
     condition = projects.condition((name,), is_paused=None, project_id=caller.project_id)
     rows = page(rt, condition, Window(1, 1, ())).rows

@@ -44,7 +44,7 @@ class MetricValues:
     pools: Sequence[PoolRow]
 
 
-def look(rt: Runtime, caller: Caller) -> InstallationStatus:
+def read_status(rt: Runtime, caller: Caller) -> InstallationStatus:
     """Return the status for a person."""
     with rt.db.begin() as tx:
         return InstallationStatus(
@@ -56,7 +56,7 @@ def look(rt: Runtime, caller: Caller) -> InstallationStatus:
         )
 
 
-def figures(rt: Runtime) -> MetricValues:
+def read_metrics(rt: Runtime) -> MetricValues:
     """Return the status for monitoring."""
     with rt.db.begin() as tx:
         return MetricValues(

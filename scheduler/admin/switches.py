@@ -13,7 +13,7 @@ ALLOWANCE_S = 2.0
 """A candidate needs a moment more than `leader_s` to take over; a silent leader is reported only after that."""
 
 
-def look(rt: Runtime) -> Standing:
+def read(rt: Runtime) -> Standing:
     """Return who leads, its last sign of life, and the switches that operators have set."""
     with rt.db.begin() as tx:
         return lease.standing(tx)

@@ -62,7 +62,7 @@ def change(rt: Runtime, caller: Caller, token_id: int, facts: TokenChanges) -> N
     """Rename a token or change its expiry (`expires` None: never). Raises NotFound, and Conflict for a revoked token."""
     _check_ahead(rt, facts.get("expires"))
     with rt.db.begin() as tx:
-        row = _find(tx, caller, token_id)
+        row = _get(tx, caller, token_id)
         if row.revoked is not None:
             raise Conflict("the token is revoked and stays so")
         token_listing.update(tx, token_id, name=facts.get("name", row.name), expires=facts.get("expires", row.expires))
@@ -74,7 +74,7 @@ def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
     if token_id == caller.token_id:
         raise Conflict("a token does not revoke itself: make another one and revoke this one with it")
     with rt.db.begin() as tx:
-        _find(tx, caller, token_id)
+        _get(tx, caller, token_id)
         if token_listing.revoke(tx, token_id):
             audit.write(tx, caller.name, "token.revoke", f"token:{token_id}")
 
@@ -88,13 +88,13 @@ def page(rt: Runtime, chosen: TokenFilter, window: Window) -> Page[TokenRow]:
     return found
 
 
-def find(rt: Runtime, caller: Caller, token_id: int) -> TokenRow:
+def get(rt: Runtime, caller: Caller, token_id: int) -> TokenRow:
     """Return one token's row; raises NotFound."""
     with rt.db.begin() as tx:
-        return _find(tx, caller, token_id)
+        return _get(tx, caller, token_id)
 
 
-def _find(tx: Connection, caller: Caller, token_id: int) -> TokenRow:
+def _get(tx: Connection, caller: Caller, token_id: int) -> TokenRow:
     row = token_listing.first(tx, TokenFilter(id=(token_id,), project_id=caller.project_id))
     if row is None:
         raise NotFound(f"there is no token {token_id}")

@@ -50,12 +50,12 @@ def ensure(url: str, *, kind: str, role: str | None, project: str | None, name: 
     try:
         with engine.begin() as tx:
             tokens.serialize(tx, f"token file {path}")
-            kept = _kept(path)
+            kept = _read(path)
             if kept and (found := _recognise(tx, kept)) and found.kind == kind:
                 return kept
             meant = None if role is None else Role[role.upper()]
             _, secret = _create(tx, kind=kind, role=meant, project=project, name=name)
-            _keep(path, secret)  # before the commit: a file without a valid token is replaced at the next start
+            _write(path, secret)  # before the commit: a file without a valid token is replaced at the next start
             return secret
     finally:
         engine.dispose()
@@ -87,7 +87,7 @@ def _recognise(tx: Connection, secret: str) -> tokens.ValidToken | None:
     return tokens.find(tx, digest(secret))
 
 
-def _kept(path: Path) -> str | None:
+def _read(path: Path) -> str | None:
     try:
         return path.read_text().strip() or None
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def _kept(path: Path) -> str | None:
         raise SetupError(f"cannot read the token file {path}: {error.strerror}") from error
 
 
-def _keep(path: Path, secret: str) -> None:
+def _write(path: Path, secret: str) -> None:
     """Write the file as a whole or not at all, readable only by its owner."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -22,7 +22,7 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def meet(tx: Connection, message: wire.ReportBatch) -> None:
+def lock_or_reset(tx: Connection, message: wire.ReportBatch) -> None:
     """Lock the node's row if launches failed, to count them later; reset the count if a launch worked.
 
     Call this first: `nodes.lost` too locks the node before the jobs.

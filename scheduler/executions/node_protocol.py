@@ -105,7 +105,7 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     """
     reports = {r.execution_id: r for r in message.reports}
     with rt.db.begin() as tx:
-        launch_failures.meet(tx, message)
+        launch_failures.lock_or_reset(tx, message)
         locked = jobs.lock(tx, executions.jobs_of(tx, reports))
         rows = executions.lock(tx, reports)
         live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]

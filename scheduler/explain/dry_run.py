@@ -41,7 +41,7 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
         called = explain_facts.pause_reasons(tx, project.id, {shape.job_type_id for shape, _ in tried})
     forecasts = forecaster.preview([_trial(shape, group) for shape, group in tried])
     with rt.db.begin() as tx:
-        stopped = [preemptions.jobs_of(tx, one.clears) if one.clears else {} for one in forecasts]
+        stopped = [preemptions.jobs_of(tx, one.stops) if one.stops else {} for one in forecasts]
     found = [
         {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
         for number, (one, (shape, _)) in enumerate(zip(forecasts, tried, strict=True))
@@ -68,12 +68,12 @@ def _trial(shape: NewShape, group: JobGroup) -> TrialJob:
     return TrialJob(shape_of(shape, NEW_SHAPE), group.hold_reason, due)
 
 
-def _document(seen: Forecast, called: Any, pool: str | None, stopped: Mapping[JobId, int]) -> dict[str, Any]:
-    future = view.document(seen, explain.names(called), pool)
-    placement = seen.placement
-    nodes = [{"id": one, "name": seen.names.get(one, str(one))} for one in seen.seats]
+def _document(forecast: Forecast, called: Any, pool: str | None, stopped: Mapping[JobId, int]) -> dict[str, Any]:
+    future = view.document(forecast, explain.names(called), pool)
+    placement = forecast.placement
+    nodes = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]
     if placement is None:
-        would = "make-room" if seen.clears else "wait"
+        would = "make-room" if forecast.stops else "wait"
         summary = f"It would wait: {future['reasons'][0]['description']}."
     else:
         would = "start"

@@ -55,13 +55,13 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
             if row.status == JobStatus.PENDING
             else None
         )
-    seen = forecaster.why(job_id) if row.status == JobStatus.QUEUED else None
-    if seen is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
+    forecast = forecaster.explain(job_id) if row.status == JobStatus.QUEUED else None
+    if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
             row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
     if shape is not None:
-        seen = forecaster.preview([_wish(row, shape)])[0]
-    future = _future(row, seen if row.status in _WAITING else None)
+        forecast = forecaster.preview([_trial(row, shape)])[0]
+    future = _future(row, forecast if row.status in _WAITING else None)
     if cleared:
         future["reasons"].insert(0, view.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
     return {
@@ -77,22 +77,22 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
     }
 
 
-def _wish(row: Any, shape: Shape) -> TrialJob:
+def _trial(row: Any, shape: Shape) -> TrialJob:
     """Return a job that is not due yet as a trial job."""
     return TrialJob(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
 
 
-def _future(row: Any, seen: Forecast | None) -> dict[str, Any]:
+def _future(row: Any, forecast: Forecast | None) -> dict[str, Any]:
     """Return the future of a waiting job; all fields are empty for a job that does not wait."""
-    if seen is None:
+    if forecast is None:
         future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
     else:
-        future = view.document(seen, names(row), row.pool)
+        future = view.document(forecast, names(row), row.pool)
     if row.status in _WAITING and row.has_live_execution:
-        told = view.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
+        stopping = view.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
         held = sum(one["kind"] in _OWN for one in future["reasons"])
         others = [one for one in future["reasons"][held:] if one["kind"] not in _FREE]
-        future["reasons"] = [*future["reasons"][:held], told, *others]
+        future["reasons"] = [*future["reasons"][:held], stopping, *others]
     return future
 
 
@@ -127,8 +127,8 @@ def _of_running(last: Any) -> str:
 
 
 def _canceled(row: Any) -> str:
-    told = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
-    return told + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")
+    sentence = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
+    return sentence + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")
 
 
 def _of_gang(last: Any, members: Sequence[Any]) -> str:

@@ -39,16 +39,16 @@ _POLICY_KEPT_S = 5.0
 class Forecast:
     """Why a job waits, among how many nodes, and whether it could never start; `placement` if the next tick would place it.
 
-    `names` has the names of the nodes that are mentioned, `seats` the node of each member that would be placed.
+    `names` has the names of the nodes that are mentioned, `assigned` the node of each member that would be placed.
     """
 
-    told: Explanation
+    explanation: Explanation
     nodes: int
     names: Mapping[int, str] = field(default_factory=dict)
     never: NeverFits | None = None
     placement: Placement | None = None
-    seats: Sequence[int] = ()
-    clears: Sequence[ExecutionId] = ()
+    assigned: Sequence[int] = ()
+    stops: Sequence[ExecutionId] = ()
     """Executions that would be stopped to make room for it."""
 
 
@@ -68,53 +68,53 @@ class Forecaster:
 
     def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rt, self._monotonic = rt, monotonic
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
         self._state: ClusterState | None = None
         self._asked = 0.0
         self._policy_at = 0.0
         self._last: _DatedPlan | None = None
         self.admission = AdmissionCheck(rt, monotonic)
 
-    def why(self, job_id: JobId) -> Forecast | None:
+    def explain(self, job_id: JobId) -> Forecast | None:
         """Return why a job waits; None for a job that does not wait to be placed."""
-        with self._asking:
+        with self._lock:
             state = self._fresh()
             if job_id not in state.queue:
                 return None
-            told = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
+            explanation = explain.explain(state.snapshot(), job_id, state.now, self._current(state, job_id))
             shape = state.queue.groups[state.queue[job_id].shape_id].shape
-            return self._outlook(state, shape, told)
+            return self._forecast(state, shape, explanation)
 
-    def preview(self, wishes: Sequence[TrialJob]) -> list[Forecast]:
+    def preview(self, trials: Sequence[TrialJob]) -> list[Forecast]:
         """Return what the next tick would do with jobs that are submitted together now, in order; nothing is written."""
-        with self._asking:
+        with self._lock:
             state = self._fresh()
             limit = self._rt.settings.tick_limit
-            plan, told = explain.previews(state.snapshot(), wishes, state.now, state.chance(), limit)
+            plan, explanations = explain.previews(state.snapshot(), trials, state.now, state.chance(), limit)
             placed: dict[int, list[Placement]] = {}
             for placement in plan.placements:
                 placed.setdefault(placement.job_id, []).append(placement)
             cleared: dict[int, Sequence[ExecutionId]] = {one.job_id: one.execution_ids for one in plan.preemptions}
             return [
-                self._outlook(state, wish.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
-                for wish, one in zip(wishes, told, strict=True)
+                self._forecast(state, trial.shape, one, placed.get(one.job_id, ()), cleared.get(one.job_id, ()))
+                for trial, one in zip(trials, explanations, strict=True)
             ]
 
-    def _outlook(
+    def _forecast(
         self,
         state: ClusterState,
         shape: Shape,
-        told: Explanation,
+        explanation: Explanation,
         placed: Sequence[Placement] = (),
-        clears: Sequence[ExecutionId] = (),
+        stops: Sequence[ExecutionId] = (),
     ) -> Forecast:
-        seats = [placement.node_id for placement in placed]
-        spoken_of = {*told.reserved, *seats}
+        assigned = [placement.node_id for placement in placed]
+        spoken_of = {*explanation.reserved, *assigned}
         names = {node_id: state.nodes[node_id].name for node_id in spoken_of if node_id in state.nodes}
         # There may be room for some members of a gang, but never for all.
-        some = told.usable if shape.count == 1 else placed
+        some = explanation.usable if shape.count == 1 else placed
         never = None if some else self.admission.never_fits(shape, sure=False)
-        return Forecast(told, len(state.nodes), names, never, placed[0] if placed else None, seats, clears)
+        return Forecast(explanation, len(state.nodes), names, never, placed[0] if placed else None, assigned, stops)
 
     def _current(self, state: ClusterState, job_id: JobId) -> Plan:
         """Return a plan of this moment, or the last one while it is recent enough and knows the job."""

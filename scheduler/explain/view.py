@@ -19,14 +19,14 @@ _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
-def reasons(seen: Forecast, names: Names, pool: str | None) -> list[dict[str, Any]]:
+def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[dict[str, Any]]:
     """Return the reasons why a job waits, the most important first; there is always one.
 
     Each has `kind`, `description`, and the number of `nodes` that give this reason (null for a reason that no node gives).
     """
-    found = list(_reasons(seen, names, pool))
-    if not found and seen.never is not None:
-        return [reason(NEVER, wording.never_fits(seen.never, pool))]
+    found = list(_reasons(forecast, names, pool))
+    if not found and forecast.never is not None:
+        return [reason(NEVER, wording.never_fits(forecast.never, pool))]
     return found or [reason(NO_NODES, wording.none_yet(pool))]
 
 
@@ -35,25 +35,29 @@ def reason(kind: str, sentence: str, nodes: int | None = None) -> dict[str, Any]
     return {"kind": kind, "description": sentence, "nodes": nodes}
 
 
-def document(seen: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
+def document(forecast: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
     """Return all that is known of a waiting job's future, with the field names of the API."""
-    told = seen.told
+    explanation = forecast.explanation
     return {
-        "reasons": reasons(seen, names, pool),
+        "reasons": reasons(forecast, names, pool),
         "nodes": {
-            "total": seen.nodes,
-            "usable": told.usable,
-            "failing": {slug(kind): count for kind, count in told.nodes.items()},
-            "short_of": dict(told.short_of),
-            "unmet": dict(told.unmet),
+            "total": forecast.nodes,
+            "usable": explanation.usable,
+            "failing": {slug(kind): count for kind, count in explanation.nodes.items()},
+            "short_of": dict(explanation.short_of),
+            "unmet": dict(explanation.unmet),
         },
-        "nearest": None if told.nearest is None else _nearest(told.nearest),
-        "queue": {"position": told.position, "ahead": told.ahead},
-        "share": {"project": names.project, "share": told.project_share, "projects_ahead": told.project_rank},
-        "reservation": _reservation(seen),
-        "expected_start": {"earliest": _moment(told.earliest), "latest": _moment(told.latest)},
-        "changes": [] if told.main is Reason.NEXT else [_change(one, names) for one in told.fixes],
-        "never_fits": _never(seen, pool),
+        "nearest": None if explanation.nearest is None else _nearest(explanation.nearest),
+        "queue": {"position": explanation.position, "ahead": explanation.ahead},
+        "share": {
+            "project": names.project,
+            "share": explanation.project_share,
+            "projects_ahead": explanation.project_rank,
+        },
+        "reservation": _reservation(forecast),
+        "expected_start": {"earliest": _moment(explanation.earliest), "latest": _moment(explanation.latest)},
+        "changes": [] if explanation.main is Reason.NEXT else [_change(one, names) for one in explanation.fixes],
+        "never_fits": _never(forecast, pool),
     }
 
 
@@ -69,38 +73,40 @@ def warning(found: UnplaceableJobs) -> dict[str, Any]:
     }
 
 
-def _reasons(seen: Forecast, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
-    told = seen.told
-    for found in told.blockers:
+def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
+    explanation = forecast.explanation
+    for found in explanation.blockers:
         yield reason(slug(found.reason), wording.blocker(found, names))
-    if seen.never is not None:
-        nearest = seen.never.nearest
-        if seen.never.fitting:
-            yield reason(NEVER, wording.never_fits(seen.never, pool))
+    if forecast.never is not None:
+        nearest = forecast.never.nearest
+        if forecast.never.fitting:
+            yield reason(NEVER, wording.never_fits(forecast.never, pool))
         elif nearest is None:
-            yield reason(NO_NODES, wording.never_fits(seen.never, pool))
+            yield reason(NO_NODES, wording.never_fits(forecast.never, pool))
         elif Reason.TOO_SMALL in nearest.reasons:
             yield reason(
-                slug(Reason.TOO_SMALL), wording.never_fits(seen.never, pool), told.nodes.get(Reason.TOO_SMALL, 0)
+                slug(Reason.TOO_SMALL),
+                wording.never_fits(forecast.never, pool),
+                explanation.nodes.get(Reason.TOO_SMALL, 0),
             )
-    if told.usable == 0 or told.main is Reason.GANG:
-        yield from _of_nodes(seen)
-    elif not told.blockers:
-        main = told.main if told.main in _OTHERS else Reason.BEHIND
-        yield reason(slug(main), wording.behind_others(told))
+    if explanation.usable == 0 or explanation.main is Reason.GANG:
+        yield from _of_nodes(forecast)
+    elif not explanation.blockers:
+        main = explanation.main if explanation.main in _OTHERS else Reason.BEHIND
+        yield reason(slug(main), wording.behind_others(explanation))
 
 
-def _of_nodes(seen: Forecast) -> Iterator[dict[str, Any]]:
+def _of_nodes(forecast: Forecast) -> Iterator[dict[str, Any]]:
     """Yield the reasons that nodes have, the main one first, then by how many have them."""
-    told = seen.told
-    closest = seen.never.nearest if seen.never is not None else None
+    explanation = forecast.explanation
+    closest = forecast.never.nearest if forecast.never is not None else None
     said = Reason.TOO_SMALL if closest is not None and Reason.TOO_SMALL in closest.reasons else None
-    counts = dict(told.nodes)
-    if told.main is Reason.GANG:
-        yield reason(slug(Reason.GANG), wording.gang(told), told.usable)
-    for kind in sorted(counts, key=lambda kind: (kind is not told.main, -counts[kind])):
+    counts = dict(explanation.nodes)
+    if explanation.main is Reason.GANG:
+        yield reason(slug(Reason.GANG), wording.gang(explanation), explanation.usable)
+    for kind in sorted(counts, key=lambda kind: (kind is not explanation.main, -counts[kind])):
         if kind is not said:
-            yield reason(slug(kind), wording.nodes(kind, counts[kind], told, seen.nodes), counts[kind])
+            yield reason(slug(kind), wording.nodes(kind, counts[kind], explanation, forecast.nodes), counts[kind])
 
 
 def _nearest(found: NearestNode) -> dict[str, Any]:
@@ -112,12 +118,12 @@ def _nearest(found: NearestNode) -> dict[str, Any]:
     }
 
 
-def _reservation(seen: Forecast) -> dict[str, Any] | None:
-    told = seen.told
-    if not told.reserved:
+def _reservation(forecast: Forecast) -> dict[str, Any] | None:
+    explanation = forecast.explanation
+    if not explanation.reserved:
         return None
-    there = [{"id": node_id, "name": seen.names.get(node_id, str(node_id))} for node_id in told.reserved]
-    return {"nodes": there, "start": _moment(told.earliest)}
+    there = [{"id": node_id, "name": forecast.names.get(node_id, str(node_id))} for node_id in explanation.reserved]
+    return {"nodes": there, "start": _moment(explanation.earliest)}
 
 
 def _change(found: Fix, names: Names) -> dict[str, Any]:
@@ -139,13 +145,13 @@ def _change(found: Fix, names: Names) -> dict[str, Any]:
     }
 
 
-def _never(seen: Forecast, pool: str | None) -> dict[str, Any] | None:
-    if seen.never is None:
+def _never(forecast: Forecast, pool: str | None) -> dict[str, Any] | None:
+    if forecast.never is None:
         return None
-    nearest = seen.never.nearest
+    nearest = forecast.never.nearest
     return {
-        "description": wording.never_fits(seen.never, pool),
-        "failing": {slug(kind): count for kind, count in seen.never.nodes.items()},
+        "description": wording.never_fits(forecast.never, pool),
+        "failing": {slug(kind): count for kind, count in forecast.never.nodes.items()},
         "nearest": None if nearest is None else _nearest(nearest),
     }
 

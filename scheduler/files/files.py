@@ -74,7 +74,7 @@ def upload(
     with rt.db.begin() as tx:
         file_id = files.insert(tx, new)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
-        return _find(tx, FileFilter(file_id=(file_id,)), file_id)
+        return _get(tx, FileFilter(file_id=(file_id,)), file_id)
 
 
 def register(
@@ -103,7 +103,7 @@ def register(
     with rt.db.begin() as tx:
         file_id = files.insert(tx, new)
         assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
-        return _find(tx, FileFilter(file_id=(file_id,)), file_id)
+        return _get(tx, FileFilter(file_id=(file_id,)), file_id)
 
 
 def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
@@ -139,10 +139,10 @@ def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
     return there.id
 
 
-def find(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
+def get(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
     """Return a file's row; raises NotFound."""
     with rt.db.begin() as tx:
-        return _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
+        return _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
 
 
 def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Page[FileRow]:
@@ -157,7 +157,7 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Pag
 
 def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> Content:
     """Return the bytes of a file from `start` on; raises NotFound. A node may read every file."""
-    row = find(rt, caller, file_id)
+    row = get(rt, caller, file_id)
     length = max(0, row.file_size - start) if length is None else length
     return Content(row, start, length, storage.read(row.workspace_url, row.path, start, length))
 
@@ -165,7 +165,7 @@ def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length
 def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
     """Delete the content of a file and hide the file; raises NotFound, or Conflict while a job that has not ended needs it."""
     with rt.db.begin() as tx:
-        row = _find(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
+        row = _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
         needed = files.needed_by(tx, file_id)
         if needed is not None:
             raise Conflict(f"job {needed} has not ended and reads this file")
@@ -185,7 +185,7 @@ def check_media_type(media_type: str) -> None:
         raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
 
 
-def _find(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
+def _get(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
     rows = paging.read(tx, files.FILES, files.condition(chosen), Window(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no file {file_id}")

@@ -60,7 +60,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> Page[WorkspaceRow
     return found
 
 
-def find(rt: Runtime, workspace_id: int) -> WorkspaceRow:
+def get(rt: Runtime, workspace_id: int) -> WorkspaceRow:
     """Return one workspace's row; raises NotFound."""
     rows = page(rt, workspaces.condition((workspace_id,), (), is_active=None), Window(1, 1, ())).rows
     if not rows:

@@ -71,7 +71,7 @@ def begin(
     return operation_id
 
 
-def find(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
+def get(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
     """Return an operation's row; raises NotFound."""
     with rt.db.begin() as tx:
         row = operations.find(tx, operation_id, bound=caller.project_id)

@@ -96,23 +96,23 @@ def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page[T
     return found
 
 
-def find(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
+def get(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
-        return _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        return _get(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
 
 
-def find_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definition]:
+def get_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
         condition = Condition("j.name = :name AND j.version = :version", {"name": name, "version": version})
-        return _find(tx, condition, f"{name} {version}")
+        return _get(tx, condition, f"{name} {version}")
 
 
 def revisions(rt: Runtime, job_type_id: JobTypeId, window: Window) -> Page[RevisionRow]:
     """Return one page of a type's revisions; raises NotFound."""
     with rt.db.begin() as tx:
-        _find(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        _get(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
         condition = Condition("j.job_type_id = :id", {"id": job_type_id})
         return paging.read(tx, type_listing.REVISIONS, condition, window)
 
@@ -139,7 +139,7 @@ def running(rt: Runtime, caller: Caller) -> list[RunningType]:
         return type_listing.running(tx, project_id=caller.project_id)
 
 
-def _find(tx: Connection, condition: Condition, meant: str) -> tuple[TypeRow, Definition]:
+def _get(tx: Connection, condition: Condition, meant: str) -> tuple[TypeRow, Definition]:
     rows = paging.read(tx, type_listing.TYPES, condition, Window(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no job type {meant}")

@@ -32,7 +32,7 @@ def forgive_nodes(rt: Runtime) -> int:
     return forgiven
 
 
-def forget_nodes(rt: Runtime, remembered: set[NodeId], placeable: Collection[int]) -> list[NodeId]:
+def delete_departed_nodes(rt: Runtime, remembered: set[NodeId], placeable: Collection[int]) -> list[NodeId]:
     """Delete the rows of nodes that have left and never ran anything; return their ids.
 
     `pictured` are the nodes that placement still believes in: it must have seen a node leave before its row may go.

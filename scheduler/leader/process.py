@@ -113,7 +113,7 @@ class SchedulerProcess:
             self._autoscaler.step(term)
             with self._ticking.lend() as state:
                 placeable = {node.id for node in state.nodes}
-            maintenance.forget_nodes(self._rt, self._kept_nodes, placeable)
+            maintenance.delete_departed_nodes(self._rt, self._kept_nodes, placeable)
         return self._rt.settings.scaling_s
 
     def _sample(self) -> float:

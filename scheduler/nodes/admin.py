@@ -38,7 +38,7 @@ def change(rt: Runtime, caller: Caller, node_id: NodeId, facts: NodeChanges) -> 
     if not draining and any(facts.get(name) is not None for name in DRAIN[1:]):
         raise InvalidInput("drain_reason and drain_s are only for is_draining: true", field="drain_reason")
     if draining is False:
-        drain.stay(rt, node_id, actor=caller.name)
+        drain.end_drain(rt, node_id, actor=caller.name)
     flags = cast("NodeSwitchChanges", {name: value for name, value in facts.items() if name not in DRAIN})
     if flags:
         _set(rt, caller, node_id, flags)

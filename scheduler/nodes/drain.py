@@ -52,7 +52,7 @@ def drain(
     return Drained(node.name, len(withdrawn.ended))
 
 
-def keep(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | None = None) -> set[NodeId]:
+def end_drains(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | None = None) -> set[NodeId]:
     """End the drain of nodes; return the nodes that had not begun to leave, and so stay."""
     with rt.db.begin() as tx:
         kept = pools.cancel_drain(tx, node_ids)
@@ -63,7 +63,7 @@ def keep(rt: Runtime, node_ids: Sequence[NodeId], *, actor: str, reason: str | N
     return kept
 
 
-def stay(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
+def end_drain(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
     """End the drain of one node; does nothing if the node does not drain.
 
     Raises NotFound, and Conflict for a node that has begun to leave.
@@ -72,7 +72,7 @@ def stay(rt: Runtime, node_id: NodeId, *, actor: str) -> None:
         node = nodes.lock(tx, node_id)
     if node is None:
         raise NotFound(f"there is no node {node_id}")
-    if node.is_draining and node_id not in keep(rt, [node_id], actor=actor):
+    if node.is_draining and node_id not in end_drains(rt, [node_id], actor=actor):
         raise Conflict(f"node {node.name} has begun to leave; it joins again when its worker is started again")
 
 

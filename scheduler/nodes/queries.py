@@ -20,7 +20,7 @@ def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page[NodeRow]:
     return found
 
 
-def find(rt: Runtime, node_id: NodeId) -> NodeRow:
+def get(rt: Runtime, node_id: NodeId) -> NodeRow:
     """Return one node's row; raises NotFound."""
     rows = page(rt, NodeFilter(id=(node_id,)), Window(1, 1, ())).rows
     if not rows:

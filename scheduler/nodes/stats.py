@@ -29,7 +29,7 @@ class NodeStats:
     running: Mapping[NodeId, list[RunningExecution]]
 
 
-def doings(
+def read_stats(
     rt: Runtime, caller: Caller, nodes: Page[NodeRow], started: datetime | None, ended: datetime | None
 ) -> NodeStats:
     """Return the statistics of these nodes for a time window, as far as the caller may see them."""

@@ -159,7 +159,7 @@ class Autoscaler:
     def _keep(self, pool: ScaledPool, count: int, why: str) -> int:
         """Keep nodes that were to go, and return their number: nothing is quicker than a node that is still there."""
         retiring = [m.id for m in pool.retiring]
-        kept = drain.keep(self._rt, retiring[:count], actor=ACTOR, reason=why) if retiring else set()
+        kept = drain.end_drains(self._rt, retiring[:count], actor=ACTOR, reason=why) if retiring else set()
         if kept:
             self._record(pool, POOL_KEEP, why, nodes=sorted(m.name for m in pool.members if m.id in kept))
         return len(kept)

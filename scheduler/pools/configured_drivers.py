@@ -23,7 +23,7 @@ def catalogue_of(rt: Runtime) -> DriverCatalogue:
         settings.state_dir,
         lambda name: _token_for(rt, name),
         lambda name: _drop_token(rt, name),
-        lambda: _taken(rt),
+        lambda: _names_taken(rt),
     )
     return DriverCatalogue(context, read(settings.drivers_file))
 
@@ -58,6 +58,6 @@ def _token_file(rt: Runtime, name: str) -> Path:
     return rt.settings.state_dir / "tokens" / f"node-{name}"
 
 
-def _taken(rt: Runtime) -> set[str]:
+def _names_taken(rt: Runtime) -> set[str]:
     with rt.db.begin() as tx:
         return pools.names_taken(tx)

@@ -22,14 +22,14 @@ class PoolWithCounts:
     counts: PoolCounts | None
 
 
-def look(rt: Runtime) -> list[PoolWithCounts]:
+def list_pools(rt: Runtime) -> list[PoolWithCounts]:
     """Return every pool, by name."""
     with rt.db.begin() as tx:
         counts = pools.counts(tx)
         return [PoolWithCounts(row, counts.get(row.id)) for row in pools.read(tx)]
 
 
-def find(rt: Runtime, name: str) -> PoolWithCounts:
+def get(rt: Runtime, name: str) -> PoolWithCounts:
     """Return one pool. Raises NotFound."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)

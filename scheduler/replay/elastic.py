@@ -51,7 +51,7 @@ class _ElasticWorld(ReplayCluster):
         super().__init__(jobs, first, Policy(), seed)
         self._fleet = self._template
         self._due = self._now
-        self._coming_nodes: list[tuple[float, int]] = []
+        self._starting_nodes: list[tuple[float, int]] = []
         self._idle_since: dict[int, float] = {}
         self._grown, self._shrunk = -inf, -inf
         self.seen = ElasticResult(self.outcome, sizes=[(self._now, pool.smallest, "the smallest size")])
@@ -61,23 +61,23 @@ class _ElasticWorld(ReplayCluster):
         now = min(self._next_arrival(), self._next_end(), self._next_node(), self._due)
         if self._settled() or now == inf:
             return False
-        self.seen.node_s += (len(self._nodes) + len(self._coming_nodes)) * (now - self._now)
-        while self._coming_nodes and self._coming_nodes[0][0] <= now:
-            self._nodes.upsert(self._node(heapq.heappop(self._coming_nodes)[1]))
+        self.seen.node_s += (len(self._nodes) + len(self._starting_nodes)) * (now - self._now)
+        while self._starting_nodes and self._starting_nodes[0][0] <= now:
+            self._nodes.upsert(self._node(heapq.heappop(self._starting_nodes)[1]))
         if now < min(self._next_arrival(), self._next_end()):
             self._account(now)
             self._now = now
             self._place()
         else:
             super().step()
-        self._let_go()
+        self._remove_drained()
         if self._due <= now:
             self._decide()
             self._due = now + self._step_s
         return True
 
     def _settled(self) -> bool:
-        quiet = self._next_arrival() == inf and self._next_end() == inf and not self._coming_nodes
+        quiet = self._next_arrival() == inf and self._next_end() == inf and not self._starting_nodes
         return quiet and len(self._nodes) <= self._pool.smallest and self._last_wanted() <= self._pool.smallest
 
     def _last_wanted(self) -> int:
@@ -88,7 +88,7 @@ class _ElasticWorld(ReplayCluster):
         self._idle_since = {node_id: self._idle_since.get(node_id, self._now) for node_id in idle}
         pool = replace(
             self._pool,
-            starting=len(self._coming_nodes),
+            starting=len(self._starting_nodes),
             idle_s={node_id: self._now - since for node_id, since in self._idle_since.items()},
             since_grown_s=self._now - self._grown,
             since_shrunk_s=self._now - self._shrunk,
@@ -97,22 +97,22 @@ class _ElasticWorld(ReplayCluster):
         decision = decide(snapshot, [pool], self._now)[pool.name]
         for _ in range(decision.wanted - decision.present):
             self._ids += 1
-            heapq.heappush(self._coming_nodes, (self._now + pool.pace.start_s, self._ids))
+            heapq.heappush(self._starting_nodes, (self._now + pool.pace.start_s, self._ids))
             self._grown = self._now
         staying = [node.id for node in self._nodes if not node.draining]
         for node_id in nodes_to_stop(snapshot, staying, max(0, decision.present - decision.wanted), self._now):
             self._nodes.upsert(replace(self._nodes[node_id], draining=True))
             self._shrunk = self._now
-        self._let_go()
+        self._remove_drained()
         if decision.wanted != self._last_wanted():
             self.seen.sizes.append((self._now, decision.wanted, decision.why))
 
-    def _let_go(self) -> None:
+    def _remove_drained(self) -> None:
         for node in [node for node in self._nodes if node.draining and not self._running.on_node(node.id)]:
             self._nodes.remove(node.id)
 
     def _next_node(self) -> float:
-        return self._coming_nodes[0][0] if self._coming_nodes else inf
+        return self._starting_nodes[0][0] if self._starting_nodes else inf
 
     def _node(self, number: int | None = None) -> Node:
         if number is None:

@@ -26,9 +26,9 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
         successor.refresh(tx)
     assert successor.snapshot().carried == claims
     forecaster = Forecaster(cluster.rt)
-    why = forecaster.why(large)
+    why = forecaster.explain(large)
     assert why is not None
-    assert why.told.reserved == (node.node_id,)
+    assert why.explanation.reserved == (node.node_id,)
     assert forecaster._state is not None
     assert forecaster._state.carried == claims
     forecaster.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])

@@ -16,33 +16,33 @@ def test_it_says_why_a_job_waits_and_stops_when_the_job_is_gone(cluster: Cluster
     cluster.a_node("alpha", cpus=2000)
     small, large = cluster.a_job(), cluster.a_job(cpus=64_000)
     forecaster = Forecaster(cluster.rt)
-    why = forecaster.why(large)
+    why = forecaster.explain(large)
     assert why is not None
-    assert why.told.nodes == {Reason.TOO_SMALL: 1}
-    assert why.told.nearest is not None
-    assert (why.told.nearest.name, why.told.nearest.missing) == ("alpha", {"cpus": 62_000})
+    assert why.explanation.nodes == {Reason.TOO_SMALL: 1}
+    assert why.explanation.nearest is not None
+    assert (why.explanation.nearest.name, why.explanation.nearest.missing) == ("alpha", {"cpus": 62_000})
     assert why.never is not None
     cluster.tick()
-    assert forecaster.why(small) is None, "it was placed by the leader"
+    assert forecaster.explain(small) is None, "it was placed by the leader"
     cancel.cancel(cluster.rt, [large], actor="me")
-    assert forecaster.why(large) is None
+    assert forecaster.explain(large) is None
 
 
 def test_it_sees_nodes_that_come_and_pauses_that_go(cluster: Cluster) -> None:
     job_id = cluster.a_job()
     forecaster = Forecaster(cluster.rt)
-    first = forecaster.why(job_id)
+    first = forecaster.explain(job_id)
     cluster.a_node()
     cluster.change("UPDATE job_types SET is_paused = true")
-    second = forecaster.why(job_id)
+    second = forecaster.explain(job_id)
     cluster.change("UPDATE job_types SET is_paused = false")
-    third = forecaster.why(job_id)
+    third = forecaster.explain(job_id)
     assert first is not None
-    assert first.told.usable == 0
+    assert first.explanation.usable == 0
     assert second is not None
-    assert (second.told.usable, second.told.main) == (1, Reason.TYPE_PAUSED)
+    assert (second.explanation.usable, second.explanation.main) == (1, Reason.TYPE_PAUSED)
     assert third is not None
-    assert third.told.main is not Reason.TYPE_PAUSED
+    assert third.explanation.main is not Reason.TYPE_PAUSED
 
 
 def test_a_preview_agrees_with_the_tick_and_writes_nothing(cluster: Cluster) -> None:
@@ -63,7 +63,7 @@ def test_of_equal_nodes_a_preview_names_the_one_that_the_tick_takes(cluster: Clu
     for cpus in range(1000, 1006):
         shape = Shape(0, Resources(cpus), project_id=cluster.project, job_type_id=cluster.type)
         (told,) = forecaster.preview([TrialJob(shape)])
-        seen.append(told.seats[0])
+        seen.append(told.assigned[0])
         job_id = cluster.a_job(cpus=cpus)
         cluster.tick()
         taken.append(cluster.query("SELECT node_id FROM executions WHERE job_id = :id", id=job_id)[0].node_id)
@@ -94,9 +94,9 @@ def test_a_pool_is_believed_to_start_no_more_nodes_than_it_may_have(cluster: Clu
 def test_after_a_long_silence_the_picture_is_read_anew(cluster: Cluster) -> None:
     clock = [0.0]
     forecaster = Forecaster(cluster.rt, lambda: clock[0])
-    assert forecaster.why(1) is None
+    assert forecaster.explain(1) is None
     before = forecaster._state
     clock[0] = STALE_S + 1
     job_id = cluster.a_job()
-    assert forecaster.why(job_id) is not None
+    assert forecaster.explain(job_id) is not None
     assert forecaster._state is not before

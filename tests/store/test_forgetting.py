@@ -24,7 +24,7 @@ def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
 
 def forget(cluster: Cluster, remembered: set[int] | None = None) -> list[int]:
     placeable = {node.id for node in cluster.state.nodes}
-    return maintenance.forget_nodes(cluster.rt, set() if remembered is None else remembered, placeable)
+    return maintenance.delete_departed_nodes(cluster.rt, set() if remembered is None else remembered, placeable)
 
 
 def test_a_node_that_has_left_is_listed_only_for_who_asks(cluster: Cluster) -> None:
@@ -77,7 +77,7 @@ def test_what_an_operator_said_of_a_node_outlives_it(cluster: Cluster, said: dic
     registration.leave(cluster.rt, node.node_id, node.epoch)
     cluster.tick()
     assert forget(cluster) == []
-    back = queries.find(cluster.rt, cluster.a_node("bad").node_id)
+    back = queries.get(cluster.rt, cluster.a_node("bad").node_id)
     assert {name: getattr(back, name) for name in said} == said
 
 
@@ -92,15 +92,15 @@ def test_a_node_that_its_pool_must_still_clear_away_is_not_forgotten(cluster: Cl
 def test_out_of_service_stays_so_with_its_date_when_the_node_registers_again(cluster: Cluster) -> None:
     node = cluster.a_node("old")
     admin.change(cluster.rt, ANN, node.node_id, {"is_active": False})
-    archived = queries.find(cluster.rt, node.node_id).archived
+    archived = queries.get(cluster.rt, node.node_id).archived
     assert archived is not None
     cluster.a_node("old")
-    assert queries.find(cluster.rt, node.node_id).archived == archived
+    assert queries.get(cluster.rt, node.node_id).archived == archived
     registration.leave(cluster.rt, node.node_id, node.epoch)
-    assert queries.find(cluster.rt, node.node_id).archived == archived
+    assert queries.get(cluster.rt, node.node_id).archived == archived
     cluster.a_node("old")
     admin.change(cluster.rt, ANN, node.node_id, {"is_active": True})
-    assert queries.find(cluster.rt, node.node_id).archived is None
+    assert queries.get(cluster.rt, node.node_id).archived is None
 
 
 def test_a_node_that_left_and_is_put_back_into_service_still_has_left(cluster: Cluster) -> None:
@@ -108,9 +108,9 @@ def test_a_node_that_left_and_is_put_back_into_service_still_has_left(cluster: C
     admin.change(cluster.rt, ANN, node.node_id, {"is_active": False})
     registration.leave(cluster.rt, node.node_id, node.epoch)
     admin.change(cluster.rt, ANN, node.node_id, {"is_active": True})
-    assert queries.find(cluster.rt, node.node_id).archived is not None
+    assert queries.get(cluster.rt, node.node_id).archived is not None
     back = cluster.a_node("old")
-    assert queries.find(cluster.rt, back.node_id).archived is None
+    assert queries.get(cluster.rt, back.node_id).archived is None
 
 
 def test_a_node_that_registers_while_it_is_being_forgotten_is_a_new_one(cluster: Cluster) -> None:

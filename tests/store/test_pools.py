@@ -128,7 +128,7 @@ def test_what_fits_no_node_is_said_and_starts_none(rows: Rows, cluster: Cluster)
     cluster.a_job(cpus=64_000)
     rows.step(3)
     assert rows.nodes == {}
-    seen = pools.find(cluster.rt, "default").row
+    seen = pools.get(cluster.rt, "default").row
     assert "fit no node of this pool" in seen.why
     assert list(seen.detail["hopeless"].values()) == [1]
 
@@ -137,12 +137,12 @@ def test_a_driver_in_trouble_is_shown_and_not_pestered(rows: Rows, cluster: Clus
     rows.pool(size=2)
     rows.trouble = "the cloud is down"
     rows.step(3)
-    assert pools.find(cluster.rt, "default").row.trouble == "rows: the cloud is down"
+    assert pools.get(cluster.rt, "default").row.trouble == "rows: the cloud is down"
     assert len(rows.events("trouble")) == 1
     rows.trouble = None
     rows.step(20)
     assert rows.ready() == 2
-    assert pools.find(cluster.rt, "default").row.trouble is None
+    assert pools.get(cluster.rt, "default").row.trouble is None
 
 
 def test_an_external_pool_is_told_its_size_and_loses_no_node_to_us(rows: Rows, cluster: Cluster) -> None:
@@ -153,13 +153,13 @@ def test_an_external_pool_is_told_its_size_and_loses_no_node_to_us(rows: Rows, c
     rows.pool(size=1, drivers=[{"driver": "external"}])
     rows.step(3)
     assert rows.ready() == 3
-    seen = pools.find(cluster.rt, "default").row
+    seen = pools.get(cluster.rt, "default").row
     assert (seen.wanted, seen.present) == (1, 3)
     rows.pool(largest=9, settings=QUICK)
     for _ in range(40):
         cluster.a_job(cpus=4000)
     rows.step(2)
-    assert pools.find(cluster.rt, "default").row.wanted == 9
+    assert pools.get(cluster.rt, "default").row.wanted == 9
     assert rows.nodes == {}
 
 
@@ -180,7 +180,7 @@ def test_a_set_that_loses_its_newest_first_is_drained_in_that_order(rows: Rows, 
 def test_an_unknown_driver_is_named(rows: Rows, cluster: Cluster) -> None:
     rows.pool(size=2, drivers=[{"driver": "rack"}])
     rows.step(2)
-    assert "no driver 'rack'" in pools.find(cluster.rt, "default").row.trouble
+    assert "no driver 'rack'" in pools.get(cluster.rt, "default").row.trouble
 
 
 def test_nodes_whose_process_died_are_revived_and_others_are_not_started_for_them(rows: Rows) -> None:
@@ -226,14 +226,14 @@ def test_nodes_that_never_register_are_cleared_and_replaced(rows: Rows, monkeypa
     cleared = rows.events("clear")[0]
     assert cleared.detail["nodes"] == ["row-1"]
     assert "row-1 did not register in 60 s" in cleared.reason
-    assert "did not register" in pools.find(rows.cluster.rt, "default").row.trouble
+    assert "did not register" in pools.get(rows.cluster.rt, "default").row.trouble
     assert rows.nodes == {}
     rows.step(1)
     assert rows.nodes == {}, "it rests before it tries again"
     monkeypatch.undo()
     rows.step(4)
     assert rows.ready() == 1
-    assert pools.find(rows.cluster.rt, "default").row.trouble is None
+    assert pools.get(rows.cluster.rt, "default").row.trouble is None
 
 
 def test_nodes_that_end_at_once_are_started_ever_later(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,9 +308,9 @@ def test_changes_are_audited_with_who_and_why(cluster: Cluster) -> None:
 def test_pools_and_nodes_that_are_not_there_are_not_found(cluster: Cluster) -> None:
     for ask in (
         lambda: pools.change(cluster.rt, "nowhere", {"size": 1}, actor="ann"),
-        lambda: pools.find(cluster.rt, "nowhere"),
+        lambda: pools.get(cluster.rt, "nowhere"),
         lambda: drain.drain(cluster.rt, 99, actor="ann", reason="gone"),
-        lambda: drain.stay(cluster.rt, 99, actor="ann"),
+        lambda: drain.end_drain(cluster.rt, 99, actor="ann"),
     ):
         with pytest.raises(NotFound):
             ask()

@@ -198,7 +198,7 @@ class Protocol(RuleBasedStateMachine):
         node_id = self.as_node[name].node_id
         try:
             if stay:
-                drain_verb.keep(self.rt, [node_id], actor="me")
+                drain_verb.end_drains(self.rt, [node_id], actor="me")
             else:
                 drain_verb.drain(self.rt, node_id, actor="me", reason="test", within_s=0)
                 drain_verb.stop_overdue(self.rt)

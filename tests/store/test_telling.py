@@ -22,7 +22,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
         clock[0] += 60
         scheduler._ticking.turn()
         scheduler._lead()
-        standing = switches.look(cluster.rt)
+        standing = switches.read(cluster.rt)
         assert switches.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
         assert standing.status["queued"] == 2
         waiting = standing.status["waiting_by_reason"]
@@ -45,7 +45,7 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
             clock[0] += 60
             scheduler._ticking.turn()
             scheduler._lead()
-        return dict(switches.look(cluster.rt).status)
+        return dict(switches.read(cluster.rt).status)
 
     scheduler._lead()
     assert told()["waiting_by_reason"] == {"no-nodes": 3, "not-before": 1}

@@ -231,7 +231,7 @@ class Storm:
             drain.stop_overdue(self.rt)
         elif chance.random() < 0.1:
             registration.leave(self.rt, node_id, machine.node.epoch)
-        drain.keep(self.rt, [m.node.node_id for m in self.machines if m.node is not None], actor="storm")
+        drain.end_drains(self.rt, [m.node.node_id for m in self.machines if m.node is not None], actor="storm")
         self.done["drain"] += 1
 
     def _lose_duty(self) -> Callable[[random.Random], None]:

@@ -50,7 +50,7 @@ def release_jobs(call: ApiCall, body: BulkBody) -> Any:
 @routes.get("/operations/<id:operation_id>/", role=Role.VIEWER, answers={200: OperationView})
 def show_operation(call: ApiCall, operation_id: int) -> Any:
     """How far a bulk action has come."""
-    return _shown(bulk.find(call.rt, call.caller, operation_id))
+    return _shown(bulk.get(call.rt, call.caller, operation_id))
 
 
 def _begin(call: ApiCall, kind: str, body: BulkBody, **arguments: Any) -> Any:
@@ -64,7 +64,7 @@ def _begin(call: ApiCall, kind: str, body: BulkBody, **arguments: Any) -> Any:
     operation_id = bulk.begin(call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, **arguments)
     if (thread := parts.of_this_app().bulk_thread) is not None:
         thread.wake()
-    shown = _shown(bulk.find(call.rt, call.caller, operation_id))
+    shown = _shown(bulk.get(call.rt, call.caller, operation_id))
     return Answer(shown, 202, {"Location": f"{request.host_url}operations/{operation_id}/"})
 
 

@@ -99,7 +99,7 @@ def _register(call: ApiCall, path: str, query: UploadQuery) -> Any:
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
 def show_file(call: ApiCall, file_id: FileId) -> Any:
     """What is known of one file."""
-    return view.entry(files.find(call.rt, call.caller, file_id))
+    return view.entry(files.get(call.rt, call.caller, file_id))
 
 
 @routes.delete("/files/<id:file_id>/", role=Role.SUBMITTER, answers={204: None})
@@ -121,7 +121,7 @@ def download_file(call: ApiCall, file_id: FileId) -> Any:
 
 def send(call: ApiCall, file_id: FileId) -> Any:
     """Return a file as this request asks for it."""
-    row = files.find(call.rt, call.caller, file_id)
+    row = files.get(call.rt, call.caller, file_id)
     return transfer.send(
         row.file_size,
         row.file_name,

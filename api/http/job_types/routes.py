@@ -55,7 +55,7 @@ def create_job_type(call: ApiCall, body: JobTypeBody) -> Any:
     """Make a job type with its first revision."""
     made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
     headers = {"Location": f"{request.host_url}job-types/{made}/"}
-    return Answer(view.detail(*job_types.find(call.rt, made)), 201, headers)
+    return Answer(view.detail(*job_types.get(call.rt, made)), 201, headers)
 
 
 @routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.Validation})
@@ -85,14 +85,14 @@ def list_running_job_types(call: ApiCall) -> Any:
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
 def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> Any:
     """One job type with its current revision."""
-    return view.detail(*job_types.find(call.rt, job_type_id))
+    return view.detail(*job_types.get(call.rt, job_type_id))
 
 
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
 def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) -> Any:
     """Change a job type: pause, archive, describe, or make a new revision."""
     job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
-    return view.detail(*job_types.find(call.rt, job_type_id))
+    return view.detail(*job_types.get(call.rt, job_type_id))
 
 
 @routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
@@ -113,20 +113,20 @@ def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> A
 @routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
 def show_job_type_by_name(call: ApiCall, name: str, version: str) -> Any:
     """One job type, by name and version."""
-    return view.detail(*job_types.find_by_name(call.rt, name, version))
+    return view.detail(*job_types.get_by_name(call.rt, name, version))
 
 
 @routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
 def change_job_type_by_name(call: ApiCall, name: str, version: str, body: JobTypeChange) -> Any:
     """Change a job type, by name and version."""
-    row, _ = job_types.find_by_name(call.rt, name, version)
+    row, _ = job_types.get_by_name(call.rt, name, version)
     return change_job_type(call, row.id, body)
 
 
 @routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
 def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQuery) -> Any:
     """A type's revisions, newest first, by name and version."""
-    row, _ = job_types.find_by_name(call.rt, name, version)
+    row, _ = job_types.get_by_name(call.rt, name, version)
     return list_revisions(call, row.id, query)
 
 
@@ -135,7 +135,7 @@ def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQu
 )
 def show_revision_by_name(call: ApiCall, name: str, version: str, revision_num: int) -> Any:
     """One revision of a type, by name and version."""
-    row, _ = job_types.find_by_name(call.rt, name, version)
+    row, _ = job_types.get_by_name(call.rt, name, version)
     return show_revision(call, row.id, revision_num)
 
 

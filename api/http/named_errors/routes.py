@@ -44,13 +44,13 @@ def create_error(call: ApiCall, body: ErrorBody) -> Any:
     """Add an error that job types can map exit codes to."""
     made = named_errors.create(call.rt, call.caller, cast("NewError", body.model_dump()))
     headers = {"Location": f"{request.host_url}errors/{made}/"}
-    return Answer(view.detail(named_errors.find(call.rt, made)), 201, headers)
+    return Answer(view.detail(named_errors.get(call.rt, made)), 201, headers)
 
 
 @routes.get("/errors/<id:error_id>/", role=Role.VIEWER, answers={200: ErrorDetail})
 def show_error(call: ApiCall, error_id: ErrorId) -> Any:
     """One error."""
-    return view.detail(named_errors.find(call.rt, error_id))
+    return view.detail(named_errors.get(call.rt, error_id))
 
 
 @routes.patch("/errors/<id:error_id>/", role=Role.OPERATOR, answers={200: ErrorDetail})
@@ -60,4 +60,4 @@ def change_error(call: ApiCall, error_id: ErrorId, body: ErrorChange) -> Any:
     if not facts:
         raise InvalidInput("the body changes nothing")
     named_errors.change(call.rt, call.caller, error_id, facts)
-    return view.detail(named_errors.find(call.rt, error_id))
+    return view.detail(named_errors.get(call.rt, error_id))

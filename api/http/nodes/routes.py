@@ -38,7 +38,7 @@ def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> Any:
     asked = paging.window(query, tuple(listing.KEYS), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
     page = queries.page(call.rt, _chosen(query), asked)
-    found = stats.doings(call.rt, call.caller, page, started, ended)
+    found = stats.read_stats(call.rt, call.caller, page, started, ended)
     return paging.envelope(
         page, asked, lambda row: view.status(row, found.counts.get(row.id, ()), found.running.get(row.id, ()))
     )
@@ -47,7 +47,7 @@ def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> Any:
 @routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
 def show_node(call: ApiCall, node_id: NodeId) -> Any:
     """One node."""
-    return view.entry(queries.find(call.rt, node_id))
+    return view.entry(queries.get(call.rt, node_id))
 
 
 @routes.patch("/nodes/<id:node_id>/", role=Role.OPERATOR, answers={200: NodeView})
@@ -58,7 +58,7 @@ def change_node(call: ApiCall, node_id: NodeId, body: NodeChange) -> Any:
     if not facts:
         raise InvalidInput("the body changes nothing")
     admin.change(call.rt, call.caller, node_id, facts)
-    return view.entry(queries.find(call.rt, node_id))
+    return view.entry(queries.get(call.rt, node_id))
 
 
 def _chosen(query: NodesQuery) -> NodeFilter:

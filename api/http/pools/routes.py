@@ -23,7 +23,7 @@ routes = Routes("pools")
 @routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
 def list_pools(call: ApiCall) -> Any:
     """All pools by name: what is wanted of each, what it has, and why."""
-    found = [view.entry(seen) for seen in pools.look(call.rt)]
+    found = [view.entry(seen) for seen in pools.list_pools(call.rt)]
     return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
 
 
@@ -32,14 +32,14 @@ def create_pool(call: ApiCall, body: PoolBody) -> Any:
     """Make a pool. Pools that nodes join by name need not be made."""
     permit_everywhere(call.caller)
     pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
-    made = view.entry(pools.find(call.rt, body.name))
+    made = view.entry(pools.get(call.rt, body.name))
     return Answer(made, 201, {"Location": f"{request.host_url}pools/{body.name}/"})
 
 
 @routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})
 def show_pool(call: ApiCall, name: str) -> Any:
     """One pool."""
-    return view.entry(pools.find(call.rt, name))
+    return view.entry(pools.get(call.rt, name))
 
 
 @routes.patch("/pools/<name>/", role=Role.OPERATOR, answers={200: PoolView})
@@ -50,7 +50,7 @@ def change_pool(call: ApiCall, name: str, body: PoolChange) -> Any:
     if not columns:
         raise InvalidInput("nothing to change is named")
     pools.change(call.rt, name, columns, actor=call.caller.name, reason=body.reason)
-    return view.entry(pools.find(call.rt, name))
+    return view.entry(pools.get(call.rt, name))
 
 
 @routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
@@ -64,7 +64,7 @@ def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> Any:
 @routes.get("/pools/<name>/wanted/", role=Role.VIEWER, answers={200: PoolWanted})
 def show_wanted(call: ApiCall, name: str) -> Any:
     """The size a pool should have, as plain numbers for a scaler outside (KEDA's metrics-api reads `wanted`)."""
-    return view.wanted(pools.find(call.rt, name))
+    return view.wanted(pools.get(call.rt, name))
 
 
 def _columns(body: PoolChange) -> PoolChanges:

@@ -47,13 +47,13 @@ def create_project(call: ApiCall, body: ProjectBody) -> Any:
     new = cast("NewProject", {**body.model_dump(exclude={"quota"}), "quota": quota})
     projects.create(call.rt, call.caller, new)
     headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
-    return Answer(view.entry(projects.find(call.rt, call.caller, body.name)), 201, headers)
+    return Answer(view.entry(projects.get(call.rt, call.caller, body.name)), 201, headers)
 
 
 @routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
 def show_project(call: ApiCall, name: str) -> Any:
     """One project."""
-    return view.entry(projects.find(call.rt, call.caller, name))
+    return view.entry(projects.get(call.rt, call.caller, name))
 
 
 @routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
@@ -66,7 +66,7 @@ def change_project(call: ApiCall, name: str, body: ProjectChange) -> Any:
     if "quota" in facts:
         facts["quota"] = changes(body.quota, QuotaChanges)
     projects.change(call.rt, call.caller, name, facts)
-    return view.entry(projects.find(call.rt, call.caller, name))
+    return view.entry(projects.get(call.rt, call.caller, name))
 
 
 @routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})

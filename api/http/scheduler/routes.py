@@ -20,7 +20,7 @@ routes = Routes("scheduler")
 @routes.get("/scheduler/", role=Role.VIEWER, answers={200: SchedulerView})
 def show_scheduler(call: ApiCall) -> Any:
     """What is set of the scheduler, who leads, and since when nothing was heard of it."""
-    return view.entry(call.rt, switches.look(call.rt), everywhere=call.caller.project_id is None)
+    return view.entry(call.rt, switches.read(call.rt), everywhere=call.caller.project_id is None)
 
 
 @routes.patch("/scheduler/", role=Role.OPERATOR, answers={200: SchedulerView})

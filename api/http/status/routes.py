@@ -28,7 +28,7 @@ DEAD = {
 def show_status(call: ApiCall) -> Any:
     """How the installation stands: scheduler, servers, nodes, jobs; 503 with the same body when no scheduler leads."""
     began = time.perf_counter()
-    found = status.look(call.rt, call.caller)
+    found = status.read_status(call.rt, call.caller)
     database_s = time.perf_counter() - began
     broker_s = parts.of_this_app().broker()
     state = switches.state(call.rt, found.standing)

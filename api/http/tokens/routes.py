@@ -50,14 +50,14 @@ def create_token(call: ApiCall, body: TokenBody) -> Any:
         project=body.project,
         expires=body.expires,
     )
-    shown = {**view.entry(token_admin.find(call.rt, call.caller, made)), "token": secret}
+    shown = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
     return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
 def show_token(call: ApiCall, token_id: int) -> Any:
     """One token."""
-    return view.entry(token_admin.find(call.rt, call.caller, token_id))
+    return view.entry(token_admin.get(call.rt, call.caller, token_id))
 
 
 @routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
@@ -68,7 +68,7 @@ def change_token(call: ApiCall, token_id: int, body: TokenChange) -> Any:
         raise InvalidInput("the body changes nothing")
     token_admin.change(call.rt, call.caller, token_id, facts)
     parts.of_this_app().tokens.forget()
-    return view.entry(token_admin.find(call.rt, call.caller, token_id))
+    return view.entry(token_admin.get(call.rt, call.caller, token_id))
 
 
 @routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})

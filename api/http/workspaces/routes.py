@@ -36,13 +36,13 @@ def create_workspace(call: ApiCall, body: WorkspaceBody) -> Any:
     permit_everywhere(call.caller)
     made = workspaces.create(call.rt, call.caller, cast("NewWorkspace", body.model_dump()))
     headers = {"Location": f"{request.host_url}workspaces/{made}/"}
-    return Answer(view.entry(workspaces.find(call.rt, made)), 201, headers)
+    return Answer(view.entry(workspaces.get(call.rt, made)), 201, headers)
 
 
 @routes.get("/workspaces/<id:workspace_id>/", role=Role.VIEWER, answers={200: WorkspaceView})
 def show_workspace(call: ApiCall, workspace_id: int) -> Any:
     """One workspace."""
-    return view.entry(workspaces.find(call.rt, workspace_id))
+    return view.entry(workspaces.get(call.rt, workspace_id))
 
 
 @routes.patch("/workspaces/<id:workspace_id>/", role=Role.ADMIN, answers={200: WorkspaceView})
@@ -53,4 +53,4 @@ def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) ->
     if not facts:
         raise InvalidInput("the body changes nothing")
     workspaces.change(call.rt, call.caller, workspace_id, facts)
-    return view.entry(workspaces.find(call.rt, workspace_id))
+    return view.entry(workspaces.get(call.rt, workspace_id))

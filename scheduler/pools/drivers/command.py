@@ -40,7 +40,7 @@ class CommandDriver:
 
     def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Ask for new nodes. A platform that names its nodes later prints nothing yet."""
-        return self._call("start", str(count), more=_told(template)).split()
+        return self._call("start", str(count), more=_options(template)).split()
 
     def retire(self, names: Sequence[str]) -> None:
         """Have these machines removed."""
@@ -50,7 +50,7 @@ class CommandDriver:
     def revive(self, names: Sequence[str], template: NodeTemplate) -> None:
         """Have these nodes started again."""
         if names:
-            self._call("revive", *names, more=_told(template))
+            self._call("revive", *names, more=_options(template))
 
     def listing(self) -> InstanceList:
         """Return the instances that the program lists."""
@@ -88,5 +88,5 @@ class CommandDriver:
         return done.stdout
 
 
-def _told(template: NodeTemplate) -> dict[str, str]:
+def _options(template: NodeTemplate) -> dict[str, str]:
     return {"GANGER_WORKER_OPTIONS": shlex.join(names.options("", template)[2:])}
