@@ -133,7 +133,7 @@ class ClusterState:
         }
 
     def _switched(self, mark: store.Watermark) -> Policy:
-        """Return the policy with what is set of the scheduler itself; the settings say what operators have not said."""
+        """Return the policy with the switches of the scheduler itself; where operators have not set one, the settings decide."""
         return dataclasses.replace(
             self.policy,
             mode=Mode(mark.queue_mode),
@@ -248,7 +248,7 @@ def chance_of(running: Running) -> Callable[[], float]:
 def _limited(
     policy: Policy, projects: Sequence[ProjectAccount], types: Sequence[LimitedType], pools: Sequence[PoolPolicy]
 ) -> Policy:
-    """Return the policy with what is so of projects, job types and pools."""
+    """Return the policy with the settings of projects, job types and pools."""
     return dataclasses.replace(
         policy,
         paused_projects=frozenset(p.id for p in projects if p.is_paused),

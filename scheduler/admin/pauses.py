@@ -6,9 +6,10 @@ from scheduler.errors import InvalidInput
 
 
 def reason_to_keep(*, is_paused: bool, reason: str | None, given: str | None, subject: str) -> str | None:
-    """Return the reason for a pause as it shall be: what goes on has none. Raises InvalidInput for one that is given then.
+    """Return the reason of a pause after a change: None if nothing is paused. Raises InvalidInput for a reason without a pause.
 
-    `is_paused` and `reason` are as after the change, `given` is what the change says itself; `subject` such as "a node".
+    `is_paused` and `reason` are the values after the change, `given` is the reason in the change itself; `subject` is a
+    noun such as "a node".
     """
     if is_paused:
         return reason

@@ -7,7 +7,7 @@ beats a late completion because `jobs.move` finds the job no longer RUNNING.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -17,7 +17,7 @@ from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import Ended
 from scheduler.executions.task_spec import specify
-from scheduler.identifiers import ExecutionId, JobId
+from scheduler.identifiers import Epoch, ExecutionId, JobId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
@@ -50,21 +50,7 @@ def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
         rows = executions.instructions(tx, message.node_id)
     if changed or flags.is_silent:
         rt.nudge("tick")
-    return wire.BeatAnswer(
-        epoch=message.epoch,
-        drain=flags.is_draining,
-        cancels=[
-            wire.Cancel(
-                execution_id=row.id,
-                attempt=row.attempt,
-                reason=reason_for_node(StopReason(row.cancel_requested)),
-                grace_s=row.cancel_grace_s,
-            )
-            for row in rows
-            if row.cancel_requested is not None
-        ],
-        waiting=[wire.ExecutionRef(execution_id=row.id, attempt=row.attempt) for row in rows if row.status == "QUEUED"],
-    )
+    return _answer(message.epoch, rows, drain=flags.is_draining)
 
 
 def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
@@ -127,6 +113,25 @@ def store_output(rt: Runtime, message: wire.Chunks) -> None:
     with rt.db.begin() as tx:
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
         output.append(tx, message.chunks)
+
+
+def _answer(epoch: Epoch, rows: Sequence[executions.Instruction], *, drain: bool) -> wire.BeatAnswer:
+    """Return the answer to a heartbeat: what to stop, and the placements that wait to be claimed."""
+    return wire.BeatAnswer(
+        epoch=epoch,
+        drain=drain,
+        cancels=[
+            wire.Cancel(
+                execution_id=row.id,
+                attempt=row.attempt,
+                reason=reason_for_node(StopReason(row.cancel_requested)),
+                grace_s=row.cancel_grace_s,
+            )
+            for row in rows
+            if row.cancel_requested is not None
+        ],
+        waiting=[wire.ExecutionRef(execution_id=row.id, attempt=row.attempt) for row in rows if row.status == "QUEUED"],
+    )
 
 
 def _may_claim(row: executions.LockedExecution, locked: dict[JobId, jobs.LockedJob]) -> bool:

@@ -1,4 +1,4 @@
-"""From rows to what a node needs: the revision, the job's own wishes and its data become one `wire.Spec` each."""
+"""Task specs: the revision of the job type, the job's own settings and its data become all that a node needs to run it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def specify(tx: Connection, rows: Sequence[TaskSpecRow], settings: Settings, key
     """Return a spec for each row of `task_specs.read`, in order, with the files and secrets that it names. Raises Unavailable."""
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = task_specs.files(tx, sorted(wanted))
-    meant = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
-    pairs = [(row.project, name) for row, one in zip(rows, meant, strict=True) for name in one.secrets]
+    merged = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
+    pairs = [(row.project, name) for row, one in zip(rows, merged, strict=True) for name in one.secrets]
     known = secrets.values(tx, keyring, pairs)
     gangs = task_specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
-    return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, meant, strict=True)]
+    return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, merged, strict=True)]
 
 
 def _spec(

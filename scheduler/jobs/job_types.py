@@ -170,7 +170,7 @@ def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]
 
 
 def _changed(row: LockedType, facts: TypeChanges) -> LockedType:
-    """Return the type as it shall be. Going on always clears the reason for the pause."""
+    """Return the type with the change. To resume a type always clears the reason of its pause."""
     changed = row._replace(pause_reason=None) if facts.get("is_paused") is False else row
     changed = changed._replace(**facts)
     _check_pause(changed)

@@ -51,7 +51,7 @@ class FullJob:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """A page of jobs with the newest execution of each, by the job's id, where it is asked for."""
+    """A page of jobs, with the newest execution of each by job id if that is asked for."""
 
     page: Page[JobRow]
     latest: Mapping[JobId, ExecutionRow] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class JobPage:
 
 @dataclass(frozen=True, slots=True)
 class UpdatedJobs:
-    """A page of jobs with the files that they were given, by id."""
+    """A page of jobs with their input files, by id."""
 
     page: Page[JobRowWithData]
     files: Mapping[int, NamedFile]
@@ -173,7 +173,7 @@ JobEventEntry = TypedDict(
         "reason": str | None,
     },
 )
-"""An event of a job under the names of the API, of which one is a keyword of Python."""
+"""An event of a job with the field names of the API, one of which is a keyword of Python."""
 
 
 def events(rt: Runtime, caller: Caller, job_id: JobId) -> list[JobEventEntry]:

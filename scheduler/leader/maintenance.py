@@ -19,7 +19,7 @@ _BATCH = 1000
 """Most jobs that are moved in one transaction: enough to be cheap, few enough not to hold locks for long."""
 
 _LEFT_WITHIN_S = 3600.0
-_FORGET_AT_ONCE = 20
+_DELETED_AT_ONCE = 20
 """Most nodes of one turn: for each that is deleted, the database makes sure that nothing refers to it."""
 
 
@@ -35,20 +35,20 @@ def forgive_nodes(rt: Runtime) -> int:
 def delete_departed_nodes(rt: Runtime, remembered: set[NodeId], placeable: Collection[int]) -> list[NodeId]:
     """Delete the rows of nodes that have left and never ran anything; return their ids.
 
-    `pictured` are the nodes that placement still believes in: it must have seen a node leave before its row may go.
-    Those that did run something stay for as long as that is known, and are added to `remembered`.
+    `placeable` are the nodes of the leader's cluster state: a row may go only after the node has left that state. A node
+    that executions refer to stays, and is added to `remembered`.
     """
     with rt.db.begin() as tx:
-        found = nodes.left(tx, within_s=_LEFT_WITHIN_S, known=remembered, limit=_FORGET_AT_ONCE)
-    forgotten = []
+        found = nodes.left(tx, within_s=_LEFT_WITHIN_S, known=remembered, limit=_DELETED_AT_ONCE)
+    deleted = []
     for node_id in set(found) - set(placeable):
         with rt.db.begin() as tx:
             gone = nodes.delete_unused(tx, node_id)
         if gone:
-            forgotten.append(node_id)
+            deleted.append(node_id)
         else:
             remembered.add(node_id)
-    return forgotten
+    return deleted
 
 
 def ready_due(rt: Runtime) -> int:
