@@ -1,6 +1,6 @@
 """HTTP to the API: the calls of the node protocol, each one batch, each safe to repeat.
 
-Thread-safe. Whether the API can be reached is said in the log once when that changes, not per call.
+It is thread-safe. The log says once that the API cannot be reached, and once that it can again; not for each call.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx2
 import orjson
@@ -28,11 +28,11 @@ _TRANSFER_TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 """Per read or write, not for the whole file."""
 _PIECE_BYTES = 1 << 20
 _NOT_NOW = frozenset({408, 425, 429})
-"""Answers below 500 that are about the moment, not about the request."""
+"""Status codes below 500 that are about the moment, not about the request."""
 
 
 class ServerUnreachable(Exception):
-    """No answer, or one that says: not now (`answered`). Try again."""
+    """There was no answer, or one that says: not now (`answered`). The call may be repeated."""
 
     def __init__(self, sentence: str, *, answered: bool) -> None:
         super().__init__(sentence)
@@ -40,7 +40,7 @@ class ServerUnreachable(Exception):
 
 
 class ServerRefused(Exception):
-    """The API understood and says no; repeating will not help."""
+    """The server has understood the call and refuses it. Repeating it will not help."""
 
     def __init__(self, status: int, sentence: str) -> None:
         super().__init__(sentence)
@@ -65,11 +65,11 @@ class Api:
         self._troubles: set[str] = set()
 
     def register(self, message: wire.NodeRegistration) -> wire.Registered:
-        """Introduce the node. Raises NodeNameTaken."""
+        """Register the node. Raises NodeNameTaken."""
         return self._call("register", message, wire.Registered)
 
     def beat(self, message: wire.Beat) -> wire.BeatAnswer:
-        """Give a sign of life. Raises NodeReplaced."""
+        """Send a heartbeat. Raises NodeReplaced."""
         return self._call("beat", message, wire.BeatAnswer)
 
     def claim(self, message: wire.ClaimBatch) -> wire.ClaimAnswer:
@@ -77,11 +77,11 @@ class Api:
         return self._call("claim", message, wire.ClaimAnswer)
 
     def report(self, message: wire.ReportBatch) -> wire.ReportAnswer:
-        """Report ends."""
+        """Report how executions ended."""
         return self._call("report", message, wire.ReportAnswer)
 
     def output(self, message: wire.Chunks) -> None:
-        """Hand over output of programs."""
+        """Hand over what programs wrote."""
         self._post("output", message.model_dump_json().encode())
 
     def leave(self, node_id: int, epoch: int) -> None:
@@ -89,11 +89,11 @@ class Api:
         self._post("leave", orjson.dumps({"node_id": node_id, "epoch": epoch}))
 
     def download(self, url: str, offset: int = 0) -> Iterator[bytes]:
-        """Yield the bytes of a file from `offset` on, by its path under the API."""
+        """Yield the bytes of a file from `offset` on. `url` is its path below the API."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         try:
             with self._http.stream("GET", url, headers=headers, timeout=_TRANSFER_TIMEOUT) as answer:
-                self._judge(answer, "download")
+                self._check(answer, "download")
                 skip = offset if answer.status_code == 200 else 0  # noqa: PLR2004  a server without ranges sends it all
                 for piece in answer.iter_bytes(_PIECE_BYTES):
                     yield piece[skip:]
@@ -103,7 +103,7 @@ class Api:
 
     def upload(self, key: ExecutionKey, token: str, file: UploadFile) -> int:
         """Publish one output file under the attempt; return its file id. The same file again gives the same id."""
-        query: dict[str, Any] = {
+        query: dict[str, str | int] = {
             "execution_id": key[0],
             "attempt": key[1],
             "token": token,
@@ -119,7 +119,7 @@ class Api:
             )
         except httpx2.HTTPError as error:
             raise self._gone(error) from error
-        self._judge(answer, "upload")
+        self._check(answer, "upload")
         return int(orjson.loads(answer.content)["file_id"])
 
     def close(self) -> None:
@@ -145,28 +145,28 @@ class Api:
                 answer = self._http.post(path, content=body, headers=headers)
         except httpx2.HTTPError as error:
             raise self._gone(error) from error
-        self._judge(answer, verb)
+        self._check(answer, verb)
         return answer.content
 
-    def _judge(self, answer: httpx2.Response, verb: str) -> None:
+    def _check(self, answer: httpx2.Response, verb: str) -> None:
         status = answer.status_code
         if status >= 300:  # noqa: PLR2004
             answer.read()
         kind, sentence = _problem(answer) if status >= 300 else ("", "")  # noqa: PLR2004
         if status >= 500 or status in _NOT_NOW:  # noqa: PLR2004
-            self._note(verb, f"{status}: {sentence}")
+            self._log_change(verb, f"{status}: {sentence}")
             raise ServerUnreachable(sentence, answered=True)
-        self._note(verb, None)
+        self._log_change(verb, None)
         if status >= 300:  # noqa: PLR2004
             raise _REFUSALS.get(kind, _BY_STATUS.get(status, _refused(status)))(sentence)
 
     def _gone(self, error: httpx2.HTTPError) -> ServerUnreachable:
         sentence = str(error) or type(error).__name__
-        self._note("", sentence)
+        self._log_change("", sentence)
         return ServerUnreachable(sentence, answered=False)
 
-    def _note(self, verb: str, trouble: str | None) -> None:
-        """Log a change for the worse or better; `verb` "" stands for the connection itself."""
+    def _log_change(self, verb: str, trouble: str | None) -> None:
+        """Log a change for the worse or the better. The `verb` "" stands for the connection itself."""
         if trouble is None and not self._troubles:
             return
         with self._lock:
@@ -181,7 +181,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class UploadFile:
-    """A verified output on its way: an open file, and what the API wants to know of it. `size` in bytes."""
+    """A verified output to be uploaded: an open file, and what the API wants to know of it. `size` in bytes."""
 
     fd: int
     output: str
@@ -199,7 +199,7 @@ class UploadFile:
 
 
 class JitteredBackoff:
-    """How long to wait after the n-th trouble in a row: doubling from `least_s` to `most_s`, with full jitter above half."""
+    """Waits after failures in a row: they double from `least_s` to `most_s`, and each is cut by up to half, at random."""
 
     def __init__(self, least_s: float = 1.0, most_s: float = 30.0, chance: Callable[[], float] = random.random) -> None:
         self._least, self._most, self._chance = least_s, most_s, chance
@@ -211,7 +211,7 @@ class JitteredBackoff:
         return wait * (0.5 + self._chance() / 2)
 
     def reset(self) -> None:
-        """Start again at the beginning: it went well."""
+        """Start again with `least_s`: it went well."""
         self._next = self._least
 
 

@@ -57,7 +57,7 @@ def configure(level: str) -> None:
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:
-    """Return the node's logger; bind nothing to it, every line names its own ids."""
+    """Return the node's logger. Bind nothing to it: every line names its own ids."""
     log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
     return log
 

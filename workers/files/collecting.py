@@ -1,8 +1,8 @@
-"""The post phase's own work: find the declared outputs, make sure that they are what they seem, upload them.
+"""Collecting: the post phase finds the declared outputs, makes sure that they are what they seem, and uploads them.
 
-Programs are not trusted here. The tree is dead by now, but what it left may be links, pipes, devices, other people's
-files or names from outside. So everything is reached from one directory descriptor downward, never through a link,
-and only a regular file with one name that belongs to the job's user counts.
+Programs are not trusted here. The process tree is dead by now, but it may have left links, pipes, devices, other
+people's files, or names that lead out of the directory. So every file is opened from one directory descriptor
+downward and never through a link, and only a regular file with one name that belongs to the job's user counts.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import mimetypes
 import os
 import re
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
-from typing import Any
 
 import orjson
 
+from scheduler.documents import Document, JsonValue
 from scheduler.errors import GangerError
 from scheduler.wire import MAX_DEPTH, OutputSpec, OutputValue, TaskSpec, can_travel
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
@@ -45,7 +45,7 @@ class _Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CollectingTask:
-    """Where to collect, and whose files count. `stop` is set by others to have the work given up."""
+    """Where to collect, and whose files count. Others set `stop` to have the work given up."""
 
     api: Api
     paths: Paths
@@ -54,8 +54,16 @@ class CollectingTask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """A file beneath the output directory, by its path there; open until uploaded."""
+class _Manifest:
+    """The contents of the program's manifest."""
+
+    properties: Document
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class _OutputFile:
+    """A file below the output directory, by its path there. It is open until it is uploaded."""
 
     path: str
     fd: int
@@ -63,13 +71,13 @@ class _Found:
 
 
 def is_light(spec: TaskSpec, paths: Paths) -> bool:
-    """Return whether there is nothing to collect but what takes no time."""
+    """Return whether collecting takes no time: no outputs are declared and no manifest was written."""
     key = spec.execution_id, spec.attempt
     return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{MANIFEST}")
 
 
 def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
-    """Check and upload what the interface declares; uploading the same again is harmless."""
+    """Check and upload the outputs that the interface declares. The same outputs may be uploaded again without harm."""
     key: ExecutionKey = spec.execution_id, spec.attempt
     try:
         folder = _open_folder(key, collecting.paths)
@@ -77,7 +85,7 @@ def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
         return Collected(key, failure=ExecutionFailure("invalid-output", "The output directory is gone or is a link."))
     try:
         manifest = _manifest(folder, collecting.uid)
-        values = [_publish(spec, output, folder, manifest["properties"], collecting) for output in spec.outputs]
+        values = [_publish(spec, output, folder, manifest.properties, collecting) for output in spec.outputs]
     except _Failed as failed:
         return Collected(key, failure=failed.failure)
     except re.error as error:
@@ -89,7 +97,7 @@ def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
     finally:
         os.close(folder)
     outputs = [value for value in values if value is not None]
-    return Collected(key, outputs, manifest["properties"], manifest["message"])
+    return Collected(key, outputs, manifest.properties, manifest.message)
 
 
 def _open_folder(key: ExecutionKey, paths: Paths) -> int:
@@ -100,11 +108,11 @@ def _open_folder(key: ExecutionKey, paths: Paths) -> int:
         os.close(attempt)
 
 
-def _manifest(folder: int, uid: int | None) -> dict[str, Any]:
+def _manifest(folder: int, uid: int | None) -> _Manifest:
     try:
         os.stat(MANIFEST, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return {"properties": {}, "message": ""}
+        return _Manifest({}, "")
     found = _open_file(MANIFEST, MANIFEST, folder, uid)
     try:
         if found.size > _MANIFEST_BYTES:
@@ -114,22 +122,21 @@ def _manifest(folder: int, uid: int | None) -> dict[str, Any]:
         raise _Failed("invalid-output", f"{MANIFEST} is not JSON: {error}.") from error
     finally:
         os.close(found.fd)
-    properties, message = _members(body)
-    return {"properties": properties, "message": message[:_MESSAGE_CHARACTERS]}
+    return _members(body)
 
 
-def _members(body: Any) -> tuple[dict[str, Any], str]:
+def _members(body: JsonValue) -> _Manifest:
     if isinstance(body, dict):
         properties, message = body.get("properties", {}), body.get("message", "")
         if isinstance(properties, dict) and isinstance(message, str):
             if not can_travel(properties):
                 raise _Failed("invalid-output", f"A value in {MANIFEST} {_TOO_ODD}.")
-            return properties, message
+            return _Manifest(properties, message[:_MESSAGE_CHARACTERS])
     raise _Failed("invalid-output", f"{MANIFEST} must be an object with 'properties' (object) and 'message' (text).")
 
 
 def _publish(
-    spec: TaskSpec, output: OutputSpec, folder: int, properties: Mapping[str, Any], collecting: CollectingTask
+    spec: TaskSpec, output: OutputSpec, folder: int, properties: Document, collecting: CollectingTask
 ) -> OutputValue | None:
     if output.type == "property":
         if output.name in properties:
@@ -156,7 +163,7 @@ def _absent(output: OutputSpec, sentence: str) -> None:
         raise _Failed("missing-output", sentence)
 
 
-def _check_count(output: OutputSpec, found: Sequence[_Found]) -> None:
+def _check_count(output: OutputSpec, found: Sequence[_OutputFile]) -> None:
     if not found:
         _absent(output, f"The program left no file for the output {output.name!r}.")
     if output.type == "file" and len(found) > 1:
@@ -164,10 +171,10 @@ def _check_count(output: OutputSpec, found: Sequence[_Found]) -> None:
         raise _Failed("invalid-output", f"The output {output.name!r} is one file, but {len(found)} match: {names}.")
 
 
-def _find(output: OutputSpec, folder: int, uid: int | None) -> list[_Found]:
+def _find(output: OutputSpec, folder: int, uid: int | None) -> list[_OutputFile]:
     """Return the output's files by name, each open and known to be the job's own regular file."""
     matches = matcher(output)
-    found: list[_Found] = []
+    found: list[_OutputFile] = []
     try:
         entries = 0
         for root, directories, files, fd in os.fwalk(".", dir_fd=folder, follow_symlinks=False):
@@ -189,12 +196,12 @@ def _check_entries(entries: int) -> None:
         raise _Failed("invalid-output", f"There are more than {_MOST_ENTRIES} files in the output directory.")
 
 
-def _close(found: Sequence[_Found]) -> None:
+def _close(found: Sequence[_OutputFile]) -> None:
     for one in found:
         os.close(one.fd)
 
 
-def _open_file(path: str, name: str, folder: int, uid: int | None) -> _Found:
+def _open_file(path: str, name: str, folder: int, uid: int | None) -> _OutputFile:
     try:
         fd = os.open(name, _OPEN, dir_fd=folder)
     except OSError as error:
@@ -211,10 +218,10 @@ def _open_file(path: str, name: str, folder: int, uid: int | None) -> _Found:
     if trouble is not None:
         os.close(fd)
         raise _Failed("invalid-output", f"The output {path!r} {trouble}.")
-    return _Found(path, fd, state.st_size)
+    return _OutputFile(path, fd, state.st_size)
 
 
-def _upload(spec: TaskSpec, output: OutputSpec, found: _Found, name: str, collecting: CollectingTask) -> int:
+def _upload(spec: TaskSpec, output: OutputSpec, found: _OutputFile, name: str, collecting: CollectingTask) -> int:
     media_type = output.media_type or mimetypes.guess_type(found.path)[0] or "application/octet-stream"
     file = UploadFile(found.fd, output.name, name, media_type, _hash(found, collecting.stop), found.size)
     backoff = JitteredBackoff()
@@ -228,7 +235,7 @@ def _upload(spec: TaskSpec, output: OutputSpec, found: _Found, name: str, collec
             raise _Failed("invalid-output", f"The output {found.path!r} was not taken: {error}") from error
 
 
-def _hash(found: _Found, stop: Flag) -> str:
+def _hash(found: _OutputFile, stop: Flag) -> str:
     digest, offset = hashlib.sha256(), 0
     while offset < found.size and (piece := os.pread(found.fd, _PIECE_BYTES, offset)):
         _check(stop)

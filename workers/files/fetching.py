@@ -1,7 +1,7 @@
-"""One input file on its way to where the job finds it: copied on this machine, kept from before, or fetched.
+"""Fetching: one input file is put where the job finds it, copied on this machine, taken from the cache, or downloaded.
 
-Fetched means from where it lies (`source`) or through the API. Whatever the way, size and SHA-256 are compared with
-what the scheduler said, of what has arrived.
+A download comes from where the file lies (`source`) or through the API. In each case the size and the SHA-256 of the
+bytes that have arrived are compared with those that the scheduler named.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 
 _PIECE_BYTES = 1 << 20
-"""Small enough to be hashed out of the processor's cache."""
+"""Small enough to be hashed while it is still in the processor's cache."""
 _MOST_BEHIND = 32
-"""Pieces that were copied and are not hashed yet: few enough to be still in the page cache."""
+"""Most pieces that are copied and not hashed yet: few enough to be in the page cache still."""
 _NO_CLONE = frozenset({errno.EXDEV, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, errno.EPERM})
 
 
 class StagingStopped(Exception):
-    """The work was given up on request."""
+    """Staging was given up on request."""
 
 
 class FetchFailed(Exception):
-    """An input cannot be had; `failure` says why."""
+    """An input cannot be staged; `failure` says why."""
 
     def __init__(self, error: str, message: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class FetchFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StagingResources:
-    """What a node has of its own for what it stages: its name, a folder for images, kept inputs."""
+    """The node's own things that staging uses: its name, the folder of images, the cache of inputs."""
 
     node: str
     images: Path
@@ -54,7 +54,7 @@ class StagingResources:
 
 @dataclass(frozen=True, slots=True)
 class StagingTask:
-    """Where and for whom to stage. `stop` is set by others to have the work given up."""
+    """Where and for whom to stage. Others set `stop` to have the work given up."""
 
     api: Api
     paths: Paths
@@ -67,7 +67,7 @@ class StagingTask:
 
     @property
     def user(self) -> tuple[int, int] | None:
-        """Whom the job runs as; None when that is the node's own user."""
+        """The (uid, gid) that the job runs as; None when that is the node's own user."""
         return None if self.uid is None or self.gid is None else (self.uid, self.gid)
 
 
@@ -89,7 +89,7 @@ def place(file: InputFile, target: str, staging: StagingTask) -> None:
 
 
 def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: Cache) -> bool:
-    """Put a file in place by way of the cache; False if it is too large for that."""
+    """Put a file in place by way of the cache; return False if it is too large for that."""
     with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging)) as kept:
         if kept is None:
             return False
@@ -131,7 +131,10 @@ def _is_here(file: InputFile) -> bool:
 
 
 def _copy(path: str, target: int, staging: StagingTask) -> str:
-    """Copy within this machine; blocks are shared where the file system can. Hashes what has arrived, beside copying."""
+    """Copy within this machine; return the SHA-256 of the bytes that have arrived.
+
+    The copy shares blocks where the file system can. Another thread hashes while this one copies.
+    """
     digest, behind = hashlib.sha256(), deque[Future[None]]()
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -170,7 +173,7 @@ def _copy_piece(source: int, target: int, offset: int, clone: bool) -> tuple[int
 
 
 def _download(file: InputFile, target: int, staging: StagingTask) -> None:
-    """Copy from where the file lies, or from the API, resumed where it broke off for as long as it takes."""
+    """Download from where the file lies or from the API; a broken transfer goes on where it broke off, however often."""
     digest, offset, backoff = hashlib.sha256(), 0, JitteredBackoff()
     while True:
         try:
@@ -202,7 +205,7 @@ def _write(fd: int, piece: bytes) -> None:
 
 
 def hand_to_user(target: str | int, staging: StagingTask) -> None:
-    """Hand a file or folder to the job's user."""
+    """Make the job's user the owner of a file or folder."""
     if staging.uid is not None and staging.gid is not None:
         os.chown(target, staging.uid, staging.gid)
 

@@ -1,6 +1,6 @@
-"""Which files an output's glob means, and what they are called once they are out of their folders.
+"""Globs: which files an output means, and the names that they get outside of their folders.
 
-`*` and `?` stand for letters within a name, `**` crosses folders, `[...]` is one of these letters.
+`*` and `?` stand for characters within a name, `**` crosses folders, `[...]` is one of these characters.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _MANIFEST = "results.json"
 def matcher(output: OutputSpec) -> Callable[[str], bool]:
     """Return a test for paths relative to the output directory.
 
-    Without a glob an output is the file of its own name, whatever its ending. The program's manifest is nobody's
-    output unless it is named in full. Raises re.error for a glob with a senseless range.
+    Without a glob an output is the file of its own name, with any ending. The program's manifest is not an output
+    unless the glob names it in full. Raises re.error for a glob with a senseless range.
     """
     if output.glob is None:
         wanted = re.compile(re.escape(output.name) + r"(\.[^/]*)?\Z")
@@ -34,7 +34,7 @@ def matcher(output: OutputSpec) -> Callable[[str], bool]:
 def file_names(paths: Sequence[str]) -> list[str]:
     """Return a name for each path, in order: without slashes and control characters, each only once, none too long.
 
-    The same paths always give the same names, so that an upload may be repeated.
+    The same paths always give the same names, so that uploads may be repeated.
     """
     names: dict[str, None] = {}
     for path in paths:
@@ -45,7 +45,7 @@ def file_names(paths: Sequence[str]) -> list[str]:
 
 
 def _shortened(name: str) -> str:
-    """Cut a name out of folders within folders from the right until it is a name."""
+    """Return the name, cut at its end to the length that a file system takes."""
     return name if len(name.encode()) <= _NAME_BYTES else name.encode()[:_NAME_BYTES].decode("utf-8", "ignore")
 
 

@@ -1,7 +1,8 @@
-"""Input files that were fetched once, kept by SHA-256 for the next execution that wants them, least recently used out.
+"""The input cache: files that were fetched once stay, by their SHA-256, for the next execution that wants them.
 
-A kept file belongs to the node and is never written again. Where jobs run as users of their own they get a hard link
-to it, which they can read and not change; where they run as the node's own user they get a copy.
+The least recently used files go first. A file in the cache belongs to the node and is never written again. Jobs that
+run as users of their own get a hard link to it, which they can read but not change. Jobs that run as the node's own
+user get a copy.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class Cache:
     """Files in one folder, at most `limit` bytes of them. Thread-safe; one process."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        """Take over what an earlier life kept. Raises OSError."""
+        """Take over the files of an earlier life. Raises OSError."""
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         self._folder, self.limit = folder, limit
@@ -38,7 +39,7 @@ class Cache:
 
     @property
     def used(self) -> int:
-        """The bytes kept."""
+        """The bytes in the cache."""
         with self._lock:
             return sum(self._sizes.values())
 
@@ -46,8 +47,8 @@ class Cache:
     def hold(self, digest: str, size: int, fetch: Callable[[int], None]) -> Iterator[str | None]:
         """Give the path of the file with this digest, fetched by `fetch(descriptor)` if it is not here.
 
-        None for a file that is too large to be kept. While one thread fetches, others who want the same wait. What
-        `fetch` raises is passed on, and nothing is kept then.
+        None for a file that is too large for the cache. While one thread fetches a file, other threads that want the
+        same one wait. If `fetch` raises, the exception is passed on and nothing is kept.
         """
         if size > self.limit:
             yield None
@@ -64,7 +65,7 @@ class Cache:
         self._trim()
 
     def _touch(self, digest: str, size: int) -> bool:
-        """Whether the file is here; then it is the most recently used one."""
+        """Return whether the file is here. If so, it becomes the most recently used one."""
         path = self._folder / digest
         with self._lock, contextlib.suppress(OSError):
             if path.stat().st_size == size:
@@ -87,7 +88,7 @@ class Cache:
             self._sizes[digest] = size
 
     def _trim(self) -> None:
-        """Remove the least recently used files beyond the limit; links to them stay whole."""
+        """Remove the least recently used files beyond the limit. Links that jobs have to them stay intact."""
         with self._lock:
             total = sum(self._sizes.values())
             for name in list(self._sizes):

@@ -1,7 +1,8 @@
-"""What an attempt is given beside its directory: secrets as files, the description of its containers.
+"""Secret directories: secrets as files, and the descriptions of containers, beside the attempt's own directory.
 
-A box belongs to the node; in it `secrets` belongs to the job's user, whose files there are readable by that user alone.
-Boxes lie in memory where the machine has a file system there, so that secrets never touch a disk.
+A secret directory belongs to the node. Its folder `secrets` belongs to the job's user, and only that user can read the
+files in it. All secret directories lie in memory where the machine has such a file system, so that no secret touches a
+disk.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108  only the mount point; ou
 
 
 def home(disk_id: str, work: Path) -> Path:
-    """Return the folder for boxes, made if missing. Raises OSError; PermissionError when it is somebody else's."""
+    """Return the folder of all secret directories, made if missing. Raises OSError; PermissionError if it is not ours."""
     in_memory = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK) and os.path.ismount(_SHARED_MEMORY)
     folder = _SHARED_MEMORY / f"ganger-{disk_id}" if in_memory else work / ".boxes"
     folder.mkdir(mode=0o711, exist_ok=True)
@@ -32,12 +33,12 @@ def home(disk_id: str, work: Path) -> Path:
 
 
 def is_needed(spec: TaskSpec) -> bool:
-    """Return whether an execution gets a box."""
+    """Return whether an execution gets a secret directory."""
     return bool(spec.secret_names) or spec.commands.runner == "container"
 
 
 def make(spec: TaskSpec, paths: Paths, user: tuple[int, int] | None) -> None:
-    """Make the box afresh, with its secrets. Raises OSError."""
+    """Make a fresh secret directory with the secrets in it. Raises OSError."""
     key = spec.execution_id, spec.attempt
     remove(paths, key)
     secret_dir = Path(paths.secret_dir(key))
@@ -54,14 +55,14 @@ def make(spec: TaskSpec, paths: Paths, user: tuple[int, int] | None) -> None:
 
 
 def remove(paths: Paths, key: ExecutionKey) -> None:
-    """Remove a box if there is one."""
+    """Remove the secret directory, if there is one."""
     secret_dir = paths.secret_dir(key)
     if os.path.lexists(secret_dir):
         shutil.rmtree(secret_dir, ignore_errors=True)
 
 
 def remove_home(paths: Paths) -> None:
-    """The node signs off: take the folder of boxes away if it is empty, as it should be."""
+    """Remove the folder of all secret directories, if it is empty: the node signs off."""
     with contextlib.suppress(OSError):
         Path(paths.secret_dir((0, 0))).parent.rmdir()
 

@@ -1,6 +1,6 @@
-"""Reading a file from where it lies, by an http(s) URL: a web server, or an object store that signed the URL.
+"""Sources: a file is read from where it lies, by http(s): from a web server, or an object store that signed the URL.
 
-No credential of the node goes along: a URL that needs one carries it itself, and is good for a while only.
+The node sends no credential of its own. A URL that needs one carries it, and is valid for a short time only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The pre phase's own work: a fresh directory, and in it every input file, its size and SHA-256 verified.
+"""Staging: the pre phase makes a fresh directory and puts every input file there, its size and SHA-256 verified.
 
-Until all is in place the directory belongs to the node alone, so that no other process of the job's user can put a
+The directory belongs to the node until everything is in place, so that no other process of the job's user can put a
 link in the way of a copy.
 """
 
@@ -30,7 +30,7 @@ def needs_files(spec: TaskSpec) -> bool:
 
 
 def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
-    """Make the attempt's directory with all inputs, and what else it needs; return why that was not possible."""
+    """Make the attempt's directory with its inputs, secrets, container and Python environment; return why that failed."""
     try:
         _prepare(spec, staging)
     except FetchFailed as failed:

@@ -1,8 +1,9 @@
-"""The directory of one attempt: fresh, handed to the job's user, removed without following a link.
+"""Work directories: each attempt has a fresh one, which is handed to the job's user and removed without following links.
 
-On ext4 making and removing these four directories costs more than all else that a node does for an empty job, and a
-rename next to nothing. So what a job leaves empty is used again for another one, after it was made as new: owner and
-mode as on the first day, no attributes, nothing in it. What is not empty, or odd in any way, is removed.
+On ext4, making and removing these four directories costs more than everything else that a node does for an empty job,
+and a rename costs next to nothing. So a directory that a job leaves empty is used again for another job, after it was
+made as new: owner and mode as at first, no attributes, nothing in it. A directory that is not empty, or that is unusual
+in any way, is removed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 _PARTS = ("in", "out", "work")
 _STOCK = ".stock"
@@ -26,10 +26,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WorkDirs:
-    """Makes and puts away attempts' directories below `work`. Thread-safe."""
+    """Makes work directories below `work`, and keeps a stock of used ones. Thread-safe."""
 
     def __init__(self, work: str) -> None:
-        """Clear the stock of an earlier life. Raises OSError."""
+        """Clear the stock of an earlier life, and make a few directories. Raises OSError."""
         self._stock_folder = f"{work}/{_STOCK}"
         self._stock: deque[str] = deque()
         self._numbers = itertools.count()
@@ -44,9 +44,9 @@ class WorkDirs:
             self._stock.append(fresh)
 
     def make(self, folder: str) -> None:
-        """Make the attempt's directory with its parts, all still the node's own and closed to everybody else.
+        """Make the attempt's directory with its parts. All belong to the node and are closed to everybody else.
 
-        What an earlier life left under the name is removed first. Raises OSError.
+        Whatever an earlier life left under the name is removed first. Raises OSError.
         """
         if os.path.lexists(folder):
             remove(folder)
@@ -56,7 +56,7 @@ class WorkDirs:
         _make_anew(folder)
 
     def put_away(self, folder: str) -> bool:
-        """Take back an empty directory; False if `remove` must do it. The attempt's tree must be dead."""
+        """Put an empty directory back into the stock; False if `remove` must be called. The attempt's tree must be dead."""
         if len(self._stock) >= _MOST_STOCK:
             return _remove_if_empty(folder)
         try:
@@ -72,7 +72,7 @@ class WorkDirs:
         return True
 
     def _made_as_new(self, folder: str) -> bool:
-        """Reset owner and mode of an empty directory, by descriptors; False if it is not just that."""
+        """Reset owner and mode of an empty directory, by descriptors; False if it is not empty or unusual."""
         with contextlib.ExitStack() as opened:
             top = os.open(folder, _DIRECTORY)
             opened.callback(os.close, top)
@@ -98,7 +98,7 @@ class WorkDirs:
 
 
 def hand_over(folder: str, uid: int | None, gid: int | None) -> None:
-    """Give the directory to the job's user; the last step, because from then on the user may change it."""
+    """Hand the directory to the job's user. It is the last step, because from then on the user may change it."""
     if uid is None or gid is None:
         return
     for part in _PARTS:
@@ -107,14 +107,14 @@ def hand_over(folder: str, uid: int | None, gid: int | None) -> None:
 
 
 def remove(folder: str) -> bool:
-    """Remove the directory and all in it, links themselves and never what they point to; return whether it is gone."""
+    """Remove the directory and all that is in it, but never what a link points to; return whether it is gone."""
     if not _remove_if_empty(folder):
         shutil.rmtree(folder, onerror=_unlock)
     return not os.path.lexists(folder)
 
 
 def names(folder: str) -> list[str]:
-    """Return what lies in a folder; nothing if it is not there."""
+    """Return the names in a folder; none if there is no such folder."""
     with contextlib.suppress(FileNotFoundError):
         return os.listdir(folder)  # noqa: PTH208
     return []
@@ -138,8 +138,8 @@ def _remove_if_empty(folder: str) -> bool:
     return True
 
 
-def _unlock(function: Callable[..., Any], path: str, _: Any) -> None:
-    """Open a directory that its job closed, then try once more. Root is never stopped by that, and must not chmod here."""
+def _unlock(function: Callable[..., object], path: str, _: object) -> None:
+    """Open a directory that its job has closed, then try once more. Root needs no such help, and must not chmod here."""
     if os.geteuid() == 0:
         return
     with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Celery as Ganger uses it on a node: one queue, JSON only, nothing kept, nothing controlled from outside.
 
-Celery only carries. Every setting below takes away something that could decide, remember or be attacked; the three
-socket options are what makes a half-open connection fail instead of silencing the consumer for good.
+Celery only carries messages. Every setting below takes away something that could decide, remember or be attacked. The
+three socket options make a half-open connection fail; without them it would silence the consumer for good.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OnCanary = Callable[[int], None]
 
 
 def node_queue(node: str) -> Queue:
-    """Return a node's queue: on the default exchange, whose routing needs no stored bindings."""
+    """Return a node's queue. It is on the default exchange, whose routing needs no stored bindings."""
     name = queue_name(node)
     return Queue(name, Exchange(""), routing_key=name)
 
@@ -62,7 +62,7 @@ def register_tasks(app: Celery, on_placements: OnPlacements, on_ring: OnRing, on
 
 
 def send_canary(app: Celery, node: str, number: int, expires_s: float) -> None:
-    """Publish a message to the node's own queue. Raises whatever the transport raises when the broker is away."""
+    """Publish a canary to the node's own queue. Raises whatever the transport raises when the broker is away."""
     with app.connection_for_write() as connection:
         connection.ensure_connection(max_retries=1, timeout=5)
         app.send_task(

@@ -1,8 +1,8 @@
-"""The node's ear at the broker: a Celery worker that does nothing but tell the agent, over a unix socket, what came.
+"""The consumer of a node: a Celery worker that passes each message of the node's queue to the agent, over a unix socket.
 
-A process of its own, started and watched by the agent, which hands it everything on standard input; when the agent
-goes, that closes, and this process with it. A thread sends canaries to the node's own queue, so that the agent can
-tell a consumer that hears nothing from a queue in which there is nothing.
+It is a process of its own, which the agent starts and watches. The agent hands it its settings on standard input; when
+the agent ends, standard input closes, and this process ends with it. A thread sends canaries to the node's own queue.
+By them the agent can tell a consumer that hears nothing from a queue that is empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from workers.link import celery_app
 from workers.machine import privacy
 
 _LOST = 17
-"""Exit code: the agent cannot be told any more; it starts another consumer."""
+"""Exit code: the agent cannot be reached any more. It starts another consumer."""
 
 
 class AgentSocket:
@@ -35,7 +35,7 @@ class AgentSocket:
         self._lock = threading.Lock()
 
     def send(self, *words: object) -> None:
-        """Pass a line on. If the agent has closed the socket, this process ends."""
+        """Send one line. If the agent has closed the socket, this process ends."""
         try:
             with self._lock:
                 self._socket.sendall(orjson.dumps(words) + b"\n")
@@ -66,7 +66,7 @@ def main() -> None:
         target=_send_canaries, args=(app, settings["node"], settings["canary_s"], agent), daemon=True
     )
     beat.start()
-    # It runs no code of anybody's, and takes JSON only; what Celery warns root of cannot happen here.
+    # The consumer runs nobody's code and accepts JSON only, so the danger that Celery warns root of does not exist here.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     worker = app.Worker(
         hostname=f"{settings['node']}@ganger",

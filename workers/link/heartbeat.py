@@ -1,6 +1,7 @@
-"""The node's conversation with the scheduler: registers, beats, and signs off. One thread, nothing else in it.
+"""The heartbeat of a node: it registers, gives signs of life, and signs off. It has a thread of its own.
 
-A beat that was answered is what the lease of everything here counts from, and it counts from when the beat was sent.
+The lease of every execution here counts from the last heartbeat that was answered, and from the moment at which that
+heartbeat was sent: by the node's clock alone, and never later than the scheduler counts.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ from workers.events import BeatAnswered, Event, HealthChanged, RegisterAnswered,
 from workers.output.progress import ProgressTracker
 
 _LONGEST_WAIT_S = 5.0
-"""Between tries while the scheduler is away: leases run, so a beat must not come late after it is back."""
+"""Longest wait between tries while the scheduler is away. Leases run meanwhile, so a heartbeat must follow soon after
+the scheduler is back."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeInterface:
-    """What the liaison must know of the node. All functions may be called from its thread at any time."""
+    """What the heartbeat asks of the node, and whom it tells. It calls these functions from its own thread."""
 
-    introduction: Callable[[list[wire.HeldExecution]], wire.NodeRegistration]
+    registration: Callable[[list[wire.HeldExecution]], wire.NodeRegistration]
     trouble: Callable[[], str | None]
-    holding: Callable[[], int]
+    count_held: Callable[[], int]
     load: Callable[[], dict[str, float]]
     lease: Callable[[float], None]
     post: Callable[[Event], None]
 
 
 class Heartbeat:
-    """Speaks for one node; `identity` is (node_id, epoch) once it is registered."""
+    """Speaks for one node. `identity` is (node id, epoch) once it is registered, and (0, 0) before."""
 
     def __init__(self, api: Api, node: NodeInterface, progress: ProgressTracker) -> None:
         self._api, self._node, self._progress = api, node, progress
@@ -48,7 +50,7 @@ class Heartbeat:
         self.left = threading.Event()
 
     def register(self, held: list[wire.HeldExecution]) -> None:
-        """Introduce the node (again), then beat."""
+        """Register the node (again), then send heartbeats."""
         self._held, self._beating = held, False
         self._wake.set()
 
@@ -58,7 +60,7 @@ class Heartbeat:
         self._wake.set()
 
     def nudge(self) -> None:
-        """Beat now: something has changed that the scheduler should know."""
+        """Send a heartbeat now: something has changed that the scheduler should know."""
         self._wake.set()
 
     def stop(self) -> None:
@@ -67,21 +69,21 @@ class Heartbeat:
         self._wake.set()
 
     def run(self) -> None:
-        """Register when asked, then beat until stopped. Raises what the very first registration is refused with."""
-        backoff, taken = JitteredBackoff(0.5, _LONGEST_WAIT_S), False
+        """Register when asked, then send heartbeats until stopped. Raises the refusal of the very first registration."""
+        backoff, accepted = JitteredBackoff(0.5, _LONGEST_WAIT_S), False
         while not self._stopped:
             wait = self._beat_s
             try:
                 self._speak()
                 backoff.reset()
-                taken = taken or self._beating
+                accepted = accepted or self._beating
             except NodeReplaced:
                 self._beating = False
                 self._node.post(Replaced(self.identity[1]))
             except ServerUnreachable:
                 wait = backoff.wait_s()
             except (ServerRefused, GangerError) as refusal:
-                if not taken:
+                if not accepted:
                     raise
                 log.logger().warning(log.API_REFUSED, why=str(refusal))
                 wait = backoff.wait_s()
@@ -98,13 +100,13 @@ class Heartbeat:
             self.left.set()
             return
         if held is not None:
-            self._introduce(held)
+            self._send_registration(held)
         if self._beating:
             self._beat()
 
-    def _introduce(self, held: list[wire.HeldExecution]) -> None:
+    def _send_registration(self, held: list[wire.HeldExecution]) -> None:
         sent = time.clock_gettime(time.CLOCK_BOOTTIME)
-        answer = self._api.register(self._node.introduction(held))
+        answer = self._api.register(self._node.registration(held))
         self._held = None
         self.identity = (answer.node_id, answer.epoch)
         self._beat_s, self._beating = answer.beat_s, True
@@ -122,7 +124,7 @@ class Heartbeat:
         beat = wire.Beat(
             node_id=node_id,
             epoch=epoch,
-            holding=self._node.holding(),
+            holding=self._node.count_held(),
             degraded=trouble,
             draining=self.draining,
             progress=progress,

@@ -1,7 +1,8 @@
-"""The agent's end of the bell, and the care for the consumer: started, heard, replaced when it hears nothing.
+"""The placement inbox: placements that the broker brings, read from the consumer by a socket.
 
-Placements that no bell rings for are still found in the answers to the node's beats; so a broker that cannot be
-reached is said once in the log and otherwise waited for.
+The consumer is a process of its own (`consumer`). It is started here, watched, and replaced when its canaries do not
+come back. A placement that the broker does not bring is still found in the answer to a heartbeat. So a broker that
+cannot be reached is logged once, and otherwise waited for.
 """
 
 from __future__ import annotations
@@ -15,31 +16,32 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import orjson
 
+from scheduler.documents import JsonValue
 from workers import log
 from workers.api_client import JitteredBackoff
 from workers.events import PlacementsReceived
+from workers.paths import ExecutionKey
 from workers.settings import NodeSettings
 
 _MISSES = 2
-"""Canaries in a row that may stay out before the consumer is replaced."""
+"""Canaries in a row that may be missing before the consumer is replaced."""
 _START_S = 10.0
-"""More patience for a consumer that has only just been started, on a busy machine."""
+"""More patience for a consumer that has just been started, on a busy machine."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class PlacementInbox:
-    """The consumer of one node and the socket it rings."""
+    """The consumer of one node and the socket that it writes to."""
 
     def __init__(
         self, settings: NodeSettings, post: Callable[[PlacementsReceived], None], nudge: Callable[[], None]
     ) -> None:
-        """`tell` is called with placements, `nudge` when the scheduler rings: the answer to a heartbeat has something new.
+        """`post` is called with placements, `nudge` when the scheduler rings: the answer to a heartbeat has news then.
 
-        Both from threads of this object. Raises OSError if there can be no socket.
+        Both are called from threads of this object. Raises OSError if the socket cannot be made.
         """
         self._settings, self._post, self._nudge = settings, post, nudge
         self._path = settings.node_dir / "bell.sock"
@@ -56,16 +58,16 @@ class PlacementInbox:
         self._stop = threading.Event()
 
     def run_socket(self) -> None:
-        """Hear consumers, one after the other, until closed."""
+        """Read from consumers, one after the other, until closed."""
         while not self._stop.is_set():
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._read, args=(connection,), name="bell", daemon=True).start()
+            threading.Thread(target=self._read, args=(connection,), name="placements", daemon=True).start()
 
     def run_consumer(self) -> None:
-        """Keep a consumer going until closed."""
+        """Keep a consumer running until closed. Returns at once on a node without a broker."""
         if self._settings.broker_url is None:
             return
         backoff = JitteredBackoff(0.5, 30.0)
@@ -126,7 +128,7 @@ class PlacementInbox:
         return "the node stops"
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        """End it for certain: it holds nothing that could be lost."""
+        """Kill the consumer: it holds nothing that could be lost."""
         process.kill()
         process.wait()
         if process.stdin is not None:
@@ -136,20 +138,20 @@ class PlacementInbox:
     def _read(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             for line in lines:
-                with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):  # not from our consumer
+                with contextlib.suppress(ValueError, TypeError, KeyError, IndexError):  # not a line of our consumer
                     self._handle(orjson.loads(line))
 
-    def _handle(self, message: list[Any]) -> None:
+    def _handle(self, message: list[JsonValue]) -> None:
         match message:
             case ["ring"] | ["placements", int(), []]:  # the latter from a scheduler of an earlier release
                 self._nudge()
             case ["placements", int(epoch), list(keys)]:
-                self._post(PlacementsReceived(epoch, [(int(key[0]), int(key[1])) for key in keys]))
+                self._post(PlacementsReceived(epoch, [_key(key) for key in keys]))
             case ["canary", int()]:
                 self._last_heard = time.monotonic()
                 self._log_broker(None)
             case ["unreachable", str(why)]:
-                self._last_heard = time.monotonic()  # a consumer without a broker is none the worse for it
+                self._last_heard = time.monotonic()  # the consumer itself is well
                 self._log_broker(why)
 
     def _log_broker(self, trouble: str | None) -> None:
@@ -160,3 +162,10 @@ class PlacementInbox:
             log.logger().info(log.BROKER_BACK)
         else:
             log.logger().warning(log.BROKER_UNREACHABLE, why=trouble)
+
+
+def _key(pair: JsonValue) -> ExecutionKey:
+    match pair:
+        case [int(execution_id), int(attempt), *_]:
+            return execution_id, attempt
+    raise ValueError("this names no execution")

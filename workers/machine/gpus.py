@@ -1,4 +1,4 @@
-"""The graphics processors of this machine, as its own nvidia-smi tells of them."""
+"""The graphics processors of this machine, as nvidia-smi lists them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Gpu:
 
 
 def list_gpus(path: str = PATH) -> list[Gpu]:
-    """Return the devices in the order of their numbers; none where there is no nvidia-smi, or it has nothing to say."""
+    """Return the devices in the order of their numbers; none if there is no nvidia-smi, or it fails."""
     program = shutil.which("nvidia-smi", path=path)
     if program is None:
         return []
@@ -35,7 +35,7 @@ def list_gpus(path: str = PATH) -> list[Gpu]:
 
 
 def labels(found: list[Gpu]) -> dict[str, str]:
-    """Return what a node says of its devices; of different ones, the least."""
+    """Return the labels of a node with these devices; of different ones, the smallest is described."""
     if not found:
         return {}
     least = min(found, key=lambda gpu: gpu.mem_mib)
@@ -43,7 +43,7 @@ def labels(found: list[Gpu]) -> dict[str, str]:
 
 
 def environment(chosen: tuple[str, ...]) -> dict[str, str]:
-    """Return the variables by which programs see these devices and no others."""
+    """Return the environment variables by which programs see these devices and no others."""
     numbers = ",".join(chosen)
     return {"CUDA_VISIBLE_DEVICES": numbers, "NVIDIA_VISIBLE_DEVICES": numbers or "void", "GANGER_GPUS": numbers}
 

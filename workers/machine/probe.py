@@ -1,4 +1,4 @@
-"""What this machine is and has, and what is wrong with it just now."""
+"""The probe: what this machine is, what it has, and what is wrong with it at the moment."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _PROC: Final = Path("/proc")
 
 
 def amounts(settings: NodeSettings, devices: Sequence[Gpu] = (), cache_bytes: int = 0) -> Amounts:
-    """Return what the node offers, in thousandths: what it was told, else what the machine (or its cgroup) has.
+    """Return the node's amounts, in thousandths: those of the settings, else those of the machine (or its cgroup).
 
-    `cache_bytes` of the disk are left to the cache of input files, which may still grow by so much.
+    `cache_bytes` of the disk are left to the cache of input files, which may still grow by that much.
     """
     kept_back = cache_bytes // _MIB * 1000
     disk = shutil.disk_usage(settings.node_dir).free // _MIB * 1000 - settings.min_free_disk - kept_back
@@ -49,7 +49,7 @@ def amounts(settings: NodeSettings, devices: Sequence[Gpu] = (), cache_bytes: in
 
 
 def labels(settings: NodeSettings, runners: Mapping[str, str], devices: Sequence[Gpu] = ()) -> dict[str, str]:
-    """Return what jobs may choose the node by; the settings' own labels win. `runners` is what it can run, and how."""
+    """Return the labels by which jobs may choose the node; those of the settings win. `runners` are labels already."""
     found = {
         "os": platform.system().lower(),
         "arch": platform.machine(),
@@ -62,12 +62,12 @@ def labels(settings: NodeSettings, runners: Mapping[str, str], devices: Sequence
 
 
 def boot_id() -> str:
-    """Return what changes with every start of the machine."""
+    """Return the id of this boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
 
 
 def disk_id(node_dir: Path) -> str:
-    """Return what changes when the node's folder is lost, making it if there is none. Raises OSError."""
+    """Return the id of the node's folder, made if there is none: a lost folder gets another one. Raises OSError."""
     path = node_dir / "disk-id"
     with contextlib.suppress(FileNotFoundError):
         known = path.read_text(encoding="ascii").strip()
@@ -86,7 +86,7 @@ def hostname() -> str:
 
 
 def version() -> str:
-    """Return the release this node runs."""
+    """Return the release that this node runs."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version("ganger-server")
     return ""
@@ -125,7 +125,7 @@ def _disk_trouble(folder: str, least: int) -> str | None:
 
 
 def _process_trouble() -> str | None:
-    """Say so when the machine, or the group of processes that the node was put into, is about to run out of them."""
+    """Return the trouble if the machine, or the control group of the node, is about to run out of processes."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         running = int((_PROC / "loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
         most = min(
@@ -134,7 +134,7 @@ def _process_trouble() -> str | None:
         if running > most - max(most // 50, _LEAST_PIDS):
             return f"{running} of {most} process ids of this machine are in use"
     for folder in _pids_groups():
-        with contextlib.suppress(OSError, ValueError):  # no limit is the word `max`
+        with contextlib.suppress(OSError, ValueError):  # without a limit the file says `max`
             most = int((folder / "pids.max").read_text(encoding="ascii"))
             running = int((folder / "pids.current").read_text(encoding="ascii"))
             if running > most - max(most // 50, _LEAST_PIDS_OF_GROUP):
@@ -143,7 +143,7 @@ def _process_trouble() -> str | None:
 
 
 def _pids_groups() -> list[Path]:
-    """Return the control groups, of either version, that may limit how many processes this one's group has."""
+    """Return the control groups, of either version, that may limit the number of processes of the node."""
     found = []
     with contextlib.suppress(OSError):
         for line in (_PROC / "self/cgroup").read_text(encoding="ascii").splitlines():

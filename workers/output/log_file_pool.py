@@ -1,8 +1,10 @@
-"""Empty files for the output of programs, used again: making and removing one costs ext4 more than all else of a start.
+"""The log file pool: output files of programs are emptied and used again (docs/decisions/015).
 
-ext4 passes by inodes that were freed within the last minutes, one by one, so the more files a node makes and removes,
-the dearer each becomes. A rename costs next to nothing. What comes back is used again only if it is as a new file:
-emptied, the node's own, unlinked elsewhere, unmarked, and open nowhere, which the kernel says by granting a lease.
+On ext4, making and removing a file costs more than everything else of a start. ext4 passes by inodes that were freed
+within the last minutes, one by one, so each file is dearer the more files a node makes and removes. A rename costs next
+to nothing. A file is used again only if it is as good as a new one: empty, owned by the node, without another name,
+without attributes or flags of somebody's making, and open nowhere. The kernel confirms the last one by granting a
+lease.
 """
 
 from __future__ import annotations
@@ -22,10 +24,10 @@ from workers.output.log_file import ATTRIBUTE
 _STOCK: Final = ".stock"
 _MOST_STOCK: Final = 512
 _MOST_BYTES: Final = 1 << 20
-"""A larger file is removed: emptying it costs as much."""
+"""A larger file is removed: emptying it would cost as much."""
 _BLOCK_BYTES: Final = 512  # unit of st_blocks
 _LABEL: Final = "security.selinux"
-"""Every file has one where the system labels files, and no program may change it."""
+"""The label that every file has on a system with SELinux; no program may change it."""
 _FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GET_MARKS: Final = 0x801C581F  # FS_IOC_FSGETXATTR
 _MARKS: Final = struct.Struct("IIIII8x")
@@ -33,7 +35,7 @@ _HAS_ATTRIBUTES: Final = 1 << 31
 
 
 class LogFilePool:
-    """Lays out and takes back output files in the folder of logs. One thread."""
+    """The empty files of one folder of logs. Used by one thread."""
 
     def __init__(self, logs: str) -> None:
         """Clear the stock of an earlier life. Raises OSError."""
@@ -52,12 +54,12 @@ class LogFilePool:
         self._stock.append(first)
 
     def place(self, path: str) -> None:
-        """Put an empty file there if one is in stock; nothing may lie there yet. Whoever opens it makes one otherwise."""
+        """Put an empty file at `path`, if one is in stock; there may be none yet. Otherwise the supervisor makes one."""
         with contextlib.suppress(IndexError, OSError):
             os.rename(self._stock.pop(), path)  # noqa: PTH104  twice per execution
 
     def recycle(self, path: str) -> None:
-        """Keep a file that nobody needs any more as an empty one, or remove it."""
+        """Put a file that nobody needs any more into the pool, or remove it."""
         if not self._recycle(path):
             with contextlib.suppress(OSError):
                 os.unlink(path)  # noqa: PTH108
@@ -82,7 +84,7 @@ class LogFilePool:
         return True
 
     def _made_as_new(self, fd: int) -> bool:
-        """Make it empty and the node's own, so that nobody can open it any more; then see that nobody has."""
+        """Empty the file and make it the node's own, so that nobody can open it; then check that nobody has it open."""
         found = os.fstat(fd)
         held = max(found.st_size, found.st_blocks * _BLOCK_BYTES)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or held > _MOST_BYTES:
@@ -107,7 +109,7 @@ class LogFilePool:
 
 
 def _marks(fd: int) -> tuple[int, int] | None:
-    """Return the flags and quota project of a file, which its owner may change; None where there are no such things."""
+    """Return the flags and quota project of a file, which its owner may change; None if the file system has neither."""
     try:
         flags, _, _, project, _ = _MARKS.unpack(fcntl.ioctl(fd, _GET_MARKS, bytes(_MARKS.size)))
     except OSError:

@@ -1,6 +1,7 @@
-"""Secrets kept out of what is handed over of a program's output: each byte of one becomes a star.
+"""Masking: in the output that is shipped, each byte of a secret becomes a star.
 
-Only what stands there as it was given is found, not what a program made of it. The length stays, so that offsets do.
+Only the value itself is recognised, not an encoding that a program makes of it. The length stays the same, and with it
+all offsets.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 from workers.paths import ExecutionKey, Paths
 
 _LEAST_BYTES: Final = 4
-"""What is shorter stands in too much that is no secret."""
+"""A shorter value also occurs in much text that is no secret."""
 _LEAST_LINE: Final = 8
 
 
@@ -30,7 +31,7 @@ class Mask:
         return self.pattern.sub(lambda found: b"*" * len(found.group()), piece)
 
     def unsure(self, piece: bytes) -> int:
-        """Return how many bytes at the end may be the beginning of a secret, of which the rest is not here yet."""
+        """Return how many bytes at the end may be the beginning of a secret whose rest is not here yet."""
         for length in range(min(len(piece), max(map(len, self.words)) - 1), 0, -1):
             end = piece[-length:]
             if any(word.startswith(end) for word in self.words):
@@ -48,11 +49,11 @@ def of(values: list[bytes]) -> Mask | None:
 
 
 def read(key: ExecutionKey, paths: Paths) -> Mask | None:
-    """Return the mask for the secrets that an execution was given; None when it has none."""
+    """Return the mask for the secrets of an execution; None when it has none."""
     values = []
     with contextlib.suppress(OSError):
         folder = paths.secrets(key)
-        for name in os.listdir(folder):  # noqa: PTH208  looked for at every execution; most have none
+        for name in os.listdir(folder):  # noqa: PTH208  called for every execution; most have none
             fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
             with os.fdopen(fd, "rb") as file:
                 values.append(file.read())

@@ -1,7 +1,7 @@
-"""How far running programs say they are, gathered from their output and progress files, sent with each beat.
+"""Progress: how far running programs say they are, read from their output and progress files, sent with each heartbeat.
 
-A program says so by a line `GANGER_PROGRESS 40 note` on its standard output, or by keeping `40 note` in a file named
-`progress` where it starts. Only observation: nothing is decided by it.
+A program reports it by a line `GANGER_PROGRESS 40 note` on its standard output, or by a file named `progress` with
+`40 note` in it, in the directory where it starts. Nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ProgressTracker:
-    """The latest word of every execution. Thread-safe."""
+    """The latest progress of every execution. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._latest: dict[ExecutionKey, dict[str, Any]] = {}
+        self._latest: dict[ExecutionKey, dict[str, Any]] = {}  # Any: the fields of a Progress
         self._changed: set[ExecutionKey] = set()
 
     def phase(self, key: ExecutionKey, phase: str) -> None:
-        """Note that a phase has begun; a cleanup is none that anyone waits for."""
+        """Record that a phase has begun. A cleanup is left out: nobody waits for it."""
         if phase != "cleanup":
             self._set(key, phase=cast("Phase", phase))
 
     def update(self, key: ExecutionKey, found: re.Match[bytes] | None) -> None:
-        """Note what a line or file said; nonsense is ignored."""
+        """Record what a line or file says; nonsense is ignored."""
         percent = _percent(found)
         if found is not None and percent is not None:
             note = plain((found.group(2) or b"").decode("utf-8", "replace")).strip()[:_NOTE_CHARACTERS]
@@ -54,13 +54,13 @@ class ProgressTracker:
             self._changed.discard(key)
 
     def take_changes(self) -> list[Progress]:
-        """Return what has changed since it was last taken."""
+        """Return the progress that has changed since the last call."""
         with self._lock:
             changed, self._changed = self._changed, set()
             return [Progress(execution_id=key[0], attempt=key[1], **self._latest[key]) for key in changed]
 
     def put_back(self, taken: list[Progress]) -> None:
-        """It could not be sent: send it, or what is newer, next time."""
+        """Return these changes with the next call again, or newer ones: they could not be sent."""
         with self._lock:
             keys = {(one.execution_id, one.attempt) for one in taken}
             self._changed |= keys & self._latest.keys()
@@ -85,7 +85,7 @@ def last_line(piece: bytes) -> re.Match[bytes] | None:
 
 
 def read_file(key: ExecutionKey, paths: Paths, uid: int | None) -> re.Match[bytes] | None:
-    """Return what the execution's progress file says; None if there is none, or one that is not the program's own."""
+    """Return what the execution's progress file says; None if there is none, or it is not the program's own."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
         folder = os.open(paths.attempt(key), _FOLDER)
         opened.callback(os.close, folder)

@@ -1,7 +1,8 @@
-"""Handing over what programs write, while they write it: in order, at most half a second behind, in batches.
+"""The shipper: hands over what programs write while they write it, in order, in batches, within half a second.
 
-Only a flood may be further behind: after each piece it rests. One thread for all executions of the node. An execution's
-report waits until its last output is handed over; that wait ends early only if the API answers but will not take output.
+Only an execution that floods may be further behind: it rests after each piece, so that others are not held up. One
+thread ships for all executions of the node. The report of an execution waits until its last output is shipped. That
+wait ends early only if the API answers but does not accept output.
 """
 
 from __future__ import annotations
@@ -28,23 +29,24 @@ from workers.supervisor.request import RunRequest
 
 _POLL_S: Final = 0.5
 _BATCH_BYTES: Final = 512 << 10
-"""Raw bytes in one call; as base64 in JSON under 1 MiB, which is the most the API takes."""
+"""Raw bytes in one call. As base64 in JSON they are less than 1 MiB, which is the most that the API accepts."""
 _FLOOD_BYTES: Final = 128 << 10
-"""Who has as much to send at once, rests afterwards."""
+"""An execution that has this much to send at once rests afterwards."""
 _RESTS: Final = 5
-"""How many times as long as the sending took: it costs the API and its database as much as this node."""
+"""It rests this many times as long as the sending took: a flood costs the API and its database as much as the node."""
 _RESTS_AT_THE_END: Final = 1
 _PATIENCE_S: Final = 60.0
-"""How long an ended execution waits for an API that answers but refuses its output."""
+"""How long an execution that has ended waits for an API that answers but refuses its output."""
 _TAIL_BYTES: Final = 600
 """Longer lines cannot be progress lines."""
 
 
 @dataclass(slots=True)
 class _Writer:
-    """The programs of one execution. `left` of its cap in bytes; `ending` is when it asked for the end (monotonic).
+    """The programs of one execution.
 
-    Who writes more than can be sent at once rests until `rests_until`, so that others are heard meanwhile.
+    `left` bytes of its cap are not used yet. `ending` is the monotonic time at which its end was asked for. After a
+    flood it rests until `rests_until`.
     """
 
     key: ExecutionKey
@@ -81,7 +83,7 @@ class Shipper:
         self._node_id = node_id
 
     def follow(self, key: ExecutionKey, run: RunRequest) -> None:
-        """Follow the output of this command from now on, or from where an earlier life had come to."""
+        """Follow the output of this command, from where an earlier life had stopped."""
         with self._lock:
             writer = self._writers.get(key)
             if writer is None:
@@ -91,9 +93,9 @@ class Shipper:
                 writer.files.setdefault(path, LogFile(key, run.phase, name, path))
 
     def finish(self, key: ExecutionKey, output_bytes: int, *, all_known: bool) -> bool:
-        """Nothing more will be written: True if all is handed over already, else `shipped` will say when.
+        """Nothing more will be written. Return True if everything is shipped already, else `shipped` is called later.
 
-        Unless `all_known`, there may be output of commands that an earlier life of the agent saw the end of.
+        Unless `all_known`, there may be output of commands whose end an earlier life of the agent has seen.
         """
         with self._lock:
             writer = self._writers.get(key)
@@ -110,11 +112,11 @@ class Shipper:
         return False
 
     def nudge(self) -> None:
-        """A command has ended: look now."""
+        """Look for output now: a command has ended."""
         self._wake.set()
 
     def drop(self, key: ExecutionKey) -> None:
-        """Forget an execution; what was not handed over is not wanted."""
+        """Forget an execution. Output that is not shipped yet is dropped."""
         with self._lock:
             self._writers.pop(key, None)
 
@@ -144,7 +146,7 @@ class Shipper:
                 writer.files.setdefault(path, LogFile(writer.key, phase, name, path))
 
     def _ship_once(self) -> bool:
-        """Send one batch and see who is done; return whether there is more to send."""
+        """Send one batch and see which executions are done; return whether there is more to send."""
         if not self._node_id():
             self._next_round = time.monotonic() + _POLL_S
             return False
@@ -162,7 +164,7 @@ class Shipper:
         return bool(pieces)
 
     def _due(self, now: float) -> list[_Writer]:
-        """Return whom to look at: all of them in every round, between two rounds who ends or had more to send."""
+        """Return the executions to look at: in every round all of them, in between those that end or had more to send."""
         everybody = now >= self._next_round
         if everybody:
             self._next_round = now + _POLL_S
@@ -174,7 +176,7 @@ class Shipper:
             ]
 
     def _gather(self, writers: list[_Writer]) -> list[tuple[_Writer, LogFile, bytes]]:
-        """Return what is to be sent next, at most a batch, and hear the progress files of those writers."""
+        """Return the next pieces to send, at most a batch, and read the progress files of these executions."""
         pieces: list[tuple[_Writer, LogFile, bytes]] = []
         room = _BATCH_BYTES
         for writer in writers:
@@ -186,7 +188,7 @@ class Shipper:
             if writer.ending is None:
                 self._progress.update(writer.key, progress_reports.read_file(writer.key, self._paths, writer.uid))
             if room <= 0:
-                self._next_round = 0.0  # not all of them were looked at
+                self._next_round = 0.0  # the next round begins at once, as some were not looked at
                 break
         return pieces
 
@@ -256,15 +258,15 @@ class Shipper:
 
 
 def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
-    """Return the piece without secrets. What may be the beginning of one waits for the rest, if any is to come."""
+    """Return the piece without secrets. A possible beginning of one is left for later, unless `whole` or `cut` end it."""
     unsure = 0 if whole else mask.unsure(piece)
     sure = mask.hide(piece[: len(piece) - unsure])
     return sure + b"*" * unsure if cut else sure
 
 
 def _chunk(file: LogFile, piece: bytes, now: float) -> Chunk:
-    phase: Any = file.phase
-    name: Any = file.name
+    phase: Any = file.phase  # Any: `Chunk` checks that it is the name of a phase
+    name: Any = file.name  # Any: likewise
     return Chunk(
         execution_id=file.key[0],
         attempt=file.key[1],

@@ -1,6 +1,6 @@
-"""How a job type's commands become programs to start. A runner is a pure function: `(LaunchRequest) -> Launch`.
+"""Runners: each turns a phase's command into a program to start, by a pure function `(LaunchRequest) -> Launch`.
 
-Where commands run, under which user and within which limits is the same for all of them and not decided here.
+Where a program runs, as which user and within which limits is the same for all runners and not decided here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs a command: an argument list with values put in, or, where the job type says so, one line for /bin/sh."""
+"""The command runner: an argument list with values filled in, or, if the job type says so, a line for /bin/sh."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 
 def launch(order: LaunchRequest) -> Launch:
-    """Return the program. With `shell` the line itself is never substituted: inputs come as `GANGER_INPUT_<NAME>`.
+    """Return the program. Raises LaunchRefused.
 
-    Further words after a shell line become its `$1`, `$2`, …, substituted like any argument. Raises LaunchRefused.
+    With `shell` nothing is filled into the line itself: inputs are the variables `GANGER_INPUT_<NAME>`. The words that
+    follow the line become its `$1`, `$2`, …, with values filled in as in any argument.
     """
     arguments, environment = order.arguments, order.environment()
     if not arguments:

@@ -1,14 +1,14 @@
-"""Runs a command in a container: the same values and variables, with the directories where the container sees them.
+"""The container runner: the same values and variables, with the directories where the container sees them.
 
-The command is the whole argument list; what the image says of entry point and environment is not used. All phases'
-commands run in a container of their own, one after the other, on the same directories.
+The command is the whole argument list; entry point and environment of the image are not used. The command of each phase
+runs in a container of its own, one after the other, on the same directories.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
+from scheduler.documents import Document
 from workers.paths import ExecutionKey, Paths
 from workers.runners import command, oci
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
@@ -16,7 +16,7 @@ from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 @dataclass(frozen=True, slots=True)
 class ContainerPaths(Paths):
-    """The places of one attempt as the program in its container sees them."""
+    """The paths of one attempt as the program in its container sees them."""
 
     def inputs(self, _key: ExecutionKey) -> str:
         """Return `${job_input_dir}`."""
@@ -31,7 +31,7 @@ class ContainerPaths(Paths):
         return f"{oci.INSIDE}/work"
 
     def secrets(self, _key: ExecutionKey) -> str:
-        """Return where secrets are."""
+        """Return `$GANGER_SECRETS_DIR`."""
         return f"{oci.INSIDE}/secrets"
 
 
@@ -47,8 +47,8 @@ def launch(order: LaunchRequest) -> Launch:
     return Launch(oci.argv(secret_dir, order.phase, name), oci.environment(secret_dir))
 
 
-def describe(order: LaunchRequest, rootfs: str, user: tuple[int, int]) -> dict[str, Any]:
-    """Return the container of the phase, for `containers.write`. Raises LaunchRefused."""
+def describe(order: LaunchRequest, rootfs: str, user: tuple[int, int]) -> Document:
+    """Return the description of the phase's container, for `oci.write`. Raises LaunchRefused."""
     inner, paths, key = _inner(order).checked(), order.paths, order.key
     parts = {"in": paths.inputs(key), "out": paths.outputs(key), "work": paths.scratch(key)}
     if order.spec.secret_names:

@@ -1,11 +1,11 @@
-"""Where the root file system of an image is on this node: a folder that is there already, or one that was fetched.
+"""Images: the root file system of an image is a folder of this node, or is fetched and exported into one.
 
-Fetching is left to the machine's own docker or podman: its image is exported into a folder of the node, once per
-image id, and from then on nothing of that tool is needed. Run by the agent, so the tool's own rights and registry
-credentials never reach a job.
+The machine's own docker or podman fetches. Its image is exported into a folder of the node, once for each image id, and
+from then on the tool is not needed. The agent runs the tool, so its rights and registry credentials never reach a job.
 
-A name may mean another image tomorrow, so the registry is asked each time; when it cannot answer, what the tool has under
-that name is taken. A digest means one image for ever, and `localhost/…` has no registry: the tool's own is enough.
+A name may mean another image tomorrow, so the registry is asked each time. If it cannot answer, the image that the tool
+has under that name is used. A digest means one image for ever, and `localhost/…` has no registry; in both cases the
+tool's own image is used without asking.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _PATIENCE_S: Final = 0.2
 
 
 class ImageError(Exception):
-    """The image cannot be had; str() is the sentence for people.
+    """The image cannot be fetched; str() is the sentence for people.
 
-    `of_job`: there is none of that name, as far as can be told; otherwise the node has no way to fetch or keep any.
+    `of_job`: there is no image of that name, as far as can be told. Otherwise the node cannot fetch or keep images.
     """
 
     def __init__(self, sentence: str, *, of_job: bool = False) -> None:
@@ -43,7 +43,7 @@ class ImageError(Exception):
 
 @functools.cache
 def tool() -> str | None:
-    """Return the program that fetches images here: the first that has somebody to talk to. None if there is none."""
+    """Return the first program that can fetch images here, which needs a daemon or store; None if there is none."""
     for name in TOOLS:
         found = shutil.which(name, path=PATH)
         if found is None:
@@ -71,7 +71,7 @@ def root_of(image: str, folder: Path, stop: Flag) -> str:
 
 
 def _answers(with_tool: str) -> bool:
-    """Tell whether the tool works here; it asks the daemon, or opens the store, like `info`, which also tries what is not needed."""
+    """Return whether the tool works here. `images` asks the daemon or opens the store, and does less than `info`."""
     try:
         answer = subprocess.run([with_tool, "images", "--quiet"], capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.SubprocessError):
@@ -95,7 +95,7 @@ def _identity(with_tool: str, image: str, stop: Flag) -> str:
 
 
 def _exported(with_tool: str, image: str, home: Path, stop: Flag) -> str:
-    """Export once; others who want the same wait for it."""
+    """Return the folder of the exported image. It is exported once; other threads that want the same wait."""
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     rootfs = home / "rootfs"
     with (home / "lock").open("wb") as lock:
@@ -116,7 +116,7 @@ def _exported(with_tool: str, image: str, home: Path, stop: Flag) -> str:
 
 
 def _run(argv: list[str], stop: Flag) -> str:
-    """Return what a program says; ends it when told to stop. Raises ImageError."""
+    """Run a program and return its output; kill it when `stop` is set. Raises ImageError."""
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not stop.is_set():
             try:

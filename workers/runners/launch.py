@@ -1,4 +1,4 @@
-"""What a runner is given and what it gives back, and the values and environment that all runners share."""
+"""Launch: the input and the result of a runner, and the values and environment that all runners share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 class LaunchRefused(Exception):
     """The command cannot be started as it stands; str() is the sentence for people.
 
-    `of_job` is False where a node that had what this one lacks could start it.
+    `of_job` is False if another node might start it, because only something on this node is missing.
     """
 
     def __init__(self, sentence: str, *, of_job: bool = True) -> None:
@@ -34,7 +34,7 @@ class LaunchRequest:
     paths: Paths
     node: str
     gpus: tuple[str, ...] | None = None
-    """Numbers of the devices it has; None on a node that has none."""
+    """Numbers of the devices that the execution has; None on a node without devices."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -50,7 +50,7 @@ class LaunchRequest:
         ] or []
 
     def values(self) -> dict[str, str]:
-        """Return what `${name}` stands for: inputs by name (files as paths) and the directories."""
+        """Return the values of `${name}`: inputs by name (files as paths) and the directories."""
         values = {one.name: self._value(one) for one in self.spec.inputs}
         values["job_input_dir"] = self.paths.inputs(self.key)
         values["job_output_dir"] = self.paths.outputs(self.key)
@@ -58,7 +58,7 @@ class LaunchRequest:
         return values
 
     def environment(self) -> dict[str, str]:
-        """Return everything a job finds in its environment; what it declares wins over all but `GANGER_*`."""
+        """Return the complete environment of a job. The variables that it declares win over all but `GANGER_*`."""
         spec, work = self.spec, self.paths.scratch(self.key)
         return {
             "PATH": PATH,
@@ -103,7 +103,7 @@ class Launch:
     env: Mapping[str, str]
 
     def checked(self) -> Launch:
-        """Return itself if a kernel can start it. Raises LaunchRefused."""
+        """Return itself, if a kernel can start it. Raises LaunchRefused."""
         if not self.argv or not self.argv[0]:
             raise LaunchRefused("The command is empty.")
         if any("\0" in word for word in self.argv) or any("\0" in key + value for key, value in self.env.items()):
@@ -112,7 +112,7 @@ class Launch:
 
 
 def variable_name(name: str) -> str:
-    """Return the environment variable an input travels in: upper case, everything unusual as an underscore."""
+    """Return the environment variable of an input: its name in upper case, with underscores for unusual characters."""
     return "GANGER_INPUT_" + _NOT_IN_VARIABLES.sub("_", name.upper())
 
 

@@ -1,8 +1,8 @@
 """Containers without a daemon and without root: an OCI runtime started by the job's own user, inside the job's tree.
 
-The runtime (runc, or crun) is one more process of the tree. What it starts stays in the cgroups of the tree, so that
-limits, accounting, killing and output are those of every other job. Inside, the program is root of a user namespace
-that maps to nobody but the job's user. The root file system is a folder on this node; see `images`.
+The runtime (runc, or crun) is one more process of the process tree. The processes that it starts stay in the cgroups of
+the tree, so limits, accounting, killing and output work as for every other job. Inside, the program is root of a user
+namespace that maps to the job's user and nobody else. The root file system is a folder on this node (`images`).
 """
 
 from __future__ import annotations
@@ -18,37 +18,38 @@ from typing import Any, Final
 
 import orjson
 
+from scheduler.documents import Document, JsonValue
 from workers.paths import PATH
 
 ENGINES: Final = ("runc", "crun")
 INSIDE: Final = "/tmp/job"  # noqa: S108  of the container, which has a /tmp of its own
 _TRIAL_S: Final = 20.0
 _HOST_FOLDERS: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
-_CAPABILITIES: Final = [
+_CAPABILITIES: Final[list[JsonValue]] = [
     "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP",
     "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
 ]  # fmt: skip
-"""Of the user namespace alone; outside of it they are worth nothing."""
+"""Capabilities in the user namespace. Outside of it they are worth nothing."""
 
 
 @functools.cache
 def engine() -> str | None:
-    """Return the runtime that this machine has, None when it has none."""
+    """Return the container runtime that this machine has; None if it has none."""
     return next((name for name in ENGINES if shutil.which(name, path=PATH)), None)
 
 
 def argv(secret_dir: str, phase: str, name: str) -> list[str]:
-    """Return what starts the container of a phase, prepared in `secret_dir` by `write`."""
+    """Return the arguments that start the container of a phase, which `write` has prepared in `secret_dir`."""
     return [engine() or ENGINES[0], "--root", f"{secret_dir}/state", "run", "--bundle", f"{secret_dir}/{phase}", name]
 
 
 def environment(secret_dir: str) -> dict[str, str]:
-    """Return what the runtime itself is started with; nothing of it reaches the program."""
+    """Return the environment of the runtime itself; nothing of it reaches the program."""
     return {"PATH": PATH, "XDG_RUNTIME_DIR": f"{secret_dir}/state"}
 
 
-def write(secret_dir: str, phase: str, document: Mapping[str, Any]) -> None:
-    """Put a container's description where the runtime looks for it. Raises OSError."""
+def write(secret_dir: str, phase: str, document: Document) -> None:
+    """Write the description of a phase's container to where the runtime reads it. Raises OSError."""
     folder = Path(secret_dir, phase)
     folder.mkdir(mode=0o755, exist_ok=True)
     (folder / "config.json").write_bytes(orjson.dumps(document))
@@ -63,8 +64,8 @@ def describe(
     binds: Mapping[str, str],
     user: tuple[int, int],
     network: str = "host",
-) -> dict[str, Any]:
-    """Return the container as the OCI runtime specification has it. `binds` maps places inside to folders here."""
+) -> Document:
+    """Return the container as the OCI runtime specification has it. `binds` maps paths inside to folders on this node."""
     kinds = ["user", "pid", "mount", "ipc", "uts", *(["network"] if network == "none" else [])]
     return {
         "ociVersion": "1.0.2",
@@ -91,7 +92,7 @@ def describe(
 
 
 def trouble(user: tuple[int, int] | None, folder: str) -> str | None:
-    """Run the smallest container there is, as jobs would; return why that fails, None when it works."""
+    """Run a minimal container, as jobs would; return why that fails, None if it works."""
     if engine() is None:
         return f"there is neither {' nor '.join(ENGINES)}"
     uid, gid = user or (os.geteuid(), os.getegid())
@@ -124,8 +125,8 @@ def _furnish_trial(trial_dir: str, uid: int, gid: int) -> None:
     write(trial_dir, "job", describe(str(rootfs), ["/bin/true"], {}, cwd="/", binds=binds, user=(uid, gid)))
 
 
-def _system_mounts() -> list[dict[str, Any]]:
-    quiet = ["nosuid", "noexec", "nodev"]
+def _system_mounts() -> list[Document]:
+    quiet: list[JsonValue] = ["nosuid", "noexec", "nodev"]
     return [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=65536k"]},
@@ -136,5 +137,5 @@ def _system_mounts() -> list[dict[str, Any]]:
     ]
 
 
-def _bind(inside: str, source: str) -> dict[str, Any]:
+def _bind(inside: str, source: str) -> Document:
     return {"destination": inside, "type": "bind", "source": source, "options": ["rbind", "rw", "nosuid", "nodev"]}

@@ -1,4 +1,4 @@
-"""Runs Python: a function named `module:function`, or a script, by an interpreter of the job type's choice.
+"""The Python runner: a function named `module:function`, or a script, by the interpreter that the job type names.
 
 A function gets the job's inputs by name (properties as values, files as paths, several files as a list of paths); a
 dictionary that it returns becomes the output properties. Options: `interpreter` (default `python3` of the job's
@@ -31,7 +31,7 @@ if isinstance(result, dict) and not os.path.exists(manifest):
     with open(manifest, "w", encoding="utf-8") as file:
         json.dump({"properties": result}, file)
 """
-"""Given to the interpreter as text, because the job's user may not be able to read this package."""
+"""The program of a function job. It is passed as text, because the job's user may not be able to read this package."""
 
 _MOST_INPUT_BYTES = 120_000
 """Linux takes at most 128 KiB in one environment variable."""

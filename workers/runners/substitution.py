@@ -1,7 +1,7 @@
-"""Putting values into commands: `${name}` in an argument becomes the value, in one pass.
+"""Substitution: `${name}` in an argument of a command becomes the value, in one pass.
 
-Values are never looked at again, so a value that itself contains `${...}`, quotes or `$(...)` arrives as it is.
-Nothing here goes near a shell.
+A value is not searched again, so a value that contains `${...}`, quotes or `$(...)` arrives unchanged. No shell is
+involved.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
 
 
 class UnknownName(ValueError):
-    """A command asks for a value that the job does not have; str() is the sentence for people."""
+    """A command names a value that the job does not have; str() is the sentence for people."""
 
 
 def fill(arguments: Sequence[str], values: Mapping[str, str]) -> list[str]:
@@ -29,7 +29,7 @@ def fill(arguments: Sequence[str], values: Mapping[str, str]) -> list[str]:
 
 
 def text(value: object) -> str:
-    """Return a property's value as a program gets it: text as it is, true/false, numbers as JSON writes them."""
+    """Return a property's value as a program gets it: text unchanged, true or false, numbers as JSON writes them."""
     if isinstance(value, str):
         return value
     if value is None:

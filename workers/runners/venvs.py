@@ -1,7 +1,7 @@
-"""Python environments of job types that name requirements: made once per interpreter and requirements, then only read.
+"""Virtual environments of job types that name requirements: made once for each interpreter and requirements.
 
-They are made as the job's user, from wheels alone: nothing of a package runs before its job does, in its own tree.
-Once complete an environment belongs to the node, so that no job can change what another one will import.
+An environment is made as the job's user and from wheels alone, so no code of a package runs before the job does, in
+the job's own process tree. A complete environment belongs to the node, so that no job can change what another imports.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ def is_wanted(spec: TaskSpec) -> bool:
 
 
 def location(work: str, spec: TaskSpec) -> str:
-    """Return where the environment of a spec is, or will be. One project's are never another's."""
+    """Return the folder of a spec's environment, made or not. Two projects never share one."""
     options = spec.commands.options
     wanted = [spec.project, interpreter(options), sorted(options.get("requirements") or [])]
     return f"{work}/{FOLDER}/{hashlib.sha256(orjson.dumps(wanted)).hexdigest()[:32]}/venv"
 
 
-def interpreter(options: Mapping[str, Any]) -> str:
+def interpreter(options: Mapping[str, object]) -> str:
     """Return the interpreter that a job type chose."""
     return str(options.get("interpreter", "python3"))
 
 
 def make(spec: TaskSpec, work: str, user: tuple[int, int] | None, stop: Flag) -> None:
-    """Make the environment unless it is there; others who want the same wait. Raises VenvError, OSError."""
+    """Make the environment if it is missing; other threads that want the same wait. Raises VenvError, OSError."""
     venv = Path(location(work, spec))
     home = venv.parent
     home.parent.mkdir(mode=0o711, exist_ok=True)
@@ -102,30 +102,30 @@ def _locked(path: Path, stop: Flag) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _pip(folder: Path) -> Iterator[str]:
-    """Give a pip that every user can read: the wheel that comes with Python, else a package of it."""
+    """Yield the path of a pip that every user can read: the wheel that comes with Python, else an installed package."""
     ours = importlib.util.find_spec("ensurepip")  # Debian leaves it out
     bundled = [
         *(Path(ours.origin).parent.glob("_bundled/pip-*.whl") if ours and ours.origin else ()),
         *_SYSTEM_WHEELS.glob("pip-*.whl"),
     ]
-    place = folder / ".pip"
-    place.mkdir(mode=0o755, exist_ok=True)
+    home = folder / ".pip"
+    home.mkdir(mode=0o755, exist_ok=True)
     if bundled:
-        target = place / bundled[0].name
+        target = home / bundled[0].name
         if not target.exists():
             shutil.copyfile(bundled[0], beside := target.with_suffix(f".{os.getpid()}"))
             beside.rename(target)
         yield str(target)
         return
-    if not (place / "pip").exists():
+    if not (home / "pip").exists():
         found = importlib.util.find_spec("pip")
         package = found.origin if found and found.origin else _machines_pip()
-        shutil.copytree(Path(package).parent, place / "pip", ignore=shutil.ignore_patterns("__pycache__"))
-    yield str(place)
+        shutil.copytree(Path(package).parent, home / "pip", ignore=shutil.ignore_patterns("__pycache__"))
+    yield str(home)
 
 
 def _machines_pip() -> str:
-    """Return where the machine's pip is. The interpreter of a job type is not asked: it would run with our rights."""
+    """Return the path of the machine's pip. A job type's interpreter is not asked: it would run with the node's rights."""
     for one in (str(Path(sys.base_prefix, "bin", "python3")), "/usr/bin/python3"):
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(
@@ -170,11 +170,11 @@ def _sentence(argv: Sequence[str], said: str) -> str:
 
 
 def _take_over(venv: Path) -> None:
-    """Make the node the owner of all of it, and nobody else able to write."""
+    """Make the node the owner of everything in it, and leave nobody else able to write."""
     for _, folders, files, fd in os.fwalk(venv, follow_symlinks=False):
         os.fchown(fd, 0, 0)
         os.fchmod(fd, 0o755)
-        for name in (*folders, *files):  # folders may be links; the others get their turn
+        for name in (*folders, *files):  # a folder here may be a link; real folders have their own turn
             os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
             mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
             if stat.S_ISREG(mode):
