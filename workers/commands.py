@@ -125,6 +125,9 @@ class LogLine:
     level: Literal["debug", "info", "warning"] = "info"
 
 
+TreeCommand: TypeAlias = StartRun | KillTree | ReleaseTree
+"""Commands for the supervisor."""
+
 NodeCommand: TypeAlias = (
     WriteFact
     | RegisterNode

@@ -17,7 +17,9 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from tests.support.node_process import ROOT, NodeProcess, witnessed
 from tests.support.servers import state_folder
-from workers.agent.supervision import OLDEST, VERSION, Supervision, SupervisorVersionError
+from workers.agent.supervisor_client.client import SupervisorClient
+from workers.agent.supervisor_client.connection import OLDEST, SupervisorVersionError
+from workers.supervisor.limits import VERSION
 
 
 @pytest.fixture
@@ -100,7 +102,7 @@ def test_a_supervisor_of_another_protocol_is_named_at_once_and_left_alone(folder
     with pytest.raises(
         SupervisorVersionError, match=rf"process 4711 speaks version {version} .* {OLDEST} to {VERSION};"
     ):
-        Supervision(folder)
+        SupervisorClient(folder)
     assert (stranger.greeted, stranger.heard) == (1, b"")
     stranger.close()
 

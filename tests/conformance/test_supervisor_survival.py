@@ -12,9 +12,8 @@ import pytest
 
 import workers
 from tests.support import supervised
-from tests.support.supervised import PYTHON, Stage
-from workers.agent import supervision
-from workers.agent.supervision import Supervision, SupervisorLostError
+from tests.support.supervised import PYTHON, RawClient, Stage
+from workers.agent.supervisor_client.launch import BOOT, SupervisorLostError, start_or_connect
 from workers.supervisor.journal import Outcomes
 from workers.supervisor.trees import processes
 
@@ -37,9 +36,9 @@ def test_a_new_subscriber_hears_all_that_is_not_released(stage: Stage) -> None:
     resting.wait_ready()
     stage.supervision.release([released.tree])
 
-    with Supervision(stage.ground / "node") as again:
+    with RawClient(stage.ground / "node") as again:
         heard = []
-        for event in again.events():
+        for event in again.messages():
             if event["ev"] == "caught_up":
                 break
             heard.append(event)
@@ -54,9 +53,9 @@ def test_a_hundred_reconnects_under_load_lose_and_repeat_nothing(stage: Stage) -
     ended: dict[str, dict] = {}
     started: dict[str, int] = {}
     for play in plays:
-        with Supervision(node) as agent:
+        with RawClient(node) as agent:
             agent.start([play.command(["sh", "-c", "echo once; exit 7"])])
-            for event in agent.events():
+            for event in agent.messages():
                 if event["ev"] == "started":
                     assert started.setdefault(event["tree"], event["pid"]) == event["pid"]
                 if event["ev"] == "ended":
@@ -128,8 +127,8 @@ def test_a_fence_needs_no_agent(stage: Stage) -> None:
     play.wait_ready()
     stage.supervision.close()
     play.wait_dead()
-    with Supervision(stage.ground / "node") as again:
-        ended = next(event for event in again.events() if event["ev"] == "ended")
+    with RawClient(stage.ground / "node") as again:
+        ended = next(event for event in again.messages() if event["ev"] == "ended")
     assert ended["reason"] == "fenced"
 
 
@@ -147,7 +146,7 @@ def test_a_lease_never_goes_back(stage: Stage) -> None:
 def test_a_second_supervisor_of_one_folder_refuses(stage: Stage) -> None:
     root = Path(workers.__file__).parents[1]
     second = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", supervision.BOOT, str(root), str(stage.ground / "node")],
+        [sys.executable, "-I", "-S", "-c", BOOT, str(root), str(stage.ground / "node")],
         capture_output=True, timeout=supervised.WAIT_S, check=False,
     )  # fmt: skip
     assert second.returncode == 3
@@ -159,7 +158,7 @@ def test_many_agents_that_start_at_once_get_the_same_supervisor(tmp_path: Path) 
     pids = []
 
     def connect() -> None:
-        with Supervision(tmp_path) as agent:
+        with RawClient(tmp_path) as agent:
             pids.append(agent.hello["pid"])
 
     threads = [threading.Thread(target=connect) for _ in range(5)]
@@ -167,9 +166,9 @@ def test_many_agents_that_start_at_once_get_the_same_supervisor(tmp_path: Path) 
         thread.start()
     for thread in threads:
         thread.join()
-    with Supervision(tmp_path) as agent:
+    with RawClient(tmp_path) as agent:
         agent.shutdown(0)
-        for _ in agent.events():
+        for _ in agent.messages():
             pass
     assert len(pids) == 5
     assert len(set(pids)) == 1
@@ -185,13 +184,13 @@ def test_shutdown_ends_all_trees_and_keeps_their_outcomes_for_the_next(stage: St
     assert play.is_dead
     assert supervised.cgroups_of(stage) == []
 
-    with Supervision(stage.ground / "node") as again:
+    with RawClient(stage.ground / "node") as again:
         assert [event["reason"] for event in again.list_runs()] == ["killed:shutdown"]
         again.shutdown(0)
 
 
 def test_nonsense_on_the_socket_is_answered_and_harms_nobody(stage: Stage) -> None:
-    connected = supervision.start_or_connect(stage.ground / "node", sys.executable)
+    connected = start_or_connect(stage.ground / "node", sys.executable)
     with connected, connected.makefile("rwb") as lines:
         json.loads(lines.readline())
         for line in (
@@ -209,7 +208,7 @@ def test_nonsense_on_the_socket_is_answered_and_harms_nobody(stage: Stage) -> No
 
 
 def test_a_client_that_reads_nothing_does_not_hold_up_the_others(stage: Stage) -> None:
-    deaf = supervision.start_or_connect(stage.ground / "node", sys.executable)
+    deaf = start_or_connect(stage.ground / "node", sys.executable)
     deaf.sendall(b'{"op":"subscribe"}\n')
     try:
         plays = [stage.play() for _ in range(50)]
@@ -242,8 +241,8 @@ def test_a_recorded_pid_that_is_someone_elses_now_is_left_alone_by_the_sweep(tmp
             outcomes.intend([("1.1", "job")])
             outcomes.note({"ev": "started", "tree": "1.1", "phase": "job", "pid": stranger.pid, "at": 0.0})
             outcomes.flush()
-            with Supervision(tmp_path) as agent:
-                events = agent.events()
+            with RawClient(tmp_path) as agent:
+                events = agent.messages()
                 ended = next(event for event in events if event["ev"] == "ended")
                 agent.shutdown(0)
                 for _ in events:

@@ -81,16 +81,16 @@ exec chroot "$1/root" "$2" -c '
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from workers.agent.supervision import Supervision
+from workers.agent.supervisor_client.client import SupervisorClient
 ground = Path("/mnt/ground"); ground.mkdir()
-with Supervision(ground / "node", python=sys.executable, tree="pidns") as supervision:
-    supervision.start([{
+with SupervisorClient(ground / "node", python=sys.executable, tree="pidns") as client:
+    client.ask("start", runs=[{
         "tree": "1.1", "phase": "job", "argv": ["sh", "-c", "ls /mnt; echo /proc/[0-9]*"], "env": {"PATH": "/usr/bin:/bin"},
         "cwd": "/", "stdout": str(ground / "out"), "stderr": str(ground / "err"),
     }])
-    ended = next(event for event in supervision.events() if event["ev"] == "ended")
-    supervision.shutdown(0)
-    for _ in supervision.events(): pass
+    ended = next(event for event in client.messages() if event["ev"] == "ended")
+    client.shutdown(0)
+    for _ in client.messages(): pass
 print(ended["exit_code"], (ground / "out").read_text().split(), (ground / "err").read_text())
 ' "$3"
 """

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import STRANGER, Stage
-from workers.agent.supervision import SupervisorLostError
+from workers.agent.supervisor_client.launch import SupervisorLostError
 from workers.supervisor.trees import choice
 
 KINDS = ["cgroup2", "cgroup1", "pidns", "scan", "scan as a plain user"]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from scheduler.wire import InputFile, InputSpec
-from workers.agent.supervision import Supervision, SupervisorLostError
+from workers.agent.supervisor_client.client import SupervisorClient
+from workers.agent.supervisor_client.launch import SupervisorLostError
 from workers.settings import NodeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,8 +53,8 @@ class NodeProcess:
         return self.process.wait(timeout)
 
     def supervisor_pid(self) -> int:
-        with Supervision(self.folder) as supervision:
-            return int(supervision.hello["pid"])
+        with SupervisorClient(self.folder) as client:
+            return int(client.hello["pid"])
 
     def said(self) -> list[dict[str, Any]]:
         """Return the log lines so far."""
@@ -78,10 +79,10 @@ class NodeProcess:
             self.process.wait()
         if (self.folder / "supervisor.sock").exists():
             with contextlib.suppress(SupervisorLostError, OSError):
-                supervision = Supervision(self.folder)
-                pid = int(supervision.hello["pid"])
-                supervision.shutdown(0.0)
-                for _ in supervision.events():
+                client = SupervisorClient(self.folder)
+                pid = int(client.hello["pid"])
+                client.shutdown(0.0)
+                for _ in client.messages():
                     pass
                 _wait_gone(pid)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import workers
-from workers.agent import supervision
-from workers.agent.supervision import Supervision
+from workers.agent.supervisor_client.client import SupervisorClient
+from workers.agent.supervisor_client.launch import BOOT
 from workers.supervisor.trees import choice, hierarchy
 
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
@@ -35,6 +35,29 @@ def ready():
 def rest():
     while True: signal.pause()
 """
+
+
+class RawClient(SupervisorClient):
+    """Speaks the supervisor's own messages, as the agent's client sends and receives them."""
+
+    def start(self, runs: list[Event]) -> Event:
+        return self.ask("start", runs=runs)
+
+    def kill(self, trees: list[Event]) -> list[str]:
+        unknown: list[str] = self.ask("kill", trees=trees)["unknown"]
+        return unknown
+
+    def release(self, trees: list[str]) -> list[Event]:
+        refused: list[Event] = self.ask("release", trees=trees)["refused"]
+        return refused
+
+    def list_runs(self) -> list[Event]:
+        runs: list[Event] = self.ask("list")["runs"]
+        return runs
+
+    def ping(self) -> Event:
+        hello: Event = self.ask("ping")["hello"]
+        return hello
 
 
 class Play:
@@ -98,11 +121,11 @@ class Play:
 class Stage:
     """A supervisor, its events, and the plays on it."""
 
-    def __init__(self, ground: Path, supervised: Supervision) -> None:
+    def __init__(self, ground: Path, supervised: RawClient) -> None:
         self.ground = ground
         self.supervision = supervised
         self.events: list[Event] = []
-        self._incoming = supervised.events()
+        self._incoming = supervised.messages()
         self._plays: list[Play] = []
 
     def play(self, tree: str | None = None) -> Play:
@@ -149,9 +172,9 @@ class Stage:
     def close(self) -> None:
         """End supervisor and plays."""
         self.supervision.close()
-        with Supervision(self.ground / "node") as last:  # the test may have closed or killed the other
+        with RawClient(self.ground / "node") as last:  # the test may have closed or killed the other
             last.shutdown(0)
-            for event in last.events():
+            for event in last.messages():
                 self.events.append(event)
         for play in self._plays:
             play.close()
@@ -161,7 +184,7 @@ class Stage:
 def stage(tree: str | None = None, user: int | None = None) -> Iterator[Stage]:
     """Give a supervisor with a kind of tree, run by `user`; it and all its trees end with the block.
 
-    Raises `supervision.SupervisorLostError` where it can't be had here.
+    Raises `SupervisorLostError` where it can't be had here.
     """
     ground = Path(tempfile.mkdtemp(prefix="ganger-"))
     ground.chmod(0o755)
@@ -173,7 +196,7 @@ def stage(tree: str | None = None, user: int | None = None) -> Iterator[Stage]:
             for path in (ground, node):
                 os.chown(path, user, user)
             started = as_user(node, tree, user)
-        with contextlib.closing(Stage(ground, Supervision(node, tree=tree))) as ready:
+        with contextlib.closing(Stage(ground, RawClient(node, tree=tree))) as ready:
             yield ready
     finally:
         if started is not None:
@@ -189,7 +212,7 @@ def as_user(node: Path, tree: str | None, user: int) -> subprocess.Popen[bytes]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     forced = ["--tree", tree] if tree else []
     process = subprocess.Popen(
-        [PYTHON, "-I", "-S", "-c", supervision.BOOT, str(root), str(node), *forced],
+        [PYTHON, "-I", "-S", "-c", BOOT, str(root), str(node), *forced],
         user=user, group=user, extra_groups=[], cwd="/", env={}, stdout=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdout is not None

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scheduler import wire
-from workers.agent.foreman import Foreman
 from workers.agent.setup import NodeSetup
+from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead import WriteAhead
 from workers.files.input_cache import Cache
 from workers.machine import probe
@@ -20,7 +20,7 @@ class NodeDescription:
 
     settings: NodeSettings
     node_setup: NodeSetup
-    foreman: Foreman
+    supervisor: SupervisorClient
     write_ahead: WriteAhead
     cache: Cache | None
     runners: Mapping[str, str]
@@ -39,7 +39,7 @@ class NodeDescription:
             amounts=probe.amounts(settings, gpus, self.cache.spare_bytes if self.cache else 0),
             labels=probe.labels(settings, self.runners, gpus),
             version=probe.version(),
-            powers={**self.foreman.powers, **self.missing},
+            powers={**self.supervisor.powers, **self.missing},
             held=held,
         )
 
@@ -47,6 +47,6 @@ class NodeDescription:
         """Return why the node should get no work now, as a sentence for people; None if it is well."""
         if self.write_ahead.trouble is not None:
             return self.write_ahead.trouble
-        if self.foreman.stuck:
-            return f"processes that cannot be killed: {', '.join(sorted(self.foreman.stuck)[:5])}"
+        if self.supervisor.stuck:
+            return f"processes that cannot be killed: {', '.join(sorted(self.supervisor.stuck)[:5])}"
         return probe.trouble(self.settings, self.node_setup.paths.work)

@@ -25,7 +25,6 @@ import structlog
 
 from scheduler.wire import ExecutionClaim, ExecutionReport
 from workers import log
-from workers.agent.foreman import Order
 from workers.agent.services import NodeServices
 from workers.agent.state_machine import StateMachine
 from workers.agent.write_ahead import WriteAhead
@@ -45,6 +44,7 @@ from workers.commands import (
     StageInputs,
     StartRun,
     StopFileWork,
+    TreeCommand,
     WriteFact,
 )
 from workers.events import ClaimsDropped, Event, Moment, Shipped, Tick
@@ -66,7 +66,7 @@ class EventLoop:
         self._machine, self._write_ahead, self._services, self._inbox = machine, write_ahead, services, inbox
         self._handlers = self._handler_table()
         self._next_events: list[Event] = []
-        self._tree_commands: list[Order] = []
+        self._tree_commands: list[TreeCommand] = []
         self._claims: list[ExecutionClaim] = []
         self._reports: list[ExecutionReport] = []
         self._next_tick = 0.0
@@ -132,7 +132,7 @@ class EventLoop:
     def _flush(self) -> None:
         """Hand over, in one piece each, what gathered during the pass."""
         if self._tree_commands:
-            self._services.foreman.order(self._tree_commands)
+            self._services.supervisor.send(self._tree_commands)
             self._tree_commands = []
         if self._claims:
             self._services.claims.put(self._claims)
@@ -174,7 +174,7 @@ class EventLoop:
         self._services.outputs.prepare(command.key, command.run)
         self._tree_commands.append(command)
 
-    def _tree_command(self, command: Order) -> None:
+    def _tree_command(self, command: TreeCommand) -> None:
         self._tree_commands.append(command)
 
     def _collect(self, command: CollectOutputs) -> None:

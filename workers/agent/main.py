@@ -24,7 +24,8 @@ from workers.agent.context import NodeProfile
 from workers.agent.event_loop import EventLoop, Inbox
 from workers.agent.setup import NodeSetup
 from workers.agent.state_machine import StateMachine
-from workers.agent.supervision import SupervisorLostError, SupervisorVersionError
+from workers.agent.supervisor_client.connection import SupervisorVersionError
+from workers.agent.supervisor_client.launch import SupervisorLostError
 from workers.agent.write_ahead import WriteAhead
 from workers.api_client import ServerRefused
 from workers.events import StopRequested
@@ -141,9 +142,9 @@ class Agent:
         """Stop all threads. With `stay` the supervisor and the jobs remain."""
         self._services.stop_talking()
         if not stay:
-            self._services.foreman.shutdown(0.0)
+            self._services.supervisor.shutdown(0.0)
             secret_dirs.remove_home(self._paths)
-        self._services.foreman.close()
+        self._services.supervisor.close()
         self._event_loop.stop()
         self._services.api.close()
         patience = time.monotonic() + _JOIN_S

@@ -9,8 +9,8 @@ from pathlib import Path
 from workers.agent import setup
 from workers.agent.description import NodeDescription
 from workers.agent.file_work import FileWork
-from workers.agent.foreman import Foreman
 from workers.agent.setup import NodeSetup
+from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead import WriteAhead
 from workers.api_client import Api
 from workers.events import Event, Shipped
@@ -32,7 +32,7 @@ class NodeServices:
     """One of each. `threads` says which loops the agent has to run."""
 
     api: Api
-    foreman: Foreman
+    supervisor: SupervisorClient
     heartbeat: Heartbeat
     placement_inbox: PlacementInbox
     claims: ClaimBatcher
@@ -44,8 +44,8 @@ class NodeServices:
     def threads(self) -> dict[str, Callable[[], None]]:
         """Return the loops by the name of their thread; each runs until its part is stopped or closed."""
         return {
-            "events": self.foreman.run_events,
-            "orders": self.foreman.run_orders,
+            "events": self.supervisor.run_events,
+            "orders": self.supervisor.run_commands,
             "heartbeat": self.heartbeat.run,
             "claims": self.claims.run,
             "reports": self.reports.run,
@@ -79,15 +79,15 @@ def build(
     except OSError as error:
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
-    foreman = Foreman(settings.node_dir, settings.tree, post)
+    supervisor = SupervisorClient(settings.node_dir, post, tree=settings.tree)
     api, progress = Api(settings.api_url, settings.token), ProgressTracker()
-    description = NodeDescription(settings, node_setup, foreman, write_ahead, resources.cache, runners, missing)
-    node = NodeInterface(description.registration, description.trouble, count_held, probe.load, foreman.lease, post)
+    description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
+    node = NodeInterface(description.registration, description.trouble, count_held, probe.load, supervisor.lease, post)
     heartbeat = Heartbeat(api, node, progress)
     shipper = Shipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(Shipped(key)))
     return NodeServices(
         api=api,
-        foreman=foreman,
+        supervisor=supervisor,
         heartbeat=heartbeat,
         placement_inbox=PlacementInbox(settings, post, heartbeat.nudge),
         claims=ClaimBatcher(api, lambda: heartbeat.identity, post),

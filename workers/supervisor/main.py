@@ -2,8 +2,8 @@
 
 It is one small process. It runs isolated (`python -I -S`) and imports the standard library and this folder only; an
 import contract and a test hold that. One thread does all the work. The first thread only measures directories: what the
-other one takes on to start a program (user, cgroup, directory) thus never marks the process. The requests, the answers
-and the events are described in `workers.agent.supervision`, the client.
+other one takes on to start a program (user, cgroup, directory) thus never marks the process. Requests, answers and
+messages are described in `workers.agent.supervisor_client`.
 """
 
 import contextlib
