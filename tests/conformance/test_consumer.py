@@ -114,7 +114,9 @@ def test_a_message_that_comes_twice_or_late_starts_nothing(
         b'["a list"]',
     ],
 )
-def test_garbage_in_the_queue_does_not_deafen_the_node(api, node, publisher, broker_url, garbage) -> None:
+def test_garbage_in_the_queue_does_not_deafen_the_node(
+    api: FakeNodeApi, node: NodeProcess, publisher: Celery, broker_url: str, garbage: bytes
+) -> None:
     client: Any = external.broker_client(broker_url)
     client.lpush(queue_name("n1"), garbage)
     client.close()
@@ -124,7 +126,9 @@ def test_garbage_in_the_queue_does_not_deafen_the_node(api, node, publisher, bro
     assert api.report().outcome == "completed"
 
 
-def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(api, node, publisher) -> None:
+def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(
+    api: FakeNodeApi, node: NodeProcess, publisher: Celery
+) -> None:
     until_new_consumer(node, api, [])
     before = consumers(node)
     os.kill(before[-1], signal.SIGKILL)
@@ -134,7 +138,7 @@ def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(api
     until_new_consumer(node, api, before)
 
 
-def test_a_consumer_that_stands_still_is_replaced(api, node, publisher) -> None:
+def test_a_consumer_that_stands_still_is_replaced(api: FakeNodeApi, node: NodeProcess, publisher: Celery) -> None:
     place(api, node, (1, 1))
     publish(publisher, (1, 1))
     api.report()

@@ -94,7 +94,9 @@ def test_the_node_says_that_it_runs_containers(api: FakeNodeApi, node: NodeProce
     assert api.registers[0].labels["runner.container"] in oci.ENGINES
 
 
-def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(api, node, image) -> None:
+def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(
+    api: FakeNodeApi, node: NodeProcess, image: str
+) -> None:
     script = "cat /etc/marker ${in}; ls ${job_work_dir}; [ -e /var ] || [ -e /home ] || echo $MINE $GANGER_JOB_ID; cat ${in} > ${job_output_dir}/copy.txt"
     api.place(
         in_image(
@@ -109,14 +111,16 @@ def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(api, node
     api.wait(lambda: not node.leftovers())
 
 
-def test_root_inside_is_nobody_outside_and_exit_codes_come_through(api, node, image) -> None:
+def test_root_inside_is_nobody_outside_and_exit_codes_come_through(
+    api: FakeNodeApi, node: NodeProcess, image: str
+) -> None:
     api.place(in_image(image, "sh", "-c", "id -u; touch /etc/x || exit 7"))
     report = api.report()
     assert (report.outcome, report.phases["job"].exit_code, api.text()) == ("failed", 7, b"0\n")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="memory is limited by cgroups, which need root here")
-def test_it_has_the_limits_and_the_accounting_of_every_job(api, node, image) -> None:
+def test_it_has_the_limits_and_the_accounting_of_every_job(api: FakeNodeApi, node: NodeProcess, image: str) -> None:
     eat = "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"
     api.place(in_image(image, "sh", "-c", eat, amounts={"cpus": 1000, "mem": 64_000, "disk": 64_000}))
     report = api.report()
@@ -124,7 +128,7 @@ def test_it_has_the_limits_and_the_accounting_of_every_job(api, node, image) -> 
     assert report.phases["job"].usage["peak_mem_mib"] > 60
 
 
-def test_a_cancel_kills_all_of_it(api, node, image) -> None:
+def test_a_cancel_kills_all_of_it(api: FakeNodeApi, node: NodeProcess, image: str) -> None:
     script = "trap '' TERM; echo up; sleep 100 & sleep 100"
     api.place(in_image(image, "sh", "-c", script, limits={"grace_s": 0.2}))
     api.wait(lambda: api.text() == b"up\n")
@@ -133,14 +137,16 @@ def test_a_cancel_kills_all_of_it(api, node, image) -> None:
     api.wait(lambda: not node.leftovers())
 
 
-def test_without_network_there_is_none(api, node, image) -> None:
+def test_without_network_there_is_none(api: FakeNodeApi, node: NodeProcess, image: str) -> None:
     api.place(in_image(image, "sh", "-c", "cat /proc/net/dev", options={"network": "none"}))
     assert api.report().outcome == "completed"
     assert b"eth" not in api.text()
 
 
 @pytest.mark.parametrize("image", ["podman"], indirect=True)
-def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_registry_does_not(api, node, image) -> None:
+def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_registry_does_not(
+    api: FakeNodeApi, node: NodeProcess, image: str
+) -> None:
     tool, elsewhere = images.tool() or "", f"registry.invalid/ganger-test-{token_hex(6)}:1"
     subprocess.run([tool, "tag", image, elsewhere], check=True)
     try:
@@ -160,7 +166,7 @@ def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_regis
 
 
 @pytest.mark.parametrize("image", ["dir:/no/such/folder", "registry.invalid/no:such"])
-def test_an_image_that_cannot_be_had_is_a_launch_failure(api, node, image) -> None:
+def test_an_image_that_cannot_be_had_is_a_launch_failure(api: FakeNodeApi, node: NodeProcess, image: str) -> None:
     api.place(in_image(image, "/bin/true"))
     report = api.report()
     assert (report.outcome, report.error) == ("failed", "launch"), report

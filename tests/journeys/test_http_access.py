@@ -1,11 +1,13 @@
 """Who may do what: every route for every role, and nothing of another project."""
 
 import re
+from typing import Any
 
 import pytest
 
 from api.http.app import NOUNS, bare_app
 from scheduler.identity import Role
+from tests.support.api import Api
 
 ROUTES = [route for noun in NOUNS for route in noun.routes.all]
 CALLERS = (None, "node", "viewer", "submitter", "operator", "admin")
@@ -13,12 +15,12 @@ BODIES = {"/jobs/cancel/": {"job_id": 999_999}, "/jobs/requeue/": {"job_id": 999
 """Where an empty body would ask for more than the route's own role gives."""
 
 
-def address(route):
+def address(route: Any) -> Any:
     filled = re.sub(r"<id:\w+>", "999999", route.rule)
     return re.sub(r"<\w+>", "nothing", filled)
 
 
-def allowed(needs, caller):
+def allowed(needs: Any, caller: Any) -> Any:
     if needs == "public":
         return True
     if caller is None or caller == "node" or needs == "node":
@@ -26,7 +28,7 @@ def allowed(needs, caller):
     return Role[caller.upper()] >= needs
 
 
-def test_every_address_that_is_served_was_declared_with_a_role():
+def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     declared = {(route.method, route.rule) for route in ROUTES}
     app = bare_app()
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
@@ -37,7 +39,7 @@ def test_every_address_that_is_served_was_declared_with_a_role():
     }  # fmt: skip
 
 
-def test_every_route_lets_in_who_may_and_nobody_else(api):
+def test_every_route_lets_in_who_may_and_nobody_else(api: Api) -> None:
     wrong = []
     for route in ROUTES:
         for caller in CALLERS:
@@ -68,14 +70,14 @@ def test_every_route_lets_in_who_may_and_nobody_else(api):
         "Bearer a b",
     ],
 )
-def test_a_token_that_is_none_is_answered_alike(api, header):
+def test_a_token_that_is_none_is_answered_alike(api: Api, header: Any) -> None:
     answer = api.as_(None, Authorization=header).get("/jobs/")
     assert (answer.status_code, answer.json["kind"]) == (401, "unauthorized")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     assert api.as_(None).get(f"/jobs/?token={api.secrets['admin']}").status_code == 401
 
 
-def test_revoked_and_expired_tokens_are_not_valid(api):
+def test_revoked_and_expired_tokens_are_not_valid(api: Api) -> None:
     api.a_token("gone", Role.ADMIN)
     api.change("UPDATE tokens SET revoked = now() WHERE name = 'gone'")
     api.a_token("old", Role.ADMIN)
@@ -83,13 +85,13 @@ def test_revoked_and_expired_tokens_are_not_valid(api):
     assert [api.as_(name).get("/jobs/").status_code for name in ("gone", "old")] == [401, 401]
 
 
-def test_only_digests_of_tokens_are_stored(api):
+def test_only_digests_of_tokens_are_stored(api: Api) -> None:
     stored = str(api.query("SELECT * FROM tokens"))
     assert all(secret not in stored for secret in api.secrets.values())
 
 
 @pytest.fixture
-def theirs(api):
+def theirs(api: Api) -> Any:
     """A job with a file and an execution in project `other`, and a token for project `mine`."""
     api.a_project("other")
     api.a_project("mine")
@@ -111,7 +113,7 @@ def theirs(api):
     return {"job": job["id"], "file": file["id"], "execution": execution, "operation": operation["id"]}
 
 
-def test_another_projects_things_are_not_found(api, theirs):
+def test_another_projects_things_are_not_found(api: Api, theirs: Any) -> None:
     mine = api.as_("mine")
     for path in (
         f"/jobs/{theirs['job']}/", f"/jobs/{theirs['job']}/executions/", f"/jobs/{theirs['job']}/events/", f"/jobs/{theirs['job']}/explain/",
@@ -126,7 +128,7 @@ def test_another_projects_things_are_not_found(api, theirs):
     assert api.get(f"/jobs/{theirs['job']}/").json["status"] == "QUEUED"
 
 
-def test_lists_and_bulk_actions_end_at_the_projects_border(api, theirs):
+def test_lists_and_bulk_actions_end_at_the_projects_border(api: Api, theirs: Any) -> None:
     mine = api.as_("mine")
     own = mine.post("/jobs/", {"command": ["true"]}).json
     assert own["project"] == "mine"
@@ -140,7 +142,7 @@ def test_lists_and_bulk_actions_end_at_the_projects_border(api, theirs):
     assert mine.post("/queue/requeue-jobs/", {"job_ids": [theirs["job"]]}).status_code == 404
 
 
-def test_a_token_of_one_project_cannot_name_another(api, theirs):
+def test_a_token_of_one_project_cannot_name_another(api: Api, theirs: Any) -> None:
     mine = api.as_("mine")
     answer = mine.post("/jobs/", {"command": ["true"], "project": "other"})
     assert (answer.status_code, answer.json["field"]) == (403, "project")

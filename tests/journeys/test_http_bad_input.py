@@ -3,6 +3,8 @@
 import http.client
 import json
 import threading
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from werkzeug.serving import make_server
@@ -11,11 +13,12 @@ from api.http import parts
 from api.http.jobs import routes as jobs
 from scheduler import runtime
 from scheduler.runtime import Runtime
+from tests.support.api import Api
 
 JOB = {"command": ["true"]}
 
 
-def job(**fields):
+def job(**fields: Any) -> Any:
     return json.dumps({**JOB, **fields}).encode()
 
 
@@ -84,7 +87,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("case", BODIES)
-def test_a_bad_body_is_refused_and_nothing_is_stored(api, case):
+def test_a_bad_body_is_refused_and_nothing_is_stored(api: Api, case: Any) -> None:
     body, content_type, status = BODIES[case]
     answer = api.send("POST", "/jobs/", body, content_type=content_type)
     assert answer.status_code == status, answer.text
@@ -120,7 +123,7 @@ def test_a_bad_body_is_refused_and_nothing_is_stored(api, case):
         b'{"a": "\\u0000"}',
     ],
 )
-def test_every_body_is_held_to_the_same_rules(api, path, body):
+def test_every_body_is_held_to_the_same_rules(api: Api, path: str, body: Any) -> None:
     answer = api.send("POST", path, body)
     assert answer.status_code == 400, answer.text
     assert answer.json["kind"] == "invalid-input"
@@ -130,25 +133,25 @@ def test_every_body_is_held_to_the_same_rules(api, path, body):
     ("name", "value"),
     [(name, value) for name in ("order", "status", "cursor", "job_id", "page", "started", "job_type_id") for value in ("'; DROP TABLE jobs; --", "1 OR 1=1", "\\", "%00", "a\0b")],
 )  # fmt: skip
-def test_injections_into_parameters_are_malformed_parameters(api, name, value):
+def test_injections_into_parameters_are_malformed_parameters(api: Api, name: Any, value: Any) -> None:
     assert api.get("/jobs/", **{name: value}).status_code == 400
 
 
 @pytest.mark.parametrize("name", ["job_type_name", "job_type_category", "node", "pool", "project"])
 @pytest.mark.parametrize("value", ["'; DROP TABLE jobs; --", "%", "_", "\\", "a' OR 'a'='a", ".*" * 100, "ü" * 1_000])
-def test_injections_into_text_filters_are_text_that_matches_nothing(api, name, value):
+def test_injections_into_text_filters_are_text_that_matches_nothing(api: Api, name: str, value: Any) -> None:
     api.a_job()
     assert api.get("/jobs/", **{name: value}).json["count"] == 0
 
 
-def test_deep_pages_and_huge_sizes_are_refused_or_past_the_end(api):
+def test_deep_pages_and_huge_sizes_are_refused_or_past_the_end(api: Api) -> None:
     assert api.get("/jobs/", page_size=10**9).status_code == 400
     assert api.get("/jobs/", page=10**9).status_code == 404
     assert api.get("/jobs/", page="9" * 40).status_code == 400
 
 
 @pytest.mark.parametrize("header", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"])
-def test_a_method_is_the_one_that_was_sent(api, header):
+def test_a_method_is_the_one_that_was_sent(api: Api, header: str) -> None:
     made = api.a_job()
     answer = api.as_("admin", **{header: "PATCH"}).post(f"/jobs/{made['id']}/", {"status": "CANCELED"})
     assert answer.status_code == 405
@@ -158,7 +161,7 @@ def test_a_method_is_the_one_that_was_sent(api, header):
     assert api.get(f"/jobs/{made['id']}/").json["status"] == "QUEUED"
 
 
-def test_nothing_is_redirected_but_to_the_same_path_with_its_slash(api):
+def test_nothing_is_redirected_but_to_the_same_path_with_its_slash(api: Api) -> None:
     for path in ("/jobs", "/job-types", "/jobs/updates"):
         answer = api.get(path, next="http://evil.example")
         assert answer.status_code == 308
@@ -166,7 +169,7 @@ def test_nothing_is_redirected_but_to_the_same_path_with_its_slash(api):
     assert api.get("//evil.example/jobs").status_code in {404, 308}
 
 
-def test_names_that_reach_headers_are_encoded(api):
+def test_names_that_reach_headers_are_encoded(api: Api) -> None:
     refused = api.send("POST", "/files/", b"x", query={"file_name": 'a"\r\nSet-Cookie: x'}, content_type="text/plain")
     assert refused.status_code == 400
     file = api.send("POST", "/files/", b"x", query={"file_name": 'a";x=y'}, content_type="text/plain").json
@@ -176,12 +179,12 @@ def test_names_that_reach_headers_are_encoded(api):
     )
 
 
-def test_a_request_id_from_outside_is_taken_only_if_it_is_plain(api):
+def test_a_request_id_from_outside_is_taken_only_if_it_is_plain(api: Api) -> None:
     assert api.with_headers(X_Request_Id="abc-1").get("/jobs/").headers["X-Request-Id"] == "abc-1"
     assert api.with_headers(X_Request_Id="a b<script>").get("/jobs/").headers["X-Request-Id"] != "a b<script>"
 
 
-def test_answers_may_not_be_framed_sniffed_or_kept(api):
+def test_answers_may_not_be_framed_sniffed_or_kept(api: Api) -> None:
     for answer in (api.get("/jobs/"), api.get("/nothing/"), api.get("/version/")):
         assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -189,7 +192,7 @@ def test_answers_may_not_be_framed_sniffed_or_kept(api):
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_text_by_default_json_if_asked_on_the_job_services_paths(api):
+def test_text_by_default_json_if_asked_on_the_job_services_paths(api: Api) -> None:
     plain = api.with_headers(Accept="*/*")
     answer = plain.get("/jobs/999/")
     assert (answer.status_code, answer.content_type, answer.text) == (
@@ -203,8 +206,8 @@ def test_text_by_default_json_if_asked_on_the_job_services_paths(api):
     assert plain.get("/jobs/").content_type == "application/json"
 
 
-def test_a_failure_inside_says_nothing_of_the_inside(api, monkeypatch):
-    def fail(*_, **__):
+def test_a_failure_inside_says_nothing_of_the_inside(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("SELECT secret FROM tokens")
 
     monkeypatch.setattr(jobs.queries, "job", fail)
@@ -214,7 +217,7 @@ def test_a_failure_inside_says_nothing_of_the_inside(api, monkeypatch):
     assert answer.json["request_id"] == answer.headers["X-Request-Id"]
 
 
-def test_a_database_that_is_away_is_said_so(api):
+def test_a_database_that_is_away_is_said_so(api: Api) -> None:
     api.rt.db.dispose()
     made = api.a_job()
     url = api.rt.db.url.set(host="/nowhere", query={"host": "/nowhere"})
@@ -231,12 +234,12 @@ def test_a_database_that_is_away_is_said_so(api):
 
 
 @pytest.fixture
-def socket_to(api):
+def socket_to(api: Api) -> Iterator[Any]:
     server = make_server("127.0.0.1", 0, api.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
 
-    def connect():
+    def connect() -> Any:
         return http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
 
     yield connect
@@ -244,7 +247,7 @@ def socket_to(api):
     thread.join()
 
 
-def test_a_body_announced_as_a_gigabyte_is_refused_before_it_is_read(api, socket_to):
+def test_a_body_announced_as_a_gigabyte_is_refused_before_it_is_read(api: Api, socket_to: Any) -> None:
     for path, kind in (("/jobs/", "application/json"), ("/job-types/", "application/json")):
         connection = socket_to()
         connection.putrequest("POST", path)
@@ -260,7 +263,7 @@ def test_a_body_announced_as_a_gigabyte_is_refused_before_it_is_read(api, socket
         connection.close()
 
 
-def test_a_body_over_the_limit_of_its_route_is_too_large(api):
+def test_a_body_over_the_limit_of_its_route_is_too_large(api: Api) -> None:
     padded = json.dumps({"name": "t", "version": "1", "command": ["true"], "description": "x" * 1_100_000}).encode()
     assert api.send("POST", "/job-types/", padded).status_code == 413
     many = json.dumps([{"command": ["x" * 30_000]}] * 100).encode()

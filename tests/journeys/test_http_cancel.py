@@ -2,20 +2,23 @@
 
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scheduler.jobs import bulk
-from tests.support.api import serving
+from tests.support.api import Api, serving
+from tests.support.cluster import Cluster
 
 
-def finish(api, operation):
+def finish(api: Api, operation: Any) -> Any:
     while bulk.step(api.rt):
         pass
     return api.get(f"/operations/{operation.json['id']}/").json
 
 
-def put(api, job_id, status):
+def put(api: Api, job_id: Any, status: Any) -> None:
     api.change(
         """UPDATE jobs SET status = :status,
                            error_id = CASE WHEN :status = 'FAILED' THEN (SELECT id FROM errors WHERE name = 'timeout') END,
@@ -27,7 +30,7 @@ def put(api, job_id, status):
 
 
 @pytest.mark.parametrize("status", ["PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING", "FAILED"])
-def test_a_job_that_has_not_ended_well_is_cancelled_at_once(api, status):
+def test_a_job_that_has_not_ended_well_is_cancelled_at_once(api: Api, status: str) -> None:
     job = api.a_job()
     put(api, job["id"], status)
     answer = api.patch(f"/jobs/{job['id']}/", {"status": "CANCELED"})
@@ -36,7 +39,7 @@ def test_a_job_that_has_not_ended_well_is_cancelled_at_once(api, status):
     assert answer.json["last_status_change"] > job["last_status_change"]
 
 
-def test_cancelling_twice_changes_nothing_and_a_completed_job_stays(api):
+def test_cancelling_twice_changes_nothing_and_a_completed_job_stays(api: Api) -> None:
     job = api.a_job()
     first = api.patch(f"/jobs/{job['id']}/", {"status": "CANCELED"})
     again = api.patch(f"/jobs/{job['id']}/", {"status": "CANCELED"})
@@ -56,14 +59,16 @@ def test_cancelling_twice_changes_nothing_and_a_completed_job_stays(api):
         b"", b"{", b'{"status": "CANCELED", "status": "CANCELED"}',
     ],
 )  # fmt: skip
-def test_any_other_body_is_refused_and_the_job_untouched(api, body):
+def test_any_other_body_is_refused_and_the_job_untouched(
+    api: Api, body: bytes | dict[str, Any] | int | list[Any] | str | None
+) -> None:
     job = api.a_job()
     answer = api.send("PATCH", f"/jobs/{job['id']}/", body if body is not None else b"null")
     assert answer.status_code == 400, answer.text
     assert api.get(f"/jobs/{job['id']}/").json == job
 
 
-def test_what_stands_in_the_query_of_a_write_counts_for_nothing(api):
+def test_what_stands_in_the_query_of_a_write_counts_for_nothing(api: Api) -> None:
     job = api.a_job()
     assert api.patch(f"/jobs/{job['id']}/", {"status": "QUEUED"}, status="CANCELED").status_code == 400
     assert api.patch(f"/jobs/{job['id']}/", None, status="CANCELED").status_code == 415
@@ -73,12 +78,12 @@ def test_what_stands_in_the_query_of_a_write_counts_for_nothing(api):
 @pytest.mark.parametrize(
     "path", ["/jobs/999/", "/jobs/abc/", "/jobs/-1/", "/jobs/99999999999999999999/", "/jobs/0/", "/jobs/1.5/"]
 )
-def test_an_unknown_job_is_not_found(api, path):
+def test_an_unknown_job_is_not_found(api: Api, path: str) -> None:
     assert api.patch(path, {"status": "CANCELED"}).status_code == 404
     assert api.get(path).status_code == 404
 
 
-def test_a_running_job_shows_canceled_while_its_execution_is_asked_to_stop(api, cluster):
+def test_a_running_job_shows_canceled_while_its_execution_is_asked_to_stop(api: Api, cluster: Cluster) -> None:
     node = cluster.a_node("n1")
     job = api.a_job(mem_required=0)
     cluster.tick()
@@ -95,7 +100,7 @@ def test_a_running_job_shows_canceled_while_its_execution_is_asked_to_stop(api, 
 # --- many -------------------------------------------------------------------------------------------------
 
 
-def test_a_bulk_cancel_can_be_tried_and_then_followed_to_its_end(api):
+def test_a_bulk_cancel_can_be_tried_and_then_followed_to_its_end(api: Api) -> None:
     api.post("/jobs/", [{"command": ["true"], "labels": {"batch": "7"}}] * 1_201)
     other = api.a_job()
     dry = api.post("/jobs/cancel/", {"label": "batch:7", "dry_run": True})
@@ -119,7 +124,7 @@ def test_a_bulk_cancel_can_be_tried_and_then_followed_to_its_end(api):
     assert api.get(f"/jobs/{cancelled}/events/").json["results"][-1]["reason"] == "wrong input"
 
 
-def test_an_empty_filter_needs_to_be_meant(api):
+def test_an_empty_filter_needs_to_be_meant(api: Api) -> None:
     api.a_job()
     for path in ("cancel", "requeue", "hold", "release"):
         refused = api.post(f"/jobs/{path}/", {})
@@ -128,7 +133,7 @@ def test_an_empty_filter_needs_to_be_meant(api):
     assert finish(api, api.post("/jobs/cancel/", {"all": True}))["done"] == 1
 
 
-def test_jobs_submitted_after_a_bulk_action_are_not_part_of_it(api):
+def test_jobs_submitted_after_a_bulk_action_are_not_part_of_it(api: Api) -> None:
     api.a_job()
     begun = api.post("/jobs/cancel/", {"status": "QUEUED"})
     later = api.a_job()
@@ -136,7 +141,7 @@ def test_jobs_submitted_after_a_bulk_action_are_not_part_of_it(api):
     assert api.get(f"/jobs/{later['id']}/").json["status"] == "QUEUED"
 
 
-def test_requeue_takes_failed_and_canceled_jobs_and_skips_the_others(api):
+def test_requeue_takes_failed_and_canceled_jobs_and_skips_the_others(api: Api) -> None:
     ids = api.post("/jobs/", [{"command": ["true"], "max_tries": 2}] * 4).json["job_ids"]
     for job_id, status in zip(ids, ("FAILED", "CANCELED", "COMPLETED", "QUEUED"), strict=True):
         put(api, job_id, status)
@@ -156,7 +161,7 @@ def test_requeue_takes_failed_and_canceled_jobs_and_skips_the_others(api):
     assert [row.priority for row in priorities] == [1, 1, 100, 100]
 
 
-def test_held_jobs_are_not_placed_until_they_are_released(api, cluster):
+def test_held_jobs_are_not_placed_until_they_are_released(api: Api, cluster: Cluster) -> None:
     cluster.a_node()
     job = api.a_job(mem_required=0)
     assert finish(api, api.post("/jobs/hold/", {"job_id": job["id"], "reason": "wait for data"}))["done"] == 1
@@ -172,13 +177,15 @@ def test_held_jobs_are_not_placed_until_they_are_released(api, cluster):
     ]
 
 
-def test_an_operation_that_a_crash_left_behind_is_taken_up_where_it_stopped(api, monkeypatch):
+def test_an_operation_that_a_crash_left_behind_is_taken_up_where_it_stopped(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api.post("/jobs/", [{"command": ["true"]}] * 1_100)
     begun = api.post("/jobs/cancel/", {"all": True})
     bulk.step(api.rt)
     genuine = bulk.operations.advance
 
-    def crash(*given, **named):
+    def crash(*given: Any, **named: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(bulk.operations, "advance", crash)
@@ -191,7 +198,7 @@ def test_an_operation_that_a_crash_left_behind_is_taken_up_where_it_stopped(api,
     assert api.value("SELECT count(*) FROM events WHERE event = 'CANCEL'") == 1_100
 
 
-def test_two_walkers_never_walk_the_same_operation_at_once(api):
+def test_two_walkers_never_walk_the_same_operation_at_once(api: Api) -> None:
     api.post("/jobs/", [{"command": ["true"]}] * 2_000)
     begun = api.post("/jobs/hold/", {"all": True})
     walkers = [threading.Thread(target=finish, args=(api, begun)) for _ in range(4)]
@@ -204,7 +211,7 @@ def test_two_walkers_never_walk_the_same_operation_at_once(api):
     assert api.value("SELECT count(*) FROM events WHERE event = 'HOLD'") == 2_000
 
 
-def test_the_thread_of_a_server_walks_what_it_finds(database_url, tmp_path):
+def test_the_thread_of_a_server_walks_what_it_finds(database_url: str, tmp_path: Path) -> None:
     with serving(database_url, tmp_path, background=True) as api:
         api.a_job()
         begun = api.post("/jobs/cancel/", {"all": True})
@@ -225,7 +232,7 @@ def test_the_thread_of_a_server_walks_what_it_finds(database_url, tmp_path):
         {"started": "PT1H", "ended": "PT2H"}, {"job_id": [1] * 10_001}, {"reason": ""}, {"reason": "a\nb"},
     ],
 )  # fmt: skip
-def test_malformed_filters_are_refused_and_nothing_is_done(api, body):
+def test_malformed_filters_are_refused_and_nothing_is_done(api: Api, body: Any) -> None:
     job = api.a_job()
     answer = api.post("/jobs/cancel/", {**body, **({} if "all" in body else {"all": True})})
     assert answer.status_code == 400, answer.text
@@ -233,7 +240,7 @@ def test_malformed_filters_are_refused_and_nothing_is_done(api, body):
     assert api.get(f"/jobs/{job['id']}/").json["status"] == "QUEUED"
 
 
-def test_a_submitter_acts_on_named_jobs_an_operator_on_any_filter(api):
+def test_a_submitter_acts_on_named_jobs_an_operator_on_any_filter(api: Api) -> None:
     job = api.a_job()
     submitter = api.as_("submitter")
     assert submitter.post("/jobs/cancel/", {"job_id": [job["id"]]}).status_code == 202
@@ -243,7 +250,7 @@ def test_a_submitter_acts_on_named_jobs_an_operator_on_any_filter(api):
     assert api.as_("operator").post("/jobs/requeue/", {"status": "FAILED"}).status_code == 202
 
 
-def test_the_older_form_requeues_at_once_and_answers_all_that_matched(api):
+def test_the_older_form_requeues_at_once_and_answers_all_that_matched(api: Api) -> None:
     ids = api.post("/jobs/", [{"command": ["true"]}] * 3).json["job_ids"]
     for job_id, status in zip(ids, ("FAILED", "CANCELED", "COMPLETED"), strict=True):
         put(api, job_id, status)

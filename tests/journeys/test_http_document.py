@@ -2,6 +2,8 @@
 
 import re
 from http.client import BAD_REQUEST, REQUEST_ENTITY_TOO_LARGE
+from pathlib import Path
+from typing import Any
 
 import pytest
 import schemathesis
@@ -11,10 +13,10 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from api.http.app import NOUNS
-from tests.support.api import serving
+from tests.support.api import Api, serving
 
 
-def test_the_document_is_served_and_names_every_route(api):
+def test_the_document_is_served_and_names_every_route(api: Api) -> None:
     document = api.as_(None).get("/openapi.json").json
     assert document["openapi"] == "3.1.0"
     served = {(method.upper(), path) for path, item in document["paths"].items() for method in item}
@@ -24,7 +26,7 @@ def test_the_document_is_served_and_names_every_route(api):
     assert served == declared
 
 
-def test_every_operation_says_what_it_answers_and_who_may_ask(api):
+def test_every_operation_says_what_it_answers_and_who_may_ask(api: Api) -> None:
     document = api.get("/openapi.json").json
     for path, item in document["paths"].items():
         for method, operation in item.items():
@@ -34,7 +36,7 @@ def test_every_operation_says_what_it_answers_and_who_may_ask(api):
             assert good, (method, path)
 
 
-def test_every_reference_points_at_something(api):
+def test_every_reference_points_at_something(api: Api) -> None:
     document = api.get("/openapi.json").json
     text = api.get("/openapi.json").text
     names = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
@@ -49,7 +51,7 @@ LEFT_OUT = re.compile(r"/logs/|^/metrics|^/docs/|^/status/")
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_generated_requests_get_documented_answers(database_url, tmp_path, tag):
+def test_generated_requests_get_documented_answers(database_url: str, tmp_path: Path, tag: Any) -> None:
     with serving(database_url, tmp_path) as api:
         made = api.a_type(interface={"input_data": [{"name": "n", "required": False}]})
         api.a_job(job_type_id=made["id"])
@@ -61,7 +63,7 @@ def test_generated_requests_get_documented_answers(database_url, tmp_path, tag):
                 _try(operation, headers)
 
 
-def test_generated_questions_get_documented_answers_from_a_whole_installation(installation):
+def test_generated_questions_get_documented_answers_from_a_whole_installation(installation: Any) -> None:
     """Over HTTP, through its server; what changes things is tried above, where no node is moved and no job is run."""
     schema = schemathesis.openapi.from_url(f"{installation.ready['url']}/openapi.json")
     headers = {name: installation.api.headers[name] for name in ("authorization", "accept")}
@@ -85,7 +87,7 @@ EXAMPLES = {"job types": 2}
 """Requests an operation; their bodies take long to make."""
 
 
-def _try(operation, headers):
+def _try(operation: Any, headers: Any) -> None:
     """Send requests that the document allows and requests that it forbids; every check of the answers holds."""
     examples = min(EXAMPLES.get(tag, 8) for tag in operation.tags)
 
@@ -93,14 +95,14 @@ def _try(operation, headers):
         max_examples=examples, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
     )
     @given(case=operation.as_strategy() | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE))
-    def run(case):
+    def run(case: Any) -> None:
         answer = case.call(headers=headers)
         case.validate_response(answer, headers=headers, excluded_checks=_excluded(operation, case, answer))
 
     run()
 
 
-def _excluded(operation, case, answer):
+def _excluded(operation: Any, case: Any, answer: Any) -> Any:
     """Return the checks that do not hold for this request, for a reason that no document can give."""
     excluded = []
     if answer.status_code == BAD_REQUEST:

@@ -1,15 +1,19 @@
 """Executions, output, events and explanations over HTTP."""
 
 import base64
+from typing import Any
 
 import orjson
 import pytest
+
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 
 TOKEN = "token-of-sixteen-or-more"
 
 
 @pytest.fixture
-def running(api, cluster):
+def running(api: Api, cluster: Cluster) -> Any:
     """A job that runs on a node: (job id, (execution id, attempt), node)."""
     node = cluster.a_node("n1")
     job = api.a_job(command=["echo", "a b", "c"], mem_required=0, name="the job")
@@ -19,7 +23,7 @@ def running(api, cluster):
     return job["id"], ref, node
 
 
-def print_out(api, node, ref, *pieces):
+def print_out(api: Api, node: Any, ref: Any, *pieces: Any) -> None:
     chunks = [
         {"execution_id": ref[0], "attempt": ref[1], "phase": phase, "stream": stream, "offset": offset, "at": 1.0, "data": base64.b64encode(data).decode()}
         for phase, stream, offset, data in pieces
@@ -28,7 +32,7 @@ def print_out(api, node, ref, *pieces):
     assert answer.status_code == 200, answer.text
 
 
-def events(answer):
+def events(answer: Any) -> Any:
     """Read a stream of server-sent events to its end."""
     found = []
     for block in answer.get_data(as_text=True).split("\n\n"):
@@ -38,7 +42,7 @@ def events(answer):
     return found
 
 
-def test_an_execution_is_listed_by_itself_and_with_its_job(api, running):
+def test_an_execution_is_listed_by_itself_and_with_its_job(api: Api, running: Any) -> None:
     job_id, ref, node = running
     for path in ("/job-executions/", f"/jobs/{job_id}/executions/"):
         (one,) = api.get(path).json["results"]
@@ -64,11 +68,13 @@ def test_an_execution_is_listed_by_itself_and_with_its_job(api, running):
         ({"started": "PT1H"}, 1), ({"order": "-created"}, 1),
     ],
 )  # fmt: skip
-def test_executions_are_filtered_by_their_own_fields_and_the_type_of_their_job(api, running, query, found):
+def test_executions_are_filtered_by_their_own_fields_and_the_type_of_their_job(
+    api: Api, running: Any, query: dict[str, Any], found: int
+) -> None:
     assert api.get("/job-executions/", **query).json["count"] == found
 
 
-def test_unknown_executions_jobs_and_words_are_refused(api, running):
+def test_unknown_executions_jobs_and_words_are_refused(api: Api, running: Any) -> None:
     _, ref, _ = running
     assert api.get("/job-executions/999/").status_code == 404
     assert api.get("/job-executions/999/logs/stdout/").status_code == 404
@@ -84,13 +90,13 @@ def test_unknown_executions_jobs_and_words_are_refused(api, running):
 # --- output -----------------------------------------------------------------------------------------------
 
 
-def test_nothing_printed_is_no_content(api, running):
+def test_nothing_printed_is_no_content(api: Api, running: Any) -> None:
     _, ref, _ = running
     answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/")
     assert (answer.status_code, answer.data) == (204, b"")
 
 
-def test_output_is_read_whole_by_phase_and_from_any_byte(api, running):
+def test_output_is_read_whole_by_phase_and_from_any_byte(api: Api, running: Any) -> None:
     _, ref, node = running
     print_out(
         api, node, ref,
@@ -111,7 +117,7 @@ def test_output_is_read_whole_by_phase_and_from_any_byte(api, running):
     assert (shown["text"], shown["offset"], shown["next_offset"], shown["is_finished"]) == ("two\n", 4, 8, False)
 
 
-def test_markup_in_output_stays_text(api, running):
+def test_markup_in_output_stays_text(api: Api, running: Any) -> None:
     _, ref, node = running
     print_out(api, node, ref, ("job", "stdout", 0, b"<script>alert(1)</script>\x1b[31m\xff"))
     answer = api.with_headers(Accept="text/html").get(f"/job-executions/{ref[0]}/logs/stdout/")
@@ -120,7 +126,7 @@ def test_markup_in_output_stays_text(api, running):
     assert answer.data.endswith(b"\xff")
 
 
-def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api, cluster, running):
+def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api: Api, cluster: Cluster, running: Any) -> None:
     _, ref, node = running
     print_out(
         api,
@@ -145,7 +151,7 @@ def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api, cluster
     )
 
 
-def test_a_stream_shows_what_is_written_while_it_is_open(api, cluster, running):
+def test_a_stream_shows_what_is_written_while_it_is_open(api: Api, cluster: Cluster, running: Any) -> None:
     _, ref, node = running
     print_out(api, node, ref, ("job", "stdout", 0, b"first\n"))
     answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")
@@ -159,7 +165,7 @@ def test_a_stream_shows_what_is_written_while_it_is_open(api, cluster, running):
     answer.close()
 
 
-def test_streams_leave_request_threads_for_the_others(api, running):
+def test_streams_leave_request_threads_for_the_others(api: Api, running: Any) -> None:
     _, ref, _ = running
     most = api.rt.settings.api_threads // 2
     path = f"/job-executions/{ref[0]}/logs/stdout/"
@@ -176,7 +182,7 @@ def test_streams_leave_request_threads_for_the_others(api, running):
 # --- events and explanations ------------------------------------------------------------------------------
 
 
-def test_events_tell_every_change_of_status(api, cluster, running):
+def test_events_tell_every_change_of_status(api: Api, cluster: Cluster, running: Any) -> None:
     job_id, ref, node = running
     cluster.report(node, ref, "failed", error="launch", message="no such program")
     api.patch(f"/jobs/{job_id}/", {"status": "CANCELED"})
@@ -189,7 +195,7 @@ def test_events_tell_every_change_of_status(api, cluster, running):
     assert all(one["at"] for one in found)
 
 
-def test_explain_says_where_a_job_runs_and_why_it_failed(api, cluster, running):
+def test_explain_says_where_a_job_runs_and_why_it_failed(api: Api, cluster: Cluster, running: Any) -> None:
     job_id, ref, node = running
     found = api.get(f"/jobs/{job_id}/explain/").json
     assert (found["summary"], found["reasons"], found["placement"]["node"]["name"]) == ("It runs on node n1.", [], "n1")
@@ -201,14 +207,14 @@ def test_explain_says_where_a_job_runs_and_why_it_failed(api, cluster, running):
     assert found["tries"] == {"done": 1, "forgiven": 0, "max": 1, "withdrawn": 0}
 
 
-def test_explain_says_why_a_job_waits(api, cluster):
+def test_explain_says_why_a_job_waits(api: Api, cluster: Cluster) -> None:
     cluster.a_node(cpus=2000)
     made = api.a_type(max_scheduled=1, mem_required=0)
     first, second = api.a_job(job_type_id=made["id"]), api.a_job(job_type_id=made["id"])
     cluster.tick()
     assert api.get(f"/jobs/{first['id']}/").json["status"] == "RUNNING"
 
-    def kinds(job_id):
+    def kinds(job_id: Any) -> Any:
         return [one["kind"] for one in api.get(f"/jobs/{job_id}/explain/").json["reasons"]]
 
     assert kinds(second["id"]) == ["job-type-limit"]

@@ -2,27 +2,32 @@
 
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
 import pytest
 
 from scheduler.explain import dry_run
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 
 
-def explained(api, job_id):
+def explained(api: Api, job_id: Any) -> Any:
     answer = api.get(f"/jobs/{job_id}/explain/")
     assert answer.status_code == 200, answer.text
     return answer.json
 
 
 @pytest.fixture
-def fleet(api, cluster):
+def fleet(api: Api, cluster: Cluster) -> Any:
     """Three nodes of 4, 4 and 2 cpus, 8000 MiB each; the last one is paused."""
     made = [cluster.a_node("n1"), cluster.a_node("n2"), cluster.a_node("n3", cpus=2000)]
     api.change("UPDATE nodes SET is_paused = true WHERE name = 'n3'")
     return made
 
 
-def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(api, cluster, fleet):
+def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(
+    api: Api, cluster: Cluster, fleet: Any
+) -> None:
     for _ in range(2):
         api.a_job(cpus_required=3, mem_required=0)
     cluster.tick()
@@ -47,7 +52,7 @@ def test_all_reasons_are_told_with_the_number_of_nodes_and_what_is_missing(api, 
     assert explained(api, job["id"])["nodes"] is None
 
 
-def test_quotas_limits_and_pauses_are_told_by_name(api, cluster, fleet):
+def test_quotas_limits_and_pauses_are_told_by_name(api: Api, cluster: Cluster, fleet: Any) -> None:
     made = api.a_type(max_scheduled=1, mem_required=0)
     first, second = api.a_job(job_type_id=made["id"]), api.a_job(job_type_id=made["id"])
     cluster.tick()
@@ -74,7 +79,9 @@ def test_quotas_limits_and_pauses_are_told_by_name(api, cluster, fleet):
     assert placed["reasons"] == []
 
 
-def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_and_refused_when_strict(api, fleet):
+def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_and_refused_when_strict(
+    api: Api, fleet: Any
+) -> None:
     bodies = [{"command": ["true"]}, *({"command": ["true"], "cpus_required": 40} for _ in range(2))]
     made = api.post("/jobs/", bodies)
     sentence = "it asks for more than any node has, so it cannot be placed; even empty, n1 lacks 36 cpus"
@@ -91,7 +98,9 @@ def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_
     assert "warnings" not in api.post("/jobs/", bodies[0]).json
 
 
-def test_a_job_that_its_quota_can_never_allow_is_told_at_submission_and_refused_when_strict(api, fleet):
+def test_a_job_that_its_quota_can_never_allow_is_told_at_submission_and_refused_when_strict(
+    api: Api, fleet: Any
+) -> None:
     api.change("""UPDATE projects SET quota = '{"mem": 100000, "jobs": 2}'""")
     fits = {"command": ["true"], "cpus_required": 1, "mem_required": 100}
     large = {**fits, "mem_required": 5000}
@@ -111,14 +120,14 @@ def test_a_job_that_its_quota_can_never_allow_is_told_at_submission_and_refused_
     assert "warnings" not in api.post("/jobs/", fits, strict="true").json
 
 
-def test_what_a_pool_would_start_counts_for_whether_a_job_could_ever_be_placed(api, fleet):
+def test_what_a_pool_would_start_counts_for_whether_a_job_could_ever_be_placed(api: Api, fleet: Any) -> None:
     body = {"command": ["true"], "cpus_required": 40}
     assert api.post("/jobs/", body, strict="true").status_code == 400
     api.post("/pools/", {"name": "big", "min": 0, "max": 2, "template": {"cpus": 64, "mem": 100_000, "disk": 100_000}})
     assert api.post("/jobs/", body, strict="true").status_code == 201
 
 
-def test_before_its_pool_has_any_node_a_job_waits_for_one_to_be_started(api, cluster):
+def test_before_its_pool_has_any_node_a_job_waits_for_one_to_be_started(api: Api, cluster: Cluster) -> None:
     template = {"cpus": 4, "mem": 8000, "disk": 100_000}
     api.patch("/pools/default/", {"min": 0, "max": 2, "template": template})
     body = {"command": ["true"], "cpus_required": 3, "mem_required": 0}
@@ -135,14 +144,14 @@ def test_before_its_pool_has_any_node_a_job_waits_for_one_to_be_started(api, clu
     assert [one["description"] for one in told["reasons"]] == [sentence]
 
 
-def test_a_job_whose_time_has_not_come_is_told_all_the_same(api, fleet):
+def test_a_job_whose_time_has_not_come_is_told_all_the_same(api: Api, fleet: Any) -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     found = explained(api, api.a_job(not_before=later, cpus_required=40)["id"])
     assert [one["kind"] for one in found["reasons"]][:2] == ["not-before", "node-too-small"]
     assert found["changes"][0]["fix"] == "wait-until"
 
 
-def test_a_job_with_room_says_who_goes_first(api, cluster, fleet):
+def test_a_job_with_room_says_who_goes_first(api: Api, cluster: Cluster, fleet: Any) -> None:
     job = api.a_job()
     assert explained(api, job["id"])["reasons"][0]["kind"] == "next-tick"
 
@@ -150,7 +159,7 @@ def test_a_job_with_room_says_who_goes_first(api, cluster, fleet):
 # --- dry runs ---------------------------------------------------------------------------------------------
 
 
-def everything(api):
+def everything(api: Api) -> Any:
     """All rows of all tables, as a digest each; tokens say when they were last used."""
     names = [row.tablename for row in api.query("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
     return {
@@ -160,7 +169,7 @@ def everything(api):
     }
 
 
-def test_a_dry_run_says_what_the_next_tick_would_do_and_writes_nothing(api, cluster, fleet):
+def test_a_dry_run_says_what_the_next_tick_would_do_and_writes_nothing(api: Api, cluster: Cluster, fleet: Any) -> None:
     api.a_job()
     before = everything(api)
     new = {"command": ["true"], "cpus_required": 3, "mem_required": 0, "priority": 7}
@@ -178,7 +187,7 @@ def test_a_dry_run_says_what_the_next_tick_would_do_and_writes_nothing(api, clus
     assert (single["entry"], single["would"]) == (0, "start")
 
 
-def test_the_jobs_of_a_dry_run_wait_because_of_those_before_them(api, cluster):
+def test_the_jobs_of_a_dry_run_wait_because_of_those_before_them(api: Api, cluster: Cluster) -> None:
     cluster.a_node("n1", cpus=900)
     body = {"command": ["true"], "cpus_required": 0.5, "mem_required": 0, "timeout": 60}
     first, *others = api.post("/jobs/", [body] * 5, dry_run="true").json["results"]
@@ -194,7 +203,7 @@ def test_the_jobs_of_a_dry_run_wait_because_of_those_before_them(api, cluster):
     assert second["summary"] == "It would wait: 1 jobs of its type are scheduled, and 1 may be."
 
 
-def test_a_dry_run_says_what_a_strict_submission_would_refuse(api, fleet):
+def test_a_dry_run_says_what_a_strict_submission_would_refuse(api: Api, fleet: Any) -> None:
     large, small = ({"command": ["true"], "cpus_required": cpus} for cpus in (99, 1))
     for bodies in (large, [small, large]):
         real = api.post("/jobs/", bodies, strict="true").json
@@ -212,7 +221,7 @@ def test_a_dry_run_says_what_a_strict_submission_would_refuse(api, fleet):
     assert "quota" in tried["refusal"]["description"] == real["description"]
 
 
-def test_a_dry_run_refuses_what_a_submission_would_refuse(api, fleet):
+def test_a_dry_run_refuses_what_a_submission_would_refuse(api: Api, fleet: Any) -> None:
     assert api.post("/jobs/", {"job_type": {"name": "nothing"}}, dry_run="true").status_code == 400
     wrong = api.post("/jobs/", [{"command": ["true"]}, {"command": ["true"], "pool": ""}], dry_run="true")
     assert wrong.status_code == 400
@@ -222,7 +231,7 @@ def test_a_dry_run_refuses_what_a_submission_would_refuse(api, fleet):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_dry_runs_agree_with_the_next_tick(api, cluster, seed):
+def test_dry_runs_agree_with_the_next_tick(api: Api, cluster: Cluster, seed: Any) -> None:
     chance = Random(seed)
     for _ in range(chance.randint(1, 4)):
         cluster.a_node(cpus=chance.choice([1000, 2000, 4000]))
@@ -247,7 +256,7 @@ def test_dry_runs_agree_with_the_next_tick(api, cluster, seed):
 # --- what a job says of its nodes -------------------------------------------------------------------------
 
 
-def test_a_job_goes_where_it_prefers_and_away_from_its_kind(api, cluster):
+def test_a_job_goes_where_it_prefers_and_away_from_its_kind(api: Api, cluster: Cluster) -> None:
     for name, zone in (("n1", "a"), ("n2", "b")):
         cluster.a_node(name, labels={"zone": zone})
     liked = {"label": "zone", "value": "b", "weight": 5}
@@ -265,7 +274,7 @@ def test_a_job_goes_where_it_prefers_and_away_from_its_kind(api, cluster):
     assert found["changes"][0]["description"] == "do not keep apart by zone"
 
 
-def test_a_type_says_it_for_its_jobs_and_a_job_over_it(api):
+def test_a_type_says_it_for_its_jobs_and_a_job_over_it(api: Api) -> None:
     made = api.a_type(spread="rack", preemptible=True)
     assert (made["spread"], made["preemptible"]) == ("rack", True)
     assert api.a_job(job_type_id=made["id"])["spread"] == "rack"
@@ -282,11 +291,11 @@ def test_a_type_says_it_for_its_jobs_and_a_job_over_it(api):
         {"count": 3}, {"together": True},
     ],
 )  # fmt: skip
-def test_nonsense_about_nodes_is_refused(api, wrong):
+def test_nonsense_about_nodes_is_refused(api: Api, wrong: dict[str, Any]) -> None:
     assert api.post("/jobs/", {"command": ["true"], **wrong}).status_code == 400
 
 
-def test_metrics_tell_what_the_leader_tells(api):
+def test_metrics_tell_what_the_leader_tells(api: Api) -> None:
     api.change("""UPDATE leader SET status = '{"waiting_by_reason": {"no-room-now": 7}, "tick_ms": 20, "placed": 9, "lost": 2,
                                                "reserved": 1, "prediction_error": 0.25}'""")
     text = api.get("/metrics").text

@@ -2,22 +2,25 @@
 
 import hashlib
 import io
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scheduler.identity import Role
-from tests.support.api import serving
+from tests.support.api import Api, serving
+from tests.support.cluster import Cluster
 
 BODY = b"0123456789"
 DIGEST = hashlib.sha256(BODY).hexdigest()
 RAW = "application/octet-stream"
 
 
-def upload(api, content=BODY, *, content_type=RAW, **query):
+def upload(api: Api, content: Any = BODY, *, content_type: Any = RAW, **query: Any) -> Any:
     return api.send("POST", "/files/", content, query={"file_name": "f.bin", **query}, content_type=content_type)
 
 
-def test_a_raw_upload_is_kept_with_its_size_and_digest(api):
+def test_a_raw_upload_is_kept_with_its_size_and_digest(api: Api) -> None:
     answer = upload(api, media_type="text/csv", file_name="täst 1.csv")
     assert answer.status_code == 201, answer.text
     file = answer.json
@@ -36,7 +39,7 @@ def test_a_raw_upload_is_kept_with_its_size_and_digest(api):
     assert "sandbox" in content.headers["Content-Security-Policy"]
 
 
-def test_a_multipart_upload_brings_its_own_name_and_type(api):
+def test_a_multipart_upload_brings_its_own_name_and_type(api: Api) -> None:
     secret = api.secrets["submitter"]
     answer = api.app.test_client().post(
         "/files/", data={"file": (io.BytesIO(BODY), "scan.tif", "image/tiff")}, headers={"Authorization": f"Bearer {secret}"}
@@ -50,7 +53,7 @@ def test_a_multipart_upload_brings_its_own_name_and_type(api):
     ]
 
 
-def test_a_large_upload_and_an_empty_one_are_taken_whole(api):
+def test_a_large_upload_and_an_empty_one_are_taken_whole(api: Api) -> None:
     large = b"x" * (5 * 1024 * 1024 + 3)
     file = upload(api, large).json
     assert file["sha256"] == hashlib.sha256(large).hexdigest()
@@ -73,20 +76,20 @@ def test_a_large_upload_and_an_empty_one_are_taken_whole(api):
         ("bytes=10-", 416, None, "bytes */10"),
     ],
 )
-def test_a_range_of_a_file_can_be_read(api, asked, status, content, part):
+def test_a_range_of_a_file_can_be_read(api: Api, asked: str, status: int, content: Any, part: str | None) -> None:
     file = upload(api).json
     answer = api.with_headers(Range=asked).get(f"/files/{file['id']}/content/")
     assert (answer.status_code, answer.headers.get("Content-Range")) == (status, part)
     assert content is None or answer.data == content
 
 
-def test_a_file_that_did_not_change_is_not_sent_again(api):
+def test_a_file_that_did_not_change_is_not_sent_again(api: Api) -> None:
     file = upload(api).json
     etag = api.get(f"/files/{file['id']}/content/").headers["ETag"]
     assert api.with_headers(If_None_Match=etag).get(f"/files/{file['id']}/content/").status_code == 304
 
 
-def test_content_that_arrives_damaged_is_refused(api, tmp_path):
+def test_content_that_arrives_damaged_is_refused(api: Api, tmp_path: Path) -> None:
     answer = upload(api, sha256="0" * 64)
     assert (answer.status_code, answer.json["field"]) == (400, "sha256")
     assert upload(api, sha256=DIGEST).status_code == 201
@@ -102,12 +105,14 @@ def test_content_that_arrives_damaged_is_refused(api, tmp_path):
         ({"project": "nowhere"}, RAW, 400), ({}, "application/x-www-form-urlencoded", 415),
     ],
 )  # fmt: skip
-def test_names_and_types_that_could_do_harm_are_refused(api, tmp_path, query, content_type, status):
+def test_names_and_types_that_could_do_harm_are_refused(
+    api: Api, tmp_path: Path, query: Any, content_type: Any, status: int
+) -> None:
     assert upload(api, content_type=content_type, **query).status_code == status
     assert not [path for path in (tmp_path / "files").rglob("*") if path.is_file()]
 
 
-def test_a_multipart_body_has_exactly_one_file(api):
+def test_a_multipart_body_has_exactly_one_file(api: Api) -> None:
     headers = {"Authorization": f"Bearer {api.secrets['admin']}"}
     client = api.app.test_client()
     for data in (
@@ -127,14 +132,14 @@ def test_a_multipart_body_has_exactly_one_file(api):
     assert client.post("/files/", data=many, headers=headers).status_code == 413
 
 
-def test_a_body_over_the_limit_is_refused_and_leaves_nothing(database_url, tmp_path):
+def test_a_body_over_the_limit_is_refused_and_leaves_nothing(database_url: str, tmp_path: Path) -> None:
     with serving(database_url, tmp_path, max_upload=1000) as api:
         assert upload(api, b"x" * 1001).status_code == 413
         assert upload(api, b"x" * 1000).status_code == 201
     assert len([path for path in (tmp_path / "files").rglob("*") if path.is_file()]) == 1
 
 
-def test_files_are_listed_filtered_and_paged(api):
+def test_files_are_listed_filtered_and_paged(api: Api) -> None:
     made = [
         upload(api, bytes([n]), file_name=f"f{n}", media_type="text/csv" if n % 2 else "image/png").json["id"]
         for n in range(5)
@@ -150,7 +155,7 @@ def test_files_are_listed_filtered_and_paged(api):
     assert api.get("/files/", order="path").status_code == 400
 
 
-def test_a_deleted_file_is_gone_but_not_while_a_job_needs_it(api):
+def test_a_deleted_file_is_gone_but_not_while_a_job_needs_it(api: Api) -> None:
     api.a_type(interface={"input_data": [{"name": "f", "type": "file"}]})
     file = upload(api).json
     job = api.a_job(job_type={"name": "a-type"}, inputs={"f": file["id"]})
@@ -164,7 +169,7 @@ def test_a_deleted_file_is_gone_but_not_while_a_job_needs_it(api):
     assert api.get(f"/jobs/{job['id']}/").json["inputs"][0]["value"]["is_deleted"] is True
 
 
-def test_media_types_of_inputs_are_held_to_the_interface(api):
+def test_media_types_of_inputs_are_held_to_the_interface(api: Api) -> None:
     api.a_type(interface={"input_data": [{"name": "f", "type": "file", "media_types": ["image/png"]}]})
     wrong = upload(api, media_type="text/plain").json
     answer = api.post("/jobs/", {"job_type": {"name": "a-type"}, "inputs": {"f": wrong["id"]}})
@@ -177,7 +182,7 @@ def test_media_types_of_inputs_are_held_to_the_interface(api):
 
 
 @pytest.fixture
-def running(api, cluster):
+def running(api: Api, cluster: Cluster) -> Any:
     node = cluster.a_node()
     made = api.a_type(mem_required=0, interface={"output_data": [{"name": "out", "type": "file"}]})
     job = api.a_job(job_type_id=made["id"])
@@ -187,7 +192,7 @@ def running(api, cluster):
     return job["id"], ref, node
 
 
-def bring(api, ref, content=b"result", **changes):
+def bring(api: Api, ref: Any, content: bytes = b"result", **changes: Any) -> Any:
     query = {
         "execution_id": ref[0], "attempt": ref[1], "token": "token-of-sixteen-or-more", "output": "out", "file_name": "out.txt",
         "media_type": "text/plain", **changes,
@@ -195,7 +200,7 @@ def bring(api, ref, content=b"result", **changes):
     return api.as_("node").send("POST", "/node/files/", content, query=query, content_type=RAW)
 
 
-def test_an_output_is_seen_only_once_its_attempt_was_accepted(api, cluster, running):
+def test_an_output_is_seen_only_once_its_attempt_was_accepted(api: Api, cluster: Cluster, running: Any) -> None:
     job_id, ref, node = running
     file_id = bring(api, ref).json["file_id"]
     assert api.get(f"/files/{file_id}/").status_code == 404
@@ -211,7 +216,7 @@ def test_an_output_is_seen_only_once_its_attempt_was_accepted(api, cluster, runn
     assert api.get(f"/files/{file_id}/content/").data == b"result"
 
 
-def test_bringing_an_output_again_is_harmless_and_other_content_is_not(api, running, tmp_path):
+def test_bringing_an_output_again_is_harmless_and_other_content_is_not(api: Api, running: Any, tmp_path: Path) -> None:
     _, ref, _ = running
     first, again = bring(api, ref), bring(api, ref)
     assert (first.status_code, again.json) == (201, first.json)
@@ -231,18 +236,20 @@ def test_bringing_an_output_again_is_harmless_and_other_content_is_not(api, runn
         ({"file_name": "a/b"}, 400),
     ],
 )
-def test_only_the_live_attempt_with_its_token_brings_outputs(api, running, change, status):
+def test_only_the_live_attempt_with_its_token_brings_outputs(
+    api: Api, running: Any, change: dict[str, Any], status: int
+) -> None:
     _, ref, _ = running
     assert bring(api, ref, **change).status_code == status
 
 
-def test_an_attempt_that_has_ended_brings_nothing_more(api, cluster, running):
+def test_an_attempt_that_has_ended_brings_nothing_more(api: Api, cluster: Cluster, running: Any) -> None:
     _, ref, node = running
     cluster.report(node, ref, "failed", error="launch")
     assert bring(api, ref).status_code == 409
 
 
-def test_nodes_read_inputs_over_their_own_protocol(api):
+def test_nodes_read_inputs_over_their_own_protocol(api: Api) -> None:
     file = upload(api).json
     node = api.as_("node", Range="bytes=8-")
     answer = node.get(f"/node/files/{file['id']}/content/")
@@ -251,7 +258,7 @@ def test_nodes_read_inputs_over_their_own_protocol(api):
     assert api.get(f"/node/files/{file['id']}/content/").status_code == 403
 
 
-def test_uploads_belong_to_a_project(api):
+def test_uploads_belong_to_a_project(api: Api) -> None:
     api.a_project("other")
     api.a_token("theirs", Role.SUBMITTER, "other")
     file = upload(api.as_("theirs")).json

@@ -1,6 +1,11 @@
 """Job types over HTTP: make, change, revise, pause, archive, check."""
 
+from typing import Any
+
 import pytest
+
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 
 FULL = {
     "name": "segment",
@@ -39,7 +44,7 @@ FULL = {
 }
 
 
-def test_a_type_is_answered_as_it_was_given(api):
+def test_a_type_is_answered_as_it_was_given(api: Api) -> None:
     answer = api.post("/job-types/", FULL)
     assert answer.status_code == 201, answer.text
     made = answer.json
@@ -55,7 +60,7 @@ def test_a_type_is_answered_as_it_was_given(api):
     assert api.get("/job-types/segment/2.1/").json == made
 
 
-def test_what_is_left_out_takes_the_documented_default(api):
+def test_what_is_left_out_takes_the_documented_default(api: Api) -> None:
     made = api.a_type()
     names = (
         "cpus_required",
@@ -71,7 +76,7 @@ def test_what_is_left_out_takes_the_documented_default(api):
     assert api.a_type("endless", is_long_running=True)["timeout"] is None
 
 
-def test_name_and_version_are_there_once(api):
+def test_name_and_version_are_there_once(api: Api) -> None:
     api.a_type()
     again = api.post("/job-types/", {"name": "a-type", "version": "1.0", "command": ["x"]})
     assert (again.status_code, again.json["kind"]) == (409, "conflict")
@@ -114,7 +119,7 @@ def test_name_and_version_are_there_once(api):
         ({"pause_reason": "x"}, "pause_reason"),
     ],
 )  # fmt: skip
-def test_what_no_job_could_use_is_refused_by_the_name_of_the_field(api, change, field):
+def test_what_no_job_could_use_is_refused_by_the_name_of_the_field(api: Api, change: Any, field: str) -> None:
     body = {"name": "t", "version": "1", "command": ["true"], **change}
     answer = api.post("/job-types/", body)
     assert answer.status_code == 400, answer.text
@@ -124,7 +129,7 @@ def test_what_no_job_could_use_is_refused_by_the_name_of_the_field(api, change, 
     assert check.status_code == 400 or (check.json["is_valid"], check.json["errors"][0]["name"]) == (False, field)
 
 
-def test_changing_what_a_job_would_see_makes_a_revision_and_nothing_else_does(api):
+def test_changing_what_a_job_would_see_makes_a_revision_and_nothing_else_does(api: Api) -> None:
     made = api.a_type()
     path = f"/job-types/{made['id']}/"
     assert api.patch(path, {"title": "New", "max_scheduled": 3, "is_operational": False}).json["revision_num"] == 1
@@ -139,7 +144,7 @@ def test_changing_what_a_job_would_see_makes_a_revision_and_nothing_else_does(ap
     assert api.get(f"{path}revisions/4/").status_code == 404
 
 
-def test_a_change_that_is_refused_changes_nothing(api):
+def test_a_change_that_is_refused_changes_nothing(api: Api) -> None:
     made = api.a_type()
     refused = api.patch(
         f"/job-types/{made['id']}/", {"title": "New", "error_mapping": {"exit_codes": {"3": "nothing"}}}
@@ -148,7 +153,7 @@ def test_a_change_that_is_refused_changes_nothing(api):
     assert api.get(f"/job-types/{made['id']}/").json == made
 
 
-def test_pausing_is_stamped_and_going_on_clears_the_reason(api):
+def test_pausing_is_stamped_and_going_on_clears_the_reason(api: Api) -> None:
     made = api.a_type()
     path = f"/job-types/{made['id']}/"
     paused = api.patch(path, {"is_paused": True, "pause_reason": "disk"}).json
@@ -159,7 +164,7 @@ def test_pausing_is_stamped_and_going_on_clears_the_reason(api):
     assert (resumed["is_paused"], resumed["pause_reason"], resumed["paused"]) == (False, None, None)
 
 
-def test_a_paused_type_is_seen_by_the_scheduler(api, cluster):
+def test_a_paused_type_is_seen_by_the_scheduler(api: Api, cluster: Cluster) -> None:
     cluster.a_node()
     made = api.a_type(mem_required=0)
     cluster.tick()
@@ -170,7 +175,7 @@ def test_a_paused_type_is_seen_by_the_scheduler(api, cluster):
     assert cluster.tick() == 1
 
 
-def test_archiving_is_stamped_and_can_be_undone(api):
+def test_archiving_is_stamped_and_can_be_undone(api: Api) -> None:
     made = api.a_type()
     path = f"/job-types/{made['id']}/"
     assert api.patch(path, {"is_active": False}).json["archived"]
@@ -178,13 +183,13 @@ def test_archiving_is_stamped_and_can_be_undone(api):
     assert api.patch(path, {"is_active": True}).json["archived"] is None
 
 
-def test_of_a_built_in_type_only_its_pace_can_change(api):
+def test_of_a_built_in_type_only_its_pace_can_change(api: Api) -> None:
     assert api.patch("/job-types/command/1.0/", {"title": "x"}).status_code == 409
     assert api.patch("/job-types/command/1.0/", {"timeout": 5}).status_code == 409
     assert api.patch("/job-types/command/1.0/", {"is_paused": True, "max_scheduled": 2}).status_code == 200
 
 
-def test_every_change_is_on_record(api):
+def test_every_change_is_on_record(api: Api) -> None:
     made = api.a_type()
     api.as_("operator").patch(f"/job-types/{made['id']}/", {"is_paused": True})
     rows = api.query("SELECT actor, action, subject FROM audit ORDER BY id")
@@ -192,7 +197,7 @@ def test_every_change_is_on_record(api):
     assert rows[0].subject == f"job-type:{made['id']}"
 
 
-def test_validation_is_a_dry_run_with_warnings(api):
+def test_validation_is_a_dry_run_with_warnings(api: Api) -> None:
     answer = api.post("/job-types/validation/", {**FULL, "command": ["segment", "${imge}"], "timeout": None})
     assert answer.status_code == 200
     assert answer.json["is_valid"]
@@ -208,7 +213,7 @@ def test_validation_is_a_dry_run_with_warnings(api):
         ({"started": "PT1H"}, ["a", "b", "b", "command"]), ({"ended": "PT1H"}, []), ({"page_size": 2}, ["a", "b"]),
     ],
 )  # fmt: skip
-def test_types_are_listed_by_name_and_version_and_filtered(api, query, names):
+def test_types_are_listed_by_name_and_version_and_filtered(api: Api, query: dict[str, Any], names: list[Any]) -> None:
     api.a_type("b", "2")
     api.a_type("b", "1")
     api.a_type("a", "1", category="x", is_active=False)
@@ -228,6 +233,6 @@ def test_types_are_listed_by_name_and_version_and_filtered(api, query, names):
         "/job-types/x/1/revisions/1/",
     ],
 )
-def test_unknown_types_are_not_found(api, path):
+def test_unknown_types_are_not_found(api: Api, path: str) -> None:
     assert api.get(path).status_code in {400, 404}
     assert api.patch("/job-types/99/", {"title": "x"}).status_code == 404

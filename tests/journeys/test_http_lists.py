@@ -3,20 +3,24 @@
 import random
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 
-def ids(answer):
+
+def ids(answer: Any) -> Any:
     assert answer.status_code == 200, answer.text
     return [one["id"] for one in answer.json["results"]]
 
 
 @pytest.fixture
-def four(api):
+def four(api: Api) -> Any:
     """Four jobs: two types, a failed one, a cancelled one, one on a node."""
     a, b = api.a_type("alpha", "1", category="x"), api.a_type("beta", "2", category="y")
     one = api.a_job(job_type_id=a["id"], labels={"team": "a", "kind": "k"}, name="z", priority=5)
@@ -64,21 +68,23 @@ def four(api):
         ({"unknown": "ignored"}, {0, 1, 2, 3}),
     ],
 )  # fmt: skip
-def test_filters_are_alternatives_within_a_field_and_narrow_between_fields(api, four, query, expected):
+def test_filters_are_alternatives_within_a_field_and_narrow_between_fields(
+    api: Api, four: Any, query: dict[str, Any], expected: set[Any]
+) -> None:
     made, _, _ = four
     found = api.get("/jobs/", **query)
     assert set(ids(found)) == {made[n] for n in expected}
     assert found.json["count"] == len(expected)
 
 
-def test_ids_filter_too(api, four):
+def test_ids_filter_too(api: Api, four: Any) -> None:
     made, a, _ = four
     assert set(ids(api.get("/jobs/", job_id=made[:2]))) == set(made[:2])
     assert set(ids(api.get("/jobs/", job_type_id=a["id"]))) == {made[0], made[2]}
     assert ids(api.get("/jobs/", job_id=-1)) == []
 
 
-def test_the_window_is_over_the_last_change_and_takes_its_bounds_in(api, four):
+def test_the_window_is_over_the_last_change_and_takes_its_bounds_in(api: Api, four: Any) -> None:
     made, _, _ = four
     at = datetime(2026, 1, 1, 12, tzinfo=UTC)
     api.change("UPDATE jobs SET last_modified = :at WHERE id = :id", at=at, id=made[0])
@@ -102,17 +108,17 @@ def test_the_window_is_over_the_last_change_and_takes_its_bounds_in(api, four):
         {"cursor": "x"}, {"cursor": "AAAA"}, {"cursor": "ü"}, {"node": "a\0b"},
     ],
 )  # fmt: skip
-def test_malformed_parameters_are_refused_by_name(api, query):
+def test_malformed_parameters_are_refused_by_name(api: Api, query: Any) -> None:
     answer = api.get("/jobs/", **query)
     assert answer.status_code == 400, answer.text
     assert answer.json["field"] in {*query, *(f"{name}[0]" for name in query)}
 
 
-def test_an_unknown_status_is_answered_with_the_words_there_are(api):
+def test_an_unknown_status_is_answered_with_the_words_there_are(api: Api) -> None:
     assert "PENDING_UPLOAD, PENDING, BLOCKED, QUEUED" in api.get("/jobs/", status="BOGUS").json["description"]
 
 
-def test_orders_are_by_many_keys_each_in_its_direction(api, four):
+def test_orders_are_by_many_keys_each_in_its_direction(api: Api, four: Any) -> None:
     made, _, _ = four
     assert ids(api.get("/jobs/", order="id")) == made
     assert ids(api.get("/jobs/", order="-id")) == made[::-1]
@@ -123,7 +129,7 @@ def test_orders_are_by_many_keys_each_in_its_direction(api, four):
     assert ids(api.get("/jobs/", order=["ended", "id"]))[-2:] == made[:2]
 
 
-def test_every_order_pages_through_all_without_repeating(api, four):
+def test_every_order_pages_through_all_without_repeating(api: Api, four: Any) -> None:
     made, _, _ = four
     for field in (
         "id", "created", "queued", "started", "ended", "last_modified", "last_status_change", "status", "priority", "num_exes", "duration",
@@ -141,7 +147,7 @@ def test_every_order_pages_through_all_without_repeating(api, four):
             assert ids(answer) == seen[:1], order
 
 
-def test_links_are_absolute_and_keep_every_other_parameter(api, four):
+def test_links_are_absolute_and_keep_every_other_parameter(api: Api, four: Any) -> None:
     answer = api.get("/jobs/", page_size=1, order=["-priority", "id"], status=["QUEUED", "FAILED"])
     parts = urlsplit(answer.json["next"])
     query = parse_qs(parts.query)
@@ -156,7 +162,7 @@ def test_links_are_absolute_and_keep_every_other_parameter(api, four):
     assert answer.json["count"] == 3
 
 
-def test_pages_may_be_asked_for_by_number_alone(api):
+def test_pages_may_be_asked_for_by_number_alone(api: Api) -> None:
     made = api.post("/jobs/", [{"command": ["true"]}] * 25).json["job_ids"]
     assert ids(api.get("/jobs/", page=3, page_size=10, order="id")) == made[20:]
     past = api.get("/jobs/", page=4, page_size=10)
@@ -166,12 +172,12 @@ def test_pages_may_be_asked_for_by_number_alone(api):
     assert last.json["next"] is None
 
 
-def test_the_first_page_of_nothing_is_an_empty_list(api):
+def test_the_first_page_of_nothing_is_an_empty_list(api: Api) -> None:
     answer = api.get("/jobs/", status="RUNNING")
     assert answer.json == {"count": 0, "count_exact": True, "next": None, "previous": None, "results": []}
 
 
-def test_a_cursor_is_good_for_its_list_and_its_token_only(api, four):
+def test_a_cursor_is_good_for_its_list_and_its_token_only(api: Api, four: Any) -> None:
     link = api.get("/jobs/", page_size=1).json["next"].removeprefix("http://localhost")
     assert api.get(link).status_code == 200
     assert api.as_("operator").get(link).status_code == 400
@@ -183,7 +189,7 @@ def test_a_cursor_is_good_for_its_list_and_its_token_only(api, four):
     assert api.get("/jobs/", page=2, page_size=1, cursor=changed).status_code == 400
 
 
-def test_counts_are_exact_up_to_ten_thousand_and_said_to_be_estimates_above(api):
+def test_counts_are_exact_up_to_ten_thousand_and_said_to_be_estimates_above(api: Api) -> None:
     api.post("/jobs/", [{"command": ["true"]}] * 10_000)
     answer = api.get("/jobs/", page_size=10)
     assert (answer.json["count"], answer.json["count_exact"]) == (10_000, True)
@@ -200,7 +206,9 @@ def test_counts_are_exact_up_to_ten_thousand_and_said_to_be_estimates_above(api)
     size=st.integers(1, 7),
     order=st.sampled_from(["last_modified", "-last_modified", "priority", "-id"]),
 )
-def test_paging_through_a_changing_list_neither_repeats_nor_skips_what_did_not_change(api, seed, size, order):
+def test_paging_through_a_changing_list_neither_repeats_nor_skips_what_did_not_change(
+    api: Api, seed: Any, size: Any, order: Any
+) -> None:
     chance = random.Random(seed)
     run = uuid.uuid4().hex  # a list of its own: with what earlier examples left, each would be longer than the last
     one = {"command": ["true"], "labels": {"run": run}}
@@ -229,7 +237,7 @@ def test_paging_through_a_changing_list_neither_repeats_nor_skips_what_did_not_c
 # --- the other two lists of jobs --------------------------------------------------------------------------
 
 
-def test_updates_carry_the_files_each_job_was_given(api):
+def test_updates_carry_the_files_each_job_was_given(api: Api) -> None:
     file = api.send("POST", "/files/", b"x", query={"file_name": "f"}, content_type="application/octet-stream").json
     api.a_type(interface={"input_data": [{"name": "f", "type": "files"}]})
     job = api.a_job(job_type={"name": "a-type"}, inputs={"f": [file["id"], file["id"]]})
@@ -241,7 +249,7 @@ def test_updates_carry_the_files_each_job_was_given(api):
     ]
 
 
-def test_updates_of_a_window_are_the_jobs_whose_status_changed_in_it(api):
+def test_updates_of_a_window_are_the_jobs_whose_status_changed_in_it(api: Api) -> None:
     still, moved = api.a_job()["id"], api.a_job()["id"]
     api.change("UPDATE jobs SET last_status_change = now() - interval '2 hours' WHERE id = :id", id=still)
     assert ids(api.get("/jobs/updates/", started="PT1H")) == [moved]
@@ -249,7 +257,7 @@ def test_updates_of_a_window_are_the_jobs_whose_status_changed_in_it(api):
     assert ids(api.get("/jobs/", started="PT1H")) == [still, moved]
 
 
-def test_each_job_is_listed_once_with_its_newest_execution(api, cluster):
+def test_each_job_is_listed_once_with_its_newest_execution(api: Api, cluster: Cluster) -> None:
     node = cluster.a_node()
     job = api.a_job(mem_required=0)
     never = api.a_job(cpus_required=100)
@@ -270,7 +278,7 @@ def test_each_job_is_listed_once_with_its_newest_execution(api, cluster):
     assert ids(api.get("/jobs/executions/", status="COMPLETED")) == [job["id"]]
 
 
-def test_job_types_count_what_changed_of_late_and_whatever_runs(api):
+def test_job_types_count_what_changed_of_late_and_whatever_runs(api: Api) -> None:
     made = api.a_type()
     old, running, failed = (api.a_job(job_type_id=made["id"])["id"] for _ in range(3))
     ago = datetime.now(UTC) - timedelta(days=2)
@@ -294,7 +302,7 @@ def test_job_types_count_what_changed_of_late_and_whatever_runs(api):
     assert (one["job_type"]["id"], one["count"], one["longest_running"][:10]) == (made["id"], 1, ago.isoformat()[:10])
 
 
-def test_the_queue_shows_what_can_go_first_first(api):
+def test_the_queue_shows_what_can_go_first_first(api: Api) -> None:
     a, b, c = api.a_type("a"), api.a_type("b", is_paused=True), api.a_type("c")
     for made, priority in ((a, 50), (a, 70), (b, 1), (c, 20)):
         api.a_job(job_type_id=made["id"], priority=priority)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,7 +17,7 @@ PROMPT_S = 2.0
 
 
 @pytest.fixture(scope="module")
-def url(servers, migrated, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(servers: Any, migrated: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An API of one process with two threads: the smallest there is."""
     folder: Path = tmp_path_factory.mktemp("patience")
     with serving(servers.database_url, servers.broker_url, folder, API_WORKERS="1", API_THREADS="2") as url:

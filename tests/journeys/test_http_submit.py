@@ -2,20 +2,23 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from scheduler.jobs import submit
 from scheduler.store.jobs import submissions
+from tests.support.api import Api
+from tests.support.cluster import Cluster
 
 
-def upload(api, content=b"hello", name="a.txt", media_type="text/plain"):
+def upload(api: Api, content: bytes = b"hello", name: str = "a.txt", media_type: str = "text/plain") -> Any:
     answer = api.send("POST", "/files/", content, query={"file_name": name}, content_type=media_type)
     assert answer.status_code == 201, answer.text
     return answer.json
 
 
-def test_an_ad_hoc_command_is_answered_with_its_detail_and_address(api):
+def test_an_ad_hoc_command_is_answered_with_its_detail_and_address(api: Api) -> None:
     answer = api.post(
         "/jobs/", {"command": ["echo", "hi"], "name": "greet", "cpus_required": 0.25, "labels": {"team": "a"}}
     )
@@ -29,7 +32,7 @@ def test_an_ad_hoc_command_is_answered_with_its_detail_and_address(api):
     assert api.get(f"/jobs/{job['id']}/").json == job
 
 
-def test_what_is_left_out_comes_from_the_type_and_what_is_given_wins(api):
+def test_what_is_left_out_comes_from_the_type_and_what_is_given_wins(api: Api) -> None:
     made = api.a_type(
         cpus_required=2, mem_required=100, disk_out_const_required=10, priority=7, timeout=60, pre_timeout=5, max_tries=5,
         resources={"gpu": 1}, environment={"A": "type", "B": "type"},
@@ -53,7 +56,7 @@ def test_what_is_left_out_comes_from_the_type_and_what_is_given_wins(api):
     )
 
 
-def test_amounts_grow_with_the_size_of_the_inputs(api):
+def test_amounts_grow_with_the_size_of_the_inputs(api: Api) -> None:
     mib = upload(api, b"x" * (3 * 1024 * 1024 - 5))
     api.a_type(
         mem_required=10, mem_mult_required=2.5, disk_out_const_required=1, disk_out_mult_required=0.5,
@@ -68,7 +71,7 @@ def test_amounts_grow_with_the_size_of_the_inputs(api):
     assert 5_500 <= shape.disk <= 5_500 * 17 / 16 + 1
 
 
-def test_inputs_are_merged_from_the_jobs_own_revision_with_nulls_explicit(api):
+def test_inputs_are_merged_from_the_jobs_own_revision_with_nulls_explicit(api: Api) -> None:
     interface = {
         "input_data": [
             {"name": "f", "type": "file"},
@@ -93,7 +96,7 @@ def test_inputs_are_merged_from_the_jobs_own_revision_with_nulls_explicit(api):
     assert api.a_job(job_type_id=made["id"])["job_type_rev"]["revision_num"] == 2
 
 
-def test_a_type_without_version_is_its_newest_active_one(api):
+def test_a_type_without_version_is_its_newest_active_one(api: Api) -> None:
     api.a_type("t", "1")
     second = api.a_type("t", "2")
     assert api.a_job(job_type={"name": "t"})["job_type"]["version"] == "2"
@@ -103,14 +106,14 @@ def test_a_type_without_version_is_its_newest_active_one(api):
     assert (refused.status_code, refused.json["kind"]) == (409, "conflict")
 
 
-def test_a_job_of_a_paused_type_is_taken_and_waits(api):
+def test_a_job_of_a_paused_type_is_taken_and_waits(api: Api) -> None:
     api.a_type(is_paused=True, pause_reason="broken")
     job = api.a_job(job_type={"name": "a-type"})
     assert job["status"] == "QUEUED"
     assert "a-type 1.0 is paused: broken" in api.get(f"/jobs/{job['id']}/explain/").json["summary"]
 
 
-def test_a_job_for_later_is_pending_and_a_held_one_queued(api):
+def test_a_job_for_later_is_pending_and_a_held_one_queued(api: Api) -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     assert api.a_job(not_before=later)["status"] == "PENDING"
     assert api.a_job(not_before="2026-01-01T00:00:00Z")["status"] == "QUEUED"
@@ -118,7 +121,7 @@ def test_a_job_for_later_is_pending_and_a_held_one_queued(api):
     assert (held["status"], held["is_held"], held["hold_reason"]) == ("QUEUED", True, "look first")
 
 
-def test_a_job_larger_than_every_node_is_taken_unless_strict(api, cluster):
+def test_a_job_larger_than_every_node_is_taken_unless_strict(api: Api, cluster: Cluster) -> None:
     cluster.a_node()
     huge = {"command": ["true"], "cpus_required": 1_000}
     job = api.post("/jobs/", huge)
@@ -151,14 +154,16 @@ def test_a_job_larger_than_every_node_is_taken_unless_strict(api, cluster):
         ({"command": ["true"], "constraints": [{"label": "a", "op": "exists", "value": "x"}]}, 400, "constraints[0]"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_fulfilled_is_refused_and_nothing_is_made(api, body, status, field):
+def test_what_cannot_be_fulfilled_is_refused_and_nothing_is_made(
+    api: Api, body: dict[str, Any], status: int, field: str | None
+) -> None:
     api.a_type()
     answer = api.post("/jobs/", body)
     assert (answer.status_code, answer.json["field"]) == (status, field), answer.text
     assert api.value("SELECT count(*) FROM jobs") == 0
 
 
-def test_comparisons_by_size_take_numbers_as_numbers_too(api):
+def test_comparisons_by_size_take_numbers_as_numbers_too(api: Api) -> None:
     given = [{"label": "gpus", "op": ">", "value": 2}, {"label": "rate", "op": "<=", "value": 0.5}]
     job = api.a_job(constraints=given, preferences=[{"label": "gpus", "op": ">=", "value": 5, "weight": 2}])
     assert [one["value"] for one in (*job["constraints"], *job["preferences"])] == ["2", "0.5", "5"]
@@ -167,7 +172,7 @@ def test_comparisons_by_size_take_numbers_as_numbers_too(api):
         assert api.post("/jobs/", body).status_code == 400, (op, value)
 
 
-def test_constraints_are_stored_and_shown_as_they_were_given(api):
+def test_constraints_are_stored_and_shown_as_they_were_given(api: Api) -> None:
     job = api.a_job(
         constraints=[
             {"label": "zone", "op": "not_in", "value": ["a", "b"]},
@@ -181,7 +186,7 @@ def test_constraints_are_stored_and_shown_as_they_were_given(api):
     assert stored == job["constraints"]
 
 
-def test_equal_wishes_share_a_shape_and_others_do_not(api):
+def test_equal_wishes_share_a_shape_and_others_do_not(api: Api) -> None:
     ids = [api.a_job()["id"], api.a_job(name="other")["id"], api.a_job(priority=5)["id"]]
     shapes = [row.shape_id for row in api.query("SELECT shape_id FROM jobs WHERE id = ANY(:ids) ORDER BY id", ids=ids)]
     assert shapes[0] == shapes[1] != shapes[2]
@@ -190,7 +195,7 @@ def test_equal_wishes_share_a_shape_and_others_do_not(api):
 # --- many at once -----------------------------------------------------------------------------------------
 
 
-def test_an_array_is_answered_with_ids_in_its_order(api):
+def test_an_array_is_answered_with_ids_in_its_order(api: Api) -> None:
     answer = api.post("/jobs/", [{"command": ["true"], "name": f"job {n}", "priority": n % 3} for n in range(250)])
     assert answer.status_code == 201
     assert answer.json["count"] == 250
@@ -203,7 +208,7 @@ def test_an_array_is_answered_with_ids_in_its_order(api):
     assert names == [f"job {n}" for n in range(250)]
 
 
-def test_one_wrong_entry_is_named_by_its_place_and_nothing_is_made(api):
+def test_one_wrong_entry_is_named_by_its_place_and_nothing_is_made(api: Api) -> None:
     jobs = [{"command": ["true"]} for _ in range(20)]
     jobs[13] = {"command": ["true"], "priority": -1}
     answer = api.post("/jobs/", jobs)
@@ -215,7 +220,7 @@ def test_one_wrong_entry_is_named_by_its_place_and_nothing_is_made(api):
     assert api.value("SELECT count(*) FROM jobs") == 0
 
 
-def test_an_empty_array_and_one_too_many_are_refused(api):
+def test_an_empty_array_and_one_too_many_are_refused(api: Api) -> None:
     assert api.post("/jobs/", []).status_code == 400
     assert api.post("/jobs/", [{"command": ["true"]}] * 10_001).status_code == 413
     assert api.value("SELECT count(*) FROM jobs") == 0
@@ -224,7 +229,7 @@ def test_an_empty_array_and_one_too_many_are_refused(api):
 # --- once per key -----------------------------------------------------------------------------------------
 
 
-def test_a_repeat_with_the_same_key_is_answered_with_the_same_job(api):
+def test_a_repeat_with_the_same_key_is_answered_with_the_same_job(api: Api) -> None:
     body = {"command": ["true"], "idempotency_key": "k1"}
     first = api.post("/jobs/", body)
     again = api.post("/jobs/", body)
@@ -235,14 +240,14 @@ def test_a_repeat_with_the_same_key_is_answered_with_the_same_job(api):
     assert (by_header.status_code, by_header.json["id"]) == (200, first.json["id"])
 
 
-def test_a_key_used_for_something_else_is_a_conflict(api):
+def test_a_key_used_for_something_else_is_a_conflict(api: Api) -> None:
     api.a_job(idempotency_key="k1")
     answer = api.post("/jobs/", {"command": ["false"], "idempotency_key": "k1"})
     assert (answer.status_code, answer.json["field"]) == (409, "idempotency_key")
     assert api.with_headers(Idempotency_Key="k1").post("/jobs/", [{"command": ["true"]}]).status_code == 409
 
 
-def test_a_header_covers_a_whole_array(api):
+def test_a_header_covers_a_whole_array(api: Api) -> None:
     keyed = api.with_headers(Idempotency_Key="batch-1")
     jobs = [{"command": ["true"], "name": str(n)} for n in range(5)]
     first, again = keyed.post("/jobs/", jobs), keyed.post("/jobs/", jobs)
@@ -250,7 +255,7 @@ def test_a_header_covers_a_whole_array(api):
     assert keyed.post("/jobs/", jobs[:4]).status_code == 409
 
 
-def test_keys_in_the_entries_of_an_array_replay_only_theirs(api):
+def test_keys_in_the_entries_of_an_array_replay_only_theirs(api: Api) -> None:
     first = api.post("/jobs/", [{"command": ["true"], "idempotency_key": "a"}]).json["job_ids"]
     answer = api.post("/jobs/", [{"command": ["true"]}, {"command": ["true"], "idempotency_key": "a"}])
     assert answer.status_code == 201
@@ -258,7 +263,7 @@ def test_keys_in_the_entries_of_an_array_replay_only_theirs(api):
     assert api.value("SELECT count(*) FROM jobs") == 2
 
 
-def test_keys_that_contradict_each_other_are_refused(api):
+def test_keys_that_contradict_each_other_are_refused(api: Api) -> None:
     keyed = api.with_headers(Idempotency_Key="a")
     assert keyed.post("/jobs/", {"command": ["true"], "idempotency_key": "b"}).status_code == 400
     twice = [{"command": ["true"], "idempotency_key": "a"}, {"command": ["true"], "idempotency_key": "a"}]
@@ -267,7 +272,7 @@ def test_keys_that_contradict_each_other_are_refused(api):
     assert api.post("/jobs/", {"command": ["true"], "idempotency_key": "x" * 10_000}).status_code == 400
 
 
-def test_a_key_is_its_projects_own(api):
+def test_a_key_is_its_projects_own(api: Api) -> None:
     api.a_project("other")
     body = {"command": ["true"], "idempotency_key": "k"}
     first = api.post("/jobs/", body)
@@ -275,7 +280,7 @@ def test_a_key_is_its_projects_own(api):
     assert (other.status_code, other.json["id"] != first.json["id"]) == (201, True)
 
 
-def test_a_hundred_equal_submissions_at_once_make_one_job(api):
+def test_a_hundred_equal_submissions_at_once_make_one_job(api: Api) -> None:
     body = {"command": ["true"], "idempotency_key": "storm"}
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: api.post("/jobs/", body), range(100)))
@@ -285,10 +290,12 @@ def test_a_hundred_equal_submissions_at_once_make_one_job(api):
     assert api.value("SELECT count(*) FROM jobs") == 1
 
 
-def test_a_crash_between_commit_and_answer_does_not_make_a_second_job(api, monkeypatch):
+def test_a_crash_between_commit_and_answer_does_not_make_a_second_job(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
     genuine = submit.submit
 
-    def crash(*given, **named):
+    def crash(*given: Any, **named: Any) -> None:
         genuine(*given, **named)
         raise SystemExit("killed before the answer went out")
 
@@ -302,15 +309,15 @@ def test_a_crash_between_commit_and_answer_does_not_make_a_second_job(api, monke
     assert api.value("SELECT count(*) FROM jobs") == 1
 
 
-def test_a_failed_submission_leaves_its_key_free(api):
+def test_a_failed_submission_leaves_its_key_free(api: Api) -> None:
     body = {"job_type": {"name": "later"}, "idempotency_key": "k"}
     assert api.post("/jobs/", body).status_code == 400
     api.a_type("later")
     assert api.post("/jobs/", body).status_code == 201
 
 
-def test_a_shape_of_an_undone_submission_is_not_remembered(api, monkeypatch):
-    def fail(*_):
+def test_a_shape_of_an_undone_submission_is_not_remembered(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
         raise RuntimeError("the database went away")
 
     monkeypatch.setattr(submissions, "insert", fail)
@@ -319,7 +326,7 @@ def test_a_shape_of_an_undone_submission_is_not_remembered(api, monkeypatch):
     assert api.a_job(priority=42)["priority"] == 42
 
 
-def test_more_waiting_jobs_than_a_project_may_have_are_refused(api):
+def test_more_waiting_jobs_than_a_project_may_have_are_refused(api: Api) -> None:
     api.change("""UPDATE projects SET quota = '{"queued_jobs": 3}' WHERE name = 'default'""")
     assert api.post("/jobs/", [{"command": ["true"]}] * 3).status_code == 201
     refused = api.post("/jobs/", {"command": ["true"]})
@@ -327,7 +334,7 @@ def test_more_waiting_jobs_than_a_project_may_have_are_refused(api):
     assert refused.headers["Retry-After"]
 
 
-def test_the_older_form_of_the_queue_submits_by_type_id(api):
+def test_the_older_form_of_the_queue_submits_by_type_id(api: Api) -> None:
     made = api.a_type(interface={"input_data": [{"name": "n", "schema": {"type": "integer"}}]})
     good = api.post(
         "/queue/new-job/", {"job_type_id": made["id"], "job_data": {"input_data": [{"name": "n", "value": 1}]}}
@@ -346,7 +353,7 @@ def test_the_older_form_of_the_queue_submits_by_type_id(api):
     assert api.post("/queue/new-job/", {"job_type_id": made["id"]}).status_code == 409
 
 
-def test_the_older_form_warns_of_a_job_that_no_node_could_hold(api, cluster):
+def test_the_older_form_warns_of_a_job_that_no_node_could_hold(api: Api, cluster: Cluster) -> None:
     cluster.a_node()
     sizes = {"large": {"cpus_required": 1_000_000}, "small": {"cpus_required": 1}}
     kinds = {name: api.a_type(name=name, **asked)["id"] for name, asked in sizes.items()}

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -12,7 +13,9 @@ from ganger.cli import program
 from ganger.errors import UsageError
 from scheduler.replay.fleet import UNLIMITED, read_fleet
 from scheduler.replay.history import jobs_of_history, nodes_of_fleet
+from tests.support.api import Api
 from tests.support.api_process import serving
+from tests.support.cluster import Cluster
 
 TRACE = "; MaxProcs: 4\n" + "\n".join(
     f"{n} {n} -1 100 {1 + n % 4} -1 -1 {1 + n % 4} 200 -1 1 {n % 2} -1 2 -1 -1 -1 -1" for n in range(1, 40)
@@ -32,7 +35,7 @@ def simulate(*words: object, status: int = 0) -> str:
     return done.stdout
 
 
-def test_a_trace_is_replayed_under_all_policies_on_the_machine_it_names(trace):
+def test_a_trace_is_replayed_under_all_policies_on_the_machine_it_names(trace: Path) -> None:
     found = json.loads(simulate(trace, "--json"))
     assert (found["nodes"], found["jobs"]) == (1, 39)
     assert [one["policy"] for one in found["policies"]] == ["ganger", "easy", "fcfs"]
@@ -43,8 +46,8 @@ def test_a_trace_is_replayed_under_all_policies_on_the_machine_it_names(trace):
     assert "easy: waiting (up to" in text
 
 
-def test_more_nodes_shorten_the_waits_and_drained_ones_lengthen_them(trace):
-    def mean_wait(*words):
+def test_more_nodes_shorten_the_waits_and_drained_ones_lengthen_them(trace: Path) -> None:
+    def mean_wait(*words: Any) -> Any:
         return json.loads(simulate(trace, "--policy", "ganger", "--json", *words))["policies"][0]["mean_wait_s"]
 
     usual = mean_wait("--nodes", "2x4cpus,8gib")
@@ -52,7 +55,7 @@ def test_more_nodes_shorten_the_waits_and_drained_ones_lengthen_them(trace):
     assert mean_wait("--nodes", "2x4cpus,8gib", "--drain", "node-1") > usual
 
 
-def test_jobs_too_wide_for_the_fleet_are_counted_and_said(trace):
+def test_jobs_too_wide_for_the_fleet_are_counted_and_said(trace: Path) -> None:
     words = (trace, "--nodes", "2cpus", "--policy", "easy")
     found = json.loads(simulate(*words, "--json"))
     assert (found["jobs"], found["left_out"]) == (19, {"never_ran": 0, "no_processors": 0, "too_wide": 20})
@@ -63,7 +66,7 @@ def test_jobs_too_wide_for_the_fleet_are_counted_and_said(trace):
     assert (wide["left_out"]["too_wide"], wide["policies"][0]["jobs"]) == (0, 39), "added nodes count"
 
 
-def test_a_replay_in_which_nothing_ran_is_the_answer_no(trace):
+def test_a_replay_in_which_nothing_ran_is_the_answer_no(trace: Path) -> None:
     words = (trace, "--policy", "easy", "--drain", "machine")
     found = json.loads(simulate(*words, "--json", status=1))["policies"][0]
     assert (found["jobs"], found["left"], found["mean_wait_s"], found["utilisation"]) == (0, 39, None, None)
@@ -72,7 +75,7 @@ def test_a_replay_in_which_nothing_ran_is_the_answer_no(trace):
     assert "39 jobs never started" in text
 
 
-def test_a_plot_that_could_not_be_written_costs_no_replay(trace, tmp_path):
+def test_a_plot_that_could_not_be_written_costs_no_replay(trace: Path, tmp_path: Path) -> None:
     (tmp_path / "folder.svg").mkdir()
     for name, why in (("folder.svg", "Is a directory"), ("nowhere/a.svg", "No such file or directory")):
         with pytest.raises(UsageError, match=f"--plot: .* cannot be written: {why}"):
@@ -82,13 +85,13 @@ def test_a_plot_that_could_not_be_written_costs_no_replay(trace, tmp_path):
     assert not (tmp_path / "b.svg").exists()
 
 
-def test_the_course_is_drawn(trace, tmp_path):
+def test_the_course_is_drawn(trace: Path, tmp_path: Path) -> None:
     simulate(trace, "--policy", "easy", "--policy", "ganger", "--plot", tmp_path / "course.svg")
     drawn = ET.fromstring((tmp_path / "course.svg").read_text())  # noqa: S314 - our own
     assert len(drawn.findall(".//{*}polyline")) == 4
 
 
-def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace, tmp_path):
+def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace: Path, tmp_path: Path) -> None:
     path = tmp_path / "course.png"
     if importlib.util.find_spec("resvg_py") is None:
         with pytest.raises(UsageError, match=r"ganger-server\[plot\]"):
@@ -101,19 +104,21 @@ def test_a_png_is_drawn_where_the_extra_is_there_and_else_it_is_said_which(trace
 @pytest.mark.parametrize(
     "words", [(), ("--history", "T"), ("T", "--plot", "x.gif"), ("T", "--nodes", "many"), ("T", "--nodes", "x=y"), ("T", "--drain", "nobody")]
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(trace, words):
+def test_what_makes_no_sense_is_refused(trace: Path, words: tuple[Any, ...]) -> None:
     with pytest.raises(UsageError):
         simulate(*(trace if word == "T" else word for word in words))
 
 
-def test_a_fleet_is_said_in_short():
+def test_a_fleet_is_said_in_short() -> None:
     first, *_, last = read_fleet(["10x16cpus,64gib,2gpu,zone:a", "2*cpus=8,mem=32gib,disk=1tib,pool=big"])
     assert first.capacity.amounts() == {"cpus": 16_000, "mem": 65_536_000, "disk": UNLIMITED, "gpu": 2000}
     assert (first.labels, last.id, last.pool) == ({"zone": "a"}, 12, "big")
     assert last.capacity.amounts() == {"cpus": 8000, "mem": 32_768_000, "disk": 1_048_576_000}
 
 
-def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster, database_url, broker_url, tmp_path):
+def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(
+    api: Api, cluster: Cluster, database_url: str, broker_url: str, tmp_path: Path
+) -> None:
     node = cluster.a_node("n1", labels={"zone": "a"})
     waits = api.a_job(held=True, hold_reason="look first", cpus_required=40)
     for _ in range(3):
@@ -164,7 +169,7 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(api, cluster,
     ]
 
 
-def test_a_pool_that_follows_demand_is_held_against_fixed_sizes(trace):
+def test_a_pool_that_follows_demand_is_held_against_fixed_sizes(trace: Path) -> None:
     words = (trace, "--pool-max", 6, "--template", "cpus=4,mem=8192")
     found = json.loads(simulate(*words, "--set", "idle_s=20", "--fixed", 6, "--json"))
     following, most = found["sizes"]
@@ -202,6 +207,6 @@ def test_a_pool_that_follows_demand_is_held_against_fixed_sizes(trace):
         (["--pool-max", "5", "--template", "4cpus", "--nodes", "4cpus"], "no --nodes"),
     ],
 )
-def test_a_pool_that_makes_no_sense_is_refused(trace, words, why):
+def test_a_pool_that_makes_no_sense_is_refused(trace: Path, words: list[Any], why: str) -> None:
     with pytest.raises(UsageError, match=why):
         simulate(trace, *words)

@@ -1,5 +1,7 @@
 """What lists are read from: names become ids once, and new jobs are held to what they name in sets."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -8,17 +10,18 @@ from scheduler.store import paging
 from scheduler.store.jobs import listing
 from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import Window
+from tests.support.cluster import Cluster
 
 
 @pytest.mark.parametrize("field", ["job_type_name", "job_type_category", "error_category", "node", "project"])
-def test_a_name_that_nothing_has_costs_no_search(cluster, field):
+def test_a_name_that_nothing_has_costs_no_search(cluster: Cluster, field: str) -> None:
     with cluster.rt.db.begin() as tx:
         condition = listing.condition(tx, JobFilter(**{field: ("nothing-has-it",)}))
         assert (condition.sql, dict(condition.parameters)) == ("false", {})
         assert paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows == []
 
 
-def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster):
+def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster: Cluster) -> None:
     waiting, placed, other = cluster.a_job(), cluster.a_job(), cluster.a_job()
     node = cluster.a_node()
     with cluster.rt.db.begin() as tx:
@@ -47,7 +50,7 @@ NEW_JOB = """
         "INSERT INTO job_specs (job_id, created_by) SELECT max(id), 1000000 FROM jobs WHERE id >= :id",
     ],
 )
-def test_no_job_can_name_what_is_not_there(cluster, statement):
+def test_no_job_can_name_what_is_not_there(cluster: Cluster, statement: Any) -> None:
     job_id = cluster.a_job()
     with cluster.rt.db.begin() as tx:
         tx.execute(text("DELETE FROM job_specs WHERE job_id = :id"), {"id": job_id})

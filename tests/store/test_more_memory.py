@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.cluster import Cluster
 TWICE = {"mem_factor": 2000, "mem_max": 300_000}
 
 
-def starve(cluster: Cluster, node, job_id: int, error: str = "out-of-memory") -> int:
+def starve(cluster: Cluster, node: Any, job_id: int, error: str = "out-of-memory") -> int:
     """Let the next try fail; return the memory it had been placed with."""
     cluster.change("UPDATE jobs SET not_before = NULL WHERE id = :id", id=job_id)
     assert cluster.tick() == 1

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -26,6 +26,12 @@ from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
 ROLES = ("viewer", "submitter", "operator", "admin")
+
+
+class Answer(TestResponse):
+    """An answer of which a test looks at the JSON without asking first whether there is any."""
+
+    json: Any
 
 
 @dataclass(slots=True)
@@ -47,16 +53,16 @@ class Api:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return Api(self.app, self.rt, self.secrets, self.nudges, self.caller, {**self.headers, **named})
 
-    def get(self, path: str, **query: Any) -> TestResponse:
+    def get(self, path: str, **query: Any) -> Answer:
         return self.send("GET", path, query=query)
 
-    def post(self, path: str, body: Any = None, **query: Any) -> TestResponse:
+    def post(self, path: str, body: Any = None, **query: Any) -> Answer:
         return self.send("POST", path, body, query=query)
 
-    def patch(self, path: str, body: Any = None, **query: Any) -> TestResponse:
+    def patch(self, path: str, body: Any = None, **query: Any) -> Answer:
         return self.send("PATCH", path, body, query=query)
 
-    def delete(self, path: str, **query: Any) -> TestResponse:
+    def delete(self, path: str, **query: Any) -> Answer:
         return self.send("DELETE", path, query=query)
 
     def send(
@@ -67,12 +73,12 @@ class Api:
         *,
         query: Any = None,
         content_type: str | None = "application/json",
-    ) -> TestResponse:
+    ) -> Answer:
         headers = dict(self.headers)
         if self.caller is not None:
             headers["Authorization"] = f"Bearer {self.secrets[self.caller]}"
         data = body if isinstance(body, bytes) else None if body is None else orjson.dumps(body)
-        return self.app.test_client().open(
+        answer = self.app.test_client().open(
             path,
             method=method,
             data=data,
@@ -80,8 +86,9 @@ class Api:
             headers=headers,
             content_type=content_type if data is not None else None,
         )
+        return cast("Answer", answer)
 
-    def follow(self, link: str) -> TestResponse:
+    def follow(self, link: str) -> Answer:
         """GET an absolute link of an answer."""
         return self.get(link.removeprefix("http://localhost"))
 

@@ -45,7 +45,7 @@ def one(name: str = "data", glob: str | None = None, **more: Any) -> OutputSpec:
     return OutputSpec(name=name, type=more.pop("type", "file"), glob=glob, **more)
 
 
-def test_files_are_uploaded_under_their_output(api, out, collect) -> None:
+def test_files_are_uploaded_under_their_output(api: FakeNodeApi, out: Path, collect: Callable[..., Collected]) -> None:
     (out / "data.csv").write_bytes(b"1,2")
     (out / "sub").mkdir()
     for name in ("b.txt", "a.txt"):
@@ -57,7 +57,7 @@ def test_files_are_uploaded_under_their_output(api, out, collect) -> None:
     assert ((1, 1), "texts", "sub_a.txt") in api.published
 
 
-def test_the_manifest_sets_properties_and_message(out, collect) -> None:
+def test_the_manifest_sets_properties_and_message(out: Path, collect: Callable[..., Collected]) -> None:
     (out / "results.json").write_text('{"properties": {"rows": 3, "extra": null}, "message": "good", "more": 1}')
     found = collect(one("rows", type="property"))
     assert (found.outputs[0].value, found.properties["extra"], found.message) == (3, None, "good")
@@ -75,29 +75,33 @@ def test_the_manifest_sets_properties_and_message(out, collect) -> None:
         '{"properties": {"a": ' + "[" * 40 + "]" * 40 + "}}",
     ],
 )
-def test_a_manifest_that_is_none_is_refused(out: Path, collect, text: str) -> None:
+def test_a_manifest_that_is_none_is_refused(out: Path, collect: Callable[..., Collected], text: str) -> None:
     (out / "results.json").write_bytes(text.encode("latin-1"))
     assert collect().failure.error == "invalid-output"
 
 
 @pytest.mark.parametrize("output", [one(), one(type="files"), one("rows", type="property")])
-def test_a_required_output_that_is_not_there_is_missing(out, collect, output) -> None:
+def test_a_required_output_that_is_not_there_is_missing(
+    out: Path, collect: Callable[..., Collected], output: Any
+) -> None:
     assert collect(output).failure.error == "missing-output"
 
 
-def test_an_optional_output_may_be_absent(out, collect) -> None:
+def test_an_optional_output_may_be_absent(out: Path, collect: Callable[..., Collected]) -> None:
     found = collect(one(required=False), one("rows", type="property", required=False))
     assert (found.failure, list(found.outputs)) == (None, [])
 
 
-def test_one_file_may_not_be_two(out, collect) -> None:
+def test_one_file_may_not_be_two(out: Path, collect: Callable[..., Collected]) -> None:
     (out / "data.a").touch()
     (out / "data.b").touch()
     assert collect(one()).failure.error == "invalid-output"
 
 
 @pytest.mark.parametrize("mischief", ["link", "hard link", "fifo", "folder link", "foreign"])
-def test_what_only_looks_like_an_output_is_refused(api, out, collect, tmp_path, mischief) -> None:
+def test_what_only_looks_like_an_output_is_refused(
+    api: FakeNodeApi, out: Path, collect: Callable[..., Collected], tmp_path: Path, mischief: str
+) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
     target = out / "data"
@@ -118,14 +122,16 @@ def test_what_only_looks_like_an_output_is_refused(api, out, collect, tmp_path, 
     assert not api.published
 
 
-def test_an_output_directory_that_became_a_link_is_refused(api, out, collect, tmp_path) -> None:
+def test_an_output_directory_that_became_a_link_is_refused(
+    api: FakeNodeApi, out: Path, collect: Callable[..., Collected], tmp_path: Path
+) -> None:
     out.rmdir()
     out.symlink_to("/etc")
     assert collect(one(glob="passwd")).failure.error == "invalid-output"
     assert not api.published
 
 
-def test_nothing_below_a_linked_folder_is_found(api, out, collect) -> None:
+def test_nothing_below_a_linked_folder_is_found(api: FakeNodeApi, out: Path, collect: Callable[..., Collected]) -> None:
     (out / "sub").symlink_to("/etc")
     assert collect(one(glob="sub/passwd")).failure.error == "missing-output"
 
@@ -157,7 +163,7 @@ def test_a_glob_means(glob: str | None, path: str, matches: bool) -> None:
     assert matcher(one(glob=glob))(path) is matches
 
 
-def test_a_senseless_glob_is_an_invalid_output(out, collect) -> None:
+def test_a_senseless_glob_is_an_invalid_output(out: Path, collect: Callable[..., Collected]) -> None:
     assert collect(one(glob="[z-a]")).failure.error == "invalid-output"
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,12 +24,12 @@ INTERFACE = interfaces.read(
 )
 
 
-def fit(**given):
+def fit(**given: Any) -> Any:
     data = {"data": None, "inputs": None, **given}
     return interfaces.fit(INTERFACE, **data, complaint=json_schema.complaint)
 
 
-def test_short_inputs_and_the_documented_form_become_the_same_document():
+def test_short_inputs_and_the_documented_form_become_the_same_document() -> None:
     short = fit(inputs={"image": 7, "masks": [8, 9], "bands": 10})
     documented = fit(
         data={
@@ -47,11 +49,11 @@ def test_short_inputs_and_the_documented_form_become_the_same_document():
     ]
 
 
-def test_defaults_are_filled_in_and_values_keep_their_type():
+def test_defaults_are_filled_in_and_values_keep_their_type() -> None:
     assert {"name": "bands", "value": 3} in fit(inputs={"image": 7}).document["input_data"]
 
 
-def test_files_may_be_given_by_a_single_id():
+def test_files_may_be_given_by_a_single_id() -> None:
     entries = fit(data={"input_data": [{"name": "image", "file_id": 1}, {"name": "masks", "file_id": 2}]}).document[
         "input_data"
     ]
@@ -76,30 +78,30 @@ def test_files_may_be_given_by_a_single_id():
         ({"data": {"input_data": [{"name": "image", "file_id": 1}], "output_data": [{"name": "x"}]}}, "data.output_data[0].name"),
     ],
 )  # fmt: skip
-def test_data_that_does_not_fit_is_refused_by_the_name_of_the_entry(given_, field):
+def test_data_that_does_not_fit_is_refused_by_the_name_of_the_entry(given_: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         fit(**given_)
     assert caught.value.field == field
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "job_output_dir", "-x", " x", "x" * 129, "ü", "a\n", "a.b"])
-def test_names_of_inputs_are_plain(name):
+def test_names_of_inputs_are_plain(name: Any) -> None:
     with pytest.raises(InvalidInput):
         interfaces.read({"input_data": [{"name": name}]})
 
 
 @pytest.mark.parametrize("glob", ["/etc/passwd", "../x", "a/../../b", ""])
-def test_a_glob_stays_beneath_the_output_directory(glob):
+def test_a_glob_stays_beneath_the_output_directory(glob: str) -> None:
     with pytest.raises(InvalidInput, match="beneath"):
         interfaces.read({"output_data": [{"name": "o", "type": "file", "glob": glob}]})
 
 
-def test_a_name_is_there_once_over_inputs_and_outputs():
+def test_a_name_is_there_once_over_inputs_and_outputs() -> None:
     with pytest.raises(InvalidInput, match="twice"):
         interfaces.read({"input_data": [{"name": "a"}], "output_data": [{"name": "a", "type": "file"}]})
 
 
-def test_a_definition_survives_being_stored():
+def test_a_definition_survives_being_stored() -> None:
     made = Definition(
         command=("run", "${image}"), environment={"A": "b"}, interface=INTERFACE, cpus=500, timeout_s=None, exit_codes={"3": "x"}
     )  # fmt: skip
@@ -107,7 +109,7 @@ def test_a_definition_survives_being_stored():
     assert definitions.read({}) == Definition()
 
 
-def test_a_jobs_own_wishes_go_over_those_of_its_type():
+def test_a_jobs_own_wishes_go_over_those_of_its_type() -> None:
     made = Definition(command=("a",), environment={"A": "1", "B": "2"}, pre_timeout_s=5)
     effective = made.with_overrides({"command": ["b"], "environment": {"B": "3"}, "post_timeout_s": 7})
     assert (effective.command, dict(effective.environment)) == (("b",), {"A": "1", "B": "3"})
@@ -129,7 +131,7 @@ def test_a_jobs_own_wishes_go_over_those_of_its_type():
         ({"command": ["a"], "interface": {"input_data": [{"name": "n", "schema": {"type": "integer"}, "default": "x"}]}}, "interface.input_data[0].default"),
     ],
 )  # fmt: skip
-def test_a_definition_no_job_could_use_is_refused(document, field):
+def test_a_definition_no_job_could_use_is_refused(document: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         definitions.check(
             definitions.read(document), known_errors=frozenset({"timeout"}), complaint=json_schema.complaint
@@ -137,7 +139,7 @@ def test_a_definition_no_job_could_use_is_refused(document, field):
     assert caught.value.field == field
 
 
-def test_what_looks_like_a_mistake_is_only_a_warning():
+def test_what_looks_like_a_mistake_is_only_a_warning() -> None:
     document = {"command": ["a", "${input}", "${job_output_dir}"], "timeout_s": None}
     warnings = definitions.check(definitions.read(document), known_errors=frozenset(), complaint=json_schema.complaint)
     assert len(warnings) == 2
@@ -145,7 +147,7 @@ def test_what_looks_like_a_mistake_is_only_a_warning():
 
 
 @given(st.integers(0, 10**15))
-def test_stepping_adds_at_most_a_sixteenth_and_leaves_few_values(amount):
+def test_stepping_adds_at_most_a_sixteenth_and_leaves_few_values(amount: Any) -> None:
     assert amount <= stepped(amount) <= amount * 17 / 16 + 1
     assert stepped(stepped(amount)) == stepped(amount)
 
@@ -153,5 +155,5 @@ def test_stepping_adds_at_most_a_sixteenth_and_leaves_few_values(amount):
 @pytest.mark.parametrize(
     "schema", [{"type": "intger"}, {"$ref": "http://example.org/x"}, {"$ref": "file:///etc/passwd"}, {"pattern": "("}, {"$ref": "#/x"}]
 )  # fmt: skip
-def test_a_schema_that_is_wrong_or_reaches_out_is_refused(schema):
+def test_a_schema_that_is_wrong_or_reaches_out_is_refused(schema: dict[str, Any]) -> None:
     assert json_schema.fault(schema) is not None

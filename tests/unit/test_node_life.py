@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,9 @@ def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, no
         ([an_input("../in", 7, CONTENT, SHA)], "staging"),
     ],
 )
-def test_an_input_that_is_not_what_it_should_be_fails_the_pre_phase(api, node, inputs, error) -> None:
+def test_an_input_that_is_not_what_it_should_be_fails_the_pre_phase(
+    api: FakeNodeApi, node: NodeProcess, inputs: Any, error: str
+) -> None:
     node.start()
     api.place(a_spec(job=witnessed(node, ""), inputs=inputs))
     report = api.report()
@@ -137,7 +140,9 @@ def test_a_cancel_ends_collecting_that_waits_for_the_api(api: FakeNodeApi, node:
 
 
 @pytest.mark.parametrize("step", ["claim", "download", "output", "files", "report"])
-def test_a_job_runs_exactly_once_whichever_call_the_agent_dies_in(api, node, step) -> None:
+def test_a_job_runs_exactly_once_whichever_call_the_agent_dies_in(
+    api: FakeNodeApi, node: NodeProcess, step: str
+) -> None:
     node.start()
     api.hooks[step] = node.kill
     api.place(
@@ -158,7 +163,7 @@ def test_a_job_runs_exactly_once_whichever_call_the_agent_dies_in(api, node, ste
     assert api.registers[-1].held[0].token == api.tokens[KEY]
 
 
-def test_running_jobs_are_taken_up_again_after_every_death_of_the_agent(api, node) -> None:
+def test_running_jobs_are_taken_up_again_after_every_death_of_the_agent(api: FakeNodeApi, node: NodeProcess) -> None:
     node.start()
     go = node.witness.parent / "go"
     script = f"echo one; while [ ! -e {go} ]; do sleep 0.05; done; echo two"

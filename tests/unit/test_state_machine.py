@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.support.node import World, a_spec
@@ -77,7 +79,9 @@ def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_an
         ("post", {"why": "timeout", "exit_code": None}, "post-timeout"),
     ],
 )
-def test_a_failing_command_is_reported_by_its_phase_and_nothing_follows_it(phase, end, error) -> None:
+def test_a_failing_command_is_reported_by_its_phase_and_nothing_follows_it(
+    phase: str, end: dict[str, Any], error: str | None
+) -> None:
     world = World().up()
     world.grant(a_spec(pre=["/bin/a"], post=["/bin/b"]))
     world.staged()
@@ -114,7 +118,7 @@ def test_an_unknown_name_in_a_command_is_a_launch_failure_with_a_clear_sentence(
     ],
 )
 def test_a_program_that_is_not_there_is_its_job_s_fault_and_a_lacking_shell_its_node_s(
-    commands, of_program, of_job
+    commands: dict[str, Any], of_program: bool, of_job: bool
 ) -> None:
     world = World().up()
     world.grant(a_spec(**commands))

@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,7 +16,7 @@ PLAIN = st.recursive(
 
 
 @given(PLAIN)
-def test_every_value_without_oddities_is_read_as_it_was_written(value):
+def test_every_value_without_oddities_is_read_as_it_was_written(value: Any) -> None:
     assert strict_json.loads(json.dumps(value).encode()) == value
     assert strict_json.loads(json.dumps(value, ensure_ascii=False).encode()) == value
 
@@ -44,17 +45,17 @@ def test_every_value_without_oddities_is_read_as_it_was_written(value):
         (b'["\\udfff\\ud800"]', "surrogate"),
     ],
 )
-def test_what_has_no_single_meaning_or_no_place_in_the_database_is_refused(body, part):
+def test_what_has_no_single_meaning_or_no_place_in_the_database_is_refused(body: Any, part: str) -> None:
     with pytest.raises(InvalidInput, match=part):
         strict_json.loads(body)
 
 
-def test_whole_surrogate_pairs_and_the_deepest_allowed_nesting_are_taken():
+def test_whole_surrogate_pairs_and_the_deepest_allowed_nesting_are_taken() -> None:
     assert strict_json.loads(b'"\\ud83d\\ude00"') == "\U0001f600"
     assert strict_json.loads(b"[" * 32 + b"]" * 32)
 
 
-def test_the_place_of_a_character_that_cannot_be_stored_is_named():
+def test_the_place_of_a_character_that_cannot_be_stored_is_named() -> None:
     with pytest.raises(InvalidInput) as caught:
         strict_json.loads(b'{"jobs": [{"name": "a\\u0000"}]}')
     assert caught.value.field == "jobs[0].name"
