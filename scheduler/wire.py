@@ -42,7 +42,7 @@ def plain(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-def can_travel(value: Any, depth: int = MAX_DEPTH) -> bool:
+def can_travel(value: object, depth: int = MAX_DEPTH) -> bool:
     """Tell whether a JSON value is accepted: it has no NUL, no number over 63 bits, and is not nested too deeply."""
     if isinstance(value, dict):
         return depth > 0 and all(can_travel(part, depth - 1) for pair in value.items() for part in pair)

@@ -7,12 +7,13 @@ beats a late completion because `jobs.move` finds the job no longer RUNNING.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, cast
 
 from sqlalchemy import Connection
 
 from scheduler import wire
+from scheduler.documents import DataEntry, JobResults
 from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import Ended
@@ -242,7 +243,7 @@ def _usage(phase: wire.PhaseReport) -> dict[str, float]:
     return phase.usage if phase.signal is None else {**phase.usage, "signal": phase.signal}
 
 
-def _phase_columns(phases: dict[Any, wire.PhaseReport]) -> dict[str, float | int | None]:
+def _phase_columns(phases: Mapping[Literal["pre", "job", "post"], wire.PhaseReport]) -> dict[str, float | int | None]:
     columns: dict[str, float | int | None] = {}
     for name, phase in phases.items():
         columns |= {
@@ -253,9 +254,12 @@ def _phase_columns(phases: dict[Any, wire.PhaseReport]) -> dict[str, float | int
     return columns
 
 
-def _results(r: wire.ExecutionReport) -> dict[str, Any]:
-    produced = [value.model_dump(exclude_none=True) for value in r.outputs]
-    return {"version": "1.0", "output_data": produced, **({"properties": r.properties} if r.properties else {})}
+def _results(r: wire.ExecutionReport) -> JobResults:
+    produced = [cast("DataEntry", value.model_dump(exclude_none=True)) for value in r.outputs]
+    results: JobResults = {"version": "1.0", "output_data": produced}
+    if r.properties:
+        results["properties"] = r.properties
+    return results
 
 
 def _publish(tx: Connection, completed: dict[ExecutionId, JobId], reports: Iterable[wire.ExecutionReport]) -> None:

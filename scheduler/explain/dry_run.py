@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import Connection
 
 from scheduler.errors import GangerError
 from scheduler.explain import explain, view
+from scheduler.explain.documents import NodeDocument, TrialDocument
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
@@ -19,6 +19,7 @@ from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions, submissions
+from scheduler.store.jobs.explain_facts import PauseReasons
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import JobGroup, Project
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
@@ -27,7 +28,7 @@ MOST = 100
 """Most jobs of one dry run; each is explained in full."""
 
 
-def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Submission) -> list[dict[str, Any]]:
+def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Submission) -> list[TrialDocument]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
     The jobs are tried together, so that one takes room from the next. Raises the same errors as a submission; idempotency
@@ -43,14 +44,14 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
     with rt.db.begin() as tx:
         stopped = [preemptions.jobs_of(tx, one.stops) if one.stops else {} for one in forecasts]
     found = [
-        {"entry": number, **_document(one, called[shape.job_type_id], shape.pool, stopped[number])}
+        _document(number, one, called[shape.job_type_id], shape.pool, stopped[number])
         for number, (one, (shape, _)) in enumerate(zip(forecasts, tried, strict=True))
     ]
     if submission.strict:
         shapes = [shape for shape, _ in tried]
         refusal = submit.refusal(forecaster.admission, project, shapes, many=submission.many)
         if refusal is not None:
-            return [{**one, **_refused(refusal)} for one in found]
+            return [_refused(one, refusal) for one in found]
     return found
 
 
@@ -68,10 +69,12 @@ def _trial(shape: NewShape, group: JobGroup) -> TrialJob:
     return TrialJob(shape_of(shape, NEW_SHAPE), group.hold_reason, due)
 
 
-def _document(forecast: Forecast, called: Any, pool: str | None, stopped: Mapping[JobId, int]) -> dict[str, Any]:
+def _document(
+    number: int, forecast: Forecast, called: PauseReasons, pool: str | None, stopped: Mapping[JobId, int]
+) -> TrialDocument:
     future = view.document(forecast, explain.names(called), pool)
     placement = forecast.placement
-    nodes = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]
+    nodes: list[NodeDocument] = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]
     if placement is None:
         would = "make-room" if forecast.stops else "wait"
         summary = f"It would wait: {future['reasons'][0]['description']}."
@@ -81,6 +84,7 @@ def _document(forecast: Forecast, called: Any, pool: str | None, stopped: Mappin
     if stopped:
         summary += f" {preemption_messages.would_stop(stopped)}"
     return {
+        "entry": number,
         "would": would,
         "summary": summary,
         "refusal": None,
@@ -92,9 +96,10 @@ def _document(forecast: Forecast, called: Any, pool: str | None, stopped: Mappin
     }
 
 
-def _refused(refusal: GangerError) -> dict[str, Any]:
-    """Return the fields that differ when the submission would be refused, which is as a whole."""
+def _refused(tried: TrialDocument, refusal: GangerError) -> TrialDocument:
+    """Return the answer for a job whose submission would be refused, which is as a whole."""
     return {
+        **tried,
         "would": "refuse",
         "summary": f"It would be refused: {refusal}.",
         "refusal": {"description": str(refusal), "field": refusal.field},
@@ -105,6 +110,6 @@ def _refused(refusal: GangerError) -> dict[str, Any]:
     }
 
 
-def _where(nodes: Sequence[dict[str, Any]]) -> str:
+def _where(nodes: Sequence[NodeDocument]) -> str:
     names = [node["name"] for node in nodes]
     return f"node {names[0]}" if len(names) == 1 else f"{len(names)} places, of its members in turn: {', '.join(names)}"

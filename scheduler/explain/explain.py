@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from scheduler.explain import view
+from scheduler.explain.documents import (
+    ExplanationDocument,
+    FailureDocument,
+    FutureDocument,
+    MemberDocument,
+    NodeDocument,
+    PlacementDocument,
+)
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
@@ -18,6 +25,7 @@ from scheduler.rules.explain.wording import Names, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions
+from scheduler.store.jobs.explain_facts import JobFacts, LastExecution, MemberPlace, PauseReasons
 from scheduler.store.leader import cluster_state
 from scheduler.store.leader.conversion import shape_of
 
@@ -25,9 +33,6 @@ BEING_STOPPED = "being-stopped"
 CLEARING = "room-being-cleared"
 
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
-_PARTS = (
-    "reasons", "nodes", "nearest", "queue", "share", "reservation", "expected_start", "changes", "never_fits",
-)  # fmt: skip
 _OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
 _FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
 """Reasons that are given only if there is no other."""
@@ -39,7 +44,7 @@ _SUMMARY = {
 }
 
 
-def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> dict[str, Any]:
+def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> ExplanationDocument:
     """Explain the present status of a job; raises NotFound.
 
     The answer has a `summary` of one sentence, `reasons` why the job waits (the most important first), and while it waits
@@ -73,21 +78,19 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         "tries": {"done": row.num_exes, "forgiven": row.forgiven, "max": row.max_tries, "withdrawn": row.withdrawals},
         "placement": None if last is None else _placement(last),
         "members": [_member(one) for one in members],
-        "failure": None if row.error_name is None else _failure(row),
+        "failure": None if row.error_name is None else _failure(row, row.error_name),
     }
 
 
-def _trial(row: Any, shape: Shape) -> TrialJob:
+def _trial(row: JobFacts, shape: Shape) -> TrialJob:
     """Return a job that is not due yet as a trial job."""
-    return TrialJob(shape, row.hold_reason if row.is_held else None, row.not_before and row.not_before.timestamp())
+    due = None if row.not_before is None else row.not_before.timestamp()
+    return TrialJob(shape, row.hold_reason if row.is_held else None, due)
 
 
-def _future(row: Any, forecast: Forecast | None) -> dict[str, Any]:
+def _future(row: JobFacts, forecast: Forecast | None) -> FutureDocument:
     """Return the future of a waiting job; all fields are empty for a job that does not wait."""
-    if forecast is None:
-        future: dict[str, Any] = dict.fromkeys(_PARTS) | {"reasons": [], "changes": []}
-    else:
-        future = view.document(forecast, names(row), row.pool)
+    future = _no_future() if forecast is None else view.document(forecast, names(row), row.pool)
     if row.status in _WAITING and row.has_live_execution:
         stopping = view.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
         held = sum(one["kind"] in _OWN for one in future["reasons"])
@@ -96,7 +99,21 @@ def _future(row: Any, forecast: Forecast | None) -> dict[str, Any]:
     return future
 
 
-def names(row: Any) -> Names:
+def _no_future() -> FutureDocument:
+    return {
+        "reasons": [],
+        "nodes": None,
+        "nearest": None,
+        "queue": None,
+        "share": None,
+        "reservation": None,
+        "expected_start": None,
+        "changes": [],
+        "never_fits": None,
+    }
+
+
+def names(row: JobFacts | PauseReasons) -> Names:
     """Return the names for sentences, from the facts of a job or of a job that is tried."""
     pauses = {
         Reason.SCHEDULER_PAUSED: row.scheduler_reason,
@@ -106,7 +123,7 @@ def names(row: Any) -> Names:
     return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
 
 
-def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]) -> str:
+def _summary(row: JobFacts, last: LastExecution | None, members: Sequence[MemberPlace], future: FutureDocument) -> str:
     if row.status == JobStatus.RUNNING:
         return _of_gang(last, members) if members else _of_running(last)
     if row.status == JobStatus.FAILED:
@@ -115,10 +132,10 @@ def _summary(row: Any, last: Any, members: Sequence[Any], future: dict[str, Any]
         return _canceled(row)
     if future["reasons"]:
         return f"It waits: {future['reasons'][0]['description']}."
-    return _SUMMARY.get(row.status, "It is next.")
+    return _SUMMARY.get(JobStatus(row.status), "It is next.")
 
 
-def _of_running(last: Any) -> str:
+def _of_running(last: LastExecution | None) -> str:
     if last is None:
         return "It was placed."
     if last.preempted_for is not None:
@@ -126,21 +143,22 @@ def _of_running(last: Any) -> str:
     return f"It runs on node {last.node_name}."
 
 
-def _canceled(row: Any) -> str:
+def _canceled(row: JobFacts) -> str:
+    assert row.ended is not None, "a cancelled job has ended"  # noqa: S101 - the move to CANCELED stamps it
     sentence = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
     return sentence + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")
 
 
-def _of_gang(last: Any, members: Sequence[Any]) -> str:
+def _of_gang(last: LastExecution | None, members: Sequence[MemberPlace]) -> str:
     live = [one for one in members if one.status in LIVE_EXECUTION]
     broken = next((one for one in members if one.status not in LIVE_EXECUTION and one.status != "COMPLETED"), None)
     if broken is None:
         return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
-    first = last if last.status in {"FAILED", "LOST"} else broken
+    first = last if last is not None and last.status in {"FAILED", "LOST"} else broken
     return f"Member {first.member} is {first.status} on node {first.node_name}; the {len(live)} that are left are being stopped."
 
 
-def _placement(last: Any) -> dict[str, Any]:
+def _placement(last: LastExecution) -> PlacementDocument:
     return {
         "job_exe": {"id": last.id, "status": last.status},
         "attempt": last.attempt,
@@ -159,14 +177,14 @@ def _placement(last: Any) -> dict[str, Any]:
     }
 
 
-def _member(one: Any) -> dict[str, Any]:
-    node = {"id": one.node_id, "name": one.node_name}
+def _member(one: MemberPlace) -> MemberDocument:
+    node: NodeDocument = {"id": one.node_id, "name": one.node_name}
     return {"member": one.member, "job_exe": {"id": one.id, "status": one.status}, "node": node}
 
 
-def _failure(row: Any) -> dict[str, Any]:
+def _failure(row: JobFacts, error: str) -> FailureDocument:
     return {
-        "error": row.error_name,
+        "error": error,
         "title": row.error_title,
         "description": row.error_description,
         "category": row.category,

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
+from scheduler.explain.documents import (
+    FixDocument,
+    FutureDocument,
+    NearestDocument,
+    NeverFitsDocument,
+    NodeDocument,
+    ReasonDocument,
+    ReservationDocument,
+    WarningDocument,
+)
 from scheduler.explain.forecast import Forecast
 from scheduler.jobs.submit import UnplaceableJobs, sentence
 from scheduler.rules.cluster.reasons import NO_NODES, Reason
@@ -19,7 +28,7 @@ _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
-def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[dict[str, Any]]:
+def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[ReasonDocument]:
     """Return the reasons why a job waits, the most important first; there is always one.
 
     Each has `kind`, `description`, and the number of `nodes` that give this reason (null for a reason that no node gives).
@@ -30,12 +39,12 @@ def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[dict[str
     return found or [reason(NO_NODES, wording.none_yet(pool))]
 
 
-def reason(kind: str, sentence: str, nodes: int | None = None) -> dict[str, Any]:
+def reason(kind: str, sentence: str, nodes: int | None = None) -> ReasonDocument:
     """Return one reason."""
     return {"kind": kind, "description": sentence, "nodes": nodes}
 
 
-def document(forecast: Forecast, names: Names, pool: str | None) -> dict[str, Any]:
+def document(forecast: Forecast, names: Names, pool: str | None) -> FutureDocument:
     """Return all that is known of a waiting job's future, with the field names of the API."""
     explanation = forecast.explanation
     return {
@@ -61,7 +70,7 @@ def document(forecast: Forecast, names: Names, pool: str | None) -> dict[str, An
     }
 
 
-def warning(found: UnplaceableJobs) -> dict[str, Any]:
+def warning(found: UnplaceableJobs) -> WarningDocument:
     """Return the warning for submitted jobs that no node could ever hold, or that their project's quota never allows."""
     nearest = None if isinstance(found.why, str) else found.why.nearest
     return {
@@ -73,7 +82,7 @@ def warning(found: UnplaceableJobs) -> dict[str, Any]:
     }
 
 
-def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[dict[str, Any]]:
+def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[ReasonDocument]:
     explanation = forecast.explanation
     for found in explanation.blockers:
         yield reason(slug(found.reason), wording.blocker(found, names))
@@ -96,7 +105,7 @@ def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[dic
         yield reason(slug(main), wording.behind_others(explanation))
 
 
-def _of_nodes(forecast: Forecast) -> Iterator[dict[str, Any]]:
+def _of_nodes(forecast: Forecast) -> Iterator[ReasonDocument]:
     """Yield the reasons that nodes have, the main one first, then by how many have them."""
     explanation = forecast.explanation
     closest = forecast.never.nearest if forecast.never is not None else None
@@ -109,7 +118,7 @@ def _of_nodes(forecast: Forecast) -> Iterator[dict[str, Any]]:
             yield reason(slug(kind), wording.nodes(kind, counts[kind], explanation, forecast.nodes), counts[kind])
 
 
-def _nearest(found: NearestNode) -> dict[str, Any]:
+def _nearest(found: NearestNode) -> NearestDocument:
     return {
         "node": {"id": found.node_id, "name": found.name} if found.name else None,
         "reasons": [slug(one) for one in found.reasons],
@@ -118,16 +127,18 @@ def _nearest(found: NearestNode) -> dict[str, Any]:
     }
 
 
-def _reservation(forecast: Forecast) -> dict[str, Any] | None:
+def _reservation(forecast: Forecast) -> ReservationDocument | None:
     explanation = forecast.explanation
     if not explanation.reserved:
         return None
-    there = [{"id": node_id, "name": forecast.names.get(node_id, str(node_id))} for node_id in explanation.reserved]
+    there: list[NodeDocument] = [
+        {"id": node_id, "name": forecast.names.get(node_id, str(node_id))} for node_id in explanation.reserved
+    ]
     return {"nodes": there, "start": _moment(explanation.earliest)}
 
 
-def _change(found: Fix, names: Names) -> dict[str, Any]:
-    to: Any = found.to
+def _change(found: Fix, names: Names) -> FixDocument:
+    to: float | datetime | None = found.to
     if found.kind is FixKind.WAIT_UNTIL:
         to = _moment(found.to)
     elif found.to is not None and found.kind in _UNITS and found.subject != "jobs":
@@ -145,7 +156,7 @@ def _change(found: Fix, names: Names) -> dict[str, Any]:
     }
 
 
-def _never(forecast: Forecast, pool: str | None) -> dict[str, Any] | None:
+def _never(forecast: Forecast, pool: str | None) -> NeverFitsDocument | None:
     if forecast.never is None:
         return None
     nearest = forecast.never.nearest

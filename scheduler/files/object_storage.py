@@ -9,7 +9,8 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable, Iterator
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 from scheduler.errors import InvalidInput, NotFound, Unavailable
@@ -116,19 +117,19 @@ def _place(url: str, path: str) -> tuple[str, str]:
 
 
 @functools.cache
-def _client() -> Any:
+def _client() -> Any:  # noqa: ANN401 - boto3 makes its clients at run time
     return _boto3().client("s3")
 
 
-def _boto3() -> Any:
+def _boto3() -> ModuleType:
     try:
         import boto3  # noqa: PLC0415 - an extra, wanted only where a workspace is in an object store
     except ImportError as error:
         raise Unavailable("an s3:// workspace needs boto3 here: install ganger[s3]") from error
-    return boto3
+    return cast("ModuleType", boto3)
 
 
-def _transfer() -> Any:
+def _transfer() -> object:
     from boto3.s3.transfer import TransferConfig  # noqa: PLC0415
 
     return TransferConfig(use_threads=False)

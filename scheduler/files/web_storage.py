@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Iterator
-from typing import Any
 from urllib import error as urllib_error
 from urllib import request
 from urllib.parse import quote, urlsplit
@@ -47,7 +46,7 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
     return _pieces(answer, skip, length)
 
 
-def _pieces(answer: Any, skip: int, length: int | None) -> Iterator[bytes]:
+def _pieces(answer: http.client.HTTPResponse, skip: int, length: int | None) -> Iterator[bytes]:
     with answer:
         while skip and (piece := answer.read(min(skip, _PIECE))):
             skip -= len(piece)

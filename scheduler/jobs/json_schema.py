@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import jsonschema_rs
 import orjson
+
+from scheduler.documents import JsonValue
 
 MAX_MESSAGE = 300
 _FAULTS = (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError)
 
 
-def complaint(schema: Mapping[str, Any], value: Any) -> str | None:
+def complaint(schema: Mapping[str, JsonValue], value: JsonValue) -> str | None:
     """Return what is wrong with a value by this schema; None if the value is valid."""
     try:
         validator = _validator(orjson.dumps(schema))
@@ -30,7 +31,7 @@ def complaint(schema: Mapping[str, Any], value: Any) -> str | None:
     return _shortened(f"{where}: {first.message}" if where else first.message)
 
 
-def fault(schema: Mapping[str, Any]) -> str | None:
+def fault(schema: Mapping[str, JsonValue]) -> str | None:
     """Return what is wrong with a schema; None if values can be checked with it."""
     try:
         _validator(orjson.dumps(schema))
@@ -40,7 +41,7 @@ def fault(schema: Mapping[str, Any]) -> str | None:
 
 
 @lru_cache(maxsize=1_000)
-def _validator(schema: bytes) -> Any:
+def _validator(schema: bytes) -> jsonschema_rs.Validator:
     document = orjson.loads(schema)
     jsonschema_rs.meta.validate(document)
     return jsonschema_rs.validator_for(

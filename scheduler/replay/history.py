@@ -2,17 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from scheduler.identifiers import NodeId
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
 
+ListEntry: TypeAlias = Mapping[str, Any]
+"""An entry of a list of the API, read by key: it comes over HTTP, from a server that may be of another release."""
+
 _PLAIN = {"cpus": "cpus_required", "mem": "mem_required"}
 
 
-def jobs_of_history(jobs: Iterable[Mapping[str, Any]]) -> list[TraceJob]:
+def jobs_of_history(jobs: Iterable[ListEntry]) -> list[TraceJob]:
     """Return the jobs that ran and ended, by submission time, from lists of jobs. Jobs that did not run are left out.
 
     A job counts with its last try. Its pool is known here, but not the labels that it asked for.
@@ -22,7 +25,7 @@ def jobs_of_history(jobs: Iterable[Mapping[str, Any]]) -> list[TraceJob]:
     return sorted(found, key=lambda job: (job.submitted, job.id))
 
 
-def nodes_of_fleet(nodes: Iterable[Mapping[str, Any]]) -> list[Node]:
+def nodes_of_fleet(nodes: Iterable[ListEntry]) -> list[Node]:
     """Return the nodes that are online, from lists of nodes; paused and draining nodes stay so."""
     return [
         Node(
@@ -38,7 +41,7 @@ def nodes_of_fleet(nodes: Iterable[Mapping[str, Any]]) -> list[Node]:
     ]
 
 
-def _job(job: Mapping[str, Any], projects: dict[str, int]) -> TraceJob:
+def _job(job: ListEntry, projects: dict[str, int]) -> TraceJob:
     amounts = {name: job[field] for name, field in _PLAIN.items()}
     amounts["disk"] = (job.get("disk_in_required") or 0) + (job.get("disk_out_required") or 0)
     started, ended = (datetime.fromisoformat(str(job[edge])).timestamp() for edge in ("started", "ended"))

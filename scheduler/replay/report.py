@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import ceil
-from typing import Any
 
 from scheduler.replay.replay import ReplayResult
 from scheduler.replay.trace import SkippedJobs, TraceJob
@@ -96,7 +95,7 @@ def course(outcome: ReplayResult, steps: int) -> Timeline:
     return Timeline(start, step_s, tuple(waiting), tuple(in_use), most)
 
 
-def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, Any]]:
+def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, object]]:
     """Return the figures as plain data for JSON, with a short timeline of each replay."""
     return [{**asdict(each), "course": _course_data(run)} for each, run in zip(summaries, courses, strict=True)]
 
@@ -166,7 +165,7 @@ def _axis(run: Timeline) -> str:
     return "".join(mark.ljust(end - start) for mark, (start, end) in zip(marks, pairwise(at), strict=False)) + marks[-1]
 
 
-def _course_data(run: Timeline) -> dict[str, Any]:
+def _course_data(run: Timeline) -> dict[str, object]:
     return {
         "start": run.start,
         "step_s": round(run.step_s, 3),

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Any
 
 from scheduler.identifiers import NodeId
 from scheduler.replay import elastic, report
@@ -53,7 +52,7 @@ def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, 
     return [_cost(name, most, seen.node_s, pool, seen.outcome), *(_at(size, jobs, pool, seed) for size in chosen)]
 
 
-def as_data(costs: Sequence[SizeCost]) -> list[dict[str, Any]]:
+def as_data(costs: Sequence[SizeCost]) -> list[dict[str, object]]:
     """Return the figures as plain data, for JSON."""
     return [asdict(cost) for cost in costs]
 

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 from urllib.parse import quote, urlencode
 
 from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate
@@ -27,6 +27,9 @@ POOL_LABEL = "ganger.io/pool"
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CALL_WITHIN_S = 10.0
 _ENDED = {"Succeeded", "Failed"}
+KubernetesObject: TypeAlias = dict[str, Any]
+"""What Kubernetes sends and takes; its own schema is far larger than the few keys that are read here."""
+
 _NOT_FOUND = 404
 
 
@@ -49,7 +52,9 @@ class KubernetesServer:
         namespace = (_ACCOUNT / "namespace").read_text().strip()
         return cls(f"https://{host}:{port}", namespace, _ACCOUNT / "token", _ACCOUNT / "ca.crt")
 
-    def call(self, method: str, path: str, body: Any = None, *, patch: str = "merge-patch") -> Any:
+    def call(
+        self, method: str, path: str, body: object = None, *, patch: str = "merge-patch"
+    ) -> KubernetesObject | None:
         """Return the JSON answer, None for 404. Raises DriverTrouble for any other status than 2xx."""
         kind = f"application/{patch}+json" if method == "PATCH" else "application/json"
         request = urllib.request.Request(  # noqa: S310 - the operator's own API server
@@ -62,7 +67,7 @@ class KubernetesServer:
             if self.token_file is not None:
                 request.add_header("Authorization", f"Bearer {self.token_file.read_text().strip()}")
             with urllib.request.urlopen(request, timeout=_CALL_WITHIN_S, context=self._trust()) as answer:  # noqa: S310
-                return json.load(answer)
+                return cast("KubernetesObject", json.load(answer))
         except urllib.error.HTTPError as error:
             if error.code == _NOT_FOUND:
                 return None
@@ -174,7 +179,7 @@ class PodDriver:
         """Return the amounts that the driver's own settings give a node."""
         return self._template
 
-    def _pod(self, source: dict[str, Any]) -> dict[str, Any]:
+    def _pod(self, source: KubernetesObject) -> KubernetesObject:
         pod = copy.deepcopy(source)
         metadata = pod.setdefault("metadata", {})
         metadata["name"] = f"{self._source}-{secrets.token_hex(3)}"

@@ -165,7 +165,7 @@ def stepped(amount: int) -> int:
     return -(-amount // step) * step
 
 
-def _argv(value: Any) -> tuple[str, ...] | None:
+def _argv(value: Sequence[str] | None) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 

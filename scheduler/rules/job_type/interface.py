@@ -238,7 +238,7 @@ def _property(declared: DeclaredInput, entry: Mapping[str, Any], complaint: Sche
     return {"name": declared.name, "value": entry["value"]}
 
 
-def _check_ids(declared: DeclaredInput, ids: Any, place: str) -> None:
+def _check_ids(declared: DeclaredInput, ids: object, place: str) -> None:
     if not isinstance(ids, list) or not all(type(one) is int and 0 < one < 2**63 for one in ids):
         raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
     if len(ids) > MAX_ENTRIES or (declared.type == "file" and len(ids) != 1) or (declared.required and not ids):

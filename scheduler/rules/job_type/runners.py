@@ -49,7 +49,7 @@ def constraints(runner: str, options: Mapping[str, Any]) -> list[dict[str, Any]]
     return [{"label": label, "op": "exists", "value": ""} for label in wanted]
 
 
-def _image(value: Any) -> str | None:
+def _image(value: object) -> str | None:
     if isinstance(value, str) and value.startswith(FOLDER):
         path = value.removeprefix(FOLDER)
         good = path.startswith("/") and "\0" not in path and ".." not in path.split("/") and len(path) <= _MAX_TEXT
@@ -59,28 +59,28 @@ def _image(value: Any) -> str | None:
     return "an image is a reference such as registry.example/name:tag, or dir:/folder"
 
 
-def _word(value: Any) -> str | None:
+def _word(value: object) -> str | None:
     good = isinstance(value, str) and 0 < len(value) <= _MAX_TEXT and "\0" not in value
     return None if good else "it must be a text of 1 to 500 characters"
 
 
-def _requirements(value: Any) -> str | None:
+def _requirements(value: object) -> str | None:
     if not isinstance(value, list) or len(value) > MAX_REQUIREMENTS:
         return f"it must be a list of at most {MAX_REQUIREMENTS} requirements"
     wrong = next((one for one in value if not isinstance(one, str) or not _REQUIREMENT.match(one)), None)
     return None if wrong is None else f"{wrong!r} is not a requirement such as numpy>=2"
 
 
-def _folders(value: Any) -> str | None:
+def _folders(value: object) -> str | None:
     good = isinstance(value, list) and all(isinstance(one, str) and one.startswith("/") for one in value)
     return None if good else "it must be a list of absolute folders"
 
 
-def _network(value: Any) -> str | None:
+def _network(value: object) -> str | None:
     return None if value in ("host", "none") else "it must be host or none"
 
 
-_OPTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], str | None]]]] = MappingProxyType(
+_OPTIONS: Final[Mapping[str, Mapping[str, Callable[[object], str | None]]]] = MappingProxyType(
     {
         COMMAND: {},
         "python": {"interpreter": _word, "requirements": _requirements, "path": _folders},

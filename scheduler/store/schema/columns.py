@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, ForeignKey, Identity, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import UserDefinedType
+
+from scheduler.documents import JsonValue
 
 
 class Xid8(UserDefinedType[str]):
@@ -15,7 +17,7 @@ class Xid8(UserDefinedType[str]):
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
+    def get_col_spec(self, **_: object) -> str:
         """Return the name PostgreSQL gives this type."""
         return "xid8"
 
@@ -30,12 +32,12 @@ def reference(name: str, target: str, *, nullable: bool = False) -> Column[int]:
     return Column(name, BigInteger, ForeignKey(target), nullable=nullable)
 
 
-def moment(name: str, *, now: bool = False) -> Column[Any]:
+def moment(name: str, *, now: bool = False) -> Column[datetime]:
     """Return a UTC timestamp; with `now` it is filled in and never null."""
     return Column(name, DateTime(timezone=True), nullable=not now, server_default=text("now()") if now else None)
 
 
-def document(name: str, *, default: str | None = "{}") -> Column[Any]:
+def document(name: str, *, default: str | None = "{}") -> Column[JsonValue]:
     """Return a JSON column, `default` being its JSON text; None makes it nullable."""
     if default is None:
         return Column(name, JSONB, nullable=True)
