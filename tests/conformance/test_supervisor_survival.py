@@ -14,7 +14,7 @@ import workers
 from tests.support import supervised
 from tests.support.supervised import PYTHON, RawClient, Stage
 from workers.agent.supervisor_client.launch import BOOT, SupervisorLostError, start_or_connect
-from workers.supervisor.journal import Outcomes
+from workers.supervisor.journal import RunJournal
 from workers.supervisor.trees import processes
 
 RESTING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); rest()"
@@ -236,10 +236,10 @@ def test_a_recorded_pid_that_is_someone_elses_now_is_left_alone_by_the_sweep(tmp
     with subprocess.Popen([PYTHON, "-c", "import signal; signal.pause()"]) as stranger:
         try:
             journal = tmp_path / "outcomes.jsonl"
-            outcomes = Outcomes(str(journal))
+            outcomes = RunJournal(str(journal))
             outcomes.begin(processes.boot_id())
             outcomes.intend([("1.1", "job")])
-            outcomes.note({"ev": "started", "tree": "1.1", "phase": "job", "pid": stranger.pid, "at": 0.0})
+            outcomes.record({"ev": "started", "tree": "1.1", "phase": "job", "pid": stranger.pid, "at": 0.0})
             outcomes.flush()
             with RawClient(tmp_path) as agent:
                 events = agent.messages()

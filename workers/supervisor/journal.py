@@ -1,7 +1,7 @@
-"""What the supervisor must not forget: which phases it was told to start, and how each ended.
+"""The supervisor's journal: which runs it was asked to start, and how each of them ended.
 
-An append-only file of lines `crc32 json`. A plain write is enough, without fsync: what must survive is the death
-of processes, and written pages do. After a loss of power the boot id differs, no process is left, and the
+It is an append-only file of lines `crc32 json`. A plain write is enough, without fsync: the journal has to survive the
+death of processes, and written pages do. After a loss of power the boot id differs, no process is left, and the
 scheduler has long taken this node's executions away: a missing tail says nothing wrong. A torn last line is cut off.
 
 An entry goes `intent` (about to be started; never to be started again), `started`, `ended`, until it is forgotten.
@@ -14,6 +14,7 @@ import os
 from typing import Any, Final
 
 from workers.supervisor import syscalls
+from workers.supervisor.request import RunKey
 
 _RESERVED_BYTES: Final = 1 << 20  # kept on disk beforehand, so that outcomes can be written on a full disk
 _COMPACT_ABOVE_BYTES: Final = 1 << 19
@@ -21,17 +22,15 @@ _COMPACT_FACTOR: Final = 4  # times what is still needed
 
 _write_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
-Key = tuple[str, str]
 
-
-class Outcomes:
-    """The entries of all phases not yet forgotten. One thread."""
+class RunJournal:
+    """The entries of all runs that are not forgotten yet. Used by one thread."""
 
     def __init__(self, path: str) -> None:
         """Read what an earlier life wrote. Raises `OSError`."""
         self._path = path
-        self._texts: dict[Key, str] = {}  # the last event of each phase, as JSON; "" for an intent
-        self._ended: set[Key] = set()
+        self._texts: dict[RunKey, str] = {}  # the last event of each phase, as JSON; "" for an intent
+        self._ended: set[RunKey] = set()
         self._phases: dict[str, list[str]] = {}
         self._lines: list[bytes] = []
         self.boot: str | None = None
@@ -42,33 +41,29 @@ class Outcomes:
         self._compact()
 
     def begin(self, boot: str) -> None:
-        """Note a new life of the supervisor."""
+        """Record a new life of the supervisor."""
         self._append({"ev": "life", "boot": boot})
         self.boot = boot
         self.flush()
 
-    def has(self, key: Key) -> bool:
-        """Whether this phase was ever ordered."""
+    def knows(self, key: RunKey) -> bool:
+        """Whether this run was ever requested, and not forgotten since."""
         return key in self._texts
 
-    def is_ended(self, key: Key) -> bool:
+    def is_ended(self, key: RunKey) -> bool:
         """Whether it ended."""
         return key in self._ended
 
-    def text(self, key: Key) -> str:
-        """Return the last event of a phase, as JSON, `""` where it was only intended. Raises `KeyError`."""
+    def last_event(self, key: RunKey) -> str:
+        """Return the last event of a run as JSON, `""` where it was only intended. Raises `KeyError`."""
         return self._texts[key]
 
-    def ordered(self) -> list[Key]:
-        """Return all phases, in the order they were ordered."""
+    def runs(self) -> list[RunKey]:
+        """Return all runs, in the order in which they were requested."""
         return list(self._texts)
 
-    def phases(self, tree: str) -> list[str]:
-        """Return the phases of a tree."""
-        return self._phases.get(tree, [])
-
-    def intend(self, keys: list[Key]) -> None:
-        """Note, on disk at once, that these are about to be started. Raises `OSError`; then none is noted."""
+    def intend(self, keys: list[RunKey]) -> None:
+        """Record, on disk at once, that these are about to be started. Raises `OSError`; then none is recorded."""
         self._append({"ev": "intent", "runs": keys})
         try:
             self.flush()
@@ -78,8 +73,8 @@ class Outcomes:
         for key in keys:
             self._enter(key, "")
 
-    def note(self, event: dict[str, Any]) -> str:
-        """Note a `started` or `ended` event, on disk at the next `flush`; returns it as JSON."""
+    def record(self, event: dict[str, Any]) -> str:
+        """Record a `started` or `ended` event, on disk at the next `flush`. Returns it as JSON."""
         text = _write_json(event)
         self._lines.append(_line(text))
         self._enter((event["tree"], event["phase"]), text)
@@ -94,7 +89,7 @@ class Outcomes:
             self._drop(tree)
 
     def flush(self) -> None:
-        """Write what was noted. Raises `OSError`; then nothing is lost, and the next flush tries again."""
+        """Write what was recorded. Raises `OSError`; then nothing is lost, and the next flush tries again."""
         if not self._lines:
             return
         block = b"".join(self._lines)
@@ -114,7 +109,7 @@ class Outcomes:
     def _append(self, record: dict[str, Any]) -> None:
         self._lines.append(_line(_write_json(record)))
 
-    def _enter(self, key: Key, text: str) -> None:
+    def _enter(self, key: RunKey, text: str) -> None:
         if key not in self._texts:
             self._phases.setdefault(key[0], []).append(key[1])
         self._texts[key] = text

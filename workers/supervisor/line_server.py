@@ -1,4 +1,4 @@
-"""The supervisor's side of its socket: several clients, one JSON object a line, never waiting for any of them."""
+"""The supervisor's side of its socket: several clients, one JSON object a line. It never waits for any of them."""
 
 import json
 import os
@@ -9,44 +9,44 @@ from collections.abc import Callable
 from typing import Any, Final
 
 MAX_LINE_BYTES: Final = 64 << 20  # 500 starts with large environments take 10 MiB
-MAX_UNREAD_BYTES: Final = 16 << 20  # a client that reads nothing is dropped; it hears all again when it returns
+MAX_UNSENT_BYTES: Final = 16 << 20  # a client that reads nothing is dropped; it gets all messages again when it returns
 _MAX_CLIENTS: Final = 64
 _READ_BYTES: Final = 1 << 16
 _BACKLOG: Final = 32
 _INTEREST: Final = select.EPOLLIN | select.EPOLLRDHUP
 _PEER: Final = struct.Struct("iII")  # pid, uid, gid
 
-Message = dict[str, Any]
-Handler = Callable[["Client", Message], Message]
+LineMessage = dict[str, Any]
+LineHandler = Callable[["ClientConnection", LineMessage], LineMessage]
 
 
-class Client:
+class ClientConnection:
     """One connection."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.subscribed = False
-        self.waiting = False  # for room to send
-        self.unread = bytearray()  # not yet sent
+        self.is_full = False  # its socket takes nothing more now
+        self.unsent = bytearray()  # not yet sent
         self.partial = bytearray()  # received, not yet a whole line
 
 
-class Lines:
+class LineServer:
     """Accepts clients at `directory`/supervisor.sock and carries lines between them and a handler."""
 
-    def __init__(self, directory: str, poll: select.epoll, hello: Message, handler: Handler) -> None:
+    def __init__(self, directory: str, poll: select.epoll, hello: LineMessage, handler: LineHandler) -> None:
         self._poll = poll
         self._hello = hello
         self._handler = handler
-        self._clients: dict[int, Client] = {}
+        self._clients: dict[int, ClientConnection] = {}
         self._listener = _listen(directory)
         poll.register(self._listener, select.EPOLLIN)
 
     def handles(self, descriptor: int) -> bool:
-        """Whether an event on this descriptor is for `ready`."""
+        """Whether an event on this descriptor is for `serve`."""
         return descriptor == self._listener.fileno() or descriptor in self._clients
 
-    def ready(self, descriptor: int, events: int) -> None:
+    def serve(self, descriptor: int, events: int) -> None:
         """Serve a descriptor that the poll reported."""
         if descriptor == self._listener.fileno():
             self._accept()
@@ -64,13 +64,13 @@ class Lines:
             for client in [each for each in self._clients.values() if each.subscribed]:
                 self.send(client, line)
 
-    def send(self, client: Client, line: bytes) -> None:
-        """Send a line, now or as soon as the client reads."""
-        client.unread += line
+    def send(self, client: ClientConnection, line: bytes) -> None:
+        """Send a line, now or as soon as the client reads again."""
+        client.unsent += line
         self._flush(client)
 
     def close(self) -> None:
-        """Give every client what it has not read yet, as far as it takes it, and close."""
+        """Send every client the rest, as far as its socket takes it, and close."""
         for client in list(self._clients.values()):
             self._flush(client)
             self._drop(client)
@@ -87,12 +87,12 @@ class Lines:
             connection.close()
             return
         connection.setblocking(False)  # noqa: FBT003  (positional only)
-        client = Client(connection)
+        client = ClientConnection(connection)
         self._clients[connection.fileno()] = client
         self._poll.register(connection, _INTEREST)
         self.send(client, json.dumps(self._hello).encode() + b"\n")
 
-    def _receive(self, client: Client) -> None:
+    def _receive(self, client: ClientConnection) -> None:
         try:
             chunk = client.connection.recv(_READ_BYTES)
         except BlockingIOError:
@@ -110,7 +110,7 @@ class Lines:
         for line in lines:
             self._answer(client, line)
 
-    def _answer(self, client: Client, line: bytearray) -> None:
+    def _answer(self, client: ClientConnection, line: bytearray) -> None:
         number = None
         try:
             message = json.loads(line)
@@ -122,24 +122,24 @@ class Lines:
             answer = {"error": str(error)}
         self.send(client, json.dumps({"re": number, **answer}).encode() + b"\n")
 
-    def _flush(self, client: Client) -> None:
+    def _flush(self, client: ClientConnection) -> None:
         if client.connection.fileno() < 0:
             return
         try:
-            sent = client.connection.send(client.unread, socket.MSG_NOSIGNAL) if client.unread else 0
+            sent = client.connection.send(client.unsent, socket.MSG_NOSIGNAL) if client.unsent else 0
         except BlockingIOError:
             sent = 0
         except OSError:
             self._drop(client)
             return
-        del client.unread[:sent]
-        if len(client.unread) > MAX_UNREAD_BYTES:
+        del client.unsent[:sent]
+        if len(client.unsent) > MAX_UNSENT_BYTES:
             self._drop(client)
-        elif client.waiting != bool(client.unread):
-            client.waiting = bool(client.unread)
-            self._poll.modify(client.connection, _INTEREST | (select.EPOLLOUT if client.waiting else 0))
+        elif client.is_full != bool(client.unsent):
+            client.is_full = bool(client.unsent)
+            self._poll.modify(client.connection, _INTEREST | (select.EPOLLOUT if client.is_full else 0))
 
-    def _drop(self, client: Client) -> None:
+    def _drop(self, client: ClientConnection) -> None:
         self._clients.pop(client.connection.fileno(), None)
         client.subscribed = False
         client.connection.close()  # also leaves the poll

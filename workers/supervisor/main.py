@@ -18,14 +18,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from workers.supervisor import reasons, request, syscalls
-from workers.supervisor.disk_usage import Gauges
-from workers.supervisor.journal import Outcomes
+from workers.supervisor.journal import RunJournal
 from workers.supervisor.limits import VERSION
-from workers.supervisor.line_server import Client, Lines, events_line
-from workers.supervisor.runs import Forest
+from workers.supervisor.line_server import ClientConnection, LineMessage, LineServer, events_line
+from workers.supervisor.periodic_checks import PeriodicChecks
+from workers.supervisor.runs import RunTable
 from workers.supervisor.spawn import Spawner
 from workers.supervisor.trees import choice, processes
 
@@ -40,22 +40,20 @@ _RETRY_S: Final = 1.0  # after the journal could not be written
 _SIGNAL: Final = struct.Struct("I124x")  # signalfd_siginfo: the number, and what we do not need
 _SIGNALS: Final[set[int]] = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
-Message = dict[str, Any]
-
 
 class Supervisor:
-    """The loop between socket, signals and forest."""
+    """The loop between the socket, the signals and the runs."""
 
-    def __init__(self, directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
+    def __init__(self, directory: str, forced: str | None, alarm: int, checks: PeriodicChecks) -> None:
         node = choice.node_name(directory)
         spawner = Spawner(node)
         kind = choice.choose(node, forced, log)
         boot = processes.boot_id()
-        self._outcomes = Outcomes(f"{directory}/outcomes.jsonl")
-        self._outcomes.begin(boot)
+        self._journal = RunJournal(f"{directory}/outcomes.jsonl")
+        self._journal.begin(boot)
         self._kind = kind
-        self._forest = Forest(node, kind, spawner, self._outcomes, gauges)
-        self._forest.sweep()
+        self._runs = RunTable(node, kind, spawner, self._journal, checks)
+        self._runs.sweep()
         self._poll = select.epoll()
         self._signals = syscalls.signal_descriptor(_SIGNALS)
         self._alarm = alarm
@@ -65,68 +63,68 @@ class Supervisor:
             "hello": "ganger supervisor", "version": VERSION, "pid": os.getpid(), "boot_id": boot,
             "tree": kind.name, "missing": kind.missing, "started": time.time(),
         }  # fmt: skip
-        self._lines = Lines(directory, self._poll, self._hello, self._answer)
+        self._lines = LineServer(directory, self._poll, self._hello, self._answer)
         self._closing_until: float | None = None
-        self._operations: dict[str, Callable[[Client, Message], Message]] = {
+        self._operations: dict[str, Callable[[ClientConnection, LineMessage], LineMessage]] = {
             "start": self._start, "kill": self._kill, "release": self._release, "lease": self._lease,
             "list": self._list, "ping": self._ping, "subscribe": self._subscribe, "shutdown": self._shutdown,
         }  # fmt: skip
 
     def run(self) -> None:
-        """Serve until told to shut down."""
+        """Serve until asked to shut down."""
         while not self._is_over():
             for descriptor, events in self._wait():
                 if descriptor == self._signals:
-                    self._hear_signals()
+                    self._handle_signals()
                 elif descriptor == self._alarm:
                     os.eventfd_read(self._alarm)
-                    self._forest.weigh()
+                    self._runs.check_disks()
                 elif self._lines.handles(descriptor):
-                    self._lines.ready(descriptor, events)
-            self._forest.step()
+                    self._lines.serve(descriptor, events)
+            self._runs.step()
             self._publish()
         self._kind.close()
-        self._lines.close()  # last: that is how a client knows that nothing is left
+        self._lines.close()  # last: by that a client knows that nothing is left
 
     def _wait(self) -> list[tuple[int, int]]:
-        timeout = self._forest.next_due()
-        if self._forest.news or self._closing_until is not None:
+        timeout = self._runs.next_due()
+        if self._runs.unpublished or self._closing_until is not None:
             timeout = min(_RETRY_S, _RETRY_S if timeout is None else timeout)
         return self._poll.poll(timeout)
 
     def _is_over(self) -> bool:
         if self._closing_until is None:
             return False
-        done = self._forest.is_done and not self._forest.news
+        done = self._runs.is_done and not self._runs.unpublished
         return done or time.monotonic() > self._closing_until
 
     def _publish(self) -> None:
-        """Write outcomes, then tell of them: what was told is never unlearned. On a full disk: later."""
+        """Write the journal, then publish the events: what a client was told is never forgotten. On a full disk: later."""
         try:
-            self._outcomes.flush()
+            self._journal.flush()
         except OSError as error:
             log(f"outcomes cannot be written, events wait: {error}")
             return
-        news, self._forest.news = self._forest.news, []
-        self._lines.publish(news)
+        events, self._runs.unpublished = self._runs.unpublished, []
+        self._lines.publish(events)
 
-    def _hear_signals(self) -> None:
+    def _handle_signals(self) -> None:
         records = os.read(self._signals, _SIGNAL.size * 64)
         if any(number == signal.SIGTERM for (number,) in _SIGNAL.iter_unpack(records)):
             self._close(0.0 if self._closing_until else _TERM_GRACE_S)
-        self._forest.reap()
+        self._runs.reap()
 
     def _close(self, grace_s: float) -> None:
-        self._forest.close(grace_s)
+        self._runs.close(grace_s)
         self._closing_until = time.monotonic() + grace_s + _CLOSING_LIMIT_S
 
-    def _answer(self, client: Client, message: Message) -> Message:
+    def _answer(self, client: ClientConnection, message: LineMessage) -> LineMessage:
         operation = self._operations.get(str(message.get("op")))
         if operation is None:
             raise ValueError(f"unknown op; there are {', '.join(self._operations)}")
         return operation(client, message)
 
-    def _start(self, _client: Client, message: Message) -> Message:
+    def _start(self, _client: ClientConnection, message: LineMessage) -> LineMessage:
         requests, refused = [], []
         for run in message["runs"]:
             try:
@@ -134,46 +132,46 @@ class Supervisor:
             except request.RequestError as error:
                 named = run if isinstance(run, dict) else {}
                 refused.append({"tree": named.get("tree"), "phase": named.get("phase"), "message": str(error)})
-        known, objected = self._forest.start(requests)
+        known, objected = self._runs.start(requests)
         return {"known": known, "refused": refused + objected}
 
-    def _kill(self, _client: Client, message: Message) -> Message:
+    def _kill(self, _client: ClientConnection, message: LineMessage) -> LineMessage:
         unknown = [
             kill["tree"]
             for kill in message["trees"]
-            if not self._forest.stop(
+            if not self._runs.stop(
                 request.checked_tree(kill["tree"]), reasons.killed(kill["reason"]), float(kill["grace_s"])
             )
         ]
         return {"unknown": unknown}
 
-    def _release(self, _client: Client, message: Message) -> Message:
-        refusals = {tree: self._forest.release(request.checked_tree(tree)) for tree in message["trees"]}
+    def _release(self, _client: ClientConnection, message: LineMessage) -> LineMessage:
+        refusals = {tree: self._runs.release(request.checked_tree(tree)) for tree in message["trees"]}
         return {"refused": [{"tree": tree, "message": text} for tree, text in refusals.items() if text]}
 
-    def _lease(self, _client: Client, message: Message) -> Message:
-        self._forest.lease(float(message["sent_boottime"]))
+    def _lease(self, _client: ClientConnection, message: LineMessage) -> LineMessage:
+        self._runs.lease(float(message["sent_boottime"]))
         return {}
 
-    def _list(self, _client: Client, _message: Message) -> Message:
-        return {"runs": [json.loads(text) for text in self._forest.events()]}
+    def _list(self, _client: ClientConnection, _message: LineMessage) -> LineMessage:
+        return {"runs": [json.loads(text) for text in self._runs.events()]}
 
-    def _ping(self, _client: Client, _message: Message) -> Message:
+    def _ping(self, _client: ClientConnection, _message: LineMessage) -> LineMessage:
         return {"hello": self._hello}
 
-    def _subscribe(self, client: Client, _message: Message) -> Message:
+    def _subscribe(self, client: ClientConnection, _message: LineMessage) -> LineMessage:
         client.subscribed = True
-        self._lines.send(client, events_line([*self._forest.events(), CAUGHT_UP]))
+        self._lines.send(client, events_line([*self._runs.events(), CAUGHT_UP]))
         return {}
 
-    def _shutdown(self, _client: Client, message: Message) -> Message:
+    def _shutdown(self, _client: ClientConnection, message: LineMessage) -> LineMessage:
         self._close(float(message["grace_s"]))
         return {}
 
 
 def main() -> None:
     """Run the supervisor of the directory given as argument; `--tree NAME` forces a kind of tree."""
-    os.closerange(3, _MANY_DESCRIPTORS)  # whatever our starter left open would be every job's
+    os.closerange(3, _MANY_DESCRIPTORS)  # descriptors that our starter left open would be every job's
     directory = os.path.realpath(sys.argv[1])
     forced = sys.argv[3] if sys.argv[2:3] == ["--tree"] else None
     os.makedirs(directory, 0o700, exist_ok=True)
@@ -191,9 +189,9 @@ def main() -> None:
         os.write(descriptor, _OOM_SCORE)
         os.close(descriptor)
     alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    gauges = Gauges(alarm)
-    threading.Thread(target=_work, args=(directory, forced, alarm, gauges)).start()
-    gauges.run()  # until the other thread ends the process
+    checks = PeriodicChecks(alarm)
+    threading.Thread(target=_work, args=(directory, forced, alarm, checks)).start()
+    checks.run()  # until the other thread ends the process
 
 
 def log(text: str) -> None:
@@ -203,11 +201,11 @@ def log(text: str) -> None:
         os.write(2, f"{stamp} supervisor {os.getpid()}: {text}\n".encode())
 
 
-def _work(directory: str, forced: str | None, alarm: int, gauges: Gauges) -> None:
-    """Run all of it; an error that nobody expected ends the process, and the next one sweeps."""
+def _work(directory: str, forced: str | None, alarm: int, checks: PeriodicChecks) -> None:
+    """Run all of it. An error that nobody expected ends the process; the next supervisor sweeps."""
     try:
-        supervisor = Supervisor(directory, forced, alarm, gauges)
-        _say_ready()
+        supervisor = Supervisor(directory, forced, alarm, checks)
+        _report_ready()
         supervisor.run()
     except choice.UnusableError as error:
         log(f"no tree can be held: {error}")
@@ -218,8 +216,8 @@ def _work(directory: str, forced: str | None, alarm: int, gauges: Gauges) -> Non
     os._exit(0)
 
 
-def _say_ready() -> None:
-    """Tell whoever started us, on standard output, and let go of it."""
+def _report_ready() -> None:
+    """Report to our starter, on standard output, and let go of it."""
     with contextlib.suppress(OSError):
         os.write(1, b"ready\n")
     null = os.open(os.devnull, os.O_RDWR)

@@ -1,9 +1,8 @@
-"""Keeping output files within their size on disk without ever blocking the program that writes them.
+"""Output files are held to their size on disk; the program that writes them is never blocked.
 
-A flood is looked at often, so that what nobody will read is gone from memory before it goes to the disk.
-
-The program appends straight to its file. What lies beyond the cap is punched out: the length, and so every later
-offset, stays true, the disk is free, and whoever reads there finds zeros. Works while the agent is dead.
+The program appends straight to its file. Everything beyond the cap is punched out of the file: its length, and so every
+later offset, stays true, the disk is free, and a reader finds zeros there. This works while the agent is dead. A flood
+is checked often, so that output which nobody will read is gone from memory before it goes to the disk.
 """
 
 import contextlib
@@ -19,8 +18,8 @@ _LATEST_S: Final = 1.0
 _BLOCK_BYTES: Final = 512  # unit of st_blocks
 
 
-class Spout:
-    """The output files of one running program, to be looked at beside the supervisor's own work (see `Gauges`)."""
+class OutputCap:
+    """The output files of one running program (see `periodic_checks`)."""
 
     __slots__ = ("_keep_bytes", "_paths", "closed", "every_s")
 
@@ -30,15 +29,15 @@ class Spout:
         self.every_s = _LATEST_S
         self.closed = False
 
-    def look(self) -> bool:
-        """Cap them all; never news for the supervisor."""
-        capped = [cap(path, self._keep_bytes) for path in self._paths]
+    def check(self) -> bool:
+        """Cap them all. Returns False: the supervisor never has to act on it."""
+        capped = [cap_file(path, self._keep_bytes) for path in self._paths]
         self.every_s = _SOON_S if any(capped) else min(self.every_s * _SLOWER, _LATEST_S)
         return False
 
 
-def cap(path: str, keep_bytes: int) -> bool:
-    """Free what a file holds beyond its first bytes, if that is much. Returns whether it did.
+def cap_file(path: str, keep_bytes: int) -> bool:
+    """Free what a file holds beyond its first bytes, if that is much. Returns whether it did so.
 
     Where the file system can't punch, the file is cut, and its length starts again from the cap.
     """

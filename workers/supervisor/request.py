@@ -6,12 +6,15 @@ supervisor ignores the fields that it does not know, and takes those that are ab
 
 import re
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from workers.supervisor.limits import PHASES
 from workers.supervisor.trees import TreeLimits
 
 _TREE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # also the name of a folder
+
+RunKey: TypeAlias = tuple[str, str]
+"""Tree and phase: what everything about a run is filed under."""
 
 
 class RequestError(ValueError):

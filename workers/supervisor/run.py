@@ -1,11 +1,11 @@
-r"""The life of one started phase: its limits in time, the order of its killing, and its one outcome.
+r"""The life of one run: its limits in time, how it is killed, and its one end.
 
     RUNNING --timeout, kill, fence--> STOPPING --grace over--> KILLING --main reaped, tree empty--> over
        \------------------ main ended by itself, others left ----/
 
-Nothing is over before the main process is reaped and the tree is empty. When main ends by itself, what is left
-is killed at once; when it ends because it was told to stop, the others have the rest of their grace. The first
-reason given stays the reason. Time comes in as `now`, on the monotonic clock, except where a name says otherwise.
+A run is over when its main process is reaped and its tree is empty. When the main process ends by itself, the others
+are killed at once. When it ends because it was asked to, the others have the rest of their grace. The first reason given
+stays the reason. Time comes in as `now`, on the monotonic clock, except where a name says otherwise.
 """
 
 import os
@@ -14,9 +14,9 @@ import signal
 from typing import Any, Final
 
 from workers.supervisor import disk_usage
-from workers.supervisor.disk_usage import Gauge
+from workers.supervisor.disk_usage import DiskUsage
 from workers.supervisor.limits import FENCE_SHARE
-from workers.supervisor.output_cap import Spout
+from workers.supervisor.output_cap import OutputCap
 from workers.supervisor.reasons import EndReason
 from workers.supervisor.trees import Tree, TreeUsage
 
@@ -28,17 +28,18 @@ _BLOCK_BYTES: Final = 512  # unit of the kernel's block counts in rusage
 _NEVER: Final = float("inf")
 
 
-class Watch:
-    """One phase being watched. `act` drives it; call that whenever something may have changed, and at `due`."""
+class Run:
+    """One run, from its start to its end. Call `act` whenever something may have changed, and at `due`."""
 
     __slots__ = (
+        "disk_usage",
         "ended_wall",
         "folder",
-        "gauge",
-        "is_looked_at",
+        "has_checks",
         "kill_at",
         "killing_since",
         "lease_s",
+        "output_cap",
         "phase",
         "pid",
         "queued_at",
@@ -46,14 +47,13 @@ class Watch:
         "recheck_at",
         "recheck_s",
         "rusage",
-        "spout",
         "started",
         "started_boot",
         "started_wall",
         "status",
         "stop_at",
         "stop_grace_s",
-        "stuck_told",
+        "stuck_reported",
         "tree",
     )  # fmt: skip
 
@@ -76,11 +76,11 @@ class Watch:
         self.reason: str | None = None
         self.status: int | None = None
         self.rusage: resource.struct_rusage | None = None
-        self.stuck_told = False
-        self.spout: Spout | None = None
+        self.stuck_reported = False
+        self.output_cap: OutputCap | None = None
         self.folder: str | None = None
-        self.gauge: Gauge | None = None
-        self.is_looked_at = False
+        self.disk_usage: DiskUsage | None = None
+        self.has_checks = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -89,7 +89,7 @@ class Watch:
 
     @property
     def due(self) -> float:
-        """When `act` has something to do even if nothing else happens."""
+        """The time at which `act` has something to do even if nothing else happens."""
         return min(self.stop_at, self.kill_at, self.recheck_at)
 
     def limit_time(self, timeout_s: float | None, grace_s: float, lease_s: float | None) -> None:
@@ -99,16 +99,19 @@ class Watch:
         self.lease_s = lease_s
 
     def main_ended(self, status: int, rusage: resource.struct_rusage, wall: float) -> None:
-        """Hear that the main process was reaped."""
+        """The main process was reaped."""
         self.status, self.rusage, self.ended_wall = status, rusage, wall
 
-    def lost(self, wall: float) -> None:
-        """Take over what an earlier supervisor left: it is to die, and its exit can no longer be learned."""
+    def take_over(self, wall: float) -> None:
+        """An earlier supervisor had left this tree: kill it. How its main process ended can no longer be learned."""
         self.status, self.reason, self.ended_wall = 0, EndReason.SUPERVISOR_LOST, wall
         self.kill_at = self.started
 
     def stop(self, reason: str, grace_s: float, now: float) -> None:
-        """Ask the tree to end and kill it after the grace. May be repeated; only ever shortens the grace."""
+        """Ask the tree to end, and kill it after the grace. May be repeated; a repeat can only shorten the grace.
+
+        `reason` is an `EndReason`, or comes from `reasons.killed`.
+        """
         first = self.kill_at == _NEVER and self.killing_since is None
         self.kill_at = min(self.kill_at, now + grace_s)
         self.stop_at = _NEVER
@@ -118,19 +121,19 @@ class Watch:
                 self.tree.signal(signal.SIGTERM)
                 self.tree.signal(signal.SIGCONT)  # a stopped process can't hear the first one
 
-    def measure(self, now: float) -> None:
-        """Kill without grace what holds more disk than it may."""
-        if self.gauge is not None and self.gauge.is_over:
+    def check_disk(self, now: float) -> None:
+        """Kill the tree without grace if it holds more disk than it may."""
+        if self.disk_usage is not None and self.disk_usage.is_over:
             self.stop(EndReason.DISK_FULL, 0.0, now)
 
     def fence(self, last_sent_boot: float | None, boot: float, now: float) -> None:
-        """Kill without grace when two thirds of the lease have passed since the last heartbeat was sent."""
+        """Kill the tree without grace when two thirds of the lease have passed since the last heartbeat was sent."""
         since = self.started_boot if last_sent_boot is None else last_sent_boot
         if self.lease_s is not None and boot - since >= self.lease_s * FENCE_SHARE:
             self.stop(EndReason.FENCED, 0.0, now)
 
     def act(self, now: float) -> bool:
-        """Do what is due. Returns whether it is all over: main reaped, tree empty."""
+        """Do what is due. Returns whether the run is over: main process reaped, tree empty."""
         if now >= self.stop_at:
             self.stop(EndReason.TIMEOUT, self.stop_grace_s, now)
         reaped = self.status is not None
@@ -147,31 +150,31 @@ class Watch:
         return False
 
     def is_stuck(self, now: float) -> bool:
-        """Whether killing has failed for long; true once."""
-        if self.killing_since is None or self.stuck_told or now - self.killing_since < _STUCK_AFTER_S:
+        """Whether killing has failed for long. True only once."""
+        if self.killing_since is None or self.stuck_reported or now - self.killing_since < _STUCK_AFTER_S:
             return False
-        self.stuck_told = True
+        self.stuck_reported = True
         return True
 
     def close(self) -> None:
-        """It is over: cap its output for the last time, and look no more at it."""
-        if self.spout is not None:
-            self.spout.closed = True
-            self.spout.look()
-        if self.gauge is not None:
-            self.gauge.closed = True
+        """The run is over: cap its output for the last time, and end its checks."""
+        if self.output_cap is not None:
+            self.output_cap.closed = True
+            self.output_cap.check()
+        if self.disk_usage is not None:
+            self.disk_usage.closed = True
 
-    def outcome(self, now: float) -> dict[str, Any]:
-        """Return the `ended` event; call it once, when `act` said it is over and before the tree is removed."""
+    def end_event(self, now: float) -> dict[str, Any]:
+        """Return the `ended` event. Call this once, when `act` has said that it is over and before the tree is removed."""
         known = self.rusage is not None and self.status is not None
         signalled = known and os.WIFSIGNALED(self.status or 0)
         reason, message = self.reason or EndReason.EXIT, None
-        if reason == EndReason.DISK_FULL and self.gauge is not None:
-            held, most = _mib(self.gauge.used), _mib(self.gauge.limit or 0)
+        if reason == EndReason.DISK_FULL and self.disk_usage is not None:
+            held, most = _mib(self.disk_usage.used), _mib(self.disk_usage.limit or 0)
             message = f"It held {held} MiB of disk or more, and had asked for {most} MiB."
         elif reason == EndReason.EXIT and known and self.status and self.folder and disk_usage.is_full(self.folder):
             reason, message = EndReason.DISK_FULL, "The node's disk was full when it failed."
-        return ended(
+        return ended_event(
             self.key,
             reason,
             message=message,
@@ -182,29 +185,31 @@ class Watch:
             seconds=round(now - self.started, 6),
             started=self.started_wall,
             ended=self.ended_wall,
-            usage=_usage(self.tree.usage(), self.rusage, self.gauge),
+            usage=_usage(self.tree.usage(), self.rusage, self.disk_usage),
         )
 
 
-def ended(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
-    """Return an `ended` event; what is not known is null."""
+def ended_event(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
+    """Return an `ended` event. Fields that are not known are null."""
     nothing: dict[str, Any] = {"pid": None, "exit_code": None, "signal": None, "reason": reason, "oom": False}
     nothing |= {"seconds": 0.0, "started": None, "ended": None, "usage": None, "message": None, "errno": None}
     return {"ev": "ended", "tree": key[0], "phase": key[1]} | nothing | known
 
 
-def _usage(tree: TreeUsage, main: resource.struct_rusage | None, gauge: Gauge | None) -> dict[str, float | int | None]:
+def _usage(
+    tree: TreeUsage, main: resource.struct_rusage | None, disk: DiskUsage | None
+) -> dict[str, float | int | None]:
     """Merge what the tree counted with what the kernel added up for main and the processes it waited for."""
     cpu_s, peak = tree.cpu_s, tree.peak_mem_mib
-    disk = None if gauge is None or gauge.peak is None else round(gauge.peak / (1 << 20), 3)
+    peak_disk = None if disk is None or disk.peak is None else round(disk.peak / (1 << 20), 3)
     if main is None:
         return {
-            "cpu_s": cpu_s, "peak_mem_mib": peak, "peak_disk_mib": disk, "read_bytes": None, "written_bytes": None,
+            "cpu_s": cpu_s, "peak_mem_mib": peak, "peak_disk_mib": peak_disk, "read_bytes": None, "written_bytes": None,
         }  # fmt: skip
     return {
         "cpu_s": round(main.ru_utime + main.ru_stime if cpu_s is None else cpu_s, 6),
         "peak_mem_mib": round(main.ru_maxrss / 1024 if peak is None else peak, 3),
-        "peak_disk_mib": disk,
+        "peak_disk_mib": peak_disk,
         "read_bytes": main.ru_inblock * _BLOCK_BYTES,
         "written_bytes": main.ru_oublock * _BLOCK_BYTES,
     }

@@ -1,12 +1,12 @@
-"""Starting a program inside its tree, as its user, in its directory, at the price of a bare vfork.
+"""Starts a program inside its tree, as its user, in its directory, at the price of a bare vfork.
 
-The supervisor's thread takes on what the program shall have, one call each: cgroups, user, working directory,
-soft limits. Then it starts the program by `posix_spawn`, whose child inherits all of that, and takes itself back.
-So nothing needs to run between fork and exec, and no wrapper program is paid for. Only a version 2 cgroup needs
-a real fork, whose child does the rest itself.
+The supervisor's thread takes on what the program shall have, with one call each: cgroups, user, working directory, soft
+limits. Then it starts the program by `posix_spawn`, whose child inherits all of that, and becomes itself again. Thus
+nothing has to run between fork and exec, and there is no wrapper program to pay for. Only a version 2 cgroup needs a
+real fork; its child does the rest itself.
 
-While the thread wears a job's user, a process of that same user could signal the thread. Give each execution
-slot a user of its own, and no process of that user is alive at that moment.
+While the thread has a job's user, a process of that same user could signal the thread. If each execution slot has a user
+of its own, no process of that user is alive at that moment.
 """
 
 import contextlib
@@ -47,11 +47,11 @@ class LaunchError(OSError):
 
 
 class ProgramError(LaunchError):
-    """The program itself was to blame: there is none of that name, or it may or can not be executed as it was asked for."""
+    """The program itself is at fault: there is none of that name, or it may not or cannot be executed as requested."""
 
 
 class Spawner:
-    """Starts programs from one thread; make it and use it in that thread."""
+    """Starts programs. Make it and use it in one and the same thread."""
 
     def __init__(self, node: str) -> None:
         syscalls.own_directory()
@@ -85,7 +85,7 @@ class Spawner:
     def _start(
         self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
     ) -> int:
-        """Take on what the program shall have, start it, and take all of it back."""
+        """Take on what the program shall have, start it, and become ourselves again."""
         if cgroup is not None:
             with self._lowered(limits):
                 return self._execute(request, env, outputs, cgroup)
@@ -135,7 +135,7 @@ class Spawner:
 
     @contextlib.contextmanager
     def _lowered(self, limits: dict[int, int]) -> Iterator[None]:
-        """Bear the program's limits while it is born, as hard ones where they can be raised again afterwards."""
+        """Have the program's limits while it is started, as hard ones where they can be raised again afterwards."""
         try:
             for kind, value in limits.items():
                 hard = self._own_limits[kind][1]
@@ -175,7 +175,7 @@ class Spawner:
     def _fork_into(
         self, cgroup: int, program: str, request: RunRequest, env: dict[str, str], outputs: list[int]
     ) -> int:
-        """Fork into a cgroup; the kernel asks for the right to do so, so the user is taken on afterwards."""
+        """Fork into a cgroup. The kernel demands the right to do so; the user is therefore taken on afterwards."""
         if request.uid is not None and not self._is_root and request.uid != os.geteuid():
             self._assume(request)  # which says why not
         self._failure[: _FAILURE.size] = bytes(_FAILURE.size)
@@ -217,7 +217,7 @@ class Spawner:
 
 
 def _candidates(program: str, env: dict[str, str]) -> list[str]:
-    """Return where the program may be, by the job's own PATH, not ours; at least one."""
+    """Return the paths where the program may be, by the job's own PATH, not ours. There is at least one."""
     if "/" in program:
         return [program]
     folders = (env.get("PATH") or _DEFAULT_PATH).split(":")
@@ -227,7 +227,7 @@ def _candidates(program: str, env: dict[str, str]) -> list[str]:
 
 @contextlib.contextmanager
 def _directory(path: str) -> Iterator[None]:
-    """Stand in the program's directory, entered with the rights of its user."""
+    """Be in the program's directory, entered with the rights of its user."""
     try:
         os.chdir(path)
     except OSError as error:

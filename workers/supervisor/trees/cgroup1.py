@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes
-from workers.supervisor.trees.hierarchy import Files, Hierarchy, Mount, has_folders
+from workers.supervisor.trees.hierarchy import CgroupFiles, Hierarchy, Mount, has_folders
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
 _QUOTA: Final = "cpu.cfs_quota_us"
@@ -39,14 +39,14 @@ _NO_LIMIT: Final = {
 }
 
 
-class Slot:
+class CgroupSlot:
     """One folder in each hierarchy, used by one tree after another while nothing but its name tells them apart."""
 
     def __init__(self, name: str, hierarchies: dict[str, Hierarchy], *, reusable: bool, keep: bool = False) -> None:
         """`keep`: leave the files open from one use to the next."""
         self.name = name
         self.reusable = reusable
-        by_folder = {each.folder: Files(each.path(name), keep=keep) for each in hierarchies.values()}
+        by_folder = {each.folder: CgroupFiles(each.path(name), keep=keep) for each in hierarchies.values()}
         self.files = {controller: by_folder[each.folder] for controller, each in hierarchies.items()}
         self.distinct = list(by_folder.values())
         self.keeps = keep
@@ -75,8 +75,8 @@ class Cgroup1:
         self._homes = [_open_home(controller, top) for controller, top in tops.values()]
         self._made = self._kept = 0
         self._most_kept = min(_IDLE_SLOTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _DESCRIPTORS_PER_SLOT)
-        self._idle: list[Slot] = []
-        self._unremoved: list[Slot] = []
+        self._idle: list[CgroupSlot] = []
+        self._unremoved: list[CgroupSlot] = []
 
     def create(self, name: str, limits: TreeLimits) -> "Cgroup1Tree":
         if self._idle:
@@ -98,7 +98,7 @@ class Cgroup1:
         names = {name for hierarchy in self.distinct for name in hierarchy.names()}
         numbers = [int(name.removeprefix("slot-")) for name in names if name.removeprefix("slot-").isdigit()]
         self._made = max([self._made, *numbers])
-        return [Cgroup1Tree(self, name, Slot(name, self.by_controller, reusable=False)) for name in sorted(names)]
+        return [Cgroup1Tree(self, name, CgroupSlot(name, self.by_controller, reusable=False)) for name in sorted(names)]
 
     def refresh(self) -> None:
         if self._unremoved:
@@ -113,7 +113,7 @@ class Cgroup1:
         for hierarchy in self.distinct:
             hierarchy.remove("")
 
-    def give_back(self, slot: Slot) -> None:
+    def give_back(self, slot: CgroupSlot) -> None:
         """Keep an empty slot for the next tree, if the last one left no mark on it; else remove it."""
         if slot.reusable and len(self._idle) < _IDLE_SLOTS and self._is_clean(slot):
             self._idle.append(slot)
@@ -128,12 +128,12 @@ class Cgroup1:
         except OSError as error:
             raise StrandedError(f"cannot leave a cgroup: {error}") from error
 
-    def _slot(self) -> Slot:
+    def _slot(self) -> CgroupSlot:
         keep = self._kept < self._most_kept
         self._kept += keep
-        return Slot(f"slot-{self._made}", self.by_controller, reusable=True, keep=keep)
+        return CgroupSlot(f"slot-{self._made}", self.by_controller, reusable=True, keep=keep)
 
-    def _is_clean(self, slot: Slot) -> bool:
+    def _is_clean(self, slot: CgroupSlot) -> bool:
         """Set the counters back, unless the tree left memory (cached files) or cgroups of its own."""
         memory, cpuacct = slot.files.get("memory"), slot.files.get("cpuacct")
         try:
@@ -149,7 +149,7 @@ class Cgroup1:
                 return False
         return cpuacct is None or cpuacct.try_write("cpuacct.usage", b"0")
 
-    def _discard(self, slot: Slot) -> None:
+    def _discard(self, slot: CgroupSlot) -> None:
         self._kept -= slot.let_go()
         if not all([hierarchy.prune(slot.name) for hierarchy in self.distinct]):  # noqa: C419  (each is to be tried)
             slot.reusable = False
@@ -161,7 +161,7 @@ class Cgroup1Tree:
 
     clone_into = None
 
-    def __init__(self, kind: Cgroup1, name: str, slot: Slot) -> None:
+    def __init__(self, kind: Cgroup1, name: str, slot: CgroupSlot) -> None:
         self.name = name
         self.slot = slot
         self._kind = kind

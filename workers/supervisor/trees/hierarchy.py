@@ -31,7 +31,7 @@ def mounts() -> list[Mount]:
     return found
 
 
-class Files:
+class CgroupFiles:
     """The files of one cgroup folder; kept open, each use is one call of the kernel instead of three or four."""
 
     def __init__(self, folder: str, *, keep: bool) -> None:

@@ -6,7 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 
-from workers.supervisor.run import Watch
+from workers.supervisor.run import Run
 from workers.supervisor.trees import TreeUsage
 
 RUSAGE = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -52,33 +52,33 @@ class RecordingTree:
         self.done.append("remove")
 
 
-def watch(
+def a_run(
     *, timeout_s: float | None = None, grace_s: float = 5, lease_s: float | None = None
-) -> tuple[Watch, RecordingTree]:
+) -> tuple[Run, RecordingTree]:
     tree = RecordingTree()
-    made = Watch(tree, "job", 42, now=100.0, boot=500.0, wall=1e9)
+    made = Run(tree, "job", 42, now=100.0, boot=500.0, wall=1e9)
     made.limit_time(timeout_s, grace_s, lease_s)
     return made, tree
 
 
-def exit_main(made: Watch, status: int = 0) -> None:
+def exit_main(made: Run, status: int = 0) -> None:
     made.main_ended(status, RUSAGE, 1e9 + 1)
 
 
 def test_it_is_over_when_main_is_reaped_and_the_tree_empty() -> None:
-    made, tree = watch()
+    made, tree = a_run()
     assert not made.act(101)
     tree.empty = True
     assert not made.act(101), "main was not reaped"
     exit_main(made, 3 << 8)
     assert made.act(102)
-    outcome = made.outcome(102)
-    assert (outcome["reason"], outcome["exit_code"], outcome["signal"], outcome["seconds"]) == ("exit", 3, None, 2.0)
-    assert outcome["usage"]["cpu_s"] == 1.25
+    ended = made.end_event(102)
+    assert (ended["reason"], ended["exit_code"], ended["signal"], ended["seconds"]) == ("exit", 3, None, 2.0)
+    assert ended["usage"]["cpu_s"] == 1.25
 
 
 def test_what_main_leaves_is_killed_at_once_and_looked_at_again_and_again() -> None:
-    made, tree = watch()
+    made, tree = a_run()
     exit_main(made)
     assert not made.act(101)
     assert tree.done == ["kill"]
@@ -86,11 +86,11 @@ def test_what_main_leaves_is_killed_at_once_and_looked_at_again_and_again() -> N
     assert not made.act(made.due)
     tree.empty = True
     assert made.act(made.due)
-    assert made.outcome(102)["reason"] == "exit"
+    assert made.end_event(102)["reason"] == "exit"
 
 
 def test_a_timeout_asks_first_and_kills_after_the_grace() -> None:
-    made, tree = watch(timeout_s=10, grace_s=5)
+    made, tree = a_run(timeout_s=10, grace_s=5)
     assert made.due == 110
     made.act(109.9)
     assert tree.done == []
@@ -102,11 +102,11 @@ def test_a_timeout_asks_first_and_kills_after_the_grace() -> None:
     exit_main(made, signal.SIGKILL)
     tree.empty = True
     assert made.act(115.1)
-    assert (made.outcome(115.1)["reason"], made.outcome(115.1)["signal"]) == ("timeout", signal.SIGKILL)
+    assert (made.end_event(115.1)["reason"], made.end_event(115.1)["signal"]) == ("timeout", signal.SIGKILL)
 
 
 def test_others_keep_their_grace_when_main_obeys() -> None:
-    made, tree = watch()
+    made, tree = a_run()
     made.stop("killed:cancel", 5, 101)
     exit_main(made)
     made.act(102)
@@ -116,7 +116,7 @@ def test_others_keep_their_grace_when_main_obeys() -> None:
 
 
 def test_the_first_reason_stays_and_grace_only_shrinks() -> None:
-    made, tree = watch(timeout_s=10)
+    made, tree = a_run(timeout_s=10)
     made.stop("killed:cancel", 5, 101)
     made.stop("killed:drain", 60, 101)
     assert made.due == 106
@@ -127,18 +127,18 @@ def test_the_first_reason_stays_and_grace_only_shrinks() -> None:
     exit_main(made)
     tree.empty = True
     assert made.act(121)
-    assert made.outcome(121)["reason"] == "killed:cancel"
+    assert made.end_event(121)["reason"] == "killed:cancel"
 
 
 def test_without_grace_nobody_is_asked() -> None:
-    made, tree = watch()
+    made, tree = a_run()
     made.stop("killed:cancel", 0, 101)
     made.act(101)
     assert tree.done == ["kill"]
 
 
 def test_a_fence_falls_at_two_thirds_of_the_lease_after_the_last_heartbeat() -> None:
-    made, tree = watch(lease_s=90)
+    made, tree = a_run(lease_s=90)
     made.fence(510.0, 569.9, 101)
     assert made.due == float("inf")
     made.fence(510.0, 570.0, 101)
@@ -147,11 +147,11 @@ def test_a_fence_falls_at_two_thirds_of_the_lease_after_the_last_heartbeat() -> 
     exit_main(made)
     tree.empty = True
     made.act(102)
-    assert made.outcome(102)["reason"] == "fenced"
+    assert made.end_event(102)["reason"] == "fenced"
 
 
 def test_before_the_first_heartbeat_the_lease_counts_from_the_start() -> None:
-    made, _ = watch(lease_s=90)
+    made, _ = a_run(lease_s=90)
     made.fence(None, 559.9, 101)
     assert made.reason is None
     made.fence(None, 560.0, 101)
@@ -159,28 +159,28 @@ def test_before_the_first_heartbeat_the_lease_counts_from_the_start() -> None:
 
 
 def test_lack_of_memory_is_flagged_even_where_main_ended_well() -> None:
-    made, tree = watch()
+    made, tree = a_run()
     tree.empty, tree.ooms = True, 1
     exit_main(made)
     assert made.act(101)
-    outcome = made.outcome(101)
-    assert (outcome["oom"], outcome["exit_code"]) == (True, 0)
+    ended = made.end_event(101)
+    assert (ended["oom"], ended["exit_code"]) == (True, 0)
 
 
 def test_what_cannot_be_killed_is_told_once() -> None:
-    made, _ = watch()
+    made, _ = a_run()
     made.stop("killed:cancel", 0, 101)
     made.act(101)
     assert [made.is_stuck(now) for now in (102, 106, 107)] == [False, True, False]
 
 
 def test_a_leftover_is_killed_and_its_exit_is_unknown() -> None:
-    made, tree = watch()
-    made.lost(1e9)
+    made, tree = a_run()
+    made.take_over(1e9)
     made.act(100)
     assert tree.done == ["kill"]
     tree.empty = True
     assert made.act(101)
-    outcome = made.outcome(101)
-    assert (outcome["reason"], outcome["exit_code"], outcome["signal"]) == ("supervisor_lost", None, None)
+    ended = made.end_event(101)
+    assert (ended["reason"], ended["exit_code"], ended["signal"]) == ("supervisor_lost", None, None)
     assert os.WIFEXITED(0)
