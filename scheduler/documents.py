@@ -64,7 +64,7 @@ class DataEntry(TypedDict, total=False):
     workspace_id: int
 
 
-class JobData(TypedDict, total=False):
+class JobDataDocument(TypedDict, total=False):
     """What a job was given."""
 
     version: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
@@ -24,36 +25,32 @@ class TokenChanges(TypedDict, total=False):
     expires: datetime | None
 
 
-def create(
-    rt: Runtime,
-    caller: Caller,
-    *,
-    kind: str,
-    name: str,
-    role: Role | None,
-    project: str | None,
-    expires: datetime | None,
-) -> tuple[int, str]:
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """The token that somebody asks for: `kind` is user or node; `project` None means the caller's own, else every project."""
+
+    kind: str
+    name: str
+    role: Role | None = None
+    project: str | None = None
+    expires: datetime | None = None
+
+
+def create(rt: Runtime, caller: Caller, wanted: TokenRequest) -> tuple[int, str]:
     """Create a token; return its id and its secret, which cannot be shown again.
 
     Raises InvalidInput for a user's token without a role, a node's with one, an unknown project, or a time that has
     passed; Forbidden for more than the caller's own project.
     """
-    if (kind == "user") != (role is not None):
-        raise InvalidInput("a user's token has a role, a node's has none", field="role")
-    if caller.project is not None and (kind == "node" or project not in {None, caller.project}):
-        raise Forbidden("the token is bound to another project", field="project")
-    if kind == "node" and project is not None:
-        raise InvalidInput("a node works for every project", field="project")
-    _check_ahead(rt, expires)
-    meant = project or caller.project
+    _check(rt, caller, wanted)
+    kind, name, role, project = wanted.kind, wanted.name, wanted.role, wanted.project or caller.project
     try:
-        made, secret = tokens.create(rt, kind=kind, role=role, project=meant, name=name, expires=expires)
+        made, secret = tokens.create(rt, kind=kind, role=role, project=project, name=name, expires=wanted.expires)
     except NotFound as error:
         raise InvalidInput(str(error), field="project") from None
     word = None if role is None else role.name.lower()
     with rt.db.begin() as tx:
-        detail = {"kind": kind, "name": name, "role": word, "project": meant}
+        detail = {"kind": kind, "name": name, "role": word, "project": project}
         audit.write(tx, caller.name, "token.create", f"token:{made}", detail=detail)
     return made, secret
 
@@ -99,6 +96,17 @@ def _get(tx: Connection, caller: Caller, token_id: int) -> TokenRow:
     if row is None:
         raise NotFound(f"there is no token {token_id}")
     return row
+
+
+def _check(rt: Runtime, caller: Caller, wanted: TokenRequest) -> None:
+    """Raise InvalidInput or Forbidden for a token that cannot be, or that this caller may not create."""
+    if (wanted.kind == "user") != (wanted.role is not None):
+        raise InvalidInput("a user's token has a role, a node's has none", field="role")
+    if caller.project is not None and (wanted.kind == "node" or wanted.project not in {None, caller.project}):
+        raise Forbidden("the token is bound to another project", field="project")
+    if wanted.kind == "node" and wanted.project is not None:
+        raise InvalidInput("a node works for every project", field="project")
+    _check_ahead(rt, wanted.expires)
 
 
 def _check_ahead(rt: Runtime, expires: datetime | None) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from scheduler import wire
 from scheduler.admin import secrets
-from scheduler.documents import DataEntry, JobData
+from scheduler.documents import DataEntry, JobDataDocument
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, JobId
 from scheduler.keyring import Keyring
@@ -100,7 +100,7 @@ def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
     return None if argv is None else list(argv)
 
 
-def _inputs(definition: Definition, data: JobData, files: Mapping[int, StoredFile]) -> list[wire.InputSpec]:
+def _inputs(definition: Definition, data: JobDataDocument, files: Mapping[int, StoredFile]) -> list[wire.InputSpec]:
     given = {entry["name"]: entry for entry in data.get("input_data", ())}
     return [
         wire.InputSpec(

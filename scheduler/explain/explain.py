@@ -55,17 +55,10 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
         members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
-        shape = (
-            shape_of(cluster_state.shapes(tx, [row.shape_id])[0], row.shape_id)
-            if row.status == JobStatus.PENDING
-            else None
-        )
-    forecast = forecaster.explain(job_id) if row.status == JobStatus.QUEUED else None
+    forecast = _forecast(rt, forecaster, row)
     if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
             row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
-    if shape is not None:
-        forecast = forecaster.preview([_trial(row, shape)])[0]
     future = _future(row, forecast if row.status in _WAITING else None)
     if cleared:
         future["reasons"].insert(0, view.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
@@ -80,6 +73,17 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         "members": [_member(one) for one in members],
         "failure": None if row.error_name is None else _failure(row, row.error_name),
     }
+
+
+def _forecast(rt: Runtime, forecaster: Forecaster, row: JobFacts) -> Forecast | None:
+    """Return the forecast of a job that waits to be placed, or that waits for its time to come."""
+    if row.status == JobStatus.QUEUED:
+        return forecaster.explain(row.id)
+    if row.status != JobStatus.PENDING:
+        return None
+    with rt.db.begin() as tx:
+        shape = shape_of(cluster_state.shapes(tx, [row.shape_id])[0], row.shape_id)
+    return forecaster.preview([_trial(row, shape)])[0]
 
 
 def _trial(row: JobFacts, shape: Shape) -> TrialJob:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from scheduler.documents import JobData
+from scheduler.documents import JobDataDocument
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
@@ -42,6 +42,17 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class FileDescription:
+    """A file that somebody adds: its name and media type, its project and workspace (None: the default), its expected digest."""
+
+    file_name: str
+    media_type: str = "application/octet-stream"
+    project: str | None = None
+    workspace_id: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NewOutput:
     """An output file of one attempt, with what its node says about it."""
 
@@ -54,56 +65,23 @@ class NewOutput:
     sha256: str | None = None
 
 
-def upload(
-    rt: Runtime,
-    caller: Caller,
-    pieces: Iterable[bytes],
-    *,
-    file_name: str,
-    media_type: str,
-    project: str | None = None,
-    workspace_id: int | None = None,
-    sha256: str | None = None,
-) -> FileRow:
-    """Store a file and return its row. Raises InvalidInput if `sha256` is given and the content has another digest."""
-    check_name(file_name)
-    check_media_type(media_type)
-    owner, workspace = _owner(rt, caller, project, workspace_id)
-    stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, sha256)
-    new = _new_file(stored, workspace, owner.id, file_name, media_type)
-    with rt.db.begin() as tx:
-        file_id = files.insert(tx, new)
-        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
-        return _get(tx, FileFilter(file_id=(file_id,)), file_id)
+def upload(rt: Runtime, caller: Caller, new: FileDescription, pieces: Iterable[bytes]) -> FileRow:
+    """Store a file and return its row. Raises InvalidInput if `new.sha256` is given and the content has another digest."""
+    owner, workspace = _destination(rt, caller, new)
+    stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, new.sha256)
+    return _insert(rt, _new_file(stored, workspace, owner.id, new.file_name, new.media_type))
 
 
-def register(
-    rt: Runtime,
-    caller: Caller,
-    path: str,
-    *,
-    workspace_id: int,
-    file_name: str | None = None,
-    media_type: str = "application/octet-stream",
-    project: str | None = None,
-    sha256: str | None = None,
-) -> FileRow:
+def register(rt: Runtime, caller: Caller, new: FileDescription, path: str) -> FileRow:
     """Register content that is at `path` in a workspace already as a file, and return its row. It is read once, for its digest.
 
     Raises NotFound, InvalidInput. To delete the file later leaves the content where it is.
     """
-    name = file_name or path.rpartition("/")[2]
-    check_name(name)
-    check_media_type(media_type)
-    owner, workspace = _owner(rt, caller, project, workspace_id)
+    owner, workspace = _destination(rt, caller, new)
     found = storage.measured(workspace.url, path)
-    if sha256 is not None and found.sha256 != sha256:
+    if new.sha256 is not None and found.sha256 != new.sha256:
         raise InvalidInput(f"what lies there has another sha256: {found.sha256}", field="sha256")
-    new = _new_file(found, workspace, owner.id, name, media_type)
-    with rt.db.begin() as tx:
-        file_id = files.insert(tx, new)
-        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
-        return _get(tx, FileFilter(file_id=(file_id,)), file_id)
+    return _insert(rt, _new_file(found, workspace, owner.id, new.file_name, new.media_type))
 
 
 def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
@@ -206,20 +184,29 @@ def _live(tx: Connection, new: NewOutput) -> WritingExecution:
     return execution
 
 
-def _place(data: JobData, output: str) -> int | None:
+def _place(data: JobDataDocument, output: str) -> int | None:
     return next((entry["workspace_id"] for entry in data.get("output_data", ()) if entry["name"] == output), None)
 
 
-def _owner(rt: Runtime, caller: Caller, project: str | None, workspace_id: int | None) -> tuple[Project, Workspace]:
-    """Return the project and the workspace of a new file."""
-    name = project or caller.project or DEFAULT_PROJECT
+def _insert(rt: Runtime, new: NewFile) -> FileRow:
+    with rt.db.begin() as tx:
+        file_id = files.insert(tx, new)
+        assert file_id is not None  # noqa: S101 - only outputs can meet one that is there
+        return _get(tx, FileFilter(file_id=(file_id,)), file_id)
+
+
+def _destination(rt: Runtime, caller: Caller, new: FileDescription) -> tuple[Project, Workspace]:
+    """Return the project and the workspace of a new file. Raises InvalidInput, Forbidden, Unavailable."""
+    check_name(new.file_name)
+    check_media_type(new.media_type)
+    name = new.project or caller.project or DEFAULT_PROJECT
     if caller.project is not None and name != caller.project:
         raise Forbidden("the token is bound to another project", field="project")
     with rt.db.begin() as tx:
         owner = submissions.project(tx, name)
         if owner is None:
             raise InvalidInput(f"there is no project {name!r}", field="project")
-        return owner, _workspace(tx, workspace_id)
+        return owner, _workspace(tx, new.workspace_id)
 
 
 def _workspace(tx: Connection, workspace_id: int | None) -> Workspace:

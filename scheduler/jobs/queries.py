@@ -13,7 +13,7 @@ from typing import TypedDict, TypeVar
 
 from sqlalchemy import Connection
 
-from scheduler.documents import DataEntry, JobData, JobResults
+from scheduler.documents import DataEntry, JobDataDocument, JobResults
 from scheduler.errors import NotFound
 from scheduler.identifiers import ExecutionId, JobId, JobTypeId
 from scheduler.identity import Caller
@@ -189,7 +189,7 @@ def events(rt: Runtime, caller: Caller, job_id: JobId) -> list[JobEventEntry]:
     return [submitted, *map(_event, rows)]
 
 
-def input_files(data: JobData | None) -> set[int]:
+def input_files(data: JobDataDocument | None) -> set[int]:
     """Return the ids of all files in a job's data."""
     return _files(data.get("input_data", ()) if data else ())
 

@@ -31,7 +31,7 @@ class Leadership:
         self._holder = f"{socket.gethostname()}:{os.getpid()}"
         self._session: Connection | None = None
         self._term: Term | None = None
-        self._seen: tuple[lease.Leadership, float] | None = None
+        self._seen: tuple[lease.LeaderRow, float] | None = None
         self._handing_over = threading.Lock()
 
     @property
@@ -85,7 +85,7 @@ class Leadership:
         if term is not None:
             log.info(SCHEDULER_STEPS_DOWN, term=term, why=why)
 
-    def _stands_still(self, seat: lease.Leadership) -> bool:
+    def _stands_still(self, seat: lease.LeaderRow) -> bool:
         now = self._monotonic()
         if self._seen is None or self._seen[0] != seat:
             self._seen = (seat, now)

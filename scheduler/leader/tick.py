@@ -51,32 +51,37 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delive
     plan = place(snapshot, state.now, state.chance(), limit=rt.settings.tick_limit)
     if plan.preemptions:
         deliver(_preempt(rt, state, term, plan.preemptions))
-    if not plan.placements:
-        if plan.carried != state.carried:
-            with rt.db.begin() as tx:
-                _claim(tx, state, term, plan)
-        return TickResult(plan=plan)
-    # 3. Commit what still holds.
+    # 3. Commit what is still valid, 4. remember it, and deliver.
+    if plan.placements:
+        placed = _commit(rt, state, term, plan)
+        deliver(_by_node(placed))
+        won = {p.job_id for p in placed}
+        return TickResult(placed=len(won), lost=len({p.job_id for p in plan.placements} - won), plan=plan)
+    if plan.carried != state.carried:
+        with rt.db.begin() as tx:
+            _carry(tx, state, term, plan)
+    return TickResult(plan=plan)
+
+
+def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[plans.Placed]:
+    """Commit the plan and take it over into the cluster state; return the placements that are still valid."""
     shapes = {p.shape_id: state.queue.groups[p.shape_id].shape for p in plan.placements}
     with rt.db.begin() as tx:
         if not lease.fence(tx, term):
             raise TermOver
         placed = plans.commit(tx, plan.placements, shapes, lease_s=rt.settings.lease_s)
-        won = {p.job_id for p in placed}
-        lost = sorted({p.job_id for p in plan.placements} - won)
+        lost = sorted({p.job_id for p in plan.placements} - {p.job_id for p in placed})
         if lost:
             state.reread(tx, lost)
         if plan.carried != state.carried:
-            _claim(tx, state, term, plan)
-    # 4. Remember, and deliver.
+            _carry(tx, state, term, plan)
     shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
     for p in placed:
         state.started(_run(p, shape_of[p.job_id], state.now))
-    deliver(_by_node(placed))
-    return TickResult(placed=len(won), lost=len(lost), plan=plan)
+    return placed
 
 
-def _claim(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
+def _carry(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
     """Store the plan's reservations for the next plan and for forecasts. Call it last: it blocks the leader's sign of life."""
     if not lease.claim(tx, term, plan.carried):
         raise TermOver

@@ -12,10 +12,10 @@ from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.nodes import stats
 from scheduler.store.nodes.listing import NodeRow
-from scheduler.store.nodes.stats import NodeCount, RunningExecution
+from scheduler.store.nodes.stats import NodeCount, RunningOnNode
 from scheduler.store.paging import Page
 
-OfNode = TypeVar("OfNode", NodeCount, RunningExecution)
+OfNode = TypeVar("OfNode", NodeCount, RunningOnNode)
 
 MOST_RUNNING = 100
 """Most running executions that are shown of one node."""
@@ -26,7 +26,7 @@ class NodeStats:
     """Counts of executions, and the running executions, by node id."""
 
     counts: Mapping[NodeId, list[NodeCount]]
-    running: Mapping[NodeId, list[RunningExecution]]
+    running: Mapping[NodeId, list[RunningOnNode]]
 
 
 def read_stats(

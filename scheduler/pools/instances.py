@@ -34,6 +34,10 @@ class DriverShare:
     rests_until: float = 0.0
     starts_after: float = 0.0
 
+    def is_due(self, now: float) -> bool:
+        """Tell whether the driver should be asked for its list again."""
+        return self.listed_at is None or now - self.listed_at >= self.driver.look_every_s
+
 
 class PoolInstances:
     """The shares of one pool. Times are the caller's monotonic seconds. Not for use by two threads."""
@@ -71,14 +75,8 @@ class PoolInstances:
     def refresh(self, now: float, here: Collection[str], *, anew: bool = False) -> None:
         """Ask each driver that is due (with `anew` all of them) for its list; `here` are the names that have registered."""
         for share in self.shares:
-            if (
-                anew or share.listed_at is None or now - share.listed_at >= share.driver.look_every_s
-            ) and now >= share.rests_until:
-                listed = self._ask(share, now, share.driver.listing)
-                if listed is not None:
-                    share.listed_at, share.trouble = now, listed.trouble
-                    seen = {instance.name: instance for instance in listed.instances}
-                    share.instances = seen if listed.trouble is None else share.instances | seen
+            if anew or share.is_due(now):
+                self._list(share, now)
         for share in self.shares:
             if self._awaited & share.instances.keys() & set(here):
                 share.failures, share.not_registered = 0, None
@@ -170,6 +168,13 @@ class PoolInstances:
         """Return the amounts of a new node, if a driver knows them."""
         known = (share.driver.template() for share in self.shares if share.driver.starts)
         return next((amounts for amounts in known if amounts is not None), None)
+
+    def _list(self, share: DriverShare, now: float) -> None:
+        listed = self._ask(share, now, share.driver.listing) if now >= share.rests_until else None
+        if listed is not None:
+            share.listed_at, share.trouble = now, listed.trouble
+            seen = {instance.name: instance for instance in listed.instances}
+            share.instances = seen if listed.trouble is None else share.instances | seen
 
     def _unregistered(self) -> list[tuple[str, DriverShare]]:
         return [(name, share) for share in self.shares for name in share.instances if name in self._started_at]

@@ -11,7 +11,7 @@ from scheduler.rules.autoscaling.decide import Sizing
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.nodes import pools
-from scheduler.store.nodes.pool_rows import PoolChanges, PoolCounts, PoolEvent, PoolRow
+from scheduler.store.nodes.pool_rows import PoolChanges, PoolCounts, PoolEventRow, PoolRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def get(rt: Runtime, name: str) -> PoolWithCounts:
         return PoolWithCounts(row, pools.counts(tx).get(row.id))
 
 
-def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> list[PoolEvent]:
+def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> list[PoolEventRow]:
     """Return the events of a pool, the newest first. Raises NotFound."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)

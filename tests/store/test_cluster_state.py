@@ -99,8 +99,8 @@ def test_a_transaction_that_stays_open_does_not_make_it_read_everything_again(
         mine = ClusterState(cluster.settings)
         _refresh(cluster, mine)
         taken: list[int] = []
-        take = mine._take_jobs
-        mine._take_jobs = lambda tx, rows: (taken.append(len(rows)), take(tx, rows))[1]  # type: ignore[method-assign]
+        take = mine._update_queue
+        mine._update_queue = lambda tx, rows: (taken.append(len(rows)), take(tx, rows))[1]  # type: ignore[method-assign]
         cluster.a_job()
         for _ in range(3):
             _refresh(cluster, mine)

@@ -66,16 +66,8 @@ def upload_file(call: ApiCall, query: UploadQuery) -> Any:
         return _register(call, query.path, query)
     limit = call.rt.settings.max_upload
     name, media_type, pieces = _multipart(limit) if request.mimetype == "multipart/form-data" else _raw(limit)
-    row = files.upload(
-        call.rt,
-        call.caller,
-        pieces,
-        file_name=query.file_name or name,
-        media_type=query.media_type or media_type or "application/octet-stream",
-        project=query.project,
-        workspace_id=query.workspace_id,
-        sha256=query.sha256,
-    )
+    new = _described(query, query.file_name or name, media_type)
+    row = files.upload(call.rt, call.caller, new, pieces)
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
 
 
@@ -83,17 +75,14 @@ def _register(call: ApiCall, path: str, query: UploadQuery) -> Any:
     """A file that lies in a workspace already."""
     if query.workspace_id is None:
         raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
-    row = files.register(
-        call.rt,
-        call.caller,
-        path,
-        workspace_id=query.workspace_id,
-        file_name=query.file_name,
-        media_type=query.media_type or "application/octet-stream",
-        project=query.project,
-        sha256=query.sha256,
-    )
+    new = _described(query, query.file_name or path.rpartition("/")[2])
+    row = files.register(call.rt, call.caller, new, path)
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+
+
+def _described(query: UploadQuery, name: str, media_type: str | None = None) -> files.FileDescription:
+    chosen = query.media_type or media_type or "application/octet-stream"
+    return files.FileDescription(name, chosen, query.project, query.workspace_id, query.sha256)
 
 
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})

@@ -6,7 +6,7 @@ from typing import Any
 
 from api.http.schema.fields import units
 from scheduler.pools.pools import PoolWithCounts
-from scheduler.store.nodes.pool_rows import DecisionDetail, PoolEvent
+from scheduler.store.nodes.pool_rows import DecisionDetail, PoolEventRow
 
 _PLAIN = ("cpus", "mem", "disk")
 
@@ -60,7 +60,7 @@ def wanted(seen: PoolWithCounts) -> dict[str, Any]:
     }
 
 
-def event(row: PoolEvent) -> dict[str, Any]:
+def event(row: PoolEventRow) -> dict[str, Any]:
     """Return something that happened to a pool."""
     return row._asdict()
 

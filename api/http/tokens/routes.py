@@ -41,15 +41,9 @@ def list_tokens(call: ApiCall, query: TokensQuery) -> Any:
 @routes.post("/admin/tokens/", role=Role.ADMIN, answers={201: NewToken})
 def create_token(call: ApiCall, body: TokenBody) -> Any:
     """Make a token; the answer is the only place where its secret is ever shown."""
-    made, secret = token_admin.create(
-        call.rt,
-        call.caller,
-        kind=body.kind,
-        name=body.name,
-        role=None if body.role is None else Role[body.role.upper()],
-        project=body.project,
-        expires=body.expires,
-    )
+    role = None if body.role is None else Role[body.role.upper()]
+    wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires)
+    made, secret = token_admin.create(call.rt, call.caller, wanted)
     shown = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
     return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
 

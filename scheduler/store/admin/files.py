@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from scheduler.documents import Document, JobData
+from scheduler.documents import Document, JobDataDocument
 from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Condition, Listing, SortKey
@@ -88,7 +88,7 @@ class WritingExecution(NamedTuple):
     claim_token: str | None
     released: bool
     project_id: ProjectId
-    data: JobData
+    data: JobDataDocument
 
 
 _CONDITIONS = {

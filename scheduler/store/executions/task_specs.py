@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from scheduler.documents import Document, JobData
+from scheduler.documents import Document, JobDataDocument
 from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, RevisionId
 from scheduler.store import records
 
@@ -77,7 +77,7 @@ class TaskSpecRow(NamedTuple):
     type_version: str
     project: str
     definition: Document
-    data: JobData
+    data: JobDataDocument
     overrides: Document
 
 

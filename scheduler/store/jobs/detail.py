@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from scheduler.documents import ConstraintDocument, Document, JobData, JobResults
+from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JobResults
 from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId
 from scheduler.store import records
 
@@ -59,7 +59,7 @@ _SUBMISSION = text("""
 class JobRest(NamedTuple):
     """What lists do not show of a job: its documents, more of its type, and the name of the token that submitted it."""
 
-    data: JobData
+    data: JobDataDocument
     overrides: Document
     results: JobResults | None
     message: str | None
@@ -113,7 +113,7 @@ class JobEventRow(NamedTuple):
     reason: str | None
 
 
-class Submission(NamedTuple):
+class SubmissionRow(NamedTuple):
     """How a job was submitted: when, by whom, and with which status it began."""
 
     created: datetime
@@ -131,9 +131,9 @@ def files(tx: Connection, ids: Sequence[int]) -> dict[int, NamedFile]:
     return {row.id: row for row in records.read_all(NamedFile, tx.execute(_FILES, {"ids": list(ids)}))} if ids else {}
 
 
-def submission(tx: Connection, job_id: JobId) -> Submission:
+def submission(tx: Connection, job_id: JobId) -> SubmissionRow:
     """Return how a job was submitted."""
-    return records.read_one(Submission, tx.execute(_SUBMISSION, {"job_id": job_id}))
+    return records.read_one(SubmissionRow, tx.execute(_SUBMISSION, {"job_id": job_id}))
 
 
 def events(tx: Connection, job_id: JobId, limit: int) -> list[JobEventRow]:

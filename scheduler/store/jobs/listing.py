@@ -9,7 +9,7 @@ from datetime import datetime
 import orjson
 from sqlalchemy import Connection
 
-from scheduler.documents import JobData
+from scheduler.documents import JobDataDocument
 from scheduler.identifiers import Attempt, ErrorId, JobId, JobTypeId, NodeId, ProjectId, RevisionId
 from scheduler.store.jobs import filter_names
 from scheduler.store.paging import Condition, Listing, Parameter, SortKey
@@ -112,7 +112,7 @@ class JobRow:
 class JobRowWithData(JobRow):
     """A job as lists show it, and the data it was given."""
 
-    data: JobData
+    data: JobDataDocument
 
 
 _TYPE = "JOIN job_types t ON t.id = j.job_type_id"

@@ -50,7 +50,7 @@ _CLAIM = text("""
 _FENCE = text("SELECT FROM leader WHERE name = 'scheduler' AND term = :term")
 
 
-class Leadership(NamedTuple):
+class LeaderRow(NamedTuple):
     """The leader row as a candidate sees it."""
 
     term: Term
@@ -58,9 +58,9 @@ class Leadership(NamedTuple):
     beat: int
 
 
-def read(tx: Connection) -> Leadership:
+def read(tx: Connection) -> LeaderRow:
     """Return who leads, and how often it has given a sign of life."""
-    return records.read_one(Leadership, tx.execute(_ROW))
+    return records.read_one(LeaderRow, tx.execute(_ROW))
 
 
 def try_lock(tx: Connection) -> bool:
@@ -73,7 +73,7 @@ def release(tx: Connection) -> None:
     tx.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _KEY})
 
 
-def take_over(tx: Connection, holder: str, seen: Leadership) -> Term | None:
+def take_over(tx: Connection, holder: str, seen: LeaderRow) -> Term | None:
     """Become leader if nobody else did since `seen`; return the new term, or None."""
     return tx.execute(_TAKE_OVER, {"holder": holder, "seen": seen.term}).scalar()
 

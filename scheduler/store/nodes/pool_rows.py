@@ -93,7 +93,7 @@ class OverdueJob(NamedTuple):
     node_id: NodeId
 
 
-class PoolEvent(NamedTuple):
+class PoolEventRow(NamedTuple):
     """Something that happened to a pool, by whom and why."""
 
     id: int

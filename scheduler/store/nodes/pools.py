@@ -14,7 +14,7 @@ from scheduler.store.nodes.pool_rows import (
     OverdueJob,
     PoolChanges,
     PoolCounts,
-    PoolEvent,
+    PoolEventRow,
     PoolMember,
     PoolRow,
 )
@@ -247,10 +247,10 @@ def write_event(tx: Connection, pool_id: PoolId, event: str, actor: str, reason:
     tx.execute(_EVENT, {"pool_id": pool_id, "event": event, "actor": actor, "reason": reason, "detail": _json(detail)})
 
 
-def events(tx: Connection, pool_id: PoolId, *, before: int | None, limit: int) -> list[PoolEvent]:
+def events(tx: Connection, pool_id: PoolId, *, before: int | None, limit: int) -> list[PoolEventRow]:
     """Return what happened to a pool, newest first, from before this event id on."""
     parameters = {"pool_id": pool_id, "before": _NEWEST if before is None else before, "limit": limit}
-    return records.read_all(PoolEvent, tx.execute(_EVENTS, parameters))
+    return records.read_all(PoolEventRow, tx.execute(_EVENTS, parameters))
 
 
 def last_changes(tx: Connection) -> dict[PoolId, tuple[float | None, float | None]]:

@@ -89,7 +89,7 @@ class NodeCount:
     most_recent: datetime
 
 
-class RunningExecution(NamedTuple):
+class RunningOnNode(NamedTuple):
     """An execution that runs on a node, with its job type."""
 
     node_id: NodeId
@@ -126,9 +126,7 @@ def counts(
     return records.read_all(NodeCount, tx.execute(_COUNTS, parameters))
 
 
-def running(
-    tx: Connection, ids: Sequence[NodeId], *, project_id: ProjectId | None, limit: int
-) -> list[RunningExecution]:
+def running(tx: Connection, ids: Sequence[NodeId], *, project_id: ProjectId | None, limit: int) -> list[RunningOnNode]:
     """Return what runs on these nodes, the longest placed first, at most `limit` of each node."""
     parameters = {"ids": list(ids), "project_id": project_id, "limit": limit}
-    return records.read_all(RunningExecution, tx.execute(_RUNNING, parameters))
+    return records.read_all(RunningOnNode, tx.execute(_RUNNING, parameters))
