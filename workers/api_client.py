@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from scheduler import wire
 from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
+from scheduler.identifiers import Epoch, NodeId
 from workers import log
 from workers.paths import ExecutionKey
 
@@ -84,7 +85,7 @@ class Api:
         """Hand over what programs wrote."""
         self._post("output", message.model_dump_json().encode())
 
-    def leave(self, node_id: int, epoch: int) -> None:
+    def leave(self, node_id: NodeId, epoch: Epoch) -> None:
         """Sign off."""
         self._post("leave", orjson.dumps({"node_id": node_id, "epoch": epoch}))
 

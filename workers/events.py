@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
+from scheduler.identifiers import Epoch
 from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
 from workers.paths import ExecutionKey
 
@@ -41,7 +42,7 @@ class RunOutcome(StrEnum):
 class PlacementsReceived:
     """A message from the node's queue names placements."""
 
-    epoch: int
+    epoch: Epoch
     keys: Sequence[ExecutionKey]
 
 
@@ -80,7 +81,7 @@ class ReportAnswered:
 class Replaced:
     """The scheduler has refused a call because the node has another epoch by now; `epoch` is that of the call."""
 
-    epoch: int
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)

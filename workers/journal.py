@@ -39,6 +39,7 @@ from typing import Any
 
 import orjson
 
+from scheduler.identifiers import Attempt, ExecutionId
 from workers.paths import ExecutionKey
 from workers.supervisor import syscalls
 
@@ -168,4 +169,4 @@ def _whole(line: bytes) -> bool:
 
 def _parse(body: bytes) -> Fact:
     execution_id, attempt, kind, _, rest = orjson.loads(body)
-    return Fact((execution_id, attempt), kind, rest)
+    return Fact((ExecutionId(execution_id), Attempt(attempt)), kind, rest)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from scheduler.identifiers import Attempt, ExecutionId
 from workers.supervisor.limits import PHASES
 
-ExecutionKey: TypeAlias = tuple[int, int]
+ExecutionKey: TypeAlias = tuple[ExecutionId, Attempt]
 """(execution id, attempt): the key of everything that a node knows about an execution."""
 
 STREAMS = ("stdout", "stderr")
@@ -26,7 +27,7 @@ def key_of(name: str) -> ExecutionKey | None:
     """Return the key that a process tree or directory is named after; None if it is not named after any."""
     execution, _, attempt = name.partition(".")
     if execution.isdecimal() and attempt.isdecimal():
-        return int(execution), int(attempt)
+        return ExecutionId(int(execution)), Attempt(int(attempt))
     return None
 
 
@@ -55,9 +56,13 @@ class Paths:
         """Return `${job_work_dir}`, where commands start."""
         return f"{self.work}/{tree_name(key)}/work"
 
+    def secret_home(self) -> str:
+        """Return the folder of all secret directories."""
+        return self.secret_dirs or f"{self.work}/.boxes"
+
     def secret_dir(self, key: ExecutionKey) -> str:
         """Return the attempt's secret directory: its secrets and the descriptions of its containers. Most have none."""
-        return f"{self.secret_dirs or self.work + '/.boxes'}/{tree_name(key)}"
+        return f"{self.secret_home()}/{tree_name(key)}"
 
     def secrets(self, key: ExecutionKey) -> str:
         """Return `$GANGER_SECRETS_DIR`."""

@@ -89,7 +89,7 @@ def clear_out(paths: Paths, held: Collection[ExecutionKey]) -> None:
         if key is not None and key not in held:
             work_dirs.remove(f"{paths.work}/{name}")
             log.logger().info(log.LEFTOVER_REMOVED, folder=name)
-    for name in work_dirs.names(str(Path(paths.secret_dir((0, 0))).parent)):
+    for name in work_dirs.names(paths.secret_home()):
         key = key_of(name)
         if key is not None and key not in held:
             secret_dirs.remove(paths, key)

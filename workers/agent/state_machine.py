@@ -41,6 +41,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from scheduler import wire
+from scheduler.identifiers import Epoch
 from scheduler.rules.lifecycle.outcome import Outcome, of_stop
 from workers import log
 from workers.agent import claims, recovery
@@ -83,7 +84,7 @@ class StateMachine:
         """
         self._context = context = Context(profile, restore(facts))
         self._new_token = new_token
-        self.epoch: int | None = None
+        self.epoch: Epoch | None = None
         self._registered = False
         self._wants_register = True
         self._trouble: str | None = None

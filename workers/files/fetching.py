@@ -58,8 +58,8 @@ class StagingTask:
 
     api: Api
     paths: Paths
-    folders: WorkDirs
-    supplies: StagingResources
+    work_dirs: WorkDirs
+    resources: StagingResources
     uid: int | None
     gid: int | None
     stop: Flag
@@ -73,7 +73,7 @@ class StagingTask:
 
 def place(file: InputFile, target: str, staging: StagingTask) -> None:
     """Put one input file in place, whole and verified. Raises FetchFailed, StagingStopped, OSError."""
-    cache = staging.supplies.cache
+    cache = staging.resources.cache
     wanted = file.sha256 if cache is not None and not _is_here(file) else None
     if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
         return

@@ -64,7 +64,7 @@ def remove(paths: Paths, key: ExecutionKey) -> None:
 def remove_home(paths: Paths) -> None:
     """Remove the folder of all secret directories, if it is empty: the node signs off."""
     with contextlib.suppress(OSError):
-        Path(paths.secret_dir((0, 0))).parent.rmdir()
+        Path(paths.secret_home()).rmdir()
 
 
 def _write(path: Path, value: bytes, user: tuple[int, int] | None) -> None:

@@ -49,7 +49,7 @@ def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
 def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
     key: ExecutionKey = spec.execution_id, spec.attempt
     paths = staging.paths
-    staging.folders.make(paths.attempt(key))
+    staging.work_dirs.make(paths.attempt(key))
     for one in spec.inputs:
         if one.type != "property":
             _stage_input(one, paths.inputs(key), staging)
@@ -68,13 +68,13 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
 def _furnish(spec: TaskSpec, staging: StagingTask) -> None:
     """Describe a container for each phase that has a command."""
     options = spec.commands.options
-    rootfs = images.root_of(str(options.get("image", "")), staging.supplies.images, staging.stop)
+    rootfs = images.root_of(str(options.get("image", "")), staging.resources.images, staging.stop)
     user = staging.user or (os.geteuid(), os.getegid())
     for phase in PHASES:
-        order = runners.LaunchRequest(spec, phase, staging.paths, staging.supplies.node, staging.gpus)
-        if order.arguments:
-            document = container.describe(order, rootfs, user)
-            oci.write(staging.paths.secret_dir(order.key), phase, document)
+        request = runners.LaunchRequest(spec, phase, staging.paths, staging.resources.node, staging.gpus)
+        if request.arguments:
+            document = container.describe(request, rootfs, user)
+            oci.write(staging.paths.secret_dir(request.key), phase, document)
 
 
 def _stage_input(one: InputSpec, folder: str, staging: StagingTask) -> None:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced
+from scheduler.identifiers import Epoch, NodeId
 from workers import log
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import ClaimAnswered, Event, Replaced, ReportAnswered
@@ -99,7 +100,7 @@ class Batcher(ABC, Generic[T]):
 class ClaimBatcher(Batcher[wire.ExecutionClaim]):
     """Claims placements for the node."""
 
-    def __init__(self, api: Api, identity: Callable[[], tuple[int, int]], post: Callable[[Event], None]) -> None:
+    def __init__(self, api: Api, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]) -> None:
         """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
         super().__init__()
         self._api, self._identity, self._post = api, identity, post
@@ -117,7 +118,7 @@ class ClaimBatcher(Batcher[wire.ExecutionClaim]):
 class ReportBatcher(Batcher[wire.ExecutionReport]):
     """Reports how executions ended."""
 
-    def __init__(self, api: Api, identity: Callable[[], tuple[int, int]], post: Callable[[Event], None]) -> None:
+    def __init__(self, api: Api, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]) -> None:
         """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
         super().__init__()
         self._api, self._identity, self._post = api, identity, post

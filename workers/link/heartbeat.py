@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced
+from scheduler.identifiers import Epoch, NodeId
 from workers import log
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import BeatAnswered, Event, HealthChanged, RegisterAnswered, Replaced
@@ -46,7 +47,7 @@ class Heartbeat:
         self._trouble: str | None = None
         self._beat_s = 2.0
         self._beating = False
-        self.identity = (0, 0)
+        self.identity = NodeId(0), Epoch(0)
         self.left = threading.Event()
 
     def register(self, held: list[wire.HeldExecution]) -> None:

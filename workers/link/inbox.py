@@ -20,6 +20,7 @@ from pathlib import Path
 import orjson
 
 from scheduler.documents import JsonValue
+from scheduler.identifiers import Attempt, Epoch, ExecutionId
 from workers import log
 from workers.api_client import JitteredBackoff
 from workers.events import PlacementsReceived
@@ -146,7 +147,7 @@ class PlacementInbox:
             case ["ring"] | ["placements", int(), []]:  # the latter from a scheduler of an earlier release
                 self._nudge()
             case ["placements", int(epoch), list(keys)]:
-                self._post(PlacementsReceived(epoch, [_key(key) for key in keys]))
+                self._post(PlacementsReceived(Epoch(epoch), [_key(key) for key in keys]))
             case ["canary", int()]:
                 self._last_heard = time.monotonic()
                 self._log_broker(None)
@@ -167,5 +168,5 @@ class PlacementInbox:
 def _key(pair: JsonValue) -> ExecutionKey:
     match pair:
         case [int(execution_id), int(attempt), *_]:
-            return execution_id, attempt
+            return ExecutionId(execution_id), Attempt(attempt)
     raise ValueError("this names no execution")

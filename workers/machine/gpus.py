@@ -27,10 +27,10 @@ def list_gpus(path: str = PATH) -> list[Gpu]:
     if program is None:
         return []
     try:
-        told = subprocess.run([program, *_QUERY], capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+        answer = subprocess.run([program, *_QUERY], capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [[word.strip() for word in line.split(",")] for line in told.stdout.splitlines()]
+    rows = [[word.strip() for word in line.split(",")] for line in answer.stdout.splitlines()]
     return [Gpu(row[0], row[1], _whole(row[2])) for row in rows if len(row) == 3 and row[0].isdigit()]  # noqa: PLR2004
 
 

@@ -24,7 +24,7 @@ class Mask:
     """The secrets of one execution."""
 
     pattern: re.Pattern[bytes]
-    words: tuple[bytes, ...]
+    secrets: tuple[bytes, ...]
 
     def hide(self, piece: bytes) -> bytes:
         """Return the piece with stars for every secret in it."""
@@ -32,19 +32,19 @@ class Mask:
 
     def unsure(self, piece: bytes) -> int:
         """Return how many bytes at the end may be the beginning of a secret whose rest is not here yet."""
-        for length in range(min(len(piece), max(map(len, self.words)) - 1), 0, -1):
+        for length in range(min(len(piece), max(map(len, self.secrets)) - 1), 0, -1):
             end = piece[-length:]
-            if any(word.startswith(end) for word in self.words):
+            if any(word.startswith(end) for word in self.secrets):
                 return length
         return 0
 
 
 def of(values: list[bytes]) -> Mask | None:
     """Return the mask for these values and for their longer lines; None when there is nothing to hide."""
-    words = {word for value in values for word in (value, value.strip(), *_lines(value)) if len(word) >= _LEAST_BYTES}
-    if not words:
+    secrets = {word for value in values for word in (value, value.strip(), *_lines(value)) if len(word) >= _LEAST_BYTES}
+    if not secrets:
         return None
-    ordered = tuple(sorted(words, key=len, reverse=True))
+    ordered = tuple(sorted(secrets, key=len, reverse=True))
     return Mask(re.compile(b"|".join(map(re.escape, ordered))), ordered)
 
 

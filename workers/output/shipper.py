@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from scheduler.errors import GangerError
+from scheduler.identifiers import NodeId
 from scheduler.wire import Chunk, Chunks
 from workers import log
 from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
@@ -67,7 +68,7 @@ class Shipper:
         api: Api,
         paths: Paths,
         progress: ProgressTracker,
-        node_id: Callable[[], int],
+        node_id: Callable[[], NodeId],
         shipped: Callable[[ExecutionKey], None],
     ) -> None:
         """`shipped` is called from the shipper's thread, once per execution that had to be waited for.

@@ -23,9 +23,9 @@ RUNNERS: Final[Mapping[str, Callable[[LaunchRequest], Launch]]] = MappingProxyTy
 )
 
 
-def launch(order: LaunchRequest) -> Launch:
+def launch(request: LaunchRequest) -> Launch:
     """Return the program to start. Raises LaunchRefused with the sentence for people."""
-    runner = RUNNERS.get(order.spec.commands.runner)
+    runner = RUNNERS.get(request.spec.commands.runner)
     if runner is None:
-        raise LaunchRefused(f"This node cannot run jobs of the kind {order.spec.commands.runner!r}.", of_job=False)
-    return runner(order).checked()
+        raise LaunchRefused(f"This node cannot run jobs of the kind {request.spec.commands.runner!r}.", of_job=False)
+    return runner(request).checked()

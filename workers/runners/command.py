@@ -6,19 +6,19 @@ from workers.runners import substitution
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 
-def launch(order: LaunchRequest) -> Launch:
+def launch(request: LaunchRequest) -> Launch:
     """Return the program. Raises LaunchRefused.
 
     With `shell` nothing is filled into the line itself: inputs are the variables `GANGER_INPUT_<NAME>`. The words that
     follow the line become its `$1`, `$2`, …, with values filled in as in any argument.
     """
-    arguments, environment = order.arguments, order.environment()
+    arguments, environment = request.arguments, request.environment()
     if not arguments:
         raise LaunchRefused("The command is empty.")
     try:
-        if not order.spec.commands.shell:
-            return Launch(substitution.fill(arguments, order.values()), environment)
-        words = substitution.fill(arguments[1:], order.values())
+        if not request.spec.commands.shell:
+            return Launch(substitution.fill(arguments, request.values()), environment)
+        words = substitution.fill(arguments[1:], request.values())
     except substitution.UnknownName as unknown:
         raise LaunchRefused(str(unknown)) from unknown
-    return Launch(["/bin/sh", "-c", arguments[0], "sh", *words], {**environment, **order.variables()})
+    return Launch(["/bin/sh", "-c", arguments[0], "sh", *words], {**environment, **request.variables()})

@@ -35,23 +35,23 @@ class ContainerPaths(Paths):
         return f"{oci.INSIDE}/secrets"
 
 
-def launch(order: LaunchRequest) -> Launch:
+def launch(request: LaunchRequest) -> Launch:
     """Return the runtime that starts the phase's container. Raises LaunchRefused."""
     if oci.engine() is None:
         raise LaunchRefused("This node has no runtime for containers.", of_job=False)
-    if not order.spec.commands.options.get("image"):
+    if not request.spec.commands.options.get("image"):
         raise LaunchRefused("The job type names no image.")
-    _inner(order).checked()
-    secret_dir = order.paths.secret_dir(order.key)
-    name = f"ganger-{order.key[0]}-{order.key[1]}-{order.phase}"
-    return Launch(oci.argv(secret_dir, order.phase, name), oci.environment(secret_dir))
+    _inner(request).checked()
+    secret_dir = request.paths.secret_dir(request.key)
+    name = f"ganger-{request.key[0]}-{request.key[1]}-{request.phase}"
+    return Launch(oci.argv(secret_dir, request.phase, name), oci.environment(secret_dir))
 
 
-def describe(order: LaunchRequest, rootfs: str, user: tuple[int, int]) -> Document:
+def describe(request: LaunchRequest, rootfs: str, user: tuple[int, int]) -> Document:
     """Return the description of the phase's container, for `oci.write`. Raises LaunchRefused."""
-    inner, paths, key = _inner(order).checked(), order.paths, order.key
+    inner, paths, key = _inner(request).checked(), request.paths, request.key
     parts = {"in": paths.inputs(key), "out": paths.outputs(key), "work": paths.scratch(key)}
-    if order.spec.secret_names:
+    if request.spec.secret_names:
         parts["secrets"] = paths.secrets(key)
     return oci.describe(
         rootfs,
@@ -60,10 +60,10 @@ def describe(order: LaunchRequest, rootfs: str, user: tuple[int, int]) -> Docume
         cwd=f"{oci.INSIDE}/work",
         binds={f"{oci.INSIDE}/{name}": folder for name, folder in parts.items()},
         user=user,
-        network=str(order.spec.commands.options.get("network", "host")),
+        network=str(request.spec.commands.options.get("network", "host")),
     )
 
 
-def _inner(order: LaunchRequest) -> Launch:
-    inside = ContainerPaths(order.paths.work, order.paths.logs, order.paths.secret_dirs)
-    return command.launch(replace(order, paths=inside))
+def _inner(request: LaunchRequest) -> Launch:
+    inside = ContainerPaths(request.paths.work, request.paths.logs, request.paths.secret_dirs)
+    return command.launch(replace(request, paths=inside))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.wire import InputSpec, TaskSpec
 from workers.machine import gpus
-from workers.paths import PATH, Paths
+from workers.paths import PATH, ExecutionKey, Paths
 from workers.runners import substitution
 
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
@@ -37,7 +37,7 @@ class LaunchRequest:
     """Numbers of the devices that the execution has; None on a node without devices."""
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> ExecutionKey:
         """The execution and attempt."""
         return self.spec.execution_id, self.spec.attempt
 

@@ -37,31 +37,31 @@ _MOST_INPUT_BYTES = 120_000
 """Linux takes at most 128 KiB in one environment variable."""
 
 
-def launch(order: LaunchRequest) -> Launch:
+def launch(request: LaunchRequest) -> Launch:
     """Return the interpreter with the function or script. Raises LaunchRefused."""
-    if order.phase != "job":
-        return command.launch(order)
-    arguments, options = order.arguments, order.spec.commands.options
+    if request.phase != "job":
+        return command.launch(request)
+    arguments, options = request.arguments, request.spec.commands.options
     if not arguments:
         raise LaunchRefused("A Python job needs module:function or a script.")
     interpreter = venvs.interpreter(options)
-    if venvs.is_wanted(order.spec):
-        interpreter = f"{venvs.location(order.paths.work, order.spec)}/bin/python"
-    environment = {**order.environment(), **order.variables(), "PYTHONUNBUFFERED": "1"}
+    if venvs.is_wanted(request.spec):
+        interpreter = f"{venvs.location(request.paths.work, request.spec)}/bin/python"
+    environment = {**request.environment(), **request.variables(), "PYTHONUNBUFFERED": "1"}
     if _FUNCTION.match(arguments[0]) is None:
         try:
-            return Launch([interpreter, *substitution.fill(arguments, order.values())], environment)
+            return Launch([interpreter, *substitution.fill(arguments, request.values())], environment)
         except substitution.UnknownName as unknown:
             raise LaunchRefused(str(unknown)) from unknown
-    inputs = orjson.dumps({one.name: _value(order, one) for one in order.spec.inputs}).decode()
+    inputs = orjson.dumps({one.name: _value(request, one) for one in request.spec.inputs}).decode()
     if len(inputs) > _MOST_INPUT_BYTES:
         raise LaunchRefused("The inputs are too long to hand to a function; give large values as a file.")
     environment |= {"GANGER_INPUTS": inputs, "GANGER_PYTHON_PATH": orjson.dumps(options.get("path", [])).decode()}
     return Launch([interpreter, "-c", _CALL, arguments[0]], environment)
 
 
-def _value(order: LaunchRequest, one: InputSpec) -> object:
-    folder = f"{order.paths.inputs(order.key)}/{one.name}"
+def _value(request: LaunchRequest, one: InputSpec) -> object:
+    folder = f"{request.paths.inputs(request.key)}/{one.name}"
     match one.type:
         case "property":
             return one.value
