@@ -1,7 +1,7 @@
-"""What a revision of a job type says: the command, the interface, what it needs, its limits, its failures.
+"""The definition of a job type's revision: its commands, interface, needs, limits and failures.
 
-The stored document holds every key, amounts in thousandths and times in whole seconds; `read` turns it into a record
-and `check` says what is wrong with one that somebody wants to store.
+The stored document holds every key, amounts in thousandths and times in whole seconds. `read` turns it into a record;
+`check` finds what is wrong with a definition that somebody wants to store.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MAX_ARGUMENT = 32_768
 
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 FORBIDDEN_ENVIRONMENT = re.compile(r"(LD_|DYLD_|GANGER_)|(BASH_ENV|ENV|IFS|PYTHONSTARTUP)\Z")
-"""Names by which a value would become code of another program, and our own."""
+"""Names of variables whose values other programs run as code, and Ganger's own."""
 
 _PARAMETER = re.compile(r"\$\{([^}]*)\}")
 
@@ -53,21 +53,24 @@ class Definition:
     max_tries: int = 3
     exit_codes: Mapping[str, str] = field(default_factory=dict)
     pids: int | None = None
-    """Most processes and threads at once; None is what the installation is set to, as for the next two."""
+    """The most processes and threads at once. None is the setting of the installation, as for the next two."""
     nofile: int | None = None
     grace_s: int | None = None
     on_oom: Mapping[str, int] | None = None
-    """See `rules.on_oom`."""
+    """See `rules.lifecycle.on_oom`."""
     preferences: Sequence[Mapping[str, Any]] = ()
-    """Constraints that are liked, each with a `weight`; this and the next three are for placement, see `rules.shapes.Shape`."""
+    """Constraints that are preferred, each with a `weight`.
+
+    This field and the next three are for placement, see `rules.cluster.shapes.Shape`.
+    """
     apart: str | None = None
     spread: str | None = None
     preemptible: bool = False
     secrets: tuple[str, ...] = ()
-    """Names of the project's secrets that the program is given as files."""
+    """Names of the project's secrets that the program gets as files."""
 
     def document(self) -> dict[str, Any]:
-        """Return the stored form, every key present."""
+        """Return the stored form, with every key."""
         plain = {name: getattr(self, name) for name in _PLAIN}
         commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
         mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
@@ -79,7 +82,10 @@ class Definition:
         return {**commands, **plain, **mappings, **own}
 
     def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
-        """Return what holds for one job: its own command, environment and limits over the type's."""
+        """Return the definition that holds for one job.
+
+        Its own command, environment and limits come before those of the type.
+        """
         if not overrides:
             return self
         changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
@@ -95,7 +101,10 @@ class Definition:
 COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
 PLACING = ("preferences", "apart", "spread", "preemptible")
 OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", *PLACING, "runner", "options")
-"""What a job may say itself, beside command, environment and secrets; the last two only with a command of its own."""
+"""The fields that a job may set itself, beside command, environment and secrets.
+
+The last two only together with a command of its own.
+"""
 _MAPPINGS = ("options", "environment", "custom", "exit_codes")
 _PLAIN = (
     "shell", "runner", "priority", "cpus", "mem", "mem_mult", "disk_out", "disk_out_mult",
@@ -115,7 +124,7 @@ def read(document: Mapping[str, Any]) -> Definition:
 
 
 def check(definition: Definition, *, known_errors: frozenset[str], complaint: SchemaCheck) -> list[str]:
-    """Raise InvalidInput for a definition that no job could use; return sentences about what looks like a mistake."""
+    """Raise InvalidInput for a definition that no job could use; return sentences about likely mistakes."""
     for name in COMMANDS:
         _check_command(getattr(definition, name), definition.shell, name)
     check_environment(definition.environment, "environment")
@@ -159,7 +168,8 @@ def scaled(multiplier: int, input_mib: int) -> int:
 def stepped(amount: int) -> int:
     """Return `amount` rounded up to 5 significant bits: at most 1/16 more, and few distinct values.
 
-    What depends on the size of the inputs is stepped so: jobs whose inputs differ by a few bytes have the same shape.
+    Amounts that depend on the size of inputs are stepped, so that jobs whose inputs differ by a few bytes have the
+    same shape.
     """
     step = 1 << max(0, amount.bit_length() - 5)
     return -(-amount // step) * step

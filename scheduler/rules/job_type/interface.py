@@ -1,8 +1,8 @@
 """Interfaces: which inputs a job type takes and which outputs it promises, and whether given data fits.
 
 An interface 1.0 document is `{"version": "1.0", "input_data": [...], "output_data": [...]}`. Data for it comes in the
-documented form (lists of `{name, value | file_id | file_ids}`) or short as `{name: value}`; both become the same
-normalised document, with defaults filled in, which is what a job keeps.
+documented form (lists of `{name, value | file_id | file_ids}`) or in the short form `{name: value}`. Both become the
+same normalised document, with defaults filled in, and the job keeps that.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}\Z")
 
 RESERVED = frozenset({"job_input_dir", "job_output_dir", "job_work_dir"})
 MAX_ENTRIES = 1_000
-"""Most inputs, outputs, and files of one input."""
+"""The most inputs, outputs, and files of one input."""
 
 Kind: TypeAlias = Literal["property", "file", "files"]
 SchemaCheck: TypeAlias = Callable[[Mapping[str, Any], Any], str | None]
-"""Says what is wrong with a value by a JSON Schema, None when it fits. Passed in: rules import no validator."""
+"""A function that says what is wrong with a value by a JSON Schema, None when it fits.
+
+It is passed in, since rules import no validator.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class DeclaredInput:
-    """One declared input. `media_types` empty means any; `default` counts only with `has_default`."""
+    """One declared input. Without `media_types` any is allowed; `default` counts only with `has_default`."""
 
     name: str
     type: Kind
@@ -55,13 +58,13 @@ class DeclaredOutput:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """Everything declared, in the order it was written."""
+    """All declared inputs and outputs, in the order in which they were written."""
 
     inputs: tuple[DeclaredInput, ...] = ()
     outputs: tuple[DeclaredOutput, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the interface in its documented form, every key present."""
+        """Return the interface in its documented form, with every key."""
         return {
             "version": VERSION,
             "input_data": [_input_document(given) for given in self.inputs],
@@ -71,7 +74,7 @@ class Interface:
 
 @dataclass(frozen=True, slots=True)
 class InputData:
-    """Data that fits an interface. `files` holds the ids of every file given, by input name."""
+    """Data that fits an interface. `files` holds the ids of all files given, by input name."""
 
     document: dict[str, Any] = field(default_factory=dict)
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -100,7 +103,7 @@ def fit(
     inputs: Mapping[str, Any] | None,
     complaint: SchemaCheck,
 ) -> InputData:
-    """Return the normalised form of what was given for an interface; raises InvalidInput when it does not fit."""
+    """Return the normalised form of data given for an interface; raises InvalidInput when it does not fit."""
     if data is not None and inputs is not None:
         raise InvalidInput("give either data or inputs, not both", field="inputs")
     if not interface.inputs and not data and not inputs:
@@ -118,7 +121,7 @@ def fit(
 
 
 def accepts(declared: DeclaredInput, media_type: str) -> bool:
-    """Tell whether a file of this media type may be given for an input."""
+    """Return whether a file of this media type may be given for an input."""
     return not declared.media_types or media_type.split(";", maxsplit=1)[0].strip().lower() in {
         m.lower() for m in declared.media_types
     }
@@ -195,7 +198,7 @@ def _documented(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def _entry(
     declared: DeclaredInput, given: Mapping[str, Mapping[str, Any]], complaint: SchemaCheck, where: str
 ) -> dict[str, Any] | None:
-    """Return the normalised entry of one declared input, None when it is left out and may be."""
+    """Return the normalised entry of one declared input; None when it is left out and may be."""
     place = f"{where}.{declared.name}"
     entry = given.get(declared.name)
     if entry is None or all(entry.get(key) is None for key in ("value", "file_id", "file_ids")):

@@ -1,8 +1,8 @@
-"""The kinds of programs a job type can name, and what each of them takes as options.
+"""The kinds of programs a job type can name, and the options of each.
 
-A command takes none. Python takes `interpreter`, `requirements` (what pip would be given) and `path` (folders to
-import from). A container takes `image` (`dir:/folder` for a root file system that the node has, or a reference that
-the node's own docker or podman can fetch), and `network` (`host` or `none`).
+A command has none. Python has `interpreter`, `requirements` (arguments for pip) and `path` (folders to import from).
+A container has `image` (`dir:/folder` for a root file system that the node has, or a reference that the node's own
+docker or podman can fetch) and `network` (`host` or `none`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ COMMAND: Final = "command"
 RUNNERS: Final = (COMMAND, "python", "container")
 FOLDER: Final = "dir:"
 FETCHES: Final = "runner.container.fetch"
-"""Label of a node that can fetch images; without it only folders are taken for images."""
+"""The label of a node that can fetch images; without it, only folders can be images."""
 
 MAX_REQUIREMENTS: Final = 500
 _MAX_TEXT: Final = 500
@@ -27,7 +27,7 @@ _REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,499}\Z")
 
 
 def check(runner: str, options: Mapping[str, Any], where: str = "options") -> None:
-    """Raise InvalidInput for a kind that is not known, or options that it does not take."""
+    """Raise InvalidInput for an unknown kind, or for options that it does not have."""
     if runner not in RUNNERS:
         raise InvalidInput(f"{runner!r} is not one of {', '.join(RUNNERS)}", field="runner")
     known = _OPTIONS[runner]
@@ -42,7 +42,7 @@ def check(runner: str, options: Mapping[str, Any], where: str = "options") -> No
 
 
 def constraints(runner: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return what a node's labels must be so that it can run such a program, as constraints are stored."""
+    """Return the constraints on a node's labels that such a program needs, in their stored form."""
     wanted = [] if runner == COMMAND else [f"runner.{runner}"]
     if runner == "container" and not str(options.get("image", "")).startswith(FOLDER):
         wanted.append(FETCHES)

@@ -1,7 +1,7 @@
-"""The built-in errors: every way a try can fail, by name, and the reading of exit codes.
+"""The built-in errors: every way in which a try can fail, by name, and the reading of exit codes.
 
-An error is data: a row with a name, a title, a category and `should_be_retried`. These are there from the start
-and cannot be edited; operators add their own and map exit codes to them in a job type.
+An error is data: a row with a name, a title, a category and `should_be_retried`. The built-in ones exist from the
+start and cannot be edited. Operators add their own, and map exit codes to them in a job type.
 """
 
 from __future__ import annotations
@@ -111,10 +111,11 @@ def name_of(
     mapped: Mapping[str, str],
     known: frozenset[str],
 ) -> str:
-    """Return the name of the error that a failed try ended with.
+    """Return the name of the error with which a failed try ended.
 
-    A name the node reports wins; without one the exit code is looked up in the job type's mapping
-    (`{"3": "bad-data"}`), and what is not mapped is `unknown-exit`. Names not in `known` become `unknown`.
+    A name that the node reports comes first. Without one, the exit code is looked up in the job type's mapping
+    (`{"3": "bad-data"}`); a code that is not mapped is `unknown-exit`. Names that are not in `known` become
+    `unknown`.
     """
     if reported is None:
         reported = SIGNALED if exit_code is None and signal is not None else mapped.get(str(exit_code), UNKNOWN_EXIT)

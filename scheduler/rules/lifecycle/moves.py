@@ -1,8 +1,8 @@
 """The one table of moves: which event takes a job or an execution from which states to which state.
 
-From this table come the Python check, the guard in SQL (`store.jobs.move`), the CHECK constraints, the drawing in
-the documentation and the exhaustive test. One event has exactly one target and is fired in exactly one place, so
-"where does a job become FAILED?" is answered by searching for `JobEvent.FAIL`.
+The Python check, the guard in SQL (`store.jobs.jobs.move`), the CHECK constraints, the drawing in the documentation
+and the exhaustive test come from this table. One event has exactly one target and is fired in exactly one place, so a
+search for `JobEvent.FAIL` finds where a job becomes FAILED.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 
 class JobStatus(StrEnum):
-    """Where a job stands, in the order of its life."""
+    """The states of a job, in the order of its life."""
 
     PENDING_UPLOAD = "PENDING_UPLOAD"
     PENDING = "PENDING"
@@ -27,7 +27,10 @@ class JobStatus(StrEnum):
 
 
 class ExecutionStatus(StrEnum):
-    """Where one try stands: QUEUED on its node until claimed, RUNNING until its tree is empty."""
+    """The states of one try.
+
+    It is QUEUED on its node until the node claims it, and RUNNING until its process tree is empty.
+    """
 
     QUEUED = "QUEUED"
     RUNNING = "RUNNING"
@@ -39,7 +42,7 @@ class ExecutionStatus(StrEnum):
 
 
 class JobEvent(StrEnum):
-    """What can happen to a job."""
+    """The events of a job."""
 
     READY = "READY"
     PLACE = "PLACE"
@@ -53,7 +56,7 @@ class JobEvent(StrEnum):
 
 
 class ExecutionEvent(StrEnum):
-    """What can happen to an execution."""
+    """The events of an execution."""
 
     CLAIM = "CLAIM"
     SUCCEED = "SUCCEED"
@@ -69,7 +72,7 @@ S = TypeVar("S", JobStatus, ExecutionStatus)
 
 @dataclass(frozen=True, slots=True)
 class Move(Generic[S]):
-    """From any of `sources` to `target`; `why` is one line for the documentation."""
+    """A move from any of `sources` to `target`; `why` is one line for the documentation."""
 
     sources: frozenset[S]
     target: S
@@ -109,14 +112,14 @@ EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
 }
 
 FINAL_JOB: frozenset[JobStatus] = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
-"""States a job leaves only by REQUEUE (a new round), or from FAILED to CANCELED."""
+"""States that a job leaves only by REQUEUE (a new round), or from FAILED to CANCELED."""
 
 LIVE_EXECUTION: frozenset[ExecutionStatus] = frozenset({_X.QUEUED, _X.RUNNING})
 """States in which an execution holds room on its node."""
 
 
 def allows(event: JobEvent, status: JobStatus) -> bool:
-    """Tell whether this event may happen to a job in this status."""
+    """Return whether this event may happen to a job in this status."""
     return status in JOB_MOVES[event].sources
 
 
