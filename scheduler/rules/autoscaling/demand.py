@@ -61,7 +61,7 @@ def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
     for request in running.requests():
         nodes.vector(request)
     for group in snapshot.queue.ready_groups.values():
-        nodes.vector(group.shape.requires)  # now, since a resource that no node has had adds an axis to the arrays
+        nodes.vector(group.shape.requires)  # before arrays are copied, since a new resource adds an axis to them
     free, later = nodes.free(), nodes.free()
     width = free.shape[1]
     delay, ends, busy = np.zeros(width), np.zeros(width), np.zeros(width)

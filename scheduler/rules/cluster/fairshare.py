@@ -95,10 +95,12 @@ def _levelled(lacks: Floats, weights: Floats, horizon_s: float) -> Floats:
     """
     lags = lacks / weights
     order = np.argsort(lags, kind="stable")
+    # The weighted median: a single rival, however far away, cannot move it as it would move the mean.
     heavier = np.cumsum(weights[order])
     middle = lags[order[np.searchsorted(heavier, heavier[-1] / 2, side="right")]]
     least, most = middle - OWING * horizon_s / weights, middle + OWED * horizon_s / weights.sum()
     near = (least <= lags) & (lags <= most)
+    # The level is 0 for the rivals within the bounds together; the others are cut off at their bounds.
     level = (lags * weights)[near].sum() / weights[near].sum()
     return np.asarray((np.clip(lags, least, most) - level) * weights)
 

@@ -254,7 +254,7 @@ class Queue:
         With `until`, only jobs queued at or before it. Changes nothing.
         """
         end = len(group.ids) if until is None else bisect_right(group.at, until, group.first)
-        if group.live == len(group.ids) - group.first:
+        if group.live == len(group.ids) - group.first:  # nothing is crossed out: a slice will do
             stop = min(end, start + most)
             return group.ids[start:stop], max(stop, start)
         found: list[int] = []
@@ -303,6 +303,7 @@ class Queue:
         group.at.insert(entry, at)
 
     def _is_live(self, group: QueueGroup, entry: int) -> bool:
+        # A job that left, or left and came back, has another time or group now than its old entry says, or none.
         job_id = group.ids[entry]
         return (
             self._at.get(job_id) == group.at[entry]
@@ -320,6 +321,8 @@ class Queue:
             group.ids, group.at, group.first = [], [], 0
             del self.ready_groups[group.shape.id]
             return
+        # Both ends are cleared at once, so that the first job is found without a search; entries in between wait until
+        # half of the group is crossed out, so that each job that leaves costs constant time on average.
         while not self._is_live(group, group.first):
             group.first += 1
         while not self._is_live(group, len(group.ids) - 1):

@@ -61,7 +61,7 @@ class Resources:
             **plain,
             **dict(self.custom),
             **plain,
-        }  # a custom one of such a name could hide what is really asked for
+        }  # again, so that no custom resource of such a name can hide a plain one
 
     def add(self, other: "Resources") -> "Resources":
         """Return both together."""

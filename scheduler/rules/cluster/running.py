@@ -201,7 +201,7 @@ class Running:
 
     def _fill(self, row: int, run: ActiveExecution) -> None:
         self.node_ids[row], self.ids[row] = run.node_id, run.execution_id
-        self.jobs[row] = run.job_id or -run.execution_id  # one whose job is not told stands for itself
+        self.jobs[row] = run.job_id or -run.execution_id  # an execution without a job counts as a job of its own
         self.priority[row] = run.priority
         self.preemptible[row], self.stopping[row] = run.preemptible, run.stopping
         self.started[row] = run.started

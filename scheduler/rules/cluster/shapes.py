@@ -7,6 +7,7 @@ however many jobs wait under it.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.rules.cluster.resources import Resources
@@ -97,6 +98,8 @@ def _holds(op: Op, label: str | None, value: str | tuple[str, ...]) -> bool:
             return label is None or label not in values
         case Op.LESS | Op.AT_MOST | Op.AT_LEAST | Op.MORE:
             return _compares(op, _number(label), _number(values[0] if values else None))
+        case _:
+            assert_never(op)
 
 
 def _compares(op: Op, label: float | None, value: float | None) -> bool:

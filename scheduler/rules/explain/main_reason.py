@@ -50,7 +50,7 @@ class MainReasons:
         could_start = int((would_do & free & ~near).sum())
         if shape.count > 1 and could_start:
             return Reason.GANG
-        # A node where a job could have started and did not has its room kept for another.
+        # A job could have started on these nodes and did not, so their room is reserved for another.
         return _most(
             {
                 Reason.NO_ROOM: int((would_do & ~free).sum()),

@@ -38,7 +38,9 @@ def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -
         snapshot.queue.discard(job_id)
 
     def undo() -> None:
-        for execution_id, placement in reversed(list(enumerate(placements, _FIRST_RUN))):  # rows go back as they came
+        for execution_id, placement in reversed(
+            list(enumerate(placements, _FIRST_RUN))
+        ):  # backwards, so that rows are as before
             snapshot.running.discard(execution_id)
             snapshot.nodes.release(placement.node_id, shapes[placement.job_id].requires)
 

@@ -6,23 +6,33 @@ Written `{"mem_factor": 2000, "mem_max": 4096000}`: both in thousandths, the lim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, Required, TypedDict, cast
+
+from scheduler.documents import JsonValue
 
 OUT_OF_MEMORY: Final = "out-of-memory"
 _ONE: Final = 1_000
 
 
-def next_mem(wish: Mapping[str, Any] | None, error: str, mem: int) -> int | None:
+class _MemoryWish(TypedDict, total=False):
+    """The wish as the API has checked it."""
+
+    mem_factor: Required[int]
+    mem_max: int | None
+
+
+def next_mem(wish: Mapping[str, JsonValue] | None, error: str, mem: int) -> int | None:
     """Return how much memory the next try gets, in thousandths of a MiB; None: as much as this one.
 
     None also for errors of another name, and for a job that has reached its limit.
     """
     if wish is None or error != OUT_OF_MEMORY:
         return None
-    grown = -(-mem * int(wish["mem_factor"]) // _ONE)
-    most = wish.get("mem_max")
+    growth = cast("_MemoryWish", wish)
+    grown = -(-mem * growth["mem_factor"] // _ONE)
+    most = growth.get("mem_max")
     if most is not None:
-        grown = min(grown, int(most))
+        grown = min(grown, most)
     return grown if grown > mem else None
 
 

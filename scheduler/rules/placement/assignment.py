@@ -89,6 +89,7 @@ def _packed(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: in
         rows = _candidates(rows, state)
     if len(rows) > 1:
         size = float(state.scale @ request.need)
+        # Without the second term, nodes that lose the same (all of them, if only equal jobs wait) would fill up evenly.
         scores = state.loss(request.need, rows) + _TIGHTNESS * size * state.left[rows]
         rows = scoring.best(rows, scores, wanted) if ranked is None else rows[np.lexsort((scores, ranked))]
     return scoring.pack(request.need, state.room(rows, request.ends_by), rows, wanted, 1 if whole else _PORTION)
@@ -98,6 +99,7 @@ def _candidates(rows: Rows, state: PlanState) -> Rows:
     """Return a bounded number of many rows, in their order: the fullest, and others from all over the fleet."""
     if len(rows) <= _CANDIDATES:
         return rows
+    # Half of them the fullest, where a job fits most tightly; and every n-th of all, since the fullest are often alike.
     some = np.zeros(len(rows), dtype=np.bool_)
     some[np.argpartition(state.left[rows], _CANDIDATES // 2)[: _CANDIDATES // 2]] = True
     some[:: -(-2 * len(rows) // _CANDIDATES)] = True

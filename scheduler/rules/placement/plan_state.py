@@ -57,7 +57,7 @@ class PlanState:
         self._policy, self._running = snapshot.policy, snapshot.running
         self.nodes = snapshot.nodes
         for request in snapshot.running.requests():
-            # What has left may hold what nobody else has: it gets its axis before arrays are copied.
+            # A node that has left may hold a resource that no other has: it needs an axis before arrays are copied.
             self.nodes.vector(request)
         self.free = snapshot.nodes.free()
         self.fleet = snapshot.nodes.total(snapshot.nodes.present())
@@ -110,7 +110,7 @@ class PlanState:
 
     def loss(self, need: Amounts, rows: Rows) -> NDArray[np.float64]:
         """Return how much room for the waiting jobs a member that takes `need` would use up on each of the rows."""
-        if self._fragmentation is None:  # made when first asked for: many plans never have a choice of nodes
+        if self._fragmentation is None:  # computed late: many plans never have a choice of nodes
             self._fragmentation = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
         return self._fragmentation.loss(need, self.free, rows)
 

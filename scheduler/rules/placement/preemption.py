@@ -79,7 +79,7 @@ def candidates(running: Running, state: PlanState, now: float) -> tuple[Preempti
     gone = ending[rows[ending] >= 0]
     coming = _sums(rows[gone], table[:, running.request[gone]], state.free.shape[1])
     some = np.flatnonzero(here & running.preemptible & ~running.stopping)
-    some = some[~np.isin(running.jobs[some], running.jobs[ending])]  # of a gang that ends all members will
+    some = some[~np.isin(running.jobs[some], running.jobs[ending])]  # if one member of a gang ends, all will
     return _by_urgency(running, some, rows[some], table, _lost(running, some, table, state, now)), coming
 
 
@@ -113,7 +113,9 @@ class Preemptor:
         With `stop`, also once all has been stopped that may be.
         """
         key = (stop, shape.requires, shape.count, shape.apart, shape.pool, shape.constraints)
-        if shape.apart is None and key in self._never_fit:  # room only dwindles, and who comes later is no more urgent
+        if (
+            shape.apart is None and key in self._never_fit
+        ):  # within a plan, room only shrinks and later jobs are no more urgent
             return False
         room = self._room() + self._released(shape.priority) if stop else self._room()
         wanted = _MemberSlots(shape, self._state, where)
@@ -157,11 +159,14 @@ class Preemptor:
         gains = wanted.slots(room + self._released(wanted.shape.priority)) > before
         some = np.flatnonzero((stoppable.priority > wanted.shape.priority) & gains[stoppable.rows])
         rows, jobs = stoppable.rows[some], stoppable.jobs[some]
+        # The candidates of a row are in the order in which they would be stopped. For each of them: the members that fit once
+        # it and all before it on its row have ended, and the work that is lost until then.
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         begins = np.repeat(first, np.diff(first, append=len(rows)))
         after = wanted.slots(room[:, rows] + _since(stoppable.gives[:, some], begins), rows)
         last = np.concatenate([[0], after[:-1]])
         last[first] = before[rows[first]]
+        # Executions of one job are next to each other: its work counts once on a row.
         anew = (np.diff(rows, prepend=-1) != 0) | (np.diff(jobs, prepend=0) != 0)
         cost = _since(np.where(anew, stoppable.lost[some], 0.0)[None, :], begins)[0] / np.maximum(
             after - before[rows], 1

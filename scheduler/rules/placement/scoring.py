@@ -101,11 +101,13 @@ def _level(need: Amounts, room: Amounts, capacity: Amounts, rows: Rows, wanted: 
     whole = np.maximum(capacity[asked], 1)
     used = ((capacity[asked] - room[asked]) / whole).max(axis=0, initial=0.0)
     each = np.maximum((need[asked][:, None] / whole).max(axis=0, initial=0.0), _LEAST)
+    # Bisection: filling to `low` takes too few members, filling to `high` enough (or all that there is room for).
     low, high = 0.0, float((used + each * most).max(initial=1.0))
     for _ in range(_LEVELS):
         middle = (low + high) / 2
         enough = _up_to(middle, used, each, most).sum() >= wanted
         low, high = (low, middle) if enough else (middle, high)
+    # Between the two levels are equal nodes: they get the last members one after the other, the emptiest first.
     counts = _up_to(low, used, each, most)
     more = _up_to(high, used, each, most) - counts
     order = np.argsort(used + counts * each, kind="stable")
