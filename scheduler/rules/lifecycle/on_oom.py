@@ -14,7 +14,7 @@ OUT_OF_MEMORY: Final = "out-of-memory"
 _ONE: Final = 1_000
 
 
-class _MemoryWish(TypedDict, total=False):
+class _MemoryGrowth(TypedDict, total=False):
     """The wish as the API has checked it."""
 
     mem_factor: Required[int]
@@ -28,7 +28,7 @@ def next_mem(wish: Mapping[str, JsonValue] | None, error: str, mem: int) -> int 
     """
     if wish is None or error != OUT_OF_MEMORY:
         return None
-    growth = cast("_MemoryWish", wish)
+    growth = cast("_MemoryGrowth", wish)
     grown = -(-mem * growth["mem_factor"] // _ONE)
     most = growth.get("mem_max")
     if most is not None:
