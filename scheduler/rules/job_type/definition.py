@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypedDict, cast
 
+from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import runners
@@ -27,6 +28,14 @@ FORBIDDEN_ENVIRONMENT = re.compile(r"(LD_|DYLD_|GANGER_)|(BASH_ENV|ENV|IFS|PYTHO
 _PARAMETER = re.compile(r"\$\{([^}]*)\}")
 
 
+class _Overrides(TypedDict, total=False):
+    """The fields that a job does not simply replace, as the API has checked them."""
+
+    command: list[str]
+    secrets: list[str]
+    environment: dict[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """One revision, ready for use. Amounts are thousandths (cpus, MiB, MiB per MiB of input); None is no limit."""
@@ -37,7 +46,7 @@ class Definition:
     post_command: tuple[str, ...] | None = None
     cleanup_command: tuple[str, ...] | None = None
     runner: str = "command"
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     interface: Interface = field(default_factory=Interface)
     priority: int = 100
@@ -58,7 +67,7 @@ class Definition:
     grace_s: int | None = None
     on_oom: Mapping[str, int] | None = None
     """See `rules.lifecycle.on_oom`."""
-    preferences: Sequence[Mapping[str, Any]] = ()
+    preferences: Sequence[Mapping[str, JsonValue]] = ()
     """Constraints that are preferred, each with a `weight`.
 
     This field and the next three are for placement, see `rules.cluster.shapes.Shape`.
@@ -69,19 +78,19 @@ class Definition:
     secrets: tuple[str, ...] = ()
     """Names of the project's secrets that the program gets as files."""
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Return the stored form, with every key."""
-        plain = {name: getattr(self, name) for name in _PLAIN}
-        commands = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
-        mappings = {name: dict(getattr(self, name)) for name in _MAPPINGS}
-        own = {
+        plain: Document = {name: getattr(self, name) for name in _PLAIN}
+        commands: Document = {name: None if (argv := getattr(self, name)) is None else list(argv) for name in COMMANDS}
+        mappings: Document = {name: dict(getattr(self, name)) for name in _MAPPINGS}
+        own: Document = {
             "secrets": list(self.secrets),
-            "preferences": list(self.preferences),
+            "preferences": [dict(one) for one in self.preferences],
             "interface": self.interface.document(),
         }
         return {**commands, **plain, **mappings, **own}
 
-    def with_overrides(self, overrides: Mapping[str, Any]) -> Definition:
+    def with_overrides(self, overrides: Mapping[str, JsonValue]) -> Definition:
         """Return the definition that holds for one job.
 
         Its own command, environment and limits come before those of the type.
@@ -89,12 +98,13 @@ class Definition:
         if not overrides:
             return self
         changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
-        if "command" in overrides:
-            changes["command"] = tuple(overrides["command"])
-        if "secrets" in overrides:
-            changes["secrets"] = tuple(dict.fromkeys((*self.secrets, *overrides["secrets"])))
-        if "environment" in overrides:
-            changes["environment"] = {**self.environment, **overrides["environment"]}
+        own = cast("_Overrides", overrides)
+        if "command" in own:
+            changes["command"] = tuple(own["command"])
+        if "secrets" in own:
+            changes["secrets"] = tuple(dict.fromkeys((*self.secrets, *own["secrets"])))
+        if "environment" in own:
+            changes["environment"] = {**self.environment, **own["environment"]}
         return replace(self, **changes) if changes else self
 
 
@@ -113,14 +123,15 @@ _PLAIN = (
 )  # fmt: skip
 
 
-def read(document: Mapping[str, Any]) -> Definition:
+def read(document: Mapping[str, JsonValue]) -> Definition:
     """Return the record of a document; keys that are left out take their defaults. Raises InvalidInput."""
-    plain = {name: document[name] for name in (*_PLAIN, *_MAPPINGS) if name in document}
+    plain: dict[str, Any] = {name: document[name] for name in (*_PLAIN, *_MAPPINGS) if name in document}
     commands = {name: _argv(document[name]) for name in COMMANDS if name in document}
     commands = {name: argv for name, argv in commands.items() if argv is not None or name != "command"}
-    plain["secrets"] = tuple(document.get("secrets", ()))
-    plain["preferences"] = tuple(document.get("preferences", ()))
-    return Definition(interface=interfaces.read(document.get("interface") or {}), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
+    plain["secrets"] = tuple(cast("list[str]", document.get("secrets", [])))
+    plain["preferences"] = tuple(cast("list[Document]", document.get("preferences", [])))
+    interface = cast("Document", document.get("interface") or {})
+    return Definition(interface=interfaces.read(interface), **commands, **plain)  # type: ignore[arg-type]  # a document's values are as they were checked
 
 
 def check(definition: Definition, *, known_errors: frozenset[str], complaint: SchemaCheck) -> list[str]:
@@ -175,8 +186,8 @@ def stepped(amount: int) -> int:
     return -(-amount // step) * step
 
 
-def _argv(value: Sequence[str] | None) -> tuple[str, ...] | None:
-    return None if value is None else tuple(value)
+def _argv(value: JsonValue) -> tuple[str, ...] | None:
+    return None if value is None else tuple(cast("list[str]", value))
 
 
 def _check_command(argv: tuple[str, ...] | None, shell: bool, name: str) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Literal, Required, TypeAlias, TypedDict, cast
 
+from scheduler.documents import DataEntry, Document, JsonValue
 from scheduler.errors import InvalidInput
 
 VERSION = "1.0"
@@ -24,11 +25,33 @@ MAX_ENTRIES = 1_000
 """The most inputs, outputs, and files of one input."""
 
 Kind: TypeAlias = Literal["property", "file", "files"]
-SchemaCheck: TypeAlias = Callable[[Mapping[str, Any], Any], str | None]
+SchemaCheck: TypeAlias = Callable[[Mapping[str, JsonValue], JsonValue], str | None]
 """A function that says what is wrong with a value by a JSON Schema, None when it fits.
 
 It is passed in, since rules import no validator.
 """
+
+
+class InputDocument(TypedDict, total=False):
+    """A declared input as it is written and stored."""
+
+    name: Required[str]
+    type: str
+    required: bool
+    media_types: list[str] | None
+    schema: Mapping[str, JsonValue] | None
+    default: JsonValue
+
+
+class OutputDocument(TypedDict, total=False):
+    """A declared output as it is written and stored."""
+
+    name: Required[str]
+    type: str
+    required: bool
+    media_type: str | None
+    glob: str | None
+    schema: Mapping[str, JsonValue] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +62,8 @@ class DeclaredInput:
     type: Kind
     required: bool = True
     media_types: tuple[str, ...] = ()
-    schema: Mapping[str, Any] | None = None
-    default: Any = None
+    schema: Mapping[str, JsonValue] | None = None
+    default: JsonValue = None
     has_default: bool = False
 
 
@@ -53,7 +76,7 @@ class DeclaredOutput:
     required: bool = True
     media_type: str | None = None
     glob: str | None = None
-    schema: Mapping[str, Any] | None = None
+    schema: Mapping[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +86,35 @@ class Interface:
     inputs: tuple[DeclaredInput, ...] = ()
     outputs: tuple[DeclaredOutput, ...] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> Document:
         """Return the interface in its documented form, with every key."""
-        return {
-            "version": VERSION,
-            "input_data": [_input_document(given) for given in self.inputs],
-            "output_data": [_output_document(output) for output in self.outputs],
-        }
+        inputs = [_input_document(declared) for declared in self.inputs]
+        outputs = [_output_document(declared) for declared in self.outputs]
+        return cast("Document", {"version": VERSION, "input_data": inputs, "output_data": outputs})
 
 
 @dataclass(frozen=True, slots=True)
 class InputData:
     """Data that fits an interface. `files` holds the ids of all files given, by input name."""
 
-    document: dict[str, Any] = field(default_factory=dict)
+    document: Document = field(default_factory=dict)
     files: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 NO_DATA = InputData()
 
 
-def read(document: Mapping[str, Any]) -> Interface:
+def read(document: Mapping[str, JsonValue]) -> Interface:
     """Return the interface that a document describes; raises InvalidInput naming the entry at fault."""
     version = document.get("version", VERSION)
     if version != VERSION:
         raise InvalidInput(
             f"interface version {version!r} is not known; it must be {VERSION!r}", field="interface.version"
         )
-    inputs = tuple(_input(entry, n) for n, entry in enumerate(document.get("input_data", ())))
-    outputs = tuple(_output(entry, n) for n, entry in enumerate(document.get("output_data", ())))
+    declared_inputs = cast("list[InputDocument]", document.get("input_data", []))
+    declared_outputs = cast("list[OutputDocument]", document.get("output_data", []))
+    inputs = tuple(_input(entry, number) for number, entry in enumerate(declared_inputs))
+    outputs = tuple(_output(entry, number) for number, entry in enumerate(declared_outputs))
     _check_names(inputs, outputs)
     return Interface(inputs, outputs)
 
@@ -99,8 +122,8 @@ def read(document: Mapping[str, Any]) -> Interface:
 def fit(
     interface: Interface,
     *,
-    data: Mapping[str, Any] | None,
-    inputs: Mapping[str, Any] | None,
+    data: Mapping[str, JsonValue] | None,
+    inputs: Mapping[str, JsonValue] | None,
     complaint: SchemaCheck,
 ) -> InputData:
     """Return the normalised form of data given for an interface; raises InvalidInput when it does not fit."""
@@ -117,7 +140,10 @@ def fit(
     entries = [_entry(declared, given, complaint, where) for declared in interface.inputs]
     outputs = _output_places(interface, data or {})
     document = {"version": VERSION, "input_data": [entry for entry in entries if entry], "output_data": outputs}
-    return InputData(document, {entry["name"]: _file_ids(entry) for entry in entries if entry and "value" not in entry})
+    return InputData(
+        cast("Document", document),
+        {entry["name"]: _file_ids(entry) for entry in entries if entry and "value" not in entry},
+    )
 
 
 def accepts(declared: DeclaredInput, media_type: str) -> bool:
@@ -127,7 +153,7 @@ def accepts(declared: DeclaredInput, media_type: str) -> bool:
     }
 
 
-def _input(entry: Mapping[str, Any], number: int) -> DeclaredInput:
+def _input(entry: InputDocument, number: int) -> DeclaredInput:
     where = f"interface.input_data[{number}]"
     kind = _kind(entry, where)
     has_default = entry.get("default") is not None
@@ -144,7 +170,7 @@ def _input(entry: Mapping[str, Any], number: int) -> DeclaredInput:
     )
 
 
-def _output(entry: Mapping[str, Any], number: int) -> DeclaredOutput:
+def _output(entry: OutputDocument, number: int) -> DeclaredOutput:
     where = f"interface.output_data[{number}]"
     glob = entry.get("glob")
     if glob is not None and (glob.startswith("/") or ".." in glob.split("/") or not glob):
@@ -159,7 +185,7 @@ def _output(entry: Mapping[str, Any], number: int) -> DeclaredOutput:
     )
 
 
-def _kind(entry: Mapping[str, Any], where: str) -> Kind:
+def _kind(entry: InputDocument | OutputDocument, where: str) -> Kind:
     kind = entry.get("type", "property")
     if kind not in INPUT_TYPES:
         raise InvalidInput(f"type {kind!r} is not one of {', '.join(INPUT_TYPES)}", field=f"{where}.type")
@@ -179,15 +205,16 @@ def _check_names(inputs: Iterable[DeclaredInput], outputs: Iterable[DeclaredOutp
             seen.add(one.name)
 
 
-def _short(interface: Interface, inputs: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _short(interface: Interface, inputs: Mapping[str, JsonValue]) -> dict[str, DataEntry]:
     kinds = {declared.name: declared.type for declared in interface.inputs}
     key = {"property": "value", "file": "file_id", "files": "file_ids"}
-    return {name: {"name": name, key[kinds.get(name, "property")]: value} for name, value in inputs.items()}
+    entries = {name: {"name": name, key[kinds.get(name, "property")]: value} for name, value in inputs.items()}
+    return cast("dict[str, DataEntry]", entries)
 
 
-def _documented(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    given: dict[str, Mapping[str, Any]] = {}
-    for number, entry in enumerate(data.get("input_data") or ()):
+def _documented(data: Mapping[str, JsonValue]) -> dict[str, DataEntry]:
+    given: dict[str, DataEntry] = {}
+    for number, entry in enumerate(cast("list[DataEntry]", data.get("input_data") or [])):
         name = entry["name"]
         if name in given:
             raise InvalidInput(f"the input {name!r} is there twice", field=f"data.input_data[{number}].name")
@@ -196,8 +223,8 @@ def _documented(data: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def _entry(
-    declared: DeclaredInput, given: Mapping[str, Mapping[str, Any]], complaint: SchemaCheck, where: str
-) -> dict[str, Any] | None:
+    declared: DeclaredInput, given: Mapping[str, DataEntry], complaint: SchemaCheck, where: str
+) -> DataEntry | None:
     """Return the normalised entry of one declared input; None when it is left out and may be."""
     place = f"{where}.{declared.name}"
     entry = given.get(declared.name)
@@ -207,17 +234,14 @@ def _entry(
         return _property(declared, entry, complaint, place)
     if entry.get("value") is not None:
         raise InvalidInput(f"the input {declared.name!r} takes {declared.type}, not a value", field=place)
-    ids = entry.get("file_ids") if entry.get("file_ids") is not None else [entry.get("file_id")]
-    _check_ids(declared, ids, place)
-    assert ids is not None
-    return (
-        {"name": declared.name, "file_id": ids[0]}
-        if declared.type == "file"
-        else {"name": declared.name, "file_ids": list(ids)}
-    )
+    several = entry.get("file_ids")
+    ids = _checked_ids(declared, [entry.get("file_id")] if several is None else several, place)
+    if declared.type == "file":
+        return {"name": declared.name, "file_id": ids[0]}
+    return {"name": declared.name, "file_ids": ids}
 
 
-def _left_out(declared: DeclaredInput, entry: Mapping[str, Any] | None, place: str) -> dict[str, Any] | None:
+def _left_out(declared: DeclaredInput, entry: DataEntry | None, place: str) -> DataEntry | None:
     if declared.has_default:
         return {"name": declared.name, "value": declared.default}
     if declared.type == "property" and entry is not None and "value" in entry and _takes_null(declared):
@@ -232,7 +256,7 @@ def _takes_null(declared: DeclaredInput) -> bool:
     return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
-def _property(declared: DeclaredInput, entry: Mapping[str, Any], complaint: SchemaCheck, place: str) -> dict[str, Any]:
+def _property(declared: DeclaredInput, entry: DataEntry, complaint: SchemaCheck, place: str) -> DataEntry:
     if entry.get("value") is None:
         raise InvalidInput(f"the input {declared.name!r} takes a value, not a file", field=place)
     wrong = complaint(declared.schema, entry["value"]) if declared.schema else None
@@ -241,20 +265,21 @@ def _property(declared: DeclaredInput, entry: Mapping[str, Any], complaint: Sche
     return {"name": declared.name, "value": entry["value"]}
 
 
-def _check_ids(declared: DeclaredInput, ids: object, place: str) -> None:
+def _checked_ids(declared: DeclaredInput, ids: object, place: str) -> list[int]:
     if not isinstance(ids, list) or not all(type(one) is int and 0 < one < 2**63 for one in ids):
         raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
     if len(ids) > MAX_ENTRIES or (declared.type == "file" and len(ids) != 1) or (declared.required and not ids):
         raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
+    return list(ids)
 
 
 _WANTED = {"file": "one file id", "files": f"a list of 1 to {MAX_ENTRIES} file ids"}
 
 
-def _output_places(interface: Interface, data: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _output_places(interface: Interface, data: Mapping[str, JsonValue]) -> list[DataEntry]:
     known = {output.name for output in interface.outputs}
-    places = []
-    for number, entry in enumerate(data.get("output_data") or ()):
+    places: list[DataEntry] = []
+    for number, entry in enumerate(cast("list[DataEntry]", data.get("output_data") or [])):
         if entry["name"] not in known:
             raise InvalidInput(
                 f"there is no output {entry['name']!r} in the interface", field=f"data.output_data[{number}].name"
@@ -264,11 +289,12 @@ def _output_places(interface: Interface, data: Mapping[str, Any]) -> list[dict[s
     return places
 
 
-def _file_ids(entry: Mapping[str, Any]) -> tuple[int, ...]:
-    return (entry["file_id"],) if "file_id" in entry else tuple(entry["file_ids"])
+def _file_ids(entry: DataEntry) -> tuple[int, ...]:
+    file_id = entry.get("file_id")
+    return tuple(entry.get("file_ids") or ()) if file_id is None else (file_id,)
 
 
-def _input_document(given: DeclaredInput) -> dict[str, Any]:
+def _input_document(given: DeclaredInput) -> InputDocument:
     return {
         "name": given.name,
         "type": given.type,
@@ -279,7 +305,7 @@ def _input_document(given: DeclaredInput) -> dict[str, Any]:
     }
 
 
-def _output_document(output: DeclaredOutput) -> dict[str, Any]:
+def _output_document(output: DeclaredOutput) -> OutputDocument:
     return {
         "name": output.name,
         "type": output.type,

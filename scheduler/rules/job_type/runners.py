@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 
 COMMAND: Final = "command"
@@ -26,7 +27,7 @@ _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,499}\Z")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,499}\Z")
 
 
-def check(runner: str, options: Mapping[str, Any], where: str = "options") -> None:
+def check(runner: str, options: Mapping[str, JsonValue], where: str = "options") -> None:
     """Raise InvalidInput for an unknown kind, or for options that it does not have."""
     if runner not in RUNNERS:
         raise InvalidInput(f"{runner!r} is not one of {', '.join(RUNNERS)}", field="runner")
@@ -41,7 +42,7 @@ def check(runner: str, options: Mapping[str, Any], where: str = "options") -> No
         raise InvalidInput("a container needs an image", field=f"{where}.image")
 
 
-def constraints(runner: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
+def constraints(runner: str, options: Mapping[str, JsonValue]) -> list[Document]:
     """Return the constraints on a node's labels that such a program needs, in their stored form."""
     wanted = [] if runner == COMMAND else [f"runner.{runner}"]
     if runner == "container" and not str(options.get("image", "")).startswith(FOLDER):
