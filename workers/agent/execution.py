@@ -1,4 +1,4 @@
-"""One execution as its node holds it, from the intent to claim it until its report is acknowledged."""
+"""One execution on its node, from the intent to claim it until its report is acknowledged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from workers.paths import ExecutionKey
 
 
 class State(StrEnum):
-    """What an execution on a node is waiting for."""
+    """The step that an execution on a node is in, and thereby the event that it waits for."""
 
     DORMANT = "dormant"
     """Read from the journal; the scheduler has not yet said whether it may go on."""
@@ -27,12 +27,12 @@ class State(StrEnum):
     SHIPPING = "shipping"
     REPORTING = "reporting"
     PURGING = "purging"
-    """Taken from the node: what runs is being killed, nothing will be reported."""
+    """Taken from the node: its processes are being killed, and nothing will be reported."""
 
 
 @dataclass(slots=True)
 class NodeExecution:
-    """Changed only by the core. `phases` are phase reports in the making, as plain values."""
+    """One execution. Only the state machine and its phases change it. `phases` are unfinished phase reports, as plain values."""
 
     key: ExecutionKey
     token: str
@@ -40,17 +40,17 @@ class NodeExecution:
     spec: TaskSpec | None = None
     slot: ExecutionSlot = field(default_factory=ExecutionSlot)
     running: str | None = None
-    """The phase whose command was handed to the supervisor and has not ended."""
+    """The phase whose command the supervisor has and which has not ended."""
     last: str | None = None
     """The phase whose command ended last."""
     began: float = 0.0
-    """CLOCK_BOOTTIME at which the present phase began; not kept across lives."""
+    """CLOCK_BOOTTIME at which the present phase began. A later life of the agent does not know it."""
     staged: bool = False
     ran: bool = False
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure: ExecutionFailure | None = None
     stop: Stopped | None = None
-    """How it ends, once it is being stopped."""
+    """How the execution will end, if it is being stopped."""
     outputs: list[OutputValue] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     message: str = ""
@@ -64,16 +64,16 @@ class NodeExecution:
 
     @property
     def uid(self) -> int | None:
-        """The user it runs as; None: as the node itself."""
+        """The user that it runs as. None means the user of the agent."""
         return None if self.slot.user is None else self.slot.user[0]
 
     @property
     def gid(self) -> int | None:
-        """The group it runs as."""
+        """The group that it runs as."""
         return None if self.slot.user is None else self.slot.user[1]
 
     def progress(self) -> dict[str, Any]:
-        """Return what a later life of the agent must know to go on from here."""
+        """Return the values that a later life of the agent needs to go on from here, for the journal."""
         return {
             "phases": self.phases,
             "failure": [self.failure.error, self.failure.message] if self.failure else None,
@@ -83,39 +83,39 @@ class NodeExecution:
 
 
 def restore(facts: Iterable[Fact]) -> dict[ExecutionKey, NodeExecution]:
-    """Return what a journal says is held, oldest first, all DORMANT. Facts of an execution without intent are dropped."""
+    """Return the executions of a journal, oldest first, all DORMANT. Facts of an execution without an intent are dropped."""
     held: dict[ExecutionKey, NodeExecution] = {}
     for fact in facts:
         if fact.kind == "intent":
             held[fact.key] = NodeExecution(fact.key, fact.body["token"], State.DORMANT)
         elif fact.key in held:
-            _learn(held[fact.key], fact)
+            _apply(held[fact.key], fact)
     return held
 
 
-def _learn(one: NodeExecution, fact: Fact) -> None:
+def _apply(execution: NodeExecution, fact: Fact) -> None:
     body = fact.body
     match fact.kind:
         case "spec":
-            one.spec = TaskSpec.model_validate_json(body["spec"])
+            execution.spec = TaskSpec.model_validate_json(body["spec"])
             user = None if body["uid"] is None else (body["uid"], body["gid"])
-            one.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
+            execution.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
         case "run":
-            one.running, one.staged, one.ran = body["phase"], True, True
-            _go_on(one, body)
+            execution.running, execution.staged, execution.ran = body["phase"], True, True
+            _read_progress(execution, body)
         case "ended":
-            one.running, one.last = None, body["phase"]
-            _go_on(one, body)
+            execution.running, execution.last = None, body["phase"]
+            _read_progress(execution, body)
         case "report":
-            one.report = ExecutionReport.model_validate_json(body["report"])
+            execution.report = ExecutionReport.model_validate_json(body["report"])
         case _:
             pass  # a fact of a newer release
 
 
-def _go_on(one: NodeExecution, body: Any) -> None:
-    one.phases, one.stop = body["phases"], _stop_of(body["stop"])
+def _read_progress(execution: NodeExecution, body: Any) -> None:
+    execution.phases, execution.stop = body["phases"], _stop_of(body["stop"])
     failure = body["failure"]
-    one.failure = ExecutionFailure(failure[0], failure[1], body.get("of_job", False)) if failure else None
+    execution.failure = ExecutionFailure(failure[0], failure[1], body.get("of_job", False)) if failure else None
 
 
 def _stop_of(word: str | None) -> Stopped | None:

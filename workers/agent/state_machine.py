@@ -152,7 +152,7 @@ class StateMachine:
             return
         if execution.running != event.phase:
             return
-        run.note_end(self._context, execution, event.phase, event.end)
+        run.record_end(self._context, execution, event.phase, event.end)
         if execution.state is not State.DORMANT and self._awake(event.key) is not None:
             AFTER[event.phase](self._context, execution)
 

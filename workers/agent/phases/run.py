@@ -1,4 +1,4 @@
-"""Starting a command of any phase, and taking note of its end."""
+"""Starts the command of a phase, and records its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STOP_CLEANUP_S = 3.0
 
 
 def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure | None:
-    """Have the supervisor start the command of `phase`; return why it cannot be."""
+    """Have the supervisor start the command of `phase`. Returns why it cannot be started, None if it can."""
     held.state = State.RUNNING
     if context.fenced(held.granted_spec.limits.lease_s):
         return verdict.of_run("job", RunEnd(RunOutcome.FENCED), None)
@@ -34,7 +34,7 @@ def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure
 
 
 def describe(context: Context, held: NodeExecution, phase: str) -> RunRequest:
-    """Return the complete command of `phase`. Raises LaunchRefused."""
+    """Return the complete request for the command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(
         runners.LaunchRequest(
@@ -66,14 +66,14 @@ def describe(context: Context, held: NodeExecution, phase: str) -> RunRequest:
     )
 
 
-def note_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> None:
-    """Keep how the command of `phase` ended; a failure counts unless the execution is being stopped anyway."""
+def record_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> None:
+    """Record how the command of `phase` ended. A failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
     if end.outcome is RunOutcome.KILLED and held.stop is None:
-        held.stop = Outcome.RETURNED  # by a stop of the node whose wish an earlier life took with it
+        held.stop = Outcome.RETURNED  # by a stop of the node, of which only an earlier life of the agent knew
     if phase != "cleanup":
         report = held.phases.setdefault(phase, {})
-        if phase == "job" and end.started is not None:  # the others began with staging, or end with collecting
+        if phase == "job" and end.started is not None:  # other phases begin with staging, or end with collecting
             report["started"] = end.started
         report |= {
             "completed": end.completed if end.completed is not None else context.now.wall,
@@ -82,12 +82,12 @@ def note_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> 
             "usage": dict(end.usage),
         }
         if held.stop is None and held.failure is None:
-            held.failure = verdict.of_run(phase, _as_of(held, end), _limit(held, phase))
+            held.failure = verdict.of_run(phase, _with_blame(held, end), _limit(held, phase))
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 
-def _as_of(held: NodeExecution, end: RunEnd) -> RunEnd:
-    """Return the end of a command; that the node lacks a container runtime or a shell is no fault of the job."""
+def _with_blame(held: NodeExecution, end: RunEnd) -> RunEnd:
+    """Return the end of a command as the job has to answer for it. A missing container runtime or shell is the node's fault."""
     commands = held.granted_spec.commands
     return replace(end, of_program=False) if commands.shell or commands.runner == "container" else end
 

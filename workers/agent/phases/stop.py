@@ -1,4 +1,4 @@
-"""Stopping an execution wherever it is: cancelled, or handed back through no fault of its own."""
+"""Stops an execution in whatever phase it is: it was cancelled, or it goes back to the queue through no fault of its own."""
 
 from __future__ import annotations
 

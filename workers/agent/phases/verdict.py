@@ -1,4 +1,4 @@
-"""From how things ended to what is reported: names of built-in errors and sentences for people."""
+"""How an execution ended, for the scheduler: its outcome, the name of a built-in error, a sentence for people."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from workers.events import ExecutionFailure, RunEnd, RunOutcome
 
 TIMEOUT: Final = {"pre": "pre-timeout", "job": "timeout", "post": "post-timeout"}
 _FAILED: Final = {"pre": "pre-failed", "job": None, "post": "post-failed"}
-_WHAT: Final = {"pre": "The pre command", "job": "The command", "post": "The post command"}
+_SUBJECT: Final = {"pre": "The pre command", "job": "The command", "post": "The post command"}
 _MESSAGE_CHARACTERS: Final = 2000
 
 
 def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
-    """Return why a run counts as failed; None if its command succeeded. `limit_s` is the limit it ran under."""
+    """Return why a run counts as failed, None if its command succeeded. `limit_s` is the time limit that it had."""
     match end.outcome:
         case RunOutcome.EXITED | RunOutcome.KILLED:
             return _of_exit(phase, end)
         case RunOutcome.TIMEOUT:
             limit = "its time limit" if limit_s is None else f"its limit of {limit_s:g} s"
-            return ExecutionFailure(TIMEOUT[phase], f"{_WHAT[phase]} ran longer than {limit}.")
+            return ExecutionFailure(TIMEOUT[phase], f"{_SUBJECT[phase]} ran longer than {limit}.")
         case RunOutcome.OUT_OF_MEMORY:
             error, sentence = "out-of-memory", "It used more memory than it had asked for."
         case RunOutcome.DISK_FULL:
@@ -40,7 +40,7 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure |
 
 
 def report(held: NodeExecution) -> ExecutionReport:
-    """Return the report of an execution for which nothing is left to do."""
+    """Return the report of an execution that has nothing left to do."""
     failure = held.failure
     outcome = held.stop or (Outcome.FAILED if failure else Outcome.COMPLETED)
     done = outcome is Outcome.COMPLETED
@@ -63,13 +63,13 @@ def _phase(held: NodeExecution, phase: str) -> PhaseReport:
 
 
 def _of_exit(phase: str, end: RunEnd) -> ExecutionFailure | None:
-    what = _WHAT[phase]
+    subject = _SUBJECT[phase]
     if end.signal is not None:
         return ExecutionFailure(
-            _FAILED[phase], f"{what} was ended by signal {end.signal} ({_signal_name(end.signal)})."
+            _FAILED[phase], f"{subject} was ended by signal {end.signal} ({_signal_name(end.signal)})."
         )
     if end.exit_code != 0:
-        return ExecutionFailure(_FAILED[phase], f"{what} ended with exit code {end.exit_code}.")
+        return ExecutionFailure(_FAILED[phase], f"{subject} ended with exit code {end.exit_code}.")
     return None
 
 

@@ -1,11 +1,11 @@
-"""Process trees: what one phase of one execution started, held so that none of it can get away.
+"""Process trees: all processes of one run, held so that none of them can get away.
 
-One interface, four kinds: `cgroup2`, `cgroup1` (also for hybrid hosts), `pidns` and `scan`; `choice` takes the
-first that works. Standard library only, and little of it: the supervisor is small. No pathlib, no dataclasses.
+There is one interface and four kinds: `cgroup2`, `cgroup1` (also for hybrid hosts), `pidns` and `scan`; `choice` takes the
+first that works. They use little of the standard library, because the supervisor is small: no pathlib, no dataclasses.
 
-A tree lives exactly as long as the processes of one phase: it is created for the phase, the program is
-started *inside* it, and it is removed when it is empty. All trees of a node lie under one parent named after
-the node's directory, so that a later supervisor finds what an earlier one left.
+A tree lives exactly as long as the processes of its run: it is created for the run, the program is started *inside* it,
+and it is removed when it is empty. All trees of a node lie under one parent named after the node's directory. A later
+supervisor thus finds the trees that an earlier one left.
 """
 
 from contextlib import AbstractContextManager
@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 
 
 class TreeLimits(NamedTuple):
-    """What a tree may use; `None` is no limit."""
+    """Limits that a tree enforces; `None` is no limit."""
 
     cpus: int | None = None  # thousandths of a cpu
     mem: int | None = None  # thousandths of a MiB
@@ -21,7 +21,7 @@ class TreeLimits(NamedTuple):
 
 
 class TreeUsage(NamedTuple):
-    """What a tree used; `None` where this kind cannot tell."""
+    """Resources that a tree used; `None` where this kind cannot tell."""
 
     cpu_s: float | None = None
     peak_mem_mib: float | None = None
@@ -32,7 +32,7 @@ class StrandedError(RuntimeError):
 
 
 class Tree(Protocol):
-    """The processes of one phase."""
+    """The processes of one run."""
 
     @property
     def name(self) -> str:
@@ -43,10 +43,10 @@ class Tree(Protocol):
         """Descriptor of a version 2 cgroup to clone into; `None`: enter the tree, then spawn plainly."""
 
     def entered(self) -> AbstractContextManager[None]:
-        """While it lasts, what the calling thread starts is born inside the tree."""
+        """While the context lasts, programs that the calling thread starts begin inside the tree."""
 
     def born(self, pid: int) -> None:
-        """Hear that the main process was started. It is a child of the caller and not yet reaped."""
+        """The main process was started. It is a child of the caller and not yet reaped."""
 
     def signal(self, signum: int) -> None:
         """Send a signal to every process of the tree, once."""
@@ -61,13 +61,13 @@ class Tree(Protocol):
         """Return the living processes, as this process's namespace numbers them."""
 
     def usage(self) -> TreeUsage:
-        """Return what was used since the tree was created."""
+        """Return the usage since the tree was created."""
 
     def oom_kills(self) -> int:
         """Return how many processes the kernel killed for lack of memory, by the kernel's own counter."""
 
     def remove(self) -> None:
-        """Take away what is left of the empty tree. May be repeated; never raises for one already gone."""
+        """Remove the rest of the empty tree. May be repeated; never raises for one already gone."""
 
 
 class TreeKind(Protocol):
@@ -88,7 +88,7 @@ class TreeKind(Protocol):
         """Return the trees that an earlier supervisor of this node left."""
 
     def refresh(self) -> None:
-        """Forget what was seen of the process table: it is older than what was reaped since."""
+        """Forget the process table as it was read last: processes were reaped since."""
 
     def close(self) -> None:
-        """Remove what the empty node leaves."""
+        """Remove the parent of the node's trees, which is empty."""

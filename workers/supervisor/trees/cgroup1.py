@@ -54,7 +54,7 @@ class CgroupSlot:
         self.oom_seen = 0  # the kernel's counter can't be set back
 
     def let_go(self) -> bool:
-        """Close what is open, for good; whether that was kept."""
+        """Close the open files, for good. Returns whether they were kept open."""
         for files in self.distinct:
             files.close()
         kept, self.keeps = self.keeps, False
@@ -197,7 +197,7 @@ class Cgroup1Tree:
                 self.slot.files["cpu"].try_write(_QUOTA, _quota(self.slot.limits.cpus))  # it was taken once already
 
     def born(self, pid: int) -> None:
-        """Nothing to note: the kernel keeps the list."""
+        """Nothing to record: the kernel keeps the list."""
 
     def signal(self, signum: int) -> None:
         for pid in self.pids():

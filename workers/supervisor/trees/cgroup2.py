@@ -112,7 +112,7 @@ class Cgroup2Tree:
                 self._files.try_write(self.name, "cpu.max", self._quota)
 
     def born(self, pid: int) -> None:
-        """Nothing to note: the kernel keeps the list."""
+        """Nothing to record: the kernel keeps the list."""
 
     def signal(self, signum: int) -> None:
         ending = f"/{self._files.folder.rpartition('/')[2]}/{self.name}/"

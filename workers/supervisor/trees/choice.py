@@ -1,4 +1,4 @@
-"""Which kind of tree a node gets: the first, in order of power, that works here when it is tried."""
+"""The kind of tree that a node gets: the first, in order of power, that works here when it is tried."""
 
 import binascii
 import os
@@ -22,7 +22,7 @@ _NAME_CHARACTERS: Final = 40
 
 
 class UnusableError(ValueError):
-    """The kind of tree asked for does not work here."""
+    """The requested kind of tree does not work here."""
 
 
 def node_name(directory: str) -> str:
@@ -32,10 +32,10 @@ def node_name(directory: str) -> str:
     return f"ganger-{word[:_NAME_CHARACTERS]}-{binascii.crc32(os.fsencode(real)):08x}"
 
 
-def choose(node: str, forced: str | None = None, tell: Callable[[str], None] = lambda _: None) -> TreeKind:
+def choose(node: str, forced: str | None = None, report: Callable[[str], None] = lambda _: None) -> TreeKind:
     """Return the kind of tree for this node, tried out. Raises `UnusableError` for a forced one that fails.
 
-    `tell` hears of every better kind why it is not that.
+    `report` is called with a sentence for every better kind: why it is not taken.
 
     Version 2 without its memory and pids controllers (hybrid hosts) comes only after version 1, which has them.
     """
@@ -53,7 +53,7 @@ def choose(node: str, forced: str | None = None, tell: Callable[[str], None] = l
                 weaker.close()
             return kind
         refusals.append(f"{name}: {refusal}")
-        tell(f"trees are not held by {refusals[-1]}")
+        report(f"trees are not held by {refusals[-1]}")
     raise UnusableError("; ".join(refusals))
 
 

@@ -1,4 +1,4 @@
-"""What an earlier supervisor of this node left alive, of whatever kind its trees were."""
+"""Processes that an earlier supervisor of this node left alive, whatever kind its trees were of."""
 
 import contextlib
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from workers.supervisor.trees import Tree, TreeKind, TreeUsage, choice, scan
 
 
 class Leftover:
-    """All trees that were found, as one that can only be killed and removed."""
+    """All trees that were found, as one tree that can only be killed and removed."""
 
     clone_into = None
 
@@ -54,8 +54,8 @@ class Leftover:
 
 
 def find(node: str, kind: TreeKind) -> Leftover:
-    """Return all that is left. The mark in the environment also finds what no cgroup holds."""
-    leftover = Leftover("")  # no tree of an order has an empty name
+    """Return everything that is left. The mark in the environment also finds processes that no cgroup holds."""
+    leftover = Leftover("")  # no tree of a request has an empty name
     marked: list[TreeKind] = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
     leftover.others = [*choice.with_folders(node, but=kind.name), *marked]
     for each in (kind, *leftover.others):

@@ -1,4 +1,4 @@
-"""Trees in PID namespaces: who kills a namespace's first process kills all of it, and the kernel sees to that.
+"""Trees in PID namespaces: the kernel kills all processes of a namespace together with its first one.
 
 The first process is a sleeper that ignores SIGCHLD, so the kernel itself collects orphans; the program is started
 beside it, a child of the supervisor, so its exit code is seen directly and it has not the first process's
@@ -111,7 +111,7 @@ class PidNamespaceTree:
                 self._kind.leave()
 
     def born(self, pid: int) -> None:
-        """Nothing to note: the namespace holds it."""
+        """Nothing to record: the namespace holds it."""
 
     def signal(self, signum: int) -> None:
         for pid in self.pids():

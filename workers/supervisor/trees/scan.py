@@ -29,7 +29,7 @@ _MISSING: Final = [
 
 
 class Scan:
-    """All trees of the node share one look at the process table."""
+    """All trees of the node share one reading of the process table."""
 
     name = "scan"
     missing = _MISSING
@@ -59,13 +59,13 @@ class Scan:
         """Nothing is left."""
 
     def members(self, name: str, *, anew: bool = False) -> list[Process]:
-        """Return the living processes of a tree, by a look at most one loop of the supervisor old."""
+        """Return the living processes of a tree, from a process table read at most one loop of the supervisor ago."""
         if anew or not self._fresh:
             self._look()
         return [*self._trees[name].alive] if name in self._trees else []
 
     def adopt(self, process: Process, name: str) -> None:
-        """Note that a process belongs to a tree."""
+        """Record that a process belongs to a tree."""
         self._owners[process.pid] = (process.start, name)
         self._fresh = False
 
@@ -111,7 +111,7 @@ class Scan:
 
 
 class ScanTree:
-    """The processes that the last look found to be of one tree."""
+    """The processes of one tree, from the last reading of the process table."""
 
     clone_into = None
 

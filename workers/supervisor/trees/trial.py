@@ -1,6 +1,6 @@
-"""Trying a kind of tree out before it is taken: in a child, so that what goes wrong there harms nobody.
+"""Tries a kind of tree out before it is taken. A child process does it, so that a failure harms nobody.
 
-A thread that cannot get back out of a tree is lost. A child that finds this out ends, and has only to say so.
+A thread that cannot get back out of a tree is lost. A child that finds this out reports it and ends.
 """
 
 import errno
@@ -22,7 +22,7 @@ _ENVIRONMENT: Final = {"PATH": "/usr/bin:/bin"}
 def refusal(kind: TreeKind) -> str:
     """Return why no program can be started and killed in such a tree here; `""` where it can.
 
-    The tree has to be one that is entered. What a child leaves that was stopped half-way is found by its mark.
+    The tree has to be one that is entered. Processes of a child that was stopped half-way are found by their mark.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
@@ -80,7 +80,7 @@ def _try_out(kind: TreeKind) -> None:
 
 
 def _standing() -> tuple[object, ...]:
-    """Return what a tree may change of who is in it: root directory, namespaces, cgroups."""
+    """Return everything that a tree may change for the thread inside: root directory, namespaces, cgroups."""
     root = os.stat("/")
     namespaces = [os.readlink(f"/proc/thread-self/ns/{name}") for name in ("mnt", "pid", "pid_for_children")]
     with open("/proc/thread-self/cgroup", "rb") as lines:
