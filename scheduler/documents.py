@@ -12,7 +12,7 @@ Document: TypeAlias = dict[str, JsonValue]
 
 
 class ConstraintDocument(TypedDict, total=False):
-    """What is asked of one label of a node; `weight` only where it is a preference."""
+    """A condition on one label of a node; only preferences have a `weight`."""
 
     label: Required[str]
     op: Required[str]
@@ -21,7 +21,7 @@ class ConstraintDocument(TypedDict, total=False):
 
 
 class ShapeOptions(TypedDict, total=False):
-    """What a shape says beside amounts, pool and constraints; durations in seconds."""
+    """The other fields of a shape, besides amounts, pool and constraints; durations are seconds."""
 
     timeout_s: int | None
     preferences: list[ConstraintDocument]
@@ -32,7 +32,7 @@ class ShapeOptions(TypedDict, total=False):
 
 
 class QuotaDocument(TypedDict, total=False):
-    """What a project may have at a time: amounts in thousandths, jobs, and jobs that wait."""
+    """The limits of a project: amounts in thousandths, jobs at a time, and waiting jobs."""
 
     cpus: int
     mem: int
@@ -65,7 +65,7 @@ class DataEntry(TypedDict, total=False):
 
 
 class JobDataDocument(TypedDict, total=False):
-    """What a job was given."""
+    """The data of a job: its inputs and the places of its outputs."""
 
     version: str
     input_data: list[DataEntry]
@@ -73,7 +73,7 @@ class JobDataDocument(TypedDict, total=False):
 
 
 class JobResults(TypedDict, total=False):
-    """What an attempt made: its published outputs, and the properties that its program reported."""
+    """The results of an attempt: its published outputs, and the properties that its program reported."""
 
     version: str
     output_data: list[DataEntry]

@@ -9,7 +9,7 @@ from scheduler.identifiers import ProjectId
 
 
 class Role(IntEnum):
-    """What a user's token allows; each role may do everything that the roles before it may."""
+    """The role of a user's token; each role may do everything that the roles before it may."""
 
     VIEWER = 1
     SUBMITTER = 2

@@ -17,7 +17,7 @@ from scheduler.store.paging import Condition, Page, Window
 
 
 class QuotaChanges(TypedDict, total=False):
-    """What is changed of a quota; None takes a limit away."""
+    """Changes of a quota; None removes a limit."""
 
     cpus: int | None
     mem: int | None
@@ -26,7 +26,7 @@ class QuotaChanges(TypedDict, total=False):
 
 
 class ProjectChanges(TypedDict, total=False):
-    """What can be changed of a project."""
+    """The fields of a project that can be changed."""
 
     title: str
     weight: float

@@ -19,7 +19,7 @@ from scheduler.store.paging import Page, Window
 
 
 class TokenChanges(TypedDict, total=False):
-    """What can be changed of a token; `expires` None: never."""
+    """The fields of a token that can be changed; `expires` None means never."""
 
     name: str
     expires: datetime | None

@@ -108,7 +108,7 @@ class ExecutionDocument(TypedDict):
 
 
 class PlacementDocument(TypedDict):
-    """Where and why the newest execution of a job was placed, and how it ended if it has."""
+    """The newest execution of a job: its node, the reason for that node, and its end if it has ended."""
 
     job_exe: ExecutionDocument
     attempt: int
@@ -173,7 +173,7 @@ class RefusalDocument(TypedDict):
 
 
 class TrialDocument(FutureDocument):
-    """What the next tick would do with one job of a dry run."""
+    """The plan of the next tick for one job of a dry run."""
 
     entry: int
     would: str

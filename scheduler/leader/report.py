@@ -1,4 +1,4 @@
-"""What the leader reports of its work: its status for operators, and the accounts of what projects have used."""
+"""The leader's report: its status for operators, and the accounts of the usage of projects."""
 
 from __future__ import annotations
 

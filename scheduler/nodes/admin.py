@@ -17,7 +17,7 @@ from scheduler.store.nodes.stats import NodeSwitchChanges
 
 
 class NodeChanges(NodeSwitchChanges, total=False):
-    """What operators change of a node; `drain_s` seconds are given to what runs there."""
+    """The changes of operators to a node; its executions have `drain_s` seconds to finish."""
 
     is_draining: bool
     drain_reason: str | None

@@ -24,7 +24,7 @@ _BATCH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a drain has done at once: the name of the node, and the number of placements that were withdrawn."""
+    """The immediate effect of a drain: the name of the node, and the number of placements that were withdrawn."""
 
     name: str
     withdrawn: int

@@ -28,7 +28,7 @@ from scheduler.store.nodes import nodes
 
 @dataclass(slots=True)
 class Silences:
-    """What this process has seen of each node's heartbeat counter, and when by its own clock (monotonic seconds)."""
+    """The heartbeat counter of each node as this process saw it last, and when it last changed (monotonic seconds)."""
 
     seen: dict[int, tuple[nodes.Pulse, float]] = field(default_factory=dict)
     observed_at: float | None = None
@@ -79,7 +79,7 @@ def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[Executi
 def _observe(
     silences: Silences, pulses: list[nodes.Pulse], now: float, gap_s: float
 ) -> list[tuple[nodes.Pulse, float]]:
-    """Return each node with the seconds of its silence as seen from here."""
+    """Return each node with the seconds of its silence as this process sees it."""
     if silences.observed_at is not None and now - silences.observed_at > gap_s:
         silences.seen.clear()  # this process was away itself; begin the observation again
     silences.observed_at = now
@@ -93,14 +93,14 @@ def _observe(
 
 
 def _lease_s(rt: Runtime, pulse: nodes.Pulse) -> float:
-    """Return how long a node may be silent: what it holds may have been given a longer lease than is usual now."""
+    """Return how long a node may be silent: its executions may have a longer lease than new ones get now."""
     return max(rt.settings.lease_s, pulse.lease_s)
 
 
 def _brakes(rt: Runtime, silences: Silences, lost: list[nodes.Pulse], quiet: int, fleet: int, now: float) -> bool:
-    """Tell whether to wait one more lease: a third of the fleet silent at once is more likely our own network.
+    """Tell whether to wait one more lease: if a third of the fleet is silent at once, our own network is more likely at fault.
 
-    `quiet` nodes are silent for long enough to be suspect: not all of them need have reached the end of their lease.
+    `quiet` is the number of nodes that are silent for long enough to be suspect; their leases need not be over.
     """
     if not lost or quiet < 3 or quiet * 3 <= fleet:  # noqa: PLR2004 - "a third, and at least three"
         silences.braking_until = 0.0

@@ -1,4 +1,4 @@
-"""What one step of the autoscaler knows of one pool: its row, its nodes, its instances, and how these describe it to the rules."""
+"""One pool in one step of the autoscaler: its row, its nodes, its instances, and its description for the rules."""
 
 from __future__ import annotations
 

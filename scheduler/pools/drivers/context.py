@@ -11,7 +11,7 @@ from scheduler.pools.drivers import DriverTrouble
 
 @dataclass(frozen=True, slots=True)
 class DriverContext:
-    """What a driver may use of the installation.
+    """The parts of the installation that a driver may use.
 
     `token_for(name)` returns the file with a node's token and makes the token if there is none. `drop_token(name)` revokes
     the token and removes the file. `taken()` returns the names of all nodes that exist.

@@ -28,7 +28,7 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CALL_WITHIN_S = 10.0
 _ENDED = {"Succeeded", "Failed"}
 KubernetesObject: TypeAlias = dict[str, Any]
-"""What Kubernetes sends and takes; its own schema is far larger than the few keys that are read here."""
+"""A JSON document of Kubernetes; its schema is far larger than the few keys that are read here."""
 
 _NOT_FOUND = 404
 

@@ -371,6 +371,6 @@ load_counts = Table(
     Column("running", Integer, nullable=False),
 )
 
-# What the scheduler's picture re-reads when it has changed; a trigger stamps every update.
+# The cluster state reads these again when they have changed; a trigger stamps every update.
 for _table in (projects, job_types, pools, nodes):
     Index(f"{_table.name}_moved", _table.c.moved_xid)

@@ -105,7 +105,7 @@ jobs = Table(
     # Hot rows are rewritten at every move; room in the page keeps them near.
     postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
 )
-# The scheduler's picture of the queue reads what came or was cancelled since its last snapshot.
+# The cluster state reads the jobs that were queued or cancelled since its last snapshot.
 Index("jobs_queue_changes", jobs.c.moved_xid, postgresql_where=text("(status IN ('QUEUED', 'CANCELED')) IS TRUE"))
 Index("jobs_due", jobs.c.not_before, postgresql_where=text("status = 'PENDING'"))
 # Pages of lists: every order ends in the id. What lists are filtered by beside is carried along, so that rows which do
