@@ -129,7 +129,7 @@ def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, ro
     most = dict(
         zip(rows.tolist(), scoring.room_for(request.need, state.room(rows, request.ends_by)).tolist(), strict=True)
     )
-    seats: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for _ in range(wanted):
         open_rows = rows[~barred[rows]]
         if not len(open_rows):
@@ -139,13 +139,13 @@ def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, ro
         if not len(found):
             break
         row = int(found[0])
-        seats[row] = seats.get(row, 0) + 1
+        counts[row] = counts.get(row, 0) + 1
         peers[row] = peers.get(row, 0) + 1
         if shape.apart is not None:
             barred = barred | _same_value(nodes, shape.apart, row)
-        if seats[row] >= most[row]:
+        if counts[row] >= most[row]:
             rows = rows[rows != row]
-    return Assignment(np.array(list(seats), dtype=np.intp), np.array(list(seats.values()), dtype=np.int64))
+    return Assignment(np.array(list(counts), dtype=np.intp), np.array(list(counts.values()), dtype=np.int64))
 
 
 def _least_crowded(shape: Shape, nodes: Nodes, peers: dict[int, int], rows: Rows) -> Rows:

@@ -48,13 +48,13 @@ def most_members(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> i
     values, slots = _kept_apart(shape, nodes, _slots(shape, nodes))
     new_values, new_slots = _kept_apart(shape, new, _slots(shape, new))
     some = {one.like.id for one in growth if one.most is None or one.most > 0}
-    seats = len({value for _, value in values} | {value for pool, value in new_values if pool in some})
+    members = len({value for _, value in values} | {value for pool, value in new_values if pool in some})
     fixed = nodes.present().copy()
     for one in growth:
         there = nodes.in_pools(frozenset({one.like.pool or ""}))
         fixed &= ~there
-        seats += _of_pool(slots[there], int(new_slots[new.row(one.like.id)]), one.most, shape.count)
-    return seats + int(slots[fixed].sum())
+        members += _of_pool(slots[there], int(new_slots[new.row(one.like.id)]), one.most, shape.count)
+    return members + int(slots[fixed].sum())
 
 
 def members_on(shape: Shape, nodes: Nodes, slots: MemberCounts) -> int:

@@ -159,8 +159,8 @@ class Preemptor:
         gains = wanted.slots(room + self._released(wanted.shape.priority)) > before
         some = np.flatnonzero((stoppable.priority > wanted.shape.priority) & gains[stoppable.rows])
         rows, jobs = stoppable.rows[some], stoppable.jobs[some]
-        # The candidates of a row are in the order in which they would be stopped. For each of them: the members that fit once
-        # it and all before it on its row have ended, and the work that is lost until then.
+        # The candidates of a row are in the order in which they would be stopped. For each of them: the members that
+        # fit once it and all before it on its row have ended, and the work that is lost until then.
         first = np.flatnonzero(np.diff(rows, prepend=-1))
         begins = np.repeat(first, np.diff(first, append=len(rows)))
         after = wanted.slots(room[:, rows] + _since(stoppable.gives[:, some], begins), rows)
