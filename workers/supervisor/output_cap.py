@@ -10,12 +10,12 @@ import os
 from typing import Final
 
 from workers.supervisor import syscalls
+from workers.supervisor.disk_usage import BLOCK_BYTES
 
 SLACK_BYTES: Final = 1 << 20  # beyond the cap before it is worth a call
 _SOON_S: Final = 0.125
 _SLOWER: Final = 2
 _LATEST_S: Final = 1.0
-_BLOCK_BYTES: Final = 512  # unit of st_blocks
 
 
 class OutputCap:
@@ -43,7 +43,7 @@ def cap_file(path: str, keep_bytes: int) -> bool:
     """
     try:
         found = os.stat(path)
-        if found.st_size <= keep_bytes or found.st_blocks * _BLOCK_BYTES <= keep_bytes + SLACK_BYTES:
+        if found.st_size <= keep_bytes or found.st_blocks * BLOCK_BYTES <= keep_bytes + SLACK_BYTES:
             return False
         descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:  # removed meanwhile

@@ -1,4 +1,4 @@
-"""The end of an execution, whatever it was: cleanup command, last output, report; or its purge without a word."""
+"""The end of an execution: cleanup command, last output, report. Or its purge, which is not reported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from workers.commands import KillTree, LogLine, ReleaseTree, RemoveFiles, SendRe
 
 
 def begin(context: Context, held: NodeExecution) -> None:
-    """Nothing more is to be run or collected: clean up, ship, report."""
+    """Begin the end: no command but the cleanup is to run, and nothing is to be collected."""
     context.deadlines.pop(held.key, None)
     fenced = held.failure is not None and held.failure.error == "node-lost"
     if held.granted_spec.commands.cleanup and held.staged and held.last != "cleanup" and not fenced:
@@ -59,7 +59,7 @@ def report(context: Context, held: NodeExecution) -> None:
 
 
 def repeat(context: Context, held: NodeExecution) -> None:
-    """Send the report of an earlier life again, and tidy up what that life may not have come to."""
+    """Send the report of an earlier life again, and remove the files that it may not have removed."""
     assert held.report is not None  # noqa: S101  only executions with a report are repeated
     held.state = State.REPORTING
     context.issue(SendReport(held.report))
@@ -68,9 +68,9 @@ def repeat(context: Context, held: NodeExecution) -> None:
 
 
 def purge(context: Context, held: NodeExecution) -> bool:
-    """The scheduler has taken the execution away: kill what runs, drop what it made, report nothing.
+    """The scheduler has taken the execution away: kill its processes, drop its files, report nothing.
 
-    True if nothing of it was in motion, so that the core may take it from its books at once.
+    Returns True if nothing of it was going on, so that the state machine may forget it at once.
     """
     context.log(log.EXECUTION_PURGED, held, state=str(held.state))
     state, held.state = held.state, State.PURGING
@@ -86,7 +86,7 @@ def purge(context: Context, held: NodeExecution) -> bool:
 
 
 def dropped(context: Context, held: NodeExecution) -> None:
-    """What was purged has come to rest: forget it. The core then takes it from its books."""
+    """Nothing of a purged execution goes on any more: remove it. The state machine then forgets it."""
     context.record(held, "done", {})
     if held.ran:
         context.issue(ReleaseTree(held.key))

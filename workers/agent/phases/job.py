@@ -1,4 +1,4 @@
-"""The job phase: the command that all the rest is for."""
+"""The job phase: the command that the job is about."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def begin(context: Context, held: NodeExecution) -> None:
 
 
 def ended(context: Context, held: NodeExecution) -> None:
-    """The command has ended: outputs only if it was a success."""
+    """The command has ended. Outputs are collected only if it succeeded."""
     if held.stop or held.failure:
         finish.begin(context, held)
     else:

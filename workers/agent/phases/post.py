@@ -39,7 +39,7 @@ def collect(context: Context, held: NodeExecution) -> None:
 
 
 def collected(context: Context, held: NodeExecution, event: Collected) -> None:
-    """Outputs are uploaded, or could not be."""
+    """The outputs are uploaded, or could not be."""
     held.message = event.message
     if held.stop is None:
         held.failure = held.failure or event.failure
@@ -55,6 +55,6 @@ def too_long(held: NodeExecution) -> None:
 
 
 def over(context: Context, held: NodeExecution) -> None:
-    """The phase is over, well or not."""
+    """The phase is over, whether it succeeded or not."""
     held.phases.setdefault("post", {})["completed"] = context.now.wall
     finish.begin(context, held)

@@ -10,7 +10,7 @@ from workers.events import ExecutionFailure
 
 
 def begin(context: Context, held: NodeExecution) -> None:
-    """Make the directory and stage the inputs. From the start, also if an earlier life had begun with it."""
+    """Make the directory and stage the inputs, from the start even if an earlier life had begun with it."""
     held.state, held.began = State.STAGING, context.now.boot
     held.phases["pre"] = {"started": context.now.wall}
     limits = held.granted_spec.limits
@@ -22,7 +22,7 @@ def begin(context: Context, held: NodeExecution) -> None:
 
 
 def staged(context: Context, held: NodeExecution, failure: ExecutionFailure | None) -> None:
-    """Inputs are in place, or could not be staged."""
+    """The inputs are in place, or could not be staged."""
     context.deadlines.pop(held.key, None)
     held.staged = True
     if held.stop is None:
