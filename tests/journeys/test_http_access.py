@@ -33,8 +33,8 @@ def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     app = bare_app()
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
     assert served == declared
-    assert all(isinstance(route.needs, Role) or route.needs in {"node", "public"} for route in ROUTES)
-    assert {route.rule for route in ROUTES if route.needs == "public"} <= {
+    assert all(isinstance(route.role, Role) or route.role in {"node", "public"} for route in ROUTES)
+    assert {route.rule for route in ROUTES if route.role == "public"} <= {
         "/version/", "/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/<name>", "/metrics",
     }  # fmt: skip
 
@@ -48,7 +48,7 @@ def test_every_route_lets_in_who_may_and_nobody_else(api: Api) -> None:
             expected = {401} if caller is None else {403}
             let_in = status not in {401, 403}
             if (
-                let_in != allowed(route.needs, caller)
+                let_in != allowed(route.role, caller)
                 or (not let_in and status not in expected)
                 or status not in {503, *range(500)}
             ):
