@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import orjson
 from flask import Response
+from pydantic import BaseModel
 
 T = TypeVar("T")
 
@@ -33,6 +34,8 @@ def respond(result: object) -> Response:
     if isinstance(result, Response):
         return result
     answer = result if isinstance(result, Answer) else Answer(result)
-    if answer.body is None:
-        return Response(status=answer.status, headers=dict(answer.headers))
-    return Response(dump(answer.body), answer.status, dict(answer.headers), content_type="application/json")
+    body, headers = answer.body, dict(answer.headers)
+    if body is None:
+        return Response(status=answer.status, headers=headers)
+    plain = body.model_dump() if isinstance(body, BaseModel) else body  # messages of the node protocol are models
+    return Response(dump(plain), answer.status, headers, content_type="application/json")

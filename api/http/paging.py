@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -19,11 +19,13 @@ from flask import request
 from pydantic import Field
 
 from api.http.auth import bearer
+from api.http.schema.answers import PageOf
 from api.http.schema.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.store.paging import Page, Window
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 MAX_PAGE_SIZE = 1_000
 MAX_OFFSET = 2**60
@@ -72,7 +74,7 @@ _PREFIXES = {f"job_type{mark}{name}": name for mark in ("__", ".") for name in (
 """The ancestor's spellings of the type's fields."""
 
 
-def envelope(page: Page[R], asked: Window, render: Callable[[R], Any]) -> dict[str, Any]:
+def envelope(page: Page[R], asked: Window, render: Callable[[R], T]) -> PageOf[T]:
     """Return the list envelope; `render` makes each row what the client sees."""
     return {
         "count": page.count,
@@ -81,6 +83,11 @@ def envelope(page: Page[R], asked: Window, render: Callable[[R], Any]) -> dict[s
         "previous": _link(max(1, asked.page - 1), page.first, backward=True) if page.has_previous else None,
         "results": [render(row) for row in page.rows],
     }
+
+
+def whole(results: list[T]) -> PageOf[T]:
+    """Return the envelope of a list that is never cut, such as one with an entry for each job type."""
+    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}
 
 
 def _link(page: int, at: tuple[str, ...], *, backward: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.metadata import version as installed
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 from flask import Response, current_app
 from pydantic import Field
@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from api.http.answers import Answer
 from api.http.document import openapi as document
 from api.http.document import reference
+from api.http.document.answer_types import JsonSchema
 from api.http.routing import ApiCall, Routes
 from scheduler.admin import health
 
@@ -32,32 +33,32 @@ class HealthAnswer(TypedDict):
 
 
 @routes.get("/version/", role="public", answers={200: Version})
-def version(call: ApiCall) -> Any:  # noqa: ARG001
+def version(call: ApiCall) -> Version:  # noqa: ARG001
     """Which release this is."""
     return {"version": installed("ganger-server")}
 
 
 @routes.get("/health/live", role="public", answers={200: HealthAnswer})
-def live(call: ApiCall) -> Any:  # noqa: ARG001
+def live(call: ApiCall) -> HealthAnswer:  # noqa: ARG001
     """The process answers; says nothing of the database."""
     return {"status": "ok"}
 
 
 @routes.get("/health/ready", role="public", answers={200: HealthAnswer, 503: HealthAnswer})
-def ready(call: ApiCall) -> Any:
+def ready(call: ApiCall) -> Answer[HealthAnswer]:
     """The process can reach a database with the schema it needs."""
     why = health.trouble(call.rt)
-    return {"status": "ok"} if why is None else Answer({"status": "unavailable", "description": why}, 503)
+    return Answer({"status": "ok"}) if why is None else Answer({"status": "unavailable", "description": why}, 503)
 
 
 @routes.get("/openapi.json", role="public", answers={200: None})
-def openapi(call: ApiCall) -> Any:  # noqa: ARG001
+def openapi(call: ApiCall) -> JsonSchema:  # noqa: ARG001
     """This document."""
     return document.of(current_app)
 
 
 @routes.get("/docs/", role="public", answers={200: {"content": {"text/html": {"schema": {"type": "string"}}}}})
-def docs(call: ApiCall) -> Any:  # noqa: ARG001
+def docs(call: ApiCall) -> Response:  # noqa: ARG001
     """This document as a page for people."""
     page = reference.page(document.of(current_app))
     headers = {"Content-Security-Policy": page.policy, "Cache-Control": "no-cache"}

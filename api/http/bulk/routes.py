@@ -5,14 +5,13 @@ Cancel and requeue by explicit `job_id` are a submitter's; any wider filter, hol
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import request
 
 from api.http import parts
 from api.http.answers import Answer
 from api.http.auth import permit
-from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationView, RequeueBody
+from api.http.bulk import view
+from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationKind, OperationView, RequeueBody
 from api.http.jobs.filtering import job_filter
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput
@@ -24,61 +23,49 @@ ANSWERS = {200: Count, 202: OperationView}
 
 
 @routes.post("/jobs/cancel/", role=Role.SUBMITTER, answers=ANSWERS)
-def cancel_jobs(call: ApiCall, body: BulkBody) -> Any:
+def cancel_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
     """Cancel every job that matches."""
     return _begin(call, "cancel", body)
 
 
 @routes.post("/jobs/requeue/", role=Role.SUBMITTER, answers=ANSWERS)
-def requeue_jobs(call: ApiCall, body: RequeueBody) -> Any:
+def requeue_jobs(call: ApiCall, body: RequeueBody) -> Answer[Count | OperationView]:
     """Start a new round for every FAILED and CANCELED job that matches."""
     return _begin(call, "requeue", body, priority=body.priority)
 
 
 @routes.post("/jobs/hold/", role=Role.OPERATOR, answers=ANSWERS)
-def hold_jobs(call: ApiCall, body: BulkBody) -> Any:
+def hold_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
     """Hold every job that matches and has not ended: it is not placed until it is released."""
     return _begin(call, "hold", body)
 
 
 @routes.post("/jobs/release/", role=Role.OPERATOR, answers=ANSWERS)
-def release_jobs(call: ApiCall, body: BulkBody) -> Any:
+def release_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
     """Release every held job that matches."""
     return _begin(call, "release", body)
 
 
 @routes.get("/operations/<id:operation_id>/", role=Role.VIEWER, answers={200: OperationView})
-def show_operation(call: ApiCall, operation_id: int) -> Any:
+def show_operation(call: ApiCall, operation_id: int) -> OperationView:
     """How far a bulk action has come."""
-    return _shown(bulk.get(call.rt, call.caller, operation_id))
+    return view.operation(bulk.get(call.rt, call.caller, operation_id))
 
 
-def _begin(call: ApiCall, kind: str, body: BulkBody, **arguments: Any) -> Any:
+def _begin(
+    call: ApiCall, kind: OperationKind, body: BulkBody, *, priority: int | None = None
+) -> Answer[Count | OperationView]:
     chosen = job_filter(call, body)
     if set(body.model_fields_set & BulkFilter.model_fields.keys()) != {"job_id"}:
         permit(call.caller, Role.OPERATOR)
     if chosen.is_empty() and not body.all:
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
     if body.dry_run:
-        return {"count": bulk.count(call.rt, call.caller, chosen)}
-    operation_id = bulk.begin(call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, **arguments)
+        return Answer({"count": bulk.count(call.rt, call.caller, chosen)})
+    operation_id = bulk.begin(
+        call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, priority=priority
+    )
     if (thread := parts.of_this_app().bulk_thread) is not None:
         thread.wake()
-    shown = _shown(bulk.get(call.rt, call.caller, operation_id))
+    shown = view.operation(bulk.get(call.rt, call.caller, operation_id))
     return Answer(shown, 202, {"Location": f"{request.host_url}operations/{operation_id}/"})
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "kind": row.kind,
-        "status": row.status,
-        "filters": row.filters,
-        "matched": row.matched,
-        "done": row.done,
-        "skipped": row.skipped,
-        "message": row.message,
-        "created": row.created,
-        "ended": row.ended,
-        "created_by": row.created_by,
-    }

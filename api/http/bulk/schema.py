@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, field_validator
 from typing_extensions import TypedDict
@@ -34,6 +35,10 @@ Ids = Annotated[Many[Id], WithJsonSchema(_IDS)]
 def _words(words: tuple[str, ...]) -> WithJsonSchema:
     one = {"type": "string", "enum": list(words)}
     return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one}]})
+
+
+OperationKind = Literal["cancel", "requeue", "hold", "release"]
+OperationStatus = Literal["RUNNING", "COMPLETED", "FAILED"]
 
 
 class BulkFilter(Body):
@@ -88,9 +93,9 @@ class OperationView(TypedDict):
     """How far a bulk action has come."""
 
     id: int
-    kind: Literal["cancel", "requeue", "hold", "release"]
-    status: Literal["RUNNING", "COMPLETED", "FAILED"]
-    filters: dict[str, Any]
+    kind: OperationKind
+    status: OperationStatus
+    filters: Mapping[str, object]
     matched: Annotated[int, Field(description="jobs to look at; an estimate while it runs")]
     done: int
     skipped: Annotated[int, Field(description="jobs that matched and were left as they are")]

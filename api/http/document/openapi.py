@@ -39,7 +39,9 @@ NAMES = {
     "JobTypeName": "TypeRef",
     "LeaveBody": "Leave",
     "NodeTemplateBody": "NodeTemplate",
+    "PoolEventView": "PoolEvent",
     "PreferenceBody": "Preference",
+    "RunningExecutionView": "RunningExecution",
 }
 """Classes that the document calls otherwise: clients know the names on the right, which stand for other things in our code."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -50,7 +51,7 @@ class ExecutionEntry(TypedDict):
     node: NodeInShort
     error: ErrorView | None
     usage: Annotated[
-        dict[str, Any],
+        Mapping[str, object],
         Field(description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"),
     ]
 
@@ -64,7 +65,7 @@ class ExecutionDetail(ExecutionEntry):
     mem_scheduled: float
     disk_scheduled: float
     resources: dict[str, float]
-    results: dict[str, Any]
+    results: Mapping[str, object]
     why: str | None
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from flask import Response
 
 from api.http import paging, parts
 from api.http.answers import Answer
 from api.http.executions import view
-from api.http.executions.answer_schema import ExecutionDetail, ExecutionList
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogView
 from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
 from api.http.routing import ApiCall, Routes
@@ -39,7 +38,7 @@ LOG = {
 
 
 @routes.get("/job-executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
-def list_executions(call: ApiCall, query: ExecutionsQuery) -> Any:
+def list_executions(call: ApiCall, query: ExecutionsQuery) -> ExecutionList:
     """Executions of all jobs, filtered and ordered; by default the longest unchanged first."""
     chosen = replace(
         _filter(call, query),
@@ -53,7 +52,7 @@ def list_executions(call: ApiCall, query: ExecutionsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/executions/", role=Role.VIEWER, answers={200: ExecutionList}, orders=ORDERS)
-def list_executions_of_job(call: ApiCall, job_id: JobId, query: OfOneJobQuery) -> Any:
+def list_executions_of_job(call: ApiCall, job_id: JobId, query: OfOneJobQuery) -> ExecutionList:
     """Executions of one job, newest first."""
     asked = paging.window(query, ORDERS, ["-attempt", "member"])
     found = queries.executions_of(call.rt, call.caller, job_id, _filter(call, query), asked)
@@ -61,13 +60,15 @@ def list_executions_of_job(call: ApiCall, job_id: JobId, query: OfOneJobQuery) -
 
 
 @routes.get("/job-executions/<id:execution_id>/", role=Role.VIEWER, answers={200: ExecutionDetail})
-def show_execution(call: ApiCall, execution_id: ExecutionId) -> Any:
+def show_execution(call: ApiCall, execution_id: ExecutionId) -> ExecutionDetail:
     """One execution in full."""
     return view.detail(*queries.execution(call.rt, call.caller, execution_id))
 
 
 @routes.get("/job-executions/<id:execution_id>/logs/<stream>/", role=Role.VIEWER, answers={200: LOG, 204: None})
-def show_log(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQuery) -> Any:
+def show_log(
+    call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQuery
+) -> Answer[None] | LogView | Response:
     """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
@@ -84,7 +85,7 @@ def show_log(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQu
     return _json(wanted, printed) if asks_for_json() else _text(read, printed)
 
 
-def _json(wanted: OutputSelection, printed: OutputSoFar) -> dict[str, Any]:
+def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:
     text = b"".join(piece.data for piece in printed.pieces)
     return {
         "execution_id": wanted.execution_id,

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import cast
 
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionEntry
 from api.http.named_errors import view as errors
 from api.http.schema.fields import units
 from scheduler.rules.job_type.definition import Definition
+from scheduler.rules.lifecycle.outcome import StopReason
+from scheduler.store.executions.listing import ExecutionRow
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: ExecutionRow) -> ExecutionEntry:
     """Return an execution as lists and job details show it."""
     return {
         "id": row.id,
@@ -29,7 +32,7 @@ def entry(row: Any) -> dict[str, Any]:
         "post_started": row.post_started,
         "post_completed": row.post_completed,
         "post_exit_code": row.post_exit_code,
-        "cancel_requested": row.cancel_requested,
+        "cancel_requested": cast("StopReason | None", row.cancel_requested),
         "message": row.message,
         "created": row.created,
         "queued": row.queued,
@@ -44,7 +47,7 @@ def entry(row: Any) -> dict[str, Any]:
     }
 
 
-def detail(row: Any, definition: Definition) -> dict[str, Any]:
+def detail(row: ExecutionRow, definition: Definition) -> ExecutionDetail:
     """Return an execution in full: what it was given, what it used, what it made, why it went there."""
     return {
         **entry(row),

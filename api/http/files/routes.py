@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from api.http import paging, transfer
@@ -42,7 +41,7 @@ UPLOAD = {
 
 
 @routes.get("/files/", role=Role.VIEWER, answers={200: FileList}, orders=tuple(stored.KEYS))
-def list_files(call: ApiCall, query: FilesQuery) -> Any:
+def list_files(call: ApiCall, query: FilesQuery) -> FileList:
     """Files that can be read, the newest change last."""
     asked = paging.window(query, tuple(stored.KEYS), ["last_modified"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -60,7 +59,7 @@ def list_files(call: ApiCall, query: FilesQuery) -> Any:
 
 
 @routes.post("/files/", role=Role.SUBMITTER, request_body=UPLOAD, answers={201: FileView})
-def upload_file(call: ApiCall, query: UploadQuery) -> Any:
+def upload_file(call: ApiCall, query: UploadQuery) -> Answer[FileView]:
     """Upload a file: the raw body with `file_name` in the query, or one multipart field named `file`."""
     if query.path is not None:
         return _register(call, query.path, query)
@@ -71,7 +70,7 @@ def upload_file(call: ApiCall, query: UploadQuery) -> Any:
     return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
 
 
-def _register(call: ApiCall, path: str, query: UploadQuery) -> Any:
+def _register(call: ApiCall, path: str, query: UploadQuery) -> Answer[FileView]:
     """A file that lies in a workspace already."""
     if query.workspace_id is None:
         raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
@@ -86,13 +85,13 @@ def _described(query: UploadQuery, name: str, media_type: str | None = None) -> 
 
 
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
-def show_file(call: ApiCall, file_id: FileId) -> Any:
+def show_file(call: ApiCall, file_id: FileId) -> FileView:
     """What is known of one file."""
     return view.entry(files.get(call.rt, call.caller, file_id))
 
 
 @routes.delete("/files/<id:file_id>/", role=Role.SUBMITTER, answers={204: None})
-def delete_file(call: ApiCall, file_id: FileId) -> Any:
+def delete_file(call: ApiCall, file_id: FileId) -> Answer[None]:
     """Delete a file; refused while a job that has not ended reads it."""
     files.delete(call.rt, call.caller, file_id)
     return Answer(None, 204)
@@ -103,12 +102,12 @@ def delete_file(call: ApiCall, file_id: FileId) -> Any:
     role=Role.VIEWER,
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def download_file(call: ApiCall, file_id: FileId) -> Any:
+def download_file(call: ApiCall, file_id: FileId) -> Response:
     """The content of a file, whole or a range of it."""
     return send(call, file_id)
 
 
-def send(call: ApiCall, file_id: FileId) -> Any:
+def send(call: ApiCall, file_id: FileId) -> Response:
     """Return a file as this request asks for it."""
     row = files.get(call.rt, call.caller, file_id)
     return transfer.send(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
@@ -64,20 +65,22 @@ class FileView(TypedDict):
     id: int
     uuid: Uuid
     project: str
-    workspace: dict[str, Any]
+    workspace: Mapping[str, object]
     file_name: str
     media_type: str
     file_size: int
     sha256: str
+    data_type: Annotated[list[str], Field(description="always empty; older clients read it")]
     is_deleted: bool
     is_published: bool
+    published: datetime | None
     url: str
     job: Reference | None
     job_exe: Reference | None
     output: str | None
     created: datetime
     deleted: datetime | None
-    meta_data: dict[str, Any]
+    meta_data: Mapping[str, object]
     last_modified: datetime
 
 

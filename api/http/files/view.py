@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from api.http.files.schema import FileView
+from scheduler.store.admin.files import FileRow
+from scheduler.store.jobs.detail import NamedFile
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: FileRow | NamedFile) -> FileView:
     """Return a file; `url` is where its content can be read."""
     return {
         "id": row.id,

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from typing_extensions import TypedDict
 
 from api.http.jobs.answer_schema import JobTypeOfJob
+from api.http.jobs.program_schema import ProgramView
 from api.http.schema.answers import ListOf, Reference
 
 
-class DefinitionView(TypedDict):
-    """What a revision says."""
-
+class _Commands(TypedDict):
     command: list[str]
     shell: bool
     pre_command: list[str] | None
     post_command: list[str] | None
     cleanup_command: list[str] | None
     environment: dict[str, str]
-    runner: str
-    options: dict[str, Any]
-    max_processes: int | None
-    max_open_files: int | None
-    grace: int | None
-    on_oom: dict[str, Any] | None
-    secrets: list[str]
-    preferences: list[dict[str, Any]]
-    apart: str | None
-    spread: str | None
-    preemptible: bool
-    interface: dict[str, Any]
-    error_mapping: dict[str, Any]
+
+
+class _Requirements(TypedDict):
+    interface: Mapping[str, object]
+    error_mapping: Mapping[str, object]
     priority: int
     timeout: int | None
     pre_timeout: int | None
@@ -46,11 +37,18 @@ class DefinitionView(TypedDict):
     resources: dict[str, float]
 
 
+class DefinitionView(_Commands, ProgramView, _Requirements):
+    """What a revision says."""
+
+
 class JobTypeDetail(DefinitionView, JobTypeOfJob):
     """A job type with its current revision."""
 
     pause_reason: str | None
     max_scheduled: int | None
+    uses_docker: bool
+    docker_privileged: bool
+    docker_image: str | None
     revision_num: int
     created: datetime
     archived: datetime | None

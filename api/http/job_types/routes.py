@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import request
 
 from api.http import paging
@@ -31,7 +29,7 @@ routes = Routes("job types")
 
 
 @routes.get("/job-types/", role=Role.VIEWER, answers={200: type_answers.JobTypeList}, orders=tuple(type_listing.KEYS))
-def list_job_types(call: ApiCall, query: JobTypesQuery) -> Any:
+def list_job_types(call: ApiCall, query: JobTypesQuery) -> type_answers.JobTypeList:
     """Job types, by name and version."""
     asked = paging.window(query, tuple(type_listing.KEYS), ["name", "version"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -51,7 +49,7 @@ def list_job_types(call: ApiCall, query: JobTypesQuery) -> Any:
 
 
 @routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
-def create_job_type(call: ApiCall, body: JobTypeBody) -> Any:
+def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.JobTypeDetail]:
     """Make a job type with its first revision."""
     made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
     headers = {"Location": f"{request.host_url}job-types/{made}/"}
@@ -59,7 +57,7 @@ def create_job_type(call: ApiCall, body: JobTypeBody) -> Any:
 
 
 @routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.Validation})
-def validate_job_type(call: ApiCall, body: JobTypeBody) -> Any:
+def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.Validation:
     """Say what creating this type would say, and change nothing."""
     found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
     return {
@@ -70,33 +68,33 @@ def validate_job_type(call: ApiCall, body: JobTypeBody) -> Any:
 
 
 @routes.get("/job-types/status/", role=Role.VIEWER, answers={200: type_answers.TypeStatusList})
-def list_job_type_statuses(call: ApiCall, query: WindowQuery) -> Any:
+def list_job_type_statuses(call: ApiCall, query: WindowQuery) -> type_answers.TypeStatusList:
     """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began."""
     started, ended = times.window(query.started, query.ended, call.rt.now())
-    return _whole(view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
+    return paging.whole(view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
 
 
 @routes.get("/job-types/running/", role=Role.VIEWER, answers={200: type_answers.TypeRunningList})
-def list_running_job_types(call: ApiCall) -> Any:
+def list_running_job_types(call: ApiCall) -> type_answers.TypeRunningList:
     """Types that have running jobs: how many, and since when the first of them."""
-    return _whole([view.running(row) for row in job_types.running(call.rt, call.caller)])
+    return paging.whole([view.running(row) for row in job_types.running(call.rt, call.caller)])
 
 
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> Any:
+def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> type_answers.JobTypeDetail:
     """One job type with its current revision."""
     return view.detail(*job_types.get(call.rt, job_type_id))
 
 
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) -> Any:
+def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) -> type_answers.JobTypeDetail:
     """Change a job type: pause, archive, describe, or make a new revision."""
     job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
     return view.detail(*job_types.get(call.rt, job_type_id))
 
 
 @routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> Any:
+def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> type_answers.RevisionList:
     """A type's revisions, newest first."""
     asked = paging.window(query, ("revision_num",), ["-revision_num"])
     return paging.envelope(job_types.revisions(call.rt, job_type_id, asked), asked, view.revision)
@@ -105,26 +103,26 @@ def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> A
 @routes.get(
     "/job-types/<id:job_type_id>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> Any:
+def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> type_answers.Revision:
     """One revision of a type."""
     return view.revision(job_types.revision(call.rt, job_type_id, revision_num))
 
 
 @routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type_by_name(call: ApiCall, name: str, version: str) -> Any:
+def show_job_type_by_name(call: ApiCall, name: str, version: str) -> type_answers.JobTypeDetail:
     """One job type, by name and version."""
     return view.detail(*job_types.get_by_name(call.rt, name, version))
 
 
 @routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type_by_name(call: ApiCall, name: str, version: str, body: JobTypeChange) -> Any:
+def change_job_type_by_name(call: ApiCall, name: str, version: str, body: JobTypeChange) -> type_answers.JobTypeDetail:
     """Change a job type, by name and version."""
     row, _ = job_types.get_by_name(call.rt, name, version)
     return change_job_type(call, row.id, body)
 
 
 @routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQuery) -> Any:
+def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQuery) -> type_answers.RevisionList:
     """A type's revisions, newest first, by name and version."""
     row, _ = job_types.get_by_name(call.rt, name, version)
     return list_revisions(call, row.id, query)
@@ -133,12 +131,7 @@ def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQu
 @routes.get(
     "/job-types/<name>/<version>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision_by_name(call: ApiCall, name: str, version: str, revision_num: int) -> Any:
+def show_revision_by_name(call: ApiCall, name: str, version: str, revision_num: int) -> type_answers.Revision:
     """One revision of a type, by name and version."""
     row, _ = job_types.get_by_name(call.rt, name, version)
     return show_revision(call, row.id, revision_num)
-
-
-def _whole(results: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return a list that is never cut: there are only as many entries as types."""
-    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Any
 
+from api.http.job_types.answer_schema import (
+    DefinitionView,
+    JobTypeDetail,
+    Revision,
+    StatusCount,
+    TypeRunning,
+    TypeStatus,
+)
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view as jobs
 from api.http.schema.fields import units
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
+from scheduler.store.admin.type_listing import RevisionRow, RunningType, TypeRow, TypeStatusCount
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: TypeRow) -> JobTypeDetail:
     """Return a type as lists show it."""
     return _whole(row, definitions.read(row.definition))
 
 
-def detail(row: Any, definition: Definition) -> dict[str, Any]:
+def detail(row: TypeRow, definition: Definition) -> JobTypeDetail:
     """Return a type in full, its current revision included."""
     return _whole(row, definition)
 
 
-def revision(row: Any) -> dict[str, Any]:
+def revision(row: RevisionRow) -> Revision:
     """Return one revision: what a job made with it sees."""
     return {
         "id": row.id,
@@ -34,26 +42,26 @@ def revision(row: Any) -> dict[str, Any]:
     }
 
 
-def statuses(rows: Iterable[Any]) -> list[dict[str, Any]]:
+def statuses(rows: Iterable[TypeStatusCount]) -> list[TypeStatus]:
     """Return one entry per type with its counts by status and error category."""
-    found = []
-    for _, group in groupby(rows, key=lambda row: row.type_id):
-        of_type = list(group)
-        counts = [
-            {"status": row.status, "count": row.count, "most_recent": row.most_recent, "category": row.error_category}
-            for row in of_type
-            if row.status is not None
-        ]
-        found.append({"job_type": jobs.job_type(of_type[0]), "job_counts": counts})
-    return found
+    groups = (list(group) for _, group in groupby(rows, key=lambda row: row.type_id))
+    return [{"job_type": jobs.job_type(group[0]), "job_counts": _counts(group)} for group in groups]
 
 
-def running(row: Any) -> dict[str, Any]:
+def running(row: RunningType) -> TypeRunning:
     """Return how many jobs of a type run."""
     return {"job_type": jobs.job_type(row), "count": row.count, "longest_running": row.longest_running}
 
 
-def _whole(row: Any, definition: Definition) -> dict[str, Any]:
+def _counts(rows: Iterable[TypeStatusCount]) -> list[StatusCount]:
+    return [
+        {"status": row.status, "count": row.count, "most_recent": row.most_recent, "category": row.error_category}
+        for row in rows
+        if row.status is not None and row.count is not None and row.most_recent is not None
+    ]
+
+
+def _whole(row: TypeRow, definition: Definition) -> JobTypeDetail:
     return {
         "id": row.id,
         "name": row.name,
@@ -83,7 +91,7 @@ def _whole(row: Any, definition: Definition) -> dict[str, Any]:
     }
 
 
-def _definition(definition: Definition) -> dict[str, Any]:
+def _definition(definition: Definition) -> DefinitionView:
     return {
         "command": list(definition.command),
         "shell": definition.shell,

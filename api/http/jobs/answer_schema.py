@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http.executions.answer_schema import ExecutionEntry
 from api.http.files.schema import FileView
-from api.http.jobs.explain_schema import SubmitWarning
+from api.http.jobs.explain_schema import Warnings
+from api.http.jobs.program_schema import ProgramView
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.http.schema.fields import Uuid
@@ -40,16 +42,53 @@ class RevisionInShort(TypedDict):
     revision_num: int
 
 
-class JobEntry(TypedDict):
-    """A job as lists show it."""
+class RevisionOfDetail(RevisionInShort):
+    """The revision a job was made with and keeps, with what it declares."""
 
+    interface: Mapping[str, object]
+    created: datetime
+
+
+class JobTypeOfDetail(JobTypeOfJob):
+    """A job type as the detail of a job shows it; limits and requirements are those of the job's own revision."""
+
+    uses_docker: bool
+    docker_privileged: bool
+    docker_image: str | None
+    revision_num: int
+    priority: int
+    max_scheduled: int | None
+    timeout: int | None
+    max_tries: int
+    cpus_required: float
+    mem_required: float
+    disk_out_const_required: float
+    disk_out_mult_required: float
+    created: datetime
+    archived: datetime | None
+    paused: datetime | None
+    last_modified: datetime
+
+
+class _Named(TypedDict):
     id: int
     uuid: Uuid
     name: str | None
     project: str
+
+
+class _TypeInList(TypedDict):
     job_type: JobTypeOfJob
     job_type_rev: RevisionInShort
-    event: dict[str, Any]
+
+
+class _TypeInDetail(TypedDict):
+    job_type: JobTypeOfDetail
+    job_type_rev: RevisionOfDetail
+
+
+class _State(TypedDict):
+    event: Mapping[str, object]
     node: NodeInShort | None
     error: ErrorView | None
     status: str
@@ -81,51 +120,47 @@ class JobEntry(TypedDict):
     last_modified: datetime
 
 
+class JobEntry(_Named, _TypeInList, _State):
+    """A job as lists show it."""
+
+
 class NamedValue(TypedDict):
     """An input or output of a job with its value: JSON, a file, files, or null when there is none."""
 
     name: str
     type: str
     required: bool
-    value: Any
+    media_types: NotRequired[Annotated[list[str], Field(description="of an input of files; none is any")]]
+    media_type: NotRequired[Annotated[str | None, Field(description="of an output")]]
+    value: object
 
 
-class JobDetail(JobEntry):
-    """A job in full."""
-
+class _OwnCommand(TypedDict):
     command: list[str]
     environment: dict[str, str]
     pre_timeout: int | None
     post_timeout: int | None
-    runner: str
-    options: dict[str, Any]
-    max_processes: int | None
-    max_open_files: int | None
-    grace: int | None
-    on_oom: dict[str, Any] | None
-    secrets: list[str]
-    preferences: list[dict[str, Any]]
-    apart: str | None
-    spread: str | None
-    preemptible: bool
-    constraints: list[dict[str, Any]]
+
+
+class _Course(TypedDict):
+    constraints: Sequence[Mapping[str, object]]
     created_by: str | None
     round: int
     message: str | None
-    data: dict[str, Any]
-    results: dict[str, Any]
+    data: Mapping[str, object]
+    results: Mapping[str, object]
     inputs: list[NamedValue]
     outputs: list[NamedValue]
-    recipes: list[dict[str, Any]]
+    recipes: Sequence[Mapping[str, object]]
     job_exes: list[ExecutionEntry]
 
 
-class SubmittedJob(JobDetail):
-    """A job that was just made, and what looks like a mistake."""
+class JobDetail(_Named, _TypeInDetail, _State, _OwnCommand, ProgramView, _Course):
+    """A job in full."""
 
-    warnings: NotRequired[
-        Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
-    ]
+
+class SubmittedJob(JobDetail, Warnings):
+    """A job that was just made, and what looks like a mistake."""
 
 
 class JobWithFiles(JobEntry):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, NotRequired
+from typing import Annotated, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -111,7 +112,7 @@ class MemberView(TypedDict):
     """One member of a gang, and where it was placed."""
 
     member: int
-    job_exe: dict[str, Any]
+    job_exe: Mapping[str, object]
     node: NodeName
 
 
@@ -123,9 +124,9 @@ class JobExplanation(Future):
     summary: str
     ahead: Annotated[int | None, Field(description="jobs that ask for the same and were queued before")]
     tries: dict[str, int]
-    placement: dict[str, Any] | None
+    placement: Mapping[str, object] | None
     members: Annotated[list[MemberView], Field(description="of a gang's newest attempt; empty for a job of one")]
-    failure: dict[str, Any] | None
+    failure: Mapping[str, object] | None
 
 
 class RefusalView(TypedDict):
@@ -171,11 +172,18 @@ class SubmitWarning(TypedDict):
     nearest: NearestView | None
 
 
-class Created(TypedDict):
-    """What an array made, in its order."""
+class Warnings(TypedDict):
+    """What looks like a mistake in jobs that were made."""
 
-    count: int
-    job_ids: list[int]
     warnings: NotRequired[
         Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
     ]
+
+
+class _Ids(TypedDict):
+    count: int
+    job_ids: list[int]
+
+
+class Created(_Ids, Warnings):
+    """What an array made, in its order."""

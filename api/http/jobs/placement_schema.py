@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal, cast
 
 from pydantic import Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
 
 from api.http.schema.fields import LEFT_OUT, Body, Title
-from scheduler.documents import ConstraintDocument
+from scheduler.documents import ConstraintDocument, Document, JsonValue
 from scheduler.rules.cluster.shapes import Op
 from scheduler.rules.job_type.definition import Definition
 
@@ -73,19 +75,28 @@ class PlacingFields(Body):
     )
 
 
+class PlacementView(TypedDict):
+    """Where a program may and should run, in the answers that show it."""
+
+    preferences: Sequence[Mapping[str, object]]
+    apart: str | None
+    spread: str | None
+    preemptible: bool
+
+
 _NAMES = frozenset(PlacingFields.model_fields)
 
 
-def part(body: PlacingFields) -> dict[str, Any]:
+def part(body: PlacingFields) -> Document:
     """Return what a body says of it, under the names of the stored document."""
     given = body.model_fields_set & _NAMES
-    said = {name: getattr(body, name) for name in sorted(given)}
+    said: Document = {name: getattr(body, name) for name in sorted(given)}
     if "preferences" in said:
-        said["preferences"] = [one.document() for one in body.preferences]
+        said["preferences"] = cast("JsonValue", [one.document() for one in body.preferences])
     return said
 
 
-def shown(definition: Definition) -> dict[str, Any]:
+def shown(definition: Definition) -> PlacementView:
     """Return where a program should run, as the API shows it."""
     return {
         "preferences": [dict(one) for one in definition.preferences],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
+from typing_extensions import TypedDict
 
 from api.http.jobs import placement_schema as placing
-from api.http.jobs.placement_schema import PlacingFields
+from api.http.jobs.placement_schema import PlacementView, PlacingFields
 from api.http.schema.fields import LEFT_OUT, Amount, Body, Word, units
+from scheduler.documents import Document
 from scheduler.rules.job_type.definition import Definition
 
 Factor = Annotated[
@@ -45,6 +48,20 @@ class ProgramFields(PlacingFields):
         return self
 
 
+class _RunningView(TypedDict):
+    runner: str
+    options: Mapping[str, object]
+    max_processes: int | None
+    max_open_files: int | None
+    grace: int | None
+    on_oom: Mapping[str, object] | None
+    secrets: list[str]
+
+
+class ProgramView(_RunningView, PlacementView):
+    """How a program is run, in the answers that show it."""
+
+
 _STORED = {
     "runner": "runner", "options": "options", "max_processes": "pids", "max_open_files": "nofile", "grace": "grace_s",
     "secrets": "secrets",
@@ -53,20 +70,20 @@ _STORED = {
 _NAMES = frozenset(ProgramFields.model_fields)
 
 
-def part(body: ProgramFields) -> dict[str, Any]:
+def part(body: ProgramFields) -> Document:
     """Return what a body says of how to run it, under the names of the stored document."""
     given = body.model_fields_set & _NAMES
     if not given:
         return {}
-    said = {stored: getattr(body, name) for name, stored in _STORED.items() if name in given}
+    said: Document = {stored: getattr(body, name) for name, stored in _STORED.items() if name in given}
     if "on_oom" in given:
         said["on_oom"] = None if body.on_oom is None else body.on_oom.model_dump()
     if body.image is not None:
-        said |= {"runner": "container", "options": {**said.get("options", {}), "image": body.image}}
+        said |= {"runner": "container", "options": {**(body.options or {}), "image": body.image}}
     return {**said, **placing.part(body)}
 
 
-def shown(definition: Definition) -> dict[str, Any]:
+def shown(definition: Definition) -> ProgramView:
     """Return how a program is run, as the API shows it."""
     wish = definition.on_oom
     return {

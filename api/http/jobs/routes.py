@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import cast
 
 import orjson
 from flask import g, request
@@ -13,18 +13,18 @@ from api.http.answers import Answer
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
-from api.http.jobs.explain_schema import Created, JobExplanation, Tried
+from api.http.jobs.explain_schema import Created, JobExplanation, Tried, TriedView
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from api.http.routing import ApiCall, Routes
+from scheduler.documents import JsonValue
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
 from scheduler.explain import dry_run, explain
-from scheduler.explain import view as explain_view
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
 from scheduler.jobs.resolve import NewJob
-from scheduler.jobs.submit import IdempotencyKey, Submission, Submitted
+from scheduler.jobs.submit import IdempotencyKey, Submission
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
 
@@ -33,7 +33,7 @@ ORDERS = tuple(listing.KEYS)
 
 
 @routes.get("/jobs/", role=Role.VIEWER, answers={200: JobList}, orders=ORDERS)
-def list_jobs(call: ApiCall, query: JobsQuery) -> Any:
+def list_jobs(call: ApiCall, query: JobsQuery) -> JobList:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
     found = queries.jobs(call.rt, call.caller, job_filter(call, query), asked)
@@ -47,7 +47,7 @@ def list_jobs(call: ApiCall, query: JobsQuery) -> Any:
     headers=IdempotencyHeader,
     answers={200: SubmittedJob | Created | Tried, 201: SubmittedJob | Created | Tried},
 )
-def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Any:
+def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[SubmittedJob | Created | Tried]:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
 
     A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict`
@@ -65,22 +65,23 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Any:
         return _tried(call, submission)
     made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
-    more = warnings(made)
+    more = view.warnings(made.hopeless)
     if many:
-        return Answer({"count": len(made.job_ids), "job_ids": made.job_ids, **more}, status, headers)
+        ids: list[int] = [*made.job_ids]
+        return Answer({"count": len(ids), "job_ids": ids, **more}, status, headers)
     job_id = made.job_ids[0]
     headers["Location"] = f"{request.host_url}jobs/{job_id}/"
     return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})
-def show_job(call: ApiCall, job_id: JobId) -> Any:
+def show_job(call: ApiCall, job_id: JobId) -> JobDetail:
     """One job in full: inputs, outputs, executions."""
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})
-def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> Any:  # noqa: ARG001 - it can only say CANCELED
+def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> JobDetail:  # noqa: ARG001 - it can only say CANCELED
     """Cancel a job: the only change it takes. CANCELED at once; what runs is dead soon after."""
     queries.require_job(call.rt, call.caller, job_id)
     answer = cancel.cancel(call.rt, [job_id], actor=call.caller.name)
@@ -92,7 +93,7 @@ def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> Any:  # noqa: 
 
 
 @routes.get("/jobs/updates/", role=Role.VIEWER, answers={200: JobUpdates}, orders=ORDERS)
-def list_updates(call: ApiCall, query: JobsQuery) -> Any:
+def list_updates(call: ApiCall, query: JobsQuery) -> JobUpdates:
     """Jobs that changed in a time window, with the files they were given."""
     asked = paging.window(query, ORDERS, ["last_status_change"])
     found = queries.updates(call.rt, call.caller, job_filter(call, query), asked)
@@ -100,7 +101,7 @@ def list_updates(call: ApiCall, query: JobsQuery) -> Any:
 
 
 @routes.get("/jobs/executions/", role=Role.VIEWER, answers={200: JobExecutions}, orders=ORDERS)
-def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> Any:
+def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> JobExecutions:
     """Jobs, each with its newest execution."""
     asked = paging.window(query, ORDERS, ["last_modified"])
     found = queries.with_executions(call.rt, call.caller, job_filter(call, query), asked)
@@ -108,29 +109,24 @@ def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> Any:
 
 
 @routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: EventList})
-def list_job_events(call: ApiCall, job_id: JobId) -> Any:
+def list_job_events(call: ApiCall, job_id: JobId) -> EventList:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
-    found = queries.events(call.rt, call.caller, job_id)
-    return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
+    return paging.whole(queries.events(call.rt, call.caller, job_id))
 
 
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})
-def explain_job(call: ApiCall, job_id: JobId) -> Any:
+def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     """Why a job waits, where it runs or ran, why it failed."""
-    return explain.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
+    found = explain.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
+    return cast("JobExplanation", found)
 
 
-def warnings(made: Submitted) -> dict[str, Any]:
-    """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
-    return {"warnings": [explain_view.warning(one) for one in made.hopeless]} if made.hopeless else {}
-
-
-def _tried(call: ApiCall, submission: Submission) -> Any:
+def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | Created | Tried]:
     """Say what would become of jobs, without making them."""
     if len(submission.jobs) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
     results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
-    return {"dry_run": True, "count": len(results), "results": results}
+    return Answer({"dry_run": True, "count": len(results), "results": cast("list[TriedView]", results)})
 
 
 def new_job(body: JobBody) -> NewJob:
@@ -184,12 +180,14 @@ def _keys(bodies: list[JobBody]) -> list[IdempotencyKey]:
     ]
 
 
-def _without_keys(sent: Any) -> Any:
+def _without_keys(sent: JsonValue) -> JsonValue:
     """Return a body as it is without its keys: in the header or in the field, the same request has the same digest."""
     if isinstance(sent, list):
         return [_without_keys(one) for one in sent]
+    if not isinstance(sent, dict):
+        return sent
     return {name: value for name, value in sent.items() if name != "idempotency_key"}
 
 
-def _digest(sent: Any) -> bytes:
+def _digest(sent: JsonValue) -> bytes:
     return hashlib.sha256(orjson.dumps(sent, option=orjson.OPT_SORT_KEYS)).digest()

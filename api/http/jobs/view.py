@@ -3,21 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol, TypeAlias, cast
 
 from api.http.executions import view as executions
 from api.http.files import view as files
 from api.http.jobs import program_schema as programs
+from api.http.jobs.answer_schema import (
+    JobDetail,
+    JobEntry,
+    JobTypeOfDetail,
+    JobTypeOfJob,
+    JobWithFiles,
+    JobWithLatest,
+    NamedValue,
+    RevisionInShort,
+)
+from api.http.jobs.explain_schema import SubmitWarning, Warnings
 from api.http.named_errors import view as errors
+from api.http.schema.answers import NodeInShort
 from api.http.schema.fields import units
+from scheduler.documents import DataEntry, JobData, JobResults
+from scheduler.explain import view as explain_view
 from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
+from scheduler.jobs.submit import UnplaceableJobs
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
 from scheduler.store.executions.listing import ExecutionRow
+from scheduler.store.jobs.detail import JobRest, NamedFile
+from scheduler.store.jobs.listing import JobRow, JobRowWithData
+
+Files: TypeAlias = Mapping[int, NamedFile]
+"""Files by id."""
 
 
-def entry(row: Any) -> dict[str, Any]:
+class WithJobType(Protocol):
+    """A row with the job type of jobs."""
+
+    @property
+    def type_id(self) -> int: ...  # noqa: D102
+    @property
+    def type_name(self) -> str: ...  # noqa: D102
+    @property
+    def type_version(self) -> str: ...  # noqa: D102
+    @property
+    def type_title(self) -> str: ...  # noqa: D102
+    @property
+    def type_description(self) -> str: ...  # noqa: D102
+    @property
+    def type_category(self) -> str | None: ...  # noqa: D102
+    @property
+    def author_name(self) -> str | None: ...  # noqa: D102
+    @property
+    def author_url(self) -> str | None: ...  # noqa: D102
+    @property
+    def icon_code(self) -> str | None: ...  # noqa: D102
+    @property
+    def is_system(self) -> bool: ...  # noqa: D102
+    @property
+    def is_long_running(self) -> bool: ...  # noqa: D102
+    @property
+    def is_active(self) -> bool: ...  # noqa: D102
+    @property
+    def is_operational(self) -> bool: ...  # noqa: D102
+    @property
+    def is_paused(self) -> bool: ...  # noqa: D102
+
+
+def entry(row: JobRow) -> JobEntry:
     """Return a job as lists show it."""
     return {
         "id": row.id,
@@ -25,7 +78,7 @@ def entry(row: Any) -> dict[str, Any]:
         "name": row.name,
         "project": row.project,
         "job_type": job_type(row),
-        "job_type_rev": {"id": row.revision_id, "job_type": {"id": row.type_id}, "revision_num": row.revision_num},
+        "job_type_rev": _revision(row),
         "event": {"id": row.id, "type": "USER", "rule": None, "occurred": row.created},
         "node": node(row),
         "error": errors.entry(row),
@@ -59,27 +112,31 @@ def entry(row: Any) -> dict[str, Any]:
     }
 
 
-def with_input_files(row: Any, known: Mapping[int, Any]) -> dict[str, Any]:
+def with_input_files(row: JobRowWithData, known: Files) -> JobWithFiles:
     """Return a job with the files it was given."""
     ids = dict.fromkeys(one for given in row.data.get("input_data", ()) for one in _ids(given))
     return {**entry(row), "input_files": [files.entry(known[one]) for one in ids if one in known]}
 
 
-def with_latest(row: Any, latest: Mapping[JobId, ExecutionRow]) -> dict[str, Any]:
+def with_latest(row: JobRow, latest: Mapping[JobId, ExecutionRow]) -> JobWithLatest:
     """Return a job with its newest execution, null when it was never placed."""
     newest = latest.get(row.id)
     return {**entry(row), "latest_job_exe": None if newest is None else executions.entry(newest)}
 
 
-def detail(found: FullJob) -> dict[str, Any]:
+def detail(found: FullJob) -> JobDetail:
     """Return a job in full; inputs and outputs are those its own revision declares, null where there is nothing."""
     row, more, definition = found.row, found.more, found.definition
     effective = definition.with_overrides(more.overrides)
-    shown = entry(row)
-    shown["job_type"] |= _type_detail(more, definition)
-    shown["job_type_rev"] |= {"interface": definition.interface.document(), "created": more.revision_created}
+    data, results = more.data, more.results or {}
     return {
-        **shown,
+        **entry(row),
+        "job_type": _type_of_detail(row, more, definition),
+        "job_type_rev": {
+            **_revision(row),
+            "interface": definition.interface.document(),
+            "created": more.revision_created,
+        },
         "command": list(effective.command),
         "environment": dict(effective.environment),
         "pre_timeout": effective.pre_timeout_s,
@@ -89,16 +146,16 @@ def detail(found: FullJob) -> dict[str, Any]:
         "created_by": more.created_by,
         "round": row.round,
         "message": more.message,
-        "data": more.data,
-        "results": more.results or {},
-        "inputs": [_input(one, more.data, found.files) for one in definition.interface.inputs],
-        "outputs": [_output(one, more.results or {}, found.files) for one in definition.interface.outputs],
+        "data": data,
+        "results": results,
+        "inputs": [_input(one, data, found.files) for one in definition.interface.inputs],
+        "outputs": [_output(one, results, found.files) for one in definition.interface.outputs],
         "recipes": [],
         "job_exes": [executions.entry(one) for one in found.executions],
     }
 
 
-def job_type(row: Any) -> dict[str, Any]:
+def job_type(row: WithJobType) -> JobTypeOfJob:
     """Return the type of a job, or of an execution's job, in short."""
     return {
         "id": row.type_id,
@@ -118,13 +175,27 @@ def job_type(row: Any) -> dict[str, Any]:
     }
 
 
-def node(row: Any) -> dict[str, Any] | None:
+def node(row: JobRow) -> NodeInShort | None:
     """Return the node of a row in short, null when it has none."""
-    return None if row.node_id is None else {"id": row.node_id, "name": row.node_name, "hostname": row.hostname}
+    if row.node_id is None:
+        return None
+    return {"id": row.node_id, "name": row.node_name or "", "hostname": row.hostname or ""}
 
 
-def _type_detail(more: Any, definition: Definition) -> dict[str, Any]:
+def warnings(unplaceable: Sequence[UnplaceableJobs]) -> Warnings:
+    """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
+    if not unplaceable:
+        return {}
+    return {"warnings": [cast("SubmitWarning", explain_view.warning(one)) for one in unplaceable]}
+
+
+def _revision(row: JobRow) -> RevisionInShort:
+    return {"id": row.revision_id, "job_type": {"id": row.type_id}, "revision_num": row.revision_num}
+
+
+def _type_of_detail(row: JobRow, more: JobRest, definition: Definition) -> JobTypeOfDetail:
     return {
+        **job_type(row),
         "uses_docker": definition.runner == "container",
         "docker_privileged": False,
         "docker_image": definition.options.get("image"),
@@ -144,27 +215,33 @@ def _type_detail(more: Any, definition: Definition) -> dict[str, Any]:
     }
 
 
-def _input(declared: DeclaredInput, data: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": declared.name, "type": declared.type, "required": declared.required}
-    if declared.type != "property":
-        shown["media_types"] = list(declared.media_types)
-    return {**shown, "value": _value(declared.name, declared.type, data.get("input_data", ()), known)}
+def _input(declared: DeclaredInput, data: JobData, known: Files) -> NamedValue:
+    value = _value(declared.name, declared.type, data.get("input_data", ()), known)
+    if declared.type == "property":
+        return {"name": declared.name, "type": declared.type, "required": declared.required, "value": value}
+    return {
+        "name": declared.name,
+        "type": declared.type,
+        "required": declared.required,
+        "media_types": list(declared.media_types),
+        "value": value,
+    }
 
 
-def _output(declared: DeclaredOutput, results: Mapping[str, Any], known: Mapping[int, Any]) -> dict[str, Any]:
-    shown = {
+def _output(declared: DeclaredOutput, results: JobResults, known: Files) -> NamedValue:
+    value = _value(declared.name, declared.type, results.get("output_data", ()), known)
+    if value is None and declared.type == "property":
+        value = results.get("properties", {}).get(declared.name)
+    return {
         "name": declared.name,
         "type": declared.type,
         "required": declared.required,
         "media_type": declared.media_type,
+        "value": value,
     }
-    value = _value(declared.name, declared.type, results.get("output_data", ()), known)
-    if value is None and declared.type == "property":
-        value = results.get("properties", {}).get(declared.name)
-    return {**shown, "value": value}
 
 
-def _value(name: str, kind: str, entries: Sequence[Mapping[str, Any]], known: Mapping[int, Any]) -> Any:
+def _value(name: str, kind: str, entries: Sequence[DataEntry], known: Files) -> object:
     """Return what was given or made under a name: the value itself, a file, or a list of files."""
     given = next((one for one in entries if one["name"] == name), None)
     if given is None:
@@ -177,7 +254,7 @@ def _value(name: str, kind: str, entries: Sequence[Mapping[str, Any]], known: Ma
     return shown[0] if shown else None
 
 
-def _ids(given: Mapping[str, Any]) -> Sequence[int]:
+def _ids(given: DataEntry) -> Sequence[int]:
     if given.get("file_id") is not None:
         return [given["file_id"]]
     return given.get("file_ids") or []

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api.http import paging
-from api.http.load.schema import LoadList, LoadQuery
+from api.http.load.schema import LoadList, LoadPoint, LoadQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.admin import load
 from scheduler.identity import Role
-from scheduler.store.leader.load_samples import LoadFilter
+from scheduler.store.leader.load_samples import LoadFilter, LoadSample
 
 routes = Routes("load")
 
 
 @routes.get("/load/", role=Role.VIEWER, answers={200: LoadList}, orders=("time",))
-def list_load(call: ApiCall, query: LoadQuery) -> Any:
+def list_load(call: ApiCall, query: LoadQuery) -> LoadList:
     """How many jobs waited and ran, sample by sample, of the caller's projects."""
     asked = paging.window(query, ("time",), ["time"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -31,7 +29,7 @@ def list_load(call: ApiCall, query: LoadQuery) -> Any:
     return paging.envelope(load.page(call.rt, call.caller, chosen, asked), asked, _point)
 
 
-def _point(row: Any) -> dict[str, Any]:
+def _point(row: LoadSample) -> LoadPoint:
     return {
         "time": row.at,
         "pending_count": row.pending,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from flask import request
 
@@ -24,7 +24,7 @@ routes = Routes("errors")
 
 
 @routes.get("/errors/", role=Role.VIEWER, answers={200: ErrorList}, orders=tuple(errors.ERRORS.keys))
-def list_errors(call: ApiCall, query: ErrorsQuery) -> Any:
+def list_errors(call: ApiCall, query: ErrorsQuery) -> ErrorList:
     """Errors by name, the built-in ones included."""
     asked = paging.window(query, tuple(errors.ERRORS.keys), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -40,7 +40,7 @@ def list_errors(call: ApiCall, query: ErrorsQuery) -> Any:
 
 
 @routes.post("/errors/", role=Role.OPERATOR, answers={201: ErrorDetail})
-def create_error(call: ApiCall, body: ErrorBody) -> Any:
+def create_error(call: ApiCall, body: ErrorBody) -> Answer[ErrorDetail]:
     """Add an error that job types can map exit codes to."""
     made = named_errors.create(call.rt, call.caller, cast("NewError", body.model_dump()))
     headers = {"Location": f"{request.host_url}errors/{made}/"}
@@ -48,13 +48,13 @@ def create_error(call: ApiCall, body: ErrorBody) -> Any:
 
 
 @routes.get("/errors/<id:error_id>/", role=Role.VIEWER, answers={200: ErrorDetail})
-def show_error(call: ApiCall, error_id: ErrorId) -> Any:
+def show_error(call: ApiCall, error_id: ErrorId) -> ErrorDetail:
     """One error."""
     return view.detail(named_errors.get(call.rt, error_id))
 
 
 @routes.patch("/errors/<id:error_id>/", role=Role.OPERATOR, answers={200: ErrorDetail})
-def change_error(call: ApiCall, error_id: ErrorId, body: ErrorChange) -> Any:
+def change_error(call: ApiCall, error_id: ErrorId, body: ErrorChange) -> ErrorDetail:
     """Change an error that is not built in."""
     facts = changes(body, ErrorChanges)
     if not facts:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flask import g
+from flask import Response, g
+from typing_extensions import TypedDict
 
 from api.http import transfer
 from api.http.answers import Answer
@@ -31,7 +30,7 @@ class LeaveBody(Body):
     epoch: Epoch
 
 
-class OutputFile(Body):
+class OutputFile(TypedDict):
     """The id of a file that was taken in."""
 
     file_id: FileId
@@ -42,38 +41,38 @@ def _batch(rt: Runtime) -> int:
 
 
 @routes.post("/node/register/", role="node", answers={200: wire.Registered})
-def node_register(call: ApiCall, body: wire.NodeRegistration) -> Any:
+def node_register(call: ApiCall, body: wire.NodeRegistration) -> wire.Registered:
     """Register a node, at its start and whenever it is told that it was replaced."""
-    return _plain(registration.register(call.rt, body))
+    return registration.register(call.rt, body)
 
 
 @routes.post("/node/beat/", role="node", answers={200: wire.BeatAnswer})
-def node_beat(call: ApiCall, body: wire.Beat) -> Any:
+def node_beat(call: ApiCall, body: wire.Beat) -> wire.BeatAnswer:
     """Sign of life; answers with cancels and with placements not yet claimed."""
-    return _plain(node_protocol.beat(call.rt, body))
+    return node_protocol.beat(call.rt, body)
 
 
 @routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
-def node_claim(call: ApiCall, body: wire.ClaimBatch) -> Any:
+def node_claim(call: ApiCall, body: wire.ClaimBatch) -> wire.ClaimAnswer:
     """Claim placements; granted ones come with all that is needed to run them."""
-    return _plain(node_protocol.claim(call.rt, body))
+    return node_protocol.claim(call.rt, body)
 
 
 @routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
-def node_report(call: ApiCall, body: wire.ReportBatch) -> Any:
+def node_report(call: ApiCall, body: wire.ReportBatch) -> wire.ReportAnswer:
     """Report ends of executions."""
-    return _plain(node_protocol.report(call.rt, body))
+    return node_protocol.report(call.rt, body)
 
 
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
-def node_output(call: ApiCall, body: wire.Chunks) -> Any:
+def node_output(call: ApiCall, body: wire.Chunks) -> dict[str, object]:
     """Bring what programs print."""
     node_protocol.store_output(call.rt, body)
     return {}
 
 
 @routes.post("/node/leave/", role="node", answers={200: None})
-def node_leave(call: ApiCall, body: LeaveBody) -> Any:
+def node_leave(call: ApiCall, body: LeaveBody) -> dict[str, object]:
     """Leave: the node holds nothing and stops."""
     registration.leave(call.rt, body.node_id, body.epoch)
     return {}
@@ -84,7 +83,7 @@ def node_leave(call: ApiCall, body: LeaveBody) -> Any:
     role="node",
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
 )
-def node_input(call: ApiCall, file_id: FileId) -> Any:
+def node_input(call: ApiCall, file_id: FileId) -> Response:
     """The content of an input file, whole or a range of it."""
     return send(call, file_id)
 
@@ -95,7 +94,7 @@ def node_input(call: ApiCall, file_id: FileId) -> Any:
     request_body={"required": True, "content": {"application/octet-stream": BYTES}},
     answers={201: OutputFile},
 )
-def node_add_output(call: ApiCall, query: OutputQuery) -> Any:
+def node_add_output(call: ApiCall, query: OutputQuery) -> Answer[OutputFile]:
     """Bring an output file of a running attempt; it is seen once the attempt's report is accepted."""
     g.secrets = (query.token,)
     new = NewOutput(
@@ -103,7 +102,3 @@ def node_add_output(call: ApiCall, query: OutputQuery) -> Any:
     )
     file_id = files.add_output(call.rt, new, transfer.body_pieces(call.rt.settings.max_upload))
     return Answer({"file_id": file_id}, 201)
-
-
-def _plain(answer: wire.Message) -> dict[str, Any]:
-    return answer.model_dump(mode="python")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api.http import paging
 from api.http.auth import permit_everywhere
 from api.http.nodes import view
@@ -23,7 +21,7 @@ routes = Routes("nodes")
 
 
 @routes.get("/nodes/", role=Role.VIEWER, answers={200: NodeList}, orders=tuple(listing.KEYS))
-def list_nodes(call: ApiCall, query: NodesQuery) -> Any:
+def list_nodes(call: ApiCall, query: NodesQuery) -> NodeList:
     """Nodes with their capacity, what is taken of it, and how they do; by name.
 
     Those that have left are only among nodes asked for by state, id, name or host name, or as out of service.
@@ -33,7 +31,7 @@ def list_nodes(call: ApiCall, query: NodesQuery) -> Any:
 
 
 @routes.get("/nodes/status/", role=Role.VIEWER, answers={200: NodeStatusList}, orders=tuple(listing.KEYS))
-def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> Any:
+def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> NodeStatusList:
     """Nodes with counts of their executions since `started` (default 3 hours) and what runs there, by name."""
     asked = paging.window(query, tuple(listing.KEYS), ["name"])
     started, ended = times.window(query.started, query.ended, call.rt.now())
@@ -45,13 +43,13 @@ def list_node_statuses(call: ApiCall, query: NodeStatusQuery) -> Any:
 
 
 @routes.get("/nodes/<id:node_id>/", role=Role.VIEWER, answers={200: NodeView})
-def show_node(call: ApiCall, node_id: NodeId) -> Any:
+def show_node(call: ApiCall, node_id: NodeId) -> NodeView:
     """One node."""
     return view.entry(queries.get(call.rt, node_id))
 
 
 @routes.patch("/nodes/<id:node_id>/", role=Role.OPERATOR, answers={200: NodeView})
-def change_node(call: ApiCall, node_id: NodeId, body: NodeChange) -> Any:
+def change_node(call: ApiCall, node_id: NodeId, body: NodeChange) -> NodeView:
     """Pause a node or let it go on, let it finish and leave, or take it out of service for good."""
     permit_everywhere(call.caller)
     facts = changes(body, NodeChanges)

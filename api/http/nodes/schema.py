@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -67,7 +68,7 @@ class NodeView(TypedDict):
     num_running: int
     load: dict[str, float]
     version: str
-    powers: dict[str, Any]
+    powers: Mapping[str, object]
     created: datetime
     registered: datetime
     archived: datetime | None
@@ -110,7 +111,7 @@ class ExecutionCount(TypedDict):
     category: str | None
 
 
-class RunningExecution(TypedDict):
+class RunningExecutionView(TypedDict):
     """An execution that runs on a node."""
 
     id: int
@@ -130,7 +131,7 @@ class NodeStatus(TypedDict):
     launch_failures: LaunchFailures
     avoided_until: AvoidedUntil
     job_exe_counts: list[ExecutionCount]
-    job_exes_running: list[RunningExecution]
+    job_exes_running: list[RunningExecutionView]
 
 
 class NodeStatusList(ListOf):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import cast
 
+from api.http.nodes.schema import ExecutionCount, NodeResources, NodeState, NodeStatus, NodeView, RunningExecutionView
 from api.http.schema.fields import units
 from scheduler.rules.cluster.avoidance import avoided_until
+from scheduler.store.nodes.listing import NodeRow
+from scheduler.store.nodes.stats import NodeCount, RunningExecution
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: NodeRow) -> NodeView:
     """Return a node: what it is, what it has, what is taken, and how it does."""
-    total = {"cpus": row.cpus, "mem": row.mem, "disk": row.disk, **row.custom}
-    used = {"cpus": row.used_cpus, "mem": row.used_mem, "disk": row.used_disk, **row.used_custom}
     return {
         "id": row.id,
         "name": row.name,
@@ -29,11 +30,7 @@ def entry(row: Any) -> dict[str, Any]:
         "degraded": row.degraded,
         "launch_failures": row.launch_failures,
         "avoided_until": _avoided_until(row),
-        "resources": {
-            "total": {name: units(amount) for name, amount in total.items()},
-            "scheduled": {name: units(amount) for name, amount in used.items()},
-            "free": {name: units(amount - used.get(name, 0)) for name, amount in total.items()},
-        },
+        "resources": _resources(row),
         "labels": row.labels,
         "num_placed": row.placed,
         "num_running": row.running,
@@ -48,7 +45,17 @@ def entry(row: Any) -> dict[str, Any]:
     }
 
 
-def _state(row: Any) -> str:
+def _resources(row: NodeRow) -> NodeResources:
+    total = {"cpus": row.cpus, "mem": row.mem, "disk": row.disk, **row.custom}
+    used = {"cpus": row.used_cpus, "mem": row.used_mem, "disk": row.used_disk, **row.used_custom}
+    return {
+        "total": {name: units(amount) for name, amount in total.items()},
+        "scheduled": {name: units(amount) for name, amount in used.items()},
+        "free": {name: units(amount - used.get(name, 0)) for name, amount in total.items()},
+    }
+
+
+def _state(row: NodeRow) -> NodeState:
     """Return one word for people; the first that holds wins."""
     words = (
         ("DEPRECATED", not row.is_active),
@@ -59,14 +66,14 @@ def _state(row: Any) -> str:
         ("DEGRADED", row.degraded is not None),
         ("AVOIDED", _avoided_until(row) is not None),
     )
-    return next((word for word, holds in words if holds), "READY")
+    return cast("NodeState", next((word for word, holds in words if holds), "READY"))
 
 
-def _avoided_until(row: Any) -> datetime | None:
+def _avoided_until(row: NodeRow) -> datetime | None:
     return avoided_until(row.launch_failures, row.launch_failed_at) if row.state == "READY" else None
 
 
-def status(row: Any, counts: Sequence[Any], running: Sequence[Any]) -> dict[str, Any]:
+def status(row: NodeRow, counts: Sequence[NodeCount], running: Sequence[RunningExecution]) -> NodeStatus:
     """Return how a node does: whether it is there, what it has done of late, what runs on it."""
     return {
         "node": {"id": row.id, "name": row.name, "hostname": row.hostname},
@@ -75,18 +82,20 @@ def status(row: Any, counts: Sequence[Any], running: Sequence[Any]) -> dict[str,
         "is_online": row.state == "READY" and not row.is_silent,
         "launch_failures": row.launch_failures,
         "avoided_until": _avoided_until(row),
-        "job_exe_counts": [
-            {"status": one.status, "count": one.count, "most_recent": one.most_recent, "category": one.category}
-            for one in counts
-        ],
-        "job_exes_running": [
-            {
-                "id": one.id,
-                "job": {"id": one.job_id},
-                "job_type": {"id": one.type_id, "name": one.type_name, "version": one.type_version},
-                "attempt": one.attempt,
-                "started": one.started,
-            }
-            for one in running
-        ],
+        "job_exe_counts": [_count(one) for one in counts],
+        "job_exes_running": [_running(one) for one in running],
+    }
+
+
+def _count(row: NodeCount) -> ExecutionCount:
+    return {"status": row.status, "count": row.count, "most_recent": row.most_recent, "category": row.category}
+
+
+def _running(row: RunningExecution) -> RunningExecutionView:
+    return {
+        "id": row.id,
+        "job": {"id": row.job_id},
+        "job_type": {"id": row.type_id, "name": row.type_name, "version": row.type_version},
+        "attempt": row.attempt,
+        "started": row.started,
     }

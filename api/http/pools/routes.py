@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from flask import request
 
+from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
 from api.http.pools import view
-from api.http.pools.schema import EventsQuery, PoolBody, PoolChange, PoolEventList, PoolList, PoolView, PoolWanted
+from api.http.pools.schema import (
+    EventsQuery,
+    NodeTemplateBody,
+    PoolBody,
+    PoolChange,
+    PoolEventList,
+    PoolList,
+    PoolView,
+    PoolWanted,
+)
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import given
 from scheduler.errors import InvalidInput
@@ -21,14 +31,13 @@ routes = Routes("pools")
 
 
 @routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
-def list_pools(call: ApiCall) -> Any:
+def list_pools(call: ApiCall) -> PoolList:
     """All pools by name: what is wanted of each, what it has, and why."""
-    found = [view.entry(seen) for seen in pools.list_pools(call.rt)]
-    return {"count": len(found), "count_exact": True, "next": None, "previous": None, "results": found}
+    return paging.whole([view.entry(seen) for seen in pools.list_pools(call.rt)])
 
 
 @routes.post("/pools/", role=Role.OPERATOR, answers={201: PoolView})
-def create_pool(call: ApiCall, body: PoolBody) -> Any:
+def create_pool(call: ApiCall, body: PoolBody) -> Answer[PoolView]:
     """Make a pool. Pools that nodes join by name need not be made."""
     permit_everywhere(call.caller)
     pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
@@ -37,13 +46,13 @@ def create_pool(call: ApiCall, body: PoolBody) -> Any:
 
 
 @routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})
-def show_pool(call: ApiCall, name: str) -> Any:
+def show_pool(call: ApiCall, name: str) -> PoolView:
     """One pool."""
     return view.entry(pools.get(call.rt, name))
 
 
 @routes.patch("/pools/<name>/", role=Role.OPERATOR, answers={200: PoolView})
-def change_pool(call: ApiCall, name: str, body: PoolChange) -> Any:
+def change_pool(call: ApiCall, name: str, body: PoolChange) -> PoolView:
     """Size a pool, let it follow demand, pause or resume it, or change how its nodes are made."""
     permit_everywhere(call.caller)
     columns = _columns(body)
@@ -54,7 +63,7 @@ def change_pool(call: ApiCall, name: str, body: PoolChange) -> Any:
 
 
 @routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
-def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> Any:
+def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> PoolEventList:
     """What happened to a pool, newest first: decisions, starts, drains, changes, trouble."""
     found = pools.events(call.rt, name, before=query.before, limit=query.page_size)
     more = found[-1].id if len(found) == query.page_size else None
@@ -62,7 +71,7 @@ def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> Any:
 
 
 @routes.get("/pools/<name>/wanted/", role=Role.VIEWER, answers={200: PoolWanted})
-def show_wanted(call: ApiCall, name: str) -> Any:
+def show_wanted(call: ApiCall, name: str) -> PoolWanted:
     """The size a pool should have, as plain numbers for a scaler outside (KEDA's metrics-api reads `wanted`)."""
     return view.wanted(pools.get(call.rt, name))
 
@@ -87,7 +96,7 @@ def _columns(body: PoolChange) -> PoolChanges:
     return cast("PoolChanges", columns)
 
 
-def _amounts(template: Any) -> dict[str, int] | None:
+def _amounts(template: NodeTemplateBody | None) -> dict[str, int] | None:
     if template is None:
         return None
     return {"cpus": template.cpus, "mem": template.mem, "disk": template.disk, **template.resources}

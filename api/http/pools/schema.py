@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import TypedDict
@@ -109,23 +110,9 @@ class PoolNodes(TypedDict):
     silent: int
 
 
-class PoolView(TypedDict):
-    """A pool. `wanted` to `unmet` are the scheduler's last decision; null and empty while nobody scales the pool."""
+class PoolDecision(TypedDict):
+    """What the scheduler decided of a pool the last time."""
 
-    name: str
-    sizing: str
-    size: int
-    min: int
-    max: int | None
-    drivers: list[dict[str, Any]]
-    template: dict[str, float] | None
-    labels: dict[str, str]
-    settings: dict[str, Any]
-    is_paused: bool
-    pause_reason: str | None
-    nodes: PoolNodes
-    resources: dict[str, dict[str, float]]
-    running: int
     wanted: int | None
     present: int | None
     starting: int
@@ -134,6 +121,28 @@ class PoolView(TypedDict):
     unmet: int
     hopeless: int
     decided: datetime | None
+
+
+class _PoolSettings(TypedDict):
+    name: str
+    sizing: str
+    size: int
+    min: int
+    max: int | None
+    drivers: Sequence[Mapping[str, object]]
+    template: dict[str, float] | None
+    labels: dict[str, str]
+    settings: Mapping[str, object]
+    is_paused: bool
+    pause_reason: str | None
+    nodes: PoolNodes
+    resources: dict[str, dict[str, float]]
+    running: int
+
+
+class PoolView(_PoolSettings, PoolDecision):
+    """A pool. `wanted` to `unmet` are the scheduler's last decision; null and empty while nobody scales the pool."""
+
     created: datetime
     last_modified: datetime
 
@@ -144,7 +153,7 @@ class PoolList(ListOf):
     results: list[PoolView]
 
 
-class PoolEvent(TypedDict):
+class PoolEventView(TypedDict):
     """Something that happened to a pool."""
 
     id: int
@@ -152,13 +161,13 @@ class PoolEvent(TypedDict):
     event: str
     actor: str
     reason: str | None
-    detail: dict[str, Any]
+    detail: Mapping[str, object]
 
 
 class PoolEventList(TypedDict):
     """Part of a pool's events, newest first; `before` fetches the next part."""
 
-    results: list[PoolEvent]
+    results: list[PoolEventView]
     before: int | None
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from api.http.pools.schema import PoolDecision, PoolEventView, PoolNodes, PoolView, PoolWanted
 from api.http.schema.fields import units
 from scheduler.pools.pools import PoolWithCounts
-from scheduler.store.nodes.pool_rows import DecisionDetail, PoolEventRow
+from scheduler.store.nodes.pool_rows import DecisionDetail, PoolCounts, PoolEventRow, PoolRow
 
 _PLAIN = ("cpus", "mem", "disk")
 
 
-def entry(seen: PoolWithCounts) -> dict[str, Any]:
+def entry(seen: PoolWithCounts) -> PoolView:
     """Return a pool: what is wanted of it, what was decided, what it has."""
     row, counts = seen.row, seen.counts
-    detail = row.detail or {}
     return {
         "name": row.name,
         "sizing": row.sizing,
@@ -27,31 +25,20 @@ def entry(seen: PoolWithCounts) -> dict[str, Any]:
         "settings": row.settings,
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
-        "nodes": {
-            "total": counts.nodes if counts else 0,
-            "ready": counts.ready if counts else 0,
-            "draining": counts.draining if counts else 0,
-            "silent": counts.silent if counts else 0,
-        },
-        "resources": {
-            name: {
-                "total": units(getattr(counts, name)) if counts else 0,
-                "scheduled": units(getattr(counts, f"used_{name}")) if counts else 0,
-            }
-            for name in _PLAIN
-        },
+        "nodes": _nodes(counts),
+        "resources": _resources(counts),
         "running": counts.running if counts else 0,
-        **_decision(row, detail),
+        **_decision(row),
         "created": row.created,
         "last_modified": row.last_modified,
     }
 
 
-def wanted(seen: PoolWithCounts) -> dict[str, Any]:
+def wanted(seen: PoolWithCounts) -> PoolWanted:
     """Return the numbers that a scaler outside follows; a pool that nobody sizes wants what it has."""
     row = seen.row
     present = seen.counts.nodes if seen.counts else 0
-    decision = _decision(row, row.detail or {})
+    decision = _decision(row)
     return {
         "wanted": present if decision["wanted"] is None else decision["wanted"],
         "present": present,
@@ -60,17 +47,46 @@ def wanted(seen: PoolWithCounts) -> dict[str, Any]:
     }
 
 
-def event(row: PoolEventRow) -> dict[str, Any]:
+def event(row: PoolEventRow) -> PoolEventView:
     """Return something that happened to a pool."""
-    return row._asdict()
+    return {
+        "id": row.id,
+        "at": row.at,
+        "event": row.event,
+        "actor": row.actor,
+        "reason": row.reason,
+        "detail": row.detail,
+    }
 
 
-def _decision(row: Any, detail: DecisionDetail) -> dict[str, Any]:
+def _nodes(counts: PoolCounts | None) -> PoolNodes:
+    if counts is None:
+        return {"total": 0, "ready": 0, "draining": 0, "silent": 0}
+    return {
+        "total": counts.nodes,
+        "ready": counts.ready,
+        "draining": counts.draining,
+        "silent": counts.silent,
+    }
+
+
+def _resources(counts: PoolCounts | None) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "total": units(getattr(counts, name)) if counts else 0,
+            "scheduled": units(getattr(counts, f"used_{name}")) if counts else 0,
+        }
+        for name in _PLAIN
+    }
+
+
+def _decision(row: PoolRow) -> PoolDecision:
     decided = row.sizing != "free" and row.decided is not None
+    detail: DecisionDetail = row.detail or {}
     return {
         "wanted": row.wanted if decided else None,
         "present": row.present if decided else None,
-        "starting": row.starting if decided else 0,
+        "starting": (row.starting or 0) if decided else 0,
         "why": row.why if decided else None,
         "trouble": row.trouble if decided else None,
         "unmet": sum(detail.get("unmet", {}).values()) if decided else 0,

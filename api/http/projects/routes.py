@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from flask import request
 
@@ -32,7 +32,7 @@ routes = Routes("administration")
 
 
 @routes.get("/admin/projects/", role=Role.ADMIN, answers={200: ProjectList}, orders=tuple(stored.PROJECTS.keys))
-def list_projects(call: ApiCall, query: ProjectsQuery) -> Any:
+def list_projects(call: ApiCall, query: ProjectsQuery) -> ProjectList:
     """Projects by name."""
     asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])
     chosen = stored.condition(tuple(query.name), is_paused=query.is_paused, project_id=call.caller.project_id)
@@ -40,7 +40,7 @@ def list_projects(call: ApiCall, query: ProjectsQuery) -> Any:
 
 
 @routes.post("/admin/projects/", role=Role.ADMIN, answers={201: ProjectView})
-def create_project(call: ApiCall, body: ProjectBody) -> Any:
+def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     """Make a project."""
     permit_everywhere(call.caller)
     quota = body.quota.model_dump(exclude_none=True)
@@ -51,13 +51,13 @@ def create_project(call: ApiCall, body: ProjectBody) -> Any:
 
 
 @routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
-def show_project(call: ApiCall, name: str) -> Any:
+def show_project(call: ApiCall, name: str) -> ProjectView:
     """One project."""
     return view.entry(projects.get(call.rt, call.caller, name))
 
 
 @routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
-def change_project(call: ApiCall, name: str, body: ProjectChange) -> Any:
+def change_project(call: ApiCall, name: str, body: ProjectChange) -> ProjectView:
     """Change a project: its weight, its quota, a pause."""
     permit_everywhere(call.caller)
     facts = changes(body, ProjectChanges)
@@ -70,7 +70,7 @@ def change_project(call: ApiCall, name: str, body: ProjectChange) -> Any:
 
 
 @routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})
-def delete_project(call: ApiCall, name: str) -> Any:
+def delete_project(call: ApiCall, name: str) -> Answer[None]:
     """Delete a project that nothing belongs to."""
     permit_everywhere(call.caller)
     projects.delete(call.rt, call.caller, name)
@@ -78,20 +78,20 @@ def delete_project(call: ApiCall, name: str) -> Any:
 
 
 @routes.get("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames})
-def list_secrets(call: ApiCall, name: str) -> Any:
+def list_secrets(call: ApiCall, name: str) -> SecretNames:
     """The names of a project's secrets; no request answers with a value."""
     return {"results": [view.secret(row) for row in secrets.entries(call.rt, call.caller, name)]}
 
 
 @routes.post("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames, 201: SecretNames})
-def put_secret(call: ApiCall, name: str, body: SecretBody) -> Any:
+def put_secret(call: ApiCall, name: str, body: SecretBody) -> Answer[SecretNames]:
     """Set a secret, new or anew."""
     fresh = secrets.put(call.rt, call.caller, name, body.name, body.value)
     return Answer(list_secrets(call, name), 201 if fresh else 200)
 
 
 @routes.delete("/admin/projects/<name>/secrets/<secret>/", role=Role.ADMIN, answers={204: None})
-def delete_secret(call: ApiCall, name: str, secret: str) -> Any:
+def delete_secret(call: ApiCall, name: str, secret: str) -> Answer[None]:
     """Delete a secret; jobs that name it fail from now on."""
     secrets.remove(call.rt, call.caller, name, secret)
     return Answer(None, 204)

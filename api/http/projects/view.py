@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from api.http.projects.schema import ProjectView, QuotaView, SecretView
 from api.http.schema.fields import units
+from scheduler.documents import QuotaDocument
+from scheduler.store.admin.projects import ProjectRow
+from scheduler.store.admin.secrets import SecretEntry
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: ProjectRow) -> ProjectView:
     """Return a project, limits it does not have as null."""
-    quota = row.quota
     return {
         "id": row.id,
         "name": row.name,
         "title": row.title,
         "weight": row.weight,
-        "quota": {
-            "queued_jobs": quota.get("queued_jobs"),
-            "jobs": quota.get("jobs"),
-            **{name: None if quota.get(name) is None else units(quota[name]) for name in ("cpus", "mem")},
-        },
+        "quota": _quota(row.quota),
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
         "usage": round(row.share or 0.0, 6),
@@ -29,6 +26,16 @@ def entry(row: Any) -> dict[str, Any]:
     }
 
 
-def secret(row: Any) -> dict[str, Any]:
+def secret(row: SecretEntry) -> SecretView:
     """Return what may be known of a secret."""
     return {"name": row.name, "created": row.created, "last_modified": row.last_modified}
+
+
+def _quota(quota: QuotaDocument) -> QuotaView:
+    cpus, mem = quota.get("cpus"), quota.get("mem")
+    return {
+        "queued_jobs": quota.get("queued_jobs"),
+        "jobs": quota.get("jobs"),
+        "cpus": None if cpus is None else units(cpus),
+        "mem": None if mem is None else units(mem),
+    }

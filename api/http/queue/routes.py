@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import request
 
 from api.http import paging, parts
@@ -12,9 +10,8 @@ from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
 from api.http.jobs.answer_schema import JobList, SubmittedJob
 from api.http.jobs.filtering import job_filter
-from api.http.jobs.routes import warnings
 from api.http.paging import PageQuery
-from api.http.queue.schema import NewJobBody, QueueStatusList, RequeueJobsBody
+from api.http.queue.schema import NewJobBody, QueueStatus, QueueStatusList, RequeueJobsBody
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.identity import Role
@@ -29,7 +26,7 @@ MOST_AT_ONCE = 10_000
 
 
 @routes.post("/queue/new-job/", role=Role.SUBMITTER, answers={201: SubmittedJob})
-def queue_new_job(call: ApiCall, body: NewJobBody) -> Any:
+def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
     """Submit one job of a type by its id; `warnings` say so if no node could ever hold it."""
     if not queries.type_exists(call.rt, body.job_type_id):
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
@@ -37,12 +34,12 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Any:
     submission = submit.Submission([NewJob(job_type_id=body.job_type_id, data=data)])
     made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
     job_id = made.job_ids[0]
-    shown = view.detail(queries.job(call.rt, call.caller, job_id)) | warnings(made)
+    shown: SubmittedJob = {**view.detail(queries.job(call.rt, call.caller, job_id)), **view.warnings(made.hopeless)}
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
 
 
 @routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})
-def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -> Any:
+def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -> JobList:
     """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state."""
     chosen = job_filter(call, _filter(body))
     if chosen.is_empty():
@@ -60,10 +57,9 @@ def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -
 
 
 @routes.get("/queue/status/", role=Role.VIEWER, answers={200: QueueStatusList})
-def show_queue_status(call: ApiCall) -> Any:
+def show_queue_status(call: ApiCall) -> QueueStatusList:
     """Per job type: how many jobs wait, since when, and the most urgent priority; what can go first comes first."""
-    rows = queries.queue_status(call.rt, call.caller)
-    results = [
+    results: list[QueueStatus] = [
         {
             "job_type": view.job_type(row),
             "count": row.count,
@@ -71,9 +67,9 @@ def show_queue_status(call: ApiCall) -> Any:
             "highest_priority": row.highest_priority,
             "is_job_type_paused": row.is_paused,
         }
-        for row in rows
+        for row in queries.queue_status(call.rt, call.caller)
     ]
-    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}
+    return paging.whole(results)
 
 
 def _filter(body: RequeueJobsBody) -> BulkFilter:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view
@@ -18,13 +16,13 @@ routes = Routes("scheduler")
 
 
 @routes.get("/scheduler/", role=Role.VIEWER, answers={200: SchedulerView})
-def show_scheduler(call: ApiCall) -> Any:
+def show_scheduler(call: ApiCall) -> SchedulerView:
     """What is set of the scheduler, who leads, and since when nothing was heard of it."""
     return view.entry(call.rt, switches.read(call.rt), everywhere=call.caller.project_id is None)
 
 
 @routes.patch("/scheduler/", role=Role.OPERATOR, answers={200: SchedulerView})
-def change_scheduler(call: ApiCall, body: SchedulerChange) -> Any:
+def change_scheduler(call: ApiCall, body: SchedulerChange) -> SchedulerView:
     """Pause the scheduler or let it go on; choose which end of the queue goes first, preemption, how many reservations there are.
 
     What runs is left alone, but with `preemption` it may be stopped for others.

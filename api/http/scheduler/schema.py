@@ -11,6 +11,8 @@ from typing_extensions import TypedDict
 from api.http.schema.fields import LEFT_OUT, ChangeBody, Reason
 from api.http.schema.words import ReasonWord
 
+QueueModeWord = Literal["FIFO", "LIFO"]
+SchedulerState = Literal["READY", "PAUSED", "STALE", "MISSING"]
 MODES = ("FIFO", "LIFO")
 MOST_RESERVATIONS = 10_000
 
@@ -20,7 +22,7 @@ def _upper(value: object) -> object:
 
 
 QueueMode = Annotated[
-    Literal["FIFO", "LIFO"],
+    QueueModeWord,
     BeforeValidator(_upper),
     WithJsonSchema({"type": "string", "enum": [*MODES, *(mode.lower() for mode in MODES)]}),
 ]
@@ -54,10 +56,10 @@ class Leader(TypedDict):
 class SchedulerView(TypedDict):
     """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
 
-    state: Literal["READY", "PAUSED", "STALE", "MISSING"]
+    state: SchedulerState
     is_paused: bool
     pause_reason: str | None
-    queue_mode: Literal["FIFO", "LIFO"]
+    queue_mode: QueueModeWord
     preemption: Annotated[bool, Field(description="whether more urgent jobs may take the room of preemptible ones")]
     reservations: Annotated[int, Field(description="for how many jobs that cannot start yet room is kept at most")]
     leader: Leader | None

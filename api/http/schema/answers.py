@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from typing_extensions import TypedDict
+
+T = TypeVar("T")
 
 
 class Problem(TypedDict):
@@ -23,6 +27,12 @@ class ListOf(TypedDict):
     count_exact: bool
     next: str | None
     previous: str | None
+
+
+class PageOf(ListOf, Generic[T]):
+    """A list in full shape; the lists of the nouns are named ones of these."""
+
+    results: list[T]
 
 
 class Reference(TypedDict):

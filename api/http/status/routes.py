@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from importlib.metadata import version
-from typing import Any
 
 from api.http import parts
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view as scheduler_view
 from api.http.status import view
-from api.http.status.schema import StatusView
+from api.http.status.schema import Dependency, StatusView
 from scheduler.admin import status, switches
 from scheduler.admin.status import InstallationStatus
 from scheduler.identity import Role
@@ -25,7 +24,7 @@ DEAD = {
 
 
 @routes.get("/status/", role=Role.VIEWER, answers={200: StatusView, 503: StatusView})
-def show_status(call: ApiCall) -> Any:
+def show_status(call: ApiCall) -> Answer[StatusView]:
     """How the installation stands: scheduler, servers, nodes, jobs; 503 with the same body when no scheduler leads."""
     began = time.perf_counter()
     found = status.read_status(call.rt, call.caller)
@@ -33,7 +32,7 @@ def show_status(call: ApiCall) -> Any:
     broker_s = parts.of_this_app().broker()
     state = switches.state(call.rt, found.standing)
     has_broker = call.rt.settings.broker_url is not None
-    body = {
+    body: StatusView = {
         "timestamp": call.rt.now(),
         "version": version("ganger-server"),
         "scheduler": scheduler_view.entry(call.rt, found.standing, everywhere=call.caller.project_id is None),
@@ -51,7 +50,7 @@ def show_status(call: ApiCall) -> Any:
     return Answer(body, 503 if state in DEAD else 200)
 
 
-def _dependency(took_s: float | None, trouble: str | None) -> dict[str, Any]:
+def _dependency(took_s: float | None, trouble: str | None) -> Dependency:
     ok = took_s is not None
     return {
         "ok": ok,

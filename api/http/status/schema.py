@@ -41,14 +41,21 @@ class JobCounts(TypedDict):
     canceled: int
 
 
-class PoolStanding(TypedDict):
-    """A pool: nodes by state, and what those that can be reached have. Memory and disk in MiB."""
+class RoomByResource(TypedDict):
+    """What nodes that can be reached have, what placements hold of it, and what is left. Memory and disk in MiB."""
 
-    name: str
-    nodes: dict[str, int]
     total: dict[str, float]
     scheduled: dict[str, float]
     free: dict[str, float]
+
+
+class _PoolInShort(TypedDict):
+    name: str
+    nodes: dict[str, int]
+
+
+class PoolStanding(_PoolInShort, RoomByResource):
+    """A pool: nodes by state, and what those that can be reached have. Memory and disk in MiB."""
 
 
 class NodeCounts(TypedDict):

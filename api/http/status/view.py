@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from collections.abc import Sequence
 
 from api.http.schema.fields import units
+from api.http.status.schema import JobCounts, NodeCounts, PoolStanding, RoomByResource
 from scheduler.admin.status import InstallationStatus
+from scheduler.store.leader.status import NodesOfPool, RoomTaken
 
 AMOUNTS = ("cpus", "mem", "disk")
 
 
-def nodes(found: InstallationStatus) -> dict[str, Any]:
+def nodes(found: InstallationStatus) -> NodeCounts:
     """Return nodes by state."""
     by_state: Counter[str] = Counter()
     for row in found.nodes:
@@ -19,15 +21,16 @@ def nodes(found: InstallationStatus) -> dict[str, Any]:
     return {"total": by_state.total(), "by_state": dict(sorted(by_state.items()))}
 
 
-def pools(found: InstallationStatus) -> list[dict[str, Any]]:
+def pools(found: InstallationStatus) -> list[PoolStanding]:
     """Return every pool that has nodes or placements, by name."""
     names = sorted({row.pool for row in found.nodes} | {row.pool for row in found.live})
     return [{"name": name, "nodes": _states(found, name), **_amounts(found, {name})} for name in names]
 
 
-def resources(found: InstallationStatus) -> dict[str, Any]:
+def resources(found: InstallationStatus) -> dict[str, dict[str, float]]:
     """Return what all nodes that can be reached have, what placements hold, and what is left."""
-    return _amounts(found, None)
+    room = _amounts(found, None)
+    return {"total": room["total"], "scheduled": room["scheduled"], "free": room["free"]}
 
 
 def executions(found: InstallationStatus) -> dict[str, int]:
@@ -35,19 +38,25 @@ def executions(found: InstallationStatus) -> dict[str, int]:
     return {"placed": sum(row.placed for row in found.live), "running": sum(row.running for row in found.live)}
 
 
-def jobs(found: InstallationStatus) -> dict[str, Any]:
+def jobs(found: InstallationStatus) -> JobCounts:
     """Return counts of jobs by status."""
     by_status = {row.status: row for row in found.open_jobs}
-    counts = {
-        status.lower(): by_status[status].count if status in by_status else 0
-        for status in ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
-    }
     queued = by_status.get("QUEUED")
+
+    def count(status: str) -> int:
+        return by_status[status].count if status in by_status else 0
+
     return {
-        **counts,
+        "pending_upload": count("PENDING_UPLOAD"),
+        "pending": count("PENDING"),
+        "blocked": count("BLOCKED"),
+        "queued": count("QUEUED"),
+        "running": count("RUNNING"),
         "held": sum(row.held for row in found.open_jobs),
         "oldest_queued_s": None if queued is None or queued.oldest_s is None else round(queued.oldest_s, 3),
-        **{status.lower(): found.ended.get(status, 0) for status in ("COMPLETED", "FAILED", "CANCELED")},
+        "completed": found.ended.get("COMPLETED", 0),
+        "failed": found.ended.get("FAILED", 0),
+        "canceled": found.ended.get("CANCELED", 0),
     }
 
 
@@ -55,15 +64,20 @@ def _states(found: InstallationStatus, pool: str) -> dict[str, int]:
     return {row.word: row.count for row in found.nodes if row.pool == pool}
 
 
-def _amounts(found: InstallationStatus, pools: set[str] | None) -> dict[str, Any]:
-    total = {
-        name: sum(getattr(row, name) for row in found.nodes if pools is None or row.pool in pools) for name in AMOUNTS
-    }
-    held = {
-        name: sum(getattr(row, name) for row in found.live if pools is None or row.pool in pools) for name in AMOUNTS
-    }
+def _amounts(found: InstallationStatus, pools: set[str] | None) -> RoomByResource:
+    """Return what nodes of these pools have, what placements hold of it, and what is left; None is all pools."""
+    total = _sums([row for row in found.nodes if pools is None or row.pool in pools])
+    held = _sums([row for row in found.live if pools is None or row.pool in pools])
     return {
         "total": {name: units(total[name]) for name in AMOUNTS},
         "scheduled": {name: units(held[name]) for name in AMOUNTS},
         "free": {name: units(max(total[name] - held[name], 0)) for name in AMOUNTS},
+    }
+
+
+def _sums(rows: Sequence[NodesOfPool | RoomTaken]) -> dict[str, int]:
+    return {
+        "cpus": sum(row.cpus for row in rows),
+        "mem": sum(row.mem for row in rows),
+        "disk": sum(row.disk for row in rows),
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import request
 
 from api.http import paging, parts
@@ -23,7 +21,7 @@ routes = Routes("administration")
 
 
 @routes.get("/admin/tokens/", role=Role.ADMIN, answers={200: TokenList}, orders=tuple(token_listing.TOKENS.keys))
-def list_tokens(call: ApiCall, query: TokensQuery) -> Any:
+def list_tokens(call: ApiCall, query: TokensQuery) -> TokenList:
     """Tokens, revoked ones included, the newest last; never their secrets."""
     asked = paging.window(query, tuple(token_listing.TOKENS.keys), ["created"])
     chosen = TokenFilter(
@@ -39,23 +37,23 @@ def list_tokens(call: ApiCall, query: TokensQuery) -> Any:
 
 
 @routes.post("/admin/tokens/", role=Role.ADMIN, answers={201: NewToken})
-def create_token(call: ApiCall, body: TokenBody) -> Any:
+def create_token(call: ApiCall, body: TokenBody) -> Answer[NewToken]:
     """Make a token; the answer is the only place where its secret is ever shown."""
     role = None if body.role is None else Role[body.role.upper()]
     wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires)
     made, secret = token_admin.create(call.rt, call.caller, wanted)
-    shown = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
+    shown: NewToken = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
     return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
-def show_token(call: ApiCall, token_id: int) -> Any:
+def show_token(call: ApiCall, token_id: int) -> TokenView:
     """One token."""
     return view.entry(token_admin.get(call.rt, call.caller, token_id))
 
 
 @routes.patch("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})
-def change_token(call: ApiCall, token_id: int, body: TokenChange) -> Any:
+def change_token(call: ApiCall, token_id: int, body: TokenChange) -> TokenView:
     """Rename a token, or change when it expires."""
     facts = changes(body, TokenChanges)
     if not facts:
@@ -66,7 +64,7 @@ def change_token(call: ApiCall, token_id: int, body: TokenChange) -> Any:
 
 
 @routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})
-def revoke_token(call: ApiCall, token_id: int) -> Any:
+def revoke_token(call: ApiCall, token_id: int) -> Answer[None]:
     """Revoke a token for good; within five seconds no process takes it any more."""
     token_admin.revoke(call.rt, call.caller, token_id)
     parts.of_this_app().tokens.forget()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
+
+from api.http.tokens.schema import Kind, RoleWord, TokenView
+from scheduler.store.admin.token_listing import TokenRow
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: TokenRow) -> TokenView:
     """Return a token, without anything that could be used as one."""
     return {
         "id": row.id,
         "name": row.name,
-        "kind": row.kind,
-        "role": row.role,
+        "kind": cast("Kind", row.kind),
+        "role": cast("RoleWord | None", row.role),
         "project": row.project,
         "is_valid": row.is_valid,
         "created": row.created,

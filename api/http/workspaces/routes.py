@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from flask import request
 
@@ -23,7 +23,7 @@ routes = Routes("workspaces")
 
 
 @routes.get("/workspaces/", role=Role.VIEWER, answers={200: WorkspaceList}, orders=tuple(stored.WORKSPACES.keys))
-def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> Any:
+def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> WorkspaceList:
     """Workspaces by name."""
     asked = paging.window(query, tuple(stored.WORKSPACES.keys), ["name"])
     chosen = stored.condition(tuple(query.id), tuple(query.name), is_active=query.is_active)
@@ -31,7 +31,7 @@ def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> Any:
 
 
 @routes.post("/workspaces/", role=Role.ADMIN, answers={201: WorkspaceView})
-def create_workspace(call: ApiCall, body: WorkspaceBody) -> Any:
+def create_workspace(call: ApiCall, body: WorkspaceBody) -> Answer[WorkspaceView]:
     """Make a workspace."""
     permit_everywhere(call.caller)
     made = workspaces.create(call.rt, call.caller, cast("NewWorkspace", body.model_dump()))
@@ -40,13 +40,13 @@ def create_workspace(call: ApiCall, body: WorkspaceBody) -> Any:
 
 
 @routes.get("/workspaces/<id:workspace_id>/", role=Role.VIEWER, answers={200: WorkspaceView})
-def show_workspace(call: ApiCall, workspace_id: int) -> Any:
+def show_workspace(call: ApiCall, workspace_id: int) -> WorkspaceView:
     """One workspace."""
     return view.entry(workspaces.get(call.rt, workspace_id))
 
 
 @routes.patch("/workspaces/<id:workspace_id>/", role=Role.ADMIN, answers={200: WorkspaceView})
-def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) -> Any:
+def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) -> WorkspaceView:
     """Change a workspace: describe it, take it out of use, make it the default."""
     permit_everywhere(call.caller)
     facts = changes(body, WorkspaceChanges)

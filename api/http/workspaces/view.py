@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from api.http.workspaces.schema import WorkspaceView
+from scheduler.store.admin.workspaces import WorkspaceRow
 
 
-def entry(row: Any) -> dict[str, Any]:
+def entry(row: WorkspaceRow) -> WorkspaceView:
     """Return a workspace."""
     return {
         "id": row.id,

@@ -52,6 +52,7 @@ class NodeRow(NamedTuple):
     is_active: bool
     degraded: str | None
     launch_failures: int
+    launch_failed_at: datetime | None
     cpus: int
     mem: int
     disk: int
@@ -98,7 +99,7 @@ KEYS = {
 _COLUMNS = """
     j.id, j.name, j.pool_id, j.hostname, j.boot_id, j.disk_id, j.epoch, j.state, j.is_silent, j.is_paused, j.pause_reason,
     j.is_draining, j.drain_reason, j.drain_by, j.is_retiring, j.is_leaving, j.is_active, j.degraded, j.launch_failures,
-    j.cpus, j.mem, j.disk, j.custom, j.labels, j.powers, j.version, j.created, j.registered, j.archived, j.last_modified,
+    j.launch_failed_at, j.cpus, j.mem, j.disk, j.custom, j.labels, j.powers, j.version, j.created, j.registered, j.archived, j.last_modified,
     p.name AS pool, b.holding, b.load, b.at AS last_beat,
     used.cpus AS used_cpus, used.mem AS used_mem, used.disk AS used_disk, used.placed, used.running,
     used_custom.amounts AS used_custom
