@@ -13,7 +13,7 @@ from api.http.answers import Answer
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
-from api.http.jobs.explain_schema import Created, JobExplanation, Tried, TriedView
+from api.http.jobs.explain_schema import Created, JobExplanation, Tried
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from api.http.routing import ApiCall, Routes
@@ -126,7 +126,7 @@ def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | Creat
     if len(submission.jobs) > dry_run.MOST:
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
     results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
-    return Answer({"dry_run": True, "count": len(results), "results": cast("list[TriedView]", results)})
+    return Answer({"dry_run": True, "count": len(results), "results": results})
 
 
 def new_job(body: JobBody) -> NewJob:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias, cast
+from typing import Protocol, TypeAlias
 
 from api.http.executions import view as executions
 from api.http.files import view as files
@@ -18,7 +18,7 @@ from api.http.jobs.answer_schema import (
     NamedValue,
     RevisionInShort,
 )
-from api.http.jobs.explain_schema import SubmitWarning, Warnings
+from api.http.jobs.explain_schema import Warnings
 from api.http.named_errors import view as errors
 from api.http.schema.answers import NodeInShort
 from api.http.schema.fields import units
@@ -186,7 +186,7 @@ def warnings(unplaceable: Sequence[UnplaceableJobs]) -> Warnings:
     """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
     if not unplaceable:
         return {}
-    return {"warnings": [cast("SubmitWarning", explain_view.warning(one)) for one in unplaceable]}
+    return {"warnings": [explain_view.warning(one) for one in unplaceable]}
 
 
 def _revision(row: JobRow) -> RevisionInShort:
