@@ -6,9 +6,9 @@ Labels hold words of ours and names that operators gave (pools, release); never 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TypeAlias
 
 import structlog
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -20,11 +20,16 @@ from scheduler.admin import status, switches
 from scheduler.admin.status import MetricValues
 from scheduler.runtime import Runtime
 from scheduler.store.leader.lease import Standing
+from scheduler.store.leader.status import NodesOfPool, RoomTaken
+from scheduler.store.nodes.pool_rows import PoolRow
 
 REMEMBER_S = 5.0
 MIB = 1024 * 1024
 OPEN = ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
 LEADING = {"READY", "PAUSED"}
+
+Samples: TypeAlias = list[tuple[dict[str, str], float]]
+"""The values of a metric, each with its labels."""
 
 log = structlog.get_logger()
 
@@ -130,35 +135,42 @@ def _nodes(found: MetricValues) -> Iterator[Metric]:
         yield _gauge(f"{word}_disk_bytes", meaning, _amounts(rows, "disk", MIB), ["pool"])
 
 
+_OF_POOLS: tuple[tuple[str, str, Callable[[PoolRow], float | None]], ...] = (
+    ("nodes_wanted", "How many nodes a pool should have.", lambda row: row.wanted),
+    ("nodes_starting", "Nodes on their way that have not registered.", lambda row: row.starting),
+    (
+        "nodes_smallest",
+        "The least an operator allows.",
+        lambda row: row.size if row.sizing == "fixed" else row.smallest,
+    ),
+    (
+        "nodes_largest",
+        "The most an operator allows.",
+        lambda row: row.size if row.sizing == "fixed" else row.largest,
+    ),
+    (
+        "unmet_jobs",
+        "Jobs that wait for room that new nodes would give.",
+        lambda row: sum((row.detail or {}).get("unmet", {}).values()),
+    ),
+    (
+        "hopeless_jobs",
+        "Jobs that fit no node of the pool, not even a new one.",
+        lambda row: sum((row.detail or {}).get("hopeless", {}).values()),
+    ),
+    ("trouble", "Whether a driver of the pool fails.", lambda row: row.trouble is not None),
+)
+"""The metrics of a pool that is scaled: name, meaning, value."""
+
+
 def _pools(found: MetricValues) -> Iterator[Metric]:
     scaled = [row for row in found.pools if row.sizing != "free" and row.decided is not None]
-    for name, meaning, value in (
-        ("nodes_wanted", "How many nodes a pool should have.", lambda row: row.wanted),
-        ("nodes_starting", "Nodes on their way that have not registered.", lambda row: row.starting),
-        (
-            "nodes_smallest",
-            "The least an operator allows.",
-            lambda row: row.size if row.sizing == "fixed" else row.smallest,
-        ),
-        (
-            "nodes_largest",
-            "The most an operator allows.",
-            lambda row: row.size if row.sizing == "fixed" else row.largest,
-        ),
-        ("unmet_jobs", "Jobs that wait for room that new nodes would give.", lambda row: _sum(row, "unmet")),
-        ("hopeless_jobs", "Jobs that fit no node of the pool, not even a new one.", lambda row: _sum(row, "hopeless")),
-        ("trouble", "Whether a driver of the pool fails.", lambda row: row.trouble is not None),
-    ):
-        yield _gauge(
-            f"pool_{name}", meaning, [({"pool": row.name}, float(value(row) or 0)) for row in scaled], ["pool"]
-        )
+    for name, meaning, value in _OF_POOLS:
+        samples: Samples = [({"pool": row.name}, float(value(row) or 0)) for row in scaled]
+        yield _gauge(f"pool_{name}", meaning, samples, ["pool"])
 
 
-def _sum(row: Any, kind: str) -> int:
-    return sum((row.detail or {}).get(kind, {}).values())
-
-
-def _amounts(rows: Iterable[Any], name: str, unit: int) -> list[tuple[dict[str, str], float]]:
+def _amounts(rows: Sequence[NodesOfPool | RoomTaken], name: str, unit: int) -> Samples:
     """Return thousandths as whole units per pool; a pool may have a row for every state."""
     total: dict[str, int] = {}
     for row in rows:
@@ -166,18 +178,14 @@ def _amounts(rows: Iterable[Any], name: str, unit: int) -> list[tuple[dict[str, 
     return [({"pool": pool}, amount / 1000 * unit) for pool, amount in total.items()]
 
 
-def _gauge(
-    name: str, meaning: str, samples: list[tuple[dict[str, str], float]], labels: list[str] | None = None
-) -> Metric:
+def _gauge(name: str, meaning: str, samples: Samples, labels: list[str] | None = None) -> Metric:
     made = GaugeMetricFamily(f"ganger_{name}", meaning, labels=labels or list(samples[0][0] if samples else ()))
     for values, value in samples:
         made.add_metric([values[label] for label in values], value)
     return made
 
 
-def _counter(
-    name: str, meaning: str, samples: list[tuple[dict[str, str], float]], labels: list[str] | None = None
-) -> Metric:
+def _counter(name: str, meaning: str, samples: Samples, labels: list[str] | None = None) -> Metric:
     made = CounterMetricFamily(f"ganger_{name}", meaning, labels=labels or [])
     for values, value in samples:
         made.add_metric([values[label] for label in values], value)

@@ -29,6 +29,7 @@ from api.http.schema.fields import (
     Word,
     custom_only,
 )
+from scheduler.documents import Document
 from scheduler.store.admin.job_types import TypeChanges
 
 EntryName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$")]
@@ -176,10 +177,10 @@ FACTS = (
 )  # fmt: skip
 
 
-def definition_part(body: JobTypeChange) -> dict[str, Any]:
+def definition_part(body: JobTypeChange) -> Document:
     """Return what a body says of the revision, under the names of the stored document."""
     given = body.model_fields_set
-    part = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
+    part: Document = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
     part |= program_part(body)
     if "interface" in given:
         part["interface"] = body.interface.model_dump(by_alias=True)

@@ -85,14 +85,14 @@ def _columns(body: PoolChange) -> PoolChanges:
         for key in ("size", "min", "max", "sizing", "labels", "is_paused")
         if key in asked
     }
-    if asked.get("is_paused"):
+    if body.is_paused:
         columns["pause_reason"] = body.reason or "paused by hand"
     if "drivers" in asked:
-        columns["drivers"] = [share.model_dump(exclude_none=True) for share in asked["drivers"]]
+        columns["drivers"] = [share.model_dump(exclude_none=True) for share in body.drivers]
     if "settings" in asked:
-        columns["settings"] = given(asked["settings"])
+        columns["settings"] = given(body.settings)
     if "template" in asked:
-        columns["template"] = _amounts(asked["template"])
+        columns["template"] = _amounts(body.template)
     return cast("PoolChanges", columns)
 
 

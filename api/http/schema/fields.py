@@ -33,7 +33,7 @@ class Described(BaseModel):
     """A model whose JSON Schema is made once per process, however many applications are built from it."""
 
     @classmethod
-    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:
+    def model_json_schema(cls, *given: Any, **named: Any) -> dict[str, Any]:  # noqa: ANN401 - what pydantic's own takes
         """Return the schema; every caller gets a copy of its own."""
         key = (cls, repr(given), repr(sorted(named.items(), key=lambda pair: pair[0])))
         if key not in _schemas:
@@ -209,7 +209,7 @@ NO_PLAIN: dict[str, Any] = {"propertyNames": {"not": {"enum": list(PLAIN)}}}
 """The same in the document."""
 
 
-def given(body: Body) -> dict[str, Any]:
+def given(body: Body) -> dict[str, object]:
     """Return the fields that a body has, by name; those it leaves out are not there."""
     return {name: getattr(body, name) for name in type(body).model_fields if name in body.model_fields_set}
 
