@@ -1,6 +1,6 @@
 """The composition root: one function per role, and the only file that sees scheduler, workers and api together.
 
-Every environment variable is read here (by `Settings`), every clock, die and connection is made here and handed down.
+Every environment variable is read here (by `Settings`). Every clock, source of chance and connection is made here and handed down.
 Each function runs until SIGTERM or SIGINT and returns the exit status of its process.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What the command line says of a node; amounts in whole units (cpus, MiB), None = what the machine has."""
+    """The options of a node on the command line; amounts in whole units (cpus, MiB), None is all that the machine has."""
 
     name: str | None = None
     pool: str = "default"
@@ -108,7 +108,7 @@ def run_worker(options: WorkerOptions) -> int:
 
 
 def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runtime:
-    """Return the world of one process of a role; its nudges go out through PostgreSQL."""
+    """Return the runtime of one process of a role; its nudges go out through PostgreSQL."""
     from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
     from scheduler.store.leader.wake import Nudger  # noqa: PLC0415 - likewise
 

@@ -1,4 +1,4 @@
-"""What handlers return: plain values, written as JSON in one go."""
+"""The values that handlers return: plain ones, written as JSON in one go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is calling: the bearer token of a request, recognised at most once in a few seconds."""
+"""Authentication: the bearer token of a request, looked up in the database at most once in a few seconds."""
 
 from __future__ import annotations
 

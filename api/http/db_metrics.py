@@ -1,6 +1,6 @@
-"""What monitoring reads of the database: a few aggregates, made at most once in some seconds, as Prometheus metrics.
+"""Metrics of the database for Prometheus: a few aggregates, read at most once in some seconds.
 
-Labels hold words of ours and names that operators gave (pools, release); never what users send.
+Labels hold words of ours and names that operators gave (pools, release), and never anything that users sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has no types
-    """The metrics that are the same whichever process is asked; `ganger_database_up` is 0 when there are no others."""
+    """The metrics that are the same in every process; where the database does not answer, `ganger_database_up` is 0 and the rest is missing."""
 
     def __init__(self, rt: Runtime, for_s: float = REMEMBER_S) -> None:
         self._rt = rt
@@ -53,7 +53,7 @@ class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has
             yield from _pools(found)
 
     def describe(self) -> Iterable[Metric]:
-        """Say nothing before there is something: registering must not ask the database."""
+        """Return nothing: registering the collector must not ask the database."""
         return ()
 
     def _read(self) -> MetricValues | None:

@@ -26,7 +26,7 @@ SIGN_OF_LIFE_S = 15.0
 
 
 class Streams:
-    """How many streams one process holds open: each takes a request thread, and the rest must stay free."""
+    """A limit on the streams that one process holds open: each takes a request thread, and the other threads must stay free."""
 
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(most)

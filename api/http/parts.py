@@ -19,7 +19,7 @@ _KEY = "ganger"
 
 @dataclass(slots=True)
 class Parts:
-    """What one process has beside its routes. `broker` says in seconds how long the broker takes to answer, None if it does not.
+    """The parts of one process beside its routes. `broker` returns how many seconds the broker takes to answer, None if it does not answer.
 
     `bulk_thread` is None where bulk operations are gone through by hand.
     """

@@ -49,7 +49,7 @@ NOBODY = Caller(0, "anonymous", None)
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """What every handler gets first. `caller` is who asks; on public routes nobody in particular."""
+    """The first argument of every handler. `caller` is the caller of the request; on public routes it stands for nobody in particular."""
 
     rt: Runtime
     caller: Caller
@@ -72,7 +72,7 @@ class Route:
 
 
 class RouteOptions(TypedDict, total=False):
-    """What is said of a route beside its address.
+    """The options of a route beside its address.
 
     `answers` has the type of each answer by its status; `body_limit` gives the most bytes of a body where it is not the
     usual; `request_body` describes a body that the handler reads by itself (files), and `headers` the headers it reads;

@@ -16,7 +16,7 @@ from scheduler.errors import InvalidInput
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**63 - 1
-"""What fits the database's widest column; larger whole numbers are refused, not rounded."""
+"""The largest number of the database's widest column; larger whole numbers are refused, not rounded."""
 
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that may spell NUL or half a pair: only then is every string looked at."""

@@ -25,30 +25,30 @@ def counter(request: pytest.FixtureRequest, broker_url: str) -> LocalCounter | B
 
 def test_a_whole_minutes_allowance_may_come_at_once_and_then_one_by_one(counter: LocalCounter | BrokerCounter) -> None:
     once = [RateLimit("token:a", 20)]
-    assert [counter.take(once) for _ in range(20)] == [0.0] * 20
-    wait_s = counter.take(once)
+    assert [counter.spend(once) for _ in range(20)] == [0.0] * 20
+    wait_s = counter.spend(once)
     assert 2 < wait_s <= 3
-    assert counter.take([RateLimit("token:b", 20)]) == 0
+    assert counter.spend([RateLimit("token:b", 20)]) == 0
 
 
 def test_who_is_refused_uses_nothing_up(counter: LocalCounter | BrokerCounter) -> None:
     narrow, wide = RateLimit("token:a", 1), RateLimit("address:a", 10)
-    assert counter.take([narrow, wide]) == 0
-    assert all(counter.take([narrow, wide]) > 0 for _ in range(30))
-    assert [counter.take([wide]) for _ in range(9)] == [0.0] * 9
-    assert counter.take([wide]) > 0
+    assert counter.spend([narrow, wide]) == 0
+    assert all(counter.spend([narrow, wide]) > 0 for _ in range(30))
+    assert [counter.spend([wide]) for _ in range(9)] == [0.0] * 9
+    assert counter.spend([wide]) > 0
 
 
 def test_allowances_come_back_with_time_and_forgotten_keys_cost_no_memory() -> None:
     now = [0.0]
     counter = LocalCounter(lambda: now[0])
     one = [RateLimit("a", 6)]
-    assert [counter.take(one) for _ in range(7)] == [0.0] * 6 + [10.0]
+    assert [counter.spend(one) for _ in range(7)] == [0.0] * 6 + [10.0]
     now[0] = 10.0
-    assert counter.take(one) == 0
-    assert counter.take(one) == 10.0
+    assert counter.spend(one) == 0
+    assert counter.spend(one) == 10.0
     for number in range(11_000):
-        counter.take([RateLimit(str(number), 6)])
+        counter.spend([RateLimit(str(number), 6)])
     assert len(counter._used) == 10_000
 
 
@@ -59,10 +59,10 @@ def test_without_its_broker_a_process_counts_by_itself_and_asks_again_later() ->
     script: Callable[..., object] = counter._script
     counter._script = lambda **sent: asked.append(1) or script(**sent)
     one = [RateLimit("a", 2)]
-    assert [counter.take(one) > 0 for _ in range(3)] == [False, False, True]
+    assert [counter.spend(one) > 0 for _ in range(3)] == [False, False, True]
     assert len(asked) == 1
     now[0] = 6.0
-    counter.take(one)
+    counter.spend(one)
     assert len(asked) == 2
 
 

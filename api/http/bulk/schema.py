@@ -1,4 +1,4 @@
-"""What clients send to act on many jobs: the filters of the list, each a value or a list."""
+"""Requests and answers of bulk actions: the filters of the list of jobs, each a value or a list."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class BulkFilter(Body):
 
 
 class BulkBody(BulkFilter):
-    """What to do to which jobs. `dry_run` only counts; an empty filter needs `all: true`."""
+    """An action on the jobs that match. `dry_run` only counts them; an empty filter needs `all: true`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "QUEUED", "label": "run:7", "dry_run": True}]})
 

@@ -35,6 +35,7 @@ NAMES = {
     "ConstraintBody": "Constraint",
     "DriverShareBody": "DriverShare",
     "HealthAnswer": "Health",
+    "JobDataBody": "JobData",
     "JobExplanation": "Explanation",
     "JobTypeName": "TypeRef",
     "LeaveBody": "Leave",

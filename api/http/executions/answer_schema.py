@@ -1,4 +1,4 @@
-"""What answers about executions and their output look like."""
+"""Answers about executions and their output."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def show_execution(call: ApiCall, execution_id: ExecutionId) -> ExecutionDetail:
 def show_log(
     call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQuery
 ) -> Answer[None] | LogView | Response:
-    """What the program printed: stdout, stderr or combined, as text, as JSON by Accept, or followed as it comes."""
+    """The output of the program: stdout, stderr or combined; as text, as JSON by Accept, or followed as it comes."""
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
     wanted = OutputSelection(execution_id, stream, query.phase, query.offset)

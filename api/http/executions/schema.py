@@ -1,4 +1,4 @@
-"""What clients ask about executions and their output."""
+"""Queries about executions and their output."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _described(query: UploadQuery, name: str, media_type: str | None = None) -> 
 
 @routes.get("/files/<id:file_id>/", role=Role.VIEWER, answers={200: FileView})
 def show_file(call: ApiCall, file_id: FileId) -> FileView:
-    """What is known of one file."""
+    """One file."""
     return view.entry(files.get(call.rt, call.caller, file_id))
 
 

@@ -1,4 +1,4 @@
-"""What clients say about files, and what answers about them look like."""
+"""Requests and answers about files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FilesQuery(OrderedQuery):
 
 
 class UploadQuery(Query):
-    """What a file is. A multipart upload brings name and media type itself."""
+    """Name, kind and place of a new file. A multipart upload brings name and media type itself."""
 
     file_name: FileName | None = None
     media_type: MediaType | None = None

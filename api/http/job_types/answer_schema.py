@@ -1,4 +1,4 @@
-"""What answers about job types look like, for the OpenAPI document."""
+"""Answers about job types."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Requirements(TypedDict):
 
 
 class DefinitionView(_Commands, ProgramView, _Requirements):
-    """What a revision says."""
+    """The content of a revision."""
 
 
 class JobTypeDetail(DefinitionView, JobTypeOfJob):
@@ -85,7 +85,7 @@ class CheckFinding(TypedDict):
 
 
 class Validation(TypedDict):
-    """What a dry run found."""
+    """The findings of a dry run."""
 
     is_valid: bool
     errors: list[CheckFinding]
@@ -93,7 +93,7 @@ class Validation(TypedDict):
 
 
 class StatusCount(TypedDict):
-    """How many jobs stand so."""
+    """How many jobs have one status."""
 
     status: str
     count: int
@@ -102,7 +102,7 @@ class StatusCount(TypedDict):
 
 
 class TypeStatus(TypedDict):
-    """Where the jobs of a type stand."""
+    """The jobs of a type by status."""
 
     job_type: JobTypeOfJob
     job_counts: list[StatusCount]

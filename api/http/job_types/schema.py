@@ -1,4 +1,4 @@
-"""What clients send about job types: a template in full, or what shall change of one."""
+"""Requests about job types: a template in full, or changes to one."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OutputDeclaration(Body):
 
 
 class InterfaceBody(Body):
-    """What a type takes and makes."""
+    """The inputs and outputs of a type."""
 
     version: Literal["1.0"] = "1.0"
     input_data: Annotated[list[InputDeclaration], Field(max_length=1_000)] = []
@@ -82,7 +82,7 @@ class ErrorMapping(Body):
 
 
 class JobTypeChange(ProgramFields):
-    """What shall change of a job type; what is left out stays. A null takes a limit or a text away.
+    """Changes to a job type; a field that is left out stays as it is. A null takes a limit or a text away.
 
     Changing what a job would see (the command, interface, requirements, limits, environment, errors) makes a revision.
     """

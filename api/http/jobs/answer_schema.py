@@ -1,4 +1,4 @@
-"""What answers about jobs look like."""
+"""Answers about jobs."""
 
 from __future__ import annotations
 

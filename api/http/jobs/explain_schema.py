@@ -1,4 +1,4 @@
-"""What answers say of why jobs wait, and of what would become of them."""
+"""Answers about why jobs wait, and about the future of jobs that are only tried out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.http.schema.words import FixWord, ReasonWord, WarningWord, WouldWord
 
 
 class ReasonView(TypedDict):
-    """One thing that keeps a job back: a word to branch on, a sentence, and on how many nodes."""
+    """One reason why a job waits: a word to branch on, a sentence, and the number of nodes that it holds for."""
 
     kind: ReasonWord
     description: str
@@ -47,7 +47,7 @@ class NodeFailures(TypedDict):
 
 
 class PlaceInQueue(TypedDict):
-    """Jobs before it: `position` of those that ask for the same (null: it does not stand in line), `ahead` of all by priority and age."""
+    """The job's place in the queue: `position` among the jobs that ask for the same (null: it is not in the queue), and `ahead`, how many jobs of all kinds go before it by priority and age."""
 
     position: int | None
     ahead: int
@@ -62,14 +62,14 @@ class ShareView(TypedDict):
 
 
 class ReservationView(TypedDict):
-    """Room that is kept for the job, from when on."""
+    """The room that is kept for the job, and the time from which it has it."""
 
     nodes: list[NodeName]
     start: datetime | None
 
 
 class StartView(TypedDict):
-    """Between when and when it will probably start; null: that cannot be said."""
+    """The earliest and the latest time at which the job will probably start; null where that cannot be said."""
 
     earliest: datetime | None
     latest: datetime | None
@@ -137,7 +137,7 @@ class RefusalView(TypedDict):
 
 
 class TriedView(Future):
-    """What the next tick would do with one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it.
+    """The next tick's treatment of one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it.
 
     Or `refuse`: a strict submission of all of them would be refused.
     """
@@ -155,7 +155,7 @@ class TriedView(Future):
 
 
 class Tried(TypedDict):
-    """What would become of jobs that were not made."""
+    """The results of a dry run, job by job; nothing was made."""
 
     dry_run: bool
     count: int
@@ -173,7 +173,7 @@ class SubmitWarning(TypedDict):
 
 
 class Warnings(TypedDict):
-    """What looks like a mistake in jobs that were made."""
+    """Likely mistakes in jobs that were made."""
 
     warnings: NotRequired[
         Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
@@ -186,4 +186,4 @@ class _Ids(TypedDict):
 
 
 class Created(_Ids, Warnings):
-    """What an array made, in its order."""
+    """The jobs that an array made, in its order."""

@@ -23,7 +23,7 @@ _NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
 
 
 class ConstraintBody(Body):
-    """What a label of the node must be. `value` is a list for in and not_in, and left out for exists and not_exists.
+    """A condition on a label of the node. `value` is a list for in and not_in, and left out for exists and not_exists.
 
     The comparisons by size take a number, as a number or as a string.
     """
@@ -52,7 +52,7 @@ class ConstraintBody(Body):
 
 
 class PreferenceBody(ConstraintBody):
-    """A constraint that is liked rather than needed; weights compare preferences, a negative one is a dislike."""
+    """A constraint that is liked rather than needed. Weights compare preferences; a negative weight is a dislike."""
 
     weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 1.0
 
@@ -62,7 +62,7 @@ class PreferenceBody(ConstraintBody):
 
 
 class PlacingFields(Body):
-    """What a job type says, and a job may say over it, of the nodes it would like."""
+    """The nodes that a job type would like; a job may say otherwise for itself."""
 
     preferences: Annotated[list[PreferenceBody], Field(max_length=50)] = LEFT_OUT
     apart: LabelKey | None = Field(

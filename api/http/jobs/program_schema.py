@@ -1,4 +1,4 @@
-"""How a program is to be run, beside its command: by what, within which limits, with what after a lack of memory."""
+"""The way a program is run, beside its command: the runner, the limits, and the reaction to a lack of memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class OnOom(Body):
 
 
 class ProgramFields(PlacingFields):
-    """What a job type says, and a job may say over it; `runner`, `options`, `image` only a job with its own command."""
+    """The way a program of a job type is run; a job may say otherwise for itself, but `runner`, `options` and `image` only where it has a command of its own."""
 
     runner: Literal["command", "python", "container"] = LEFT_OUT
     options: Annotated[dict[str, Any], Field(max_length=50)] = LEFT_OUT

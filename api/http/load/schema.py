@@ -1,4 +1,4 @@
-"""What clients ask about the load of the past, and what the answers look like."""
+"""Requests and answers about the load of the past."""
 
 from __future__ import annotations
 

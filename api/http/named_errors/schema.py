@@ -1,4 +1,4 @@
-"""What clients send about named errors, and what answers about them look like."""
+"""Requests and answers about named errors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ErrorsQuery(OrderedQuery):
 
 
 class ErrorChange(ChangeBody):
-    """What shall change of an error; what is left out stays. Built-in errors cannot be changed."""
+    """Changes to an error; a field that is left out stays as it is. Built-in errors cannot be changed."""
 
     title: Title = LEFT_OUT
     description: Prose = LEFT_OUT

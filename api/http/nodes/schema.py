@@ -1,4 +1,4 @@
-"""What clients send about nodes, and what answers about them look like."""
+"""Requests and answers about nodes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class NodesQuery(OrderedQuery):
 
 
 class NodeResources(TypedDict):
-    """What a node has, what placements hold of it, and what is left."""
+    """The resources of a node: all of them, the part that placements hold, and the rest."""
 
     total: dict[str, float]
     scheduled: dict[str, float]
@@ -83,7 +83,7 @@ class NodeList(ListOf):
 
 
 class NodeChange(ChangeBody):
-    """What shall change of a node; what is left out stays. Going on (`is_paused` false) clears the reason."""
+    """Changes to a node; a field that is left out stays as it is. Ending a pause (`is_paused` false) clears its reason."""
 
     is_paused: bool = LEFT_OUT
     pause_reason: Reason | None = None

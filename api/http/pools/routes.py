@@ -64,7 +64,7 @@ def change_pool(call: ApiCall, name: str, body: PoolChange) -> PoolView:
 
 @routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
 def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> PoolEventList:
-    """What happened to a pool, newest first: decisions, starts, drains, changes, trouble."""
+    """The events of a pool, newest first: decisions, starts, drains, changes, trouble."""
     found = pools.events(call.rt, name, before=query.before, limit=query.page_size)
     more = found[-1].id if len(found) == query.page_size else None
     return {"results": [view.event(row) for row in found], "before": more}

@@ -1,4 +1,4 @@
-"""What clients send about pools, and what answers look like."""
+"""Requests and answers about pools."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FIELDS = {"cpus": "the template's cpus", "mem": "the template's mem", "disk": "
 
 
 class NodeTemplateBody(Body):
-    """What a new node of the pool offers, in cpus, MiB and pieces."""
+    """The resources of a new node of the pool, in cpus, MiB and pieces."""
 
     cpus: Cpus
     mem: Amount = 0
@@ -68,7 +68,7 @@ class PoolSettings(Body):
 
 
 class PoolChange(Body):
-    """What changes of a pool. `size` fixes its size; `min` and `max` let it follow demand between them."""
+    """Changes to a pool. `size` fixes its size; `min` and `max` let it follow demand between them."""
 
     size: Size = LEFT_OUT
     min: Size = LEFT_OUT
@@ -111,7 +111,7 @@ class PoolNodes(TypedDict):
 
 
 class PoolDecision(TypedDict):
-    """What the scheduler decided of a pool the last time."""
+    """The scheduler's last decision about a pool."""
 
     wanted: int | None
     present: int | None

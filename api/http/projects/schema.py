@@ -1,4 +1,4 @@
-"""What clients send about projects, and what answers about them look like."""
+"""Requests and answers about projects."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
 class QuotaBody(Body):
-    """What a project may hold at one time, and how many of its jobs may wait; null is no limit."""
+    """Limits of a project: the room it may hold at one time, and how many of its jobs may wait; null is no limit."""
 
     queued_jobs: Annotated[
         Count | None, Field(description="waiting jobs; a submission over it is refused with 429")
@@ -47,7 +47,7 @@ class ProjectBody(Body):
 
 
 class ProjectChange(ChangeBody):
-    """What shall change of a project; what is left out stays, within the quota too. Going on clears the reason."""
+    """Changes to a project; a field that is left out stays as it is, within the quota too. Ending a pause clears its reason."""
 
     title: Title = LEFT_OUT
     weight: Weight = LEFT_OUT

@@ -1,4 +1,4 @@
-"""What older clients send to the queue."""
+"""Requests and answers of the queue, in the forms of older clients."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.bulk.schema import Many, Text
 from api.http.jobs.answer_schema import JobTypeOfJob
-from api.http.jobs.schema import JobData, StatusWord
+from api.http.jobs.schema import JobDataBody, StatusWord
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import Body, Bound, Id, Priority
 from api.http.schema.words import CategoryWord
@@ -21,7 +21,7 @@ class NewJobBody(Body):
     """A job of a type, with its data in the documented form."""
 
     job_type_id: Annotated[JobTypeId, Field(ge=-(2**53), le=2**53)]
-    job_data: JobData = JobData()
+    job_data: JobDataBody = JobDataBody()
 
 
 class RequeueJobsBody(Body):
@@ -40,7 +40,7 @@ class RequeueJobsBody(Body):
 
 
 class QueueStatus(TypedDict):
-    """What waits of one type."""
+    """The waiting jobs of one type."""
 
     job_type: JobTypeOfJob
     count: int

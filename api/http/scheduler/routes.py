@@ -17,7 +17,7 @@ routes = Routes("scheduler")
 
 @routes.get("/scheduler/", role=Role.VIEWER, answers={200: SchedulerView})
 def show_scheduler(call: ApiCall) -> SchedulerView:
-    """What is set of the scheduler, who leads, and since when nothing was heard of it."""
+    """The switches of the scheduler, its leader, and the age of the leader's last sign of life."""
     return view.entry(call.rt, switches.read(call.rt), everywhere=call.caller.project_id is None)
 
 

@@ -1,4 +1,4 @@
-"""What clients send about the scheduler, and what answers about it look like."""
+"""Requests and answers about the scheduler."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ QueueMode = Annotated[
 
 
 class SchedulerChange(ChangeBody):
-    """What shall change of the scheduler; what is left out stays. Going on (`is_paused` false) clears the reason."""
+    """Changes to the scheduler; a field that is left out stays as it is. Ending a pause (`is_paused` false) clears its reason."""
 
     is_paused: bool = LEFT_OUT
     pause_reason: Reason | None = None

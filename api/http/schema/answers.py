@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Problem(TypedDict):
-    """What is wrong. `kind` is stable, `description` is for people."""
+    """A failure. `kind` is stable, `description` is for people."""
 
     code: int
     name: str

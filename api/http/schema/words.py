@@ -21,13 +21,13 @@ REASONS = (
 FIXES = tuple(slug(fix) for fix in FixKind)
 
 CategoryWord: TypeAlias = Literal["SYSTEM", "DATA", "ALGORITHM"]
-"""Whose fault an error is: the platform's, the data's, or the program's."""
+"""The side that an error is the fault of: the platform, the data, or the program."""
 
 ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(set(REASONS))})]
 """Why a job waits, or a node will not do."""
 
 FixWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(FIXES)})]
-"""What would have to change."""
+"""The kind of a change that would help."""
 
 WarningWord: TypeAlias = Annotated[
     str, WithJsonSchema({"type": "string", "enum": sorted((view.NEVER, view.FORBIDDEN))})
@@ -37,4 +37,4 @@ WarningWord: TypeAlias = Annotated[
 WouldWord: TypeAlias = Annotated[
     str, WithJsonSchema({"type": "string", "enum": ["start", "wait", "make-room", "refuse"]})
 ]
-"""What the next tick would do with a job."""
+"""The way the next tick would treat a job."""

@@ -1,4 +1,4 @@
-"""The thread that walks bulk operations, one in every process that answers HTTP."""
+"""The thread that carries out bulk operations; every process that answers HTTP has one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class BulkThread:
-    """Walks operations in the background; `wake` makes it look at once."""
+    """Carries out operations in the background; `wake` makes it look for one at once."""
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt

@@ -1,4 +1,4 @@
-"""Where the API gets the keys of secrets from, and what it does with them before it answers anybody."""
+"""The source of the keys for secrets, and what the API does with them before it answers the first request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks too often waits: a number of requests a minute per token and per address, counted on the broker.
+"""Rate limits: a number of requests a minute per token and per address, counted on the broker.
 
 Each key holds one number, the moment up to which its allowance is used up (the generic cell rate algorithm): exact over
 any window, the same for all processes and machines, both keys in one round trip. A broker that is away costs exactness,
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """How many requests a minute whoever goes by this key may send; the whole minute's number may come at once."""
+    """How many requests a minute may be sent under a key; those of the whole minute may come at once."""
 
     key: str
     per_minute: int
@@ -68,7 +68,7 @@ class LocalCounter:
         self._lock = threading.Lock()
         self._used: OrderedDict[str, float] = OrderedDict()
 
-    def take(self, allowances: Sequence[RateLimit]) -> float:
+    def spend(self, allowances: Sequence[RateLimit]) -> float:
         """Use up one request of each; return 0, or the seconds to wait when one has nothing left (then none is used)."""
         with self._lock:
             now = self._monotonic()
@@ -94,8 +94,8 @@ class BrokerCounter:
         self._monotonic = monotonic
         self._away_until = -math.inf
 
-    def take(self, allowances: Sequence[RateLimit]) -> float:
-        """As `LocalCounter.take`, for all processes together."""
+    def spend(self, allowances: Sequence[RateLimit]) -> float:
+        """As `LocalCounter.spend`, for all processes together."""
         if self._monotonic() >= self._away_until:
             try:
                 keys = [f"ganger:limit:{one.key}" for one in allowances]
@@ -104,7 +104,7 @@ class BrokerCounter:
             except (redis.RedisError, OSError) as error:
                 log.warning("limits.alone", error=type(error).__name__)
                 self._away_until = self._monotonic() + LEAVE_ALONE_S
-        return self._alone.take(allowances)
+        return self._alone.spend(allowances)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -117,7 +117,7 @@ def install(app: Flask, settings: Settings) -> None:
     def check() -> None:
         if request.path.startswith(EXEMPT):
             return
-        wait_s = counter.take(_allowances(settings))
+        wait_s = counter.spend(_allowances(settings))
         if wait_s > 0:
             raise TooManyRequests(
                 "too many requests; try again after Retry-After seconds", retry_after=math.ceil(wait_s)

@@ -1,4 +1,4 @@
-"""What answers about the whole installation look like."""
+"""Answers about the whole installation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class JobCounts(TypedDict):
 
 
 class RoomByResource(TypedDict):
-    """What nodes that can be reached have, what placements hold of it, and what is left. Memory and disk in MiB."""
+    """The resources of nodes that can be reached: all of them, the part that placements hold, and the rest. Memory and disk in MiB."""
 
     total: dict[str, float]
     scheduled: dict[str, float]

@@ -1,4 +1,4 @@
-"""What clients send about tokens, and what answers about them look like."""
+"""Requests and answers about tokens."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TokenBody(Body):
 
 
 class TokenChange(ChangeBody):
-    """What shall change of a token; what is left out stays."""
+    """Changes to a token; a field that is left out stays as it is."""
 
     name: Name = LEFT_OUT
     expires: Annotated[Moment | None, Field(description="null is never")] = None

@@ -1,4 +1,4 @@
-"""What clients send about workspaces, and what answers about them look like."""
+"""Requests and answers about workspaces."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WorkspacesQuery(OrderedQuery):
 
 
 class WorkspaceChange(ChangeBody):
-    """What shall change of a workspace; what is left out stays. Files are not moved when the url changes."""
+    """Changes to a workspace; a field that is left out stays as it is. Files are not moved when the url changes."""
 
     title: Title = LEFT_OUT
     url: Url = LEFT_OUT
