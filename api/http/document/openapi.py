@@ -35,14 +35,11 @@ NAMES = {
     "ConstraintBody": "Constraint",
     "DriverShareBody": "DriverShare",
     "HealthAnswer": "Health",
-    "JobDataBody": "JobData",
     "JobExplanation": "Explanation",
     "JobTypeName": "TypeRef",
     "LeaveBody": "Leave",
     "NodeTemplateBody": "NodeTemplate",
-    "PoolEventView": "PoolEvent",
     "PreferenceBody": "Preference",
-    "RunningExecutionView": "RunningExecution",
 }
 """Classes that the document calls otherwise: clients know the names on the right, which stand for other things in our code."""
 

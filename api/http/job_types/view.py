@@ -81,7 +81,7 @@ def _whole(row: TypeRow, definition: Definition) -> JobTypeDetail:
         "max_scheduled": row.max_scheduled,
         "uses_docker": definition.runner == "container",
         "docker_privileged": False,
-        "docker_image": definition.options.get("image"),
+        "docker_image": programs.image(definition),
         "revision_num": row.revision_num,
         **_definition(definition),
         "created": row.created,

@@ -98,3 +98,9 @@ def shown(definition: Definition) -> ProgramView:
         "secrets": list(definition.secrets),
         **placing.shown(definition),
     }
+
+
+def image(definition: Definition) -> str | None:
+    """Return the image that a program is run from, None where it names none."""
+    named = definition.options.get("image")
+    return named if isinstance(named, str) else None

@@ -102,7 +102,7 @@ class OutputEntry(Body):
     workspace_id: Id = LEFT_OUT
 
 
-class JobDataBody(Body):
+class JobData(Body):
     """The documented Job Data form."""
 
     version: Literal["1.0"] = "1.0"
@@ -126,7 +126,7 @@ class JobBody(ProgramFields):
     job_type: JobTypeName = LEFT_OUT
     job_type_id: Annotated[JobTypeId, Field(ge=1, le=MAX_ID)] = LEFT_OUT
     command: Command = LEFT_OUT
-    data: JobDataBody = LEFT_OUT
+    data: JobData = LEFT_OUT
     inputs: Annotated[dict[Name, Any], Field(max_length=1_000)] = LEFT_OUT
     name: Annotated[Title, StringConstraints(min_length=1)] = LEFT_OUT
     project: Word = LEFT_OUT

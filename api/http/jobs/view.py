@@ -22,7 +22,7 @@ from api.http.jobs.explain_schema import Warnings
 from api.http.named_errors import view as errors
 from api.http.schema.answers import NodeInShort
 from api.http.schema.fields import units
-from scheduler.documents import DataEntry, JobData, JobResults
+from scheduler.documents import DataEntry, JobDataDocument, JobResults
 from scheduler.explain import view as explain_view
 from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
@@ -198,7 +198,7 @@ def _type_of_detail(row: JobRow, more: JobRest, definition: Definition) -> JobTy
         **job_type(row),
         "uses_docker": definition.runner == "container",
         "docker_privileged": False,
-        "docker_image": definition.options.get("image"),
+        "docker_image": programs.image(definition),
         "revision_num": more.type_revision_num,
         "priority": definition.priority,
         "max_scheduled": more.max_scheduled,
@@ -215,7 +215,7 @@ def _type_of_detail(row: JobRow, more: JobRest, definition: Definition) -> JobTy
     }
 
 
-def _input(declared: DeclaredInput, data: JobData, known: Files) -> NamedValue:
+def _input(declared: DeclaredInput, data: JobDataDocument, known: Files) -> NamedValue:
     value = _value(declared.name, declared.type, data.get("input_data", ()), known)
     if declared.type == "property":
         return {"name": declared.name, "type": declared.type, "required": declared.required, "value": value}

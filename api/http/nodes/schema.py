@@ -111,7 +111,7 @@ class ExecutionCount(TypedDict):
     category: str | None
 
 
-class RunningExecutionView(TypedDict):
+class RunningExecution(TypedDict):
     """An execution that runs on a node."""
 
     id: int
@@ -131,7 +131,7 @@ class NodeStatus(TypedDict):
     launch_failures: LaunchFailures
     avoided_until: AvoidedUntil
     job_exe_counts: list[ExecutionCount]
-    job_exes_running: list[RunningExecutionView]
+    job_exes_running: list[RunningExecution]
 
 
 class NodeStatusList(ListOf):

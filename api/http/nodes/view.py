@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
-from api.http.nodes.schema import ExecutionCount, NodeResources, NodeState, NodeStatus, NodeView, RunningExecutionView
+from api.http.nodes.schema import ExecutionCount, NodeResources, NodeState, NodeStatus, NodeView, RunningExecution
 from api.http.schema.fields import units
 from scheduler.rules.cluster.avoidance import avoided_until
 from scheduler.store.nodes.listing import NodeRow
-from scheduler.store.nodes.stats import NodeCount, RunningExecution
+from scheduler.store.nodes.stats import NodeCount, RunningOnNode
 
 
 def entry(row: NodeRow) -> NodeView:
@@ -73,7 +73,7 @@ def _avoided_until(row: NodeRow) -> datetime | None:
     return avoided_until(row.launch_failures, row.launch_failed_at) if row.state == "READY" else None
 
 
-def status(row: NodeRow, counts: Sequence[NodeCount], running: Sequence[RunningExecution]) -> NodeStatus:
+def status(row: NodeRow, counts: Sequence[NodeCount], running: Sequence[RunningOnNode]) -> NodeStatus:
     """Return how a node does: whether it is there, what it has done of late, what runs on it."""
     return {
         "node": {"id": row.id, "name": row.name, "hostname": row.hostname},
@@ -91,7 +91,7 @@ def _count(row: NodeCount) -> ExecutionCount:
     return {"status": row.status, "count": row.count, "most_recent": row.most_recent, "category": row.category}
 
 
-def _running(row: RunningExecution) -> RunningExecutionView:
+def _running(row: RunningOnNode) -> RunningExecution:
     return {
         "id": row.id,
         "job": {"id": row.job_id},

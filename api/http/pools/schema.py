@@ -153,7 +153,7 @@ class PoolList(ListOf):
     results: list[PoolView]
 
 
-class PoolEventView(TypedDict):
+class PoolEvent(TypedDict):
     """Something that happened to a pool."""
 
     id: int
@@ -167,7 +167,7 @@ class PoolEventView(TypedDict):
 class PoolEventList(TypedDict):
     """Part of a pool's events, newest first; `before` fetches the next part."""
 
-    results: list[PoolEventView]
+    results: list[PoolEvent]
     before: int | None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.http.pools.schema import PoolDecision, PoolEventView, PoolNodes, PoolView, PoolWanted
+from api.http.pools.schema import PoolDecision, PoolEvent, PoolNodes, PoolView, PoolWanted
 from api.http.schema.fields import units
 from scheduler.pools.pools import PoolWithCounts
 from scheduler.store.nodes.pool_rows import DecisionDetail, PoolCounts, PoolEventRow, PoolRow
@@ -47,7 +47,7 @@ def wanted(seen: PoolWithCounts) -> PoolWanted:
     }
 
 
-def event(row: PoolEventRow) -> PoolEventView:
+def event(row: PoolEventRow) -> PoolEvent:
     """Return something that happened to a pool."""
     return {
         "id": row.id,

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.bulk.schema import Many, Text
 from api.http.jobs.answer_schema import JobTypeOfJob
-from api.http.jobs.schema import JobDataBody, StatusWord
+from api.http.jobs.schema import JobData, StatusWord
 from api.http.schema.answers import ListOf
 from api.http.schema.fields import Body, Bound, Id, Priority
 from api.http.schema.words import CategoryWord
@@ -21,7 +21,7 @@ class NewJobBody(Body):
     """A job of a type, with its data in the documented form."""
 
     job_type_id: Annotated[JobTypeId, Field(ge=-(2**53), le=2**53)]
-    job_data: JobDataBody = JobDataBody()
+    job_data: JobData = JobData()
 
 
 class RequeueJobsBody(Body):
