@@ -1,4 +1,4 @@
-"""The agent's death within every record of its journal and before every effect: the next life restarts and loses nothing.
+"""The agent's death within every record of its journal and before every command: the next life restarts and loses nothing.
 
 The real state machine and the real journal, one event after the other. What outlives an agent is played here: a supervisor that
 never starts anything twice until it is released, a scheduler that grants a claim once and takes the same report again.

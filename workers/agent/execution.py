@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -112,7 +112,7 @@ def _apply(execution: NodeExecution, fact: Fact) -> None:
             pass  # a fact of a newer release
 
 
-def _read_progress(execution: NodeExecution, body: Any) -> None:
+def _read_progress(execution: NodeExecution, body: Mapping[str, Any]) -> None:  # Any: JSON of our own making
     execution.phases, execution.stop = body["phases"], _stop_of(body["stop"])
     failure = body["failure"]
     execution.failure = ExecutionFailure(failure[0], failure[1], body.get("of_job", False)) if failure else None

@@ -189,7 +189,7 @@ class Run:
         )
 
 
-def ended_event(key: tuple[str, str], reason: str, **known: Any) -> dict[str, Any]:
+def ended_event(key: tuple[str, str], reason: str, **known: object) -> dict[str, Any]:
     """Return an `ended` event. Fields that are not known are null."""
     nothing: dict[str, Any] = {"pid": None, "exit_code": None, "signal": None, "reason": reason, "oom": False}
     nothing |= {"seconds": 0.0, "started": None, "ended": None, "usage": None, "message": None, "errno": None}

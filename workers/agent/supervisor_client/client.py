@@ -137,7 +137,7 @@ class SupervisorClient:
             elif news is self._connection:
                 self._connect()
 
-    def ask(self, operation: str, **fields: Any) -> SupervisorMessage:
+    def ask(self, operation: str, **fields: object) -> SupervisorMessage:
         """Send one request and return its answer. Raises `SupervisorLostError`, and `ValueError` if refused."""
         if self._connection is None:
             raise SupervisorLostError("not connected")
