@@ -15,13 +15,13 @@ from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 
 REMEMBER_S = 5.0
-"""A revoked token may go on for this long in a process that has just seen it."""
+"""A process that has just seen a token goes on taking it for this long after it was revoked."""
 
 MAX_REMEMBERED = 10_000
 
 
 class TokenCache:
-    """Remembers tokens that were valid a moment ago, by digest; one per app, shared by its threads."""
+    """Keeps the callers of tokens that were valid a moment ago, by digest; an app has one, which its threads share."""
 
     def __init__(self, rt: Runtime) -> None:
         self._rt = rt
@@ -44,13 +44,13 @@ class TokenCache:
         return caller
 
     def forget(self) -> None:
-        """Forget everything at once: a token was revoked here."""
+        """Drop all tokens at once: one of them was revoked or changed in this process."""
         with self._lock:
             self._seen.clear()
 
 
 def bearer() -> str:
-    """Return the token in the Authorization header, the only place where one is looked for."""
+    """Return the token of the Authorization header, the only place that is read. Raises Unauthorized."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     secret = secret.strip()
     if scheme.lower() != "bearer" or not secret or len(secret) > 200 or not secret.isascii():  # noqa: PLR2004
@@ -70,6 +70,6 @@ def permit(caller: Caller, needed: Role | str) -> None:
 
 
 def permit_everywhere(caller: Caller) -> None:
-    """Raise Forbidden for a token bound to one project: what it asks for concerns all."""
+    """Raise Forbidden for a token that is bound to one project: the request concerns all projects."""
     if caller.project_id is not None:
         raise Forbidden("this concerns every project; the token is bound to one")

@@ -1,7 +1,7 @@
-"""Pages as the API speaks of them: `page` and `page_size`, `next` and `previous`, and what stands behind those links.
+"""Pages in the API: `page` and `page_size`, the links `next` and `previous`, and the cursors within these links.
 
-The links carry an opaque cursor: where the neighbouring page begins, signed with the caller's own token, so that it
-cannot be made up, changed, or used for another list or by somebody else.
+The links carry an opaque cursor that says where the neighbouring page begins. It is signed with the caller's own token, so
+that nobody can make one up, change it, use it for another list, or use somebody else's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How requests are counted and timed, over all processes that answer HTTP.
 
 Each process writes its figures to files of one folder, named in PROMETHEUS_MULTIPROC_DIR before the first of them
-starts (`api.http.serving.server` does so); whichever process is asked adds all of them up. Without the folder a process tells its own.
+starts (`api.http.serving.server` does so); whichever process is asked adds all of them up. Without the folder a process shows its own figures.
 """
 
 from __future__ import annotations

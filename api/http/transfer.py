@@ -1,4 +1,4 @@
-"""Bytes over HTTP: bodies taken in pieces, files sent whole or in part."""
+"""Bytes over HTTP: bodies are read in pieces, files are sent whole or in part."""
 
 from __future__ import annotations
 

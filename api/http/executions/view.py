@@ -48,7 +48,7 @@ def entry(row: ExecutionRow) -> ExecutionEntry:
 
 
 def detail(row: ExecutionRow, definition: Definition) -> ExecutionDetail:
-    """Return an execution in full: what it was given, what it used, what it made, why it went there."""
+    """Return an execution in full: its command, environment and resources, its results, and why it was placed on its node."""
     return {
         **entry(row),
         "command": row.command or [],

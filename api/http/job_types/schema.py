@@ -178,7 +178,7 @@ FACTS = (
 
 
 def definition_part(body: JobTypeChange) -> Document:
-    """Return what a body says of the revision, under the names of the stored document."""
+    """Return the fields of a body that belong to a revision, under the names of the stored document."""
     given = body.model_fields_set
     part: Document = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
     part |= program_part(body)
@@ -190,5 +190,5 @@ def definition_part(body: JobTypeChange) -> Document:
 
 
 def facts_part(body: JobTypeChange) -> TypeChanges:
-    """Return what a body says of the type itself."""
+    """Return the fields of a body that belong to the type itself."""
     return cast("TypeChanges", {name: getattr(body, name) for name in FACTS if name in body.model_fields_set})

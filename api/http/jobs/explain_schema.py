@@ -146,7 +146,7 @@ class TriedView(Future):
     would: WouldWord
     summary: str
     refusal: Annotated[RefusalView | None, Field(description="null where it would be taken")]
-    node: Annotated[NodeName | None, Field(description="of a gang, its member 0's")]
+    node: Annotated[NodeName | None, Field(description="of a gang: the node of its member 0")]
     nodes_of_members: Annotated[
         list[NodeName], Field(description="the node of each member in turn; empty where it would wait")
     ]

@@ -46,7 +46,7 @@ class ConstraintBody(Body):
         return self
 
     def document(self) -> ConstraintDocument:
-        """Return what is stored."""
+        """Return the stored form."""
         value = "" if self.value is None else self.value
         return {"label": self.label, "op": self.op, "value": value if isinstance(value, str | list) else str(value)}
 
@@ -57,7 +57,7 @@ class PreferenceBody(ConstraintBody):
     weight: Annotated[float, Field(ge=-1_000, le=1_000)] = 1.0
 
     def document(self) -> ConstraintDocument:
-        """Return what is stored."""
+        """Return the stored form."""
         return {**super().document(), "weight": self.weight}
 
 
@@ -88,7 +88,7 @@ _NAMES = frozenset(PlacingFields.model_fields)
 
 
 def part(body: PlacingFields) -> Document:
-    """Return what a body says of it, under the names of the stored document."""
+    """Return the fields of a body that say where to run a program, under the names of the stored document."""
     given = body.model_fields_set & _NAMES
     said: Document = {name: getattr(body, name) for name in sorted(given)}
     if "preferences" in said:

@@ -71,7 +71,7 @@ _NAMES = frozenset(ProgramFields.model_fields)
 
 
 def part(body: ProgramFields) -> Document:
-    """Return what a body says of how to run it, under the names of the stored document."""
+    """Return the fields of a body that say how to run a program, under the names of the stored document."""
     given = body.model_fields_set & _NAMES
     if not given:
         return {}

@@ -24,7 +24,7 @@ routes = Routes("nodes")
 def list_nodes(call: ApiCall, query: NodesQuery) -> NodeList:
     """Nodes with their capacity, what is taken of it, and how they do; by name.
 
-    Those that have left are only among nodes asked for by state, id, name or host name, or as out of service.
+    Nodes that have left are shown only to a request that asks by state, id, name or host name, or for nodes out of service.
     """
     asked = paging.window(query, tuple(listing.KEYS), ["name"])
     return paging.envelope(queries.page(call.rt, _chosen(query), asked), asked, view.entry)

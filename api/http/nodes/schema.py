@@ -122,7 +122,7 @@ class RunningExecution(TypedDict):
 
 
 class NodeStatus(TypedDict):
-    """How a node does. Of what runs there at most 100 are listed; the counts are of all."""
+    """The state and the recent work of a node. At most 100 of the running executions are listed; the counts are of all."""
 
     node: NodeInShort
     pool: str

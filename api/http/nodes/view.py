@@ -14,7 +14,7 @@ from scheduler.store.nodes.stats import NodeCount, RunningOnNode
 
 
 def entry(row: NodeRow) -> NodeView:
-    """Return a node: what it is, what it has, what is taken, and how it does."""
+    """Return a node: its names, its resources and the part that is taken, and its state."""
     return {
         "id": row.id,
         "name": row.name,
@@ -74,7 +74,7 @@ def _avoided_until(row: NodeRow) -> datetime | None:
 
 
 def status(row: NodeRow, counts: Sequence[NodeCount], running: Sequence[RunningOnNode]) -> NodeStatus:
-    """Return how a node does: whether it is there, what it has done of late, what runs on it."""
+    """Return the state of a node, counts of its recent executions, and the executions that run on it."""
     return {
         "node": {"id": row.id, "name": row.name, "hostname": row.hostname},
         "pool": row.pool,

@@ -32,7 +32,7 @@ routes = Routes("pools")
 
 @routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
 def list_pools(call: ApiCall) -> PoolList:
-    """All pools by name: what is wanted of each, what it has, and why."""
+    """All pools by name: the size that each should have, the nodes that it has, and why."""
     return paging.whole([view.entry(seen) for seen in pools.list_pools(call.rt)])
 
 

@@ -11,7 +11,7 @@ _PLAIN = ("cpus", "mem", "disk")
 
 
 def entry(seen: PoolWithCounts) -> PoolView:
-    """Return a pool: what is wanted of it, what was decided, what it has."""
+    """Return a pool: its settings, the last decision about its size, its nodes and their resources."""
     row, counts = seen.row, seen.counts
     return {
         "name": row.name,
@@ -35,7 +35,7 @@ def entry(seen: PoolWithCounts) -> PoolView:
 
 
 def wanted(seen: PoolWithCounts) -> PoolWanted:
-    """Return the numbers that a scaler outside follows; a pool that nobody sizes wants what it has."""
+    """Return the numbers that a scaler outside follows; a pool that nobody sizes wants the nodes that it has."""
     row = seen.row
     present = seen.counts.nodes if seen.counts else 0
     decision = _decision(row)

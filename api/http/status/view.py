@@ -28,7 +28,7 @@ def pools(found: InstallationStatus) -> list[PoolStanding]:
 
 
 def resources(found: InstallationStatus) -> dict[str, dict[str, float]]:
-    """Return what all nodes that can be reached have, what placements hold, and what is left."""
+    """Return the resources of all nodes that can be reached, the part that placements hold, and the rest."""
     room = _amounts(found, None)
     return {"total": room["total"], "scheduled": room["scheduled"], "free": room["free"]}
 
