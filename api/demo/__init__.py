@@ -1,20 +1,22 @@
 """`ganger demo`: everything is started, real jobs run, every one is checked against what should have happened.
 
-examples  the example that is run, and its table cut into shards
-stage     a Ganger of our own, or one that runs already
-acts      which jobs, and what should become of each
-plot      submits them, watches them, cancels what is to be canceled
-traces    which processes of a job this machine runs
-checks    what really happened, against what should have
-curtain   what the audience sees
+examples     the example that is run, and its table cut into shards
+environment  a Ganger of our own, or one that runs already
+cases        which jobs, and what should become of each
+results      what is seen of a case while it runs, and what is said of it
+checks       what really happened, against what should have
+screen       what a person sees of it
+script       submits the cases, watches them, cancels what is to be canceled, has them checked
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from api.demo import cases, environment, examples, screen, script
+from api.demo import cases, environment, examples, script
 from api.demo.environment import DemoOptions
+from api.demo.results import CheckResult
+from api.demo.screen import DemoScreen
 
 __all__ = ["DemoOptions", "run"]
 
@@ -22,25 +24,25 @@ FAILED, INTERRUPTED = 1, 130
 
 
 def run(options: DemoOptions) -> int:
-    """Play the demo and return the exit code: 0 if everything ended as it should, else 1; 130 on Ctrl-C.
+    """Run the demo and return the exit code: 0 if everything ended as it should, else 1; 130 on Ctrl-C.
 
-    Raises SetupError if there is nothing to play on or with.
+    Raises SetupError if there is no Ganger or no example to run it with.
     """
-    example = examples.find(options.examples)
-    house = screen.Curtain(as_json=options.json)
-    findings: list[screen.Finding] = []
+    example = examples.require(options.examples)
+    screen = DemoScreen(as_json=options.json)
+    results: list[CheckResult] = []
     with environment.signals_as_interrupts(), suppress(KeyboardInterrupt):
-        with environment.Stage(options, house.tell) as set_up:
-            with set_up.client() as api:
-                played = script.play(api, cases.program(example), house)
-                findings += script.judge(api, played, local=set_up.is_ours)
+        with environment.DemoEnvironment(options, screen.tell) as started:
+            with started.client() as api:
+                ran = script.run(api, cases.of_example(example), screen)
+                results += script.check(api, ran, local=started.is_ours)
                 if options.keep is not None:
-                    script.keep(api, played, options.keep)
-            house.show(findings)
-        ended = set_up.after()
-        house.say(ended)
-        findings += ended
-        house.close(findings)
-        return 0 if all(not one.complaints for one in findings) else FAILED
-    house.tell("stopped before the end")
+                    script.save_outputs(api, ran, options.keep)
+            screen.show(results)
+        ended = started.check_end()
+        screen.show_general(ended)
+        results += ended
+        screen.close(results)
+        return 0 if all(not result.complaints for result in results) else FAILED
+    screen.tell("stopped before the end")
     return INTERRUPTED

@@ -26,7 +26,7 @@ FAMILY_SIZE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class DemoCase:
     """One job. `mark` is in the environment of all its processes, where they are looked for."""
 
     name: str
@@ -47,22 +47,22 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
-    """What is played."""
+class DemoCases:
+    """All cases, and the example that some of them run."""
 
     example: Example
-    acts: Sequence[Act]
+    cases: Sequence[DemoCase]
 
 
-def program(example: Example) -> Program:
-    """Return the acts in the order in which they are shown."""
+def of_example(example: Example) -> DemoCases:
+    """Return the cases in the order in which they are shown."""
     whole = _footprint("all airports", example.table)
     shards = [_footprint(f"shard {number}", table) for number, table in enumerate(example.shards(SHARDS), start=1)]
-    return Program(example, [whole, *shards, *troubles()])
+    return DemoCases(example, [whole, *shards, *troubles()])
 
 
-def troubles() -> list[Act]:
-    """Return the acts that go wrong, each in a way of its own."""
+def troubles() -> list[DemoCase]:
+    """Return the cases that go wrong, each in a way of its own."""
     return [
         _command("third try", f'test "$GANGER_ATTEMPT" -ge {TRIES} || exit 75', tries=TRIES, exit_codes=(0, 75, 75)),
         _command(
@@ -79,8 +79,8 @@ def troubles() -> list[Act]:
     ]
 
 
-def _footprint(name: str, table: Table) -> Act:
-    return Act(name, JobRequest(job_type="kml-footprint", name=name, labels={"demo": "yes"}), table=table)
+def _footprint(name: str, table: Table) -> DemoCase:
+    return DemoCase(name, JobRequest(job_type="kml-footprint", name=name, labels={"demo": "yes"}), table=table)
 
 
 def _command(
@@ -96,7 +96,7 @@ def _command(
     timeout: int | None = 60,
     max_tries: int | None = TRIES,
     cpus: float | None = None,
-) -> Act:
+) -> DemoCase:
     mark = f"ganger-demo-{uuid.uuid4().hex}"
     asks = {**SMALL, **({"cpus_required": cpus} if cpus else {})}
     request = JobRequest(
@@ -108,7 +108,7 @@ def _command(
         max_tries=max_tries,
         **asks,  # type: ignore[arg-type]  # three amounts
     )
-    return Act(
+    return DemoCase(
         name,
         request,
         ends=ends,

@@ -1,71 +1,61 @@
-"""What really happened, against what should have: each check returns complaints, none if all is as it should be."""
+"""Checks that compare what really happened with what should have: each returns complaints, none if all is as it should be."""
 
 from __future__ import annotations
 
 import hashlib
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from api.demo.cases import FAMILY_SIZE, Act
-from api.demo.screen import Finding
+from api.demo.cases import FAMILY_SIZE, DemoCase
+from api.demo.results import CheckResult, RunningCase
 from ganger import Client, Execution, File, Job
+from ganger.records import JsonObject
 
 KML = "http://www.opengis.net/kml/2.2"
 TOO_LARGE = "node-too-small"
 PHASES = ("pre", "job", "post")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was seen of a job's processes on this machine. `local` says whether they had to be here."""
-
-    most_processes: int
-    left: Sequence[str]
-    explained: dict[str, Any] | None
-    local: bool
-
-
-def of(api: Client, act: Act, job: Job, seen: Seen) -> Finding:
-    """Return the finding for one job."""
-    complaints = [*_ending(act, job), *_tries(act, job)]
-    if act.table is not None and job.status == "COMPLETED":
-        complaints += [*_phases(job), *_files(api, act.table.rows, job)]
-    if act.is_watched and not act.cancel_when_explained:
-        complaints += _processes(act, seen)
-    if act.cancel_when_explained and not says_never(seen.explained):
-        complaints.append(f"nobody said that no node can ever take it: {seen.explained}")
-    return Finding(what=act.name, job=job, complaints=complaints, note=_note(act, job, seen))
+def check(api: Client, running: RunningCase, job: Job, *, local: bool) -> CheckResult:
+    """Return what is to be said of one job; `local` tells whether its processes had to be on this machine."""
+    case = running.case
+    complaints = [*_ending(case, job), *_tries(case, job)]
+    if case.table is not None and job.status == "COMPLETED":
+        complaints += [*_phases(job), *_files(api, case.table.rows, job)]
+    if case.is_watched and not case.cancel_when_explained:
+        complaints += _processes(running, local=local)
+    if case.cancel_when_explained and not says_never(running.explained):
+        complaints.append(f"nobody said that no node can ever take it: {running.explained}")
+    return CheckResult(what=case.name, job=job, complaints=complaints, note=_note(running, job))
 
 
-def together(jobs: Sequence[Job]) -> Finding:
-    """Return the finding for all jobs of the table: that they ran beside each other."""
+def check_overlap(jobs: Sequence[Job]) -> CheckResult:
+    """Return the result for all jobs of the table: that they ran beside each other."""
     most = _most_at_once([one for job in jobs for one in job.job_exes])
     complaints = [] if most > 1 else ["they ran one after the other"]
-    return Finding(what=f"{len(jobs)} footprints side by side", complaints=complaints, note=f"up to {most} at once")
+    return CheckResult(what=f"{len(jobs)} footprints side by side", complaints=complaints, note=f"up to {most} at once")
 
 
-def says_never(explained: dict[str, Any] | None) -> bool:
+def says_never(explained: JsonObject | None) -> bool:
     """Tell whether an explanation says that no node there is can ever take the job."""
     reasons = (explained or {}).get("reasons") or []
     return any(reason.get("kind") == TOO_LARGE for reason in reasons)
 
 
-def _ending(act: Act, job: Job) -> list[str]:
-    complaints = [] if job.status == act.ends else [f"it is {job.status}, not {act.ends}"]
-    if job.status == "FAILED" and act.ends != "FAILED" and job.error is not None:
+def _ending(case: DemoCase, job: Job) -> list[str]:
+    complaints = [] if job.status == case.ends else [f"it is {job.status}, not {case.ends}"]
+    if job.status == "FAILED" and case.ends != "FAILED" and job.error is not None:
         complaints.append(f"error {job.error.name}: {job.message or job.error.title}")
-    if act.error_has is not None and (job.error is None or act.error_has not in job.error.name):
-        complaints.append(f"its error is {job.error.name if job.error else None}, not one of {act.error_has}")
+    if case.error_has is not None and (job.error is None or case.error_has not in job.error.name):
+        complaints.append(f"its error is {job.error.name if job.error else None}, not one of {case.error_has}")
     return complaints
 
 
-def _tries(act: Act, job: Job) -> list[str]:
-    complaints = [] if job.num_exes == act.tries else [f"{job.num_exes} tries, not {act.tries}"]
+def _tries(case: DemoCase, job: Job) -> list[str]:
+    complaints = [] if job.num_exes == case.tries else [f"{job.num_exes} tries, not {case.tries}"]
     codes = [one.job_exit_code for one in job.job_exes]
-    if act.exit_codes and codes != list(act.exit_codes):
-        complaints.append(f"exit codes {codes}, not {list(act.exit_codes)}")
+    if case.exit_codes and codes != list(case.exit_codes):
+        complaints.append(f"exit codes {codes}, not {list(case.exit_codes)}")
     return complaints
 
 
@@ -103,21 +93,23 @@ def _content(api: Client, file: File, rows: int) -> list[str]:
     return complaints
 
 
-def _processes(act: Act, seen: Seen) -> list[str]:
-    complaints = [f"left behind: {one}" for one in seen.left]
-    wanted = act.cancel_when_seen or (FAMILY_SIZE if act.error_has else 0)
-    if seen.local and seen.most_processes < wanted:
-        complaints.append(f"only {seen.most_processes} of its processes were seen while it ran, not {wanted}")
+def _processes(running: RunningCase, *, local: bool) -> list[str]:
+    case = running.case
+    complaints = [f"left behind: {process}" for process in running.left]
+    wanted = case.cancel_when_seen or (FAMILY_SIZE if case.error_has else 0)
+    if local and running.most_processes < wanted:
+        complaints.append(f"only {running.most_processes} of its processes were seen while it ran, not {wanted}")
     return complaints
 
 
-def _note(act: Act, job: Job, seen: Seen) -> str:
-    if act.cancel_when_explained:
-        return str((seen.explained or {}).get("summary") or "")
-    if act.table is not None:
-        return f"{act.table.rows} rows"
-    if act.is_watched and seen.most_processes:
-        return f"{seen.most_processes} processes seen, {len(seen.left)} left"
+def _note(running: RunningCase, job: Job) -> str:
+    case = running.case
+    if case.cancel_when_explained:
+        return str((running.explained or {}).get("summary") or "")
+    if case.table is not None:
+        return f"{case.table.rows} rows"
+    if case.is_watched and running.most_processes:
+        return f"{running.most_processes} processes seen, {len(running.left)} left"
     return (job.error.title or job.error.name) if job.error else ""
 
 

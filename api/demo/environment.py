@@ -1,4 +1,4 @@
-"""Where the demo plays: a Ganger of its own on a state folder, started and ended here, or one that runs already."""
+"""Where the demo runs: a Ganger of its own on a state folder, started and ended here, or one that runs already."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from api.demo import traces
-from api.demo.screen import Finding
-from api.up.embedded import state
-from api.up.embedded.child_process import Order, Servant
+from api.demo.results import CheckResult
+from api.up.embedded import processes, state
+from api.up.embedded.child_process import ChildProcess, ChildSpec
 from ganger import Client
 from ganger.cli.connection import Connection
 from scheduler.errors import SetupError
@@ -30,8 +29,8 @@ STOP_WITHIN_S = 60.0
 POLL_S = 0.05
 # Between SIGTERM and the end of a process that does not listen: one of the jobs is such a one, and people watch.
 GRACE_S = "3"
-# How long the kernel may take to bury what was killed.
-BURIAL_S = 5.0
+# How long the kernel may take to remove a process that was killed.
+REAP_WITHIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,13 @@ class DemoOptions:
     json: bool = False
 
 
-class Stage:
+class DemoEnvironment:
     """Within its `with` there is an API to talk to. `is_ours` tells whether it runs on this machine, by our hand."""
 
     def __init__(self, options: DemoOptions, tell: Callable[[str], None]) -> None:
         self._options = options
         self._tell = tell
-        self._servant: Servant | None = None
+        self._process: ChildProcess | None = None
         self._temporary: Path | None = None
         self._root = options.state_dir
         self._exit: int | None = None
@@ -73,17 +72,17 @@ class Stage:
         self._end()
 
     def client(self) -> Client:
-        """Return a client for the API that is played on. Raises SetupError if nothing says where it is."""
+        """Return a client for the API that the demo uses. Raises SetupError if nothing says where it is."""
         target = Connection(self._options.url, self._options.token, self._root).resolve()
         return Client(target.url, target.token)
 
-    def after(self) -> list[Finding]:
+    def check_end(self) -> list[CheckResult]:
         """Return what is to be said of the end: how `ganger up` ended and what it left running. Call after the `with`."""
         if not self.is_ours:
             return []
         complaints = [] if self._exit == 0 else [f"`ganger up` ended with status {self._exit}"]
         complaints += [f"still runs: {one}" for one in self._left]
-        return [Finding(what="everything stopped, nothing left running", complaints=complaints)]
+        return [CheckResult(what="everything stopped, nothing left running", complaints=complaints)]
 
     def _start(self) -> None:
         if self._root is None:
@@ -92,7 +91,7 @@ class Stage:
         root = self._root = Path(os.path.abspath(self._root))  # noqa: PTH100 - resolve() would follow the user's links
         root.mkdir(parents=True, exist_ok=True)
         self._tell(f"starting Ganger in {root}")
-        order = Order(
+        spec = ChildSpec(
             name="up",
             argv=[sys.executable, "-P", "-m", "ganger", "up", "--state-dir", root, "--port", "0"],
             log=root / "up.log",
@@ -102,17 +101,17 @@ class Stage:
             stop_within_s=STOP_WITHIN_S,
         )
         (root / state.ADDRESS).unlink(missing_ok=True)
-        order.log.unlink(missing_ok=True)
-        self._servant = Servant(order)
+        spec.log.unlink(missing_ok=True)
+        self._process = ChildProcess(spec)
         began = time.monotonic()
-        self._servant.start()
+        self._process.start()
         self._await_ready(root, began)
 
     def _await_ready(self, root: Path, began: float) -> None:
-        servant = self._servant
-        while servant is not None and not (root / state.ADDRESS).exists():
-            if servant.ended() is not None:
-                raise SetupError(servant.last_words().removeprefix("ganger: ") or "`ganger up` ended at once")
+        process = self._process
+        while process is not None and not (root / state.ADDRESS).exists():
+            if process.ended() is not None:
+                raise SetupError(process.last_error_line().removeprefix("ganger: ") or "`ganger up` ended at once")
             if time.monotonic() > began + READY_WITHIN_S:
                 raise SetupError(f"`ganger up` is not ready after {READY_WITHIN_S:.0f} s (see {root}/logs)")
             time.sleep(POLL_S)
@@ -125,15 +124,15 @@ class Stage:
         with self.client() as api:
             while not any(node.is_online for node in api.nodes.list()):
                 if time.monotonic() > deadline:
-                    reason = self._servant.last_words().removeprefix("ganger: ") if self._servant else ""
+                    reason = self._process.last_error_line().removeprefix("ganger: ") if self._process else ""
                     raise SetupError(f"no node is online after {NODE_WITHIN_S:.0f} s{reason and ': '}{reason}")
                 time.sleep(POLL_S)
 
     def _end(self) -> None:
-        if self._servant is not None:
+        if self._process is not None:
             self._tell("stopping everything")
-            self._servant.stop()
-            self._exit = self._servant.ended()
+            self._process.stop()
+            self._exit = self._process.ended()
             self._left = _left_running(self._root)
         if self._temporary is not None:
             home = (self._temporary / "servers").resolve()  # elsewhere, if the servers could not enter here
@@ -170,10 +169,10 @@ def _environment() -> dict[str, str]:
 
 
 def _left_running(root: Path | None) -> list[str]:
-    """Return what still runs that names our state folder, after the kernel had time to bury the dead."""
+    """Return what still runs that names our state folder, after the kernel had time to remove killed processes."""
     if root is None:
         return []
-    deadline = time.monotonic() + BURIAL_S
-    while (left := traces.naming(str(root))) and time.monotonic() < deadline:
+    deadline = time.monotonic() + REAP_WITHIN_S
+    while (left := processes.carrying([str(root)])[str(root)]) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     return [f"{one.pid} {one.command}" for one in left]

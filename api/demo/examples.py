@@ -55,7 +55,7 @@ class Example:
         ]
 
 
-def find(folder: Path | None = None) -> Example:
+def require(folder: Path | None = None) -> Example:
     """Return the example, from `folder` or from the clone that this code stands in. Raises SetupError."""
     examples = folder or Path(__file__).resolve().parents[2] / "deploy" / "examples"
     example = Example(examples / "kml-footprint")

@@ -22,15 +22,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from api.up import roles
-from api.up.embedded import child_process, identity, restarter, state
-from api.up.embedded import servers as stack
-from api.up.embedded import stop_signals as watching
-from api.up.embedded.child_process import Servant
-from api.up.embedded.restarter import Ward
-from api.up.embedded.servers import Stack
+from api.up.embedded import child_process, processes, restarter, state, stop_signals
+from api.up.embedded import servers as server_set
+from api.up.embedded.child_process import ChildProcess
+from api.up.embedded.restarter import RestartedProcess
+from api.up.embedded.servers import ServerSet
 from api.up.embedded.state import StateFolder
-from api.up.embedded.stop_signals import Stopped, Watch
-from api.up.roles import Address, NodeSize, Surroundings
+from api.up.embedded.stop_signals import StopSignalReceived, StopSignals
+from api.up.roles import Address, NodeSize, RoleContext
 from scheduler import keyring
 from scheduler.admin import tokens
 from scheduler.errors import SetupError
@@ -60,7 +59,7 @@ class UpOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ReadyReport:
     """What a user needs to know once everything is up."""
 
     url: str
@@ -78,8 +77,8 @@ def up(options: UpOptions) -> int:
     0 after an orderly stop, 2 where it cannot start (one line says why), 128 + signal if stopped before it was ready.
     """
     try:
-        with Watch() as watch:
-            return _run(options, watch)
+        with StopSignals() as signals:
+            return _run(options, signals)
     except SetupError as trouble:
         _tell(str(trouble))
     except OSError as error:  # the disk filled up, the folder was taken away
@@ -87,44 +86,46 @@ def up(options: UpOptions) -> int:
     return EXIT_SETUP
 
 
-def _run(options: UpOptions, watch: Watch) -> int:
+def _run(options: UpOptions, signals: StopSignals) -> int:
     """Start everything, keep it alive, and end it: in order, whatever happens in between."""
     began = time.monotonic()
     address = Address(options.host, _free_port(options.host, options.port))
     folder = state.prepare(options.state_dir)
     with state.locked(folder):
-        wards: list[Ward] = []
-        servers: Stack | None = None
+        running: list[RestartedProcess] = []
+        servers: ServerSet | None = None
         was_ready = False
         try:
-            _end_leftovers(folder, watch)
-            servers = _start_servers(folder, watch)
-            around, token_file, names = _set_up(folder, servers, address, options)
-            _start_roles(wards, around, names, options)
-            wards += [Ward(server.servant.order.name, server.servant, server.launch) for server in servers.servers]
-            _await_ready(wards, address, watch)
+            _end_leftovers(folder, signals)
+            servers = _start_servers(folder, signals)
+            context, token_file, names = _set_up(folder, servers, address, options)
+            _start_roles(running, context, names, options)
+            running += [
+                RestartedProcess(server.process.spec.name, server.process, server.launch) for server in servers.servers
+            ]
+            _await_ready(running, address, signals)
             was_ready = True
             state.write_private(folder.root / state.ADDRESS, address.url)
-            _announce(_ready(around, servers, token_file, names, began), as_json=options.json)
-            restarter.keep(wards, watch, _tell)
-        except Stopped as stopped:
+            _announce(_ready(context, servers, token_file, names, began), as_json=options.json)
+            restarter.run(running, signals, _tell)
+        except StopSignalReceived as stopped:
             _tell("stopping")
             return 0 if was_ready else 128 + stopped.signal
         finally:
-            _end(folder, wards, servers)
+            _end(folder, running, servers)
     return 0
 
 
-def _start_servers(folder: StateFolder, watch: Watch) -> Stack:
+def _start_servers(folder: StateFolder, signals: StopSignals) -> ServerSet:
     settings = _settings()
     _tell(f"starting the servers in {folder.root}")
-    servers = stack.assemble(
+    servers = server_set.prepare(
         folder,
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
         broker_url=settings.broker_url.get_secret_value() if settings.broker_url else None,
-        pause=watch.pause,
+        pause=signals.pause,
     )
-    servers.start(watch.pause)
+    servers.start(signals.pause)
     return servers
 
 
@@ -137,8 +138,8 @@ def _settings() -> Settings:
 
 
 def _set_up(
-    folder: StateFolder, servers: Stack, address: Address, options: UpOptions
-) -> tuple[Surroundings, Path, list[str]]:
+    folder: StateFolder, servers: ServerSet, address: Address, options: UpOptions
+) -> tuple[RoleContext, Path, list[str]]:
     """Bring the schema up to date and see that the tokens exist which the roles and the user need."""
     try:
         migrations.upgrade(servers.database_url)
@@ -152,69 +153,71 @@ def _set_up(
     for name in names:
         path = _node_token(folder, name)
         tokens.ensure(servers.database_url, kind="node", role=None, project=None, name=name, path=path)
-    return Surroundings(folder, servers.database_url, servers.broker_url, address), admin, names
+    return RoleContext(folder, servers.database_url, servers.broker_url, address), admin, names
 
 
-def _start_roles(wards: list[Ward], around: Surroundings, names: Sequence[str], options: UpOptions) -> None:
-    """Start the roles and add them to `wards`, each as soon as it is started."""
-    size = roles.share(options.size, len(names), around.folder.root)
-    nodes = [roles.worker(around, name, size, _node_token(around.folder, name)) for name in names]
-    for order in [*nodes, roles.scheduler(around), roles.api(around)]:
-        process = Servant(order)
+def _start_roles(
+    running: list[RestartedProcess], context: RoleContext, names: Sequence[str], options: UpOptions
+) -> None:
+    """Start the roles and add them to `running`, each as soon as it is started."""
+    size = roles.share(options.size, len(names), context.folder.root)
+    nodes = [roles.worker(context, name, size, _node_token(context.folder, name)) for name in names]
+    for spec in [*nodes, roles.scheduler(context), roles.api(context)]:
+        process = ChildProcess(spec)
         process.start()
-        wards.append(Ward(order.name, process, process.start, may_leave=order in nodes))
+        running.append(RestartedProcess(spec.name, process, process.start, may_leave=spec in nodes))
 
 
-def _await_ready(wards: Sequence[Ward], address: Address, watch: Watch) -> None:
+def _await_ready(running: Sequence[RestartedProcess], address: Address, signals: StopSignals) -> None:
     """Return when the API says it is ready. Raises SetupError if something ends before, with its last words."""
     _tell("starting API, scheduler and worker")
     deadline = time.monotonic() + READY_WITHIN_S
     while not _answers(f"{address.url}/health/ready"):
-        for ward in wards:
-            code = ward.servant.ended()
+        for each in running:
+            code = each.process.ended()
             if code is not None:
-                message = f"{ward.title} {restarter.how_it_ended(code)}: {ward.servant.last_words()}"
-                raise SetupError(f"{message} (see {ward.servant.order.log})")
+                message = f"{each.title} {restarter.how_it_ended(code)}: {each.process.last_error_line()}"
+                raise SetupError(f"{message} (see {each.process.spec.log})")
         if time.monotonic() > deadline:
             raise SetupError(
-                f"the API is not ready after {READY_WITHIN_S:.0f} s (see {wards[0].servant.order.log.parent})"
+                f"the API is not ready after {READY_WITHIN_S:.0f} s (see {running[0].process.spec.log.parent})"
             )
-        watch.pause(READY_POLL_S)
+        signals.pause(READY_POLL_S)
 
 
-def _end(folder: StateFolder, wards: Sequence[Ward], servers: Stack | None) -> None:
+def _end(folder: StateFolder, running: Sequence[RestartedProcess], servers: ServerSet | None) -> None:
     """End nodes, then scheduler and API, then what they left behind, then the servers, the database last."""
     (folder.root / ADDRESS).unlink(missing_ok=True)
     ours = servers.servers if servers else ()
-    at_the_end = {id(server.servant) for server in ours}
-    leaving = [ward.servant for ward in wards if id(ward.servant) not in at_the_end]
-    nodes = [process for process in leaving if process.order.name.startswith(roles.WORKER)]
+    at_the_end = {id(server.process) for server in ours}
+    leaving = [each.process for each in running if id(each.process) not in at_the_end]
+    nodes = [process for process in leaving if process.spec.name.startswith(roles.WORKER)]
     for stage in (nodes, [process for process in leaving if process not in nodes]):  # nodes hand back work to the API
         for process in stage:
-            process.ask()
+            process.request_stop()
         for process in stage:
             process.stop()
-    _end_marked(folder, spared={server.servant.pid for server in ours if server.servant.pid is not None})
+    _end_marked(folder, spared={server.process.pid for server in ours if server.process.pid is not None})
     if servers is not None:
         servers.stop()
 
 
-def _end_leftovers(folder: StateFolder, watch: Watch) -> None:
+def _end_leftovers(folder: StateFolder, signals: StopSignals) -> None:
     """End what a killed predecessor recorded here and left running; supervisors stay, their agents take them over."""
     for record in sorted(folder.pids.iterdir()):
         if record.name not in {"postgres", "valkey"} and not record.name.startswith("."):
-            child_process.end_recorded(record, signal.SIGTERM, roles.STOP_WITHIN_S, watch.pause)
+            child_process.end_recorded(record, signal.SIGTERM, roles.STOP_WITHIN_S, signals.pause)
 
 
 def _end_marked(folder: StateFolder, spared: set[int]) -> None:
     """End supervisors and whatever else carries our mark or descends from us, but for the servers and what is theirs."""
-    theirs = {who.pid for server in spared for who in identity.descendants_of(server)} | spared
+    theirs = {who.pid for server in spared for who in processes.descendants_of(server)} | spared
     found = {
-        *identity.marked(f"{child_process.MARK}={folder.root}"),
-        *identity.descendants_of(os.getpid(), without=spared),
+        *processes.with_variable(f"{child_process.MARK}={folder.root}"),
+        *processes.descendants_of(os.getpid(), without=spared),
     }
     child_process.end([who for who in found if who.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
-    watching.reap_orphans(known=spared)
+    stop_signals.reap_orphans(known=spared)
 
 
 def _answers(url: str) -> bool:
@@ -243,11 +246,13 @@ def _node_token(folder: StateFolder, name: str) -> Path:
     return folder.tokens / f"node-{name}"
 
 
-def _ready(around: Surroundings, servers: Stack, token_file: Path, names: Sequence[str], began: float) -> Ready:
-    sources = {server.servant.order.name: server.source for server in servers.servers}
-    return Ready(
-        url=around.address.url,
-        state_dir=around.folder.root,
+def _ready(
+    context: RoleContext, servers: ServerSet, token_file: Path, names: Sequence[str], began: float
+) -> ReadyReport:
+    sources = {server.process.spec.name: server.source for server in servers.servers}
+    return ReadyReport(
+        url=context.address.url,
+        state_dir=context.folder.root,
         token_file=token_file,
         database=sources.get("postgres", "external"),
         broker=sources.get("valkey", "external"),
@@ -256,9 +261,9 @@ def _ready(around: Surroundings, servers: Stack, token_file: Path, names: Sequen
     )
 
 
-def _announce(ready: Ready, *, as_json: bool) -> None:
+def _announce(ready: ReadyReport, *, as_json: bool) -> None:
     if as_json:
-        told = {name: getattr(ready, name) for name in Ready.__slots__}
+        told = {name: getattr(ready, name) for name in ReadyReport.__slots__}
         print(json.dumps({"event": "ready", **told}, default=str), flush=True)  # noqa: T201 - what --json promises
         return
     _tell(f"ready in {ready.seconds} s: {ready.url}")

@@ -17,7 +17,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from api.up.embedded import child_process
-from api.up.embedded.child_process import Order
+from api.up.embedded.child_process import ChildSpec
 from api.up.embedded.state import StateFolder
 
 # What the names of the nodes' processes, logs and records begin with.
@@ -58,7 +58,7 @@ class NodeSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RoleContext:
     """What every role is told."""
 
     folder: StateFolder
@@ -83,34 +83,34 @@ class Surroundings:
         }
 
 
-def api(around: Surroundings) -> Order:
-    """Return the order for the API."""
-    address = around.address
+def api(context: RoleContext) -> ChildSpec:
+    """Return the start of the API."""
+    address = context.address
     keys = {name: os.environ[name] for name in _KEYS if name in os.environ}
     words = ["api", "--host", address.host, "--port", str(address.port)]
-    return _order(around, "api", words, around.environment(GANGER_DATABASE_URL=around.database_url, **keys))
+    return _spec(context, "api", words, context.environment(GANGER_DATABASE_URL=context.database_url, **keys))
 
 
-def scheduler(around: Surroundings) -> Order:
-    """Return the order for the scheduler."""
-    more = {"GANGER_DATABASE_URL": around.database_url}
+def scheduler(context: RoleContext) -> ChildSpec:
+    """Return the start of the scheduler."""
+    more = {"GANGER_DATABASE_URL": context.database_url}
     if "GANGER_POOL_DRIVER" not in os.environ:
         more["GANGER_POOL_DRIVER"] = "local"  # a pool that is scaled up gets its nodes on this machine
-    return _order(around, "scheduler", ["scheduler"], around.environment(**more))
+    return _spec(context, "scheduler", ["scheduler"], context.environment(**more))
 
 
-def worker(around: Surroundings, name: str, size: NodeSize, token_file: Path) -> Order:
-    """Return the order for one node of this machine."""
+def worker(context: RoleContext, name: str, size: NodeSize, token_file: Path) -> ChildSpec:
+    """Return the start of one node of this machine."""
     asked = {"--cpus": size.cpus, "--mem": size.mem, "--disk": size.disk}
     words = ["worker", "--name", name]
     for option, value in asked.items():
         if value is not None:
             words += [option, str(value)]
-    environment = around.environment(GANGER_NODE_TOKEN_FILE=str(token_file))
-    order = _order(around, f"{WORKER}{name}", words, environment, WORKER_STOP_WITHIN_S)
+    environment = context.environment(GANGER_NODE_TOKEN_FILE=str(token_file))
+    spec = _spec(context, f"{WORKER}{name}", words, environment, WORKER_STOP_WITHIN_S)
     # Should we be killed, the agent must not hand back its work, as it does on SIGTERM: its supervisor keeps the jobs
     # running, and the next start's agent takes them over.
-    return replace(order, death_signal=signal.SIGKILL)
+    return replace(spec, death_signal=signal.SIGKILL)
 
 
 def node_names(count: int) -> list[str]:
@@ -131,19 +131,19 @@ def share(size: NodeSize, count: int, folder: Path) -> NodeSize:
     )
 
 
-def _order(
-    around: Surroundings,
+def _spec(
+    context: RoleContext,
     name: str,
     words: list[str],
     environment: Mapping[str, str],
     stop_within_s: float = STOP_WITHIN_S,
-) -> Order:
+) -> ChildSpec:
     """`-P` keeps the folder we stand in off the import path: it might hold another package of the name `scheduler`."""
-    return Order(
+    return ChildSpec(
         name=name,
         argv=[sys.executable, "-P", "-m", "ganger", *words],
-        log=around.folder.logs / f"{name}.log",
-        record=around.folder.pids / name,
+        log=context.folder.logs / f"{name}.log",
+        record=context.folder.pids / name,
         environment=environment,
         stop_within_s=stop_within_s,
     )

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object as the API sent it. The fields of each answer are described in the API's own `/openapi.json`."""
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 

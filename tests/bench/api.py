@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
     jobs = parser.parse_args(arguments or []).jobs
     with state_folder() as root:
         folder = state.prepare(root)
-        running = servers.assemble(folder)
+        running = servers.prepare(folder)
         running.start()
         try:
             migrations.upgrade(running.database_url)

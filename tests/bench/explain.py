@@ -62,7 +62,7 @@ _FILL = (
 def main() -> None:
     """Fill a new database, start the server on it, and ask."""
     with state_folder() as root:
-        running = servers.assemble(state.prepare(root))
+        running = servers.prepare(state.prepare(root))
         running.start()
         try:
             migrations.upgrade(running.database_url)

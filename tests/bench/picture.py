@@ -82,7 +82,7 @@ def _look(engine: Engine, live: ClusterState) -> float:
 def main() -> None:
     """Fill a new database, and look at it from a new process."""
     with state_folder() as root:
-        running = servers.assemble(state.prepare(root))
+        running = servers.prepare(state.prepare(root))
         running.start()
         try:
             migrations.upgrade(running.database_url)

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from api.demo import cases, examples, traces
+from api.demo import cases, examples
+from api.up.embedded import processes
 from tests.support.servers import state_folder
 
 WITHIN_S = 110
@@ -94,7 +95,7 @@ def test_stopped_half_way_it_takes_down_what_it_put_up() -> None:
         demo.send_signal(signal.SIGTERM)
         demo.stderr.read()
         assert demo.wait(WITHIN_S) == 130
-        assert traces.naming(str(state)) == []
+        assert processes.carrying([str(state)])[str(state)] == []
 
 
 def test_without_the_examples_it_says_where_they_are_looked_for(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_without_the_examples_it_says_where_they_are_looked_for(tmp_path: Path) 
 
 
 def test_shards_are_of_equal_size_and_hold_each_row_once() -> None:
-    example = examples.find()
+    example = examples.require()
     shards = example.shards(cases.SHARDS)
     assert sum(shard.rows for shard in shards) == example.table.rows
     assert max(shard.rows for shard in shards) - min(shard.rows for shard in shards) <= 1

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from api.up.embedded.servers import Stack
+from api.up.embedded.servers import ServerSet
 from tests.support.roles import Roles
 from tests.support.servers import state_folder
 
@@ -42,7 +42,7 @@ class Written:
 
 
 @pytest.fixture
-def roles(servers: Stack, database_url: str, broker_url: str) -> Iterator[Roles]:
+def roles(servers: ServerSet, database_url: str, broker_url: str) -> Iterator[Roles]:
     with state_folder() as folder, Roles(folder, database_url, broker_url) as made:
         yield made
 

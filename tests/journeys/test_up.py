@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from api.up.embedded import identity
+from api.up.embedded import processes
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
@@ -84,7 +84,7 @@ def test_a_server_of_ones_own_out_of_reach_is_one_clear_line(root: Path, name: s
     assert "cannot be reached" in line
     assert name in line
     assert "secret" not in line
-    assert identity.marked(f"GANGER_UP={root}") == []
+    assert processes.with_variable(f"GANGER_UP={root}") == []
 
 
 def test_ctrl_c_ends_everything_and_the_next_start_goes_on(running: Installation) -> None:

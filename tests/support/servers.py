@@ -22,18 +22,18 @@ import pytest
 from psycopg import sql
 
 from api.up.embedded import external, state
-from api.up.embedded import servers as stack
-from api.up.embedded.servers import Stack
+from api.up.embedded import servers as server_set
+from api.up.embedded.servers import ServerSet
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "512MB"}
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[Stack]:
+def servers() -> Iterator[ServerSet]:
     """Both servers, on a state folder of this test process."""
     with state_folder() as root:
         folder = state.prepare(root)
-        running = stack.assemble(folder, database_settings=UNSAFE_BUT_QUICK)
+        running = server_set.prepare(folder, database_settings=UNSAFE_BUT_QUICK)
         running.start()
         try:
             yield running
@@ -42,7 +42,7 @@ def servers() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def migrated(servers: Stack) -> Seeds:
+def migrated(servers: ServerSet) -> Seeds:
     """The servers' database after the migrations, and what these put into it."""
     from scheduler.store.schema import migrations  # noqa: PLC0415 - tests of the servers alone need no schema
 
@@ -52,14 +52,14 @@ def migrated(servers: Stack) -> Seeds:
 
 
 @pytest.fixture
-def database_url(servers: Stack, migrated: Seeds) -> str:
+def database_url(servers: ServerSet, migrated: Seeds) -> str:
     with connect(servers.database_url) as db:
         migrated.restore(db)
     return servers.database_url
 
 
 @pytest.fixture
-def bare_database_url(servers: Stack) -> Iterator[str]:
+def bare_database_url(servers: ServerSet) -> Iterator[str]:
     name = f"bare_{secrets.token_hex(4)}"
     with connect(servers.database_url) as db:
         db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -68,7 +68,7 @@ def bare_database_url(servers: Stack) -> Iterator[str]:
 
 
 @pytest.fixture
-def broker_url(servers: Stack) -> str:
+def broker_url(servers: ServerSet) -> str:
     client = external.broker_client(servers.broker_url)
     client.flushall()
     client.close()

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from api.up.embedded import child_process, identity, restarter
-from api.up.embedded.child_process import Order, Servant
-from api.up.embedded.restarter import Ward
-from api.up.embedded.stop_signals import Stopped, Watch
+from api.up.embedded import child_process, processes, restarter
+from api.up.embedded.child_process import ChildProcess, ChildSpec
+from api.up.embedded.restarter import RestartedProcess
+from api.up.embedded.stop_signals import StopSignalReceived, StopSignals
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def order(folder: Path, *argv: str, stop_within_s: float = 10.0) -> Order:
-    return Order(
+def spec(folder: Path, *argv: str, stop_within_s: float = 10.0) -> ChildSpec:
+    return ChildSpec(
         name="one",
         argv=argv,
         log=folder / "one.log",
@@ -38,7 +38,7 @@ def order(folder: Path, *argv: str, stop_within_s: float = 10.0) -> Order:
     )
 
 
-def gone(who: identity.Identity) -> bool:
+def gone(who: processes.ProcessIdentity) -> bool:
     """Whether it ends within ten seconds; the kernel needs a moment to carry out a SIGKILL."""
     deadline = time.monotonic() + 10
     while who.running() and time.monotonic() < deadline:
@@ -47,27 +47,27 @@ def gone(who: identity.Identity) -> bool:
 
 
 def test_a_process_is_known_by_its_start_not_by_its_id_alone(sleeper: subprocess.Popen[bytes]) -> None:
-    who = identity.of(sleeper.pid)
+    who = processes.identify(sleeper.pid)
     assert who is not None
     assert who.running()
-    assert identity.parse(who.text()) == who
-    later = identity.Identity(who.pid, who.started + 1, who.boot)
+    assert processes.parse(who.text()) == who
+    later = processes.ProcessIdentity(who.pid, who.started + 1, who.boot)
     assert not later.running()
     assert not later.signal(signal.SIGKILL)
     assert who.running()
 
 
 def test_a_zombie_does_not_run(sleeper: subprocess.Popen[bytes]) -> None:
-    who = identity.of(sleeper.pid)
+    who = processes.identify(sleeper.pid)
     assert who is not None
     sleeper.kill()
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
     assert not who.running()
-    assert identity.of(sleeper.pid) is None
+    assert processes.identify(sleeper.pid) is None
 
 
 def test_what_a_killed_supervisor_left_is_ended_by_its_record(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
-    who = identity.of(sleeper.pid)
+    who = processes.identify(sleeper.pid)
     assert who is not None
     record = tmp_path / "record"
     record.write_text(who.text())
@@ -85,11 +85,11 @@ def test_a_record_of_nobody_ends_nobody(tmp_path: Path, text: str) -> None:
 
 def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Path) -> None:
     program = "trap '' TERM; sleep 1000 & echo $!; wait; wait"
-    stubborn = Servant(order(tmp_path, "/bin/sh", "-c", program, stop_within_s=0.2))
+    stubborn = ChildProcess(spec(tmp_path, "/bin/sh", "-c", program, stop_within_s=0.2))
     stubborn.start()
-    while not (grandchild := stubborn.order.log.read_text().strip()):
+    while not (grandchild := stubborn.spec.log.read_text().strip()):
         os.sched_yield()
-    who = identity.of(int(grandchild))
+    who = processes.identify(int(grandchild))
     stubborn.stop()
     assert stubborn.ended() == -signal.SIGKILL
     assert who is not None
@@ -99,7 +99,7 @@ def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Pa
 def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does with a job in the background
     try:
-        quiet = Servant(replace(order(tmp_path, "/bin/sleep", "300"), stop_signal=signal.SIGINT))
+        quiet = ChildProcess(replace(spec(tmp_path, "/bin/sleep", "300"), stop_signal=signal.SIGINT))
         quiet.start()
         quiet.stop()
     finally:
@@ -109,15 +109,15 @@ def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp
 
 def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
     program = (
-        "import sys; from tests.unit.test_embedded_processes import order; from api.up.embedded.child_process import Servant;"
-        "from pathlib import Path; s = Servant(order(Path(sys.argv[1]), 'sleep', '1000')); s.start();"
+        "import sys; from tests.unit.test_embedded_processes import spec; from api.up.embedded.child_process import ChildProcess;"
+        "from pathlib import Path; s = ChildProcess(spec(Path(sys.argv[1]), 'sleep', '1000')); s.start();"
         "print(s.pid, flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    who = identity.of(int(parent.stdout.readline()))
+    who = processes.identify(int(parent.stdout.readline()))
     assert who is not None
     parent.kill()
     parent.communicate()
@@ -127,24 +127,24 @@ def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
 def test_the_last_words_are_the_line_that_tells_why(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("starting\nFATAL:  no room\nHINT:  make some\n")
-    assert child_process.last_reason(log) == "FATAL:  no room"
+    assert child_process.last_error_line_of(log) == "FATAL:  no room"
     log.write_text("one\ntwo\n")
-    assert child_process.last_reason(log) == "two"
-    assert not child_process.last_reason(tmp_path / "none")
+    assert child_process.last_error_line_of(log) == "two"
+    assert not child_process.last_error_line_of(tmp_path / "none")
 
 
 def test_what_dies_is_started_again_ever_later(tmp_path: Path) -> None:
     told: list[str] = []
-    dying = Servant(order(tmp_path, "/bin/sh", "-c", "exit 3"))
+    dying = ChildProcess(spec(tmp_path, "/bin/sh", "-c", "exit 3"))
     dying.start()
-    ward = Ward("role", dying, dying.start)
+    each = RestartedProcess("role", dying, dying.start)
     now, delays = time.monotonic(), []
     for _ in range(4):
-        while ward.due_at is None:
-            ward.look(now, told.append)
-        delays.append(ward.due_at - now)
-        now = ward.due_at
-        ward.look(now, told.append)
+        while each.due_at is None:
+            each.step(now, told.append)
+        delays.append(each.due_at - now)
+        now = each.due_at
+        each.step(now, told.append)
     assert delays == pytest.approx([0.2, 0.4, 0.8, 1.6])
     assert told[0].startswith("role ended with exit code 3; starting it again in 0.2 s")
     dying.stop()
@@ -152,43 +152,43 @@ def test_what_dies_is_started_again_ever_later(tmp_path: Path) -> None:
 
 def test_who_ended_with_a_reason_is_told_of_with_it(tmp_path: Path) -> None:
     told: list[str] = []
-    dying = Servant(order(tmp_path, "/bin/sh", "-c", "echo 'ganger: no room here.' >&2; exit 2"))
+    dying = ChildProcess(spec(tmp_path, "/bin/sh", "-c", "echo 'ganger: no room here.' >&2; exit 2"))
     dying.start()
-    ward = Ward("role", dying, dying.start)
-    while ward.due_at is None:
-        ward.look(time.monotonic(), told.append)
+    each = RestartedProcess("role", dying, dying.start)
+    while each.due_at is None:
+        each.step(time.monotonic(), told.append)
     assert told[0].startswith("role ended with exit code 2: no room here; starting it again in 0.2 s (log: ")
 
 
 def test_who_lived_long_is_started_again_at_once(tmp_path: Path) -> None:
-    dying = Servant(order(tmp_path, "/bin/sh", "-c", "exit 3"))
+    dying = ChildProcess(spec(tmp_path, "/bin/sh", "-c", "exit 3"))
     dying.start()
-    ward = Ward("role", dying, dying.start, deaths=6)
+    each = RestartedProcess("role", dying, dying.start, deaths=6)
     now = time.monotonic() + restarter.WELL_AFTER_S
-    while ward.due_at is None:
-        ward.look(now, lambda _: None)
-    assert ward.due_at - now == pytest.approx(restarter.FIRST_DELAY_S)
+    while each.due_at is None:
+        each.step(now, lambda _: None)
+    assert each.due_at - now == pytest.approx(restarter.FIRST_DELAY_S)
 
 
 def test_a_program_that_cannot_be_started_is_told_and_tried_again(tmp_path: Path) -> None:
     told: list[str] = []
-    missing = Servant(order(tmp_path, "/no/such/program"))
-    ward = Ward("role", missing, missing.start, due_at=1.0)
-    ward.look(1.0, told.append)
+    missing = ChildProcess(spec(tmp_path, "/no/such/program"))
+    each = RestartedProcess("role", missing, missing.start, due_at=1.0)
+    each.step(1.0, told.append)
     assert "cannot be started" in told[0]
-    assert ward.due_at is not None
-    assert ward.due_at > 1.0
+    assert each.due_at is not None
+    assert each.due_at > 1.0
 
 
 def test_a_stop_signal_ends_the_wait_and_a_childs_end_does_too(tmp_path: Path) -> None:
-    with Watch() as watch:
-        child = Servant(order(tmp_path, "/bin/true"))
+    with StopSignals() as signals:
+        child = ChildProcess(spec(tmp_path, "/bin/true"))
         child.start()
-        watch.until_something(30)
+        signals.wait(30)
         assert child.ended() == 0
         os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Stopped, match="SIGTERM"):
-            watch.pause(30)
+        with pytest.raises(StopSignalReceived, match="SIGTERM"):
+            signals.pause(30)
         os.kill(os.getpid(), signal.SIGINT)  # the impatient second one harms nobody
 
 
@@ -197,7 +197,7 @@ def test_a_long_log_is_turned_over_under_its_writer(tmp_path: Path) -> None:
     with log.open("ab", buffering=0) as writer:
         for letter in b"abcde":
             writer.write(bytes([letter]) * 10)
-            restarter.turn_over(log, limit=10)
+            restarter.rotate(log, limit=10)
         writer.write(b"after")
     assert log.read_bytes() == b"after"
     kept = [log.with_name(f"role.log.{number}").read_bytes() for number in range(1, restarter.LOGS_KEPT + 1)]

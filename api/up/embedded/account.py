@@ -20,7 +20,7 @@ CANDIDATES = ("ganger", "daemon", "nobody")
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UnixAccount:
     """A user of this machine that the servers are started as."""
 
     name: str
@@ -28,7 +28,7 @@ class Account:
     gid: int
 
 
-def for_servers() -> Account | None:
+def for_servers() -> UnixAccount | None:
     """Return the account root lends to its servers, or None where they run as the invoking user.
 
     Raises SetupError where PostgreSQL could not run: a user id without an entry in /etc/passwd, or no unprivileged account.
@@ -42,11 +42,11 @@ def for_servers() -> Account | None:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
-        return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+        return UnixAccount(entry.pw_name, entry.pw_uid, entry.pw_gid)
     raise SetupError("PostgreSQL does not run as root; make an account for it: useradd --system ganger")
 
 
-def owner_of(folder: Path) -> Account | None:
+def owner_of(folder: Path) -> UnixAccount | None:
     """Return the account that owns `folder`, or None if that is the invoking user."""
     uid = folder.stat().st_uid
     if uid == os.geteuid():
@@ -56,10 +56,10 @@ def owner_of(folder: Path) -> Account | None:
     except KeyError:
         message = f"{folder} belongs to the unknown user id {uid}; give it an account or choose another --state-dir"
         raise SetupError(message) from None
-    return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    return UnixAccount(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
-def can_enter(account: Account, folder: Path) -> bool:
+def can_enter(account: UnixAccount, folder: Path) -> bool:
     """Tell whether the account may traverse `folder` and all above it, asked of the kernel itself (ACLs included)."""
     asked = subprocess.run(
         ["/bin/sh", "-c", 'cd "$1"', "sh", str(folder)],
@@ -75,7 +75,7 @@ def can_enter(account: Account, folder: Path) -> bool:
     return asked.returncode == 0
 
 
-def give(path: Path, account: Account | None) -> None:
+def give(path: Path, account: UnixAccount | None) -> None:
     """Make the account the owner of one path that we have made; nothing to do where we run as ourselves."""
     if account is not None:
         os.chown(path, account.uid, account.gid)

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.up.embedded import identity
-from api.up.embedded.account import Account
-from api.up.embedded.identity import Identity
+from api.up.embedded import processes
+from api.up.embedded.account import UnixAccount
+from api.up.embedded.processes import ProcessIdentity
 
 # Waits so many seconds; whoever supervises passes one that also notices its own stop signals.
 Pause = Callable[[float], None]
@@ -29,8 +29,8 @@ PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 # Between the last warning and SIGKILL's effect lies only the kernel.
 KILL_WAIT_S = 5.0
-# What a shell or nohup had us ignore, a servant hears: it is not the shell's, and we stop it by one of these.
-HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a shell or nohup had us ignore, a process hears: it is not the shell's, and we stop it by one of these.
+RESET_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Enough to carry the reason a server died with, which is in its last lines.
 TAIL_BYTES = 8192
 
@@ -38,7 +38,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class ChildSpec:
     """How to start a process, and how it wants to be stopped."""
 
     name: str
@@ -46,7 +46,7 @@ class Order:
     log: Path
     record: Path
     environment: Mapping[str, str]
-    account: Account | None = None
+    account: UnixAccount | None = None
     folder: Path | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 30.0
@@ -55,10 +55,10 @@ class Order:
 
 
 @dataclass(slots=True)
-class Servant:
-    """The process of one Order; may be started again after it ended."""
+class ChildProcess:
+    """The process of one ChildSpec; may be started again after it ended."""
 
-    order: Order
+    spec: ChildSpec
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _asked: bool = False
 
@@ -69,26 +69,26 @@ class Servant:
 
     def start(self) -> None:
         """Start the process, its output appended to the log. Raises OSError if it cannot be started."""
-        order = self.order
-        with order.log.open("ab") as log:
+        spec = self.spec
+        with spec.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [os.fspath(part) for part in order.argv],
+                [os.fspath(part) for part in spec.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(order.environment),
-                cwd=order.folder or "/",
+                env=dict(spec.environment),
+                cwd=spec.folder or "/",
                 start_new_session=True,
-                umask=order.umask,
-                preexec_fn=_die_with(os.getpid(), order.death_signal or order.stop_signal),  # noqa: PLW1509 - we have one thread
-                user=order.account.uid if order.account else None,
-                group=order.account.gid if order.account else None,
-                extra_groups=[] if order.account else None,
+                umask=spec.umask,
+                preexec_fn=_die_with(os.getpid(), spec.death_signal or spec.stop_signal),  # noqa: PLW1509 - we have one thread
+                user=spec.account.uid if spec.account else None,
+                group=spec.account.gid if spec.account else None,
+                extra_groups=[] if spec.account else None,
             )
         self._asked = False
-        who = identity.of(self._process.pid)
+        who = processes.identify(self._process.pid)
         if who is not None:
-            order.record.write_text(who.text() + "\n")
+            spec.record.write_text(who.text() + "\n")
 
     def ended(self) -> int | None:
         """Return the exit code (negative: the signal) once the process has ended, None while it runs."""
@@ -96,28 +96,28 @@ class Servant:
             return None
         code = self._process.poll()
         if code is not None:
-            self.order.record.unlink(missing_ok=True)
+            self.spec.record.unlink(missing_ok=True)
         return code
 
-    def ask(self) -> None:
+    def request_stop(self) -> None:
         """Ask the process to end, once, and do not wait for it."""
         if self._process is not None and self.ended() is None and not self._asked:
-            self._process.send_signal(self.order.stop_signal)
+            self._process.send_signal(self.spec.stop_signal)
             self._asked = True
 
     def stop(self, pause: Pause = time.sleep) -> None:
-        """Ask the process to end, wait as long as its Order allows, then kill its whole group; safe to repeat."""
+        """Ask the process to end, wait as long as its ChildSpec allows, then kill its whole group; safe to repeat."""
         process = self._process
         if process is None or self.ended() is not None:
             return
-        self.ask()
-        if not self._gone_within(self.order.stop_within_s, pause):
+        self.request_stop()
+        if not self._gone_within(self.spec.stop_within_s, pause):
             _kill_group(process.pid)
             self._gone_within(KILL_WAIT_S, pause)
 
-    def last_words(self) -> str:
+    def last_error_line(self) -> str:
         """Return the last line of the log that names a reason, for a message in one line."""
-        return last_reason(self.order.log)
+        return last_error_line_of(self.spec.log)
 
     def _gone_within(self, seconds: float, pause: Pause) -> bool:
         deadline = time.monotonic() + seconds
@@ -130,13 +130,15 @@ class Servant:
 
 def end_recorded(record: Path, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> bool:
     """End what an earlier, killed supervisor recorded and left running; tells whether there was anything to end."""
-    who = identity.parse(record.read_text()) if record.exists() else None
+    who = processes.parse(record.read_text()) if record.exists() else None
     ended = end([who] if who else [], stop_signal, within_s, pause)
     record.unlink(missing_ok=True)
     return ended > 0
 
 
-def end(whom: Iterable[Identity], stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> int:
+def end(
+    whom: Iterable[ProcessIdentity], stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep
+) -> int:
     """End processes that need not be our children, side by side; returns how many of them ran."""
     left = [who for who in whom if who.signal(stop_signal)]
     count = len(left)
@@ -149,7 +151,7 @@ def end(whom: Iterable[Identity], stop_signal: signal.Signals, within_s: float, 
     return count
 
 
-def last_reason(log: Path) -> str:
+def last_error_line_of(log: Path) -> str:
     """Return the last line that says FATAL, PANIC or the like, else the last line, else an empty text."""
     try:
         with log.open("rb") as file:
@@ -165,7 +167,7 @@ def _die_with(parent: int, death_signal: signal.Signals) -> Callable[[], None]:
     """Make what the child does between fork and exec; after the switch of user, which would clear the wish."""
 
     def prepare() -> None:
-        for number in HEARD:
+        for number in RESET_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         _libc.prctl(PR_SET_PDEATHSIG, int(death_signal))
         if os.getppid() != parent:

@@ -19,9 +19,9 @@ from urllib.parse import quote
 import psycopg
 
 from api.up.embedded import account as accounts
-from api.up.embedded import child_process, distribution, identity, providers, state
-from api.up.embedded.child_process import Order, Pause, Servant
-from api.up.embedded.identity import Identity
+from api.up.embedded import child_process, distribution, processes, providers, state
+from api.up.embedded.child_process import ChildProcess, ChildSpec, Pause
+from api.up.embedded.processes import ProcessIdentity
 from api.up.embedded.state import StateFolder
 from scheduler.errors import SetupError
 
@@ -69,7 +69,7 @@ SETTINGS: Mapping[str, str] = {
 class PostgresServer:
     """One server on one data folder. `url` is valid before the server runs."""
 
-    servant: Servant
+    process: ChildProcess
     data: Path
     url: str
     source: str
@@ -82,18 +82,18 @@ class PostgresServer:
     def launch(self, pause: Pause = time.sleep) -> None:
         """Start it without waiting; what a dead one left behind is cleared away first."""
         clear_remains(self.data, pause)
-        self.servant.start()
+        self.process.start()
 
     def wait(self, pause: Pause = time.sleep) -> None:
         """Return once the server takes connections; its database is made if it is missing. Raises SetupError."""
         deadline = time.monotonic() + READY_WITHIN_S
         while not self.answers():
-            if self.servant.ended() is not None:
+            if self.process.ended() is not None:
                 raise SetupError(
-                    f"PostgreSQL did not start: {self.servant.last_words()} (see {self.servant.order.log})"
+                    f"PostgreSQL did not start: {self.process.last_error_line()} (see {self.process.spec.log})"
                 )
             if time.monotonic() > deadline:
-                message = f"PostgreSQL is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})"
+                message = f"PostgreSQL is not ready after {READY_WITHIN_S:.0f} s (see {self.process.spec.log})"
                 raise SetupError(message)
             pause(child_process.POLL_S)
 
@@ -110,7 +110,7 @@ class PostgresServer:
 
     def stop(self, pause: Pause = time.sleep) -> None:
         """Shut it down fast: open transactions are rolled back, all that was committed is kept."""
-        self.servant.stop(pause)
+        self.process.stop(pause)
 
 
 def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -> PostgresServer:
@@ -126,7 +126,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
     if not (data / "PG_VERSION").exists():
         _make_cluster(program, provider.version[0], data, folder, password)
     _write_settings(data, sockets, folder, settings or {})
-    order = Order(
+    spec = ChildSpec(
         name="postgres",
         argv=[program, "-D", data],
         log=folder.logs / "postgres.log",
@@ -138,7 +138,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         stop_within_s=STOP_WITHIN_S,
         umask=0o077,
     )
-    return PostgresServer(Servant(order), data, _url(password, sockets), provider.label)
+    return PostgresServer(ChildProcess(spec), data, _url(password, sockets), provider.label)
 
 
 def clear_remains(data: Path, pause: Pause = time.sleep) -> None:
@@ -153,13 +153,13 @@ def clear_remains(data: Path, pause: Pause = time.sleep) -> None:
     except (FileNotFoundError, IndexError, ValueError):
         pid_file.unlink(missing_ok=True)
         return
-    who = identity.of(pid)
+    who = processes.identify(pid)
     if who is not None and _serves(who, data):
         child_process.end([who], signal.SIGINT, STOP_WITHIN_S, pause)
     pid_file.unlink(missing_ok=True)
 
 
-def _serves(who: Identity, data: Path) -> bool:
+def _serves(who: ProcessIdentity, data: Path) -> bool:
     try:
         return Path(f"/proc/{who.pid}/cwd").samefile(data)
     except OSError:
@@ -233,7 +233,7 @@ def _run(argv: list[str | Path], text: str, folder: StateFolder) -> None:
         raise SetupError(f"{Path(argv[0]).name} has not ended within {INIT_WITHIN_S:.0f} s") from error
     if done.returncode != 0:
         (folder.logs / "initdb.log").write_text(done.stdout + done.stderr)
-        reason = child_process.last_reason(folder.logs / "initdb.log")
+        reason = child_process.last_error_line_of(folder.logs / "initdb.log")
         raise SetupError(f"the database cannot be made in {folder.servers}: {reason}")
 
 

@@ -16,7 +16,7 @@ Server = PostgresServer | ValkeyServer
 
 
 @dataclass(frozen=True, slots=True)
-class Stack:
+class ServerSet:
     """Where the database and the broker are, and those of them that are ours to run."""
 
     folder: StateFolder
@@ -41,14 +41,14 @@ class Stack:
             server.stop(pause)
 
 
-def assemble(
+def prepare(
     folder: StateFolder,
     *,
     database_url: str | None = None,
     broker_url: str | None = None,
     database_settings: Mapping[str, str] | None = None,
     pause: Pause = time.sleep,
-) -> Stack:
+) -> ServerSet:
     """Prepare what is embedded and check what is external; nothing runs yet. Raises SetupError.
 
     What a killed predecessor left running on this folder is ended first; the caller holds the folder's lock.
@@ -68,9 +68,9 @@ def assemble(
         _take_over(broker, pause)
         broker_url = broker.url
         servers.append(broker)
-    return Stack(folder, database_url, broker_url, tuple(servers))
+    return ServerSet(folder, database_url, broker_url, tuple(servers))
 
 
 def _take_over(server: Server, pause: Pause) -> None:
-    order = server.servant.order
-    child_process.end_recorded(order.record, order.stop_signal, order.stop_within_s, pause)
+    spec = server.process.spec
+    child_process.end_recorded(spec.record, spec.stop_signal, spec.stop_within_s, pause)

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.up.embedded import account as accounts
-from api.up.embedded.account import Account
+from api.up.embedded.account import UnixAccount
 from scheduler.errors import SetupError
 
 ROOT_DEFAULT = Path("/var/lib/ganger")
@@ -52,7 +52,7 @@ class StateFolder:
     """An open state folder; its sub-folders exist and are writable."""
 
     root: Path
-    account: Account | None
+    account: UnixAccount | None
 
     @property
     def secrets(self) -> Path:
@@ -154,7 +154,7 @@ def locked(folder: StateFolder) -> Iterator[None]:
         os.close(handle)
 
 
-def write_private(path: Path, text: str, account: Account | None = None) -> None:
+def write_private(path: Path, text: str, account: UnixAccount | None = None) -> None:
     """Write a file that only its owner can read, whole or not at all; an existing one is replaced."""
     handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -176,7 +176,7 @@ def _require_proc() -> None:
         raise SetupError("/proc is not there, which servers and nodes need; in a chroot: mount -t proc proc /proc")
 
 
-def _make_root(root: Path, account: Account | None) -> None:
+def _make_root(root: Path, account: UnixAccount | None) -> None:
     """Make the folder with what is missing above it; what exists already is left exactly as it is."""
     if root.is_dir():
         return
@@ -234,7 +234,7 @@ def _home_elsewhere(folder: StateFolder) -> Path:
     return home
 
 
-def _account_of_servers(folder: StateFolder) -> Account | None:
+def _account_of_servers(folder: StateFolder) -> UnixAccount | None:
     """Data that exist keep their owner, whatever this machine's first choice has become since."""
     if folder.account is None:
         return None
@@ -245,7 +245,7 @@ def _account_of_servers(folder: StateFolder) -> Account | None:
     return folder.account
 
 
-def _private_folder(path: Path, account: Account | None) -> Path:
+def _private_folder(path: Path, account: UnixAccount | None) -> Path:
     """Make a 0700 folder of the servers' account, or accept the one that is just that."""
     owner = account.uid if account else os.geteuid()
     try:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Self
 
-from api.up.embedded import identity
+from api.up.embedded import processes
 
 PR_SET_CHILD_SUBREAPER = 36
 STOP_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
@@ -28,7 +28,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
-class Stopped(Exception):
+class StopSignalReceived(Exception):
     """Somebody wants us to stop; `signal` says how it was said."""
 
     def __init__(self, number: int) -> None:
@@ -37,8 +37,8 @@ class Stopped(Exception):
 
 
 @dataclass(slots=True)
-class Watch:
-    """Within its `with`, which only the main thread may enter, stop signals arrive only by its methods, as Stopped."""
+class StopSignals:
+    """Within its `with`, which only the main thread may enter, stop signals arrive only by its methods, as StopSignalReceived."""
 
     _before: dict[int, _Handler] = field(default_factory=dict)
     _pipe: tuple[int, int] = (-1, -1)
@@ -63,24 +63,24 @@ class Watch:
             os.close(end)
 
     def pause(self, seconds: float) -> None:
-        """Wait so long. Raises Stopped as soon as somebody wants us to stop."""
+        """Wait so long. Raises StopSignalReceived as soon as somebody wants us to stop."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self.until_something(left)
+            self.wait(left)
 
-    def until_something(self, seconds: float) -> None:
-        """Wait so long, or until a child ends. Raises Stopped as soon as somebody wants us to stop."""
+    def wait(self, seconds: float) -> None:
+        """Wait so long, or until a child ends. Raises StopSignalReceived as soon as somebody wants us to stop."""
         waiting = select.poll()
         waiting.register(self._pipe[0], select.POLLIN)
         ready = waiting.poll(int(seconds * 1000) + 1)
         for number in os.read(self._pipe[0], BATCH) if ready else b"":
             if number in STOP_SIGNALS:
-                raise Stopped(number)
+                raise StopSignalReceived(number)
 
 
 def reap_orphans(known: set[int]) -> None:
     """Collect the exit codes of adopted processes, so that they do not stay as zombies; `known` children are left."""
-    for pid in identity.children_of(os.getpid()):
+    for pid in processes.children_of(os.getpid()):
         if pid not in known:
             try:
                 os.waitpid(pid, os.WNOHANG)

@@ -14,7 +14,7 @@ import redis
 
 from api.up.embedded import account as accounts
 from api.up.embedded import child_process, distribution, external, providers, state
-from api.up.embedded.child_process import Order, Pause, Servant
+from api.up.embedded.child_process import ChildProcess, ChildSpec, Pause
 from api.up.embedded.state import StateFolder
 from scheduler.errors import SetupError
 
@@ -46,7 +46,7 @@ SETTINGS: Mapping[str, str] = {
 class ValkeyServer:
     """One server on one data folder. `url` (as Celery writes it) is valid before the server runs."""
 
-    servant: Servant
+    process: ChildProcess
     socket: Path
     url: str
     source: str
@@ -59,16 +59,18 @@ class ValkeyServer:
     def launch(self, pause: Pause = time.sleep) -> None:  # noqa: ARG002 - the same shape as PostgresServer's
         """Start it without waiting; the socket of a dead one is no hindrance."""
         self.socket.unlink(missing_ok=True)
-        self.servant.start()
+        self.process.start()
 
     def wait(self, pause: Pause = time.sleep) -> None:
         """Return once the server answers. Raises SetupError."""
         deadline = time.monotonic() + READY_WITHIN_S
         while not self.answers():
-            if self.servant.ended() is not None:
-                raise SetupError(f"Valkey did not start: {self.servant.last_words()} (see {self.servant.order.log})")
+            if self.process.ended() is not None:
+                raise SetupError(
+                    f"Valkey did not start: {self.process.last_error_line()} (see {self.process.spec.log})"
+                )
             if time.monotonic() > deadline:
-                raise SetupError(f"Valkey is not ready after {READY_WITHIN_S:.0f} s (see {self.servant.order.log})")
+                raise SetupError(f"Valkey is not ready after {READY_WITHIN_S:.0f} s (see {self.process.spec.log})")
             pause(child_process.POLL_S)
 
     def answers(self) -> bool:
@@ -83,7 +85,7 @@ class ValkeyServer:
 
     def stop(self, pause: Pause = time.sleep) -> None:
         """Shut it down; what it holds is on disk then."""
-        self.servant.stop(pause)
+        self.process.stop(pause)
 
 
 def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -> ValkeyServer:
@@ -98,7 +100,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
     socket = folder.socket_folder() / "valkey.sock"
     conf = data / "valkey.conf"
     _write_settings(conf, {**SETTINGS, **(settings or {})}, {"unixsocket": socket, "dir": data}, password, folder)
-    order = Order(
+    spec = ChildSpec(
         name="valkey",
         argv=[program, conf],
         log=folder.logs / "valkey.log",
@@ -110,7 +112,7 @@ def prepare(folder: StateFolder, *, settings: Mapping[str, str] | None = None) -
         stop_within_s=STOP_WITHIN_S,
         umask=0o077,
     )
-    return ValkeyServer(Servant(order), socket, _url(password, socket), provider.label)
+    return ValkeyServer(ChildProcess(spec), socket, _url(password, socket), provider.label)
 
 
 def _write_settings(
