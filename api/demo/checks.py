@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from api.demo.cases import FAMILY_SIZE, DemoCase
 from api.demo.results import CheckResult, RunningCase
 from ganger import Client, Execution, File, Job
-from ganger.records import JsonObject
+from ganger.documents import JsonObject
 
 KML = "http://www.opengis.net/kml/2.2"
 TOO_LARGE = "node-too-small"

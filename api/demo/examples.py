@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from ganger.documents import JsonObject
 from scheduler.errors import SetupError
 
 
@@ -30,9 +30,9 @@ class Example:
     folder: Path
 
     @cached_property
-    def job_type(self) -> dict[str, Any]:
+    def job_type(self) -> JsonObject:
         """The definition of the job type."""
-        definition: dict[str, Any] = json.loads((self.folder / "job-type.json").read_text())
+        definition: JsonObject = json.loads((self.folder / "job-type.json").read_text())
         return definition
 
     @property

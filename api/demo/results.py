@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from api.demo.cases import DemoCase
 from ganger import Job
-from ganger.records import JsonObject
+from ganger.documents import JsonObject
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from rich.table import Table
 from api.demo.results import CheckResult, RunningCase
 from ganger import Job
 from ganger.cli import screen as shell
-from ganger.records import JsonObject
+from ganger.documents import JsonObject
 
 HEADINGS = ("", "WHAT", "JOB", "STATUS", "TRIES", "NODE", "PRE", "JOB", "POST", "OUTPUTS", "NOTE")
 # A whole SHA-256 has 64 digits; a narrow terminal shows the first ones.

@@ -16,7 +16,7 @@ from api.demo.screen import DemoScreen
 from api.up.embedded import processes
 from ganger import Client, ClientError, Job, Refused
 from ganger.cli.data import job_types
-from ganger.records import JsonObject
+from ganger.documents import JsonObject
 
 POLL_S = 0.1
 # Everything is over long before on any machine that the demo is meant for.

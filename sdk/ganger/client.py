@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 import httpx2
 
 from ganger import configuration
+from ganger.documents import JsonObject
 from ganger.endpoints.administration import Errors, Projects, Scheduler
 from ganger.endpoints.catalogue import JobTypes, Nodes
 from ganger.endpoints.files import Files
@@ -54,10 +55,10 @@ class Client:
         """The address of the API."""
         return self._transport.url
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> JsonObject:
         """Return how the installation is: scheduler, servers, nodes, jobs, warnings; also when no scheduler leads."""
         try:
-            answer: dict[str, Any] = self._transport.json(Call("GET", "/status/", patience_s=0.0))
+            answer: JsonObject = self._transport.json(Call("GET", "/status/", patience_s=0.0))
         except ServerTrouble as trouble:
             if trouble.document is None or "scheduler" not in trouble.document:
                 raise
@@ -68,9 +69,9 @@ class Client:
         """Return the version that the API runs."""
         return str(self.read("/version/")["version"])
 
-    def read(self, path: str) -> dict[str, Any]:
+    def read(self, path: str) -> JsonObject:
         """Return what any other address of the API answers to GET."""
-        answer: dict[str, Any] = self._transport.json(Call("GET", path))
+        answer: JsonObject = self._transport.json(Call("GET", path))
         return answer
 
     def close(self) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+
+from ganger.documents import JsonObject
 
 
 class ClientError(Exception):
@@ -48,7 +49,7 @@ class Refused(ClientError):
         kind: str = "error",
         field: str | None = None,
         request_id: str | None = None,
-        document: Mapping[str, Any] | None = None,
+        document: JsonObject | None = None,
     ) -> None:
         super().__init__(sentence)
         self.status = status
@@ -98,7 +99,7 @@ CLASSES: dict[int, type[Refused]] = {
 }
 
 
-def refusal(status: int, sentence: str, document: Mapping[str, Any] | None = None) -> Refused:
+def refusal(status: int, sentence: str, document: JsonObject | None = None) -> Refused:
     """Return the error that a status stands for, with what the body says of it."""
     told = document or {}
     fallback = ServerTrouble if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from ganger.records import Record
 from ganger.transport import Call, Params, Transport
@@ -78,7 +78,7 @@ def every(transport: Transport, kind: type[R], path: str, query: Params, *, limi
         current = page(transport, kind, transport.path_of(current.next))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self, TypeAlias
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-JsonObject: TypeAlias = dict[str, Any]
-"""A JSON object as the API sent it. The fields of each answer are described in the API's own `/openapi.json`."""
+from ganger.documents import JsonObject
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 
@@ -21,17 +20,17 @@ class Record(BaseModel):
     """One thing the API told."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
-    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _document: JsonObject = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def read(cls, document: Mapping[str, Any]) -> Self:
+    def read(cls, document: Mapping[str, object]) -> Self:
         """Return the record of an answer."""
         record = cls.model_validate(document)
         record._document = dict(document)  # noqa: SLF001 - its own
         return record
 
     @property
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """The answer exactly as it came; of a record inside another one, its fields."""
         return self._document or self.model_dump(mode="json")
 
@@ -232,7 +231,7 @@ class JobType(Record):
     is_active: bool = True
     is_paused: bool = False
     revision_num: int | None = None
-    interface: dict[str, Any] | None = None
+    interface: JsonObject | None = None
 
     def input_type(self, name: str) -> str | None:
         """Return `property`, `file` or `files`; None if the interface has no such input."""

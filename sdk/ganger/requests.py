@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+
+from ganger.documents import JsonObject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,8 +23,8 @@ class JobRequest:
     command: Sequence[str] | None = None
     job_type: str | None = None
     version: str | None = None
-    inputs: Mapping[str, Any] | None = None
-    data: Mapping[str, Any] | None = None
+    inputs: Mapping[str, object] | None = None
+    data: Mapping[str, object] | None = None
     name: str | None = None
     project: str | None = None
     priority: int | None = None
@@ -36,13 +37,13 @@ class JobRequest:
     disk_out_required: float | None = None
     resources: Mapping[str, float] | None = None
     pool: str | None = None
-    constraints: Sequence[Mapping[str, Any]] | None = None
-    preferences: Sequence[Mapping[str, Any]] | None = None
+    constraints: Sequence[Mapping[str, object]] | None = None
+    preferences: Sequence[Mapping[str, object]] | None = None
     apart: str | None = None
     spread: str | None = None
     preemptible: bool | None = None
     runner: str | None = None
-    options: Mapping[str, Any] | None = None
+    options: Mapping[str, object] | None = None
     image: str | None = None
     secrets: Sequence[str] | None = None
     on_oom: Mapping[str, float] | None = None
@@ -58,7 +59,7 @@ class JobRequest:
     together: bool | None = None
     idempotency_key: str | None = None
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """Return the JSON body; what is None is left out."""
         told = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) is not None}
         told.pop("version", None)

@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 import httpx2
 
+from ganger.documents import JsonObject
 from ganger.errors import Refused, Unreachable, refusal
 
 Params: TypeAlias = Sequence[tuple[str, str]]
@@ -34,7 +35,7 @@ class Call:
     method: str
     path: str
     params: Params = ()
-    body: Any = None
+    body: object = None
     file: IO[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     repeatable: bool | None = None
@@ -68,15 +69,22 @@ class Transport:
         """Close all connections."""
         self._http.close()
 
-    def json(self, call: Call) -> Any:
-        """Return the body of the answer, None where there is none. Raises Unreachable or Refused."""
+    def json(self, call: Call) -> JsonObject:
+        """Return the JSON object that is the body of the answer. Raises Unreachable or Refused."""
+        return self.json_or_none(call) or {}
+
+    def json_or_none(self, call: Call) -> JsonObject | None:
+        """Return the JSON object that is the body of the answer, None where it has none. Raises Unreachable or Refused."""
         response = self.send(call)
         if not response.content:
             return None
         try:
-            return response.json()
-        except ValueError as error:
-            raise Unreachable(f"what answers at {self.url} is not Ganger's API (no JSON)") from error
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Unreachable(f"what answers at {self.url} is not Ganger's API (no JSON)")
+        return body
 
     def send(self, call: Call) -> httpx2.Response:
         """Return the answer, read to its end. Raises Unreachable or Refused."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -12,6 +12,7 @@ from api.cli.simulate import workload
 from ganger.cli import screen
 from ganger.cli.failures import FAILED
 from ganger.cli.options import pairs
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _pace(settings: Sequence[str]) -> Pace:
     if unknown:
         raise UsageError(f"--set takes one of {', '.join(Pace.__slots__)}, not {unknown[0]!r}", field="--set")
     try:
-        numbers: dict[str, Any] = {name: (int if name.endswith("_step") else float)(given[name]) for name in given}
+        numbers: JsonObject = {name: (int if name.endswith("_step") else float)(given[name]) for name in given}
         return Pace(**numbers)
     except ValueError:
         raise UsageError("--set takes NAME=NUMBER, such as idle_s=300", field="--set") from None

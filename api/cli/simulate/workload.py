@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from api.cli.simulate.options import WorkloadOptions
 from ganger.cli import screen
 from ganger.cli.connection import Connection
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Workload:
     cpus: int = 0
     projects: Sequence[str] = ()
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> JsonObject:
         """Return what there is to say of it beside the jobs, for JSON."""
         if self.left_out is None:
             return {"projects": list(self.projects)}

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,17 +44,17 @@ def note(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - likewise
 
 
-def document(value: Any) -> None:
+def document(value: object) -> None:
     """Print one JSON document: indented on a terminal, one line in a pipe."""
     say(json.dumps(value, indent=2 if terminal() else None, ensure_ascii=False, default=str))
 
 
-def line(value: Any) -> None:
+def line(value: object) -> None:
     """Print one line of JSON lines."""
     say(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def compact(value: Any) -> str:
+def compact(value: object) -> str:
     """Return a value as JSON on one line; nothing for null."""
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-from typing import Any
 
 import typer
 
@@ -11,6 +10,7 @@ from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
 from ganger.cli.options import Json, expanded
+from ganger.documents import JsonObject
 
 ALIVE = {"READY", "PAUSED"}
 OPEN = ("pending_upload", "pending", "blocked", "queued", "running", "held")
@@ -45,7 +45,7 @@ def version(*, as_json: Json = False) -> None:
         screen.say(told)
 
 
-def _page(told: dict[str, Any]) -> dict[str, object]:
+def _page(told: JsonObject) -> dict[str, object]:
     jobs, resources, leader = told["jobs"], told["resources"], told["scheduler"].get("leader") or {}
     heard = f", heard of {screen.duration(leader.get('age_s'))} ago" if leader else ""
     open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
@@ -62,7 +62,7 @@ def _page(told: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def _order(scheduler: dict[str, Any]) -> str:
+def _order(scheduler: JsonObject) -> str:
     kept = scheduler.get("reservations")
     return (
         f"{scheduler.get('queue_mode')}, preemption {'on' if scheduler.get('preemption') else 'off'}, "
@@ -70,10 +70,10 @@ def _order(scheduler: dict[str, Any]) -> str:
     )
 
 
-def _server(state: dict[str, Any]) -> str:
+def _server(state: JsonObject) -> str:
     return f"ok, {state['latency_ms']} ms" if state["ok"] else f"trouble: {state.get('detail')}"
 
 
-def _free(resources: dict[str, Any], name: str, unit: int) -> str:
+def _free(resources: JsonObject, name: str, unit: int) -> str:
     text = screen.number if unit == 1 else screen.size
     return f"{text(resources['free'][name] * unit)} of {text(resources['total'][name] * unit)} free"

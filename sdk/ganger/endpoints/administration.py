@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ganger import paging
@@ -27,11 +26,11 @@ class Projects:
         """Return a project. Raises NotFound."""
         return Record.read(self._transport.json(Call("GET", _project(name))))
 
-    def create(self, name: str, facts: Mapping[str, Any]) -> Record:
+    def create(self, name: str, facts: Mapping[str, object]) -> Record:
         """Make a project. Raises Conflict if there is one of this name."""
         return Record.read(self._transport.json(Call("POST", "/admin/projects/", body={"name": name, **facts})))
 
-    def change(self, name: str, changes: Mapping[str, Any]) -> Record:
+    def change(self, name: str, changes: Mapping[str, object]) -> Record:
         """Change `title`, `weight`, `quota` (part by part), `is_paused` with `pause_reason`. Raises NotFound."""
         return Record.read(self._transport.json(Call("PATCH", _project(name), body=dict(changes), repeatable=True)))
 
@@ -50,11 +49,11 @@ class Errors:
         """Yield errors by name, page by page, the built-in ones included."""
         return paging.every(self._transport, Record, "/errors/", paging.params(filters), limit=limit)
 
-    def create(self, name: str, facts: Mapping[str, Any]) -> Record:
+    def create(self, name: str, facts: Mapping[str, object]) -> Record:
         """Add an error: `title`, `category` (DATA or ALGORITHM), `description`, `should_be_retried`. Raises Conflict."""
         return Record.read(self._transport.json(Call("POST", "/errors/", body={"name": name, **facts})))
 
-    def change(self, error_id: int, changes: Mapping[str, Any]) -> Record:
+    def change(self, error_id: int, changes: Mapping[str, object]) -> Record:
         """Change an error that is not built in. Raises NotFound, InvalidRequest."""
         call = Call("PATCH", f"/errors/{error_id}/", body=dict(changes), repeatable=True)
         return Record.read(self._transport.json(call))
@@ -70,7 +69,7 @@ class Scheduler:
         """Return its state, pause, queue mode, preemption, reservations and leader."""
         return Record.read(self._transport.json(Call("GET", "/scheduler/")))
 
-    def change(self, changes: Mapping[str, Any]) -> Record:
+    def change(self, changes: Mapping[str, object]) -> Record:
         """Change `is_paused` with `pause_reason`, `queue_mode` (FIFO or LIFO), `preemption`, `reservations`."""
         return Record.read(self._transport.json(Call("PATCH", "/scheduler/", body=dict(changes), repeatable=True)))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from ganger import paging
+from ganger.documents import JsonObject
 from ganger.paging import Filter
 from ganger.records import JobType, Node
 from ganger.transport import Call, Transport
@@ -33,19 +33,19 @@ class JobTypes:
         found = [one for one in self.list(name=name) if one.name == name and one.is_active]
         return max(found, key=lambda one: one.id, default=None)
 
-    def create(self, definition: Mapping[str, Any]) -> JobType:
+    def create(self, definition: Mapping[str, object]) -> JobType:
         """Make a job type. Raises Conflict if name and version exist, InvalidRequest naming the field."""
         return JobType.read(self._transport.json(Call("POST", "/job-types/", body=dict(definition))))
 
-    def change(self, job_type_id: int, changes: Mapping[str, Any]) -> JobType:
+    def change(self, job_type_id: int, changes: Mapping[str, object]) -> JobType:
         """Change what is named; a change of what a job would see makes a new revision."""
         call = Call("PATCH", f"/job-types/{job_type_id}/", body=dict(changes), repeatable=True)
         return JobType.read(self._transport.json(call))
 
-    def validate(self, definition: Mapping[str, Any]) -> dict[str, Any]:
+    def validate(self, definition: Mapping[str, object]) -> JsonObject:
         """Return errors and warnings of a definition without storing it."""
         call = Call("POST", "/job-types/validation/", body=dict(definition), repeatable=True)
-        answer: dict[str, Any] = self._transport.json(call)
+        answer: JsonObject = self._transport.json(call)
         return answer
 
 
@@ -63,7 +63,7 @@ class Nodes:
         """Return a node. Raises NotFound."""
         return Node.read(self._transport.json(Call("GET", f"/nodes/{node_id}/")))
 
-    def change(self, node_id: int, changes: Mapping[str, Any]) -> Node:
+    def change(self, node_id: int, changes: Mapping[str, object]) -> Node:
         """Pause (`is_paused`, `pause_reason`), drain (`is_draining`) or retire (`is_active`) a node."""
         call = Call("PATCH", f"/nodes/{node_id}/", body=dict(changes), repeatable=True)
         return Node.read(self._transport.json(call))

@@ -6,9 +6,9 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ganger import paging
+from ganger.documents import JsonObject
 from ganger.errors import TimedOut
 from ganger.paging import Filter, Page
 from ganger.records import FINAL, Event, Execution, Job, Operation
@@ -51,7 +51,7 @@ class Jobs:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
-    def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[dict[str, Any]]:
+    def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[JsonObject]:
         """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made.
 
         With `strict`, whether `submit` would `refuse` them likewise. Raises as `submit` does.
@@ -60,7 +60,7 @@ class Jobs:
         query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
         body = bodies[0] if len(bodies) == 1 else bodies
         call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
-        told: list[dict[str, Any]] = self._transport.json(call)["results"]
+        told: list[JsonObject] = self._transport.json(call)["results"]
         return told
 
     def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
@@ -131,9 +131,9 @@ class Jobs:
         """Yield every change of a job's status, oldest first."""
         return paging.every(self._transport, Event, f"/jobs/{job_id}/events/", ())
 
-    def explain(self, job_id: int) -> dict[str, Any]:
+    def explain(self, job_id: int) -> JsonObject:
         """Return why a job waits, where it ran, or why it failed, as the API tells it."""
-        answer: dict[str, Any] = self._transport.json(Call("GET", f"/jobs/{job_id}/explain/"))
+        answer: JsonObject = self._transport.json(Call("GET", f"/jobs/{job_id}/explain/"))
         return answer
 
     def wait(self, job_id: int, *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
@@ -212,7 +212,7 @@ class Jobs:
             operation = self.operation(operation.id)
         return operation
 
-    def _submit(self, body: Any, headers: dict[str, str], *, strict: bool) -> Any:
+    def _submit(self, body: object, headers: dict[str, str], *, strict: bool) -> JsonObject:
         query = (("strict", "true"),) if strict else ()
         return self._transport.json(Call("POST", "/jobs/", params=query, body=body, headers=headers, repeatable=True))
 

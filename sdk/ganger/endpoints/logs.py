@@ -6,10 +6,11 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import httpx2
 
+from ganger.documents import JsonObject
 from ganger.errors import ServerTrouble, Unreachable
 from ganger.records import LogPiece
 from ganger.transport import Call, Transport
@@ -33,9 +34,11 @@ class Logs:
         call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
         return self._transport.send(call).text
 
-    def document(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Any:
+    def document(
+        self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None
+    ) -> JsonObject | None:
         """Return what was written so far as the API's JSON; None if nothing."""
-        return self._transport.json(Call("GET", _path(execution_id, stream), params=_query(phase)))
+        return self._transport.json_or_none(Call("GET", _path(execution_id, stream), params=_query(phase)))
 
     def follow(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Iterator[LogPiece]:
         """Yield what was written and what is being written, to the end of the execution, each byte once.

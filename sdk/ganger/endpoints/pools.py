@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from urllib.parse import quote
 
+from ganger.documents import JsonObject
 from ganger.transport import Call, Transport
 
-Documents: TypeAlias = list[dict[str, Any]]
+Documents: TypeAlias = list[JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,19 @@ class Pools:
         found: Documents = self._transport.json(Call("GET", "/pools/"))["results"]
         return found
 
-    def get(self, name: str) -> dict[str, Any]:
+    def get(self, name: str) -> JsonObject:
         """Return a pool. Raises NotFound."""
-        found: dict[str, Any] = self._transport.json(Call("GET", _path(name)))
+        found: JsonObject = self._transport.json(Call("GET", _path(name)))
         return found
 
-    def create(self, name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    def create(self, name: str, facts: Mapping[str, object]) -> JsonObject:
         """Make a pool. Raises Conflict if there is one of this name."""
-        made: dict[str, Any] = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
+        made: JsonObject = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
         return made
 
-    def change(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def change(self, name: str, changes: Mapping[str, object]) -> JsonObject:
         """Change size (`size`, or `min` and `max`), pause, drivers, template, labels or settings. Raises NotFound."""
-        changed: dict[str, Any] = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
+        changed: JsonObject = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
         return changed
 
     def events(self, name: str, *, limit: int = 20) -> Documents:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from ganger import paging
+from ganger.documents import JsonObject
 from ganger.paging import Filter
 from ganger.records import Token
 from ganger.transport import Call, Transport
@@ -33,7 +33,7 @@ class Tokens:
         expires: datetime | None = None,
     ) -> Token:
         """Make a token; `secret` of what is returned is shown this once. A user's has a role, a node's has none."""
-        body: dict[str, Any] = {"name": name, "kind": kind}
+        body: JsonObject = {"name": name, "kind": kind}
         told = {"role": role, "project": project, "expires": None if expires is None else expires.isoformat()}
         body |= {key: value for key, value in told.items() if value is not None}
         return Token.read(self._transport.json(Call("POST", "/admin/tokens/", body=body)))

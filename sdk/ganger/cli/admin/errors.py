@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 errors = typer.Typer(help="List, add, change named errors.", cls=ListByDefault)
@@ -81,17 +82,17 @@ def change_error(
     _tell(changed.document, f"error {name} changed", as_json=as_json)
 
 
-def _facts(**given: Any) -> dict[str, Any]:
+def _facts(**given: object) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _tell(document: dict[str, Any], done: str, *, as_json: bool) -> None:
+def _tell(document: JsonObject, done: str, *, as_json: bool) -> None:
     if as_json:
         screen.document(document)
     else:
         screen.say(done)
 
 
-def _row(one: dict[str, Any]) -> tuple[object, ...]:
+def _row(one: JsonObject) -> tuple[object, ...]:
     retried, built_in = ("yes" if one[name] else "no" for name in ("should_be_retried", "is_builtin"))
     return (one["id"], one["name"], one["category"], retried, built_in, one["title"])

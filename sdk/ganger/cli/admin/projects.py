@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 projects = typer.Typer(help="List, make, limit, pause projects.", cls=ListByDefault)
@@ -120,7 +121,7 @@ def delete_project(name: ProjectName, *, connection: Connection) -> None:
     screen.say(f"project {name} deleted")
 
 
-def _facts(**given: Any) -> dict[str, Any]:
+def _facts(**given: object) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
@@ -139,14 +140,14 @@ def _quota(words: list[str] | None) -> dict[str, float | None] | None:
     return found or None
 
 
-def _tell(document: dict[str, Any], done: str, *, as_json: bool) -> None:
+def _tell(document: JsonObject, done: str, *, as_json: bool) -> None:
     if as_json:
         screen.document(document)
     else:
         screen.say(done)
 
 
-def _row(one: dict[str, Any]) -> tuple[object, ...]:
+def _row(one: JsonObject) -> tuple[object, ...]:
     quota = ", ".join(f"{kind} {screen.number(most)}" for kind, most in one["quota"].items() if most is not None)
     state = f"paused ({one['pause_reason']})" if one["is_paused"] else "active"
     owed = f"{one['lag_s'] / 60:+.0f} min" if abs(one["lag_s"]) >= _SMALL_LAG_S else ""

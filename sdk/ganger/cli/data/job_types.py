@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def resolve(api: Client, name: str) -> JobType:
     return api.job_types.get(kind, version)
 
 
-def put(api: Client, body: dict[str, Any]) -> JobType:
+def put(api: Client, body: JsonObject) -> JobType:
     """Make a type, or bring the existing one of this name and version up to date; safe to repeat."""
     from ganger import Conflict  # noqa: PLC0415 - the connection has brought it anyway
 
@@ -176,7 +177,7 @@ def put(api: Client, body: dict[str, Any]) -> JobType:
         return api.job_types.change(existing.id, changes)
 
 
-def read_definition(path: Path) -> dict[str, Any]:
+def read_definition(path: Path) -> JsonObject:
     """Return a definition from a file. Raises UsageError saying where it is not JSON."""
     text = sys.stdin.read() if path == Path("-") else path.read_text()
     try:
@@ -188,7 +189,7 @@ def read_definition(path: Path) -> dict[str, Any]:
     return body
 
 
-def _shown(value: Any) -> str | None:
+def _shown(value: object) -> str | None:
     if isinstance(value, list):
         return " ".join(map(str, value))
     if isinstance(value, dict):
@@ -206,6 +207,6 @@ def _state(one: JobType) -> str:
     return "paused" if one.is_paused else "active"
 
 
-def _more(entry: dict[str, Any]) -> str:
+def _more(entry: JsonObject) -> str:
     told = {name: entry.get(name) for name in ("media_types", "media_type", "glob", "schema", "default")}
     return ", ".join(f"{name} {screen.compact(value)}" for name, value in told.items() if value)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import JobId, Json, expanded
+from ganger.documents import JsonObject
 
 _MOST_NAMED = 3
 SOON_S = 1.0
@@ -35,7 +35,7 @@ def why(
         screen.say(f"  {line}")
 
 
-def lines(told: dict[str, Any]) -> Iterator[str]:
+def lines(told: JsonObject) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
     for reason in (told.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
@@ -55,7 +55,7 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
 
 
-def _future(told: dict[str, Any]) -> Iterator[str]:
+def _future(told: JsonObject) -> Iterator[str]:
     """Yield what is to come for a job that waits."""
     nearest, nodes, queue, share = told["nearest"], told["nodes"], told["queue"], told["share"]
     if nearest and not nodes["usable"]:
@@ -79,7 +79,7 @@ def _future(told: dict[str, Any]) -> Iterator[str]:
         yield "it could start at once if you " + ", and ".join(changes)
 
 
-def _expected(band: dict[str, Any]) -> str:
+def _expected(band: JsonObject) -> str:
     """Return when a job will probably start, from now; nothing where that cannot be said."""
     ends = [None if band[edge] is None else _from_now(band[edge]) for edge in ("earliest", "latest")]
     if ends[0] is None:
@@ -97,7 +97,7 @@ def _from_now(moment: str) -> float:
     return max(0.0, (datetime.fromisoformat(moment) - datetime.now(UTC)).total_seconds())
 
 
-def _placement(last: dict[str, Any], *, of_gang: bool) -> Iterator[str]:
+def _placement(last: JsonObject, *, of_gang: bool) -> Iterator[str]:
     code = last.get("exit_code")
     ended = f", exit code {code}" if code is not None else ""
     which = f"attempt {last.get('attempt')}" + (f", member {last['member']}" if of_gang else "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.documents import JsonObject
 from ganger.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def _on_host(known: list[Node], name: str) -> Node:
 
 
 LEFT = {"GONE", "LOST"}
-ALL: dict[str, Any] = {"state": ["READY", "LOST", "GONE"]}
+ALL: JsonObject = {"state": ["READY", "LOST", "GONE"]}
 NAMED = 5
 MIB = 1024 * 1024
 HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FREE", "RUNNING", "LABELS")
@@ -125,7 +126,7 @@ def _own(label: str) -> bool:
     return label in {"os", "arch", "kernel", "python"} or label.startswith("runner.")
 
 
-def _free(resources: dict[str, Any], name: str, unit: int) -> str:
+def _free(resources: JsonObject, name: str, unit: int) -> str:
     free, total = ((resources.get(kind) or {}).get(name) for kind in ("free", "total"))
     if free is None or total is None:
         return ""
@@ -140,7 +141,7 @@ def _state(node: Node) -> str:
     return f"{node.state} ({reason})" if reason else node.state
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     if value is None or (isinstance(value, dict | list) and not value):
         return None
     return value if isinstance(value, str) else screen.compact(value)

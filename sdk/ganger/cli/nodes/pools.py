@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, expanded
+from ganger.documents import JsonObject
 
 HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "PACKING", "STATE")
 
@@ -41,7 +42,7 @@ def pools(
         _explain(pool, events[pool["name"]])
 
 
-def _row(pool: dict[str, Any]) -> tuple[object, ...]:
+def _row(pool: JsonObject) -> tuple[object, ...]:
     nodes, cpus = pool["nodes"], pool["resources"]["cpus"]
     wanted = "" if pool["wanted"] is None else pool["wanted"]
     used = f"{screen.number(cpus['scheduled'])} of {screen.number(cpus['total'])}"
@@ -51,11 +52,11 @@ def _row(pool: dict[str, Any]) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _packing(pool: dict[str, Any]) -> str:
+def _packing(pool: JsonObject) -> str:
     return str(pool["settings"].get("packing", "pack"))
 
 
-def size_of(pool: dict[str, Any]) -> str:
+def size_of(pool: JsonObject) -> str:
     """Return how many nodes a pool should have, for a person."""
     match pool["sizing"]:
         case "fixed":
@@ -66,7 +67,7 @@ def size_of(pool: dict[str, Any]) -> str:
             return "as they come"
 
 
-def _state(pool: dict[str, Any]) -> str:
+def _state(pool: JsonObject) -> str:
     if pool["is_paused"]:
         return f"paused ({pool['pause_reason']})"
     if pool["trouble"]:
@@ -74,7 +75,7 @@ def _state(pool: dict[str, Any]) -> str:
     return f"{pool['starting']} starting" if pool["starting"] else "ok"
 
 
-def _explain(pool: dict[str, Any], events: list[dict[str, Any]]) -> None:
+def _explain(pool: JsonObject, events: list[JsonObject]) -> None:
     screen.heading(pool["name"])
     screen.fields(
         {
@@ -92,5 +93,5 @@ def _explain(pool: dict[str, Any], events: list[dict[str, Any]]) -> None:
     screen.table(("AT", "EVENT", "BY", "WHY", "NODES"), rows, empty="nothing has happened yet")
 
 
-def _nodes(event: dict[str, Any]) -> str:
+def _nodes(event: JsonObject) -> str:
     return ", ".join(event["detail"].get("nodes", []))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +12,7 @@ from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.nodes.pools import size_of
 from ganger.cli.options import Json, expanded
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
 
 
-class Packing(StrEnum):
+class PoolPacking(StrEnum):
     """How a pool's nodes are filled: one after the other, or evenly."""
 
     PACK = "pack"
@@ -40,7 +42,7 @@ def scale(
         typer.Option(help="Who starts nodes: local, external, or one of the drivers file; repeatable."),
     ] = None,
     packing: Annotated[
-        Packing | None, typer.Option(help="Fill its nodes one after the other (pack), or evenly (spread).")
+        PoolPacking | None, typer.Option(help="Fill its nodes one after the other (pack), or evenly (spread).")
     ] = None,
     reason: Annotated[str | None, typer.Option(help="Why, for the others.")] = None,
     as_json: Json = False,
@@ -52,7 +54,7 @@ def scale(
 
     [bold]ganger scale web --packing spread[/]
     """
-    sizes: dict[str, Any] = {"size": size, "min": smallest, "max": largest, "reason": reason}
+    sizes: dict[str, object] = {"size": size, "min": smallest, "max": largest, "reason": reason}
     changes = _changes(sizes, free=free, drivers=driver or [], packing=packing)
     with connection.client() as api:
         pool = _create_or_change(api, name, changes) if create else api.pools.change(name, changes)
@@ -62,7 +64,9 @@ def scale(
         screen.say(f"{name}: {size_of(pool)}, {pool['nodes']['total']} nodes now")
 
 
-def _changes(sizes: dict[str, Any], *, free: bool, drivers: list[str], packing: Packing | None) -> dict[str, Any]:
+def _changes(
+    sizes: dict[str, object], *, free: bool, drivers: list[str], packing: PoolPacking | None
+) -> dict[str, object]:
     changes = {key: value for key, value in sizes.items() if value is not None}
     if sum(("size" in changes, bool({"min", "max"} & changes.keys()), free)) > 1:
         raise UsageError("give one of: a number, --min and --max, --free")
@@ -77,7 +81,7 @@ def _changes(sizes: dict[str, Any], *, free: bool, drivers: list[str], packing: 
     return changes
 
 
-def _create_or_change(api: Client, name: str, changes: dict[str, Any]) -> dict[str, Any]:
+def _create_or_change(api: Client, name: str, changes: Mapping[str, object]) -> JsonObject:
     from ganger import Conflict  # noqa: PLC0415 - the connection has brought it anyway
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperCommand
@@ -18,10 +18,13 @@ from ganger.cli.submit import inputs, waiting
 from ganger.cli.submit.option_errors import of_options
 from ganger.cli.submit.options import AfterOptions, NeedOptions, TryOptions, WhereOptions
 from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
+from ganger.documents import JsonObject
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
 if TYPE_CHECKING:
+    from typer._click.core import Context
+
     from ganger import Client
 
 COMMAND_KEY = "ganger.command"
@@ -30,7 +33,7 @@ COMMAND_KEY = "ganger.command"
 class SubmitCommand(TyperCommand):
     """Takes everything behind `--` as the job's own command, untouched."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Keep what is behind the first `--` and parse the rest."""
         if "--" in args:
             at = args.index("--")
@@ -129,7 +132,7 @@ def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
     ]
 
 
-def _tell(told: Sequence[dict[str, Any]], *, as_json: bool) -> int:
+def _tell(told: Sequence[JsonObject], *, as_json: bool) -> int:
     """Print what would become of jobs, of those that would not start all that is known; return the exit status of the real call."""
     for one in told:
         if as_json:

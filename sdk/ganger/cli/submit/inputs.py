@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ganger.cli.data import job_types
 from ganger.errors import UsageError
@@ -36,7 +36,7 @@ def _by_name(words: list[str]) -> dict[str, list[str]]:
     return given
 
 
-def _value(api: Client, one: JobType, name: str, texts: list[str]) -> Any:
+def _value(api: Client, one: JobType, name: str, texts: list[str]) -> object:
     kind = one.input_type(name)
     if kind == "files":
         return [_file(api, name, text) for text in texts]
@@ -56,7 +56,7 @@ def _file(api: Client, name: str, text: str) -> int:
     return int(text)
 
 
-def _property(one: JobType, name: str, text: str) -> Any:
+def _property(one: JobType, name: str, text: str) -> object:
     """Return text where the interface says string, else what the text means as JSON, else the text."""
     entries = (one.interface or {}).get("input_data") or []
     schema = next((entry.get("schema") for entry in entries if entry.get("name") == name), None) or {}
