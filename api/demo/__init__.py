@@ -32,7 +32,7 @@ def run(options: DemoOptions) -> int:
     screen = DemoScreen(as_json=options.json)
     results: list[CheckResult] = []
     with environment.signals_as_interrupts(), suppress(KeyboardInterrupt):
-        with environment.DemoEnvironment(options, screen.tell) as started:
+        with environment.DemoEnvironment(options, screen.progress) as started:
             with started.client() as api:
                 ran = script.run(api, cases.of_example(example), screen)
                 results += script.check(api, ran, local=started.is_ours)
@@ -44,5 +44,5 @@ def run(options: DemoOptions) -> int:
         results += ended
         screen.close(results)
         return 0 if all(not result.complaints for result in results) else FAILED
-    screen.tell("stopped before the end")
+    screen.progress("stopped before the end")
     return INTERRUPTED

@@ -1,4 +1,4 @@
-"""The demo's jobs, and what should become of each."""
+"""The demo's jobs, and the end that each of them should have."""
 
 from __future__ import annotations
 

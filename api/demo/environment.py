@@ -1,4 +1,4 @@
-"""Where the demo runs: a Ganger of its own on a state folder, started and ended here, or one that runs already."""
+"""The Ganger that the demo runs on: its own on a state folder, started and ended here, or one that runs already."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ REAP_WITHIN_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the command line says. With `url` nothing is started; `keep` is a folder for the results."""
+    """The options of the command. With `url` nothing is started; `keep` is a folder for the results."""
 
     state_dir: Path | None = None
     url: str | None = None
@@ -48,9 +48,9 @@ class DemoOptions:
 class DemoEnvironment:
     """Within its `with` there is an API to talk to. `is_ours` tells whether it runs on this machine, by our hand."""
 
-    def __init__(self, options: DemoOptions, tell: Callable[[str], None]) -> None:
+    def __init__(self, options: DemoOptions, report: Callable[[str], None]) -> None:
         self._options = options
-        self._tell = tell
+        self._report = report
         self._process: ChildProcess | None = None
         self._temporary: Path | None = None
         self._root = options.state_dir
@@ -90,7 +90,7 @@ class DemoEnvironment:
             self._root.chmod(0o711)  # as root the servers are another user's; nothing in it can be listed or read
         root = self._root = Path(os.path.abspath(self._root))  # noqa: PTH100 - resolve() would follow the user's links
         root.mkdir(parents=True, exist_ok=True)
-        self._tell(f"starting Ganger in {root}")
+        self._report(f"starting Ganger in {root}")
         spec = ChildSpec(
             name="up",
             argv=[sys.executable, "-P", "-m", "ganger", "up", "--state-dir", root, "--port", "0"],
@@ -116,7 +116,7 @@ class DemoEnvironment:
                 raise SetupError(f"`ganger up` is not ready after {READY_WITHIN_S:.0f} s (see {root}/logs)")
             time.sleep(POLL_S)
         self._await_node()
-        self._tell(f"ready after {time.monotonic() - began:.1f} s")
+        self._report(f"ready after {time.monotonic() - began:.1f} s")
 
     def _await_node(self) -> None:
         """Return when a node is there to run jobs. Raises SetupError, with what is known of the reason."""
@@ -130,7 +130,7 @@ class DemoEnvironment:
 
     def _end(self) -> None:
         if self._process is not None:
-            self._tell("stopping everything")
+            self._report("stopping everything")
             self._process.stop()
             self._exit = self._process.ended()
             self._left = _left_running(self._root)

@@ -1,4 +1,4 @@
-"""What the demo has seen of its jobs while they ran, and what the checks say of them."""
+"""Records of the demo: its jobs as they were observed while they ran, and the results of the checks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunningCase:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is said of one job, or of all of them together. Without complaints it is as it should be."""
+    """The result of the checks of one job, or of all jobs together. Without complaints everything is as it should be."""
 
     what: str
     job: Job | None = None

@@ -1,4 +1,4 @@
-"""What a person sees of the demo: a live table on a terminal, lines elsewhere, and at the end every job with its verdict."""
+"""The output of the demo: a live table on a terminal, lines elsewhere, and at the end every job with its result."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class DemoScreen:
         self._began = time.monotonic()
         self._shown: dict[int, str] = {}
 
-    def tell(self, line: str) -> None:
-        """Say one line of what is going on."""
+    def progress(self, line: str) -> None:
+        """Print one line about the progress."""
         shell.note(f"ganger: {line}")
 
     @contextmanager
     def live(self, running: Sequence[RunningCase]) -> Iterator[Callable[[], None]]:
         """Yield a function that shows how the jobs stand; on a terminal in place, else a line per change."""
         if not self._terminal:
-            yield lambda: self._tell_changes(running)
+            yield lambda: self._print_changes(running)
             return
         with Live(console=Console(), refresh_per_second=10, transient=True) as drawn:
             yield lambda: drawn.update(_progress(running, time.monotonic() - self._began))
@@ -57,9 +57,9 @@ class DemoScreen:
                     console.print(f"[red]FAIL[/] {shell.escape(result.what)}: {shell.escape(complaint)}")
         else:
             for result in results:
-                shell.say("\t".join(_cells(result, sha=WHOLE_SHA)))
+                shell.text("\t".join(_cells(result, sha=WHOLE_SHA)))
                 for complaint in result.complaints:
-                    shell.say(f"\t{result.what}: {complaint}")
+                    shell.text(f"\t{result.what}: {complaint}")
 
     def show_general(self, results: Sequence[CheckResult]) -> None:
         """Show results that are of no job, a line each."""
@@ -71,22 +71,24 @@ class DemoScreen:
             Console().print(f"[{colour}]{verdict}[/]  {shell.escape('; '.join([result.what, *result.complaints]))}")
 
     def close(self, results: Sequence[CheckResult]) -> None:
-        """Say how it all went."""
+        """Print the result of the whole demo."""
         bad = sum(bool(result.complaints) for result in results)
         seconds = time.monotonic() - self._began
         verdict = f"{len(results) - bad} of {len(results)} as it should be, in {seconds:.1f} s"
         if self._as_json:
             shell.line({"passed": bad == 0, "results": len(results), "failed": bad, "seconds": round(seconds, 1)})
         else:
-            shell.say(f"{'FAIL' if bad else 'PASS'}: {verdict}")
+            shell.text(f"{'FAIL' if bad else 'PASS'}: {verdict}")
         sys.stdout.flush()
 
-    def _tell_changes(self, running: Sequence[RunningCase]) -> None:
+    def _print_changes(self, running: Sequence[RunningCase]) -> None:
         for each in running:
             status = each.job.status if each.job is not None else "QUEUED"
             if self._shown.get(each.job_id) != status:
                 self._shown[each.job_id] = status
-                self.tell(f"{time.monotonic() - self._began:5.1f} s  {status:<9}  {each.case.name} (job {each.job_id})")
+                self.progress(
+                    f"{time.monotonic() - self._began:5.1f} s  {status:<9}  {each.case.name} (job {each.job_id})"
+                )
 
 
 def _progress(running: Sequence[RunningCase], seconds: float) -> Table:

@@ -29,7 +29,7 @@ def run(api: Client, cases: DemoCases, screen: DemoScreen) -> list[RunningCase]:
     """Run all cases side by side and return them, each with its job in full and none of its processes running."""
     job_types.put(api, cases.example.job_type)
     running = _submit(api, cases)
-    screen.tell(f"{len(running)} jobs submitted")
+    screen.progress(f"{len(running)} jobs submitted")
     deadline = time.monotonic() + END_WITHIN_S
     with screen.live(running) as redraw:
         while _watch(api, running) and time.monotonic() < deadline:

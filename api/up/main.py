@@ -48,7 +48,7 @@ LEFTOVER_WITHIN_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What the command line says. Port 0 takes a free one; sizes are per node."""
+    """The options of the command. Port 0 takes a free one; sizes are per node."""
 
     state_dir: Path | None = None
     host: str = "127.0.0.1"
@@ -60,7 +60,7 @@ class UpOptions:
 
 @dataclass(frozen=True, slots=True)
 class ReadyReport:
-    """What a user needs to know once everything is up."""
+    """The facts that a user needs once everything runs."""
 
     url: str
     state_dir: Path
@@ -80,9 +80,9 @@ def up(options: UpOptions) -> int:
         with StopSignals() as signals:
             return _run(options, signals)
     except SetupError as trouble:
-        _tell(str(trouble))
+        _report(str(trouble))
     except OSError as error:  # the disk filled up, the folder was taken away
-        _tell(f"cannot go on: {error.strerror or error}" + (f" ({error.filename})" if error.filename else ""))
+        _report(f"cannot go on: {error.strerror or error}" + (f" ({error.filename})" if error.filename else ""))
     return EXIT_SETUP
 
 
@@ -107,9 +107,9 @@ def _run(options: UpOptions, signals: StopSignals) -> int:
             was_ready = True
             state.write_private(folder.root / state.ADDRESS, address.url)
             _announce(_ready(context, servers, token_file, names, began), as_json=options.json)
-            restarter.run(running, signals, _tell)
+            restarter.run(running, signals, _report)
         except StopSignalReceived as stopped:
-            _tell("stopping")
+            _report("stopping")
             return 0 if was_ready else 128 + stopped.signal
         finally:
             _end(folder, running, servers)
@@ -118,7 +118,7 @@ def _run(options: UpOptions, signals: StopSignals) -> int:
 
 def _start_servers(folder: StateFolder, signals: StopSignals) -> ServerSet:
     settings = _settings()
-    _tell(f"starting the servers in {folder.root}")
+    _report(f"starting the servers in {folder.root}")
     servers = server_set.prepare(
         folder,
         database_url=settings.database_url.get_secret_value() if settings.database_url else None,
@@ -170,7 +170,7 @@ def _start_roles(
 
 def _await_ready(running: Sequence[RestartedProcess], address: Address, signals: StopSignals) -> None:
     """Return when the API says it is ready. Raises SetupError if something ends before, with its last words."""
-    _tell("starting API, scheduler and worker")
+    _report("starting API, scheduler and worker")
     deadline = time.monotonic() + READY_WITHIN_S
     while not _answers(f"{address.url}/health/ready"):
         for each in running:
@@ -266,7 +266,7 @@ def _announce(ready: ReadyReport, *, as_json: bool) -> None:
         told = {name: getattr(ready, name) for name in ReadyReport.__slots__}
         print(json.dumps({"event": "ready", **told}, default=str), flush=True)  # noqa: T201 - what --json promises
         return
-    _tell(f"ready in {ready.seconds} s: {ready.url}")
+    _report(f"ready in {ready.seconds} s: {ready.url}")
     elsewhere = (
         "" if ready.state_dir == state.default_root() else f"GANGER_STATE_DIR={shlex.quote(str(ready.state_dir))} "
     )
@@ -285,7 +285,7 @@ def _announce(ready: ReadyReport, *, as_json: bool) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
 
 
-def _tell(line: str) -> None:
-    """Say one line to the person at the terminal; a closed terminal is no reason to end."""
+def _report(line: str) -> None:
+    """Print one line for the person at the terminal; a closed terminal is no reason to end."""
     with suppress(OSError):
         print(f"ganger: {line}", file=sys.stderr, flush=True)  # noqa: T201 - likewise

@@ -20,7 +20,7 @@ from api.up.embedded import child_process
 from api.up.embedded.child_process import ChildSpec
 from api.up.embedded.state import StateFolder
 
-# What the names of the nodes' processes, logs and records begin with.
+# The names of the nodes' processes, logs and records begin with this.
 WORKER = "worker-"
 # A role ends what it is doing within this, or is killed; a worker also ends its node's supervisor and jobs.
 STOP_WITHIN_S = 15.0
@@ -28,9 +28,9 @@ WORKER_STOP_WITHIN_S = 30.0
 # Kept free for the system and Ganger itself when several nodes share this machine; the agent does so for a single one.
 RESERVED_MIB = 512
 MIB = 1024 * 1024
-# Where the API finds the keys of secrets; nobody else is told.
+# The API finds the keys of secrets in these; no other role gets them.
 _KEYS = ("GANGER_SECRETS_KEY", "GANGER_SECRETS_KEY_FILE")
-# What a role inherits only if it needs it.
+# A role inherits these only if it needs them.
 _FOR_SOME = ("GANGER_DATABASE_URL", *_KEYS)
 
 
@@ -50,7 +50,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class NodeSize:
-    """What one node may hand out; None lets the node find out."""
+    """The resources that one node may hand out; None lets the node measure the machine."""
 
     cpus: Decimal | None = None
     mem: int | None = None  # MiB
@@ -59,7 +59,7 @@ class NodeSize:
 
 @dataclass(frozen=True, slots=True)
 class RoleContext:
-    """What every role is told."""
+    """The facts that every role gets: state folder, servers, and the address of the API."""
 
     folder: StateFolder
     database_url: str

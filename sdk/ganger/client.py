@@ -8,13 +8,16 @@ import httpx2
 
 from ganger import configuration
 from ganger.documents import JsonObject
-from ganger.endpoints.administration import Errors, Projects, Scheduler
-from ganger.endpoints.catalogue import JobTypes, Nodes
-from ganger.endpoints.files import Files
-from ganger.endpoints.jobs import Jobs
-from ganger.endpoints.logs import Logs
-from ganger.endpoints.pools import Pools
-from ganger.endpoints.tokens import Tokens
+from ganger.endpoints.files import FilesEndpoint
+from ganger.endpoints.job_types import JobTypesEndpoint
+from ganger.endpoints.jobs import JobsEndpoint
+from ganger.endpoints.logs import LogsEndpoint
+from ganger.endpoints.named_errors import NamedErrorsEndpoint
+from ganger.endpoints.nodes import NodesEndpoint
+from ganger.endpoints.pools import PoolsEndpoint
+from ganger.endpoints.projects import ProjectsEndpoint
+from ganger.endpoints.scheduler import SchedulerEndpoint
+from ganger.endpoints.tokens import TokensEndpoint
 from ganger.errors import ServerTrouble
 from ganger.transport import Call, Transport
 
@@ -39,16 +42,16 @@ class Client:
     ) -> None:
         found = configuration.resolve(url, token, profile=profile)
         self._transport = Transport(found.url, found.token, timeout_s=timeout_s, patience_s=patience_s, http=http)
-        self.jobs = Jobs(self._transport)
-        self.logs = Logs(self._transport)
-        self.files = Files(self._transport)
-        self.job_types = JobTypes(self._transport)
-        self.nodes = Nodes(self._transport)
-        self.tokens = Tokens(self._transport)
-        self.pools = Pools(self._transport)
-        self.projects = Projects(self._transport)
-        self.errors = Errors(self._transport)
-        self.scheduler = Scheduler(self._transport)
+        self.jobs = JobsEndpoint(self._transport)
+        self.logs = LogsEndpoint(self._transport)
+        self.files = FilesEndpoint(self._transport)
+        self.job_types = JobTypesEndpoint(self._transport)
+        self.nodes = NodesEndpoint(self._transport)
+        self.tokens = TokensEndpoint(self._transport)
+        self.pools = PoolsEndpoint(self._transport)
+        self.projects = ProjectsEndpoint(self._transport)
+        self.errors = NamedErrorsEndpoint(self._transport)
+        self.scheduler = SchedulerEndpoint(self._transport)
 
     @property
     def url(self) -> str:

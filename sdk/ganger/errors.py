@@ -32,7 +32,7 @@ class NotConfigured(UsageError):
 
 
 class Unreachable(ClientError):
-    """Nobody answers at the API's address, or the connection broke and stayed broken; nothing is known of the call."""
+    """No API answers at the address, or the connection broke and stayed broken. Whether the call was carried out is not known."""
 
 
 class Refused(ClientError):
@@ -69,11 +69,11 @@ class InvalidRequest(Refused):
 
 
 class NotFound(Refused):
-    """There is no such thing, or it belongs to somebody else."""
+    """The thing that was asked for does not exist, or it belongs to another project."""
 
 
 class Denied(Refused):
-    """No token, one that is not valid, or one whose role does not allow this."""
+    """The request has no token, or an invalid one, or the role of its token does not allow this."""
 
 
 class Conflict(Refused):
@@ -85,7 +85,7 @@ class ServerTrouble(Refused):
 
 
 class TimedOut(ClientError):
-    """What was waited for did not happen in the time given; the job goes on."""
+    """The time to wait is over, and the awaited change has not happened; the job goes on."""
 
 
 CLASSES: dict[int, type[Refused]] = {

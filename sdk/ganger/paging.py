@@ -15,7 +15,7 @@ Filter: TypeAlias = str | int | bool | datetime | Sequence[str | int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
+class ResultPage(Generic[R]):
     """One page of a list; `count` is of everything that matches, an estimate where `count_exact` is false."""
 
     count: int
@@ -49,10 +49,10 @@ def document(filters: Mapping[str, Filter]) -> dict[str, object]:
     return told
 
 
-def page(transport: Transport, kind: type[R], path: str, query: Params = ()) -> Page[R]:
+def page(transport: Transport, kind: type[R], path: str, query: Params = ()) -> ResultPage[R]:
     """Return one page; `path` may be the link of another page."""
     body = transport.json(Call("GET", path, params=query))
-    return Page(
+    return ResultPage(
         count=int(body["count"]),
         count_exact=bool(body.get("count_exact", True)),
         results=[kind.read(entry) for entry in body["results"]],

@@ -1,4 +1,4 @@
-"""What the API answers, as frozen records. Unknown fields are kept, missing ones are None: old and new servers both fit.
+"""Frozen records of the API's answers. Unknown fields are kept, missing ones are None: old and new servers both fit.
 
 `document` of a record is the answer exactly as it came. Times are aware and UTC, durations seconds, memory and disk MiB.
 """
@@ -17,7 +17,7 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 
 
 class Record(BaseModel):
-    """One thing the API told."""
+    """The base of all records: one JSON object of an answer."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     _document: JsonObject = PrivateAttr(default_factory=dict)
@@ -133,7 +133,7 @@ class Execution(Record):
 
 
 class Job(Record):
-    """What a user asked for. Lists leave out what only the detail has: inputs, outputs, executions."""
+    """A job: the request of a user, and its state. Lists leave out inputs, outputs and executions; only `jobs.get` has them."""
 
     id: int
     uuid: str | None = None
@@ -193,7 +193,7 @@ class Job(Record):
 
     @property
     def exit_code(self) -> int:
-        """What a command that runs this job should exit with: 0 completed, the program's own code, else 1."""
+        """The exit status for a command that runs this job: 0 if it completed, else the program's own code, else 1."""
         if self.status == "COMPLETED":
             return 0
         code = self.decisive.exit_code if self.decisive else None

@@ -1,4 +1,4 @@
-"""What a user asks for, as a record; `document` is the body that is sent."""
+"""The request for a job, as a record; `document` is the body that is sent."""
 
 from __future__ import annotations
 

@@ -219,6 +219,6 @@ def _keep_until(
             each.step(time.monotonic(), tell)
         restarter.do_housekeeping(restarted)
         try:
-            signals.wait(0.02)
+            signals.pause_until_event(0.02)  # the end of a server wakes it earlier
         except StopSignalReceived as stopped:
             pytest.fail(f"stopped by {stopped}")

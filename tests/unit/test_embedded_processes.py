@@ -184,7 +184,7 @@ def test_a_stop_signal_ends_the_wait_and_a_childs_end_does_too(tmp_path: Path) -
     with StopSignals() as signals:
         child = ChildProcess(spec(tmp_path, "/bin/true"))
         child.start()
-        signals.wait(30)
+        signals.pause_until_event(30)
         assert child.ended() == 0
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StopSignalReceived, match="SIGTERM"):

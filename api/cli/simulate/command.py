@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from scheduler.rules.cluster.nodes import Node
 
 STEPS, FINE_STEPS = 72, 450
-"""How many stretches the courses are shown in: as characters, and as points of a picture."""
+"""The number of steps in which queue and utilisation are shown over time: as characters, and as points of a picture."""
 
 
 class PolicyName(StrEnum):
@@ -99,7 +99,7 @@ def _compare_policies(
         results = report.as_data(summaries, courses)
         screen.document({"nodes": len(nodes), "jobs": len(load.jobs), **load.document(), "policies": results})
     else:
-        screen.say(report.as_text(summaries, courses))
+        screen.text(report.as_text(summaries, courses))
         load.print_notes()
     if draw is not None:
         draw({name: report.course(outcome, FINE_STEPS) for name, outcome in outcomes.items()})

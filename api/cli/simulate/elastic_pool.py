@@ -36,7 +36,7 @@ def compare(source: Source, options: ElasticOptions, seed: int, *, as_json: bool
     if as_json:
         screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(found)})
     else:
-        screen.say(sizes.as_text(found))
+        screen.text(sizes.as_text(found))
         load.print_notes()
     if not any(cost.jobs for cost in found):
         raise typer.Exit(FAILED)

@@ -1,4 +1,4 @@
-"""What `ganger simulate` replays, and on which nodes: read from a trace, from this installation, and from the command line."""
+"""The workload and the nodes of `ganger simulate`: from a trace, from an installation, or from the command line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the jobs come from: a trace, or the past of the installation that `connection` leads to."""
+    """The origin of the jobs: a trace, or the past of the installation that `connection` leads to."""
 
     trace: Path | None
     options: WorkloadOptions
@@ -66,9 +66,9 @@ class Workload:
 
         left = report.left_out(self.left_out, self.cpus) if self.left_out is not None else None
         if left is not None:
-            screen.say(f"\n{left}")
+            screen.text(f"\n{left}")
         if len(self.projects) == 1:
-            screen.say(
+            screen.text(
                 f"\nAll jobs that the token may see are of the project {self.projects[0]}; others are not replayed."
             )
 

@@ -1,4 +1,4 @@
-"""Who the embedded servers run as.
+"""The account that the embedded servers run as.
 
 An ordinary user runs them as himself. Root must not: PostgreSQL refuses it, and a broker has no need of it. They then
 run as an unprivileged account that every distribution has. It is not the account `nobody` where that can be avoided,

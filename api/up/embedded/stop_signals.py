@@ -1,4 +1,4 @@
-"""Waiting with open eyes: for a stop signal, for the end of a child, or for time to pass.
+"""Waits for a stop signal, for the end of a child, or for time to pass, whichever comes first.
 
 Signals only leave a byte in a pipe, which is read while waiting: none of them ever interrupts a step half-way, and it
 does not matter which thread of the process the kernel hands them to. We also adopt the orphans among our descendants
@@ -29,7 +29,7 @@ _Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class StopSignalReceived(Exception):
-    """Somebody wants us to stop; `signal` says how it was said."""
+    """A signal asked this process to stop; `signal` is its number."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -66,9 +66,9 @@ class StopSignals:
         """Wait so long. Raises StopSignalReceived as soon as somebody wants us to stop."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            self.wait(left)
+            self.pause_until_event(left)
 
-    def wait(self, seconds: float) -> None:
+    def pause_until_event(self, seconds: float) -> None:
         """Wait so long, or until a child ends. Raises StopSignalReceived as soon as somebody wants us to stop."""
         waiting = select.poll()
         waiting.register(self._pipe[0], select.POLLIN)

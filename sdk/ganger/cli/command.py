@@ -1,4 +1,4 @@
-"""What a command of `ganger` is before it is loaded: its name, its place in the help, and where its code is.
+"""The list of commands. Each entry is a command before it is loaded: its name, its place in the help, and its code.
 
 A command is imported when it is called or explained, so that `ganger jobs` does not pay for all the others. Other
 distributions add commands by an entry point of the group `ganger.commands`: a function that returns a tuple of them.

@@ -19,7 +19,7 @@ PANEL = "Where the API is"
 
 # A person waits for the answer: an API that is not there is reported soon.
 PATIENCE_S = 2.0
-# What is submitted should not be lost to a restart of the API.
+# A submission should survive a restart of the API.
 SUBMIT_PATIENCE_S = 10.0
 
 

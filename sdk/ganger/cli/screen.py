@@ -1,6 +1,6 @@
-"""What commands print: tables and colours on a terminal, tab-separated lines in a pipe, JSON when asked.
+"""The output of commands: tables and colours on a terminal, tab-separated lines in a pipe, JSON on request.
 
-Standard output carries what was asked for; notes to the person go to standard error.
+The answer goes to standard output; notes to the person go to standard error.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ KIB = 1024
 
 
 def terminal() -> bool:
-    """Tell whether a person reads standard output."""
+    """Return whether standard output is a terminal, so that a person reads it."""
     return sys.stdout.isatty()
 
 
-def say(line: str) -> None:
+def text(line: str) -> None:
     """Print one line of the answer."""
     print(line)  # noqa: T201 - this is the place that prints
 
 
 def note(line: str) -> None:
-    """Tell the person something that is not the answer."""
+    """Print a line that is not part of the answer."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201 - likewise
 
 
 def document(value: object) -> None:
     """Print one JSON document: indented on a terminal, one line in a pipe."""
-    say(json.dumps(value, indent=2 if terminal() else None, ensure_ascii=False, default=str))
+    text(json.dumps(value, indent=2 if terminal() else None, ensure_ascii=False, default=str))
 
 
 def line(value: object) -> None:
     """Print one line of JSON lines."""
-    say(json.dumps(value, ensure_ascii=False, default=str))
+    text(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def compact(value: object) -> str:
@@ -60,10 +60,10 @@ def compact(value: object) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """Print a table; in a pipe tab-separated lines without headings. `empty` tells the person there is nothing."""
+    """Print a table; in a pipe tab-separated lines without headings. On a terminal `empty` is printed if there are no rows."""
     if not terminal():
         for row in rows:
-            say("\t".join(_plain(cell) for cell in row))
+            text("\t".join(_plain(cell) for cell in row))
         return
     kept = list(rows)
     if not kept:
@@ -84,7 +84,7 @@ def fields(pairs: Mapping[str, object]) -> None:
     told = {name: value for name, value in pairs.items() if value is not None}
     if not terminal():
         for name, value in told.items():
-            say(f"{name}\t{_plain(value)}")
+            text(f"{name}\t{_plain(value)}")
         return
     width = max(map(len, told), default=0)
     for name, value in told.items():
@@ -98,7 +98,7 @@ def heading(text: str) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return where rich draws."""
+    """Return a console of rich."""
     from rich.console import Console  # noqa: PLC0415 - pipes and JSON do without
 
     return Console(stderr=stderr)
@@ -116,7 +116,7 @@ def escape(text: str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a length of time as people say it."""
+    """Return a length of time with the units that a person would use."""
     if seconds is None:
         return ""
     if seconds < 10:  # noqa: PLR2004 - two digits are what a person reads
@@ -137,7 +137,7 @@ def between(start: datetime | None, end: datetime | None) -> float | None:
 
 
 def size(count: float | None) -> str:
-    """Return a number of bytes as people say it."""
+    """Return a number of bytes with the unit that a person would use."""
     if count is None:
         return ""
     for unit in ("B", "KiB", "MiB", "GiB"):

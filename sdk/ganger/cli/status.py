@@ -42,7 +42,7 @@ def version(*, as_json: Json = False) -> None:
     if as_json:
         screen.document({"version": told})
     else:
-        screen.say(told)
+        screen.text(told)
 
 
 def _page(told: JsonObject) -> dict[str, object]:

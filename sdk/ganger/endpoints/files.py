@@ -23,7 +23,7 @@ MEDIA_TYPES = {".kml": "application/vnd.google-earth.kml+xml", ".geojson": "appl
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FilesEndpoint:
     """The files that the token may see."""
 
     _transport: Transport

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ganger import paging
 from ganger.documents import JsonObject
 from ganger.errors import TimedOut
-from ganger.paging import Filter, Page
+from ganger.paging import Filter, ResultPage
 from ganger.records import FINAL, Event, Execution, Job, Operation
 from ganger.requests import JobRequest
 from ganger.transport import Call, Transport
@@ -24,7 +24,7 @@ ALIVE = frozenset({"QUEUED", "RUNNING"})
 
 
 @dataclass(frozen=True, slots=True)
-class Jobs:
+class JobsEndpoint:
     """The jobs that the token may see."""
 
     _transport: Transport
@@ -74,7 +74,7 @@ class Jobs:
         """Yield jobs page by page; filters as in the API (`status=["RUNNING"]`, `job_type_name=…`, `order="-id"`)."""
         return paging.every(self._transport, Job, "/jobs/", paging.params(filters), limit=limit)
 
-    def page(self, **filters: Filter) -> Page[Job]:
+    def page(self, **filters: Filter) -> ResultPage[Job]:
         """Return one page of the list, with the count of all that match."""
         return paging.page(self._transport, Job, "/jobs/", paging.params(filters))
 

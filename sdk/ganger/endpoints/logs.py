@@ -1,4 +1,4 @@
-"""What programs write: whole, or followed while they run."""
+"""The output of programs: whole, or followed while they run."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from ganger.transport import Call, Transport
 
 Stream: TypeAlias = Literal["stdout", "stderr", "combined"]
 
-# A stream with nothing to tell sends comments; one that is silent for longer has a dead connection.
+# A stream without news sends comments; a stream that is silent for longer has a dead connection.
 SILENCE_S = 60.0
 RECONNECT_PAUSE_S = 0.5
 RECONNECTS_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Logs:
+class LogsEndpoint:
     """The output of executions."""
 
     _transport: Transport
 
     def read(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> str:
-        """Return what was written so far, an empty text if nothing; of one phase, or of all in their order."""
+        """Return the output so far, of one phase or of all in their order; an empty text if there is none."""
         call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
         return self._transport.send(call).text
 
     def document(
         self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None
     ) -> JsonObject | None:
-        """Return what was written so far as the API's JSON; None if nothing."""
+        """Return the output so far as the API's JSON; None if there is none."""
         return self._transport.json_or_none(Call("GET", _path(execution_id, stream), params=_query(phase)))
 
     def follow(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Iterator[LogPiece]:
-        """Yield what was written and what is being written, to the end of the execution, each byte once.
+        """Yield the output, old and new, until the execution ends, each byte once.
 
         A broken connection is made again, and goes on where it broke. Raises Unreachable when that fails for long.
         """

@@ -14,7 +14,7 @@ Documents: TypeAlias = list[JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
-class Pools:
+class PoolsEndpoint:
     """The pools of an installation."""
 
     _transport: Transport

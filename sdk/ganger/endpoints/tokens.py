@@ -14,7 +14,7 @@ from ganger.transport import Call, Transport
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class TokensEndpoint:
     """The tokens of users and nodes."""
 
     _transport: Transport

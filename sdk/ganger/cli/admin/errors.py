@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from ganger.cli import screen
+from ganger.cli.admin.fields import given, print_changed
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.documents import JsonObject
@@ -55,7 +56,7 @@ def add_error(
     facts = {"title": title or name, "category": category, "should_be_retried": retried, "description": description}
     with connection.client() as api:
         made = api.errors.create(name, facts)
-    _tell(made.document, f"error {name} added", as_json=as_json)
+    print_changed(made.document, f"error {name} added", as_json=as_json)
 
 
 @errors.command("change")
@@ -71,7 +72,7 @@ def change_error(
     connection: Connection,
 ) -> None:
     """Change an error that is not built in."""
-    changes = _facts(title=title, category=category, should_be_retried=retried, description=description)
+    changes = given(title=title, category=category, should_be_retried=retried, description=description)
     if not changes:
         raise UsageError("say what to change: --title, --category, --retry, --no-retry or --description")
     with connection.client() as api:
@@ -79,18 +80,7 @@ def change_error(
         if found is None:
             raise UsageError(f"there is no error {name!r}; `ganger errors` lists them")
         changed = api.errors.change(found, changes)
-    _tell(changed.document, f"error {name} changed", as_json=as_json)
-
-
-def _facts(**given: object) -> dict[str, object]:
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def _tell(document: JsonObject, done: str, *, as_json: bool) -> None:
-    if as_json:
-        screen.document(document)
-    else:
-        screen.say(done)
+    print_changed(changed.document, f"error {name} changed", as_json=as_json)
 
 
 def _row(one: JsonObject) -> tuple[object, ...]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ganger.cli import screen
+from ganger.cli.admin.fields import given, print_changed
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.documents import JsonObject
@@ -15,7 +16,7 @@ from ganger.errors import UsageError
 projects = typer.Typer(help="List, make, limit, pause projects.", cls=ListByDefault)
 
 _SMALL_LAG_S = 30.0
-"""What a project is owed below that is not worth a word: it would be 0 minutes."""
+"""A smaller debt to a project is not shown: it would read as 0 minutes."""
 
 HEADINGS = ("NAME", "WEIGHT", "USAGE", "OWED", "QUOTA", "STATE", "TITLE")
 
@@ -62,8 +63,8 @@ def create_project(
     [bold]ganger projects create maps --weight 2 --quota queued_jobs=10000[/]
     """
     with connection.client() as api:
-        made = api.projects.create(name, _facts(title=title, weight=weight, quota=_quota(quota)))
-    _tell(made.document, f"project {name} made", as_json=as_json)
+        made = api.projects.create(name, given(title=title, weight=weight, quota=_quota(quota)))
+    print_changed(made.document, f"project {name} made", as_json=as_json)
 
 
 @projects.command("change")
@@ -81,12 +82,12 @@ def change_project(
 
     [bold]ganger projects change maps --quota cpus=64 --quota mem=none[/]
     """
-    changes = _facts(title=title, weight=weight, quota=_quota(quota))
+    changes = given(title=title, weight=weight, quota=_quota(quota))
     if not changes:
         raise UsageError("say what to change: --title, --weight or --quota")
     with connection.client() as api:
         changed = api.projects.change(name, changes)
-    _tell(changed.document, f"project {name} changed", as_json=as_json)
+    print_changed(changed.document, f"project {name} changed", as_json=as_json)
 
 
 @projects.command("pause")
@@ -100,7 +101,7 @@ def pause_project(
     """Start no more jobs of a project; they are accepted and wait."""
     with connection.client() as api:
         api.projects.change(name, {"is_paused": True, "pause_reason": reason})
-    screen.say(f"project {name} paused")
+    screen.text(f"project {name} paused")
 
 
 @projects.command("resume")
@@ -109,7 +110,7 @@ def resume_project(name: ProjectName, *, connection: Connection) -> None:
     """Start jobs of a project again."""
     with connection.client() as api:
         api.projects.change(name, {"is_paused": False})
-    screen.say(f"project {name} resumed")
+    screen.text(f"project {name} resumed")
 
 
 @projects.command("delete")
@@ -118,11 +119,7 @@ def delete_project(name: ProjectName, *, connection: Connection) -> None:
     """Delete a project that nothing belongs to."""
     with connection.client() as api:
         api.projects.delete(name)
-    screen.say(f"project {name} deleted")
-
-
-def _facts(**given: object) -> dict[str, object]:
-    return {name: value for name, value in given.items() if value is not None}
+    screen.text(f"project {name} deleted")
 
 
 def _quota(words: list[str] | None) -> dict[str, float | None] | None:
@@ -138,13 +135,6 @@ def _quota(words: list[str] | None) -> dict[str, float | None] | None:
             raise UsageError(f"--quota takes {', '.join(QUOTAS)} with a number or none, as cpus=8; not {word!r}")
         found[kind] = int(number) if number is not None and number.is_integer() else number
     return found or None
-
-
-def _tell(document: JsonObject, done: str, *, as_json: bool) -> None:
-    if as_json:
-        screen.document(document)
-    else:
-        screen.say(done)
 
 
 def _row(one: JsonObject) -> tuple[object, ...]:

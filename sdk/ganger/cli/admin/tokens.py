@@ -59,7 +59,7 @@ def create(
     if as_json:
         screen.document(made.document)
     else:
-        screen.say(made.secret or "")
+        screen.text(made.secret or "")
 
 
 @tokens.command("revoke")
@@ -72,7 +72,7 @@ def revoke(
     """Take a token away for good."""
     with connection.client() as api:
         api.tokens.revoke(token_id)
-    screen.say(f"token {token_id} revoked")
+    screen.text(f"token {token_id} revoked")
 
 
 def _row(one: records.Token) -> tuple[object, ...]:

@@ -59,9 +59,9 @@ def put(
             if as_json:
                 screen.line(file.document)
             elif screen.terminal():
-                screen.say(f"file {file.id}  {file.file_name}  {screen.size(file.file_size)}  {file.sha256}")
+                screen.text(f"file {file.id}  {file.file_name}  {screen.size(file.file_size)}  {file.sha256}")
             else:
-                screen.say(str(file.id))
+                screen.text(str(file.id))
 
 
 @files.command("get")
@@ -93,7 +93,7 @@ def get(
     if as_json:
         screen.document({**file.document, "path": str(target)})
     else:
-        screen.say(str(target))
+        screen.text(str(target))
 
 
 def _row(file: File) -> tuple[object, ...]:

@@ -97,7 +97,7 @@ def add(
     if as_json:
         screen.document(one.document)
     else:
-        screen.say(f"{one.name}:{one.version}")
+        screen.text(f"{one.name}:{one.version}")
 
 
 @types.command("check")
@@ -118,7 +118,7 @@ def check(
     else:
         for kind, entries in (("error", errors), ("warning", warnings)):
             for entry in entries:
-                screen.say(f"{kind}\t{entry.get('description', entry) if isinstance(entry, dict) else entry}")
+                screen.text(f"{kind}\t{entry.get('description', entry) if isinstance(entry, dict) else entry}")
         if not errors:
             screen.note("it can be added")
     raise typer.Exit(1 if errors else 0)
@@ -135,7 +135,7 @@ def pause(
     """Start no more jobs of this type; they are accepted and wait."""
     with connection.client() as api:
         one = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
-    screen.say(f"{one.name}:{one.version} paused")
+    screen.text(f"{one.name}:{one.version} paused")
 
 
 @types.command("resume")
@@ -144,7 +144,7 @@ def resume(name: TypeName, *, connection: Connection) -> None:
     """Start jobs of this type again."""
     with connection.client() as api:
         one = api.job_types.change(resolve(api, name).id, {"is_paused": False})
-    screen.say(f"{one.name}:{one.version} resumed")
+    screen.text(f"{one.name}:{one.version} resumed")
 
 
 SHOWN = (

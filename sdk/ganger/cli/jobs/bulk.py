@@ -1,4 +1,4 @@
-"""One action for many jobs: asked about, carried out, and told how many it changed."""
+"""One action for many jobs: the question before it, the action, and the number of jobs that it changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkOptions:
-    """How an action is carried out: only counted, without a question, told as JSON."""
+    """The options of every command that changes many jobs."""
 
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; say how many jobs that is.")] = False
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before many jobs are changed.")] = False
@@ -31,9 +31,9 @@ class BulkOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What is done to jobs: the client's word for it (`kind`), and what a person reads about those that it changed.
+    """An action on jobs: its name in the API (`kind`), and the word for the jobs that it changed (`done`).
 
-    `advice` is told if jobs that were given by id are not among them.
+    `advice` is printed if it did not change all jobs that were given by id.
     """
 
     kind: str
@@ -44,14 +44,14 @@ class Action:
 
 
 def carry_out(api: Client, action: Action, selection: Selection, options: BulkOptions) -> None:
-    """Begin an action, wait for its end and tell. Ends the command with 1 if it failed, or skipped any job given by id."""
+    """Begin an action, wait for its end and print how many jobs it changed. Ends the command with 1 if it failed, or skipped any job given by id."""
     for job_id in selection.job_ids:
-        api.jobs.get(job_id)  # one that does not exist is told now, not skipped in silence
+        api.jobs.get(job_id)  # a job that does not exist is an error now, not skipped in silence
     if options.dry_run:
-        _tell_count(_count(api, action, selection), as_json=options.as_json)
+        _print_count(_count(api, action, selection), as_json=options.as_json)
         return
     if not selection.job_ids and not options.yes:
-        _ask(api, action, selection)
+        _confirm(api, action, selection)
     operation = api.jobs.act(
         action.kind,
         everything=selection.everything,
@@ -61,33 +61,33 @@ def carry_out(api: Client, action: Action, selection: Selection, options: BulkOp
     )
     operation = api.jobs.wait_operation(operation, changed=None if options.as_json else _progress)
     _clear()
-    _tell(operation, action, selection, as_json=options.as_json)
+    _print_result(operation, action, selection, as_json=options.as_json)
 
 
 def _count(api: Client, action: Action, selection: Selection) -> int:
     return api.jobs.count_for(action.kind, everything=selection.everything, **selection.given)
 
 
-def _tell_count(count: int, *, as_json: bool) -> None:
+def _print_count(count: int, *, as_json: bool) -> None:
     if as_json:
         screen.document({"dry_run": True, "count": count})
     else:
-        screen.say(f"{count} jobs match")
+        screen.text(f"{count} jobs match")
 
 
-def _ask(api: Client, action: Action, selection: Selection) -> None:
-    """Ask the person at the terminal; a script has decided."""
+def _confirm(api: Client, action: Action, selection: Selection) -> None:
+    """Ask the person at the terminal. Where none is, a script has decided."""
     if sys.stdin.isatty() and sys.stderr.isatty():
         typer.confirm(f"{action.kind} {_count(api, action, selection)} jobs?", abort=True, err=True)
 
 
-def _tell(operation: Operation, action: Action, selection: Selection, *, as_json: bool) -> None:
+def _print_result(operation: Operation, action: Action, selection: Selection, *, as_json: bool) -> None:
     count, skipped = operation.done or 0, operation.skipped or 0
     asked = len(set(selection.job_ids)) if selection.job_ids else count + skipped
     if as_json:
         screen.document(operation.document)
     else:
-        screen.say(f"{count} of {asked} {action.done}")
+        screen.text(f"{count} of {asked} {action.done}")
     if operation.status == "FAILED":
         screen.note(f"ganger: it stopped: {operation.message}")
         raise typer.Exit(FAILED)

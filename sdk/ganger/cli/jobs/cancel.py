@@ -69,6 +69,6 @@ def _cancel_one(api: Client, job_id: int, *, wait: bool, as_json: bool) -> int:
     if as_json:
         screen.line(job.document)
     else:
-        screen.say(f"job {job.id} {job.status}")
+        screen.text(f"job {job.id} {job.status}")
     sys.stdout.flush()
     return 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ganger import Client, Execution, Job, LogPiece
 
 TRY_POLL_S = 0.2
-# Who follows a job goes on while the API restarts or is upgraded.
+# Following goes on while the API restarts or is upgraded.
 PATIENCE_S = 120.0
 
 

@@ -30,9 +30,9 @@ def why(
     if as_json:
         screen.document(told)
         return
-    screen.say(str(told.get("summary") or told.get("status")))
+    screen.text(str(told.get("summary") or told.get("status")))
     for line in lines(told):
-        screen.say(f"  {line}")
+        screen.text(f"  {line}")
 
 
 def lines(told: JsonObject) -> Iterator[str]:

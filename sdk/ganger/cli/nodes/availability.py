@@ -103,13 +103,13 @@ def _require_one_kind(nodes: list[str] | None, whole: Whole) -> None:
 def _change_scheduler(connection: Connection, changes: Mapping[str, object], done: str) -> None:
     with connection.client() as api:
         api.scheduler.change(changes)
-    screen.say(f"the scheduler {done}")
+    screen.text(f"the scheduler {done}")
 
 
 def _change_pool(connection: Connection, pool: str, changes: Mapping[str, object], done: str) -> None:
     with connection.client() as api:
         api.pools.change(pool, changes)
-    screen.say(f"pool {pool} {done}")
+    screen.text(f"pool {pool} {done}")
 
 
 def _change_nodes(connection: Connection, names: list[str] | None, changes: Mapping[str, object], done: str) -> None:
@@ -119,4 +119,4 @@ def _change_nodes(connection: Connection, names: list[str] | None, changes: Mapp
         known = list(api.nodes.list())
         for node in [nodes_listed.required(known, name) for name in names]:
             api.nodes.change(node.id, changes)
-            screen.say(f"{node.name} {done}")
+            screen.text(f"{node.name} {done}")

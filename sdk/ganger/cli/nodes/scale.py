@@ -61,7 +61,7 @@ def scale(
     if as_json:
         screen.document(pool)
     else:
-        screen.say(f"{name}: {size_of(pool)}, {pool['nodes']['total']} nodes now")
+        screen.text(f"{name}: {size_of(pool)}, {pool['nodes']['total']} nodes now")
 
 
 def _changes(

@@ -92,7 +92,9 @@ def submit(
         elif given:
             raise UsageError("--input is for job types; a command gets its arguments behind --")
         if after.dry_run:
-            code = _tell(api.jobs.dry_run(_numbered(request, tries.jobs), strict=where.strict), as_json=as_json)
+            code = _print_dry_run(
+                api.jobs.dry_run(_numbered(request, tries.jobs), strict=where.strict), as_json=as_json
+            )
             raise typer.Exit(code)
         job_ids = _send(api, request, key=tries.key, count=tries.jobs, strict=where.strict)
         code = waiting.after(api, job_ids, wait=after.wait, follow=after.follow, as_json=as_json)
@@ -132,13 +134,13 @@ def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
     ]
 
 
-def _tell(told: Sequence[JsonObject], *, as_json: bool) -> int:
-    """Print what would become of jobs, of those that would not start all that is known; return the exit status of the real call."""
+def _print_dry_run(told: Sequence[JsonObject], *, as_json: bool) -> int:
+    """Print what would happen to each job, with all reasons for a job that would not start; return the real call's exit status."""
     for one in told:
         if as_json:
             screen.line(one)
             continue
-        screen.say(one["summary"])
+        screen.text(one["summary"])
         for line in why.lines(one) if one["would"] != "start" else ():
-            screen.say(f"  {line}")
+            screen.text(f"  {line}")
     return REFUSED if any(one["would"] == "refuse" for one in told) else 0

@@ -1,4 +1,4 @@
-"""What the API finds wrong with a field of a new job, said of the option that the user wrote."""
+"""Refusals of a field of a new job, put in terms of the option that the user wrote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ OPTIONS = {
     "pre_timeout": "--pre-timeout", "preferences": "--prefer", "priority": "--priority", "resources": "--resource",
     "spread": "--spread", "timeout": "--timeout",
 }  # fmt: skip
-"""Of fields whose values come from the command line as they are. What the API must look up is not there, is not used wrongly."""
+"""The option of each field that takes its value from the command line unchanged.
+
+Fields that name something in the API (a project, a job type) are left out: a name that does not exist is no wrong use."""
 
 _FIELD = re.compile(r"(?:\[\d+\]\.)?((\w+).*)", re.DOTALL)
 

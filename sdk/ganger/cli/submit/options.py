@@ -1,4 +1,4 @@
-"""The options of `ganger submit` in groups: what a job needs, where and when it runs, and what is done afterwards.
+"""The options of `ganger submit` in groups: the needs of a job, the place and time of its run, and the work afterwards.
 
 Each group writes its fields into a request. An option that is not given leaves its field None, which means: as the job
 type says.
@@ -135,7 +135,7 @@ class TryOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AfterOptions:
-    """What the command does when the job is made, or instead of making it."""
+    """The work of the command after the job is made, or instead of making it."""
 
     dry_run: Annotated[
         bool,

@@ -1,4 +1,4 @@
-"""After submitting: say what was made, wait for it, show how it goes, and end as it ended."""
+"""After submitting: print the new jobs, or wait for them, show their progress, and end with their exit status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def after(api: Client, job_ids: Sequence[int], *, wait: bool, follow: bool, as_json: bool) -> int:
     """Return the exit status: 0 when nothing is waited for, else the job's own; 130 on Ctrl-C, the jobs go on."""
     if not wait and not follow:
-        _tell(api, job_ids, as_json=as_json)
+        _print_made(api, job_ids, as_json=as_json)
         return 0
     try:
         if len(job_ids) > 1:
@@ -30,18 +30,18 @@ def after(api: Client, job_ids: Sequence[int], *, wait: bool, follow: bool, as_j
         return INTERRUPTED
 
 
-def _tell(api: Client, job_ids: Sequence[int], *, as_json: bool) -> None:
+def _print_made(api: Client, job_ids: Sequence[int], *, as_json: bool) -> None:
     if as_json and len(job_ids) == 1:
         screen.document(api.jobs.get(job_ids[0]).document)
     elif as_json:
         screen.document({"count": len(job_ids), "job_ids": list(job_ids)})
     elif not screen.terminal():
         for job_id in job_ids:
-            screen.say(str(job_id))
+            screen.text(str(job_id))
     elif len(job_ids) == 1:
-        screen.say(f"job {job_ids[0]}  (ganger logs -f {job_ids[0]})")
+        screen.text(f"job {job_ids[0]}  (ganger logs -f {job_ids[0]})")
     else:
-        screen.say(f"{len(job_ids)} jobs, {job_ids[0]} to {job_ids[-1]}")
+        screen.text(f"{len(job_ids)} jobs, {job_ids[0]} to {job_ids[-1]}")
 
 
 def _wait_one(api: Client, job_id: int, *, follow: bool, as_json: bool) -> int:
@@ -57,7 +57,7 @@ def _wait_one(api: Client, job_id: int, *, follow: bool, as_json: bool) -> int:
     elif follow:
         screen.note(f"ganger: {_ending(job)}")
     else:
-        screen.say(_ending(job))
+        screen.text(_ending(job))
     return job.exit_code
 
 
@@ -75,7 +75,7 @@ def _wait_many(api: Client, job_ids: Sequence[int], *, as_json: bool) -> int:
         if as_json:
             screen.line(ended[job_id].document)
         elif ended[job_id].status != "COMPLETED" or not screen.terminal():
-            screen.say(_ending(ended[job_id]))
+            screen.text(_ending(ended[job_id]))
     completed = sum(job.status == "COMPLETED" for job in ended.values())
     if not as_json:
         screen.note(f"ganger: {completed} of {len(ended)} jobs COMPLETED")

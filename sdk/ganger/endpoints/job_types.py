@@ -1,4 +1,4 @@
-"""What jobs are made from and run on: job types and nodes."""
+"""Job types: the versioned templates that jobs are made from."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import quote
 from ganger import paging
 from ganger.documents import JsonObject
 from ganger.paging import Filter
-from ganger.records import JobType, Node
+from ganger.records import JobType
 from ganger.transport import Call, Transport
 
 
 @dataclass(frozen=True, slots=True)
-class JobTypes:
+class JobTypesEndpoint:
     """The versioned templates."""
 
     _transport: Transport
@@ -47,23 +47,3 @@ class JobTypes:
         call = Call("POST", "/job-types/validation/", body=dict(definition), repeatable=True)
         answer: JsonObject = self._transport.json(call)
         return answer
-
-
-@dataclass(frozen=True, slots=True)
-class Nodes:
-    """The machines."""
-
-    _transport: Transport
-
-    def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Node]:
-        """Yield nodes page by page, with capacity, what is free and what runs."""
-        return paging.every(self._transport, Node, "/nodes/", paging.params(filters), limit=limit)
-
-    def get(self, node_id: int) -> Node:
-        """Return a node. Raises NotFound."""
-        return Node.read(self._transport.json(Call("GET", f"/nodes/{node_id}/")))
-
-    def change(self, node_id: int, changes: Mapping[str, object]) -> Node:
-        """Pause (`is_paused`, `pause_reason`), drain (`is_draining`) or retire (`is_active`) a node."""
-        call = Call("PATCH", f"/nodes/{node_id}/", body=dict(changes), repeatable=True)
-        return Node.read(self._transport.json(call))
