@@ -211,7 +211,7 @@ def _pretend(servers: ServerSet, pid: int) -> None:
 def _keep_until(
     done: Callable[[], bool], restarted: list[RestartedProcess], signals: StopSignals, tell: Callable[[str], None]
 ) -> None:
-    """Run the keeper's own rounds, from one event to the next, until it is done."""
+    """Run the restarter's own steps, from one event to the next, until `done` says so."""
     deadline = time.monotonic() + 30
     while not done():
         assert time.monotonic() < deadline

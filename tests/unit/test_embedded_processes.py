@@ -83,7 +83,7 @@ def test_a_record_of_nobody_ends_nobody(tmp_path: Path, text: str) -> None:
     assert not child_process.end_recorded(record, signal.SIGTERM, 10)
 
 
-def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Path) -> None:
+def test_a_child_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Path) -> None:
     program = "trap '' TERM; sleep 1000 & echo $!; wait; wait"
     stubborn = ChildProcess(spec(tmp_path, "/bin/sh", "-c", program, stop_within_s=0.2))
     stubborn.start()
@@ -96,7 +96,7 @@ def test_a_servant_that_will_not_end_is_killed_with_its_whole_group(tmp_path: Pa
     assert gone(who)
 
 
-def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp_path: Path) -> None:
+def test_a_child_gets_the_stop_signal_that_its_starter_was_told_to_ignore(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does with a job in the background
     try:
         quiet = ChildProcess(replace(spec(tmp_path, "/bin/sleep", "300"), stop_signal=signal.SIGINT))
@@ -107,7 +107,7 @@ def test_a_servant_hears_the_stop_signal_that_its_starter_was_told_to_ignore(tmp
     assert quiet.ended() == -signal.SIGINT
 
 
-def test_a_servant_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
+def test_a_child_dies_with_the_one_who_started_it(tmp_path: Path) -> None:
     program = (
         "import sys; from tests.unit.test_embedded_processes import spec; from api.up.embedded.child_process import ChildProcess;"
         "from pathlib import Path; s = ChildProcess(spec(Path(sys.argv[1]), 'sleep', '1000')); s.start();"
