@@ -30,14 +30,14 @@ def check(
     from scheduler.leader import invariants  # noqa: PLC0415 - likewise
 
     rt = serve.make_runtime(serve.read_settings(), "check", pool_size=1)
-    found = invariants.check(rt, hours=None if everything else hours)
+    violations = invariants.check(rt, hours=None if everything else hours)
     if as_json:
-        screen.document({"violations": [asdict(one) for one in found]})
+        screen.document({"violations": [asdict(violation) for violation in violations]})
     else:
         screen.table(
             ("invariant", "what", "is", "but must be"),
-            [(one.number, one.subject, one.detail, one.says) for one in found],
+            [(violation.number, violation.subject, violation.detail, violation.says) for violation in violations],
             empty="Every invariant holds.",
         )
-    if found:
+    if violations:
         raise typer.Exit(FAILED)

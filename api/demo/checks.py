@@ -31,7 +31,7 @@ def check(api: Client, running: RunningCase, job: Job, *, local: bool) -> CheckR
 
 def check_overlap(jobs: Sequence[Job]) -> CheckResult:
     """Return the result for all jobs of the table: that they ran beside each other."""
-    most = _most_at_once([one for job in jobs for one in job.job_exes])
+    most = _most_at_once([execution for job in jobs for execution in job.job_exes])
     complaints = [] if most > 1 else ["they ran one after the other"]
     return CheckResult(what=f"{len(jobs)} footprints side by side", complaints=complaints, note=f"up to {most} at once")
 
@@ -53,7 +53,7 @@ def _ending(case: DemoCase, job: Job) -> list[str]:
 
 def _tries(case: DemoCase, job: Job) -> list[str]:
     complaints = [] if job.num_exes == case.tries else [f"{job.num_exes} tries, not {case.tries}"]
-    codes = [one.job_exit_code for one in job.job_exes]
+    codes = [execution.job_exit_code for execution in job.job_exes]
     if case.exit_codes and codes != list(case.exit_codes):
         complaints.append(f"exit codes {codes}, not {list(case.exit_codes)}")
     return complaints
@@ -87,9 +87,9 @@ def _content(api: Client, file: File, rows: int) -> list[str]:
         complaints.append(f"{len(content)} bytes, not {file.file_size}")
     if hashlib.sha256(content).hexdigest() != file.sha256:
         complaints.append("its SHA-256 is not what the API says")
-    found = sum(1 for _ in ET.fromstring(content).iter(f"{{{KML}}}Placemark"))  # noqa: S314 - our own job wrote it
-    if found != rows:
-        complaints.append(f"{found} placemarks for {rows} rows")
+    placemarks = sum(1 for _ in ET.fromstring(content).iter(f"{{{KML}}}Placemark"))  # noqa: S314 - our own job wrote it
+    if placemarks != rows:
+        complaints.append(f"{placemarks} placemarks for {rows} rows")
     return complaints
 
 
@@ -115,8 +115,8 @@ def _note(running: RunningCase, job: Job) -> str:
 
 def _most_at_once(executions: Sequence[Execution]) -> int:
     """Return how many overlapped at the busiest moment; one that ends as another starts does not."""
-    changes = [(one.started, 1) for one in executions if one.started and one.ended]
-    changes += [(one.ended, -1) for one in executions if one.started and one.ended]
+    changes = [(execution.started, 1) for execution in executions if execution.started and execution.ended]
+    changes += [(execution.ended, -1) for execution in executions if execution.started and execution.ended]
     most = running = 0
     for _, change in sorted(changes, key=lambda entry: (entry[0], entry[1])):
         running += change

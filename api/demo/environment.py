@@ -81,7 +81,7 @@ class DemoEnvironment:
         if not self.is_ours:
             return []
         complaints = [] if self._exit == 0 else [f"`ganger up` ended with status {self._exit}"]
-        complaints += [f"still runs: {one}" for one in self._left]
+        complaints += [f"still runs: {process}" for process in self._left]
         return [CheckResult(what="everything stopped, nothing left running", complaints=complaints)]
 
     def _start(self) -> None:
@@ -163,7 +163,7 @@ def _environment() -> dict[str, str]:
     kept = {"GANGER_GRACE_S": GRACE_S, **{name: value for name, value in os.environ.items() if name not in ours}}
     if "PYTHONPATH" in kept:  # it runs in another folder
         kept["PYTHONPATH"] = os.pathsep.join(
-            str(Path(one).absolute()) for one in kept["PYTHONPATH"].split(os.pathsep) if one
+            str(Path(entry).absolute()) for entry in kept["PYTHONPATH"].split(os.pathsep) if entry
         )
     return kept
 
@@ -175,4 +175,4 @@ def _left_running(root: Path | None) -> list[str]:
     deadline = time.monotonic() + REAP_WITHIN_S
     while (left := processes.carrying([str(root)])[str(root)]) and time.monotonic() < deadline:
         time.sleep(POLL_S)
-    return [f"{one.pid} {one.command}" for one in left]
+    return [f"{process.pid} {process.command}" for process in left]

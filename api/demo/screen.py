@@ -138,9 +138,9 @@ def _cells(result: CheckResult, *, sha: int) -> list[str]:
 
 
 def _files(job: Job, sha: int) -> list[str]:
-    found = [file for output in job.outputs for file in output.files]
+    files = [file for output in job.outputs for file in output.files]
     name = "{0.file_name} " if sha == WHOLE_SHA else ""
-    return [f"{name.format(file)}{shell.size(file.file_size)} {(file.sha256 or '')[:sha]}" for file in found]
+    return [f"{name.format(file)}{shell.size(file.file_size)} {(file.sha256 or '')[:sha]}" for file in files]
 
 
 def _document(result: CheckResult) -> JsonObject:

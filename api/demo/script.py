@@ -74,11 +74,11 @@ def _submit(api: Client, cases: DemoCases) -> list[RunningCase]:
 
 def _watch(api: Client, running: Sequence[RunningCase]) -> bool:
     """Read once the state of all jobs and their processes, and cancel what is due; return whether anything still goes on."""
-    found = api.jobs.statuses([each.job_id for each in running])
+    jobs = api.jobs.statuses([each.job_id for each in running])
     watched = [each.case.mark for each in running if each.case.is_watched]
     processes_of = processes.carrying(watched)
     for each in running:
-        each.job = found.get(each.job_id, each.job)
+        each.job = jobs.get(each.job_id, each.job)
         each.most_processes = max(each.most_processes, len(processes_of.get(each.case.mark, ())))
         if each.job is not None and not each.job.is_final and not each.canceled:
             _cancel_if_due(api, each, each.job)

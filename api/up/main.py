@@ -211,12 +211,12 @@ def _end_leftovers(folder: StateFolder, signals: StopSignals) -> None:
 
 def _end_marked(folder: StateFolder, spared: set[int]) -> None:
     """End supervisors and whatever else carries our mark or descends from us, but for the servers and what is theirs."""
-    theirs = {who.pid for server in spared for who in processes.descendants_of(server)} | spared
-    found = {
+    theirs = {process.pid for server in spared for process in processes.descendants_of(server)} | spared
+    marked = {
         *processes.with_variable(f"{child_process.MARK}={folder.root}"),
         *processes.descendants_of(os.getpid(), without=spared),
     }
-    child_process.end([who for who in found if who.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
+    child_process.end([process for process in marked if process.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
     stop_signals.reap_orphans(known=spared)
 
 
@@ -263,8 +263,8 @@ def _ready(
 
 def _announce(ready: ReadyReport, *, as_json: bool) -> None:
     if as_json:
-        told = {name: getattr(ready, name) for name in ReadyReport.__slots__}
-        print(json.dumps({"event": "ready", **told}, default=str), flush=True)  # noqa: T201 - what --json promises
+        facts = {name: getattr(ready, name) for name in ReadyReport.__slots__}
+        print(json.dumps({"event": "ready", **facts}, default=str), flush=True)  # noqa: T201 - what --json promises
         return
     _report(f"ready in {ready.seconds} s: {ready.url}")
     elsewhere = (

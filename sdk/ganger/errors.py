@@ -101,14 +101,14 @@ CLASSES: dict[int, type[Refused]] = {
 
 def refusal(status: int, sentence: str, document: JsonObject | None = None) -> Refused:
     """Return the error that a status stands for, with what the body says of it."""
-    told = document or {}
+    body = document or {}
     fallback = ServerTrouble if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Refused
     chosen = CLASSES.get(status, fallback)
     return chosen(
         sentence,
         status=status,
-        kind=str(told.get("kind") or "error"),
-        field=told.get("field"),
-        request_id=told.get("request_id"),
+        kind=str(body.get("kind") or "error"),
+        field=body.get("field"),
+        request_id=body.get("request_id"),
         document=document,
     )

@@ -27,26 +27,26 @@ class ResultPage(Generic[R]):
 
 def params(filters: Mapping[str, Filter]) -> Params:
     """Return filters as query parameters: None is left out, a list is repeated, a time is ISO-8601."""
-    found: list[tuple[str, str]] = []
+    query: list[tuple[str, str]] = []
     for name, value in filters.items():
         if value is None:
             continue
         values = [value] if isinstance(value, str | int | datetime) else list(value)
-        found += [(name, _text(one)) for one in values]
-    return found
+        query += [(name, _text(item)) for item in values]
+    return query
 
 
 def document(filters: Mapping[str, Filter]) -> dict[str, object]:
     """Return filters as fields of a body: None and empty lists are left out, a time is ISO-8601."""
-    told: dict[str, object] = {}
+    body: dict[str, object] = {}
     for name, value in filters.items():
         if isinstance(value, datetime):
-            told[name] = value.isoformat()
+            body[name] = value.isoformat()
         elif isinstance(value, str | int):
-            told[name] = value
+            body[name] = value
         elif value:
-            told[name] = list(value)
-    return told
+            body[name] = list(value)
+    return body
 
 
 def page(transport: Transport, kind: type[R], path: str, query: Params = ()) -> ResultPage[R]:
@@ -65,13 +65,13 @@ def every(transport: Transport, kind: type[R], path: str, query: Params, *, limi
     """Yield the entries of all pages, asking for each page when it is needed; at most `limit` of them."""
     if limit is not None and limit <= 0:
         return
-    given = 0
+    yielded = 0
     current = page(transport, kind, path, query)
     while True:
         for entry in current.results:
             yield entry
-            given += 1
-            if given == limit:
+            yielded += 1
+            if yielded == limit:
                 return
         if current.next is None:
             return

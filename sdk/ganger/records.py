@@ -188,8 +188,10 @@ class Job(Record):
         latest = self.latest
         if latest is None or self.error is None:
             return latest
-        newest = [one for one in self.job_exes if one.attempt == latest.attempt]
-        return next((one for one in newest if one.error and one.error.name == self.error.name), latest)
+        newest = [execution for execution in self.job_exes if execution.attempt == latest.attempt]
+        return next(
+            (execution for execution in newest if execution.error and execution.error.name == self.error.name), latest
+        )
 
     @property
     def exit_code(self) -> int:

@@ -61,12 +61,14 @@ class JobRequest:
 
     def document(self) -> JsonObject:
         """Return the JSON body; what is None is left out."""
-        told = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) is not None}
-        told.pop("version", None)
+        body = {
+            field.name: getattr(self, field.name) for field in fields(self) if getattr(self, field.name) is not None
+        }
+        body.pop("version", None)
         if self.command is not None:
-            told["command"] = list(self.command)
+            body["command"] = list(self.command)
         if self.job_type is not None:
-            told["job_type"] = {"name": self.job_type, **({"version": self.version} if self.version else {})}
+            body["job_type"] = {"name": self.job_type, **({"version": self.version} if self.version else {})}
         if self.not_before is not None:
-            told["not_before"] = self.not_before.isoformat()
-        return told
+            body["not_before"] = self.not_before.isoformat()
+        return body

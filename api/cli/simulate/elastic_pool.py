@@ -32,13 +32,13 @@ def compare(source: Source, options: ElasticOptions, seed: int, *, as_json: bool
 
     pool = _pool_of(options)
     load, _ = workload.on_fleet(source, [f"{options.pool_max}x{options.template}"])
-    found = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, options.fixed or (), seed=seed)
+    costs = sizes.compare([replace(job, pool=None) for job in load.jobs], pool, options.fixed or (), seed=seed)
     if as_json:
-        screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(found)})
+        screen.document({"jobs": len(load.jobs), **load.document(), "sizes": sizes.as_data(costs)})
     else:
-        screen.text(sizes.as_text(found))
+        screen.text(sizes.as_text(costs))
         load.print_notes()
-    if not any(cost.jobs for cost in found):
+    if not any(cost.jobs for cost in costs):
         raise typer.Exit(FAILED)
 
 

@@ -86,9 +86,9 @@ class ChildProcess:
                 extra_groups=[] if spec.account else None,
             )
         self._asked = False
-        who = processes.identify(self._process.pid)
-        if who is not None:
-            spec.record.write_text(who.text() + "\n")
+        identity = processes.identify(self._process.pid)
+        if identity is not None:
+            spec.record.write_text(identity.text() + "\n")
 
     def ended(self) -> int | None:
         """Return the exit code (negative: the signal) once the process has ended, None while it runs."""
@@ -130,23 +130,23 @@ class ChildProcess:
 
 def end_recorded(record: Path, stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep) -> bool:
     """End what an earlier, killed supervisor recorded and left running; tells whether there was anything to end."""
-    who = processes.parse(record.read_text()) if record.exists() else None
-    ended = end([who] if who else [], stop_signal, within_s, pause)
+    identity = processes.parse(record.read_text()) if record.exists() else None
+    ended = end([identity] if identity else [], stop_signal, within_s, pause)
     record.unlink(missing_ok=True)
     return ended > 0
 
 
 def end(
-    whom: Iterable[ProcessIdentity], stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep
+    identities: Iterable[ProcessIdentity], stop_signal: signal.Signals, within_s: float, pause: Pause = time.sleep
 ) -> int:
     """End processes that need not be our children, side by side; returns how many of them ran."""
-    left = [who for who in whom if who.signal(stop_signal)]
+    left = [identity for identity in identities if identity.signal(stop_signal)]
     count = len(left)
     deadline = time.monotonic() + within_s
-    while (left := [who for who in left if who.running()]) and time.monotonic() < deadline:
+    while (left := [identity for identity in left if identity.running()]) and time.monotonic() < deadline:
         pause(POLL_S)
-    left = [who for who in left if who.signal(signal.SIGKILL)]
-    while (left := [who for who in left if who.running()]) and time.monotonic() < deadline + KILL_WAIT_S:
+    left = [identity for identity in left if identity.signal(signal.SIGKILL)]
+    while (left := [identity for identity in left if identity.running()]) and time.monotonic() < deadline + KILL_WAIT_S:
         pause(POLL_S)
     return count
 

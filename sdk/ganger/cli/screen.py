@@ -65,29 +65,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: s
         for row in rows:
             text("\t".join(_plain(cell) for cell in row))
         return
-    kept = list(rows)
-    if not kept:
+    shown = list(rows)
+    if not shown:
         note(empty)
         return
     from rich.table import Table  # noqa: PLC0415 - pipes and JSON do without
 
-    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    table_drawn = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
-        drawn.add_column(heading, overflow="fold")
-    for row in kept:
-        drawn.add_row(*(_styled(cell) for cell in row))
-    console().print(drawn)
+        table_drawn.add_column(heading, overflow="fold")
+    for row in shown:
+        table_drawn.add_row(*(_styled(cell) for cell in row))
+    console().print(table_drawn)
 
 
 def fields(pairs: Mapping[str, object]) -> None:
     """Print names and values, one pair a line; what is None is left out."""
-    told = {name: value for name, value in pairs.items() if value is not None}
+    given = {name: value for name, value in pairs.items() if value is not None}
     if not terminal():
-        for name, value in told.items():
+        for name, value in given.items():
             text(f"{name}\t{_plain(value)}")
         return
-    width = max(map(len, told), default=0)
-    for name, value in told.items():
+    width = max(map(len, given), default=0)
+    for name, value in given.items():
         console().print(f"[bold]{name:<{width}}[/]  {_styled(value)}", highlight=False)
 
 

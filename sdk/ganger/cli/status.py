@@ -24,36 +24,36 @@ def status(*, as_json: Json = False, connection: Connection) -> None:
     [bold]ganger status[/]
     """
     with connection.client() as api:
-        told = api.status()
+        answer = api.status()
         address = api.url
     if as_json:
-        screen.document(told)
+        screen.document(answer)
     else:
-        screen.fields({"api": f"{address} (version {told.get('version')})", **_page(told)})
-        for warning in told.get("warnings") or []:
+        screen.fields({"api": f"{address} (version {answer.get('version')})", **_page(answer)})
+        for warning in answer.get("warnings") or []:
             screen.note(f"warning: {warning}")
-    if told["scheduler"]["state"] not in ALIVE:
+    if answer["scheduler"]["state"] not in ALIVE:
         raise typer.Exit(FAILED)
 
 
 def version(*, as_json: Json = False) -> None:
     """Say which version is installed here; that of a running API is in `ganger status`."""
-    told = importlib.metadata.version("ganger")
+    installed = importlib.metadata.version("ganger")
     if as_json:
-        screen.document({"version": told})
+        screen.document({"version": installed})
     else:
-        screen.text(told)
+        screen.text(installed)
 
 
-def _page(told: JsonObject) -> dict[str, object]:
-    jobs, resources, leader = told["jobs"], told["resources"], told["scheduler"].get("leader") or {}
+def _page(answer: JsonObject) -> dict[str, object]:
+    jobs, resources, leader = answer["jobs"], answer["resources"], answer["scheduler"].get("leader") or {}
     heard = f", heard of {screen.duration(leader.get('age_s'))} ago" if leader else ""
     open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
     return {
-        "scheduler": f"{told['scheduler']['state']} {told['scheduler'].get('pause_reason') or ''}".strip() + heard,
-        "order": _order(told["scheduler"]),
-        **{name: _server(state) for name, state in told["dependencies"].items()},
-        "nodes": ", ".join(f"{count} {word}" for word, count in told["nodes"]["by_state"].items()) or "none",
+        "scheduler": f"{answer['scheduler']['state']} {answer['scheduler'].get('pause_reason') or ''}".strip() + heard,
+        "order": _order(answer["scheduler"]),
+        **{name: _server(state) for name, state in answer["dependencies"].items()},
+        "nodes": ", ".join(f"{count} {word}" for word, count in answer["nodes"]["by_state"].items()) or "none",
         "cpus": _free(resources, "cpus", 1),
         "memory": _free(resources, "mem", MIB),
         "disk": _free(resources, "disk", MIB),

@@ -30,8 +30,8 @@ class JobTypesEndpoint:
 
     def newest(self, name: str) -> JobType | None:
         """Return the newest active version of a type in short, None if there is none."""
-        found = [one for one in self.list(name=name) if one.name == name and one.is_active]
-        return max(found, key=lambda one: one.id, default=None)
+        active = [job_type for job_type in self.list(name=name) if job_type.name == name and job_type.is_active]
+        return max(active, key=lambda job_type: job_type.id, default=None)
 
     def create(self, definition: Mapping[str, object]) -> JobType:
         """Make a job type. Raises Conflict if name and version exist, InvalidRequest naming the field."""

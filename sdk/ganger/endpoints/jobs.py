@@ -49,19 +49,19 @@ class JobsEndpoint:
             headers = {}
         else:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        return [int(one) for one in self._submit(bodies, headers, strict=strict)["job_ids"]]
+        return [int(job_id) for job_id in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
     def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[JsonObject]:
         """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made.
 
         With `strict`, whether `submit` would `refuse` them likewise. Raises as `submit` does.
         """
-        bodies = [one.document() for one in requests]
+        bodies = [request.document() for request in requests]
         query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
         body = bodies[0] if len(bodies) == 1 else bodies
         call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
-        told: list[JsonObject] = self._transport.json(call)["results"]
-        return told
+        results: list[JsonObject] = self._transport.json(call)["results"]
+        return results
 
     def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
         """Return a job with inputs, outputs and executions, newest first. Raises NotFound.
@@ -159,11 +159,11 @@ class JobsEndpoint:
 
     def statuses(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """Return many jobs in short by id, with few calls; ids that do not exist are missing."""
-        found: dict[int, Job] = {}
+        jobs: dict[int, Job] = {}
         for start in range(0, len(job_ids), IDS_PER_CALL):
             some = job_ids[start : start + IDS_PER_CALL]
-            found |= {job.id: job for job in self.list(job_id=some, page_size=IDS_PER_CALL)}
-        return found
+            jobs |= {job.id: job for job in self.list(job_id=some, page_size=IDS_PER_CALL)}
+        return jobs
 
     def wait_all(
         self, job_ids: Sequence[int], *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None
@@ -174,7 +174,7 @@ class JobsEndpoint:
         seen: dict[int, str] = {}
         pause_s = SHORTEST_POLL_S
         while True:
-            for job in self.statuses([one for one in job_ids if one not in ended]).values():
+            for job in self.statuses([job_id for job_id in job_ids if job_id not in ended]).values():
                 if seen.get(job.id) != job.status:
                     seen[job.id], pause_s = job.status, SHORTEST_POLL_S
                     if changed is not None:
@@ -194,7 +194,7 @@ class JobsEndpoint:
         pause_s = SHORTEST_POLL_S
         while True:
             job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
-            if job.is_final and all(one.status not in ALIVE for one in job.job_exes):
+            if job.is_final and all(execution.status not in ALIVE for execution in job.job_exes):
                 return job
             if deadline is not None and time.monotonic() + pause_s > deadline:
                 raise TimedOut(f"job {job_id} still has processes after {timeout_s:g} s")

@@ -21,29 +21,29 @@ class PoolsEndpoint:
 
     def list(self) -> Documents:
         """Return all pools by name."""
-        found: Documents = self._transport.json(Call("GET", "/pools/"))["results"]
-        return found
+        answer: Documents = self._transport.json(Call("GET", "/pools/"))["results"]
+        return answer
 
     def get(self, name: str) -> JsonObject:
         """Return a pool. Raises NotFound."""
-        found: JsonObject = self._transport.json(Call("GET", _path(name)))
-        return found
+        answer: JsonObject = self._transport.json(Call("GET", _path(name)))
+        return answer
 
     def create(self, name: str, facts: Mapping[str, object]) -> JsonObject:
         """Make a pool. Raises Conflict if there is one of this name."""
-        made: JsonObject = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
-        return made
+        answer: JsonObject = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
+        return answer
 
     def change(self, name: str, changes: Mapping[str, object]) -> JsonObject:
         """Change size (`size`, or `min` and `max`), pause, drivers, template, labels or settings. Raises NotFound."""
-        changed: JsonObject = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
-        return changed
+        answer: JsonObject = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
+        return answer
 
     def events(self, name: str, *, limit: int = 20) -> Documents:
         """Return what happened to a pool, newest first."""
         call = Call("GET", f"{_path(name)}events/", params=[("page_size", str(limit))])
-        found: Documents = self._transport.json(call)["results"]
-        return found
+        answer: Documents = self._transport.json(call)["results"]
+        return answer
 
 
 def _path(name: str) -> str:

@@ -34,8 +34,8 @@ class TokensEndpoint:
     ) -> Token:
         """Make a token; `secret` of what is returned is shown this once. A user's has a role, a node's has none."""
         body: JsonObject = {"name": name, "kind": kind}
-        told = {"role": role, "project": project, "expires": None if expires is None else expires.isoformat()}
-        body |= {key: value for key, value in told.items() if value is not None}
+        given = {"role": role, "project": project, "expires": None if expires is None else expires.isoformat()}
+        body |= {key: value for key, value in given.items() if value is not None}
         return Token.read(self._transport.json(Call("POST", "/admin/tokens/", body=body)))
 
     def revoke(self, token_id: int) -> None:

@@ -29,12 +29,12 @@ Retried = Annotated[bool | None, typer.Option("--retry/--no-retry", help="Whethe
 def list_errors(*, as_json: Json = False, connection: Connection) -> None:
     """List named errors, the built-in ones included."""
     with connection.client() as api:
-        found = [one.document for one in api.errors.list()]
+        documents = [error.document for error in api.errors.list()]
     if as_json:
-        for one in found:
-            screen.line(one)
+        for error in documents:
+            screen.line(error)
     else:
-        screen.table(HEADINGS, map(_row, found), empty="no errors")
+        screen.table(HEADINGS, map(_row, documents), empty="no errors")
 
 
 @errors.command("add")
@@ -76,13 +76,13 @@ def change_error(
     if not changes:
         raise UsageError("say what to change: --title, --category, --retry, --no-retry or --description")
     with connection.client() as api:
-        found = next((one.document["id"] for one in api.errors.list(name=name)), None)
-        if found is None:
+        error_id = next((error.document["id"] for error in api.errors.list(name=name)), None)
+        if error_id is None:
             raise UsageError(f"there is no error {name!r}; `ganger errors` lists them")
-        changed = api.errors.change(found, changes)
+        changed = api.errors.change(error_id, changes)
     print_changed(changed.document, f"error {name} changed", as_json=as_json)
 
 
-def _row(one: JsonObject) -> tuple[object, ...]:
-    retried, built_in = ("yes" if one[name] else "no" for name in ("should_be_retried", "is_builtin"))
-    return (one["id"], one["name"], one["category"], retried, built_in, one["title"])
+def _row(error: JsonObject) -> tuple[object, ...]:
+    retried, built_in = ("yes" if error[name] else "no" for name in ("should_be_retried", "is_builtin"))
+    return (error["id"], error["name"], error["category"], retried, built_in, error["title"])

@@ -39,12 +39,12 @@ QUOTAS = ("queued_jobs", "jobs", "cpus", "mem")
 def list_projects(*, as_json: Json = False, connection: Connection) -> None:
     """List projects with their share and their limits."""
     with connection.client() as api:
-        found = [one.document for one in api.projects.list()]
+        documents = [project.document for project in api.projects.list()]
     if as_json:
-        for one in found:
-            screen.line(one)
+        for project in documents:
+            screen.line(project)
     else:
-        screen.table(HEADINGS, map(_row, found), empty="no projects")
+        screen.table(HEADINGS, map(_row, documents), empty="no projects")
 
 
 @projects.command("create")
@@ -137,8 +137,16 @@ def _quota(words: list[str] | None) -> dict[str, float | None] | None:
     return found or None
 
 
-def _row(one: JsonObject) -> tuple[object, ...]:
-    quota = ", ".join(f"{kind} {screen.number(most)}" for kind, most in one["quota"].items() if most is not None)
-    state = f"paused ({one['pause_reason']})" if one["is_paused"] else "active"
-    owed = f"{one['lag_s'] / 60:+.0f} min" if abs(one["lag_s"]) >= _SMALL_LAG_S else ""
-    return (one["name"], screen.number(one["weight"]), f"{one['usage']:.1%}", owed, quota, state, one["title"])
+def _row(project: JsonObject) -> tuple[object, ...]:
+    quota = ", ".join(f"{kind} {screen.number(most)}" for kind, most in project["quota"].items() if most is not None)
+    state = f"paused ({project['pause_reason']})" if project["is_paused"] else "active"
+    owed = f"{project['lag_s'] / 60:+.0f} min" if abs(project["lag_s"]) >= _SMALL_LAG_S else ""
+    return (
+        project["name"],
+        screen.number(project["weight"]),
+        f"{project['usage']:.1%}",
+        owed,
+        quota,
+        state,
+        project["title"],
+    )

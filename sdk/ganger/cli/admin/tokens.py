@@ -27,12 +27,12 @@ Role = Annotated[
 def list_tokens(*, as_json: Json = False, connection: Connection) -> None:
     """List tokens; their secrets are shown nowhere."""
     with connection.client() as api:
-        found = api.tokens.list()
+        tokens_listed = api.tokens.list()
         if as_json:
-            for one in found:
-                screen.line(one.document)
+            for token in tokens_listed:
+                screen.line(token.document)
             return
-        screen.table(HEADINGS, (_row(one) for one in found), empty="no tokens")
+        screen.table(HEADINGS, (_row(token) for token in tokens_listed), empty="no tokens")
 
 
 @tokens.command("create")
@@ -75,6 +75,6 @@ def revoke(
     screen.text(f"token {token_id} revoked")
 
 
-def _row(one: records.Token) -> tuple[object, ...]:
-    state = "valid" if one.is_valid else "not valid"
-    return (one.id, one.name, one.kind, one.role, one.project or "all", state, screen.moment(one.last_used))
+def _row(token: records.Token) -> tuple[object, ...]:
+    state = "valid" if token.is_valid else "not valid"
+    return (token.id, token.name, token.kind, token.role, token.project or "all", state, screen.moment(token.last_used))

@@ -32,12 +32,12 @@ def list_files(
 ) -> None:
     """List files, the newest first."""
     with connection.client() as api:
-        found = api.files.list(limit=limit, page_size=min(limit, 1000), job_id=job, order="-id")
+        listed = api.files.list(limit=limit, page_size=min(limit, 1000), job_id=job, order="-id")
         if as_json:
-            for file in found:
+            for file in listed:
                 screen.line(file.document)
             return
-        screen.table(HEADINGS, (_row(file) for file in found), empty="no files")
+        screen.table(HEADINGS, (_row(file) for file in listed), empty="no files")
 
 
 @files.command("put")

@@ -33,12 +33,12 @@ Definition = Annotated[Path, typer.Argument(metavar="FILE", help="A job type as 
 def list_types(*, as_json: Json = False, connection: Connection) -> None:
     """List job types."""
     with connection.client() as api:
-        found = api.job_types.list()
+        listed = api.job_types.list()
         if as_json:
-            for one in found:
-                screen.line(one.document)
+            for job_type in listed:
+                screen.line(job_type.document)
             return
-        screen.table(HEADINGS, (_row(one) for one in found), empty="no job types")
+        screen.table(HEADINGS, (_row(job_type) for job_type in listed), empty="no job types")
 
 
 @types.command("show")
@@ -54,24 +54,24 @@ def show(
     [bold]ganger types show kml-footprint[/]
     """
     with connection.client() as api:
-        one = resolve(api, name)
+        job_type = resolve(api, name)
     if as_json:
-        screen.document(one.document)
+        screen.document(job_type.document)
         return
-    document = one.document
+    document = job_type.document
     screen.fields(
         {
-            "type": f"{one.name}:{one.version}",
-            "title": one.title,
-            "description": one.description or None,
-            "state": _state(one),
+            "type": f"{job_type.name}:{job_type.version}",
+            "title": job_type.title,
+            "description": job_type.description or None,
+            "state": _state(job_type),
             **{name.replace("_", " "): _shown(document.get(name)) for name in SHOWN},
         }
     )
     rows = [
         (kind[:-5], entry["name"], entry.get("type"), entry.get("required", True), _more(entry))
         for kind in ("input_data", "output_data")
-        for entry in (one.interface or {}).get(kind) or []
+        for entry in (job_type.interface or {}).get(kind) or []
     ]
     if rows:
         screen.heading("Interface")
@@ -93,11 +93,11 @@ def add(
     """
     body = read_definition(definition)
     with connection.client() as api:
-        one = put(api, body) if update else api.job_types.create(body)
+        job_type = put(api, body) if update else api.job_types.create(body)
     if as_json:
-        screen.document(one.document)
+        screen.document(job_type.document)
     else:
-        screen.text(f"{one.name}:{one.version}")
+        screen.text(f"{job_type.name}:{job_type.version}")
 
 
 @types.command("check")
@@ -111,10 +111,10 @@ def check(
     """Check a job type without storing it."""
     body = read_definition(definition)
     with connection.client() as api:
-        told = api.job_types.validate(body)
-    errors, warnings = told.get("errors") or [], told.get("warnings") or []
+        result = api.job_types.validate(body)
+    errors, warnings = result.get("errors") or [], result.get("warnings") or []
     if as_json:
-        screen.document(told)
+        screen.document(result)
     else:
         for kind, entries in (("error", errors), ("warning", warnings)):
             for entry in entries:
@@ -134,8 +134,8 @@ def pause(
 ) -> None:
     """Start no more jobs of this type; they are accepted and wait."""
     with connection.client() as api:
-        one = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
-    screen.text(f"{one.name}:{one.version} paused")
+        job_type = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
+    screen.text(f"{job_type.name}:{job_type.version} paused")
 
 
 @types.command("resume")
@@ -143,8 +143,8 @@ def pause(
 def resume(name: TypeName, *, connection: Connection) -> None:
     """Start jobs of this type again."""
     with connection.client() as api:
-        one = api.job_types.change(resolve(api, name).id, {"is_paused": False})
-    screen.text(f"{one.name}:{one.version} resumed")
+        job_type = api.job_types.change(resolve(api, name).id, {"is_paused": False})
+    screen.text(f"{job_type.name}:{job_type.version} resumed")
 
 
 SHOWN = (
@@ -197,16 +197,16 @@ def _shown(value: object) -> str | None:
     return None if value is None or value == {} else str(value) if isinstance(value, str) else screen.compact(value)
 
 
-def _row(one: JobType) -> tuple[object, ...]:
-    return (one.id, one.name, one.version, one.revision_num, _state(one), one.title)
+def _row(job_type: JobType) -> tuple[object, ...]:
+    return (job_type.id, job_type.name, job_type.version, job_type.revision_num, _state(job_type), job_type.title)
 
 
-def _state(one: JobType) -> str:
-    if not one.is_active:
+def _state(job_type: JobType) -> str:
+    if not job_type.is_active:
         return "archived"
-    return "paused" if one.is_paused else "active"
+    return "paused" if job_type.is_paused else "active"
 
 
 def _more(entry: JsonObject) -> str:
-    told = {name: entry.get(name) for name in ("media_types", "media_type", "glob", "schema", "default")}
-    return ", ".join(f"{name} {screen.compact(value)}" for name, value in told.items() if value)
+    details = {name: entry.get(name) for name in ("media_types", "media_type", "glob", "schema", "default")}
+    return ", ".join(f"{name} {screen.compact(value)}" for name, value in details.items() if value)

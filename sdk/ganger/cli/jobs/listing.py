@@ -33,12 +33,12 @@ def jobs(
     [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
     """
     with connection.client() as api:
-        found = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
+        listed = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
         if as_json:
-            for job in found:
+            for job in listed:
                 screen.line(job.document)
             return
-        screen.table(HEADINGS, (_row(job) for job in found), empty="no jobs")
+        screen.table(HEADINGS, (_row(job) for job in listed), empty="no jobs")
 
 
 def _row(job: Job) -> Sequence[object]:

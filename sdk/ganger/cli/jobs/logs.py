@@ -83,8 +83,10 @@ def follow_job(
     shown: set[int] = set()
     while True:
         job = api.jobs.get(job_id, patience_s=PATIENCE_S)
-        wanted = [one for one in job.job_exes if one.id not in shown and member in {None, one.member}]
-        fresh = sorted(wanted, key=lambda one: (one.attempt or 0, one.member))
+        wanted = [
+            execution for execution in job.job_exes if execution.id not in shown and member in {None, execution.member}
+        ]
+        fresh = sorted(wanted, key=lambda execution: (execution.attempt or 0, execution.member))
         for execution in fresh:
             if shown and not as_json:
                 what = f"member {execution.member}" if execution.member else "another try"
@@ -111,4 +113,6 @@ def write(piece: LogPiece, *, as_json: bool = False, split: bool = False) -> Non
 def _chosen(job: Job, attempt: int | None, member: int) -> Execution | None:
     if attempt is None and job.latest is not None:
         attempt = job.latest.attempt
-    return next((one for one in job.job_exes if (one.attempt, one.member) == (attempt, member)), None)
+    return next(
+        (execution for execution in job.job_exes if (execution.attempt, execution.member) == (attempt, member)), None
+    )

@@ -36,7 +36,7 @@ def show(
     screen.fields(_summary(job))
     if job.job_exes:
         screen.heading("Tries")
-        screen.table(TRY_HEADINGS, (_try_row(job, one) for one in job.job_exes), empty="")
+        screen.table(TRY_HEADINGS, (_try_row(job, execution) for execution in job.job_exes), empty="")
     for title, values in (("Inputs", job.inputs), ("Outputs", job.outputs)):
         if values:
             screen.heading(title)
@@ -71,14 +71,14 @@ def _summary(job: Job) -> dict[str, object]:
     }
 
 
-def _try_row(job: Job, one: Execution) -> Sequence[object]:
+def _try_row(job: Job, execution: Execution) -> Sequence[object]:
     """Return a line of the table of tries; those of a gang are numbered by try and member."""
-    phases = [screen.duration(one.seconds(phase)) for phase in ("pre", "job", "post")]
-    codes = (one.pre_exit_code, one.job_exit_code, one.post_exit_code)
+    phases = [screen.duration(execution.seconds(phase)) for phase in ("pre", "job", "post")]
+    codes = (execution.pre_exit_code, execution.job_exit_code, execution.post_exit_code)
     exits = "/".join("-" if code is None else str(code) for code in codes)
-    why = (one.error.title or one.error.name) if one.error else ""
-    which = one.attempt if job.count == 1 else f"{one.attempt}.{one.member}"
-    return (which, one.id, one.status, one.node or "", *phases, exits, one.message or why)
+    why = (execution.error.title or execution.error.name) if execution.error else ""
+    which = execution.attempt if job.count == 1 else f"{execution.attempt}.{execution.member}"
+    return (which, execution.id, execution.status, execution.node or "", *phases, exits, execution.message or why)
 
 
 def _value_rows(value: Value) -> list[Sequence[object]]:

@@ -26,38 +26,43 @@ def why(
     [bold]ganger why 12[/]
     """
     with connection.client() as api:
-        told = api.jobs.explain(job_id)
+        explanation = api.jobs.explain(job_id)
     if as_json:
-        screen.document(told)
+        screen.document(explanation)
         return
-    screen.text(str(told.get("summary") or told.get("status")))
-    for line in lines(told):
+    screen.text(str(explanation.get("summary") or explanation.get("status")))
+    for line in lines(explanation):
         screen.text(f"  {line}")
 
 
-def lines(told: JsonObject) -> Iterator[str]:
+def lines(explanation: JsonObject) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
-    for reason in (told.get("reasons") or [])[1:]:
+    for reason in (explanation.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
-    if told.get("nodes"):
-        yield from _future(told)
-    tries = told.get("tries") or {}
+    if explanation.get("nodes"):
+        yield from _future(explanation)
+    tries = explanation.get("tries") or {}
     if tries.get("done"):
         forgiven = tries.get("forgiven") or 0
         more = f", and {forgiven} that {'is' if forgiven == 1 else 'are'} not charged" if forgiven else ""
         yield f"tries: {tries['done'] - forgiven} of {tries.get('max')}{more}"
-    last = told.get("placement")
+    last = explanation.get("placement")
     if last:
-        yield from _placement(last, of_gang=bool(told.get("members")))
-    failure = told.get("failure")
+        yield from _placement(last, of_gang=bool(explanation.get("members")))
+    failure = explanation.get("failure")
     if failure:
         again = "" if failure.get("should_be_retried") else "; not worth another try"
         yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
 
 
-def _future(told: JsonObject) -> Iterator[str]:
+def _future(explanation: JsonObject) -> Iterator[str]:
     """Yield what is to come for a job that waits."""
-    nearest, nodes, queue, share = told["nearest"], told["nodes"], told["queue"], told["share"]
+    nearest, nodes, queue, share = (
+        explanation["nearest"],
+        explanation["nodes"],
+        explanation["queue"],
+        explanation["share"],
+    )
     if nearest and not nodes["usable"]:
         yield f"nearest: {nearest['description']}"
     if queue["ahead"] or queue["position"]:
@@ -66,15 +71,15 @@ def _future(told: JsonObject) -> Iterator[str]:
     if first:
         goes = "waiting project goes" if first == 1 else "waiting projects go"
         yield f"share: {share['project']} holds {share['share']:.1%} of the fleet; {first} {goes} first by share and what is owed"
-    kept = told["reservation"]
+    kept = explanation["reservation"]
     if kept:
         named = ", ".join(node["name"] for node in kept["nodes"][:_MOST_NAMED])
         more = len(kept["nodes"]) - _MOST_NAMED
         yield f"room is kept for it on {named}" + (f" and {more} more" if more > 0 else "")
-    expected = _expected(told["expected_start"])
+    expected = _expected(explanation["expected_start"])
     if expected:
         yield f"expected to start {expected}"
-    changes = [change["description"] for change in told["changes"]]
+    changes = [change["description"] for change in explanation["changes"]]
     if changes:
         yield "it could start at once if you " + ", and ".join(changes)
 

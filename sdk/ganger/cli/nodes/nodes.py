@@ -31,12 +31,12 @@ def list_nodes(
 ) -> None:
     """List nodes with what they have and what is free; warn of those that cannot hold jobs to their limits."""
     with connection.client() as api:
-        found = api.nodes.list(**(ALL if everything else {}))
+        nodes_found = api.nodes.list(**(ALL if everything else {}))
         if as_json:
-            for node in found:
+            for node in nodes_found:
                 screen.line(node.document)
             return
-        listed = list(found)
+        listed = list(nodes_found)
     screen.table(HEADINGS, (_row(node) for node in listed), empty="no nodes: start one with `ganger worker`")
     for warning in warnings(listed):
         screen.note(warning)

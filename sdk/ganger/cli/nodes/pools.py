@@ -29,16 +29,16 @@ def pools(
     [bold]ganger pools --why[/]
     """
     with connection.client() as api:
-        found = api.pools.list() if name is None else [api.pools.get(name)]
-        events = {pool["name"]: api.pools.events(pool["name"], limit=5) for pool in found} if why else {}
+        listed = api.pools.list() if name is None else [api.pools.get(name)]
+        events = {pool["name"]: api.pools.events(pool["name"], limit=5) for pool in listed} if why else {}
     if as_json:
-        for pool in found:
+        for pool in listed:
             screen.line({**pool, **({"events": events[pool["name"]]} if why else {})})
         return
     if not why:
-        screen.table(HEADINGS, (_row(pool) for pool in found), empty="no pools")
+        screen.table(HEADINGS, (_row(pool) for pool in listed), empty="no pools")
         return
-    for pool in found:
+    for pool in listed:
         _explain(pool, events[pool["name"]])
 
 

@@ -119,10 +119,10 @@ def _what(words: list[str], command: list[str] | None) -> tuple[str | None, list
 def _send(api: Client, request: JobRequest, *, key: str | None, count: int, strict: bool) -> list[int]:
     if count > 1:
         return list(api.jobs.submit_many(_numbered(request, count), key=key, strict=strict))
-    made = api.jobs.submit(replace(request, idempotency_key=key), strict=strict)
-    for warning in made.document.get("warnings", ()):
+    job = api.jobs.submit(replace(request, idempotency_key=key), strict=strict)
+    for warning in job.document.get("warnings", ()):
         screen.note(f"ganger: {warning['description']}")
-    return [made.id]
+    return [job.id]
 
 
 def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
@@ -134,13 +134,13 @@ def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
     ]
 
 
-def _print_dry_run(told: Sequence[JsonObject], *, as_json: bool) -> int:
+def _print_dry_run(outcomes: Sequence[JsonObject], *, as_json: bool) -> int:
     """Print what would happen to each job, with all reasons for a job that would not start; return the real call's exit status."""
-    for one in told:
+    for outcome in outcomes:
         if as_json:
-            screen.line(one)
+            screen.line(outcome)
             continue
-        screen.text(one["summary"])
-        for line in why.lines(one) if one["would"] != "start" else ():
+        screen.text(outcome["summary"])
+        for line in why.lines(outcome) if outcome["would"] != "start" else ():
             screen.text(f"  {line}")
-    return REFUSED if any(one["would"] == "refuse" for one in told) else 0
+    return REFUSED if any(outcome["would"] == "refuse" for outcome in outcomes) else 0

@@ -27,10 +27,10 @@ def constraint(text: str, option: str = "--constraint") -> LabelTest:
     """Return a constraint as the API writes it; several values are separated by commas. Raises UsageError naming the option."""
     if re.fullmatch(r"!?[A-Za-z0-9][A-Za-z0-9._/-]*", text):
         return {"label": text.lstrip("!"), "op": "not_exists" if text.startswith("!") else "exists"}
-    found = _CONSTRAINT.fullmatch(text)
-    if found is None:
+    match = _CONSTRAINT.fullmatch(text)
+    if match is None:
         raise UsageError(f"{option}: {text!r} is not LABEL=VALUE, LABEL!=VALUE, LABEL>NUMBER, LABEL or !LABEL")
-    label, op, value = found["label"], found["op"], found["value"]
+    label, op, value = match["label"], match["op"], match["value"]
     if "<" in op or ">" in op:
         _check_number(text, op, value, option)
     if "," in value and op in {"=", "!="}:
@@ -40,7 +40,7 @@ def constraint(text: str, option: str = "--constraint") -> LabelTest:
 
 def preference(text: str) -> LabelTest:
     """Return a preference as the API writes it. Raises UsageError."""
-    what, star, weight = text.rpartition("*")
+    test, star, weight = text.rpartition("*")
     if not star:
         return constraint(text, "--prefer")
     if not re.fullmatch(r"-?\d+(\.\d+)?", weight):
@@ -49,7 +49,7 @@ def preference(text: str) -> LabelTest:
         )
     if abs(float(weight)) > MOST_WEIGHT:
         raise UsageError(f"--prefer: {text!r}: a weight is from -{MOST_WEIGHT} to {MOST_WEIGHT}")
-    return {**constraint(what, "--prefer"), "weight": float(weight)}
+    return {**constraint(test, "--prefer"), "weight": float(weight)}
 
 
 def _check_number(text: str, op: str, value: str, option: str) -> None:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobRequest:
     """Return the request for a job type, with its inputs; files are sent here. Raises UsageError, NotFound."""
-    one = job_types.resolve(api, kind)
+    job_type = job_types.resolve(api, kind)
     given = _by_name(words)
     for name in given:
-        if one.input_type(name) is None:
-            known = ", ".join(entry["name"] for entry in (one.interface or {}).get("input_data") or []) or "none"
-            raise UsageError(f"{one.name}:{one.version} has no input {name!r} (it has: {known})")
-    values = {name: _value(api, one, name, texts) for name, texts in given.items()}
-    return replace(request, job_type=one.name, version=one.version, inputs=values)
+        if job_type.input_type(name) is None:
+            known = ", ".join(entry["name"] for entry in (job_type.interface or {}).get("input_data") or []) or "none"
+            raise UsageError(f"{job_type.name}:{job_type.version} has no input {name!r} (it has: {known})")
+    values = {name: _value(api, job_type, name, texts) for name, texts in given.items()}
+    return replace(request, job_type=job_type.name, version=job_type.version, inputs=values)
 
 
 def _by_name(words: list[str]) -> dict[str, list[str]]:
@@ -36,13 +36,13 @@ def _by_name(words: list[str]) -> dict[str, list[str]]:
     return given
 
 
-def _value(api: Client, one: JobType, name: str, texts: list[str]) -> object:
-    kind = one.input_type(name)
+def _value(api: Client, job_type: JobType, name: str, texts: list[str]) -> object:
+    kind = job_type.input_type(name)
     if kind == "files":
         return [_file(api, name, text) for text in texts]
     if len(texts) > 1:
         raise UsageError(f"the input {name!r} takes one value, not {len(texts)}")
-    return _file(api, name, texts[0]) if kind == "file" else _property(one, name, texts[0])
+    return _file(api, name, texts[0]) if kind == "file" else _property(job_type, name, texts[0])
 
 
 def _file(api: Client, name: str, text: str) -> int:
@@ -56,9 +56,9 @@ def _file(api: Client, name: str, text: str) -> int:
     return int(text)
 
 
-def _property(one: JobType, name: str, text: str) -> object:
+def _property(job_type: JobType, name: str, text: str) -> object:
     """Return text where the interface says string, else what the text means as JSON, else the text."""
-    entries = (one.interface or {}).get("input_data") or []
+    entries = (job_type.interface or {}).get("input_data") or []
     schema = next((entry.get("schema") for entry in entries if entry.get("name") == name), None) or {}
     if schema.get("type") == "string":
         return text

@@ -33,11 +33,11 @@ def of_options() -> Iterator[None]:
     try:
         yield
     except InvalidRequest as refused:
-        found = _FIELD.fullmatch(refused.field or "")
-        option = OPTIONS.get(found[2]) if found is not None else None
-        if found is None or option is None or refused.status != HTTPStatus.BAD_REQUEST:
+        match = _FIELD.fullmatch(refused.field or "")
+        option = OPTIONS.get(match[2]) if match is not None else None
+        if match is None or option is None or refused.status != HTTPStatus.BAD_REQUEST:
             raise
         sentence = re.sub(r"^entry \d+: ", "", str(refused))
-        for path in (found[0], found[1]):
+        for path in (match[0], match[1]):
             sentence = sentence.removeprefix(f"{path}: ")
         raise UsageError(f"{option}: {sentence}", field=option) from None

@@ -25,8 +25,8 @@ def after(api: Client, job_ids: Sequence[int], *, wait: bool, follow: bool, as_j
             return _wait_many(api, job_ids, as_json=as_json)
         return _wait_one(api, job_ids[0], follow=follow, as_json=as_json)
     except KeyboardInterrupt:
-        those = " ".join(str(one) for one in job_ids[:20]) + (" …" if len(job_ids) > 20 else "")  # noqa: PLR2004 - a line
-        screen.note(f"\nganger: no longer waiting; it goes on. To cancel: ganger cancel {those}")
+        ids = " ".join(str(job_id) for job_id in job_ids[:20]) + (" …" if len(job_ids) > 20 else "")  # noqa: PLR2004 - a line
+        screen.note(f"\nganger: no longer waiting; it goes on. To cancel: ganger cancel {ids}")
         return INTERRUPTED
 
 
@@ -51,7 +51,7 @@ def _wait_one(api: Client, job_id: int, *, follow: bool, as_json: bool) -> int:
         job = api.jobs.wait(job_id)
     else:
         with _Line(quiet=as_json) as line:
-            job = api.jobs.wait(job_id, changed=lambda one: line.show(_progress(one)))
+            job = api.jobs.wait(job_id, changed=lambda changed_job: line.show(_progress(changed_job)))
     if as_json:
         screen.document(job.document)
     elif follow:
@@ -110,15 +110,15 @@ def _progress(job: Job) -> str:
 
 def _ending(job: Job) -> str:
     ran = screen.between(job.started, job.ended)
-    told = f"job {job.id} {job.status}"
+    sentence = f"job {job.id} {job.status}"
     if ran is not None:
-        told += f" after {screen.duration(ran)}"
+        sentence += f" after {screen.duration(ran)}"
     if job.num_exes > 1:
-        told += f", {job.num_exes} tries"
+        sentence += f", {job.num_exes} tries"
     if job.error is not None:
-        told += f": {job.error.title or job.error.name}"
+        sentence += f": {job.error.title or job.error.name}"
         code = job.decisive.exit_code if job.decisive else None
-        told += f" (exit code {code})" if code else ""
+        sentence += f" (exit code {code})" if code else ""
     if job.message:
-        told += f": {job.message}"
-    return told
+        sentence += f": {job.message}"
+    return sentence
