@@ -22,6 +22,7 @@ from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.running import ActiveExecution, Running
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.rules.placement.contention import contests
 from scheduler.settings import Settings
 from scheduler.store.leader import cluster_state as store
@@ -187,7 +188,7 @@ class ClusterState:
                 self.nodes.allocate(row.id, run.resources)
 
     def _update_queue(self, tx: Connection, rows: Sequence[QueuedJob]) -> None:
-        queued = [row for row in rows if row.status == "QUEUED"]
+        queued = [row for row in rows if row.status == JobStatus.QUEUED]
         self._learn_shapes(tx, [row.shape_id for row in queued if row.shape_id not in self.queue.groups])
         for row in queued:
             self.queue.add(
@@ -200,7 +201,7 @@ class ClusterState:
                 held=(row.hold_reason or "held") if row.is_held else None,
             )
         for row in rows:
-            if row.status != "QUEUED":
+            if row.status != JobStatus.QUEUED:
                 self.queue.discard(row.id)
 
     def _learn_shapes(self, tx: Connection, ids: Iterable[ShapeId]) -> None:
@@ -233,7 +234,7 @@ class ClusterState:
             self._learn(row)
 
     def _learn(self, row: ExecutionState) -> None:
-        if row.ran_s is not None and row.status in {"COMPLETED", "FAILED"}:
+        if row.ran_s is not None and row.status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}:
             self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, resources_of(row))
 
 

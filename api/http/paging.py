@@ -22,7 +22,7 @@ from api.http.auth import bearer
 from api.http.schema.answers import PageOf
 from api.http.schema.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
-from scheduler.store.paging import Page, Window
+from scheduler.store.paging import RowPage, Window
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -74,7 +74,7 @@ _PREFIXES = {f"job_type{mark}{name}": name for mark in ("__", ".") for name in (
 """The ancestor's spellings of the type's fields."""
 
 
-def envelope(page: Page[R], asked: Window, render: Callable[[R], T]) -> PageOf[T]:
+def envelope(page: RowPage[R], asked: Window, render: Callable[[R], T]) -> PageOf[T]:
     """Return the list envelope; `render` makes each row what the client sees."""
     return {
         "count": page.count,

@@ -10,7 +10,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, errors
 from scheduler.store.admin.errors import ErrorChanges, ErrorFilter, ErrorRow, NewError
-from scheduler.store.paging import Page, Window
+from scheduler.store.paging import RowPage, Window
 
 SYSTEM_IS_OURS = "the category SYSTEM is for the platform's own errors; use DATA or ALGORITHM"
 
@@ -41,7 +41,7 @@ def change(rt: Runtime, caller: Caller, error_id: ErrorId, facts: ErrorChanges) 
         audit.write(tx, caller.name, "error.change", f"error:{error_id}", detail=dict(facts))
 
 
-def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> Page[ErrorRow]:
+def page(rt: Runtime, chosen: ErrorFilter, window: Window) -> RowPage[ErrorRow]:
     """Return one page of errors."""
     with rt.db.begin() as tx:
         found = paging.read(tx, errors.ERRORS, errors.condition(chosen), window)

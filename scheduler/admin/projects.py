@@ -13,7 +13,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, projects
 from scheduler.store.admin.projects import LockedProject, NewProject, ProjectRow
-from scheduler.store.paging import Condition, Page, Window
+from scheduler.store.paging import Condition, RowPage, Window
 
 
 class QuotaChanges(TypedDict, total=False):
@@ -83,7 +83,7 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
     rt.nudge("tick")
 
 
-def page(rt: Runtime, condition: Condition, window: Window) -> Page[ProjectRow]:
+def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[ProjectRow]:
     """Return one page of projects."""
     with rt.db.begin() as tx:
         found = paging.read(tx, projects.PROJECTS, condition, window)

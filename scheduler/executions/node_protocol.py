@@ -21,7 +21,7 @@ from scheduler.executions.task_spec import specify
 from scheduler.identifiers import Epoch, ExecutionId, JobId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
-from scheduler.rules.lifecycle.moves import ExecutionEvent, JobStatus
+from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome, StopReason, move_of, reason_for_node
 from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
@@ -131,7 +131,11 @@ def _answer(epoch: Epoch, rows: Sequence[executions.Instruction], *, drain: bool
             for row in rows
             if row.cancel_requested is not None
         ],
-        waiting=[wire.ExecutionRef(execution_id=row.id, attempt=row.attempt) for row in rows if row.status == "QUEUED"],
+        waiting=[
+            wire.ExecutionRef(execution_id=row.id, attempt=row.attempt)
+            for row in rows
+            if row.status == ExecutionStatus.QUEUED
+        ],
     )
 
 
@@ -142,7 +146,7 @@ def _may_claim(row: executions.LockedExecution, locked: dict[JobId, jobs.LockedJ
 
 def _claimed_before(row: executions.LockedExecution, claim: wire.ExecutionClaim, message: wire.ClaimBatch) -> bool:
     return (
-        row.status == "RUNNING"
+        row.status == ExecutionStatus.RUNNING
         and row.claim_token == claim.token
         and row.attempt == claim.attempt
         and row.node_id == message.node_id
@@ -163,7 +167,7 @@ def _is_live(row: executions.LockedExecution | None, report: wire.ExecutionRepor
     return (
         row is not None
         and not row.released
-        and row.status == "RUNNING"
+        and row.status == ExecutionStatus.RUNNING
         and row.attempt == report.attempt
         and row.claim_token == report.token
     )

@@ -22,7 +22,7 @@ from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import preemption_messages, wording
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.explain.wording import Names, slug
-from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, JobStatus
+from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions
 from scheduler.store.jobs.explain_facts import JobFacts, LastExecution, MemberPlace, PauseReasons
@@ -155,10 +155,12 @@ def _canceled(row: JobFacts) -> str:
 
 def _of_gang(last: LastExecution | None, members: Sequence[MemberPlace]) -> str:
     live = [one for one in members if one.status in LIVE_EXECUTION]
-    broken = next((one for one in members if one.status not in LIVE_EXECUTION and one.status != "COMPLETED"), None)
+    broken = next(
+        (one for one in members if one.status not in LIVE_EXECUTION and one.status != ExecutionStatus.COMPLETED), None
+    )
     if broken is None:
         return f"Its {len(members)} members have their places on {', '.join(one.node_name for one in members)}."
-    first = last if last is not None and last.status in {"FAILED", "LOST"} else broken
+    first = last if last is not None and last.status in {ExecutionStatus.FAILED, ExecutionStatus.LOST} else broken
     return f"Member {first.member} is {first.status} on node {first.node_name}; the {len(live)} that are left are being stopped."
 
 
@@ -172,7 +174,7 @@ def _placement(last: LastExecution) -> PlacementDocument:
         "message": last.message,
         "preempted_for": last.preempted_for,
         "remark": preemption_messages.was_stopped(last.preempted_for)
-        if last.status == "CANCELED" and last.preempted_for
+        if last.status == ExecutionStatus.CANCELED and last.preempted_for
         else None,
         "exit_code": last.job_exit_code,
         "placed": last.created,

@@ -23,7 +23,7 @@ from scheduler.store.admin.files import FileFilter, FileRow, NewFile, WritingExe
 from scheduler.store.admin.workspaces import Workspace
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
-from scheduler.store.paging import Page, Window
+from scheduler.store.paging import RowPage, Window
 
 MAX_NAME = 255
 _BAD_NAME = re.compile(r"[/\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -123,7 +123,7 @@ def get(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
         return _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
 
 
-def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Page[FileRow]:
+def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> RowPage[FileRow]:
     """Return one page of files."""
     with rt.db.begin() as tx:
         bound = chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)

@@ -9,7 +9,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, tokens, workspaces
 from scheduler.store.admin.workspaces import NewWorkspace, WorkspaceChanges, WorkspaceRow
-from scheduler.store.paging import Condition, Page, Window
+from scheduler.store.paging import Condition, RowPage, Window
 
 ONE_AT_A_TIME = "workspaces"
 """Changes run one at a time: two at once could leave two defaults."""
@@ -51,7 +51,7 @@ def change(rt: Runtime, caller: Caller, workspace_id: int, facts: WorkspaceChang
         audit.write(tx, caller.name, "workspace.change", f"workspace:{workspace_id}", detail=dict(facts))
 
 
-def page(rt: Runtime, condition: Condition, window: Window) -> Page[WorkspaceRow]:
+def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[WorkspaceRow]:
     """Return one page of workspaces."""
     with rt.db.begin() as tx:
         found = paging.read(tx, workspaces.WORKSPACES, condition, window)

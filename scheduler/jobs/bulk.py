@@ -19,6 +19,7 @@ from scheduler.events import OPERATION_FAILED
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold, requeue
+from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit
@@ -95,13 +96,13 @@ def step(rt: Runtime) -> bool:
             limit=CHUNK,
         )
         if not ids:
-            operations.end(tx, operation.id, "COMPLETED")
+            operations.end(tx, operation.id, OperationStatus.COMPLETED)
             return True
         try:
             done = ACTIONS[operation.kind](rt, ids, operation)
         except GangerError as error:
             log.warning(OPERATION_FAILED, operation_id=operation.id, error=str(error))
-            operations.end(tx, operation.id, "FAILED", str(error))
+            operations.end(tx, operation.id, OperationStatus.FAILED, str(error))
             return True
         operations.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
     return True

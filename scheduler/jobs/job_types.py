@@ -21,7 +21,7 @@ from scheduler.store import paging
 from scheduler.store.admin import audit, errors, job_types, type_listing
 from scheduler.store.admin.job_types import LockedType, NewJobType, TypeChanges
 from scheduler.store.admin.type_listing import RevisionRow, RunningType, TypeRow, TypeStatusCount
-from scheduler.store.paging import Condition, Page, Window
+from scheduler.store.paging import Condition, RowPage, Window
 
 SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 """The only fields of a built-in type that can be changed."""
@@ -87,7 +87,7 @@ def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Docume
     return TypeCheck([], warnings)
 
 
-def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> Page[TypeRow]:
+def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> RowPage[TypeRow]:
     """Return one page of job types."""
     with rt.db.begin() as tx:
         found = paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
@@ -109,7 +109,7 @@ def get_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definiti
         return _get(tx, condition, f"{name} {version}")
 
 
-def revisions(rt: Runtime, job_type_id: JobTypeId, window: Window) -> Page[RevisionRow]:
+def revisions(rt: Runtime, job_type_id: JobTypeId, window: Window) -> RowPage[RevisionRow]:
     """Return one page of a type's revisions; raises NotFound."""
     with rt.db.begin() as tx:
         _get(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")

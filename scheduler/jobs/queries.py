@@ -28,7 +28,7 @@ from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
 from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
 from scheduler.store.jobs.waiting_by_type import WaitingType
-from scheduler.store.paging import Listing, Page, Window
+from scheduler.store.paging import Listing, RowPage, Window
 
 R = TypeVar("R")
 
@@ -53,7 +53,7 @@ class FullJob:
 class JobPage:
     """A page of jobs, with the newest execution of each by job id if that is asked for."""
 
-    page: Page[JobRow]
+    page: RowPage[JobRow]
     latest: Mapping[JobId, ExecutionRow] = field(default_factory=dict)
 
 
@@ -61,7 +61,7 @@ class JobPage:
 class UpdatedJobs:
     """A page of jobs with their input files, by id."""
 
-    page: Page[JobRowWithData]
+    page: RowPage[JobRowWithData]
     files: Mapping[int, NamedFile]
 
 
@@ -134,7 +134,7 @@ def type_exists(rt: Runtime, job_type_id: JobTypeId) -> bool:
         return waiting_by_type.type_exists(tx, job_type_id)
 
 
-def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page[ExecutionRow]:
+def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> RowPage[ExecutionRow]:
     """Return one page of executions."""
     with _reading(rt) as tx:
         return _executions(tx, caller, chosen, window)
@@ -142,7 +142,7 @@ def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Win
 
 def executions_of(
     rt: Runtime, caller: Caller, job_id: JobId, chosen: ExecutionFilter, window: Window
-) -> Page[ExecutionRow]:
+) -> RowPage[ExecutionRow]:
     """Return one page of a job's executions; raises NotFound if the job does not exist."""
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
@@ -218,7 +218,7 @@ def _files(entries: Sequence[DataEntry]) -> set[int]:
     return single | {one for entry in entries for one in entry.get("file_ids") or ()}
 
 
-def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> Page[ExecutionRow]:
+def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> RowPage[ExecutionRow]:
     bound = replace(chosen, project_id=caller.project_id)
     return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
@@ -227,7 +227,7 @@ def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
     return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
 
 
-def _page(tx: Connection, listing: Listing[R], condition: paging.Condition, window: Window) -> Page[R]:
+def _page(tx: Connection, listing: Listing[R], condition: paging.Condition, window: Window) -> RowPage[R]:
     page = paging.read(tx, listing, condition, window)
     if not page.rows and window.page > 1 and window.at is None:
         raise NotFound(f"there is no page {window.page}", field="page")

@@ -13,6 +13,7 @@ from scheduler.errors import Conflict, NotFound
 from scheduler.executions import withdrawal
 from scheduler.identifiers import NodeId
 from scheduler.rules.lifecycle.outcome import StopReason
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.executions import executions
@@ -41,7 +42,7 @@ def drain(
     within_s = rt.settings.drain_s if within_s is None else within_s
     with rt.db.begin() as tx:
         node = nodes.lock(tx, node_id)
-        if node is None or node.state == "GONE":
+        if node is None or node.state == NodeState.GONE:
             raise NotFound(f"there is no node {node_id}")
         pools.drain(tx, node_id, reason=reason, within_s=within_s, retiring=retiring)
         withdrawn = withdrawal.withdraw_from_draining(tx, rt, node_id, f"node {node.name} is draining: {reason}")

@@ -19,6 +19,7 @@ from scheduler.identifiers import ExecutionId
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
 from scheduler.store.admin import errors_by_name
 from scheduler.store.executions import executions
@@ -117,7 +118,7 @@ def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
             return False
         why = f"node {pulse.name} was silent for its lease of {_lease_s(rt, pulse):g} s"
         to_ring = lose_executions(tx, rt, executions.of_node(tx, pulse.node_id), why=why)
-        nodes.retire(tx, pulse.node_id, "LOST")
+        nodes.retire(tx, pulse.node_id, NodeState.LOST)
     rt.nudge("tick")
     rt.ring(to_ring)
     return True

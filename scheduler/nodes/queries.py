@@ -8,10 +8,10 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.nodes import listing
 from scheduler.store.nodes.listing import NodeFilter, NodeRow
-from scheduler.store.paging import Page, Window
+from scheduler.store.paging import RowPage, Window
 
 
-def page(rt: Runtime, chosen: NodeFilter, window: Window) -> Page[NodeRow]:
+def page(rt: Runtime, chosen: NodeFilter, window: Window) -> RowPage[NodeRow]:
     """Return one page of nodes."""
     with rt.db.begin() as tx:
         found = paging.read(tx, listing.NODES, listing.condition(chosen), window)

@@ -14,6 +14,7 @@ from scheduler.errors import NodeNameTaken
 from scheduler.identifiers import Attempt, Epoch, ExecutionId, NodeId
 from scheduler.nodes.lost import lose_executions
 from scheduler.rules.lifecycle.moves import ExecutionStatus
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
 from scheduler.store.nodes import nodes
@@ -59,10 +60,10 @@ def leave(rt: Runtime, node_id: NodeId, epoch: Epoch) -> None:
     """
     with rt.db.begin() as tx:
         node = nodes.lock(tx, node_id)
-        if node is None or node.epoch != epoch or node.state != "READY":
+        if node is None or node.epoch != epoch or node.state != NodeState.READY:
             return
         to_ring = lose_executions(tx, rt, executions.of_node(tx, node_id), why="its node left")
-        nodes.retire(tx, node_id, "GONE")
+        nodes.retire(tx, node_id, NodeState.GONE)
     rt.nudge("tick")
     rt.ring(to_ring)
 
@@ -81,11 +82,11 @@ def _node(tx: Connection, said: Registration) -> tuple[NodeId, nodes.LockedNode 
 
 def _next_epoch(tx: Connection, node: nodes.LockedNode, message: wire.NodeRegistration) -> Epoch:
     same_machine = node.disk_id == message.disk_id
-    if not same_machine and node.state == "READY" and not nodes.flags(tx, node.id).is_silent:
+    if not same_machine and node.state == NodeState.READY and not nodes.flags(tx, node.id).is_silent:
         raise NodeNameTaken(
             f"a node called {node.name!r} is already here and alive; choose another --name, or stop that one first"
         )
-    if same_machine and node.boot_id == message.boot_id and node.state == "READY":
+    if same_machine and node.boot_id == message.boot_id and node.state == NodeState.READY:
         return node.epoch
     return Epoch(node.epoch + 1)
 

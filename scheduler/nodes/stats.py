@@ -13,7 +13,7 @@ from scheduler.runtime import Runtime
 from scheduler.store.nodes import stats
 from scheduler.store.nodes.listing import NodeRow
 from scheduler.store.nodes.stats import NodeCount, RunningOnNode
-from scheduler.store.paging import Page
+from scheduler.store.paging import RowPage
 
 OfNode = TypeVar("OfNode", NodeCount, RunningOnNode)
 
@@ -30,7 +30,7 @@ class NodeStats:
 
 
 def read_stats(
-    rt: Runtime, caller: Caller, nodes: Page[NodeRow], started: datetime | None, ended: datetime | None
+    rt: Runtime, caller: Caller, nodes: RowPage[NodeRow], started: datetime | None, ended: datetime | None
 ) -> NodeStats:
     """Return the statistics of these nodes for a time window, as far as the caller may see them."""
     ids = [row.id for row in nodes.rows]

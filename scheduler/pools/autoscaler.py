@@ -20,8 +20,10 @@ from scheduler.nodes import drain
 from scheduler.pools.drivers.catalogue import DriverCatalogue
 from scheduler.pools.instances import DriverShare, PoolInstances
 from scheduler.pools.scaled_pool import ScaledPool, detail_of
-from scheduler.rules.autoscaling.decide import Decision, Pool, Sizing, decide, nodes_to_stop
+from scheduler.rules.autoscaling.decide import Decision, Pool, decide, nodes_to_stop
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease
 from scheduler.store.nodes import pools
@@ -125,7 +127,7 @@ class Autoscaler:
 
     def _revive(self, pool: ScaledPool, now: float) -> None:
         """Start instances again that ended although their nodes had not left."""
-        dead = pool.dead("READY", now)
+        dead = pool.dead(NodeState.READY, now)
         if dead and (revived := pool.instances.revive(dead, pool.new_node(), now)):
             self._record(pool, POOL_REVIVE, "its process had ended without leaving", nodes=revived)
 
@@ -135,11 +137,11 @@ class Autoscaler:
         failed = pool.instances.failed(now)
         why = pool.instances.give_up(failed, now)
         listed = set(pool.instances.names())
-        unwanted = [name for name in (*departed, *failed, *pool.dead("LOST", now)) if name in listed]
+        unwanted = [name for name in (*departed, *failed, *pool.dead(NodeState.LOST, now)) if name in listed]
         cleared = pool.instances.clear(unwanted, now) if unwanted else []
         if cleared:
             self._record(pool, POOL_CLEAR, why, nodes=sorted(cleared))
-        gone = [m.id for m in pool.members if m.state == "LOST" and m.name in cleared]
+        gone = [m.id for m in pool.members if m.state == NodeState.LOST and m.name in cleared]
         if pool.instances.sure:
             gone += [m.id for m in pool.members if m.name in departed and m.name not in listed]
         if gone:

@@ -7,7 +7,7 @@ from typing import cast
 
 from scheduler.documents import PoolSettingsDocument
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.rules.autoscaling.decide import Sizing
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.nodes import pools

@@ -12,8 +12,10 @@ from scheduler.documents import PoolSettingsDocument
 from scheduler.identifiers import NodeId
 from scheduler.pools.drivers import NodeTemplate
 from scheduler.pools.instances import PoolInstances
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.store.nodes.pool_rows import DecisionDetail, PoolMember, PoolRow
 
 
@@ -39,19 +41,19 @@ class ScaledPool:
     @property
     def staying(self) -> list[PoolMember]:
         """Nodes that are READY and neither drain nor leave."""
-        return [m for m in self.members if m.state == "READY" and not (m.is_draining or m.is_leaving)]
+        return [m for m in self.members if m.state == NodeState.READY and not (m.is_draining or m.is_leaving)]
 
     @property
     def retiring(self) -> list[PoolMember]:
         """Nodes that drain for good and have not begun to leave, so that they can still be kept."""
-        return [m for m in self.members if m.state == "READY" and m.is_retiring and not m.is_leaving]
+        return [m for m in self.members if m.state == NodeState.READY and m.is_retiring and not m.is_leaving]
 
     @property
     def departed(self) -> list[PoolMember]:
         """Nodes that drained for good and are not READY any more, whose instances must be removed."""
-        return [m for m in self.members if m.is_retiring and m.state != "READY"]
+        return [m for m in self.members if m.is_retiring and m.state != NodeState.READY]
 
-    def dead(self, state: str, now: float) -> list[str]:
+    def dead(self, state: NodeState, now: float) -> list[str]:
         """Return the names of nodes in this state whose process has ended."""
         states = {m.name: m.state for m in self.members}
         return [name for name in self.instances.dead(now) if states.get(name) == state]

@@ -12,7 +12,8 @@ from math import inf
 from scheduler.identifiers import NodeId
 from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.autoscaling.decide import Pool, Sizing, decide, nodes_to_stop
+from scheduler.rules.autoscaling.decide import Pool, decide, nodes_to_stop
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy

@@ -73,7 +73,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
+class RowPage(Generic[R]):
     """Rows in order; `count` of all that match, exact or estimated. `first` and `last` are the ends' key values."""
 
     rows: list[R]
@@ -85,7 +85,7 @@ class Page(Generic[R]):
     last: tuple[str, ...] = ()
 
 
-def read(tx: Connection, listing: Listing[R], condition: Condition, window: Window) -> Page[R]:
+def read(tx: Connection, listing: Listing[R], condition: Condition, window: Window) -> RowPage[R]:
     """Return one page of a list. A page past the end has no rows."""
     keys = [(listing.keys[name], descending) for name, descending in window.order]
     keys.append((SortKey("j.id", "bigint"), keys[-1][1] if keys else False))
@@ -97,7 +97,7 @@ def read(tx: Connection, listing: Listing[R], condition: Condition, window: Wind
         surplus = 0 if window.backward else -1
         del rows[surplus], marks[surplus]
     count, exact = _count(tx, listing, condition, window, offset, len(rows), more=more)
-    return Page(
+    return RowPage(
         rows=rows,
         count=count,
         count_exact=exact,

@@ -5,7 +5,8 @@ from itertools import chain, combinations, product
 
 import pytest
 
-from scheduler.rules.autoscaling.decide import Pool, Sizing, decide
+from scheduler.rules.autoscaling.decide import Pool, decide
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.nodes import Node, Nodes, labels_of
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources

@@ -9,7 +9,8 @@ import pytest
 from scheduler.replay import elastic
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.autoscaling.decide import Pace, Pool, Sizing
+from scheduler.rules.autoscaling.decide import Pace, Pool
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.resources import Resources

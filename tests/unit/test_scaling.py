@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import CheckConstraint
 
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, Sizing, decide, fits_new_node, nodes_to_stop
+from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, decide, fits_new_node, nodes_to_stop
 from scheduler.rules.autoscaling.demand import waves
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint
@@ -40,7 +42,9 @@ def waiting(jobs: int, *, run_s: float | None = None, world: World | None = None
 
 
 def test_the_database_knows_the_same_ways_of_sizing() -> None:
-    assert set(reference_tables.POOL_SIZINGS) == {str(word) for word in Sizing}
+    (check,) = (one for one in reference_tables.pools.constraints if one.name == "pool_sizing")
+    assert isinstance(check, CheckConstraint)
+    assert str(check.sqltext) == "sizing IN ('free', 'fixed', 'auto')"
 
 
 def test_a_fixed_pool_has_the_size_it_was_told_whatever_waits() -> None:

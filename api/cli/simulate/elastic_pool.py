@@ -45,7 +45,8 @@ def compare(source: Source, options: ElasticOptions, seed: int, *, as_json: bool
 def _pool_of(options: ElasticOptions) -> Pool:
     """Return the pool that the options describe. Raises UsageError."""
     from scheduler.replay import fleet  # noqa: PLC0415 - likewise
-    from scheduler.rules.autoscaling.decide import Pool, Sizing  # noqa: PLC0415 - likewise
+    from scheduler.rules.autoscaling.decide import Pool  # noqa: PLC0415 - likewise
+    from scheduler.rules.autoscaling.sizing import Sizing  # noqa: PLC0415 - likewise
 
     if options.pool_max is None or options.template is None:
         raise UsageError("a pool needs both --pool-max N and --template SPEC", field="--pool-max")

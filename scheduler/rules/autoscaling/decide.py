@@ -11,29 +11,18 @@ pools at their largest: the decision says so instead.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from math import ceil, inf
 
 from scheduler.identifiers import NodeId, ShapeId
 from scheduler.rules.autoscaling import demand
 from scheduler.rules.autoscaling.demand import GroupDemand
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
 from scheduler.rules.placement import capacity
 from scheduler.rules.placement.capacity import Growth
-
-
-class Sizing(StrEnum):
-    """How a pool gets its size."""
-
-    FREE = "free"
-    """Nodes come and go by themselves; nobody starts or stops any."""
-    FIXED = "fixed"
-    """As many as an operator said."""
-    AUTO = "auto"
-    """As many as the waiting jobs need, between a smallest and a largest number."""
 
 
 @dataclass(frozen=True, slots=True)

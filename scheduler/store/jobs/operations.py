@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.identifiers import JobId, ProjectId
+from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.store import records
 from scheduler.store.paging import Condition
 
@@ -141,6 +142,6 @@ def advance(tx: Connection, operation_id: int, *, done: int, skipped: int, last_
     tx.execute(_ADVANCE, {"id": operation_id, "done": done, "skipped": skipped, "last_job_id": last_job_id})
 
 
-def end(tx: Connection, operation_id: int, status: str, message: str | None = None) -> None:
+def end(tx: Connection, operation_id: int, status: OperationStatus, message: str | None = None) -> None:
     """End a locked operation as COMPLETED or FAILED."""
     tx.execute(_END, {"id": operation_id, "status": status, "message": message})

@@ -19,7 +19,7 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId, Sh
 from scheduler.rules.cluster.plan import Placement
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
-from scheduler.rules.lifecycle.moves import JobEvent
+from scheduler.rules.lifecycle.moves import ExecutionStatus, JobEvent
 from scheduler.store import records
 from scheduler.store.jobs import jobs
 
@@ -85,7 +85,7 @@ _LOCK_JOBS = text("""
 
 _INSERT = text("""
     INSERT INTO executions (job_id, attempt, member, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued)
-    SELECT v.job_id, v.attempt, v.member, v.node_id, v.epoch, 'QUEUED', v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why,
+    SELECT v.job_id, v.attempt, v.member, v.node_id, v.epoch, :status, v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why,
            j.queued
     FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[]), CAST(:members AS int[]), CAST(:nodes AS bigint[]),
                 CAST(:epochs AS int[]), CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]),
@@ -184,6 +184,7 @@ def _insert(
             "custom": [orjson.dumps(dict(need.custom)).decode() if need.custom else None for need in needs],
             "whys": [p.why for p in won],
             "lease_s": lease_s,
+            "status": ExecutionStatus.QUEUED,
         },
     )
     return {(row.job_id, row.member): row.id for row in rows}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.documents import Document
 from scheduler.identifiers import Epoch, NodeId
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.store import records
 
 
@@ -235,7 +236,7 @@ def is_still(tx: Connection, pulse: Pulse) -> bool:
     return tx.execute(_STILL, {"node_id": pulse.node_id, "epoch": pulse.epoch, "seq": pulse.seq}).scalar() is not None
 
 
-def retire(tx: Connection, node_id: NodeId, state: str) -> None:
+def retire(tx: Connection, node_id: NodeId, state: NodeState) -> None:
     """Set a node LOST or GONE and raise its epoch, so that nothing it still says under the old one counts."""
     epoch = tx.execute(_LOSE, {"id": node_id, "state": state}).scalar_one()
     # A beat that waits for this transaction, or comes later, finds another epoch and is told to register again.

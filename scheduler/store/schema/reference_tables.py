@@ -21,14 +21,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.lifecycle.failures import Category
+from scheduler.rules.lifecycle.states import NodeState, OperationStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 
 metadata = MetaData()
 
 ROLES = ("viewer", "submitter", "operator", "admin")
-NODE_STATES = ("READY", "LOST", "GONE")
-POOL_SIZINGS = ("free", "fixed", "auto")  # rules.scaling.Sizing, whose import would bring numpy to every role
 POOL_EVENTS = ("change", "decide", "start", "revive", "drain", "keep", "preempt", "clear", "pause", "resume", "trouble")
 
 projects = Table(
@@ -155,7 +155,7 @@ pools = Table(
     document("labels"),
     document("template", default=None),
     document("settings"),
-    Column("sizing", Text, nullable=False, server_default="free"),
+    Column("sizing", Text, nullable=False, server_default=Sizing.FREE.value),
     Column("size", Integer, nullable=False, server_default="0"),
     Column("smallest", Integer, nullable=False, server_default="0"),
     Column("largest", Integer),
@@ -165,7 +165,7 @@ pools = Table(
     moment("created", now=True),
     moment("last_modified", now=True),
     moved_xid(),
-    one_of("sizing", POOL_SIZINGS, "pool_sizing"),
+    one_of("sizing", Sizing, "pool_sizing"),
     CheckConstraint("size >= 0 AND smallest >= 0 AND (largest IS NULL OR largest >= smallest)", name="pool_size"),
 )
 
@@ -207,7 +207,7 @@ nodes = Table(
     Column("boot_id", Text, nullable=False),
     Column("disk_id", Text, nullable=False),
     Column("epoch", Integer, nullable=False, server_default="1"),
-    Column("state", Text, nullable=False, server_default="READY"),
+    Column("state", Text, nullable=False, server_default=NodeState.READY.value),
     Column("is_silent", Boolean, nullable=False, server_default="false"),
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
@@ -235,7 +235,7 @@ nodes = Table(
     moment("archived"),
     moment("last_modified", now=True),
     moved_xid(),
-    one_of("state", NODE_STATES, "node_state"),
+    one_of("state", NodeState, "node_state"),
     CheckConstraint("cpus >= 0 AND mem >= 0 AND disk >= 0", name="node_amounts"),
 )
 
@@ -331,7 +331,7 @@ operations = Table(
     metadata,
     identity(),
     Column("kind", Text, nullable=False),
-    Column("status", Text, nullable=False, server_default="RUNNING"),
+    Column("status", Text, nullable=False, server_default=OperationStatus.RUNNING.value),
     document("filters"),
     document("arguments"),
     reference("project_id", "projects.id", nullable=True),
@@ -343,7 +343,7 @@ operations = Table(
     Column("created_by", Text, nullable=False),
     moment("created", now=True),
     moment("ended"),
-    one_of("status", ("RUNNING", "COMPLETED", "FAILED"), "operation_status"),
+    one_of("status", OperationStatus, "operation_status"),
 )
 Index("operations_open", operations.c.id, postgresql_where=text("status = 'RUNNING'"))
 
