@@ -6,7 +6,6 @@ The roles are started as the same commands that run them on a cluster; embedded 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import socket
@@ -21,8 +20,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from api.up import roles
-from api.up.embedded import child_process, processes, restarter, state, stop_signals
+from api.up import roles, shutdown
+from api.up.embedded import child_process, restarter, state
 from api.up.embedded import servers as server_set
 from api.up.embedded.child_process import ChildProcess
 from api.up.embedded.restarter import RestartedProcess
@@ -37,13 +36,9 @@ from scheduler.settings import Settings
 from scheduler.store.schema import migrations
 
 EXIT_SETUP = 2
-# File in the state folder by which commands on this machine find the API, there while it runs.
-ADDRESS = "url"
 # The roles are four Python processes that import some hundred modules each, on a machine that may be busy.
 READY_WITHIN_S = 90.0
 READY_POLL_S = 0.05
-# Left-over processes get this long between SIGTERM and SIGKILL: a supervisor ends its jobs within it.
-LEFTOVER_WITHIN_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +84,7 @@ def up(options: UpOptions) -> int:
 def _run(options: UpOptions, signals: StopSignals) -> int:
     """Start everything, keep it alive, and end it: in order, whatever happens in between."""
     began = time.monotonic()
+    state.refuse_second(options.state_dir)  # whoever runs here has the port too, which would explain nothing
     address = Address(options.host, _free_port(options.host, options.port))
     folder = state.prepare(options.state_dir)
     with state.locked(folder):
@@ -112,7 +108,8 @@ def _run(options: UpOptions, signals: StopSignals) -> int:
             _report("stopping")
             return 0 if was_ready else 128 + stopped.signal
         finally:
-            _end(folder, running, servers)
+            (folder.root / state.ADDRESS).unlink(missing_ok=True)
+            shutdown.end_all(folder, [each.process for each in running], servers)
     return 0
 
 
@@ -185,39 +182,11 @@ def _await_ready(running: Sequence[RestartedProcess], address: Address, signals:
         signals.pause(READY_POLL_S)
 
 
-def _end(folder: StateFolder, running: Sequence[RestartedProcess], servers: ServerSet | None) -> None:
-    """End nodes, then scheduler and API, then what they left behind, then the servers, the database last."""
-    (folder.root / ADDRESS).unlink(missing_ok=True)
-    ours = servers.servers if servers else ()
-    at_the_end = {id(server.process) for server in ours}
-    leaving = [each.process for each in running if id(each.process) not in at_the_end]
-    nodes = [process for process in leaving if process.spec.name.startswith(roles.WORKER)]
-    for stage in (nodes, [process for process in leaving if process not in nodes]):  # nodes hand back work to the API
-        for process in stage:
-            process.request_stop()
-        for process in stage:
-            process.stop()
-    _end_marked(folder, spared={server.process.pid for server in ours if server.process.pid is not None})
-    if servers is not None:
-        servers.stop()
-
-
 def _end_leftovers(folder: StateFolder, signals: StopSignals) -> None:
     """End what a killed predecessor recorded here and left running; supervisors stay, their agents take them over."""
     for record in sorted(folder.pids.iterdir()):
         if record.name not in {"postgres", "valkey"} and not record.name.startswith("."):
             child_process.end_recorded(record, signal.SIGTERM, roles.STOP_WITHIN_S, signals.pause)
-
-
-def _end_marked(folder: StateFolder, spared: set[int]) -> None:
-    """End supervisors and whatever else carries our mark or descends from us, but for the servers and what is theirs."""
-    theirs = {process.pid for server in spared for process in processes.descendants_of(server)} | spared
-    marked = {
-        *processes.with_variable(f"{child_process.MARK}={folder.root}"),
-        *processes.descendants_of(os.getpid(), without=spared),
-    }
-    child_process.end([process for process in marked if process.pid not in theirs], signal.SIGTERM, LEFTOVER_WITHIN_S)
-    stop_signals.reap_orphans(known=spared)
 
 
 def _answers(url: str) -> bool:

@@ -22,6 +22,7 @@ from api.up.embedded.state import StateFolder
 
 # The names of the nodes' processes, logs and records begin with this.
 WORKER = "worker-"
+SCHEDULER = "scheduler"
 # A role ends what it is doing within this, or is killed; a worker also ends its node's supervisor and jobs.
 STOP_WITHIN_S = 15.0
 WORKER_STOP_WITHIN_S = 30.0
@@ -96,7 +97,7 @@ def scheduler(context: RoleContext) -> ChildSpec:
     more = {"GANGER_DATABASE_URL": context.database_url}
     if "GANGER_POOL_DRIVER" not in os.environ:
         more["GANGER_POOL_DRIVER"] = "local"  # a pool that is scaled up gets its nodes on this machine
-    return _spec(context, "scheduler", ["scheduler"], context.environment(**more))
+    return _spec(context, SCHEDULER, [SCHEDULER], context.environment(**more))
 
 
 def worker(context: RoleContext, name: str, size: NodeSize, token_file: Path) -> ChildSpec:

@@ -62,6 +62,8 @@ def test_a_second_one_on_the_same_folder_is_refused_and_disturbs_nothing(running
     line = refused("--state-dir", str(running.root))
     assert "another `ganger up` (process" in line
     assert "--state-dir" in line
+    port = running.ready["url"].rpartition(":")[2]
+    assert "another `ganger up` (process" in refused("--state-dir", str(running.root), "--port", port)
     assert running.wait(running.submit("/bin/true"))["status"] == "COMPLETED"
 
 

@@ -52,6 +52,10 @@ def all_gone(node: NodeProcess) -> Callable[[], bool]:
     return lambda: not node.leftovers()
 
 
+def supervisors_of(node: NodeProcess) -> list[bytes]:
+    return [line for line in _command_lines() if b"supervisor" in line and os.fsencode(node.folder) in line]
+
+
 def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, node: NodeProcess) -> None:
     node.start()
     script = "cat ${job_input_dir}/in/in.txt > ${job_output_dir}/copy.txt; echo '%s' > ${job_output_dir}/results.json"
@@ -305,6 +309,30 @@ def test_a_node_with_a_wrong_token_ends_with_one_clear_line(api: FakeNodeApi, no
     assert node.process is not None
     assert node.process.wait(20) == 2
     assert "ganger: node n1 cannot work: no such token" in node.log.read_text()
+    api.wait(lambda: not supervisors_of(node))
+
+
+def test_a_node_whose_name_is_taken_leaves_no_supervisor(api: FakeNodeApi, node: NodeProcess) -> None:
+    api.status["register"] = 409
+    node.start()
+    assert node.process is not None
+    assert node.process.wait(20) == 2
+    api.wait(lambda: not supervisors_of(node))
+
+
+def test_a_node_that_is_refused_with_work_at_hand_leaves_its_jobs_to_the_next_agent(
+    api: FakeNodeApi, node: NodeProcess
+) -> None:
+    node.start()
+    api.place(a_spec(job=witnessed(node, "echo ready; sleep 892"), limits={"lease_s": 60}))
+    api.wait(lambda: api.text() == b"ready\n")
+    node.kill()
+    api.status["register"] = 401
+    node.start()
+    assert node.process is not None
+    assert node.process.wait(20) == 2
+    assert supervisors_of(node)
+    assert b"892" in b"".join(_command_lines())
 
 
 def test_a_node_cut_off_ends_its_work_by_itself_before_its_lease_is_over(api: FakeNodeApi, node: NodeProcess) -> None:

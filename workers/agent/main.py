@@ -109,7 +109,7 @@ class Agent:
             if what == "left":
                 return self._end("left", stay=False)
             if what == "refused":
-                self._end(detail, stay=True)
+                self._end(detail, stay=bool(self._machine.held))  # without work the supervisor is nobody's
                 return _refuse(self._settings, detail)
             if what == "broken":
                 self._end(f"the thread {detail} failed", stay=True)

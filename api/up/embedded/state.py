@@ -24,7 +24,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from api.up.embedded.account import UnixAccount
 from scheduler.errors import SetupError
 
 ROOT_DEFAULT = Path("/var/lib/ganger")
+LOCK = "lock"
 ADDRESS = "url"
 # The key for secrets of projects, where no setting names another.
 SECRETS_KEY = Path("secrets", "secrets-key")
@@ -117,7 +118,7 @@ def default_root() -> Path:
 
 def prepare(path: Path | None = None) -> StateFolder:
     """Make or open the state folder; safe to repeat. Raises SetupError if it is read-only, full, or not ours."""
-    root = Path(os.path.abspath(path or default_root()))  # noqa: PTH100 - resolve() would follow the user's links
+    root = _root_of(path)
     _require_proc()
     account = accounts.for_servers()
     try:
@@ -133,25 +134,40 @@ def prepare(path: Path | None = None) -> StateFolder:
     return StateFolder(root, _account_of_servers(folder))
 
 
+def refuse_second(path: Path | None = None) -> None:
+    """Raise SetupError if another `ganger up` runs on this state folder; makes and changes nothing, not even the folder."""
+    root = _root_of(path)
+    with suppress(OSError):  # there is no folder yet, or `prepare` says what is wrong with it
+        handle = os.open(root / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            _lock(handle, root)
+        finally:
+            os.close(handle)
+
+
 @contextmanager
 def locked(folder: StateFolder) -> Iterator[None]:
     """Hold the folder against a second `ganger up`; the kernel lets go however this process ends. Raises SetupError."""
-    handle = os.open(folder.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = os.open(folder.root / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
-            message = (
-                f"another `ganger up` (process {holder}) is running on {folder.root}; "
-                "stop it, or choose another folder with --state-dir"
-            )
-            raise SetupError(message) from None
+        _lock(handle, folder.root)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, root: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, 32, 0).decode().strip() or "unknown"
+        message = (
+            f"another `ganger up` (process {holder}) is running on {root}; "
+            "stop it, or choose another folder with --state-dir"
+        )
+        raise SetupError(message) from None
 
 
 def write_private(path: Path, text: str, account: UnixAccount | None = None) -> None:
@@ -168,6 +184,10 @@ def write_private(path: Path, text: str, account: UnixAccount | None = None) -> 
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def _root_of(path: Path | None) -> Path:
+    return Path(os.path.abspath(path or default_root()))  # noqa: PTH100 - resolve() would follow the user's links
 
 
 def _require_proc() -> None:

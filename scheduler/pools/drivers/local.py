@@ -120,16 +120,11 @@ class LocalDriver:
         return self._records() / name
 
     def _identity(self, name: str) -> str:
-        return self._read(name)["process"]
-
-    def _read(self, name: str) -> dict[str, str]:
-        with suppress(FileNotFoundError, orjson.JSONDecodeError):
-            return {"process": "", "api_url": "", **orjson.loads(self._record(name).read_bytes())}
-        return {"process": "", "api_url": ""}
+        return _read(self._record(name))["process"]
 
     def _serves(self, name: str) -> bool:
         """Tell whether the agent runs and uses our present API address. An agent with another address is killed; its jobs go on."""
-        record = self._read(name)
+        record = _read(self._record(name))
         process = processes.process_of(record["process"])
         if process is None:
             return False
@@ -145,6 +140,19 @@ class LocalDriver:
 
     def _log(self, name: str) -> Path:
         return self._context.need_folder() / "logs" / f"worker-{name}.log"
+
+
+def agents(state_folder: Path) -> list[int]:
+    """Return the process ids of the agents that run on this machine for the pools of this state folder."""
+    records = (state_folder / "pools").glob("*/[!.]*")
+    found = [processes.process_of(_read(record)["process"]) for record in records]
+    return [process.pid for process in found if process is not None]
+
+
+def _read(record: Path) -> dict[str, str]:
+    with suppress(FileNotFoundError, orjson.JSONDecodeError):
+        return {"process": "", "api_url": "", **orjson.loads(record.read_bytes())}
+    return {"process": "", "api_url": ""}
 
 
 def _write(record: Path, process: str, api_url: str) -> None:
