@@ -82,21 +82,21 @@ def test_what_main_leaves_is_killed_at_once_and_looked_at_again_and_again() -> N
     exit_main(made)
     assert not made.act(101)
     assert tree.done == ["kill"]
-    assert 101 < made.due < 101.01
-    assert not made.act(made.due)
+    assert 101 < made.termination.due < 101.01
+    assert not made.act(made.termination.due)
     tree.empty = True
-    assert made.act(made.due)
+    assert made.act(made.termination.due)
     assert made.end_event(102)["reason"] == "exit"
 
 
 def test_a_timeout_asks_first_and_kills_after_the_grace() -> None:
     made, tree = a_run(timeout_s=10, grace_s=5)
-    assert made.due == 110
+    assert made.termination.due == 110
     made.act(109.9)
     assert tree.done == []
     made.act(110)
     assert tree.done == ["SIGTERM", "SIGCONT"]
-    assert made.due == 115
+    assert made.termination.due == 115
     made.act(115)
     assert tree.done[2:] == ["kill"]
     exit_main(made, signal.SIGKILL)
@@ -107,7 +107,7 @@ def test_a_timeout_asks_first_and_kills_after_the_grace() -> None:
 
 def test_others_keep_their_grace_when_main_obeys() -> None:
     made, tree = a_run()
-    made.stop("killed:cancel", 5, 101)
+    made.termination.stop("killed:cancel", 5, 101)
     exit_main(made)
     made.act(102)
     assert "kill" not in tree.done
@@ -117,11 +117,11 @@ def test_others_keep_their_grace_when_main_obeys() -> None:
 
 def test_the_first_reason_stays_and_grace_only_shrinks() -> None:
     made, tree = a_run(timeout_s=10)
-    made.stop("killed:cancel", 5, 101)
-    made.stop("killed:drain", 60, 101)
-    assert made.due == 106
-    made.stop("killed:drain", 1, 101)
-    assert made.due == 102
+    made.termination.stop("killed:cancel", 5, 101)
+    made.termination.stop("killed:drain", 60, 101)
+    assert made.termination.due == 106
+    made.termination.stop("killed:drain", 1, 101)
+    assert made.termination.due == 102
     made.act(120)
     assert tree.done == ["SIGTERM", "SIGCONT", "kill"]
     exit_main(made)
@@ -132,16 +132,16 @@ def test_the_first_reason_stays_and_grace_only_shrinks() -> None:
 
 def test_without_grace_nobody_is_asked() -> None:
     made, tree = a_run()
-    made.stop("killed:cancel", 0, 101)
+    made.termination.stop("killed:cancel", 0, 101)
     made.act(101)
     assert tree.done == ["kill"]
 
 
 def test_a_fence_falls_at_two_thirds_of_the_lease_after_the_last_heartbeat() -> None:
     made, tree = a_run(lease_s=90)
-    made.fence(510.0, 569.9, 101)
-    assert made.due == float("inf")
-    made.fence(510.0, 570.0, 101)
+    made.termination.fence(510.0, 569.9, 101)
+    assert made.termination.due == float("inf")
+    made.termination.fence(510.0, 570.0, 101)
     made.act(101)
     assert tree.done == ["kill"]
     exit_main(made)
@@ -152,10 +152,10 @@ def test_a_fence_falls_at_two_thirds_of_the_lease_after_the_last_heartbeat() -> 
 
 def test_before_the_first_heartbeat_the_lease_counts_from_the_start() -> None:
     made, _ = a_run(lease_s=90)
-    made.fence(None, 559.9, 101)
-    assert made.reason is None
-    made.fence(None, 560.0, 101)
-    assert made.reason == "fenced"
+    made.termination.fence(None, 559.9, 101)
+    assert made.termination.reason is None
+    made.termination.fence(None, 560.0, 101)
+    assert made.termination.reason == "fenced"
 
 
 def test_lack_of_memory_is_flagged_even_where_main_ended_well() -> None:
@@ -169,9 +169,9 @@ def test_lack_of_memory_is_flagged_even_where_main_ended_well() -> None:
 
 def test_what_cannot_be_killed_is_told_once() -> None:
     made, _ = a_run()
-    made.stop("killed:cancel", 0, 101)
+    made.termination.stop("killed:cancel", 0, 101)
     made.act(101)
-    assert [made.is_stuck(now) for now in (102, 106, 107)] == [False, True, False]
+    assert [made.termination.is_stuck(now) for now in (102, 106, 107)] == [False, True, False]
 
 
 def test_a_leftover_is_killed_and_its_exit_is_unknown() -> None:

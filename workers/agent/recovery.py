@@ -11,7 +11,7 @@ from workers import log
 from workers.agent import claims
 from workers.agent.context import Context
 from workers.agent.execution import NodeExecution, State
-from workers.agent.phases import finish, pre, run, stop
+from workers.agent.phases import cancel_or_return, finish, pre, run
 from workers.agent.phases.sequence import AFTER
 from workers.commands import FollowOutput, KillTree, ReleaseTree, StartRun
 from workers.events import RegisterAnswered, SupervisorUp
@@ -72,7 +72,7 @@ def _resume(context: Context, execution: NodeExecution) -> None:
         execution.state = State.RUNNING
         context.issue(StartRun(execution.key, run.describe(context, execution, execution.running)))
         if context.leaving:
-            stop.request(context, execution, Outcome.RETURNED, None)
+            cancel_or_return.request(context, execution, Outcome.RETURNED, None)
     elif execution.last is not None:
         execution.state = State.RUNNING
         AFTER[execution.last](context, execution)

@@ -47,7 +47,7 @@ from workers import log
 from workers.agent import claims, recovery
 from workers.agent.context import Context, NodeProfile
 from workers.agent.execution import NodeExecution, State, restore
-from workers.agent.phases import finish, post, pre, run, stop
+from workers.agent.phases import cancel_or_return, finish, post, pre, run
 from workers.agent.phases.sequence import AFTER
 from workers.commands import KillTree, LeaveCluster, LogLine, NodeCommand, RegisterNode, ReleaseTree, StopFileWork
 from workers.events import (
@@ -201,7 +201,7 @@ class StateMachine:
         for cancel in answer.cancels:
             execution = self.held.get((cancel.execution_id, cancel.attempt))
             if execution is not None:
-                stop.request(self._context, execution, of_stop(cancel.reason), cancel.grace_s)
+                cancel_or_return.request(self._context, execution, of_stop(cancel.reason), cancel.grace_s)
         if answer.waiting:
             self._claim((ref.execution_id, ref.attempt) for ref in answer.waiting)
 
@@ -233,7 +233,7 @@ class StateMachine:
             return
         self._context.stopping = True
         for execution in list(self.held.values()):
-            stop.request(self._context, execution, Outcome.RETURNED, None)
+            cancel_or_return.request(self._context, execution, Outcome.RETURNED, None)
             if event.how == "now" and execution.running is not None:
                 self._context.issue(KillTree(execution.key, 0.0))
 

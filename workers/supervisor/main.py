@@ -25,7 +25,7 @@ from workers.supervisor.journal import RunJournal
 from workers.supervisor.limits import VERSION
 from workers.supervisor.line_server import ClientConnection, LineMessage, LineServer, events_line
 from workers.supervisor.periodic_checks import PeriodicChecks
-from workers.supervisor.runs import RunTable
+from workers.supervisor.run_table import RunTable
 from workers.supervisor.spawn import Spawner
 from workers.supervisor.trees import choice, processes
 

@@ -97,7 +97,7 @@ class RunTable:
         run = self._by_tree.get(tree)
         if run is None:
             return False
-        run.stop(reason, grace_s, time.monotonic())
+        run.termination.stop(reason, grace_s, time.monotonic())
         self._touched[tree] = run
         return True
 
@@ -148,7 +148,7 @@ class RunTable:
                 run.main_ended(status, rusage, time.time())
                 self._touched[run.tree.name] = run
             else:  # an orphan: perhaps the last one that a dying tree waited for
-                self._touched |= {name: each for name, each in self._by_tree.items() if each.recheck_at < float("inf")}
+                self._touched |= {name: each for name, each in self._by_tree.items() if each.termination.awaits_empty}
 
     def step(self) -> None:
         """Do all that is due now."""
@@ -172,7 +172,7 @@ class RunTable:
         now = time.monotonic()
         for name, run in self._by_tree.items():
             run.check_disk(now)
-            if run.due <= now:
+            if run.termination.due <= now:
                 self._touched[name] = run
 
     def next_due(self) -> float | None:
@@ -215,7 +215,7 @@ class RunTable:
         if request.limits.output_bytes is not None:
             run.output_cap = OutputCap((request.stdout, request.stderr), request.limits.output_bytes)
         if request.folder is not None:
-            run.folder, run.disk_usage = request.folder, DiskUsage(request.folder, request.limits.disk_bytes)
+            run.disk_usage = DiskUsage(request.folder, request.limits.disk_bytes)
         tree.born(pid)
         self._by_tree[request.tree] = self._by_pid[pid] = run
         self._push(run)
@@ -236,10 +236,11 @@ class RunTable:
         del self._by_tree[run.tree.name]
 
     def _push(self, run: Run) -> None:
-        if run.due < run.queued_at:
-            run.queued_at = run.due
+        due = run.termination.due
+        if due < run.queued_at:
+            run.queued_at = due
             self._pushed += 1
-            heapq.heappush(self._due, (run.due, self._pushed, run))
+            heapq.heappush(self._due, (due, self._pushed, run))
             if len(self._due) > _STALE_FACTOR * len(self._by_tree) + _STALE_ALLOWED:
                 self._due = [each for each in self._due if self._by_tree.get(each[2].tree.name) is each[2]]
                 heapq.heapify(self._due)
@@ -248,13 +249,13 @@ class RunTable:
         self._next_tick = now + _TICK_S
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         for name, run in self._by_tree.items():
-            run.fence(self._lease_sent, boot, now)
+            run.termination.fence(self._lease_sent, boot, now)
             if not run.has_checks and now - run.started > _CHECKS_AFTER_S:
                 run.has_checks = True
                 self._checks.add(each for each in (run.output_cap, run.disk_usage) if each is not None)
-            if run.due <= now:
+            if run.termination.due <= now:
                 self._touched[name] = run
-            if run.is_stuck(now):
+            if run.termination.is_stuck(now):
                 event = {"ev": "stuck", "tree": name, "phase": run.phase, "pids": run.tree.pids()}
                 self.unpublished.append(json.dumps(event))
 
