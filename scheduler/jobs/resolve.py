@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Engine
 
 from scheduler.documents import ConstraintDocument, Document, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, GangerError, InvalidInput
-from scheduler.identifiers import JobTypeId, ProjectId, RevisionId, ShapeId
+from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.jobs import json_schema
+from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import runners
@@ -37,40 +38,6 @@ AD_HOC = ("command", "1.0")
 
 HORIZON = timedelta(days=10 * 366)
 MIB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class NewJob:
-    """What somebody asks for; None is what the job type says. Amounts are thousandths, durations seconds."""
-
-    project: str | None = None
-    job_type_id: JobTypeId | None = None
-    type_name: str | None = None
-    type_version: str | None = None
-    command: list[str] | None = None
-    data: Document | None = None
-    inputs: Document | None = None
-    name: str | None = None
-    priority: int | None = None
-    timeout_s: int | None = None
-    pre_timeout_s: int | None = None
-    post_timeout_s: int | None = None
-    max_tries: int | None = None
-    cpus: int | None = None
-    mem: int | None = None
-    disk_out: int | None = None
-    custom: dict[str, int] | None = None
-    pool: str | None = None
-    constraints: list[ConstraintDocument] | None = None
-    environment: dict[str, str] | None = None
-    labels: dict[str, str] | None = None
-    not_before: datetime | None = None
-    held: bool = False
-    hold_reason: str | None = None
-    count: int = 1
-    """Members; more than one makes it a gang, placed wholly or not at all."""
-    own: Document | None = None
-    """More that the job says over its type: names and values of `rules.definition.OWN`, and `secrets`."""
 
 
 class AtEntry(Exception):
@@ -142,7 +109,7 @@ def _drafts(
     firsts: list[int] = []
     rows: list[OwnPart] = []
     for number, job in enumerate(new):
-        key = _key(job, types[number].revision_id, sizes[number])
+        key = group_key(job, types[number].revision_id, sizes[number])
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
@@ -272,17 +239,6 @@ def _check_files(
             raise AtEntry(number, InvalidInput(sentence, field=where))
 
 
-def _key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
-    """Return what the jobs of one group have in common."""
-    return orjson.dumps(
-        (
-            revision_id, input_mib, job.command, job.priority, job.timeout_s, job.pre_timeout_s, job.post_timeout_s,
-            job.max_tries, job.cpus, job.mem, job.disk_out, job.custom, job.pool, job.constraints, job.not_before,
-            job.held, job.hold_reason, job.count, job.own,
-        )
-    )  # fmt: skip
-
-
 def _draft(
     number: int,
     job: NewJob,
@@ -343,7 +299,7 @@ def _shape(job: NewJob, revision: Definition, group: JobGroup, project_id: Proje
 
 def _placing(job: NewJob, revision: Definition) -> ShapeOptions:
     """Return what a job would like of its nodes; nothing where it says nothing, so that shapes are few."""
-    meant = revision.with_overrides(job.own or {})
+    meant = revision.with_overrides(job.overrides or {})
     said = {name: getattr(meant, name) for name in definitions.PLACING}
     return cast("ShapeOptions", {name: value for name, value in said.items() if value})
 
@@ -354,7 +310,7 @@ def _gang(job: NewJob) -> ShapeOptions:
 
 def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
     """Return what the job asks of a node's labels, and what its kind of program asks."""
-    meant = revision.with_overrides(job.own or {})
+    meant = revision.with_overrides(job.overrides or {})
     return [
         *(job.constraints or []),
         *cast("list[ConstraintDocument]", runners.constraints(meant.runner, meant.options)),
@@ -362,7 +318,7 @@ def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
 
 
 def _check_own(job: NewJob, revision: Definition) -> None:
-    own = job.own or {}
+    own = job.overrides or {}
     if "runner" in own or "options" in own:
         if job.command is None:
             raise InvalidInput("only a job with a command of its own says what runs it", field="runner")
@@ -371,7 +327,9 @@ def _check_own(job: NewJob, revision: Definition) -> None:
 
 
 def _check_secrets(tx: Connection, project_id: ProjectId, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
-    wanted = [(number, name) for number, job, type_ in groups for name in type_.with_overrides(job.own or {}).secrets]
+    wanted = [
+        (number, name) for number, job, type_ in groups for name in type_.with_overrides(job.overrides or {}).secrets
+    ]
     known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
     for number, name in wanted:
         if name not in known:
@@ -383,12 +341,9 @@ def _first(own: int | None, default: int) -> int:
 
 
 def _overrides(job: NewJob) -> Document:
-    said: Document = {
-        "command": cast("JsonValue", job.command),
-        "pre_timeout_s": job.pre_timeout_s,
-        "post_timeout_s": job.post_timeout_s,
-    }
-    return {name: value for name, value in said.items() if value is not None} | (job.own or {})
+    """Return what the job says over its type, as it is stored with it."""
+    command: Document = {} if job.command is None else {"command": cast("JsonValue", job.command)}
+    return command | (job.overrides or {})
 
 
 def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, ShapeId]:

@@ -17,7 +17,8 @@ from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve
 from scheduler.jobs.admission import AdmissionCheck
-from scheduler.jobs.resolve import AtEntry, NewJob, Prepared
+from scheduler.jobs.new_job import NewJob
+from scheduler.jobs.resolve import AtEntry, Prepared
 from scheduler.rules.cluster.policy import never_allowed
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import NeverFits

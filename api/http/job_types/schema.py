@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from api.http.jobs.program_schema import ProgramFields
-from api.http.jobs.program_schema import part as program_part
+from api.http.jobs.program_schema import RENAMED, ProgramFields
+from api.http.jobs.program_schema import document as program_document
 from api.http.jobs.schema import Command, Environment
 from api.http.paging import OrderedQuery
 from api.http.schema.fields import (
@@ -17,6 +17,7 @@ from api.http.schema.fields import (
     Body,
     Bound,
     Cpus,
+    DocumentBody,
     Priority,
     Prose,
     Query,
@@ -67,18 +68,26 @@ class OutputDeclaration(Body):
     schema_: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
-class InterfaceBody(Body):
+class InterfaceBody(DocumentBody):
     """The inputs and outputs of a type."""
 
     version: Literal["1.0"] = "1.0"
     input_data: Annotated[list[InputDeclaration], Field(max_length=1_000)] = []
     output_data: Annotated[list[OutputDeclaration], Field(max_length=1_000)] = []
 
+    def document(self) -> Document:
+        """Return what is stored."""
+        return self.model_dump(by_alias=True)
 
-class ErrorMapping(Body):
+
+class ErrorMapping(DocumentBody):
     """Which error an exit code of the program means."""
 
     exit_codes: Annotated[dict[ExitCode, ErrorName], Field(max_length=255)] = {}
+
+    def document(self) -> Document:
+        """Return what is stored."""
+        return dict(self.exit_codes)
 
 
 class JobTypeChange(ProgramFields):
@@ -150,43 +159,22 @@ class WindowQuery(Query):
     ended: Bound | None = None
 
 
-_DEFINITION = {
-    "command": "command",
-    "shell": "shell",
-    "pre_command": "pre_command",
-    "post_command": "post_command",
-    "cleanup_command": "cleanup_command",
-    "environment": "environment",
-    "priority": "priority",
-    "cpus_required": "cpus",
-    "mem_required": "mem",
-    "mem_mult_required": "mem_mult",
-    "disk_out_const_required": "disk_out",
-    "disk_out_mult_required": "disk_out_mult",
-    "resources": "custom",
-    "timeout": "timeout_s",
-    "pre_timeout": "pre_timeout_s",
-    "post_timeout": "post_timeout_s",
-    "max_tries": "max_tries",
-}
-"""Fields of the body that a revision is made of, and their names there."""
-
 FACTS = (
     "title", "description", "category", "author_name", "author_url", "icon_code", "is_operational", "is_long_running",
     "is_active", "is_paused", "pause_reason", "max_scheduled",
 )  # fmt: skip
 
 
+_RENAMED = RENAMED | {
+    "mem_mult_required": "mem_mult", "disk_out_const_required": "disk_out", "disk_out_mult_required": "disk_out_mult",
+    "error_mapping": "exit_codes",
+}  # fmt: skip
+_DEFINITION = tuple(name for name in JobTypeChange.model_fields if name not in FACTS)
+
+
 def definition_part(body: JobTypeChange) -> Document:
     """Return the fields of a body that belong to a revision, under the names of the stored document."""
-    given = body.model_fields_set
-    part: Document = {stored: getattr(body, name) for name, stored in _DEFINITION.items() if name in given}
-    part |= program_part(body)
-    if "interface" in given:
-        part["interface"] = body.interface.model_dump(by_alias=True)
-    if "error_mapping" in given:
-        part["exit_codes"] = dict(body.error_mapping.exit_codes)
-    return part
+    return program_document(body, _DEFINITION, _RENAMED)
 
 
 def facts_part(body: JobTypeChange) -> TypeChanges:

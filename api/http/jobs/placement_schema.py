@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
-from api.http.schema.fields import LEFT_OUT, Body, Title
-from scheduler.documents import ConstraintDocument, Document, JsonValue
+from api.http.schema.fields import LEFT_OUT, Body, DocumentBody, Title
+from scheduler.documents import ConstraintDocument
 from scheduler.rules.cluster.shapes import Op
 from scheduler.rules.job_type.definition import Definition
 
@@ -22,7 +22,7 @@ _LISTS = {Op.IN, Op.NOT_IN}
 _NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
 
 
-class ConstraintBody(Body):
+class ConstraintBody(DocumentBody):
     """A condition on a label of the node. `value` is a list for in and not_in, and left out for exists and not_exists.
 
     The comparisons by size take a number, as a number or as a string.
@@ -82,18 +82,6 @@ class PlacementView(TypedDict):
     apart: str | None
     spread: str | None
     preemptible: bool
-
-
-_NAMES = frozenset(PlacingFields.model_fields)
-
-
-def part(body: PlacingFields) -> Document:
-    """Return the fields of a body that say where to run a program, under the names of the stored document."""
-    given = body.model_fields_set & _NAMES
-    said: Document = {name: getattr(body, name) for name in sorted(given)}
-    if "preferences" in said:
-        said["preferences"] = cast("JsonValue", [one.document() for one in body.preferences])
-    return said
 
 
 def shown(definition: Definition) -> PlacementView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 
 from api.http.jobs import placement_schema as placing
 from api.http.jobs.placement_schema import PlacementView, PlacingFields
-from api.http.schema.fields import LEFT_OUT, Amount, Body, Word, units
+from api.http.schema.fields import LEFT_OUT, Amount, DocumentBody, Word, stored, units
 from scheduler.documents import Document
 from scheduler.rules.job_type.definition import Definition
 
@@ -22,11 +22,15 @@ Factor = Annotated[
 """How much more; a decimal from 1.001 to 100 in JSON."""
 
 
-class OnOom(Body):
+class OnOom(DocumentBody):
     """After a try that ran out of memory the next asks for `mem_factor` times as much, at most `mem_max` MiB."""
 
     mem_factor: Factor
     mem_max: Amount | None = None
+
+    def document(self) -> Document:
+        """Return what is stored."""
+        return self.model_dump()
 
 
 class ProgramFields(PlacingFields):
@@ -62,25 +66,21 @@ class ProgramView(_RunningView, PlacementView):
     """How a program is run, in the answers that show it."""
 
 
-_STORED = {
-    "runner": "runner", "options": "options", "max_processes": "pids", "max_open_files": "nofile", "grace": "grace_s",
-    "secrets": "secrets",
+RENAMED = {
+    "cpus_required": "cpus", "mem_required": "mem", "disk_out_required": "disk_out", "resources": "custom",
+    "timeout": "timeout_s", "pre_timeout": "pre_timeout_s", "post_timeout": "post_timeout_s", "grace": "grace_s",
+    "max_processes": "pids", "max_open_files": "nofile",
 }  # fmt: skip
+"""The fields of jobs and job types that the scheduler has under another name: units stand in it, and Linux's words."""
 
-_NAMES = frozenset(ProgramFields.model_fields)
 
-
-def part(body: ProgramFields) -> Document:
-    """Return the fields of a body that say how to run a program, under the names of the stored document."""
-    given = body.model_fields_set & _NAMES
-    if not given:
-        return {}
-    said: Document = {stored: getattr(body, name) for name, stored in _STORED.items() if name in given}
-    if "on_oom" in given:
-        said["on_oom"] = None if body.on_oom is None else body.on_oom.model_dump()
-    if body.image is not None:
-        said |= {"runner": "container", "options": {**(body.options or {}), "image": body.image}}
-    return {**said, **placing.part(body)}
+def document(body: ProgramFields, names: Iterable[str], renamed: Mapping[str, str] = RENAMED) -> Document:
+    """Return these fields of a body as they are stored; `image` becomes the option that it is short for."""
+    said: Document = stored(body, names, renamed)
+    image_given = said.pop("image", None)
+    if image_given is not None:
+        said |= {"runner": "container", "options": {**(body.options or {}), "image": image_given}}
+    return said
 
 
 def shown(definition: Definition) -> ProgramView:

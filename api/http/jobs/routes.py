@@ -10,11 +10,11 @@ from flask import g, request
 
 from api.http import paging, parts
 from api.http.answers import Answer
-from api.http.jobs import program_schema as programs
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
 from api.http.jobs.explain_schema import Created, JobExplanation, Tried
 from api.http.jobs.filtering import job_filter
+from api.http.jobs.new_job import new_job
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
@@ -23,7 +23,6 @@ from scheduler.explain import dry_run, explain
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
-from scheduler.jobs.resolve import NewJob
 from scheduler.jobs.submit import IdempotencyKey, Submission
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
@@ -127,38 +126,6 @@ def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | Creat
         raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
     results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
     return Answer({"dry_run": True, "count": len(results), "results": results})
-
-
-def new_job(body: JobBody) -> NewJob:
-    """Return what a body asks for, in the domain's words."""
-    return NewJob(
-        project=body.project,
-        job_type_id=body.job_type_id,
-        type_name=body.job_type.name if body.job_type is not None else None,
-        type_version=body.job_type.version if body.job_type is not None else None,
-        command=body.command,
-        data=body.data.model_dump(exclude_unset=True) if body.data is not None else None,
-        inputs=body.inputs,
-        name=body.name,
-        priority=body.priority,
-        timeout_s=body.timeout,
-        pre_timeout_s=body.pre_timeout,
-        post_timeout_s=body.post_timeout,
-        max_tries=body.max_tries,
-        cpus=body.cpus_required,
-        mem=body.mem_required,
-        disk_out=body.disk_out_required,
-        custom=body.resources,
-        pool=body.pool,
-        constraints=[one.document() for one in body.constraints] if body.constraints is not None else None,
-        environment=body.environment,
-        labels=body.labels,
-        not_before=body.not_before,
-        held=body.held,
-        hold_reason=body.hold_reason,
-        count=body.count or 1,
-        own=programs.part(body) or None,
-    )
 
 
 def _keys(bodies: list[JobBody]) -> list[IdempotencyKey]:

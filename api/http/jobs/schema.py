@@ -28,6 +28,7 @@ from api.http.schema.fields import (
     Body,
     Bound,
     Cpus,
+    DocumentBody,
     Id,
     Moment,
     Priority,
@@ -42,6 +43,7 @@ from api.http.schema.fields import (
     custom_only,
 )
 from api.http.schema.words import CategoryWord
+from scheduler.documents import Document
 from scheduler.explain.dry_run import MOST as MOST_TRIED
 from scheduler.identifiers import JobTypeId
 from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
@@ -102,12 +104,16 @@ class OutputEntry(Body):
     workspace_id: Id = LEFT_OUT
 
 
-class JobData(Body):
+class JobData(DocumentBody):
     """The documented Job Data form."""
 
     version: Literal["1.0"] = "1.0"
     input_data: Annotated[list[InputEntry], Field(max_length=1_000)] = []
     output_data: Annotated[list[OutputEntry], Field(max_length=1_000)] = []
+
+    def document(self) -> Document:
+        """Return what is stored."""
+        return self.model_dump(exclude_unset=True)
 
 
 class JobBody(ProgramFields):

@@ -16,7 +16,7 @@ from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput, NotFound
 from scheduler.identity import Role
 from scheduler.jobs import bulk, queries, requeue, submit
-from scheduler.jobs.resolve import NewJob
+from scheduler.jobs.new_job import NewJob
 from scheduler.store.jobs import listing
 
 routes = Routes("queue")

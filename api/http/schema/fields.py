@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar, cast
@@ -54,6 +55,14 @@ class ChangeBody(Body):
     """A JSON body that changes at least one thing."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+
+class DocumentBody(Body, ABC):
+    """A part of a JSON body that is stored as a document of its own."""
+
+    @abstractmethod
+    def document(self) -> Mapping[str, object]:
+        """Return what is stored."""
 
 
 class Query(Described):
@@ -212,6 +221,23 @@ NO_PLAIN: dict[str, Any] = {"propertyNames": {"not": {"enum": list(PLAIN)}}}
 def given(body: Body) -> dict[str, object]:
     """Return the fields that a body has, by name; those it leaves out are not there."""
     return {name: getattr(body, name) for name in type(body).model_fields if name in body.model_fields_set}
+
+
+def stored(body: Body, names: Iterable[str], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of these fields that a body has, in this order, under the names that the scheduler has for them.
+
+    The names are equal but for those in `renamed`. Parts that are stored as documents are documents here.
+    """
+    given = body.model_fields_set
+    return {renamed.get(name, name): _document(getattr(body, name)) for name in names if name in given}
+
+
+def _document(value: object) -> object:
+    if isinstance(value, DocumentBody):
+        return value.document()
+    if isinstance(value, list) and value and isinstance(value[0], DocumentBody):
+        return [each.document() for each in value]
+    return value
 
 
 def changes(body: Body, record: type[Record]) -> Record:  # noqa: ARG001 - it names the type alone

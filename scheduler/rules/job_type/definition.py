@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, cast
 
 from scheduler.documents import Document, JsonValue
@@ -37,7 +37,37 @@ class _Overrides(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Definition:
+class PlacementWishes:
+    """The nodes that a program would like, and what becomes of its room; see `rules.cluster.shapes.Shape`."""
+
+    preferences: Sequence[Mapping[str, JsonValue]] = ()
+    """Constraints that are preferred, each with a `weight`."""
+    apart: str | None = None
+    spread: str | None = None
+    preemptible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OverridableFields(PlacementWishes):
+    """The fields that a job may set itself, beside its command, environment and secrets. None is no limit.
+
+    `runner` and `options` only together with a command of its own.
+    """
+
+    runner: str = "command"
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    pre_timeout_s: int | None = 3_600
+    post_timeout_s: int | None = 3_600
+    pids: int | None = None
+    """The most processes and threads at once. None is the setting of the installation, as for the next two."""
+    nofile: int | None = None
+    grace_s: int | None = None
+    on_oom: Mapping[str, int] | None = None
+    """See `rules.lifecycle.on_oom`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(OverridableFields):
     """One revision, ready for use. Amounts are thousandths (cpus, MiB, MiB per MiB of input); None is no limit."""
 
     command: tuple[str, ...] = ()
@@ -45,8 +75,6 @@ class Definition:
     pre_command: tuple[str, ...] | None = None
     post_command: tuple[str, ...] | None = None
     cleanup_command: tuple[str, ...] | None = None
-    runner: str = "command"
-    options: Mapping[str, JsonValue] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     interface: Interface = field(default_factory=Interface)
     priority: int = 100
@@ -57,24 +85,8 @@ class Definition:
     disk_out_mult: int = 0
     custom: Mapping[str, int] = field(default_factory=dict)
     timeout_s: int | None = 1_800
-    pre_timeout_s: int | None = 3_600
-    post_timeout_s: int | None = 3_600
     max_tries: int = 3
     exit_codes: Mapping[str, str] = field(default_factory=dict)
-    pids: int | None = None
-    """The most processes and threads at once. None is the setting of the installation, as for the next two."""
-    nofile: int | None = None
-    grace_s: int | None = None
-    on_oom: Mapping[str, int] | None = None
-    """See `rules.lifecycle.on_oom`."""
-    preferences: Sequence[Mapping[str, JsonValue]] = ()
-    """Constraints that are preferred, each with a `weight`.
-
-    This field and the next three are for placement, see `rules.cluster.shapes.Shape`.
-    """
-    apart: str | None = None
-    spread: str | None = None
-    preemptible: bool = False
     secrets: tuple[str, ...] = ()
     """Names of the project's secrets that the program gets as files."""
 
@@ -97,7 +109,7 @@ class Definition:
         """
         if not overrides:
             return self
-        changes: dict[str, Any] = {name: overrides[name] for name in OWN if name in overrides}
+        changes: dict[str, Any] = {name: overrides[name] for name in OVERRIDABLE if name in overrides}
         own = cast("_Overrides", overrides)
         if "command" in own:
             changes["command"] = tuple(own["command"])
@@ -109,18 +121,12 @@ class Definition:
 
 
 COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
-PLACING = ("preferences", "apart", "spread", "preemptible")
-OWN = ("pre_timeout_s", "post_timeout_s", "pids", "nofile", "grace_s", "on_oom", *PLACING, "runner", "options")
-"""The fields that a job may set itself, beside command, environment and secrets.
-
-The last two only together with a command of its own.
-"""
+PLACING = tuple(each.name for each in fields(PlacementWishes))
+OVERRIDABLE = tuple(each.name for each in fields(OverridableFields))
 _MAPPINGS = ("options", "environment", "custom", "exit_codes")
-_PLAIN = (
-    "shell", "runner", "priority", "cpus", "mem", "mem_mult", "disk_out", "disk_out_mult",
-    "timeout_s", "pre_timeout_s", "post_timeout_s", "max_tries", "pids", "nofile", "grace_s", "on_oom",
-    *PLACING,
-)  # fmt: skip
+_RECORDS = ("interface", "preferences", "secrets")
+_PLAIN = tuple(each.name for each in fields(Definition) if each.name not in {*COMMANDS, *_MAPPINGS, *_RECORDS})
+"""The fields that are stored as they are; the others are read and written by their kind."""
 
 
 def read(document: Mapping[str, JsonValue]) -> Definition:

@@ -165,18 +165,23 @@ KEYS: dict[str, SortKey] = {
 }
 """What lists of jobs can be ordered by; `name`, `version` and `category` are the type's."""
 
-_COLUMNS = """
-    j.id, CAST(j.uuid AS text) AS uuid, j.name, j.status, j.priority, j.attempt, j.num_exes, j.max_tries, j.round, j.members, j.cpus, j.mem, j.disk_in,
-    j.disk_out, j.timeout_s, j.is_held, j.hold_reason, j.percent, j.note, j.workflow_id, j.not_before, j.created,
-    j.queued, j.started, j.ended, j.last_status_change, j.last_modified, j.result_attempt,
-    j.revision_id, r.revision_num, p.name AS project, s.pool, s.custom, q.labels,
-    t.id AS type_id, t.name AS type_name, t.version AS type_version, t.title AS type_title,
-    t.description AS type_description, t.category AS type_category, t.author_name, t.author_url, t.icon_code,
-    t.is_system, t.is_long_running, t.is_active, t.is_operational, t.is_paused,
-    n.id AS node_id, n.name AS node_name, n.hostname,
-    e.id AS error_id, e.name AS error_name, e.title AS error_title, e.description AS error_description,
-    e.category AS error_category, e.is_builtin, e.should_be_retried
-"""
+_ELSEWHERE = {
+    "uuid": "CAST(j.uuid AS text)", "revision_num": "r.revision_num", "project": "p.name", "pool": "s.pool",
+    "custom": "s.custom", "labels": "q.labels", "data": "q.data",
+    "type_id": "t.id", "type_name": "t.name", "type_version": "t.version", "type_title": "t.title",
+    "type_description": "t.description", "type_category": "t.category", "author_name": "t.author_name",
+    "author_url": "t.author_url", "icon_code": "t.icon_code", "is_system": "t.is_system",
+    "is_long_running": "t.is_long_running", "is_active": "t.is_active", "is_operational": "t.is_operational",
+    "is_paused": "t.is_paused", "node_id": "n.id", "node_name": "n.name", "hostname": "n.hostname", "error_id": "e.id",
+    "error_name": "e.name", "error_title": "e.title", "error_description": "e.description",
+    "error_category": "e.category", "is_builtin": "e.is_builtin", "should_be_retried": "e.should_be_retried",
+}  # fmt: skip
+"""The fields of a row that are no columns of `jobs` under that name."""
+
+
+def _columns(record: type[JobRow]) -> str:
+    return ", ".join(f"{_ELSEWHERE.get(each.name, f'j.{each.name}')} AS {each.name}" for each in fields(record))
+
 
 _SOURCE = """
     jobs j ON j.id = page.id
@@ -189,10 +194,10 @@ _SOURCE = """
     LEFT JOIN errors e ON e.id = j.error_id
 """
 
-JOBS = Listing(JobRow, "jobs j", _COLUMNS, _SOURCE, KEYS)
+JOBS = Listing(JobRow, "jobs j", _columns(JobRow), _SOURCE, KEYS)
 """Jobs as `/jobs/` shows them."""
 
-WITH_INPUTS = Listing(JobRowWithData, "jobs j", f"{_COLUMNS}, q.data", _SOURCE, KEYS)
+WITH_INPUTS = Listing(JobRowWithData, "jobs j", _columns(JobRowWithData), _SOURCE, KEYS)
 """Jobs with the data they were given."""
 
 

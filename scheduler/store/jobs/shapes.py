@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
 
 import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import ConstraintDocument, ShapeOptions
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
+from scheduler.store import arrays
+from scheduler.store.schema.tables import shapes
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +33,20 @@ class NewShape:
 
     def digest(self) -> bytes:
         """Return what two equal shapes have in common, whatever order their parts were written in."""
-        parts = [
-            self.project_id, self.job_type_id, self.priority, self.cpus, self.mem, self.disk, self.pool,
-            self.custom, self.constraints, self.options,
-        ]  # fmt: skip
-        return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).digest()
+        return hashlib.sha256(orjson.dumps(_PARTS(self), option=orjson.OPT_SORT_KEYS)).digest()
 
 
-_INSERT = text("""
-    INSERT INTO shapes (digest, project_id, job_type_id, priority, cpus, mem, disk, pool, custom, constraints, options)
-    SELECT * FROM unnest(
-        CAST(:digests AS bytea[]), CAST(:projects AS bigint[]), CAST(:types AS bigint[]), CAST(:priorities AS int[]),
-        CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]), CAST(:pools AS text[]),
-        CAST(:custom AS jsonb[]), CAST(:constraints AS jsonb[]), CAST(:options AS jsonb[]))
+_FIELDS = tuple(each.name for each in fields(NewShape))
+_PARTS = attrgetter(*_FIELDS)
+# Digests are in the database: a field that comes later goes into `options`, where shapes without it stay what they are.
+
+
+_INSERT = text(f"""
+    INSERT INTO shapes (digest, {", ".join(_FIELDS)})
+    SELECT * FROM {arrays.unnest(shapes, ("digest", *_FIELDS))}
     ON CONFLICT (digest) DO NOTHING
     RETURNING digest, id
-""")
+""")  # noqa: S608 - the only text put in is the list of columns above
 
 _FIND = text("SELECT digest, id FROM shapes WHERE digest = ANY(:digests)")
 
@@ -56,7 +57,8 @@ def intern(tx: Connection, wanted: Sequence[NewShape]) -> dict[bytes, ShapeId]:
     found = _find(tx, list(by_digest))
     missing = {digest: shape for digest, shape in by_digest.items() if digest not in found}
     if missing:
-        found |= {bytes(row.digest): row.id for row in tx.execute(_INSERT, _columns(missing))}
+        parameters = {"digest": list(missing), **arrays.parameters(shapes, _FIELDS, list(missing.values()))}
+        found |= {bytes(row.digest): row.id for row in tx.execute(_INSERT, parameters)}
         raced = [digest for digest in missing if digest not in found]
         if raced:  # another transaction made them; its commit is what ON CONFLICT waited for
             found |= _find(tx, raced)
@@ -70,20 +72,3 @@ def _sorted(wanted: Sequence[NewShape]) -> dict[bytes, NewShape]:
 
 def _find(tx: Connection, digests: list[bytes]) -> dict[bytes, ShapeId]:
     return {bytes(row.digest): row.id for row in tx.execute(_FIND, {"digests": digests})}
-
-
-def _columns(shapes: dict[bytes, NewShape]) -> dict[str, object]:
-    rows = list(shapes.values())
-    return {
-        "digests": list(shapes),
-        "projects": [row.project_id for row in rows],
-        "types": [row.job_type_id for row in rows],
-        "priorities": [row.priority for row in rows],
-        "cpus": [row.cpus for row in rows],
-        "mem": [row.mem for row in rows],
-        "disk": [row.disk for row in rows],
-        "pools": [row.pool for row in rows],
-        "custom": [orjson.dumps(row.custom).decode() for row in rows],
-        "constraints": [orjson.dumps(row.constraints).decode() for row in rows],
-        "options": [orjson.dumps(row.options).decode() for row in rows],
-    }

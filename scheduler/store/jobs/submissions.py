@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, QuotaDocument
 from scheduler.identifiers import FileId, JobId, JobTypeId, ProjectId, RevisionId, ShapeId
-from scheduler.store import records
+from scheduler.store import arrays, records
+from scheduler.store.schema.tables import jobs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +77,19 @@ _FILL_KEYS = text("""
 
 _IDS = text("SELECT array_agg(nextval('jobs_id_seq')) FROM generate_series(1, :count)")
 
-_GROUPS = """
-    unnest(CAST(:types AS bigint[]), CAST(:revisions AS bigint[]), CAST(:shapes AS bigint[]), CAST(:statuses AS text[]),
-           CAST(:priorities AS int[]), CAST(:max_tries AS int[]), CAST(:members AS int[]), CAST(:cpus AS bigint[]),
-           CAST(:mem AS bigint[]), CAST(:disk_in AS bigint[]), CAST(:disk_out AS bigint[]), CAST(:timeouts AS int[]),
-           CAST(:not_before AS timestamptz[]), CAST(:held AS boolean[]), CAST(:hold_reasons AS text[]),
-           CAST(:pools AS text[]))
-        WITH ORDINALITY AS g (job_type_id, revision_id, shape_id, status, priority, max_tries, members, cpus,
-                              mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, pool, n)
-"""
+_OF_JOBS = tuple(each.name for each in fields(JobGroup) if each.name != "overrides")
+"""The columns of `jobs` that a group has; the overrides are stored with the specs."""
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
-    INSERT INTO jobs (id, project_id, name, job_type_id, revision_id, shape_id, status, priority, max_tries, members,
-                      cpus, mem, disk_in, disk_out, timeout_s, not_before, is_held, hold_reason, pool, queued)
-    SELECT v.id, :project_id, v.name, g.job_type_id, g.revision_id, g.shape_id, g.status, g.priority, g.max_tries,
-           g.members, g.cpus, g.mem, g.disk_in, g.disk_out, g.timeout_s, g.not_before, g.is_held, g.hold_reason,
-           g.pool, CASE WHEN g.status = 'QUEUED' THEN now() END
+    INSERT INTO jobs (id, project_id, name, queued, {", ".join(_OF_JOBS)})
+    SELECT v.id, :project_id, v.name, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
                         jsonb_array_elements_text(CAST(:names AS jsonb))) AS c (id, n, name)
     ) AS v
-    JOIN {_GROUPS} USING (n)
+    JOIN {arrays.unnest(jobs, _OF_JOBS)} WITH ORDINALITY AS g ({", ".join(_OF_JOBS)}, n) USING (n)
     ORDER BY v.id
 """)  # noqa: S608 - the only text put in is the list of columns above
 
@@ -167,7 +158,7 @@ def insert(
     ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
     names = _json([row.name for row in rows])
-    tx.execute(_JOBS, {**own, **_columns(groups), "project_id": project_id, "names": names})
+    tx.execute(_JOBS, {**own, **arrays.parameters(jobs, _OF_JOBS, groups), "project_id": project_id, "names": names})
     specs = {
         **own,
         "data": _json([row.data for row in rows]),
@@ -219,24 +210,3 @@ def read_only(tx: Connection) -> None:
 
 def _json(values: Sequence[object]) -> str:
     return orjson.dumps(values).decode()
-
-
-def _columns(groups: Sequence[JobGroup]) -> dict[str, object]:
-    return {
-        "types": [group.job_type_id for group in groups],
-        "revisions": [group.revision_id for group in groups],
-        "shapes": [group.shape_id for group in groups],
-        "statuses": [group.status for group in groups],
-        "priorities": [group.priority for group in groups],
-        "max_tries": [group.max_tries for group in groups],
-        "members": [group.members for group in groups],
-        "cpus": [group.cpus for group in groups],
-        "mem": [group.mem for group in groups],
-        "disk_in": [group.disk_in for group in groups],
-        "disk_out": [group.disk_out for group in groups],
-        "timeouts": [group.timeout_s for group in groups],
-        "not_before": [group.not_before for group in groups],
-        "held": [group.is_held for group in groups],
-        "hold_reasons": [group.hold_reason for group in groups],
-        "pools": [group.pool for group in groups],
-    }

@@ -1,0 +1,31 @@
+"""From the body of a new job to what the scheduler is asked for: field by field, by name.
+
+A field of the body goes to the field of `NewJob` of its name, or into the overrides where it is one that a job sets over its
+type. A new field is declared in the body and where it belongs in the scheduler, and nowhere in between.
+"""
+
+from __future__ import annotations
+
+from api.http.jobs.program_schema import RENAMED, document
+from api.http.jobs.schema import JobBody
+from api.http.schema.fields import stored
+from scheduler.jobs.new_job import NewJob
+from scheduler.rules.job_type.definition import OVERRIDABLE
+
+NOT_ASKED = frozenset({"idempotency_key", "together"})
+"""The fields that are about the request: the key of its repetition, and a word that `count` means members."""
+
+SPLIT = frozenset({"job_type"})
+"""The fields that are written by hand below: the name of a type and its version are two."""
+
+_OVERRIDING = {*OVERRIDABLE, "secrets", "image"}
+OVERRIDES = tuple(name for name in JobBody.model_fields if RENAMED.get(name, name) in _OVERRIDING)
+PLAIN = tuple(name for name in JobBody.model_fields if name not in {*OVERRIDES, *SPLIT, *NOT_ASKED})
+
+
+def new_job(body: JobBody) -> NewJob:
+    """Return what a body asks for, in the scheduler's words."""
+    asked = stored(body, PLAIN, RENAMED)
+    if body.job_type is not None:
+        asked |= {"type_name": body.job_type.name, "type_version": body.job_type.version}
+    return NewJob(**asked, overrides=document(body, OVERRIDES) or None)

@@ -1,0 +1,63 @@
+"""A job that somebody asks for, and what it shares with the others of its group.
+
+A batch is prepared by groups: jobs that differ only in what is each job's own, such as name and data, are resolved and checked
+once and share the columns of one row. A field of `NewJob` tells groups apart unless it is named in one of the two sets below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from operator import attrgetter
+
+import orjson
+
+from scheduler.documents import ConstraintDocument, Document
+from scheduler.identifiers import JobTypeId, RevisionId
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as it is asked for; None is what the job type says. Amounts are thousandths, durations seconds."""
+
+    project: str | None = None
+    job_type_id: JobTypeId | None = None
+    type_name: str | None = None
+    type_version: str | None = None
+    command: list[str] | None = None
+    data: Document | None = None
+    inputs: Document | None = None
+    name: str | None = None
+    priority: int | None = None
+    timeout_s: int | None = None
+    max_tries: int | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    disk_out: int | None = None
+    custom: dict[str, int] | None = None
+    pool: str | None = None
+    constraints: list[ConstraintDocument] | None = None
+    environment: dict[str, str] | None = None
+    labels: dict[str, str] | None = None
+    not_before: datetime | None = None
+    held: bool = False
+    hold_reason: str | None = None
+    count: int = 1
+    """Members; more than one makes it a gang, placed wholly or not at all."""
+    overrides: Document | None = None
+    """More that the job says over its type: the fields of `rules.job_type.definition.OverridableFields`, and `secrets`."""
+
+
+OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels"})
+"""The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key."""
+
+RESOLVED = frozenset({"project", "job_type_id", "type_name", "type_version"})
+"""The fields that have become something else by then: a request has one project, and the type is a revision."""
+
+SHARED = tuple(each.name for each in fields(NewJob) if each.name not in OF_EACH_JOB | RESOLVED)
+_shared = attrgetter(*SHARED)
+
+
+def group_key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
+    """Return what tells the groups of a batch apart: jobs with equal keys have the same shape and the same columns."""
+    return orjson.dumps((revision_id, input_mib, _shared(job)))
