@@ -52,6 +52,16 @@ def preference(text: str) -> LabelTest:
     return {**constraint(test, "--prefer"), "weight": float(weight)}
 
 
+def constraints(texts: list[str]) -> list[LabelTest]:
+    """Return constraints as the API writes them. Raises UsageError."""
+    return [constraint(text) for text in texts]
+
+
+def preferences(texts: list[str]) -> list[LabelTest]:
+    """Return preferences as the API writes them. Raises UsageError."""
+    return [preference(text) for text in texts]
+
+
 def _check_number(text: str, op: str, value: str, option: str) -> None:
     try:
         good = isfinite(float(value))

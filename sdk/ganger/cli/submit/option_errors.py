@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+from ganger.cli.submit.field_options import fields_set
+from ganger.cli.submit.options import NeedOptions, TryOptions, WhereOptions
+from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
 from ganger.errors import UsageError
 
-OPTIONS = {
-    "apart": "--apart", "constraints": "--constraint", "count": "--count", "cpus_required": "--cpus",
-    "disk_out_required": "--disk", "environment": "--env", "grace": "--grace", "hold_reason": "--hold-reason",
-    "idempotency_key": "--key", "image": "--image", "labels": "--label", "max_open_files": "--max-open-files",
-    "max_processes": "--max-processes", "max_tries": "--max-tries", "mem_required": "--mem", "name": "--name",
-    "not_before": "--not-before", "on_oom": "--on-oom", "pool": "--pool", "post_timeout": "--post-timeout",
-    "pre_timeout": "--pre-timeout", "preferences": "--prefer", "priority": "--priority", "resources": "--resource",
-    "spread": "--spread", "timeout": "--timeout",
-}  # fmt: skip
+GROUPS = (NeedOptions, RunnerOptions, LimitOptions, LikingOptions, WhereOptions, TryOptions)
+_NAMES_SOMETHING = frozenset({"secrets"})
+OPTIONS = {"name": "--name", "labels": "--label"} | {
+    sets.field: f"--{option.replace('_', '-')}"
+    for group in GROUPS
+    for option, sets in fields_set(group).items()
+    if sets.field not in _NAMES_SOMETHING
+}
 """The option of each field that takes its value from the command line unchanged.
 
-Fields that name something in the API (a project, a job type) are left out: a name that does not exist is no wrong use."""
+Fields that name something in the API (a project, a secret) are left out: a name that does not exist is no wrong use."""
 
 _FIELD = re.compile(r"(?:\[\d+\]\.)?((\w+).*)", re.DOTALL)
 

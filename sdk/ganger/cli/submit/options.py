@@ -1,7 +1,6 @@
 """The options of `ganger submit` in groups: the needs of a job, the place and time of its run, and the work afterwards.
 
-Each group writes its fields into a request. An option that is not given leaves its field None, which means: as the job
-type says.
+An option sets the field of the request that has its name, or the one that it is marked with.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from typing import Annotated
 import typer
 
 from ganger.cli.options import amounts, pairs
-from ganger.cli.submit.constraints import constraint
+from ganger.cli.submit.constraints import constraints
+from ganger.cli.submit.field_options import FieldOptions, Sets
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
@@ -22,33 +22,34 @@ COUNT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeedOptions:
+class NeedOptions(FieldOptions):
     """Resources, and the environment."""
 
-    cpus: Annotated[float | None, typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS)] = None
-    mem: Annotated[float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS)] = None
-    disk: Annotated[float | None, typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=NEEDS)] = None
+    cpus: Annotated[
+        float | None, typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS), Sets("cpus_required")
+    ] = None
+    mem: Annotated[
+        float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS), Sets("mem_required")
+    ] = None
+    disk: Annotated[
+        float | None,
+        typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=NEEDS),
+        Sets("disk_out_required"),
+    ] = None
     resource: Annotated[
-        list[str] | None, typer.Option(help="NAME=AMOUNT of another resource, such as gpu=1.", rich_help_panel=NEEDS)
+        list[str] | None,
+        typer.Option(help="NAME=AMOUNT of another resource, such as gpu=1.", rich_help_panel=NEEDS),
+        Sets("resources", amounts),
     ] = None
     env: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=NEEDS)
+        list[str] | None,
+        typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=NEEDS),
+        Sets("environment", _environment),
     ] = None
-
-    def apply(self, request: JobRequest) -> JobRequest:
-        """Return the request with these fields. Raises UsageError naming the option."""
-        return replace(
-            request,
-            cpus_required=self.cpus,
-            mem_required=self.mem,
-            disk_out_required=self.disk,
-            resources=amounts(self.resource or []) or None,
-            environment=pairs(self.env or [], "--env") or None,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhereOptions:
+class WhereOptions(FieldOptions):
     """The nodes that a job may run on. `strict` refuses a job that no node could ever run."""
 
     pool: Annotated[str | None, typer.Option(help="Only nodes of this pool.", rich_help_panel=WHERE)] = None
@@ -58,6 +59,7 @@ class WhereOptions:
             help="What a node's label must be: zone=a, zone!=b, arch (exists), !spot (does not), gpus>2.",
             rich_help_panel=WHERE,
         ),
+        Sets("constraints", constraints),
     ] = None
     strict: Annotated[
         bool,
@@ -68,15 +70,9 @@ class WhereOptions:
         ),
     ] = False
 
-    def apply(self, request: JobRequest) -> JobRequest:
-        """Return the request with these fields. Raises UsageError naming the option."""
-        return replace(
-            request, pool=self.pool, constraints=[constraint(text) for text in self.constraint or ()] or None
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TryOptions:
+class TryOptions(FieldOptions):
     """When a job starts, how often it is tried, and how many of the same there are."""
 
     priority: Annotated[
@@ -87,7 +83,9 @@ class TryOptions:
         int | None, typer.Option(min=1, help="Seconds for the command of one try.", rich_help_panel=TRIES)
     ] = None
     not_before: Annotated[
-        str | None, typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES)
+        str | None,
+        typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES),
+        Sets("not_before", _moment),
     ] = None
     held: Annotated[bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)] = (
         False
@@ -96,13 +94,16 @@ class TryOptions:
         None
     )
     key: Annotated[
-        str | None, typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES)
+        str | None,
+        typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES),
+        Sets("idempotency_key", by_hand=True),
     ] = None
     count: Annotated[
         int,
         typer.Option(
             min=1, max=COUNT_MAX, help="So many jobs; each finds its number from 0 in $INDEX.", rich_help_panel=TRIES
         ),
+        Sets("count", by_hand=True),
     ] = 1
     together: Annotated[
         bool,
@@ -119,18 +120,8 @@ class TryOptions:
         return 1 if self.together else self.count
 
     def apply(self, request: JobRequest) -> JobRequest:
-        """Return the request with these fields. Raises UsageError naming the option."""
-        return replace(
-            request,
-            priority=self.priority,
-            max_tries=self.max_tries,
-            timeout=self.timeout,
-            not_before=_moment(self.not_before),
-            held=self.held or None,
-            hold_reason=self.hold_reason,
-            count=self.count if self.together else None,
-            together=self.together or None,
-        )
+        """Return the request with these fields; `count` is one of them only for a gang. Raises UsageError naming the option."""
+        return replace(FieldOptions.apply(self, request), count=self.count if self.together else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,9 +144,11 @@ class AfterOptions:
     ] = False
 
 
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
+def _environment(words: list[str]) -> dict[str, str]:
+    return pairs(words, "--env")
+
+
+def _moment(text: str) -> datetime:
     try:
         when = datetime.fromisoformat(text)
     except ValueError as error:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ganger.cli.submit.constraints import preference
+from ganger.cli.submit.constraints import preferences
+from ganger.cli.submit.field_options import FieldOptions, Sets
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
@@ -15,7 +16,7 @@ HOW, LIMITS, LIKES = "How it is run", "Its limits", "Where it would like to run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerOptions:
+class RunnerOptions(FieldOptions):
     """The runner of the job's own command, and the secrets that it gets."""
 
     image: Annotated[
@@ -44,6 +45,7 @@ class RunnerOptions:
     secret: Annotated[
         list[str] | None,
         typer.Option(help="Name of a secret of the project, which it gets as a file.", rich_help_panel=HOW),
+        Sets("secrets"),
     ] = None
 
     def apply(self, request: JobRequest) -> JobRequest:
@@ -53,16 +55,17 @@ class RunnerOptions:
             raise UsageError("a job is run by Python on the node or in a container, not both")
         if self.network is not None and self.image is None:
             raise UsageError("--network is for a container: say which with --image")
+        request = FieldOptions.apply(self, request)
         if is_python:
             options = {"interpreter": self.interpreter, "requirements": self.require}
             given = {name: value for name, value in options.items() if value}
-            return replace(request, runner="python", options=given or None, secrets=self.secret)
+            return replace(request, runner="python", options=given or None)
         container = {"network": self.network} if self.network else None
-        return replace(request, image=self.image, options=container, secrets=self.secret)
+        return replace(request, options=container)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitOptions:
+class LimitOptions(FieldOptions):
     """The limits of one try, beside its time limit."""
 
     pre_timeout: Annotated[
@@ -86,23 +89,12 @@ class LimitOptions:
             help="After a lack of memory try again with more: 2 is twice as much, 2:65536 at most 65536 MiB.",
             rich_help_panel=LIMITS,
         ),
+        Sets("on_oom", on_oom),
     ] = None
-
-    def apply(self, request: JobRequest) -> JobRequest:
-        """Return the request with these fields. Raises UsageError naming the option."""
-        return replace(
-            request,
-            pre_timeout=self.pre_timeout,
-            post_timeout=self.post_timeout,
-            grace=self.grace,
-            max_processes=self.max_processes,
-            max_open_files=self.max_open_files,
-            on_oom=on_oom(self.on_oom),
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LikingOptions:
+class LikingOptions(FieldOptions):
     """The nodes on which a job would rather run, and what it does to others' room."""
 
     prefer: Annotated[
@@ -110,6 +102,7 @@ class LikingOptions:
         typer.Option(
             help="Like --constraint, but only liked: zone=a, or disk=ssd*5 with a weight.", rich_help_panel=LIKES
         ),
+        Sets("preferences", preferences),
     ] = None
     apart: Annotated[
         str | None,
@@ -129,21 +122,9 @@ class LikingOptions:
         ),
     ] = False
 
-    def apply(self, request: JobRequest) -> JobRequest:
-        """Return the request with these fields. Raises UsageError naming the option."""
-        return replace(
-            request,
-            preferences=[preference(text) for text in self.prefer or ()] or None,
-            apart=self.apart,
-            spread=self.spread,
-            preemptible=self.preemptible or None,
-        )
 
-
-def on_oom(text: str | None) -> dict[str, float] | None:
+def on_oom(text: str) -> dict[str, float]:
     """Return what a lack of memory changes. Raises UsageError."""
-    if text is None:
-        return None
     factor, colon, most = text.partition(":")
     try:
         return {"mem_factor": float(factor), **({"mem_max": float(most)} if colon else {})}
