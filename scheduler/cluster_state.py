@@ -70,8 +70,8 @@ class ClusterState:
             if store.policy_changed(tx, since):
                 self.reread_policy(tx)
         # A leader of an earlier release, which may run until it is stopped, writes another form.
-        known = (claim for claim in mark.claims if len(claim) == 4)  # noqa: PLR2004
-        carried = tuple(CarriedReservation(job, shape, tuple(nodes), promised) for job, shape, nodes, promised in known)
+        known = (claim for claim in mark.claims if len(claim) == 5)  # noqa: PLR2004
+        carried = tuple(CarriedReservation(job, shape, tuple(nodes), *times) for job, shape, nodes, *times in known)
         if carried != self.carried:
             self.version += 1
             self.carried = carried
@@ -150,10 +150,10 @@ class ClusterState:
         store.read_at_leisure(tx)
         for row in store.nodes(tx):
             self.nodes.upsert(node_of(row))
-        for execution in store.live_executions(tx):
-            self._add_execution(execution)
         for execution in store.last_runs(tx, _HISTORY):
             self._learn(execution)
+        for execution in store.live_executions(tx):  # after the history: it says how long they will probably take
+            self._add_execution(execution)
         plain = store.plain_jobs(tx)
         if plain:
             ids, shape_ids, attempts, queued = (np.array(column) for column in zip(*plain, strict=True))
@@ -213,9 +213,10 @@ class ClusterState:
     def _add_execution(self, row: ExecutionState) -> None:
         resources = resources_of(row)
         expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
+        longest = self.predictor.longest_s(row.project_id, row.job_type_id, row.timeout_s, resources)
         run = ActiveExecution(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
-            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping,
+            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping, longest,
         )  # fmt: skip
         self._leave_queue(row)
         self.nodes.allocate(run.node_id, run.resources)

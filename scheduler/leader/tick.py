@@ -77,7 +77,7 @@ def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[pl
             _carry(tx, state, term, plan)
     shape_of = {p.job_id: shapes[p.shape_id] for p in plan.placements}
     for p in placed:
-        state.started(_run(p, shape_of[p.job_id], state.now))
+        state.started(_run(p, shape_of[p.job_id], state))
     return placed
 
 
@@ -106,12 +106,13 @@ def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Pree
     return Delivery(ring=names)
 
 
-def _run(p: plans.Placed, shape: Shape, now: float) -> ActiveExecution:
+def _run(p: plans.Placed, shape: Shape, state: ClusterState) -> ActiveExecution:
+    longest_s = state.predictor.longest_s(shape.project_id, shape.job_type_id, shape.timeout_s, p.resources)
     return ActiveExecution(
         p.execution_id,
         p.node_id,
         p.resources,
-        started=now,
+        started=state.now,
         expected_s=p.expected_s,
         timeout_s=shape.timeout_s,
         job_id=p.job_id,
@@ -119,6 +120,7 @@ def _run(p: plans.Placed, shape: Shape, now: float) -> ActiveExecution:
         project_id=shape.project_id,
         priority=shape.priority,
         preemptible=shape.preemptible,
+        longest_s=longest_s,
     )
 
 

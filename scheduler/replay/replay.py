@@ -32,11 +32,13 @@ _TELL_EVERY = 100
 class ReplayResult:
     """The result of a replay. `started` has the start time by job id; jobs that never started are not in it.
 
-    `moments` are (time, jobs waiting, share of the fleet in use), one for each event, in order of time.
+    `promised` has the first promised start by job id, for each job that had a reservation. `moments` are (time, jobs
+    waiting, share of the fleet in use), one for each event, in order of time.
     """
 
     jobs: Sequence[TraceJob]
     started: dict[int, float] = field(default_factory=dict)
+    promised: dict[int, float] = field(default_factory=dict)
     moments: list[tuple[float, int, float]] = field(default_factory=list)
     prediction_error: float = 0.0
 
@@ -120,6 +122,8 @@ class ReplayCluster:
         snapshot = Snapshot(self._nodes, self._queue, self._running, policy, self.predictor, self._carried)
         plan = place(snapshot, self._now, self._chance)
         self._carried = plan.carried
+        for reservation in plan.carried:
+            self.outcome.promised.setdefault(reservation.job_id, reservation.promised)
         # A single project owes nothing to others, and most traces have only one project.
         self._rivals = contests(snapshot, plan) if len(self._projects) > 1 else []
         for placement in plan.placements:
@@ -146,6 +150,7 @@ class ReplayCluster:
                 job_type_id=JobTypeId(self._kinds[job.kind]),
                 project_id=ProjectId(job.project_id),
                 priority=job.priority,
+                longest_s=self.predictor.longest_s(job.project_id, self._kinds[job.kind], job.timeout_s, job.requires),
             )
         )
 

@@ -20,7 +20,7 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     cluster.tick()
     claims = cluster.state.carried
     shape = cluster.value("SELECT shape_id FROM jobs WHERE id = :id", id=large)
-    assert claims == (CarriedReservation(large, shape, (node.node_id,), claims[0].promised),)
+    assert claims == (CarriedReservation(large, shape, (node.node_id,), claims[0].promised, claims[0].due),)
     successor = ClusterState(cluster.settings)
     with cluster.rt.db.begin() as tx:
         successor.refresh(tx)

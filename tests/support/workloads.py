@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from math import ceil, exp, log
+from math import ceil, exp, log, log2
 
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
@@ -160,7 +160,7 @@ def _needs(family: Family, user: _User, chance: random.Random, widest: float) ->
         cpus = ceil(machine * chance.uniform(_WIDE, widest))
     else:
         share = min(0.75, max(0.0, chance.gauss(user.width, 0.15)))
-        cpus = int(min(2.0 ** round(log(machine, 2) * share), machine * widest))
+        cpus = int(min(2.0 ** round(log2(machine) * share), machine * widest))
     count = ceil(cpus / family.cpus)
     cpus = ceil(cpus / count)
     if not family.memory:

@@ -142,7 +142,7 @@ def test_kept_room_moves_only_where_the_job_could_start_in_half_the_time(elsewhe
     large = world.job(world.shape(cpus=2), waited=500)
     world.run(1, started=NOW, expected_s=100.0)
     world.run(2, started=NOW, expected_s=elsewhere_s)
-    world.carried = (CarriedReservation(large, 1, (1,), NOW),)
+    world.carried = (CarriedReservation(large, 1, (1,), NOW, NOW),)
     assert world.plan().reservations[0].node_ids == (node_id,)
 
 

@@ -7,7 +7,7 @@ import pytest
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.policy import Packing, Policy
-from scheduler.rules.cluster.prediction import Predictor, cautious_s
+from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint, Preference
 from tests.support.placement import NOW, World, a_node, where
@@ -151,7 +151,6 @@ def test_honest_limits_are_believed_and_dishonest_ones_are_not() -> None:
     assert usual.expected_s(1, 1, 60.0) <= 60.0
     assert usual.error < 0.4
     assert Predictor().expected_s(1, 1, None) == float("inf")
-    assert 300.0 < cautious_s(300.0, 86_400.0) < 86_400.0
 
 
 def test_a_whole_node_job_starts_within_the_longest_small_job_and_a_tick() -> None:

@@ -20,13 +20,16 @@ from scheduler.rules.cluster.shapes import Shape
 class CarriedReservation:
     """A reservation that the last plan made for a job of that shape, on these nodes, and that the next plan carries on.
 
-    `promised` is the start (epoch seconds) that was expected when the reservation was first made.
+    `promised` is the start (epoch seconds) that was promised when the reservation was first made: by then everything in
+    its way has ended, even if it takes as long as its time limit allows (as predicted, where it has no limit). `due` is
+    the start that was expected at that time, by how long such runs have proved to take; it is never after `promised`.
     """
 
     job_id: JobId
     shape_id: ShapeId
     node_ids: tuple[NodeId, ...]
     promised: float
+    due: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,8 @@ class Basis(Enum):
 class Reservation:
     """Room for a job that cannot start yet: these nodes, one for each member, from `start` (epoch seconds) on.
 
-    `basis` says which part of these nodes others may use beyond the start.
+    `basis` says which part of these nodes others may use beyond the start. `strict` is true once the promised start has
+    passed: then others may start there only if their own time limit ends before the start.
     """
 
     job_id: JobId
@@ -101,6 +105,7 @@ class Reservation:
     start: float
     resources: Resources
     basis: Basis = Basis.ENDS
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,8 @@ class ActiveExecution:
     """One execution that holds `resources` on a node.
 
     `started` is the time of its placement, `expected_s` the run time that was predicted for it then, `timeout_s` its
-    limit (None: no limit). `stopping` is true once it was told to stop (cancelled or preempted): its room is coming
-    free.
+    limit (None: no limit), `longest_s` the longest that many runs of its shape had taken by then (inf: unknown).
+    `stopping` is true once it was told to stop (cancelled or preempted): its room is coming free.
     """
 
     execution_id: ExecutionId
@@ -41,6 +41,7 @@ class ActiveExecution:
     priority: int = 100
     preemptible: bool = False
     stopping: bool = False
+    longest_s: float = inf
 
 
 @dataclass(slots=True)
@@ -116,6 +117,7 @@ class Running:
         self.started = np.zeros(_FIRST_ROWS)
         self.expected = np.zeros(_FIRST_ROWS)
         self.limit = np.zeros(_FIRST_ROWS)
+        self.longest = np.zeros(_FIRST_ROWS)
         self.request = np.zeros(_FIRST_ROWS, dtype=np.int64)
         self.project_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         self.type_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
@@ -207,6 +209,7 @@ class Running:
         self.started[row] = run.started
         self.expected[row] = 0.0 if run.stopping else run.expected_s
         self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
+        self.longest[row] = run.longest_s
         self.request[row] = self._requests.acquire(run.resources)
         self.project_ids[row], self.type_ids[row] = run.project_id, run.job_type_id
 
@@ -221,7 +224,8 @@ class Running:
         rows = len(self.node_ids)
         self.node_ids = np.concatenate([self.node_ids, np.full(rows, -1, dtype=np.int64)])
         self.started, self.expected = np.tile(self.started, 2), np.tile(self.expected, 2)
-        self.limit, self.request = np.tile(self.limit, 2), np.tile(self.request, 2)
+        self.limit, self.longest = np.tile(self.limit, 2), np.tile(self.longest, 2)
+        self.request = np.tile(self.request, 2)
         self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
         self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
         self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)

@@ -15,7 +15,7 @@ from scheduler.rules.explain.blockers import blockers
 from scheduler.rules.explain.node_reasons import NodeReasons
 from scheduler.rules.placement import filters, reservation
 from scheduler.rules.placement.plan_state import PlanState
-from scheduler.rules.placement.reservation import FutureStart, Timetable
+from scheduler.rules.placement.reservation import EndBasis, FutureStart, Slots, Timetable
 
 
 class Explainer:
@@ -27,7 +27,8 @@ class Explainer:
         for asked in (shape, *(group.shape for group in snapshot.queue.ready_groups.values())):
             self._nodes.vector(asked.requires)  # gives every resource its axis before arrays are copied
         self._state = PlanState(snapshot)
-        self._timetable = Timetable(self._state, snapshot.running, now)
+        self._timetable = Timetable(self._state, snapshot.running, now, EndBasis.EXPECTED)
+        self._promises = Timetable(self._state, snapshot.running, now, EndBasis.PROVEN)
         self._found = blockers(snapshot, job, shape, now)
         held_up = bool(self._found)
         self._coming = not held_up and any(placement.job_id == job.job_id for placement in plan.placements)
@@ -72,7 +73,8 @@ class Explainer:
         rows = [row for node_id in reserved.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
         start = FutureStart(reserved.start, where, counts)
-        reservation.reserve(self._state, self._nodes.vector(reserved.resources), start, self._timetable, reserved.basis)
+        need, strict = self._nodes.vector(reserved.resources), reserved.strict
+        reservation.reserve(self._state, need, start, self._promises, reserved.basis, strict=strict)
 
     def _main(self) -> Reason:
         """Return the reason to show when nothing about the job itself stops it."""
@@ -120,7 +122,7 @@ class Explainer:
         if len(times) < len(self._found):
             return None, None
         due = max([self._now, *times])
-        first = self._room_by(due) if self._own is None else max(due, self._own.start)
+        first = self._room_by(due)
         if first is None:
             return None, None
         off, work = exp(self._snapshot.predictor.error), self._work_ahead()
@@ -131,12 +133,18 @@ class Explainer:
         """Return when there is room by the expected ends if nothing else is in the way; None where unknown."""
         if self._fitting >= self._shape.count:
             return due
-        where = filters.eligible(self._shape, self._nodes, self._policy)
-        ends = self._timetable.ends(where)
+        most = self._most_by_row()
+        ends = self._timetable.ends(most > 0)
         values = None if self._shape.apart is None else self._nodes.label_codes(self._shape.apart)
-        most = np.where(where, self._shape.count, 0)
         start = reservation.earliest(self._reasons.need, most, self._shape.count, self._state, ends, values)
         return None if start is None else max(due, start.at)
+
+    def _most_by_row(self) -> Slots:
+        """How many members may sit on each row: where room is kept for the job, as many as that; else any number on any that would do."""
+        if self._own is None:
+            return np.where(filters.eligible(self._shape, self._nodes, self._policy), self._shape.count, 0)
+        rows = self._nodes.rows_of(np.array(self._own.node_ids))
+        return np.bincount(rows[rows >= 0], minlength=len(self._nodes.present()))
 
     def _work_ahead(self) -> float:
         """Return the seconds that the whole fleet needs for the jobs ahead, without those that no node could take."""

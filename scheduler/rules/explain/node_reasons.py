@@ -1,16 +1,17 @@
 """Node reasons: why each node cannot take a member of a shape at the moment, and how many members fit."""
 
+from math import inf
+
 import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.rules.cluster.nodes import Mask
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy
-from scheduler.rules.cluster.prediction import cautious_s
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import assignment, capacity, filters
-from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.plan_state import EndTimes, PlanState
 from scheduler.rules.placement.scoring import room_for
 
 _OF_THE_MOMENT = (Reason.NO_ROOM, Reason.RESERVED, Reason.APART)
@@ -29,9 +30,9 @@ class NodeReasons:
             shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
         )
         self._now = now
-        self._ends_by = now + cautious_s(self.expected_s, shape.timeout_s)
+        self._ends = _ends(snapshot, shape, self.expected_s, now)
         self.need = self._nodes.vector(shape.requires)
-        self.room = state.room(np.arange(len(self._nodes.present())), self._ends_by)
+        self.room = state.room(np.arange(len(self._nodes.present())), self._ends)
         self.masks = self._refused()
         failing = np.logical_or.reduce([~self._nodes.present(), *self.masks.values()])
         self.usable: Mask = np.asarray(~failing)
@@ -100,7 +101,15 @@ class NodeReasons:
         large = filters.holds(self.need, nodes.capacity)
         free = filters.holds(self.need, self._state.free)
         masks[Reason.NO_ROOM] = present & large & ~free
-        masks[Reason.RESERVED] = present & free & ~self._state.fits(self.need, present & free, self._ends_by)
+        masks[Reason.RESERVED] = present & free & ~self._state.fits(self.need, present & free, self._ends)
         if shape.apart is not None:
             masks[Reason.APART] = present & assignment.kept_apart(shape, self._state)
         return masks
+
+
+def _ends(snapshot: Snapshot, shape: Shape, expected_s: float, now: float) -> EndTimes:
+    """When a member that started now would have ended."""
+    kind = shape.project_id, shape.job_type_id, shape.timeout_s
+    limit = inf if shape.timeout_s is None else shape.timeout_s
+    proven = min(limit, snapshot.predictor.longest_s(*kind, shape.requires))
+    return EndTimes(now + expected_s, now + snapshot.predictor.cautious_s(*kind, expected_s), now + proven, now + limit)

@@ -8,7 +8,7 @@ from scheduler.rules.cluster.nodes import Amounts, Mask, Nodes, Rows
 from scheduler.rules.cluster.policy import Packing, Policy
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, scoring
-from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.plan_state import EndTimes, PlanState
 from scheduler.rules.placement.scoring import NO_ASSIGNMENT, Assignment
 
 _CANDIDATES = 256
@@ -29,14 +29,14 @@ Each of them changes the proportions of what is left there, so the choice is mad
 
 @dataclass(frozen=True, slots=True)
 class AssignmentRequest:
-    """Members of a shape that need nodes. They will surely have ended by `ends_by` (epoch seconds).
+    """Members of a shape that need nodes, and when they will have ended.
 
     `avoid` has the nodes where the job failed; `turn`, 0 to 1, decides between equal nodes.
     """
 
     shape: Shape
     need: Amounts
-    ends_by: float
+    ends: EndTimes
     avoid: frozenset[int] = frozenset()
     turn: float = 0.0
 
@@ -48,7 +48,7 @@ def assign(request: AssignmentRequest, state: PlanState, policy: Policy, wanted:
     """
     shape = request.shape
     where = filters.eligible(shape, state.nodes, policy)
-    rows = np.flatnonzero(state.fits(request.need, where, request.ends_by))
+    rows = np.flatnonzero(state.fits(request.need, where, request.ends))
     if not len(rows):
         return NO_ASSIGNMENT
     first = int(request.turn * len(rows))
@@ -92,7 +92,7 @@ def _packed(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: in
         # Without the second term, nodes that lose the same (all of them, if only equal jobs wait) would fill up evenly.
         scores = state.loss(request.need, rows) + _TIGHTNESS * size * state.left[rows]
         rows = scoring.best(rows, scores, wanted) if ranked is None else rows[np.lexsort((scores, ranked))]
-    return scoring.pack(request.need, state.room(rows, request.ends_by), rows, wanted, 1 if whole else _PORTION)
+    return scoring.pack(request.need, state.room(rows, request.ends), rows, wanted, 1 if whole else _PORTION)
 
 
 def _candidates(rows: Rows, state: PlanState) -> Rows:
@@ -109,7 +109,7 @@ def _candidates(rows: Rows, state: PlanState) -> Rows:
 def _spread(request: AssignmentRequest, state: PlanState, rows: Rows, wanted: int) -> Assignment:
     """Choose nodes so that the used fraction is even."""
     ranked = _ranks(request, state, rows)
-    room = state.room(rows, request.ends_by)
+    room = state.room(rows, request.ends)
     capacity = state.nodes.capacity[:, rows]
     return scoring.spread(
         request.need, room, capacity, rows, np.zeros(len(rows), dtype=np.int64) if ranked is None else ranked, wanted
@@ -127,7 +127,7 @@ def _one_by_one(request: AssignmentRequest, state: PlanState, policy: Policy, ro
     shape, nodes = request.shape, state.nodes
     peers, barred = state.peer_rows(shape), kept_apart(shape, state)
     most = dict(
-        zip(rows.tolist(), scoring.room_for(request.need, state.room(rows, request.ends_by)).tolist(), strict=True)
+        zip(rows.tolist(), scoring.room_for(request.need, state.room(rows, request.ends)).tolist(), strict=True)
     )
     counts: dict[int, int] = {}
     for _ in range(wanted):

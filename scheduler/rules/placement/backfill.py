@@ -1,4 +1,8 @@
-"""What becomes of a job that cannot start although it is its turn: room is kept for it, or made for it."""
+"""What becomes of a job that cannot start although it is its turn: room is kept for it, or made for it.
+
+Its start is *promised* when room is first kept, by limits: by then all that runs in its way is over. What starts beside the kept room must have ended before
+by a cautious guess. Such guesses fail, so a promise may be missed; from then on only what ends before by its own limit is let in.
+"""
 
 from dataclasses import replace
 from enum import Enum, auto
@@ -15,7 +19,7 @@ from scheduler.rules.placement import filters, preemption, reservation, reservat
 from scheduler.rules.placement.ordering import GroupHead
 from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.preemption import Preemptor
-from scheduler.rules.placement.reservation import FutureStart, Slots, Timetable
+from scheduler.rules.placement.reservation import EndBasis, FutureStart, Slots, Timetable
 from scheduler.rules.placement.reservation_limit import ReservationLimit
 from scheduler.rules.placement.reservation_rights import ReservationRights
 from scheduler.rules.placement.scoring import Assignment
@@ -57,7 +61,8 @@ class Backfill:
         self._limit = ReservationLimit(self._policy.reservations)
         self._largest: list[int] | None = None
         self._placed_at_update = -1
-        self._timetable: Timetable | None = None
+        self._timetables: dict[EndBasis, Timetable] = {}
+        self._basis = EndBasis.PROVEN if self._policy.predict else EndBasis.LIMIT
         self._preemptor: Preemptor | None = None
 
     def exceeds_largest_free(self, shape: Shape) -> bool:
@@ -118,7 +123,7 @@ class Backfill:
         shape, job_id = head.group.shape, head.job_id
         # Where no more room may be kept, all that matters is whether it could start in a moment.
         found, lasting = self._earliest_start(shape, where, carried, until=self._now + _PATIENCE_S if full else inf)
-        if self._policy.preemption and (found is None or found[0].at > self._now + _PATIENCE_S):
+        if self._policy.preemption and (found is None or not self._starts_soon(shape, where, found)):
             cleared = self._preempt(shape, job_id, where)
             if cleared is not None:
                 found, lasting = (cleared, Basis.ENDS), True
@@ -126,27 +131,65 @@ class Backfill:
             return ReserveResult.LIMIT_REACHED if full else ReserveResult.NEVER
         if full and found[0].at > self._now + _CLEARED_S:
             return ReserveResult.LIMIT_REACHED
-        start, basis = found
-        start = replace(start, at=max(start.at, due))
-        promised = start.at if carried is None else carried.promised
-        if shape.count > 1 and promised < self._now and due <= self._now:
-            # All members need their seats at one moment, so a single wrong guess puts a gang off. That may happen once: from then on
-            # its room is closed. Not where something may run for ever: there no promise holds, and nobody is to idle for it. Nor
-            # while it is its own limits that hold the gang.
-            basis = Basis.CLOSED if self._get_timetable().limited(start.rows) else Basis.NOTHING
-        self._record(
-            shape,
-            CarriedReservation(JobId(job_id), shape.id, self._node_ids(start), promised),
-            start,
-            basis,
-            lasting=lasting,
-        )
+        self._keep_room(shape, job_id, where, found, carried, due, lasting=lasting)
         return ReserveResult.RESERVED
+
+    def _keep_room(
+        self,
+        shape: Shape,
+        job_id: int,
+        where: Mask,
+        found: StartAndBasis,
+        carried: CarriedReservation | None,
+        due: float,
+        *,
+        lasting: bool,
+    ) -> None:
+        start, (_, basis), strict = replace(found[0], at=max(found[0].at, due)), found, False
+        if carried is None:
+            carried = self._promise(shape, job_id, where, start, basis)
+        if due <= self._now:  # else it is its own limits that hold the job
+            basis, strict = self._when_late(shape, carried, start, basis)
+        reservation.reserve(
+            self._state, self._nodes.vector(shape.requires), start, self._timetable(), basis, strict=strict
+        )
+        nodes = self._node_ids(start)
+        kept = Reservation(JobId(job_id), shape.id, nodes, start.at, shape.requires, basis, strict)
+        self._record(shape, kept, replace(carried, node_ids=nodes), lasting=lasting)
+
+    def _promise(self, shape: Shape, job_id: int, where: Mask, start: FutureStart, basis: Basis) -> CarriedReservation:
+        """Promise a start: when the job has its room even if all that runs takes as long as it may."""
+        promised = start.at
+        if self._basis is not EndBasis.LIMIT:
+            certain = self._earliest_in(shape, where, basis=basis, until=inf, ends_by=EndBasis.LIMIT)
+            promised = promised if certain is None else max(promised, certain[0].at)
+        return CarriedReservation(JobId(job_id), shape.id, (), promised, start.at)
+
+    def _when_late(
+        self, shape: Shape, carried: CarriedReservation, start: FutureStart, basis: Basis
+    ) -> tuple[Basis, bool]:
+        """What others may use of the room of a job that is late, and whether their own limits have to end before.
+
+        The members of a gang need their seats at one moment, so a single wrong guess puts it off. That may happen once: when the start
+        it first had in view has passed, its room is closed. Where something without a limit runs no promise holds, and nobody is to idle for it.
+        """
+        late = self._now > (carried.due if shape.count > 1 else carried.promised)
+        if not late:
+            return basis, False
+        limited = self._timetable().limited(start.rows)
+        if shape.count > 1:
+            return (Basis.CLOSED if limited else Basis.NOTHING), False
+        return basis, limited
+
+    def _starts_soon(self, shape: Shape, where: Mask, found: StartAndBasis) -> bool:
+        """Whether the job can probably start by itself before anything that was stopped for it would have ended."""
+        soon = self._now + _PATIENCE_S
+        return found[0].at <= soon or self._earliest_in(shape, where, until=soon, ends_by=EndBasis.EXPECTED) is not None
 
     def _earliest_start(
         self, shape: Shape, where: Mask, carried: CarriedReservation | None, *, until: float
     ) -> tuple[StartAndBasis | None, bool]:
-        """When and where the job could start, by ends until then, and whether it may claim that room from the next plan as well."""
+        """When and where the job could start, by certain ends until then, and whether it may claim that room from the next plan as well."""
         if carried is not None:
             return self._earliest_again(shape, where, carried, until=until), True
         if not self.rights.contested(shape):
@@ -181,14 +224,21 @@ class Backfill:
         return again
 
     def _earliest_in(
-        self, shape: Shape, where: Mask, seats: Slots | None = None, *, basis: Basis = Basis.ENDS, until: float
+        self,
+        shape: Shape,
+        where: Mask,
+        seats: Slots | None = None,
+        *,
+        basis: Basis = Basis.ENDS,
+        until: float,
+        ends_by: EndBasis | None = None,
     ) -> StartAndBasis | None:
         """The earliest start in `where` by the ends that are counted on; with `seats` at most so many members on each row."""
         most = np.where(where, shape.count if seats is None else seats, 0)
         need, values = self._nodes.vector(shape.requires), None
         if shape.apart is not None:
             values = self._nodes.label_codes(shape.apart)
-        ends = reservation.counted_on(self._get_timetable().ends(most > 0, until), need, basis)
+        ends = reservation.counted_on(self._timetable(ends_by).ends(most > 0, until), need, basis)
         start = reservation.earliest(need, most, shape.count, self._state, ends, values)
         return None if start is None else (start, basis)
 
@@ -196,10 +246,12 @@ class Backfill:
         """The nodes of a start, one for each member."""
         return tuple(self._nodes.at(row).id for row in np.repeat(start.rows, start.counts).tolist())
 
-    def _get_timetable(self) -> Timetable:
-        if self._timetable is None:
-            self._timetable = Timetable(self._state, self._running, self._now)
-        return self._timetable
+    def _timetable(self, basis: EndBasis | None = None) -> Timetable:
+        basis = basis or self._basis
+        timetable = self._timetables.get(basis)
+        if timetable is None:
+            timetable = self._timetables[basis] = Timetable(self._state, self._running, self._now, basis)
+        return timetable
 
     def _preempt(self, shape: Shape, job_id: int, where: Mask) -> FutureStart | None:
         """Stop what is less urgent, where that makes room for the whole job."""
@@ -220,17 +272,12 @@ class Backfill:
             self._preemptor = Preemptor(self._state, self._running, self._now)
         return self._preemptor
 
-    def _record(
-        self, shape: Shape, carried: CarriedReservation, start: FutureStart, basis: Basis, *, lasting: bool
-    ) -> None:
-        reservation.reserve(self._state, self._nodes.vector(shape.requires), start, self._get_timetable(), basis)
-        self.reservations.append(
-            Reservation(carried.job_id, shape.id, carried.node_ids, start.at, shape.requires, basis)
-        )
+    def _record(self, shape: Shape, kept: Reservation, carried: CarriedReservation, *, lasting: bool) -> None:
+        self.reservations.append(kept)
         self._limit.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:
             return
-        if basis is not Basis.NOTHING:  # then nothing idles for it
+        if kept.basis is not Basis.NOTHING:  # then nothing idles for it
             self._state.charge_more(shape.project_id, reservation_rights.advance_charge(shape))
         if lasting:
             self.carried.append(carried)

@@ -17,7 +17,8 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import reservation
 from scheduler.rules.placement.filters import Allowance
-from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.plan_state import EndTimes, PlanState
+from scheduler.rules.placement.reservation import EndBasis
 
 LimitAmounts = NDArray[np.float64]
 """Amounts that count under a limit: cpus, mem, executions."""
@@ -40,17 +41,18 @@ class PlanLimits:
     def __init__(self, snapshot: Snapshot, state: PlanState, now: float) -> None:
         self._policy, self._running = snapshot.policy, snapshot.running
         self._state, self._now = state, now
+        self._basis = EndBasis.PROVEN if snapshot.policy.predict else EndBasis.LIMIT
         self._held_back: dict[LimitKey, _HeldBack] = {}
         self._planned: dict[LimitKey, list[tuple[float, LimitAmounts]]] = {}
 
-    def allowance(self, shape: Shape, ends_by: float) -> Allowance:
-        """Return how many more jobs of the shape may start, if they will surely have ended by `ends_by`."""
+    def allowance(self, shape: Shape, ends: EndTimes) -> Allowance:
+        """Return how many more jobs of the shape may start, if they will have ended at `ends`."""
         allowed = self._state.allowance(shape)
         if self._held_back:
             need = _need(shape)
             for key in _limits(shape, self._policy):
                 held_back = self._held_back.get(key)
-                if held_back is not None and ends_by > held_back.start:
+                if held_back is not None and ends.cautious > held_back.start:
                     jobs = max(0.0, float(np.floor(held_back.spare[need > 0] / need[need > 0]).min()))
                     allowed = allowed if allowed.jobs <= jobs else Allowance(jobs, Reason.BEHIND)
         return allowed
@@ -77,12 +79,12 @@ class PlanLimits:
                 self._held_back[key] = _HeldBack(start, left[np.searchsorted(at, start, "right") - 1] - need)
         return start if start < inf else None
 
-    def add_placements(self, shape: Shape, jobs: int, end: float, ends_by: float) -> None:
-        """Count jobs that this plan places: probably until `end`, surely until `ends_by`."""
+    def add_placements(self, shape: Shape, jobs: int, ends: EndTimes) -> None:
+        """Count jobs that this plan places, and when they will have ended."""
         for key in _limits(shape, self._policy):
-            self._planned.setdefault(key, []).append((end, _need(shape) * jobs))
+            self._planned.setdefault(key, []).append((ends.proven, _need(shape) * jobs))
             held_back = self._held_back.get(key)
-            if held_back is not None and ends_by > held_back.start:
+            if held_back is not None and ends.cautious > held_back.start:
                 held_back.spare[:] -= _need(shape) * jobs
 
     def _amounts_left(
@@ -96,7 +98,7 @@ class PlanLimits:
         own = running.project_ids == key[1] if key[0] == _PROJECT else running.type_ids == key[1]
         own = np.flatnonzero(own & (running.node_ids >= 0))
         table = np.array([(need.cpus, need.mem, 1) for need in running.requests()], dtype=np.float64).reshape(-1, 3)
-        at = [reservation.expected_ends(running, self._now)[own]]
+        at = [reservation.coming_ends(running, self._now, self._basis)[own]]
         gives = [table[running.request[own]]]
         for end, given in self._planned.get(key, ()):
             at.append(np.array([end]))

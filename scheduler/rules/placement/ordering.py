@@ -1,11 +1,18 @@
 """Which waiting job goes first, among jobs of equal priority of one project.
 
-First the one that has waited longest: nothing may keep it from starting as soon as it can. What starts beside it, without
-delaying it, is ordered by *merit*: by how large the wait has become beside the job's own length, (wait + run) / run. A short
-job overtakes; a long one gains with every minute. Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
+First comes the job whose *turn* comes first: the time when it was queued, plus three times its length by a cautious
+guess. It gets a reservation if it cannot start, so nothing may delay it. The jobs that start beside it are ordered by
+*merit*, which the literature calls the expansion factor: (wait + run) / run. A short job overtakes; a long one gains with
+every minute. A wide job finds room less easily than a narrow one, so its length counts for less in both orders.
+Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
 
-Age and merit are compared in steps, so that equal jobs are placed many at a time, and shapes of one step in the proportions in
-which they wait.
+The bound against starvation: the turn of a job comes at the latest three times its time limit after it was queued. A job
+without a limit is taken by the cautious guess instead, and by its age while nothing is known of its kind. No job that is
+queued after the turn of another one can get a reservation before it. So only the jobs that waited already when
+its turn came can be first.
+
+Turn and merit are compared in steps, so that equal jobs are placed many at a time, and groups of one step are placed in
+the proportions in which they wait.
 """
 
 import heapq
@@ -14,12 +21,19 @@ from dataclasses import dataclass, field
 from math import floor, inf, log2
 
 from scheduler.rules.cluster.queue import Queue, QueueGroup
+from scheduler.rules.placement.plan_state import EndTimes
 
 _STEPS = 16
-"""Steps for every doubling of age or merit: what differs by less than 4 % counts as equal."""
+"""Steps for every doubling of merit, or of the time since or until a turn: what differs by less than 4 % counts as equal."""
 
 _BRIEF_S = 10.0
 """Jobs shorter than this are equally short: nobody cares to wait less than that (the tau of bounded slowdown)."""
+
+TURN_LENGTHS = 3.0
+"""A job's turn comes so many times its length after it was queued."""
+
+_WIDE_MERIT = 3
+"""The power of the part of the fleet that a job leaves to others by which its length counts for its merit."""
 
 _UNKNOWN_S = 86400.0
 """The length of a job of which nothing is known and that nothing bounds: a day."""
@@ -32,18 +46,20 @@ class GroupHead:
     `share` is one job's dominant share of the fleet; `step` orders fronts, smallest first. All entries of the line from `cursor` on
     still wait (those before it, in LIFO order); `foremost` is the first of them, queued at `oldest`. Of equal steps
     the one goes first of whose line the smaller part has been `served`, then the smaller job id. `by_merit` once the project's
-    oldest job has had its chance where these could run.
+    oldest job has had its chance where these could run. `ends` is when a job of it that starts now will have ended, once asked for.
     """
 
     group: QueueGroup
     cursor: int
     expected_s: float
+    cautious_s: float
     share: float = 0.0
     job_id: int = 0
     queued_at: float = 0.0
     step: float = 0.0
     served: float = 0.0
     by_merit: bool = False
+    ends: EndTimes | None = None
 
     def __lt__(self, other: "GroupHead") -> bool:
         return (self.step, self.served, self.job_id) < (other.step, other.served, other.job_id)
@@ -61,17 +77,20 @@ class ProjectQueue:
         return (self.standing, self.project_id) < (other.standing, other.project_id)
 
 
-class ByAge:
-    """The job that waits longest first."""
+class ByTurn:
+    """The job first whose turn comes first: when it was queued, and `TURN_LENGTHS` times its length."""
 
     def step(self, head: GroupHead, now: float) -> float:
-        """The step of the foremost job."""
-        return -floor(_STEPS * log2(1.0 + max(0.0, now - head.queued_at)))
+        """The step of the foremost job: 0 or less where its turn has come."""
+        since = now - head.queued_at - _turn_s(head)
+        if since >= 0:
+            return -floor(_STEPS * log2(1.0 + since))
+        return 1 + floor(_STEPS * log2(1.0 - since))
 
     def until(self, head: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        wait: float = 2.0 ** (-head.step / _STEPS) - 1.0
-        return now - wait
+        since = 2.0 ** (-head.step / _STEPS) - 1.0 if head.step <= 0 else 1.0 - 2.0 ** (head.step / _STEPS)
+        return now - _turn_s(head) - float(since)
 
 
 class ByMerit:
@@ -79,13 +98,13 @@ class ByMerit:
 
     def step(self, head: GroupHead, now: float) -> float:
         """The step of the foremost job."""
-        run = _run_time_s(head)
+        run = _merit_s(head)
         wait = max(0.0, now - head.queued_at)
         return -floor(_STEPS * log2((wait + run) / run))
 
     def until(self, head: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        run = _run_time_s(head)
+        run = _merit_s(head)
         merit: float = 2.0 ** (-head.step / _STEPS)
         return now - (merit * run - run)
 
@@ -114,7 +133,7 @@ class ByNewest:
         return None
 
 
-Ordering = ByAge | ByArrival | ByMerit | ByNewest
+Ordering = ByTurn | ByArrival | ByMerit | ByNewest
 
 
 def contests(heads: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:
@@ -145,6 +164,19 @@ def advance(queue: Queue, head: GroupHead, *, newest: bool) -> bool:
     return bool(jobs)
 
 
-def _run_time_s(head: GroupHead) -> float:
+def _merit_s(head: GroupHead) -> float:
+    """A job's length for its merit."""
     run = _UNKNOWN_S if head.expected_s == inf else head.expected_s
-    return max(run, _BRIEF_S)
+    return max(run * _left_to_others(head) ** _WIDE_MERIT, _BRIEF_S)
+
+
+def _turn_s(head: GroupHead) -> float:
+    """How long after it was queued a job's turn comes."""
+    if head.cautious_s == inf:  # nothing is known of it and nothing bounds it: it goes by its age
+        return 0.0
+    return TURN_LENGTHS * head.cautious_s * _left_to_others(head)
+
+
+def _left_to_others(head: GroupHead) -> float:
+    """The part of the fleet that a job does not need."""
+    return max(0.0, 1.0 - head.share)

@@ -18,19 +18,19 @@ waiting job.
 
 1. **Contest** (`ordering.contests`). All jobs of one priority contend with each other, and the most urgent priority
    is served first. Each project has one queue in the contest. The project with the lowest standing (`fairshare`: its
-   share, less what it is owed) is first, and within it the group whose first job has waited longest. Reservations
+   share, less what it is owed) is first, and within it the group whose first job's turn comes first. Reservations
    that the last plan has left are served before any project has its turn (`reservation_rights`).
 2. **Turn** (`_take_turn`). The first project places jobs of its first group until it has received `GRAIN` of the
    fleet, or until another project or group is first. Quotas and type limits say how many jobs may start (`limits`).
 3. **Settle** (`_settle`). `assignment` chooses nodes: `filters` removes nodes that cannot run the job, `scoring` and
    `fragmentation` rank the rest. `plan_state` counts the placement, so that later turns see what is left.
 4. **Reserve** (`backfill.reserve`). No node has room. If the policy allows it, `preemption` stops less urgent jobs.
-   Otherwise `reservation` computes the earliest start from the predicted ends of what runs, and the job's nodes are
-   reserved from then on. `reservation_limit` bounds how many jobs may have a reservation. The group then leaves this
-   plan.
-5. **Backfill**. The contest goes on. A job may use a node with a reservation if it surely ends before the reserved
-   start, or if it needs only what the reserved job leaves over. Jobs that may have no reservation are now ordered by
-   merit (`ordering.ByMerit`).
+   Otherwise `reservation` computes the earliest start from the time limits of what runs, and the job's nodes are
+   reserved from then on: that start is *promised*. `reservation_limit` bounds how many jobs may have a reservation. The
+   group then leaves this plan.
+5. **Backfill**. The contest goes on. A job may use a node with a reservation if a cautious guess says that it ends
+   before the reserved start, or if it needs only what the reserved job leaves over. Once the promised start has passed,
+   its time limit must end before. Jobs that may have no reservation are now ordered by merit (`ordering.ByMerit`).
 
 The scheme is conservative backfilling for a bounded number of jobs: between EASY, which reserves for the first job
 only (Lifka 1995), and full conservative backfilling, which reserves for all (Mu'alem and Feitelson, IEEE TPDS 12(6),
@@ -44,7 +44,8 @@ What is guaranteed
 * No node gets more than it has free, and no project or job type passes its limits.
 * A gang is placed whole or not at all; a job is placed at most once.
 * A less urgent job gets only room that no more urgent job can use now, and it delays the reservation of none.
-* A backfilled job delays no reservation as long as runs end when predicted. If a run takes longer, the start moves.
+* A backfilled job delays no reservation as long as it does not outlive its cautious guess (one run in ten does). Wrong
+  predictions of what runs delay none: promises are made from time limits.
 
 An example
 ----------
@@ -53,8 +54,8 @@ Node 1 and node 2 have 4 cpus each. On node 1 a job holds 3 cpus for another 60 
 another 600 s. Three jobs of one project wait, with equal priority:
 
     job   cpus   time limit   waited
-    L        4        600 s    300 s   turn 1: no node has 4 cpus free; node 1 will in 60 s: reserved from then on
-    S        1         40 s    100 s   turn 2: node 1 has 1 cpu free, and S ends before 60 s are over: placed there
+    S        1         40 s    100 s   turn 1: node 1 has 1 cpu free: placed there
+    L        4        600 s    300 s   turn 2: no node has 4 cpus free; node 1 will in 60 s: reserved from then on
     M        1       7200 s     10 s   turn 3: on node 1 it would run on after 60 s, when L needs all cpus: refused
 
 `tests/unit/test_placement_example.py` runs this example.
@@ -69,7 +70,6 @@ import numpy as np
 from scheduler.identifiers import Attempt, JobId, NodeId
 from scheduler.rules.cluster.plan import CarriedReservation, Placement, Plan, Refusal, Snapshot
 from scheduler.rules.cluster.policy import Mode
-from scheduler.rules.cluster.prediction import cautious_s
 from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
@@ -78,8 +78,8 @@ from scheduler.rules.placement.assignment import AssignmentRequest
 from scheduler.rules.placement.backfill import Backfill, ReserveResult
 from scheduler.rules.placement.filters import Allowance
 from scheduler.rules.placement.limits import PlanLimits
-from scheduler.rules.placement.ordering import ByAge, ByArrival, ByMerit, ByNewest, GroupHead, Ordering, ProjectQueue
-from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.ordering import ByArrival, ByMerit, ByNewest, ByTurn, GroupHead, Ordering, ProjectQueue
+from scheduler.rules.placement.plan_state import EndTimes, PlanState
 from scheduler.rules.placement.scoring import Assignment
 
 GRAIN = 0.002
@@ -173,7 +173,7 @@ class _Planner:
         if due <= self._now and self._settle(head, [head.job_id]):
             self._heads.move_past(head, 1)
             head.served += 1 / head.group.live
-            more = self._move_to_first(head, self._heads.by_age)
+            more = self._move_to_first(head, self._heads.by_turn)
         else:
             self._reserve(project, head, carried, due)
         if more:
@@ -237,17 +237,14 @@ class _Planner:
         return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
 
     def _allowed(self, head: GroupHead) -> Allowance:
-        return self._limits.allowance(head.group.shape, self._ends_by(head))
-
-    def _ends_by(self, head: GroupHead) -> float:
-        return self._now + cautious_s(head.expected_s, head.group.shape.timeout_s)
+        return self._limits.allowance(head.group.shape, self._heads.ends(head))
 
     def _settle(self, head: GroupHead, jobs: list[int]) -> int:
         """Assign nodes to the jobs, in order, as far as there is room; return how many were placed (a gang: 1 or 0)."""
         shape = head.group.shape
-        ends_by = self._ends_by(head)
+        ends = self._heads.ends(head)
         avoid = self._queue.avoided(jobs[0])
-        request = AssignmentRequest(shape, self._nodes.vector(shape.requires), ends_by, avoid, self._chance())
+        request = AssignmentRequest(shape, self._nodes.vector(shape.requires), ends, avoid, self._chance())
         placed = 0
         while placed < len(jobs):
             wanted = (len(jobs) - placed) * shape.count
@@ -255,11 +252,11 @@ class _Planner:
             more = int(assigned.counts.sum()) // shape.count
             if not more:
                 break
-            self._state.add_placements(shape, assigned.rows, assigned.counts, self._now + head.expected_s, ends_by)
+            self._state.add_placements(shape, assigned.rows, assigned.counts, ends)
             self._record(head, jobs[placed : placed + more], assigned)
             placed += more
         self._placements_left -= placed
-        self._limits.add_placements(shape, placed, self._now + head.expected_s, ends_by)
+        self._limits.add_placements(shape, placed, ends)
         return placed
 
     def _record(self, head: GroupHead, jobs: list[int], assigned: Assignment) -> None:
@@ -288,7 +285,7 @@ class _Planner:
         """Take a group of which no job fits out of this plan; its oldest job may get a reservation, from `due` on."""
         shape, backfill = head.group.shape, self._backfill
         if carried is not None or not head.by_merit or self._policy.preemption:
-            self._move_to_first(head, self._heads.by_age)
+            self._move_to_first(head, self._heads.by_turn)
             result = backfill.reserve(head, carried, due)
             if result is not ReserveResult.NEVER:
                 self._stopped = self._stopped or not self._policy.backfill
@@ -338,19 +335,34 @@ class _Heads:
         self._queue, self._policy, self._predictor = snapshot.queue, snapshot.policy, snapshot.predictor
         self._now = now
         self._newest = self._policy.mode is Mode.LIFO
-        self.by_age: Ordering = ByAge() if self._policy.weighing else ByArrival()
+        self.by_turn: Ordering = ByTurn() if self._policy.weighing else ByArrival()
         if self._newest:
-            self.by_age = ByNewest()
+            self.by_turn = ByNewest()
 
     def head_of(self, group: QueueGroup, share: float) -> GroupHead:
         """Return the head of a group, at its first job; `share` is one job's dominant share of the fleet."""
-        head = GroupHead(group, len(group.ids) if self._newest else group.first, self._expected_s(group.shape), share)
-        self.move_to_first(head, self.by_age)
+        shape = group.shape
+        expected = cautious = self._expected_s(shape)
+        if self._policy.predict:
+            cautious = self._predictor.cautious_s(shape.project_id, shape.job_type_id, shape.timeout_s, expected)
+        head = GroupHead(group, len(group.ids) if self._newest else group.first, expected, cautious, share)
+        self.move_to_first(head, self.by_turn)
         return head
+
+    def ends(self, head: GroupHead) -> EndTimes:
+        """Return when a job of the group that starts now will have ended; the same object for the whole plan."""
+        if head.ends is None:
+            shape, now = head.group.shape, self._now
+            limit = longest = inf if shape.timeout_s is None else shape.timeout_s
+            if self._policy.predict:
+                kind = shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
+                longest = min(limit, self._predictor.longest_s(*kind))
+            head.ends = EndTimes(now + head.expected_s, now + head.cautious_s, now + longest, now + limit)
+        return head.ends
 
     def ordering_of(self, head: GroupHead) -> Ordering:
         """Return the ordering that holds for a group: by merit once its project may have no more reservations."""
-        return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self.by_age
+        return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self.by_turn
 
     def next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
         """Return the next jobs of one step, at most `most`, and the cursor behind them. Moves nothing."""

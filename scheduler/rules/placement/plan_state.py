@@ -27,22 +27,44 @@ class PlannedUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class EndTimes:
+    """When a job that starts now will have ended (epoch seconds).
+
+    `expected` by its predicted run time, `cautious` by a guess that one run in ten outlives, `proven` by the longest of many runs of its
+    shape or by its limit, `limit` by its limit alone (inf: none).
+    """
+
+    expected: float
+    cautious: float
+    proven: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReservation:
-    """A reservation on one node: from `start` on, only `spare` of the node is for others."""
+    """A reservation on one node: from `start` on, only `spare` of the node is for others.
+
+    `strict` is true once its job is later than promised: others may start there only if their time limit ends before.
+    """
 
     row: int
     start: float
     spare: Amounts
+    strict: bool = False
+
+    def reaches(self, ends: EndTimes) -> bool:
+        """Whether a job that ends then may still run when the room is due."""
+        return (ends.limit if self.strict else ends.cautious) > self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """Placements of this plan: on which node rows, how many on each, what each needs, and their probable end."""
+    """Placements of this plan: on which node rows, how many on each, what each needs, and when they will have ended."""
 
     rows: Rows
     counts: NDArray[np.int64]
     need: Amounts
-    end: float
+    ends: EndTimes
 
 
 class PlanState:
@@ -87,22 +109,22 @@ class PlanState:
         fleet = np.maximum(self.nodes.vector(self.fleet), 1)
         return np.asarray((needs / fleet).max(axis=1) * np.array([shape.count for shape in shapes]))
 
-    def fits(self, need: Amounts, where: Mask, ends_by: float) -> Mask:
-        """Return the rows in `where` with room for a member that will surely have ended by `ends_by`."""
+    def fits(self, need: Amounts, where: Mask, ends: EndTimes) -> Mask:
+        """Return the rows in `where` with room for a member that will have ended at `ends`."""
         fits = where & filters.holds(need, self.free)
         for reserved in self.reserved.values():
-            if fits[reserved.row] and ends_by > reserved.start:
+            if fits[reserved.row] and reserved.reaches(ends):
                 fits[reserved.row] = filters.holds(need, reserved.spare[:, None])[0]
         return fits
 
-    def room(self, rows: Rows, ends_by: float) -> Amounts:
-        """Return what is free on some rows for members that will surely have ended by then; the caller's own copy.
+    def room(self, rows: Rows, ends: EndTimes) -> Amounts:
+        """Return what is free on some rows for members that will have ended at `ends`; the caller's own copy.
 
         On a node with a reservation from an earlier moment on, only what it leaves over counts.
         """
         room = self.free[:, rows]
         for reserved in self.reserved.values():
-            if ends_by > reserved.start:
+            if reserved.reaches(ends):
                 there = rows == reserved.row
                 if there.any():
                     room[:, there] = np.minimum(room[:, there], reserved.spare[:, None])
@@ -114,17 +136,14 @@ class PlanState:
             self._fragmentation = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
         return self._fragmentation.loss(need, self.free, rows)
 
-    def add_placements(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], end: float, ends_by: float) -> None:
-        """Count placements of a shape: `counts` members on the node `rows`.
-
-        They run probably until `end` and surely not beyond `ends_by`.
-        """
+    def add_placements(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], ends: EndTimes) -> None:
+        """Count placements of a shape: `counts` members on the node `rows`."""
         need = self.nodes.vector(shape.requires)
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
         self.left[rows] -= float(self.scale @ need) * counts
-        self._use_spare(need, rows, counts, ends_by)
-        self.planned.append(Planned(rows, counts, need, end))
+        self._use_spare(need, rows, counts, ends)
+        self.planned.append(Planned(rows, counts, need, ends))
         usage = self.usage(shape.project_id)
         usage.resources = usage.resources.add(shape.requires.times(members))
         usage.executions += members
@@ -182,10 +201,10 @@ class PlanState:
             jobs=usage.executions,
         )
 
-    def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends_by: float) -> None:
+    def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends: EndTimes) -> None:
         """Take from the spare room on nodes with a reservation what members use that run on beyond its start."""
         for reserved in self.reserved.values() if self.reserved else ():
-            if ends_by > reserved.start:
+            if reserved.reaches(ends):
                 members = int(counts[rows == reserved.row].sum())
                 if members:
                     reserved.spare[:] -= need * members

@@ -1,4 +1,7 @@
-"""When could a job start that cannot start now, and where: the earliest moment by the predicted ends of what runs.
+"""When could a job start that cannot start now, and where: the earliest moment by the coming ends of what runs.
+
+A promise of a start is made from what is certain, that is from time limits, as in EASY backfilling (Lifka, "The ANL/IBM SP scheduling
+system", 1995). Predicted ends only say when a job will *probably* start, and stand in for a limit where there is none.
 
 Nodes are taken together: every end on a node adds slots for the job's members there, and the first moment at which
 the slots of all nodes suffice is the start. For one member this is the node that first has room; for a gang, the nodes that have it
@@ -6,6 +9,7 @@ at the same time.
 """
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from math import inf
 
 import numpy as np
@@ -14,7 +18,7 @@ from numpy.typing import NDArray
 from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
 from scheduler.rules.cluster.plan import Basis
 from scheduler.rules.cluster.running import Running
-from scheduler.rules.placement.plan_state import NodeReservation, PlanState
+from scheduler.rules.placement.plan_state import EndTimes, NodeReservation, PlanState
 from scheduler.rules.placement.scoring import room_for
 
 Slots = NDArray[np.int64]
@@ -52,6 +56,30 @@ class ComingEnds:
         return ComingEnds(self.rows[which], self.at[which], self.gives[:, which])
 
 
+class EndBasis(Enum):
+    """What says when a run will have ended. All are later than now, and none is later than its limit by more than a second."""
+
+    EXPECTED = auto()
+    """The run time predicted when it started; half as long again as it has run by now if it outlived that."""
+    PROVEN = auto()
+    """The longest of many runs of its shape, its limit where too few are known; EXPECTED where it has no limit either."""
+    LIMIT = auto()
+    """Its limit; EXPECTED where it has none."""
+
+
+def coming_ends(running: Running, now: float, basis: EndBasis) -> NDArray[np.float64]:
+    """When each row of `running` will have ended."""
+    if basis is EndBasis.EXPECTED:
+        return expected_ends(running, now)
+    limits = running.started + running.limit
+    ends = np.where(limits < inf, limits, expected_ends(running, now))
+    if basis is EndBasis.PROVEN:
+        proven = running.started + running.longest
+        longer = now + np.maximum(_OVERRUN * (now - running.started), _SOON_S)
+        ends = np.minimum(ends, np.where(proven > now, proven, longer))
+    return np.maximum(ends, now + _SOON_S)
+
+
 def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
     """When each row of `running` will probably end: always later than `now`, never after its limit by more than a second."""
     elapsed = np.maximum(now - running.started, 0.0)
@@ -63,16 +91,18 @@ def expected_ends(running: Running, now: float) -> NDArray[np.float64]:
 
 
 class Timetable:
-    """When what runs will probably end and what it gives back; read once for a plan."""
+    """When what runs will end, by one basis, and what it gives back; read once for a plan."""
 
-    def __init__(self, state: PlanState, running: Running, now: float) -> None:
-        self._state, self._now, self._seen = state, now, 0
+    def __init__(self, state: PlanState, running: Running, now: float, basis: EndBasis) -> None:
+        self._state, self._now, self._basis, self._seen = state, now, basis, 0
         rows = state.nodes.rows_of(running.node_ids)
         live = np.flatnonzero((running.node_ids >= 0) & (rows >= 0))
         self._unlimited = np.unique(rows[live][running.limit[live] == inf])
         needs = [state.nodes.vector(need) for need in running.requests()]
         table = np.stack(needs, axis=1) if needs else np.zeros((len(state.free), 0), dtype=np.int64)
-        self._ends = _by_row_and_time(rows[live], expected_ends(running, now)[live], table[:, running.request[live]])
+        self._ends = _by_row_and_time(
+            rows[live], coming_ends(running, now, basis)[live], table[:, running.request[live]]
+        )
 
     def ends(self, where: Mask, until: float = inf) -> ComingEnds:
         """The coming ends on the rows in `where` until then, also of what this plan has placed so far."""
@@ -93,10 +123,14 @@ class Timetable:
         rows, at, gives = [self._ends.rows], [self._ends.at], [self._ends.gives]
         for planned in new:
             rows.append(planned.rows)
-            end = planned.end if planned.end < inf else self._now + _UNKNOWN_S
-            at.append(np.full(len(planned.rows), end))
+            at.append(np.full(len(planned.rows), self._planned_end(planned.ends)))
             gives.append(planned.need[:, None] * planned.counts)
         self._ends = _by_row_and_time(np.concatenate(rows), np.concatenate(at), np.concatenate(gives, axis=1))
+
+    def _planned_end(self, ends: EndTimes) -> float:
+        expected = ends.expected if ends.expected < inf else self._now + _UNKNOWN_S
+        certain = ends.proven if self._basis is EndBasis.PROVEN else ends.limit
+        return expected if self._basis is EndBasis.EXPECTED or certain == inf else certain
 
 
 def earliest(
@@ -150,7 +184,9 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
     return left
 
 
-def reserve(state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis) -> None:
+def reserve(
+    state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis, *, strict: bool
+) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
     That is what is free now, or comes free until then by the ends that are counted on, and the job does not need.
@@ -161,7 +197,7 @@ def reserve(state: PlanState, need: Amounts, start: FutureStart, timetable: Time
     since = -inf if basis is Basis.CLOSED else start.at
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = state.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
-        state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0))
+        state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0), strict)
 
 
 def _by_row_and_time(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> ComingEnds:

@@ -156,7 +156,7 @@ class Watermark(NamedTuple):
     """A moment of the database, to read changes from next time: its clock, and the leader's switches.
 
     `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims`
-    are the reservations of the last plan: job, shape, nodes, promised start.
+    are the reservations of the last plan: job, shape, nodes, promised start, due start.
     """
 
     seen: str
@@ -166,7 +166,7 @@ class Watermark(NamedTuple):
     queue_mode: str
     preemption: bool | None
     reservations: int | None
-    claims: Sequence[tuple[JobId, ShapeId, Sequence[NodeId], float]]
+    claims: Sequence[tuple[JobId, ShapeId, Sequence[NodeId], float, float]]
 
 
 def watermark(tx: Connection) -> Watermark:

@@ -86,7 +86,7 @@ def beat(tx: Connection, term: Term, status: str) -> bool:
 def claim(tx: Connection, term: Term, claims: Sequence[CarriedReservation]) -> bool:
     """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
     document = orjson.dumps(
-        [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised) for claim in claims]
+        [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised, claim.due) for claim in claims]
     ).decode()
     return tx.execute(_CLAIM, {"claims": document, "term": term}).scalar() is not None
 
