@@ -1,4 +1,4 @@
-"""Plots replays as SVG: the queue length above, the share of the fleet in use below, one line for each policy."""
+"""Plots replays as SVG: queue length, share of the fleet in use, and mean waits by class of job; a colour for each policy."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -16,7 +16,8 @@ _MOST_TICKS = 8
 
 def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
     """Return an SVG document of its own; times count from the first submission, and the queue is drawn up to its maximum."""
-    height = 2 * _HEIGHT + _GAP + 2 * _MARGIN
+    bars = any(run.classes for run in courses.values())
+    height = (3 if bars else 2) * (_HEIGHT + _GAP) - _GAP + 2 * _MARGIN
     most = max((run.most for run in courses.values()), default=0) or 1
     longest = max((run.step_s * len(run.waiting) for run in courses.values()), default=0.0) or 1.0
     panels = (
@@ -42,6 +43,7 @@ def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
         *([f'<text x="{_MARGIN}" y="24" font-size="16">{escape(title)}</text>'] if title else []),
         *_legend(list(courses)),
         *panels,
+        *([_class_bars(_MARGIN + 2 * (_HEIGHT + _GAP), list(courses.values()))] if bars else []),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -80,6 +82,30 @@ def _panel(
         )
         colour = _COLOURS[number % len(_COLOURS)]
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+    return "\n".join(parts)
+
+
+def _class_bars(top: float, runs: Sequence[Timeline]) -> str:
+    """Return one diagram of the mean waits by class of job: a group of bars for each class, a bar for each policy."""
+    names = list(dict.fromkeys(each.name for run in runs for each in run.classes))
+    unit, size = unit_of(max(each.mean_wait_s for run in runs for each in run.classes))
+    heights = ticks(max(1e-9, *(each.mean_wait_s / size for run in runs for each in run.classes), 0.0))
+    bottom, group = top + _HEIGHT, _WIDTH / len(names)
+    parts = [
+        f'<rect x="{_MARGIN}" y="{top}" width="{_WIDTH}" height="{_HEIGHT}" fill="none" stroke="#999"/>',
+        f'<text x="{_MARGIN}" y="{top - 6}">mean wait by class of job, {unit}</text>',
+        *(_height(bottom, tick, heights[-1]) for tick in heights),
+    ]
+    for place, name in enumerate(names):
+        left = _MARGIN + place * group
+        parts.append(f'<text x="{left + group / 2:.1f}" y="{bottom + 18}" text-anchor="middle">{escape(name)}</text>')
+        for number, run in enumerate(runs):
+            wait = next((each.mean_wait_s for each in run.classes if each.name == name), 0.0)
+            high, width = wait / size / heights[-1] * _HEIGHT, 0.8 * group / len(runs)
+            parts.append(
+                f'<rect class="wait" x="{left + 0.1 * group + number * width:.1f}" y="{bottom - high:.1f}" '
+                f'width="{width:.1f}" height="{high:.1f}" fill="{_COLOURS[number % len(_COLOURS)]}"/>'
+            )
     return "\n".join(parts)
 
 

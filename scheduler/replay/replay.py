@@ -15,7 +15,7 @@ from scheduler.rules.cluster.plan import CarriedReservation, Placement, Snapshot
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.prediction import Predictor
 from scheduler.rules.cluster.queue import Queue
-from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.running import ActiveExecution, Running
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.contention import contests
@@ -32,11 +32,13 @@ _TELL_EVERY = 100
 class ReplayResult:
     """The result of a replay. `started` has the start time by job id; jobs that never started are not in it.
 
-    `promised` has the first promised start by job id, for each job that had a reservation. `moments` are (time, jobs
+    `fleet` is what all
+    nodes have together. `promised` has the first promised start by job id, for each job that had a reservation. `moments` are (time, jobs
     waiting, share of the fleet in use), one for each event, in order of time.
     """
 
     jobs: Sequence[TraceJob]
+    fleet: Resources = NOTHING
     started: dict[int, float] = field(default_factory=dict)
     promised: dict[int, float] = field(default_factory=dict)
     moments: list[tuple[float, int, float]] = field(default_factory=list)
@@ -72,7 +74,7 @@ class ReplayCluster:
         self.predictor = Predictor()
         self.ended = 0
         self._nodes, self._queue, self._running = Nodes(nodes), Queue(), Running()
-        self._fleet = self._nodes.total(self._nodes.present())
+        self._fleet = self.outcome.fleet = self._nodes.total(self._nodes.present())
         self._policy, self._chance = policy, random.Random(seed).random  # noqa: S311 - for a replay, to be repeatable
         self._jobs = {job.id: job for job in jobs}
         self._projects = {job.project_id for job in jobs}

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import ceil
 
+from scheduler.replay import job_classes
+from scheduler.replay.job_classes import NO_PROMISES, JobClass, Promises
 from scheduler.replay.replay import ReplayResult
-from scheduler.replay.trace import SkippedJobs, TraceJob
-
-TAU_S = 10.0
-"""Runs that are shorter count as this long in the bounded slowdown, as is usual."""
+from scheduler.replay.trace import SkippedJobs
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _P95 = 0.95
@@ -24,7 +23,7 @@ class Summary:
     """The figures of one replay, in seconds; utilisation is the mean share of the fleet in use, 0 to 1. None if nothing ran.
 
     `left` counts jobs that never started because no node could hold them. `prediction_error` is the decaying mean of
-    |ln(expected / actual run time)|.
+    |ln(expected / actual run time)|. `classes` are the jobs by width and length, in a fixed order; empty ones are left out.
     """
 
     policy: str
@@ -37,13 +36,15 @@ class Summary:
     utilisation: float | None
     makespan_s: float | None
     prediction_error: float | None
+    promises: Promises = NO_PROMISES
+    classes: tuple[JobClass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """Jobs waiting and share in use over time, as means of equal steps; `start` and `step_s` give their times.
 
-    `most` is the largest number that waited at any one moment.
+    `most` is the largest number that waited at any one moment; `classes` are the waits by class of job.
     """
 
     start: float
@@ -51,6 +52,7 @@ class Timeline:
     waiting: tuple[float, ...]
     in_use: tuple[float, ...]
     most: int = 0
+    classes: tuple[JobClass, ...] = ()
 
 
 def summarise(policy: str, outcome: ReplayResult) -> Summary:
@@ -59,7 +61,7 @@ def summarise(policy: str, outcome: ReplayResult) -> Summary:
     if not jobs:
         return Summary(policy, 0, len(outcome.jobs), None, None, None, None, None, None, None)
     waits = sorted(outcome.started[job.id] - job.submitted for job in jobs)
-    slow = [bounded_slowdown(job, outcome.started[job.id]) for job in jobs]
+    slow = [job_classes.bounded_slowdown(job, outcome.started[job.id]) for job in jobs]
     whole = course(outcome, 1)
     return Summary(
         policy,
@@ -72,12 +74,9 @@ def summarise(policy: str, outcome: ReplayResult) -> Summary:
         whole.in_use[0] if whole.in_use else 0.0,
         whole.step_s,
         outcome.prediction_error,
+        job_classes.promises(outcome),
+        job_classes.classes(outcome),
     )
-
-
-def bounded_slowdown(job: TraceJob, started: float) -> float:
-    """Return the time from submission to end divided by the run time, where short runs count as ten seconds; at least 1."""
-    return max(1.0, (started - job.submitted + job.run_s) / max(job.run_s, TAU_S))
 
 
 def course(outcome: ReplayResult, steps: int) -> Timeline:
@@ -92,7 +91,7 @@ def course(outcome: ReplayResult, steps: int) -> Timeline:
         for step, seconds in _split(at - start, until - start, step_s, steps):
             waiting[step] += jobs * seconds / step_s
             in_use[step] += share * seconds / step_s
-    return Timeline(start, step_s, tuple(waiting), tuple(in_use), most)
+    return Timeline(start, step_s, tuple(waiting), tuple(in_use), most, job_classes.classes(outcome))
 
 
 def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, object]]:
@@ -108,6 +107,7 @@ def as_text(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> str:
         f"{time(each.max_wait_s):>12}{_said(each.mean_bounded_slowdown, '.2f'):>11}{_said(each.utilisation, '.1%'):>8}"
         for each in summaries
     ]
+    lines += _promises(summaries) + _classes(summaries)
     for summary, run in zip(summaries, courses, strict=True):
         if run.waiting:
             lines += ["", f"{summary.policy}: waiting (up to {run.most}), in use"]
@@ -141,6 +141,38 @@ def time(seconds: float | None) -> str:
 def unit_of(seconds: float) -> tuple[str, int]:
     """Return the largest unit that fits into a duration, and its seconds."""
     return next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
+
+
+def _promises(summaries: Sequence[Summary]) -> list[str]:
+    """Return a table of how promises were kept, empty if no job of any policy had a reservation."""
+    if not any(summary.promises.jobs for summary in summaries):
+        return []
+    lines = ["", f"{'policy':<10}{'reserved':>9}{'started later than first promised':>36}{'mean':>10}{'worst':>10}"]
+    for each in summaries:
+        kept = each.promises
+        share = f"{kept.late} ({kept.late_share:.1%})"
+        late = [time(seconds) if kept.late else "-" for seconds in (kept.mean_late_s, kept.max_late_s)]
+        lines.append(f"{each.policy:<10}{kept.jobs:>9}{share:>36}{late[0]:>10}{late[1]:>10}")
+    return lines
+
+
+def _classes(summaries: Sequence[Summary]) -> list[str]:
+    """Return a table of waits by class of job, with mean, maximum and slowdown for each policy."""
+    names = list(dict.fromkeys(each.name for summary in summaries for each in summary.classes))
+    if not names:
+        return []
+    heads = "".join(f"{summary.policy + ': mean, max, slowdown':>34}" for summary in summaries)
+    lines = ["", f"{'class of job':<14}{'jobs':>8}{heads}"]
+    for name in names:
+        found = [next((each for each in summary.classes if each.name == name), None) for summary in summaries]
+        cells = "".join(
+            f"{time(each.mean_wait_s):>14}{time(each.max_wait_s):>10}{each.mean_bounded_slowdown:>10.1f}"
+            if each
+            else f"{'-':>34}"
+            for each in found
+        )
+        lines.append(f"{name:<14}{max(each.jobs for each in found if each):>8}{cells}")
+    return lines
 
 
 def _split(start: float, end: float, step_s: float, steps: int) -> list[tuple[int, float]]:

@@ -6,7 +6,7 @@ limit itself. Which guess has been nearest of late, on a logarithmic scale, is b
 them, and one where everybody writes a day learns from what really happened. No figure is fitted to any site.
 
 The order of guesses by their last errors follows Tsafrir, Etsion and Feitelson, "Backfilling using system-generated predictions
-rather than user runtime estimates" (2007). Beside the probable run time there are two careful ones: `cautious_s`, which one run in ten
+rather than user runtime estimates" (2007). Beside the probable run time there are two careful ones: `cautious_s`, which one run in eight
 outlives, and `longest_s`, which none of the last fifty runs outlived. Promises are made from neither where there is a limit that is earlier.
 """
 
@@ -28,11 +28,11 @@ _BRIEF_S = 10.0
 _FIRST_CAUTION = 0.5
 """How far, on a logarithmic scale, a cautious guess stands between the expected time and the limit before anything is learned."""
 
-_OUTLIVED = 0.1
+_OUTLIVED = 0.125
 """The share of runs that outlive the cautious guess once that is learned."""
 
 _CAUTION_STEP = 0.1
-"""How far the caution moves towards the limit with a run that outlived the guess. Each other run moves it back by a ninth of that."""
+"""How far the caution moves towards the limit with a run that outlived the guess. Each other run moves it back by a seventh of that."""
 
 _HONEST = 0.99
 """Where a run is expected to take this part of its limit, nothing is learned about caution."""
@@ -99,7 +99,7 @@ class Predictor:
         return exp(guess) if timeout_s is None else min(exp(guess), timeout_s)
 
     def cautious_s(self, project_id: int, job_type_id: int, timeout_s: float | None, expected_s: float) -> float:
-        """A run time in seconds that nine in ten jobs of the project and type do not pass, from `expected_s` to `timeout_s`.
+        """A run time in seconds that seven in eight jobs of the project and type do not pass, from `expected_s` to `timeout_s`.
 
         Twice the expected time where there is no limit. How far it is from the expected time to that is learned for each project and job type, and
         for all together where nothing of them has ended yet.

@@ -1,12 +1,12 @@
 """Which waiting job goes first, among jobs of equal priority of one project.
 
-First comes the job whose *turn* comes first: the time when it was queued, plus three times its length by a cautious
+First comes the job whose *turn* comes first: the time when it was queued, plus twice its length by a cautious
 guess. It gets a reservation if it cannot start, so nothing may delay it. The jobs that start beside it are ordered by
 *merit*, which the literature calls the expansion factor: (wait + run) / run. A short job overtakes; a long one gains with
 every minute. A wide job finds room less easily than a narrow one, so its length counts for less in both orders.
 Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
 
-The bound against starvation: the turn of a job comes at the latest three times its time limit after it was queued. A job
+The bound against starvation: the turn of a job comes at the latest twice its time limit after it was queued. A job
 without a limit is taken by the cautious guess instead, and by its age while nothing is known of its kind. No job that is
 queued after the turn of another one can get a reservation before it. So only the jobs that waited already when
 its turn came can be first.
@@ -29,7 +29,7 @@ _STEPS = 16
 _BRIEF_S = 10.0
 """Jobs shorter than this are equally short: nobody cares to wait less than that (the tau of bounded slowdown)."""
 
-TURN_LENGTHS = 3.0
+TURN_LENGTHS = 2.0
 """A job's turn comes so many times its length after it was queued."""
 
 _WIDE_MERIT = 3

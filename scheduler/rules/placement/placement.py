@@ -44,7 +44,7 @@ What is guaranteed
 * No node gets more than it has free, and no project or job type passes its limits.
 * A gang is placed whole or not at all; a job is placed at most once.
 * A less urgent job gets only room that no more urgent job can use now, and it delays the reservation of none.
-* A backfilled job delays no reservation as long as it does not outlive its cautious guess (one run in ten does). Wrong
+* A backfilled job delays no reservation as long as it does not outlive its cautious guess (one run in eight does). Wrong
   predictions of what runs delay none: promises are made from time limits.
 
 An example

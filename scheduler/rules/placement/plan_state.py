@@ -30,7 +30,7 @@ class PlannedUsage:
 class EndTimes:
     """When a job that starts now will have ended (epoch seconds).
 
-    `expected` by its predicted run time, `cautious` by a guess that one run in ten outlives, `proven` by the longest of many runs of its
+    `expected` by its predicted run time, `cautious` by a guess that one run in eight outlives, `proven` by the longest of many runs of its
     shape or by its limit, `limit` by its limit alone (inf: none).
     """
 
