@@ -37,6 +37,9 @@ _CAUTION_STEP = 0.1
 _HONEST = 0.99
 """Where a run is expected to take this part of its limit, nothing is learned about caution."""
 
+_STEADY = 2.0
+"""Runs of one shape are steady if the longest takes at most this many times the expected time."""
+
 _PROVEN_ENDS = 50
 """Ends of one shape after which the longest of them bounds the next: the odds are some two in a hundred that it is longer."""
 
@@ -98,16 +101,28 @@ class Predictor:
             return inf
         return exp(guess) if timeout_s is None else min(exp(guess), timeout_s)
 
-    def cautious_s(self, project_id: int, job_type_id: int, timeout_s: float | None, expected_s: float) -> float:
-        """A run time in seconds that seven in eight jobs of the project and type do not pass, from `expected_s` to `timeout_s`.
+    def cautious_s(
+        self,
+        project_id: int,
+        job_type_id: int,
+        timeout_s: float | None,
+        expected_s: float,
+        requires: Resources | None = None,
+    ) -> float:
+        """Return a run time in seconds that seven in eight jobs do not pass, from `expected_s` to `timeout_s`.
 
-        Twice the expected time where there is no limit. How far it is from the expected time to that is learned for each project and job type, and
-        for all together where nothing of them has ended yet.
+        How far it is from one to the other is learned for each project and job type, and for all together while nothing of them has
+        ended. Where runs of the very same shape vary by so little that the longest took at most twice the expected time, it is the longest. Without a
+        limit it is twice the expected time.
         """
         if timeout_s is None:
             return expected_s * _UNBOUNDED_CAUTION
         if expected_s >= timeout_s:
             return expected_s
+        if requires is not None:
+            longest = self.longest_s(project_id, job_type_id, timeout_s, requires)
+            if expected_s < longest <= expected_s * _STEADY:
+                return min(longest, timeout_s)
         caution = self._caution((project_id, job_type_id))
         return float(max(expected_s, 1.0) ** (1 - caution) * timeout_s**caution)
 

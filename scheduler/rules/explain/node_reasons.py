@@ -112,4 +112,9 @@ def _ends(snapshot: Snapshot, shape: Shape, expected_s: float, now: float) -> En
     kind = shape.project_id, shape.job_type_id, shape.timeout_s
     limit = inf if shape.timeout_s is None else shape.timeout_s
     proven = min(limit, snapshot.predictor.longest_s(*kind, shape.requires))
-    return EndTimes(now + expected_s, now + snapshot.predictor.cautious_s(*kind, expected_s), now + proven, now + limit)
+    return EndTimes(
+        now + expected_s,
+        now + snapshot.predictor.cautious_s(*kind, expected_s, shape.requires),
+        now + proven,
+        now + limit,
+    )

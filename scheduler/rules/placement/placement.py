@@ -344,7 +344,9 @@ class _Heads:
         shape = group.shape
         expected = cautious = self._expected_s(shape)
         if self._policy.predict:
-            cautious = self._predictor.cautious_s(shape.project_id, shape.job_type_id, shape.timeout_s, expected)
+            cautious = self._predictor.cautious_s(
+                shape.project_id, shape.job_type_id, shape.timeout_s, expected, shape.requires
+            )
         head = GroupHead(group, len(group.ids) if self._newest else group.first, expected, cautious, share)
         self.move_to_first(head, self.by_turn)
         return head
