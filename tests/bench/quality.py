@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from scheduler.identifiers import NodeId
 from scheduler.replay.policies import POLICIES
 from scheduler.replay.replay import replay
 from scheduler.replay.report import summarise
@@ -35,7 +36,7 @@ def cases(names: Sequence[str]) -> Iterator[tuple[str, Sequence[TraceJob], Seque
     if any(FOLDER.glob("*.swf")):
         for path, processors, jobs in traces():
             if not names or path.stem in names:
-                yield path.stem, jobs, [Node(1, Resources.of(cpus=processors))]
+                yield path.stem, jobs, [Node(NodeId(1), Resources.of(cpus=processors))]
 
 
 def measure(name: str, jobs: Sequence[TraceJob], nodes: Sequence[Node], policy: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import ceil, exp, log, log2
 
+from scheduler.identifiers import NodeId
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
@@ -171,7 +172,7 @@ def _needs(family: Family, user: _User, chance: random.Random, widest: float) ->
 def _nodes(family: Family) -> Iterator[Node]:
     mem = family.cpus * 4000 if family.memory else 0
     for number in range(1, family.nodes + 1):
-        yield Node(number, Resources.of(cpus=family.cpus, mem=mem), name=f"node-{number}")
+        yield Node(NodeId(number), Resources.of(cpus=family.cpus, mem=mem), name=f"node-{number}")
 
 
 def _on_the_calendar(family: Family, sittings: Sequence[list[TraceJob]], chance: random.Random) -> Iterator[TraceJob]:

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from scheduler.identifiers import JobId, NodeId, ShapeId
 from scheduler.replay.replay import replay
 from scheduler.replay.report import summarise
 from scheduler.rules.cluster.plan import CarriedReservation
@@ -65,7 +66,7 @@ def test_beside_the_room_of_a_late_job_only_what_its_own_limit_ends_in_time_star
     world = World([a_node(1, cpus=4)])
     world.run(1, cpus=3, started=NOW, expected_s=900.0, timeout_s=1000.0)
     large = world.job(world.shape(cpus=4, timeout_s=600.0), waited=500)
-    world.carried = (CarriedReservation(large, 1, (1,), promised, promised),)
+    world.carried = (CarriedReservation(JobId(large), ShapeId(1), (NodeId(1),), promised, promised),)
     for _ in range(30):
         world.predictor.learn(1, 7, 2000.0, 20.0)
     short = world.job(world.shape(cpus=1, timeout_s=2000.0, project_id=1, job_type_id=7), waited=10)

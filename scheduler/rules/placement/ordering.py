@@ -164,6 +164,15 @@ def advance(queue: Queue, head: GroupHead, *, newest: bool) -> bool:
     return bool(jobs)
 
 
+def drop_head(project: ProjectQueue, head: GroupHead) -> None:
+    """Take a head out of its project's queue, wherever in the heap it stands."""
+    if project.heads[0] is head:
+        heapq.heappop(project.heads)
+    else:
+        project.heads.remove(head)
+        heapq.heapify(project.heads)
+
+
 def _merit_s(head: GroupHead) -> float:
     """A job's length for its merit."""
     run = _UNKNOWN_S if head.expected_s == inf else head.expected_s

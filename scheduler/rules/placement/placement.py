@@ -179,7 +179,7 @@ class _Planner:
         if more:
             heapq.heapify(project.heads)
         else:
-            _drop_head(project, head)
+            ordering.drop_head(project, head)
 
     def _take_turn(self, contest: list[ProjectQueue]) -> None:
         """Give the project with the lowest standing one turn."""
@@ -188,7 +188,7 @@ class _Planner:
         if self._place_turn(project, head, self._turn_size(head, contest)):
             heapq.heapreplace(project.heads, head)
         else:
-            _drop_head(project, head)
+            ordering.drop_head(project, head)
             if self._stopped:
                 self._end_contest(contest)
                 return
@@ -395,12 +395,3 @@ class _Heads:
         if not self._policy.predict:
             return inf if shape.timeout_s is None else shape.timeout_s
         return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)
-
-
-def _drop_head(project: ProjectQueue, head: GroupHead) -> None:
-    """Take a head out of its project's queue, wherever in the heap it stands."""
-    if project.heads[0] is head:
-        heapq.heappop(project.heads)
-    else:
-        project.heads.remove(head)
-        heapq.heapify(project.heads)
