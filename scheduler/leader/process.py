@@ -18,13 +18,13 @@ from scheduler.leader.dispatch import Dispatcher
 from scheduler.leader.invariants import ViolationCounts
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
-from scheduler.leader.ticking import Ticking
+from scheduler.leader.tick_loop import TickLoop
 from scheduler.log import log
 from scheduler.loop import Loop
 from scheduler.nodes.lost import Silences, declare_lost
-from scheduler.pools import configured_drivers
+from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
-from scheduler.pools.drivers.catalogue import DriverCatalogue
+from scheduler.pools.drivers.registry import DriverRegistry
 from scheduler.runtime import Runtime
 from scheduler.store.leader import wake
 
@@ -41,15 +41,15 @@ class SchedulerProcess:
         rt: Runtime,
         dispatcher: Dispatcher,
         monotonic: Callable[[], float] = time.monotonic,
-        catalogue: DriverCatalogue | None = None,
+        registry: DriverRegistry | None = None,
     ) -> None:
         self._rt, self._dispatcher, self._monotonic = rt, dispatcher, monotonic
         self._violations = ViolationCounts()
         self._leadership = Leadership(rt, monotonic)
         self._report = LeaderReport(rt, self._violations.found)
-        self._ticking = Ticking(rt, self._leadership, self._report, dispatcher.deliver, monotonic)
+        self._tick_loop = TickLoop(rt, self._leadership, self._report, dispatcher.deliver, monotonic)
         self._autoscaler = Autoscaler(
-            rt, catalogue or configured_drivers.catalogue_of(rt), self._ticking.lend, monotonic
+            rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
         self._silences = Silences()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
@@ -58,7 +58,7 @@ class SchedulerProcess:
             "listen": self._listen,
             "lead": self._lead,
             "upkeep": self._maintain,
-            "tick": self._ticking.turn,
+            "tick": self._tick_loop.turn,
             "checking": self._check,
             "sampling": self._sample,
             "scaling": self._scale,
@@ -73,7 +73,7 @@ class SchedulerProcess:
     def stop(self) -> None:
         """End all loops and give the lead away, so that another process takes over at once."""
         self._stopped.set()
-        self._ticking.stopped.set()
+        self._tick_loop.stopped.set()
         for loop in reversed(self._loops.values()):
             loop.stop()
         self._leadership.step_down(self._leadership.term, "stopping")
@@ -86,7 +86,7 @@ class SchedulerProcess:
             return pause
         term = self._leadership.take()
         if term is not None:
-            self._ticking.begin(term)
+            self._tick_loop.begin(term)
             self._loops["tick"].wake()
             self._loops["sampling"].wake()
         return pause
@@ -111,7 +111,7 @@ class SchedulerProcess:
             self._kept_nodes.clear()
         else:
             self._autoscaler.step(term)
-            with self._ticking.lend() as state:
+            with self._tick_loop.lend() as state:
                 placeable = {node.id for node in state.nodes}
             maintenance.delete_departed_nodes(self._rt, self._kept_nodes, placeable)
         return self._rt.settings.scaling_s

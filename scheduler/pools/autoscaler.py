@@ -17,7 +17,7 @@ from scheduler.events import POOL_CLEAR, POOL_DRAIN, POOL_KEEP, POOL_REVIVE, POO
 from scheduler.identifiers import NodeId, PoolId, Term
 from scheduler.log import log
 from scheduler.nodes import drain
-from scheduler.pools.drivers.catalogue import DriverCatalogue
+from scheduler.pools.drivers.registry import DriverRegistry
 from scheduler.pools.instances import DriverShare, PoolInstances
 from scheduler.pools.scaled_pool import ScaledPool, detail_of
 from scheduler.rules.autoscaling.decide import Decision, Pool, decide, nodes_to_stop
@@ -40,9 +40,9 @@ class Autoscaler:
     """Scales all pools while this process leads. `lend_state` lends the leader's cluster state for a moment."""
 
     def __init__(
-        self, rt: Runtime, catalogue: DriverCatalogue, lend_state: LendState, monotonic: Callable[[], float]
+        self, rt: Runtime, registry: DriverRegistry, lend_state: LendState, monotonic: Callable[[], float]
     ) -> None:
-        self._rt, self._catalogue, self._lend_state, self._monotonic = rt, catalogue, lend_state, monotonic
+        self._rt, self._registry, self._lend_state, self._monotonic = rt, registry, lend_state, monotonic
         self._instances: dict[str, tuple[list[DriverShareDocument], PoolInstances]] = {}
         self._idle_since: dict[int, float] = {}
         self._written: dict[PoolId, tuple[tuple[object, ...], float]] = {}
@@ -111,7 +111,7 @@ class Autoscaler:
     def _instances_of(self, row: PoolRow) -> PoolInstances:
         shares = row.drivers or [{"driver": self._rt.settings.pool_driver}]
         if row.name not in self._instances or self._instances[row.name][0] != shares:
-            opened = [(share, self._catalogue.open(share["driver"], row.name)) for share in shares]
+            opened = [(share, self._registry.open(share["driver"], row.name)) for share in shares]
             usable = [
                 DriverShare(share["driver"], driver, share.get("max")) for share, driver in opened if driver is not None
             ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
-from scheduler.pools.drivers import Driver, DriverTrouble, Instance, NodeTemplate
+from scheduler.pools.drivers.driver import Driver, DriverTrouble, Instance, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from typing import Any
 from scheduler.cluster_state import ClusterState
 from scheduler.documents import PoolSettingsDocument
 from scheduler.identifiers import NodeId
-from scheduler.pools.drivers import NodeTemplate
+from scheduler.pools.drivers.driver import NodeTemplate
 from scheduler.pools.instances import PoolInstances
 from scheduler.rules.autoscaling.decide import Decision, Pace, Pool
 from scheduler.rules.autoscaling.sizing import Sizing

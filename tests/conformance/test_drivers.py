@@ -16,12 +16,12 @@ import psutil
 import pytest
 
 from scheduler.errors import SetupError
-from scheduler.pools.drivers import Driver, DriverTrouble, NodeTemplate
-from scheduler.pools.drivers.catalogue import DriverCatalogue, read
 from scheduler.pools.drivers.command import CommandDriver
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import Driver, DriverTrouble, NodeTemplate
 from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
 from scheduler.pools.drivers.local import LocalDriver
+from scheduler.pools.drivers.registry import DriverRegistry, read
 from scheduler.pools.drivers.ssh import RemoteHost, SshDriver
 from scheduler.rules.cluster.resources import Resources
 from tests.support import operators_script
@@ -259,13 +259,13 @@ def test_a_file_describes_drivers_and_its_faults_are_named(tmp_path: Path) -> No
         '[driver.cloud]\nkind = "command"\nargv = ["/etc/ganger/cloud"]\nnode = {cpus = 4, mem = 8000}\n'
         '[driver.cluster]\nkind = "kubernetes"\nstatefulset = "w"\nserver = "https://k8s"\n'
     )
-    catalogue = DriverCatalogue(context(tmp_path, set()), read(path))
-    assert catalogue.names == ["local", "external", "cloud", "cluster", "rack"]
-    opened = [catalogue.open(name, "p") for name in catalogue.names]
+    registry = DriverRegistry(context(tmp_path, set()), read(path))
+    assert registry.names == ["local", "external", "cloud", "cluster", "rack"]
+    opened = [registry.open(name, "p") for name in registry.names]
     assert [type(driver).__name__ for driver in opened] == ["Local", "External", "Command", "StatefulSet", "Ssh"]
     assert opened[2] is not None
     assert opened[2].template() == Resources.of(cpus=4, mem=8000)
-    assert catalogue.open("nobody", "p") is None
+    assert registry.open("nobody", "p") is None
     for wrong, said in (
         ('[driver.local]\nkind = "command"\nargv = ["x"]\n', "built in"),
         ('[driver.a]\nkind = "command"\nargv = []\n', "driver.a"),

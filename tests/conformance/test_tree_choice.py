@@ -11,7 +11,7 @@ import pytest
 import workers
 from tests.support import supervised
 from tests.support.supervised import STRANGER
-from workers.supervisor.trees import StrandedError, TreeLimits, choice, hierarchy, scan, trial
+from workers.supervisor.trees import StrandedError, TreeLimits, choice, hierarchy, scan, self_test
 
 SOURCE = Path(workers.__file__).parents[1]
 
@@ -41,15 +41,15 @@ class Displacing(scan.Scan):
 
 
 def test_a_kind_that_holds_a_program_gets_through_its_trial() -> None:
-    assert trial.refusal(scan.Scan("nobody")) == ""
+    assert self_test.refusal(scan.Scan("nobody")) == ""
 
 
 def test_a_kind_that_strands_or_kills_those_who_try_it_is_refused_and_harms_nobody_else() -> None:
     before = os.getpid(), Path("/").stat()
-    assert trial.refusal(Stranding("nobody")) == "no way out of trial"
-    assert trial.refusal(Deadly("nobody")) == "it did not get through its trial"
+    assert self_test.refusal(Stranding("nobody")) == "no way out of trial"
+    assert self_test.refusal(Deadly("nobody")) == "it did not get through its trial"
     if os.geteuid() == 0:
-        assert trial.refusal(Displacing("nobody"))
+        assert self_test.refusal(Displacing("nobody"))
     assert (os.getpid(), Path("/").stat()) == before
 
 

@@ -76,16 +76,16 @@ def test_only_the_time_is_counted_in_which_the_leader_looked_at_what_is_held(clu
     scheduler._lead()
     for pause_s in (0, 60, 36_000, 60):
         clock[0] += pause_s
-        scheduler._ticking.turn()
+        scheduler._tick_loop.turn()
     assert 0 < _usage(cluster) < 0.01, "for ten hours there was no tick"
     counted = _usage(cluster)
     scheduler._leadership.step_down(scheduler._leadership.term, "test")
     clock[0] += 36_000
     scheduler._lead()
-    scheduler._ticking.turn()
+    scheduler._tick_loop.turn()
     assert _usage(cluster) == counted, "for ten hours it did not lead"
     clock[0] += 60
-    scheduler._ticking.turn()
+    scheduler._tick_loop.turn()
     assert counted < _usage(cluster) < 0.01
     scheduler._leadership.step_down(scheduler._leadership.term, "test")
 

@@ -61,7 +61,7 @@ def test_a_new_leader_reads_the_queue_anew_and_places_what_waits(cluster: Cluste
     clock = [0.0]
     scheduler = _scheduler(cluster, clock)
     scheduler._lead()
-    scheduler._ticking.turn()
+    scheduler._tick_loop.turn()
     assert cluster.job(job_id).status == "RUNNING"
     assert '"queued":0' in scheduler._report.status
     scheduler._leadership.step_down(scheduler._leadership.term, "test")
@@ -80,7 +80,7 @@ def test_a_leader_beats_on_while_a_tick_takes_long(cluster: Cluster) -> None:
     scheduler = _scheduler(cluster, [0.0])
     scheduler._lead()
     before = cluster.value("SELECT beat FROM leader")
-    with scheduler._ticking.lend():
+    with scheduler._tick_loop.lend():
         scheduler._lead()
     assert cluster.value("SELECT beat FROM leader") == before + 1
     scheduler._leadership.step_down(scheduler._leadership.term, "test")

@@ -20,7 +20,7 @@ def test_a_leader_beats_and_tells_why_jobs_wait(cluster: Cluster) -> None:
     for paused in (True, False):
         cluster.change("UPDATE leader SET is_paused = :paused", paused=paused)
         clock[0] += 60
-        scheduler._ticking.turn()
+        scheduler._tick_loop.turn()
         scheduler._lead()
         standing = switches.read(cluster.rt)
         assert switches.state(cluster.rt, standing) == ("PAUSED" if paused else "READY")
@@ -43,7 +43,7 @@ def test_what_the_leader_tells_moves_with_what_happens(cluster: Cluster) -> None
     def told() -> dict[str, Any]:
         for _ in range(2):  # the beat after the turn tells what the turn saw
             clock[0] += 60
-            scheduler._ticking.turn()
+            scheduler._tick_loop.turn()
             scheduler._lead()
         return dict(switches.read(cluster.rt).status)
 

@@ -17,7 +17,7 @@ from scheduler import wire
 from scheduler.nodes import registration
 from scheduler.pools import pools
 from scheduler.pools.autoscaler import Autoscaler
-from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate
+from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 from tests.support.cluster import Cluster
 

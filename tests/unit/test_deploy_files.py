@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler.pools.drivers import catalogue, remote_script
+from scheduler.pools.drivers import registry, remote_script
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -196,12 +196,12 @@ def test_an_upgrade_of_the_worker_leaves_its_jobs_running() -> None:
 
 
 def test_the_example_of_drivers_is_one(tmp_path: Path) -> None:
-    assert set(catalogue.read(DEPLOY / "systemd" / "drivers.toml.example")) == {"rack", "cloud"}
-    inside = catalogue.__doc__ or ""
+    assert set(registry.read(DEPLOY / "systemd" / "drivers.toml.example")) == {"rack", "cloud"}
+    inside = registry.__doc__ or ""
     (tmp_path / "inside.toml").write_text(
         "\n".join(line.strip() for line in inside[inside.index("[driver") :].splitlines())
     )
-    assert set(catalogue.read(tmp_path / "inside.toml")) == {"rack", "cloud", "cluster"}
+    assert set(registry.read(tmp_path / "inside.toml")) == {"rack", "cloud", "cluster"}
 
 
 def test_shell_scripts_are_sound(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_workers_in_pods_know_no_database_and_drain_before_they_go() -> None:
 def test_the_drivers_that_the_chart_writes_are_read(tmp_path: Path) -> None:
     texts = [d["data"]["drivers.toml"] for d in rendered(EVERYTHING) if d["kind"] == "ConfigMap"]
     (tmp_path / "drivers.toml").write_text(texts[0])
-    assert set(catalogue.read(tmp_path / "drivers.toml")) == {"default", "big"}
+    assert set(registry.read(tmp_path / "drivers.toml")) == {"default", "big"}
 
 
 def test_every_value_of_the_chart_is_explained_and_no_template_uses_an_unknown_one() -> None:

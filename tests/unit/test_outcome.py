@@ -16,7 +16,7 @@ from scheduler.rules.lifecycle.outcome import (
     reason_for_node,
 )
 from scheduler.wire import ExecutionReport
-from workers.agent.phases import verdict
+from workers.agent.phases import execution_report
 from workers.agent.supervisor_client import run_end
 from workers.events import RunEnd, RunOutcome
 from workers.supervisor import reasons
@@ -66,7 +66,7 @@ def test_a_report_holds_only_outcomes_that_a_node_can_know() -> None:
 def test_each_reason_of_the_supervisor_is_an_outcome_of_a_run_with_a_verdict(reason: EndReason) -> None:
     word = reasons.killed("stopped") if reason is EndReason.KILLED else reason
     end = run_end.read(ended_event(("1.1", "job"), word, exit_code=0))
-    failure = verdict.of_run("job", end, None)
+    failure = execution_report.failure_of_run("job", end, None)
     assert (failure is None) == (end.outcome in {RunOutcome.EXITED, RunOutcome.KILLED})
 
 
@@ -79,7 +79,7 @@ def test_lack_of_memory_and_of_room_are_read_from_what_the_kernel_said() -> None
 def test_a_reason_of_a_later_release_leaves_the_exit_status_to_say_how_it_ended() -> None:
     end = run_end.read(ended_event(("1.1", "job"), "bored", exit_code=3))
     assert (end.outcome, end.exit_code) == (RunOutcome.EXITED, 3)
-    assert verdict.of_run("job", RunEnd(RunOutcome.EXITED, 3), None) is not None
+    assert execution_report.failure_of_run("job", RunEnd(RunOutcome.EXITED, 3), None) is not None
 
 
 def _read(reason: str, **fields: object) -> RunOutcome:

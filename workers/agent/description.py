@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from scheduler import wire
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
-from workers.agent.write_ahead import WriteAhead
+from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.files.input_cache import Cache
 from workers.machine import probe
 from workers.settings import NodeSettings
@@ -21,7 +21,7 @@ class NodeDescription:
     settings: NodeSettings
     node_setup: NodeSetup
     supervisor: SupervisorClient
-    write_ahead: WriteAhead
+    write_ahead: WriteAheadJournal
     cache: Cache | None
     runners: Mapping[str, str]
     missing: Mapping[str, str]

@@ -3,8 +3,8 @@
       any thread                                one thread: EventLoop.run                          other threads
     .------------.    .-------.    .---------------.  facts   .------------.  commands   .---------------------------.
     | post(event)| →  | inbox | →  | StateMachine  |    →     | WriteAhead |     →       | supervisor, claims,       |
-    '------------'    '-------'    |    .handle    |          '------------'             | reports, heartbeat, files |
-          ↑                        '---------------'                                     '---------------------------'
+    '------------'    '-------'    |    .handle    |          |    Journal |             | reports, heartbeat, files |
+          ↑                        '---------------'          '------------'             '---------------------------'
           '------------------------------------ answers come back as events ------------------------'
 
 One pass takes all events that wait, hands them to the state machine, writes all facts in one write, and then does all
@@ -27,7 +27,7 @@ from scheduler.wire import ExecutionClaim, ExecutionReport
 from workers import log
 from workers.agent.services import NodeServices
 from workers.agent.state_machine import StateMachine
-from workers.agent.write_ahead import WriteAhead
+from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.commands import (
     CollectOutputs,
     FollowOutput,
@@ -61,7 +61,9 @@ Inbox = queue.SimpleQueue[Event | None]
 class EventLoop:
     """The loop around the state machine. Everything here but `stop` belongs to the thread of `run`."""
 
-    def __init__(self, machine: StateMachine, write_ahead: WriteAhead, services: NodeServices, inbox: Inbox) -> None:
+    def __init__(
+        self, machine: StateMachine, write_ahead: WriteAheadJournal, services: NodeServices, inbox: Inbox
+    ) -> None:
         """Events come from `inbox`, which any thread may fill; `services` do what takes time."""
         self._machine, self._write_ahead, self._services, self._inbox = machine, write_ahead, services, inbox
         self._handlers = self._handler_table()

@@ -26,7 +26,7 @@ from workers.agent.setup import NodeSetup
 from workers.agent.state_machine import StateMachine
 from workers.agent.supervisor_client.connection import SupervisorVersionError
 from workers.agent.supervisor_client.launch import SupervisorLostError
-from workers.agent.write_ahead import WriteAhead
+from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.api_client import ServerRefused
 from workers.events import StopRequested
 from workers.files import secret_dirs
@@ -78,7 +78,7 @@ class Agent:
         self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
         inbox: Inbox = queue.SimpleQueue()
         self._post = inbox.put
-        write_ahead = WriteAhead(journal)
+        write_ahead = WriteAheadJournal(journal)
         self._services = services.build(settings, node_setup, write_ahead, lambda: len(machine.held), inbox.put)
         self._event_loop = EventLoop(machine, write_ahead, self._services, inbox)
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()

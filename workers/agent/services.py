@@ -11,7 +11,7 @@ from workers.agent.description import NodeDescription
 from workers.agent.file_work import FileWork
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
-from workers.agent.write_ahead import WriteAhead
+from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.api_client import Api
 from workers.events import Event, Shipped
 from workers.files.staging import StagingResources
@@ -64,7 +64,7 @@ class NodeServices:
 def build(
     settings: NodeSettings,
     node_setup: NodeSetup,
-    write_ahead: WriteAhead,
+    write_ahead: WriteAheadJournal,
     count_held: Callable[[], int],
     post: Callable[[Event], None],
 ) -> NodeServices:

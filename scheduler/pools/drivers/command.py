@@ -13,8 +13,9 @@ import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names
+from scheduler.pools.drivers import node_arguments
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 
@@ -89,4 +90,4 @@ class CommandDriver:
 
 
 def _options(template: NodeTemplate) -> dict[str, str]:
-    return {"GANGER_WORKER_OPTIONS": shlex.join(names.options("", template)[2:])}
+    return {"GANGER_WORKER_OPTIONS": shlex.join(node_arguments.options("", template)[2:])}

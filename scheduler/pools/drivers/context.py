@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scheduler.pools.drivers import DriverTrouble
+from scheduler.pools.drivers.driver import DriverTrouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.pools.drivers import InstanceList, NodeTemplate
+from scheduler.pools.drivers.driver import InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 

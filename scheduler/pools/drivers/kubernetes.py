@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 from urllib.parse import quote, urlencode
 
-from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate
+from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 POOL_LABEL = "ganger.io/pool"

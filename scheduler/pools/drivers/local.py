@@ -18,8 +18,9 @@ from pathlib import Path
 import orjson
 import psutil
 
-from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, processes
+from scheduler.pools.drivers import node_arguments, processes
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 MARK = "GANGER_NODE_OF"
@@ -46,7 +47,7 @@ class LocalDriver:
     def start(self, count: int, template: NodeTemplate) -> list[str]:
         """Start processes under names that no other node has."""
         taken = self._context.taken() | {record.name for record in self._all_records()}
-        fresh = names.fresh(f"{socket.gethostname().partition('.')[0]}-{self._pool}", taken, count)
+        fresh = node_arguments.fresh_names(f"{socket.gethostname().partition('.')[0]}-{self._pool}", taken, count)
         for name in fresh:
             self._launch(name, template)
         return fresh
@@ -84,7 +85,7 @@ class LocalDriver:
     def _launch(self, name: str, template: NodeTemplate) -> None:
         folder, record = self._folder(name), self._record(name)
         amounts = self.template() if template.amounts is None else template.amounts
-        words = names.options(name, NodeTemplate(template.pool, amounts, template.labels))
+        words = node_arguments.options(name, NodeTemplate(template.pool, amounts, template.labels))
         _write(record, "", self._context.need_api())
         try:
             token = self._context.token_for(name)

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scheduler.pools.drivers import DriverTrouble, Instance, InstanceList, NodeTemplate, names, remote_script
+from scheduler.pools.drivers import node_arguments, remote_script
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ class SshDriver:
         chosen: list[tuple[str, RemoteHost]] = []
         while len(chosen) < count and (open_hosts := [host for host in load if load[host] < host.nodes]):
             host = min(open_hosts, key=lambda host: load[host] / host.nodes)
-            name = names.fresh(f"{host.name}-{self._pool}", taken, 1)[0]
+            name = node_arguments.fresh_names(f"{host.name}-{self._pool}", taken, 1)[0]
             load[host] += 1
             taken.add(name)
             chosen.append((name, host))
@@ -109,7 +110,7 @@ class SshDriver:
                 "GANGER_API_URL": self._context.need_api(),
                 **({"GANGER_BROKER_URL": broker} if broker else {}),
             },
-            command=[*self._ganger, "worker", *names.options(name, template)],
+            command=[*self._ganger, "worker", *node_arguments.options(name, template)],
         )
         self._where[name] = host
         self._run(host, script)

@@ -6,7 +6,7 @@ from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent.context import Context
 from workers.agent.execution import NodeExecution, State
-from workers.agent.phases import run, verdict
+from workers.agent.phases import execution_report, run
 from workers.commands import KillTree, LogLine, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork
 
 
@@ -35,7 +35,7 @@ def report(context: Context, held: NodeExecution) -> None:
     held.state = State.REPORTING
     for phase in held.phases.values():
         phase.setdefault("completed", context.now.wall)
-    held.report = verdict.report(held)
+    held.report = execution_report.report_of(held)
     context.record(held, "report", {"report": held.report.model_dump_json()})
     context.issue(SendReport(held.report))
     if held.ran:

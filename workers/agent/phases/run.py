@@ -8,7 +8,7 @@ from scheduler.rules.lifecycle.outcome import Outcome
 from workers import runners
 from workers.agent.context import Context
 from workers.agent.execution import NodeExecution, State
-from workers.agent.phases import verdict
+from workers.agent.phases import execution_report
 from workers.commands import StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
 from workers.paths import tree_name
@@ -22,7 +22,7 @@ def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure
     """Have the supervisor start the command of `phase`. Returns why it cannot be started, None if it can."""
     held.state = State.RUNNING
     if context.fenced(held.granted_spec.limits.lease_s):
-        return verdict.of_run("job", RunEnd(RunOutcome.FENCED), None)
+        return execution_report.failure_of_run("job", RunEnd(RunOutcome.FENCED), None)
     try:
         run = describe(context, held, phase)
     except runners.LaunchRefused as refused:
@@ -82,7 +82,7 @@ def record_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -
             "usage": dict(end.usage),
         }
         if held.stop is None and held.failure is None:
-            held.failure = verdict.of_run(phase, _with_blame(held, end), _limit(held, phase))
+            held.failure = execution_report.failure_of_run(phase, _with_blame(held, end), _limit(held, phase))
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 

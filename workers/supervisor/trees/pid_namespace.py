@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers.supervisor import syscalls
-from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes, scan, trial
+from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes, scan, self_test
 
 _READY_TIMEOUT_S: Final = 5.0
 _NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
@@ -185,5 +185,5 @@ def find(node: str) -> tuple[PidNamespaces | None, str]:
         kind = PidNamespaces(node)
     except OSError as error:
         return None, f"the kernel has no PID namespaces: {error.strerror}"
-    refusal = trial.refusal(kind)
+    refusal = self_test.refusal(kind)
     return (None, f"no PID namespace can be held: {refusal}") if refusal else (kind, "")

@@ -1,4 +1,4 @@
-"""Builds the driver catalogue from the settings of the installation, with tokens for the nodes that drivers start."""
+"""Sets the drivers up: builds their registry from the settings, with tokens for the nodes that drivers start."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from pathlib import Path
 
 from scheduler.admin import tokens
 from scheduler.errors import SetupError
-from scheduler.pools.drivers import DriverTrouble
-from scheduler.pools.drivers.catalogue import DriverCatalogue, read
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import DriverTrouble
+from scheduler.pools.drivers.registry import DriverRegistry, read
 from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens as store
 from scheduler.store.nodes import pools
 
 
-def catalogue_of(rt: Runtime) -> DriverCatalogue:
+def registry_from_settings(rt: Runtime) -> DriverRegistry:
     """Return the drivers that pools may name. Raises SetupError for a wrong drivers file."""
     settings = rt.settings
     context = DriverContext(
@@ -25,7 +25,7 @@ def catalogue_of(rt: Runtime) -> DriverCatalogue:
         lambda name: _drop_token(rt, name),
         lambda: _names_taken(rt),
     )
-    return DriverCatalogue(context, read(settings.drivers_file))
+    return DriverRegistry(context, read(settings.drivers_file))
 
 
 def _token_for(rt: Runtime, name: str) -> Path:

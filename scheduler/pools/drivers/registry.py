@@ -25,9 +25,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from scheduler.errors import SetupError
-from scheduler.pools.drivers import Driver
 from scheduler.pools.drivers.command import CommandDriver
 from scheduler.pools.drivers.context import DriverContext
+from scheduler.pools.drivers.driver import Driver
 from scheduler.pools.drivers.external import ExternalDriver
 from scheduler.pools.drivers.kubernetes import KubernetesServer, PodDriver, StatefulSetDriver
 from scheduler.pools.drivers.local import LocalDriver
@@ -100,7 +100,7 @@ BUILT_IN = ("local", "external")
 _FILE = TypeAdapter(dict[str, Options])
 
 
-class DriverCatalogue:
+class DriverRegistry:
     """Opens drivers by name, for one installation."""
 
     def __init__(self, context: DriverContext, described: Mapping[str, Options] | None = None) -> None:

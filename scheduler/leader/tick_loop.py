@@ -19,7 +19,7 @@ from scheduler.runtime import Runtime
 _LONGEST_REST_S = 0.1
 
 
-class Ticking:
+class TickLoop:
     """The cluster state of the leader and its ticks. `stopped` ends a pause early."""
 
     def __init__(

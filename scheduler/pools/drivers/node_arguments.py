@@ -1,4 +1,4 @@
-"""Names for new nodes, and the options of `ganger worker` for them."""
+"""The arguments of `ganger worker` for a new node: a name that is free, its pool, amounts and labels."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Collection
 from decimal import Decimal
 
-from scheduler.pools.drivers import NodeTemplate
+from scheduler.pools.drivers.driver import NodeTemplate
 from scheduler.rules.cluster.resources import THOUSANDTHS
 
 _NO_LETTER = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 100
 
 
-def fresh(stem: str, taken: Collection[str], count: int) -> list[str]:
+def fresh_names(stem: str, taken: Collection[str], count: int) -> list[str]:
     """Return `count` names `<stem>-<number>` that are not taken, the smallest numbers first."""
     stem = _NO_LETTER.sub("-", stem).lstrip("._-")[:_LONGEST] or "node"
     found: list[str] = []

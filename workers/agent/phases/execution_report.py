@@ -1,4 +1,4 @@
-"""How an execution ended, for the scheduler: its outcome, the name of a built-in error, a sentence for people."""
+"""The report of an execution to the scheduler: its outcome, the name of a built-in error, a sentence for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SUBJECT: Final = {"pre": "The pre command", "job": "The command", "post": "The 
 _MESSAGE_CHARACTERS: Final = 2000
 
 
-def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
+def failure_of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
     """Return why a run counts as failed, None if its command succeeded. `limit_s` is the time limit that it had."""
     match end.outcome:
         case RunOutcome.EXITED | RunOutcome.KILLED:
@@ -39,7 +39,7 @@ def of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionFailure |
     return ExecutionFailure(error, end.message or sentence, of_job=end.of_program)
 
 
-def report(held: NodeExecution) -> ExecutionReport:
+def report_of(held: NodeExecution) -> ExecutionReport:
     """Return the report of an execution that has nothing left to do."""
     failure = held.failure
     outcome = held.stop or (Outcome.FAILED if failure else Outcome.COMPLETED)

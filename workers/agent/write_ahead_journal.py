@@ -1,4 +1,4 @@
-"""Write-ahead: facts stand in the journal before the commands that rely on them are done.
+"""The write-ahead journal: facts stand in the journal before the commands that rely on them are done.
 
 While the journal cannot be written, nothing new is claimed, and nothing is released or removed. Reports still go out,
 and the supervisor keeps the ends of commands until they stand in the journal.
@@ -12,7 +12,7 @@ from workers.journal import Fact, Journal
 from workers.paths import ExecutionKey
 
 
-class WriteAhead:
+class WriteAheadJournal:
     """The journal, and everything that waits for it. Used by one thread; `trouble` may be read from any."""
 
     def __init__(self, journal: Journal) -> None:

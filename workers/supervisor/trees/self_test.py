@@ -1,4 +1,4 @@
-"""Tries a kind of tree out before it is taken. A child process does it, so that a failure harms nobody.
+"""The self-test of a kind of tree: it is tried out before it is taken. A child process does it, so that a failure harms nobody.
 
 A thread that cannot get back out of a tree is lost. A child that finds this out reports it and ends.
 """
