@@ -1,8 +1,9 @@
 """The supervisor of one node: starts, limits, watches and kills process trees, and outlives agent and consumer.
 
 It is one small process. It runs isolated (`python -I -S`) and imports the standard library and this folder only; an
-import contract and a test hold that. One thread does all the work. The first thread only measures directories: what the
-other one takes on to start a program (user, cgroup, directory) thus never marks the process. Requests, answers and
+import contract and a test hold that. One thread does all the work but two things: the first thread measures directories,
+and another one moves output into files. What the working thread takes on to start a program (user, cgroup, directory)
+thus never marks the process. Requests, answers and
 messages are described in `workers.agent.supervisor_client`.
 """
 
@@ -24,6 +25,7 @@ from workers.supervisor import reasons, request, syscalls
 from workers.supervisor.journal import RunJournal
 from workers.supervisor.limits import VERSION
 from workers.supervisor.line_server import ClientConnection, LineMessage, LineServer, events_line
+from workers.supervisor.output_pipes import OutputMover
 from workers.supervisor.periodic_checks import PeriodicChecks
 from workers.supervisor.run_table import RunTable
 from workers.supervisor.spawn import Spawner
@@ -44,7 +46,9 @@ _SIGNALS: Final[set[int]] = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, sign
 class Supervisor:
     """The loop between the socket, the signals and the runs."""
 
-    def __init__(self, directory: str, forced: str | None, alarm: int, checks: PeriodicChecks) -> None:
+    def __init__(
+        self, directory: str, forced: str | None, alarm: int, checks: PeriodicChecks, mover: OutputMover
+    ) -> None:
         node = choice.node_name(directory)
         spawner = Spawner(node)
         kind = choice.choose(node, forced, log)
@@ -52,7 +56,7 @@ class Supervisor:
         self._journal = RunJournal(f"{directory}/outcomes.jsonl")
         self._journal.begin(boot)
         self._kind = kind
-        self._runs = RunTable(node, kind, spawner, self._journal, checks)
+        self._runs = RunTable(node, kind, spawner, self._journal, checks, mover)
         self._runs.sweep()
         self._poll = select.epoll()
         self._signals = syscalls.signal_descriptor(_SIGNALS)
@@ -189,8 +193,9 @@ def main() -> None:
         os.write(descriptor, _OOM_SCORE)
         os.close(descriptor)
     alarm = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    checks = PeriodicChecks(alarm)
-    threading.Thread(target=_work, args=(directory, forced, alarm, checks)).start()
+    checks, mover = PeriodicChecks(alarm), OutputMover(log)
+    threading.Thread(target=_or_crash, args=(mover.run,)).start()
+    threading.Thread(target=_work, args=(directory, forced, alarm, checks, mover)).start()
     checks.run()  # until the other thread ends the process
 
 
@@ -201,19 +206,27 @@ def log(text: str) -> None:
         os.write(2, f"{stamp} supervisor {os.getpid()}: {text}\n".encode())
 
 
-def _work(directory: str, forced: str | None, alarm: int, checks: PeriodicChecks) -> None:
-    """Run all of it. An error that nobody expected ends the process; the next supervisor sweeps."""
+def _work(directory: str, forced: str | None, alarm: int, checks: PeriodicChecks, mover: OutputMover) -> None:
+    """Run all of it, then end the process."""
+    _or_crash(lambda: _serve(Supervisor(directory, forced, alarm, checks, mover)))
+    os._exit(0)
+
+
+def _serve(supervisor: Supervisor) -> None:
+    _report_ready()
+    supervisor.run()
+
+
+def _or_crash(work: Callable[[], None]) -> None:
+    """Do a thread's work. An error that nobody expected ends the process; the next supervisor sweeps."""
     try:
-        supervisor = Supervisor(directory, forced, alarm, checks)
-        _report_ready()
-        supervisor.run()
+        work()
     except choice.UnusableError as error:
         log(f"no tree can be held: {error}")
         os._exit(1)
     except BaseException:  # noqa: BLE001  (the last line of defence: the process must not stay half alive)
         log(traceback.format_exc())
         os._exit(_CRASHED)
-    os._exit(0)
 
 
 def _report_ready() -> None:

@@ -1,4 +1,4 @@
-"""Checks of running trees, made again and again beside the supervisor's own work: disk usage and size of output.
+"""Checks of running trees, made again and again beside the supervisor's own work: disk usage.
 
 The first thread of the supervisor makes them; the other one adds them and reads their results. No tree's checks take
 more than a twentieth of a cpu.

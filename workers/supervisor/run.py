@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from workers.supervisor import disk_usage
 from workers.supervisor.disk_usage import DiskUsage
-from workers.supervisor.output_cap import OutputCap
+from workers.supervisor.output_pipes import RunOutput
 from workers.supervisor.reasons import EndReason
 from workers.supervisor.termination import Termination
 from workers.supervisor.trees import Tree, TreeUsage
@@ -30,7 +30,7 @@ class Run:
         "disk_usage",
         "has_checks",
         "main_end",
-        "output_cap",
+        "output",
         "phase",
         "pid",
         "queued_at",
@@ -49,7 +49,7 @@ class Run:
         self.termination = Termination(tree, boot=boot)
         self.main_end: MainEnd | None = None
         self.queued_at = _NEVER  # for the run table's list of due times
-        self.output_cap: OutputCap | None = None
+        self.output: RunOutput | None = None
         self.disk_usage: DiskUsage | None = None
         self.has_checks = False
 
@@ -81,10 +81,7 @@ class Run:
         return self.termination.act(now, reaped=self.main_end is not None)
 
     def close(self) -> None:
-        """The run is over: cap its output for the last time, and end its checks."""
-        if self.output_cap is not None:
-            self.output_cap.closed = True
-            self.output_cap.check()
+        """The run is over: end its checks."""
         if self.disk_usage is not None:
             self.disk_usage.closed = True
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from workers.supervisor.disk_usage import DiskUsage
 from workers.supervisor.journal import RunJournal
-from workers.supervisor.output_cap import OutputCap
+from workers.supervisor.output_pipes import OutputMover, RunOutput
 from workers.supervisor.periodic_checks import PeriodicChecks
 from workers.supervisor.reasons import EndReason, killed
 from workers.supervisor.request import RunKey, RunRequest
@@ -34,7 +34,13 @@ class RunTable:
     """The runs of one node. Used by one thread, the spawner's."""
 
     def __init__(
-        self, node: str, kind: TreeKind, spawner: Spawner, journal: RunJournal, checks: PeriodicChecks
+        self,
+        node: str,
+        kind: TreeKind,
+        spawner: Spawner,
+        journal: RunJournal,
+        checks: PeriodicChecks,
+        mover: OutputMover,
     ) -> None:
         self.unpublished: list[str] = []
         self._node = node
@@ -42,6 +48,7 @@ class RunTable:
         self._spawner = spawner
         self._journal = journal
         self._checks = checks
+        self._mover = mover
         self._queue: dict[RunKey, RunRequest] = {}
         self._by_tree: dict[str, Run] = {}  # one phase at a time
         self._by_pid: dict[int, Run] = {}
@@ -195,11 +202,14 @@ class RunTable:
         """Create the tree and start its program, or record why that failed."""
         key = (request.tree, request.phase)
         wall = time.time()
-        tree = None
+        tree = output = None
         try:
             tree = self._kind.create(request.tree, request.limits.of_tree)
-            pid = self._spawner.spawn(request, tree)
+            output = RunOutput(request)
+            pid = self._spawner.spawn(request, tree, output.writers)
         except OSError as error:
+            if output is not None:
+                output.close()
             if tree is not None:
                 tree.remove()
             text = str(error.strerror) if isinstance(error, LaunchError) else f"no tree can be made: {error}"
@@ -212,8 +222,9 @@ class RunTable:
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         run = Run(tree, request.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
         run.limit_time(request.timeout_s, request.grace_s, request.lease_s)
-        if request.limits.output_bytes is not None:
-            run.output_cap = OutputCap((request.stdout, request.stderr), request.limits.output_bytes)
+        output.close_writers()
+        self._mover.add(output)
+        run.output = output
         if request.folder is not None:
             run.disk_usage = DiskUsage(request.folder, request.limits.disk_bytes)
         tree.born(pid)
@@ -228,6 +239,8 @@ class RunTable:
             self._push(run)
             return
         run.close()
+        if run.output is not None:
+            self._mover.remove(run.tree.name, run.output)
         if run.phase:
             self._record(run.end_event(now))
         else:
@@ -252,7 +265,8 @@ class RunTable:
             run.termination.fence(self._lease_sent, boot, now)
             if not run.has_checks and now - run.started > _CHECKS_AFTER_S:
                 run.has_checks = True
-                self._checks.add(each for each in (run.output_cap, run.disk_usage) if each is not None)
+                if run.disk_usage is not None:
+                    self._checks.add([run.disk_usage])
             if run.termination.due <= now:
                 self._touched[name] = run
             if run.termination.is_stuck(now):

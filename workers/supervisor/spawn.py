@@ -15,7 +15,6 @@ import mmap
 import os
 import resource
 import signal
-import stat
 import struct
 from collections.abc import Iterator
 from typing import Final, NoReturn
@@ -28,10 +27,6 @@ _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _UMASK: Final = 0o022
 _OOM_SCORE: Final = b"500"  # out of memory on the whole machine: jobs go first, agent and supervisor last
 _ALL_SIGNALS: Final = [each for each in range(1, 65) if each not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}]
-_OUTPUT_FLAGS: Final = (
-    # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
-    os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-)
 _OF_PROGRAM: Final = frozenset(
     {
         errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
@@ -63,22 +58,20 @@ class Spawner:
         self._is_root = os.geteuid() == 0
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
         self._can_raise = syscalls.can_raise_limits()
-        self._own_limits = {kind: resource.getrlimit(kind) for kind in _wanted_limits(RunLimits(nofile=0, fsize=0))}
+        self._usual_files = _raise_open_files()
+        self._own_limits = {kind: resource.getrlimit(kind) for kind in self._wanted_limits(RunLimits(fsize=0))}
         if self._is_root:
             syscalls.forbid_new_privileges()
 
-    def spawn(self, request: RunRequest, tree: Tree) -> int:
-        """Start the program inside the tree and return its pid. Raises `LaunchError`, of the kind `ProgramError` if it is to blame."""
+    def spawn(self, request: RunRequest, tree: Tree, outputs: list[int]) -> int:
+        """Start the program inside the tree and return its pid. `outputs` become its standard output and standard error.
+
+        Raises `LaunchError`, of the kind `ProgramError` if the program is to blame.
+        """
         env = request.env | {scan.MARK: f"{self._node}/{request.tree}"}
-        limits = _wanted_limits(request.limits)
-        outputs: list[int] = []
-        try:
-            outputs.extend(self._open_output(path, request) for path in (request.stdout, request.stderr))
-            with tree.entered():
-                pid = self._start(request, env, outputs, limits, tree.clone_into)
-        finally:
-            for descriptor in outputs:
-                os.close(descriptor)
+        limits = self._wanted_limits(request.limits)
+        with tree.entered():
+            pid = self._start(request, env, outputs, limits, tree.clone_into)
         _settle(pid, limits, hard_too=self._can_raise)
         return pid
 
@@ -92,23 +85,10 @@ class Spawner:
         with self._identity(request), _directory(request.cwd), self._lowered(limits):
             return self._execute(request, env, outputs, None)
 
-    def _open_output(self, path: str, request: RunRequest) -> int:
-        """Open as the supervisor, then give the file to the job's user; its folder need not be the user's."""
-        descriptor = -1
-        try:
-            descriptor = os.open(path, _OUTPUT_FLAGS, 0o600)
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode):
-                raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
-            if request.uid is not None and request.gid is not None and found.st_uid != request.uid:
-                os.fchown(descriptor, request.uid, request.gid)
-        except OSError as error:
-            if descriptor >= 0:
-                os.close(descriptor)
-            if isinstance(error, LaunchError):
-                raise
-            raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
-        return descriptor
+    def _wanted_limits(self, limits: RunLimits) -> dict[int, int]:
+        files = self._usual_files if limits.nofile is None else limits.nofile
+        wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: files, resource.RLIMIT_FSIZE: limits.fsize}
+        return {kind: value for kind, value in wanted.items() if value is not None}
 
     @contextlib.contextmanager
     def _identity(self, request: RunRequest) -> Iterator[None]:
@@ -199,7 +179,7 @@ class Spawner:
                 os.dup2(source, target)
             for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
                 syscalls.default_signal(signum)
-            for kind in _wanted_limits(request.limits):
+            for kind in self._wanted_limits(request.limits):
                 soft, _ = resource.getrlimit(kind)
                 resource.setrlimit(kind, (soft, soft))
             self._assume(request)
@@ -238,9 +218,12 @@ def _directory(path: str) -> Iterator[None]:
         os.chdir("/")
 
 
-def _wanted_limits(limits: RunLimits) -> dict[int, int]:
-    wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: limits.nofile, resource.RLIMIT_FSIZE: limits.fsize}
-    return {kind: value for kind, value in wanted.items() if value is not None}
+def _raise_open_files() -> int:
+    """Let this process have as many open files as it may: each running program costs four. Returns how many it had before."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
 
 
 def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:

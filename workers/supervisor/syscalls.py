@@ -30,7 +30,6 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _SFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
 _FALLOC_KEEP_SIZE: Final = 1
-_FALLOC_PUNCH_HOLE: Final = 2
 _CAP_SYS_RESOURCE: Final = 24
 _SIGCHLD: Final = 17
 _SIG_DFL: Final = 0
@@ -146,11 +145,6 @@ def readable_within(descriptor: int, seconds: float) -> bool:
 def reserve(descriptor: int, size_bytes: int) -> None:
     """Reserve disk for the first bytes of a file without changing its length."""
     _check(_patient_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE, 0, size_bytes))
-
-
-def punch_hole(descriptor: int, offset: int, length: int) -> None:
-    """Free the disk beneath a range of a file; it then reads as zeros, and the length stays."""
-    _check(_patient_libc.fallocate(descriptor, _FALLOC_KEEP_SIZE | _FALLOC_PUNCH_HOLE, offset, length))
 
 
 def _set_groups(groups: list[int]) -> None:

@@ -1,0 +1,96 @@
+"""Output that a program opens again by name: all of it arrives, in the order in which it was written."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import supervised
+from tests.support.supervised import STRANGER, Stage
+
+BIG = 3 << 20
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A supervisor with the best kind of tree that there is."""
+    with supervised.stage() as found:
+        yield found
+
+
+@pytest.fixture(params=["own", "stranger"])
+def identity(request: pytest.FixtureRequest) -> dict[str, int]:
+    """The user of the program: the supervisor's own, or one that owns nothing."""
+    if request.param == "own":
+        return {}
+    if os.geteuid() != 0:
+        pytest.skip("only root gives a program another user")
+    return {"uid": STRANGER, "gid": STRANGER}
+
+
+@pytest.mark.parametrize(
+    "place", ["/dev/stdout", "/dev/stderr", "/proc/self/fd/1", "/proc/self/fd/2", "/dev/fd/1", "/proc/$$/fd/1"]
+)
+@pytest.mark.parametrize("operator", [">", ">>", "1<>"])
+def test_a_stream_opened_again_keeps_what_was_written(
+    stage: Stage, identity: dict[str, int], place: str, operator: str
+) -> None:
+    play = stage.play()
+    script = f"echo one; echo eins >&2; echo two {operator} {place}; echo three; echo drei >&2"
+    assert stage.do(play.command(["sh", "-c", script], **identity))["exit_code"] == 0
+    to_error = place.endswith(("2", "stderr"))
+    assert play.output("out") == ("one\nthree\n" if to_error else "one\ntwo\nthree\n")
+    assert play.output("err") == ("eins\ntwo\ndrei\n" if to_error else "eins\ndrei\n")
+
+
+def test_tee_in_the_middle_loses_nothing(stage: Stage, identity: dict[str, int]) -> None:
+    play = stage.play()
+    script = "echo before >&2; for n in 1 2 3; do echo $n; done | tee /dev/stderr; echo after >&2"
+    assert stage.do(play.command(["sh", "-c", script], **identity))["exit_code"] == 0
+    assert play.output("out") == "1\n2\n3\n"
+    assert play.output("err") == "before\n1\n2\n3\nafter\n"
+
+
+def test_a_program_that_cuts_its_own_output_loses_nothing(stage: Stage) -> None:
+    play = stage.play()
+    code = """
+os.write(1, b'first\\n')
+for cut in (lambda: os.ftruncate(1, 0), lambda: os.lseek(1, 0, os.SEEK_SET), lambda: os.truncate('/proc/self/fd/1', 0)):
+    try: cut()
+    except OSError: pass
+os.write(1, b'second\\n')
+"""
+    assert stage.do(play.run(code))["exit_code"] == 0
+    assert play.output() == "first\nsecond\n"
+
+
+def test_much_output_from_several_processes_is_whole(stage: Stage) -> None:
+    play = stage.play()
+    script = (
+        f"head -c {BIG} /dev/zero | tr '\\0' a & head -c {BIG} /dev/zero | tr '\\0' b > /dev/stdout & wait; printf end"
+    )
+    assert stage.do(play.command(["sh", "-c", script]))["exit_code"] == 0
+    found = play.output()
+    assert (found.count("a"), found.count("b"), found[-3:], len(found)) == (BIG, BIG, "end", 2 * BIG + 3)
+
+
+def test_output_goes_on_in_the_file_that_is_there(stage: Stage) -> None:
+    play = stage.play()
+    (play.folder / "out").write_text("earlier\n")
+    stage.do(play.command(["echo", "later"]))
+    assert play.output() == "earlier\nlater\n"
+
+
+def test_a_programs_own_limit_on_file_sizes_does_not_cut_its_output(stage: Stage) -> None:
+    play = stage.play()
+    ended = stage.do(play.run(f"os.write(1, b'x' * {BIG})", limits={"fsize": 1000}))
+    assert (ended["exit_code"], len(play.output())) == (0, BIG)
+
+
+def test_the_cap_keeps_the_beginning_and_the_length_tells_the_rest(stage: Stage) -> None:
+    play = stage.play()
+    ended = stage.do(play.run(f"os.write(1, b'0123456789' * {BIG})", limits={"output_bytes": 100_005}))
+    found = (play.folder / "out").read_bytes()
+    assert (ended["exit_code"], len(found)) == (0, 10 * BIG)
+    assert found[:100_005] == b"0123456789" * 10_000 + b"01234"
+    assert not found[100_005:].strip(b"\0")
