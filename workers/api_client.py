@@ -91,7 +91,7 @@ class Api:
 
     def download(self, url: str, offset: int = 0) -> Iterator[bytes]:
         """Yield the bytes of a file from `offset` on. `url` is its path below the API."""
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={offset}-"} if offset else {})}
         try:
             with self._http.stream("GET", url, headers=headers, timeout=_TRANSFER_TIMEOUT) as answer:
                 self._check(answer, "download")

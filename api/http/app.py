@@ -9,7 +9,7 @@ from flask_openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from api.http import parts, problems, routing, telemetry
+from api.http import parts, problems, routing, telemetry, transfer
 from api.http.about import routes as about
 from api.http.auth import TokenCache
 from api.http.bulk import routes as bulk
@@ -110,6 +110,7 @@ def bare_app() -> OpenAPI:
     routing.install(app)
     telemetry.install(app)
     problems.install(app)
+    transfer.install(app)
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)

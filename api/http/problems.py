@@ -129,11 +129,12 @@ def _http(error: HTTPException) -> Response | HTTPException:
         return error
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
     kind = _KINDS.get(status, HTTPStatus(status).phrase.lower().replace(" ", "-"))
-    headers = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After", "Content-Range"}}
+    headers = {name: value for name, value in error.get_headers() if name in _PASSED_ON}
     sentence = _SENTENCES.get(status) or error.description or HTTPStatus(status).phrase
     return answer(status, kind, sentence, headers=headers)
 
 
+_PASSED_ON = frozenset({"Allow", "Retry-After", "Content-Range", "Accept-Encoding"})
 _SENTENCES = {
     404: "there is nothing at this address",
     405: "this address does not take this method",

@@ -59,8 +59,15 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
         if _code(error) in _GONE:
             raise NotFound("the content of this file is gone") from None
         raise Unavailable(f"the file cannot be read: {_code(error)}") from error
-    pieces: Iterator[bytes] = found["Body"].iter_chunks(_PIECE)
-    return pieces
+    return _whole(found["Body"].iter_chunks(_PIECE))
+
+
+def _whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the pieces of an answer. Raises Unavailable if the store breaks off."""
+    try:
+        yield from pieces
+    except _errors() as error:
+        raise Unavailable(f"the file cannot be read: {_code(error)}") from error
 
 
 def remove(url: str, path: str) -> None:

@@ -42,16 +42,33 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
         raise Unavailable(f"the file cannot be read: the server answers {error.code}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(f"the file cannot be read: {error}") from error
+    encoding = answer.headers.get("Content-Encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        answer.close()
+        raise Unavailable(f"the file cannot be read: the server sends it encoded ({encoding[:40]})")
     skip = start if answer.status == http.HTTPStatus.OK else 0  # a server without ranges sends it all
     return _pieces(answer, skip, length)
 
 
 def _pieces(answer: http.client.HTTPResponse, skip: int, length: int | None) -> Iterator[bytes]:
+    """Yield what is asked for. Raises Unavailable if the answer ends before its Content-Length."""
     with answer:
-        while skip and (piece := answer.read(min(skip, _PIECE))):
+        while skip and (piece := _read(answer, min(skip, _PIECE))):
             skip -= len(piece)
         while (length is None or length > 0) and (
-            piece := answer.read(_PIECE if length is None else min(_PIECE, length))
+            piece := _read(answer, _PIECE if length is None else min(_PIECE, length))
         ):
             length = None if length is None else length - len(piece)
             yield piece
+
+
+def _read(answer: http.client.HTTPResponse, most: int) -> bytes:
+    """Return the next bytes; b"" only at the true end, which `HTTPResponse.read(most)` cannot tell from a broken one."""
+    expected = answer.length  # bytes still to come; None when only the end of the connection tells
+    try:
+        piece = answer.read(most)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unavailable(f"the file cannot be read: {error}") from error
+    if not piece and expected:
+        raise Unavailable(f"the file cannot be read: the server broke off, {expected} bytes before its end")
+    return piece

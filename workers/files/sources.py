@@ -20,7 +20,7 @@ _NOT_NOW = frozenset({408, 425, 429})
 
 def read(url: str, offset: int = 0) -> Iterator[bytes]:
     """Yield the bytes of a file from `offset` on. Raises ServerUnreachable when trying again may help, ServerRefused when not."""
-    headers = {"Range": f"bytes={offset}-"} if offset else {}
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={offset}-"} if offset else {})}
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
         with httpx2.stream("GET", url, headers=headers, timeout=_TIMEOUT, follow_redirects=True) as answer:
@@ -28,6 +28,9 @@ def read(url: str, offset: int = 0) -> Iterator[bytes]:
                 raise ServerUnreachable(f"{host} answers {answer.status_code}", answered=True)
             if answer.status_code >= 300:  # noqa: PLR2004
                 raise ServerRefused(answer.status_code, f"{host} answers {answer.status_code}.")
+            encoding = answer.headers.get("Content-Encoding", "identity")
+            if encoding.strip().lower() != "identity":
+                raise ServerRefused(answer.status_code, f"{host} sends it encoded ({encoding[:40]}).")
             skip = offset if answer.status_code == 200 else 0  # noqa: PLR2004  a server without ranges sends it all
             for piece in answer.iter_raw(_PIECE_BYTES):
                 yield piece[skip:]

@@ -137,4 +137,5 @@ def _multipart(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
     sent = request.files.get("file")
     if sent is None or len(request.files) != 1 or request.form:
         raise InvalidInput("a multipart upload has exactly one part, the file, in the field file", field="file")
+    transfer.check_part(sent.headers)
     return sent.filename or "", sent.mimetype or None, iter(lambda: sent.stream.read(PIECE), b"")

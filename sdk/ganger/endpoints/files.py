@@ -101,7 +101,7 @@ def _check(file: File, sha256: str) -> None:
 
 
 def _content(file_id: int) -> Call:
-    return Call("GET", f"/files/{file_id}/content/", headers={"Accept": "*/*"})
+    return Call("GET", f"/files/{file_id}/content/", headers={"Accept": "*/*", "Accept-Encoding": "identity"})
 
 
 def _umask() -> int:
