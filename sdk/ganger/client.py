@@ -25,6 +25,8 @@ from ganger.transport import Call, Transport
 class Client:
     """One API, as seen with one token. Thread-safe; close it, or use it as a context manager.
 
+    It may be made before a fork and used on both sides of it, as a pool of processes does: each process has connections of its own.
+
     Without `url` or `token` each is looked up as `ganger.configuration` says; raises NotConfigured if no place names an
     address. An empty `token` sends none. `timeout_s` bounds one request; `patience_s` is how long calls that may be repeated try to reach an API that does
     not answer. `http` replaces the network, for tests.

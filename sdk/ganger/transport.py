@@ -48,7 +48,11 @@ class Call:
 
 
 class Transport:
-    """Thread-safe. `patience_s` is how long a call goes on trying to reach an API that does not answer."""
+    """Thread-safe. `patience_s` is how long a call goes on trying to reach an API that does not answer.
+
+    It may be used on both sides of a fork: a new process makes its own connections. If two processes read from one
+    connection, each may get the other's answers.
+    """
 
     def __init__(
         self,
@@ -61,13 +65,33 @@ class Transport:
     ) -> None:
         self.url = url.rstrip("/")
         self._patience_s = patience_s
-        headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-        timeout = httpx2.Timeout(timeout_s, connect=5.0)
-        self._http = httpx2.Client(base_url=self.url, headers=headers, timeout=timeout, transport=http)
+        self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self._timeout = httpx2.Timeout(timeout_s, connect=5.0)
+        self._replaced_network = http
+        self._is_closed = False
+        self._of_process = os.getpid(), self._connections()
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections of this process."""
+        self._is_closed = True
         self._http.close()
+
+    @property
+    def _http(self) -> httpx2.Client:
+        """The connections of this process. Those of the process that it was forked from are left alone."""
+        process, connections = self._of_process
+        if process != os.getpid():
+            connections = self._connections()
+            self._of_process = os.getpid(), connections
+        return connections
+
+    def _connections(self) -> httpx2.Client:
+        made = httpx2.Client(
+            base_url=self.url, headers=self._headers, timeout=self._timeout, transport=self._replaced_network
+        )
+        if self._is_closed:
+            made.close()
+        return made
 
     def json(self, call: Call) -> JsonObject:
         """Return the JSON object that is the body of the answer. Raises Unreachable or Refused."""
@@ -105,8 +129,12 @@ class Transport:
 
     @contextmanager
     def stream(self, call: Call, *, read_timeout_s: float | None = None) -> Iterator[httpx2.Response]:
-        """Yield the answer before its body; a break in the middle raises Unreachable. Never repeats by itself."""
+        """Yield the answer before its body; a break in the middle raises Unreachable. Never repeats by itself.
+
+        The answer can be read only by the process that asked; `check_process` tells another one so.
+        """
         request = self._request(call)
+        process = os.getpid()
         request.extensions["timeout"] = httpx2.Timeout(60.0, connect=5.0, read=read_timeout_s).as_dict()
         try:
             response = self._http.send(request, stream=True)
@@ -115,9 +143,15 @@ class Transport:
                     response.read()
                 yield _checked(response)
             finally:
-                response.close()
+                if process == os.getpid():
+                    response.close()
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
+
+    def check_process(self, process: int) -> None:
+        """Raise Unreachable unless this is the process `process`, whose connection an answer is read from."""
+        if process != os.getpid():
+            raise Unreachable("the answer belongs to the process that this one was forked from")
 
     def path_of(self, link: str) -> str:
         """Return an absolute link of an answer as a path of this API, whatever host a proxy made of it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -69,8 +70,11 @@ class LogsEndpoint:
             time.sleep(RECONNECT_PAUSE_S)
 
     def _events(self, call: Call) -> Iterator[httpx2.ServerSentEvent]:
+        process = os.getpid()
         with self._transport.stream(call, read_timeout_s=SILENCE_S) as response:
-            yield from httpx2.EventSource(response)
+            for event in httpx2.EventSource(response):
+                yield event
+                self._transport.check_process(process)  # in a forked one: connect again, and go on from there
 
 
 def _path(execution_id: int, stream: Stream) -> str:
