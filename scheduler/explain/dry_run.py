@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from scheduler.errors import GangerError
-from scheduler.explain import explain, view
-from scheduler.explain.documents import NodeDocument, TrialDocument
+from scheduler.explain import forecast_json, job_explanation
+from scheduler.explain.explanation_json import NodeName, TriedView
 from scheduler.explain.forecast import Forecast, Forecaster
+from scheduler.explain.words import WouldWord
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
@@ -28,7 +29,7 @@ MOST = 100
 """Most jobs of one dry run; each is explained in full."""
 
 
-def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Submission) -> list[TrialDocument]:
+def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Submission) -> list[TriedView]:
     """Return for each job, in order, whether the next tick would start it, where, or why it would wait.
 
     The jobs are tried together, so that one takes room from the next. Raises the same errors as a submission; idempotency
@@ -71,12 +72,12 @@ def _trial(shape: NewShape, group: JobGroup) -> TrialJob:
 
 def _document(
     number: int, forecast: Forecast, called: PauseReasons, pool: str | None, stopped: Mapping[JobId, int]
-) -> TrialDocument:
-    future = view.document(forecast, explain.names(called), pool)
+) -> TriedView:
+    future = forecast_json.document(forecast, job_explanation.names(called), pool)
     placement = forecast.placement
-    nodes: list[NodeDocument] = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]
+    nodes: list[NodeName] = [{"id": one, "name": forecast.names.get(one, str(one))} for one in forecast.assigned]
     if placement is None:
-        would = "make-room" if forecast.stops else "wait"
+        would: WouldWord = "make-room" if forecast.stops else "wait"
         summary = f"It would wait: {future['reasons'][0]['description']}."
     else:
         would = "start"
@@ -96,7 +97,7 @@ def _document(
     }
 
 
-def _refused(tried: TrialDocument, refusal: GangerError) -> TrialDocument:
+def _refused(tried: TriedView, refusal: GangerError) -> TriedView:
     """Return the answer for a job whose submission would be refused, which is as a whole."""
     return {
         **tried,
@@ -110,6 +111,6 @@ def _refused(tried: TrialDocument, refusal: GangerError) -> TrialDocument:
     }
 
 
-def _where(nodes: Sequence[NodeDocument]) -> str:
+def _where(nodes: Sequence[NodeName]) -> str:
     names = [node["name"] for node in nodes]
     return f"node {names[0]}" if len(names) == 1 else f"{len(names)} places, of its members in turn: {', '.join(names)}"

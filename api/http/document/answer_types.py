@@ -1,7 +1,7 @@
 """From the types of answers to their schemas in the document.
 
 An answer is declared once, as a TypedDict: the type checker compares it with what the views return, and the document is
-made from it here. Nothing of this runs when a request is answered.
+made from it here. A plain text in `Annotated` is the description of that field. Nothing of this runs when a request is answered.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import copy
 from collections.abc import Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
@@ -57,4 +57,9 @@ class _OpenObjects(GenerateJsonSchema):
     """Answers may gain fields in a later release: clients have to expect ones that they do not know."""
 
     def typed_dict_schema(self, schema: TypedDictSchema) -> JsonSchema:
-        return {**super().typed_dict_schema(schema), "additionalProperties": True}
+        shown = super().typed_dict_schema(schema)
+        for name, hint in get_type_hints(schema["cls"], include_extras=True).items():
+            for text in getattr(hint, "__metadata__", ()):
+                if isinstance(text, str):
+                    shown["properties"][name]["description"] = text
+        return {**shown, "additionalProperties": True}

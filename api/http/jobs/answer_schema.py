@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 
 from api.http.executions.answer_schema import ExecutionEntry
 from api.http.files.schema import FileView
-from api.http.jobs.explain_schema import Warnings
 from api.http.jobs.program_schema import ProgramView
+from api.http.jobs.submission_schema import Warnings
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.http.schema.fields import Uuid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import cast
 
 import orjson
 from flask import g, request
@@ -12,14 +11,15 @@ from api.http import paging, parts
 from api.http.answers import Answer
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
-from api.http.jobs.explain_schema import Created, JobExplanation, Tried
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.new_job import new_job
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
+from api.http.jobs.submission_schema import Created, Tried
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
 from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
-from scheduler.explain import dry_run, explain
+from scheduler.explain import dry_run, job_explanation
+from scheduler.explain.explanation_json import JobExplanation
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import cancel, queries, submit
@@ -116,8 +116,7 @@ def list_job_events(call: ApiCall, job_id: JobId) -> EventList:
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})
 def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     """Why a job waits, where it runs or ran, why it failed."""
-    found = explain.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
-    return cast("JobExplanation", found)
+    return job_explanation.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
 
 
 def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | Created | Tried]:

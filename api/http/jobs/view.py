@@ -18,12 +18,12 @@ from api.http.jobs.answer_schema import (
     NamedValue,
     RevisionInShort,
 )
-from api.http.jobs.explain_schema import Warnings
+from api.http.jobs.submission_schema import Warnings
 from api.http.named_errors import view as errors
 from api.http.schema.answers import NodeInShort
 from api.http.schema.fields import units
 from scheduler.documents import DataEntry, JobDataDocument, JobResults
-from scheduler.explain import view as explain_view
+from scheduler.explain import forecast_json
 from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
 from scheduler.jobs.submit import UnplaceableJobs
@@ -186,7 +186,7 @@ def warnings(unplaceable: Sequence[UnplaceableJobs]) -> Warnings:
     """Return the `warnings` of an answer about jobs that no node could ever hold; nothing where there are none."""
     if not unplaceable:
         return {}
-    return {"warnings": [explain_view.warning(one) for one in unplaceable]}
+    return {"warnings": [forecast_json.warning(one) for one in unplaceable]}
 
 
 def _revision(row: JobRow) -> RevisionInShort:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from typing_extensions import TypedDict
 
 from api.http.schema.fields import LEFT_OUT, ChangeBody, Reason
-from api.http.schema.words import ReasonWord
+from scheduler.explain.words import ReasonWord
 
 QueueModeWord = Literal["FIFO", "LIFO"]
 SchedulerState = Literal["READY", "PAUSED", "STALE", "MISSING"]

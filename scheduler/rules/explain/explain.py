@@ -11,7 +11,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import fixes, what_if
 from scheduler.rules.explain.answer import Explanation, NearestNode, NeverFits
-from scheduler.rules.explain.explainer import Explainer
+from scheduler.rules.explain.wait_analysis import WaitAnalysis
 from scheduler.rules.placement import capacity
 from scheduler.rules.placement.capacity import Growth
 from scheduler.rules.placement.placement import place
@@ -39,7 +39,7 @@ def explain(snapshot: Snapshot, job_id: int, now: float, plan: Plan | None = Non
     shape = snapshot.queue.groups[job.shape_id].shape
     if plan is None:
         plan = place(snapshot, now, lambda: 0.0)
-    return Explainer(snapshot, job, shape, now, plan).answer()
+    return WaitAnalysis(snapshot, job, shape, now, plan).answer()
 
 
 def preview(snapshot: Snapshot, shape: Shape, now: float, chance: Callable[[], float]) -> tuple[Plan, Explanation]:

@@ -1,15 +1,18 @@
-"""Answers about why jobs wait, and about the future of jobs that are only tried out."""
+"""The JSON of explain, dry run and warnings, declared once: the functions beside build it, and the API's document shows it.
+
+A text in `Annotated` is the field's description in the document, a docstring that of the type. Amounts are in whole units,
+times in UTC. The document leaves a `Mapping` open; `LastPlacement`, `ExecutionName` and `JobFailure` say what it holds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, NotRequired
+from typing import Annotated
 
-from pydantic import Field
 from typing_extensions import TypedDict
 
-from api.http.schema.words import FixWord, ReasonWord, WarningWord, WouldWord
+from scheduler.explain.words import FixWord, ReasonWord, WarningWord, WouldWord
 
 
 class ReasonView(TypedDict):
@@ -17,7 +20,7 @@ class ReasonView(TypedDict):
 
     kind: ReasonWord
     description: str
-    nodes: Annotated[int | None, Field(description="null where it is not about nodes")]
+    nodes: Annotated[int | None, "null where it is not about nodes"]
 
 
 class NodeName(TypedDict):
@@ -30,7 +33,7 @@ class NodeName(TypedDict):
 class NearestView(TypedDict):
     """The node that comes closest, and what is missing there, in cpus, MiB and pieces."""
 
-    node: Annotated[NodeName | None, Field(description="null: a new node of a pool")]
+    node: Annotated[NodeName | None, "null: a new node of a pool"]
     reasons: list[ReasonWord]
     missing: dict[str, float]
     description: str
@@ -43,7 +46,7 @@ class NodeFailures(TypedDict):
     usable: int
     failing: dict[ReasonWord, int]
     short_of: dict[str, int]
-    unmet: Annotated[dict[str, int], Field(description="How many nodes fail each of the job's constraints.")]
+    unmet: Annotated[dict[str, int], "How many nodes fail each of the job's constraints."]
 
 
 class PlaceInQueue(TypedDict):
@@ -95,17 +98,50 @@ class NeverView(TypedDict):
 class Future(TypedDict):
     """Why a job waits, and until when; the parts are null and empty for one that does not wait."""
 
-    reasons: Annotated[list[ReasonView], Field(description="all of them, the most telling first")]
+    reasons: Annotated[list[ReasonView], "all of them, the most telling first"]
     nodes: NodeFailures | None
     nearest: NearestView | None
     queue: PlaceInQueue | None
     share: ShareView | None
     reservation: ReservationView | None
     expected_start: StartView | None
-    changes: Annotated[
-        list[ChangeView], Field(description="made together they let it start; any one left out would not")
-    ]
+    changes: Annotated[list[ChangeView], "made together they let it start; any one left out would not"]
     never_fits: NeverView | None
+
+
+class ExecutionName(TypedDict):
+    """An execution by id and status."""
+
+    id: int
+    status: str
+
+
+class LastPlacement(TypedDict):
+    """The newest execution of a job: its node, the reason for that node, and its end if it has ended."""
+
+    job_exe: ExecutionName
+    attempt: int
+    member: int
+    node: NodeName
+    why: str | None
+    message: str | None
+    preempted_for: int | None
+    remark: str | None
+    exit_code: int | None
+    placed: datetime
+    started: datetime | None
+    ended: datetime | None
+
+
+class JobFailure(TypedDict):
+    """The named error that a job failed with."""
+
+    error: str
+    title: str | None
+    description: str | None
+    category: str | None
+    should_be_retried: bool | None
+    message: str | None
 
 
 class MemberView(TypedDict):
@@ -122,10 +158,10 @@ class JobExplanation(Future):
     job_id: int
     status: str
     summary: str
-    ahead: Annotated[int | None, Field(description="jobs that ask for the same and were queued before")]
+    ahead: Annotated[int | None, "jobs that ask for the same and were queued before"]
     tries: dict[str, int]
     placement: Mapping[str, object] | None
-    members: Annotated[list[MemberView], Field(description="of a gang's newest attempt; empty for a job of one")]
+    members: Annotated[list[MemberView], "of a gang's newest attempt; empty for a job of one"]
     failure: Mapping[str, object] | None
 
 
@@ -145,21 +181,11 @@ class TriedView(Future):
     entry: int
     would: WouldWord
     summary: str
-    refusal: Annotated[RefusalView | None, Field(description="null where it would be taken")]
-    node: Annotated[NodeName | None, Field(description="of a gang: the node of its member 0")]
-    nodes_of_members: Annotated[
-        list[NodeName], Field(description="the node of each member in turn; empty where it would wait")
-    ]
+    refusal: Annotated[RefusalView | None, "null where it would be taken"]
+    node: Annotated[NodeName | None, "of a gang: the node of its member 0"]
+    nodes_of_members: Annotated[list[NodeName], "the node of each member in turn; empty where it would wait"]
     why: str | None
-    stops: Annotated[list[int], Field(description="jobs of which executions would be stopped to make room for it")]
-
-
-class Tried(TypedDict):
-    """The results of a dry run, job by job; nothing was made."""
-
-    dry_run: bool
-    count: int
-    results: list[TriedView]
+    stops: Annotated[list[int], "jobs of which executions would be stopped to make room for it"]
 
 
 class SubmitWarning(TypedDict):
@@ -170,20 +196,3 @@ class SubmitWarning(TypedDict):
     kind: WarningWord
     description: str
     nearest: NearestView | None
-
-
-class Warnings(TypedDict):
-    """Likely mistakes in jobs that were made."""
-
-    warnings: NotRequired[
-        Annotated[list[SubmitWarning], Field(default=[], description="left out where there are none")]
-    ]
-
-
-class _Ids(TypedDict):
-    count: int
-    job_ids: list[int]
-
-
-class Created(_Ids, Warnings):
-    """The jobs that an array made, in its order."""

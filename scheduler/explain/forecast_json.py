@@ -5,30 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from scheduler.explain.documents import (
-    FixDocument,
-    FutureDocument,
-    NearestDocument,
-    NeverFitsDocument,
-    NodeDocument,
-    ReasonDocument,
-    ReservationDocument,
-    WarningDocument,
+from scheduler.explain.explanation_json import (
+    ChangeView,
+    Future,
+    NearestView,
+    NeverView,
+    NodeName,
+    ReasonView,
+    ReservationView,
+    SubmitWarning,
 )
 from scheduler.explain.forecast import Forecast
+from scheduler.explain.words import FORBIDDEN, NEVER
 from scheduler.jobs.submit import UnplaceableJobs, sentence
 from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
 from scheduler.rules.explain.wording import Names, slug
 
-NEVER = "never-fits"
-FORBIDDEN = "never-allowed"
 _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
-def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[ReasonDocument]:
+def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[ReasonView]:
     """Return the reasons why a job waits, the most important first; there is always one.
 
     Each has `kind`, `description`, and the number of `nodes` that give this reason (null for a reason that no node gives).
@@ -39,12 +38,12 @@ def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[ReasonDo
     return found or [reason(NO_NODES, wording.none_yet(pool))]
 
 
-def reason(kind: str, sentence: str, nodes: int | None = None) -> ReasonDocument:
+def reason(kind: str, sentence: str, nodes: int | None = None) -> ReasonView:
     """Return one reason."""
     return {"kind": kind, "description": sentence, "nodes": nodes}
 
 
-def document(forecast: Forecast, names: Names, pool: str | None) -> FutureDocument:
+def document(forecast: Forecast, names: Names, pool: str | None) -> Future:
     """Return all that is known of a waiting job's future, with the field names of the API."""
     explanation = forecast.explanation
     return {
@@ -70,7 +69,7 @@ def document(forecast: Forecast, names: Names, pool: str | None) -> FutureDocume
     }
 
 
-def warning(found: UnplaceableJobs) -> WarningDocument:
+def warning(found: UnplaceableJobs) -> SubmitWarning:
     """Return the warning for submitted jobs that no node could ever hold, or that their project's quota never allows."""
     nearest = None if isinstance(found.why, str) else found.why.nearest
     return {
@@ -82,7 +81,7 @@ def warning(found: UnplaceableJobs) -> WarningDocument:
     }
 
 
-def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[ReasonDocument]:
+def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[ReasonView]:
     explanation = forecast.explanation
     for found in explanation.blockers:
         yield reason(slug(found.reason), wording.blocker(found, names))
@@ -105,7 +104,7 @@ def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[Rea
         yield reason(slug(main), wording.behind_others(explanation))
 
 
-def _of_nodes(forecast: Forecast) -> Iterator[ReasonDocument]:
+def _of_nodes(forecast: Forecast) -> Iterator[ReasonView]:
     """Yield the reasons that nodes have, the main one first, then by how many have them."""
     explanation = forecast.explanation
     closest = forecast.never.nearest if forecast.never is not None else None
@@ -118,7 +117,7 @@ def _of_nodes(forecast: Forecast) -> Iterator[ReasonDocument]:
             yield reason(slug(kind), wording.nodes(kind, counts[kind], explanation, forecast.nodes), counts[kind])
 
 
-def _nearest(found: NearestNode) -> NearestDocument:
+def _nearest(found: NearestNode) -> NearestView:
     return {
         "node": {"id": found.node_id, "name": found.name} if found.name else None,
         "reasons": [slug(one) for one in found.reasons],
@@ -127,17 +126,17 @@ def _nearest(found: NearestNode) -> NearestDocument:
     }
 
 
-def _reservation(forecast: Forecast) -> ReservationDocument | None:
+def _reservation(forecast: Forecast) -> ReservationView | None:
     explanation = forecast.explanation
     if not explanation.reserved:
         return None
-    there: list[NodeDocument] = [
+    there: list[NodeName] = [
         {"id": node_id, "name": forecast.names.get(node_id, str(node_id))} for node_id in explanation.reserved
     ]
     return {"nodes": there, "start": _moment(explanation.earliest)}
 
 
-def _change(found: Fix, names: Names) -> FixDocument:
+def _change(found: Fix, names: Names) -> ChangeView:
     to: float | datetime | None = found.to
     if found.kind is FixKind.WAIT_UNTIL:
         to = _moment(found.to)
@@ -156,7 +155,7 @@ def _change(found: Fix, names: Names) -> FixDocument:
     }
 
 
-def _never(forecast: Forecast, pool: str | None) -> NeverFitsDocument | None:
+def _never(forecast: Forecast, pool: str | None) -> NeverView | None:
     if forecast.never is None:
         return None
     nearest = forecast.never.nearest

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.explain import view
-from scheduler.explain.documents import (
-    ExplanationDocument,
-    FailureDocument,
-    FutureDocument,
-    MemberDocument,
-    NodeDocument,
-    PlacementDocument,
-)
+from scheduler.explain import forecast_json
+from scheduler.explain.explanation_json import Future, JobExplanation, JobFailure, LastPlacement, MemberView, NodeName
 from scheduler.explain.forecast import Forecast, Forecaster
+from scheduler.explain.words import BEING_STOPPED, CLEARING
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import queries
@@ -29,9 +23,6 @@ from scheduler.store.jobs.explain_facts import JobFacts, LastExecution, MemberPl
 from scheduler.store.leader import cluster_state
 from scheduler.store.leader.conversion import shape_of
 
-BEING_STOPPED = "being-stopped"
-CLEARING = "room-being-cleared"
-
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
 _OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
 _FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
@@ -44,11 +35,11 @@ _SUMMARY = {
 }
 
 
-def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> ExplanationDocument:
+def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) -> JobExplanation:
     """Explain the present status of a job; raises NotFound.
 
     The answer has a `summary` of one sentence, `reasons` why the job waits (the most important first), and while it waits
-    all fields of `view.document`; also its last `placement` with the reason for that node, and its `failure`.
+    all fields of `forecast_json.document`; also its last `placement` with the reason for that node, and its `failure`.
     """
     with rt.db.begin() as tx:
         queries.one_job(tx, caller, job_id)
@@ -61,7 +52,7 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
             row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
     future = _future(row, forecast if row.status in _WAITING else None)
     if cleared:
-        future["reasons"].insert(0, view.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
+        future["reasons"].insert(0, forecast_json.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
     return {
         "job_id": job_id,
         "status": row.status,
@@ -92,18 +83,18 @@ def _trial(row: JobFacts, shape: Shape) -> TrialJob:
     return TrialJob(shape, row.hold_reason if row.is_held else None, due)
 
 
-def _future(row: JobFacts, forecast: Forecast | None) -> FutureDocument:
+def _future(row: JobFacts, forecast: Forecast | None) -> Future:
     """Return the future of a waiting job; all fields are empty for a job that does not wait."""
-    future = _no_future() if forecast is None else view.document(forecast, names(row), row.pool)
+    future = _no_future() if forecast is None else forecast_json.document(forecast, names(row), row.pool)
     if row.status in _WAITING and row.has_live_execution:
-        stopping = view.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
+        stopping = forecast_json.reason(BEING_STOPPED, "its last execution is being stopped and still holds its room")
         held = sum(one["kind"] in _OWN for one in future["reasons"])
         others = [one for one in future["reasons"][held:] if one["kind"] not in _FREE]
         future["reasons"] = [*future["reasons"][:held], stopping, *others]
     return future
 
 
-def _no_future() -> FutureDocument:
+def _no_future() -> Future:
     return {
         "reasons": [],
         "nodes": None,
@@ -127,7 +118,7 @@ def names(row: JobFacts | PauseReasons) -> Names:
     return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
 
 
-def _summary(row: JobFacts, last: LastExecution | None, members: Sequence[MemberPlace], future: FutureDocument) -> str:
+def _summary(row: JobFacts, last: LastExecution | None, members: Sequence[MemberPlace], future: Future) -> str:
     if row.status == JobStatus.RUNNING:
         return _of_gang(last, members) if members else _of_running(last)
     if row.status == JobStatus.FAILED:
@@ -164,7 +155,7 @@ def _of_gang(last: LastExecution | None, members: Sequence[MemberPlace]) -> str:
     return f"Member {first.member} is {first.status} on node {first.node_name}; the {len(live)} that are left are being stopped."
 
 
-def _placement(last: LastExecution) -> PlacementDocument:
+def _placement(last: LastExecution) -> LastPlacement:
     return {
         "job_exe": {"id": last.id, "status": last.status},
         "attempt": last.attempt,
@@ -183,12 +174,12 @@ def _placement(last: LastExecution) -> PlacementDocument:
     }
 
 
-def _member(one: MemberPlace) -> MemberDocument:
-    node: NodeDocument = {"id": one.node_id, "name": one.node_name}
+def _member(one: MemberPlace) -> MemberView:
+    node: NodeName = {"id": one.node_id, "name": one.node_name}
     return {"member": one.member, "job_exe": {"id": one.id, "status": one.status}, "node": node}
 
 
-def _failure(row: JobFacts, error: str) -> FailureDocument:
+def _failure(row: JobFacts, error: str) -> JobFailure:
     return {
         "error": error,
         "title": row.error_title,

@@ -1,4 +1,4 @@
-"""The work behind `explain`: why the job waits, when it may start, and what would help."""
+"""The analysis behind `explain`: why the job waits, when it may start, and what would help."""
 
 from collections.abc import Sequence
 from math import exp, inf
@@ -18,7 +18,7 @@ from scheduler.rules.placement.plan_state import PlanState
 from scheduler.rules.placement.reservation import EndBasis, FutureStart, Slots, Timetable
 
 
-class Explainer:
+class WaitAnalysis:
     """Answers one question about one waiting job."""
 
     def __init__(self, snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float, plan: Plan) -> None:
