@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from api.up.embedded import providers
-from api.up.embedded.servers import Stack
+from api.up.embedded.servers import ServerSet
 from tests.support.network import Network, missing, network
 from tests.support.roles import GANGER, Roles, free_port
 from tests.support.servers import state_folder
@@ -90,7 +90,7 @@ def broker(net: Network) -> Iterator[str]:
 
 
 @pytest.fixture
-def roles(net: Network, broker: str, servers: Stack, database_url: str) -> Iterator[Roles]:
+def roles(net: Network, broker: str, servers: ServerSet, database_url: str) -> Iterator[Roles]:
     with state_folder() as folder, Roles(folder, database_url, broker, host=net.host) as made:
         made.once(
             ["setup", "--admin-token", str(folder / "admin"), "--node-token", str(folder / "node-token")], made.server

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from api.up.embedded.servers import Stack
+from api.up.embedded.servers import ServerSet
 from tests.support.roles import GANGER, Roles
 from tests.support.servers import state_folder
 from tests.support.sshd import missing, sshd
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def roles(servers: Stack, database_url: str, broker_url: str) -> Iterator[Roles]:
+def roles(servers: ServerSet, database_url: str, broker_url: str) -> Iterator[Roles]:
     if reason := missing():
         pytest.skip(f"NOT TESTED: {reason}")
     with state_folder() as folder, Roles(folder, database_url, broker_url) as made:
