@@ -14,14 +14,14 @@ from weakref import WeakKeyDictionary
 import orjson
 from sqlalchemy import Connection, Engine
 
-from scheduler.documents import ConstraintDocument, Document, JsonValue, ShapeOptions
+from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.jobs import json_schema
 from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
-from scheduler.rules.job_type import runners
+from scheduler.rules.job_type import parameters, runners
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
 from scheduler.rules.job_type.interface import InputData
 from scheduler.rules.lifecycle.moves import JobStatus
@@ -108,11 +108,17 @@ def _drafts(
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
     rows: list[OwnPart] = []
+    wanted: list[dict[str, str]] = []
     for number, job in enumerate(new):
         key = group_key(job, types[number].revision_id, sizes[number])
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
+            wanted.append(
+                definitions.wanted_inputs(revisions[types[number].revision_id].with_overrides(_overrides(job)))
+            )
+        if wanted[group]:
+            _check_parameters(number, wanted[group], data[number])
         rows.append(OwnPart(group, job.name, data[number].document, _environment(number, job), job.labels or None))
     _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
     return rows, {
@@ -182,6 +188,15 @@ def _fitted(number: int, job: NewJob, revision: Definition) -> InputData:
         return interfaces.NO_DATA
     try:
         return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
+    except InvalidInput as error:
+        raise AtEntry(number, error) from None
+
+
+def _check_parameters(number: int, wanted: dict[str, str], given: InputData) -> None:
+    """Refuse a job whose command asks for a value that it does not have: no node could start it."""
+    entries = cast("JobDataDocument", given.document).get("input_data", ())
+    try:
+        parameters.check(wanted, {entry["name"] for entry in entries})
     except InvalidInput as error:
         raise AtEntry(number, error) from None
 

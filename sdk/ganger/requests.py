@@ -13,6 +13,7 @@ from ganger.documents import JsonObject
 class JobRequest:
     """A job to submit: a `command` of its own, or a `job_type` with its `inputs`. None takes what the type says.
 
+    `command` is a list of words, not a line for a shell: `["sh", "-c", "…"]` is one. `${name}` in a word stands for an input.
     `runner` (command, python, container) with `options` is for a command of its own; `image` is short for a container.
     `inputs` has a value, a file id or a list of file ids per name. Memory and disk are MiB, times seconds; a smaller
     `priority` number goes first; `constraints` are `{"label", "op", "value"}`, `preferences` the same with a `weight`. The same `idempotency_key` sent again
@@ -59,6 +60,11 @@ class JobRequest:
     together: bool | None = None
     idempotency_key: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a text where a list belongs: taken letter by letter it would be a job that nobody meant."""
+        for name in ("command", "secrets", "constraints", "preferences"):
+            refuse_text(name, getattr(self, name))
+
     def document(self) -> JsonObject:
         """Return the JSON body; what is None is left out."""
         body = {
@@ -72,3 +78,12 @@ class JobRequest:
         if self.not_before is not None:
             body["not_before"] = self.not_before.isoformat()
         return body
+
+
+def refuse_text(name: str, value: object) -> None:
+    """Raise TypeError for a text that stands in place of a list."""
+    if isinstance(value, str | bytes):
+        if name == "command":
+            example = '["echo", "hi"], and for a shell ["sh", "-c", "echo hi"]'
+            raise TypeError(f"command is a list of words, not a text: {example}")
+        raise TypeError(f"{name} is a list, not a text")

@@ -360,3 +360,37 @@ def test_the_older_form_warns_of_a_job_that_no_node_could_hold(api: Api, cluster
     made = {name: api.post("/queue/new-job/", {"job_type_id": kind}).json for name, kind in kinds.items()}
     assert [one["count"] for one in made["large"]["warnings"]] == [1]
     assert "warnings" not in made["small"]
+
+
+def test_a_command_that_asks_for_what_the_job_does_not_have_is_refused_at_once(api: Api) -> None:
+    wrong = {"command": ["sh", "-c", "echo ${x}"]}
+    answer = api.post("/jobs/", wrong)
+    assert (answer.status_code, answer.json["field"]) == (400, "command")
+    assert "$${x}" in answer.json["description"]
+    for query in ({"dry_run": "true"}, {"strict": "true"}):
+        assert api.post("/jobs/", wrong, **query).status_code == 400
+    answer = api.post("/jobs/", [{"command": ["true"]}, wrong])
+    assert (answer.status_code, answer.json["field"]) == (400, "[1].command")
+    assert api.value("SELECT count(*) FROM jobs") == 0
+    api.a_job(command=["sh", "-c", "echo $${x} $x ${job_output_dir}"])
+
+
+def test_a_job_without_the_optional_input_that_its_command_asks_for_is_refused(api: Api) -> None:
+    interface = {
+        "input_data": [{"name": "a", "type": "property"}, {"name": "b", "type": "property", "required": False}]
+    }
+    api.a_type(name="asks", command=["echo", "${a}", "${b}"], interface=interface)
+    kind = {"job_type": {"name": "asks", "version": "1.0"}}
+    jobs = [{**kind, "inputs": {"a": 1, "b": 2}}, {**kind, "inputs": {"a": 1}}]
+    answer = api.post("/jobs/", jobs)
+    assert (answer.status_code, answer.json["field"]) == (400, "[1].command")
+    assert "${b}" in answer.json["description"]
+    assert api.post("/jobs/", jobs[:1]).status_code == 201
+
+
+def test_a_job_type_whose_command_asks_for_no_input_of_its_own_is_warned_of(api: Api) -> None:
+    interface = {"output_data": [{"name": "o", "type": "file", "glob": "o"}]}
+    body = {"name": "a", "version": "1", "command": ["a", "${o}", "$${p}"], "interface": interface, "timeout": 5}
+    answer = api.post("/job-types/validation/", body)
+    assert [text for text in answer.json["warnings"] if "refused" in text and "${o}" in text], answer.json
+    assert not [text for text in answer.json["warnings"] if "${p}" in text and "${p} is" in text]

@@ -273,3 +273,20 @@ def test_a_job_says_how_a_command_that_ran_it_should_exit(document: dict[str, An
 def test_what_the_client_does_not_know_of_is_kept() -> None:
     document = job(something_new={"a": 1})
     assert Job.read(document).document == document
+
+
+@pytest.mark.parametrize("wrong", [{"command": "echo hi"}, {"command": b"echo"}, {"command": ["a"], "secrets": "key"}])
+def test_a_text_in_place_of_a_list_is_refused_before_anything_is_sent(wrong: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="list"):
+        JobRequest(**wrong)
+
+
+def test_the_refusal_of_a_command_line_shows_how_it_is_written() -> None:
+    with pytest.raises(TypeError, match=r'\["sh", "-c", "echo hi"\]'):
+        JobRequest(command="echo hi")
+
+
+def test_ids_in_one_text_are_no_list_of_digits() -> None:
+    client = Network(page([7], None)).client()
+    with pytest.raises(TypeError, match="job_ids"):
+        client.jobs.statuses("17")  # type: ignore[arg-type]  # the mistake that is tested

@@ -14,7 +14,7 @@ from typing import Any, TypedDict, cast
 from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 from scheduler.rules.job_type import interface as interfaces
-from scheduler.rules.job_type import runners
+from scheduler.rules.job_type import parameters, runners
 from scheduler.rules.job_type.interface import RESERVED, Interface, SchemaCheck
 
 MAX_ARGUMENTS = 1_000
@@ -25,7 +25,7 @@ ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}\Z")
 FORBIDDEN_ENVIRONMENT = re.compile(r"(LD_|DYLD_|GANGER_)|(BASH_ENV|ENV|IFS|PYTHONSTARTUP)\Z")
 """Names of variables whose values other programs run as code, and Ganger's own."""
 
-_PARAMETER = re.compile(r"\$\{([^}]*)\}")
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 
 
 class _Overrides(TypedDict, total=False):
@@ -177,6 +177,16 @@ def check_environment(environment: Mapping[str, str], where: str) -> None:
             raise InvalidInput(f"the value of {name} is too long or holds a NUL character", field=f"{where}.{name}")
 
 
+def wanted_inputs(definition: Definition) -> dict[str, str]:
+    """Return the inputs that the commands ask for as `${name}`, each with the command that asks first."""
+    found: dict[str, str] = {}
+    for command in COMMANDS:
+        for name in parameters.asked_for(_filled(definition, command)):
+            if name not in RESERVED:
+                found.setdefault(name, command)
+    return found
+
+
 def scaled(multiplier: int, input_mib: int) -> int:
     """Return `multiplier` times `input_mib`, in thousandths; the multiplier is in thousandths too."""
     return multiplier * input_mib
@@ -214,15 +224,15 @@ def _check_exit_code(code: str, error: str, known: frozenset[str]) -> None:
 
 def _unknown_parameters(definition: Definition) -> list[str]:
     known = {declared.name for declared in definition.interface.inputs} | RESERVED
-    known |= {output.name for output in definition.interface.outputs}
-    words = (
-        word
-        for name in COMMANDS
-        for argument in getattr(definition, name) or ()
-        for word in _PARAMETER.findall(argument)
-    )
-    unknown = dict.fromkeys(word for word in words if word.rpartition(":")[2] not in known)
-    return [f"${{{word}}} is neither an input nor an output; it is left as it stands" for word in unknown]
+    words = dict.fromkeys(word for name in COMMANDS for word in parameters.written(_filled(definition, name)))
+    return [parameters.warning(word) for word in words if word.rpartition(":")[2] not in known]
+
+
+def _filled(definition: Definition, name: str) -> Sequence[str]:
+    """Return the arguments of a command that values are filled into: not a shell's line, not a Python function's name."""
+    arguments: Sequence[str] = getattr(definition, name) or ()
+    is_function = name == "command" and definition.runner == runners.PYTHON and _FUNCTION.match("".join(arguments[:1]))
+    return () if is_function else arguments[1:] if definition.shell else arguments
 
 
 def _doubtful(definition: Definition) -> list[str]:

@@ -16,7 +16,8 @@ from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 
 COMMAND: Final = "command"
-RUNNERS: Final = (COMMAND, "python", "container")
+PYTHON: Final = "python"
+RUNNERS: Final = (COMMAND, PYTHON, "container")
 FOLDER: Final = "dir:"
 FETCHES: Final = "runner.container.fetch"
 """The label of a node that can fetch images; without it, only folders can be images."""
@@ -84,7 +85,7 @@ def _network(value: object) -> str | None:
 _OPTIONS: Final[Mapping[str, Mapping[str, Callable[[object], str | None]]]] = MappingProxyType(
     {
         COMMAND: {},
-        "python": {"interpreter": _word, "requirements": _requirements, "path": _folders},
+        PYTHON: {"interpreter": _word, "requirements": _requirements, "path": _folders},
         "container": {"image": _image, "network": _network},
     }
 )

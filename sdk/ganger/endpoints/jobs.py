@@ -12,7 +12,7 @@ from ganger.documents import JsonObject
 from ganger.errors import TimedOut
 from ganger.paging import Filter, ResultPage
 from ganger.records import FINAL, Event, Execution, Job, Operation
-from ganger.requests import JobRequest
+from ganger.requests import JobRequest, refuse_text
 from ganger.transport import Call, Transport
 
 # A server that restarts, or is being upgraded, is back within this; who waits for a job goes on waiting.
@@ -159,6 +159,7 @@ class JobsEndpoint:
 
     def statuses(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """Return many jobs in short by id, with few calls; ids that do not exist are missing."""
+        refuse_text("job_ids", job_ids)
         jobs: dict[int, Job] = {}
         for start in range(0, len(job_ids), IDS_PER_CALL):
             some = job_ids[start : start + IDS_PER_CALL]

@@ -1,0 +1,48 @@
+"""Parameters: which values a command asks for as `${name}`, so that a job that lacks one is refused when it is submitted.
+
+A node fills them in when it starts the command (`workers/runners/substitution.py`, which reads arguments in the same way) and
+refuses a name that the job does not have. A shell's `${x}` looks the same, and is the usual mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from scheduler.errors import InvalidInput
+from scheduler.rules.job_type.interface import RESERVED
+
+_REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
+
+
+def asked_for(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the names that a node will look up; `$${x}` is a literal, and what cannot be a name stays as it stands."""
+    return (name for name in written(arguments) if _NAME.match(name))
+
+
+def written(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield what stands between the braces of every `${...}` that is not escaped."""
+    for argument in arguments:
+        if "${" in argument:
+            for found in _REFERENCE.finditer(argument):
+                start = found.start()
+                if start == 0 or argument[start - 1] != "$":
+                    yield found.group(1)
+
+
+def warning(name: str) -> str:
+    """Return the sentence for a command of a job type that asks for what the type does not have."""
+    if _NAME.match(name):
+        return f"${{{name}}} is not an input: jobs of this type are refused; $${{{name}}} stands for the text itself"
+    return f"${{{name}}} is not the name of an input; it is left as it stands"
+
+
+def check(wanted: Mapping[str, str], given: Collection[str]) -> None:
+    """Raise InvalidInput if a command asks for an input that the job does not have. `wanted` has the command by name."""
+    for name, command in wanted.items():
+        if name not in given:
+            known = ", ".join(sorted({*given, *RESERVED}))
+            sentence = f"the {command} asks for ${{{name}}}, which this job does not have (it has: {known})"
+            hint = f"a variable of the program's own, such as a shell's, is written $${{{name}}}"
+            raise InvalidInput(f"{sentence}; {hint}", field=command)
