@@ -20,12 +20,13 @@ SPLIT = frozenset({"job_type"})
 
 _OVERRIDING = {*OVERRIDABLE, "secrets", "image"}
 OVERRIDES = tuple(name for name in JobBody.model_fields if RENAMED.get(name, name) in _OVERRIDING)
-PLAIN = tuple(name for name in JobBody.model_fields if name not in {*OVERRIDES, *SPLIT, *NOT_ASKED})
+PLAIN = frozenset(JobBody.model_fields) - {*OVERRIDES, *SPLIT, *NOT_ASKED}
 
 
 def new_job(body: JobBody) -> NewJob:
     """Return what a body asks for, in the scheduler's words."""
-    asked = stored(body, PLAIN, RENAMED)
+    given = body.model_fields_set
+    asked = stored(body, PLAIN & given, RENAMED)
     if body.job_type is not None:
         asked |= {"type_name": body.job_type.name, "type_version": body.job_type.version}
-    return NewJob(**asked, overrides=document(body, OVERRIDES) or None)
+    return NewJob(**asked, overrides=document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None)
