@@ -45,7 +45,7 @@ class NewJob:
     count: int = 1
     """Members; more than one makes it a gang, placed wholly or not at all."""
     overrides: Document | None = None
-    """More that the job says over its type: the fields of `rules.job_type.definition.OverridableFields`, and `secrets`."""
+    """More that the job says over its type: the fields of `rules.job_type.definition.JobOverrides`, and `secrets`."""
 
 
 OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels"})

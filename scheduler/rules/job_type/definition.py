@@ -48,7 +48,7 @@ class PlacementWishes:
 
 
 @dataclass(frozen=True, slots=True)
-class OverridableFields(PlacementWishes):
+class JobOverrides(PlacementWishes):
     """The fields that a job may set itself, beside its command, environment and secrets. None is no limit.
 
     `runner` and `options` only together with a command of its own.
@@ -67,7 +67,7 @@ class OverridableFields(PlacementWishes):
 
 
 @dataclass(frozen=True, slots=True)
-class Definition(OverridableFields):
+class Definition(JobOverrides):
     """One revision, ready for use. Amounts are thousandths (cpus, MiB, MiB per MiB of input); None is no limit."""
 
     command: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ class Definition(OverridableFields):
 
 COMMANDS = ("command", "pre_command", "post_command", "cleanup_command")
 PLACING = tuple(each.name for each in fields(PlacementWishes))
-OVERRIDABLE = tuple(each.name for each in fields(OverridableFields))
+OVERRIDABLE = tuple(each.name for each in fields(JobOverrides))
 _MAPPINGS = ("options", "environment", "custom", "exit_codes")
 _RECORDS = ("interface", "preferences", "secrets")
 _PLAIN = tuple(each.name for each in fields(Definition) if each.name not in {*COMMANDS, *_MAPPINGS, *_RECORDS})

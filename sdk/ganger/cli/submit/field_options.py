@@ -12,7 +12,7 @@ REQUEST = frozenset(each.name for each in fields(JobRequest))
 
 
 @dataclass(frozen=True, slots=True)
-class Sets:
+class JobField:
     """Stands in the annotation of an option: the field of the request that it sets, if that has another name.
 
     `value` makes the field's value of what was written; it raises UsageError naming the option. It is a function of its module:
@@ -24,7 +24,7 @@ class Sets:
     by_hand: bool = False
 
 
-class FieldOptions:
+class SubmissionOptions:
     """A group of options, as a dataclass, that writes its fields into a request.
 
     An option that is not given leaves its field None, which means: as the job type says.
@@ -42,16 +42,16 @@ class FieldOptions:
         return replace(request, **given)
 
 
-def fields_set(group: type[FieldOptions]) -> Mapping[str, Sets]:
+def fields_set(group: type[SubmissionOptions]) -> Mapping[str, JobField]:
     """Return by the name of an option the field that it sets: the one that it is marked with, or the one of its own name."""
     marks = {
-        name: next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Sets)), Sets(name))
+        name: next((each for each in getattr(hint, "__metadata__", ()) if isinstance(each, JobField)), JobField(name))
         for name, hint in get_type_hints(group, include_extras=True).items()
     }
     return {name: sets for name, sets in marks.items() if sets.field in REQUEST}
 
 
-def _value(given: object, sets: Sets) -> object:
+def _value(given: object, sets: JobField) -> object:
     """Return the value of a field; a flag or a list that is not given is None, too."""
     if given is None or given is False or given == []:
         return None

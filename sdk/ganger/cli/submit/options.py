@@ -13,7 +13,7 @@ import typer
 
 from ganger.cli.options import amounts, pairs
 from ganger.cli.submit.constraints import constraints
-from ganger.cli.submit.field_options import FieldOptions, Sets
+from ganger.cli.submit.field_options import JobField, SubmissionOptions
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
@@ -22,34 +22,36 @@ COUNT_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NeedOptions(FieldOptions):
+class NeedOptions(SubmissionOptions):
     """Resources, and the environment."""
 
     cpus: Annotated[
-        float | None, typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS), Sets("cpus_required")
+        float | None,
+        typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS),
+        JobField("cpus_required"),
     ] = None
     mem: Annotated[
-        float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS), Sets("mem_required")
+        float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS), JobField("mem_required")
     ] = None
     disk: Annotated[
         float | None,
         typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=NEEDS),
-        Sets("disk_out_required"),
+        JobField("disk_out_required"),
     ] = None
     resource: Annotated[
         list[str] | None,
         typer.Option(help="NAME=AMOUNT of another resource, such as gpu=1.", rich_help_panel=NEEDS),
-        Sets("resources", amounts),
+        JobField("resources", amounts),
     ] = None
     env: Annotated[
         list[str] | None,
         typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=NEEDS),
-        Sets("environment", _environment),
+        JobField("environment", _environment),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhereOptions(FieldOptions):
+class WhereOptions(SubmissionOptions):
     """The nodes that a job may run on. `strict` refuses a job that no node could ever run."""
 
     pool: Annotated[str | None, typer.Option(help="Only nodes of this pool.", rich_help_panel=WHERE)] = None
@@ -59,7 +61,7 @@ class WhereOptions(FieldOptions):
             help="What a node's label must be: zone=a, zone!=b, arch (exists), !spot (does not), gpus>2.",
             rich_help_panel=WHERE,
         ),
-        Sets("constraints", constraints),
+        JobField("constraints", constraints),
     ] = None
     strict: Annotated[
         bool,
@@ -72,7 +74,7 @@ class WhereOptions(FieldOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TryOptions(FieldOptions):
+class TryOptions(SubmissionOptions):
     """When a job starts, how often it is tried, and how many of the same there are."""
 
     priority: Annotated[
@@ -85,7 +87,7 @@ class TryOptions(FieldOptions):
     not_before: Annotated[
         str | None,
         typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES),
-        Sets("not_before", _moment),
+        JobField("not_before", _moment),
     ] = None
     held: Annotated[bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)] = (
         False
@@ -96,14 +98,14 @@ class TryOptions(FieldOptions):
     key: Annotated[
         str | None,
         typer.Option(help="Idempotency key: the same key makes the job only once.", rich_help_panel=TRIES),
-        Sets("idempotency_key", by_hand=True),
+        JobField("idempotency_key", by_hand=True),
     ] = None
     count: Annotated[
         int,
         typer.Option(
             min=1, max=COUNT_MAX, help="So many jobs; each finds its number from 0 in $INDEX.", rich_help_panel=TRIES
         ),
-        Sets("count", by_hand=True),
+        JobField("count", by_hand=True),
     ] = 1
     together: Annotated[
         bool,
@@ -121,7 +123,7 @@ class TryOptions(FieldOptions):
 
     def apply(self, request: JobRequest) -> JobRequest:
         """Return the request with these fields; `count` is one of them only for a gang. Raises UsageError naming the option."""
-        return replace(FieldOptions.apply(self, request), count=self.count if self.together else None)
+        return replace(SubmissionOptions.apply(self, request), count=self.count if self.together else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ganger.cli.submit.constraints import preferences
-from ganger.cli.submit.field_options import FieldOptions, Sets
+from ganger.cli.submit.field_options import JobField, SubmissionOptions
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
@@ -16,7 +16,7 @@ HOW, LIMITS, LIKES = "How it is run", "Its limits", "Where it would like to run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerOptions(FieldOptions):
+class RunnerOptions(SubmissionOptions):
     """The runner of the job's own command, and the secrets that it gets."""
 
     image: Annotated[
@@ -45,7 +45,7 @@ class RunnerOptions(FieldOptions):
     secret: Annotated[
         list[str] | None,
         typer.Option(help="Name of a secret of the project, which it gets as a file.", rich_help_panel=HOW),
-        Sets("secrets"),
+        JobField("secrets"),
     ] = None
 
     def apply(self, request: JobRequest) -> JobRequest:
@@ -55,7 +55,7 @@ class RunnerOptions(FieldOptions):
             raise UsageError("a job is run by Python on the node or in a container, not both")
         if self.network is not None and self.image is None:
             raise UsageError("--network is for a container: say which with --image")
-        request = FieldOptions.apply(self, request)
+        request = SubmissionOptions.apply(self, request)
         if is_python:
             options = {"interpreter": self.interpreter, "requirements": self.require}
             given = {name: value for name, value in options.items() if value}
@@ -65,7 +65,7 @@ class RunnerOptions(FieldOptions):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitOptions(FieldOptions):
+class LimitOptions(SubmissionOptions):
     """The limits of one try, beside its time limit."""
 
     pre_timeout: Annotated[
@@ -89,12 +89,12 @@ class LimitOptions(FieldOptions):
             help="After a lack of memory try again with more: 2 is twice as much, 2:65536 at most 65536 MiB.",
             rich_help_panel=LIMITS,
         ),
-        Sets("on_oom", on_oom),
+        JobField("on_oom", on_oom),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LikingOptions(FieldOptions):
+class LikingOptions(SubmissionOptions):
     """The nodes on which a job would rather run, and what it does to others' room."""
 
     prefer: Annotated[
@@ -102,7 +102,7 @@ class LikingOptions(FieldOptions):
         typer.Option(
             help="Like --constraint, but only liked: zone=a, or disk=ssd*5 with a weight.", rich_help_panel=LIKES
         ),
-        Sets("preferences", preferences),
+        JobField("preferences", preferences),
     ] = None
     apart: Annotated[
         str | None,
