@@ -262,7 +262,13 @@ def test_a_file_describes_drivers_and_its_faults_are_named(tmp_path: Path) -> No
     registry = DriverRegistry(context(tmp_path, set()), read(path))
     assert registry.names == ["local", "external", "cloud", "cluster", "rack"]
     opened = [registry.open(name, "p") for name in registry.names]
-    assert [type(driver).__name__ for driver in opened] == ["Local", "External", "Command", "StatefulSet", "Ssh"]
+    assert [type(driver).__name__ for driver in opened] == [
+        "LocalDriver",
+        "ExternalDriver",
+        "CommandDriver",
+        "StatefulSetDriver",
+        "SshDriver",
+    ]
     assert opened[2] is not None
     assert opened[2].template() == Resources.of(cpus=4, mem=8000)
     assert registry.open("nobody", "p") is None
