@@ -48,14 +48,24 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api.http.serving import keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
-    from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
+    from api.http.serving import database_wait, keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.up.embedded import state  # noqa: PLC0415 - likewise
+    from scheduler import log, runtime  # noqa: PLC0415 - nodes have a log of their own
+    from scheduler.admin import seed  # noqa: PLC0415 - likewise
 
     settings = read_settings()
     log.configure("api")
     where = (host or settings.host, settings.port if port is None else port)
     keyring = keyring_source.given(settings)
-    keyring_source.seal(settings, database_url(), keyring)
+    engine = runtime.connect(database_url(), settings, pool_size=1, name="ganger-api-start")
+
+    def prepare() -> None:
+        keyring_source.seal(settings, database_url(), keyring)
+        seed.seed(engine, files_dir=(settings.state_dir or state.default_root()) / "files")
+
+    if not database_wait.prepare_when_ready(prepare):
+        return 0
+    engine.dispose()  # no connection is shared with the processes that are forked now
     return server.serve(
         where, settings, lambda: replace(make_runtime(settings, "api", pool_size=settings.api_threads), keyring=keyring)
     )

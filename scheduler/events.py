@@ -6,6 +6,8 @@ from typing import Final
 
 BROKER_BACK: Final = "broker.back"
 BROKER_TROUBLE: Final = "broker.trouble"
+DATABASE_AWAITED: Final = "database.awaited"
+DATABASE_READY: Final = "database.ready"
 DELIVERY_DROPPED: Final = "delivery.dropped"
 INVARIANT_VIOLATED: Final = "invariant.violated"
 LOOP_TROUBLE: Final = "loop.trouble"

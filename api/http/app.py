@@ -37,8 +37,6 @@ from api.http.serving.bulk_thread import BulkThread
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.workspaces import routes as workspaces
-from api.up.embedded import state
-from scheduler.admin import seed
 from scheduler.explain.forecast import Forecaster
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
@@ -72,7 +70,7 @@ class IdConverter(IntegerConverter):
 
 
 def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
-    """Return the application for one process and put into the database what must be there.
+    """Return the application for one process. It needs no database before the first request.
 
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
@@ -87,7 +85,6 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     )
     parts.install(app, made)
     _guard(app, rt.settings)
-    seed.seed(rt.db, files_dir=(rt.settings.state_dir or state.default_root()) / "files")
     if background:
         made.bulk_thread = BulkThread(rt)
         made.bulk_thread.start()

@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 
 from api.http.app import create_app
 from scheduler import runtime
-from scheduler.admin import tokens
+from scheduler.admin import seed, tokens
 from scheduler.identity import Role
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
@@ -132,6 +132,7 @@ def serving(database_url: str, state_dir: Path, *, background: bool = False, **s
     engine = runtime.connect(database_url, chosen, name="test-api")
     nudges: list[str] = []
     rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append)
+    seed.seed(engine, files_dir=state_dir / "files")
     made = Api(create_app(rt, background=background), rt, {}, nudges)
     for role in ROLES:
         made.a_token(role, Role[role.upper()])

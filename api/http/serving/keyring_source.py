@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import OperationalError, ProgrammingError
-
 from api.up.embedded import state
 from scheduler import keyring, log, runtime
 from scheduler.admin import secrets
@@ -27,17 +25,14 @@ def given(settings: Settings) -> Keyring:
 def seal(settings: Settings, url: str, keys: Keyring) -> None:
     """Encrypt secrets that are not, or not with the first key. Raises SetupError if one needs a key that is not there.
 
-    A database that is away, or has no schema yet, is left for the next start.
+    Raises OperationalError or ProgrammingError where the database is away, or has no schema yet.
     """
     engine = runtime.connect(url, settings, name="ganger-api-start")
     try:
         sealed, plain = secrets.seal_all(engine, keys)
-    except (OperationalError, ProgrammingError):
-        log.log.warning("secrets.not_looked_at", reason="the database cannot be asked now")
-    else:
-        if sealed and keys.first is not None:
-            log.log.info("secrets.sealed", count=sealed, key=keys.first.id)
-        if plain:
-            log.log.warning("secrets.plain", count=plain, remedy="give GANGER_SECRETS_KEY or GANGER_SECRETS_KEY_FILE")
     finally:
         engine.dispose()
+    if sealed and keys.first is not None:
+        log.log.info("secrets.sealed", count=sealed, key=keys.first.id)
+    if plain:
+        log.log.warning("secrets.plain", count=plain, remedy="give GANGER_SECRETS_KEY or GANGER_SECRETS_KEY_FILE")

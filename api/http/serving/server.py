@@ -10,6 +10,7 @@ import gc
 import os
 import shutil
 import signal
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -55,10 +56,17 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
         _Server(options, make).run()
     except SystemExit as ended:
         if ended.code not in {0, None}:
-            raise SetupError(
-                f"cannot serve at {options['bind']}: is the port in use? choose another with --port"
-            ) from None
+            raise SetupError(f"cannot serve at {options['bind']}: {_why_not(where)}") from None
     return 0
+
+
+def _why_not(where: tuple[str, int]) -> str:
+    """Return why the server ended by itself: the address cannot be had, or something that it has logged before."""
+    try:
+        with socket.create_server(where, family=socket.AF_INET6 if ":" in where[0] else socket.AF_INET):
+            return "the lines above say why"
+    except OSError as error:
+        return f"{os.strerror(error.errno or 0)}; choose another address with --host and --port"
 
 
 def _die_together(_server: object, _worker: object) -> None:
