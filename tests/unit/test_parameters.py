@@ -13,7 +13,7 @@ from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import parameters
 from workers.runners import substitution
 
-INTERFACE = {"input_data": [{"name": "x", "type": "property"}, {"name": "y", "required": False}]}
+INTERFACE: dict[str, Any] = {"input_data": [{"name": "x", "type": "property"}, {"name": "y", "required": False}]}
 
 
 @given(st.lists(st.text(alphabet="$${}}abX_1.- :", max_size=24), max_size=3))
