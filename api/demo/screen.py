@@ -129,7 +129,7 @@ def _cells(result: CheckResult, *, sha: int) -> list[str]:
         result.what,
         str(job.id),
         job.status,
-        f"{job.num_exes}/{job.max_tries}",
+        f"{job.tries}/{job.max_tries}",
         str((latest.node if latest else None) or ""),
         *phases,
         " ".join(_files(job, sha)),

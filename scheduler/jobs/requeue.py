@@ -15,7 +15,8 @@ def requeue(
 ) -> list[int]:
     """Queue FAILED and CANCELED jobs again; return their ids. Other jobs do not change.
 
-    One transaction. Each job gets as many new tries as its type allows. A job whose last execution still runs (because it
+    One transaction. Each job gets as many new tries as it had at first, its own number or its type's. What it
+    asked for still holds: it waits until its `not_before`, and it waits while it is held. A job whose last execution still runs (because it
     was cancelled a moment ago) waits in the queue until that execution is dead. `priority` is the new priority of the jobs.
     """
     with rt.db.begin() as tx:

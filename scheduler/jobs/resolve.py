@@ -275,6 +275,7 @@ def _draft(
         status=JobStatus.PENDING if later else JobStatus.QUEUED,
         priority=_first(job.priority, revision.priority),
         max_tries=_first(job.max_tries, revision.max_tries),
+        requested_tries=_first(job.max_tries, revision.max_tries),
         members=job.count,
         # Its own wish as it is, else its type's with what grows with the input.
         cpus=_first(job.cpus, revision.cpus),
@@ -283,6 +284,7 @@ def _draft(
         disk_out=_first(job.disk_out, revision.disk_out + scaled(revision.disk_out_mult, input_mib)),
         timeout_s=job.timeout_s if job.timeout_s is not None else revision.timeout_s,
         not_before=job.not_before if later else None,
+        requested_not_before=job.not_before,
         is_held=job.held,
         hold_reason=(job.hold_reason or "held when it was submitted") if job.held else None,
         pool=job.pool,

@@ -143,6 +143,7 @@ class Job(Record):
     error: Failure | None = None
     priority: int | None = None
     num_exes: int = 0
+    forgiven: int = 0
     max_tries: int | None = None
     timeout: float | None = None
     count: int = 1
@@ -157,6 +158,7 @@ class Job(Record):
     is_held: bool = False
     hold_reason: str | None = None
     not_before: datetime | None = None
+    retry_at: datetime | None = None
     percent: float | None = None
     note: str | None = None
     message: str | None = None
@@ -171,6 +173,11 @@ class Job(Record):
     inputs: list[Value] = []
     outputs: list[Value] = []
     job_exes: list[Execution] = []
+
+    @property
+    def tries(self) -> int:
+        """The tries that count against `max_tries`: without those that ended through no fault of the job."""
+        return max(0, self.num_exes - self.forgiven)
 
     @property
     def is_final(self) -> bool:

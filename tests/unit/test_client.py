@@ -275,6 +275,10 @@ def test_what_the_client_does_not_know_of_is_kept() -> None:
     assert Job.read(document).document == document
 
 
+def test_the_tries_of_a_job_are_those_that_count() -> None:
+    assert Job.read(job(num_exes=4, forgiven=1, max_tries=3)).tries == 3
+
+
 @pytest.mark.parametrize("wrong", [{"command": "echo hi"}, {"command": b"echo"}, {"command": ["a"], "secrets": "key"}])
 def test_a_text_in_place_of_a_list_is_refused_before_anything_is_sent(wrong: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match="list"):

@@ -98,7 +98,8 @@ class _State(TypedDict):
     count: Annotated[int, Field(description="members, each an execution of every attempt")]
     together: Annotated[bool, Field(description="it has several members, which are placed wholly or not at all")]
     timeout: int | None
-    max_tries: int
+    forgiven: Annotated[int, Field(description="tries that do not count, as they ended through no fault of the job")]
+    max_tries: Annotated[int, Field(description="it may be tried while num_exes - forgiven is less")]
     cpus_required: float
     mem_required: float
     disk_in_required: float
@@ -111,7 +112,8 @@ class _State(TypedDict):
     hold_reason: str | None
     percent: float | None
     note: str | None
-    not_before: datetime | None
+    not_before: Annotated[datetime | None, Field(description="the earliest start that was asked for")]
+    retry_at: Annotated[datetime | None, Field(description="the back-off after a failed try: not earlier than this")]
     created: datetime
     queued: datetime | None
     started: datetime | None

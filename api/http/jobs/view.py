@@ -29,6 +29,7 @@ from scheduler.jobs.queries import FullJob
 from scheduler.jobs.submit import UnplaceableJobs
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
+from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.executions.listing import ExecutionRow
 from scheduler.store.jobs.detail import JobRest, NamedFile
 from scheduler.store.jobs.listing import JobRow, JobRowWithData
@@ -89,6 +90,7 @@ def entry(row: JobRow) -> JobEntry:
         "count": row.members,
         "together": row.members > 1,
         "timeout": row.timeout_s,
+        "forgiven": row.forgiven,
         "max_tries": row.max_tries,
         "cpus_required": units(row.cpus),
         "mem_required": units(row.mem),
@@ -102,7 +104,8 @@ def entry(row: JobRow) -> JobEntry:
         "hold_reason": row.hold_reason,
         "percent": row.percent,
         "note": row.note,
-        "not_before": row.not_before,
+        "not_before": row.requested_not_before or (row.not_before if row.attempt == 0 else None),
+        "retry_at": row.not_before if _waits_to_retry(row) else None,
         "created": row.created,
         "queued": row.queued,
         "started": row.started,
@@ -110,6 +113,11 @@ def entry(row: JobRow) -> JobEntry:
         "last_status_change": row.last_status_change,
         "last_modified": row.last_modified,
     }
+
+
+def _waits_to_retry(row: JobRow) -> bool:
+    """Return whether `not_before` is the back-off after a failed try, and not what the job asked for."""
+    return row.status == JobStatus.QUEUED and row.attempt > 0 and row.not_before != row.requested_not_before
 
 
 def with_input_files(row: JobRowWithData, known: Files) -> JobWithFiles:

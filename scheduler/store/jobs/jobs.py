@@ -61,7 +61,7 @@ _READ = """
 _LOCK, _LOCK_IDLE = text(_READ), text(f"{_READ} SKIP LOCKED")
 
 # What each event changes beside the status; `v` is the step. Who is withdrawn or given back, by no fault of its own, keeps its place
-# among those that wait; a try that failed takes a new one.
+# among those that wait; a try that failed takes a new one. A job that is requeued waits as it had asked to: until its time, and while it is held.
 _CHANGES: dict[JobEvent, str] = {
     JobEvent.READY: "queued = now(), not_before = NULL",
     JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
@@ -71,9 +71,10 @@ _CHANGES: dict[JobEvent, str] = {
         not_before = now() + make_interval(secs => v.delay_s)""",
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
     JobEvent.FAIL: "ended = now(), error_id = v.error_id",
-    JobEvent.CANCEL: "ended = now(), error_id = NULL, is_held = false, hold_reason = NULL",
+    JobEvent.CANCEL: "ended = now(), error_id = NULL",
     JobEvent.REQUEUE: """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALESCE(v.max_tries, 1), queued = now(),
-        started = NULL, ended = NULL, error_id = NULL, node_id = NULL, not_before = NULL, withdrawals = 0,
+        started = NULL, ended = NULL, error_id = NULL, node_id = NULL, withdrawals = 0,
+        not_before = CASE WHEN j.requested_not_before > now() THEN j.requested_not_before END,
         avoid_nodes = '{}', percent = NULL, note = NULL""",
 }
 

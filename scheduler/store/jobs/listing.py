@@ -55,6 +55,7 @@ class JobRow:
     priority: int
     attempt: Attempt
     num_exes: int
+    forgiven: int
     max_tries: int
     round: int
     members: int
@@ -69,6 +70,7 @@ class JobRow:
     note: str | None
     workflow_id: int | None
     not_before: datetime | None
+    requested_not_before: datetime | None
     created: datetime
     queued: datetime | None
     started: datetime | None

@@ -1,4 +1,4 @@
-"""What a requeue needs beside the move itself: the tries a job's type allows, and another priority."""
+"""What a requeue needs beside the move itself: the tries that a job had asked for, and another priority."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from scheduler.store.jobs import shapes
 from scheduler.store.jobs.shapes import NewShape
 
 _ALLOWED = text("""
-    SELECT j.id, CAST(r.definition ->> 'max_tries' AS int) AS max_tries
+    SELECT j.id,
+           -- Jobs of before 0009 have not kept it; in its first round a job's tries are what it asked for.
+           COALESCE(j.requested_tries, CASE WHEN j.round = 1 THEN j.max_tries END,
+                    CAST(r.definition ->> 'max_tries' AS int)) AS max_tries
     FROM jobs j JOIN job_type_revisions r ON r.id = j.revision_id
     WHERE j.id = ANY(:ids)
 """)
@@ -30,7 +33,7 @@ _SET_PRIORITY = text("""
 
 
 def allowed_tries(tx: Connection, ids: Sequence[JobId]) -> dict[JobId, int]:
-    """Return how many tries the revision of each job allows."""
+    """Return how many tries each job gets in a new round: as many as it asked for, or else as its type allows."""
     return {row.id: row.max_tries for row in tx.execute(_ALLOWED, {"ids": list(ids)})}
 
 

@@ -34,6 +34,7 @@ class JobGroup:
     status: str
     priority: int
     max_tries: int
+    requested_tries: int
     members: int
     cpus: int
     mem: int
@@ -41,6 +42,7 @@ class JobGroup:
     disk_out: int
     timeout_s: int | None
     not_before: datetime | None
+    requested_not_before: datetime | None
     is_held: bool
     hold_reason: str | None
     pool: str | None

@@ -74,6 +74,9 @@ jobs = Table(
     Column("round", Integer, nullable=False, server_default="1"),
     Column("members", Integer, nullable=False, server_default="1"),
     Column("max_tries", Integer, nullable=False),
+    # What the job asked for; `max_tries` grows with each requeue, and `not_before` may be the back-off of a retry.
+    Column("requested_tries", Integer),
+    moment("requested_not_before"),
     Column("priority", Integer, nullable=False),
     Column("cpus", BigInteger, nullable=False),
     Column("mem", BigInteger, nullable=False),

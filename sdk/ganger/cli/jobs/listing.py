@@ -46,7 +46,7 @@ def _row(job: Job) -> Sequence[object]:
         job.id,
         _title(job),
         job.status,
-        f"{job.num_exes}/{job.max_tries}",
+        f"{job.tries}/{job.max_tries}",
         job.node or "",
         screen.duration(screen.between(job.queued, job.started or job.ended)),
         screen.duration(screen.between(job.started, job.ended)),

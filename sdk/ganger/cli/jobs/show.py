@@ -54,7 +54,7 @@ def _summary(job: Job) -> dict[str, object]:
         "error": f"{job.error.title or job.error.name} ({job.error.category})" if job.error else None,
         "message": job.message or None,
         "progress": f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None else None,
-        "tries": f"{job.num_exes} of {job.max_tries}",
+        "tries": _tries(job),
         "members": f"{job.count}, placed together" if job.count > 1 else None,
         "node": job.node,
         "asks for": f"{screen.number(job.cpus_required)} cpus, {screen.number(job.mem_required)} MiB memory, "
@@ -66,9 +66,15 @@ def _summary(job: Job) -> dict[str, object]:
         "project": job.project,
         "created": f"{screen.moment(job.created)}{f' by {job.created_by}' if job.created_by else ''}",
         "not before": screen.moment(job.not_before) if job.not_before and not job.started else None,
+        "retry at": screen.moment(job.retry_at) if job.retry_at else None,
         "started": screen.moment(job.started) or None,
         "ended": screen.moment(job.ended) or None,
     }
+
+
+def _tries(job: Job) -> str:
+    forgiven = f", {job.forgiven} more forgiven" if job.forgiven else ""
+    return f"{job.tries} of {job.max_tries}{forgiven}"
 
 
 def _try_row(job: Job, execution: Execution) -> Sequence[object]:

@@ -104,7 +104,7 @@ class _Line:
 
 def _progress(job: Job) -> str:
     where = f" on {job.node}" if job.node else ""
-    tries = f", try {job.num_exes} of {job.max_tries}" if job.num_exes > 1 else ""
+    tries = f", try {job.tries} of {job.max_tries}" if job.tries > 1 else ""
     return f"job {job.id} {job.status}{where}{tries}"
 
 
