@@ -25,6 +25,7 @@ from scheduler.wire import InputFile, InputSpec
 from tests.bench.figures import figure, quantile, spread
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.installation import Installation
+from tests.support.keys import FIRST
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
@@ -234,7 +235,7 @@ def _staging(root: Path) -> None:
         copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))
         (root / "copy").unlink()
         staged.append(_timed(lambda: _stage(spec, order)))
-        work_dirs.remove(order.paths.attempt((1, 1)))
+        work_dirs.remove(order.paths.attempt(FIRST))
     rates = [size / statistics.median(taken) / 1e6 for taken in (copied, staged)]
     figure("node", "cp", rates[0], "MB/s", bytes=size)
     figure("node", "staging", rates[1], "MB/s", bytes=size)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scheduler.identifiers import ExecutionId, JobTypeId, NodeId, ProjectId, ShapeId
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.plan import Plan, Snapshot
 from scheduler.rules.cluster.policy import Policy
@@ -46,12 +47,14 @@ def a_fleet(seed: int = 1, used: float = 0.3, *, preemptible: bool = False) -> S
     for number in range(1, NODES + 1):
         cpus = chance.choice([8, 16, 32, 64])
         mem = cpus * chance.choice([2000, 4000, 8000])
-        nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=mem, disk=100_000), pool="main"))
+        nodes.upsert(Node(NodeId(number), Resources.of(cpus=cpus, mem=mem, disk=100_000), pool="main"))
         held = Resources.of(cpus=cpus * used, mem=mem * used)
         nodes.allocate(number, held)
         stoppable = preemptible and number % 2 == 0
         running.add(
-            ActiveExecution(number, number, held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable)
+            ActiveExecution(
+                ExecutionId(number), NodeId(number), held, NOW - 60, 3600.0, 7200.0, priority=200, preemptible=stoppable
+            )
         )
     return Scene(nodes, running)
 
@@ -62,14 +65,14 @@ def shapes(chance: random.Random, projects: int = 1) -> list[Shape]:
     for number in range(SHAPES):
         need = Resources.of(cpus=chance.choice([1, 2, 4]), mem=chance.choice([500, 2000, 4000, 8000]))
         if number >= SHAPES // 2:
-            found.append(Shape(number, need, timeout_s=3600.0, job_type_id=number))
+            found.append(Shape(ShapeId(number), need, timeout_s=3600.0, job_type_id=JobTypeId(number)))
         elif number % 3 == 0:
-            found.append(Shape(number, Resources.of(cpus=500 + number), job_type_id=number))
+            found.append(Shape(ShapeId(number), Resources.of(cpus=500 + number), job_type_id=JobTypeId(number)))
         elif number % 3 == 1:
-            found.append(Shape(number, need, constraints=(Constraint("gpu"),), job_type_id=number))
+            found.append(Shape(ShapeId(number), need, constraints=(Constraint("gpu"),), job_type_id=JobTypeId(number)))
         else:
-            found.append(Shape(number, Resources.of(cpus=60 + number % 5), job_type_id=number))
-    return [replace(shape, project_id=shape.id % projects) for shape in found]
+            found.append(Shape(ShapeId(number), Resources.of(cpus=60 + number % 5), job_type_id=JobTypeId(number)))
+    return [replace(shape, project_id=ProjectId(shape.id % projects)) for shape in found]
 
 
 def a_queue(jobs: int, projects: int = 1) -> Queue:
@@ -103,7 +106,7 @@ def commit(snapshot: Snapshot, plan: Plan, first: int) -> None:
         snapshot.queue.discard(placement.job_id)
         snapshot.nodes.allocate(placement.node_id, shape.requires)
         run = ActiveExecution(
-            first + number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s
+            ExecutionId(first + number), placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s
         )
         snapshot.running.add(run)
 
@@ -186,7 +189,7 @@ def leave(snapshot: Snapshot, run: ActiveExecution) -> None:
 
 def urgent(snapshot: Snapshot, now: float, first: int) -> None:
     """A hundred jobs of a more urgent priority, too large to find room by themselves."""
-    shape = Shape(SHAPES, Resources.of(cpus=8), priority=10, timeout_s=600.0, job_type_id=SHAPES)
+    shape = Shape(ShapeId(SHAPES), Resources.of(cpus=8), priority=10, timeout_s=600.0, job_type_id=JobTypeId(SHAPES))
     snapshot.queue.add_shape(shape)
     for job_id in range(first, first + 100):
         snapshot.queue.add(job_id, shape.id, now)
@@ -211,7 +214,7 @@ def explained() -> None:
     nodes, running = Nodes(), Running()
     for number in range(1, 501):
         cpus = chance.choice([8, 16, 32, 64])
-        nodes.upsert(Node(number, Resources.of(cpus=cpus, mem=cpus * 4000, disk=100_000), pool="main"))
+        nodes.upsert(Node(NodeId(number), Resources.of(cpus=cpus, mem=cpus * 4000, disk=100_000), pool="main"))
     snapshot = Snapshot(nodes, a_queue(100_000), running)
     commit(snapshot, place(snapshot, NOW, chance.random), 1)
     waiting = [job for job in range(100_000) if job in snapshot.queue]

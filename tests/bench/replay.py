@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from scheduler.identifiers import NodeId
 from scheduler.replay.policies import POLICIES
 from scheduler.replay.replay import replay
 from scheduler.replay.report import Summary, summarise
@@ -62,7 +63,7 @@ def made_up(chance: random.Random) -> list[TraceJob]:
 def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summary:
     """Replay on one machine that has all the processors, and say what came of it."""
     started = time.perf_counter()
-    outcome = replay(jobs, [Node(1, Resources.of(cpus=processors))], POLICIES[policy])
+    outcome = replay(jobs, [Node(NodeId(1), Resources.of(cpus=processors))], POLICIES[policy])
     summary = summarise(policy, outcome)
     say(
         bench="replay",

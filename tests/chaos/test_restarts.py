@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
@@ -41,12 +42,12 @@ def test_a_hundred_deaths_of_the_agent_under_load(api: FakeNodeApi, node: NodePr
     node.start()
     go = node.witness.parent / "go"
     waits = f'echo $$; while [ ! -e {go} ]; do sleep 0.1; done; echo $$; exit "$GANGER_EXECUTION_ID"'
-    api.place(*[a_spec((number, 1), job=witnessed(node, waits)) for number in LONG])
-    api.wait(lambda: all(api.text((number, 1)) for number in LONG))
+    api.place(*[a_spec(a_key(number, 1), job=witnessed(node, waits)) for number in LONG])
+    api.wait(lambda: all(api.text(a_key(number, 1)) for number in LONG))
     supervisor = node.supervisor_pid()
     for death in range(DEATHS):
         seen = len(api.registers)
-        api.place(*[a_spec((1000 + 2 * death + n, 1), job=witnessed(node, "echo done")) for n in range(2)])
+        api.place(*[a_spec(a_key(1000 + 2 * death + n, 1), job=witnessed(node, "echo done")) for n in range(2)])
         node.kill()
         node.start()
         api.wait(lambda seen=seen: len(api.registers) > seen)
@@ -54,10 +55,10 @@ def test_a_hundred_deaths_of_the_agent_under_load(api: FakeNodeApi, node: NodePr
     go.touch()
     short = range(1000, 1000 + 2 * DEATHS)
     for number in (*LONG, *short):
-        report = api.report((number, 1), timeout=60)
+        report = api.report(a_key(number, 1), timeout=60)
         assert report.phases["job"].exit_code == (number if number in LONG else 0), report
     for number in LONG:
-        first, second = api.text((number, 1)).split()
+        first, second = api.text(a_key(number, 1)).split()
         assert first == second, "another process went on"
     assert Counter(node.starts()) == dict.fromkeys((f"{number}.1" for number in (*LONG, *short)), 1)
     assert node.supervisor_pid() == supervisor

@@ -13,7 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import a_key
 from tests.support.node import a_spec
 from tests.support.node_process import ROOT, NodeProcess, witnessed
 from tests.support.servers import state_folder
@@ -53,8 +55,8 @@ def test_jobs_go_on_under_the_supervisor_of_a_release_whose_files_are_gone(api: 
         seen = len(api.registers)
         node.start()
         api.wait(lambda: len(api.registers) > seen)
-        api.place(a_spec((2, 1), job=witnessed(node, "echo new")))  # what the old one is asked for, it still does
-        assert api.report((2, 1)).outcome == "completed"
+        api.place(a_spec(a_key(2, 1), job=witnessed(node, "echo new")))  # what the old one is asked for, it still does
+        assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
         go.touch()
         report = api.report()
         assert (report.phases["job"].exit_code, len(set(api.text().split()))) == (6, 1)

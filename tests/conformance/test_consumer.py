@@ -12,8 +12,10 @@ import pytest
 from celery import Celery
 
 from api.up.embedded import external
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
@@ -69,7 +71,7 @@ def test_a_message_starts_all_its_placements(api: FakeNodeApi, node: NodeProcess
     place(api, node, *keys)
     publish(publisher, *keys)
     for key in keys:
-        assert api.report(key).outcome == "completed"
+        assert api.report(key).outcome == Outcome.COMPLETED
     assert len(node.starts()) == 20
 
 
@@ -100,7 +102,7 @@ def test_a_message_that_comes_twice_or_late_starts_nothing(
     publish(publisher, (1, 1), epoch=99)
     publish(publisher, (2, 1))
     publish(publisher, (2, 1))
-    assert api.report((2, 1)).outcome == "completed"
+    assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
     assert (1, 1) not in api.reports
     assert node.starts() == ["2.1"]
 
@@ -123,7 +125,7 @@ def test_garbage_in_the_queue_does_not_deafen_the_node(
     publish(publisher, (1, 1), task="os.system")
     place(api, node, (1, 1))
     publish(publisher, (1, 1))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
 
 
 def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(
@@ -134,7 +136,7 @@ def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(
     os.kill(before[-1], signal.SIGKILL)
     place(api, node, (1, 1))
     publish(publisher, (1, 1))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     until_new_consumer(node, api, before)
 
 
@@ -147,7 +149,7 @@ def test_a_consumer_that_stands_still_is_replaced(api: FakeNodeApi, node: NodePr
     until_new_consumer(node, api, before)
     place(api, node, (2, 1))
     publish(publisher, (2, 1))
-    assert api.report((2, 1)).outcome == "completed"
+    assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
 
 
 def test_without_a_broker_the_node_says_so_once_and_works_by_its_beats(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_without_a_broker_the_node_says_so_once_and_works_by_its_beats(tmp_path:
         node = NodeProcess(folder, api.url, broker_url=f"redis+socket://{tmp_path}/nobody.sock", canary_s=0.2).start()
         try:
             place(api, node, (1, 1))
-            assert api.report().outcome == "completed"
+            assert api.report().outcome == Outcome.COMPLETED
             with api.change:
                 for _ in range(100):
                     if any(line["event"] == "broker.unreachable" for line in node.said()):

@@ -11,8 +11,10 @@ from secrets import token_hex
 
 import pytest
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input
 from tests.support.servers import state_folder
@@ -105,7 +107,7 @@ def test_it_sees_the_image_its_own_directories_and_nothing_of_the_node(
         )
     )  # fmt: skip
     report = api.report()
-    assert report.outcome == "completed", (report, api.text(stream="stderr"))
+    assert report.outcome == Outcome.COMPLETED, (report, api.text(stream="stderr"))
     assert api.text() == b"of the image\nfrom outside\nyes 1\n"
     assert list(api.files.values()).count(CONTENT) == 2
     api.wait(lambda: not node.leftovers())
@@ -132,14 +134,14 @@ def test_a_cancel_kills_all_of_it(api: FakeNodeApi, node: NodeProcess, image: st
     script = "trap '' TERM; echo up; sleep 100 & sleep 100"
     api.place(in_image(image, "sh", "-c", script, limits={"grace_s": 0.2}))
     api.wait(lambda: api.text() == b"up\n")
-    api.cancel((1, 1), grace_s=0.2)
-    assert api.report().outcome == "canceled"
+    api.cancel(FIRST, grace_s=0.2)
+    assert api.report().outcome == Outcome.CANCELED
     api.wait(lambda: not node.leftovers())
 
 
 def test_without_network_there_is_none(api: FakeNodeApi, node: NodeProcess, image: str) -> None:
     api.place(in_image(image, "sh", "-c", "cat /proc/net/dev", options={"network": "none"}))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     assert b"eth" not in api.text()
 
 
@@ -152,7 +154,7 @@ def test_an_image_is_exported_once_leaves_no_container_and_serves_when_its_regis
     try:
         for number, name in enumerate((image, elsewhere, image), start=1):
             api.place(in_image(name, "cat", "/etc/marker", key=(number, 1)))
-            assert api.report((number, 1)).outcome == "completed"
+            assert api.report(a_key(number, 1)).outcome == Outcome.COMPLETED
     finally:
         subprocess.run([tool, "untag", image, elsewhere], check=True)
     listed = subprocess.run(

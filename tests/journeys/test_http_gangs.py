@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.api import Api
 from tests.support.cluster import Cluster
+from tests.support.keys import a_key
 
 GANG = {"count": 4, "together": True, "cpus_required": 1, "mem_required": 0}
 
@@ -119,11 +120,11 @@ def test_a_failed_gang_is_explained_by_the_member_that_broke_it(api: Api, cluste
     cluster.tick()
     rows = cluster.members_of(job_id)
     cluster.claim(node, *[(row.id, row.attempt) for row in rows])
-    cluster.report(node, (rows[2].id, 1), "failed", error="disk-full", message="no space left")
+    cluster.report(node, a_key(rows[2].id, 1), "failed", error="disk-full", message="no space left")
     stopping = "Member 2 is FAILED on node n1; the 3 that are left are being stopped."
     assert _explained(api, job_id)["summary"] == stopping
     for n in (0, 1, 3):
-        cluster.report(node, (rows[n].id, 1), "returned")
+        cluster.report(node, a_key(rows[n].id, 1), "returned")
     told = _explained(api, job_id)
     assert (told["failure"]["error"], told["placement"]["member"]) == ("disk-full", 2)
     assert [one["job_exe"]["status"] for one in told["members"]] == ["CANCELED", "CANCELED", "FAILED", "CANCELED"]

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http import parts
 from api.http.db_metrics import DatabaseMetrics
+from scheduler.identifiers import Term
 from scheduler.identity import Role
 from scheduler.leader import load_samples
 from scheduler.settings import Settings
@@ -98,7 +99,7 @@ def test_a_sample_counts_what_waits_and_runs_and_nothing_else(api: Api) -> None:
     api.a_job(job_type_id=kind["id"], priority=5)
     api.a_job(not_before="2035-01-01T00:00:00Z")
     api.patch(f"/jobs/{api.a_job()['id']}/", {"status": "CANCELED"})
-    assert load_samples.sample(api.rt, term)
+    assert load_samples.sample(api.rt, Term(term))
     (point,) = api.get("/load/").json["results"]
     assert (point["pending_count"], point["queued_count"], point["running_count"]) == (1, 1, 0)
     for chosen in (
@@ -120,11 +121,11 @@ def test_a_sample_counts_what_waits_and_runs_and_nothing_else(api: Api) -> None:
 def test_samples_come_once_a_minute_from_the_leader_alone_and_old_ones_go(api: Api) -> None:
     term = lead(api)
     api.a_job()
-    assert load_samples.sample(api.rt, term)
-    assert not load_samples.sample(api.rt, term)
+    assert load_samples.sample(api.rt, Term(term))
+    assert not load_samples.sample(api.rt, Term(term))
     api.change("UPDATE load_samples SET at = now() - interval '63 days'")
-    assert not load_samples.sample(api.rt, term + 1)
-    assert load_samples.sample(api.rt, term)
+    assert not load_samples.sample(api.rt, Term(term + 1))
+    assert load_samples.sample(api.rt, Term(term))
     assert api.value("SELECT count(*) FROM load_samples") == 1
     assert api.value("SELECT count(DISTINCT sample_id) FROM load_counts") == 1
 
@@ -176,14 +177,14 @@ def test_metrics_tell_jobs_nodes_leader_and_requests(api: Api) -> None:
 
 def test_counted_events_never_fall_and_go_on_over_samples(api: Api) -> None:
     term = lead(api)
-    assert load_samples.sample(api.rt, term)
+    assert load_samples.sample(api.rt, Term(term))
     for _ in range(3):
         api.patch(f"/jobs/{api.a_job()['id']}/", {"status": "CANCELED"})
     name = ("ganger_job_events_total", ("cancel",))
     assert figures(api)[name] == 3
     api.change("UPDATE events SET at = now() - interval '20 seconds'")
     api.change("UPDATE load_samples SET at = now() - interval '2 minutes'")
-    assert load_samples.sample(api.rt, term)
+    assert load_samples.sample(api.rt, Term(term))
     assert api.value("SELECT moves ->> 'CANCEL' FROM load_samples ORDER BY id DESC LIMIT 1") == "3"
     assert figures(api)[name] == 3
     api.patch(f"/jobs/{api.a_job()['id']}/", {"status": "CANCELED"})

@@ -4,6 +4,7 @@ import pytest
 
 from scheduler.cluster_state import ClusterState
 from scheduler.explain.forecast import Forecaster
+from scheduler.identifiers import ShapeId
 from scheduler.leader.tick import TermOver, tick
 from scheduler.rules.cluster.plan import CarriedReservation
 from scheduler.rules.cluster.resources import Resources
@@ -31,7 +32,9 @@ def test_a_claim_is_kept_for_the_next_leader_and_seen_by_who_asks(cluster: Clust
     assert why.explanation.reserved == (node.node_id,)
     assert forecaster._state is not None
     assert forecaster._state.carried == claims
-    forecaster.preview([TrialJob(Shape(0, Resources(2000), project_id=cluster.project, job_type_id=cluster.type))])
+    forecaster.preview(
+        [TrialJob(Shape(ShapeId(0), Resources(2000), project_id=cluster.project, job_type_id=cluster.type))]
+    )
     assert cluster.value("SELECT jsonb_array_length(claims) FROM leader") == 1, "asking changes nothing"
 
 

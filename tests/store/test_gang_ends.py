@@ -6,6 +6,7 @@ from sqlalchemy import event
 
 from scheduler.cluster_state import ClusterState
 from scheduler.executions import withdrawal
+from scheduler.identifiers import Epoch
 from scheduler.jobs import cancel, requeue
 from scheduler.leader import invariants
 from scheduler.nodes import drain, registration
@@ -47,7 +48,7 @@ def test_the_loss_of_a_node_with_claimed_and_unclaimed_members_is_a_try(cluster:
 def test_both_nodes_may_be_lost_one_after_the_other(gang: Gang) -> None:
     gang.start()
     for row in gang.rows:
-        registration.leave(gang.cluster.rt, row.node_id, 1)
+        registration.leave(gang.cluster.rt, row.node_id, Epoch(1))
         gang.sound()
     assert gang.statuses() == ["LOST"] * 3
     assert (gang.job.status, gang.job.num_exes) == ("QUEUED", 1)

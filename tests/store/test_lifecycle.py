@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import (
     EXECUTION_MOVES,
     JOB_MOVES,
@@ -21,7 +22,7 @@ EVERY_EXECUTION_MOVE = [(status, event) for status in ExecutionStatus for event 
 
 def _step(cluster: Cluster, job_id: int, attempt: int) -> jobs.Step:
     error = cluster.value("SELECT id FROM errors WHERE name = 'unknown'")
-    return jobs.Step(job_id, attempt, error_id=error)
+    return jobs.Step(JobId(job_id), Attempt(attempt), error_id=error)
 
 
 def test_sql_moves_a_job_exactly_where_the_table_allows_it(cluster: Cluster) -> None:
@@ -76,8 +77,8 @@ def test_sql_moves_an_execution_exactly_where_the_table_allows_it(cluster: Clust
 def _fire(cluster: Cluster, event: ExecutionEvent, execution_id: int, attempt: int, node_id: int) -> set[int]:
     with cluster.rt.db.begin() as tx:
         if event is ExecutionEvent.CLAIM:
-            return executions.claim(tx, [(execution_id, attempt, TOKEN)], node_id=node_id, epoch=1)
-        return executions.end(tx, event, [executions.End(execution_id, attempt)])
+            return executions.claim(tx, [(execution_id, attempt, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
+        return executions.end(tx, event, [executions.End(ExecutionId(execution_id), Attempt(attempt))])
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELED"])

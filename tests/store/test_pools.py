@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.identifiers import NodeId
 from scheduler.nodes import drain, registration
 from scheduler.pools import pools
 from scheduler.pools.drivers.external import ExternalDriver
@@ -309,8 +310,8 @@ def test_pools_and_nodes_that_are_not_there_are_not_found(cluster: Cluster) -> N
     for ask in (
         lambda: pools.change(cluster.rt, "nowhere", {"size": 1}, actor="ann"),
         lambda: pools.get(cluster.rt, "nowhere"),
-        lambda: drain.drain(cluster.rt, 99, actor="ann", reason="gone"),
-        lambda: drain.end_drain(cluster.rt, 99, actor="ann"),
+        lambda: drain.drain(cluster.rt, NodeId(99), actor="ann", reason="gone"),
+        lambda: drain.end_drain(cluster.rt, NodeId(99), actor="ann"),
     ):
         with pytest.raises(NotFound):
             ask()

@@ -9,6 +9,7 @@ import pytest
 from scheduler import wire
 from scheduler.errors import NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
+from scheduler.identifiers import JobId
 from scheduler.jobs import cancel, requeue
 from scheduler.leader import maintenance
 from scheduler.nodes import lost as lost_nodes
@@ -113,7 +114,7 @@ def test_cancel_beats_a_later_completion_and_keeps_the_room_until_the_tree_is_de
 
 def test_cancel_tells_what_it_could_not_cancel(cluster: Cluster) -> None:
     done, gone = cluster.a_job("COMPLETED"), cluster.a_job("CANCELED")
-    answer = cancel.cancel(cluster.rt, [done, gone, 999_999], actor="me")
+    answer = cancel.cancel(cluster.rt, [done, gone, JobId(999_999)], actor="me")
     assert answer.moved == []
     assert answer.unchanged == {done: JobStatus.COMPLETED, gone: JobStatus.CANCELED}
 

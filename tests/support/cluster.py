@@ -18,12 +18,14 @@ from sqlalchemy import text
 from scheduler import runtime, wire
 from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId
 from scheduler.leader import tick
 from scheduler.leader.dispatch import Delivery
 from scheduler.nodes import registration
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.settings import Settings
 from scheduler.store.leader import lease
+from workers.paths import ExecutionKey
 
 TOKEN = "token-of-sixteen-or-more"
 
@@ -33,7 +35,7 @@ class Cluster:
 
     def __init__(self, database_url: str, **settings: Any) -> None:
         self.nudges: list[str] = []
-        self.delivered: list[tuple[str, int, int, int]] = []
+        self.delivered: list[tuple[str, Epoch, ExecutionId, Attempt]] = []
         self.settings = Settings(**settings)
         engine = runtime.connect(database_url, self.settings, name="test")
         self.rt = runtime.Runtime(engine, self.settings, runtime.utc_now, random.Random(7).random, self.nudges.append)
@@ -41,7 +43,9 @@ class Cluster:
         self._numbers = itertools.count(1)
         self._seed()
         with self.rt.db.begin() as tx:
-            self.term = lease.take_over(tx, "test", lease.read(tx)) or 0
+            term = lease.take_over(tx, "test", lease.read(tx))
+        assert term is not None
+        self.term = term
 
     def query(self, sql: str, **parameters: Any) -> list[Any]:
         with self.rt.db.begin() as tx:
@@ -65,7 +69,7 @@ class Cluster:
         preemptible: bool = False,
         members: int = 1,
         **columns: Any,
-    ) -> int:
+    ) -> JobId:
         """Insert a job as submission would leave it, in any status; return its id. More than one member make a gang."""
         shape = self._shape(cpus, mem, priority, preemptible=preemptible, members=members)
         facts = {"attempt": 0, "num_exes": 0, "priority": priority, "members": members, **columns}
@@ -89,7 +93,7 @@ class Cluster:
             **facts,
         )
         self.change("INSERT INTO job_specs (job_id) VALUES (:id)", id=job_id)
-        return int(job_id)
+        return JobId(job_id)
 
     def a_node(
         self, name: str | None = None, *, cpus: int = 4000, mem: int = 8_000_000, **facts: Any
@@ -109,14 +113,14 @@ class Cluster:
     def tick(self) -> int:
         return tick.tick(self.rt, self.state, self.term, self._deliver).placed
 
-    def claim(self, node: wire.Registered, *refs: tuple[int, int], token: str = TOKEN) -> wire.ClaimAnswer:
+    def claim(self, node: wire.Registered, *refs: ExecutionKey, token: str = TOKEN) -> wire.ClaimAnswer:
         claims = [wire.ExecutionClaim(execution_id=e, attempt=a, token=token) for e, a in refs]
         return node_protocol.claim(self.rt, wire.ClaimBatch(node_id=node.node_id, epoch=node.epoch, claims=claims))
 
     def report(
         self,
         node: wire.Registered,
-        ref: tuple[int, int],
+        ref: ExecutionKey,
         outcome: str = "completed",
         *,
         token: str = TOKEN,
@@ -128,7 +132,7 @@ class Cluster:
     def beat(self, node: wire.Registered, **facts: Any) -> wire.BeatAnswer:
         return node_protocol.beat(self.rt, wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, **facts))
 
-    def running(self, node: wire.Registered, **columns: Any) -> tuple[int, tuple[int, int]]:
+    def running(self, node: wire.Registered, **columns: Any) -> tuple[JobId, ExecutionKey]:
         """Bring a new job to RUNNING and claimed on this node; return its id and its execution."""
         job_id = self.a_job(**columns)
         self.tick()
@@ -136,7 +140,7 @@ class Cluster:
         assert self.claim(node, ref).granted
         return job_id, ref
 
-    def execution_of(self, job_id: int) -> tuple[int, int]:
+    def execution_of(self, job_id: int) -> ExecutionKey:
         row = self.query(
             "SELECT id, attempt FROM executions WHERE job_id = :id ORDER BY attempt DESC LIMIT 1", id=job_id
         )

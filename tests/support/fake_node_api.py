@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scheduler import wire
+from tests.support.keys import FIRST, a_key
 from workers.paths import ExecutionKey
 
 
@@ -75,11 +76,11 @@ class FakeNodeApi:
         with self.change:
             assert self.change.wait_for(condition, timeout), "this did not happen in time"
 
-    def report(self, key: ExecutionKey = (1, 1), timeout: float = 20.0) -> wire.ExecutionReport:
+    def report(self, key: ExecutionKey = FIRST, timeout: float = 20.0) -> wire.ExecutionReport:
         self.wait(lambda: key in self.reports, timeout)
         return self.reports[key]
 
-    def text(self, key: ExecutionKey = (1, 1), phase: str = "job", stream: str = "stdout") -> bytes:
+    def text(self, key: ExecutionKey = FIRST, phase: str = "job", stream: str = "stdout") -> bytes:
         return bytes(self.output[key, phase, stream])
 
     # --- the calls ----------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ class FakeNodeApi:
     def upload(self, query: dict[str, str], body: bytes) -> Any:
         if hashlib.sha256(body).hexdigest() != query["sha256"]:
             raise ValueError("not what was announced")
-        name = (int(query["execution_id"]), int(query["attempt"])), query["output"], query["file_name"]
+        name = a_key(int(query["execution_id"]), int(query["attempt"])), query["output"], query["file_name"]
         number = self.published.setdefault(name, 1000 + len(self.published))
         self.files[number] = body
         return {"file_id": number}

@@ -13,6 +13,7 @@ from scipy.optimize import linprog
 from scipy.sparse import coo_matrix, csr_matrix
 
 Table = NDArray[np.float64]
+Indices = NDArray[np.int_]
 Row = tuple[float, float, float, float]
 """Cpus, GiB of mem, GiB of disk, gpus."""
 
@@ -177,7 +178,7 @@ def free_bound(scene: Scene) -> float:
     return float(-found.fun)
 
 
-def _seats(scene: Scene) -> tuple[coo_matrix, Table, Table, list[tuple[float, float | None]]]:
+def _seats(scene: Scene) -> tuple[coo_matrix, Indices, Indices, list[tuple[float, float | None]]]:
     """What every pair of node and shape takes, the shape and number of each pair, and how much of it there may be."""
     nodes, shapes = len(scene.nodes), len(scene.shapes)
     node, axis, shape = (index.ravel() for index in np.indices((nodes, 4, shapes)))

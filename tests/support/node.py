@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from scheduler import wire
+from tests.support.keys import FIRST
 from workers import commands
 from workers.agent.context import NodeProfile
 from workers.agent.state_machine import StateMachine
@@ -33,7 +34,7 @@ E = TypeVar("E")
 
 
 def a_spec(
-    key: ExecutionKey = (1, 1),
+    key: ExecutionKey = FIRST,
     *,
     token: str = "t" * 16,
     job: Sequence[str] = ("/bin/true",),
@@ -143,20 +144,20 @@ class World:
         refused = wire.RefusedClaim(execution_id=key[0], attempt=key[1], why="gone")
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[], refused=[refused])))
 
-    def staged(self, key: ExecutionKey = (1, 1), failure: Any = None) -> list[NodeCommand]:
+    def staged(self, key: ExecutionKey = FIRST, failure: Any = None) -> list[NodeCommand]:
         return self.tell(Staged(key, failure))
 
-    def ended(self, phase: str, exit_code: int | None = 0, key: ExecutionKey = (1, 1), **end: Any) -> list[NodeCommand]:
+    def ended(self, phase: str, exit_code: int | None = 0, key: ExecutionKey = FIRST, **end: Any) -> list[NodeCommand]:
         return self.tell(RunEnded(key, phase, RunEnd(RunOutcome(end.pop("why", "exited")), exit_code, **end)))
 
-    def collected(self, key: ExecutionKey = (1, 1), **what: Any) -> list[NodeCommand]:
+    def collected(self, key: ExecutionKey = FIRST, **what: Any) -> list[NodeCommand]:
         return self.tell(Collected(key, **what))
 
-    def shipped(self, key: ExecutionKey = (1, 1)) -> list[NodeCommand]:
+    def shipped(self, key: ExecutionKey = FIRST) -> list[NodeCommand]:
         return self.tell(Shipped(key))
 
     def acknowledged(self, *keys: ExecutionKey) -> list[NodeCommand]:
-        return self.tell(ReportAnswered(list(keys or [(1, 1)]), []))
+        return self.tell(ReportAnswered(list(keys or [FIRST]), []))
 
     def report(self) -> wire.ExecutionReport:
         (report,) = self.all(commands.SendReport)

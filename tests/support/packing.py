@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from scheduler.identifiers import ExecutionId, NodeId, ShapeId
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.plan import CarriedReservation, Snapshot
 from scheduler.rules.cluster.policy import Policy
@@ -51,11 +52,13 @@ class Ours:
     """The scheduler's own code, from its pictures."""
 
     def __init__(self, scene: Scene, policy: Policy) -> None:
-        self._nodes = Nodes(Node(number, _resources(row)) for number, row in enumerate(scene.nodes.tolist()))
+        self._nodes = Nodes(Node(NodeId(number), _resources(row)) for number, row in enumerate(scene.nodes.tolist()))
         self._queue, self._running, self._predictor = Queue(), Running(), Predictor()
         self._policy, self._chance = policy, random.Random(1).random
         self._carried: tuple[CarriedReservation, ...] = ()
-        self._shapes = [Shape(at, _resources(row), timeout_s=LIMIT_S) for at, row in enumerate(scene.shapes.tolist())]
+        self._shapes = [
+            Shape(ShapeId(at), _resources(row), timeout_s=LIMIT_S) for at, row in enumerate(scene.shapes.tolist())
+        ]
         for shape in self._shapes:
             self._queue.add_shape(shape)
 
@@ -76,7 +79,7 @@ class Ours:
             need = self._shapes[one.shape_id].requires
             self._queue.discard(one.job_id)
             self._nodes.allocate(one.node_id, need)
-            self._running.add(ActiveExecution(one.job_id, one.node_id, need, now, one.expected_s, LIMIT_S))
+            self._running.add(ActiveExecution(ExecutionId(one.job_id), one.node_id, need, now, one.expected_s, LIMIT_S))
             seats.append((one.job_id, one.shape_id, one.node_id))
         return seats
 

@@ -61,7 +61,7 @@ def submit(up: Installation, pool: str, count: int, *argv: str, **facts: Any) ->
 def statuses(up: Installation, ids: list[int]) -> Counter[str]:
     found: Counter[str] = Counter()
     for first in range(0, len(ids), 100):
-        asked = {"job_id": ids[first : first + 100], "page_size": 1000}
+        asked: dict[str, list[int] | int] = {"job_id": ids[first : first + 100], "page_size": 1000}
         found.update(job["status"] for job in up.api.get("/jobs/", params=asked).json()["results"])
     return found
 
@@ -78,7 +78,7 @@ def tries(up: Installation, ids: list[int]) -> Counter[int]:
     """Return how many of these jobs were tried how often."""
     found: Counter[int] = Counter()
     for first in range(0, len(ids), 100):
-        asked = {"job_id": ids[first : first + 100], "page_size": 1000}
+        asked: dict[str, list[int] | int] = {"job_id": ids[first : first + 100], "page_size": 1000}
         found.update(job["num_exes"] for job in up.api.get("/jobs/", params=asked).json()["results"])
     return found
 

@@ -20,6 +20,7 @@ from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 from tests.support.cluster import Cluster
+from workers.paths import ExecutionKey
 
 
 @dataclass
@@ -27,8 +28,8 @@ class RowNode:
     """One node: what it runs, and whether it was told to finish."""
 
     known: wire.Registered | None = None
-    runs: dict[tuple[int, int], int] = field(default_factory=dict)
-    stopped: set[tuple[int, int]] = field(default_factory=set)
+    runs: dict[ExecutionKey, int] = field(default_factory=dict)
+    stopped: set[ExecutionKey] = field(default_factory=set)
     running: bool = True
 
 

@@ -5,6 +5,7 @@ from itertools import chain, combinations, product
 
 import pytest
 
+from scheduler.identifiers import NodeId, ShapeId
 from scheduler.rules.autoscaling.decide import Pool, decide
 from scheduler.rules.autoscaling.sizing import Sizing
 from scheduler.rules.cluster.nodes import Node, Nodes, labels_of
@@ -22,15 +23,15 @@ TEMPLATE = a_node(7, cpus=4, pool="p", labels={"zone": "a"})
 def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
     nodes = Nodes([a_node(1, cpus=4, paused=True), a_node(2, cpus=8, pool="big")])
     cloud = Growth(a_node(0, cpus=64, pool="cloud"))
-    assert could_ever_fit(Shape(1, Resources.of(cpus=4)), nodes) is None
-    assert could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes, [cloud]) is None
-    assert could_ever_fit(Shape(1, Resources.of(cpus=4), count=3), nodes) is None
-    never = could_ever_fit(Shape(1, Resources.of(cpus=32)), nodes)
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4)), nodes) is None
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=32)), nodes, [cloud]) is None
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4), count=3), nodes) is None
+    never = could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=32)), nodes)
     assert never is not None
     assert never.nodes == {Reason.TOO_SMALL: 2}
     assert never.nearest is not None
     assert (never.nearest.name, never.nearest.missing) == ("n2", {"cpus": 24_000})
-    assert could_ever_fit(Shape(1, Resources.of(cpus=1, custom={"gpu": 1})), nodes) is not None
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=1, custom={"gpu": 1})), nodes) is not None
 
 
 @pytest.mark.parametrize(
@@ -47,14 +48,14 @@ def test_a_gang_must_find_room_in_a_pool_as_large_as_it_may_become(asked: dict[s
     never = could_ever_fit(shape, Nodes([a_node(1, cpus=4, pool="p", labels={"zone": "a"})]), [Growth(TEMPLATE, 3)])
     assert (None if never is None else never.fitting) == seats
     assert never is None or never.growing == (asked.get("apart") != "zone")
-    assert could_ever_fit(Shape(1, ONE, count=999, pool="p"), Nodes(), [Growth(TEMPLATE)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=999, pool="p"), Nodes(), [Growth(TEMPLATE)]) is None
 
 
 def test_nodes_that_are_smaller_than_new_ones_may_give_way_to_them() -> None:
     full = Nodes([a_node(1, cpus=1, pool="p"), a_node(2, cpus=1, pool="p")])
-    assert could_ever_fit(Shape(1, Resources.of(cpus=4)), full, [Growth(TEMPLATE, 2)]) is None
-    assert could_ever_fit(Shape(1, ONE, count=8), full, [Growth(TEMPLATE, 2)]) is None
-    assert could_ever_fit(Shape(1, ONE, count=9), full, [Growth(TEMPLATE, 2)]) is not None
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4)), full, [Growth(TEMPLATE, 2)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=8), full, [Growth(TEMPLATE, 2)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=9), full, [Growth(TEMPLATE, 2)]) is not None
 
 
 @pytest.mark.parametrize("batch", range(4))
@@ -67,7 +68,7 @@ def _compare(chance: random.Random) -> None:
     nodes = [_a_node(chance, number, chance.choice(["p", "q", None])) for number in range(1, chance.randint(1, 5))]
     growth = [Growth(_a_node(chance, 50 + number, pool), chance.randint(0, 3)) for number, pool in enumerate("pq")]
     shape = Shape(
-        1,
+        ShapeId(1),
         Resources.of(cpus=chance.randint(1, 3)),
         (Constraint("zone", value="a"),) if chance.random() < 0.2 else (),
         chance.choice(["p", None]),
@@ -122,7 +123,11 @@ def _fleets(nodes: list[Node], growth: list[Growth]) -> list[list[Node]]:
 
 def _new(one: Growth, number: int) -> Node:
     return Node(
-        1000 * one.like.id + number, one.like.capacity, f"new {one.like.pool} {number}", one.like.pool, one.like.labels
+        NodeId(1000 * one.like.id + number),
+        one.like.capacity,
+        f"new {one.like.pool} {number}",
+        one.like.pool,
+        one.like.labels,
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.identifiers import ExecutionId, NodeId, ShapeId
 from scheduler.replay import replay
 from scheduler.replay.replay import ReplayResult
 from scheduler.replay.trace import TraceJob
@@ -142,7 +143,7 @@ def test_kept_room_moves_only_where_the_job_could_start_in_half_the_time(elsewhe
     large = world.job(world.shape(cpus=2), waited=500)
     world.run(1, started=NOW, expected_s=100.0)
     world.run(2, started=NOW, expected_s=elsewhere_s)
-    world.carried = (CarriedReservation(large, 1, (1,), NOW, NOW),)
+    world.carried = (CarriedReservation(large, ShapeId(1), (NodeId(1),), NOW, NOW),)
     assert world.plan().reservations[0].node_ids == (node_id,)
 
 
@@ -197,7 +198,7 @@ def _start(world: World, plan: Plan, numbers: Iterator[int] | None = None) -> No
         world.nodes.allocate(placement.node_id, shape.requires)
         world.running.add(
             ActiveExecution(
-                number, placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s,
+                ExecutionId(number), placement.node_id, shape.requires, NOW, placement.expected_s, shape.timeout_s,
                 placement.job_id, shape.job_type_id, shape.project_id,
             )
         )  # fmt: skip

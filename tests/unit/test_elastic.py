@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from scheduler.identifiers import NodeId
 from scheduler.replay import elastic
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
@@ -42,7 +43,7 @@ def waits(jobs: list[TraceJob], started: dict[int, float]) -> list[float]:
 
 
 def fixed(jobs: list[TraceJob], size: int) -> tuple[list[float], float]:
-    nodes = [Node(number, TEMPLATE, name=f"n{number}", pool="burst") for number in range(1, size + 1)]
+    nodes = [Node(NodeId(number), TEMPLATE, name=f"n{number}", pool="burst") for number in range(1, size + 1)]
     outcome = replay(jobs, nodes, Policy())
     end = max(start + 120.0 for start in outcome.started.values())
     return waits(jobs, outcome.started), size * (end - jobs[0].submitted)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.identifiers import JobTypeId, NodeId, ProjectId, ShapeId
 from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.policy import Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
@@ -66,12 +67,12 @@ NODES = st.builds(
 
 SHAPES = st.builds(
     lambda cpus, mem, pool, constraints, apart, spread, count: Shape(
-        1,
+        ShapeId(1),
         Resources.of(cpus=cpus, mem=mem),
         tuple(constraints),
         pool,
-        project_id=1,
-        job_type_id=1,
+        project_id=ProjectId(1),
+        job_type_id=JobTypeId(1),
         apart=apart,
         spread=spread,
         count=count,
@@ -101,7 +102,7 @@ POLICIES = st.builds(
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     drawn = draw(st.lists(NODES, min_size=1, max_size=5))
-    nodes = tuple(replace(node, id=number, name=f"n{number}") for number, node in enumerate(drawn, 1))
+    nodes = tuple(replace(node, id=NodeId(number), name=f"n{number}") for number, node in enumerate(drawn, 1))
     used = tuple(draw(st.integers(0, min(node.capacity.cpus, node.capacity.mem // 1000) // 1000)) for node in nodes)
     held = draw(st.sampled_from([None, None, "by ann"]))
     not_before = draw(st.sampled_from([None, None, NOW + 50]))
@@ -184,7 +185,7 @@ def test_a_gang_is_not_asked_to_be_smaller_where_something_else_makes_room_for_a
 
 def test_a_preview_leaves_nothing_behind() -> None:
     world = World([a_node(1)])
-    shape = Shape(77, Resources.of(cpus=99))
+    shape = Shape(ShapeId(77), Resources.of(cpus=99))
     plan, explained = preview(world.snapshot, shape, NOW, lambda: 0.0)
     assert not plan.placements
     assert explained.main is Reason.TOO_SMALL
@@ -267,7 +268,8 @@ def _apply(case: Case, change: Fix) -> Case:
     if change.kind is FixKind.ADD_NODE:
         new = new_node.like(shape, Nodes(case.nodes))
         more = tuple(
-            replace(new, id=90 + number, name=f"{new.name} {number}" if number else new.name) for number in range(to)
+            replace(new, id=NodeId(90 + number), name=f"{new.name} {number}" if number else new.name)
+            for number in range(to)
         )
         return replace(case, nodes=case.nodes + more, used=case.used + (0,) * to)
     return replace(case, held=None) if change.kind is FixKind.RELEASE_HOLD else case

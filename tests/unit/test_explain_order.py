@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.identifiers import ExecutionId, NodeId
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Mode, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
@@ -155,7 +156,9 @@ def test_resources_that_no_node_has_or_that_have_just_come_are_no_trouble() -> N
     world = World([a_node(1, cpus=4)])
     world.run(1, cpus=4, expected_s=500.0)
     gone = Resources.of(cpus=1, custom={"fpga": 1})
-    world.running.add(ActiveExecution(99, 77, gone, NOW - 10, 100.0))  # its node has left, and holds what no other has
+    world.running.add(
+        ActiveExecution(ExecutionId(99), NodeId(77), gone, NOW - 10, 100.0)
+    )  # its node has left, and holds what no other has
     job = world.job(world.shape(cpus=2))
     before = world.plan()
     assert [kept.job_id for kept in before.reservations] == [job]

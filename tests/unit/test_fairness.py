@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.identifiers import ExecutionId, NodeId, ProjectId
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.fairshare import HALF_LIFE_S, LEAST_WEIGHT, OWED, OWING, accrue
 from scheduler.rules.cluster.plan import Plan
@@ -291,7 +292,7 @@ def test_who_is_owed_goes_first_until_the_others_hold_more_by_as_much() -> None:
 def test_a_project_that_runs_on_the_only_gpu_node_is_not_last_because_that_fell_silent() -> None:
     world = World([a_node(1, custom={"gpu": 2}, ready=False), *(a_node(number, cpus=8) for number in (2, 3, 4))])
     need = Resources.of(cpus=1, custom={"gpu": 1})
-    world.running.add(ActiveExecution(9999, 1, need, NOW - 5, project_id=1))
+    world.running.add(ActiveExecution(ExecutionId(9999), NodeId(1), need, NOW - 5, project_id=ProjectId(1)))
     world.nodes.allocate(1, need)
     for number in (2, 3, 4):
         world.run(number, cpus=6, project_id=2)

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.identifiers import Attempt, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle import gangs
 from scheduler.rules.lifecycle.gangs import Member
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus
@@ -13,7 +14,19 @@ from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus
 def member(number: int, status: str, *, at: float | None = 1.0, asked: bool = False) -> Member:
     live = ExecutionStatus(status) in LIVE_EXECUTION
     ended = None if live else at
-    return Member(number, 1, 1, number, 10 + number, ExecutionStatus(status), not live, asked, ended, None, None)
+    return Member(
+        ExecutionId(number),
+        JobId(1),
+        Attempt(1),
+        number,
+        NodeId(10 + number),
+        ExecutionStatus(status),
+        not live,
+        asked,
+        ended,
+        None,
+        None,
+    )
 
 
 def cause(*members: Member) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 
+from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
@@ -80,7 +81,7 @@ def test_the_others_of_a_fleet_do_not_matter() -> None:
         world.nodes.allocate(placement.node_id, small.requires)
         world.queue.discard(placement.job_id)
     counted = {
-        shape_id: MainReasons(world.snapshot).of(world.shapes[shape_id], refusal)
+        shape_id: MainReasons(world.snapshot).of(world.shapes[ShapeId(shape_id)], refusal)
         for shape_id, refusal in plan.refusals.items()
     }
     assert counted == {large.id: Reason.TOO_SMALL, small.id: Reason.NO_ROOM}

@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, an_input, witnessed
 from tests.support.servers import state_folder
 
 pytestmark = pytest.mark.slow
 
-KEY = (1, 1)
+KEY = FIRST
 CONTENT = b"three\nlines\nhere\n"
 SHA = hashlib.sha256(CONTENT).hexdigest()
 COPY = [OutputSpec(name="copy", type="file", glob="copy.txt")]
@@ -71,7 +73,7 @@ def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, no
         )
     )
     report = api.report()
-    assert report.outcome == "completed", report
+    assert report.outcome == Outcome.COMPLETED, report
     assert (report.properties, report.message) == ({"rows": 3}, "fine")
     by_name = {output.name: output for output in report.outputs}
     assert api.files[by_name["copy"].file_id] == CONTENT
@@ -120,7 +122,7 @@ def test_a_cancelled_job_dies_with_its_grandchild(api: FakeNodeApi, node: NodePr
     api.place(a_spec(job=witnessed(node, "(setsid sleep 777 &) ; echo ready; sleep 777")))
     api.wait(lambda: api.text() == b"ready\n")
     api.cancel(KEY, grace_s=0.2)
-    assert api.report().outcome == "canceled"
+    assert api.report().outcome == Outcome.CANCELED
     assert b"777" not in b"".join(_command_lines())
 
 
@@ -160,7 +162,7 @@ def test_a_job_runs_exactly_once_whichever_call_the_agent_dies_in(
     node.start()
     api.wait(lambda: len(api.registers) > 1)  # the report may have come from the first life
     report = api.report()
-    assert report.outcome == "completed", report
+    assert report.outcome == Outcome.COMPLETED, report
     assert node.starts() == ["1.1"]
     assert api.text() == b"said\n"
     api.wait(all_gone(node))
@@ -171,8 +173,8 @@ def test_running_jobs_are_taken_up_again_after_every_death_of_the_agent(api: Fak
     node.start()
     go = node.witness.parent / "go"
     script = f"echo one; while [ ! -e {go} ]; do sleep 0.05; done; echo two"
-    api.place(*[a_spec((number, 1), job=witnessed(node, script)) for number in range(1, 6)])
-    api.wait(lambda: all(api.text((number, 1)) == b"one\n" for number in range(1, 6)))
+    api.place(*[a_spec(a_key(number, 1), job=witnessed(node, script)) for number in range(1, 6)])
+    api.wait(lambda: all(api.text(a_key(number, 1)) == b"one\n" for number in range(1, 6)))
     for _ in range(3):
         seen = len(api.registers)
         node.kill()
@@ -181,8 +183,8 @@ def test_running_jobs_are_taken_up_again_after_every_death_of_the_agent(api: Fak
         assert len(api.registers[-1].held) == 5
     go.touch()
     for number in range(1, 6):
-        assert api.report((number, 1)).outcome == "completed"
-        assert api.text((number, 1)) == b"one\ntwo\n"
+        assert api.report(a_key(number, 1)).outcome == Outcome.COMPLETED
+        assert api.text(a_key(number, 1)) == b"one\ntwo\n"
     assert sorted(node.starts()) == [f"{number}.1" for number in range(1, 6)]
 
 
@@ -190,7 +192,7 @@ def test_a_lost_answer_to_a_claim_is_asked_for_again_with_the_same_token(api: Fa
     node.start()
     api.faults["claim"] = ["drop", "500"]
     api.place(a_spec(job=witnessed(node, "")))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     assert node.starts() == ["1.1"]
     assert len(api.claims) >= 2
 
@@ -213,8 +215,8 @@ def test_a_replaced_node_kills_what_it_holds_and_starts_over(api: FakeNodeApi, n
     assert api.registers[1].held == []
     assert b"888" not in b"".join(_command_lines())
     assert KEY not in api.reports
-    api.place(a_spec((2, 1), job=witnessed(node, "")))
-    assert api.report((2, 1)).outcome == "completed"
+    api.place(a_spec(a_key(2, 1), job=witnessed(node, "")))
+    assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
 
 
 def test_what_the_scheduler_took_away_while_the_agent_was_dead_is_killed(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -233,7 +235,7 @@ def test_what_the_scheduler_took_away_while_the_agent_was_dead_is_killed(api: Fa
 def test_output_beyond_its_limit_is_counted_and_never_blocks_the_program(api: FakeNodeApi, node: NodeProcess) -> None:
     node.start()
     api.place(a_spec(job=witnessed(node, "head -c 30000000 /dev/zero | tr '\\0' x"), limits={"output_bytes": 1000}))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     text = api.text()
     assert text.startswith(b"x" * 1000 + b"\n[ganger: the output limit of 1000 bytes")
     assert b"29999000 bytes more" in text
@@ -242,8 +244,8 @@ def test_output_beyond_its_limit_is_counted_and_never_blocks_the_program(api: Fa
 def test_progress_is_seen_while_the_job_runs(api: FakeNodeApi, node: NodeProcess) -> None:
     node.start()
     api.place(
-        a_spec((1, 1), job=witnessed(node, "echo GANGER_PROGRESS 40 halfway; sleep 60")),
-        a_spec((2, 1), job=witnessed(node, "echo '70 more' > progress; sleep 60")),
+        a_spec(FIRST, job=witnessed(node, "echo GANGER_PROGRESS 40 halfway; sleep 60")),
+        a_spec(a_key(2, 1), job=witnessed(node, "echo '70 more' > progress; sleep 60")),
     )
     said = lambda: {(one.execution_id, one.percent, one.note) for beat in api.beats for one in beat.progress}  # noqa: E731
     api.wait(lambda: {(1, 40.0, "halfway"), (2, 70.0, "more")} <= said())
@@ -254,7 +256,7 @@ def test_sigterm_hands_running_work_back_and_signs_off(api: FakeNodeApi, node: N
     api.place(a_spec(job=witnessed(node, "echo ready; sleep 60"), limits={"grace_s": 1}))
     api.wait(lambda: api.text() == b"ready\n")
     assert node.stop() == 0
-    assert api.reports[KEY].outcome == "returned"
+    assert api.reports[KEY].outcome == Outcome.RETURNED
     assert api.left
 
 
@@ -264,7 +266,7 @@ def test_sigusr1_leaves_the_work_running_for_the_next_agent(api: FakeNodeApi, no
     api.wait(lambda: api.text() == b"ready\n")
     assert node.stop(signal.SIGUSR1, 5) == 0
     node.start()
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     assert api.text() == b"ready\ndone\n"
     assert node.starts() == ["1.1"]
 
@@ -274,7 +276,7 @@ def test_sigusr2_finishes_first(api: FakeNodeApi, node: NodeProcess) -> None:
     api.place(a_spec(job=witnessed(node, "echo ready; sleep 1")))
     api.wait(lambda: api.text() == b"ready\n")
     assert node.stop(signal.SIGUSR2) == 0
-    assert api.reports[KEY].outcome == "completed"
+    assert api.reports[KEY].outcome == Outcome.COMPLETED
     assert api.left
 
 
@@ -286,8 +288,8 @@ def test_the_death_of_the_supervisor_is_an_outcome_of_its_own(api: FakeNodeApi, 
     report = api.report()
     assert (report.outcome, report.error) == ("failed", "supervisor-lost")
     assert b"890" not in b"".join(_command_lines())
-    api.place(a_spec((2, 1), job=witnessed(node, "")))
-    assert api.report((2, 1)).outcome == "completed"
+    api.place(a_spec(a_key(2, 1), job=witnessed(node, "")))
+    assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
 
 
 def test_a_node_that_cannot_reach_the_api_says_so_once_and_keeps_trying(api: FakeNodeApi, node: NodeProcess) -> None:
@@ -298,7 +300,7 @@ def test_a_node_that_cannot_reach_the_api_says_so_once_and_keeps_trying(api: Fak
     assert node.process.poll() is None
     api.down = False
     api.place(a_spec(job=witnessed(node, "")))
-    assert api.report().outcome == "completed"
+    assert api.report().outcome == Outcome.COMPLETED
     said = [line["event"] for line in node.said()]
     assert said.count("api.unreachable") == said.count("api.back") == 1
 
@@ -361,12 +363,12 @@ def test_a_full_disk_degrades_the_node_but_loses_no_outcome(api: FakeNodeApi, fo
             while True:
                 filler.write(b"x" * 4096)
         api.wait(lambda: api.beats[-1].degraded)
-        api.place(a_spec((2, 1), job=witnessed(node, "")))
+        api.place(a_spec(a_key(2, 1), job=witnessed(node, "")))
         report = api.report()
         assert (report.outcome, report.phases["job"].exit_code) == ("failed", 5)
         assert (2, 1) not in api.claims
         (node.folder / "filler").unlink()
-        assert api.report((2, 1)).outcome == "completed"
+        assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
     finally:
         node.close()
         subprocess.run(["umount", "-l", node.folder], check=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import FIRST
 from workers.api_client import Api
 from workers.output import progress
 from workers.output.progress import ProgressTracker
@@ -17,7 +18,7 @@ from workers.output.shipper import Shipper
 from workers.paths import ExecutionKey, Paths, tree_name
 from workers.supervisor.request import RunLimits, RunRequest
 
-KEY = (1, 1)
+KEY = FIRST
 
 
 class Setting:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.cluster_state import chance_of
+from scheduler.identifiers import JobTypeId, ShapeId
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
@@ -131,7 +132,7 @@ def _check_gangs(world: World, plan: Plan) -> None:
 def _check_limits(world: World, plan: Plan) -> None:
     types = Counter(world.shapes[placement.shape_id].job_type_id for placement in plan.placements)
     for job_type, most in world.policy.max_scheduled.items():
-        assert not types[job_type] or types[job_type] + world.running.of_type(job_type) <= most
+        assert not types[JobTypeId(job_type)] or types[JobTypeId(job_type)] + world.running.of_type(job_type) <= most
     for project, quota in world.policy.quotas.items():
         mine = [p for p in plan.placements if world.shapes[p.shape_id].project_id == project]
         held = world.running.of_project(project)
@@ -187,7 +188,7 @@ def test_without_reservations_nothing_is_left_that_would_fit(seed: int) -> None:
     for placement in plan.placements:
         world.nodes.allocate(placement.node_id, world.shapes[placement.shape_id].requires)
     for shape_id, line in world.queue.ready_groups.items():
-        shape = world.shapes[shape_id]
+        shape = world.shapes[ShapeId(shape_id)]
         left = set(world.queue.list_oldest(line, line.first, 99)[0]) - placed
         if left and shape.apart is None and shape.count == 1 and shape.job_type_id not in world.policy.paused_types:
             assert not any(_would_take(world, shape, node_id) for node_id in [node.id for node in world.nodes])
@@ -221,14 +222,14 @@ def test_a_dry_run_of_an_array_foresees_the_next_tick(batch: int) -> None:
 def one_tried(seed: int) -> tuple[Seats, Seats]:
     """What a dry run of one more job says of the next tick in a random world, and what the tick does."""
     world = a_jumble(seed).world
-    shape = replace(random.Random(seed).choice(list(world.shapes.values())), id=99)
+    shape = replace(random.Random(seed).choice(list(world.shapes.values())), id=ShapeId(99))
     before = len(world.queue)
     foreseen, _ = preview(world.snapshot, shape, NOW, chance_of(world.running))
     assert len(world.queue) == before
-    same = [each for each in world.shapes.values() if replace(each, id=99) == shape]
+    same = [each for each in world.shapes.values() if replace(each, id=ShapeId(99)) == shape]
     if not any(world.queue.count(each.id) for each in same):
         world.queue.add_shape(shape)
-        world.shapes[99] = shape
+        world.shapes[ShapeId(99)] = shape
     known = next((each for each in same if world.queue.count(each.id)), shape)
     world.queue.add(PREVIEW, known.id, NOW)
     return _seats(foreseen), _seats(place(world.snapshot, NOW, chance_of(world.running)))
@@ -242,7 +243,7 @@ def array_tried(seed: int) -> tuple[Seats, Seats]:
     for number, wish in enumerate(wishes):
         known = world.queue.matching_shape_id(wish.shape)
         shape_id = 100 + number if known is None else known
-        world.queue.add_shape(replace(wish.shape, id=shape_id))
+        world.queue.add_shape(replace(wish.shape, id=ShapeId(shape_id)))
         world.queue.add(PREVIEW + number, shape_id, NOW, held=wish.held, not_before=wish.not_before)
     return _seats(foreseen), _seats(place(world.snapshot, NOW, chance_of(world.running)))
 
@@ -270,7 +271,7 @@ def test_every_job_that_waits_after_a_tick_has_a_reason(
 def _an_array(world: World, chance: random.Random) -> list[TrialJob]:
     """Jobs alike and unlike, of shapes that wait already and of new ones; some held, some not due."""
     shapes = [*world.shapes.values(), *(replace(each, requires=Resources.of(cpus=2)) for each in world.shapes.values())]
-    some = [replace(chance.choice(shapes), id=0) for _ in range(chance.randint(1, 3))]
+    some = [replace(chance.choice(shapes), id=ShapeId(0)) for _ in range(chance.randint(1, 3))]
     return [
         TrialJob(shape, "why" if chance.random() < 0.1 else None, NOW + 10 if chance.random() < 0.1 else None)
         for shape in some

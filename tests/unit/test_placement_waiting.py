@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from scheduler.identifiers import NodeId, ShapeId
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.cluster.policy import Packing, Policy
@@ -37,7 +38,7 @@ def test_equal_jobs_are_mixed_in_the_proportions_in_which_they_wait() -> None:
         for _ in range(number):
             world.job(shape)
     placed = [placement.shape_id for placement in world.plan().placements]
-    assert (placed.count(1), placed.count(2)) == (90, 10)
+    assert (placed.count(ShapeId(1)), placed.count(ShapeId(2))) == (90, 10)
 
 
 def test_others_start_on_kept_room_only_when_they_will_have_ended_by_then() -> None:
@@ -119,7 +120,7 @@ def test_a_label_to_spread_over_evens_out_its_values() -> None:
     shape = world.shape(spread="zone")
     for _ in range(6):
         world.job(shape)
-    assert sorted(where(world.plan()).values()).count(3) == 3
+    assert sorted(where(world.plan()).values()).count(NodeId(3)) == 3
 
 
 def test_a_spread_pool_fills_evenly() -> None:
@@ -128,7 +129,7 @@ def test_a_spread_pool_fills_evenly() -> None:
     for _ in range(6):
         world.job(shape)
     counts = list(where(world.plan()).values())
-    assert sorted(counts.count(number) for number in (1, 2, 3)) == [2, 2, 2]
+    assert sorted(counts.count(NodeId(number)) for number in (1, 2, 3)) == [2, 2, 2]
 
 
 def test_a_preference_outweighs_fit_and_a_failure_outweighs_both() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import CheckConstraint
 
+from scheduler.identifiers import NodeId
 from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, decide, fits_new_node, nodes_to_stop
 from scheduler.rules.autoscaling.demand import waves
 from scheduler.rules.autoscaling.sizing import Sizing
@@ -157,12 +158,12 @@ def test_idle_nodes_leave_first_then_those_that_end_soonest() -> None:
     world.run(1, started=NOW, expected_s=500.0)
     world.run(2, started=NOW, expected_s=100.0)
     world.run(3, started=NOW, expected_s=300.0)
-    assert nodes_to_stop(world.snapshot, [1, 2, 3, 4], 3, NOW) == [4, 2, 3]
+    assert nodes_to_stop(world.snapshot, [NodeId(1), NodeId(2), NodeId(3), NodeId(4)], 3, NOW) == [4, 2, 3]
 
 
 def test_of_idle_nodes_the_newest_leaves_first_and_the_protected_last() -> None:
     world = World([a_node(number, pool="p") for number in range(1, 4)])
-    assert nodes_to_stop(world.snapshot, [1, 2, 3], 3, NOW, last=[3]) == [2, 1, 3]
+    assert nodes_to_stop(world.snapshot, [NodeId(1), NodeId(2), NodeId(3)], 3, NOW, last=[NodeId(3)]) == [2, 1, 3]
 
 
 def test_waves_count_starts_within_a_time() -> None:

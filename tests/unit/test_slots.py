@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
 from workers.agent.slots import ExecutionSlot, SlotAllocator
@@ -21,42 +22,42 @@ echo "1, NVIDIA A100-SXM4-80GB, 81920"
 
 def test_users_differ_and_the_one_freed_longest_ago_comes_back_first() -> None:
     slots = SlotAllocator((7, 7), (100, 3))
-    assert [slots.allocate((n, 1)).user for n in range(4)] == [(100, 100), (101, 101), (102, 102), (7, 7)]
+    assert [slots.allocate(a_key(n, 1)).user for n in range(4)] == [(100, 100), (101, 101), (102, 102), (7, 7)]
     for n in (3, 1, 0):
-        slots.free((n, 1))
-    assert [slots.allocate((n, 2)).user for n in range(2)] == [(101, 101), (100, 100)]
+        slots.free(a_key(n, 1))
+    assert [slots.allocate(a_key(n, 2)).user for n in range(2)] == [(101, 101), (100, 100)]
 
 
 def test_asking_again_gives_the_same_and_freeing_may_be_repeated() -> None:
     slots = SlotAllocator(None, (100, 2), ("0",))
-    assert slots.allocate((1, 1), 500) == slots.allocate((1, 1)) == ExecutionSlot((100, 100), ("0",))
+    assert slots.allocate(FIRST, 500) == slots.allocate(FIRST) == ExecutionSlot((100, 100), ("0",))
     for _ in range(2):
-        slots.free((1, 1))
-    assert {slots.allocate((n, 2)).user for n in range(2)} == {(100, 100), (101, 101)}
+        slots.free(FIRST)
+    assert {slots.allocate(a_key(n, 2)).user for n in range(2)} == {(100, 100), (101, 101)}
 
 
 def test_devices_are_whole_and_no_two_jobs_have_the_same() -> None:
     slots = SlotAllocator(None, None, ("0", "1", "2"))
-    assert slots.allocate((1, 1), 2000).gpus == ("0", "1")
-    assert slots.allocate((2, 1)).gpus == ()
-    assert slots.allocate((3, 1), 500).gpus == ("2",)
-    slots.free((1, 1))
-    assert slots.allocate((4, 1), 1000).gpus == ("0",)
+    assert slots.allocate(FIRST, 2000).gpus == ("0", "1")
+    assert slots.allocate(a_key(2, 1)).gpus == ()
+    assert slots.allocate(a_key(3, 1), 500).gpus == ("2",)
+    slots.free(FIRST)
+    assert slots.allocate(a_key(4, 1), 1000).gpus == ("0",)
 
 
 def test_what_an_earlier_life_gave_away_is_not_given_again() -> None:
     slots = SlotAllocator(None, (100, 3), ("0", "1"))
-    slots.restore((1, 1), ExecutionSlot((101, 101), ("0",)))
-    assert slots.allocate((2, 1), 1000) == ExecutionSlot((100, 100), ("1",))
-    assert slots.allocate((3, 1), 1000) == ExecutionSlot((102, 102), ())
+    slots.restore(FIRST, ExecutionSlot((101, 101), ("0",)))
+    assert slots.allocate(a_key(2, 1), 1000) == ExecutionSlot((100, 100), ("1",))
+    assert slots.allocate(a_key(3, 1), 1000) == ExecutionSlot((102, 102), ())
 
 
 def test_a_restarted_core_knows_whose_is_whose() -> None:
     world = World(slots=(100, 2)).up()
-    world.grant(a_spec((1, 1)))
-    world.staged((1, 1))
-    again = world.reborn().up(runs=[((1, 1), "job")])
-    again.grant(a_spec((2, 1)))
+    world.grant(a_spec(FIRST))
+    world.staged(FIRST)
+    again = world.reborn().up(runs=[(FIRST, "job")])
+    again.grant(a_spec(a_key(2, 1)))
     assert again.all(commands.StageInputs)[-1].uid == 101
 
 

@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from scheduler.identifiers import Epoch
+from scheduler.rules.lifecycle.outcome import Outcome
+from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
 from workers.events import ExecutionFailure, HealthChanged, PlacementsReceived, StopRequested, SupervisorUp, Tick
 
-KEY = (1, 1)
+KEY = FIRST
 
 
 def test_an_execution_without_files_goes_through_its_three_phases_and_is_reported() -> None:
@@ -40,7 +43,7 @@ def test_the_commands_of_all_phases_run_in_order() -> None:
     world.ended("cleanup")
     world.shipped()
     assert [start.run.phase for start in world.all(commands.StartRun)] == ["pre", "job", "post", "cleanup"]
-    assert world.report().outcome == "completed"
+    assert world.report().outcome == Outcome.COMPLETED
 
 
 def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_and_the_release() -> None:
@@ -124,7 +127,7 @@ def test_a_program_that_is_not_there_is_its_job_s_fault_and_a_lacking_shell_its_
     world.grant(a_spec(**commands))
     world.staged()
     world.ended("job", why="launch", exit_code=None, of_program=of_program)
-    world = world.reborn().up(keep=[(1, 1)])
+    world = world.reborn().up(keep=[FIRST])
     world.shipped()
     assert (world.report().error, world.report().of_job) == ("launch", of_job)
 
@@ -178,7 +181,7 @@ def test_a_cancel_before_the_claim_is_answered_ends_it_at_the_grant() -> None:
     world.cancel(KEY)
     world.grant(a_spec())
     assert not world.all(commands.StageInputs)
-    assert world.report().outcome == "canceled"
+    assert world.report().outcome == Outcome.CANCELED
 
 
 def test_a_cancel_while_staging_stops_the_copy_and_starts_nothing() -> None:
@@ -187,7 +190,7 @@ def test_a_cancel_while_staging_stops_the_copy_and_starts_nothing() -> None:
     assert commands.StopFileWork(KEY) in world.cancel(KEY)
     world.staged(failure=ExecutionFailure("staging", "stopped"))
     assert not world.all(commands.StartRun)
-    assert world.report().outcome == "canceled"
+    assert world.report().outcome == Outcome.CANCELED
 
 
 def test_a_cancel_while_running_kills_the_tree_with_its_grace_and_is_reported_when_it_is_gone() -> None:
@@ -230,15 +233,15 @@ def test_a_preempted_execution_is_returned_uncharged() -> None:
 
 def test_a_placement_is_claimed_once_however_often_it_is_told() -> None:
     world = World().up()
-    world.tell(PlacementsReceived(1, [KEY]))
-    world.tell(PlacementsReceived(1, [KEY]))
+    world.tell(PlacementsReceived(Epoch(1), [KEY]))
+    world.tell(PlacementsReceived(Epoch(1), [KEY]))
     world.beat(waiting=[KEY])
     assert len(world.all(commands.SendClaim)) == 1
 
 
 def test_a_message_of_another_epoch_is_ignored() -> None:
     world = World().up()
-    assert world.tell(PlacementsReceived(7, [KEY])) == []
+    assert world.tell(PlacementsReceived(Epoch(7), [KEY])) == []
 
 
 def test_a_refused_claim_is_forgotten() -> None:
@@ -270,7 +273,7 @@ def test_no_command_is_started_once_the_lease_is_two_thirds_over() -> None:
 def test_each_execution_has_a_user_of_its_own_while_there_are_any() -> None:
     world = World(slots=(70_000, 2)).up()
     for number in (1, 2):
-        world.grant(a_spec((number, 1)))
+        world.grant(a_spec(a_key(number, 1)))
     uids = [stage.uid for stage in world.all(commands.StageInputs)]
     assert uids == [70_000, 70_001]
 
@@ -315,11 +318,11 @@ def test_a_stopping_node_returns_its_work_and_leaves_when_all_reports_are_taken(
     world.grant(a_spec())
     world.staged()
     assert commands.KillTree(KEY, 10.0) in world.tell(StopRequested("return"))
-    world.beat(waiting=[(2, 1)])
+    world.beat(waiting=[a_key(2, 1)])
     assert len(world.all(commands.SendClaim)) == 1
     world.ended("job", None, why="killed", signal=15)
     world.shipped()
-    assert world.report().outcome == "returned"
+    assert world.report().outcome == Outcome.RETURNED
     assert not world.all(commands.LeaveCluster)
     world.acknowledged()
     assert len(world.all(commands.LeaveCluster)) == 1
@@ -333,7 +336,7 @@ def test_a_stopping_node_lets_finished_work_be_delivered() -> None:
     world.tell(StopRequested("return"))
     world.collected()
     world.shipped()
-    assert world.report().outcome == "completed"
+    assert world.report().outcome == Outcome.COMPLETED
 
 
 def test_a_draining_node_finishes_before_it_leaves() -> None:
@@ -353,5 +356,5 @@ def test_a_node_that_is_leaving_claims_nothing_more_though_it_is_wanted_again() 
     world = World().up()
     world.beat(drain=True)
     assert len(world.all(commands.LeaveCluster)) == 1
-    world.beat(waiting=[(1, 1)])
+    world.beat(waiting=[FIRST])
     assert not world.all(commands.SendClaim), "it would be gone before it could start"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from scheduler.identifiers import Epoch
+from scheduler.rules.lifecycle.outcome import Outcome
+from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
 from workers.events import ExecutionFailure, Idle, Replaced, SupervisorUp
 
-KEY = (1, 1)
+KEY = FIRST
 
 
 def lived(*, pre: list[str] | None = None) -> World:
@@ -37,7 +40,7 @@ def test_a_running_command_is_followed_where_it_is() -> None:
     again.ended("job")
     again.collected()
     again.shipped()
-    assert again.report().outcome == "completed"
+    assert again.report().outcome == Outcome.COMPLETED
 
 
 def test_a_command_that_never_reached_a_supervisor_is_started_now() -> None:
@@ -86,30 +89,30 @@ def test_what_the_scheduler_wants_killed_is_killed_before_anything_is_claimed() 
     world.staged()
     again = world.reborn().up(runs=[(KEY, "job")], kill=[KEY])
     assert commands.KillTree(KEY, 0.0) in again.done
-    again.beat(waiting=[(2, 1)])
+    again.beat(waiting=[a_key(2, 1)])
     assert not again.all(commands.SendClaim)
     again.ended("job", None, why="killed", signal=9)
-    again.beat(waiting=[(2, 1)])
+    again.beat(waiting=[a_key(2, 1)])
     assert len(again.all(commands.SendClaim)) == 1
     assert not again.all(commands.SendReport)
 
 
 def test_a_tree_that_nobody_knows_is_killed() -> None:
-    world = World().up(runs=[((9, 9), "job")])
-    assert commands.KillTree((9, 9), 0.0) in world.done
+    world = World().up(runs=[(a_key(9, 9), "job")])
+    assert commands.KillTree(a_key(9, 9), 0.0) in world.done
 
 
 def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_gone() -> None:
     world = World().up()
     for number in (1, 2, 3):
-        world.grant(a_spec((number, 1)))
-    world.staged((1, 1))
-    world.staged((2, 1))
-    world.ended("job", 1, (2, 1))
-    world.shipped((2, 1))
-    world.tell(Replaced(1))
+        world.grant(a_spec(a_key(number, 1)))
+    world.staged(FIRST)
+    world.staged(a_key(2, 1))
+    world.ended("job", 1, a_key(2, 1))
+    world.shipped(a_key(2, 1))
+    world.tell(Replaced(Epoch(1)))
     assert len(world.all(commands.RegisterNode)) == 1
-    world.staged((3, 1), ExecutionFailure("staging", "stopped"))
+    world.staged(a_key(3, 1), ExecutionFailure("staging", "stopped"))
     world.ended("job", None, why="killed", signal=9)
     (_, second) = world.all(commands.RegisterNode)
     assert [(held.execution_id, held.attempt) for held in second.held] == [(2, 1)]
@@ -120,7 +123,7 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
 
 def test_an_answer_of_an_epoch_that_is_over_purges_nothing() -> None:
     world = World().up()
-    world.tell(Replaced(1))
+    world.tell(Replaced(Epoch(1)))
     world.registered(epoch=2)
-    world.tell(Replaced(1))
+    world.tell(Replaced(Epoch(1)))
     assert len(world.all(commands.RegisterNode)) == 2

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.shape_index import MOST_IDLE
@@ -23,7 +24,7 @@ CHANGES = st.lists(
 def a_queue() -> Queue:
     queue = Queue()
     for shape_id in (1, 2):
-        queue.add_shape(Shape(shape_id, NOTHING))
+        queue.add_shape(Shape(ShapeId(shape_id), NOTHING))
     return queue
 
 
@@ -75,16 +76,16 @@ def test_only_jobs_queued_until_a_moment_are_taken_when_asked() -> None:
 
 def test_a_shape_is_found_again_by_what_it_asks_for() -> None:
     queue, need = Queue(), Resources.of(cpus=2)
-    queue.add_shape(Shape(5, need))
-    assert queue.matching_shape_id(Shape(0, need)) == 5
-    assert queue.matching_shape_id(Shape(5, need, priority=1)) is None
+    queue.add_shape(Shape(ShapeId(5), need))
+    assert queue.matching_shape_id(Shape(ShapeId(0), need)) == 5
+    assert queue.matching_shape_id(Shape(ShapeId(5), need, priority=1)) is None
     queue.remove_shape(5)
-    assert (queue.matching_shape_id(Shape(0, need)), dict(queue.groups)) == (None, {})
+    assert (queue.matching_shape_id(Shape(ShapeId(0), need)), dict(queue.groups)) == (None, {})
 
 
 def test_shapes_long_idle_are_forgotten_and_may_be_learned_again() -> None:
     queue = Queue()
-    shapes = [Shape(number, Resources(cpus=number)) for number in range(MOST_IDLE + 10)]
+    shapes = [Shape(ShapeId(number), Resources(cpus=number)) for number in range(MOST_IDLE + 10)]
     for shape in shapes:
         queue.add_shape(shape)
     assert len(queue.groups) == len(shapes), "no shape goes between being learned and its first job"
@@ -102,4 +103,4 @@ def test_shapes_long_idle_are_forgotten_and_may_be_learned_again() -> None:
     assert queue.count(3) == 1
     queue.discard(1)
     queue.release_due(8.0)
-    assert queue.matching_shape_id(Shape(99, Resources(cpus=0))) == 0, "it has only just become idle"
+    assert queue.matching_shape_id(Shape(ShapeId(99), Resources(cpus=0))) == 0, "it has only just become idle"

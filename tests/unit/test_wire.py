@@ -5,6 +5,7 @@ import json
 import pytest
 
 from scheduler.wire import Beat, ExecutionReport, Progress
+from tests.support.keys import FIRST
 from workers.output import progress
 from workers.output.progress import ProgressTracker
 
@@ -22,6 +23,6 @@ def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
 
 def test_a_program_cannot_silence_its_node_by_what_it_says_of_its_progress() -> None:
     tracker = ProgressTracker()
-    tracker.update((1, 1), progress.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
+    tracker.update(FIRST, progress.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
     (told,) = tracker.take_changes()
     assert (told.percent, told.note) == (40.0, "half\ufffdway")
