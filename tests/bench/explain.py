@@ -81,7 +81,7 @@ def fill(url: str, *, jobs: int, nodes: int, on_node: int) -> None:
     counts = {"jobs": jobs, "nodes": nodes, "shapes": SHAPES, "projects": PROJECTS, "running": nodes * on_node}
     with psycopg.connect(url, autocommit=True) as database:
         for statement in _FILL:
-            database.execute(statement, counts if "%(" in statement else None)  # type: ignore[arg-type]
+            database.execute(statement, counts if "%(" in statement else None)
 
 
 def _ask(client: bench._Client, url: str) -> None:

@@ -119,8 +119,8 @@ def main() -> None:
             if sizes not in ONLY_EQUAL or weights == (1.0, 1.0):
                 _shares(sizes, weights)
     for name, kinds in RETURNS.items():
-        for weights in RETURN_WEIGHTS:
-            _return(name, kinds, weights[: len(kinds)])
+        for kept in RETURN_WEIGHTS:
+            _return(name, kinds, kept[: len(kinds)])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from scheduler.wire import InputFile, InputSpec
 from tests.bench.figures import figure, quantile, spread
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.installation import Installation
-from tests.support.keys import FIRST
+from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
@@ -42,7 +42,7 @@ EMPTY = {"cpus": 250, "mem": 16_000, "disk": 1_000}
 """A quarter of a cpu, so that the limit is there and never what an empty program waits for."""
 STAGED_BYTES = int(os.environ.get("GANGER_BENCH_STAGED_MIB", "2048")) << 20
 BETWEEN_STARTS_S = 0.3
-NORMAL = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_UPKEEP_S": "1", "GANGER_API_WORKERS": "2",
+NORMAL: dict[str, Any] = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_UPKEEP_S": "1", "GANGER_API_WORKERS": "2",
           "GANGER_GRACE_S": "10"}  # fmt: skip
 FLOOD = "import os, time\np = b'x' * 99 + b'\\n'\np *= 100_000\nwhile True:\n    os.write(1, p); time.sleep(0.09)"
 STUBBORN = 'trap "" TERM; echo $$ > "$1"; while :; do sleep 1; done'
@@ -112,7 +112,7 @@ def _run(api: FakeNodeApi, bell: socket.socket, numbers: range) -> None:
     while placed < len(numbers):
         api.wait(lambda: placed - (len(api.reports) - first) < AT_ONCE, 120)  # noqa: B023  called right here
         room = AT_ONCE - (placed - (len(api.reports) - first))
-        new = [(number, 1) for number in numbers[placed : placed + room]]
+        new = [a_key(number, 1) for number in numbers[placed : placed + room]]
         api.place(*[a_spec(key, amounts=EMPTY) for key in new])
         bell.sendall(json.dumps(["placements", api.epoch, new]).encode() + b"\n")
         placed += len(new)
@@ -151,7 +151,7 @@ def _count(installation: Installation, status: str) -> int:
 def _resident(installation: Installation) -> float:
     """Return the MiB that agent, consumer and supervisor keep resident."""
     found = [process for role in ("agent", "consumer", "supervisor") for process in installation.processes(role)]
-    return sum(process.memory_info().rss for process in found) / (1 << 20)
+    return float(sum(process.memory_info().rss for process in found)) / (1 << 20)
 
 
 def _cancel(installation: Installation, root: Path) -> None:

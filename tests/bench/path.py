@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -16,8 +18,14 @@ from tests.bench.figures import figure, quantile, spread
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
+ONE_COMPLETED = {"status": "COMPLETED", "page_size": "1"}
 SINGLE, WARM_UP, MANY = 100, 10, 5_000
-NORMAL = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_UPKEEP_S": "1", "GANGER_API_WORKERS": "2"}
+NORMAL: dict[str, Any] = {
+    "GANGER_BEAT_S": "2",
+    "GANGER_LEASE_S": "90",
+    "GANGER_UPKEEP_S": "1",
+    "GANGER_API_WORKERS": "2",
+}
 
 
 def main() -> None:
@@ -66,7 +74,7 @@ def _throughput(installation: Installation) -> None:
     assert answer.status_code == 201, answer.text
     submitted = time.perf_counter() - began
     last = max(answer.json()["job_ids"])
-    done = lambda: installation.api.get("/jobs/", params={"status": "COMPLETED", "page_size": 1}).json()["count"]  # noqa: E731
+    done: Callable[[], int] = lambda: installation.api.get("/jobs/", params=ONE_COMPLETED).json()["count"]  # noqa: E731
     target = MANY + WARM_UP + SINGLE
     while done() < target:
         peak.wait(0.05)

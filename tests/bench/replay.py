@@ -60,6 +60,12 @@ def made_up(chance: random.Random) -> list[TraceJob]:
     return jobs
 
 
+def known(figure: float | None) -> float:
+    """Return a figure of a replay in which jobs ran."""
+    assert figure is not None
+    return figure
+
+
 def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summary:
     """Replay on one machine that has all the processors, and say what came of it."""
     started = time.perf_counter()
@@ -70,11 +76,11 @@ def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summa
         trace=trace,
         policy=policy,
         jobs=summary.jobs,
-        mean_bounded_slowdown=round(summary.mean_bounded_slowdown, 3),
-        mean_wait_s=round(summary.mean_wait_s, 1),
-        max_wait_s=round(summary.max_wait_s),
-        utilisation=round(summary.utilisation, 4),
-        prediction_error=round(summary.prediction_error, 3),
+        mean_bounded_slowdown=round(known(summary.mean_bounded_slowdown), 3),
+        mean_wait_s=round(known(summary.mean_wait_s), 1),
+        max_wait_s=round(known(summary.max_wait_s)),
+        utilisation=round(known(summary.utilisation), 4),
+        prediction_error=round(known(summary.prediction_error), 3),
         **told(summary),
         seconds=round(time.perf_counter() - started, 1),
     )
@@ -112,8 +118,8 @@ def compare(path: Path, processors: int, jobs: list[TraceJob]) -> None:
     easy, ours = (run(jobs, processors, policy, trace) for policy in ("easy", "ganger"))
     check(path, processors, easy)
     ratios = {
-        "slowdown": ours.mean_bounded_slowdown / easy.mean_bounded_slowdown,
-        "longest_wait": ours.max_wait_s / max(easy.max_wait_s, 1.0),
+        "slowdown": known(ours.mean_bounded_slowdown) / known(easy.mean_bounded_slowdown),
+        "longest_wait": known(ours.max_wait_s) / max(known(easy.max_wait_s), 1.0),
         "wide_long_wait": wide_long_wait(ours) / wide_long_wait(easy),
     }
     for name, ratio in ratios.items():
@@ -125,7 +131,7 @@ def compare(path: Path, processors: int, jobs: list[TraceJob]) -> None:
 
 def check(path: Path, processors: int, easy: Summary) -> None:
     """How far our EASY is from somebody else's."""
-    facts = {"bench": "replay.easy", "trace": path.name, "ours": round(easy.mean_bounded_slowdown, 3)}
+    facts = {"bench": "replay.easy", "trace": path.name, "ours": round(known(easy.mean_bounded_slowdown), 3)}
     if not path.is_file() or not REFERENCE.is_file():
         missing = "no reference program (GANGER_EASY_REFERENCE)" if path.is_file() else "no trace"
         say(**facts, reference=None, not_measured=missing)
@@ -137,7 +143,7 @@ def check(path: Path, processors: int, easy: Summary) -> None:
     if found is None:
         raise RuntimeError(f"the reference program says {printed!r}")
     theirs = float(found[2])
-    off = abs(easy.mean_bounded_slowdown / theirs - 1)
+    off = abs(known(easy.mean_bounded_slowdown) / theirs - 1)
     alike = int(found[1]) == easy.jobs
     say(**facts, reference=theirs, off=round(off, 5), same_jobs=alike, bar=f"<= {OFF}", held=alike and off <= OFF)
 

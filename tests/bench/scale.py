@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any
 
 from tests.bench.figures import figure, spread
 from tests.support.installation import Installation
@@ -15,7 +16,7 @@ from tests.support.pooling import ready as ready_within
 from tests.support.servers import state_folder
 
 ROUNDS, BURST = 5, 500
-NORMAL = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_SUSPECT_S": "10", "GANGER_UPKEEP_S": "1",
+NORMAL: dict[str, Any] = {"GANGER_BEAT_S": "2", "GANGER_LEASE_S": "90", "GANGER_SUSPECT_S": "10", "GANGER_UPKEEP_S": "1",
           "GANGER_API_WORKERS": "2", "GANGER_GRACE_S": "10", "GANGER_RETRY_FIRST_S": "1"}  # fmt: skip
 WIDE = {"cpus": 16, "mem": 4096, "disk": 1024}
 

@@ -50,7 +50,7 @@ def test_a_hundred_deaths_of_the_agent_under_load(api: FakeNodeApi, node: NodePr
         api.place(*[a_spec(a_key(1000 + 2 * death + n, 1), job=witnessed(node, "echo done")) for n in range(2)])
         node.kill()
         node.start()
-        api.wait(lambda seen=seen: len(api.registers) > seen)
+        api.wait(lambda: len(api.registers) > seen)  # noqa: B023  called right here
         assert time.monotonic() - began < LIMIT_S, f"only {death} deaths in {LIMIT_S} s"
     go.touch()
     short = range(1000, 1000 + 2 * DEATHS)

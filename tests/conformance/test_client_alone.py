@@ -47,7 +47,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = shutil.copytree(ROOT / "sdk", home / "sdk", ignore=shutil.ignore_patterns("build", "*.egg-info"))
     found = home / "venv" / "bin" / "python"
     lock = ROOT / "deploy" / "requirements.lock"
-    words = ["--python", found, "install", "--quiet", "--constraint", lock, source]
+    words: list[str | Path] = ["--python", found, "install", "--quiet", "--constraint", lock, source]
     done = subprocess.run([*pip(), *words], capture_output=True, text=True, check=False)
     if done.returncode and NO_NETWORK.search(done.stderr):
         pytest.skip("NOT TESTED: no package index can be reached, so `ganger` cannot be installed by itself")
@@ -67,7 +67,7 @@ def pip() -> list[str]:
 @pytest.fixture(scope="module")
 def seen(python: Path) -> dict[str, list[str]]:
     """What a program in that environment sees."""
-    words = [python, "-P", "-c", LOOK, *SERVER_LIBRARIES, *SERVER_PACKAGES, "typer"]
+    words: list[str | Path] = [python, "-P", "-c", LOOK, *SERVER_LIBRARIES, *SERVER_PACKAGES, "typer"]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd="/", env=bare())
     found: dict[str, list[str]] = json.loads(done.stdout)
     return found
@@ -118,7 +118,15 @@ def mypy(python: Path, program: Path) -> str:
     """What mypy finds wrong with a program, seen from the fresh environment; an empty text if nothing."""
     settings = program.with_name("settings.ini")
     settings.write_text("[mypy]\n")
-    words = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--python-executable", python]
+    words: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--python-executable",
+        python,
+    ]
     done = subprocess.run(
         [*words, "--config-file", settings, program],
         capture_output=True,

@@ -15,11 +15,12 @@ from api.up.embedded import external
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 from tests.support.fake_node_api import FakeNodeApi
-from tests.support.keys import a_key
+from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess, witnessed
 from tests.support.servers import state_folder
 from workers.link import celery_app
+from workers.paths import ExecutionKey
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ def node(api: FakeNodeApi, broker_url: str) -> Iterator[NodeProcess]:
         node.close()
 
 
-def publish(publisher: Celery, *keys: tuple[int, int], epoch: int = 1, task: str = PLACEMENT_TASK) -> None:
+def publish(publisher: Celery, *keys: ExecutionKey, epoch: int = 1, task: str = PLACEMENT_TASK) -> None:
     publisher.send_task(task, args=[epoch, [list(key) for key in keys]], queue=celery_app.node_queue("n1"))
 
 
-def place(api: FakeNodeApi, node: NodeProcess, *keys: tuple[int, int]) -> None:
+def place(api: FakeNodeApi, node: NodeProcess, *keys: ExecutionKey) -> None:
     api.place(*[a_spec(key, job=witnessed(node, "")) for key in keys])
 
 
@@ -67,7 +68,7 @@ def until_new_consumer(node: NodeProcess, api: FakeNodeApi, before: list[int]) -
 
 
 def test_a_message_starts_all_its_placements(api: FakeNodeApi, node: NodeProcess, publisher: Celery) -> None:
-    keys = [(number, 1) for number in range(1, 21)]
+    keys = [a_key(number, 1) for number in range(1, 21)]
     place(api, node, *keys)
     publish(publisher, *keys)
     for key in keys:
@@ -98,10 +99,10 @@ def test_a_ring_makes_the_node_send_a_heartbeat_at_once(
 def test_a_message_that_comes_twice_or_late_starts_nothing(
     api: FakeNodeApi, node: NodeProcess, publisher: Celery
 ) -> None:
-    place(api, node, (1, 1), (2, 1))
-    publish(publisher, (1, 1), epoch=99)
-    publish(publisher, (2, 1))
-    publish(publisher, (2, 1))
+    place(api, node, FIRST, a_key(2, 1))
+    publish(publisher, FIRST, epoch=99)
+    publish(publisher, a_key(2, 1))
+    publish(publisher, a_key(2, 1))
     assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
     assert (1, 1) not in api.reports
     assert node.starts() == ["2.1"]
@@ -122,9 +123,9 @@ def test_garbage_in_the_queue_does_not_deafen_the_node(
     client: Any = external.broker_client(broker_url)
     client.lpush(queue_name("n1"), garbage)
     client.close()
-    publish(publisher, (1, 1), task="os.system")
-    place(api, node, (1, 1))
-    publish(publisher, (1, 1))
+    publish(publisher, FIRST, task="os.system")
+    place(api, node, FIRST)
+    publish(publisher, FIRST)
     assert api.report().outcome == Outcome.COMPLETED
 
 
@@ -134,21 +135,21 @@ def test_a_consumer_that_is_killed_is_replaced_and_hears_what_came_meanwhile(
     until_new_consumer(node, api, [])
     before = consumers(node)
     os.kill(before[-1], signal.SIGKILL)
-    place(api, node, (1, 1))
-    publish(publisher, (1, 1))
+    place(api, node, FIRST)
+    publish(publisher, FIRST)
     assert api.report().outcome == Outcome.COMPLETED
     until_new_consumer(node, api, before)
 
 
 def test_a_consumer_that_stands_still_is_replaced(api: FakeNodeApi, node: NodeProcess, publisher: Celery) -> None:
-    place(api, node, (1, 1))
-    publish(publisher, (1, 1))
+    place(api, node, FIRST)
+    publish(publisher, FIRST)
     api.report()
     before = consumers(node)
     os.kill(before[-1], signal.SIGSTOP)
     until_new_consumer(node, api, before)
-    place(api, node, (2, 1))
-    publish(publisher, (2, 1))
+    place(api, node, a_key(2, 1))
+    publish(publisher, a_key(2, 1))
     assert api.report(a_key(2, 1)).outcome == Outcome.COMPLETED
 
 
@@ -157,7 +158,7 @@ def test_without_a_broker_the_node_says_so_once_and_works_by_its_beats(tmp_path:
     with state_folder() as folder:
         node = NodeProcess(folder, api.url, broker_url=f"redis+socket://{tmp_path}/nobody.sock", canary_s=0.2).start()
         try:
-            place(api, node, (1, 1))
+            place(api, node, FIRST)
             assert api.report().outcome == Outcome.COMPLETED
             with api.change:
                 for _ in range(100):

@@ -8,11 +8,12 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
 from scheduler.rules.lifecycle.outcome import Outcome
-from scheduler.wire import OutputSpec
+from scheduler.wire import OutputSpec, TaskSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
@@ -86,9 +87,9 @@ def node(api: FakeNodeApi) -> Iterator[NodeProcess]:
         node.close()
 
 
-def in_image(image: str, *job: str, **more: object) -> object:
-    options = {"image": image, **more.pop("options", {})}  # type: ignore[dict-item]
-    return a_spec(job=job, runner="container", options=options, **more)  # type: ignore[arg-type]
+def in_image(image: str, *job: str, **more: Any) -> TaskSpec:
+    options = {"image": image, **more.pop("options", {})}
+    return a_spec(job=job, runner="container", options=options, **more)
 
 
 def test_the_node_says_that_it_runs_containers(api: FakeNodeApi, node: NodeProcess) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -107,7 +108,7 @@ def test_a_killed_server_is_noticed_and_started_again(running: ServerSet) -> Non
         for server in running.servers:
             before = server.process.pid or 0
             os.kill(before, signal.SIGKILL)
-            _keep_until(lambda server=server, before=before: _another(server, before), restarted, signals, told.append)
+            _keep_until(partial(_another, server, before), restarted, signals, told.append)
     assert [line.partition(";")[0] for line in told] == [
         "postgres was killed by SIGKILL",
         "valkey was killed by SIGKILL",

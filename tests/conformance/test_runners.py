@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ INPUTS = [
 ]
 
 
-def order(phase: str = "job", root: str = "/w", **spec: object) -> LaunchRequest:
+def order(phase: str = "job", root: str = "/w", **spec: Any) -> LaunchRequest:
     return LaunchRequest(a_spec(inputs=INPUTS, **spec), phase, Paths(root, "/l"), "n1")
 
 

@@ -7,12 +7,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support import supervised
 from tests.support.supervised import PYTHON, Stage
-from workers.supervisor.trees import cgroup1, choice, hierarchy, processes
+from workers.supervisor.trees import TreeLimits, cgroup1, choice, hierarchy, processes
 
 RESTING = "signal.signal(signal.SIGTERM, signal.SIG_IGN); ready(); rest()"
 SMALL_RSS_KIB = 16 << 10
@@ -65,7 +66,7 @@ def test_phases_follow_one_another_in_one_tree_and_not_at_once(stage: Stage) -> 
 def test_orders_that_make_no_sense_are_refused_one_by_one(stage: Stage) -> None:
     play = stage.play()
     good = play.command(["true"])
-    wrong = [{"tree": "../x"}, {"phase": "lunch"}, {"argv": []}, {"argv": ["a\0b"]}, {"env": {"A": 1}}, {"cwd": "here"},
+    wrong: list[dict[str, Any]] = [{"tree": "../x"}, {"phase": "lunch"}, {"argv": []}, {"argv": ["a\0b"]}, {"env": {"A": 1}}, {"cwd": "here"},
              {"timeout_s": -1}, {"limits": {"mem": 1.5}}, {"uid": 5}]  # fmt: skip
     answer = stage.supervision.start([good | each for each in wrong] + [good])
     assert len(answer["refused"]) == len(wrong)
@@ -174,7 +175,7 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
     folder = hierarchy.Hierarchy(f"{mount.path}/{node}")
     Path(folder.folder).mkdir(parents=True, exist_ok=True)
     kind = cgroup1.Cgroup1({"freezer": folder})
-    tree = kind.create("1.1", cgroup1.TreeLimits())
+    tree = kind.create("1.1", TreeLimits())
     bomb = "import os, resource; os.setuid(54322); resource.setrlimit(resource.RLIMIT_NPROC, (40, 40))\nprint(flush=True)\n"
     bomb += "while True:\n    try: os.fork()\n    except OSError: pass"
     inside = f"echo 0 > {folder.path(tree.slot.name, 'tasks')} && exec {PYTHON} -S -c '{bomb}'"

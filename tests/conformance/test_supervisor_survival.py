@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_new_subscriber_hears_all_that_is_not_released(stage: Stage) -> None:
 def test_a_hundred_reconnects_under_load_lose_and_repeat_nothing(stage: Stage) -> None:
     plays = [stage.play() for _ in range(100)]
     node = stage.ground / "node"
-    ended: dict[str, dict] = {}
+    ended: dict[str, dict[str, Any]] = {}
     started: dict[str, int] = {}
     for play in plays:
         with RawClient(node) as agent:

@@ -37,7 +37,8 @@ def labels(found: dict[str, str]) -> dict[str, str]:
 def placed_on(api: Api, job: dict[str, Any]) -> str | None:
     """Let the scheduler think once; return the node that the job went to."""
     with api.rt.db.begin() as tx:
-        term = lease.take_over(tx, "test", lease.read(tx)) or 0
+        term = lease.take_over(tx, "test", lease.read(tx))
+    assert term is not None
     tick.tick(api.rt, ClusterState(api.rt.settings), term, lambda _: None)
     rows = api.query(
         "SELECT n.name FROM executions e JOIN nodes n ON n.id = e.node_id WHERE e.job_id = :id", id=job["id"]

@@ -131,5 +131,5 @@ def pid_of(here: Installation, execution_id: int) -> int | None:
     for supervisor in here.processes("supervisor"):
         for child in supervisor.children(recursive=True):
             if child.environ().get("GANGER_EXECUTION_ID") == str(execution_id):
-                return child.pid
+                return int(child.pid)
     return None

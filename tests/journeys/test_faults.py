@@ -127,4 +127,4 @@ def test_a_restart_on_the_same_folder_goes_on_where_it_stopped(witness: Witness)
 def _broker(installation: Installation) -> str:
     """Return the broker's address as the scheduler was given it."""
     environment = installation.processes("scheduler")[0].environ()
-    return environment["GANGER_BROKER_URL"]
+    return str(environment["GANGER_BROKER_URL"])

@@ -10,8 +10,8 @@ import pytest
 from werkzeug.serving import make_server
 
 from api.http import parts
-from api.http.jobs import routes as jobs
 from scheduler import runtime
+from scheduler.jobs import queries
 from scheduler.runtime import Runtime
 from tests.support.api import Api
 
@@ -210,7 +210,7 @@ def test_a_failure_inside_says_nothing_of_the_inside(api: Api, monkeypatch: pyte
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("SELECT secret FROM tokens")
 
-    monkeypatch.setattr(jobs.queries, "job", fail)
+    monkeypatch.setattr(queries, "job", fail)
     answer = api.get("/jobs/1/")
     assert (answer.status_code, answer.json["kind"]) == (500, "internal")
     assert "secret" not in answer.text

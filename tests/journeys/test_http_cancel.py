@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.jobs import bulk
+from scheduler.store.jobs import operations
 from tests.support.api import Api, serving
 from tests.support.cluster import Cluster
 
@@ -183,15 +184,15 @@ def test_an_operation_that_a_crash_left_behind_is_taken_up_where_it_stopped(
     api.post("/jobs/", [{"command": ["true"]}] * 1_100)
     begun = api.post("/jobs/cancel/", {"all": True})
     bulk.step(api.rt)
-    genuine = bulk.operations.advance
+    genuine = operations.advance
 
     def crash(*given: Any, **named: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bulk.operations, "advance", crash)
+    monkeypatch.setattr(operations, "advance", crash)
     with pytest.raises(KeyboardInterrupt):
         bulk.step(api.rt)
-    monkeypatch.setattr(bulk.operations, "advance", genuine)
+    monkeypatch.setattr(operations, "advance", genuine)
     ended = finish(api, begun)
     assert (ended["status"], ended["done"] + ended["skipped"]) == ("COMPLETED", 1_100)
     assert api.value("SELECT count(*) FROM jobs WHERE status = 'CANCELED'") == 1_100

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import structlog
@@ -48,7 +49,7 @@ def test_things_of_another_project_are_as_if_they_were_not_there(api: Api, kind:
     if kind == "jobs":
         found = api.a_job()["id"]
     else:
-        sent = {"query": {"file_name": "a"}, "content_type": "application/octet-stream"}
+        sent: dict[str, Any] = {"query": {"file_name": "a"}, "content_type": "application/octet-stream"}
         found = api.send("POST", "/files/", b"x", **sent).json["id"]
     api.a_project("other")
     api.a_token("stranger", Role.ADMIN, "other")
@@ -114,12 +115,12 @@ def test_forwarded_headers_count_only_behind_a_trusted_proxy(api: Api, proxies: 
 
 
 def test_line_breaks_in_names_reach_no_header(api: Api) -> None:
-    sent = {"query": {"file_name": 'a"b\u00fc; x=y.txt'}, "content_type": "application/octet-stream"}
+    sent: dict[str, Any] = {"query": {"file_name": 'a"b\u00fc; x=y.txt'}, "content_type": "application/octet-stream"}
     stored = api.send("POST", "/files/", b"x", **sent).json
     told = api.get(f"/files/{stored['id']}/content/").headers["Content-Disposition"]
     assert "\n" not in told
     assert "\r" not in told
-    broken = {"query": {"file_name": "a\r\nX-Evil: 1"}, "content_type": "application/octet-stream"}
+    broken: dict[str, Any] = {"query": {"file_name": "a\r\nX-Evil: 1"}, "content_type": "application/octet-stream"}
     assert api.send("POST", "/files/", b"x", **broken).status_code == 400
     echoed = api.with_headers(**{"X-Request-Id": "a b<script>"}).get("/version/").headers["X-Request-Id"]
     assert "<" not in echoed

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -12,7 +13,7 @@ from scheduler.settings import Settings
 from tests.support.api import Api
 
 
-def limited(api: Api, **settings: object) -> Api:
+def limited(api: Api, **settings: Any) -> Api:
     """The same API for the same tokens, in an app with limits."""
     made = Settings(state_dir=api.rt.settings.state_dir, limit_requests=True, **settings)
     return replace(api, app=create_app(replace(api.rt, settings=made), background=False))
@@ -57,7 +58,12 @@ def test_without_its_broker_a_process_counts_by_itself_and_asks_again_later() ->
     counter = BrokerCounter("redis://127.0.0.1:1/0", lambda: now[0])
     asked: list[int] = []
     script: Callable[..., object] = counter._script
-    counter._script = lambda **sent: asked.append(1) or script(**sent)
+
+    def counted(**sent: Any) -> object:
+        asked.append(1)
+        return script(**sent)
+
+    counter._script = counted
     one = [RateLimit("a", 2)]
     assert [counter.spend(one) > 0 for _ in range(3)] == [False, False, True]
     assert len(asked) == 1

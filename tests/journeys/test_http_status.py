@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -224,5 +225,6 @@ def test_the_reference_is_one_page_without_script_or_anything_from_elsewhere(api
 
 @pytest.mark.parametrize("field", ["sample_s", "keep_load_days"])
 def test_settings_of_the_samples_cannot_be_nothing(field: str) -> None:
+    none: dict[str, Any] = {field: 0}
     with pytest.raises(ValueError, match=field):
-        Settings(**{field: 0})
+        Settings(**none)

@@ -209,7 +209,7 @@ def test_an_array_is_answered_with_ids_in_its_order(api: Api) -> None:
 
 
 def test_one_wrong_entry_is_named_by_its_place_and_nothing_is_made(api: Api) -> None:
-    jobs = [{"command": ["true"]} for _ in range(20)]
+    jobs: list[dict[str, Any]] = [{"command": ["true"]} for _ in range(20)]
     jobs[13] = {"command": ["true"], "priority": -1}
     answer = api.post("/jobs/", jobs)
     assert (answer.status_code, answer.json["field"]) == (400, "[13].priority")
@@ -355,7 +355,7 @@ def test_the_older_form_of_the_queue_submits_by_type_id(api: Api) -> None:
 
 def test_the_older_form_warns_of_a_job_that_no_node_could_hold(api: Api, cluster: Cluster) -> None:
     cluster.a_node()
-    sizes = {"large": {"cpus_required": 1_000_000}, "small": {"cpus_required": 1}}
+    sizes: dict[str, dict[str, Any]] = {"large": {"cpus_required": 1_000_000}, "small": {"cpus_required": 1}}
     kinds = {name: api.a_type(name=name, **asked)["id"] for name, asked in sizes.items()}
     made = {name: api.post("/queue/new-job/", {"job_type_id": kind}).json for name, kind in kinds.items()}
     assert [one["count"] for one in made["large"]["warnings"]] == [1]

@@ -67,7 +67,7 @@ def net() -> Iterator[Network]:
 def broker(net: Network) -> Iterator[str]:
     """A broker that is reached over TCP, with a password."""
     port, password = free_port(net.host), secrets.token_hex(16)
-    words = [
+    words: list[str | Path] = [
         providers.valkey().program,
         "--bind",
         net.host,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
@@ -17,11 +19,12 @@ from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
 # Made anew for each run: written here, they would be found in any readable copy of this file.
-OURS, THEIRS, PLANTED = (f"{word}-{token_hex(8)}" for word in ("ours", "another-job-s", "planted"))
+OURS, THEIRS, PLANTED, OPEN = (f"{word}-{token_hex(8)}" for word in ("ours", "another-job-s", "planted", "open"))
+BEGAN = time.time()  # no file of this installation is older
 SEARCH = r"""
 import glob, os, sys
-words = [word[::-1].encode() for word in sys.argv[2:]]  # reversed, or we would find them in our own arguments
-roots, found, read = sys.argv[1].split(":"), set(), 0
+words = [word[::-1].encode() for word in sys.argv[3:]]  # reversed, or we would find them in our own arguments
+roots, since, found, read = sys.argv[1].split(":"), float(sys.argv[2]), set(), 0
 own = {str(os.getpid()), "self", "thread-self"}
 def look(path):
     global read
@@ -37,11 +40,16 @@ for path in glob.glob("/proc/[0-9]*/*"):
     if parts[2] not in own and parts[3] in ("environ", "cmdline", "maps", "stack", "mountinfo"): look(path)
 for path in glob.glob("/proc/[0-9]*/fd/*"):
     if path.split("/")[2] not in own and os.path.isfile(path): look(path)
+def is_new(path):
+    try: return os.lstat(path).st_ctime >= since
+    except OSError: return False
 for root in roots:
-    for folder, _, files in os.walk(root):
+    for folder, inside, files in os.walk(root):
+        if folder == "/tmp":  # the rest is of other programs, and may be much
+            inside[:] = [name for name in inside if name.startswith("ganger-") or is_new("/tmp/" + name)]
         for name in files:
             path = os.path.join(folder, name)
-            if os.path.isfile(path): look(path)
+            if os.path.isfile(path) and is_new(path): look(path)
 for path in glob.glob("/proc/[0-9]*/mem"):
     if path.split("/")[2] not in own:
         try: open(path, "rb").close(); found.add(("memory", path))
@@ -64,8 +72,8 @@ def keep(here: Installation, name: str, value: str) -> None:
     assert answer.status_code in {200, 201}, answer.text
 
 
-def said(here: Installation, job: dict[str, object]) -> str:
-    (execution,) = job["job_exes"]  # type: ignore[misc]
+def said(here: Installation, job: dict[str, Any]) -> str:
+    (execution,) = job["job_exes"]
     return str(here.api.get(f"/job-executions/{execution['id']}/logs/stdout/").json()["text"])
 
 
@@ -140,21 +148,17 @@ def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jo
     other = here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/theirs > mine; exec sleep 300", secrets=["theirs"])
     here.wait(other, "RUNNING")
     tokens = [path.read_text().strip() for path in (here.root / "tokens").iterdir() if path.is_file()]
-    canaries = [THEIRS, PLANTED, *tokens, *passwords(here)]
-    assert len(canaries) >= 5
-    readable = tempfile.mkdtemp()
-    Path(readable).chmod(0o755)
-    for number in range(50):
-        (Path(readable) / f"open-{number}").write_text("nothing of interest")
-    roots = f"{here.root}:/dev/shm:/tmp:/var/tmp:/run:{readable}"
+    canaries = [THEIRS, PLANTED, *tokens, *passwords(here), OPEN]
+    assert len(canaries) >= 6
+    roots = f"{here.root}:/dev/shm:/tmp:/var:/run:/home"
     words = [word[::-1] for word in canaries]
-    job = here.wait(
-        here.submit("/usr/bin/python3", "-c", SEARCH, roots, *words, timeout=100), within_s=110
-    )  # much may lie in /tmp
+    with ExitStack() as stack:
+        lying_open = [str(stack.enter_context(an_open_file(folder))) for folder in ("/dev/shm", "/tmp", "/var/tmp")]
+        search = ("/usr/bin/python3", "-c", SEARCH, roots, str(BEGAN), *words)
+        job = here.wait(here.submit(*search, timeout=100), within_s=110)
     here.api.patch(f"/jobs/{other}/", json={"status": "CANCELED"})
     read, _, found = said(here, job).partition(" ")
-    assert (job["status"], found.strip()) == ("COMPLETED", "[]"), found
-    shutil.rmtree(readable)
+    assert (job["status"], found.strip()) == ("COMPLETED", str([(OPEN, path) for path in lying_open])), found
     assert int(read) > 50  # it did look
 
 
@@ -172,6 +176,16 @@ def test_an_installation_without_its_key_says_so_instead_of_failing_jobs_and_goe
     here.start()
     job = here.wait(here.submit("/bin/sh", "-c", "cat $GANGER_SECRETS_DIR/kept", secrets=["kept"]))
     assert said(here, job) == "*" * len(OURS)
+
+
+@contextmanager
+def an_open_file(folder: str) -> Iterator[Path]:
+    """A file with a word in it that everybody may read: a search that does not find it proves nothing."""
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        Path(made).chmod(0o755)
+        path = Path(made) / "open"
+        path.write_text(OPEN)
+        yield path
 
 
 def passwords(here: Installation) -> list[str]:

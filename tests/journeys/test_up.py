@@ -120,7 +120,7 @@ def test_when_the_launcher_itself_is_killed_its_servers_and_roles_end_and_the_ne
     running.process.kill()
     running.process.wait()
     for role in ("api", "scheduler", "agent", "postgres", "valkey"):
-        running.until(lambda role=role: not running.processes(role), f"{role} to end")
+        running.until(lambda: not running.processes(role), f"{role} to end")  # noqa: B023  called right here
     running.start()
     assert running.wait(job)["status"] == "COMPLETED"
     assert running.job(job)["num_exes"] == 1

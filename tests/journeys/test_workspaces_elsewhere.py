@@ -48,7 +48,7 @@ def bucket(store: dict[str, str]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def here(store: dict[str, str], bucket: Any) -> Iterator[Installation]:
+def here(store: dict[str, Any], bucket: Any) -> Iterator[Installation]:
     with state_folder() as root:
         made = Installation(root, **store).start()
         yield made

@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from scheduler.errors import NodeReplaced
+from scheduler.identifiers import NodeId
 from scheduler.identity import Caller, Role
 from scheduler.leader import invariants, maintenance
 from scheduler.nodes import admin, drain, queries, registration
+from scheduler.nodes.admin import NodeChanges
 from scheduler.store.nodes import nodes
 from scheduler.store.nodes.listing import NodeFilter
 from scheduler.store.paging import Window
@@ -22,7 +24,7 @@ def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
     return [row.name for row in queries.page(cluster.rt, chosen, Window(1, 100, ())).rows]
 
 
-def forget(cluster: Cluster, remembered: set[int] | None = None) -> list[int]:
+def forget(cluster: Cluster, remembered: set[NodeId] | None = None) -> list[NodeId]:
     placeable = {node.id for node in cluster.state.nodes}
     return maintenance.delete_departed_nodes(cluster.rt, set() if remembered is None else remembered, placeable)
 
@@ -55,7 +57,7 @@ def test_a_node_that_ran_something_is_remembered_and_comes_back_as_itself(cluste
     assert cluster.report(node, ref).accepted
     registration.leave(cluster.rt, node.node_id, node.epoch)
     cluster.tick()
-    remembered: set[int] = set()
+    remembered: set[NodeId] = set()
     assert (forget(cluster, remembered), remembered) == ([], {node.node_id})
     back = cluster.a_node("busy")
     assert (back.node_id, back.epoch > node.epoch) == (node.node_id, True)
@@ -71,7 +73,7 @@ def test_a_node_that_placement_still_believes_in_is_not_forgotten(cluster: Clust
 
 
 @pytest.mark.parametrize("said", [{"is_active": False}, {"is_paused": True, "pause_reason": "smells"}])
-def test_what_an_operator_said_of_a_node_outlives_it(cluster: Cluster, said: dict[str, object]) -> None:
+def test_what_an_operator_said_of_a_node_outlives_it(cluster: Cluster, said: NodeChanges) -> None:
     node = cluster.a_node("bad")
     admin.change(cluster.rt, ANN, node.node_id, said)
     registration.leave(cluster.rt, node.node_id, node.epoch)

@@ -2,15 +2,20 @@
 
 import pytest
 
+from scheduler.identifiers import Term
 from scheduler.leader import tick
+from scheduler.leader.dispatch import Dispatcher
 from scheduler.leader.process import SchedulerProcess
 from tests.support.cluster import Cluster
 
 
-class NoDispatcher:
+class NoDispatcher(Dispatcher):
     """Delivers nothing: every node hears of its placements by its beats."""
 
-    def deliver(self, _delivery: object) -> None:
+    def __init__(self) -> None:
+        """Open no connection."""
+
+    def deliver(self, delivery: object) -> None:
         pass
 
 
@@ -90,6 +95,6 @@ def test_the_end_of_an_old_term_does_not_end_the_present_one(cluster: Cluster) -
     scheduler = _scheduler(cluster, [0.0])
     scheduler._lead()
     assert scheduler._leadership.term is not None
-    scheduler._leadership.step_down(scheduler._leadership.term - 1, "heard late")
+    scheduler._leadership.step_down(Term(scheduler._leadership.term - 1), "heard late")
     assert scheduler._leadership.term is not None
     scheduler._leadership.step_down(scheduler._leadership.term, "test")

@@ -74,11 +74,12 @@ def test_sql_moves_an_execution_exactly_where_the_table_allows_it(cluster: Clust
         assert (moved, after) == (({execution_id}, EXECUTION_MOVES[event].target) if allowed else (set(), status))
 
 
-def _fire(cluster: Cluster, event: ExecutionEvent, execution_id: int, attempt: int, node_id: int) -> set[int]:
+def _fire(cluster: Cluster, event: ExecutionEvent, number: int, attempt: int, node_id: int) -> set[ExecutionId]:
+    execution_id, tried = ExecutionId(number), Attempt(attempt)
     with cluster.rt.db.begin() as tx:
         if event is ExecutionEvent.CLAIM:
-            return executions.claim(tx, [(execution_id, attempt, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
-        return executions.end(tx, event, [executions.End(ExecutionId(execution_id), Attempt(attempt))])
+            return executions.claim(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
+        return executions.end(tx, event, [executions.End(execution_id, tried)])
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELED"])

@@ -16,7 +16,8 @@ from tests.support.cluster import Cluster
 @pytest.mark.parametrize("field", ["job_type_name", "job_type_category", "error_category", "node", "project"])
 def test_a_name_that_nothing_has_costs_no_search(cluster: Cluster, field: str) -> None:
     with cluster.rt.db.begin() as tx:
-        condition = listing.condition(tx, JobFilter(**{field: ("nothing-has-it",)}))
+        chosen: dict[str, Any] = {field: ("nothing-has-it",)}
+        condition = listing.condition(tx, JobFilter(**chosen))
         assert (condition.sql, dict(condition.parameters)) == ("false", {})
         assert paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows == []
 

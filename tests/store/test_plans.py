@@ -18,6 +18,7 @@ from scheduler.leader import maintenance
 from scheduler.nodes import drain, registration
 from scheduler.nodes import lost as lost_nodes
 from tests.support.cluster import Cluster
+from workers.paths import ExecutionKey
 
 ROWS = 15_000
 FEW = 1_000
@@ -104,10 +105,10 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
     jobs = [grown.a_job(max_tries=5) for _ in range(20)]
     grown.a_job()  # which nobody claims
 
-    def refs() -> list[tuple[int, int]]:
+    def refs() -> list[ExecutionKey]:
         return [grown.execution_of(job) for job in jobs]
 
-    def on_nodes(verb: Callable[[wire.Registered, tuple[int, int]], object]) -> None:
+    def on_nodes(verb: Callable[[wire.Registered, ExecutionKey], object]) -> None:
         for ref in refs():
             verb(node, ref)
 

@@ -18,6 +18,7 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
+from scheduler.identifiers import ShapeId
 from scheduler.jobs import cancel as cancel_verb
 from scheduler.jobs import hold as hold_verb
 from scheduler.jobs import requeue
@@ -60,7 +61,7 @@ class Protocol(RuleBasedStateMachine):
         self.canceled: set[int] = set()
         self.as_node = {name: self._register(name) for name in NODES}
         self.pictures = [ClusterState(self.rt.settings), ClusterState(self.rt.settings)]
-        self.thought: tuple[Sequence[Placement], dict[int, Shape]] = (), {}
+        self.thought: tuple[Sequence[Placement], dict[ShapeId, Shape]] = (), {}
         self.watch, self.clock = lost_nodes.Silences(), 0.0
 
     def teardown(self) -> None:

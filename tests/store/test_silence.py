@@ -46,7 +46,7 @@ def test_a_stuck_node_row_delays_no_other_node(cluster: Cluster) -> None:
         assert cluster.value("SELECT node_id FROM executions") == other.node_id
         watch, lost = lost_nodes.Silences(), list[str]()
         for now in range(0, 100, 5):
-            lost += lost_nodes.declare_lost(cluster.rt, watch, lambda now=now: float(now))
+            lost += lost_nodes.declare_lost(cluster.rt, watch, lambda: float(now))  # noqa: B023  called right here
         assert lost == [cluster.value("SELECT name FROM nodes WHERE id = :id", id=other.node_id)]
     assert lost_nodes.declare_lost(cluster.rt, watch, lambda: 100.0) != []
     assert {cluster.job(job).status for job in jobs_of_both} == {"QUEUED"}

@@ -18,7 +18,7 @@ from sqlalchemy import text
 from scheduler import runtime, wire
 from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
-from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId
+from scheduler.identifiers import JobId
 from scheduler.leader import tick
 from scheduler.leader.dispatch import Delivery
 from scheduler.nodes import registration
@@ -35,7 +35,7 @@ class Cluster:
 
     def __init__(self, database_url: str, **settings: Any) -> None:
         self.nudges: list[str] = []
-        self.delivered: list[tuple[str, Epoch, ExecutionId, Attempt]] = []
+        self.delivered: list[tuple[str, int, int, int]] = []
         self.settings = Settings(**settings)
         engine = runtime.connect(database_url, self.settings, name="test")
         self.rt = runtime.Runtime(engine, self.settings, runtime.utc_now, random.Random(7).random, self.nudges.append)

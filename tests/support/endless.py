@@ -15,12 +15,12 @@ class Kind(NamedTuple):
     """Jobs alike: what each member asks for, how many members, and between how many seconds they run."""
 
     need: Resources
-    count: int = 1
+    members: int = 1
     seconds: tuple[float, float] = (600.0, 1800.0)
 
     def share(self, fleet: Resources) -> float:
         """The dominant share of one job."""
-        return self.need.times(self.count).dominant_share(fleet)
+        return self.need.times(self.members).dominant_share(fleet)
 
 
 def endless(
@@ -31,7 +31,7 @@ def endless(
     enough = (until - since) / ((shortest + longest) / 2) / kind.share(fleet)
     return [
         TraceJob(project * 10**6 + number, since, chance.uniform(shortest, longest), kind.need, longest, (project,), project,
-                 count=kind.count)
+                 count=kind.members)
         for number in range(int(1.1 * enough) + 10)
     ]  # fmt: skip
 

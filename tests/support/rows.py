@@ -11,12 +11,13 @@ import random
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from scheduler import wire
 from scheduler.nodes import registration
 from scheduler.pools import pools
 from scheduler.pools.autoscaler import Autoscaler
+from scheduler.pools.drivers.catalogue import DriverCatalogue
 from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
 from scheduler.rules.cluster.resources import Resources
 from tests.support.cluster import Cluster
@@ -40,7 +41,7 @@ class Rows:
     picks = True
     look_every_s = 0.0
     join_within_s = 60.0
-    names = ("rows",)
+    names: Sequence[str] = ("rows",)
 
     def __init__(self, cluster: Cluster, *, cpus: int = 2000, job_steps: int = 3, seed: int = 1) -> None:
         self.cluster, self.cpus, self.job_steps = cluster, cpus, job_steps
@@ -48,6 +49,7 @@ class Rows:
         self.chance = random.Random(seed)
         self.now = 1000.0
         self.trouble: str | None = None
+        self.driver: Any = self
         self.most_at_once = 0
         self.scaler = self.new_leader()
 
@@ -76,7 +78,7 @@ class Rows:
         return Resources(self.cpus, 1_000_000, 1_000_000)
 
     def open(self, name: str, pool: str) -> Any:
-        return self if name in self.names else None
+        return self.driver if name in self.names else None
 
     # --- the world --------------------------------------------------------------------------------------------
 
@@ -85,12 +87,13 @@ class Rows:
         def look() -> Any:
             yield self.cluster.state
 
-        self.scaler = Autoscaler(self.cluster.rt, self, look, lambda: self.now)
+        self.scaler = Autoscaler(self.cluster.rt, cast("DriverCatalogue", self), look, lambda: self.now)
         return self.scaler
 
     def pool(self, **columns: Any) -> None:
         """Say what is wanted of the pool."""
-        pools.change(self.cluster.rt, "default", {"drivers": [{"driver": "rows"}], **columns}, actor="ann")
+        changes: Any = {"drivers": [{"driver": "rows"}], **columns}
+        pools.change(self.cluster.rt, "default", changes, actor="ann")
 
     def step(self, times: int = 1, *, seconds: float = 1.0) -> None:
         for _ in range(times):

@@ -16,6 +16,7 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
+from scheduler.identifiers import JobId
 from scheduler.jobs import cancel as cancel_verb
 from scheduler.jobs import hold, requeue
 from scheduler.leader import maintenance, tick
@@ -100,7 +101,7 @@ class Storm:
             except Exception as trouble:  # noqa: BLE001 - what it is, is for the test to say
                 self.troubles.append(f"{getattr(duty, '__qualname__', duty)}: {trouble!r}")
 
-    def _some(self, chance: random.Random, most: int = 10) -> list[int]:
+    def _some(self, chance: random.Random, most: int = 10) -> list[JobId]:
         return chance.sample(self.jobs, chance.randint(1, most))
 
     # --- nodes

@@ -2,6 +2,7 @@
 
 import random
 from itertools import chain, combinations, product
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
         ({"count": 2, "apart": "zone"}, 1),
     ],
 )
-def test_a_gang_must_find_room_in_a_pool_as_large_as_it_may_become(asked: dict[str, object], seats: int | None) -> None:
+def test_a_gang_must_find_room_in_a_pool_as_large_as_it_may_become(asked: dict[str, Any], seats: int | None) -> None:
     shape = Shape(1, ONE, pool="p", **asked)  # type: ignore[arg-type]
     never = could_ever_fit(shape, Nodes([a_node(1, cpus=4, pool="p", labels={"zone": "a"})]), [Growth(TEMPLATE, 3)])
     assert (None if never is None else never.fitting) == seats
@@ -83,7 +84,7 @@ def _compare(chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("more", [{"count": 13}, {"count": 4, "apart": NODE_LABEL}, {"count": 2, "apart": "zone"}])
-def test_a_pool_does_not_grow_for_a_gang_that_could_never_be_whole(more: dict[str, object]) -> None:
+def test_a_pool_does_not_grow_for_a_gang_that_could_never_be_whole(more: dict[str, Any]) -> None:
     world = World([a_node(1, cpus=4, pool="p", labels={"zone": "a"})])
     shape = world.shape(cpus=1, **more)
     world.job(shape)

@@ -1,5 +1,7 @@
 """Which of the nodes that fit takes a job: what waits, preferences, failures, spread pools."""
 
+from typing import Any
+
 import pytest
 
 from scheduler.rules.cluster.policy import Mode, Packing, Policy
@@ -69,7 +71,7 @@ def test_liked_nodes_go_first_in_packed_and_in_spread_pools(packing: Packing) ->
 
 
 @pytest.mark.parametrize("more", [{}, {"spread": "zone"}, {"apart": "node"}])
-def test_a_spread_pool_uses_a_node_that_is_short_of_what_the_job_does_not_ask_for(more: dict[str, str]) -> None:
+def test_a_spread_pool_uses_a_node_that_is_short_of_what_the_job_does_not_ask_for(more: dict[str, Any]) -> None:
     node = a_node(1, cpus=4, custom={"gpu": 1}, pool="p", labels={"zone": "a"})
     world = World([node], Policy(packing={"p": Packing.SPREAD}))
     world.nodes.allocate(1, Resources.of(cpus=1, custom={"gpu": 3}))

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -97,8 +98,9 @@ def test_a_claim_ends_with_what_it_was_for(how: str) -> None:
     urgent = world.shape(cpus=2, priority=50, project_id=1, timeout_s=50.0)
     world.queue.discard(large)
     if how != "gone":
-        more: dict[str, object] = {"held": {"held": "why"}, "put off": {"not_before": NOW + 99}}.get(how, {})
-        world.queue.add(large, urgent.id if how == "changed" else 1, NOW - 500, **more)  # type: ignore[arg-type]
+        changes: dict[str, dict[str, Any]] = {"held": {"held": "why"}, "put off": {"not_before": NOW + 99}}
+        more = changes.get(how, {})
+        world.queue.add(large, urgent.id if how == "changed" else 1, NOW - 500, **more)
     plan = world.plan(now=NOW + 1)
     assert not [claim for claim in plan.carried if claim.shape_id == 1]
     assert len(plan.reservations) == (how == "changed")

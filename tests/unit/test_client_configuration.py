@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ token_file = "lab-token"
 """
 
 
-def found(**given: str) -> tuple[str, str | None]:
+def found(**given: Any) -> tuple[str, str | None]:
     told = configuration.resolve(**given)
     return told.url, told.token
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import wire
+from tests.support.keys import FIRST
 from tests.support.node import a_spec
 from workers import commands
 from workers.agent.context import NodeProfile
@@ -35,11 +36,11 @@ from workers.events import (
     SupervisorUp,
 )
 from workers.journal import Fact, Journal
-from workers.paths import ExecutionKey, Paths
+from workers.paths import Paths
 
 pytestmark = pytest.mark.slow
 
-KEY: ExecutionKey = (1, 1)
+KEY = FIRST
 REF = wire.ExecutionRef(execution_id=1, attempt=1)
 SPECS = {
     "a plain command": a_spec(),
@@ -122,9 +123,9 @@ class Life:
                 self._step(b"")
                 self.events.extend(answer(self.rest, command))
 
-    def _write(self, facts: list[object]) -> None:
+    def _write(self, facts: list[Fact]) -> None:
         before = self.rest.journal.stat().st_size
-        self.journal.append(facts)  # type: ignore[arg-type]
+        self.journal.append(facts)
         try:
             self._step(self.rest.journal.read_bytes()[before:])
         except Killed:

@@ -140,7 +140,7 @@ def test_a_definition_no_job_could_use_is_refused(document: dict[str, Any], fiel
 
 
 def test_what_looks_like_a_mistake_is_only_a_warning() -> None:
-    document = {"command": ["a", "${input}", "${job_output_dir}"], "timeout_s": None}
+    document: dict[str, Any] = {"command": ["a", "${input}", "${job_output_dir}"], "timeout_s": None}
     warnings = definitions.check(definitions.read(document), known_errors=frozenset(), complaint=json_schema.complaint)
     assert len(warnings) == 2
     assert "${input}" in warnings[0]

@@ -25,7 +25,7 @@ HOUR_S = 3600.0
 
 def bursts(count: int = 8, jobs: int = 60, every_s: float = HOUR_S, run_s: float = 120.0) -> list[TraceJob]:
     """So many jobs at once, every hour, each for two minutes on one cpu."""
-    found = []
+    found: list[TraceJob] = []
     for burst in range(count):
         for number in range(jobs):
             at = burst * every_s + number * 0.1

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from math import log
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -251,7 +252,7 @@ def _apply(case: Case, change: Fix) -> Case:
             shape, requires=Resources.from_amounts(shape.requires.amounts() | {change.subject: to})
         ),
     }
-    on_node = {
+    on_node: dict[FixKind, dict[str, Any]] = {
         FixKind.RESUME_NODE: {"paused": False},
         FixKind.STOP_DRAINING: {"draining": False},
         FixKind.BRING_BACK_NODE: {"ready": True},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,18 @@ from workers.files.input_cache import Cache
 KIB = 1024
 
 
+def written(content: bytes) -> Callable[[int], None]:
+    """Return the fetcher that writes this into the file it is given."""
+
+    def write(fd: int) -> None:
+        os.write(fd, content)
+
+    return write
+
+
 def put(cache: Cache, content: bytes, size: int | None = None) -> str | None:
     digest = hashlib.sha256(content).hexdigest()
-    with cache.hold(digest, len(content) if size is None else size, lambda fd: os.write(fd, content)) as path:
+    with cache.hold(digest, len(content) if size is None else size, written(content)) as path:
         assert path is None or Path(path).read_bytes() == content
         return path
 
@@ -26,7 +36,7 @@ def test_it_is_fetched_once_and_found_again_in_a_later_life(tmp_path: Path) -> N
     for life in range(2):
         cache = Cache(tmp_path / "kept", 10 * KIB)
         for _ in range(2):
-            with cache.hold("a" * 64, 3, lambda fd, life=life: calls.append((life, os.write(fd, b"abc")))) as path:
+            with cache.hold("a" * 64, 3, lambda fd: calls.append((life, os.write(fd, b"abc")))) as path:  # noqa: B023  called right here
                 assert path is not None
                 assert Path(path).read_bytes() == b"abc"
     assert calls == [(0, 3)]
@@ -93,7 +103,7 @@ def test_two_that_want_the_same_wait_for_one_fetch(tmp_path: Path) -> None:
 
 def test_links_outlive_what_is_thrown_out(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "kept", KIB)
-    with cache.hold("d" * 64, KIB, lambda fd: os.write(fd, b"x" * KIB)) as path:
+    with cache.hold("d" * 64, KIB, written(b"x" * KIB)) as path:
         os.link(str(path), tmp_path / "linked")
     put(cache, b"y" * KIB)
     assert (tmp_path / "linked").read_bytes() == b"x" * KIB

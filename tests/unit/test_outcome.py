@@ -43,7 +43,7 @@ def test_each_outcome_that_a_node_reports_is_a_move_of_a_running_execution(
     outcome: Reported, status: ExecutionStatus
 ) -> None:
     move = EXECUTION_MOVES[move_of(outcome)]
-    assert (move.sources, move.target) == ({ExecutionStatus.RUNNING}, status)
+    assert (move.sources, move.target) == (frozenset({ExecutionStatus.RUNNING}), status)
 
 
 @pytest.mark.parametrize("reason", StopReason)

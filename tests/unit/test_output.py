@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.identifiers import NodeId
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST
 from workers.api_client import Api
@@ -30,7 +31,7 @@ class Setting:
         self.done: list[ExecutionKey] = []
         self.progress = ProgressTracker()
         self.ended = threading.Event()
-        self.shipper = Shipper(Api(self.api.url, "t"), self.paths, self.progress, lambda: 1, self.shipped)
+        self.shipper = Shipper(Api(self.api.url, "t"), self.paths, self.progress, lambda: NodeId(1), self.shipped)
         self.thread = threading.Thread(target=self.shipper.run)
         self.thread.start()
 
@@ -67,7 +68,7 @@ def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> Non
     for word in (b"one\n", b"two\n", b"\xff\x00"):
         with out.open("ab") as file:
             file.write(word)
-        setting.api.wait(lambda word=word: setting.api.text().endswith(word), 3)
+        setting.api.wait(lambda: setting.api.text().endswith(word), 3)  # noqa: B023  called right here
     assert setting.api.text() == b"one\ntwo\n\xff\x00"
 
 

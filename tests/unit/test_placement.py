@@ -1,5 +1,7 @@
 """Which job goes where: order, limits, pauses and choice of node on small clusters."""
 
+from typing import Any
+
 import pytest
 
 from scheduler.rules.cluster.policy import Mode, Policy, Quota
@@ -87,7 +89,7 @@ def test_limits_count_what_runs_and_what_is_planned() -> None:
 
 
 @pytest.mark.parametrize("flag", [{"paused": True}, {"draining": True}, {"ready": False}, {"launch_failures": 3}])
-def test_a_node_that_takes_no_work_gets_none(flag: dict[str, object]) -> None:
+def test_a_node_that_takes_no_work_gets_none(flag: dict[str, Any]) -> None:
     world = World([a_node(1, **flag)])
     world.job(world.shape())
     assert not world.plan().placements

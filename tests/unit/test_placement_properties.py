@@ -3,13 +3,15 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.cluster_state import chance_of
-from scheduler.identifiers import JobTypeId, ShapeId
+from scheduler.identifiers import JobId, JobTypeId, ShapeId
+from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Mode, Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
@@ -33,7 +35,7 @@ class Jumble:
     early: set[int]
 
 
-def a_jumble(seed: int, **policy: object) -> Jumble:
+def a_jumble(seed: int, **policy: Any) -> Jumble:
     """Up to six nodes, six shapes and forty jobs, some of everything that rules speak of."""
     chance = random.Random(seed)
     world = World([_node(chance, number) for number in range(1, chance.randint(2, 7))], _policy(chance, policy))
@@ -58,7 +60,7 @@ def a_jumble(seed: int, **policy: object) -> Jumble:
     return jumble
 
 
-def _node(chance: random.Random, number: int) -> object:
+def _node(chance: random.Random, number: int) -> Node:
     flags = {flag: chance.random() < 0.15 for flag in ("paused", "draining")}
     labels = {"zone": chance.choice("xyz")} if chance.random() < 0.8 else {}
     return a_node(
@@ -72,7 +74,7 @@ def _node(chance: random.Random, number: int) -> object:
     )
 
 
-def _policy(chance: random.Random, fixed: dict[str, object]) -> Policy:
+def _policy(chance: random.Random, fixed: dict[str, Any]) -> Policy:
     policy = Policy(
         max_scheduled={1: chance.randint(0, 5)},
         quotas={2: Quota(cpus=chance.randint(0, 9) * 1000, jobs=chance.randint(0, 6))},
@@ -262,7 +264,7 @@ def test_every_job_that_waits_after_a_tick_has_a_reason(
         world.queue.discard(job_id)
     assert set(plan.refusals) >= set(world.queue.ready_groups), "each shape that still waits was refused for something"
     later = world.plan(now=NOW + 1, limit=limit)
-    for job_id in [job for job in range(1, 41) if job in world.queue]:
+    for job_id in [JobId(job) for job in range(1, 41) if job in world.queue]:
         told = explain(world.snapshot, job_id, NOW + 1, later)
         known = told.blockers or told.nodes or told.main in {Reason.BEHIND, Reason.NEXT, Reason.GANG}
         assert known, "something about the job, a node or the others holds it"

@@ -1,6 +1,7 @@
 """What becomes of jobs that cannot start: room is kept or made for them, and no project or job starves."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_nothing_more_is_stopped_while_room_is_already_coming_free() -> None:
 
 
 @pytest.mark.parametrize("off", [{"preemptible": False}, {"priority": 10}])
-def test_who_is_not_preemptible_or_no_less_urgent_stays(off: dict[str, object]) -> None:
+def test_who_is_not_preemptible_or_no_less_urgent_stays(off: dict[str, Any]) -> None:
     world = World([a_node(1, cpus=2)], Policy(preemption=True))
     world.run(1, cpus=2, **({"priority": 200, "preemptible": True} | off))
     world.job(world.shape(cpus=2, priority=10))

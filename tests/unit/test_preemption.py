@@ -6,6 +6,7 @@ from itertools import count
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scheduler.identifiers import JobId
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Plan
 from scheduler.rules.cluster.policy import Policy
@@ -187,7 +188,7 @@ def test_who_is_stopped_may_be_and_must_be(made: tuple[World, Shape]) -> None:
         assert _seats(world, shape, milder) < 1, "more urgent work is stopped than need be"
 
 
-def _ask(world: World, shape: Shape) -> tuple[list[Victims], set[int]]:
+def _ask(world: World, shape: Shape) -> tuple[list[Victims], set[JobId]]:
     ledger = PlanState(world.snapshot)
     where = filters.eligible(shape, world.nodes, world.policy)
     found = Preemptor(ledger, world.running, NOW).victims(shape, where)
@@ -198,7 +199,7 @@ def _priority(world: World, job_id: int) -> int:
     return next(run.priority for run in world.running if run.job_id == job_id)
 
 
-def _free(world: World, shape: Shape, stopped: set[int]) -> dict[int, int]:
+def _free(world: World, shape: Shape, stopped: set[JobId]) -> dict[int, int]:
     """How many members each node has room for once the stopped jobs and all that was told to stop are gone."""
     free = {node.id: node.capacity.cpus for node in world.nodes}
     for run in _left(world, stopped):
@@ -206,7 +207,7 @@ def _free(world: World, shape: Shape, stopped: set[int]) -> dict[int, int]:
     return {node_id: cpus // shape.requires.cpus for node_id, cpus in free.items()}
 
 
-def _left(world: World, stopped: set[int]) -> list[ActiveExecution]:
+def _left(world: World, stopped: set[JobId]) -> list[ActiveExecution]:
     return [run for run in world.running if not run.stopping and run.job_id not in stopped]
 
 
@@ -216,7 +217,7 @@ def _value(world: World, shape: Shape, node_id: int, without: "count[int]") -> o
     return world.nodes[node_id].labels.get(shape.apart or "", next(without))
 
 
-def _seats(world: World, shape: Shape, stopped: set[int]) -> int:
+def _seats(world: World, shape: Shape, stopped: set[JobId]) -> int:
     """How many members could sit, node by node and value by value."""
     free = _free(world, shape, stopped)
     if shape.apart is None:
@@ -226,7 +227,7 @@ def _seats(world: World, shape: Shape, stopped: set[int]) -> int:
     return len(values) + sum(slots for node_id, slots in free.items() if node_id not in labelled)
 
 
-def _sit(world: World, shape: Shape, stopped: set[int], found: list[Victims]) -> bool:
+def _sit(world: World, shape: Shape, stopped: set[JobId], found: list[Victims]) -> bool:
     """Whether all members have seats where there will be room, and share no value of the label they are kept apart by."""
     free, seats = _free(world, shape, stopped), assignment_of(found)
     on = {world.nodes.at(row).id: n for row, n in zip(seats.rows.tolist(), seats.counts.tolist(), strict=True)}

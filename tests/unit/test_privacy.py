@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,13 @@ KEEPER = f"{Path(privacy.__file__).read_text()}\nimport sys; protect(); print('c
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two processes of somebody else")
 def test_another_process_of_the_same_user_cannot_read_the_environment() -> None:
-    somebody = {"user": 65534, "group": 65534, "extra_groups": []}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": {"SECRET": "canary"}, "cwd": "/"}
+    somebody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "env": {"SECRET": "canary"},
+        "cwd": "/",
+    }
     with subprocess.Popen(["/usr/bin/env", "python3", "-c", KEEPER], **somebody, **pipes) as keeper:
         assert keeper.stdout is not None
         assert keeper.stdout.readline() == b"closed\n"

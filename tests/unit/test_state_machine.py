@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_an
     ],
 )
 def test_a_failing_command_is_reported_by_its_phase_and_nothing_follows_it(
-    phase: str, end: dict[str, Any], error: str | None
+    phase: Literal["pre", "job", "post"], end: dict[str, Any], error: str | None
 ) -> None:
     world = World().up()
     world.grant(a_spec(pre=["/bin/a"], post=["/bin/b"]))
