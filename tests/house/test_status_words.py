@@ -17,7 +17,7 @@ from tests.house.source import python_files, tree_of
 
 # Events of jobs beside their moves: things done to a job that leave its status as it is.
 NOTED = {"HOLD", "RELEASE"}
-VOCABULARY = {
+VOCABULARY: dict[tuple[str, str], set[str]] = {
     ("jobs", "status"): set(JobStatus),
     ("executions", "status"): set(ExecutionStatus),
     ("operations", "status"): set(OperationStatus),

@@ -9,6 +9,7 @@ from scheduler.identifiers import NodeId
 from scheduler.nodes import drain, registration
 from scheduler.pools import pools
 from scheduler.pools.drivers.external import ExternalDriver
+from scheduler.rules.lifecycle.states import NodeState
 from scheduler.store.nodes import nodes
 from scheduler.store.nodes.pool_rows import PoolChanges
 from tests.support.cluster import Cluster
@@ -210,9 +211,11 @@ def test_a_driver_is_asked_at_once_about_a_node_that_falls_silent(rows: Rows, cl
 def test_a_lost_node_whose_process_is_gone_is_cleared_away_and_replaced(rows: Rows, cluster: Cluster) -> None:
     rows.pool(size=2)
     rows.step(3)
+    lost = rows.nodes["row-1"]
+    assert lost.known is not None
     with cluster.rt.db.begin() as tx:
-        nodes.retire(tx, rows.nodes["row-1"].known.node_id, "LOST")  # type: ignore[union-attr]
-    rows.nodes["row-1"].running = False
+        nodes.retire(tx, lost.known.node_id, NodeState.LOST)
+    lost.running = False
     rows.step(4)
     assert rows.events("clear")[0].detail["nodes"] == ["row-1"]
     assert (rows.ready(), rows.rows_left(), sorted(rows.nodes)) == (2, 2, ["row-1", "row-2"]), "its name is free again"

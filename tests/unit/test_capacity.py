@@ -45,7 +45,7 @@ def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
     ],
 )
 def test_a_gang_must_find_room_in_a_pool_as_large_as_it_may_become(asked: dict[str, Any], seats: int | None) -> None:
-    shape = Shape(1, ONE, pool="p", **asked)  # type: ignore[arg-type]
+    shape = Shape(ShapeId(1), ONE, pool="p", **asked)
     never = could_ever_fit(shape, Nodes([a_node(1, cpus=4, pool="p", labels={"zone": "a"})]), [Growth(TEMPLATE, 3)])
     assert (None if never is None else never.fitting) == seats
     assert never is None or never.growing == (asked.get("apart") != "zone")

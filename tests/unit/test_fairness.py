@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -243,12 +244,12 @@ def _owed(
     ids=["full", "paused", "quota", "type-limit", "larger-than-any-node", "no-such-pool", "gang-too-large", "gang"],
 )
 def test_only_who_would_start_were_there_room_is_owed_its_share(
-    policy: Policy, asked: dict[str, object], *, waits: bool
+    policy: Policy, asked: dict[str, Any], *, waits: bool
 ) -> None:
     world = World([a_node(1), a_node(2)], policy)
     for number in (1, 2):
         world.run(number, cpus=4, project_id=1)
-    world.job(world.shape(**{"project_id": 2, **asked}))  # type: ignore[arg-type]
+    world.job(world.shape(**{"project_id": 2, **asked}))
     assert contests(world.snapshot, world.plan()) == ([{2}] if waits else [])
 
 

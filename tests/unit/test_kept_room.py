@@ -1,5 +1,7 @@
 """Whose room is kept, how much of it and where: a job that cannot be seated is in nobody's way, and members kept apart are kept apart."""
 
+from typing import Any
+
 import pytest
 
 from scheduler.replay.replay import replay
@@ -18,13 +20,13 @@ from tests.support.placement import NOW, World, a_node, where
     ids=["larger-than-the-fleet", "kept-apart", "of-another-pool", "of-the-only-node-of-its-kind"],
 )
 @pytest.mark.parametrize("nodes", [4, 60])
-def test_a_job_that_waits_in_vain_leaves_others_their_kept_room(nodes: int, first: dict[str, object]) -> None:
+def test_a_job_that_waits_in_vain_leaves_others_their_kept_room(nodes: int, first: dict[str, Any]) -> None:
     world = World([a_node(number) for number in range(1, nodes + 1)])
     world.nodes.upsert(a_node(nodes + 1, pool="other", custom={"gpu": 1}))
     for node in list(world.nodes):
         for seconds in (200.0, 210.0) if node.pool is None else (9e5, 9e5):
             world.run(node.id, cpus=2, expected_s=seconds, job_type_id=5)
-    world.job(world.shape(**{"cpus": 1, "job_type_id": 5, "count": 1, **first}), waited=9000)  # type: ignore[arg-type]
+    world.job(world.shape(**{"cpus": 1, "job_type_id": 5, "count": 1, **first}), waited=9000)
     large = world.job(world.shape(cpus=4), waited=500)
     assert large in {kept.job_id for kept in world.plan().reservations}
 
@@ -146,13 +148,13 @@ def test_later_jobs_get_what_the_oldest_does_not_need() -> None:
     ],
     ids=["cpus", "jobs", "type"],
 )
-def test_small_jobs_under_a_limit_do_not_pass_a_large_one_for_ever(policy: Policy, large: dict[str, object]) -> None:
+def test_small_jobs_under_a_limit_do_not_pass_a_large_one_for_ever(policy: Policy, large: dict[str, Any]) -> None:
     small = [
         TraceJob(number, number * 5.0, 20.0 + number * 7 % 40, Resources.of(cpus=1), 60.0, (), 1)
         for number in range(300)
     ]
-    wanted: dict[str, object] = {"requires": Resources.of(cpus=1), **large}
-    job = TraceJob(999, 200.5, 30.0, timeout_s=60.0, project_id=1, **wanted)  # type: ignore[arg-type]
+    wanted: dict[str, Any] = {"requires": Resources.of(cpus=1), **large}
+    job = TraceJob(999, 200.5, 30.0, timeout_s=60.0, project_id=1, **wanted)
     jobs = sorted([*small, job], key=lambda each: each.submitted)
     outcome = replay(jobs, [a_node(1, cpus=16), a_node(2, cpus=16)], policy)
     last = max(outcome.started[each.id] for each in small if each.submitted < job.submitted)

@@ -1,6 +1,7 @@
 """Waiting jobs are counted under the reason that their explanation names first."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -41,10 +42,10 @@ def main(world: World) -> Reason:
     ],
 )
 def test_the_main_reason_is_what_would_help_to_know(
-    nodes: list[dict[str, object]], asks: dict[str, object], policy: Policy, reason: Reason
+    nodes: list[dict[str, Any]], asks: dict[str, Any], policy: Policy, reason: Reason
 ) -> None:
-    world = World([a_node(number, **facts) for number, facts in enumerate(nodes, 1)], policy)  # type: ignore[arg-type]
-    world.job(world.shape(**asks))  # type: ignore[arg-type]
+    world = World([a_node(number, **facts) for number, facts in enumerate(nodes, 1)], policy)
+    world.job(world.shape(**asks))
     assert main(world) is reason
 
 
