@@ -1,6 +1,7 @@
 """New jobs as they are prepared: each field that tells groups apart reaches a column, the shape or the overrides."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_every_field_of_a_group_is_written(cluster: Cluster, name: str) -> None:
 
 
 def test_jobs_that_ask_for_the_same_are_one_group_with_what_is_their_own(cluster: Cluster) -> None:
-    own = {"name": "a", "environment": {"A": "1"}, "labels": {"run": "7"}}
+    own: dict[str, Any] = {"name": "a", "environment": {"A": "1"}, "labels": {"run": "7"}}
     assert own.keys() < OF_EACH_JOB
     with cluster.rt.db.begin() as tx:
         prepared = resolve.prepare(tx, cluster.rt, PROJECT, [HELD, NewJob(command=["true"], held=True, hold_reason="why", **own)])  # fmt: skip

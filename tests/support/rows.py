@@ -17,8 +17,8 @@ from scheduler import wire
 from scheduler.nodes import registration
 from scheduler.pools import pools
 from scheduler.pools.autoscaler import Autoscaler
-from scheduler.pools.drivers.catalogue import DriverCatalogue
 from scheduler.pools.drivers.driver import DriverTrouble, Instance, InstanceList, NodeTemplate
+from scheduler.pools.drivers.registry import DriverRegistry
 from scheduler.rules.cluster.resources import Resources
 from tests.support.cluster import Cluster
 from workers.paths import ExecutionKey
@@ -87,7 +87,7 @@ class Rows:
         def look() -> Any:
             yield self.cluster.state
 
-        self.scaler = Autoscaler(self.cluster.rt, cast("DriverCatalogue", self), look, lambda: self.now)
+        self.scaler = Autoscaler(self.cluster.rt, cast("DriverRegistry", self), look, lambda: self.now)
         return self.scaler
 
     def pool(self, **columns: Any) -> None:

@@ -41,7 +41,9 @@ def test_a_gang_starts_within_twice_the_longest_small_job_however_many_of_these_
 
 def test_a_gang_keeps_its_seats_where_they_were_although_other_nodes_would_have_them_somewhat_sooner() -> None:
     world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 60.0))
-    world.carried = (CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW + 100, NOW + 100),)
+    world.carried = (
+        CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW + 100, NOW + 100),
+    )
     plan = world.plan()
     assert sorted(plan.carried[0].node_ids) == [1, 2, 2]
     assert plan.carried[0].promised == NOW + 100, "the first promise is what it goes by"
@@ -61,7 +63,9 @@ def test_the_room_of_a_gang_that_waits_for_longer_than_promised_is_closed_unless
 ) -> None:
     world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=limit_s)
     world.run(1, cpus=1, started=NOW, expected_s=90.0, timeout_s=9e5)
-    world.carried = (CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), promised, promised),)
+    world.carried = (
+        CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), promised, promised),
+    )
     for name, runs_s in (("short", 80.0), ("long", 9e5)):
         job = world.job(world.shape(cpus=1, timeout_s=runs_s))
         plan = world.plan()
@@ -75,7 +79,9 @@ def test_a_gang_for_which_nothing_idles_costs_its_project_nothing() -> None:
     for limit_s in (9e5, None):
         world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=limit_s)
         world.nodes.upsert(a_node(4, cpus=1))
-        world.carried = (CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW - 50, NOW - 50),)
+        world.carried = (
+            CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW - 50, NOW - 50),
+        )
         ours, theirs = (world.job(world.shape(project_id=project, timeout_s=9e5)) for project in (0, 2))
         standings.append(where(world.plan()) == {ours: 4})
         assert ours < theirs
@@ -86,7 +92,9 @@ def test_the_room_of_a_gang_that_its_own_limit_holds_is_not_closed() -> None:
     world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=9e5)
     world.nodes.upsert(a_node(4, pool="other"))
     world.run(4, started=NOW, expected_s=200.0, timeout_s=9e5, project_id=8)
-    world.carried = (CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW - 50, NOW - 50),)
+    world.carried = (
+        CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW - 50, NOW - 50),
+    )
     assert world.plan().reservations[0].basis is Basis.CLOSED
     world.policy = Policy(quotas={0: Quota(jobs=3)})
     world.run(4, started=NOW, expected_s=200.0, timeout_s=9e5, project_id=0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scheduler.rules.placement.plan_state import PlanState
-from scheduler.rules.placement.reservation import Timetable, earliest
+from scheduler.rules.placement.reservation import EndBasis, Timetable, earliest
 from tests.support.placement import NOW, World, a_node
 
 
@@ -66,7 +66,9 @@ def test_the_earliest_start_follows_from_the_ends_of_what_runs(case: Case) -> No
     most = np.zeros(state.free.shape[1], dtype=np.int64)
     most[: case.nodes] = case.most or case.count
     values = world.nodes.label_codes("rack") if case.racks else None
-    start = earliest(need, most, case.count, state, Timetable(state, world.running, NOW).ends(most > 0), values)
+    start = earliest(
+        need, most, case.count, state, Timetable(state, world.running, NOW, EndBasis.EXPECTED).ends(most > 0), values
+    )
     if case.after_s is None:
         assert start is None
     else:
@@ -97,6 +99,8 @@ def test_a_run_is_believed_to_end_when_predicted_or_half_as_long_again_but_withi
     state = PlanState(world.snapshot)
     need = world.nodes.vector(world.shape(cpus=4).requires)
     present = world.nodes.present()
-    start = earliest(need, present.astype(np.int64), 1, state, Timetable(state, world.running, NOW).ends(present))
+    start = earliest(
+        need, present.astype(np.int64), 1, state, Timetable(state, world.running, NOW, EndBasis.EXPECTED).ends(present)
+    )
     assert start is not None
     assert start.at == NOW + to_go_s
