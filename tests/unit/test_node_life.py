@@ -76,9 +76,7 @@ def test_files_go_in_and_out_and_every_phase_s_command_runs(api: FakeNodeApi, no
     assert report.outcome == Outcome.COMPLETED, report
     assert (report.properties, report.message) == ({"rows": 3}, "fine")
     by_name = {output.name: output for output in report.outputs}
-    copy = by_name["copy"].file_id
-    assert copy is not None
-    assert api.files[copy] == CONTENT
+    assert api.files[by_name["copy"].file_id or 0] == CONTENT
     assert by_name["rows"].value == 3
     assert [api.text(KEY, phase) for phase in ("pre", "post", "cleanup")] == [
         b"before\n",
