@@ -29,7 +29,7 @@ from scheduler.store.leader import cluster_state as store
 from scheduler.store.leader.cluster_rows import (
     ExecutionState,
     LimitedType,
-    NodeState,
+    NodeStateRow,
     PoolPolicy,
     ProjectAccount,
     QueuedJob,
@@ -55,7 +55,7 @@ class ClusterState:
         self.carried: tuple[CarriedReservation, ...] = ()
         self._usage: dict[int, float] = {}
         self._lags: dict[int, float] = {}
-        self._mark: store.Watermark | None = None
+        self._mark: store.ChangeWatermark | None = None
         self._clear()
 
     def refresh(self, tx: Connection) -> None:
@@ -133,7 +133,7 @@ class ClusterState:
             for each in self._usage.keys() | lags.keys()
         }
 
-    def _switched(self, mark: store.Watermark) -> Policy:
+    def _switched(self, mark: store.ChangeWatermark) -> Policy:
         """Return the policy with the switches of the scheduler itself; where operators have not set one, the settings decide."""
         return dataclasses.replace(
             self.policy,
@@ -161,7 +161,7 @@ class ClusterState:
             self.queue.load(ids, shape_ids, queued, attempts)
         self._update_queue(tx, store.special_jobs(tx))
 
-    def _read_changes(self, tx: Connection, since: store.Watermark) -> None:
+    def _read_changes(self, tx: Connection, since: store.ChangeWatermark) -> None:
         nodes, executions, jobs = (
             store.changed_nodes(tx, since), store.changed_executions(tx, since), store.changed_jobs(tx, since)
         )  # fmt: skip
@@ -180,7 +180,7 @@ class ClusterState:
                 self.stopping([row.id])
         self._update_queue(tx, jobs)
 
-    def _add_node(self, row: NodeState) -> None:
+    def _add_node(self, row: NodeStateRow) -> None:
         new = row.id not in self.nodes
         self.nodes.upsert(node_of(row))
         if new:  # it may still hold the executions that it had before

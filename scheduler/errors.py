@@ -49,7 +49,7 @@ class Forbidden(GangerError):
     kind = "forbidden"
 
 
-class TooLarge(GangerError):
+class BodyTooLarge(GangerError):
     """The body is larger than this route accepts."""
 
     kind = "too-large"
@@ -61,7 +61,7 @@ class OverQuota(GangerError):
     kind = "over-quota"
 
 
-class Unavailable(GangerError):
+class ServiceUnavailable(GangerError):
     """A server that is needed cannot be reached now; try again."""
 
     kind = "unavailable"

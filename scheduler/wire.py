@@ -134,7 +134,7 @@ class Progress(ExecutionRef):
     phase: Literal["pre", "job", "post"] | None = None
 
 
-class Beat(Message):
+class HeartbeatBody(Message):
     """A heartbeat: sent every `beat_s` seconds, and at once when something changes that the scheduler should know."""
 
     node_id: NodeId
@@ -153,7 +153,7 @@ class Cancel(ExecutionRef):
     grace_s: float | None = None
 
 
-class BeatAnswer(Message):
+class HeartbeatAnswer(Message):
     """The answer to a heartbeat. `waiting` repeats placements whose message may have been lost."""
 
     epoch: Epoch
@@ -330,7 +330,7 @@ class ReportAnswer(Message):
 # --- output of programs -----------------------------------------------------------------------------------
 
 
-class Chunk(ExecutionRef):
+class OutputChunk(ExecutionRef):
     """A piece of a program's output: base64 of the bytes from `offset` on. A repeat changes nothing."""
 
     phase: Literal["pre", "job", "post", "cleanup"]
@@ -340,8 +340,8 @@ class Chunk(ExecutionRef):
     data: str
 
 
-class Chunks(Message):
+class OutputChunks(Message):
     """A batch of output. The offsets of one stream are in order."""
 
     node_id: NodeId
-    chunks: list[Chunk] = Field(max_length=5000)
+    chunks: list[OutputChunk] = Field(max_length=5000)

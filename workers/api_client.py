@@ -48,7 +48,7 @@ class ServerRefused(Exception):
         self.status = status
 
 
-class Api:
+class ApiClient:
     """The API as one node sees it. Every method may raise ServerUnreachable, ServerRefused, Unauthorized, Forbidden."""
 
     def __init__(self, url: str, token: str) -> None:
@@ -69,9 +69,9 @@ class Api:
         """Register the node. Raises NodeNameTaken."""
         return self._call("register", message, wire.Registered)
 
-    def beat(self, message: wire.Beat) -> wire.BeatAnswer:
+    def beat(self, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
         """Send a heartbeat. Raises NodeReplaced."""
-        return self._call("beat", message, wire.BeatAnswer)
+        return self._call("beat", message, wire.HeartbeatAnswer)
 
     def claim(self, message: wire.ClaimBatch) -> wire.ClaimAnswer:
         """Claim placements. Raises NodeReplaced."""
@@ -81,7 +81,7 @@ class Api:
         """Report how executions ended."""
         return self._call("report", message, wire.ReportAnswer)
 
-    def output(self, message: wire.Chunks) -> None:
+    def output(self, message: wire.OutputChunks) -> None:
         """Hand over what programs wrote."""
         self._post("output", message.model_dump_json().encode())
 

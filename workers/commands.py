@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from scheduler.wire import ExecutionClaim, ExecutionReport, HeldExecution, TaskSpec
-from workers.journal import Fact
+from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
 from workers.supervisor.request import RunRequest
 
 
 @dataclass(frozen=True, slots=True)
-class WriteFact:
+class WriteJournalEntry:
     """Write this fact to the journal, so that it outlives the agent."""
 
-    fact: Fact
+    fact: JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class LeaveCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class WriteLogLine:
     """Write a line to the log."""
 
     event: str
@@ -129,7 +129,7 @@ TreeCommand: TypeAlias = StartRun | KillTree | ReleaseTree
 """Commands for the supervisor."""
 
 NodeCommand: TypeAlias = (
-    WriteFact
+    WriteJournalEntry
     | RegisterNode
     | SendClaim
     | StageInputs
@@ -143,5 +143,5 @@ NodeCommand: TypeAlias = (
     | ReleaseTree
     | RemoveFiles
     | LeaveCluster
-    | LogLine
+    | WriteLogLine
 )

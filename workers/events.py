@@ -8,12 +8,12 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from scheduler.identifiers import Epoch
-from scheduler.wire import BeatAnswer, ClaimAnswer, OutputValue, Registered
+from scheduler.wire import ClaimAnswer, HeartbeatAnswer, OutputValue, Registered
 from workers.paths import ExecutionKey
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class EventTime:
     """The time of an event, by two clocks: `boot` decides (CLOCK_BOOTTIME, seconds), `wall` is for people (epoch seconds)."""
 
     boot: float
@@ -47,15 +47,15 @@ class PlacementsReceived:
 
 
 @dataclass(frozen=True, slots=True)
-class BeatAnswered:
+class HeartbeatAnswered:
     """The scheduler has answered a heartbeat. `sent` is the CLOCK_BOOTTIME at which the heartbeat was sent."""
 
-    answer: BeatAnswer
+    answer: HeartbeatAnswer
     sent: float
 
 
 @dataclass(frozen=True, slots=True)
-class RegisterAnswered:
+class RegistrationAnswered:
     """The scheduler has registered the node. `sent` is the CLOCK_BOOTTIME at which the registration was sent."""
 
     answer: Registered
@@ -78,7 +78,7 @@ class ReportAnswered:
 
 
 @dataclass(frozen=True, slots=True)
-class Replaced:
+class EpochReplaced:
     """The scheduler has refused a call because the node has another epoch by now; `epoch` is that of the call."""
 
     epoch: Epoch
@@ -97,7 +97,7 @@ class ExecutionFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class InputsStaged:
     """The attempt's directory is ready with its inputs, or could not be made."""
 
     key: ExecutionKey
@@ -129,7 +129,7 @@ class RunEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
+class TreeIdle:
     """Nothing of this execution's process tree runs, and nothing of it will."""
 
     key: ExecutionKey
@@ -143,7 +143,7 @@ class SupervisorUp:
 
 
 @dataclass(frozen=True, slots=True)
-class Collected:
+class OutputsCollected:
     """The outputs are uploaded, or cannot be."""
 
     key: ExecutionKey
@@ -154,7 +154,7 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
-class Shipped:
+class OutputShipped:
     """All output of an execution's programs has been handed over, or was given up."""
 
     key: ExecutionKey
@@ -188,17 +188,17 @@ class Tick:
 
 Event: TypeAlias = (
     PlacementsReceived
-    | BeatAnswered
-    | RegisterAnswered
+    | HeartbeatAnswered
+    | RegistrationAnswered
     | ClaimAnswered
     | ReportAnswered
-    | Replaced
-    | Staged
+    | EpochReplaced
+    | InputsStaged
     | RunEnded
-    | Idle
+    | TreeIdle
     | SupervisorUp
-    | Collected
-    | Shipped
+    | OutputsCollected
+    | OutputShipped
     | HealthChanged
     | ClaimsDropped
     | StopRequested

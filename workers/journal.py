@@ -54,7 +54,7 @@ _COMPACT_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class JournalEntry:
     """One line: the kind of fact, the execution that it is about, and its content."""
 
     key: ExecutionKey
@@ -81,11 +81,11 @@ class Journal:
         self._read()
         self.compact()
 
-    def facts(self) -> list[Fact]:
+    def facts(self) -> list[JournalEntry]:
         """Return the facts about all executions that are not done: the oldest execution first, its facts in order."""
         return [_parse(line[9:-1]) for lines in self._live.values() for line in lines]
 
-    def append(self, facts: Iterable[Fact]) -> None:
+    def append(self, facts: Iterable[JournalEntry]) -> None:
         """Write the facts in one write. Either all of them are kept, or OSError is raised and none is."""
         lines = [(fact, _line(fact)) for fact in facts]
         data = b"".join(line for _, line in lines)
@@ -158,7 +158,7 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _line(fact: Fact) -> bytes:
+def _line(fact: JournalEntry) -> bytes:
     body = orjson.dumps([fact.key[0], fact.key[1], fact.kind, VERSION, fact.body])
     return b"%08x %s\n" % (zlib.crc32(body), body)
 
@@ -167,6 +167,6 @@ def _whole(line: bytes) -> bool:
     return len(line) > 10 and line.endswith(b"\n") and line[:9] == b"%08x " % zlib.crc32(line[9:-1])  # noqa: PLR2004
 
 
-def _parse(body: bytes) -> Fact:
+def _parse(body: bytes) -> JournalEntry:
     execution_id, attempt, kind, _, rest = orjson.loads(body)
-    return Fact((ExecutionId(execution_id), Attempt(attempt)), kind, rest)
+    return JournalEntry((ExecutionId(execution_id), Attempt(attempt)), kind, rest)

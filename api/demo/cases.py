@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api.demo.examples import Example, Table
+from api.demo.examples import Example, ExampleTable
 from ganger import JobRequest
 
 SHARDS = 20
@@ -33,7 +33,7 @@ class DemoCase:
     request: JobRequest
     ends: str = "COMPLETED"
     tries: int = 1
-    table: Table | None = None
+    table: ExampleTable | None = None
     error_has: str | None = None
     exit_codes: Sequence[int] = ()
     cancel_when_seen: int | None = None
@@ -79,7 +79,7 @@ def troubles() -> list[DemoCase]:
     ]
 
 
-def _footprint(name: str, table: Table) -> DemoCase:
+def _footprint(name: str, table: ExampleTable) -> DemoCase:
     return DemoCase(name, JobRequest(job_type="kml-footprint", name=name, labels={"demo": "yes"}), table=table)
 
 

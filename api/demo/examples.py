@@ -15,7 +15,7 @@ from scheduler.errors import SetupError
 
 
 @dataclass(frozen=True)
-class Table:
+class ExampleTable:
     """A CSV table: its name, its content, and how many rows it has without the heading."""
 
     name: str
@@ -41,11 +41,11 @@ class Example:
         return self.folder / "kml_footprint.py"
 
     @cached_property
-    def table(self) -> Table:
+    def table(self) -> ExampleTable:
         """All places."""
         return _table("airports.csv", _read(self.folder / "data" / "airports.csv"))
 
-    def shards(self, count: int) -> Sequence[Table]:
+    def shards(self, count: int) -> Sequence[ExampleTable]:
         """Return the table in so many parts that together hold each row once, their sizes as equal as can be."""
         heading, *places = _read(self.folder / "data" / "airports.csv")
         width = len(str(count))
@@ -71,7 +71,7 @@ def _read(path: Path) -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def _table(name: str, lines: Sequence[Sequence[str]]) -> Table:
+def _table(name: str, lines: Sequence[Sequence[str]]) -> ExampleTable:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(lines)
-    return Table(name, text.getvalue().encode(), len(lines) - 1)
+    return ExampleTable(name, text.getvalue().encode(), len(lines) - 1)

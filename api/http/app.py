@@ -16,7 +16,7 @@ from api.http.bulk import routes as bulk
 from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
 from api.http.document.answer_types import JsonSchema
-from api.http.event_stream import Streams
+from api.http.event_stream import StreamLimit
 from api.http.executions import routes as executions
 from api.http.files import routes as files
 from api.http.job_types import routes as job_types
@@ -26,7 +26,7 @@ from api.http.metrics import routes as metrics
 from api.http.named_errors import routes as named_errors
 from api.http.node_protocol import routes as node
 from api.http.nodes import routes as nodes
-from api.http.parts import Parts
+from api.http.parts import ApiRuntime
 from api.http.pools import routes as pools
 from api.http.projects import routes as projects
 from api.http.queue import routes as queue
@@ -75,13 +75,13 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
     app = bare_app()
-    made = Parts(
+    made = ApiRuntime(
         rt=rt,
         tokens=TokenCache(rt),
         broker=broker_health.watch(rt.settings),
         metrics=DatabaseMetrics(rt),
         forecaster=Forecaster(rt),
-        streams=Streams(max(1, rt.settings.api_threads // 2)),
+        streams=StreamLimit(max(1, rt.settings.api_threads // 2)),
     )
     parts.install(app, made)
     _guard(app, rt.settings)

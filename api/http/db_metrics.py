@@ -19,8 +19,8 @@ from api.http.serving.ttl_cache import TtlCache
 from scheduler.admin import status, switches
 from scheduler.admin.status import MetricValues
 from scheduler.runtime import Runtime
-from scheduler.store.leader.lease import Standing
-from scheduler.store.leader.status import NodesOfPool, RoomTaken
+from scheduler.store.leader.lease import LeaderState
+from scheduler.store.leader.status import NodesOfPool, PoolUsage
 from scheduler.store.nodes.pool_rows import PoolRow
 
 REMEMBER_S = 5.0
@@ -64,7 +64,7 @@ class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has
             return None
 
 
-def _scheduler(rt: Runtime, standing: Standing) -> Iterator[Metric]:
+def _scheduler(rt: Runtime, standing: LeaderState) -> Iterator[Metric]:
     state = switches.state(rt, standing)
     yield _gauge("leader_up", "Whether a scheduler leads and is alive.", [({}, float(state in LEADING))])
     yield _gauge("leader_age_seconds", "Since the leader's last sign of life.", [({}, max(standing.age_s, 0.0))])
@@ -170,7 +170,7 @@ def _pools(found: MetricValues) -> Iterator[Metric]:
         yield _gauge(f"pool_{name}", meaning, samples, ["pool"])
 
 
-def _amounts(rows: Sequence[NodesOfPool | RoomTaken], name: str, unit: int) -> Samples:
+def _amounts(rows: Sequence[NodesOfPool | PoolUsage], name: str, unit: int) -> Samples:
     """Return thousandths as whole units per pool; a pool may have a row for every state."""
     total: dict[str, int] = {}
     for row in rows:

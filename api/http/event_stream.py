@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from flask import Response, request
 
 from api.http.answers import dump
-from scheduler.errors import InvalidInput, Unavailable
+from scheduler.errors import InvalidInput, ServiceUnavailable
 from scheduler.executions.output import OutputPiece, OutputSoFar
 
 FIRST_LOOK_S = 0.1
@@ -25,18 +25,18 @@ SIGN_OF_LIFE_S = 15.0
 """An idle stream sends a comment this often, so that nobody in between closes it."""
 
 
-class Streams:
+class StreamLimit:
     """A limit on the streams that one process holds open: each takes a request thread, and the other threads must stay free."""
 
     def __init__(self, most: int) -> None:
         self._free = threading.BoundedSemaphore(most)
 
     def respond(self, read: Callable[[int], OutputSoFar], start: int) -> Response:
-        """Return the stream of what `read(start)` returns, read again and again; raises Unavailable when all are taken."""
+        """Return the stream of what `read(start)` returns, read again and again; raises ServiceUnavailable when all are taken."""
         start = _resumed(start)
         first = read(start)  # what is wrong with the request is said before the stream begins
         if not self._free.acquire(blocking=False):
-            raise Unavailable("as many streams as this server holds are open; read without follow, or try again")
+            raise ServiceUnavailable("as many streams as this server holds are open; read without follow, or try again")
         response = Response(events(read, first, start), content_type="text/event-stream; charset=utf-8")
         response.headers["X-Accel-Buffering"] = "no"
         response.call_on_close(self._free.release)

@@ -22,7 +22,7 @@ from api.http.auth import bearer
 from api.http.schema.answers import PageOf
 from api.http.schema.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
-from scheduler.store.paging import RowPage, Window
+from scheduler.store.paging import PageWindow, RowPage
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -46,16 +46,16 @@ class OrderedQuery(PageQuery):
     order: list[str] = Field(default=[], description="field, or -field for descending; repeat for more than one")
 
 
-def window(query: PageQuery, allowed: Sequence[str], default: Sequence[str]) -> Window:
+def window(query: PageQuery, allowed: Sequence[str], default: Sequence[str]) -> PageWindow:
     """Return the part of a list that a query asks for. `allowed` are the order fields, `default` the order without any."""
     order = parse_order(getattr(query, "order", None) or default, allowed)
     if query.page * query.page_size > MAX_OFFSET:
         raise NotFound(f"there is no page {query.page}", field="page")
     cursor = request.args.get("cursor")  # opaque: it is in links, and nobody else's business
     if cursor is None:
-        return Window(query.page, query.page_size, order)
+        return PageWindow(query.page, query.page_size, order)
     at, backward = _read_cursor(cursor, len(order) + 1)
-    return Window(query.page, query.page_size, order, at, backward)
+    return PageWindow(query.page, query.page_size, order, at, backward)
 
 
 def parse_order(wanted: Sequence[str], allowed: Sequence[str]) -> tuple[tuple[str, bool], ...]:
@@ -74,7 +74,7 @@ _PREFIXES = {f"job_type{mark}{name}": name for mark in ("__", ".") for name in (
 """The ancestor's spellings of the type's fields."""
 
 
-def envelope(page: RowPage[R], asked: Window, render: Callable[[R], T]) -> PageOf[T]:
+def envelope(page: RowPage[R], asked: PageWindow, render: Callable[[R], T]) -> PageOf[T]:
     """Return the list envelope; `render` makes each row what the client sees."""
     return {
         "count": page.count,

@@ -8,7 +8,7 @@ from flask import Flask, current_app
 
 from api.http.auth import TokenCache
 from api.http.db_metrics import DatabaseMetrics
-from api.http.event_stream import Streams
+from api.http.event_stream import StreamLimit
 from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.ttl_cache import TtlCache
 from scheduler.explain.forecast import Forecaster
@@ -18,7 +18,7 @@ _KEY = "ganger"
 
 
 @dataclass(slots=True)
-class Parts:
+class ApiRuntime:
     """The parts of one process beside its routes. `broker` returns how many seconds the broker takes to answer, None if it does not answer.
 
     `bulk_thread` is None where bulk operations are gone through by hand.
@@ -29,21 +29,21 @@ class Parts:
     broker: TtlCache[float | None]
     metrics: DatabaseMetrics
     forecaster: Forecaster
-    streams: Streams
+    streams: StreamLimit
     bulk_thread: BulkThread | None = None
 
 
-def install(app: Flask, parts: Parts) -> None:
+def install(app: Flask, parts: ApiRuntime) -> None:
     """Give an app its parts, in place of those that it had."""
     app.extensions[_KEY] = parts
 
 
-def of_this_app() -> Parts:
+def of_this_app() -> ApiRuntime:
     """Return the parts of the app that answers the request at hand."""
     return of(current_app)
 
 
-def of(app: Flask) -> Parts:
+def of(app: Flask) -> ApiRuntime:
     """Return the parts of an app. Raises KeyError for one that is not connected to anything."""
-    parts: Parts = app.extensions[_KEY]
+    parts: ApiRuntime = app.extensions[_KEY]
     return parts

@@ -20,7 +20,7 @@ from werkzeug.routing import RequestRedirect
 
 from api.http.answers import dump
 from scheduler import errors
-from scheduler.errors import GangerError, InvalidInput, Unavailable
+from scheduler.errors import GangerError, InvalidInput, ServiceUnavailable
 
 log = structlog.get_logger()
 
@@ -32,9 +32,9 @@ STATUS: dict[type[GangerError], HTTPStatus] = {
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NodeReplaced: HTTPStatus.CONFLICT,
     errors.NodeNameTaken: HTTPStatus.CONFLICT,
-    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     errors.OverQuota: HTTPStatus.TOO_MANY_REQUESTS,
-    errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ServiceUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 RETRY_AFTER_S = {HTTPStatus.TOO_MANY_REQUESTS: "5", HTTPStatus.SERVICE_UNAVAILABLE: "1"}
@@ -146,7 +146,7 @@ def _database(error: DBAPIError) -> Response:
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if error.connection_invalidated or isinstance(error, OperationalError) or state.startswith(_PASSING):
         log.warning("database.unavailable", sqlstate=state, path=request.path)
-        return _domain(Unavailable("the database cannot be reached or is busy; try again"))
+        return _domain(ServiceUnavailable("the database cannot be reached or is busy; try again"))
     if state.startswith("22"):  # data exception: a value no column takes that got past our own checks
         log.warning("database.refused", sqlstate=state, path=request.path)
         return _domain(InvalidInput("a value cannot be stored"))
@@ -154,7 +154,7 @@ def _database(error: DBAPIError) -> Response:
 
 
 def _busy(_error: PoolTimeout) -> Response:
-    return _domain(Unavailable("too many requests at once; try again"))
+    return _domain(ServiceUnavailable("too many requests at once; try again"))
 
 
 def _incomplete(_error: ClientDisconnected) -> Response:

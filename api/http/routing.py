@@ -153,7 +153,7 @@ def read_query(model: type[M], lists: frozenset[str]) -> M:
 
 
 def read_body(rt: Runtime, model: type[M], limit: Callable[[Runtime], int] | None) -> M:
-    """Return the JSON body as its model; raises InvalidInput, TooLarge, or 415 for another media type."""
+    """Return the JSON body as its model; raises InvalidInput, BodyTooLarge, or 415 for another media type."""
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType("the body must be application/json")
     request.max_content_length = limit(rt) if limit else rt.settings.max_body

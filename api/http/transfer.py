@@ -12,8 +12,8 @@ from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import Headers, Range
 from werkzeug.exceptions import ClientDisconnected, RequestedRangeNotSatisfiable, UnsupportedMediaType
 
-from scheduler.errors import Unavailable
-from scheduler.files.files import Content
+from scheduler.errors import ServiceUnavailable
+from scheduler.files.files import FileContent
 from scheduler.files.storage import PIECE
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def whole(pieces: Iterable[bytes], length: int) -> Iterator[bytes]:
         length -= len(piece)
         yield piece
     if length:
-        raise Unavailable("the content of this file is shorter than it was")
+        raise ServiceUnavailable("the content of this file is shorter than it was")
 
 
 def body_pieces(limit: int) -> Iterator[bytes]:
@@ -96,7 +96,7 @@ def body_pieces(limit: int) -> Iterator[bytes]:
         yield piece
 
 
-def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int, int], Content]) -> Response:
+def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int, int], FileContent]) -> Response:
     """Return a file as a download, honouring Range and If-None-Match; `read(start, length)` opens it."""
     etag = f'"{sha256}"'
     headers = {

@@ -11,7 +11,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.leader import load_samples
 from scheduler.store.leader.load_samples import LoadFilter, LoadSample
-from scheduler.store.paging import RowPage, Window
+from scheduler.store.paging import PageWindow, RowPage
 
 MAX_RANGE = timedelta(days=31)
 DEFAULT_RANGE = timedelta(days=7)
@@ -19,7 +19,7 @@ GRACE = timedelta(minutes=1)
 """Tolerance: a client counts 31 days back from a moment before this one."""
 
 
-def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: Window) -> RowPage[LoadSample]:
+def page(rt: Runtime, caller: Caller, chosen: LoadFilter, window: PageWindow) -> RowPage[LoadSample]:
     """Return one page of samples, by default since midnight (UTC) seven days ago. Raises InvalidInput over 31 days."""
     now = rt.now()
     started = chosen.started or (now - DEFAULT_RANGE).replace(hour=0, minute=0, second=0, microsecond=0)

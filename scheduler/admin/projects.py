@@ -13,7 +13,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, projects
 from scheduler.store.admin.projects import LockedProject, NewProject, ProjectRow
-from scheduler.store.paging import Condition, RowPage, Window
+from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 
 class QuotaChanges(TypedDict, total=False):
@@ -83,7 +83,7 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
     rt.nudge("tick")
 
 
-def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[ProjectRow]:
+def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[ProjectRow]:
     """Return one page of projects."""
     with rt.db.begin() as tx:
         found = paging.read(tx, projects.PROJECTS, condition, window)
@@ -95,7 +95,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[ProjectRo
 def get(rt: Runtime, caller: Caller, name: str) -> ProjectRow:
     """Return one project's row; raises NotFound, also for a project that the caller may not see."""
     condition = projects.condition((name,), is_paused=None, project_id=caller.project_id)
-    rows = page(rt, condition, Window(1, 1, ())).rows
+    rows = page(rt, condition, PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no project {name!r}")
     return rows[0]

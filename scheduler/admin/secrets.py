@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, Engine
 
-from scheduler.errors import InvalidInput, NotFound, SetupError, Unavailable
+from scheduler.errors import InvalidInput, NotFound, ServiceUnavailable, SetupError
 from scheduler.identifiers import ProjectId
 from scheduler.identity import Caller
 from scheduler.keyring import KeyMissingError, Keyring
@@ -23,14 +23,14 @@ MAX_BYTES = 64 * 1024
 
 
 def put(rt: Runtime, caller: Caller, project: str, name: str, value: str) -> bool:
-    """Set a secret; return True if it is new. Raises NotFound, InvalidInput, and Unavailable if there is no key."""
+    """Set a secret; return True if it is new. Raises NotFound, InvalidInput, and ServiceUnavailable if there is no key."""
     if not value or len(value.encode()) > MAX_BYTES or "\0" in value:
         raise InvalidInput(f"a secret is a text of 1 to {MAX_BYTES} bytes without NUL", field="value")
     with rt.db.begin() as tx:
         project_id = _project(tx, caller, project)
         sealed = rt.keyring.seal(value, _context(project_id, name))
         if sealed is None:
-            raise Unavailable(
+            raise ServiceUnavailable(
                 "this API has no key to encrypt secrets with: GANGER_SECRETS_KEY or GANGER_SECRETS_KEY_FILE"
             )
         fresh = secrets.write(tx, project_id, name, *sealed)
@@ -53,11 +53,13 @@ def remove(rt: Runtime, caller: Caller, project: str, name: str) -> None:
 
 
 def values(tx: Connection, keyring: Keyring, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return secrets by (project, name), for a node; deleted secrets are left out. Raises Unavailable."""
+    """Return secrets by (project, name), for a node; deleted secrets are left out. Raises ServiceUnavailable."""
     try:
         return {(row.project, row.name): _value(row, keyring) for row in secrets.named(tx, wanted)}
     except KeyMissingError as missing:
-        raise Unavailable(f"secrets of this job need the key {missing.key_id}, which this API does not have") from None
+        raise ServiceUnavailable(
+            f"secrets of this job need the key {missing.key_id}, which this API does not have"
+        ) from None
 
 
 def seal_all(db: Engine, keyring: Keyring) -> tuple[int, int]:

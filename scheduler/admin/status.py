@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples, status
-from scheduler.store.leader.lease import Standing
-from scheduler.store.leader.status import NodesOfPool, OpenJobs, RoomTaken
+from scheduler.store.leader.lease import LeaderState
+from scheduler.store.leader.status import NodesOfPool, OpenJobs, PoolUsage
 from scheduler.store.nodes import pools
 from scheduler.store.nodes.pool_rows import PoolRow
 
@@ -24,21 +24,21 @@ class InstallationStatus:
     `live` of pool, placed, running, cpus, mem, disk. `ended` counts the last three hours.
     """
 
-    standing: Standing
+    standing: LeaderState
     open_jobs: Sequence[OpenJobs]
     ended: Mapping[str, int]
     nodes: Sequence[NodesOfPool]
-    live: Sequence[RoomTaken]
+    live: Sequence[PoolUsage]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricValues:
     """The values for monitoring; `moves` and `submitted` only grow. `pools` are rows of `store.nodes.pools`."""
 
-    standing: Standing
+    standing: LeaderState
     open_jobs: Sequence[OpenJobs]
     nodes: Sequence[NodesOfPool]
-    live: Sequence[RoomTaken]
+    live: Sequence[PoolUsage]
     moves: Mapping[str, int]
     submitted: int
     pools: Sequence[PoolRow]

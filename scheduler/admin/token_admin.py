@@ -15,7 +15,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, token_listing
 from scheduler.store.admin.token_listing import TokenFilter, TokenRow
-from scheduler.store.paging import RowPage, Window
+from scheduler.store.paging import PageWindow, RowPage
 
 
 class TokenChanges(TypedDict, total=False):
@@ -76,7 +76,7 @@ def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
             audit.write(tx, caller.name, "token.revoke", f"token:{token_id}")
 
 
-def page(rt: Runtime, chosen: TokenFilter, window: Window) -> RowPage[TokenRow]:
+def page(rt: Runtime, chosen: TokenFilter, window: PageWindow) -> RowPage[TokenRow]:
     """Return one page of tokens; `chosen.project_id` limits it to one project."""
     with rt.db.begin() as tx:
         found = paging.read(tx, token_listing.TOKENS, token_listing.condition(chosen), window)

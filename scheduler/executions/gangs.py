@@ -22,7 +22,7 @@ from scheduler.store.jobs import jobs
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedExecution:
     """One execution that has ended: how, and with which error if it failed. For a gang, the member that decides for all."""
 
     execution_id: ExecutionId
@@ -34,7 +34,9 @@ class Ended:
     message: str | None = None
 
 
-def over(tx: Connection, locked: dict[JobId, jobs.LockedJob], ended: Iterable[Ended]) -> tuple[list[Ended], list[str]]:
+def over(
+    tx: Connection, locked: dict[JobId, jobs.LockedJob], ended: Iterable[EndedExecution]
+) -> tuple[list[EndedExecution], list[str]]:
     """Return the attempts that are over now, one for each job, and the names of the nodes that must stop members of others.
 
     The caller has ended the executions and holds the locks of the jobs. Without a gang this reads nothing. Ring the nodes
@@ -68,7 +70,9 @@ def _wind_down(tx: Connection, broken: Sequence[Sequence[Member]]) -> tuple[set[
     return {one.job_id for one in running}, told
 
 
-def _decided(tx: Connection, locked: dict[JobId, jobs.LockedJob], finished: Sequence[Sequence[Member]]) -> list[Ended]:
+def _decided(
+    tx: Connection, locked: dict[JobId, jobs.LockedJob], finished: Sequence[Sequence[Member]]
+) -> list[EndedExecution]:
     causes = [gangs.cause(members) for members in finished]
     failed = any(cause is not None and cause.error_id is not None for cause in causes)
     errors = {error.id: error for error in errors_by_name.by_name(tx).values()} if failed else {}
@@ -83,15 +87,15 @@ def _verdict(
     members: Sequence[Member],
     cause: Member | None,
     errors: dict[ErrorId, errors_by_name.NamedError],
-) -> Ended:
+) -> EndedExecution:
     how = gangs.outcome(members, charged=job.charged)
     if cause is None:
         first = min(members, key=lambda one: one.member)
-        return Ended(first.id, job.id, job.attempt, first.node_id, how)
+        return EndedExecution(first.id, job.id, job.attempt, first.node_id, how)
     said = f"member {cause.member} of {job.members}" + (f": {cause.message}" if cause.message else "")
     error = errors[cause.error_id] if cause.failed and cause.error_id is not None else None
-    return Ended(cause.id, job.id, job.attempt, cause.node_id, how, error, said)
+    return EndedExecution(cause.id, job.id, job.attempt, cause.node_id, how, error, said)
 
 
-def _is_live(job: jobs.LockedJob, end: Ended) -> bool:
+def _is_live(job: jobs.LockedJob, end: EndedExecution) -> bool:
     return job.status == JobStatus.RUNNING and job.attempt == end.attempt

@@ -16,7 +16,7 @@ from scheduler import wire
 from scheduler.documents import DataEntry, JobResults
 from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
-from scheduler.executions.gangs import Ended
+from scheduler.executions.gangs import EndedExecution
 from scheduler.executions.task_spec import specify
 from scheduler.identifiers import Epoch, ExecutionId, JobId
 from scheduler.rules.explain import preemption_messages
@@ -30,7 +30,7 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def beat(rt: Runtime, message: wire.Beat) -> wire.BeatAnswer:
+def beat(rt: Runtime, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
     """Record a heartbeat; answer with the executions that the node should stop and the placements that it has not claimed.
 
     Raises NodeReplaced if the node's epoch is over.
@@ -109,16 +109,16 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     )
 
 
-def store_output(rt: Runtime, message: wire.Chunks) -> None:
+def store_output(rt: Runtime, message: wire.OutputChunks) -> None:
     """Store pieces of output. A piece that is stored already is not written again; pieces of unknown executions are dropped."""
     with rt.db.begin() as tx:
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
         output.append(tx, message.chunks)
 
 
-def _answer(epoch: Epoch, rows: Sequence[executions.Instruction], *, drain: bool) -> wire.BeatAnswer:
+def _answer(epoch: Epoch, rows: Sequence[executions.NodeInstruction], *, drain: bool) -> wire.HeartbeatAnswer:
     """Return the answer to a heartbeat: what to stop, and the placements that wait to be claimed."""
-    return wire.BeatAnswer(
+    return wire.HeartbeatAnswer(
         epoch=epoch,
         drain=drain,
         cancels=[
@@ -193,8 +193,8 @@ def _end(
     """Record how executions ended and move their jobs; return the nodes to ring."""
     errors = errors_by_name.by_name(tx)
     mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
-    ends: dict[ExecutionEvent, list[executions.End]] = {}
-    settled: list[Ended] = []
+    ends: dict[ExecutionEvent, list[executions.ExecutionEnd]] = {}
+    settled: list[EndedExecution] = []
     for r in live:
         row = rows[r.execution_id]
         mapped = mappings[locked[row.job_id].revision_id]
@@ -218,9 +218,9 @@ def _error_name(r: wire.ExecutionReport, mapped: dict[str, str], errors: dict[st
 
 def _settled(
     row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
-) -> Ended:
+) -> EndedExecution:
     why = _given_back(row, r) or r.message or None
-    return Ended(row.id, row.job_id, row.attempt, row.node_id, r.outcome, error, why)
+    return EndedExecution(row.id, row.job_id, row.attempt, row.node_id, r.outcome, error, why)
 
 
 def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str | None:
@@ -230,8 +230,8 @@ def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str
 
 def _end_of(
     row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
-) -> executions.End:
-    return executions.End(
+) -> executions.ExecutionEnd:
+    return executions.ExecutionEnd(
         r.execution_id,
         r.attempt,
         error_id=None if error is None else error.id,

@@ -14,7 +14,7 @@ from typing import assert_never
 from sqlalchemy import Connection
 
 from scheduler.executions import gangs
-from scheduler.executions.gangs import Ended
+from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
@@ -36,13 +36,13 @@ class SettledJobs:
 
 
 def settle(
-    tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], ended: Iterable[Ended], actor: str
+    tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], ended: Iterable[EndedExecution], actor: str
 ) -> SettledJobs:
     """Move each job as the end of its executions demands; all that end in this transaction are given at once.
 
     A gang moves when the last of its members has ended.
     """
-    steps: dict[JobEvent, list[jobs.Step]] = {}
+    steps: dict[JobEvent, list[jobs.JobMove]] = {}
     starved: set[int] = set()
     over, to_tell = gangs.over(tx, locked, ended)
     for end in over:
@@ -62,8 +62,8 @@ def settle(
     return SettledJobs({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
 
 
-def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
-    step = jobs.Step(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
+def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tuple[JobEvent, jobs.JobMove]:
+    step = jobs.JobMove(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
     match end.outcome:
         case Outcome.COMPLETED:
             return JobEvent.COMPLETE, step
@@ -77,7 +77,7 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, job
             assert_never(end.outcome)
 
 
-def _after_failure(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEvent, jobs.Step]:
+def _after_failure(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tuple[JobEvent, jobs.JobMove]:
     assert end.error is not None, "a failed try names its error"  # noqa: S101 - promised by both callers
     reason = f"{end.error.name}: {end.message}" if end.message else end.error.name
     tries = job.num_exes - job.forgiven
@@ -89,15 +89,15 @@ def _after_failure(rt: Runtime, job: jobs.LockedJob, end: Ended) -> tuple[JobEve
     ):
         backoff = RetryBackoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
         delay = delay_s(max(tries, 1), backoff, rt.chance)
-        return JobEvent.RETRY, jobs.Step(
+        return JobEvent.RETRY, jobs.JobMove(
             end.job_id, end.attempt, node_id=end.node_id, error_id=end.error.id, delay_s=delay, reason=reason
         )
-    return JobEvent.FAIL, jobs.Step(end.job_id, end.attempt, error_id=end.error.id, reason=reason)
+    return JobEvent.FAIL, jobs.JobMove(end.job_id, end.attempt, error_id=end.error.id, reason=reason)
 
 
 def _with_more_memory(
-    tx: Connection, locked: dict[JobId, jobs.LockedJob], retries: list[jobs.Step], starved: set[int]
-) -> list[jobs.Step]:
+    tx: Connection, locked: dict[JobId, jobs.LockedJob], retries: list[jobs.JobMove], starved: set[int]
+) -> list[jobs.JobMove]:
     """Raise the memory of jobs that ran out of it, for their next try, if they want that; return all steps with reasons."""
     live = [s.job_id for s in retries if s.job_id in starved and _is_live(locked[s.job_id], s)]
     rows = oom.wishes(tx, live) if live else []
@@ -116,5 +116,5 @@ def _with_more_memory(
     ]
 
 
-def _is_live(job: jobs.LockedJob, step: jobs.Step) -> bool:
+def _is_live(job: jobs.LockedJob, step: jobs.JobMove) -> bool:
     return job.status == JobStatus.RUNNING and job.attempt == step.attempt

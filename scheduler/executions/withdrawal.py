@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from scheduler.executions import outcome
-from scheduler.executions.gangs import Ended
+from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
@@ -33,7 +33,7 @@ class Withdrawn:
     Ring these nodes after the commit.
     """
 
-    ended: list[Ended] = field(default_factory=list)
+    ended: list[EndedExecution] = field(default_factory=list)
     to_ring: list[str] = field(default_factory=list)
 
 
@@ -72,12 +72,12 @@ def withdraw_from_draining(tx: Connection, rt: Runtime, node_id: NodeId, why: st
     return withdrawn
 
 
-def end_unclaimed(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[Ended]:
+def end_unclaimed(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[EndedExecution]:
     """End those of the placements that no node has claimed and return them; the caller settles their jobs."""
     unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED and not row.released]
     ids = executions.withdraw(tx, [(row.id, row.attempt) for row in unclaimed], why)
     return [
-        Ended(row.id, row.job_id, row.attempt, row.node_id, Outcome.WITHDRAWN, message=why)
+        EndedExecution(row.id, row.job_id, row.attempt, row.node_id, Outcome.WITHDRAWN, message=why)
         for row in unclaimed
         if row.id in ids
     ]
@@ -95,7 +95,9 @@ def _withdraw(
     return Withdrawn(ended, outcome.settle(tx, rt, locked, ended, "scheduler").to_tell)
 
 
-def _hold_hopeless(tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], withdrawn: list[Ended]) -> None:
+def _hold_hopeless(
+    tx: Connection, rt: Runtime, locked: dict[JobId, jobs.LockedJob], withdrawn: list[EndedExecution]
+) -> None:
     """Hold jobs that were placed again and again and never claimed: nothing is charged, so they would go round for ever.
 
     A gang of which only some members were claimed is given back rather than withdrawn; it is counted here too.

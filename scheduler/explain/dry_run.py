@@ -14,7 +14,7 @@ from scheduler.explain.words import WouldWord
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
-from scheduler.jobs.resolve import AtEntry
+from scheduler.jobs.resolve import EntryError
 from scheduler.jobs.submit import Submission
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob
@@ -61,7 +61,7 @@ def _resolved(tx: Connection, rt: Runtime, project: Project, submission: Submiss
     submit.check_quota(tx, project, len(submission.jobs))
     try:
         return resolve.tried(tx, rt, project.id, submission.jobs)
-    except AtEntry as error:
+    except EntryError as error:
         raise error.named(range(len(submission.jobs)) if submission.many else None) from None
 
 

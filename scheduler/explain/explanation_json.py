@@ -95,7 +95,7 @@ class NeverView(TypedDict):
     nearest: NearestView | None
 
 
-class Future(TypedDict):
+class WaitDocument(TypedDict):
     """Why a job waits, and until when; the parts are null and empty for one that does not wait."""
 
     reasons: Annotated[list[ReasonView], "all of them, the most telling first"]
@@ -152,7 +152,7 @@ class MemberView(TypedDict):
     node: NodeName
 
 
-class JobExplanation(Future):
+class JobExplanation(WaitDocument):
     """Why a job stands where it stands."""
 
     job_id: int
@@ -172,7 +172,7 @@ class RefusalView(TypedDict):
     field: str | None
 
 
-class TriedView(Future):
+class TriedView(WaitDocument):
     """The next tick's treatment of one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it.
 
     Or `refuse`: a strict submission of all of them would be refused.

@@ -17,7 +17,7 @@ from scheduler.jobs.admission import AdmissionCheck
 from scheduler.rules.cluster.plan import Placement, Plan
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain
-from scheduler.rules.explain.answer import Explanation, NeverFits
+from scheduler.rules.explain.answer import Explanation, NoFittingNode
 from scheduler.rules.explain.explain import TrialJob
 from scheduler.rules.placement.placement import place
 from scheduler.runtime import Runtime
@@ -45,7 +45,7 @@ class Forecast:
     explanation: Explanation
     nodes: int
     names: Mapping[int, str] = field(default_factory=dict)
-    never: NeverFits | None = None
+    never: NoFittingNode | None = None
     placement: Placement | None = None
     assigned: Sequence[int] = ()
     stops: Sequence[ExecutionId] = ()

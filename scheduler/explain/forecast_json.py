@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from scheduler.explain.explanation_json import (
     ChangeView,
-    Future,
     NearestView,
     NeverView,
     NodeName,
     ReasonView,
     ReservationView,
     SubmitWarning,
+    WaitDocument,
 )
 from scheduler.explain.forecast import Forecast
 from scheduler.explain.words import FORBIDDEN, NEVER
@@ -21,13 +21,13 @@ from scheduler.jobs.submit import UnplaceableJobs, sentence
 from scheduler.rules.cluster.reasons import NO_NODES, Reason
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import Fix, FixKind, NearestNode
-from scheduler.rules.explain.wording import Names, slug
+from scheduler.rules.explain.wording import ReasonNames, slug
 
 _OTHERS = (Reason.NEXT, Reason.BEHIND)
 _UNITS = (FixKind.ASK_LESS, FixKind.RAISE_QUOTA)
 
 
-def reasons(forecast: Forecast, names: Names, pool: str | None) -> list[ReasonView]:
+def reasons(forecast: Forecast, names: ReasonNames, pool: str | None) -> list[ReasonView]:
     """Return the reasons why a job waits, the most important first; there is always one.
 
     Each has `kind`, `description`, and the number of `nodes` that give this reason (null for a reason that no node gives).
@@ -43,7 +43,7 @@ def reason(kind: str, sentence: str, nodes: int | None = None) -> ReasonView:
     return {"kind": kind, "description": sentence, "nodes": nodes}
 
 
-def document(forecast: Forecast, names: Names, pool: str | None) -> Future:
+def document(forecast: Forecast, names: ReasonNames, pool: str | None) -> WaitDocument:
     """Return all that is known of a waiting job's future, with the field names of the API."""
     explanation = forecast.explanation
     return {
@@ -81,7 +81,7 @@ def warning(found: UnplaceableJobs) -> SubmitWarning:
     }
 
 
-def _reasons(forecast: Forecast, names: Names, pool: str | None) -> Iterator[ReasonView]:
+def _reasons(forecast: Forecast, names: ReasonNames, pool: str | None) -> Iterator[ReasonView]:
     explanation = forecast.explanation
     for found in explanation.blockers:
         yield reason(slug(found.reason), wording.blocker(found, names))
@@ -136,7 +136,7 @@ def _reservation(forecast: Forecast) -> ReservationView | None:
     return {"nodes": there, "start": _moment(explanation.earliest)}
 
 
-def _change(found: Fix, names: Names) -> ChangeView:
+def _change(found: Fix, names: ReasonNames) -> ChangeView:
     to: float | datetime | None = found.to
     if found.kind is FixKind.WAIT_UNTIL:
         to = _moment(found.to)

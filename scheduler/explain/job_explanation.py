@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.explain import forecast_json
-from scheduler.explain.explanation_json import Future, JobExplanation, JobFailure, LastPlacement, MemberView, NodeName
+from scheduler.explain.explanation_json import (
+    JobExplanation,
+    JobFailure,
+    LastPlacement,
+    MemberView,
+    NodeName,
+    WaitDocument,
+)
 from scheduler.explain.forecast import Forecast, Forecaster
 from scheduler.explain.words import BEING_STOPPED, CLEARING
 from scheduler.identifiers import JobId
@@ -15,7 +22,7 @@ from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import preemption_messages, wording
 from scheduler.rules.explain.explain import TrialJob
-from scheduler.rules.explain.wording import Names, slug
+from scheduler.rules.explain.wording import ReasonNames, slug
 from scheduler.rules.lifecycle.moves import LIVE_EXECUTION, ExecutionStatus, JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import explain_facts, preemptions
@@ -83,7 +90,7 @@ def _trial(row: JobFacts, shape: Shape) -> TrialJob:
     return TrialJob(shape, row.hold_reason if row.is_held else None, due)
 
 
-def _future(row: JobFacts, forecast: Forecast | None) -> Future:
+def _future(row: JobFacts, forecast: Forecast | None) -> WaitDocument:
     """Return the future of a waiting job; all fields are empty for a job that does not wait."""
     future = _no_future() if forecast is None else forecast_json.document(forecast, names(row), row.pool)
     if row.status in _WAITING and row.has_live_execution:
@@ -94,7 +101,7 @@ def _future(row: JobFacts, forecast: Forecast | None) -> Future:
     return future
 
 
-def _no_future() -> Future:
+def _no_future() -> WaitDocument:
     return {
         "reasons": [],
         "nodes": None,
@@ -108,17 +115,17 @@ def _no_future() -> Future:
     }
 
 
-def names(row: JobFacts | PauseReasons) -> Names:
+def names(row: JobFacts | PauseReasons) -> ReasonNames:
     """Return the names for sentences, from the facts of a job or of a job that is tried."""
     pauses = {
         Reason.SCHEDULER_PAUSED: row.scheduler_reason,
         Reason.PROJECT_PAUSED: row.project_reason,
         Reason.TYPE_PAUSED: row.type_reason,
     }
-    return Names(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
+    return ReasonNames(row.project, f"{row.type_name} {row.type_version}", pauses, next_try=row.num_exes > 0)
 
 
-def _summary(row: JobFacts, last: LastExecution | None, members: Sequence[MemberPlace], future: Future) -> str:
+def _summary(row: JobFacts, last: LastExecution | None, members: Sequence[MemberPlace], future: WaitDocument) -> str:
     if row.status == JobStatus.RUNNING:
         return _of_gang(last, members) if members else _of_running(last)
     if row.status == JobStatus.FAILED:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from scheduler.documents import JobDataDocument
-from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
+from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
 from scheduler.identity import Caller
@@ -23,7 +23,7 @@ from scheduler.store.admin.files import FileFilter, FileRow, NewFile, WritingExe
 from scheduler.store.admin.workspaces import Workspace
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
-from scheduler.store.paging import RowPage, Window
+from scheduler.store.paging import PageWindow, RowPage
 
 MAX_NAME = 255
 _BAD_NAME = re.compile(r"[/\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -32,7 +32,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class FileContent:
     """A part of a file: the position of its first byte, its length in bytes, and the pieces. `row` is the file's row."""
 
     row: FileRow
@@ -123,7 +123,7 @@ def get(rt: Runtime, caller: Caller, file_id: FileId) -> FileRow:
         return _get(tx, FileFilter(file_id=(file_id,), project_id=caller.project_id), file_id)
 
 
-def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> RowPage[FileRow]:
+def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: PageWindow) -> RowPage[FileRow]:
     """Return one page of files."""
     with rt.db.begin() as tx:
         bound = chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
@@ -133,11 +133,11 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: Window) -> Row
     return found
 
 
-def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> Content:
+def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> FileContent:
     """Return the bytes of a file from `start` on; raises NotFound. A node may read every file."""
     row = get(rt, caller, file_id)
     length = max(0, row.file_size - start) if length is None else length
-    return Content(row, start, length, storage.read(row.workspace_url, row.path, start, length))
+    return FileContent(row, start, length, storage.read(row.workspace_url, row.path, start, length))
 
 
 def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
@@ -164,7 +164,7 @@ def check_media_type(media_type: str) -> None:
 
 
 def _get(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
-    rows = paging.read(tx, files.FILES, files.condition(chosen), Window(1, 1, ())).rows
+    rows = paging.read(tx, files.FILES, files.condition(chosen), PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no file {file_id}")
     return rows[0]
@@ -196,7 +196,7 @@ def _insert(rt: Runtime, new: NewFile) -> FileRow:
 
 
 def _destination(rt: Runtime, caller: Caller, new: FileDescription) -> tuple[Project, Workspace]:
-    """Return the project and the workspace of a new file. Raises InvalidInput, Forbidden, Unavailable."""
+    """Return the project and the workspace of a new file. Raises InvalidInput, Forbidden, ServiceUnavailable."""
     check_name(new.file_name)
     check_media_type(new.media_type)
     name = new.project or caller.project or DEFAULT_PROJECT
@@ -212,13 +212,13 @@ def _destination(rt: Runtime, caller: Caller, new: FileDescription) -> tuple[Pro
 def _workspace(tx: Connection, workspace_id: int | None) -> Workspace:
     found = workspaces.default(tx) if workspace_id is None else workspaces.find(tx, workspace_id)
     if found is None and workspace_id is None:
-        raise Unavailable("there is no default workspace")
+        raise ServiceUnavailable("there is no default workspace")
     if found is None or not found.is_active:
         raise InvalidInput(f"there is no active workspace {workspace_id}", field="workspace_id")
     return found
 
 
-def _stored(workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.Stored:
+def _stored(workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.WorkspaceFile:
     if sha256 is not None and not _SHA256.match(sha256):
         raise InvalidInput("a sha256 has 64 hexadecimal digits in lower case", field="sha256")
     stored = storage.write(workspace.url, f"{under}/{secrets.token_hex(16)}", pieces)
@@ -229,6 +229,6 @@ def _stored(workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: s
 
 
 def _new_file(
-    stored: storage.Stored, workspace: Workspace, project_id: ProjectId, file_name: str, media_type: str
+    stored: storage.WorkspaceFile, workspace: Workspace, project_id: ProjectId, file_name: str, media_type: str
 ) -> NewFile:
     return NewFile(project_id, workspace.id, file_name, media_type, stored.size, stored.sha256, stored.path)

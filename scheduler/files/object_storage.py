@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
-from scheduler.errors import InvalidInput, NotFound, Unavailable
+from scheduler.errors import InvalidInput, NotFound, ServiceUnavailable
 
 SIGNED_S = 12 * 3600
 _PIECE = 1024 * 1024
@@ -25,7 +25,7 @@ def check(url: str) -> None:
     bucket, _ = _place(url, "")
     try:
         client = _client()
-    except Unavailable as error:
+    except ServiceUnavailable as error:
         raise InvalidInput(str(error), field="url") from None
     try:
         client.head_bucket(Bucket=bucket)
@@ -34,19 +34,19 @@ def check(url: str) -> None:
 
 
 def write(url: str, path: str, pieces: Iterable[bytes]) -> tuple[int, str]:
-    """Write an object in parts; return its size in bytes and SHA-256. Raises Unavailable."""
+    """Write an object in parts; return its size in bytes and SHA-256. Raises ServiceUnavailable."""
     bucket, key = _place(url, path)
     reading, client = _Reading(iter(pieces)), _client()
     try:
         # In this thread: the pieces come from a request, which other threads cannot read.
         client.upload_fileobj(reading, bucket, key, Config=_transfer())
     except _errors() as error:
-        raise Unavailable(f"the file cannot be stored: {_code(error)}") from error
+        raise ServiceUnavailable(f"the file cannot be stored: {_code(error)}") from error
     return reading.size, reading.digest.hexdigest()
 
 
 def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
-    """Yield bytes of an object from `start` on, to its end without a length. Raises NotFound, Unavailable at once."""
+    """Yield bytes of an object from `start` on, to its end without a length. Raises NotFound, ServiceUnavailable at once."""
     bucket, key = _place(url, path)
     if length == 0:
         return iter(())
@@ -58,30 +58,30 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
     except _errors() as error:
         if _code(error) in _GONE:
             raise NotFound("the content of this file is gone") from None
-        raise Unavailable(f"the file cannot be read: {_code(error)}") from error
+        raise ServiceUnavailable(f"the file cannot be read: {_code(error)}") from error
     return _whole(found["Body"].iter_chunks(_PIECE))
 
 
 def _whole(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield the pieces of an answer. Raises Unavailable if the store breaks off."""
+    """Yield the pieces of an answer. Raises ServiceUnavailable if the store breaks off."""
     try:
         yield from pieces
     except _errors() as error:
-        raise Unavailable(f"the file cannot be read: {_code(error)}") from error
+        raise ServiceUnavailable(f"the file cannot be read: {_code(error)}") from error
 
 
 def remove(url: str, path: str) -> None:
-    """Remove an object; does nothing if it is gone already. Raises Unavailable."""
+    """Remove an object; does nothing if it is gone already. Raises ServiceUnavailable."""
     bucket, key = _place(url, path)
     client = _client()
     try:
         client.delete_object(Bucket=bucket, Key=key)
     except _errors() as error:
-        raise Unavailable(f"the file cannot be removed: {_code(error)}") from error
+        raise ServiceUnavailable(f"the file cannot be removed: {_code(error)}") from error
 
 
 def signed(url: str, path: str) -> str:
-    """Return a URL with which anybody can read this one object for `SIGNED_S` seconds. Raises Unavailable."""
+    """Return a URL with which anybody can read this one object for `SIGNED_S` seconds. Raises ServiceUnavailable."""
     bucket, key = _place(url, path)
     client = _client()
     try:
@@ -89,7 +89,7 @@ def signed(url: str, path: str) -> str:
             "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=SIGNED_S
         )
     except _errors() as error:
-        raise Unavailable(f"the file cannot be offered: {_code(error)}") from error
+        raise ServiceUnavailable(f"the file cannot be offered: {_code(error)}") from error
     return address
 
 
@@ -132,7 +132,7 @@ def _boto3() -> ModuleType:
     try:
         import boto3  # noqa: PLC0415 - an extra, wanted only where a workspace is in an object store
     except ImportError as error:
-        raise Unavailable("an s3:// workspace needs boto3 here: install ganger[s3]") from error
+        raise ServiceUnavailable("an s3:// workspace needs boto3 here: install ganger[s3]") from error
     return cast("ModuleType", boto3)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from scheduler.errors import InvalidInput, NotFound, Unavailable
+from scheduler.errors import InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import object_storage, web_storage
 
 MAX_FOLDER, MAX_PART = 3_000, 255
@@ -32,7 +32,7 @@ PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class WorkspaceFile:
     """A file in a workspace: its path there, its size in bytes, and its SHA-256 in hexadecimal."""
 
     path: str
@@ -54,10 +54,10 @@ def folder(url: str) -> Path:
     return Path(path)
 
 
-def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
-    """Write a new file durably: to a temporary name, synced, then renamed. Raises Unavailable if that fails."""
+def write(url: str, path: str, pieces: Iterable[bytes]) -> WorkspaceFile:
+    """Write a new file durably: to a temporary name, synced, then renamed. Raises ServiceUnavailable if that fails."""
     if url.startswith(_OBJECTS):
-        return Stored(path, *object_storage.write(url, path, pieces))
+        return WorkspaceFile(path, *object_storage.write(url, path, pieces))
     if url.startswith(_WEB):
         raise InvalidInput("a workspace on the web can only be read", field="workspace_id")
     target = _inside(url, path)
@@ -69,10 +69,10 @@ def write(url: str, path: str, pieces: Iterable[bytes]) -> Stored:
         beside.replace(target)
         _sync_folder(target.parent)
     except OSError as error:
-        raise Unavailable(f"the file cannot be stored: {error.strerror}") from error
+        raise ServiceUnavailable(f"the file cannot be stored: {error.strerror}") from error
     finally:
         beside.unlink(missing_ok=True)
-    return Stored(path, size, sha256)
+    return WorkspaceFile(path, size, sha256)
 
 
 def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
@@ -86,7 +86,7 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
     except FileNotFoundError:
         raise NotFound("the content of this file is gone") from None
     except OSError as error:
-        raise Unavailable(f"the file cannot be read: {error.strerror}") from error
+        raise ServiceUnavailable(f"the file cannot be read: {error.strerror}") from error
     return _pieces(file, start, length)
 
 
@@ -110,15 +110,15 @@ def source(url: str, path: str) -> str | None:
     return web_storage.address(url, path) if url.startswith(_WEB) else None
 
 
-def measured(url: str, path: str) -> Stored:
-    """Return size and SHA-256 of a file that exists, by reading it. Raises NotFound, InvalidInput, Unavailable."""
+def measured(url: str, path: str) -> WorkspaceFile:
+    """Return size and SHA-256 of a file that exists, by reading it. Raises NotFound, InvalidInput, ServiceUnavailable."""
     if any(part in {"", ".", ".."} for part in path.split("/")):
         raise InvalidInput("a path in a workspace has no empty parts and no ..", field="path")
     digest, size = hashlib.sha256(), 0
     for piece in read(url, path, 0, None):
         digest.update(piece)
         size += len(piece)
-    return Stored(path, size, digest.hexdigest())
+    return WorkspaceFile(path, size, digest.hexdigest())
 
 
 def remove(url: str, path: str) -> None:

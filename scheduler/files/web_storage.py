@@ -8,7 +8,7 @@ from urllib import error as urllib_error
 from urllib import request
 from urllib.parse import quote, urlsplit
 
-from scheduler.errors import InvalidInput, NotFound, Unavailable
+from scheduler.errors import InvalidInput, NotFound, ServiceUnavailable
 
 _PIECE = 1024 * 1024
 _PATIENCE_S = 60.0
@@ -28,7 +28,7 @@ def address(url: str, path: str) -> str:
 
 
 def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
-    """Yield bytes of a file from `start` on, to its end without a length. Raises NotFound, Unavailable at once."""
+    """Yield bytes of a file from `start` on, to its end without a length. Raises NotFound, ServiceUnavailable at once."""
     if length == 0:
         return iter(())
     asked = request.Request(address(url, path))  # noqa: S310 - the scheme was checked when the workspace was made
@@ -39,19 +39,19 @@ def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]
     except urllib_error.HTTPError as error:
         if error.code in _GONE:
             raise NotFound("the content of this file is gone") from None
-        raise Unavailable(f"the file cannot be read: the server answers {error.code}") from error
+        raise ServiceUnavailable(f"the file cannot be read: the server answers {error.code}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the file cannot be read: {error}") from error
+        raise ServiceUnavailable(f"the file cannot be read: {error}") from error
     encoding = answer.headers.get("Content-Encoding", "identity")
     if encoding.strip().lower() != "identity":
         answer.close()
-        raise Unavailable(f"the file cannot be read: the server sends it encoded ({encoding[:40]})")
+        raise ServiceUnavailable(f"the file cannot be read: the server sends it encoded ({encoding[:40]})")
     skip = start if answer.status == http.HTTPStatus.OK else 0  # a server without ranges sends it all
     return _pieces(answer, skip, length)
 
 
 def _pieces(answer: http.client.HTTPResponse, skip: int, length: int | None) -> Iterator[bytes]:
-    """Yield what is asked for. Raises Unavailable if the answer ends before its Content-Length."""
+    """Yield what is asked for. Raises ServiceUnavailable if the answer ends before its Content-Length."""
     with answer:
         while skip and (piece := _read(answer, min(skip, _PIECE))):
             skip -= len(piece)
@@ -68,7 +68,7 @@ def _read(answer: http.client.HTTPResponse, most: int) -> bytes:
     try:
         piece = answer.read(most)
     except (OSError, http.client.HTTPException) as error:
-        raise Unavailable(f"the file cannot be read: {error}") from error
+        raise ServiceUnavailable(f"the file cannot be read: {error}") from error
     if not piece and expected:
-        raise Unavailable(f"the file cannot be read: the server broke off, {expected} bytes before its end")
+        raise ServiceUnavailable(f"the file cannot be read: the server broke off, {expected} bytes before its end")
     return piece

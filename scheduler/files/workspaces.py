@@ -9,7 +9,7 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, tokens, workspaces
 from scheduler.store.admin.workspaces import NewWorkspace, WorkspaceChanges, WorkspaceRow
-from scheduler.store.paging import Condition, RowPage, Window
+from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 ONE_AT_A_TIME = "workspaces"
 """Changes run one at a time: two at once could leave two defaults."""
@@ -51,7 +51,7 @@ def change(rt: Runtime, caller: Caller, workspace_id: int, facts: WorkspaceChang
         audit.write(tx, caller.name, "workspace.change", f"workspace:{workspace_id}", detail=dict(facts))
 
 
-def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[WorkspaceRow]:
+def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[WorkspaceRow]:
     """Return one page of workspaces."""
     with rt.db.begin() as tx:
         found = paging.read(tx, workspaces.WORKSPACES, condition, window)
@@ -62,7 +62,7 @@ def page(rt: Runtime, condition: Condition, window: Window) -> RowPage[Workspace
 
 def get(rt: Runtime, workspace_id: int) -> WorkspaceRow:
     """Return one workspace's row; raises NotFound."""
-    rows = page(rt, workspaces.condition((workspace_id,), (), is_active=None), Window(1, 1, ())).rows
+    rows = page(rt, workspaces.condition((workspace_id,), (), is_active=None), PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no workspace {workspace_id}")
     return rows[0]

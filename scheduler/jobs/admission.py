@@ -14,8 +14,8 @@ from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import explain
-from scheduler.rules.explain.answer import NeverFits
-from scheduler.rules.placement.capacity import Growth
+from scheduler.rules.explain.answer import NoFittingNode
+from scheduler.rules.placement.capacity import PoolGrowth
 from scheduler.runtime import Runtime
 from scheduler.store.leader import cluster_state as store
 from scheduler.store.leader.conversion import NEW_SHAPE, node_of
@@ -30,10 +30,10 @@ class AdmissionCheck:
         self._rt, self._monotonic = rt, monotonic
         self._asking = threading.Lock()
         self._read_at: float | None = None
-        self._nodes, self._growth = Nodes(), list[Growth]()
+        self._nodes, self._growth = Nodes(), list[PoolGrowth]()
         self._fit: set[Shape] = set()
 
-    def never_fits(self, shape: Shape, *, sure: bool = True) -> NeverFits | None:
+    def never_fits(self, shape: Shape, *, sure: bool = True) -> NoFittingNode | None:
         """Return why a job of this shape could never be placed; None if it could, on present nodes or on nodes that pools may start.
 
         With `sure` the nodes are read again before the answer is that it could not.
@@ -57,7 +57,9 @@ class AdmissionCheck:
         with self._rt.db.begin() as tx:
             self._nodes = Nodes([node_of(row) for row in store.lasting_nodes(tx)])
             self._growth = [
-                Growth(Node(NodeId(row.id), Resources.from_amounts(row.template), "", row.name, row.labels), row.most)
+                PoolGrowth(
+                    Node(NodeId(row.id), Resources.from_amounts(row.template), "", row.name, row.labels), row.most
+                )
                 for row in store.templates(tx)
             ]
         self._read_at = now

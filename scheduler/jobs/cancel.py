@@ -15,14 +15,14 @@ from scheduler.store.jobs import jobs
 
 
 @dataclass(frozen=True, slots=True)
-class Canceled:
+class CancelResult:
     """`moved` are the jobs that became CANCELED now, `unchanged` the others with their status."""
 
     moved: list[JobId]
     unchanged: dict[JobId, JobStatus]
 
 
-def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> Canceled:
+def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | None = None) -> CancelResult:
     """Cancel jobs; safe to repeat. Unknown ids are in neither part of the answer.
 
     One transaction: the jobs are CANCELED when this returns, and no later report can change that. Placements that no node
@@ -41,10 +41,12 @@ def cancel(rt: Runtime, job_ids: Sequence[JobId], *, actor: str, reason: str | N
     return answer
 
 
-def _cancel(tx: Connection, locked: dict[JobId, jobs.LockedJob], actor: str, reason: str | None) -> Canceled:
+def _cancel(tx: Connection, locked: dict[JobId, jobs.LockedJob], actor: str, reason: str | None) -> CancelResult:
     steps = [
-        jobs.Step(job.id, job.attempt, reason=reason) for job in locked.values() if allows(JobEvent.CANCEL, job.status)
+        jobs.JobMove(job.id, job.attempt, reason=reason)
+        for job in locked.values()
+        if allows(JobEvent.CANCEL, job.status)
     ]
     moved = jobs.move(tx, JobEvent.CANCEL, steps, actor)
     gone = set(moved)
-    return Canceled(sorted(moved), {job.id: job.status for job in locked.values() if job.id not in gone})
+    return CancelResult(sorted(moved), {job.id: job.status for job in locked.values() if job.id not in gone})

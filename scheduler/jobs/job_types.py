@@ -21,7 +21,7 @@ from scheduler.store import paging
 from scheduler.store.admin import audit, errors, job_types, type_listing
 from scheduler.store.admin.job_types import LockedType, NewJobType, TypeChanges
 from scheduler.store.admin.type_listing import RevisionRow, RunningType, TypeRow, TypeStatusCount
-from scheduler.store.paging import Condition, RowPage, Window
+from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 """The only fields of a built-in type that can be changed."""
@@ -87,7 +87,7 @@ def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Docume
     return TypeCheck([], warnings)
 
 
-def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> RowPage[TypeRow]:
+def page(rt: Runtime, chosen: type_listing.TypeFilter, window: PageWindow) -> RowPage[TypeRow]:
     """Return one page of job types."""
     with rt.db.begin() as tx:
         found = paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
@@ -99,29 +99,31 @@ def page(rt: Runtime, chosen: type_listing.TypeFilter, window: Window) -> RowPag
 def get(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
-        return _get(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        return _get(tx, RowCondition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
 
 
 def get_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definition]:
     """Return a type's row and its current definition; raises NotFound."""
     with rt.db.begin() as tx:
-        condition = Condition("j.name = :name AND j.version = :version", {"name": name, "version": version})
+        condition = RowCondition("j.name = :name AND j.version = :version", {"name": name, "version": version})
         return _get(tx, condition, f"{name} {version}")
 
 
-def revisions(rt: Runtime, job_type_id: JobTypeId, window: Window) -> RowPage[RevisionRow]:
+def revisions(rt: Runtime, job_type_id: JobTypeId, window: PageWindow) -> RowPage[RevisionRow]:
     """Return one page of a type's revisions; raises NotFound."""
     with rt.db.begin() as tx:
-        _get(tx, Condition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
-        condition = Condition("j.job_type_id = :id", {"id": job_type_id})
+        _get(tx, RowCondition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        condition = RowCondition("j.job_type_id = :id", {"id": job_type_id})
         return paging.read(tx, type_listing.REVISIONS, condition, window)
 
 
 def revision(rt: Runtime, job_type_id: JobTypeId, revision_num: int) -> RevisionRow:
     """Return one revision's row; raises NotFound."""
     with rt.db.begin() as tx:
-        condition = Condition("j.job_type_id = :id AND j.revision_num = :num", {"id": job_type_id, "num": revision_num})
-        rows = paging.read(tx, type_listing.REVISIONS, condition, Window(1, 1, ())).rows
+        condition = RowCondition(
+            "j.job_type_id = :id AND j.revision_num = :num", {"id": job_type_id, "num": revision_num}
+        )
+        rows = paging.read(tx, type_listing.REVISIONS, condition, PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"the job type has no revision {revision_num}")
     return rows[0]
@@ -139,8 +141,8 @@ def running(rt: Runtime, caller: Caller) -> list[RunningType]:
         return type_listing.running(tx, project_id=caller.project_id)
 
 
-def _get(tx: Connection, condition: Condition, meant: str) -> tuple[TypeRow, Definition]:
-    rows = paging.read(tx, type_listing.TYPES, condition, Window(1, 1, ())).rows
+def _get(tx: Connection, condition: RowCondition, meant: str) -> tuple[TypeRow, Definition]:
+    rows = paging.read(tx, type_listing.TYPES, condition, PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no job type {meant}")
     return rows[0], definitions.read(rows[0].definition)

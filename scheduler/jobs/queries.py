@@ -28,7 +28,7 @@ from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
 from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
 from scheduler.store.jobs.waiting_by_type import WaitingType
-from scheduler.store.paging import Listing, RowPage, Window
+from scheduler.store.paging import Listing, PageWindow, RowPage
 
 R = TypeVar("R")
 
@@ -65,13 +65,13 @@ class UpdatedJobs:
     files: Mapping[int, NamedFile]
 
 
-def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs."""
     with _reading(rt) as tx:
         return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
 
 
-def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> UpdatedJobs:
+def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> UpdatedJobs:
     """Return one page of jobs with their input files; the filter's times apply to the last change of status."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
@@ -80,7 +80,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> U
         return UpdatedJobs(page, detail.files(tx, sorted(ids)))
 
 
-def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Window) -> JobPage:
+def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
     with _reading(rt) as tx:
         page = _page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
@@ -92,7 +92,7 @@ def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
     with _reading(rt) as tx:
         row = one_job(tx, caller, job_id)
         more = detail.rest(tx, job_id)
-        window = Window(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
+        window = PageWindow(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
         executions = paging.read(
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
@@ -109,7 +109,7 @@ def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:
 def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
     """Return a job's row as lists show it; raises NotFound."""
     chosen = _bound(JobFilter(job_id=(job_id,)), caller)
-    rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), Window(1, 1, ())).rows
+    rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no job {job_id}")
     return rows[0]
@@ -134,14 +134,14 @@ def type_exists(rt: Runtime, job_type_id: JobTypeId) -> bool:
         return waiting_by_type.type_exists(tx, job_type_id)
 
 
-def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: Window) -> RowPage[ExecutionRow]:
+def executions(rt: Runtime, caller: Caller, chosen: ExecutionFilter, window: PageWindow) -> RowPage[ExecutionRow]:
     """Return one page of executions."""
     with _reading(rt) as tx:
         return _executions(tx, caller, chosen, window)
 
 
 def executions_of(
-    rt: Runtime, caller: Caller, job_id: JobId, chosen: ExecutionFilter, window: Window
+    rt: Runtime, caller: Caller, job_id: JobId, chosen: ExecutionFilter, window: PageWindow
 ) -> RowPage[ExecutionRow]:
     """Return one page of a job's executions; raises NotFound if the job does not exist."""
     with _reading(rt) as tx:
@@ -155,8 +155,8 @@ def execution(rt: Runtime, caller: Caller, execution_id: ExecutionId) -> tuple[E
         origin = execution_listing.origin(tx, execution_id)
         if origin is None or caller.project_id not in {None, origin.project_id}:
             raise NotFound(f"there is no execution {execution_id}")
-        only = paging.Condition("j.id = :id", {"id": execution_id})
-        row = paging.read(tx, execution_listing.EXECUTIONS, only, Window(1, 1, ())).rows[0]
+        only = paging.RowCondition("j.id = :id", {"id": execution_id})
+        row = paging.read(tx, execution_listing.EXECUTIONS, only, PageWindow(1, 1, ())).rows[0]
     return row, definitions.read(origin.definition).with_overrides(origin.overrides)
 
 
@@ -218,7 +218,7 @@ def _files(entries: Sequence[DataEntry]) -> set[int]:
     return single | {one for entry in entries for one in entry.get("file_ids") or ()}
 
 
-def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: Window) -> RowPage[ExecutionRow]:
+def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: PageWindow) -> RowPage[ExecutionRow]:
     bound = replace(chosen, project_id=caller.project_id)
     return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
@@ -227,7 +227,7 @@ def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
     return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
 
 
-def _page(tx: Connection, listing: Listing[R], condition: paging.Condition, window: Window) -> RowPage[R]:
+def _page(tx: Connection, listing: Listing[R], condition: paging.RowCondition, window: PageWindow) -> RowPage[R]:
     page = paging.read(tx, listing, condition, window)
     if not page.rows and window.page > 1 and window.at is None:
         raise NotFound(f"there is no page {window.page}", field="page")

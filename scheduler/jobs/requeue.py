@@ -23,7 +23,7 @@ def requeue(
         locked = jobs.lock(tx, job_ids)
         ready = [job for job in locked.values() if allows(JobEvent.REQUEUE, job.status)]
         tries = requeues.allowed_tries(tx, [job.id for job in ready])
-        steps = [jobs.Step(job.id, job.attempt, max_tries=tries[job.id], reason=reason) for job in ready]
+        steps = [jobs.JobMove(job.id, job.attempt, max_tries=tries[job.id], reason=reason) for job in ready]
         moved = jobs.move(tx, JobEvent.REQUEUE, steps, actor)
         if moved and priority is not None:
             requeues.set_priority(tx, moved, priority)

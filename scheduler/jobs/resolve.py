@@ -30,7 +30,7 @@ from scheduler.store.admin import job_types, secrets
 from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
-from scheduler.store.jobs.submissions import JobGroup, OwnPart, ReadableFile
+from scheduler.store.jobs.submissions import GroupedJob, JobGroup, ReadableFile
 from scheduler.store.leader.conversion import NEW_SHAPE
 
 AD_HOC = ("command", "1.0")
@@ -40,7 +40,7 @@ HORIZON = timedelta(days=10 * 366)
 MIB = 1024 * 1024
 
 
-class AtEntry(Exception):
+class EntryError(Exception):
     """What is wrong with one entry of a batch."""
 
     def __init__(self, number: int, error: GangerError) -> None:
@@ -58,11 +58,11 @@ class AtEntry(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedSubmission:
     """Rows ready to be written. `shapes` has one entry per group, by the number of the first job in it."""
 
     groups: list[JobGroup]
-    rows: list[OwnPart]
+    rows: list[GroupedJob]
     shapes: Mapping[int, NewShape]
     shape_ids: Mapping[bytes, ShapeId]
 
@@ -79,13 +79,13 @@ MAX_REMEMBERED = 50_000
 _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 
 
-def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> Prepared:
-    """Return the rows for new jobs; raises AtEntry with what is wrong with the first entry at fault."""
+def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> PreparedSubmission:
+    """Return the rows for new jobs; raises EntryError with what is wrong with the first entry at fault."""
     memory = _memories.setdefault(rt.db, _Memory())
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
     groups = [replace(group, shape_id=ids[shape.digest()]) for shape, group in drafts.values()]
-    return Prepared(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
+    return PreparedSubmission(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
 
 
 def tried(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> list[tuple[NewShape, JobGroup]]:
@@ -98,7 +98,7 @@ def tried(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJ
 
 def _drafts(
     tx: Connection, rt: Runtime, memory: _Memory, project_id: ProjectId, new: Sequence[NewJob]
-) -> tuple[list[OwnPart], dict[int, tuple[NewShape, JobGroup]]]:
+) -> tuple[list[GroupedJob], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
     types = _resolve(tx, new)
     revisions = _revisions(tx, memory, types)
@@ -107,7 +107,7 @@ def _drafts(
     now = rt.now()
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
-    rows: list[OwnPart] = []
+    rows: list[GroupedJob] = []
     wanted: list[dict[str, str]] = []
     for number, job in enumerate(new):
         key = group_key(job, types[number].revision_id, sizes[number])
@@ -119,14 +119,14 @@ def _drafts(
             )
         if wanted[group]:
             _check_parameters(number, wanted[group], data[number])
-        rows.append(OwnPart(group, job.name, data[number].document, _environment(number, job), job.labels or None))
+        rows.append(GroupedJob(group, job.name, data[number].document, _environment(number, job), job.labels or None))
     _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
     return rows, {
         n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
     }
 
 
-def remember(rt: Runtime, prepared: Prepared) -> None:
+def remember(rt: Runtime, prepared: PreparedSubmission) -> None:
     """Keep the ids of the shapes of a batch whose transaction has committed; earlier they may still be undone."""
     memory = _memories.setdefault(rt.db, _Memory())
     if len(memory.shape_ids) > MAX_REMEMBERED:
@@ -153,7 +153,7 @@ def _meant(number: int, job: NewJob) -> JobTypeId | tuple[str, str | None]:
         return job.type_name, job.type_version
     if job.command is not None:
         return AD_HOC
-    raise AtEntry(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
+    raise EntryError(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
 
 
 def _usable(number: int, job: NewJob, found: ResolvedType | None) -> ResolvedType:
@@ -161,13 +161,13 @@ def _usable(number: int, job: NewJob, found: ResolvedType | None) -> ResolvedTyp
         by_id = job.job_type_id is not None
         meant = job.job_type_id if by_id else " ".join(filter(None, (job.type_name, job.type_version)))
         where = "job_type_id" if by_id else "job_type"
-        raise AtEntry(number, InvalidInput(f"there is no job type {meant}", field=where))
+        raise EntryError(number, InvalidInput(f"there is no job type {meant}", field=where))
     if not found.is_active:
-        raise AtEntry(number, Conflict(f"the job type {found.name} {found.version} is archived", field="job_type"))
+        raise EntryError(number, Conflict(f"the job type {found.name} {found.version} is archived", field="job_type"))
     ad_hoc = (found.name, found.version) == AD_HOC
     if ad_hoc != (job.command is not None):
         sentence = "the job type has its own command" if job.command is not None else "a command is needed"
-        raise AtEntry(number, InvalidInput(sentence, field="command"))
+        raise EntryError(number, InvalidInput(sentence, field="command"))
     return found
 
 
@@ -189,7 +189,7 @@ def _fitted(number: int, job: NewJob, revision: Definition) -> InputData:
     try:
         return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
     except InvalidInput as error:
-        raise AtEntry(number, error) from None
+        raise EntryError(number, error) from None
 
 
 def _check_parameters(number: int, wanted: dict[str, str], given: InputData) -> None:
@@ -198,7 +198,7 @@ def _check_parameters(number: int, wanted: dict[str, str], given: InputData) -> 
     try:
         parameters.check(wanted, {entry["name"] for entry in entries})
     except InvalidInput as error:
-        raise AtEntry(number, error) from None
+        raise EntryError(number, error) from None
 
 
 def _environment(number: int, job: NewJob) -> dict[str, str] | None:
@@ -208,7 +208,7 @@ def _environment(number: int, job: NewJob) -> dict[str, str] | None:
     try:
         definitions.check_environment(job.environment, "environment")
     except InvalidInput as error:
-        raise AtEntry(number, error) from None
+        raise EntryError(number, error) from None
     return job.environment
 
 
@@ -219,7 +219,7 @@ def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
             definitions.check_argv(job.command, "command")
         _check_own(job, revision)
     except InvalidInput as error:
-        raise AtEntry(number, error) from None
+        raise EntryError(number, error) from None
 
 
 def _input_mib(
@@ -246,12 +246,12 @@ def _check_files(
     for one in ids:
         where = f"inputs.{declared.name}"
         if one not in found:
-            raise AtEntry(number, InvalidInput(f"there is no file {one} to read", field=where))
+            raise EntryError(number, InvalidInput(f"there is no file {one} to read", field=where))
         if not interfaces.accepts(declared, found[one].media_type):
             sentence = (
                 f"file {one} is {found[one].media_type}; {declared.name!r} takes {', '.join(declared.media_types)}"
             )
-            raise AtEntry(number, InvalidInput(sentence, field=where))
+            raise EntryError(number, InvalidInput(sentence, field=where))
 
 
 def _draft(
@@ -266,7 +266,7 @@ def _draft(
     """Return a group's shape, and its columns but for the id of that shape."""
     _check_wishes(number, job, revision)
     if job.not_before is not None and abs(job.not_before - now) > HORIZON:
-        raise AtEntry(number, InvalidInput("it is more than ten years away", field="not_before"))
+        raise EntryError(number, InvalidInput("it is more than ten years away", field="not_before"))
     later = job.not_before is not None and job.not_before > now
     group = JobGroup(
         job_type_id=kind.job_type_id,
@@ -350,7 +350,7 @@ def _check_secrets(tx: Connection, project_id: ProjectId, groups: Iterable[tuple
     known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
     for number, name in wanted:
         if name not in known:
-            raise AtEntry(number, InvalidInput(f"the project has no secret {name!r}", field="secrets"))
+            raise EntryError(number, InvalidInput(f"the project has no secret {name!r}", field="secrets"))
 
 
 def _first(own: int | None, default: int) -> int:

@@ -18,10 +18,10 @@ from scheduler.identity import Caller
 from scheduler.jobs import resolve
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.jobs.new_job import NewJob
-from scheduler.jobs.resolve import AtEntry, Prepared
+from scheduler.jobs.resolve import EntryError, PreparedSubmission
 from scheduler.rules.cluster.policy import never_allowed
 from scheduler.rules.explain import wording
-from scheduler.rules.explain.answer import NeverFits
+from scheduler.rules.explain.answer import NoFittingNode
 from scheduler.runtime import Runtime
 from scheduler.store.admin import tokens
 from scheduler.store.jobs import submissions
@@ -65,7 +65,7 @@ class UnplaceableJobs:
     first: int
     count: int
     pool: str | None
-    why: NeverFits | str
+    why: NoFittingNode | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +155,21 @@ def _prepare(
     submission: Submission,
     fresh: Sequence[int],
     admission: AdmissionCheck,
-) -> Prepared:
+) -> PreparedSubmission:
     """Return the rows of the jobs with these numbers, which no earlier request has made."""
     check_quota(tx, project, len(fresh))
     try:
         prepared = resolve.prepare(tx, rt, project.id, [submission.jobs[number] for number in fresh])
         if submission.strict:
             _refuse_hopeless(prepared, admission, project)
-    except AtEntry as error:
+    except EntryError as error:
         raise error.named(fresh if submission.many else None) from None
     return prepared
 
 
-def _refuse_hopeless(prepared: Prepared, admission: AdmissionCheck, project: Project) -> None:
+def _refuse_hopeless(prepared: PreparedSubmission, admission: AdmissionCheck, project: Project) -> None:
     for one in _hopeless(prepared, admission, project, strict=True):
-        raise AtEntry(one.first, InvalidInput(sentence(one)))
+        raise EntryError(one.first, InvalidInput(sentence(one)))
 
 
 def sentence(found: UnplaceableJobs) -> str:
@@ -178,7 +178,7 @@ def sentence(found: UnplaceableJobs) -> str:
 
 
 def _hopeless(
-    prepared: Prepared, admission: AdmissionCheck, project: Project, *, strict: bool = False
+    prepared: PreparedSubmission, admission: AdmissionCheck, project: Project, *, strict: bool = False
 ) -> Iterator[UnplaceableJobs]:
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     counts = Counter(row.group for row in prepared.rows)
@@ -187,7 +187,9 @@ def _hopeless(
             yield UnplaceableJobs(number, counts[group], shape.pool, why)
 
 
-def _whys(shape: NewShape, admission: AdmissionCheck, project: Project, *, strict: bool) -> Iterator[NeverFits | str]:
+def _whys(
+    shape: NewShape, admission: AdmissionCheck, project: Project, *, strict: bool
+) -> Iterator[NoFittingNode | str]:
     asked = shape_of(shape, NEW_SHAPE)
     forbidden = never_allowed(asked, project.quota, project.name)
     if forbidden is not None:
@@ -203,7 +205,7 @@ def refusal(
     """Return the error with which a strict submission of jobs of these shapes would be refused; None if it would not be."""
     for number, shape in enumerate(shapes):
         for why in _whys(shape, admission, project, strict=True):
-            error = AtEntry(number, InvalidInput(sentence(UnplaceableJobs(number, 1, shape.pool, why))))
+            error = EntryError(number, InvalidInput(sentence(UnplaceableJobs(number, 1, shape.pool, why))))
             return error.named(range(len(shapes)) if many else None)
     return None
 

@@ -39,7 +39,7 @@ _EXPIRES_S = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class DispatchBatch:
     """Messages to publish together.
 
     `placements` has (execution id, attempt) by node name and epoch. `ring` names the nodes that are asked to send a
@@ -55,13 +55,13 @@ class Dispatcher:
 
     def __init__(self, broker_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url, self._monotonic = broker_url, monotonic
-        self._waiting: Queue[Delivery | None] = Queue(_BACKLOG)
+        self._waiting: Queue[DispatchBatch | None] = Queue(_BACKLOG)
         self._producer: Producer | None = None
         self._resting_until: float | None = None
         self._thread = Thread(target=self._run, name="dispatcher", daemon=True)
         self._thread.start()
 
-    def deliver(self, delivery: Delivery) -> None:
+    def deliver(self, delivery: DispatchBatch) -> None:
         """Hand over messages; returns at once and never raises."""
         try:
             self._waiting.put_nowait(delivery)
@@ -70,7 +70,7 @@ class Dispatcher:
 
     def ring(self, node_name: str) -> None:
         """Ask a node to send a heartbeat now, because its answer has news (a cancel, for instance)."""
-        self.deliver(Delivery(ring=(node_name,)))
+        self.deliver(DispatchBatch(ring=(node_name,)))
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Publish the messages that wait, then end."""
@@ -92,7 +92,7 @@ class Dispatcher:
                 self._resume()
         self._disconnect()
 
-    def _publish(self, delivery: Delivery) -> None:
+    def _publish(self, delivery: DispatchBatch) -> None:
         producer = self._producer = self._producer or self._connect()
         for (name, epoch), placements in delivery.placements.items():
             publish(producer, queue_name(name), PLACEMENT_TASK, [epoch, [list(p) for p in placements]])

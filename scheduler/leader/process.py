@@ -21,7 +21,7 @@ from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick_loop import TickLoop
 from scheduler.log import log
 from scheduler.loop import Loop
-from scheduler.nodes.lost import Silences, declare_lost
+from scheduler.nodes.lost import SilentNodes, declare_lost
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.registry import DriverRegistry
@@ -51,7 +51,7 @@ class SchedulerProcess:
         self._autoscaler = Autoscaler(
             rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
-        self._silences = Silences()
+        self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
         steps = {
@@ -93,7 +93,7 @@ class SchedulerProcess:
 
     def _maintain(self) -> float:
         if self._leadership.term is None:
-            self._silences = Silences()
+            self._silences = SilentNodes()
             return self._rt.settings.upkeep_s
         for name in declare_lost(self._rt, self._silences, self._monotonic):
             log.warning(NODE_LOST, node=name)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from scheduler.cluster_state import ClusterState
 from scheduler.identifiers import Term
-from scheduler.leader.dispatch import Delivery
+from scheduler.leader.dispatch import DispatchBatch
 from scheduler.rules.cluster.plan import Plan, Preemption
 from scheduler.rules.cluster.running import ActiveExecution
 from scheduler.rules.cluster.shapes import Shape
@@ -38,7 +38,7 @@ class TickResult:
     plan: Plan = field(default_factory=Plan)
 
 
-def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delivery], None]) -> TickResult:
+def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[DispatchBatch], None]) -> TickResult:
     """Place what can be placed now, at most `tick_limit` jobs.
 
     Raises TermOver if another scheduler leads. After any other exception the cluster state is in doubt: make a new one.
@@ -63,7 +63,7 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Delive
     return TickResult(plan=plan)
 
 
-def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[plans.Placed]:
+def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[plans.CommittedPlacement]:
     """Commit the plan and take it over into the cluster state; return the placements that are still valid."""
     shapes = {p.shape_id: state.queue.groups[p.shape_id].shape for p in plan.placements}
     with rt.db.begin() as tx:
@@ -88,7 +88,7 @@ def _carry(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
     state.carried = plan.carried
 
 
-def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Preemption]) -> Delivery:
+def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Preemption]) -> DispatchBatch:
     """Ask executions to stop whose room a more urgent job takes; return the nodes to ring. A repeat asks nothing new.
 
     The next refresh of the cluster state marks these executions as stopping. An execution that is not claimed yet, or whose
@@ -103,10 +103,10 @@ def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Pree
         names = executions.request_cancel(tx, sorted(locked), reason=StopReason.PREEMPTED)
         urgents = {state.running[one].job_id: taken.job_id for taken in wanted for one in taken.execution_ids}
         preemptions.record(tx, {victim: urgents[victim] for victim in sorted(locked)}, reason=StopReason.PREEMPTED)
-    return Delivery(ring=names)
+    return DispatchBatch(ring=names)
 
 
-def _run(p: plans.Placed, shape: Shape, state: ClusterState) -> ActiveExecution:
+def _run(p: plans.CommittedPlacement, shape: Shape, state: ClusterState) -> ActiveExecution:
     longest_s = state.predictor.longest_s(shape.project_id, shape.job_type_id, shape.timeout_s, p.resources)
     return ActiveExecution(
         p.execution_id,
@@ -124,8 +124,8 @@ def _run(p: plans.Placed, shape: Shape, state: ClusterState) -> ActiveExecution:
     )
 
 
-def _by_node(placed: Sequence[plans.Placed]) -> Delivery:
+def _by_node(placed: Sequence[plans.CommittedPlacement]) -> DispatchBatch:
     delivery: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for p in placed:
         delivery.setdefault((p.node_name, p.node_epoch), []).append((p.execution_id, p.attempt))
-    return Delivery(delivery)
+    return DispatchBatch(delivery)

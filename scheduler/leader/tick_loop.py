@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from scheduler.cluster_state import ClusterState
 from scheduler.events import TICK
 from scheduler.identifiers import Term
-from scheduler.leader.dispatch import Delivery
+from scheduler.leader.dispatch import DispatchBatch
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick import TermOver, TickResult, tick
@@ -27,7 +27,7 @@ class TickLoop:
         rt: Runtime,
         leadership: Leadership,
         report: LeaderReport,
-        deliver: Callable[[Delivery], None],
+        deliver: Callable[[DispatchBatch], None],
         monotonic: Callable[[], float],
     ) -> None:
         self._rt, self._leadership, self._report = rt, leadership, report

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from scheduler.executions import outcome, withdrawal
-from scheduler.executions.gangs import Ended
+from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import ExecutionId
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
@@ -28,15 +28,15 @@ from scheduler.store.nodes import nodes
 
 
 @dataclass(slots=True)
-class Silences:
+class SilentNodes:
     """The heartbeat counter of each node as this process saw it last, and when it last changed (monotonic seconds)."""
 
-    seen: dict[int, tuple[nodes.Pulse, float]] = field(default_factory=dict)
+    seen: dict[int, tuple[nodes.LastHeartbeat, float]] = field(default_factory=dict)
     observed_at: float | None = None
     braking_until: float = 0.0
 
 
-def declare_lost(rt: Runtime, silences: Silences, monotonic: Callable[[], float]) -> list[str]:
+def declare_lost(rt: Runtime, silences: SilentNodes, monotonic: Callable[[], float]) -> list[str]:
     """Read every heartbeat counter once: mark silent nodes, take the executions of lost ones; return the lost nodes' names.
 
     Each loss is its own transaction, guarded by epoch and counter: a heartbeat that comes in between saves the node. A
@@ -71,20 +71,20 @@ def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[Executi
     executions.end(
         tx,
         ExecutionEvent.LOSE,
-        [executions.End(row.id, row.attempt, error_id=error.id, message=why) for row in running],
+        [executions.ExecutionEnd(row.id, row.attempt, error_id=error.id, message=why) for row in running],
     )
-    lost = [Ended(row.id, row.job_id, row.attempt, row.node_id, Outcome.LOST, error, why) for row in running]
+    lost = [EndedExecution(row.id, row.job_id, row.attempt, row.node_id, Outcome.LOST, error, why) for row in running]
     return outcome.settle(tx, rt, locked, [*withdrawn, *lost], actor="scheduler").to_tell
 
 
 def _observe(
-    silences: Silences, pulses: list[nodes.Pulse], now: float, gap_s: float
-) -> list[tuple[nodes.Pulse, float]]:
+    silences: SilentNodes, pulses: list[nodes.LastHeartbeat], now: float, gap_s: float
+) -> list[tuple[nodes.LastHeartbeat, float]]:
     """Return each node with the seconds of its silence as this process sees it."""
     if silences.observed_at is not None and now - silences.observed_at > gap_s:
         silences.seen.clear()  # this process was away itself; begin the observation again
     silences.observed_at = now
-    before: Mapping[int, tuple[nodes.Pulse, float]] = silences.seen
+    before: Mapping[int, tuple[nodes.LastHeartbeat, float]] = silences.seen
     silences.seen = {}
     for pulse in pulses:
         last, since = before.get(pulse.node_id, (pulse, now))
@@ -93,12 +93,14 @@ def _observe(
     return [(pulse, now - since) for pulse, since in silences.seen.values()]
 
 
-def _lease_s(rt: Runtime, pulse: nodes.Pulse) -> float:
+def _lease_s(rt: Runtime, pulse: nodes.LastHeartbeat) -> float:
     """Return how long a node may be silent: its executions may have a longer lease than new ones get now."""
     return max(rt.settings.lease_s, pulse.lease_s)
 
 
-def _brakes(rt: Runtime, silences: Silences, lost: list[nodes.Pulse], quiet: int, fleet: int, now: float) -> bool:
+def _brakes(
+    rt: Runtime, silences: SilentNodes, lost: list[nodes.LastHeartbeat], quiet: int, fleet: int, now: float
+) -> bool:
     """Tell whether to wait one more lease: if a third of the fleet is silent at once, our own network is more likely at fault.
 
     `quiet` is the number of nodes that are silent for long enough to be suspect; their leases need not be over.
@@ -111,7 +113,7 @@ def _brakes(rt: Runtime, silences: Silences, lost: list[nodes.Pulse], quiet: int
     return now < silences.braking_until
 
 
-def _lose(rt: Runtime, pulse: nodes.Pulse) -> bool:
+def _lose(rt: Runtime, pulse: nodes.LastHeartbeat) -> bool:
     with rt.db.begin() as tx:
         node = nodes.lock(tx, pulse.node_id, wait=False)
         if node is None or node.epoch != pulse.epoch or not nodes.is_still(tx, pulse):

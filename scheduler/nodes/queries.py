@@ -8,10 +8,10 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.nodes import listing
 from scheduler.store.nodes.listing import NodeFilter, NodeRow
-from scheduler.store.paging import RowPage, Window
+from scheduler.store.paging import PageWindow, RowPage
 
 
-def page(rt: Runtime, chosen: NodeFilter, window: Window) -> RowPage[NodeRow]:
+def page(rt: Runtime, chosen: NodeFilter, window: PageWindow) -> RowPage[NodeRow]:
     """Return one page of nodes."""
     with rt.db.begin() as tx:
         found = paging.read(tx, listing.NODES, listing.condition(chosen), window)
@@ -22,7 +22,7 @@ def page(rt: Runtime, chosen: NodeFilter, window: Window) -> RowPage[NodeRow]:
 
 def get(rt: Runtime, node_id: NodeId) -> NodeRow:
     """Return one node's row; raises NotFound."""
-    rows = page(rt, NodeFilter(id=(node_id,)), Window(1, 1, ())).rows
+    rows = page(rt, NodeFilter(id=(node_id,)), PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no node {node_id}")
     return rows[0]

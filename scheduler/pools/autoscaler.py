@@ -20,8 +20,8 @@ from scheduler.nodes import drain
 from scheduler.pools.drivers.registry import DriverRegistry
 from scheduler.pools.instances import DriverShare, PoolInstances
 from scheduler.pools.scaled_pool import ScaledPool, detail_of
-from scheduler.rules.autoscaling.decide import Decision, Pool, decide, nodes_to_stop
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.decide import Pool, SizeDecision, decide, nodes_to_stop
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
@@ -92,7 +92,7 @@ class Autoscaler:
         found = []
         for row in rows:
             mine = members.get(row.id, [])
-            if row.sizing == Sizing.FREE and not any(m.is_retiring for m in mine):
+            if row.sizing == PoolSizing.FREE and not any(m.is_retiring for m in mine):
                 continue
             pool = ScaledPool(row, mine, self._instances_of(row), since_s.get(row.id, (None, None)))
             self._refresh(pool)
@@ -148,7 +148,7 @@ class Autoscaler:
             with self._rt.db.begin() as tx:
                 pools.record_cleared(tx, gone)
 
-    def _grow(self, pool: ScaledPool, decision: Decision, now: float) -> None:
+    def _grow(self, pool: ScaledPool, decision: SizeDecision, now: float) -> None:
         """Keep nodes that were to go, and start new ones for those that are still missing."""
         missing = decision.wanted - decision.present
         if missing > 0:
@@ -166,7 +166,7 @@ class Autoscaler:
             self._record(pool, POOL_KEEP, why, nodes=sorted(m.name for m in pool.members if m.id in kept))
         return len(kept)
 
-    def _shrink(self, pool: ScaledPool, decision: Decision, going: Sequence[NodeId]) -> None:
+    def _shrink(self, pool: ScaledPool, decision: SizeDecision, going: Sequence[NodeId]) -> None:
         within_s = pool.row.settings.get("drain_s")
         for node_id in going:
             drained = drain.drain(self._rt, node_id, actor=ACTOR, reason=decision.why, within_s=within_s, retiring=True)
@@ -178,7 +178,7 @@ class Autoscaler:
         with self._rt.db.begin() as tx:
             pools.write_event(tx, pool.row.id, event.removeprefix("pool."), ACTOR, why, **detail)
 
-    def _write(self, pool: ScaledPool, description: Pool, decision: Decision, now: float) -> None:
+    def _write(self, pool: ScaledPool, description: Pool, decision: SizeDecision, now: float) -> None:
         """Store the decision for people, and an event if the wanted size or the trouble has changed."""
         trouble = pool.instances.trouble
         facts = (
@@ -213,7 +213,7 @@ class Autoscaler:
                 log.warning(POOL_TROUBLE, pool=pool.name, trouble=trouble)
 
 
-def _going(pool: ScaledPool, decision: Decision, snapshot: Snapshot, now: float) -> list[NodeId]:
+def _going(pool: ScaledPool, decision: SizeDecision, snapshot: Snapshot, now: float) -> list[NodeId]:
     """Return the nodes to drain: the wanted number of present nodes always stays."""
     count = min(decision.present - decision.wanted, max(0, len(pool.staying) - decision.wanted))
     if count <= 0 or not pool.instances.starts:

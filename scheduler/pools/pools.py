@@ -7,7 +7,7 @@ from typing import cast
 
 from scheduler.documents import PoolSettingsDocument
 from scheduler.errors import Conflict, InvalidInput, NotFound
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.runtime import Runtime
 from scheduler.store.admin import audit
 from scheduler.store.nodes import pools
@@ -83,9 +83,9 @@ def _columns(row: PoolRow, changes: PoolChanges) -> PoolChanges:
         columns["settings"] = cast("PoolSettingsDocument", kept)
     if "sizing" not in columns:
         if "size" in columns:
-            columns["sizing"] = Sizing.FIXED
+            columns["sizing"] = PoolSizing.FIXED
         elif {"smallest", "largest"} & columns.keys():
-            columns["sizing"] = Sizing.AUTO
+            columns["sizing"] = PoolSizing.AUTO
     if columns.get("is_paused") is False:
         columns["pause_reason"] = None
     _check(
@@ -99,7 +99,7 @@ def _columns(row: PoolRow, changes: PoolChanges) -> PoolChanges:
 def _check(sizing: str, smallest: int, largest: int | None) -> None:
     if largest is not None and smallest > largest:
         raise InvalidInput(f"the smallest size, {smallest}, is above the largest, {largest}", field="min")
-    if sizing == Sizing.AUTO and largest is None:
+    if sizing == PoolSizing.AUTO and largest is None:
         raise InvalidInput("a pool that follows demand needs a largest size", field="max")
 
 

@@ -12,11 +12,11 @@ from scheduler.documents import PoolSettingsDocument
 from scheduler.identifiers import NodeId
 from scheduler.pools.drivers.driver import NodeTemplate
 from scheduler.pools.instances import PoolInstances
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.decide import Pool, ScalingSettings, SizeDecision
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.lifecycle.states import NodeState
-from scheduler.store.nodes.pool_rows import DecisionDetail, PoolMember, PoolRow
+from scheduler.store.nodes.pool_rows import PoolMember, PoolRow, SizeDecisionDetail
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class ScaledPool:
         grown_s, shrunk_s = self.since_s
         return Pool(
             row.name,
-            Sizing(row.sizing),
+            PoolSizing(row.sizing),
             row.size,
             row.smallest,
             row.largest,
@@ -104,13 +104,13 @@ class ScaledPool:
         return {**shared, **self.row.labels}
 
 
-def pace(settings: PoolSettingsDocument) -> Pace:
+def pace(settings: PoolSettingsDocument) -> ScalingSettings:
     """Return how eagerly a pool follows demand; settings that are missing have their defaults."""
     given: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    return Pace(**{name: value for name, value in given.items() if name in Pace.__slots__})
+    return ScalingSettings(**{name: value for name, value in given.items() if name in ScalingSettings.__slots__})
 
 
-def detail_of(pool: Pool, decision: Decision) -> DecisionDetail:
+def detail_of(pool: Pool, decision: SizeDecision) -> SizeDecisionDetail:
     """Return what is stored of a decision beside its numbers: for people, and to describe new nodes while there are none."""
     return {
         "unmet": {str(shape_id): count for shape_id, count in decision.unmet.items()},

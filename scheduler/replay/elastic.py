@@ -13,7 +13,7 @@ from scheduler.identifiers import NodeId
 from scheduler.replay.replay import ReplayCluster, ReplayResult
 from scheduler.replay.trace import TraceJob
 from scheduler.rules.autoscaling.decide import Pool, decide, nodes_to_stop
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy
@@ -44,7 +44,7 @@ class _ElasticWorld(ReplayCluster):
     """A cluster in which nodes come and go, as decided every `step_s` seconds."""
 
     def __init__(self, jobs: Sequence[TraceJob], pool: Pool, step_s: float, seed: int) -> None:
-        if pool.template is None or pool.sizing is not Sizing.AUTO:
+        if pool.template is None or pool.sizing is not PoolSizing.AUTO:
             raise ValueError("only a pool that follows demand, with a template of its nodes, can be replayed")
         self._pool, self._step_s, self._template = pool, step_s, pool.template
         self._ids = 0

@@ -35,7 +35,7 @@ class JobClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Promises:
+class ReservationStatistics:
     """How many jobs had a reservation, and how late after their first promised start those were that missed it."""
 
     jobs: int = 0
@@ -45,7 +45,7 @@ class Promises:
     max_late_s: float = 0.0
 
 
-NO_PROMISES = Promises()
+NO_PROMISES = ReservationStatistics()
 
 
 def bounded_slowdown(job: TraceJob, started: float) -> float:
@@ -65,13 +65,13 @@ def classes(outcome: ReplayResult) -> tuple[JobClass, ...]:
     return tuple(_figures(name, jobs, outcome) for name, jobs in members.items() if jobs)
 
 
-def promises(outcome: ReplayResult) -> Promises:
+def promises(outcome: ReplayResult) -> ReservationStatistics:
     """Return how the first promises of a replay were kept."""
     told = [(promised, outcome.started[job]) for job, promised in outcome.promised.items() if job in outcome.started]
     late = [started - promised for promised, started in told if started > promised + _PUNCTUAL_S]
     if not late:
-        return Promises(len(told))
-    return Promises(len(told), len(late), len(late) / len(told), sum(late) / len(late), max(late))
+        return ReservationStatistics(len(told))
+    return ReservationStatistics(len(told), len(late), len(late) / len(told), sum(late) / len(late), max(late))
 
 
 def _class_of(job: TraceJob, outcome: ReplayResult) -> str:

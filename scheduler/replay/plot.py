@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from math import ceil, log10
 
-from scheduler.replay.report import Timeline, unit_of
+from scheduler.replay.report import ReplayTimeline, unit_of
 
 _WIDTH, _HEIGHT, _MARGIN, _GAP = 900, 220, 60, 50
 _FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', 'Noto Sans', sans-serif"
@@ -14,7 +14,7 @@ _MOST_TICKS = 8
 """Most parts of an axis: with more, their numbers would touch."""
 
 
-def as_svg(courses: Mapping[str, Timeline], title: str = "") -> str:
+def as_svg(courses: Mapping[str, ReplayTimeline], title: str = "") -> str:
     """Return an SVG document of its own; times count from the first submission, and the queue is drawn up to its maximum."""
     bars = any(run.classes for run in courses.values())
     height = (3 if bars else 2) * (_HEIGHT + _GAP) - _GAP + 2 * _MARGIN
@@ -63,7 +63,7 @@ def _panel(
     top: float,
     name: str,
     heights: Sequence[float],
-    lines: Mapping[str, tuple[Timeline, Sequence[float]]],
+    lines: Mapping[str, tuple[ReplayTimeline, Sequence[float]]],
     longest: float,
 ) -> str:
     """Return one diagram: a frame, its scales, and a line for each policy."""
@@ -85,7 +85,7 @@ def _panel(
     return "\n".join(parts)
 
 
-def _class_bars(top: float, runs: Sequence[Timeline]) -> str:
+def _class_bars(top: float, runs: Sequence[ReplayTimeline]) -> str:
     """Return one diagram of the mean waits by class of job: a group of bars for each class, a bar for each policy."""
     names = list(dict.fromkeys(each.name for run in runs for each in run.classes))
     unit, size = unit_of(max(each.mean_wait_s for run in runs for each in run.classes))

@@ -6,7 +6,7 @@ from itertools import pairwise
 from math import ceil
 
 from scheduler.replay import job_classes
-from scheduler.replay.job_classes import NO_PROMISES, JobClass, Promises
+from scheduler.replay.job_classes import NO_PROMISES, JobClass, ReservationStatistics
 from scheduler.replay.replay import ReplayResult
 from scheduler.replay.trace import SkippedJobs
 
@@ -19,7 +19,7 @@ _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class ReplaySummary:
     """The figures of one replay, in seconds; utilisation is the mean share of the fleet in use, 0 to 1. None if nothing ran.
 
     `left` counts jobs that never started because no node could hold them. `prediction_error` is the decaying mean of
@@ -36,12 +36,12 @@ class Summary:
     utilisation: float | None
     makespan_s: float | None
     prediction_error: float | None
-    promises: Promises = NO_PROMISES
+    promises: ReservationStatistics = NO_PROMISES
     classes: tuple[JobClass, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Timeline:
+class ReplayTimeline:
     """Jobs waiting and share in use over time, as means of equal steps; `start` and `step_s` give their times.
 
     `most` is the largest number that waited at any one moment; `classes` are the waits by class of job.
@@ -55,15 +55,15 @@ class Timeline:
     classes: tuple[JobClass, ...] = ()
 
 
-def summarise(policy: str, outcome: ReplayResult) -> Summary:
+def summarise(policy: str, outcome: ReplayResult) -> ReplaySummary:
     """Return the figures of a replay."""
     jobs = [job for job in outcome.jobs if job.id in outcome.started]
     if not jobs:
-        return Summary(policy, 0, len(outcome.jobs), None, None, None, None, None, None, None)
+        return ReplaySummary(policy, 0, len(outcome.jobs), None, None, None, None, None, None, None)
     waits = sorted(outcome.started[job.id] - job.submitted for job in jobs)
     slow = [job_classes.bounded_slowdown(job, outcome.started[job.id]) for job in jobs]
     whole = course(outcome, 1)
-    return Summary(
+    return ReplaySummary(
         policy,
         len(jobs),
         len(outcome.jobs) - len(jobs),
@@ -79,27 +79,27 @@ def summarise(policy: str, outcome: ReplayResult) -> Summary:
     )
 
 
-def course(outcome: ReplayResult, steps: int) -> Timeline:
+def course(outcome: ReplayResult, steps: int) -> ReplayTimeline:
     """Return the timeline of a replay in `steps` equal steps; empty if there are fewer than two moments."""
     moments = outcome.moments
     most = max((jobs for _, jobs, _ in moments), default=0)
     if len(moments) < 2 or moments[-1][0] <= moments[0][0]:  # noqa: PLR2004 - a stretch has two ends
-        return Timeline(moments[0][0] if moments else 0.0, 0.0, (), (), most)
+        return ReplayTimeline(moments[0][0] if moments else 0.0, 0.0, (), (), most)
     start, step_s = moments[0][0], (moments[-1][0] - moments[0][0]) / steps
     waiting, in_use = [0.0] * steps, [0.0] * steps
     for (at, jobs, share), (until, _, _) in pairwise(moments):
         for step, seconds in _split(at - start, until - start, step_s, steps):
             waiting[step] += jobs * seconds / step_s
             in_use[step] += share * seconds / step_s
-    return Timeline(start, step_s, tuple(waiting), tuple(in_use), most, job_classes.classes(outcome))
+    return ReplayTimeline(start, step_s, tuple(waiting), tuple(in_use), most, job_classes.classes(outcome))
 
 
-def as_data(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> list[dict[str, object]]:
+def as_data(summaries: Sequence[ReplaySummary], courses: Sequence[ReplayTimeline]) -> list[dict[str, object]]:
     """Return the figures as plain data for JSON, with a short timeline of each replay."""
     return [{**asdict(each), "course": _course_data(run)} for each, run in zip(summaries, courses, strict=True)]
 
 
-def as_text(summaries: Sequence[Summary], courses: Sequence[Timeline]) -> str:
+def as_text(summaries: Sequence[ReplaySummary], courses: Sequence[ReplayTimeline]) -> str:
     """Return a table of the figures, and below it the queue and the fleet over time for each policy."""
     lines = [f"{'policy':<10}{'jobs':>8}{'mean wait':>12}{'p95 wait':>12}{'max wait':>12}{'slowdown':>11}{'in use':>8}"]
     lines += [
@@ -143,7 +143,7 @@ def unit_of(seconds: float) -> tuple[str, int]:
     return next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
 
 
-def _promises(summaries: Sequence[Summary]) -> list[str]:
+def _promises(summaries: Sequence[ReplaySummary]) -> list[str]:
     """Return a table of how promises were kept, empty if no job of any policy had a reservation."""
     if not any(summary.promises.jobs for summary in summaries):
         return []
@@ -156,7 +156,7 @@ def _promises(summaries: Sequence[Summary]) -> list[str]:
     return lines
 
 
-def _classes(summaries: Sequence[Summary]) -> list[str]:
+def _classes(summaries: Sequence[ReplaySummary]) -> list[str]:
     """Return a table of waits by class of job, with mean, maximum and slowdown for each policy."""
     names = list(dict.fromkeys(each.name for summary in summaries for each in summary.classes))
     if not names:
@@ -188,7 +188,7 @@ def _sparks(values: Sequence[float], most: float) -> str:
     return "".join(_BARS[min(top, ceil(value / most * top))] if value > 0 else _BARS[0] for value in values)
 
 
-def _axis(run: Timeline) -> str:
+def _axis(run: ReplayTimeline) -> str:
     """Return the time axis under the characters of a timeline, from the first submission on."""
     steps = len(run.waiting)
     unit, size = unit_of(run.step_s * steps)
@@ -197,7 +197,7 @@ def _axis(run: Timeline) -> str:
     return "".join(mark.ljust(end - start) for mark, (start, end) in zip(marks, pairwise(at), strict=False)) + marks[-1]
 
 
-def _course_data(run: Timeline) -> dict[str, object]:
+def _course_data(run: ReplayTimeline) -> dict[str, object]:
     return {
         "start": run.start,
         "step_s": round(run.step_s, 3),

@@ -19,7 +19,7 @@ MOST_DECISIONS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class SizeCost:
+class PoolCost:
     """The cost of one way to size the pool: `size` names it, `most` is the largest number of nodes. Waits are seconds.
 
     Waits are None if nothing ran. `used` is the part of the paid cpus that jobs used, 0 to 1. `left` counts jobs that no
@@ -37,7 +37,7 @@ class SizeCost:
     max_wait_s: float | None
 
 
-def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[SizeCost]:
+def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, seed: int = 1) -> list[PoolCost]:
     """Replay a trace (sorted by submission time) on the pool that follows demand, which comes first, and at fixed sizes.
 
     Without `fixed` the sizes are the mean size of the first pool (the same cost) and its largest. Raises ValueError as
@@ -52,12 +52,12 @@ def compare(jobs: Sequence[TraceJob], pool: Pool, fixed: Sequence[int] = (), *, 
     return [_cost(name, most, seen.node_s, pool, seen.outcome), *(_at(size, jobs, pool, seed) for size in chosen)]
 
 
-def as_data(costs: Sequence[SizeCost]) -> list[dict[str, object]]:
+def as_data(costs: Sequence[PoolCost]) -> list[dict[str, object]]:
     """Return the figures as plain data, for JSON."""
     return [asdict(cost) for cost in costs]
 
 
-def as_text(costs: Sequence[SizeCost]) -> str:
+def as_text(costs: Sequence[PoolCost]) -> str:
     """Return a table of the figures."""
     heads = ("nodes", "most", "node-hours", "used", "jobs", "mean wait", "p95 wait", "max wait")
     lines = ["".join(f"{head:>12}" for head in heads)]
@@ -71,7 +71,7 @@ def as_text(costs: Sequence[SizeCost]) -> str:
     return "\n".join(lines)
 
 
-def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> SizeCost:
+def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> PoolCost:
     assert pool.template is not None  # noqa: S101 - the replay of the pool itself has refused it
     nodes = [
         Node(NodeId(number), pool.template, name=f"{pool.name}-{number}", pool=pool.name)
@@ -81,12 +81,12 @@ def _at(size: int, jobs: Sequence[TraceJob], pool: Pool, seed: int) -> SizeCost:
     return _cost(str(size), size, size * (_end(jobs, outcome) - jobs[0].submitted), pool, outcome)
 
 
-def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: ReplayResult) -> SizeCost:
+def _cost(name: str, most: int, node_s: float, pool: Pool, outcome: ReplayResult) -> PoolCost:
     summary = report.summarise(name, outcome)
     assert pool.template is not None  # noqa: S101 - likewise
     worked = sum(job.run_s * job.requires.cpus * job.count for job in outcome.jobs if job.id in outcome.started)
     paid = node_s * pool.template.cpus
-    return SizeCost(
+    return PoolCost(
         size=name,
         most=most,
         node_hours=node_s / HOUR_S,

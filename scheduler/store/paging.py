@@ -53,7 +53,7 @@ class Listing(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PageWindow:
     """Which part of a list. `at` holds the key values of the row next to it, `backward` if that row follows it."""
 
     page: int
@@ -64,7 +64,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
+class RowCondition:
     """What rows must satisfy: SQL with named parameters, and the joins it needs."""
 
     sql: str = "true"
@@ -85,7 +85,7 @@ class RowPage(Generic[R]):
     last: tuple[str, ...] = ()
 
 
-def read(tx: Connection, listing: Listing[R], condition: Condition, window: Window) -> RowPage[R]:
+def read(tx: Connection, listing: Listing[R], condition: RowCondition, window: PageWindow) -> RowPage[R]:
     """Return one page of a list. A page past the end has no rows."""
     keys = [(listing.keys[name], descending) for name, descending in window.order]
     keys.append((SortKey("j.id", "bigint"), keys[-1][1] if keys else False))
@@ -109,7 +109,7 @@ def read(tx: Connection, listing: Listing[R], condition: Condition, window: Wind
 
 
 def _page(
-    listing: Listing[R], condition: Condition, window: Window, keys: Sequence[tuple[SortKey, bool]], offset: int
+    listing: Listing[R], condition: RowCondition, window: PageWindow, keys: Sequence[tuple[SortKey, bool]], offset: int
 ) -> tuple[str, dict[str, Parameter]]:
     joins = dict.fromkeys([*condition.joins, *(key.join for key, _ in keys if key.join)])
     where, values = _beyond(keys, window)
@@ -137,7 +137,7 @@ def _direction(expression: str, descending: bool) -> str:
     return f"{expression} DESC" if descending else expression
 
 
-def _beyond(keys: Sequence[tuple[SortKey, bool]], window: Window) -> tuple[str, dict[str, Parameter]]:
+def _beyond(keys: Sequence[tuple[SortKey, bool]], window: PageWindow) -> tuple[str, dict[str, Parameter]]:
     """Return the condition that a row lies past the row the window is at, in the direction of travel."""
     if window.at is None:
         return "true", {}
@@ -155,7 +155,14 @@ def _beyond(keys: Sequence[tuple[SortKey, bool]], window: Window) -> tuple[str, 
 
 
 def _count(
-    tx: Connection, listing: Listing[R], condition: Condition, window: Window, offset: int, found: int, *, more: bool
+    tx: Connection,
+    listing: Listing[R],
+    condition: RowCondition,
+    window: PageWindow,
+    offset: int,
+    found: int,
+    *,
+    more: bool,
 ) -> tuple[int, bool]:
     if window.at is None and not more and (found or offset == 0):
         return offset + found, True
@@ -170,7 +177,7 @@ def join_as_written(tx: Connection) -> None:
     tx.execute(_AS_WRITTEN)
 
 
-def count(tx: Connection, listing: Listing[R], condition: Condition, *, at_least: int = 0) -> tuple[int, bool]:
+def count(tx: Connection, listing: Listing[R], condition: RowCondition, *, at_least: int = 0) -> tuple[int, bool]:
     """Return how many rows match, and whether that is exact."""
     joins = " ".join(dict.fromkeys(condition.joins))
     matching = f"SELECT j.id FROM {listing.table} {joins} WHERE {condition.sql}"  # noqa: S608 - our own text

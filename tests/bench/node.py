@@ -29,7 +29,7 @@ from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
-from workers.api_client import Api
+from workers.api_client import ApiClient
 from workers.files import staging, work_dirs
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
@@ -224,7 +224,7 @@ def _staging(root: Path) -> None:
     work = root / "work"
     work.mkdir()
     order = StagingTask(
-        Api("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work)), StagingResources("n1", root / "i"),
+        ApiClient("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work)), StagingResources("n1", root / "i"),
         None, None, threading.Event(),
     )  # fmt: skip
     size = source.stat().st_size

@@ -18,7 +18,7 @@ from pathlib import Path
 from scheduler.identifiers import NodeId
 from scheduler.replay.policies import POLICIES
 from scheduler.replay.replay import replay
-from scheduler.replay.report import Summary, summarise
+from scheduler.replay.report import ReplaySummary, summarise
 from scheduler.replay.trace import TraceJob, jobs_of, machine_size, read_swf
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
@@ -66,7 +66,7 @@ def known(figure: float | None) -> float:
     return figure
 
 
-def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summary:
+def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> ReplaySummary:
     """Replay on one machine that has all the processors, and say what came of it."""
     started = time.perf_counter()
     outcome = replay(jobs, [Node(NodeId(1), Resources.of(cpus=processors))], POLICIES[policy])
@@ -87,7 +87,7 @@ def run(jobs: list[TraceJob], processors: int, policy: str, trace: str) -> Summa
     return summary
 
 
-def told(summary: Summary) -> dict[str, object]:
+def told(summary: ReplaySummary) -> dict[str, object]:
     """How promises were kept, and the waits by class of job."""
     kept = summary.promises
     return {
@@ -107,7 +107,7 @@ def told(summary: Summary) -> dict[str, object]:
     }
 
 
-def wide_long_wait(summary: Summary) -> float:
+def wide_long_wait(summary: ReplaySummary) -> float:
     """The mean wait of wide long jobs, one second at least; the same for all policies where there are none."""
     return max(1.0, next((each.mean_wait_s for each in summary.classes if each.name == "wide long"), 1.0))
 
@@ -129,7 +129,7 @@ def compare(path: Path, processors: int, jobs: list[TraceJob]) -> None:
     say(bench="replay.late", trace=trace, share=round(late, 4), bar=f"< {LATE}", held=late < LATE)
 
 
-def check(path: Path, processors: int, easy: Summary) -> None:
+def check(path: Path, processors: int, easy: ReplaySummary) -> None:
     """How far our EASY is from somebody else's."""
     facts = {"bench": "replay.easy", "trace": path.name, "ours": round(known(easy.mean_bounded_slowdown), 3)}
     if not path.is_file() or not REFERENCE.is_file():

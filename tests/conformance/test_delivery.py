@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from api.up.embedded import external
-from scheduler.leader.dispatch import Delivery, Dispatcher
+from scheduler.leader.dispatch import DispatchBatch, Dispatcher
 
 PLACED = [(7, 1)]
 
@@ -25,7 +25,7 @@ def dispatcher(broker_url: str, clock: list[float]) -> Iterator[Dispatcher]:
 
 
 def test_a_message_reaches_the_queue_of_its_node(dispatcher: Dispatcher, broker_url: str) -> None:
-    dispatcher.deliver(Delivery({("alpha", 1): PLACED}))
+    dispatcher.deliver(DispatchBatch({("alpha", 1): PLACED}))
     assert external.broker_client(broker_url).brpop(["node.alpha"], timeout=10)
 
 
@@ -34,7 +34,7 @@ def test_a_broker_that_refuses_is_left_alone_and_used_again(
 ) -> None:
     client = external.broker_client(broker_url)
     client.set("node.odd", "not a list")
-    dispatcher.deliver(Delivery({("odd", 1): PLACED}))
+    dispatcher.deliver(DispatchBatch({("odd", 1): PLACED}))
     for clock[0] in range(1, 100):
         dispatcher.ring("alpha")
         if client.brpop(["node.alpha"], timeout=1):

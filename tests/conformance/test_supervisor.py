@@ -172,7 +172,7 @@ def test_without_a_pids_controller_the_freezer_kills_even_a_fork_bomb() -> None:
     if mount is None or not os.access(mount.path, os.W_OK):
         pytest.skip("no version 1 freezer here")
     node = choice.node_name("/nowhere/freezer-test")
-    folder = hierarchy.Hierarchy(f"{mount.path}/{node}")
+    folder = hierarchy.CgroupHierarchy(f"{mount.path}/{node}")
     Path(folder.folder).mkdir(parents=True, exist_ok=True)
     kind = cgroup1.Cgroup1({"freezer": folder})
     tree = kind.create("1.1", TreeLimits())

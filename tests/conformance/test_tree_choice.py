@@ -16,14 +16,14 @@ from workers.supervisor.trees import StrandedError, TreeLimits, choice, hierarch
 SOURCE = Path(workers.__file__).parents[1]
 
 
-class Stranding(scan.Scan):
+class Stranding(scan.TreeScan):
     """Trees that nobody gets out of."""
 
     def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
         raise StrandedError(f"no way out of {name}")
 
 
-class Deadly(scan.Scan):
+class Deadly(scan.TreeScan):
     """Trees that kill who makes them."""
 
     def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
@@ -31,7 +31,7 @@ class Deadly(scan.Scan):
         return super().create(name, limits)
 
 
-class Displacing(scan.Scan):
+class Displacing(scan.TreeScan):
     """Trees that one leaves for another place than that one came from."""
 
     def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
@@ -41,7 +41,7 @@ class Displacing(scan.Scan):
 
 
 def test_a_kind_that_holds_a_program_gets_through_its_trial() -> None:
-    assert self_test.refusal(scan.Scan("nobody")) == ""
+    assert self_test.refusal(scan.TreeScan("nobody")) == ""
 
 
 def test_a_kind_that_strands_or_kills_those_who_try_it_is_refused_and_harms_nobody_else() -> None:

@@ -12,7 +12,7 @@ from tests.house.source import ROOT
 SWAPPED = """
 from sqlalchemy import Connection
 
-from scheduler.executions.gangs import Ended
+from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId, ShapeId
 from scheduler.nodes import registration
 from scheduler.rules.cluster.plan import Placement
@@ -28,7 +28,7 @@ def right(tx: Connection, job: JobId, execution: ExecutionId, attempt: Attempt, 
     executions.claim(tx, [(execution, attempt, "token")], node_id=node, epoch=epoch)
     executions.withdraw(tx, [(execution, attempt)], "why")
     nodes.self_report(tx, node, epoch, degraded=None, leaving=False)
-    jobs.Step(job, attempt)
+    jobs.JobMove(job, attempt)
 
 
 def swapped(
@@ -37,16 +37,16 @@ def swapped(
     executions.claim(tx, [(attempt, execution, "token")], node_id=node, epoch=epoch)  # wrong
     executions.claim(tx, [], node_id=epoch, epoch=node)  # wrong
     executions.withdraw(tx, [(attempt, execution)], "why")  # wrong
-    executions.End(attempt, execution)  # wrong
+    executions.ExecutionEnd(attempt, execution)  # wrong
     executions.jobs_of(tx, [job])  # wrong
     jobs.lock(tx, [execution])  # wrong
-    jobs.Step(attempt, job)  # wrong
+    jobs.JobMove(attempt, job)  # wrong
     preemptions.record(tx, {execution: job}, reason=StopReason.PREEMPTED)  # wrong
     nodes.self_report(tx, epoch, node, degraded=None, leaving=False)  # wrong
     registration.leave(rt, epoch, node)  # wrong
     lease.fence(tx, epoch)  # wrong
     lease.fence(tx, 7)  # wrong
-    Ended(job, execution, attempt, node, Outcome.COMPLETED)  # wrong
+    EndedExecution(job, execution, attempt, node, Outcome.COMPLETED)  # wrong
     Placement(execution, attempt, ShapeId(1), node, "why", 1.0)  # wrong
 """
 

@@ -14,14 +14,14 @@ from scheduler.nodes import admin, drain, queries, registration
 from scheduler.nodes.admin import NodeChanges
 from scheduler.store.nodes import nodes
 from scheduler.store.nodes.listing import NodeFilter
-from scheduler.store.paging import Window
+from scheduler.store.paging import PageWindow
 from tests.support.cluster import Cluster
 
 ANN = Caller(1, "ann", Role.OPERATOR)
 
 
 def listed(cluster: Cluster, chosen: NodeFilter) -> list[str]:
-    return [row.name for row in queries.page(cluster.rt, chosen, Window(1, 100, ())).rows]
+    return [row.name for row in queries.page(cluster.rt, chosen, PageWindow(1, 100, ())).rows]
 
 
 def forget(cluster: Cluster, remembered: set[NodeId] | None = None) -> list[NodeId]:

@@ -20,9 +20,9 @@ EVERY_JOB_MOVE = [(status, event) for status in JobStatus for event in JobEvent]
 EVERY_EXECUTION_MOVE = [(status, event) for status in ExecutionStatus for event in ExecutionEvent]
 
 
-def _step(cluster: Cluster, job_id: int, attempt: int) -> jobs.Step:
+def _step(cluster: Cluster, job_id: int, attempt: int) -> jobs.JobMove:
     error = cluster.value("SELECT id FROM errors WHERE name = 'unknown'")
-    return jobs.Step(JobId(job_id), Attempt(attempt), error_id=error)
+    return jobs.JobMove(JobId(job_id), Attempt(attempt), error_id=error)
 
 
 def test_sql_moves_a_job_exactly_where_the_table_allows_it(cluster: Cluster) -> None:
@@ -79,7 +79,7 @@ def _fire(cluster: Cluster, event: ExecutionEvent, number: int, attempt: int, no
     with cluster.rt.db.begin() as tx:
         if event is ExecutionEvent.CLAIM:
             return executions.claim(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
-        return executions.end(tx, event, [executions.End(execution_id, tried)])
+        return executions.end(tx, event, [executions.ExecutionEnd(execution_id, tried)])
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELED"])

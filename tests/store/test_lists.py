@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from scheduler.store import paging
 from scheduler.store.jobs import listing
 from scheduler.store.jobs.listing import JobFilter
-from scheduler.store.paging import Window
+from scheduler.store.paging import PageWindow
 from tests.support.cluster import Cluster
 
 
@@ -19,7 +19,7 @@ def test_a_name_that_nothing_has_costs_no_search(cluster: Cluster, field: str) -
         chosen: dict[str, Any] = {field: ("nothing-has-it",)}
         condition = listing.condition(tx, JobFilter(**chosen))
         assert (condition.sql, dict(condition.parameters)) == ("false", {})
-        assert paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows == []
+        assert paging.read(tx, listing.JOBS, condition, PageWindow(1, 10, ())).rows == []
 
 
 def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster: Cluster) -> None:
@@ -31,7 +31,7 @@ def test_a_pool_is_the_one_asked_for_or_the_one_of_the_node(cluster: Cluster) ->
         tx.execute(text("INSERT INTO pools (name) VALUES ('big')"))
         tx.execute(text("UPDATE nodes SET pool_id = (SELECT id FROM pools WHERE name = 'big')"))
         condition = listing.condition(tx, JobFilter(pool=("big",)))
-        found = [row.id for row in paging.read(tx, listing.JOBS, condition, Window(1, 10, ())).rows]
+        found = [row.id for row in paging.read(tx, listing.JOBS, condition, PageWindow(1, 10, ())).rows]
     assert found == [waiting, placed]
     assert other not in found
 

@@ -127,7 +127,7 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
         cancel.cancel(grown.rt, [jobs[3], jobs[4]], actor="me")
         requeue.requeue(grown.rt, [jobs[3]], actor="me", priority=5)
         hold.hold(grown.rt, [jobs[5]], actor="me")
-        lost_nodes.declare_lost(grown.rt, lost_nodes.Silences(), lambda: 0.0)
+        lost_nodes.declare_lost(grown.rt, lost_nodes.SilentNodes(), lambda: 0.0)
         assert withdrawal.withdraw_late(grown.rt) >= 1
         maintenance.ready_due(grown.rt)
         drain.drain(grown.rt, node.node_id, actor="me", reason="test", within_s=0)
@@ -138,6 +138,6 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
     assert explained.count > 60
 
 
-def _output(node: wire.Registered, ref: tuple[int, int]) -> wire.Chunks:
+def _output(node: wire.Registered, ref: tuple[int, int]) -> wire.OutputChunks:
     chunk = {"execution_id": ref[0], "attempt": ref[1], "phase": "job", "stream": "stdout", "offset": 0, "at": 1.0}
-    return wire.Chunks.model_validate({"node_id": node.node_id, "chunks": [{**chunk, "data": "aGk="}]})
+    return wire.OutputChunks.model_validate({"node_id": node.node_id, "chunks": [{**chunk, "data": "aGk="}]})

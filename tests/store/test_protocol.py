@@ -178,7 +178,7 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
     node = cluster.a_node("alpha")
     job_id, ref = cluster.running(node)
     clock = [0.0]
-    watch = lost_nodes.Silences()
+    watch = lost_nodes.SilentNodes()
     for clock[0] in (0.0, 5.0, 10.0, 15.0):
         assert lost_nodes.declare_lost(cluster.rt, watch, lambda: clock[0]) == []
     assert cluster.value("SELECT is_silent FROM nodes") is True
@@ -198,7 +198,7 @@ def test_a_silent_node_loses_its_executions_and_its_epoch_rises(cluster: Cluster
 
 def test_a_scheduler_that_was_away_itself_begins_to_watch_again(cluster: Cluster) -> None:
     cluster.a_node("alpha")
-    watch = lost_nodes.Silences()
+    watch = lost_nodes.SilentNodes()
     lost_nodes.declare_lost(cluster.rt, watch, lambda: 0.0)
     assert lost_nodes.declare_lost(cluster.rt, watch, lambda: 1000.0) == []
     assert cluster.value("SELECT is_silent FROM nodes") is False
@@ -207,7 +207,7 @@ def test_a_scheduler_that_was_away_itself_begins_to_watch_again(cluster: Cluster
 def test_a_third_of_the_fleet_at_once_is_not_believed_for_one_more_lease(cluster: Cluster) -> None:
     for _ in range(3):
         cluster.a_node()
-    watch, clock = lost_nodes.Silences(), [0.0]
+    watch, clock = lost_nodes.SilentNodes(), [0.0]
     losses = {}
     for second in range(0, 200, 5):
         clock[0] = float(second)
@@ -294,7 +294,7 @@ def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
         "data": "aGVsbG8=",
     }
     for _ in range(2):
-        node_protocol.store_output(cluster.rt, wire.Chunks(node_id=node.node_id, chunks=[chunk]))
+        node_protocol.store_output(cluster.rt, wire.OutputChunks(node_id=node.node_id, chunks=[chunk]))
     assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
 
 

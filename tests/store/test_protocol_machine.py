@@ -62,7 +62,7 @@ class Protocol(RuleBasedStateMachine):
         self.as_node = {name: self._register(name) for name in NODES}
         self.pictures = [ClusterState(self.rt.settings), ClusterState(self.rt.settings)]
         self.thought: tuple[Sequence[Placement], dict[ShapeId, Shape]] = (), {}
-        self.watch, self.clock = lost_nodes.Silences(), 0.0
+        self.watch, self.clock = lost_nodes.SilentNodes(), 0.0
 
     def teardown(self) -> None:
         if hasattr(self, "rt"):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from scheduler import keyring
 from scheduler.admin import secrets
-from scheduler.errors import SetupError, Unavailable
+from scheduler.errors import ServiceUnavailable, SetupError
 from scheduler.identity import Caller, Role
 from scheduler.keyring import Keyring
 from tests.support.cluster import Cluster
@@ -57,7 +57,7 @@ def test_the_node_of_the_job_gets_what_the_table_does_not_show(sealed: Cluster, 
 
 
 def test_without_a_key_none_is_taken_in_and_the_answer_names_the_setting(cluster: Cluster) -> None:
-    with pytest.raises(Unavailable, match="GANGER_SECRETS_KEY"):
+    with pytest.raises(ServiceUnavailable, match="GANGER_SECRETS_KEY"):
         secrets.put(cluster.rt, ADMIN, "default", "db", VALUE)
     assert not rows(cluster)
 
@@ -65,7 +65,7 @@ def test_without_a_key_none_is_taken_in_and_the_answer_names_the_setting(cluster
 @pytest.mark.parametrize("ring", [keyring.NO_KEYS, keyring.parse(token_urlsafe(32), "test")], ids=["none", "another"])
 def test_who_lacks_the_key_grants_nothing_and_charges_no_try(sealed: Cluster, keys: Keyring, ring: Keyring) -> None:
     sealed.rt = replace(sealed.rt, keyring=ring)
-    with pytest.raises(Unavailable, match=keys.keys[0].id) as refusal:
+    with pytest.raises(ServiceUnavailable, match=keys.keys[0].id) as refusal:
         given(sealed)
     assert VALUE not in str(refusal.value)
     assert sealed.query("SELECT status, num_exes FROM jobs") == [("RUNNING", 0)]
@@ -75,7 +75,7 @@ def test_who_lacks_the_key_grants_nothing_and_charges_no_try(sealed: Cluster, ke
 def test_a_row_that_is_put_in_another_s_place_does_not_open(sealed: Cluster) -> None:
     assert secrets.put(sealed.rt, ADMIN, "default", "other", "another value")
     sealed.change("UPDATE secrets SET sealed = (SELECT sealed FROM secrets WHERE name = 'other') WHERE name = 'db'")
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         given(sealed)
 
 

@@ -18,7 +18,7 @@ def test_an_execution_keeps_the_lease_it_was_given(cluster: Cluster, database_ur
     hasty = Cluster.__new__(Cluster)
     hasty.__dict__.update(cluster.__dict__)
     hasty.rt = dataclasses.replace(cluster.rt, settings=Settings(lease_s=12))
-    watch, clock, lost = lost_nodes.Silences(), [0.0], {}
+    watch, clock, lost = lost_nodes.SilentNodes(), [0.0], {}
     for second in range(0, 100, 5):
         clock[0] = float(second)
         lost[second] = lost_nodes.declare_lost(hasty.rt, watch, lambda: clock[0])
@@ -27,7 +27,7 @@ def test_an_execution_keeps_the_lease_it_was_given(cluster: Cluster, database_ur
 
 def test_a_fleet_that_falls_silent_over_some_seconds_brakes_too(cluster: Cluster) -> None:
     fleet = [cluster.a_node() for _ in range(4)]
-    watch, clock, lost = lost_nodes.Silences(), [0.0], {}
+    watch, clock, lost = lost_nodes.SilentNodes(), [0.0], {}
     for second in range(200):
         clock[0] = float(second)
         for number, node in enumerate(fleet):
@@ -44,7 +44,7 @@ def test_a_stuck_node_row_delays_no_other_node(cluster: Cluster) -> None:
         nodes.lock(tx, stuck.node_id)
         assert cluster.tick() == 1
         assert cluster.value("SELECT node_id FROM executions") == other.node_id
-        watch, lost = lost_nodes.Silences(), list[str]()
+        watch, lost = lost_nodes.SilentNodes(), list[str]()
         for now in range(0, 100, 5):
             lost += lost_nodes.declare_lost(cluster.rt, watch, lambda: float(now))  # noqa: B023  called right here
         assert lost == [cluster.value("SELECT name FROM nodes WHERE id = :id", id=other.node_id)]

@@ -20,7 +20,7 @@ from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
 from scheduler.identifiers import JobId
 from scheduler.leader import tick
-from scheduler.leader.dispatch import Delivery
+from scheduler.leader.dispatch import DispatchBatch
 from scheduler.nodes import registration
 from scheduler.rules.lifecycle.failures import BUILT_IN
 from scheduler.settings import Settings
@@ -129,8 +129,10 @@ class Cluster:
         one = wire.ExecutionReport(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
         return node_protocol.report(self.rt, wire.ReportBatch(node_id=node.node_id, reports=[one]))
 
-    def beat(self, node: wire.Registered, **facts: Any) -> wire.BeatAnswer:
-        return node_protocol.beat(self.rt, wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, **facts))
+    def beat(self, node: wire.Registered, **facts: Any) -> wire.HeartbeatAnswer:
+        return node_protocol.beat(
+            self.rt, wire.HeartbeatBody(node_id=node.node_id, epoch=node.epoch, holding=0, **facts)
+        )
 
     def running(self, node: wire.Registered, **columns: Any) -> tuple[JobId, ExecutionKey]:
         """Bring a new job to RUNNING and claimed on this node; return its id and its execution."""
@@ -166,7 +168,7 @@ class Cluster:
     def close(self) -> None:
         self.rt.db.dispose()
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: DispatchBatch) -> None:
         for (name, epoch), placements in delivery.placements.items():
             self.delivered += [(name, epoch, e, a) for e, a in placements]
 

@@ -47,7 +47,7 @@ class FakeNodeApi:
         self.files: dict[int, bytes] = {}
         self.published: dict[tuple[ExecutionKey, str, str], int] = {}
         self.registers: list[wire.NodeRegistration] = []
-        self.beats: list[wire.Beat] = []
+        self.beats: list[wire.HeartbeatBody] = []
         self.left = False
         self.epoch = 1
         self.status: dict[str, int] = {}
@@ -99,10 +99,10 @@ class FakeNodeApi:
         )
 
     def beat(self, body: bytes) -> Any:
-        message = wire.Beat.model_validate_json(body)
+        message = wire.HeartbeatBody.model_validate_json(body)
         self.beats.append(message)
         cancels = [cancel for key, cancel in self.cancels.items() if key not in self.reports]
-        return wire.BeatAnswer(
+        return wire.HeartbeatAnswer(
             epoch=self.epoch,
             drain=False,
             cancels=cancels,
@@ -137,7 +137,7 @@ class FakeNodeApi:
         return wire.ReportAnswer(accepted=accepted, fenced=fenced)
 
     def output_(self, body: bytes) -> Any:
-        for chunk in wire.Chunks.model_validate_json(body).chunks:
+        for chunk in wire.OutputChunks.model_validate_json(body).chunks:
             kept = self.output[(chunk.execution_id, chunk.attempt), chunk.phase, chunk.stream]
             data = base64.b64decode(chunk.data)
             assert chunk.offset <= len(kept), f"a gap before {chunk.offset}"

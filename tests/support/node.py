@@ -13,21 +13,21 @@ from workers.agent.context import NodeProfile
 from workers.agent.state_machine import StateMachine
 from workers.commands import NodeCommand
 from workers.events import (
-    BeatAnswered,
     ClaimAnswered,
-    Collected,
     Event,
-    Moment,
-    RegisterAnswered,
+    EventTime,
+    HeartbeatAnswered,
+    InputsStaged,
+    OutputsCollected,
+    OutputShipped,
+    RegistrationAnswered,
     ReportAnswered,
     RunEnd,
     RunEnded,
     RunOutcome,
-    Shipped,
-    Staged,
     SupervisorUp,
 )
-from workers.journal import Fact
+from workers.journal import JournalEntry
 from workers.paths import ExecutionKey, Paths
 
 E = TypeVar("E")
@@ -67,7 +67,7 @@ def a_spec(
 class World:
     """A state machine and everything it did; `facts` is its journal, from which `reborn` makes the next life."""
 
-    def __init__(self, facts: Sequence[Fact] = (), *, slots: tuple[int, int] | None = None) -> None:
+    def __init__(self, facts: Sequence[JournalEntry] = (), *, slots: tuple[int, int] | None = None) -> None:
         words = itertools.count()
         self.slots = slots
         self.machine = StateMachine(
@@ -78,10 +78,10 @@ class World:
         self.boot = 1000.0
 
     def tell(self, event: Event) -> list[NodeCommand]:
-        answer = self.machine.handle(event, Moment(self.boot, 1e9 + self.boot))
+        answer = self.machine.handle(event, EventTime(self.boot, 1e9 + self.boot))
         self.done += answer
         for command in answer:
-            if isinstance(command, commands.WriteFact):
+            if isinstance(command, commands.WriteJournalEntry):
                 self.facts.append(command.fact)
         return answer
 
@@ -116,7 +116,7 @@ class World:
             keep=[_ref(key) for key in keep],
             kill=[_ref(key) for key in kill],
         )
-        return self.tell(RegisterAnswered(answer, self.boot))
+        return self.tell(RegistrationAnswered(answer, self.boot))
 
     def beat(
         self,
@@ -126,10 +126,10 @@ class World:
         *,
         drain: bool = False,
     ) -> list[NodeCommand]:
-        answer = wire.BeatAnswer(
+        answer = wire.HeartbeatAnswer(
             epoch=epoch, drain=drain, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
         )
-        return self.tell(BeatAnswered(answer, self.boot))
+        return self.tell(HeartbeatAnswered(answer, self.boot))
 
     def cancel(self, key: ExecutionKey, reason: Any = "canceled", grace_s: float | None = None) -> list[NodeCommand]:
         return self.beat(cancels=[wire.Cancel(execution_id=key[0], attempt=key[1], reason=reason, grace_s=grace_s)])
@@ -145,16 +145,16 @@ class World:
         return self.tell(ClaimAnswered(wire.ClaimAnswer(granted=[], refused=[refused])))
 
     def staged(self, key: ExecutionKey = FIRST, failure: Any = None) -> list[NodeCommand]:
-        return self.tell(Staged(key, failure))
+        return self.tell(InputsStaged(key, failure))
 
     def ended(self, phase: str, exit_code: int | None = 0, key: ExecutionKey = FIRST, **end: Any) -> list[NodeCommand]:
         return self.tell(RunEnded(key, phase, RunEnd(RunOutcome(end.pop("why", "exited")), exit_code, **end)))
 
     def collected(self, key: ExecutionKey = FIRST, **what: Any) -> list[NodeCommand]:
-        return self.tell(Collected(key, **what))
+        return self.tell(OutputsCollected(key, **what))
 
     def shipped(self, key: ExecutionKey = FIRST) -> list[NodeCommand]:
-        return self.tell(Shipped(key))
+        return self.tell(OutputShipped(key))
 
     def acknowledged(self, *keys: ExecutionKey) -> list[NodeCommand]:
         return self.tell(ReportAnswered(list(keys or [FIRST]), []))

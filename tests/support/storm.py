@@ -138,7 +138,7 @@ class Storm:
         sick = "it coughs" if chance.random() < 0.05 and not self._over.is_set() else None
         answer = node_protocol.beat(
             self.rt,
-            wire.Beat(node_id=node.node_id, epoch=node.epoch, holding=0, progress=progress, degraded=sick),
+            wire.HeartbeatBody(node_id=node.node_id, epoch=node.epoch, holding=0, progress=progress, degraded=sick),
         )
         for cancel in answer.cancels:
             if cancel.execution_id in machine.held:
@@ -236,7 +236,7 @@ class Storm:
         self.done["drain"] += 1
 
     def _lose_duty(self) -> Callable[[random.Random], None]:
-        watch, skew = lost_nodes.Silences(), [0.0]
+        watch, skew = lost_nodes.SilentNodes(), [0.0]
 
         def loses(chance: random.Random) -> None:
             skew[0] += chance.choice((0.0, 0.0, 5.0, 9.0))

@@ -8,13 +8,13 @@ import pytest
 
 from scheduler.identifiers import NodeId, ShapeId
 from scheduler.rules.autoscaling.decide import Pool, decide
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.nodes import Node, Nodes, labels_of
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint, Shape
 from scheduler.rules.explain.explain import could_ever_fit
-from scheduler.rules.placement.capacity import Growth, most_members
+from scheduler.rules.placement.capacity import PoolGrowth, most_members
 from tests.support.placement import NOW, World, a_node
 
 ONE = Resources.of(cpus=1)
@@ -23,7 +23,7 @@ TEMPLATE = a_node(7, cpus=4, pool="p", labels={"zone": "a"})
 
 def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
     nodes = Nodes([a_node(1, cpus=4, paused=True), a_node(2, cpus=8, pool="big")])
-    cloud = Growth(a_node(0, cpus=64, pool="cloud"))
+    cloud = PoolGrowth(a_node(0, cpus=64, pool="cloud"))
     assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4)), nodes) is None
     assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=32)), nodes, [cloud]) is None
     assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4), count=3), nodes) is None
@@ -46,17 +46,17 @@ def test_what_no_node_and_no_pool_could_hold_is_known_at_once() -> None:
 )
 def test_a_gang_must_find_room_in_a_pool_as_large_as_it_may_become(asked: dict[str, Any], seats: int | None) -> None:
     shape = Shape(ShapeId(1), ONE, pool="p", **asked)
-    never = could_ever_fit(shape, Nodes([a_node(1, cpus=4, pool="p", labels={"zone": "a"})]), [Growth(TEMPLATE, 3)])
+    never = could_ever_fit(shape, Nodes([a_node(1, cpus=4, pool="p", labels={"zone": "a"})]), [PoolGrowth(TEMPLATE, 3)])
     assert (None if never is None else never.fitting) == seats
     assert never is None or never.growing == (asked.get("apart") != "zone")
-    assert could_ever_fit(Shape(ShapeId(1), ONE, count=999, pool="p"), Nodes(), [Growth(TEMPLATE)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=999, pool="p"), Nodes(), [PoolGrowth(TEMPLATE)]) is None
 
 
 def test_nodes_that_are_smaller_than_new_ones_may_give_way_to_them() -> None:
     full = Nodes([a_node(1, cpus=1, pool="p"), a_node(2, cpus=1, pool="p")])
-    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4)), full, [Growth(TEMPLATE, 2)]) is None
-    assert could_ever_fit(Shape(ShapeId(1), ONE, count=8), full, [Growth(TEMPLATE, 2)]) is None
-    assert could_ever_fit(Shape(ShapeId(1), ONE, count=9), full, [Growth(TEMPLATE, 2)]) is not None
+    assert could_ever_fit(Shape(ShapeId(1), Resources.of(cpus=4)), full, [PoolGrowth(TEMPLATE, 2)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=8), full, [PoolGrowth(TEMPLATE, 2)]) is None
+    assert could_ever_fit(Shape(ShapeId(1), ONE, count=9), full, [PoolGrowth(TEMPLATE, 2)]) is not None
 
 
 @pytest.mark.parametrize("batch", range(4))
@@ -67,7 +67,7 @@ def test_the_seats_there_could_ever_be_are_those_of_the_best_fleet_that_pools_ca
 
 def _compare(chance: random.Random) -> None:
     nodes = [_a_node(chance, number, chance.choice(["p", "q", None])) for number in range(1, chance.randint(1, 5))]
-    growth = [Growth(_a_node(chance, 50 + number, pool), chance.randint(0, 3)) for number, pool in enumerate("pq")]
+    growth = [PoolGrowth(_a_node(chance, 50 + number, pool), chance.randint(0, 3)) for number, pool in enumerate("pq")]
     shape = Shape(
         ShapeId(1),
         Resources.of(cpus=chance.randint(1, 3)),
@@ -101,7 +101,7 @@ def test_a_pool_grows_by_a_node_for_each_member_that_is_to_have_one_of_its_own()
 
 
 def _pool(largest: int) -> Pool:
-    return Pool("p", Sizing.AUTO, largest=largest, template=TEMPLATE.capacity, labels=TEMPLATE.labels)
+    return Pool("p", PoolSizing.AUTO, largest=largest, template=TEMPLATE.capacity, labels=TEMPLATE.labels)
 
 
 def _a_node(chance: random.Random, number: int, pool: str | None) -> Node:
@@ -109,7 +109,7 @@ def _a_node(chance: random.Random, number: int, pool: str | None) -> Node:
     return a_node(number, cpus=chance.randint(1, 6), pool=pool, labels=labels)
 
 
-def _fleets(nodes: list[Node], growth: list[Growth]) -> list[list[Node]]:
+def _fleets(nodes: list[Node], growth: list[PoolGrowth]) -> list[list[Node]]:
     """All that could be there at a time: pools as they are, or with nodes given up and new ones up to their limit."""
     rest = [node for node in nodes if node.pool is None]
     pools = []
@@ -122,7 +122,7 @@ def _fleets(nodes: list[Node], growth: list[Growth]) -> list[list[Node]]:
     return [[*rest, *chain.from_iterable(parts)] for parts in product(*pools)]
 
 
-def _new(one: Growth, number: int) -> Node:
+def _new(one: PoolGrowth, number: int) -> Node:
     return Node(
         NodeId(1000 * one.like.id + number),
         one.like.capacity,

@@ -6,10 +6,10 @@ import pytest
 
 from scheduler.rules.cluster.policy import Mode, Packing, Policy
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.shapes import Constraint, Op, Preference
+from scheduler.rules.cluster.shapes import Constraint, ConstraintOperator, Preference
 from tests.support.placement import World, a_node, where
 
-SSD = Constraint("ssd", Op.EXISTS)
+SSD = Constraint("ssd", ConstraintOperator.EXISTS)
 
 
 def test_equal_small_jobs_fill_one_node_before_the_next() -> None:

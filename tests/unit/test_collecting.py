@@ -13,8 +13,8 @@ import pytest
 from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
-from workers.api_client import Api
-from workers.events import Collected
+from workers.api_client import ApiClient
+from workers.events import OutputsCollected
 from workers.files import collecting
 from workers.files.collecting import CollectingTask
 from workers.files.globs import file_names, matcher
@@ -36,8 +36,8 @@ def out(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def collect(api: FakeNodeApi, tmp_path: Path) -> Callable[..., Collected]:
-    order = CollectingTask(Api(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
+def collect(api: FakeNodeApi, tmp_path: Path) -> Callable[..., OutputsCollected]:
+    order = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
     return lambda *outputs: collecting.collect(a_spec(outputs=outputs), order)
 
 
@@ -45,11 +45,13 @@ def one(name: str = "data", glob: str | None = None, **more: Any) -> OutputSpec:
     return OutputSpec(name=name, type=more.pop("type", "file"), glob=glob, **more)
 
 
-def error_of(found: Collected) -> str | None:
+def error_of(found: OutputsCollected) -> str | None:
     return None if found.failure is None else found.failure.error
 
 
-def test_files_are_uploaded_under_their_output(api: FakeNodeApi, out: Path, collect: Callable[..., Collected]) -> None:
+def test_files_are_uploaded_under_their_output(
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected]
+) -> None:
     (out / "data.csv").write_bytes(b"1,2")
     (out / "sub").mkdir()
     for name in ("b.txt", "a.txt"):
@@ -64,7 +66,7 @@ def test_files_are_uploaded_under_their_output(api: FakeNodeApi, out: Path, coll
     assert ((1, 1), "texts", "sub_a.txt") in api.published
 
 
-def test_the_manifest_sets_properties_and_message(out: Path, collect: Callable[..., Collected]) -> None:
+def test_the_manifest_sets_properties_and_message(out: Path, collect: Callable[..., OutputsCollected]) -> None:
     (out / "results.json").write_text('{"properties": {"rows": 3, "extra": null}, "message": "good", "more": 1}')
     found = collect(one("rows", type="property"))
     assert (found.outputs[0].value, found.properties["extra"], found.message) == (3, None, "good")
@@ -82,24 +84,24 @@ def test_the_manifest_sets_properties_and_message(out: Path, collect: Callable[.
         '{"properties": {"a": ' + "[" * 40 + "]" * 40 + "}}",
     ],
 )
-def test_a_manifest_that_is_none_is_refused(out: Path, collect: Callable[..., Collected], text: str) -> None:
+def test_a_manifest_that_is_none_is_refused(out: Path, collect: Callable[..., OutputsCollected], text: str) -> None:
     (out / "results.json").write_bytes(text.encode("latin-1"))
     assert error_of(collect()) == "invalid-output"
 
 
 @pytest.mark.parametrize("output", [one(), one(type="files"), one("rows", type="property")])
 def test_a_required_output_that_is_not_there_is_missing(
-    out: Path, collect: Callable[..., Collected], output: Any
+    out: Path, collect: Callable[..., OutputsCollected], output: Any
 ) -> None:
     assert error_of(collect(output)) == "missing-output"
 
 
-def test_an_optional_output_may_be_absent(out: Path, collect: Callable[..., Collected]) -> None:
+def test_an_optional_output_may_be_absent(out: Path, collect: Callable[..., OutputsCollected]) -> None:
     found = collect(one(required=False), one("rows", type="property", required=False))
     assert (found.failure, list(found.outputs)) == (None, [])
 
 
-def test_one_file_may_not_be_two(out: Path, collect: Callable[..., Collected]) -> None:
+def test_one_file_may_not_be_two(out: Path, collect: Callable[..., OutputsCollected]) -> None:
     (out / "data.a").touch()
     (out / "data.b").touch()
     assert error_of(collect(one())) == "invalid-output"
@@ -107,7 +109,7 @@ def test_one_file_may_not_be_two(out: Path, collect: Callable[..., Collected]) -
 
 @pytest.mark.parametrize("mischief", ["link", "hard link", "fifo", "folder link", "foreign"])
 def test_what_only_looks_like_an_output_is_refused(
-    api: FakeNodeApi, out: Path, collect: Callable[..., Collected], tmp_path: Path, mischief: str
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected], tmp_path: Path, mischief: str
 ) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret")
@@ -130,7 +132,7 @@ def test_what_only_looks_like_an_output_is_refused(
 
 
 def test_an_output_directory_that_became_a_link_is_refused(
-    api: FakeNodeApi, out: Path, collect: Callable[..., Collected], tmp_path: Path
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected], tmp_path: Path
 ) -> None:
     out.rmdir()
     out.symlink_to("/etc")
@@ -138,7 +140,9 @@ def test_an_output_directory_that_became_a_link_is_refused(
     assert not api.published
 
 
-def test_nothing_below_a_linked_folder_is_found(api: FakeNodeApi, out: Path, collect: Callable[..., Collected]) -> None:
+def test_nothing_below_a_linked_folder_is_found(
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected]
+) -> None:
     (out / "sub").symlink_to("/etc")
     assert error_of(collect(one(glob="sub/passwd"))) == "missing-output"
 
@@ -170,7 +174,7 @@ def test_a_glob_means(glob: str | None, path: str, matches: bool) -> None:
     assert matcher(one(glob=glob))(path) is matches
 
 
-def test_a_senseless_glob_is_an_invalid_output(out: Path, collect: Callable[..., Collected]) -> None:
+def test_a_senseless_glob_is_an_invalid_output(out: Path, collect: Callable[..., OutputsCollected]) -> None:
     assert error_of(collect(one(glob="[z-a]"))) == "invalid-output"
 
 

@@ -19,23 +19,23 @@ from tests.support.node import a_spec
 from workers import commands
 from workers.agent.context import NodeProfile
 from workers.agent.state_machine import StateMachine
-from workers.commands import NodeCommand, WriteFact
+from workers.commands import NodeCommand, WriteJournalEntry
 from workers.events import (
-    BeatAnswered,
     ClaimAnswered,
-    Collected,
     Event,
-    Moment,
-    RegisterAnswered,
+    EventTime,
+    HeartbeatAnswered,
+    InputsStaged,
+    OutputsCollected,
+    OutputShipped,
+    RegistrationAnswered,
     ReportAnswered,
     RunEnd,
     RunEnded,
     RunOutcome,
-    Shipped,
-    Staged,
     SupervisorUp,
 )
-from workers.journal import Fact, Journal
+from workers.journal import Journal, JournalEntry
 from workers.paths import Paths
 
 pytestmark = pytest.mark.slow
@@ -113,8 +113,8 @@ class Life:
             self.journal.close()
 
     def _handle(self, event: Event) -> None:
-        wanted = self.machine.handle(event, Moment(1000.0, 1e9 + self.rest.lives))
-        facts = [command.fact for command in wanted if isinstance(command, WriteFact)]
+        wanted = self.machine.handle(event, EventTime(1000.0, 1e9 + self.rest.lives))
+        facts = [command.fact for command in wanted if isinstance(command, WriteJournalEntry)]
         if facts:
             self._write(facts)
         for command in wanted:
@@ -123,7 +123,7 @@ class Life:
                 self._step(b"")
                 self.events.extend(answer(self.rest, command))
 
-    def _write(self, facts: list[Fact]) -> None:
+    def _write(self, facts: list[JournalEntry]) -> None:
         before = self.rest.journal.stat().st_size
         self.journal.append(facts)
         try:
@@ -146,13 +146,13 @@ def _register(rest: Survivors, command: commands.RegisterNode) -> list[Event]:
         kill=[REF for _ in ours if rest.accepted is not None],
     )  # fmt: skip
     waiting = [] if rest.token or rest.accepted else [REF]
-    beat = wire.BeatAnswer(epoch=1, drain=False, cancels=[], waiting=waiting)
-    return [RegisterAnswered(answer, 1000.0), BeatAnswered(beat, 1000.0)]
+    beat = wire.HeartbeatAnswer(epoch=1, drain=False, cancels=[], waiting=waiting)
+    return [RegistrationAnswered(answer, 1000.0), HeartbeatAnswered(beat, 1000.0)]
 
 
 def _stage(rest: Survivors, _: commands.StageInputs) -> list[Event]:
     rest.staged_late += bool(rest.starts)
-    return [Staged(KEY, None)]
+    return [InputsStaged(KEY, None)]
 
 
 def _report(rest: Survivors, command: commands.SendReport) -> list[Event]:
@@ -170,8 +170,8 @@ _ANSWERS: dict[type[NodeCommand], Callable[..., list[Event]]] = {
     commands.SendClaim: lambda rest, command: [ClaimAnswered(rest.claim(command.claim))],
     commands.StageInputs: _stage,
     commands.StartRun: lambda rest, command: [RunEnded(KEY, command.run.phase, rest.start(command.run.phase))],
-    commands.CollectOutputs: lambda *_: [Collected(KEY)],
-    commands.ShipOutput: lambda *_: [Shipped(KEY)],
+    commands.CollectOutputs: lambda *_: [OutputsCollected(KEY)],
+    commands.ShipOutput: lambda *_: [OutputShipped(KEY)],
     commands.SendReport: _report,
     commands.ReleaseTree: _release,
 }
@@ -207,7 +207,7 @@ def ended(report: wire.ExecutionReport) -> tuple[object, ...]:
     return report.outcome, report.error, report.message, codes, report.outputs, report.properties
 
 
-def kept(path: Path) -> list[Fact]:
+def kept(path: Path) -> list[JournalEntry]:
     journal = Journal(path)
     journal.close()
     return journal.facts()

@@ -10,8 +10,8 @@ from scheduler.identifiers import NodeId
 from scheduler.replay import elastic
 from scheduler.replay.replay import replay
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.autoscaling.decide import Pace, Pool
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.decide import Pool, ScalingSettings
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.resources import Resources
@@ -19,7 +19,13 @@ from scheduler.rules.cluster.resources import Resources
 pytestmark = pytest.mark.slow
 
 TEMPLATE = Resources.of(cpus=4, mem=16000)
-POOL = Pool("burst", Sizing.AUTO, largest=20, template=TEMPLATE, pace=Pace(target_wait_s=60, start_s=30, idle_s=120))
+POOL = Pool(
+    "burst",
+    PoolSizing.AUTO,
+    largest=20,
+    template=TEMPLATE,
+    pace=ScalingSettings(target_wait_s=60, start_s=30, idle_s=120),
+)
 HOUR_S = 3600.0
 
 

@@ -13,17 +13,17 @@ from scheduler.rules.cluster.nodes import Node, Nodes
 from scheduler.rules.cluster.policy import Packing, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.shapes import Constraint, Op, Shape
+from scheduler.rules.cluster.shapes import Constraint, ConstraintOperator, Shape
 from scheduler.rules.explain import new_node
 from scheduler.rules.explain.answer import Explanation, Fix, FixKind
 from scheduler.rules.explain.explain import explain, preview
 from tests.support.placement import NOW, World, a_node
 
 CONSTRAINTS = (
-    Constraint("arch", Op.EQUAL, "arm"),
-    Constraint("gen", Op.AT_LEAST, "2"),
-    Constraint("gpu", Op.EXISTS),
-    Constraint("arch", Op.NOT_EQUAL, "arm"),
+    Constraint("arch", ConstraintOperator.EQUAL, "arm"),
+    Constraint("gen", ConstraintOperator.AT_LEAST, "2"),
+    Constraint("gpu", ConstraintOperator.EXISTS),
+    Constraint("arch", ConstraintOperator.NOT_EQUAL, "arm"),
 )
 
 
@@ -283,7 +283,9 @@ def test_on_a_full_fleet_one_more_node_is_named_and_nobody_is_told_to_ask_for_no
     job, gang = world.job(world.shape(cpus=1)), world.job(world.shape(cpus=2, count=3))
     assert explain(world.snapshot, job, NOW).fixes == (Fix(FixKind.ADD_NODE, "cpus=1", 1),)
     assert explain(world.snapshot, gang, NOW).fixes == (Fix(FixKind.ADD_NODE, "cpus=2", 3),)
-    fussy = world.shape(cpus=2, mem=64, pool="night", constraints=(Constraint("zone", Op.IN, ("a", "b")),))
+    fussy = world.shape(
+        cpus=2, mem=64, pool="night", constraints=(Constraint("zone", ConstraintOperator.IN, ("a", "b")),)
+    )
     wanted = (Fix(FixKind.ADD_NODE, "cpus=2,mem=64mib,pool=night,zone:a", 1),)
     assert explain(world.snapshot, world.job(fussy), NOW).fixes == wanted
 
@@ -324,6 +326,6 @@ def test_the_band_is_as_wide_as_predictions_were_off_and_counts_nobody_who_can_n
 
 def test_each_constraint_is_counted_by_itself() -> None:
     world = World([a_node(1, labels={"zone": "a"}), a_node(2, labels={"zone": "b", "ssd": "y"}), a_node(3)])
-    wants = (Constraint("zone", Op.EQUAL, "a"), Constraint("ssd", Op.EXISTS))
+    wants = (Constraint("zone", ConstraintOperator.EQUAL, "a"), Constraint("ssd", ConstraintOperator.EXISTS))
     job = world.job(world.shape(constraints=wants))
     assert explain(world.snapshot, job, NOW).unmet == {"ssd exists": 2, "zone = a": 2}

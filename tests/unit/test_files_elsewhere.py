@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from api.http import transfer
-from scheduler.errors import Unavailable
+from scheduler.errors import ServiceUnavailable
 from scheduler.files import object_storage, storage
-from workers.api_client import Api, ServerRefused, ServerUnreachable
+from workers.api_client import ApiClient, ServerRefused, ServerUnreachable
 from workers.files import sources
 
 Serve = Callable[[bytes], tuple[str, list[bytes]]]
@@ -53,7 +53,7 @@ def _answer(listener: socket.socket, answer: bytes, asked: list[bytes]) -> None:
 @pytest.mark.parametrize("answer", [CUT, CUT_CHUNKS, PACKED])
 def test_a_file_on_the_web_is_registered_whole_or_not_at_all(serve: Serve, answer: bytes) -> None:
     url, _ = serve(answer)
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         storage.measured(url, "a.bin")
     whole, _ = serve(WHOLE)
     assert storage.measured(whole, "a.bin").size == 5
@@ -66,7 +66,7 @@ def test_an_object_whose_store_breaks_off_is_not_taken_for_whole(serve: Serve, m
         monkeypatch.setenv(f"AWS_{name}", value)
     object_storage._client.cache_clear()
     try:
-        with pytest.raises(Unavailable):
+        with pytest.raises(ServiceUnavailable):
             storage.measured("s3://data/set", "a.bin")
     finally:
         object_storage._client.cache_clear()
@@ -75,7 +75,7 @@ def test_an_object_whose_store_breaks_off_is_not_taken_for_whole(serve: Serve, m
 def test_a_node_asks_for_the_bytes_as_they_are(serve: Serve) -> None:
     url, asked = serve(WHOLE)
     assert b"".join(sources.read(f"{url}/a.bin")) == b"12345"
-    assert b"".join(Api(url, "t").download("/a.bin")) == b"12345"
+    assert b"".join(ApiClient(url, "t").download("/a.bin")) == b"12345"
     assert [b"\r\naccept-encoding: identity\r\n" in head for head in asked] == [True, True]
 
 
@@ -90,5 +90,5 @@ def test_a_node_takes_no_encoded_file_and_comes_back_for_a_broken_one(serve: Ser
 
 def test_a_stored_file_that_has_become_shorter_breaks_the_download() -> None:
     assert list(transfer.whole([b"ab", b"c"], 3)) == [b"ab", b"c"]
-    with pytest.raises(Unavailable):
+    with pytest.raises(ServiceUnavailable):
         list(transfer.whole([b"ab"], 3))

@@ -7,7 +7,7 @@ import pytest
 from scheduler.identifiers import JobId, NodeId, ShapeId
 from scheduler.replay import replay
 from scheduler.replay.trace import TraceJob
-from scheduler.rules.cluster.plan import Basis, CarriedReservation
+from scheduler.rules.cluster.plan import CarriedReservation, ReservationBasis
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from tests.support.placement import NOW, World, a_node, where
@@ -52,14 +52,14 @@ def test_a_gang_keeps_its_seats_where_they_were_although_other_nodes_would_have_
 @pytest.mark.parametrize(
     ("promised", "limit_s", "basis", "started"),
     [
-        (NOW + 50, 9e5, Basis.ENDS, {"short", "long"}),
-        (NOW - 50, None, Basis.NOTHING, {"short"}),
-        (NOW - 50, 9e5, Basis.CLOSED, set[str]()),
+        (NOW + 50, 9e5, ReservationBasis.ENDS, {"short", "long"}),
+        (NOW - 50, None, ReservationBasis.NOTHING, {"short"}),
+        (NOW - 50, 9e5, ReservationBasis.CLOSED, set[str]()),
     ],
     ids=["as-promised", "overdue-beside-an-endless-run", "overdue"],
 )
 def test_the_room_of_a_gang_that_waits_for_longer_than_promised_is_closed_unless_something_there_may_run_for_ever(
-    promised: float, limit_s: float | None, basis: Basis, started: set[str]
+    promised: float, limit_s: float | None, basis: ReservationBasis, started: set[str]
 ) -> None:
     world, gang = _three_nodes_in_use(left_s=(100.0, 100.0, 9e5), limit_s=limit_s)
     world.run(1, cpus=1, started=NOW, expected_s=90.0, timeout_s=9e5)
@@ -95,11 +95,11 @@ def test_the_room_of_a_gang_that_its_own_limit_holds_is_not_closed() -> None:
     world.carried = (
         CarriedReservation(JobId(gang), ShapeId(1), (NodeId(1), NodeId(2), NodeId(2)), NOW - 50, NOW - 50),
     )
-    assert world.plan().reservations[0].basis is Basis.CLOSED
+    assert world.plan().reservations[0].basis is ReservationBasis.CLOSED
     world.policy = Policy(quotas={0: Quota(jobs=3)})
     world.run(4, started=NOW, expected_s=200.0, timeout_s=9e5, project_id=0)
     kept = world.plan().reservations[0]
-    assert (kept.basis, kept.start) == (Basis.ENDS, NOW + 9e5)
+    assert (kept.basis, kept.start) == (ReservationBasis.ENDS, NOW + 9e5)
 
 
 def test_room_goes_on_being_gathered_from_small_pieces_although_a_large_one_comes_free_sooner() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.files.input_cache import Cache
+from workers.files.input_cache import InputCache
 
 KIB = 1024
 
@@ -24,7 +24,7 @@ def written(content: bytes) -> Callable[[int], None]:
     return write
 
 
-def put(cache: Cache, content: bytes, size: int | None = None) -> str | None:
+def put(cache: InputCache, content: bytes, size: int | None = None) -> str | None:
     digest = hashlib.sha256(content).hexdigest()
     with cache.hold(digest, len(content) if size is None else size, written(content)) as path:
         assert path is None or Path(path).read_bytes() == content
@@ -34,7 +34,7 @@ def put(cache: Cache, content: bytes, size: int | None = None) -> str | None:
 def test_it_is_fetched_once_and_found_again_in_a_later_life(tmp_path: Path) -> None:
     calls = []
     for life in range(2):
-        cache = Cache(tmp_path / "kept", 10 * KIB)
+        cache = InputCache(tmp_path / "kept", 10 * KIB)
         for _ in range(2):
             with cache.hold("a" * 64, 3, lambda fd: calls.append((life, os.write(fd, b"abc")))) as path:  # noqa: B023  called right here
                 assert path is not None
@@ -43,7 +43,7 @@ def test_it_is_fetched_once_and_found_again_in_a_later_life(tmp_path: Path) -> N
 
 
 def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, 3 * KIB)
+    cache = InputCache(tmp_path, 3 * KIB)
     one, two, three, four = (bytes([number]) * KIB for number in range(4))
     for content in (one, two, three, one, four):
         put(cache, content)
@@ -53,13 +53,13 @@ def test_the_least_recently_used_goes_first(tmp_path: Path) -> None:
 
 
 def test_what_is_larger_than_the_limit_is_not_kept(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, KIB)
+    cache = InputCache(tmp_path, KIB)
     assert put(cache, b"x" * (2 * KIB)) is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fetch_that_fails_leaves_nothing_and_the_next_one_tries_again(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, KIB)
+    cache = InputCache(tmp_path, KIB)
 
     def fail(_: int) -> None:
         raise ConnectionError("gone")
@@ -71,7 +71,7 @@ def test_a_fetch_that_fails_leaves_nothing_and_the_next_one_tries_again(tmp_path
 
 
 def test_a_kept_file_of_another_size_is_fetched_anew(tmp_path: Path) -> None:
-    cache = Cache(tmp_path, KIB)
+    cache = InputCache(tmp_path, KIB)
     path = put(cache, b"abc")
     assert path is not None
     Path(path).chmod(0o600)
@@ -81,7 +81,7 @@ def test_a_kept_file_of_another_size_is_fetched_anew(tmp_path: Path) -> None:
 
 
 def test_two_that_want_the_same_wait_for_one_fetch(tmp_path: Path) -> None:
-    cache, calls, go = Cache(tmp_path, KIB), [], threading.Event()
+    cache, calls, go = InputCache(tmp_path, KIB), [], threading.Event()
 
     def fetch(fd: int) -> None:
         calls.append(1)
@@ -102,7 +102,7 @@ def test_two_that_want_the_same_wait_for_one_fetch(tmp_path: Path) -> None:
 
 
 def test_links_outlive_what_is_thrown_out(tmp_path: Path) -> None:
-    cache = Cache(tmp_path / "kept", KIB)
+    cache = InputCache(tmp_path / "kept", KIB)
     with cache.hold("d" * 64, KIB, written(b"x" * KIB)) as path:
         os.link(str(path), tmp_path / "linked")
     put(cache, b"y" * KIB)

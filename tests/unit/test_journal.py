@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.keys import FIRST, a_key
-from workers.journal import Fact, Journal
+from workers.journal import Journal, JournalEntry
 
-INTENT = Fact(FIRST, "intent", {"token": "abc"})
-SPEC = Fact(FIRST, "spec", {"spec": "{}"})
-OTHER = Fact(a_key(2, 1), "intent", {"token": "def"})
+INTENT = JournalEntry(FIRST, "intent", {"token": "abc"})
+SPEC = JournalEntry(FIRST, "spec", {"spec": "{}"})
+OTHER = JournalEntry(a_key(2, 1), "intent", {"token": "def"})
 
 
 def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_what_was_written_is_read_back_in_order(tmp_path: Path) -> None:
 
 def test_what_is_done_is_forgotten(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
-    journal.append([INTENT, OTHER, Fact(FIRST, "done", {})])
+    journal.append([INTENT, OTHER, JournalEntry(FIRST, "done", {})])
     assert Journal(tmp_path / "journal").facts() == [OTHER]
 
 
@@ -54,7 +54,7 @@ def test_a_long_journal_about_what_is_done_is_rewritten(tmp_path: Path, monkeypa
     journal = Journal(tmp_path / "journal")
     journal.append([OTHER])
     for _ in range(300):
-        journal.append([INTENT, Fact(FIRST, "done", {})])
+        journal.append([INTENT, JournalEntry(FIRST, "done", {})])
     assert (tmp_path / "journal").stat().st_size < 20_000
     journal.append([SPEC])
     assert Journal(tmp_path / "journal").facts() == [OTHER, SPEC]

@@ -12,10 +12,10 @@ import pytest
 from scheduler.identifiers import NodeId
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST
-from workers.api_client import Api
+from workers.api_client import ApiClient
 from workers.output import progress
 from workers.output.progress import ProgressTracker
-from workers.output.shipper import Shipper
+from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths, tree_name
 from workers.supervisor.request import RunLimits, RunRequest
 
@@ -31,7 +31,9 @@ class Setting:
         self.done: list[ExecutionKey] = []
         self.progress = ProgressTracker()
         self.ended = threading.Event()
-        self.shipper = Shipper(Api(self.api.url, "t"), self.paths, self.progress, lambda: NodeId(1), self.shipped)
+        self.shipper = OutputShipper(
+            ApiClient(self.api.url, "t"), self.paths, self.progress, lambda: NodeId(1), self.shipped
+        )
         self.thread = threading.Thread(target=self.shipper.run)
         self.thread.start()
 

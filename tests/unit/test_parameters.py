@@ -21,7 +21,7 @@ def test_the_scheduler_finds_the_names_that_a_node_looks_up(arguments: list[str]
     asked = set(parameters.asked_for(arguments))
     substitution.fill(arguments, dict.fromkeys(asked, ""))
     for name in asked:
-        with pytest.raises(substitution.UnknownName):
+        with pytest.raises(substitution.UnknownValue):
             substitution.fill(arguments, dict.fromkeys(asked - {name}, ""))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from scheduler.rules.cluster.policy import Mode, Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.cluster.shapes import Constraint, Op
+from scheduler.rules.cluster.shapes import Constraint, ConstraintOperator
 from tests.support.placement import NOW, World, a_node, where
 
 
@@ -104,12 +104,12 @@ def test_pool_and_constraints_choose_the_nodes() -> None:
     )
     expected = {
         world.job(world.shape(pool="b")): 2,
-        world.job(world.shape(constraints=(Constraint("arch", Op.EQUAL, "arm"),))): 1,
-        world.job(world.shape(constraints=(Constraint("arch", Op.IN, ("x86", "riscv")),))): 2,
-        world.job(world.shape(constraints=(Constraint("gen", Op.AT_MOST, "3"),))): 1,
-        world.job(world.shape(constraints=(Constraint("node", Op.NOT_EQUAL, "n1"),))): 2,
+        world.job(world.shape(constraints=(Constraint("arch", ConstraintOperator.EQUAL, "arm"),))): 1,
+        world.job(world.shape(constraints=(Constraint("arch", ConstraintOperator.IN, ("x86", "riscv")),))): 2,
+        world.job(world.shape(constraints=(Constraint("gen", ConstraintOperator.AT_MOST, "3"),))): 1,
+        world.job(world.shape(constraints=(Constraint("node", ConstraintOperator.NOT_EQUAL, "n1"),))): 2,
     }
-    world.job(world.shape(constraints=(Constraint("gpu", Op.EXISTS),)))
+    world.job(world.shape(constraints=(Constraint("gpu", ConstraintOperator.EXISTS),)))
     assert where(world.plan()) == expected
 
 

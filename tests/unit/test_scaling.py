@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from sqlalchemy import CheckConstraint
 
 from scheduler.identifiers import NodeId
-from scheduler.rules.autoscaling.decide import Decision, Pace, Pool, decide, fits_new_node, nodes_to_stop
+from scheduler.rules.autoscaling.decide import Pool, ScalingSettings, SizeDecision, decide, fits_new_node, nodes_to_stop
 from scheduler.rules.autoscaling.demand import waves
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import Constraint
@@ -24,10 +24,10 @@ TEMPLATE = Resources.of(cpus=2, mem=4000, disk=1000)
 
 
 def auto(**facts: Any) -> Pool:
-    return Pool(**{"name": "p", "sizing": Sizing.AUTO, "largest": 20, "template": TEMPLATE, **facts})
+    return Pool(**{"name": "p", "sizing": PoolSizing.AUTO, "largest": 20, "template": TEMPLATE, **facts})
 
 
-def decision(world: World, pool: Pool) -> Decision:
+def decision(world: World, pool: Pool) -> SizeDecision:
     return decide(world.snapshot, [pool], NOW)[pool.name]
 
 
@@ -49,7 +49,7 @@ def test_the_database_knows_the_same_ways_of_sizing() -> None:
 
 
 def test_a_fixed_pool_has_the_size_it_was_told_whatever_waits() -> None:
-    assert decision(waiting(100), Pool("p", Sizing.FIXED, size=3)).wanted == 3
+    assert decision(waiting(100), Pool("p", PoolSizing.FIXED, size=3)).wanted == 3
 
 
 def test_a_free_pool_is_left_alone() -> None:
@@ -143,14 +143,14 @@ def test_idle_nodes_go_after_a_while_and_not_below_the_smallest_size() -> None:
     assert decision(idle, auto(idle_s=short)).wanted == 4
     assert decision(idle, auto(idle_s=long)).wanted == 0
     assert decision(idle, auto(idle_s=long, smallest=3)).wanted == 3
-    assert decision(idle, auto(idle_s=long, pace=Pace(shrink_step=1))).wanted == 3
+    assert decision(idle, auto(idle_s=long, pace=ScalingSettings(shrink_step=1))).wanted == 3
     assert decision(idle, auto(idle_s=long, since_grown_s=5.0)).wanted == 4
 
 
 def test_growth_keeps_to_its_step_and_its_pause() -> None:
     many = waiting(100, run_s=1000.0)
-    assert decision(many, auto(pace=Pace(grow_step=3))).wanted == 3
-    assert decision(many, auto(pace=Pace(grow_pause_s=60.0), since_grown_s=1.0)).wanted == 0
+    assert decision(many, auto(pace=ScalingSettings(grow_step=3))).wanted == 3
+    assert decision(many, auto(pace=ScalingSettings(grow_pause_s=60.0), since_grown_s=1.0)).wanted == 0
 
 
 def test_idle_nodes_leave_first_then_those_that_end_soonest() -> None:

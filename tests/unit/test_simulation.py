@@ -13,7 +13,7 @@ from scheduler.replay.history import jobs_of_history
 from scheduler.replay.plot import as_svg, ticks
 from scheduler.replay.policies import POLICIES
 from scheduler.replay.replay import ReplayResult, replay
-from scheduler.replay.report import Timeline
+from scheduler.replay.report import ReplayTimeline
 from scheduler.replay.trace import SkippedJobs, TraceJob, jobs_of, machine_size, read_log, read_swf, runnable
 from scheduler.rules.cluster.resources import Resources
 from tests.support.placement import a_node
@@ -154,7 +154,7 @@ def test_only_nothing_looks_like_nothing_and_the_time_stands_below() -> None:
 
 
 def test_a_picture_has_round_numbers_up_to_the_most_that_waited_and_no_empty_words() -> None:
-    course = Timeline(0.0, 3600.0, (0.0, 90.5, 12.0), (0.0, 1.0, 0.5), most=109)
+    course = ReplayTimeline(0.0, 3600.0, (0.0, 90.5, 12.0), (0.0, 1.0, 0.5), most=109)
     words = [one.text for one in ET.fromstring(as_svg({"ganger": course})).findall(".//{*}text")]  # noqa: S314 - likewise
     assert None not in words
     assert words[2:9] == ["0", "20", "40", "60", "80", "100", "120"]

@@ -15,7 +15,7 @@ import pytest
 from scheduler.wire import InputFile, InputSpec
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
-from workers.api_client import Api
+from workers.api_client import ApiClient
 from workers.files import staging
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
@@ -35,7 +35,7 @@ def api() -> Iterator[FakeNodeApi]:
 @pytest.fixture
 def order(api: FakeNodeApi, tmp_path: Path) -> StagingTask:
     return StagingTask(
-        Api(api.url, "t"),
+        ApiClient(api.url, "t"),
         Paths(str(tmp_path), "/l"),
         WorkDirs(str(tmp_path)),
         StagingResources("n1", tmp_path / "images"),

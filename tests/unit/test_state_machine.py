@@ -55,11 +55,15 @@ def test_the_intent_is_written_before_the_claim_and_the_end_before_the_report_an
     world.collected()
     world.shipped()
     story = [
-        command.fact.kind if isinstance(command, commands.WriteFact) else type(command).__name__
+        command.fact.kind if isinstance(command, commands.WriteJournalEntry) else type(command).__name__
         for command in world.done
         if isinstance(
             command,
-            commands.WriteFact | commands.SendClaim | commands.StartRun | commands.SendReport | commands.ReleaseTree,
+            commands.WriteJournalEntry
+            | commands.SendClaim
+            | commands.StartRun
+            | commands.SendReport
+            | commands.ReleaseTree,
         )
     ]
     assert story == ["intent", "SendClaim", "spec", "run", "StartRun", "ended", "report", "SendReport", "ReleaseTree"]

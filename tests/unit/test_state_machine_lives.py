@@ -7,7 +7,7 @@ from scheduler.rules.lifecycle.outcome import Outcome
 from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
-from workers.events import ExecutionFailure, Idle, Replaced, SupervisorUp
+from workers.events import EpochReplaced, ExecutionFailure, SupervisorUp, TreeIdle
 
 KEY = FIRST
 
@@ -57,7 +57,7 @@ def test_nothing_of_an_earlier_life_is_started_before_the_scheduler_has_agreed()
     again.tell(SupervisorUp(frozenset()))
     assert not again.all(commands.StartRun)
     again.registered(kill=[KEY])
-    again.tell(Idle(KEY))
+    again.tell(TreeIdle(KEY))
     assert not again.all(commands.StartRun)
     assert not again.machine.held
 
@@ -110,7 +110,7 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
     world.staged(a_key(2, 1))
     world.ended("job", 1, a_key(2, 1))
     world.shipped(a_key(2, 1))
-    world.tell(Replaced(Epoch(1)))
+    world.tell(EpochReplaced(Epoch(1)))
     assert len(world.all(commands.RegisterNode)) == 1
     world.staged(a_key(3, 1), ExecutionFailure("staging", "stopped"))
     world.ended("job", None, why="killed", signal=9)
@@ -123,7 +123,7 @@ def test_a_replaced_node_purges_what_it_holds_and_registers_when_all_of_it_is_go
 
 def test_an_answer_of_an_epoch_that_is_over_purges_nothing() -> None:
     world = World().up()
-    world.tell(Replaced(Epoch(1)))
+    world.tell(EpochReplaced(Epoch(1)))
     world.registered(epoch=2)
-    world.tell(Replaced(Epoch(1)))
+    world.tell(EpochReplaced(Epoch(1)))
     assert len(world.all(commands.RegisterNode)) == 2

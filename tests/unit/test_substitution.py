@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.runners.substitution import UnknownName, fill, text
+from workers.runners.substitution import UnknownValue, fill, text
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def test_a_value_arrives_as_it_is_whatever_it_looks_like(value: str) -> None:
 
 @given(st.lists(st.text()))
 def test_the_number_of_arguments_never_changes(arguments: list[str]) -> None:
-    with contextlib.suppress(UnknownName):
+    with contextlib.suppress(UnknownValue):
         assert len(fill(arguments, {"a": "x y"})) == len(arguments)
 
 
 def test_an_unknown_name_is_named_with_those_that_exist() -> None:
-    with pytest.raises(UnknownName, match=r"\$\{c\}.*a, b"):
+    with pytest.raises(UnknownValue, match=r"\$\{c\}.*a, b"):
         fill(["${c}"], {"a": "", "b": ""})
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from workers.supervisor.trees import TreeLimits, cgroup2
-from workers.supervisor.trees.hierarchy import Hierarchy
+from workers.supervisor.trees.hierarchy import CgroupHierarchy
 
 FILES = {
     "cgroup.procs": "", "cgroup.events": "populated 0\nfrozen 0\n", "cgroup.controllers": "cpu io memory pids\n",
@@ -18,7 +18,7 @@ FILES = {
 }  # fmt: skip
 
 
-class FolderHierarchy(Hierarchy):
+class FolderHierarchy(CgroupHierarchy):
     """Folders made with the files that the kernel would put there, of which `absent` are left out."""
 
     absent: frozenset[str] = frozenset()
@@ -53,7 +53,7 @@ def hierarchy(tmp_path: Path) -> FolderHierarchy:
     return made
 
 
-def content(hierarchy: Hierarchy, file: str) -> str:
+def content(hierarchy: CgroupHierarchy, file: str) -> str:
     return hierarchy.read("1.1", file)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scheduler.wire import Beat, ExecutionReport, Progress
+from scheduler.wire import ExecutionReport, HeartbeatBody, Progress
 from tests.support.keys import FIRST
 from workers.output import progress
 from workers.output.progress import ProgressTracker
@@ -15,7 +15,9 @@ ODD = ["a\0b", "caf\udce9", "\ud800", "ok"]
 @pytest.mark.parametrize("text", ODD)
 def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
     one = ExecutionReport(execution_id=1, attempt=1, token="t" * 16, outcome="failed", message=text)
-    beat = Beat(node_id=1, epoch=1, holding=0, degraded=text, progress=[Progress(execution_id=1, attempt=1, note=text)])
+    beat = HeartbeatBody(
+        node_id=1, epoch=1, holding=0, degraded=text, progress=[Progress(execution_id=1, attempt=1, note=text)]
+    )
     for said in (one.model_dump_json(), beat.model_dump_json()):
         assert "\\u0000" not in said
         assert json.loads(said)

@@ -9,29 +9,29 @@ from __future__ import annotations
 from scheduler import wire
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
-from workers.agent.context import Context
-from workers.agent.execution import NodeExecution, State
+from workers.agent.context import StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import finish, pre
 from workers.commands import SendClaim
 from workers.events import ClaimAnswered, ClaimsDropped
 
 
-def request(context: Context, execution: NodeExecution) -> None:
+def request(context: StepContext, execution: NodeExecution) -> None:
     """Claim the placement; the execution is held from now on. May be repeated: the token stays the same."""
-    execution.state = State.CLAIMING
+    execution.state = ExecutionStep.CLAIMING
     context.held[execution.key] = execution
     context.record(execution, "intent", {"token": execution.token})
     execution_id, attempt = execution.key
     context.issue(SendClaim(wire.ExecutionClaim(execution_id=execution_id, attempt=attempt, token=execution.token)))
 
 
-def dropped(context: Context, event: ClaimsDropped) -> None:
+def dropped(context: StepContext, event: ClaimsDropped) -> None:
     """The journal could not take these intents, so the claims were never sent: forget them."""
     for key in event.keys:
         context.forget(key)
 
 
-def answered(context: Context, event: ClaimAnswered) -> None:
+def answered(context: StepContext, event: ClaimAnswered) -> None:
     """The scheduler refused some claims and granted others. An answer to a claim that is no longer open is ignored."""
     for refusal in event.answer.refused:
         execution = _claiming(context, refusal)
@@ -45,12 +45,12 @@ def answered(context: Context, event: ClaimAnswered) -> None:
             _granted(context, execution, spec)
 
 
-def _claiming(context: Context, ref: wire.ExecutionRef) -> NodeExecution | None:
+def _claiming(context: StepContext, ref: wire.ExecutionRef) -> NodeExecution | None:
     execution = context.held.get((ref.execution_id, ref.attempt))
-    return execution if execution is not None and execution.state is State.CLAIMING else None
+    return execution if execution is not None and execution.state is ExecutionStep.CLAIMING else None
 
 
-def _granted(context: Context, execution: NodeExecution, spec: wire.TaskSpec) -> None:
+def _granted(context: StepContext, execution: NodeExecution, spec: wire.TaskSpec) -> None:
     execution.spec = spec
     slot = execution.slot = context.slots.allocate(execution.key, spec.amounts.custom.get("gpu", 0))
     kept = spec.model_dump_json(exclude={"secrets"})

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from scheduler.documents import JsonValue
-from workers.agent.execution import NodeExecution, State
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.slots import SlotAllocator
-from workers.commands import LogLine, NodeCommand, WriteFact
-from workers.events import Moment
-from workers.journal import Fact
+from workers.commands import NodeCommand, WriteJournalEntry, WriteLogLine
+from workers.events import EventTime
+from workers.journal import JournalEntry
 from workers.paths import ExecutionKey, Paths
 from workers.supervisor.limits import FENCE_SHARE
 
@@ -26,14 +26,14 @@ class NodeProfile:
     gpus: tuple[str, ...] = ()
 
 
-class Context:
+class StepContext:
     """Handed to every step. Steps add to `commands` in the order in which the commands are to be done."""
 
     def __init__(self, profile: NodeProfile, held: dict[ExecutionKey, NodeExecution]) -> None:
         """`held` are the executions of earlier lives; their slots are theirs again."""
         self.profile = profile
         self.held = held
-        self.now = Moment(0.0, 0.0)
+        self.now = EventTime(0.0, 0.0)
         self.commands: list[NodeCommand] = []
         self.leased_at: float | None = None
         """CLOCK_BOOTTIME at which the last answered heartbeat was sent; None before the first one."""
@@ -54,11 +54,11 @@ class Context:
 
     def record(self, held: NodeExecution, kind: str, body: Mapping[str, JsonValue]) -> None:
         """Add a fact for the journal."""
-        self.commands.append(WriteFact(Fact(held.key, kind, body)))
+        self.commands.append(WriteJournalEntry(JournalEntry(held.key, kind, body)))
 
     def log(self, event: str, held: NodeExecution, **fields: object) -> None:
         """Add a line for the log about an execution."""
-        self.commands.append(LogLine(event, {"execution": held.key[0], "attempt": held.key[1], **fields}))
+        self.commands.append(WriteLogLine(event, {"execution": held.key[0], "attempt": held.key[1], **fields}))
 
     def fenced(self, lease_s: float) -> bool:
         """Return whether an execution with this lease must not be started any more, as far as the node knows."""
@@ -66,7 +66,7 @@ class Context:
 
     def is_purging(self) -> bool:
         """Return whether anything that was taken from the node has not come to rest yet."""
-        return any(execution.state is State.PURGING for execution in self.held.values())
+        return any(execution.state is ExecutionStep.PURGING for execution in self.held.values())
 
     def forget(self, key: ExecutionKey) -> None:
         """Hold the execution no longer, and free its deadline and slot. May be repeated."""

@@ -9,7 +9,7 @@ from scheduler import wire
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
-from workers.files.input_cache import Cache
+from workers.files.input_cache import InputCache
 from workers.machine import probe
 from workers.settings import NodeSettings
 
@@ -22,7 +22,7 @@ class NodeDescription:
     node_setup: NodeSetup
     supervisor: SupervisorClient
     write_ahead: WriteAheadJournal
-    cache: Cache | None
+    cache: InputCache | None
     runners: Mapping[str, str]
     missing: Mapping[str, str]
     boot_id: str = field(default_factory=probe.boot_id)

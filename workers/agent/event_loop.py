@@ -33,7 +33,6 @@ from workers.commands import (
     FollowOutput,
     KillTree,
     LeaveCluster,
-    LogLine,
     NodeCommand,
     RegisterNode,
     ReleaseTree,
@@ -45,10 +44,11 @@ from workers.commands import (
     StartRun,
     StopFileWork,
     TreeCommand,
-    WriteFact,
+    WriteJournalEntry,
+    WriteLogLine,
 )
-from workers.events import ClaimsDropped, Event, Moment, Shipped, Tick
-from workers.journal import Fact
+from workers.events import ClaimsDropped, Event, EventTime, OutputShipped, Tick
+from workers.journal import JournalEntry
 
 _TICK_S = 1.0
 _MOST_EVENTS = 500
@@ -108,12 +108,12 @@ class EventLoop:
 
     def _handle(self, events: Sequence[Event]) -> None:
         """One pass: all events through the state machine, then all facts in one write, then all commands."""
-        now = Moment(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
-        facts: list[Fact] = []
+        now = EventTime(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+        facts: list[JournalEntry] = []
         commands: list[NodeCommand] = []
         for event in events:
             for command in self._machine.handle(event, now):
-                if type(command) is WriteFact:
+                if type(command) is WriteJournalEntry:
                     facts.append(command.fact)
                 else:
                     commands.append(command)
@@ -121,7 +121,7 @@ class EventLoop:
             self._handlers[type(command)](command)
         self._flush()
 
-    def _write(self, facts: list[Fact], commands: list[NodeCommand]) -> list[NodeCommand]:
+    def _write(self, facts: list[JournalEntry], commands: list[NodeCommand]) -> list[NodeCommand]:
         """Write the facts; return the commands that may be done then."""
         was_well = self._write_ahead.trouble is None
         possible, unclaimed = self._write_ahead.write(facts, commands)
@@ -160,7 +160,7 @@ class EventLoop:
             ReleaseTree: self._tree_command,
             RemoveFiles: self._remove,
             LeaveCluster: lambda _: services.heartbeat.leave(),
-            LogLine: _log,
+            WriteLogLine: _log,
         }
 
     def _register(self, command: RegisterNode) -> None:
@@ -184,7 +184,7 @@ class EventLoop:
 
     def _ship(self, command: ShipOutput) -> None:
         if self._services.outputs.finish(command.key, command.output_bytes):
-            self._soon(Shipped(command.key))
+            self._soon(OutputShipped(command.key))
 
     def _remove(self, command: RemoveFiles) -> None:
         self._services.outputs.remove(command.key)
@@ -196,6 +196,6 @@ class EventLoop:
             self._next_events.append(event)
 
 
-def _log(command: LogLine) -> None:
+def _log(command: WriteLogLine) -> None:
     logger: structlog.typing.FilteringBoundLogger = log.logger()
     getattr(logger, command.level)(command.event, **command.fields)

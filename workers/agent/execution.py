@@ -11,11 +11,11 @@ from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from scheduler.wire import ExecutionReport, OutputValue, TaskSpec
 from workers.agent.slots import ExecutionSlot
 from workers.events import ExecutionFailure
-from workers.journal import Fact
+from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
 
 
-class State(StrEnum):
+class ExecutionStep(StrEnum):
     """The step that an execution on a node is in, and thereby the event that it waits for."""
 
     DORMANT = "dormant"
@@ -36,7 +36,7 @@ class NodeExecution:
 
     key: ExecutionKey
     token: str
-    state: State = State.CLAIMING
+    state: ExecutionStep = ExecutionStep.CLAIMING
     spec: TaskSpec | None = None
     slot: ExecutionSlot = field(default_factory=ExecutionSlot)
     running: str | None = None
@@ -82,18 +82,18 @@ class NodeExecution:
         }
 
 
-def restore(facts: Iterable[Fact]) -> dict[ExecutionKey, NodeExecution]:
+def restore(facts: Iterable[JournalEntry]) -> dict[ExecutionKey, NodeExecution]:
     """Return the executions of a journal, oldest first, all DORMANT. Facts of an execution without an intent are dropped."""
     held: dict[ExecutionKey, NodeExecution] = {}
     for fact in facts:
         if fact.kind == "intent":
-            held[fact.key] = NodeExecution(fact.key, fact.body["token"], State.DORMANT)
+            held[fact.key] = NodeExecution(fact.key, fact.body["token"], ExecutionStep.DORMANT)
         elif fact.key in held:
             _apply(held[fact.key], fact)
     return held
 
 
-def _apply(execution: NodeExecution, fact: Fact) -> None:
+def _apply(execution: NodeExecution, fact: JournalEntry) -> None:
     body = fact.body
     match fact.kind:
         case "spec":

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from workers import log
-from workers.api_client import Api
+from workers.api_client import ApiClient
 from workers.commands import CollectOutputs, StageInputs
-from workers.events import Collected, Event, ExecutionFailure, Staged
+from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected
 from workers.files import collecting, secret_dirs, staging, work_dirs
 from workers.files.collecting import CollectingTask
 from workers.files.staging import StagingResources, StagingTask
@@ -31,7 +31,7 @@ class FileWork:
 
     def __init__(
         self,
-        api: Api,
+        api: ApiClient,
         paths: Paths,
         work_dirs: WorkDirs,
         resources: StagingResources,
@@ -46,12 +46,12 @@ class FileWork:
         self._removers = ThreadPoolExecutor(1, "remover")
         self._stop_flags: dict[ExecutionKey, threading.Event] = {}
 
-    def stage(self, command: StageInputs) -> Staged | None:
+    def stage(self, command: StageInputs) -> InputsStaged | None:
         """Make the directory and stage the inputs; return the event if that is done already, else it is posted."""
         spec = command.spec
         key = spec.execution_id, spec.attempt
         if not staging.needs_files(spec):
-            return Staged(key, staging.stage(spec, self._staging_task(command, _NEVER_STOPPED)))
+            return InputsStaged(key, staging.stage(spec, self._staging_task(command, _NEVER_STOPPED)))
         task = self._staging_task(command, self._new_flag(key))
 
         def work() -> None:
@@ -62,21 +62,21 @@ class FileWork:
                 failure = staging.stage(spec, task)
             except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self._post(Staged(key, failure))
+            self._post(InputsStaged(key, failure))
 
         _submit(self._stagers, work)
         return None
 
-    def collect(self, command: CollectOutputs) -> Collected | None:
+    def collect(self, command: CollectOutputs) -> OutputsCollected | None:
         """Check and upload the outputs; return the event if there are none, else it is posted."""
         spec = command.spec
         key = spec.execution_id, spec.attempt
         if collecting.is_light(spec, self._paths):
-            return Collected(key)
+            return OutputsCollected(key)
         task = CollectingTask(self._api, self._paths, command.uid, self._new_flag(key))
 
         def work() -> None:
-            collected = Collected(
+            collected = OutputsCollected(
                 key, failure=ExecutionFailure("invalid-output", "Collecting failed in a way that nobody expected.")
             )
             try:

@@ -12,8 +12,8 @@ from workers.agent.file_work import FileWork
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
-from workers.api_client import Api
-from workers.events import Event, Shipped
+from workers.api_client import ApiClient
+from workers.events import Event, OutputShipped
 from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
 from workers.link.batches import ClaimBatcher, ReportBatcher
@@ -23,7 +23,7 @@ from workers.machine import probe
 from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.run_outputs import RunOutputs
-from workers.output.shipper import Shipper
+from workers.output.shipper import OutputShipper
 from workers.settings import NodeSettings
 
 
@@ -31,13 +31,13 @@ from workers.settings import NodeSettings
 class NodeServices:
     """One of each. `threads` says which loops the agent has to run."""
 
-    api: Api
+    api: ApiClient
     supervisor: SupervisorClient
     heartbeat: Heartbeat
     placement_inbox: PlacementInbox
     claims: ClaimBatcher
     reports: ReportBatcher
-    shipper: Shipper
+    shipper: OutputShipper
     outputs: RunOutputs
     file_work: FileWork
 
@@ -80,11 +80,11 @@ def build(
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
     supervisor = SupervisorClient(settings.node_dir, post, tree=settings.tree)
-    api, progress = Api(settings.api_url, settings.token), ProgressTracker()
+    api, progress = ApiClient(settings.api_url, settings.token), ProgressTracker()
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
     node = NodeInterface(description.registration, description.trouble, count_held, probe.load, supervisor.lease, post)
     heartbeat = Heartbeat(api, node, progress)
-    shipper = Shipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(Shipped(key)))
+    shipper = OutputShipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(OutputShipped(key)))
     return NodeServices(
         api=api,
         supervisor=supervisor,

@@ -15,7 +15,7 @@ from pathlib import Path
 from scheduler.errors import SetupError
 from workers import log
 from workers.files import secret_dirs, work_dirs
-from workers.files.input_cache import Cache
+from workers.files.input_cache import InputCache
 from workers.machine import gpus, probe
 from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
@@ -61,14 +61,14 @@ def prepare(settings: NodeSettings) -> NodeSetup:
     return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.list_gpus()))
 
 
-def cache(settings: NodeSettings, place: NodeSetup) -> Cache | None:
+def cache(settings: NodeSettings, place: NodeSetup) -> InputCache | None:
     """Return the cache of inputs, None when the node keeps none. Raises OSError."""
     folder = Path(place.paths.work, ".cache")
     limit = min(settings.cache_disk * _MIB // 1000, shutil.disk_usage(place.paths.work).free // 10)
     if limit <= 0:
         shutil.rmtree(folder, ignore_errors=True)
         return None
-    return Cache(folder, limit)
+    return InputCache(folder, limit)
 
 
 def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:

@@ -4,7 +4,7 @@
 order. There is no thread, no clock and no random number in here: time and claim tokens are handed in. So the same
 events always give the same commands, and a test can play any life of a node, and any death, event by event.
 
-One execution goes through these states (`execution.State`). Each state waits for one event:
+One execution goes through these states (`execution.ExecutionStep`). Each state waits for one event:
 
                     .--------------------- stop, failure ----------------------.
     claiming → staging → pre command → job → post command → collecting → cleanup → shipping → reporting → gone
@@ -13,18 +13,18 @@ One execution goes through these states (`execution.State`). Each state waits fo
 
     state        the event it waits for
     -----        ----------------------
-    dormant      RegisterAnswered: may this execution of an earlier life go on?
+    dormant      RegistrationAnswered: may this execution of an earlier life go on?
     claiming     ClaimAnswered: granted or refused
-    staging      Staged: the directory with the inputs is ready, or cannot be made
+    staging      InputsStaged: the directory with the inputs is ready, or cannot be made
     running      RunEnded: the command of the present phase has ended (pre, job, post, cleanup)
-    collecting   Collected: the outputs are uploaded, or cannot be
-    shipping     Shipped: the rest of what the programs wrote is handed over
+    collecting   OutputsCollected: the outputs are uploaded, or cannot be
+    shipping     OutputShipped: the rest of what the programs wrote is handed over
     reporting    ReportAnswered: the scheduler has the report, or does not want it any more
     purging      whichever event says that nothing of it runs any more; nothing is reported
 
 Four rules hold throughout:
 
-* Facts come first. What a later life of the agent must know is a `WriteFact` command, and the event loop writes it to
+* Facts come first. What a later life of the agent must know is a `WriteJournalEntry` command, and the event loop writes it to
   the journal before it does any command of the same answer.
 * An execution of an earlier life is DORMANT until the scheduler has said that it may go on (`recovery`).
 * Placements are claimed only while the node is registered, healthy, not leaving, and rid of everything that was taken
@@ -45,44 +45,44 @@ from scheduler.identifiers import Epoch
 from scheduler.rules.lifecycle.outcome import Outcome, of_stop
 from workers import log
 from workers.agent import claims, recovery
-from workers.agent.context import Context, NodeProfile
-from workers.agent.execution import NodeExecution, State, restore
+from workers.agent.context import NodeProfile, StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution, restore
 from workers.agent.phases import cancel_or_return, finish, post, pre, run
 from workers.agent.phases.sequence import AFTER
-from workers.commands import KillTree, LeaveCluster, LogLine, NodeCommand, RegisterNode, ReleaseTree, StopFileWork
+from workers.commands import KillTree, LeaveCluster, NodeCommand, RegisterNode, ReleaseTree, StopFileWork, WriteLogLine
 from workers.events import (
-    BeatAnswered,
     ClaimAnswered,
     ClaimsDropped,
-    Collected,
+    EpochReplaced,
     Event,
+    EventTime,
     HealthChanged,
-    Idle,
-    Moment,
+    HeartbeatAnswered,
+    InputsStaged,
+    OutputsCollected,
+    OutputShipped,
     PlacementsReceived,
-    RegisterAnswered,
-    Replaced,
+    RegistrationAnswered,
     ReportAnswered,
     RunEnded,
-    Shipped,
-    Staged,
     StopRequested,
     SupervisorUp,
     Tick,
+    TreeIdle,
 )
-from workers.journal import Fact
+from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
 
 
 class StateMachine:
     """All that one node knows. Used by one thread."""
 
-    def __init__(self, profile: NodeProfile, new_token: Callable[[], str], facts: Sequence[Fact] = ()) -> None:
+    def __init__(self, profile: NodeProfile, new_token: Callable[[], str], facts: Sequence[JournalEntry] = ()) -> None:
         """`facts` is the journal of earlier lives.
 
         `new_token` returns a fresh random claim token of 16 to 64 characters each time it is called.
         """
-        self._context = context = Context(profile, restore(facts))
+        self._context = context = StepContext(profile, restore(facts))
         self._new_token = new_token
         self.epoch: Epoch | None = None
         self._registered = False
@@ -92,18 +92,18 @@ class StateMachine:
         self._left = False
         self._handlers: dict[type, Callable[[Any], None]] = {  # Any: each takes its own kind of event
             PlacementsReceived: self._placements_received,
-            BeatAnswered: self._beat_answered,
-            RegisterAnswered: self._register_answered,
+            HeartbeatAnswered: self._beat_answered,
+            RegistrationAnswered: self._register_answered,
             ClaimAnswered: lambda event: claims.answered(context, event),
             ClaimsDropped: lambda event: claims.dropped(context, event),
             ReportAnswered: self._report_answered,
-            Replaced: self._replaced,
-            Staged: self._staged,
+            EpochReplaced: self._replaced,
+            InputsStaged: self._staged,
             RunEnded: self._run_ended,
-            Idle: self._idle,
+            TreeIdle: self._idle,
             SupervisorUp: lambda event: recovery.supervisor_up(context, event),
-            Collected: self._collected,
-            Shipped: self._shipped,
+            OutputsCollected: self._collected,
+            OutputShipped: self._shipped,
             HealthChanged: self._health_changed,
             StopRequested: self._stop_requested,
             Tick: self._tick,
@@ -114,7 +114,7 @@ class StateMachine:
         """The executions that the node holds; to be read only."""
         return self._context.held
 
-    def handle(self, event: Event, now: Moment) -> list[NodeCommand]:
+    def handle(self, event: Event, now: EventTime) -> list[NodeCommand]:
         """Take the event in; return the commands that are to be done now, in order."""
         context = self._context
         context.now, context.commands = now, []
@@ -140,9 +140,9 @@ class StateMachine:
 
     # --- executions ---------------------------------------------------------------------------------------
 
-    def _staged(self, event: Staged) -> None:
+    def _staged(self, event: InputsStaged) -> None:
         execution = self._awake(event.key)
-        if execution is not None and execution.state is State.STAGING:
+        if execution is not None and execution.state is ExecutionStep.STAGING:
             pre.staged(self._context, execution, event.failure)
 
     def _run_ended(self, event: RunEnded) -> None:
@@ -153,28 +153,28 @@ class StateMachine:
         if execution.running != event.phase:
             return
         run.record_end(self._context, execution, event.phase, event.end)
-        if execution.state is not State.DORMANT and self._awake(event.key) is not None:
+        if execution.state is not ExecutionStep.DORMANT and self._awake(event.key) is not None:
             AFTER[event.phase](self._context, execution)
 
-    def _idle(self, event: Idle) -> None:
+    def _idle(self, event: TreeIdle) -> None:
         execution = self.held.get(event.key)
-        if execution is not None and execution.state is State.PURGING and execution.running is not None:
+        if execution is not None and execution.state is ExecutionStep.PURGING and execution.running is not None:
             self._awake(event.key)
 
-    def _collected(self, event: Collected) -> None:
+    def _collected(self, event: OutputsCollected) -> None:
         execution = self._awake(event.key)
-        if execution is not None and execution.state is State.COLLECTING:
+        if execution is not None and execution.state is ExecutionStep.COLLECTING:
             post.collected(self._context, execution, event)
 
-    def _shipped(self, event: Shipped) -> None:
+    def _shipped(self, event: OutputShipped) -> None:
         execution = self._awake(event.key)
-        if execution is not None and execution.state is State.SHIPPING:
+        if execution is not None and execution.state is ExecutionStep.SHIPPING:
             finish.report(self._context, execution)
 
     def _awake(self, key: ExecutionKey) -> NodeExecution | None:
         """Return what is held; but an execution that was being purged has come to rest now, and is forgotten."""
         execution = self.held.get(key)
-        if execution is not None and execution.state is State.PURGING:
+        if execution is not None and execution.state is ExecutionStep.PURGING:
             finish.dropped(self._context, execution)
             self._context.forget(key)
             return None
@@ -183,7 +183,7 @@ class StateMachine:
     def _report_answered(self, event: ReportAnswered) -> None:
         for key in (*event.accepted, *event.fenced):
             execution = self.held.get(key)
-            if execution is None or execution.state is not State.REPORTING:
+            if execution is None or execution.state is not ExecutionStep.REPORTING:
                 continue
             self._context.record(execution, "done", {})
             if key in event.fenced:
@@ -192,7 +192,7 @@ class StateMachine:
 
     # --- scheduler ----------------------------------------------------------------------------------------
 
-    def _beat_answered(self, event: BeatAnswered) -> None:
+    def _beat_answered(self, event: HeartbeatAnswered) -> None:
         answer = event.answer
         if answer.epoch != self.epoch:
             return
@@ -205,16 +205,16 @@ class StateMachine:
         if answer.waiting:
             self._claim((ref.execution_id, ref.attempt) for ref in answer.waiting)
 
-    def _register_answered(self, event: RegisterAnswered) -> None:
+    def _register_answered(self, event: RegistrationAnswered) -> None:
         self.epoch = event.answer.epoch
         self._registered = True
         recovery.registered(self._context, event)
 
-    def _replaced(self, event: Replaced) -> None:
+    def _replaced(self, event: EpochReplaced) -> None:
         if not self._registered or event.epoch != self.epoch:
             return  # an answer that was overtaken by a registration
         self._registered, self._wants_register = False, True
-        self._context.issue(LogLine(log.NODE_REPLACED, {"held": len(self.held)}, "warning"))
+        self._context.issue(WriteLogLine(log.NODE_REPLACED, {"held": len(self.held)}, "warning"))
         for execution in list(self.held.values()):
             if execution.report is None:
                 recovery.purge(self._context, execution)
@@ -224,7 +224,7 @@ class StateMachine:
     def _health_changed(self, event: HealthChanged) -> None:
         if event.trouble != self._trouble:
             name = log.NODE_HEALTHY if event.trouble is None else log.NODE_DEGRADED
-            self._context.issue(LogLine(name, {"why": event.trouble or self._trouble}, "warning"))
+            self._context.issue(WriteLogLine(name, {"why": event.trouble or self._trouble}, "warning"))
         self._trouble = event.trouble
 
     def _stop_requested(self, event: StopRequested) -> None:
@@ -242,7 +242,7 @@ class StateMachine:
         for key in [key for key, deadline in deadlines.items() if self._context.now.boot >= deadline]:
             del deadlines[key]
             execution = self.held[key]
-            (pre if execution.state is State.STAGING else post).too_long(execution)
+            (pre if execution.state is ExecutionStep.STAGING else post).too_long(execution)
             self._context.issue(StopFileWork(key))
 
     def _register_or_leave(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from workers import log
 from workers.commands import NodeCommand, ReleaseTree, RemoveFiles, SendClaim
-from workers.journal import Fact, Journal
+from workers.journal import Journal, JournalEntry
 from workers.paths import ExecutionKey
 
 
@@ -17,12 +17,14 @@ class WriteAheadJournal:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        self._unwritten: list[Fact] = []
+        self._unwritten: list[JournalEntry] = []
         self._deferred: list[NodeCommand] = []
         self.trouble: str | None = None
         """Why the journal cannot be written, as a sentence for people; None while it can."""
 
-    def write(self, facts: list[Fact], commands: list[NodeCommand]) -> tuple[list[NodeCommand], list[ExecutionKey]]:
+    def write(
+        self, facts: list[JournalEntry], commands: list[NodeCommand]
+    ) -> tuple[list[NodeCommand], list[ExecutionKey]]:
         """Write the facts, in one write. Return the commands that may be done now, and the placements not to claim.
 
         Commands that had to wait for the journal come first, once it can be written again.
@@ -41,7 +43,7 @@ class WriteAheadJournal:
         return commands, []
 
     def _defer(
-        self, facts: list[Fact], commands: list[NodeCommand], error: OSError
+        self, facts: list[JournalEntry], commands: list[NodeCommand], error: OSError
     ) -> tuple[list[NodeCommand], list[ExecutionKey]]:
         if self.trouble is None:
             self.trouble = f"the journal cannot be written: {error.strerror}"

@@ -21,8 +21,8 @@ import orjson
 from scheduler.documents import Document, JsonValue
 from scheduler.errors import GangerError
 from scheduler.wire import MAX_DEPTH, OutputSpec, OutputValue, TaskSpec, can_travel
-from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
-from workers.events import Collected, ExecutionFailure
+from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
+from workers.events import ExecutionFailure, OutputsCollected
 from workers.files.globs import file_names, matcher
 from workers.paths import ExecutionKey, Paths
 
@@ -47,7 +47,7 @@ class _Failed(Exception):
 class CollectingTask:
     """Where to collect, and whose files count. Others set `stop` to have the work given up."""
 
-    api: Api
+    api: ApiClient
     paths: Paths
     uid: int | None
     stop: Flag
@@ -76,28 +76,32 @@ def is_light(spec: TaskSpec, paths: Paths) -> bool:
     return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{MANIFEST}")
 
 
-def collect(spec: TaskSpec, collecting: CollectingTask) -> Collected:
+def collect(spec: TaskSpec, collecting: CollectingTask) -> OutputsCollected:
     """Check and upload the outputs that the interface declares. The same outputs may be uploaded again without harm."""
     key: ExecutionKey = spec.execution_id, spec.attempt
     try:
         folder = _open_folder(key, collecting.paths)
     except OSError:
-        return Collected(key, failure=ExecutionFailure("invalid-output", "The output directory is gone or is a link."))
+        return OutputsCollected(
+            key, failure=ExecutionFailure("invalid-output", "The output directory is gone or is a link.")
+        )
     try:
         manifest = _manifest(folder, collecting.uid)
         values = [_publish(spec, output, folder, manifest.properties, collecting) for output in spec.outputs]
     except _Failed as failed:
-        return Collected(key, failure=failed.failure)
+        return OutputsCollected(key, failure=failed.failure)
     except re.error as error:
-        return Collected(
+        return OutputsCollected(
             key, failure=ExecutionFailure("invalid-output", f"A glob of the job type is not understood: {error}.")
         )
     except OSError as error:
-        return Collected(key, failure=ExecutionFailure("invalid-output", f"Outputs cannot be read: {error.strerror}."))
+        return OutputsCollected(
+            key, failure=ExecutionFailure("invalid-output", f"Outputs cannot be read: {error.strerror}.")
+        )
     finally:
         os.close(folder)
     outputs = [value for value in values if value is not None]
-    return Collected(key, outputs, manifest.properties, manifest.message)
+    return OutputsCollected(key, outputs, manifest.properties, manifest.message)
 
 
 def _open_folder(key: ExecutionKey, paths: Paths) -> int:

@@ -17,10 +17,10 @@ from pathlib import Path
 from threading import Event as Flag
 
 from scheduler.wire import InputFile
-from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.events import ExecutionFailure
 from workers.files import sources
-from workers.files.input_cache import Cache
+from workers.files.input_cache import InputCache
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 
@@ -35,7 +35,7 @@ class StagingStopped(Exception):
     """Staging was given up on request."""
 
 
-class FetchFailed(Exception):
+class StagingFailed(Exception):
     """An input cannot be staged; `failure` says why."""
 
     def __init__(self, error: str, message: str) -> None:
@@ -49,14 +49,14 @@ class StagingResources:
 
     node: str
     images: Path
-    cache: Cache | None = None
+    cache: InputCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StagingTask:
     """Where and for whom to stage. Others set `stop` to have the work given up."""
 
-    api: Api
+    api: ApiClient
     paths: Paths
     work_dirs: WorkDirs
     resources: StagingResources
@@ -72,7 +72,7 @@ class StagingTask:
 
 
 def place(file: InputFile, target: str, staging: StagingTask) -> None:
-    """Put one input file in place, whole and verified. Raises FetchFailed, StagingStopped, OSError."""
+    """Put one input file in place, whole and verified. Raises StagingFailed, StagingStopped, OSError."""
     cache = staging.resources.cache
     wanted = file.sha256 if cache is not None and not _is_here(file) else None
     if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
@@ -88,7 +88,7 @@ def place(file: InputFile, target: str, staging: StagingTask) -> None:
         os.close(fd)
 
 
-def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: Cache) -> bool:
+def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: InputCache) -> bool:
     """Put a file in place by way of the cache; return False if it is too large for that."""
     with cache.hold(digest, file.size, lambda fd: _download(file, fd, staging)) as kept:
         if kept is None:
@@ -114,16 +114,16 @@ def _create(file: InputFile, target: str) -> int:
         raise _same_name(file) from error
 
 
-def _same_name(file: InputFile) -> FetchFailed:
-    return FetchFailed("staging", f"Two input files have the same name {file.file_name!r}.")
+def _same_name(file: InputFile) -> StagingFailed:
+    return StagingFailed("staging", f"Two input files have the same name {file.file_name!r}.")
 
 
 def _check_content(file: InputFile, fd: int, digest: str) -> None:
     size = os.fstat(fd).st_size
     if size != file.size:
-        raise FetchFailed("checksum", f"The input {file.file_name!r} has {size} bytes instead of {file.size}.")
+        raise StagingFailed("checksum", f"The input {file.file_name!r} has {size} bytes instead of {file.size}.")
     if file.sha256 is not None and digest != file.sha256:
-        raise FetchFailed("checksum", f"The input {file.file_name!r} is not what was uploaded (SHA-256 {digest}).")
+        raise StagingFailed("checksum", f"The input {file.file_name!r} is not what was uploaded (SHA-256 {digest}).")
 
 
 def _is_here(file: InputFile) -> bool:
@@ -183,13 +183,15 @@ def _download(file: InputFile, target: int, staging: StagingTask) -> None:
                 digest.update(piece)
                 offset += len(piece)
                 if offset > file.size:
-                    raise FetchFailed("checksum", f"The input {file.file_name!r} has more than its {file.size} bytes.")
+                    raise StagingFailed(
+                        "checksum", f"The input {file.file_name!r} has more than its {file.size} bytes."
+                    )
                 backoff.reset()
         except ServerUnreachable:
             if staging.stop.wait(backoff.wait_s()):
                 raise StagingStopped from None
         except ServerRefused as error:
-            raise FetchFailed("staging", f"The input {file.file_name!r} cannot be had: {error}") from error
+            raise StagingFailed("staging", f"The input {file.file_name!r} cannot be had: {error}") from error
         else:
             return _check_content(file, target, digest.hexdigest())
 

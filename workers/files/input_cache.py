@@ -17,7 +17,7 @@ from typing import Final
 _MODE: Final = 0o444
 
 
-class Cache:
+class InputCache:
     """Files in one folder, at most `limit` bytes of them. Thread-safe; one process."""
 
     def __init__(self, folder: Path, limit: int) -> None:

@@ -13,7 +13,7 @@ from scheduler.wire import InputSpec, TaskSpec
 from workers import runners
 from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
-from workers.files.fetching import FetchFailed, StagingResources, StagingStopped, StagingTask, hand_to_user, place
+from workers.files.fetching import StagingFailed, StagingResources, StagingStopped, StagingTask, hand_to_user, place
 from workers.paths import ExecutionKey
 from workers.runners import container, images, oci, venvs
 from workers.supervisor.limits import NO_ROOM, PHASES
@@ -33,7 +33,7 @@ def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
     """Make the attempt's directory with its inputs, secrets, container and Python environment; return why that failed."""
     try:
         _prepare(spec, staging)
-    except FetchFailed as failed:
+    except StagingFailed as failed:
         return failed.failure
     except StagingStopped:
         return ExecutionFailure("staging", "Staging was stopped.")
@@ -55,7 +55,7 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
             _stage_input(one, paths.inputs(key), staging)
     gone = [name for name in spec.secret_names if name not in spec.secrets]
     if gone:
-        raise FetchFailed("staging", f"The project has no secret {gone[0]!r} any more.")
+        raise StagingFailed("staging", f"The project has no secret {gone[0]!r} any more.")
     if secret_dirs.is_needed(spec):
         secret_dirs.make(spec, paths, staging.user)
     if spec.commands.runner == "container":
@@ -88,7 +88,7 @@ def _stage_input(one: InputSpec, folder: str, staging: StagingTask) -> None:
 
 def _check_name(name: str) -> None:
     if name in {"", ".", ".."} or "/" in name or "\0" in name or len(os.fsencode(name)) > _NAME_BYTES:
-        raise FetchFailed("staging", f"The input cannot be named {name[:100]!r}.")
+        raise StagingFailed("staging", f"The input cannot be named {name[:100]!r}.")
 
 
 def _of_system(error: OSError) -> ExecutionFailure:

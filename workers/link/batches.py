@@ -16,8 +16,8 @@ from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.identifiers import Epoch, NodeId
 from workers import log
-from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
-from workers.events import ClaimAnswered, Event, Replaced, ReportAnswered
+from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.events import ClaimAnswered, EpochReplaced, Event, ReportAnswered
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ _FEW = 50
 _IDLE_S = 0.05
 
 
-class Batcher(ABC, Generic[T]):
+class BatchSender(ABC, Generic[T]):
     """Sends items in order, and repeats each batch until it is answered."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Batcher(ABC, Generic[T]):
 
     @abstractmethod
     def _send(self, batch: Sequence[T]) -> None:
-        """Make the call and post its answer. Raises what `Api` raises; the batch is then sent again."""
+        """Make the call and post its answer. Raises what `ApiClient` raises; the batch is then sent again."""
 
     def put(self, items: Sequence[T]) -> None:
         """Send these items, after the ones that wait already."""
@@ -97,10 +97,12 @@ class Batcher(ABC, Generic[T]):
             self._change.wait_for(lambda: self._stopped, wait_s)
 
 
-class ClaimBatcher(Batcher[wire.ExecutionClaim]):
+class ClaimBatcher(BatchSender[wire.ExecutionClaim]):
     """Claims placements for the node."""
 
-    def __init__(self, api: Api, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, api: ApiClient, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]
+    ) -> None:
         """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
         super().__init__()
         self._api, self._identity, self._post = api, identity, post
@@ -110,15 +112,17 @@ class ClaimBatcher(Batcher[wire.ExecutionClaim]):
         try:
             answer = self._api.claim(wire.ClaimBatch(node_id=node_id, epoch=epoch, claims=list(batch)))
         except NodeReplaced:
-            self._post(Replaced(epoch))
+            self._post(EpochReplaced(epoch))
         else:
             self._post(ClaimAnswered(answer))
 
 
-class ReportBatcher(Batcher[wire.ExecutionReport]):
+class ReportBatcher(BatchSender[wire.ExecutionReport]):
     """Reports how executions ended."""
 
-    def __init__(self, api: Api, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]) -> None:
+    def __init__(
+        self, api: ApiClient, identity: Callable[[], tuple[NodeId, Epoch]], post: Callable[[Event], None]
+    ) -> None:
         """`identity` returns the node's id and epoch; `post` is called with each answer, from the thread of `run`."""
         super().__init__()
         self._api, self._identity, self._post = api, identity, post

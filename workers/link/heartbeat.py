@@ -15,8 +15,8 @@ from scheduler import wire
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.identifiers import Epoch, NodeId
 from workers import log
-from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
-from workers.events import BeatAnswered, Event, HealthChanged, RegisterAnswered, Replaced
+from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.events import EpochReplaced, Event, HealthChanged, HeartbeatAnswered, RegistrationAnswered
 from workers.output.progress import ProgressTracker
 
 _LONGEST_WAIT_S = 5.0
@@ -39,7 +39,7 @@ class NodeInterface:
 class Heartbeat:
     """Speaks for one node. `identity` is (node id, epoch) once it is registered, and (0, 0) before."""
 
-    def __init__(self, api: Api, node: NodeInterface, progress: ProgressTracker) -> None:
+    def __init__(self, api: ApiClient, node: NodeInterface, progress: ProgressTracker) -> None:
         self._api, self._node, self._progress = api, node, progress
         self._held: list[wire.HeldExecution] | None = None
         self._leaving = self._stopped = self.draining = False
@@ -80,7 +80,7 @@ class Heartbeat:
                 accepted = accepted or self._beating
             except NodeReplaced:
                 self._beating = False
-                self._node.post(Replaced(self.identity[1]))
+                self._node.post(EpochReplaced(self.identity[1]))
             except ServerUnreachable:
                 wait = backoff.wait_s()
             except (ServerRefused, GangerError) as refusal:
@@ -113,7 +113,7 @@ class Heartbeat:
         self._beat_s, self._beating = answer.beat_s, True
         log.logger().info(log.NODE_REGISTERED, node=answer.node_id, epoch=answer.epoch, held=len(held))
         self._node.lease(sent)
-        self._node.post(RegisterAnswered(answer, sent))
+        self._node.post(RegistrationAnswered(answer, sent))
 
     def _beat(self) -> None:
         trouble = self._node.trouble()
@@ -122,7 +122,7 @@ class Heartbeat:
             self._node.post(HealthChanged(trouble))
         progress = self._progress.take_changes()
         node_id, epoch = self.identity
-        beat = wire.Beat(
+        beat = wire.HeartbeatBody(
             node_id=node_id,
             epoch=epoch,
             holding=self._node.count_held(),
@@ -138,4 +138,4 @@ class Heartbeat:
             self._progress.put_back(progress)
             raise
         self._node.lease(sent)
-        self._node.post(BeatAnswered(answer, sent))
+        self._node.post(HeartbeatAnswered(answer, sent))

@@ -20,7 +20,7 @@ _LEAST_LINE: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Mask:
+class SecretMask:
     """The secrets of one execution."""
 
     pattern: re.Pattern[bytes]
@@ -39,16 +39,16 @@ class Mask:
         return 0
 
 
-def of(values: list[bytes]) -> Mask | None:
+def of(values: list[bytes]) -> SecretMask | None:
     """Return the mask for these values and for their longer lines; None when there is nothing to hide."""
     secrets = {word for value in values for word in (value, value.strip(), *_lines(value)) if len(word) >= _LEAST_BYTES}
     if not secrets:
         return None
     ordered = tuple(sorted(secrets, key=len, reverse=True))
-    return Mask(re.compile(b"|".join(map(re.escape, ordered))), ordered)
+    return SecretMask(re.compile(b"|".join(map(re.escape, ordered))), ordered)
 
 
-def read(key: ExecutionKey, paths: Paths) -> Mask | None:
+def read(key: ExecutionKey, paths: Paths) -> SecretMask | None:
     """Return the mask for the secrets of an execution; None when it has none."""
     values = []
     with contextlib.suppress(OSError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
-from workers.output.shipper import Shipper
+from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths
 from workers.supervisor.request import RunRequest
 
@@ -15,7 +15,7 @@ from workers.supervisor.request import RunRequest
 class RunOutputs:
     """Knows which output files an execution has, for those of which this life has started every command."""
 
-    def __init__(self, paths: Paths, pool: LogFilePool, shipper: Shipper, progress: ProgressTracker) -> None:
+    def __init__(self, paths: Paths, pool: LogFilePool, shipper: OutputShipper, progress: ProgressTracker) -> None:
         self._paths, self._pool, self._shipper, self._progress = paths, pool, shipper, progress
         self._files: dict[ExecutionKey, list[str]] = {}
 

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from scheduler.errors import GangerError
 from scheduler.identifiers import NodeId
-from scheduler.wire import Chunk, Chunks
+from scheduler.wire import OutputChunk, OutputChunks
 from workers import log
-from workers.api_client import Api, JitteredBackoff, ServerRefused, ServerUnreachable
+from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable
 from workers.output import masking
 from workers.output import progress as progress_reports
 from workers.output.log_file import PIECE_BYTES, LogFile
-from workers.output.masking import Mask
+from workers.output.masking import SecretMask
 from workers.output.progress import ProgressTracker
 from workers.paths import STREAMS, ExecutionKey, Paths
 from workers.supervisor.limits import PHASES
@@ -54,18 +54,18 @@ class _Writer:
     uid: int | None
     cap: int
     left: int
-    mask: Mask | None
+    mask: SecretMask | None
     files: dict[str, LogFile] = field(default_factory=dict)
     ending: float | None = None
     rests_until: float = 0.0
 
 
-class Shipper:
+class OutputShipper:
     """Follows the output files of everything that runs here."""
 
     def __init__(
         self,
-        api: Api,
+        api: ApiClient,
         paths: Paths,
         progress: ProgressTracker,
         node_id: Callable[[], NodeId],
@@ -219,7 +219,7 @@ class Shipper:
         now = time.time()
         chunks = [_chunk(file, piece, now) for _, file, piece in pieces]
         try:
-            self._api.output(Chunks(node_id=self._node_id(), chunks=chunks))
+            self._api.output(OutputChunks(node_id=self._node_id(), chunks=chunks))
         except (ServerRefused, GangerError) as error:
             log.logger().warning(log.OUTPUT_GIVEN_UP, why=str(error), bytes=sum(len(piece) for *_, piece in pieces))
         for writer, file, piece in pieces:
@@ -258,17 +258,17 @@ class Shipper:
                 self._done(writer)
 
 
-def _masked(piece: bytes, mask: Mask, *, whole: bool, cut: bool) -> bytes:
+def _masked(piece: bytes, mask: SecretMask, *, whole: bool, cut: bool) -> bytes:
     """Return the piece without secrets. A possible beginning of one is left for later, unless `whole` or `cut` end it."""
     unsure = 0 if whole else mask.unsure(piece)
     sure = mask.hide(piece[: len(piece) - unsure])
     return sure + b"*" * unsure if cut else sure
 
 
-def _chunk(file: LogFile, piece: bytes, now: float) -> Chunk:
-    phase: Any = file.phase  # Any: `Chunk` checks that it is the name of a phase
+def _chunk(file: LogFile, piece: bytes, now: float) -> OutputChunk:
+    phase: Any = file.phase  # Any: `OutputChunk` checks that it is the name of a phase
     name: Any = file.name  # Any: likewise
-    return Chunk(
+    return OutputChunk(
         execution_id=file.key[0],
         attempt=file.key[1],
         phase=phase,

@@ -19,6 +19,6 @@ def launch(request: LaunchRequest) -> Launch:
         if not request.spec.commands.shell:
             return Launch(substitution.fill(arguments, request.values()), environment)
         words = substitution.fill(arguments[1:], request.values())
-    except substitution.UnknownName as unknown:
+    except substitution.UnknownValue as unknown:
         raise LaunchRefused(str(unknown)) from unknown
     return Launch(["/bin/sh", "-c", arguments[0], "sh", *words], {**environment, **request.variables()})

@@ -51,7 +51,7 @@ def launch(request: LaunchRequest) -> Launch:
     if _FUNCTION.match(arguments[0]) is None:
         try:
             return Launch([interpreter, *substitution.fill(arguments, request.values())], environment)
-        except substitution.UnknownName as unknown:
+        except substitution.UnknownValue as unknown:
             raise LaunchRefused(str(unknown)) from unknown
     inputs = orjson.dumps({one.name: _value(request, one) for one in request.spec.inputs}).decode()
     if len(inputs) > _MOST_INPUT_BYTES:

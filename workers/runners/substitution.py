@@ -15,7 +15,7 @@ _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,127}\Z")
 
 
-class UnknownName(ValueError):
+class UnknownValue(ValueError):
     """A command names a value that the job does not have; str() is the sentence for people."""
 
 
@@ -23,7 +23,7 @@ def fill(arguments: Sequence[str], values: Mapping[str, str]) -> list[str]:
     """Return the arguments with every `${name}` replaced; each stays one argument.
 
     `$${` stands for a literal `${`. Text that only looks similar (`$name`, `${a b}`, an unclosed brace) is left alone.
-    Raises UnknownName.
+    Raises UnknownValue.
     """
     return [_fill_one(argument, values) if "${" in argument else argument for argument in arguments]
 
@@ -57,6 +57,6 @@ def _fill_one(argument: str, values: Mapping[str, str]) -> str:
             parts.append(values[name])
         else:
             known = ", ".join(sorted(values))
-            raise UnknownName(f"The command asks for ${{{name}}}, which this job does not have (it has: {known}).")
+            raise UnknownValue(f"The command asks for ${{{name}}}, which this job does not have (it has: {known}).")
     parts.append(argument[at:])
     return "".join(parts)

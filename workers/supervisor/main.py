@@ -28,7 +28,7 @@ from workers.supervisor.line_server import ClientConnection, LineMessage, LineSe
 from workers.supervisor.output_pipes import OutputMover
 from workers.supervisor.periodic_checks import PeriodicChecks
 from workers.supervisor.run_table import RunTable
-from workers.supervisor.spawn import Spawner
+from workers.supervisor.spawn import ProcessSpawner
 from workers.supervisor.trees import choice, processes
 
 CAUGHT_UP: Final = '{"ev":"caught_up"}'
@@ -50,7 +50,7 @@ class Supervisor:
         self, directory: str, forced: str | None, alarm: int, checks: PeriodicChecks, mover: OutputMover
     ) -> None:
         node = choice.node_name(directory)
-        spawner = Spawner(node)
+        spawner = ProcessSpawner(node)
         kind = choice.choose(node, forced, log)
         boot = processes.boot_id()
         self._journal = RunJournal(f"{directory}/outcomes.jsonl")

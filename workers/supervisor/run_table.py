@@ -17,7 +17,7 @@ from workers.supervisor.periodic_checks import PeriodicChecks
 from workers.supervisor.reasons import EndReason, killed
 from workers.supervisor.request import RunKey, RunRequest
 from workers.supervisor.run import Run, ended_event
-from workers.supervisor.spawn import LaunchError, ProgramError, Spawner
+from workers.supervisor.spawn import LaunchError, ProcessSpawner, ProgramError
 from workers.supervisor.trees import TreeKind, leftovers
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
@@ -37,7 +37,7 @@ class RunTable:
         self,
         node: str,
         kind: TreeKind,
-        spawner: Spawner,
+        spawner: ProcessSpawner,
         journal: RunJournal,
         checks: PeriodicChecks,
         mover: OutputMover,

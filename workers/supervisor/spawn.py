@@ -45,7 +45,7 @@ class ProgramError(LaunchError):
     """The program itself is at fault: there is none of that name, or it may not or cannot be executed as requested."""
 
 
-class Spawner:
+class ProcessSpawner:
     """Starts programs. Make it and use it in one and the same thread."""
 
     def __init__(self, node: str) -> None:

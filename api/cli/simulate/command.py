@@ -69,7 +69,7 @@ def simulate(
 
     [bold]ganger simulate --history --pool-min 0 --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
     """
-    source = workload.Source(trace, load, connection)
+    source = workload.TraceSource(trace, load, connection)
     if not elastic.any:
         _compare_policies(source, fleet, policy or list(PolicyName), seed, plot, as_json=as_json)
     elif fleet.any or policy or plot:
@@ -79,7 +79,7 @@ def simulate(
 
 
 def _compare_policies(
-    source: workload.Source,
+    source: workload.TraceSource,
     fleet: FleetOptions,
     policies: Sequence[PolicyName],
     seed: int,

@@ -17,13 +17,13 @@ from ganger.errors import UsageError
 
 if TYPE_CHECKING:
     from api.cli.simulate.options import ElasticOptions
-    from api.cli.simulate.workload import Source
-    from scheduler.rules.autoscaling.decide import Pace, Pool
+    from api.cli.simulate.workload import TraceSource
+    from scheduler.rules.autoscaling.decide import Pool, ScalingSettings
 
 NAME = "pool"
 
 
-def compare(source: Source, options: ElasticOptions, seed: int, *, as_json: bool) -> None:
+def compare(source: TraceSource, options: ElasticOptions, seed: int, *, as_json: bool) -> None:
     """Print what the pool costs, and what fixed sizes do. All jobs are taken to be of this pool.
 
     Raises UsageError; ends the command with 1 if nothing ran at all.
@@ -46,7 +46,7 @@ def _pool_of(options: ElasticOptions) -> Pool:
     """Return the pool that the options describe. Raises UsageError."""
     from scheduler.replay import fleet  # noqa: PLC0415 - likewise
     from scheduler.rules.autoscaling.decide import Pool  # noqa: PLC0415 - likewise
-    from scheduler.rules.autoscaling.sizing import Sizing  # noqa: PLC0415 - likewise
+    from scheduler.rules.autoscaling.sizing import PoolSizing  # noqa: PLC0415 - likewise
 
     if options.pool_max is None or options.template is None:
         raise UsageError("a pool needs both --pool-max N and --template SPEC", field="--pool-max")
@@ -61,7 +61,7 @@ def _pool_of(options: ElasticOptions) -> Pool:
         raise UsageError("--template describes one node", field="--template")
     return Pool(
         NAME,
-        Sizing.AUTO,
+        PoolSizing.AUTO,
         smallest=options.pool_min,
         largest=options.pool_max,
         template=nodes[0].capacity,
@@ -70,15 +70,17 @@ def _pool_of(options: ElasticOptions) -> Pool:
     )
 
 
-def _pace(settings: Sequence[str]) -> Pace:
-    from scheduler.rules.autoscaling.decide import Pace  # noqa: PLC0415 - likewise
+def _pace(settings: Sequence[str]) -> ScalingSettings:
+    from scheduler.rules.autoscaling.decide import ScalingSettings  # noqa: PLC0415 - likewise
 
     given = pairs(list(settings), "--set")
-    unknown = sorted(set(given) - set(Pace.__slots__))
+    unknown = sorted(set(given) - set(ScalingSettings.__slots__))
     if unknown:
-        raise UsageError(f"--set takes one of {', '.join(Pace.__slots__)}, not {unknown[0]!r}", field="--set")
+        raise UsageError(
+            f"--set takes one of {', '.join(ScalingSettings.__slots__)}, not {unknown[0]!r}", field="--set"
+        )
     try:
         numbers: JsonObject = {name: (int if name.endswith("_step") else float)(given[name]) for name in given}
-        return Pace(**numbers)
+        return ScalingSettings(**numbers)
     except ValueError:
         raise UsageError("--set takes NAME=NUMBER, such as idle_s=300", field="--set") from None

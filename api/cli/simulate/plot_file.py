@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
-    from scheduler.replay.report import Timeline
+    from scheduler.replay.report import ReplayTimeline
 
 
-def drawer(path: Path | None) -> Callable[[dict[str, Timeline]], None] | None:
+def drawer(path: Path | None) -> Callable[[dict[str, ReplayTimeline]], None] | None:
     """Return what draws courses into a file, None without one. Raises before anything is replayed where it could not."""
     if path is None:
         return None
@@ -22,7 +22,7 @@ def drawer(path: Path | None) -> Callable[[dict[str, Timeline]], None] | None:
     _try(path)
     rasterise = _rasteriser() if kind == ".png" else None
 
-    def draw(courses: dict[str, Timeline]) -> None:
+    def draw(courses: dict[str, ReplayTimeline]) -> None:
         from scheduler.replay.plot import as_svg  # noqa: PLC0415 - likewise
 
         drawn = as_svg(courses)

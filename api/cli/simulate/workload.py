@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TraceSource:
     """The origin of the jobs: a trace, or the past of the installation that `connection` leads to."""
 
     trace: Path | None
@@ -74,7 +74,7 @@ class Workload:
 
 
 def on_fleet(
-    source: Source, nodes: Sequence[str], *, added: Sequence[str] = (), drained: Sequence[str] = ()
+    source: TraceSource, nodes: Sequence[str], *, added: Sequence[str] = (), drained: Sequence[str] = ()
 ) -> tuple[Workload, list[Node]]:
     """Return the jobs and the nodes to replay them on. Raises UsageError where there are none, or they are said wrongly."""
     if (source.trace is None) != source.options.history:
@@ -92,7 +92,7 @@ def on_fleet(
 
 
 def _past(
-    source: Source, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
+    source: TraceSource, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
     from scheduler.replay import fleet  # noqa: PLC0415 - likewise
 
@@ -103,7 +103,7 @@ def _past(
 
 
 def _trace(
-    source: Source, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
+    source: TraceSource, nodes: Sequence[str], added: Sequence[str], drained: Sequence[str]
 ) -> tuple[Workload, list[Node]]:
     """Jobs wider than the widest node become gangs of members that fit there; those wider than all nodes together are left out."""
     from scheduler.replay import fleet, trace  # noqa: PLC0415 - likewise

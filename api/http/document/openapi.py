@@ -15,7 +15,7 @@ from api.http.document.answer_types import schemas as answer_schemas
 from api.http.executions.answer_schema import LogView
 from api.http.jobs.schema import JobsBody
 from api.http.schema.answers import Problem
-from api.http.schema.fields import Described
+from api.http.schema.fields import SchemaModel
 
 _KEY = "ganger.document"
 
@@ -95,7 +95,7 @@ def _build(app: OpenAPI, answers: Iterable[AnswerType]) -> JsonSchema:
 
 def _named(schemas: Collection[str]) -> Iterator[type[BaseModel]]:
     """Yield the models behind these schemas: pydantic says more of them than came through, such as what keys look like."""
-    waiting: list[type[BaseModel]] = [Described, JobsBody]
+    waiting: list[type[BaseModel]] = [SchemaModel, JobsBody]
     while waiting:
         model = waiting.pop()
         waiting += model.__subclasses__()

@@ -12,7 +12,7 @@ from api.http.jobs.program_schema import ProgramView
 from api.http.schema.answers import ListOf, Reference
 
 
-class _Commands(TypedDict):
+class _PhaseCommands(TypedDict):
     command: list[str]
     shell: bool
     pre_command: list[str] | None
@@ -37,7 +37,7 @@ class _Requirements(TypedDict):
     resources: dict[str, float]
 
 
-class DefinitionView(_Commands, ProgramView, _Requirements):
+class DefinitionView(_PhaseCommands, ProgramView, _Requirements):
     """The content of a revision."""
 
 
@@ -84,7 +84,7 @@ class CheckFinding(TypedDict):
     description: str
 
 
-class Validation(TypedDict):
+class CheckAnswer(TypedDict):
     """The findings of a dry run."""
 
     is_valid: bool

@@ -56,8 +56,8 @@ def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.Job
     return Answer(view.detail(*job_types.get(call.rt, made)), 201, headers)
 
 
-@routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.Validation})
-def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.Validation:
+@routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.CheckAnswer})
+def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.CheckAnswer:
     """Say what creating this type would say, and change nothing."""
     found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
     return {

@@ -87,7 +87,7 @@ class _TypeInDetail(TypedDict):
     job_type_rev: RevisionOfDetail
 
 
-class _State(TypedDict):
+class _JobState(TypedDict):
     event: Mapping[str, object]
     node: NodeInShort | None
     error: ErrorView | None
@@ -122,7 +122,7 @@ class _State(TypedDict):
     last_modified: datetime
 
 
-class JobEntry(_Named, _TypeInList, _State):
+class JobEntry(_Named, _TypeInList, _JobState):
     """A job as lists show it."""
 
 
@@ -157,7 +157,7 @@ class _Course(TypedDict):
     job_exes: list[ExecutionEntry]
 
 
-class JobDetail(_Named, _TypeInDetail, _State, _OwnCommand, ProgramView, _Course):
+class JobDetail(_Named, _TypeInDetail, _JobState, _OwnCommand, ProgramView, _Course):
     """A job in full."""
 
 

@@ -10,16 +10,16 @@ from typing_extensions import TypedDict
 
 from api.http.schema.fields import LEFT_OUT, Body, DocumentBody, Title
 from scheduler.documents import ConstraintDocument
-from scheduler.rules.cluster.shapes import Op
+from scheduler.rules.cluster.shapes import ConstraintOperator
 from scheduler.rules.job_type.definition import Definition
 
 LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
 LabelValue = Annotated[Title, StringConstraints(max_length=256)]
 OpWord = Literal["=", "!=", "in", "not_in", "exists", "not_exists", ">", "<", ">=", "<="]
-assert set(OpWord.__args__) == set(Op)  # type: ignore[attr-defined]  # noqa: S101
+assert set(OpWord.__args__) == set(ConstraintOperator)  # type: ignore[attr-defined]  # noqa: S101
 
-_LISTS = {Op.IN, Op.NOT_IN}
-_NUMBERS = {Op.LESS, Op.MORE, Op.AT_LEAST, Op.AT_MOST}
+_LISTS = {ConstraintOperator.IN, ConstraintOperator.NOT_IN}
+_NUMBERS = {ConstraintOperator.LESS, ConstraintOperator.MORE, ConstraintOperator.AT_LEAST, ConstraintOperator.AT_MOST}
 
 
 class ConstraintBody(DocumentBody):
@@ -34,8 +34,8 @@ class ConstraintBody(DocumentBody):
 
     @model_validator(mode="after")
     def _value_fits(self) -> ConstraintBody:
-        op = Op(self.op)
-        if op in {Op.EXISTS, Op.ABSENT}:
+        op = ConstraintOperator(self.op)
+        if op in {ConstraintOperator.EXISTS, ConstraintOperator.ABSENT}:
             if self.value is not None:
                 raise ValueError(f"{op} takes no value")
         elif op in _NUMBERS:

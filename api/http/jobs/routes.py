@@ -14,10 +14,10 @@ from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, Job
 from api.http.jobs.filtering import job_filter
 from api.http.jobs.new_job import new_job
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
-from api.http.jobs.submission_schema import Created, Tried
+from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
-from scheduler.errors import Conflict, InvalidInput, NotFound, TooLarge
+from scheduler.errors import BodyTooLarge, Conflict, InvalidInput, NotFound
 from scheduler.explain import dry_run, job_explanation
 from scheduler.explain.explanation_json import JobExplanation
 from scheduler.identifiers import JobId
@@ -44,9 +44,9 @@ def list_jobs(call: ApiCall, query: JobsQuery) -> JobList:
     role=Role.SUBMITTER,
     body_limit=lambda rt: rt.settings.max_jobs_body,
     headers=IdempotencyHeader,
-    answers={200: SubmittedJob | Created | Tried, 201: SubmittedJob | Created | Tried},
+    answers={200: SubmittedJob | CreatedJobs | DryRunAnswer, 201: SubmittedJob | CreatedJobs | DryRunAnswer},
 )
-def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[SubmittedJob | Created | Tried]:
+def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[SubmittedJob | CreatedJobs | DryRunAnswer]:
     """Submit one job (an object; answers its detail) or many (an array; answers their ids), all or nothing.
 
     A job that no node could ever hold, or that its quota never allows, is taken all the same, and `warnings` say so; with `strict`
@@ -58,7 +58,7 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
     if not bodies:
         raise InvalidInput("an empty array holds no job")
     if len(bodies) > call.rt.settings.max_batch:
-        raise TooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
+        raise BodyTooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
     submission = Submission([new_job(one) for one in bodies], _keys(bodies), strict=query.strict, many=many)
     if query.dry_run:
         return _tried(call, submission)
@@ -119,10 +119,10 @@ def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     return job_explanation.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
 
 
-def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | Created | Tried]:
+def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | CreatedJobs | DryRunAnswer]:
     """Say what would become of jobs, without making them."""
     if len(submission.jobs) > dry_run.MOST:
-        raise TooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
+        raise BodyTooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
     results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
     return Answer({"dry_run": True, "count": len(results), "results": results})
 

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from scheduler.explain.explanation_json import SubmitWarning, TriedView
 
 
-class Tried(TypedDict):
+class DryRunAnswer(TypedDict):
     """The results of a dry run, job by job; nothing was made."""
 
     dry_run: bool
@@ -31,5 +31,5 @@ class _Ids(TypedDict):
     job_ids: list[int]
 
 
-class Created(_Ids, Warnings):
+class CreatedJobs(_Ids, Warnings):
     """The jobs that an array made, in its order."""

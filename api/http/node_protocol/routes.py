@@ -30,7 +30,7 @@ class LeaveBody(Body):
     epoch: Epoch
 
 
-class OutputFile(TypedDict):
+class OutputFileAnswer(TypedDict):
     """The id of a file that was taken in."""
 
     file_id: FileId
@@ -46,8 +46,8 @@ def node_register(call: ApiCall, body: wire.NodeRegistration) -> wire.Registered
     return registration.register(call.rt, body)
 
 
-@routes.post("/node/beat/", role="node", answers={200: wire.BeatAnswer})
-def node_beat(call: ApiCall, body: wire.Beat) -> wire.BeatAnswer:
+@routes.post("/node/beat/", role="node", answers={200: wire.HeartbeatAnswer})
+def node_beat(call: ApiCall, body: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
     """Sign of life; answers with cancels and with placements not yet claimed."""
     return node_protocol.beat(call.rt, body)
 
@@ -65,7 +65,7 @@ def node_report(call: ApiCall, body: wire.ReportBatch) -> wire.ReportAnswer:
 
 
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
-def node_output(call: ApiCall, body: wire.Chunks) -> dict[str, object]:
+def node_output(call: ApiCall, body: wire.OutputChunks) -> dict[str, object]:
     """Bring what programs print."""
     node_protocol.store_output(call.rt, body)
     return {}
@@ -92,9 +92,9 @@ def node_input(call: ApiCall, file_id: FileId) -> Response:
     "/node/files/",
     role="node",
     request_body={"required": True, "content": {"application/octet-stream": BYTES}},
-    answers={201: OutputFile},
+    answers={201: OutputFileAnswer},
 )
-def node_add_output(call: ApiCall, query: OutputQuery) -> Answer[OutputFile]:
+def node_add_output(call: ApiCall, query: OutputQuery) -> Answer[OutputFileAnswer]:
     """Bring an output file of a running attempt; it is seen once the attempt's report is accepted."""
     g.secrets = (query.token,)
     new = NewOutput(

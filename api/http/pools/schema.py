@@ -123,7 +123,7 @@ class PoolDecision(TypedDict):
     decided: datetime | None
 
 
-class _PoolSettings(TypedDict):
+class _PoolFields(TypedDict):
     name: str
     sizing: str
     size: int
@@ -140,7 +140,7 @@ class _PoolSettings(TypedDict):
     running: int
 
 
-class PoolView(_PoolSettings, PoolDecision):
+class PoolView(_PoolFields, PoolDecision):
     """A pool. `wanted` to `unmet` are the scheduler's last decision; null and empty while nobody scales the pool."""
 
     created: datetime

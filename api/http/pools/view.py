@@ -5,7 +5,7 @@ from __future__ import annotations
 from api.http.pools.schema import PoolDecision, PoolEvent, PoolNodes, PoolView, PoolWanted
 from api.http.schema.fields import units
 from scheduler.pools.pools import PoolWithCounts
-from scheduler.store.nodes.pool_rows import DecisionDetail, PoolCounts, PoolEventRow, PoolRow
+from scheduler.store.nodes.pool_rows import PoolCounts, PoolEventRow, PoolRow, SizeDecisionDetail
 
 _PLAIN = ("cpus", "mem", "disk")
 
@@ -82,7 +82,7 @@ def _resources(counts: PoolCounts | None) -> dict[str, dict[str, float]]:
 
 def _decision(row: PoolRow) -> PoolDecision:
     decided = row.sizing != "free" and row.decided is not None
-    detail: DecisionDetail = row.detail or {}
+    detail: SizeDecisionDetail = row.detail or {}
     return {
         "wanted": row.wanted if decided else None,
         "present": row.present if decided else None,

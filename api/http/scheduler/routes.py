@@ -10,7 +10,7 @@ from api.http.schema.fields import changes
 from scheduler.admin import switches
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
-from scheduler.store.leader.lease import SwitchChanges
+from scheduler.store.leader.lease import SchedulerSwitchChanges
 
 routes = Routes("scheduler")
 
@@ -28,7 +28,7 @@ def change_scheduler(call: ApiCall, body: SchedulerChange) -> SchedulerView:
     What runs is left alone, but with `preemption` it may be stopped for others.
     """
     permit_everywhere(call.caller)
-    facts = changes(body, SwitchChanges)
+    facts = changes(body, SchedulerSwitchChanges)
     if not facts:
         raise InvalidInput("the body changes nothing")
     switches.change(call.rt, call.caller, facts)

@@ -7,10 +7,10 @@ from typing import cast
 from api.http.scheduler.schema import Leader, QueueModeWord, SchedulerState, SchedulerView
 from scheduler.admin import switches
 from scheduler.runtime import Runtime
-from scheduler.store.leader.lease import Standing
+from scheduler.store.leader.lease import LeaderState
 
 
-def entry(rt: Runtime, standing: Standing, *, everywhere: bool) -> SchedulerView:
+def entry(rt: Runtime, standing: LeaderState, *, everywhere: bool) -> SchedulerView:
     """Return the scheduler; what concerns other projects' jobs only where the caller may see `everywhere`."""
     return {
         "state": cast("SchedulerState", switches.state(rt, standing)),
@@ -25,7 +25,7 @@ def entry(rt: Runtime, standing: Standing, *, everywhere: bool) -> SchedulerView
     }
 
 
-def _leader(standing: Standing) -> Leader:
+def _leader(standing: LeaderState) -> Leader:
     return {
         "holder": standing.holder,
         "term": standing.term,

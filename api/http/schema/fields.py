@@ -31,7 +31,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\u0080-\u009f\u200e\u200f\u202a-\u202e\u20
 _ASCII_INT = re.compile(r"-?[0-9]{1,20}\Z")
 
 
-class Described(BaseModel):
+class SchemaModel(BaseModel):
     """A model whose JSON Schema is made once per process, however many applications are built from it."""
 
     @classmethod
@@ -46,7 +46,7 @@ class Described(BaseModel):
 _schemas: dict[tuple[type, str, str], dict[str, Any]] = {}
 
 
-class Body(Described):
+class Body(SchemaModel):
     """A JSON body: no field that is not known, no value of another type, no null where a value is meant."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -66,7 +66,7 @@ class DocumentBody(Body, ABC):
         """Return what is stored."""
 
 
-class Query(Described):
+class Query(SchemaModel):
     """A query string: what is not known is ignored, as the ancestor of this API does."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)

@@ -53,7 +53,7 @@ def most_connections() -> int:
     return max(min(CONNECTIONS, soft - SPARE_FILES), SPARE_FILES // 2)
 
 
-class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class RequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
     """Threads as gunicorn has them, for connections that have something to do."""
 
     def accept(self, listener: socket.socket) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from api.http.serving.gunicorn_worker import PatientWorker, most_connections
+from api.http.serving.gunicorn_worker import RequestWorker, most_connections
 from api.up.embedded import state
 from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
@@ -37,7 +37,7 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
     options = {
         "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
         "workers": settings.api_workers,
-        "worker_class": PatientWorker,
+        "worker_class": RequestWorker,
         "worker_connections": most_connections(),
         "threads": settings.api_threads,
         # Nodes and clients keep their connections; two seconds, the default, would make most requests a new one.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from api.http.schema.fields import units
 from api.http.status.schema import JobCounts, NodeCounts, PoolStanding, RoomByResource
 from scheduler.admin.status import InstallationStatus
-from scheduler.store.leader.status import NodesOfPool, RoomTaken
+from scheduler.store.leader.status import NodesOfPool, PoolUsage
 
 AMOUNTS = ("cpus", "mem", "disk")
 
@@ -75,7 +75,7 @@ def _amounts(found: InstallationStatus, pools: set[str] | None) -> RoomByResourc
     }
 
 
-def _sums(rows: Sequence[NodesOfPool | RoomTaken]) -> dict[str, int]:
+def _sums(rows: Sequence[NodesOfPool | PoolUsage]) -> dict[str, int]:
     return {
         "cpus": sum(row.cpus for row in rows),
         "mem": sum(row.mem for row in rows),

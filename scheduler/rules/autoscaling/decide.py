@@ -16,17 +16,17 @@ from math import ceil, inf
 from scheduler.identifiers import NodeId, ShapeId
 from scheduler.rules.autoscaling import demand
 from scheduler.rules.autoscaling.demand import GroupDemand
-from scheduler.rules.autoscaling.sizing import Sizing
+from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.resources import Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Shape
 from scheduler.rules.placement import capacity
-from scheduler.rules.placement.capacity import Growth
+from scheduler.rules.placement.capacity import PoolGrowth
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ScalingSettings:
     """How eagerly a pool follows demand, in seconds. A step is the most nodes for one decision; None: no limit."""
 
     target_wait_s: float = 30.0
@@ -48,13 +48,13 @@ class Pool:
     """
 
     name: str
-    sizing: Sizing = Sizing.FREE
+    sizing: PoolSizing = PoolSizing.FREE
     size: int = 0
     smallest: int = 0
     largest: int | None = None
     template: Resources | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    pace: Pace = Pace()
+    pace: ScalingSettings = ScalingSettings()
     paused: bool = False
     present: int | None = None
     starting: int = 0
@@ -64,7 +64,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class SizeDecision:
     """How many nodes the pool should have, how many it has (with those on their way), and why, in a sentence.
 
     `unmet` counts, by shape id, the jobs that wait for room and for which this decision counted on new nodes.
@@ -79,13 +79,13 @@ class Decision:
     hopeless: Mapping[ShapeId, int] = field(default_factory=dict)
 
 
-def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, Decision]:
+def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, SizeDecision]:
     """Return a decision for every pool that is not FREE, by name. Demand that several could meet goes to the first."""
     waiting = demand.demands(snapshot, now)
     unmet = {need.shape.id: float(need.count) for need in waiting}
-    horizon = max((pool.pace.target_wait_s for pool in pools if pool.sizing is Sizing.AUTO), default=0.0)
+    horizon = max((pool.pace.target_wait_s for pool in pools if pool.sizing is PoolSizing.AUTO), default=0.0)
     never: set[int] = set()
-    if any(pool.sizing is Sizing.AUTO for pool in pools):
+    if any(pool.sizing is PoolSizing.AUTO for pool in pools):
         never = _never_whole(snapshot, pools, waiting)
         there = demand.supply(snapshot, now, horizon)
         for need in waiting:
@@ -95,9 +95,9 @@ def decide(snapshot: Snapshot, pools: Sequence[Pool], now: float) -> dict[str, D
     decisions = {}
     for pool in pools:
         present = (_members(snapshot, pool) if pool.present is None else pool.present) + pool.starting
-        if pool.sizing is Sizing.FIXED:
-            decisions[pool.name] = Decision(pool.size, present, f"an operator asked for {pool.size}")
-        elif pool.sizing is Sizing.AUTO:
+        if pool.sizing is PoolSizing.FIXED:
+            decisions[pool.name] = SizeDecision(pool.size, present, f"an operator asked for {pool.size}")
+        elif pool.sizing is PoolSizing.AUTO:
             decisions[pool.name] = _follow(snapshot, pool, present, waiting, unmet, never)
     return decisions
 
@@ -130,16 +130,16 @@ def fits_new_node(shape: Shape, pool: Pool) -> bool:
 def _never_whole(snapshot: Snapshot, pools: Sequence[Pool], waiting: Sequence[GroupDemand]) -> set[int]:
     """Return the shapes of gangs that would not fit whole with every pool at its largest."""
     growth = [
-        Growth(Node(NodeId(number), pool.template, "", pool.name, pool.labels), _most(pool))
+        PoolGrowth(Node(NodeId(number), pool.template, "", pool.name, pool.labels), _most(pool))
         for number, pool in enumerate(pools)
-        if pool.template is not None and pool.sizing is not Sizing.FREE
+        if pool.template is not None and pool.sizing is not PoolSizing.FREE
     ]
     gangs = [need.shape for need in waiting if need.shape.count > 1]
     return {shape.id for shape in gangs if capacity.most_members(shape, snapshot.nodes, growth) < shape.count}
 
 
 def _most(pool: Pool) -> int | None:
-    return pool.size if pool.sizing is Sizing.FIXED else pool.largest
+    return pool.size if pool.sizing is PoolSizing.FIXED else pool.largest
 
 
 def _follow(
@@ -149,14 +149,14 @@ def _follow(
     waiting: Sequence[GroupDemand],
     unmet: dict[ShapeId, float],
     never: set[int],
-) -> Decision:
+) -> SizeDecision:
     """Decide for a pool that follows demand, and take what it will meet off `unmet`.
 
     No pool may grow for the shapes in `never`.
     """
     if pool.paused or snapshot.policy.scheduler_paused:
         what = "the pool" if pool.paused else "the scheduler"
-        return _clamped(pool, Decision(present, present, f"{what} is paused: the size stays as it is"))
+        return _clamped(pool, SizeDecision(present, present, f"{what} is paused: the size stays as it is"))
     left = [need for need in waiting if unmet[need.shape.id] > 0]
     mine = [need for need in left if fits_new_node(need.shape, pool) and need.shape.id not in never]
     counts = {need.shape.id: ceil(unmet[need.shape.id]) for need in mine}
@@ -177,26 +177,26 @@ def _follow(
         return _clamped(pool, _grow(pool, present, nodes - pool.starting, counts, hopeless))
     if nodes:
         why = f"{sum(counts.values())} jobs wait, and {pool.starting} nodes are on their way to them"
-        return _clamped(pool, Decision(present, present, why, counts, hopeless))
+        return _clamped(pool, SizeDecision(present, present, why, counts, hopeless))
     return _clamped(pool, _shrink(pool, present, hopeless, demand.waiting_for(list(waiting))))
 
 
 def _grow(
     pool: Pool, present: int, more: int, counts: Mapping[ShapeId, int], hopeless: Mapping[ShapeId, int]
-) -> Decision:
+) -> SizeDecision:
     pace = pool.pace
     jobs = sum(counts.values())
     why = f"{jobs} jobs would wait longer than {pace.target_wait_s:g} s; {more} more nodes would take them"
     if pool.since_grown_s < pace.grow_pause_s:
         why += f", but it grew {pool.since_grown_s:.0f} s ago and pauses for {pace.grow_pause_s:g} s"
-        return Decision(present, present, why, counts, hopeless)
+        return SizeDecision(present, present, why, counts, hopeless)
     if pace.grow_step is not None and more > pace.grow_step:
         more = pace.grow_step
         why += f", at most {more} at a time"
-    return Decision(present + more, present, why, counts, hopeless)
+    return SizeDecision(present + more, present, why, counts, hopeless)
 
 
-def _shrink(pool: Pool, present: int, hopeless: Mapping[ShapeId, int], waiting_for: Mapping[str, int]) -> Decision:
+def _shrink(pool: Pool, present: int, hopeless: Mapping[ShapeId, int], waiting_for: Mapping[str, int]) -> SizeDecision:
     pace = pool.pace
     tired = sum(1 for idle_s in pool.idle_s.values() if idle_s >= pace.idle_s)
     why = "nothing waits for room"
@@ -205,27 +205,27 @@ def _shrink(pool: Pool, present: int, hopeless: Mapping[ShapeId, int], waiting_f
     elif waiting_for:
         why += "; " + ", ".join(f"{count} wait for: {reason}" for reason, count in sorted(waiting_for.items()))
     if not tired:
-        return Decision(present, present, f"{why}, and no node has been idle for {pace.idle_s:g} s", {}, hopeless)
+        return SizeDecision(present, present, f"{why}, and no node has been idle for {pace.idle_s:g} s", {}, hopeless)
     since = min(pool.since_grown_s, pool.since_shrunk_s)
     if since < pace.shrink_pause_s:
         why += (
             f"; {tired} nodes are idle, but the size changed {since:.0f} s ago and pauses for {pace.shrink_pause_s:g} s"
         )
-        return Decision(present, present, why, {}, hopeless)
+        return SizeDecision(present, present, why, {}, hopeless)
     fewer = tired if pace.shrink_step is None else min(tired, pace.shrink_step)
-    return Decision(
+    return SizeDecision(
         present - fewer, present, f"{why}, and {tired} nodes have been idle for {pace.idle_s:g} s", {}, hopeless
     )
 
 
-def _clamped(pool: Pool, decision: Decision) -> Decision:
+def _clamped(pool: Pool, decision: SizeDecision) -> SizeDecision:
     """Keep the wanted number between the smallest and the largest."""
     wanted, why = decision.wanted, decision.why
     if pool.largest is not None and wanted > pool.largest:
         wanted, why = pool.largest, f"{why}; the largest size is {pool.largest}"
     if wanted < pool.smallest:
         wanted, why = pool.smallest, f"{why}; the smallest size is {pool.smallest}"
-    return Decision(wanted, decision.present, why, decision.unmet, decision.hopeless)
+    return SizeDecision(wanted, decision.present, why, decision.unmet, decision.hopeless)
 
 
 def _slots(need: GroupDemand, pool: Pool) -> float:

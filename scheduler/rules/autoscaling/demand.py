@@ -36,7 +36,7 @@ class GroupDemand:
 
 
 @dataclass(slots=True)
-class Supply:
+class NodeSupply:
     """For each node row: what is free now and within the horizon, when on average that comes, and when all ends.
 
     `left` is the part of the node, 0 to 1, that no shape has been given yet.
@@ -55,7 +55,7 @@ def demands(snapshot: Snapshot, now: float) -> list[GroupDemand]:
     return sorted(found, key=lambda need: (need.shape.priority, -need.waited_s, need.shape.id))
 
 
-def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
+def supply(snapshot: Snapshot, now: float, horizon_s: float) -> NodeSupply:
     """Return what every node has free now and, by the predicted ends of what runs, within the horizon (seconds)."""
     nodes, running = snapshot.nodes, snapshot.running
     for request in running.requests():
@@ -75,10 +75,10 @@ def supply(snapshot: Snapshot, now: float, horizon_s: float) -> Supply:
         np.add.at(later.T, rows[live][soon], table[:, running.request[live]].T[soon])
         np.add.at(delay, rows[live][soon], gone_in[soon])
         np.add.at(ends, rows[live][soon], 1.0)
-    return Supply(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
+    return NodeSupply(free, later, delay / np.maximum(ends, 1.0), busy, np.ones(width))
 
 
-def absorb(need: GroupDemand, count: float, snapshot: Snapshot, there: Supply, horizon_s: float) -> float:
+def absorb(need: GroupDemand, count: float, snapshot: Snapshot, there: NodeSupply, horizon_s: float) -> float:
     """Give the slots that nodes have to these jobs, in the order of rows; return how many jobs are left without one."""
     mask = eligible(need.shape, snapshot.nodes, snapshot.policy)
     vector = snapshot.nodes.vector(need.shape.requires)
@@ -135,7 +135,7 @@ def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
 
 
 def _slots(
-    need: GroupDemand, vector: Amounts, rows: NDArray[np.intp], there: Supply, horizon_s: float
+    need: GroupDemand, vector: Amounts, rows: NDArray[np.intp], there: NodeSupply, horizon_s: float
 ) -> NDArray[np.float64]:
     """Return how many of these jobs the whole of each node could start within the horizon."""
     first = np.maximum(room_for(vector, there.free[:, rows]), 0)

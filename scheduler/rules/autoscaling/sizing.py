@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 
-class Sizing(StrEnum):
+class PoolSizing(StrEnum):
     """How a pool gets its size."""
 
     FREE = "free"

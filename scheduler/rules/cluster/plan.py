@@ -75,7 +75,7 @@ class Refusal:
     nodes: Mapping[str, int]
 
 
-class Basis(Enum):
+class ReservationBasis(Enum):
     """Which of the coming ends on its nodes a reservation counts on. The room that it does not need is for others."""
 
     ENDS = auto()
@@ -104,7 +104,7 @@ class Reservation:
     node_ids: tuple[NodeId, ...]
     start: float
     resources: Resources
-    basis: Basis = Basis.ENDS
+    basis: ReservationBasis = ReservationBasis.ENDS
     strict: bool = False
 
 

@@ -57,7 +57,7 @@ class ProjectUsage:
     turnover: Resources = NOTHING
 
 
-class RequestNumbers:
+class ResourceNumbers:
     """Numbers for the distinct amounts that executions hold.
 
     A number is in use while any execution holds that amount; after that it is given to another.
@@ -106,7 +106,7 @@ class Running:
         self._projects: dict[int, ProjectUsage] = {}
         self._types: dict[int, int] = {}
         self._peer_nodes: dict[tuple[int, int], dict[int, int]] = {}
-        self._requests = RequestNumbers()
+        self._requests = ResourceNumbers()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
         self.node_ids = np.full(_FIRST_ROWS, -1, dtype=np.int64)
         self.ids = np.zeros(_FIRST_ROWS, dtype=np.int64)

@@ -16,7 +16,7 @@ NODE_LABEL = "node"
 """The label that every node has without declaring it: its own name."""
 
 
-class Op(StrEnum):
+class ConstraintOperator(StrEnum):
     """How a constraint compares a node's label."""
 
     EQUAL = "="
@@ -40,7 +40,7 @@ class Constraint:
     """
 
     label: str
-    op: Op = Op.EQUAL
+    op: ConstraintOperator = ConstraintOperator.EQUAL
     value: str | tuple[str, ...] = ""
 
     def holds(self, labels: Mapping[str, str]) -> bool:
@@ -48,7 +48,7 @@ class Constraint:
         return _holds(self.op, labels.get(self.label), self.value)
 
     def __str__(self) -> str:
-        if self.op in {Op.EXISTS, Op.ABSENT}:
+        if self.op in {ConstraintOperator.EXISTS, ConstraintOperator.ABSENT}:
             return f"{self.label} {self.op}"
         value = self.value if isinstance(self.value, str) else "(" + ", ".join(self.value) + ")"
         return f"{self.label} {self.op} {value}"
@@ -87,29 +87,31 @@ class Shape:
     preemptible: bool = False
 
 
-def _holds(op: Op, label: str | None, value: str | tuple[str, ...]) -> bool:
+def _holds(op: ConstraintOperator, label: str | None, value: str | tuple[str, ...]) -> bool:
     values = (value,) if isinstance(value, str) else value
     match op:
-        case Op.EXISTS | Op.ABSENT:
-            return (label is not None) == (op is Op.EXISTS)
-        case Op.EQUAL | Op.IN:
+        case ConstraintOperator.EXISTS | ConstraintOperator.ABSENT:
+            return (label is not None) == (op is ConstraintOperator.EXISTS)
+        case ConstraintOperator.EQUAL | ConstraintOperator.IN:
             return label is not None and label in values
-        case Op.NOT_EQUAL | Op.NOT_IN:
+        case ConstraintOperator.NOT_EQUAL | ConstraintOperator.NOT_IN:
             return label is None or label not in values
-        case Op.LESS | Op.AT_MOST | Op.AT_LEAST | Op.MORE:
+        case (
+            ConstraintOperator.LESS | ConstraintOperator.AT_MOST | ConstraintOperator.AT_LEAST | ConstraintOperator.MORE
+        ):
             return _compares(op, _number(label), _number(values[0] if values else None))
         case _:
             assert_never(op)
 
 
-def _compares(op: Op, label: float | None, value: float | None) -> bool:
+def _compares(op: ConstraintOperator, label: float | None, value: float | None) -> bool:
     if label is None or value is None:
         return False
     return {
-        Op.LESS: label < value,
-        Op.AT_MOST: label <= value,
-        Op.AT_LEAST: label >= value,
-        Op.MORE: label > value,
+        ConstraintOperator.LESS: label < value,
+        ConstraintOperator.AT_MOST: label <= value,
+        ConstraintOperator.AT_LEAST: label >= value,
+        ConstraintOperator.MORE: label > value,
     }[op]
 
 

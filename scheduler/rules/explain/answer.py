@@ -103,7 +103,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class NeverFits:
+class NoFittingNode:
     """Why no node and no pool could ever hold a job: how many nodes fail for each reason, and the closest one.
 
     Of a gang's `wanted` members, `fitting` would fit on all nodes together if these were empty. `growing`: nodes that

@@ -10,10 +10,10 @@ from scheduler.rules.cluster.queue import Queue
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.explain import fixes, what_if
-from scheduler.rules.explain.answer import Explanation, NearestNode, NeverFits
+from scheduler.rules.explain.answer import Explanation, NearestNode, NoFittingNode
 from scheduler.rules.explain.wait_analysis import WaitAnalysis
 from scheduler.rules.placement import capacity
-from scheduler.rules.placement.capacity import Growth
+from scheduler.rules.placement.capacity import PoolGrowth
 from scheduler.rules.placement.placement import place
 
 PREVIEW = 2**62
@@ -96,7 +96,7 @@ def _add_shape(queue: Queue, shape: Shape) -> int:
     return tried.id
 
 
-def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) -> NeverFits | None:
+def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[PoolGrowth] = ()) -> NoFittingNode | None:
     """Return None when nodes that there are, or that pools would start (`growth`), could hold the job if empty.
 
     Otherwise return why they could not.
@@ -111,7 +111,7 @@ def could_ever_fit(shape: Shape, nodes: Nodes, growth: Sequence[Growth] = ()) ->
             if mask.any():
                 counts[reason] = counts.get(reason, 0) + int(mask.sum())
     growing = fitting > capacity.most_members(shape, nodes)
-    return NeverFits(counts, _closest(shape, tables), shape.count, fitting, growing)
+    return NoFittingNode(counts, _closest(shape, tables), shape.count, fitting, growing)
 
 
 def _closest(shape: Shape, tables: list[Nodes]) -> NearestNode | None:

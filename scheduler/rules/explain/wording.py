@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from scheduler.rules.cluster.reasons import Reason
-from scheduler.rules.explain.answer import Blocker, Explanation, Fix, FixKind, NearestNode, NeverFits
+from scheduler.rules.explain.answer import Blocker, Explanation, Fix, FixKind, NearestNode, NoFittingNode
 
 Amount = float | str
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class ReasonNames:
     """The names of things where the job waits, and why operators paused them (by the reason of the wait)."""
 
     project: str = "default"
@@ -29,7 +29,7 @@ def slug(word: str) -> str:
     return word.replace("'", "").replace(" ", "-")
 
 
-def blocker(found: Blocker, names: Names) -> str:
+def blocker(found: Blocker, names: ReasonNames) -> str:
     """Return what about the job itself stops it."""
     paused = {
         Reason.SCHEDULER_PAUSED: "the scheduler",
@@ -80,7 +80,7 @@ def gang(told: Explanation) -> str:
     return f"it needs {told.wanted} places at once; {told.fitting} {'is' if told.fitting == 1 else 'are'} free"
 
 
-def never_fits(found: NeverFits, pool: str | None) -> str:
+def never_fits(found: NoFittingNode, pool: str | None) -> str:
     """Return why no node could ever take a job."""
     where = f" of the pool {pool}" if pool is not None else ""
     if found.fitting:
@@ -103,7 +103,7 @@ def none_yet(pool: str | None) -> str:
     return f"there is no node{where} now; one that could take it may come back or be started"
 
 
-def fix(found: Fix, names: Names) -> str:
+def fix(found: Fix, names: ReasonNames) -> str:
     """Return what to do, as an order."""
     subject, to = found.subject, found.to or 0.0
     match found.kind:
@@ -159,12 +159,12 @@ _NODE_WORDS: dict[Reason, tuple[str, str]] = {
 }
 
 
-def _paused(what: str, reason: Reason, names: Names) -> str:
+def _paused(what: str, reason: Reason, names: ReasonNames) -> str:
     why = names.pauses.get(reason)
     return f"{what} is paused" + (f": {why}" if why else "")
 
 
-def _quota(detail: str, names: Names) -> str:
+def _quota(detail: str, names: ReasonNames) -> str:
     name, _, rest = detail.partition(": ")
     used, _, most = rest.partition(" of ")
     what = "executions" if name == "jobs" else name

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Category(StrEnum):
+class FailureCategory(StrEnum):
     """Whose fault it was: the platform's, the input's, or the program's own."""
 
     SYSTEM = "SYSTEM"
@@ -26,7 +26,7 @@ class FailureClass:
     name: str
     title: str
     description: str
-    category: Category
+    category: FailureCategory
     should_be_retried: bool = True
 
 
@@ -36,67 +36,75 @@ NODE_LOST = "node-lost"
 UNKNOWN = "unknown"
 
 BUILT_IN: tuple[FailureClass, ...] = (
-    FailureClass(UNKNOWN, "Unknown", "The node named an error that is not known here.", Category.SYSTEM),
+    FailureClass(UNKNOWN, "Unknown", "The node named an error that is not known here.", FailureCategory.SYSTEM),
     FailureClass(
         UNKNOWN_EXIT,
         "Program failed",
         "The program ended with an exit code that its job type does not map.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
     FailureClass(
         SIGNALED,
         "Killed by a signal",
         "The program was ended by a signal that Ganger did not send.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
-    FailureClass("timeout", "Timeout", "The program ran longer than its time limit.", Category.ALGORITHM),
-    FailureClass("pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", Category.SYSTEM),
-    FailureClass("post-timeout", "Timeout in post", "Finishing took longer than its time limit.", Category.SYSTEM),
+    FailureClass("timeout", "Timeout", "The program ran longer than its time limit.", FailureCategory.ALGORITHM),
+    FailureClass(
+        "pre-timeout", "Timeout in pre", "Getting ready took longer than its time limit.", FailureCategory.SYSTEM
+    ),
+    FailureClass(
+        "post-timeout", "Timeout in post", "Finishing took longer than its time limit.", FailureCategory.SYSTEM
+    ),
     FailureClass(
         "pre-failed",
         "Pre-command failed",
         "The command of the pre phase ended with an error.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
     FailureClass(
         "post-failed",
         "Post-command failed",
         "The command of the post phase ended with an error.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
     FailureClass(
         "out-of-memory",
         "Out of memory",
         "The kernel ended a process for using more memory than asked for.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
-    FailureClass("disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", Category.SYSTEM),
-    FailureClass("staging", "Staging failed", "An input could not be brought to the node.", Category.SYSTEM),
+    FailureClass(
+        "disk-full", "Disk full", "The disk of the node, or the room asked for, was full.", FailureCategory.SYSTEM
+    ),
+    FailureClass("staging", "Staging failed", "An input could not be brought to the node.", FailureCategory.SYSTEM),
     FailureClass(
         "checksum",
         "Checksum mismatch",
         "An input arrived with other content than it was stored with.",
-        Category.DATA,
+        FailureCategory.DATA,
     ),
-    FailureClass("launch", "Launch failed", "The program could not be started at all.", Category.SYSTEM),
+    FailureClass("launch", "Launch failed", "The program could not be started at all.", FailureCategory.SYSTEM),
     FailureClass(
         "missing-output",
         "Missing output",
         "The program ended well, but a required output is not there.",
-        Category.ALGORITHM,
+        FailureCategory.ALGORITHM,
     ),
-    FailureClass("invalid-output", "Invalid output", "An output is not what the interface says.", Category.ALGORITHM),
+    FailureClass(
+        "invalid-output", "Invalid output", "An output is not what the interface says.", FailureCategory.ALGORITHM
+    ),
     FailureClass(
         "supervisor-lost",
         "Supervisor lost",
         "The process that watched the program died; the program was killed.",
-        Category.SYSTEM,
+        FailureCategory.SYSTEM,
     ),
     FailureClass(
         NODE_LOST,
         "Node lost",
         "The node fell silent for the whole lease, or stopped its work for that reason.",
-        Category.SYSTEM,
+        FailureCategory.SYSTEM,
     ),
 )
 

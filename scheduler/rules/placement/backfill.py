@@ -12,7 +12,7 @@ import numpy as np
 
 from scheduler.identifiers import JobId, NodeId
 from scheduler.rules.cluster.nodes import Mask
-from scheduler.rules.cluster.plan import Basis, CarriedReservation, Preemption, Reservation, Snapshot
+from scheduler.rules.cluster.plan import CarriedReservation, Preemption, Reservation, ReservationBasis, Snapshot
 from scheduler.rules.cluster.policy import Mode, Packing
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, preemption, reservation, reservation_rights
@@ -37,7 +37,7 @@ _STAY_FACTOR = 2.0
 """Room stays where it was kept unless elsewhere it would come this many times as soon: a node half drained is worth something."""
 
 
-StartAndBasis = tuple[FutureStart, Basis]
+StartAndBasis = tuple[FutureStart, ReservationBasis]
 
 
 class ReserveResult(Enum):
@@ -126,7 +126,7 @@ class Backfill:
         if self._policy.preemption and (found is None or not self._starts_soon(shape, where, found)):
             cleared = self._preempt(shape, job_id, where)
             if cleared is not None:
-                found, lasting = (cleared, Basis.ENDS), True
+                found, lasting = (cleared, ReservationBasis.ENDS), True
         if found is None:
             return ReserveResult.LIMIT_REACHED if full else ReserveResult.NEVER
         if full and found[0].at > self._now + _CLEARED_S:
@@ -157,7 +157,9 @@ class Backfill:
         kept = Reservation(JobId(job_id), shape.id, nodes, start.at, shape.requires, basis, strict)
         self._record(shape, kept, replace(carried, node_ids=nodes), lasting=lasting)
 
-    def _promise(self, shape: Shape, job_id: int, where: Mask, start: FutureStart, basis: Basis) -> CarriedReservation:
+    def _promise(
+        self, shape: Shape, job_id: int, where: Mask, start: FutureStart, basis: ReservationBasis
+    ) -> CarriedReservation:
         """Promise a start: when the job has its room even if all that runs takes as long as it may."""
         promised = start.at
         if self._basis is not EndBasis.LIMIT:
@@ -166,8 +168,8 @@ class Backfill:
         return CarriedReservation(JobId(job_id), shape.id, (), promised, start.at)
 
     def _when_late(
-        self, shape: Shape, carried: CarriedReservation, start: FutureStart, basis: Basis
-    ) -> tuple[Basis, bool]:
+        self, shape: Shape, carried: CarriedReservation, start: FutureStart, basis: ReservationBasis
+    ) -> tuple[ReservationBasis, bool]:
         """What others may use of the room of a job that is late, and whether their own limits have to end before.
 
         The members of a gang need their seats at one moment, so a single wrong guess puts it off. That may happen once: when the start
@@ -178,7 +180,7 @@ class Backfill:
             return basis, False
         limited = self._timetable().limited(start.rows)
         if shape.count > 1:
-            return (Basis.CLOSED if limited else Basis.NOTHING), False
+            return (ReservationBasis.CLOSED if limited else ReservationBasis.NOTHING), False
         return basis, limited
 
     def _starts_soon(self, shape: Shape, where: Mask, found: StartAndBasis) -> bool:
@@ -196,7 +198,7 @@ class Backfill:
             return self._earliest_in(shape, where, until=until), True
         free_for_all = self.rights.reservable_rows(shape, where)
         if reservation_rights.fits_all_members(shape, self._state, free_for_all):
-            gathered = self._earliest_in(shape, free_for_all, basis=Basis.PIECES, until=until)
+            gathered = self._earliest_in(shape, free_for_all, basis=ReservationBasis.PIECES, until=until)
             if gathered is not None:
                 return gathered, True
             where = free_for_all
@@ -214,8 +216,8 @@ class Backfill:
         seats = np.bincount(rows[rows >= 0], minlength=len(where))
         again = best = None
         if self.rights.contested(shape):
-            again = self._earliest_in(shape, where, seats, basis=Basis.PIECES, until=until)
-            best = self._earliest_in(shape, where, basis=Basis.PIECES, until=until)
+            again = self._earliest_in(shape, where, seats, basis=ReservationBasis.PIECES, until=until)
+            best = self._earliest_in(shape, where, basis=ReservationBasis.PIECES, until=until)
         if again is None:
             again = self._earliest_in(shape, where, seats, until=until)
             best = self._earliest_in(shape, where, until=until)
@@ -229,7 +231,7 @@ class Backfill:
         where: Mask,
         seats: Slots | None = None,
         *,
-        basis: Basis = Basis.ENDS,
+        basis: ReservationBasis = ReservationBasis.ENDS,
         until: float,
         ends_by: EndBasis | None = None,
     ) -> StartAndBasis | None:
@@ -277,7 +279,7 @@ class Backfill:
         self._limit.add(filters.of_kind(shape, self._nodes, self._policy))
         if self._policy.mode is Mode.LIFO:
             return
-        if kept.basis is not Basis.NOTHING:  # then nothing idles for it
+        if kept.basis is not ReservationBasis.NOTHING:  # then nothing idles for it
             self._state.charge_more(shape.project_id, reservation_rights.advance_charge(shape))
         if lasting:
             self.carried.append(carried)

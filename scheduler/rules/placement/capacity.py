@@ -23,7 +23,7 @@ _EVER = (Reason.OTHER_POOL, Reason.CONSTRAINT, Reason.TOO_SMALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Growth:
+class PoolGrowth:
     """Nodes that a pool may have: like this one, at most so many (None: no limit). The node's id is the pool's."""
 
     like: Node
@@ -37,7 +37,7 @@ def refused_for_good(shape: Shape, nodes: Nodes) -> dict[Reason, Mask]:
     return {reason: mask(shape, nodes, policy) & present for reason, mask in filters.STATIC if reason in _EVER}
 
 
-def most_members(shape: Shape, nodes: Nodes, growth: Iterable[Growth] = ()) -> int:
+def most_members(shape: Shape, nodes: Nodes, growth: Iterable[PoolGrowth] = ()) -> int:
     """Return how many members could ever run at once on empty nodes; beyond what the job has, the number may be off.
 
     The nodes of a pool may give way to new ones, so each node that the pool may have counts as the better of what it

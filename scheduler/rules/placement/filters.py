@@ -28,7 +28,7 @@ STATIC: tuple[tuple[Reason, Callable[[Shape, Nodes, Policy], Mask]], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class LimitAllowance:
     """How many more jobs of a shape the limits let start, and the reason that stops the others."""
 
     jobs: float
@@ -102,27 +102,31 @@ def paused(shape: Shape, policy: Policy) -> Reason | None:
     return Reason.TYPE_PAUSED if shape.job_type_id in policy.paused_types else None
 
 
-def type_allowance(shape: Shape, policy: Policy, executions: int) -> Allowance:
+def type_allowance(shape: Shape, policy: Policy, executions: int) -> LimitAllowance:
     """Return how many more jobs the type's `max_scheduled` lets start when `executions` of it hold room."""
     most = policy.max_scheduled.get(shape.job_type_id)
-    return Allowance(inf) if most is None else Allowance(max(0, most - executions) // shape.count, Reason.TYPE_LIMIT)
+    return (
+        LimitAllowance(inf)
+        if most is None
+        else LimitAllowance(max(0, most - executions) // shape.count, Reason.TYPE_LIMIT)
+    )
 
 
-def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: int) -> Allowance:
+def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: int) -> LimitAllowance:
     """Return how many more jobs the project's quota lets start when it holds `cpus` and `mem` in `jobs` executions."""
     quota = policy.quotas.get(shape.project_id)
     if quota is None:
-        return Allowance(inf)
+        return LimitAllowance(inf)
     pairs = (
         (quota.cpus, cpus, shape.requires.cpus),
         (quota.mem, mem, shape.requires.mem),
         (quota.jobs, jobs, 1),
     )
     counts = [max(0, most - held) // (need * shape.count) for most, held, need in pairs if most is not None and need]
-    return Allowance(min(counts, default=inf), Reason.PROJECT_QUOTA)
+    return LimitAllowance(min(counts, default=inf), Reason.PROJECT_QUOTA)
 
 
-def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int, jobs: int) -> Allowance:
+def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int, jobs: int) -> LimitAllowance:
     """Return the tighter of both limits, when `of_type` executions of the type and `jobs` of the project hold room."""
     by_type = type_allowance(shape, policy, of_type)
     by_quota = quota_allowance(shape, policy, cpus=cpus, mem=mem, jobs=jobs)

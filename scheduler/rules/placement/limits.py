@@ -16,7 +16,7 @@ from scheduler.rules.cluster.policy import Policy, Quota
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import reservation
-from scheduler.rules.placement.filters import Allowance
+from scheduler.rules.placement.filters import LimitAllowance
 from scheduler.rules.placement.plan_state import EndTimes, PlanState
 from scheduler.rules.placement.reservation import EndBasis
 
@@ -45,7 +45,7 @@ class PlanLimits:
         self._held_back: dict[LimitKey, _HeldBack] = {}
         self._planned: dict[LimitKey, list[tuple[float, LimitAmounts]]] = {}
 
-    def allowance(self, shape: Shape, ends: EndTimes) -> Allowance:
+    def allowance(self, shape: Shape, ends: EndTimes) -> LimitAllowance:
         """Return how many more jobs of the shape may start, if they will have ended at `ends`."""
         allowed = self._state.allowance(shape)
         if self._held_back:
@@ -54,7 +54,7 @@ class PlanLimits:
                 held_back = self._held_back.get(key)
                 if held_back is not None and ends.cautious > held_back.start:
                     jobs = max(0.0, float(np.floor(held_back.spare[need > 0] / need[need > 0]).min()))
-                    allowed = allowed if allowed.jobs <= jobs else Allowance(jobs, Reason.BEHIND)
+                    allowed = allowed if allowed.jobs <= jobs else LimitAllowance(jobs, Reason.BEHIND)
         return allowed
 
     def hold_back(self, shape: Shape, since: float) -> float | None:

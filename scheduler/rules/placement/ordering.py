@@ -77,7 +77,7 @@ class ProjectQueue:
         return (self.standing, self.project_id) < (other.standing, other.project_id)
 
 
-class ByTurn:
+class TurnOrdering:
     """The job first whose turn comes first: when it was queued, and `TURN_LENGTHS` times its length."""
 
     def step(self, head: GroupHead, now: float) -> float:
@@ -93,7 +93,7 @@ class ByTurn:
         return now - _turn_s(head) - float(since)
 
 
-class ByMerit:
+class MeritOrdering:
     """The job first whose wait is largest beside its length."""
 
     def step(self, head: GroupHead, now: float) -> float:
@@ -109,7 +109,7 @@ class ByMerit:
         return now - (merit * run - run)
 
 
-class ByArrival:
+class ArrivalOrdering:
     """The job that came first first, to the moment: for the classic policies, a job at a time."""
 
     def step(self, head: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
@@ -121,7 +121,7 @@ class ByArrival:
         return head.queued_at
 
 
-class ByNewest:
+class NewestOrdering:
     """The job that came last first; of one shape, without end."""
 
     def step(self, head: GroupHead, now: float) -> float:  # noqa: ARG002 - the same for every moment
@@ -133,7 +133,7 @@ class ByNewest:
         return None
 
 
-Ordering = ByTurn | ByArrival | ByMerit | ByNewest
+Ordering = TurnOrdering | ArrivalOrdering | MeritOrdering | NewestOrdering
 
 
 def contests(heads: Iterable[GroupHead], standing: Callable[[int], float]) -> list[list[ProjectQueue]]:

@@ -30,7 +30,7 @@ waiting job.
    group then leaves this plan.
 5. **Backfill**. The contest goes on. A job may use a node with a reservation if a cautious guess says that it ends
    before the reserved start, or if it needs only what the reserved job leaves over. Once the promised start has passed,
-   its time limit must end before. Jobs that may have no reservation are now ordered by merit (`ordering.ByMerit`).
+   its time limit must end before. Jobs that may have no reservation are now ordered by merit (`ordering.MeritOrdering`).
 
 The scheme is conservative backfilling for a bounded number of jobs: between EASY, which reserves for the first job
 only (Lifka 1995), and full conservative backfilling, which reserves for all (Mu'alem and Feitelson, IEEE TPDS 12(6),
@@ -76,9 +76,9 @@ from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import assignment, filters, ordering, reservation_rights
 from scheduler.rules.placement.assignment import AssignmentRequest
 from scheduler.rules.placement.backfill import Backfill, ReserveResult
-from scheduler.rules.placement.filters import Allowance
+from scheduler.rules.placement.filters import LimitAllowance
 from scheduler.rules.placement.limits import PlanLimits
-from scheduler.rules.placement.ordering import ByArrival, ByMerit, ByNewest, ByTurn, GroupHead, Ordering, ProjectQueue
+from scheduler.rules.placement.ordering import GroupHead, Ordering, ProjectQueue
 from scheduler.rules.placement.plan_state import EndTimes, PlanState
 from scheduler.rules.placement.scoring import Assignment
 
@@ -228,7 +228,7 @@ class _Planner:
         head.served += placed / head.group.live
         return self._move_to_first(head, self._heads.ordering_of(head))
 
-    def _refuse_by_limit(self, shape: Shape, allowed: Allowance) -> bool:
+    def _refuse_by_limit(self, shape: Shape, allowed: LimitAllowance) -> bool:
         """Refuse a group that a limit stops, and hold back under that limit what its next job needs."""
         own_limit = allowed.reason is not Reason.BEHIND
         if own_limit and reservation_rights.rows_once_empty(shape, self._state, self._policy).any():
@@ -236,7 +236,7 @@ class _Planner:
         self._backfill.rights.remove(shape)
         return self._refuse(shape, allowed.reason or Reason.TYPE_LIMIT)
 
-    def _allowed(self, head: GroupHead) -> Allowance:
+    def _allowed(self, head: GroupHead) -> LimitAllowance:
         return self._limits.allowance(head.group.shape, self._heads.ends(head))
 
     def _settle(self, head: GroupHead, jobs: list[int]) -> int:
@@ -335,9 +335,9 @@ class _Heads:
         self._queue, self._policy, self._predictor = snapshot.queue, snapshot.policy, snapshot.predictor
         self._now = now
         self._newest = self._policy.mode is Mode.LIFO
-        self.by_turn: Ordering = ByTurn() if self._policy.weighing else ByArrival()
+        self.by_turn: Ordering = ordering.TurnOrdering() if self._policy.weighing else ordering.ArrivalOrdering()
         if self._newest:
-            self.by_turn = ByNewest()
+            self.by_turn = ordering.NewestOrdering()
 
     def head_of(self, group: QueueGroup, share: float) -> GroupHead:
         """Return the head of a group, at its first job; `share` is one job's dominant share of the fleet."""
@@ -364,7 +364,9 @@ class _Heads:
 
     def ordering_of(self, head: GroupHead) -> Ordering:
         """Return the ordering that holds for a group: by merit once its project may have no more reservations."""
-        return ByMerit() if head.by_merit and self._policy.weighing and not self._newest else self.by_turn
+        return (
+            ordering.MeritOrdering() if head.by_merit and self._policy.weighing and not self._newest else self.by_turn
+        )
 
     def next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
         """Return the next jobs of one step, at most `most`, and the cursor behind them. Moves nothing."""

@@ -13,7 +13,7 @@ from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.cluster.resources import NOTHING, Resources
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import filters, fragmentation
-from scheduler.rules.placement.filters import Allowance
+from scheduler.rules.placement.filters import LimitAllowance
 from scheduler.rules.placement.fragmentation import Fragmentation
 
 
@@ -189,7 +189,7 @@ class PlanState:
             share = fairshare.share_of(usage.resources.add(charged), self.fleet)
         return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
 
-    def allowance(self, shape: Shape) -> Allowance:
+    def allowance(self, shape: Shape) -> LimitAllowance:
         """Return how many more jobs of the shape the limits let start."""
         usage = self.usage(shape.project_id)
         return filters.allowance(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.rules.cluster.nodes import Amounts, Mask, Rows
-from scheduler.rules.cluster.plan import Basis
+from scheduler.rules.cluster.plan import ReservationBasis
 from scheduler.rules.cluster.running import Running
 from scheduler.rules.placement.plan_state import EndTimes, NodeReservation, PlanState
 from scheduler.rules.placement.scoring import room_for
@@ -163,12 +163,12 @@ def earliest(
     return _assign_members(moment, slots, count, state.left)
 
 
-def counted_on(ends: ComingEnds, need: Amounts, basis: Basis) -> ComingEnds:
+def counted_on(ends: ComingEnds, need: Amounts, basis: ReservationBasis) -> ComingEnds:
     """Those of the ends that are counted on for a job whose members need so much."""
-    if basis is Basis.ENDS:
+    if basis is ReservationBasis.ENDS:
         return ends
     pieces = ~(ends.gives >= need[:, None]).all(axis=0)
-    return ends.some(np.flatnonzero(pieces & (basis is Basis.PIECES)))
+    return ends.some(np.flatnonzero(pieces & (basis is ReservationBasis.PIECES)))
 
 
 def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slots:
@@ -185,7 +185,7 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
 
 
 def reserve(
-    state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: Basis, *, strict: bool
+    state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: ReservationBasis, *, strict: bool
 ) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
@@ -194,7 +194,7 @@ def reserve(
     there = np.zeros(state.free.shape[1], dtype=np.bool_)
     there[start.rows] = True
     ends = counted_on(timetable.ends(there, start.at), need, basis)
-    since = -inf if basis is Basis.CLOSED else start.at
+    since = -inf if basis is ReservationBasis.CLOSED else start.at
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = state.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
         state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0), strict)

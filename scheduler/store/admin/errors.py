@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from scheduler.identifiers import ErrorId
 from scheduler.rules.lifecycle.failures import FailureClass
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 _SEED = text("""
     INSERT INTO errors (name, title, description, category, should_be_retried, is_builtin)
@@ -145,12 +145,12 @@ _UPDATE = text("""
 """)
 
 
-def condition(chosen: ErrorFilter) -> Condition:
+def condition(chosen: ErrorFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
+    return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
 
 
 def insert(tx: Connection, new: NewError) -> ErrorId | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from scheduler.documents import Document, JobDataDocument
 from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +163,13 @@ _EXECUTION = text("""
 """)
 
 
-def condition(chosen: FileFilter) -> Condition:
+def condition(chosen: FileFilter) -> RowCondition:
     """Return the filter as SQL; deleted and unpublished files are in no list."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     parts = ["j.is_published", "NOT j.is_deleted", *(_CONDITIONS[name] for name in given)]
-    return Condition(" AND ".join(parts), parameters)
+    return RowCondition(" AND ".join(parts), parameters)
 
 
 def insert(tx: Connection, new: NewFile) -> FileId | None:

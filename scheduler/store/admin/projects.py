@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from scheduler.documents import QuotaDocument
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, Parameter, SortKey
+from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
 
 
 class ProjectRow(NamedTuple):
@@ -96,7 +96,7 @@ _FORGET = (
 )
 
 
-def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: ProjectId | None) -> Condition:
+def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: ProjectId | None) -> RowCondition:
     """Return which projects: by name, by pause, and bounded to one for a caller who may see no other."""
     parts = {
         "j.name = ANY(:names)": names or None,
@@ -104,7 +104,7 @@ def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: Pro
         "j.id = :project_id": project_id,
     }
     parameters: dict[str, Parameter] = {"names": list(names), "is_paused": is_paused, "project_id": project_id}
-    return Condition(" AND ".join(sql for sql, value in parts.items() if value is not None) or "true", parameters)
+    return RowCondition(" AND ".join(sql for sql, value in parts.items() if value is not None) or "true", parameters)
 
 
 def insert(tx: Connection, new: NewProject) -> ProjectId | None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +73,12 @@ _UPDATE = text("UPDATE tokens SET name = :name, expires = :expires WHERE id = :i
 _REVOKE = text("UPDATE tokens SET revoked = now() WHERE id = :id AND revoked IS NULL")
 
 
-def condition(chosen: TokenFilter) -> Condition:
+def condition(chosen: TokenFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
+    return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
 
 
 def update(tx: Connection, token_id: int, *, name: str, expires: datetime | None) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from scheduler.documents import Document
 from scheduler.identifiers import JobTypeId, ProjectId, RevisionId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +203,12 @@ _RUNNING = text(f"""
 """)  # noqa: S608
 
 
-def condition(chosen: TypeFilter) -> Condition:
+def condition(chosen: TypeFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
+    return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters)
 
 
 def statuses(

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypedDict
 from sqlalchemy import Connection, text
 
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 class WorkspaceRow(NamedTuple):
@@ -118,13 +118,13 @@ def find(tx: Connection, workspace_id: int) -> Workspace | None:
     return records.read_optional(Workspace, tx.execute(_FIND, {"id": workspace_id}))
 
 
-def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool | None) -> Condition:
+def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool | None) -> RowCondition:
     """Return which workspaces: alternatives within ids and names, everything where nothing is given."""
     parts = {"j.id = ANY(:ids)": ids, "j.name = ANY(:names)": names}
     sql = [part for part, value in parts.items() if value]
     if is_active is not None:
         sql.append("j.is_active = :is_active")
-    return Condition(" AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active})
+    return RowCondition(" AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active})
 
 
 def lock(tx: Connection, workspace_id: int) -> LockedWorkspace | None:

@@ -35,7 +35,7 @@ class LockedExecution:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class ExecutionEnd:
     """How one execution ended; `phases` holds the timestamps and exit codes by column name."""
 
     execution_id: ExecutionId
@@ -56,7 +56,7 @@ class ClaimedExecution(NamedTuple):
     claim_token: str
 
 
-class Instruction(NamedTuple):
+class NodeInstruction(NamedTuple):
     """What a node is told of one execution with its next heartbeat: to stop it, or that it was placed there."""
 
     id: ExecutionId
@@ -223,7 +223,7 @@ def claim(
     return set(tx.execute(_CLAIM, parameters).scalars())
 
 
-def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[ExecutionId]:
+def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> set[ExecutionId]:
     """End and release executions by one event; return the ids that ended now (a repeat returns nothing)."""
     if not ends:
         return set()
@@ -245,7 +245,9 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[End]) -> set[Execu
 
 def withdraw(tx: Connection, placements: Iterable[tuple[ExecutionId, Attempt]], why: str) -> set[ExecutionId]:
     """End placements (execution, attempt) that no node has claimed; return the ids of the executions that ended now."""
-    return end(tx, ExecutionEvent.TAKE_BACK, [End(number, attempt, message=why) for number, attempt in placements])
+    return end(
+        tx, ExecutionEvent.TAKE_BACK, [ExecutionEnd(number, attempt, message=why) for number, attempt in placements]
+    )
 
 
 def request_cancel(
@@ -269,9 +271,9 @@ def members(tx: Connection, attempts: Mapping[JobId, Attempt]) -> dict[JobId, li
     return found
 
 
-def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[JobId]) -> list[End]:
+def unclaimed_of_jobs(tx: Connection, job_ids: Sequence[JobId]) -> list[ExecutionEnd]:
     """Return the placements of these jobs that no node has claimed."""
-    return [End(row.id, row.attempt) for row in tx.execute(_UNCLAIMED_OF_JOBS, {"job_ids": list(job_ids)})]
+    return [ExecutionEnd(row.id, row.attempt) for row in tx.execute(_UNCLAIMED_OF_JOBS, {"job_ids": list(job_ids)})]
 
 
 def late(tx: Connection, *, deadline_s: float, limit: int) -> dict[ExecutionId, NodeId]:
@@ -289,9 +291,9 @@ def running_on(tx: Connection, node_id: NodeId) -> list[ClaimedExecution]:
     return records.read_all(ClaimedExecution, tx.execute(_RUNNING_ON, {"node_id": node_id}))
 
 
-def instructions(tx: Connection, node_id: NodeId) -> list[Instruction]:
+def instructions(tx: Connection, node_id: NodeId) -> list[NodeInstruction]:
     """Return what the answer to a node's heartbeat says: executions to stop, and placements it has not claimed yet."""
-    return records.read_all(Instruction, tx.execute(_INSTRUCTIONS, {"node_id": node_id}))
+    return records.read_all(NodeInstruction, tx.execute(_INSTRUCTIONS, {"node_id": node_id}))
 
 
 def _read(tx: Connection, statement: TextClause, ids: Iterable[ExecutionId]) -> dict[ExecutionId, LockedExecution]:

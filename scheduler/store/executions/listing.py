@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from scheduler.documents import Document, JobResults
 from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, JobTypeId, NodeId, ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +166,13 @@ _ORIGIN = text("""
 """)
 
 
-def condition(chosen: ExecutionFilter) -> Condition:
+def condition(chosen: ExecutionFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     joins = (_JOB,) if _OF_THE_JOB.intersection(given) else ()
-    return Condition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters, joins)
+    return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters, joins)
 
 
 def latest(tx: Connection, job_ids: Sequence[JobId]) -> dict[JobId, ExecutionRow]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.errors import InvalidInput
 from scheduler.identifiers import Attempt, ExecutionId
-from scheduler.wire import Chunk
+from scheduler.wire import OutputChunk
 
 _APPEND = text("""
     INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
@@ -41,7 +41,7 @@ _PROGRESS = text("""
 """)
 
 
-def append(tx: Connection, chunks: Sequence[Chunk]) -> None:
+def append(tx: Connection, chunks: Sequence[OutputChunk]) -> None:
     """Keep these pieces; pieces that are there already, and those of unknown executions, are passed over."""
     kept = [(chunk, _decoded(chunk)) for chunk in chunks]
     kept = [(chunk, data) for chunk, data in kept if data]
@@ -78,7 +78,7 @@ def to_json(value: Mapping[str, object]) -> str:
     return orjson.dumps(value).decode()
 
 
-def _decoded(chunk: Chunk) -> bytes:
+def _decoded(chunk: OutputChunk) -> bytes:
     try:
         return base64.b64decode(chunk.data, validate=True)
     except binascii.Error:

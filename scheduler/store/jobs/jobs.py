@@ -16,7 +16,7 @@ from scheduler.rules.lifecycle.moves import JOB_MOVES, JobEvent, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JobMove:
     """One job to move, at the attempt the mover speaks for; the rest is taken where the event needs it."""
 
     job_id: JobId
@@ -130,7 +130,7 @@ def lock(tx: Connection, ids: Iterable[JobId], *, wait: bool = True) -> dict[Job
     return {row.id: LockedJob(**{**row._mapping, "status": JobStatus(row.status)}) for row in rows}  # noqa: SLF001
 
 
-def move(tx: Connection, event: JobEvent, steps: Sequence[Step], actor: str) -> list[JobId]:
+def move(tx: Connection, event: JobEvent, steps: Sequence[JobMove], actor: str) -> list[JobId]:
     """Move many jobs by one event, write one event row each, and return the ids that moved, in no order.
 
     Rows should be locked by `lock` before, in ascending order, when more than one is moved: two movers that meet
@@ -204,6 +204,6 @@ _DUE = text("""
 """)
 
 
-def due(tx: Connection, limit: int) -> list[Step]:
+def due(tx: Connection, limit: int) -> list[JobMove]:
     """Lock and return the jobs whose `not_before` has come, as steps for READY."""
-    return [Step(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]
+    return [JobMove(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]

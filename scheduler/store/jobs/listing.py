@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from scheduler.documents import JobDataDocument
 from scheduler.identifiers import Attempt, ErrorId, JobId, JobTypeId, NodeId, ProjectId, RevisionId
 from scheduler.store.jobs import filter_names
-from scheduler.store.paging import Condition, Listing, Parameter, SortKey
+from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ WITH_INPUTS = Listing(JobRowWithData, "jobs j", _columns(JobRowWithData), _SOURC
 """Jobs with the data they were given."""
 
 
-def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modified") -> Condition:
+def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modified") -> RowCondition:
     """Return the filter as SQL; names are looked up now. `times_of` is the column that `started` and `ended` bound."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value not in {None, ()}}
@@ -221,7 +221,7 @@ def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modifi
             part, values = f"j.{times_of} {'>=' if name == 'started' else '<='} :{name}", {name: value}
         parts.append(part)
         parameters |= values
-    return Condition(" AND ".join(parts) or "true", parameters)
+    return RowCondition(" AND ".join(parts) or "true", parameters)
 
 
 def _one_of(name: str, value: int | Sequence[int] | Sequence[str]) -> tuple[str, dict[str, Parameter]]:

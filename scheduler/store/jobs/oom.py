@@ -31,7 +31,7 @@ _GROW = text("""
 """)
 
 
-class MemoryWish(NamedTuple):
+class OomRequest(NamedTuple):
     """What a job wants after a lack of memory (`on_oom`, None: nothing), and its present shape."""
 
     id: JobId
@@ -48,12 +48,12 @@ class MemoryWish(NamedTuple):
     options: ShapeOptions
 
 
-def wishes(tx: Connection, job_ids: Sequence[JobId]) -> list[MemoryWish]:
+def wishes(tx: Connection, job_ids: Sequence[JobId]) -> list[OomRequest]:
     """Return for each job what it wants after a lack of memory."""
-    return records.read_all(MemoryWish, tx.execute(_WISHES, {"ids": list(job_ids)}))
+    return records.read_all(OomRequest, tx.execute(_WISHES, {"ids": list(job_ids)}))
 
 
-def grow(tx: Connection, rows: Sequence[MemoryWish], mem: Mapping[JobId, int]) -> None:
+def grow(tx: Connection, rows: Sequence[OomRequest], mem: Mapping[JobId, int]) -> None:
     """Give jobs, by id, this much memory from their next try on; `rows` are those of `wishes`, locked by the caller."""
     grown = {row.id: _shape(row, mem[row.id]) for row in rows if row.id in mem}
     ids = shapes.intern(tx, list(grown.values()))
@@ -67,7 +67,7 @@ def grow(tx: Connection, rows: Sequence[MemoryWish], mem: Mapping[JobId, int]) -
     )
 
 
-def _shape(row: MemoryWish, mem: int) -> NewShape:
+def _shape(row: OomRequest, mem: int) -> NewShape:
     return NewShape(
         project_id=row.project_id,
         job_type_id=row.job_type_id,

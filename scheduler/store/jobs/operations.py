@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.store import records
-from scheduler.store.paging import Condition
+from scheduler.store.paging import RowCondition
 
 StoredFilter: TypeAlias = Mapping[str, str | list[int] | list[str]]
 """A job filter as JSON: times in ISO 8601, all else lists of alternatives."""
@@ -125,7 +125,9 @@ def lock_next(tx: Connection) -> OpenOperation | None:
     return records.read_optional(OpenOperation, tx.execute(_LOCK_NEXT))
 
 
-def next_jobs(tx: Connection, condition: Condition, *, after: int, created_before: datetime, limit: int) -> list[JobId]:
+def next_jobs(
+    tx: Connection, condition: RowCondition, *, after: int, created_before: datetime, limit: int
+) -> list[JobId]:
     """Return the next matching job ids above `after`, in order; jobs submitted since the operation are not in it."""
     statement = text(f"""
         SELECT j.id FROM jobs j {" ".join(condition.joins)}

@@ -17,7 +17,7 @@ from scheduler.store.schema.tables import jobs
 
 
 @dataclass(frozen=True, slots=True)
-class UsedKey:
+class UsedIdempotencyKey:
     """What an idempotency key stands for: the digest of the body it came with, and the jobs it made."""
 
     digest: bytes
@@ -50,7 +50,7 @@ class JobGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnPart:
+class GroupedJob:
     """One job: its group by number, and what is its own."""
 
     group: int
@@ -128,7 +128,7 @@ _WAITING = text("""
 """)
 
 
-def take_keys(tx: Connection, project_id: ProjectId, keys: dict[str, bytes]) -> dict[str, UsedKey]:
+def take_keys(tx: Connection, project_id: ProjectId, keys: dict[str, bytes]) -> dict[str, UsedIdempotencyKey]:
     """Take these keys for this transaction; return those that somebody took before, with what they stand for.
 
     Waits for a transaction that holds one of them. Keys are taken in order, so that two batches cannot lock each other.
@@ -140,7 +140,7 @@ def take_keys(tx: Connection, project_id: ProjectId, keys: dict[str, bytes]) -> 
     if not before:
         return {}
     rows = tx.execute(_KEYS, {"project_id": project_id, "keys": before})
-    return {row.key: UsedKey(bytes(row.digest), list(row.job_ids)) for row in rows}
+    return {row.key: UsedIdempotencyKey(bytes(row.digest), list(row.job_ids)) for row in rows}
 
 
 def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]]) -> None:
@@ -154,7 +154,7 @@ def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]
 
 
 def insert(
-    tx: Connection, project_id: ProjectId, groups: Sequence[JobGroup], rows: Sequence[OwnPart], created_by: int
+    tx: Connection, project_id: ProjectId, groups: Sequence[JobGroup], rows: Sequence[GroupedJob], created_by: int
 ) -> list[JobId]:
     """Insert jobs with their specs and return their ids, one per row in the same order."""
     ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())

@@ -61,7 +61,7 @@ class ExecutionState(NamedTuple):
     stopping: bool
 
 
-class NodeState(NamedTuple):
+class NodeStateRow(NamedTuple):
     """A node as placement sees it; amounts in thousandths."""
 
     id: NodeId

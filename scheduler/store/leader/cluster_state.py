@@ -20,7 +20,7 @@ from scheduler.store import records
 from scheduler.store.leader.cluster_rows import (
     ExecutionState,
     LimitedType,
-    NodeState,
+    NodeStateRow,
     PoolPolicy,
     PoolTemplate,
     ProjectAccount,
@@ -152,7 +152,7 @@ _USAGE = text("""
 """)
 
 
-class Watermark(NamedTuple):
+class ChangeWatermark(NamedTuple):
     """A moment of the database, to read changes from next time: its clock, and the leader's switches.
 
     `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims`
@@ -169,9 +169,9 @@ class Watermark(NamedTuple):
     claims: Sequence[tuple[JobId, ShapeId, Sequence[NodeId], float, float]]
 
 
-def watermark(tx: Connection) -> Watermark:
+def watermark(tx: Connection) -> ChangeWatermark:
     """Take the watermark; what is read after it, up to the next one, together misses nothing."""
-    return records.read_one(Watermark, tx.execute(_WATERMARK))
+    return records.read_one(ChangeWatermark, tx.execute(_WATERMARK))
 
 
 def read_at_leisure(tx: Connection) -> None:
@@ -192,7 +192,7 @@ def special_jobs(tx: Connection) -> list[QueuedJob]:
     return records.read_all(QueuedJob, tx.execute(_SPECIAL_JOBS))
 
 
-def changed_jobs(tx: Connection, since: Watermark) -> list[QueuedJob]:
+def changed_jobs(tx: Connection, since: ChangeWatermark) -> list[QueuedJob]:
     """Return jobs that were queued, changed while queued, or cancelled since the watermark."""
     return records.read_all(QueuedJob, tx.execute(_CHANGED_JOBS, _after(since)))
 
@@ -212,7 +212,7 @@ def live_executions(tx: Connection) -> list[ExecutionState]:
     return records.read_all(ExecutionState, tx.execute(_LIVE))
 
 
-def changed_executions(tx: Connection, since: Watermark) -> list[ExecutionState]:
+def changed_executions(tx: Connection, since: ChangeWatermark) -> list[ExecutionState]:
     """Return executions placed or released since the watermark."""
     return records.read_all(ExecutionState, tx.execute(_CHANGED_EXECUTIONS, _after(since)))
 
@@ -222,14 +222,14 @@ def last_runs(tx: Connection, limit: int) -> list[ExecutionState]:
     return records.read_all(ExecutionState, tx.execute(_LAST_RUNS, {"limit": limit}))
 
 
-def nodes(tx: Connection) -> list[NodeState]:
+def nodes(tx: Connection) -> list[NodeStateRow]:
     """Return every node that is there."""
-    return records.read_all(NodeState, tx.execute(_NODES))
+    return records.read_all(NodeStateRow, tx.execute(_NODES))
 
 
-def lasting_nodes(tx: Connection) -> list[NodeState]:
+def lasting_nodes(tx: Connection) -> list[NodeStateRow]:
     """Return every node that is there or may come back."""
-    return records.read_all(NodeState, tx.execute(_LASTING_NODES))
+    return records.read_all(NodeStateRow, tx.execute(_LASTING_NODES))
 
 
 def templates(tx: Connection) -> list[PoolTemplate]:
@@ -237,12 +237,12 @@ def templates(tx: Connection) -> list[PoolTemplate]:
     return records.read_all(PoolTemplate, tx.execute(_TEMPLATES))
 
 
-def changed_nodes(tx: Connection, since: Watermark) -> list[NodeState]:
+def changed_nodes(tx: Connection, since: ChangeWatermark) -> list[NodeStateRow]:
     """Return nodes that changed since the watermark; `gone` ones are to be forgotten."""
-    return records.read_all(NodeState, tx.execute(_CHANGED_NODES, _after(since)))
+    return records.read_all(NodeStateRow, tx.execute(_CHANGED_NODES, _after(since)))
 
 
-def policy_changed(tx: Connection, since: Watermark) -> bool:
+def policy_changed(tx: Connection, since: ChangeWatermark) -> bool:
     """Tell whether any project, job type or pool was edited since the watermark."""
     return bool(tx.execute(_POLICY_CHANGED, _after(since)).scalar())
 
@@ -269,6 +269,6 @@ def write_accounts(tx: Connection, accounts: Mapping[int, ShareAccount]) -> None
         tx.execute(_USAGE, {"ids": list(accounts), **dict(zip(("shares", "lags", "credits"), columns, strict=True))})
 
 
-def _after(since: Watermark) -> dict[str, str]:
+def _after(since: ChangeWatermark) -> dict[str, str]:
     _, following, still_open = since.seen.split(":")
     return {"next": following, "open": f"{{{still_open}}}"}

@@ -8,9 +8,9 @@ from scheduler.documents import ConstraintDocument
 from scheduler.identifiers import ShapeId
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.resources import Resources
-from scheduler.rules.cluster.shapes import Constraint, Op, Preference, Shape
+from scheduler.rules.cluster.shapes import Constraint, ConstraintOperator, Preference, Shape
 from scheduler.store.jobs.shapes import NewShape
-from scheduler.store.leader.cluster_rows import NodeState, ShapeRow
+from scheduler.store.leader.cluster_rows import NodeStateRow, ShapeRow
 
 NEW_SHAPE = ShapeId(0)
 """The id of a shape that is not stored yet."""
@@ -56,7 +56,7 @@ def shape_of(row: ShapeRow | NewShape, shape_id: ShapeId) -> Shape:
     )
 
 
-def node_of(row: NodeState) -> Node:
+def node_of(row: NodeStateRow) -> Node:
     """Return a node from its row."""
     return Node(
         row.id,
@@ -81,6 +81,6 @@ def _constraint(document: ConstraintDocument) -> Constraint:
     value = document.get("value", "")
     return Constraint(
         document["label"],
-        Op(document["op"]),
+        ConstraintOperator(document["op"]),
         tuple(str(v) for v in value) if isinstance(value, list) else str(value),
     )

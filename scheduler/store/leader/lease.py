@@ -111,7 +111,7 @@ class LeaderStatus(TypedDict, total=False):
     prediction_error: float
 
 
-class Standing(NamedTuple):
+class LeaderState(NamedTuple):
     """The leader row as operators see it. `age_s` is since the last sign of life, by the database's clock."""
 
     term: Term
@@ -126,7 +126,7 @@ class Standing(NamedTuple):
     age_s: float
 
 
-class Switches(NamedTuple):
+class SchedulerSwitches(NamedTuple):
     """What operators have set of the scheduler; None for the last two is what its own settings say."""
 
     is_paused: bool
@@ -136,7 +136,7 @@ class Switches(NamedTuple):
     reservations: int | None
 
 
-class SwitchChanges(TypedDict, total=False):
+class SchedulerSwitchChanges(TypedDict, total=False):
     """What operators change of the scheduler."""
 
     is_paused: bool
@@ -168,16 +168,16 @@ _SWITCH = text("""
 """)
 
 
-def standing(tx: Connection) -> Standing:
+def standing(tx: Connection) -> LeaderState:
     """Return who leads, since when nothing was heard of it, and what operators have set."""
-    return records.read_one(Standing, tx.execute(_STANDING))
+    return records.read_one(LeaderState, tx.execute(_STANDING))
 
 
-def lock_switches(tx: Connection) -> Switches:
+def lock_switches(tx: Connection) -> SchedulerSwitches:
     """Lock what operators set of the scheduler, and return it."""
-    return records.read_one(Switches, tx.execute(_LOCK_SWITCHES))
+    return records.read_one(SchedulerSwitches, tx.execute(_LOCK_SWITCHES))
 
 
-def switch(tx: Connection, switches: Switches) -> None:
+def switch(tx: Connection, switches: SchedulerSwitches) -> None:
     """Write what operators set of the scheduler; the leader reads it with its next tick."""
     tx.execute(_SWITCH, switches._asdict())

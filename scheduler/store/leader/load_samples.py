@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Condition, Listing, Parameter, SortKey
+from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ _COUNT = text("""
 _FORGET = text("DELETE FROM load_samples WHERE at < now() - make_interval(days => :days)")
 
 
-def condition(chosen: LoadFilter) -> Condition:
+def condition(chosen: LoadFilter) -> RowCondition:
     """Return the filter as SQL; which jobs are counted is decided where a sample's row is made."""
     parameters: dict[str, Parameter] = {
         "project_id": chosen.project_id,
@@ -128,7 +128,7 @@ def condition(chosen: LoadFilter) -> Condition:
     }
     bounds = {"started": "j.at >= :started", "ended": "j.at <= :ended"}
     given = [sql for name, sql in bounds.items() if parameters[name] is not None]
-    return Condition(" AND ".join(given) or "true", parameters)
+    return RowCondition(" AND ".join(given) or "true", parameters)
 
 
 def sample(tx: Connection, *, every_s: float) -> int | None:

@@ -25,7 +25,7 @@ from scheduler.store.jobs import jobs
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class CommittedPlacement:
     """A placement that is now a fact."""
 
     execution_id: ExecutionId
@@ -98,7 +98,7 @@ _INSERT = text("""
 
 def commit(
     tx: Connection, placements: Sequence[Placement], shapes: Mapping[ShapeId, Shape], *, lease_s: float
-) -> list[Placed]:
+) -> list[CommittedPlacement]:
     """Write the placements that still hold, in the order of the plan; what is missing in the answer lost a race.
 
     Each job moves to RUNNING at its next attempt and gets an execution QUEUED on its node; a gang gets one for each
@@ -109,7 +109,7 @@ def commit(
     fitting = _fitting(tx, placements, shapes, nodes)
     locked = set(tx.execute(_LOCK_JOBS, {"ids": sorted({p.job_id for p in fitting})}).scalars())
     steps = [
-        jobs.Step(p.job_id, p.attempt, node_id=p.node_id, reason=p.why)
+        jobs.JobMove(p.job_id, p.attempt, node_id=p.node_id, reason=p.why)
         for p in fitting
         if p.job_id in locked and p.member == 0
     ]
@@ -119,7 +119,7 @@ def commit(
         return []
     ids = _insert(tx, won, shapes, nodes, lease_s)
     return [
-        Placed(
+        CommittedPlacement(
             ids[p.job_id, p.member], p.job_id, Attempt(p.attempt + 1), p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
             shapes[p.shape_id].requires, p.expected_s,
         )

@@ -99,7 +99,7 @@ class NodesOfPool:
 
 
 @dataclass(frozen=True, slots=True)
-class RoomTaken:
+class PoolUsage:
     """What placements hold of a pool, in thousandths; `running` of them have been claimed."""
 
     pool: str
@@ -126,9 +126,9 @@ def nodes(tx: Connection) -> list[NodesOfPool]:
     return records.read_all(NodesOfPool, tx.execute(_NODES, {"avoided_from": AVOIDED_FROM}))
 
 
-def live(tx: Connection) -> list[RoomTaken]:
+def live(tx: Connection) -> list[PoolUsage]:
     """Return, per pool, what placements hold."""
-    return records.read_all(RoomTaken, tx.execute(_LIVE))
+    return records.read_all(PoolUsage, tx.execute(_LIVE))
 
 
 def job_ids_given_out(tx: Connection) -> int:

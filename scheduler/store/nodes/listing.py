@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from scheduler.documents import Document
 from scheduler.identifiers import Epoch, NodeId, PoolId
-from scheduler.store.paging import Condition, Listing, SortKey
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ _SOURCE = """
 NODES = Listing(NodeRow, "nodes j", _COLUMNS, _SOURCE, KEYS)
 
 
-def condition(chosen: NodeFilter) -> Condition:
+def condition(chosen: NodeFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
     given = {name: value for name, value in given.items() if value is not None and value != ()}
@@ -139,4 +139,4 @@ def condition(chosen: NodeFilter) -> Condition:
     if not given.keys() & _ALL_STATES and chosen.is_active is not False:
         words.append("j.state <> 'GONE'")
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-    return Condition(" AND ".join(words) or "true", parameters)
+    return RowCondition(" AND ".join(words) or "true", parameters)

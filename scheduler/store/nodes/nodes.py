@@ -28,7 +28,7 @@ class LockedNode(NamedTuple):
     is_active: bool
 
 
-class Pulse(NamedTuple):
+class LastHeartbeat(NamedTuple):
     """A node's last heartbeat: a counter, not a time. `lease_s` is the longest that any of its executions was given."""
 
     node_id: NodeId
@@ -220,9 +220,9 @@ def flags(tx: Connection, node_id: NodeId) -> NodeFlags:
     return records.read_one(NodeFlags, tx.execute(_FLAGS, {"node_id": node_id}))
 
 
-def pulses(tx: Connection) -> list[Pulse]:
+def pulses(tx: Connection) -> list[LastHeartbeat]:
     """Return the last heartbeat of every node that is not lost or gone."""
-    return records.read_all(Pulse, tx.execute(_PULSES))
+    return records.read_all(LastHeartbeat, tx.execute(_PULSES))
 
 
 def mark_silent(tx: Connection, silent: Mapping[NodeId, bool]) -> None:
@@ -231,7 +231,7 @@ def mark_silent(tx: Connection, silent: Mapping[NodeId, bool]) -> None:
         tx.execute(_SILENT, {"ids": list(silent), "silent": list(silent.values())})
 
 
-def is_still(tx: Connection, pulse: Pulse) -> bool:
+def is_still(tx: Connection, pulse: LastHeartbeat) -> bool:
     """Lock a node's row of heartbeats and return whether none has come since it was read."""
     return tx.execute(_STILL, {"node_id": pulse.node_id, "epoch": pulse.epoch, "seq": pulse.seq}).scalar() is not None
 

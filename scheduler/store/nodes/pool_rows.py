@@ -16,7 +16,7 @@ class DriverShareDocument(TypedDict, total=False):
     max: int | None
 
 
-class DecisionDetail(TypedDict, total=False):
+class SizeDecisionDetail(TypedDict, total=False):
     """What a decision about a pool's size rests on: jobs without room by shape id, and what a new node would be."""
 
     unmet: dict[str, int]
@@ -50,7 +50,7 @@ class PoolRow(NamedTuple):
     starting: int | None
     why: str | None
     trouble: str | None
-    detail: DecisionDetail | None
+    detail: SizeDecisionDetail | None
     decided: datetime | None
 
 

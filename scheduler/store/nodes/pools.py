@@ -10,13 +10,13 @@ from sqlalchemy import Connection, text
 from scheduler.identifiers import JobId, NodeId, PoolId
 from scheduler.store import records
 from scheduler.store.nodes.pool_rows import (
-    DecisionDetail,
     OverdueJob,
     PoolChanges,
     PoolCounts,
     PoolEventRow,
     PoolMember,
     PoolRow,
+    SizeDecisionDetail,
 )
 
 _POOL = """
@@ -225,7 +225,7 @@ def write_state(
     starting: int,
     why: str,
     trouble: str | None,
-    detail: DecisionDetail,
+    detail: SizeDecisionDetail,
 ) -> None:
     """Write the last decision about a pool."""
     tx.execute(

@@ -12,7 +12,7 @@ from sqlalchemy.types import UserDefinedType
 from scheduler.documents import JsonValue
 
 
-class Xid8(UserDefinedType[str]):
+class TransactionId(UserDefinedType[str]):
     """A 64-bit transaction id: rows written since a snapshot are found by it, whatever order they commit in."""
 
     cache_ok = True
@@ -46,7 +46,7 @@ def document(name: str, *, default: str | None = "{}") -> Column[JsonValue]:
 
 def moved_xid() -> Column[str]:
     """Return the column that says which transaction last moved the row."""
-    return Column("moved_xid", Xid8, nullable=False, server_default=text("pg_current_xact_id()"))
+    return Column("moved_xid", TransactionId, nullable=False, server_default=text("pg_current_xact_id()"))
 
 
 def one_of(column: str, words: Iterable[str], name: str) -> CheckConstraint:

@@ -21,8 +21,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from scheduler.rules.autoscaling.sizing import Sizing
-from scheduler.rules.lifecycle.failures import Category
+from scheduler.rules.autoscaling.sizing import PoolSizing
+from scheduler.rules.lifecycle.failures import FailureCategory
 from scheduler.rules.lifecycle.states import NodeState, OperationStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 
@@ -144,7 +144,7 @@ errors = Table(
     Column("is_builtin", Boolean, nullable=False, server_default="false"),
     moment("created", now=True),
     moment("last_modified", now=True),
-    one_of("category", Category, "error_category"),
+    one_of("category", FailureCategory, "error_category"),
 )
 
 pools = Table(
@@ -155,7 +155,7 @@ pools = Table(
     document("labels"),
     document("template", default=None),
     document("settings"),
-    Column("sizing", Text, nullable=False, server_default=Sizing.FREE.value),
+    Column("sizing", Text, nullable=False, server_default=PoolSizing.FREE.value),
     Column("size", Integer, nullable=False, server_default="0"),
     Column("smallest", Integer, nullable=False, server_default="0"),
     Column("largest", Integer),
@@ -165,7 +165,7 @@ pools = Table(
     moment("created", now=True),
     moment("last_modified", now=True),
     moved_xid(),
-    one_of("sizing", Sizing, "pool_sizing"),
+    one_of("sizing", PoolSizing, "pool_sizing"),
     CheckConstraint("size >= 0 AND smallest >= 0 AND (largest IS NULL OR largest >= smallest)", name="pool_size"),
 )
 

@@ -14,14 +14,14 @@ FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CommandResult:
     """The last line of a command, and its exit status."""
 
     line: str
     code: int
 
 
-def verdict(error: Exception) -> Verdict | None:
+def verdict(error: Exception) -> CommandResult | None:
     """Return the line and the exit status of an expected failure; None for a defect, which deserves its traceback."""
     line, code = str(error), FAILED
     match error:
@@ -41,4 +41,4 @@ def verdict(error: Exception) -> Verdict | None:
             line, code = (error.strerror or line) + (f" ({error.filename})" if error.filename else ""), USAGE
         case _:
             return None
-    return Verdict(line, code)
+    return CommandResult(line, code)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
-from workers.agent.context import Context
-from workers.agent.execution import NodeExecution, State
+from workers.agent.context import StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import execution_report, run
-from workers.commands import KillTree, LogLine, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork
+from workers.commands import KillTree, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork, WriteLogLine
 
 
-def begin(context: Context, held: NodeExecution) -> None:
+def begin(context: StepContext, held: NodeExecution) -> None:
     """Begin the end: no command but the cleanup is to run, and nothing is to be collected."""
     context.deadlines.pop(held.key, None)
     fenced = held.failure is not None and held.failure.error == "node-lost"
@@ -21,18 +21,18 @@ def begin(context: Context, held: NodeExecution) -> None:
     ship(context, held)
 
 
-def ship(context: Context, held: NodeExecution) -> None:
+def ship(context: StepContext, held: NodeExecution) -> None:
     """Have the rest of the output shipped, then report."""
     if not held.ran:
         report(context, held)
         return
-    held.state = State.SHIPPING
+    held.state = ExecutionStep.SHIPPING
     context.issue(ShipOutput(held.key, held.granted_spec.limits.output_bytes))
 
 
-def report(context: Context, held: NodeExecution) -> None:
+def report(context: StepContext, held: NodeExecution) -> None:
     """Put the end on disk and send it; only then may the supervisor forget the tree and the directory go."""
-    held.state = State.REPORTING
+    held.state = ExecutionStep.REPORTING
     for phase in held.phases.values():
         phase.setdefault("completed", context.now.wall)
     held.report = execution_report.report_of(held)
@@ -44,7 +44,7 @@ def report(context: Context, held: NodeExecution) -> None:
         context.issue(RemoveFiles(held.key))
     completed = held.report.outcome is Outcome.COMPLETED
     context.issue(
-        LogLine(
+        WriteLogLine(
             log.EXECUTION_ENDED,
             {
                 "execution": held.key[0],
@@ -58,26 +58,26 @@ def report(context: Context, held: NodeExecution) -> None:
     )
 
 
-def repeat(context: Context, held: NodeExecution) -> None:
+def repeat(context: StepContext, held: NodeExecution) -> None:
     """Send the report of an earlier life again, and remove the files that it may not have removed."""
     assert held.report is not None  # noqa: S101  only executions with a report are repeated
-    held.state = State.REPORTING
+    held.state = ExecutionStep.REPORTING
     context.issue(SendReport(held.report))
     context.issue(ReleaseTree(held.key))
     context.issue(RemoveFiles(held.key))
 
 
-def purge(context: Context, held: NodeExecution) -> bool:
+def purge(context: StepContext, held: NodeExecution) -> bool:
     """The scheduler has taken the execution away: kill its processes, drop its files, report nothing.
 
     Returns True if nothing of it was going on, so that the state machine may forget it at once.
     """
     context.log(log.EXECUTION_PURGED, held, state=str(held.state))
-    state, held.state = held.state, State.PURGING
+    state, held.state = held.state, ExecutionStep.PURGING
     context.deadlines.pop(held.key, None)
     if held.running is not None:
         context.issue(KillTree(held.key, 0.0))
-    elif state in {State.STAGING, State.COLLECTING}:
+    elif state in {ExecutionStep.STAGING, ExecutionStep.COLLECTING}:
         context.issue(StopFileWork(held.key))
     else:
         dropped(context, held)
@@ -85,7 +85,7 @@ def purge(context: Context, held: NodeExecution) -> bool:
     return False
 
 
-def dropped(context: Context, held: NodeExecution) -> None:
+def dropped(context: StepContext, held: NodeExecution) -> None:
     """Nothing of a purged execution goes on any more: remove it. The state machine then forgets it."""
     context.record(held, "done", {})
     if held.ran:

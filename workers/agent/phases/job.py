@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from workers.agent.context import Context
+from workers.agent.context import StepContext
 from workers.agent.execution import NodeExecution
 from workers.agent.phases import finish, post, run
 
 
-def begin(context: Context, held: NodeExecution) -> None:
+def begin(context: StepContext, held: NodeExecution) -> None:
     """Start the command."""
     held.began = context.now.boot
     held.phases["job"] = {"started": context.now.wall}
@@ -17,7 +17,7 @@ def begin(context: Context, held: NodeExecution) -> None:
         finish.begin(context, held)
 
 
-def ended(context: Context, held: NodeExecution) -> None:
+def ended(context: StepContext, held: NodeExecution) -> None:
     """The command has ended. Outputs are collected only if it succeeded."""
     if held.stop or held.failure:
         finish.begin(context, held)

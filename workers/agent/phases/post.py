@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from workers.agent.context import Context
-from workers.agent.execution import NodeExecution, State
+from workers.agent.context import StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import finish, run
 from workers.commands import CollectOutputs
-from workers.events import Collected, ExecutionFailure
+from workers.events import ExecutionFailure, OutputsCollected
 
 
-def begin(context: Context, held: NodeExecution) -> None:
+def begin(context: StepContext, held: NodeExecution) -> None:
     """Start the post command, or go straight to the outputs."""
     held.phases["post"] = {"started": context.now.wall}
     held.began = context.now.boot
@@ -21,7 +21,7 @@ def begin(context: Context, held: NodeExecution) -> None:
         over(context, held)
 
 
-def ended(context: Context, held: NodeExecution) -> None:
+def ended(context: StepContext, held: NodeExecution) -> None:
     """The post command has ended."""
     if held.stop or held.failure:
         over(context, held)
@@ -29,16 +29,16 @@ def ended(context: Context, held: NodeExecution) -> None:
         collect(context, held)
 
 
-def collect(context: Context, held: NodeExecution) -> None:
+def collect(context: StepContext, held: NodeExecution) -> None:
     """Have the outputs checked and uploaded, within what is left of the phase's time."""
-    held.state = State.COLLECTING
+    held.state = ExecutionStep.COLLECTING
     limit = held.granted_spec.limits.post_timeout_s
     if limit is not None:
         context.deadlines[held.key] = (held.began or context.now.boot) + limit
     context.issue(CollectOutputs(held.granted_spec, held.uid))
 
 
-def collected(context: Context, held: NodeExecution, event: Collected) -> None:
+def collected(context: StepContext, held: NodeExecution, event: OutputsCollected) -> None:
     """The outputs are uploaded, or could not be."""
     held.message = event.message
     if held.stop is None:
@@ -54,7 +54,7 @@ def too_long(held: NodeExecution) -> None:
     )
 
 
-def over(context: Context, held: NodeExecution) -> None:
+def over(context: StepContext, held: NodeExecution) -> None:
     """The phase is over, whether it succeeded or not."""
     held.phases.setdefault("post", {})["completed"] = context.now.wall
     finish.begin(context, held)

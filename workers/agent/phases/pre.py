@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from workers.agent.context import Context
-from workers.agent.execution import NodeExecution, State
+from workers.agent.context import StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import finish, job, run
 from workers.commands import StageInputs
 from workers.events import ExecutionFailure
 
 
-def begin(context: Context, held: NodeExecution) -> None:
+def begin(context: StepContext, held: NodeExecution) -> None:
     """Make the directory and stage the inputs, from the start even if an earlier life had begun with it."""
-    held.state, held.began = State.STAGING, context.now.boot
+    held.state, held.began = ExecutionStep.STAGING, context.now.boot
     held.phases["pre"] = {"started": context.now.wall}
     limits = held.granted_spec.limits
     if limits.pre_timeout_s is not None:
@@ -21,7 +21,7 @@ def begin(context: Context, held: NodeExecution) -> None:
     )
 
 
-def staged(context: Context, held: NodeExecution, failure: ExecutionFailure | None) -> None:
+def staged(context: StepContext, held: NodeExecution, failure: ExecutionFailure | None) -> None:
     """The inputs are in place, or could not be staged."""
     context.deadlines.pop(held.key, None)
     held.staged = True
@@ -35,7 +35,7 @@ def staged(context: Context, held: NodeExecution, failure: ExecutionFailure | No
     ended(context, held)
 
 
-def ended(context: Context, held: NodeExecution) -> None:
+def ended(context: StepContext, held: NodeExecution) -> None:
     """The phase is over; the job follows only if all went well."""
     if held.stop or held.failure:
         finish.begin(context, held)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from scheduler.rules.lifecycle.outcome import Outcome
 from workers import runners
-from workers.agent.context import Context
-from workers.agent.execution import NodeExecution, State
+from workers.agent.context import StepContext
+from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import execution_report
 from workers.commands import StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
@@ -18,9 +18,9 @@ _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
 
 
-def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure | None:
+def start(context: StepContext, held: NodeExecution, phase: str) -> ExecutionFailure | None:
     """Have the supervisor start the command of `phase`. Returns why it cannot be started, None if it can."""
-    held.state = State.RUNNING
+    held.state = ExecutionStep.RUNNING
     if context.fenced(held.granted_spec.limits.lease_s):
         return execution_report.failure_of_run("job", RunEnd(RunOutcome.FENCED), None)
     try:
@@ -33,7 +33,7 @@ def start(context: Context, held: NodeExecution, phase: str) -> ExecutionFailure
     return None
 
 
-def describe(context: Context, held: NodeExecution, phase: str) -> RunRequest:
+def describe(context: StepContext, held: NodeExecution, phase: str) -> RunRequest:
     """Return the complete request for the command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(
@@ -66,7 +66,7 @@ def describe(context: Context, held: NodeExecution, phase: str) -> RunRequest:
     )
 
 
-def record_end(context: Context, held: NodeExecution, phase: str, end: RunEnd) -> None:
+def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEnd) -> None:
     """Record how the command of `phase` ended. A failure counts unless the execution is being stopped anyway."""
     held.running, held.last = None, phase
     if end.outcome is RunOutcome.KILLED and held.stop is None:
@@ -97,7 +97,7 @@ def _limit(held: NodeExecution, phase: str) -> float | None:
     return {"pre": limits.pre_timeout_s, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
 
 
-def _time_left(context: Context, held: NodeExecution, phase: str) -> float | None:
+def _time_left(context: StepContext, held: NodeExecution, phase: str) -> float | None:
     if phase == "cleanup":
         limit = held.granted_spec.limits.cleanup_timeout_s
         return min(limit, _STOP_CLEANUP_S) if context.stopping else limit

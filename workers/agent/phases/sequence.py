@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from workers.agent.context import Context
+from workers.agent.context import StepContext
 from workers.agent.execution import NodeExecution
 from workers.agent.phases import finish, job, post, pre
 
-AFTER: Final[Mapping[str, Callable[[Context, NodeExecution], None]]] = MappingProxyType(
+AFTER: Final[Mapping[str, Callable[[StepContext, NodeExecution], None]]] = MappingProxyType(
     {"pre": pre.ended, "job": job.ended, "post": post.ended, "cleanup": finish.ship}
 )
 """By phase: the step that follows its command."""

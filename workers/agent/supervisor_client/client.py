@@ -28,7 +28,7 @@ from workers.agent.supervisor_client.connection import (
 )
 from workers.agent.supervisor_client.launch import CONNECT_TIMEOUT_S, SupervisorLostError, start_or_connect
 from workers.commands import KillTree, ReleaseTree, StartRun, TreeCommand
-from workers.events import Event, Idle, RunEnd, RunEnded, RunOutcome, SupervisorUp
+from workers.events import Event, RunEnd, RunEnded, RunOutcome, SupervisorUp, TreeIdle
 from workers.paths import key_of, tree_name
 
 
@@ -193,7 +193,7 @@ class SupervisorClient:
         for tree in self.ask("kill", trees=trees)["unknown"]:
             key = key_of(tree)
             if key is not None:
-                self._report(Idle(key))
+                self._report(TreeIdle(key))
 
     def _catch_up(self, known: list[SupervisorMessage], pid: int | None) -> None:
         keyed = [(key, message) for message in known if (key := key_of(message["tree"])) is not None]

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes
-from workers.supervisor.trees.hierarchy import CgroupFiles, Hierarchy, Mount, has_folders
+from workers.supervisor.trees.hierarchy import CgroupFiles, CgroupHierarchy, CgroupMount, has_folders
 
 WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
 _QUOTA: Final = "cpu.cfs_quota_us"
@@ -42,7 +42,9 @@ _NO_LIMIT: Final = {
 class CgroupSlot:
     """One folder in each hierarchy, used by one tree after another while nothing but its name tells them apart."""
 
-    def __init__(self, name: str, hierarchies: dict[str, Hierarchy], *, reusable: bool, keep: bool = False) -> None:
+    def __init__(
+        self, name: str, hierarchies: dict[str, CgroupHierarchy], *, reusable: bool, keep: bool = False
+    ) -> None:
         """`keep`: leave the files open from one use to the next."""
         self.name = name
         self.reusable = reusable
@@ -66,7 +68,7 @@ class Cgroup1:
 
     name = "cgroup1"
 
-    def __init__(self, hierarchies: dict[str, Hierarchy]) -> None:
+    def __init__(self, hierarchies: dict[str, CgroupHierarchy]) -> None:
         """Take what `find` found: controller to hierarchy; several controllers may share one."""
         self.by_controller = hierarchies
         self.distinct = list({each.folder: each for each in hierarchies.values()}.values())
@@ -247,7 +249,7 @@ class Cgroup1Tree:
         if self.slot.limits.cpus is not None and "cpu" in self.slot.files:
             self.slot.files["cpu"].try_write(_QUOTA, _quota(None))
 
-    def _keeper(self) -> Hierarchy:
+    def _keeper(self) -> CgroupHierarchy:
         have = self._kind.by_controller
         return have.get("pids") or have["freezer"]
 
@@ -265,17 +267,17 @@ def _quota(cpus: int | None) -> bytes:
     return b"-1" if cpus is None else b"%d" % max(cpus * _PERIOD_US // 1000, _LEAST_QUOTA_US)
 
 
-def find(node: str, mounted: list[Mount]) -> tuple[Cgroup1 | None, str]:
+def find(node: str, mounted: list[CgroupMount]) -> tuple[Cgroup1 | None, str]:
     """Return version 1 trees for a node where they work here, else `None` and why not.
 
     Makes the node's folder at the top of each hierarchy, as container engines do.
     """
-    found: dict[str, Hierarchy] = {}
+    found: dict[str, CgroupHierarchy] = {}
     for controller in (*WANTED, "freezer"):
         if controller == "freezer" and "pids" in found:
             break
         mount = next((each for each in mounted if each.version == 1 and controller in each.options), None)
-        if mount is not None and _usable(hierarchy := Hierarchy(f"{mount.path}/{node}")):
+        if mount is not None and _usable(hierarchy := CgroupHierarchy(f"{mount.path}/{node}")):
             found[controller] = hierarchy
     if "pids" in found or "freezer" in found:
         return Cgroup1(found), ""
@@ -284,7 +286,7 @@ def find(node: str, mounted: list[Mount]) -> tuple[Cgroup1 | None, str]:
     return None, "no version 1 pids or freezer controller can be used here"
 
 
-def _usable(hierarchy: Hierarchy) -> bool:
+def _usable(hierarchy: CgroupHierarchy) -> bool:
     try:
         os.makedirs(hierarchy.folder, 0o755, exist_ok=True)
     except OSError:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
-from workers.supervisor.trees.hierarchy import Hierarchy, Mount
+from workers.supervisor.trees.hierarchy import CgroupHierarchy, CgroupMount
 
 CONTROLLERS: Final = ("memory", "pids", "cpu", "io")
 LEAF: Final = "ganger-processes"  # where the processes of our own cgroup go
@@ -33,7 +33,7 @@ class Cgroup2:
 
     name = "cgroup2"
 
-    def __init__(self, hierarchy: Hierarchy) -> None:
+    def __init__(self, hierarchy: CgroupHierarchy) -> None:
         """Take a node's folder, already made, and hand down every controller that it was given."""
         self.hierarchy = hierarchy
         offered = hierarchy.read("", "cgroup.controllers").split()
@@ -156,18 +156,18 @@ class Cgroup2Tree:
         self._kind.forget(self.name)
 
 
-def find(node: str, mounted: list[Mount]) -> tuple[Cgroup2 | None, str]:
+def find(node: str, mounted: list[CgroupMount]) -> tuple[Cgroup2 | None, str]:
     """Return version 2 trees for a node where they can be made, else `None` and why not."""
     mount = next((each for each in mounted if each.version == 2), None)  # noqa: PLR2004
     if mount is None:
         return None, "no version 2 hierarchy is mounted"
     home = home_folder(mount.path, processes.cgroup_path(os.getpid(), "") or "/")
     try:
-        make_room(Hierarchy(home))
+        make_room(CgroupHierarchy(home))
         os.makedirs(f"{home}/{node}", 0o755, exist_ok=True)
     except OSError as error:
         return None, str(error)
-    hierarchy = Hierarchy(f"{home}/{node}")
+    hierarchy = CgroupHierarchy(f"{home}/{node}")
     # To start a process in a cgroup one must be allowed to move it out of the common ancestor.
     if not os.access(f"{home}/{node}/cgroup.procs", os.W_OK) or not os.access(f"{home}/cgroup.procs", os.W_OK):
         hierarchy.remove("")
@@ -182,7 +182,7 @@ def home_folder(mount: str, mine: str) -> str:
     return f"{mount}{path}" if os.path.isdir(f"{mount}{path}") else mount
 
 
-def make_room(home: Hierarchy) -> None:
+def make_room(home: CgroupHierarchy) -> None:
     """Have all controllers handed down by our cgroup, moving its processes to a leaf where that is needed."""
     for controller in home.read("", "cgroup.controllers").split():
         if controller not in CONTROLLERS or home.try_write("", "cgroup.subtree_control", f"+{controller}"):

@@ -66,21 +66,21 @@ def with_folders(node: str, but: str) -> list[TreeKind]:
     return [kind for kind in found if kind is not None]
 
 
-def _has_folder(mount: hierarchy.Mount, node: str) -> bool:
+def _has_folder(mount: hierarchy.CgroupMount, node: str) -> bool:
     if mount.version == 1:
         return os.path.isdir(f"{mount.path}/{node}")
     mine = processes.cgroup_path(os.getpid(), "") or "/"
     return os.path.isdir(f"{cgroup2.home_folder(mount.path, mine)}/{node}")
 
 
-def _try(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKind | None, str]:
+def _try(name: str, node: str, mounted: list[hierarchy.CgroupMount]) -> tuple[TreeKind | None, str]:
     try:
         return _find(name, node, mounted)
     except (OSError, StrandedError) as error:
         return None, str(error)
 
 
-def _find(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKind | None, str]:
+def _find(name: str, node: str, mounted: list[hierarchy.CgroupMount]) -> tuple[TreeKind | None, str]:
     match name:
         case "cgroup2":
             return cgroup2.find(node, mounted)
@@ -89,6 +89,6 @@ def _find(name: str, node: str, mounted: list[hierarchy.Mount]) -> tuple[TreeKin
         case "pidns":
             return pid_namespace.find(node)
         case "scan":
-            return scan.Scan(node), ""
+            return scan.TreeScan(node), ""
         case _:
             return None, f"no such kind of tree; there are {', '.join(NAMES)}"

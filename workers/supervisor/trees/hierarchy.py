@@ -9,7 +9,7 @@ _READ_BYTES: Final = 1 << 16
 _SHORT_BYTES: Final = 512  # of a file with one number, or a few named ones
 
 
-class Mount(NamedTuple):
+class CgroupMount(NamedTuple):
     """One mounted cgroup hierarchy."""
 
     path: str
@@ -17,7 +17,7 @@ class Mount(NamedTuple):
     options: frozenset[str]  # controllers of version 1, among other words
 
 
-def mounts() -> list[Mount]:
+def mounts() -> list[CgroupMount]:
     """Return the cgroup hierarchies mounted on this machine, in mount order."""
     found = []
     with open("/proc/self/mountinfo", "rb") as table:
@@ -27,7 +27,7 @@ def mounts() -> list[Mount]:
             if kind in {b"cgroup", b"cgroup2"}:
                 path = os.fsdecode(left.split()[4].replace(b"\\040", b" "))
                 words = frozenset(os.fsdecode(options).split(","))
-                found.append(Mount(path, 2 if kind == b"cgroup2" else 1, words))
+                found.append(CgroupMount(path, 2 if kind == b"cgroup2" else 1, words))
     return found
 
 
@@ -92,7 +92,7 @@ class CgroupFiles:
             os.close(descriptor)
 
 
-class Hierarchy:
+class CgroupHierarchy:
     """One node's folder in one hierarchy; names are those of trees, `""` is the folder itself."""
 
     def __init__(self, folder: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from workers.supervisor.trees import Tree, TreeKind, TreeUsage, choice, scan
 
 
-class Leftover:
+class LeftoverTrees:
     """All trees that were found, as one tree that can only be killed and removed."""
 
     clone_into = None
@@ -53,10 +53,10 @@ class Leftover:
             kind.close()
 
 
-def find(node: str, kind: TreeKind) -> Leftover:
+def find(node: str, kind: TreeKind) -> LeftoverTrees:
     """Return everything that is left. The mark in the environment also finds processes that no cgroup holds."""
-    leftover = Leftover("")  # no tree of a request has an empty name
-    marked: list[TreeKind] = [] if kind.name == scan.Scan.name else [scan.Scan(node)]
+    leftover = LeftoverTrees("")  # no tree of a request has an empty name
+    marked: list[TreeKind] = [] if kind.name == scan.TreeScan.name else [scan.TreeScan(node)]
     leftover.others = [*choice.with_folders(node, but=kind.name), *marked]
     for each in (kind, *leftover.others):
         leftover.parts += [(each, tree) for tree in each.leftovers()]

@@ -28,7 +28,7 @@ _MISSING: Final = [
 ]
 
 
-class Scan:
+class TreeScan:
     """All trees of the node share one reading of the process table."""
 
     name = "scan"
@@ -115,7 +115,7 @@ class ScanTree:
 
     clone_into = None
 
-    def __init__(self, kind: Scan, name: str) -> None:
+    def __init__(self, kind: TreeScan, name: str) -> None:
         self.name = name
         self.alive: list[Process] = []
         self._kind = kind

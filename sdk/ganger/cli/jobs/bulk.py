@@ -30,7 +30,7 @@ class BulkOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class JobAction:
     """An action on jobs: its name in the API (`kind`), and the word for the jobs that it changed (`done`).
 
     `advice` is printed if it did not change all jobs that were given by id.
@@ -43,7 +43,7 @@ class Action:
     priority: int | None = None
 
 
-def carry_out(api: Client, action: Action, selection: Selection, options: BulkOptions) -> None:
+def carry_out(api: Client, action: JobAction, selection: Selection, options: BulkOptions) -> None:
     """Begin an action, wait for its end and print how many jobs it changed. Ends the command with 1 if it failed, or skipped any job given by id."""
     for job_id in selection.job_ids:
         api.jobs.get(job_id)  # a job that does not exist is an error now, not skipped in silence
@@ -64,7 +64,7 @@ def carry_out(api: Client, action: Action, selection: Selection, options: BulkOp
     _print_result(operation, action, selection, as_json=options.as_json)
 
 
-def _count(api: Client, action: Action, selection: Selection) -> int:
+def _count(api: Client, action: JobAction, selection: Selection) -> int:
     return api.jobs.count_for(action.kind, everything=selection.everything, **selection.given)
 
 
@@ -75,13 +75,13 @@ def _print_count(count: int, *, as_json: bool) -> None:
         screen.text(f"{count} jobs match")
 
 
-def _confirm(api: Client, action: Action, selection: Selection) -> None:
+def _confirm(api: Client, action: JobAction, selection: Selection) -> None:
     """Ask the person at the terminal. Where none is, a script has decided."""
     if sys.stdin.isatty() and sys.stderr.isatty():
         typer.confirm(f"{action.kind} {_count(api, action, selection)} jobs?", abort=True, err=True)
 
 
-def _print_result(operation: Operation, action: Action, selection: Selection, *, as_json: bool) -> None:
+def _print_result(operation: Operation, action: JobAction, selection: Selection, *, as_json: bool) -> None:
     count, skipped = operation.done or 0, operation.skipped or 0
     asked = len(set(selection.job_ids)) if selection.job_ids else count + skipped
     if as_json:

@@ -11,7 +11,7 @@ import typer
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.failures import REFUSED
-from ganger.cli.jobs.bulk import Action, BulkOptions, Ids, Reason, carry_out
+from ganger.cli.jobs.bulk import BulkOptions, Ids, JobAction, Reason, carry_out
 from ganger.cli.jobs.selection import JobOptions
 from ganger.cli.options import expanded
 from ganger.errors import Conflict, NotFound, UsageError
@@ -46,7 +46,9 @@ def cancel(
     with connection.client() as api:
         if job_ids and not options.dry_run and not reason:
             raise typer.Exit(_cancel_each(api, job_ids, wait=wait, as_json=options.as_json))
-        action = Action(kind="cancel", done="canceled", advice="jobs that have ended are not canceled", reason=reason)
+        action = JobAction(
+            kind="cancel", done="canceled", advice="jobs that have ended are not canceled", reason=reason
+        )
         carry_out(api, action, selection, options)
         if wait and not options.dry_run:
             for job_id in selection.job_ids:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ganger.cli.connection import Connection
-from ganger.cli.jobs.bulk import Action, BulkOptions, Ids, Reason, carry_out
+from ganger.cli.jobs.bulk import BulkOptions, Ids, JobAction, Reason, carry_out
 from ganger.cli.jobs.selection import JobOptions
 from ganger.cli.options import expanded
 
@@ -20,7 +20,7 @@ def hold(
     """
     selection = which.select(job_ids)
     with connection.client() as api:
-        carry_out(api, Action(kind="hold", done="held", reason=reason), selection, options)
+        carry_out(api, JobAction(kind="hold", done="held", reason=reason), selection, options)
 
 
 @expanded
@@ -33,4 +33,4 @@ def release(job_ids: Ids = None, *, which: JobOptions, options: BulkOptions, con
     """
     selection = which.select(job_ids)
     with connection.client() as api:
-        carry_out(api, Action(kind="release", done="released"), selection, options)
+        carry_out(api, JobAction(kind="release", done="released"), selection, options)

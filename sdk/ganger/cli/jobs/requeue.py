@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ganger.cli.connection import Connection
-from ganger.cli.jobs.bulk import Action, BulkOptions, Ids, Reason, carry_out
+from ganger.cli.jobs.bulk import BulkOptions, Ids, JobAction, Reason, carry_out
 from ganger.cli.jobs.selection import JobOptions
 from ganger.cli.options import expanded
 
@@ -31,5 +31,5 @@ def requeue(
     selection = which.select(job_ids)
     advice = "only FAILED and CANCELED jobs can be requeued"
     with connection.client() as api:
-        action = Action(kind="requeue", done="requeued", advice=advice, reason=reason, priority=priority)
+        action = JobAction(kind="requeue", done="requeued", advice=advice, reason=reason, priority=priority)
         carry_out(api, action, selection, options)

@@ -19,7 +19,7 @@ Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class NodeSetOptions:
     """The options by which a command is about more than single nodes."""
 
     pool: Annotated[str | None, typer.Option("--pool", help="A whole pool instead of nodes.")] = None
@@ -52,7 +52,7 @@ def drain(
 def pause(
     nodes: NodeNames = None,
     *,
-    whole: Whole,
+    whole: NodeSetOptions,
     reason: Reason = None,
     connection: Connection,
 ) -> None:
@@ -74,7 +74,7 @@ def pause(
 def resume(
     nodes: NodeNames = None,
     *,
-    whole: Whole,
+    whole: NodeSetOptions,
     reason: Reason = None,
     connection: Connection,
 ) -> None:
@@ -93,7 +93,7 @@ def resume(
         _change_nodes(connection, nodes, {"is_paused": False, "is_draining": False}, "takes work again")
 
 
-def _require_one_kind(nodes: list[str] | None, whole: Whole) -> None:
+def _require_one_kind(nodes: list[str] | None, whole: NodeSetOptions) -> None:
     if whole.scheduler and (nodes or whole.pool is not None):
         raise UsageError("name nodes, a pool or --scheduler, not several")
     if whole.pool is not None and nodes:
