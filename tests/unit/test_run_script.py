@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -97,3 +99,102 @@ def test_a_failing_installation_is_not_taken_for_an_environment(tmp_path: Path) 
         assert "the installation failed" in told.stderr
         assert (venv / ".unfinished").exists()
         assert not list(venv.glob(".made-for-*"))
+
+
+def checkout(folder: Path) -> Path:
+    """A checkout in this folder, as far as `run` looks at it."""
+    for name in ("run", "pyproject.toml", "README.md", "sdk/pyproject.toml", "deploy/requirements.lock"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def recording_tools(folder: Path) -> Path:
+    """A python3 whose environments have a `ganger`, and a pip; both write their arguments down, one a line."""
+    folder.mkdir()
+    executable(
+        folder / "python3",
+        f"""case "$1 ${{2:-}}" in
+"-m pip") shift 2; exec "{folder}/pip3" "$@" ;;
+"-m venv") mkdir -p "$4/bin"; ln -s "{folder}/python3" "$4/bin/python"; ln -s "{folder}/ganger" "$4/bin/ganger" ;;
+*) exec {shlex.quote(sys.executable)} "$@" ;;
+esac""",
+    )
+    executable(folder / "pip3", f"""[ "$3" = --version ] || printf '%s\\n' "$@" >"{folder}/pip.words" """)
+    executable(folder / "ganger", f"""printf '%s\\n' "$@" >"{folder}/ganger.words" """)
+    return folder
+
+
+AWKWARD = ["my work", 'it\'s a "quoted" one', "größe 雪", "$HOME `id`", "star * and ? [a]", "-n dash"]
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+@pytest.mark.parametrize("given", [False, True], ids=["its own environment", "GANGER_VENV"])
+def test_the_folder_may_have_any_name(tmp_path: Path, name: str, *, given: bool) -> None:
+    root = checkout(tmp_path / name / "gan ger")
+    venv = tmp_path / f"{name} venv" if given else root / ".venv"
+    tools = recording_tools(tmp_path / "tools")
+    environment = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"} | (
+        {"GANGER_VENV": str(venv)} if given else {}
+    )
+    told = subprocess.run(
+        [root / "run", "up", "--state-dir", "a b"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd="/",
+    )
+    assert told.returncode == 0, told.stderr
+    assert (tools / "pip.words").read_text().splitlines() == [
+        "--python", f"{venv}/bin/python", "install", "--quiet", "--editable", f"{root}/sdk", "--editable", str(root),
+        "--constraint", f"{root}/deploy/requirements.lock",
+    ]  # fmt: skip
+    assert (tools / "ganger.words").read_text().splitlines() == ["up", "--state-dir", "a b"]
+
+
+@pytest.mark.parametrize("script", ["run", ".ci/run"])
+def test_no_expansion_in_a_shell_script_is_split_at_spaces(script: str) -> None:
+    """Within double quotes, in an assignment, and as the word of `case` nothing is split; nowhere else may a `$` stand."""
+    split = [
+        f"{number}: {line}" for number, line in enumerate((ROOT / script).read_text().splitlines(), 1) if splits(line)
+    ]
+    assert not split
+
+
+def splits(line: str) -> bool:
+    """Tell whether the line has an expansion that is split; the innermost `$(…)` are judged first, then what holds them."""
+    text = re.sub(r"'[^']*'", "", line.partition(" # ")[0])
+    if text.lstrip().startswith("#"):
+        return False
+    while inner := re.search(r"\$\(([^()]*)\)", text):
+        if splits(inner[1]):
+            return True
+        text = text.replace(inner[0], "$_")
+    text = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+    text = re.sub(r"\$\$|\$#|\\\$|\b\w+=\S*|\bcase \S+ in", "", text)
+    return "$" in text
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_real_pip_installs_in_a_folder_with_a_space_and_quotes(tmp_path: Path) -> None:
+    """Both distributions without what they need, which takes seconds; so `ganger` itself cannot start."""
+    root = tmp_path / 'my "work" größe it\'s'
+    root.mkdir()
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=True).stdout
+    for name in (
+        os.fsdecode(name) for name in tracked.split(b"\0") if name.endswith((b".py", b".toml", b".md", b".lock"))
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, root / name)
+    shutil.copy(ROOT / "run", root / "run")
+    told = subprocess.run(
+        [root / "run", "up"], capture_output=True, text=True, check=False, env={**os.environ, "PIP_NO_DEPS": "1"}
+    )
+    assert (root / ".venv" / ".made-for-demo").exists(), told.stderr
+    here = subprocess.run(
+        [root / ".venv/bin/python", "-P", "-c", "import ganger.errors, api; print(ganger.errors.__file__)"],
+        capture_output=True, text=True, check=False, cwd="/",
+    )  # fmt: skip
+    assert here.stdout.strip() == str(root / "sdk/ganger/errors.py"), here.stderr
