@@ -93,11 +93,25 @@ def neighbours(module: str, target: str) -> tuple[str, str] | None:
 
 
 def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function's body, without its docstring and without the functions and classes defined in it."""
-    total = (function.end_lineno or 0) - function.body[0].lineno + 1
+    """Lines of a function from its `def` on, without its docstring and the functions and classes defined in it."""
+    total = (function.end_lineno or 0) - function.lineno + 1
     elsewhere = [
         node for node in function.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
     ]
     if ast.get_docstring(function) is not None:
         elsewhere.append(function.body[0])  # type: ignore[arg-type]  # an expression, which has lines all the same
     return total - sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in elsewhere)
+
+
+def fields_set(cls: ast.ClassDef) -> set[str]:
+    """Return the attributes of `self` that the methods of a class set."""
+    return {
+        node.attr
+        for method in cls.body
+        if isinstance(method, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(method)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+    }

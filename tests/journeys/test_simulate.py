@@ -142,9 +142,8 @@ def test_the_past_and_the_fleet_are_read_from_what_the_api_answers(
         told = simulate("--history", "--policy", "ganger", "--nodes", "4x16cpus,64gib", *where)
         assert "never started" not in told, "disk that is not named is unlimited"
         assert "All jobs that the token may see are of the project default; others are not replayed." in told
-        tried = CliRunner().invoke(
-            program.app, ["submit", "--dry-run", "--cpus", "3", *where, "--", "true"], catch_exceptions=False
-        )
+        words = ["submit", "--dry-run", "--cpus", "3", *where, "--", "true"]
+        tried = CliRunner().invoke(program.app, words, catch_exceptions=False)
         assert tried.stdout == "It would start on node n1: the only node with room for it.\n"
         words = ["submit", "--dry-run", "--cpus", "3", "--count", "2", *where]
         tried = CliRunner().invoke(program.app, [*words, "--", "true"], catch_exceptions=False)
