@@ -42,17 +42,6 @@ def plain(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-def can_travel(value: object, depth: int = MAX_DEPTH) -> bool:
-    """Tell whether a JSON value is accepted: it has no NUL, no number over 63 bits, and is not nested too deeply."""
-    if isinstance(value, dict):
-        return depth > 0 and all(can_travel(part, depth - 1) for pair in value.items() for part in pair)
-    if isinstance(value, list):
-        return depth > 0 and all(can_travel(part, depth - 1) for part in value)
-    if isinstance(value, str):
-        return plain(value) == value
-    return not isinstance(value, int) or abs(value) < 2**63
-
-
 Text: TypeAlias = Annotated[str, BeforeValidator(lambda given: plain(given) if isinstance(given, str) else given)]
 """Text from programs, files and kernels, made fit for JSON and the database."""
 

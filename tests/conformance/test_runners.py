@@ -81,5 +81,56 @@ def test_a_python_function_gets_inputs_by_name_and_returns_properties(tmp_path: 
     assert manifest == {"properties": {"twice": 6, "many": 2, "evil": INPUTS[1].value}}
 
 
+def returned(tmp_path: Path, result: str, before: str = "") -> tuple[subprocess.CompletedProcess[str], Path]:
+    """Run a function job that returns `result`; how it ended, and its manifest."""
+    (tmp_path / "1.1/out").mkdir(parents=True)
+    body = f"import os, datetime\ndef work(**inputs):\n    {before or 'pass'}\n    return {result}\n"
+    (tmp_path / "mine.py").write_text(body)
+    options = {"interpreter": sys.executable, "path": [str(tmp_path)]}
+    program = launch(order(root=str(tmp_path), job=["mine:work"], runner="python", options=options))
+    done = subprocess.run(
+        program.argv, env=dict(program.env), check=False, cwd=tmp_path, capture_output=True, text=True
+    )
+    return done, tmp_path / "1.1/out/results.json"
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        ("[1, 2]", "returned a list;"), ("5", "returned a int;"), ("'done'", "returned a str;"), ("()", "returned a tuple;"),
+        ("{'a': [1, float('nan')]}", "nan as a[1],"), ("{'a': {'b': float('inf')}}", "inf as a.b,"),
+        ("{'a': 2 ** 63}", "beyond 64 bits as a;"), ("{'a': -(10 ** 5000)}", "beyond 64 bits as a;"),
+        ("{1: 'a'}", "the key 1;"), ("{'a': {None: 1}}", "the key None in a;"),
+        ("{'when': datetime.date(2030, 1, 1)}", "a date as when,"), ("{'a': {1, 2}}", "a set as a,"), ("{'a': b'x'}", "a bytes as a,"),
+    ],
+)  # fmt: skip
+def test_a_result_that_cannot_be_carried_is_refused_by_name(tmp_path: Path, result: str, said: str) -> None:
+    done, manifest = returned(tmp_path, result)
+    assert done.returncode == 1
+    assert done.stderr.startswith("ganger: mine:work ")
+    assert said in done.stderr
+    assert not manifest.exists()
+
+
+@pytest.mark.parametrize(
+    ("result", "properties"),
+    [
+        ("None", None), ("{}", None), ("{'a': 2 ** 63 - 1, 'b': True, 'c': None}", {"a": 2**63 - 1, "b": True, "c": None}),
+        ("{'a': (1, [0.1, 'x'])}", {"a": [1, [0.1, "x"]]}),
+    ],
+)  # fmt: skip
+def test_a_result_that_can_be_carried_is(tmp_path: Path, result: str, properties: Any) -> None:
+    done, manifest = returned(tmp_path, result)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (json.loads(manifest.read_text())["properties"] if manifest.exists() else None) == properties
+
+
+def test_a_manifest_and_a_dictionary_are_one_too_many(tmp_path: Path) -> None:
+    write = """open(os.environ["GANGER_OUTPUT_DIR"] + "/results.json", "w").write("{}")"""
+    done, manifest = returned(tmp_path, "{'a': 1}", write)
+    assert (done.returncode, manifest.read_text()) == (1, "{}")
+    assert "one would be lost" in done.stderr
+
+
 def test_other_phases_of_a_python_job_are_commands() -> None:
     assert launch(order("pre", job=["m:f"], pre=["/bin/echo", "${count}"], runner="python")).argv == ["/bin/echo", "3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -87,6 +88,40 @@ def test_the_manifest_sets_properties_and_message(out: Path, collect: Callable[.
 def test_a_manifest_that_is_none_is_refused(out: Path, collect: Callable[..., OutputsCollected], text: str) -> None:
     (out / "results.json").write_bytes(text.encode("latin-1"))
     assert error_of(collect()) == "invalid-output"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        *((str(number), "a") for number in (2**63, -(2**63), 2**64, 10**30)),
+        ("-1" + "0" * 5000, "a"),
+        *((f"[0, {word}]", "a[1]") for word in ("NaN", "Infinity", "-Infinity", "1e999")),
+        *(('{"b": {"c": 18446744073709551616}}', "a.b.c"), ('{"b": 1, "b": 2}', "a.b"), (r'["\u0000"]', "a[0]")),
+        (r'{"b": "\ud800"}', "a.b"),
+    ],
+)
+def test_a_value_that_cannot_be_carried_exactly_is_refused_by_its_name(
+    out: Path, collect: Callable[..., OutputsCollected], value: str, name: str
+) -> None:
+    (out / "results.json").write_text(f'{{"properties": {{"fine": 1, "a": {value}}}}}')
+    failure = collect().failure
+    assert failure.error == "invalid-output"
+    assert failure.message.startswith(f"The value {name!r} in results.json ")
+
+
+def test_values_are_carried_exactly(out: Path, collect: Callable[..., OutputsCollected]) -> None:
+    values = {
+        "most": 2**63 - 1,
+        "least": -(2**63) + 1,
+        "real": 0.1,
+        "tiny": 5e-324,
+        "whole": 1.0,
+        "list": [1, [None, True]],
+    }
+    (out / "results.json").write_text(json.dumps({"properties": values}))
+    found = collect().properties
+    assert found == values
+    assert [type(value) for value in found.values()] == [type(value) for value in values.values()]
 
 
 @pytest.mark.parametrize("output", [one(), one(type="files"), one("rows", type="property")])

@@ -16,23 +16,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Event as Flag
 
-import orjson
-
-from scheduler.documents import Document, JsonValue
+from scheduler.documents import Document
 from scheduler.errors import GangerError
-from scheduler.wire import MAX_DEPTH, OutputSpec, OutputValue, TaskSpec, can_travel
+from scheduler.wire import OutputSpec, OutputValue, TaskSpec
 from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, ServerUnreachable, UploadFile
 from workers.events import ExecutionFailure, OutputsCollected
+from workers.files import manifest
 from workers.files.globs import file_names, matcher
+from workers.files.manifest import Manifest, ManifestError
 from workers.paths import ExecutionKey, Paths
 
-MANIFEST = "results.json"
-"""An object with the optional members `properties` (object) and `message` (text), written by the program."""
-_TOO_ODD = f"holds a NUL character, a number over 63 bits, or more than {MAX_DEPTH} levels"
-
-_MANIFEST_BYTES = 1 << 20
 _MOST_ENTRIES = 100_000
-_MESSAGE_CHARACTERS = 2000
 _PIECE_BYTES = 1 << 20
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -54,14 +48,6 @@ class CollectingTask:
 
 
 @dataclass(frozen=True, slots=True)
-class _Manifest:
-    """The contents of the program's manifest."""
-
-    properties: Document
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class _OutputFile:
     """A file below the output directory, by its path there. It is open until it is uploaded."""
 
@@ -73,7 +59,7 @@ class _OutputFile:
 def is_light(spec: TaskSpec, paths: Paths) -> bool:
     """Return whether collecting takes no time: no outputs are declared and no manifest was written."""
     key = spec.execution_id, spec.attempt
-    return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{MANIFEST}")
+    return not spec.outputs and not os.path.lexists(f"{paths.outputs(key)}/{manifest.NAME}")
 
 
 def collect(spec: TaskSpec, collecting: CollectingTask) -> OutputsCollected:
@@ -86,8 +72,8 @@ def collect(spec: TaskSpec, collecting: CollectingTask) -> OutputsCollected:
             key, failure=ExecutionFailure("invalid-output", "The output directory is gone or is a link.")
         )
     try:
-        manifest = _manifest(folder, collecting.uid)
-        values = [_publish(spec, output, folder, manifest.properties, collecting) for output in spec.outputs]
+        said = _manifest(folder, collecting.uid)
+        values = [_publish(spec, output, folder, said.properties, collecting) for output in spec.outputs]
     except _Failed as failed:
         return OutputsCollected(key, failure=failed.failure)
     except re.error as error:
@@ -101,7 +87,7 @@ def collect(spec: TaskSpec, collecting: CollectingTask) -> OutputsCollected:
     finally:
         os.close(folder)
     outputs = [value for value in values if value is not None]
-    return OutputsCollected(key, outputs, manifest.properties, manifest.message)
+    return OutputsCollected(key, outputs, said.properties, said.message)
 
 
 def _open_folder(key: ExecutionKey, paths: Paths) -> int:
@@ -112,31 +98,20 @@ def _open_folder(key: ExecutionKey, paths: Paths) -> int:
         os.close(attempt)
 
 
-def _manifest(folder: int, uid: int | None) -> _Manifest:
+def _manifest(folder: int, uid: int | None) -> Manifest:
     try:
-        os.stat(MANIFEST, dir_fd=folder, follow_symlinks=False)
+        os.stat(manifest.NAME, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return _Manifest({}, "")
-    found = _open_file(MANIFEST, MANIFEST, folder, uid)
+        return Manifest()
+    found = _open_file(manifest.NAME, manifest.NAME, folder, uid)
     try:
-        if found.size > _MANIFEST_BYTES:
-            raise _Failed("invalid-output", f"{MANIFEST} is larger than {_MANIFEST_BYTES} bytes.")
-        body = orjson.loads(os.pread(found.fd, _MANIFEST_BYTES, 0))
-    except orjson.JSONDecodeError as error:
-        raise _Failed("invalid-output", f"{MANIFEST} is not JSON: {error}.") from error
+        if found.size > manifest.MOST_BYTES:
+            raise _Failed("invalid-output", f"{manifest.NAME} is larger than {manifest.MOST_BYTES} bytes.")
+        return manifest.read(os.pread(found.fd, manifest.MOST_BYTES, 0))
+    except ManifestError as error:
+        raise _Failed("invalid-output", str(error)) from error
     finally:
         os.close(found.fd)
-    return _members(body)
-
-
-def _members(body: JsonValue) -> _Manifest:
-    if isinstance(body, dict):
-        properties, message = body.get("properties", {}), body.get("message", "")
-        if isinstance(properties, dict) and isinstance(message, str):
-            if not can_travel(properties):
-                raise _Failed("invalid-output", f"A value in {MANIFEST} {_TOO_ODD}.")
-            return _Manifest(properties, message[:_MESSAGE_CHARACTERS])
-    raise _Failed("invalid-output", f"{MANIFEST} must be an object with 'properties' (object) and 'message' (text).")
 
 
 def _publish(

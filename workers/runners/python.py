@@ -1,7 +1,7 @@
 """The Python runner: a function named `module:function`, or a script, by the interpreter that the job type names.
 
 A function gets the job's inputs by name (properties as values, files as paths, several files as a list of paths); a
-dictionary that it returns becomes the output properties. Options: `interpreter` (default `python3` of the job's
+dictionary that it returns becomes the output properties; a result that cannot is refused by name, never dropped. Options: `interpreter` (default `python3` of the job's
 PATH), `requirements` (installed beforehand, see `venvs`), `path` (folders to import from). Phases other than the job are ordinary commands.
 """
 
@@ -18,16 +18,40 @@ from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
 
 _CALL = """\
-import importlib, json, os, sys
+import importlib, json, math, os, sys
 name = sys.argv[1]
+def refuse(why):
+    sys.exit("ganger: " + name + " " + why)
+def check(value, path):
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                refuse("returned the key %r%s; keys of output properties are texts" % (key, path and " in " + path))
+            check(part, path + "." + key if path else key)
+    elif isinstance(value, (list, tuple)):
+        for number, part in enumerate(value):
+            check(part, "%s[%d]" % (path, number))
+    elif isinstance(value, int):
+        if abs(value) >= 2 ** 63:
+            refuse("returned an integer beyond 64 bits as %s; return it as a text" % path)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            refuse("returned %r as %s, which JSON does not have; return None or a text" % (value, path))
+    elif value is not None and not isinstance(value, str):
+        refuse("returned a %s as %s, which JSON does not have" % (type(value).__name__, path))
 sys.path[:0] = json.loads(os.environ.pop("GANGER_PYTHON_PATH", "[]")) + [os.getcwd()]
 module, _, attribute = name.partition(":")
 function = importlib.import_module(module)
 for part in attribute.split("."):
     function = getattr(function, part)
 result = function(**json.loads(os.environ.pop("GANGER_INPUTS", "{}")))
+if result is not None and not isinstance(result, dict):
+    refuse("returned a %s; a dictionary becomes the output properties, None sets none" % type(result).__name__)
 manifest = os.path.join(os.environ["GANGER_OUTPUT_DIR"], "results.json")
-if isinstance(result, dict) and not os.path.exists(manifest):
+if result:
+    if os.path.lexists(manifest):
+        refuse("returned a dictionary, and wrote results.json as well: one would be lost")
+    check(result, "")
     with open(manifest, "w", encoding="utf-8") as file:
         json.dump({"properties": result}, file)
 """
