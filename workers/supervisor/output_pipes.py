@@ -180,14 +180,20 @@ class OutputMover:
         self._log = log
         self._poll = select.epoll()
         self._pipes: dict[int, OutputPipe] = {}
+        self._new: dict[int, OutputPipe] = {}  # of programs that have just begun; most are over before the next round
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._is_rung = False
+        self._poll.register(self._bell, select.EPOLLIN)
         self._lock = threading.Lock()
         _null()  # opened now: later this process may have a program's limits
 
     def add(self, output: RunOutput) -> None:
-        """Move this output from now on, until the program lets go of it or `remove` is called."""
-        for pipe in output.pipes:
-            self._pipes[pipe.reader] = pipe
-            self._poll.register(pipe.reader, select.EPOLLIN)
+        """Move this output from the next round on, until the program lets go of it or `remove` is called."""
+        with self._lock:
+            self._new |= {pipe.reader: pipe for pipe in output.pipes}
+            if not self._is_rung:
+                self._is_rung = True
+                os.eventfd_write(self._bell, 1)
 
     def remove(self, tree: str, output: RunOutput) -> None:
         """The run is over: move what is left, and close everything. From then on nothing is written to the log files."""
@@ -210,10 +216,23 @@ class OutputMover:
                     self._forget(reader, pipe)
                 most = max(most, moved or 0)
             time.sleep(_SHORT_REST_S if most >= _FLOOD_BYTES else _REST_S)
+            self._watch_new()
+
+    def _watch_new(self) -> None:
+        with self._lock:
+            if self._is_rung:
+                self._is_rung = False
+                os.eventfd_read(self._bell)
+            for reader, pipe in self._new.items():
+                self._pipes[reader] = pipe
+                self._poll.register(reader, select.EPOLLIN)
+            self._new = {}
 
     def _forget(self, reader: int, pipe: OutputPipe) -> None:
         with self._lock:  # whoever closes the descriptor does so after it was unregistered; the number is used again
-            if self._pipes.get(reader) is pipe:
+            if self._new.get(reader) is pipe:
+                del self._new[reader]
+            elif self._pipes.get(reader) is pipe:
                 del self._pipes[reader]
                 self._poll.unregister(reader)
 
