@@ -23,7 +23,7 @@ from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, Server
 from workers.events import ExecutionFailure, OutputsCollected
 from workers.files import manifest
 from workers.files.globs import file_names, matcher
-from workers.files.manifest import Manifest, ManifestError
+from workers.files.manifest import ManifestError, OutputManifest
 from workers.paths import ExecutionKey, Paths
 
 _MOST_ENTRIES = 100_000
@@ -98,11 +98,11 @@ def _open_folder(key: ExecutionKey, paths: Paths) -> int:
         os.close(attempt)
 
 
-def _manifest(folder: int, uid: int | None) -> Manifest:
+def _manifest(folder: int, uid: int | None) -> OutputManifest:
     try:
         os.stat(manifest.NAME, dir_fd=folder, follow_symlinks=False)
     except FileNotFoundError:
-        return Manifest()
+        return OutputManifest()
     found = _open_file(manifest.NAME, manifest.NAME, folder, uid)
     try:
         if found.size > manifest.MOST_BYTES:

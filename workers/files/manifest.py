@@ -27,7 +27,7 @@ class ManifestError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class OutputManifest:
     """The contents of the program's manifest."""
 
     properties: Document = field(default_factory=dict)
@@ -41,7 +41,7 @@ class _Refused:
     why: str
 
 
-def read(body: bytes) -> Manifest:
+def read(body: bytes) -> OutputManifest:
     """Return what a manifest says. Raises ManifestError, which names the value at fault."""
     try:
         value = json.loads(
@@ -59,7 +59,7 @@ def read(body: bytes) -> Manifest:
         raise ManifestError(f"{NAME} must be an object with 'properties' (object) and 'message' (text).")
     for name, why in _faults(properties, "", MAX_DEPTH):
         raise ManifestError(f"The value {name!r} in {NAME} {why}.")
-    return Manifest(cast("Document", properties), message[:_MESSAGE_CHARACTERS])
+    return OutputManifest(cast("Document", properties), message[:_MESSAGE_CHARACTERS])
 
 
 def _faults(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:
