@@ -105,6 +105,7 @@ def test_a_value_that_cannot_be_carried_exactly_is_refused_by_its_name(
 ) -> None:
     (out / "results.json").write_text(f'{{"properties": {{"fine": 1, "a": {value}}}}}')
     failure = collect().failure
+    assert failure is not None
     assert failure.error == "invalid-output"
     assert failure.message.startswith(f"The value {name!r} in results.json ")
 
