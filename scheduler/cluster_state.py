@@ -10,6 +10,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
 
 import numpy as np
 from sqlalchemy import Connection
@@ -171,9 +172,10 @@ class ClusterState:
                 self.nodes.remove(node.id)
             else:
                 self._add_node(node)
-        for row in executions:
+        # Ends are learned in the order in which they happened, so that every process that looks, however often, predicts the same.
+        for row in sorted(executions, key=_by_end):
             if row.released:
-                self._remove_execution(row)
+                self._remove_execution(row, since)
             elif row.id not in self.running:
                 self._add_execution(row)
             elif row.stopping and not self.running[row.id].stopping:
@@ -227,11 +229,13 @@ class ClusterState:
         if row.job_id in self.queue and self.queue.attempt(row.job_id) < row.attempt:
             self.queue.discard(row.job_id)
 
-    def _remove_execution(self, row: ExecutionState) -> None:
+    def _remove_execution(self, row: ExecutionState, since: store.ChangeWatermark) -> None:
         self._leave_queue(row)
-        if row.id in self.running:
+        known = row.id in self.running
+        if known:
             self.nodes.release(row.node_id, self.running[row.id].resources)
             self.running.discard(row.id)
+        if known or row.placed >= since.now:  # what was placed and has ended since the last look is learned too, once
             self._learn(row)
 
     def _learn(self, row: ExecutionState) -> None:
@@ -262,3 +266,8 @@ def _limited(
         credits={p.id: p.credit for p in projects},
         packing={p.name: Packing(p.settings["packing"]) for p in pools if "packing" in p.settings},
     )
+
+
+def _by_end(row: ExecutionState) -> tuple[float, int]:
+    """The order of ends; executions that have not ended come last, for they may take the place of one that has."""
+    return (inf if row.ended is None else row.ended), row.id

@@ -53,6 +53,14 @@ class Life:
             "UPDATE jobs SET queued = queued - interval '1 day', moved_xid = pg_current_xact_id() WHERE status = 'QUEUED'"
         )
 
+    def let_no_time_pass(self, ids: list[int]) -> None:
+        """A dry run speaks of this moment. On a busy machine the tick comes half a second later, and merit counts that."""
+        self.api.change(
+            "UPDATE jobs SET queued = clock_timestamp(), moved_xid = pg_current_xact_id() "
+            "WHERE id = ANY(:ids) AND status = 'QUEUED'",
+            ids=ids,
+        )
+
     def _come(self) -> None:
         self.api.post("/jobs/", [self._job() for _ in range(self.chance.randint(1, 2))])
         self._age()
@@ -96,6 +104,7 @@ def test_each_job_of_an_array_becomes_what_its_dry_run_says_and_nothing_is_writt
         told = api.post("/jobs/", new, dry_run="true").json["results"]
         assert before is None or everything(api) == before
         ids = api.post("/jobs/", new).json["job_ids"]
+        life.let_no_time_pass(ids)
         cluster.tick()
         status = {row.id: row.status for row in api.query("SELECT id, status FROM jobs WHERE id = ANY(:ids)", ids=ids)}
         starts = [one["would"] == "start" for one in told]

@@ -77,6 +77,28 @@ def test_a_job_that_was_placed_and_ended_between_two_looks_waits_no_more(cluster
     assert job_id not in mine.queue
 
 
+def test_every_process_predicts_the_same_however_seldom_it_looks(cluster: Cluster) -> None:
+    node = cluster.a_node()
+    seldom = ClusterState(cluster.settings)
+    _refresh(cluster, seldom)
+    refs = []
+    for _ in range(3):
+        job_id = cluster.a_job()
+        cluster.tick()
+        refs.append(cluster.execution_of(job_id))
+        cluster.claim(node, refs[-1])
+    for ref, seconds in zip(reversed(refs), (40, 400, 90), strict=True):  # not in the order of their numbers
+        cluster.change(
+            "UPDATE executions SET started = now() - make_interval(secs => :s) WHERE id = :id", s=seconds, id=ref[0]
+        )
+        cluster.report(node, ref)
+        cluster.tick()
+    _refresh(cluster, seldom)
+    _refresh(cluster, seldom)
+    assert seldom.predictor.ends == cluster.state.predictor.ends > 0
+    assert seldom.predictor.expected_s(1, 1, 3600) == cluster.state.predictor.expected_s(1, 1, 3600)
+
+
 def test_a_job_requeued_while_its_old_tree_dies_waits_on_when_that_is_dead(cluster: Cluster) -> None:
     node = cluster.a_node()
     mine = ClusterState(cluster.settings)

@@ -39,7 +39,7 @@ class ShapeRow(NamedTuple):
 
 
 class ExecutionState(NamedTuple):
-    """An execution that holds room or has just released it. `placed` is in epoch seconds, `ran_s` None while it runs."""
+    """An execution that holds room or has just released it. `placed` and `ended` are in epoch seconds; `ended` and `ran_s` are None while it runs."""
 
     id: ExecutionId
     node_id: NodeId
@@ -52,6 +52,7 @@ class ExecutionState(NamedTuple):
     custom: dict[str, int] | None
     released: bool
     placed: float
+    ended: float | None
     ran_s: float | None
     project_id: ProjectId
     job_type_id: JobTypeId

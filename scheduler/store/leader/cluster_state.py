@@ -79,7 +79,8 @@ _SHAPES = text("""
 
 _EXECUTION = """
     SELECT x.id, x.node_id, x.job_id, x.attempt, x.status, x.cpus, x.mem, x.disk, x.custom, x.released_at IS NOT NULL AS released,
-           extract(epoch FROM x.created)::float8 AS placed, extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
+           extract(epoch FROM x.created)::float8 AS placed, extract(epoch FROM x.ended)::float8 AS ended,
+           extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
            j.project_id, j.job_type_id, j.priority, j.timeout_s,
            COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible,
            x.cancel_requested IS NOT NULL AS stopping
