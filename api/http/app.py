@@ -9,8 +9,9 @@ from flask_openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from api.http import parts, problems, routing, telemetry, transfer
+from api.http import api_runtime, problems, routing, telemetry, transfer
 from api.http.about import routes as about
+from api.http.api_runtime import ApiRuntime
 from api.http.auth import TokenCache
 from api.http.bulk import routes as bulk
 from api.http.db_metrics import DatabaseMetrics
@@ -26,7 +27,6 @@ from api.http.metrics import routes as metrics
 from api.http.named_errors import routes as named_errors
 from api.http.node_protocol import routes as node
 from api.http.nodes import routes as nodes
-from api.http.parts import ApiRuntime
 from api.http.pools import routes as pools
 from api.http.projects import routes as projects
 from api.http.queue import routes as queue
@@ -83,7 +83,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
         forecaster=Forecaster(rt),
         streams=StreamLimit(max(1, rt.settings.api_threads // 2)),
     )
-    parts.install(app, made)
+    api_runtime.install(app, made)
     _guard(app, rt.settings)
     if background:
         made.bulk_thread = BulkThread(rt)

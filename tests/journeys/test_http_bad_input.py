@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from werkzeug.serving import make_server
 
-from api.http import parts
+from api.http import api_runtime
 from scheduler import runtime
 from scheduler.jobs import queries
 from scheduler.runtime import Runtime
@@ -222,7 +222,7 @@ def test_a_database_that_is_away_is_said_so(api: Api) -> None:
     made = api.a_job()
     url = api.rt.db.url.set(host="/nowhere", query={"host": "/nowhere"})
     engine = runtime.connect(url.render_as_string(hide_password=False), api.rt.settings)
-    parts.of(api.app).rt = Runtime(engine, api.rt.settings, api.rt.now, api.rt.chance)
+    api_runtime.of(api.app).rt = Runtime(engine, api.rt.settings, api.rt.now, api.rt.chance)
     answer = api.get(f"/jobs/{made['id']}/")
     assert (answer.status_code, answer.json["kind"]) == (503, "unavailable")
     assert answer.headers["Retry-After"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.http import parts
+from api.http import api_runtime
 from api.http.db_metrics import DatabaseMetrics
 from scheduler.identifiers import Term
 from scheduler.identity import Role
@@ -25,7 +25,7 @@ def lead(api: Api) -> int:
 
 def figures(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:
     """All samples of /metrics by name and the values of their labels, read anew."""
-    parts.of(api.app).metrics = DatabaseMetrics(api.rt, for_s=0)
+    api_runtime.of(api.app).metrics = DatabaseMetrics(api.rt, for_s=0)
     told = api.get("/metrics")
     assert told.status_code == 200
     return {

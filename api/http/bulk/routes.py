@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import request
 
-from api.http import parts
+from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.auth import permit
 from api.http.bulk import view
@@ -65,7 +65,7 @@ def _begin(
     operation_id = bulk.begin(
         call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, priority=priority
     )
-    if (thread := parts.of_this_app().bulk_thread) is not None:
+    if (thread := api_runtime.of_this_app().bulk_thread) is not None:
         thread.wake()
     shown = view.operation(bulk.get(call.rt, call.caller, operation_id))
     return Answer(shown, 202, {"Location": f"{request.host_url}operations/{operation_id}/"})

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask import Response
 
-from api.http import paging, parts
+from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.executions import view
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogView
@@ -78,7 +78,7 @@ def show_log(
         return output.read(call.rt, call.caller, replace(wanted, start=start))
 
     if query.follow:
-        return parts.of_this_app().streams.respond(read, query.offset)
+        return api_runtime.of_this_app().streams.respond(read, query.offset)
     printed = read(query.offset)
     if not printed.pieces:
         return Answer(None, 204, {"X-Next-Offset": str(query.offset)})

@@ -7,7 +7,7 @@ import hashlib
 import orjson
 from flask import g, request
 
-from api.http import paging, parts
+from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
@@ -62,7 +62,7 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
     submission = Submission([new_job(one) for one in bodies], _keys(bodies), strict=query.strict, many=many)
     if query.dry_run:
         return _tried(call, submission)
-    made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
+    made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
     more = view.warnings(made.hopeless)
     if many:
@@ -116,14 +116,14 @@ def list_job_events(call: ApiCall, job_id: JobId) -> EventList:
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})
 def explain_job(call: ApiCall, job_id: JobId) -> JobExplanation:
     """Why a job waits, where it runs or ran, why it failed."""
-    return job_explanation.explain(call.rt, parts.of_this_app().forecaster, call.caller, job_id)
+    return job_explanation.explain(call.rt, api_runtime.of_this_app().forecaster, call.caller, job_id)
 
 
 def _tried(call: ApiCall, submission: Submission) -> Answer[SubmittedJob | CreatedJobs | DryRunAnswer]:
     """Say what would become of jobs, without making them."""
     if len(submission.jobs) > dry_run.MOST:
         raise BodyTooLarge(f"a dry run takes at most {dry_run.MOST} jobs; this one has {len(submission.jobs)}")
-    results = dry_run.dry_run(call.rt, parts.of_this_app().forecaster, call.caller, submission)
+    results = dry_run.dry_run(call.rt, api_runtime.of_this_app().forecaster, call.caller, submission)
     return Answer({"dry_run": True, "count": len(results), "results": results})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Response
 
-from api.http import parts, telemetry
+from api.http import api_runtime, telemetry
 from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
 from scheduler.identity import Role
@@ -18,4 +18,4 @@ TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 def show_metrics(call: ApiCall) -> Response:
     """Metrics of the whole installation in Prometheus' text format; figures of the database are up to 5 s old."""
     permit_everywhere(call.caller)
-    return Response(telemetry.exposition(parts.of_this_app().metrics), content_type=telemetry.CONTENT_TYPE)
+    return Response(telemetry.exposition(api_runtime.of_this_app().metrics), content_type=telemetry.CONTENT_TYPE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from api.http import paging, parts
+from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
@@ -32,7 +32,7 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
     submission = submit.Submission([NewJob(job_type_id=body.job_type_id, data=data)])
-    made = submit.submit(call.rt, call.caller, submission, parts.of_this_app().forecaster.admission)
+    made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
     job_id = made.job_ids[0]
     shown: SubmittedJob = {**view.detail(queries.job(call.rt, call.caller, job_id)), **view.warnings(made.hopeless)}
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from importlib.metadata import version
 
-from api.http import parts
+from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view as scheduler_view
@@ -29,7 +29,7 @@ def show_status(call: ApiCall) -> Answer[StatusView]:
     began = time.perf_counter()
     found = status.read_status(call.rt, call.caller)
     database_s = time.perf_counter() - began
-    broker_s = parts.of_this_app().broker()
+    broker_s = api_runtime.of_this_app().broker()
     state = switches.state(call.rt, found.standing)
     has_broker = call.rt.settings.broker_url is not None
     body: StatusView = {

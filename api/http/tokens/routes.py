@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import request
 
-from api.http import paging, parts
+from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import changes
@@ -59,7 +59,7 @@ def change_token(call: ApiCall, token_id: int, body: TokenChange) -> TokenView:
     if not facts:
         raise InvalidInput("the body changes nothing")
     token_admin.change(call.rt, call.caller, token_id, facts)
-    parts.of_this_app().tokens.forget()
+    api_runtime.of_this_app().tokens.forget()
     return view.entry(token_admin.get(call.rt, call.caller, token_id))
 
 
@@ -67,5 +67,5 @@ def change_token(call: ApiCall, token_id: int, body: TokenChange) -> TokenView:
 def revoke_token(call: ApiCall, token_id: int) -> Answer[None]:
     """Revoke a token for good; within five seconds no process takes it any more."""
     token_admin.revoke(call.rt, call.caller, token_id)
-    parts.of_this_app().tokens.forget()
+    api_runtime.of_this_app().tokens.forget()
     return Answer(None, 204)
