@@ -32,7 +32,7 @@ def test_no_job_that_is_queued_after_the_turn_of_another_gets_a_reservation_befo
     (reservation,) = world.plan().reservations
     queued = jobs[reservation.job_id][0]
     for other, (other_queued, limit) in jobs.items():
-        turn = other_queued + 2 * TURN_LENGTHS * limit
+        turn = other_queued + 2**0.5 * TURN_LENGTHS * limit
         assert queued <= turn + abs(NOW - turn) * (STEP - 1) + 1, other
 
 

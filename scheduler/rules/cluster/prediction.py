@@ -112,13 +112,13 @@ class Predictor:
         """Return a run time in seconds that seven in eight jobs do not pass, from `expected_s` to `timeout_s`.
 
         How far it is from one to the other is learned for each project and job type, and for all together while nothing of them has
-        ended. Where runs of the very same shape vary by so little that the longest took at most twice the expected time, it is the longest. Without a
-        limit it is twice the expected time.
+        ended. It is the limit if that is at most twice the expected time. Where runs of the very same shape vary by so little that the longest
+        took at most twice the expected time, it is the longest. Without a limit it is twice the expected time.
         """
         if timeout_s is None:
             return expected_s * _UNBOUNDED_CAUTION
-        if expected_s >= timeout_s:
-            return expected_s
+        if timeout_s <= expected_s * _STEADY:
+            return max(expected_s, timeout_s)
         if requires is not None:
             longest = self.longest_s(project_id, job_type_id, timeout_s, requires)
             if expected_s < longest <= expected_s * _STEADY:

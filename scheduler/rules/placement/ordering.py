@@ -6,7 +6,8 @@ guess. It gets a reservation if it cannot start, so nothing may delay it. The jo
 every minute. A wide job finds room less easily than a narrow one, so its length counts for less in both orders.
 Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
 
-The bound against starvation: the turn of a job comes at the latest four times its time limit after it was queued (twice its length, which is rounded up to a power of two). A job
+The bound against starvation: the turn of a job comes at the latest three times its time limit after it was queued (twice its length, which is
+rounded to a power of two). A job
 without a limit is taken by the cautious guess instead, and by its age while nothing is known of its kind. No job that is
 queued after the turn of another one can get a reservation before it. So only the jobs that waited already when
 its turn came can be first.
@@ -18,7 +19,7 @@ the proportions in which they wait.
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from math import ceil, floor, inf, log2
+from math import floor, inf, log2
 
 from scheduler.rules.cluster.queue import Queue, QueueGroup
 from scheduler.rules.placement.plan_state import EndTimes
@@ -32,7 +33,7 @@ _BRIEF_S = 10.0
 TURN_LENGTHS = 2.0
 """A job's turn comes so many times its length after it was queued."""
 
-_WIDE = 0.25
+_WIDE = 0.125
 """A job is wide if it asks for more than this part of the fleet: then its length counts for less."""
 
 _WIDE_MERIT = 3
@@ -185,11 +186,11 @@ def _merit_s(head: GroupHead) -> float:
 def _turn_s(head: GroupHead) -> float:
     """How long after it was queued a job's turn comes.
 
-    Lengths are rounded up to a power of two seconds: a guess is no better, and groups that are about equally long stay mixed.
+    Lengths are rounded to a power of two seconds: a guess is no better, and groups that are about equally long stay mixed.
     """
     if head.cautious_s == inf:  # nothing is known of it and nothing bounds it: it goes by its age
         return 0.0
-    length_s = 2.0 ** ceil(log2(max(head.cautious_s, 1.0)))
+    length_s = 2.0 ** round(log2(max(head.cautious_s, 1.0)))
     return TURN_LENGTHS * length_s * _left_to_others(head)
 
 
