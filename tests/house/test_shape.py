@@ -12,8 +12,8 @@ FUNCTION_LINES_MAX = 50
 CLASS_LINES_MAX = 200
 CLASS_FIELDS_MAX = 12
 # Classes over the ceilings, with the lines and fields that they may have: none may grow, and none may join them. Those of
-# placement and of the supervisor run for every job and keep their state in flat columns, which a split would make
-# slower; the replay, the analysis of one wait and the heartbeat are short, and each field is read in one place.
+# placement and of the supervisor run for every job and keep their state in flat columns; whether a split makes them
+# slower has not been measured. The replay, the analysis of one wait and the heartbeat are short, and each field is read in one place.
 LARGE_CLASSES = {
     "scheduler/replay/replay.py:ReplayCluster": (130, 21),
     "scheduler/rules/cluster/nodes.py:Nodes": (221, 14),
