@@ -12,8 +12,8 @@ FUNCTION_LINES_MAX = 50
 CLASS_LINES_MAX = 200
 CLASS_FIELDS_MAX = 12
 # Classes over the ceilings, with the lines and fields that they may have: none may grow, and none may join them. Those of
-# placement and of the supervisor run for every job and keep their state in flat columns; whether a split makes them
-# slower has not been measured. The replay, the analysis of one wait and the heartbeat are short, and each field is read in one place.
+# placement run for every job and keep their state in flat columns; whether a split makes them slower has not been
+# measured. The replay and the analysis of one wait are short, and each field is read in one place.
 LARGE_CLASSES = {
     "scheduler/replay/replay.py:ReplayCluster": (130, 21),
     "scheduler/rules/cluster/nodes.py:Nodes": (221, 14),
@@ -23,8 +23,6 @@ LARGE_CLASSES = {
     "scheduler/rules/placement/backfill.py:Backfill": (235, 15),
     "scheduler/rules/placement/placement.py:_Planner": (226, 14),
     "scheduler/rules/placement/plan_state.py:PlanState": (141, 16),
-    "workers/link/heartbeat.py:Heartbeat": (103, 13),
-    "workers/supervisor/run_table.py:RunTable": (253, 17),
 }
 FILES_PER_FOLDER_MAX = 15
 # Words that say nothing of what is in a file, and names of modules that shadow one Python or we depend on.

@@ -21,7 +21,7 @@ from workers.agent.supervisor_client import run_end
 from workers.events import RunEnd, RunOutcome
 from workers.supervisor import reasons
 from workers.supervisor.reasons import EndReason
-from workers.supervisor.run import ended_event
+from workers.supervisor.runs.run import ended_event
 
 
 def test_the_words_on_the_wire_and_in_the_database_are_what_earlier_releases_wrote() -> None:

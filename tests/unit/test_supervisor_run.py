@@ -6,7 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 
-from workers.supervisor.run import Run
+from workers.supervisor.runs.run import Run
 from workers.supervisor.trees import TreeUsage
 
 RUSAGE = resource.getrusage(resource.RUSAGE_CHILDREN)

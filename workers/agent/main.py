@@ -123,8 +123,7 @@ class Agent:
     def _begin_stop(self, way: str, deadline: float | None) -> float | None:
         """Ask for the end; return the monotonic time at which the agent ends in any case."""
         log.logger().info(log.AGENT_STOPPING, way=way, holding=len(self._machine.held))
-        self._services.heartbeat.draining = True
-        self._services.heartbeat.nudge()
+        self._services.heartbeat.drain()
         if way == "drain":
             self._post(StopRequested("drain"))
             return deadline

@@ -40,11 +40,11 @@ class Heartbeat:
     """Speaks for one node. `identity` is (node id, epoch) once it is registered, and (0, 0) before."""
 
     def __init__(self, api: ApiClient, node: NodeInterface, progress: ProgressTracker) -> None:
-        self._api, self._node, self._progress = api, node, progress
+        self._api, self._node = api, node
+        self._content = _HeartbeatContent(node, progress)
         self._held: list[wire.HeldExecution] | None = None
-        self._leaving = self._stopped = self.draining = False
+        self._leaving = self._stopped = False
         self._wake = threading.Event()
-        self._trouble: str | None = None
         self._beat_s = 2.0
         self._beating = False
         self.identity = NodeId(0), Epoch(0)
@@ -59,6 +59,11 @@ class Heartbeat:
         """Sign off and set `left`."""
         self._leaving = True
         self._wake.set()
+
+    def drain(self) -> None:
+        """Tell the scheduler from now on that the node leaves when its executions are over."""
+        self._content.draining = True
+        self.nudge()
 
     def nudge(self) -> None:
         """Send a heartbeat now: something has changed that the scheduler should know."""
@@ -116,26 +121,41 @@ class Heartbeat:
         self._node.post(RegistrationAnswered(answer, sent))
 
     def _beat(self) -> None:
+        beat = self._content.take(*self.identity)
+        sent = time.clock_gettime(time.CLOCK_BOOTTIME)
+        try:
+            answer = self._api.beat(beat)
+        except BaseException:
+            self._content.put_back(beat)
+            raise
+        self._node.lease(sent)
+        self._node.post(HeartbeatAnswered(answer, sent))
+
+
+class _HeartbeatContent:
+    """The state of the node as the next heartbeat tells it."""
+
+    def __init__(self, node: NodeInterface, progress: ProgressTracker) -> None:
+        self._node, self._progress = node, progress
+        self._trouble: str | None = None
+        self.draining = False
+
+    def take(self, node_id: NodeId, epoch: Epoch) -> wire.HeartbeatBody:
+        """Make the next heartbeat, with all progress since the last one. A change of the node's health is posted, too."""
         trouble = self._node.trouble()
         if trouble != self._trouble:
             self._trouble = trouble
             self._node.post(HealthChanged(trouble))
-        progress = self._progress.take_changes()
-        node_id, epoch = self.identity
-        beat = wire.HeartbeatBody(
+        return wire.HeartbeatBody(
             node_id=node_id,
             epoch=epoch,
             holding=self._node.count_held(),
             degraded=trouble,
             draining=self.draining,
-            progress=progress,
             load=self._node.load(),
+            progress=self._progress.take_changes(),
         )
-        sent = time.clock_gettime(time.CLOCK_BOOTTIME)
-        try:
-            answer = self._api.beat(beat)
-        except BaseException:
-            self._progress.put_back(progress)
-            raise
-        self._node.lease(sent)
-        self._node.post(HeartbeatAnswered(answer, sent))
+
+    def put_back(self, beat: wire.HeartbeatBody) -> None:
+        """The heartbeat did not arrive: the next one tells its progress again, where it has not changed since."""
+        self._progress.put_back(beat.progress)

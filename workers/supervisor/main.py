@@ -27,9 +27,10 @@ from workers.supervisor.limits import VERSION
 from workers.supervisor.line_server import ClientConnection, LineMessage, LineServer, events_line
 from workers.supervisor.output_pipes import OutputMover
 from workers.supervisor.periodic_checks import PeriodicChecks
-from workers.supervisor.run_table import RunTable
+from workers.supervisor.runs.run_starter import RunStarter
+from workers.supervisor.runs.run_table import RunTable
 from workers.supervisor.spawn import ProcessSpawner
-from workers.supervisor.trees import choice, processes
+from workers.supervisor.trees import choice, leftovers, processes
 
 CAUGHT_UP: Final = '{"ev":"caught_up"}'
 _LOCKED: Final = 3  # exit code: another supervisor holds this directory
@@ -56,8 +57,8 @@ class Supervisor:
         self._journal = RunJournal(f"{directory}/outcomes.jsonl")
         self._journal.begin(boot)
         self._kind = kind
-        self._runs = RunTable(node, kind, spawner, self._journal, checks, mover)
-        self._runs.sweep()
+        self._runs = RunTable(kind, RunStarter(kind, spawner, mover), self._journal, checks)
+        self._runs.sweep(leftovers.find(node, kind))
         self._poll = select.epoll()
         self._signals = syscalls.signal_descriptor(_SIGNALS)
         self._alarm = alarm

@@ -1,6 +1,6 @@
 """Ends an execution early in whatever phase it is: it was cancelled, or it goes back to the queue through no fault of its own.
 
-The supervisor stops the processes, with SIGTERM, grace and SIGKILL: see `workers/supervisor/termination.py`.
+The supervisor stops the processes, with SIGTERM, grace and SIGKILL: see `workers/supervisor/runs/termination.py`.
 """
 
 from __future__ import annotations

@@ -4,57 +4,35 @@ Nothing in here waits. The loop calls `step` after each poll and at `next_due`. 
 JSON in the order in which they happened; they may be published once the journal is on disk.
 """
 
-import heapq
 import json
-import os
 import time
-from typing import Any, Final, TypeAlias
+from typing import Final
 
-from workers.supervisor.disk_usage import DiskUsage
 from workers.supervisor.journal import RunJournal
-from workers.supervisor.output_pipes import OutputMover, RunOutput
 from workers.supervisor.periodic_checks import PeriodicChecks
 from workers.supervisor.reasons import EndReason, killed
 from workers.supervisor.request import RunKey, RunRequest
-from workers.supervisor.run import Run, ended_event
-from workers.supervisor.spawn import LaunchError, ProcessSpawner, ProgramError
-from workers.supervisor.trees import TreeKind, leftovers
+from workers.supervisor.runs.live_runs import LiveRuns
+from workers.supervisor.runs.run import Run, RunEvent, ended_event
+from workers.supervisor.runs.run_starter import RunStarter
+from workers.supervisor.trees import Tree, TreeKind
 
 _STARTS_PER_STEP: Final = 16  # some 10 ms; between them kills and ends are served
 _TICK_S: Final = 1.0  # leases, stuck trees, new checks
 _CHECKS_AFTER_S: Final = 0.1  # most programs are over before their disk and output need a check
-# Time limits of runs that are over stay in the list until they come due, or until there are too many of them.
-_STALE_FACTOR: Final = 2
-_STALE_ALLOWED: Final = 256
-
-RunEvent: TypeAlias = dict[str, Any]
 
 
 class RunTable:
     """The runs of one node. Used by one thread, the spawner's."""
 
-    def __init__(
-        self,
-        node: str,
-        kind: TreeKind,
-        spawner: ProcessSpawner,
-        journal: RunJournal,
-        checks: PeriodicChecks,
-        mover: OutputMover,
-    ) -> None:
+    def __init__(self, kind: TreeKind, starter: RunStarter, journal: RunJournal, checks: PeriodicChecks) -> None:
         self.unpublished: list[str] = []
-        self._node = node
         self._kind = kind
-        self._spawner = spawner
+        self._starter = starter
         self._journal = journal
         self._checks = checks
-        self._mover = mover
         self._queue: dict[RunKey, RunRequest] = {}
-        self._by_tree: dict[str, Run] = {}  # one phase at a time
-        self._by_pid: dict[int, Run] = {}
-        self._touched: dict[str, Run] = {}
-        self._due: list[tuple[float, int, Run]] = []
-        self._pushed = 0
+        self._runs = LiveRuns()
         self._next_tick = 0.0
         self._lost: list[RunKey] = []  # of an earlier life, to be reported when the sweep is over
         self._lease_sent: float | None = None
@@ -63,7 +41,7 @@ class RunTable:
     @property
     def is_done(self) -> bool:
         """Whether nothing is held or waits to be started."""
-        return not self._by_tree and not self._queue
+        return not self._runs.by_tree and not self._queue
 
     def start(self, requests: list[RunRequest]) -> tuple[list[RunEvent], list[RunEvent]]:
         """Queue runs to be started. Returns the last events of those known already, and the refused ones.
@@ -101,16 +79,16 @@ class RunTable:
             del self._queue[key]
             self._record(ended_event(key, reason, ended=time.time(), message="stopped before it was started"))
             return True
-        run = self._by_tree.get(tree)
+        run = self._runs.by_tree.get(tree)
         if run is None:
             return False
         run.termination.stop(reason, grace_s, time.monotonic())
-        self._touched[tree] = run
+        self._runs.touch([run])
         return True
 
     def release(self, tree: str) -> str | None:
         """Forget how a tree's runs ended. Returns why not, where one of them is not over. May be repeated."""
-        if tree in self._by_tree or any(key[0] == tree for key in (*self._queue, *self._lost)):
+        if tree in self._runs.by_tree or any(key[0] == tree for key in (*self._queue, *self._lost)):
             return "not over yet"
         self._journal.forget(tree)
         return None
@@ -129,47 +107,30 @@ class RunTable:
     def close(self, grace_s: float) -> None:
         """Stop everything and start nothing more."""
         self._closing = True
-        for tree in {key[0] for key in self._queue} | set(self._by_tree):
+        for tree in {key[0] for key in self._queue} | set(self._runs.by_tree):
             self.stop(tree, killed("shutdown"), grace_s)
 
-    def sweep(self) -> None:
+    def sweep(self, leftover: Tree) -> None:
         """Kill everything that earlier lives of the supervisor left, then report every run whose end they did not see."""
-        leftover = leftovers.find(self._node, self._kind)
         self._lost = [key for key in self._journal.runs() if not self._journal.is_ended(key)]
         now, wall = time.monotonic(), time.time()
         run = Run(leftover, "", None, now=now, boot=time.clock_gettime(time.CLOCK_BOOTTIME), wall=wall)
         run.take_over(wall)
-        self._by_tree[leftover.name] = self._touched[leftover.name] = run
+        self._runs.add(run)
+        self._runs.touch([run])
 
     def reap(self) -> None:
         """Reap every child that has ended: main processes, and orphans of trees."""
-        while True:
-            try:
-                pid, status, rusage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            run = self._by_pid.pop(pid, None)
-            if run is not None:
-                run.main_ended(status, rusage, time.time())
-                self._touched[run.tree.name] = run
-            else:  # an orphan: perhaps the last one that a dying tree waited for
-                self._touched |= {name: each for name, each in self._by_tree.items() if each.termination.awaits_empty}
+        self._runs.reap()
 
     def step(self) -> None:
         """Do all that is due now."""
         self._kind.refresh()
         now = time.monotonic()
-        while self._due and self._due[0][0] <= now:
-            run = heapq.heappop(self._due)[2]
-            run.queued_at = float("inf")
-            if self._by_tree.get(run.tree.name) is run:
-                self._touched[run.tree.name] = run
+        self._runs.touch_due(now)
         if now >= self._next_tick:
             self._tick(now)
-        touched, self._touched = self._touched, {}
-        for run in touched.values():
+        for run in self._runs.take_touched():
             self._act(run, now)
         for key in list(self._queue)[:_STARTS_PER_STEP]:
             self._begin(self._queue.pop(key))
@@ -177,101 +138,69 @@ class RunTable:
     def check_disks(self) -> None:
         """A directory has become too large: stop the run that it belongs to."""
         now = time.monotonic()
-        for name, run in self._by_tree.items():
+        for run in self._runs.by_tree.values():
             run.check_disk(now)
-            if run.termination.due <= now:
-                self._touched[name] = run
+        self._touch_stopped(now)
 
     def next_due(self) -> float | None:
         """Return the seconds until `step` has something to do by itself, `None` where it never will."""
-        if self._queue or self._touched:
+        if self._queue or self._runs.has_touched:
             return 0.0
-        if not self._by_tree:
+        if not self._runs.by_tree:
             return None
-        due = min(self._next_tick, self._due[0][0] if self._due else self._next_tick)
-        return max(due - time.monotonic(), 0.0)
+        return max(min(self._next_tick, self._runs.first_due) - time.monotonic(), 0.0)
 
     def _objection(self, tree: str, waiting: dict[str, str]) -> str | None:
         if self._closing:
             return "the supervisor is shutting down"
-        run = self._by_tree.get(tree)
+        run = self._runs.by_tree.get(tree)
         phase = run.phase if run is not None else waiting.get(tree)
         return None if phase is None else f"phase {phase} of this tree is not over"
 
     def _begin(self, request: RunRequest) -> None:
-        """Create the tree and start its program, or record why that failed."""
-        key = (request.tree, request.phase)
-        wall = time.time()
-        tree = output = None
-        try:
-            tree = self._kind.create(request.tree, request.limits.of_tree)
-            output = RunOutput(request)
-            pid = self._spawner.spawn(request, tree, output.writers)
-        except OSError as error:
-            if output is not None:
-                output.close()
-            if tree is not None:
-                tree.remove()
-            text = str(error.strerror) if isinstance(error, LaunchError) else f"no tree can be made: {error}"
-            event = ended_event(
-                key, EndReason.LAUNCH, started=wall, ended=wall, message=text, errno=error.errno,
-                of_program=isinstance(error, ProgramError),
-            )  # fmt: skip
-            self._record(event)
+        """Start a run, or record why that failed."""
+        run = self._starter.start(request)
+        if not isinstance(run, Run):
+            self._record(run)
             return
-        boot = time.clock_gettime(time.CLOCK_BOOTTIME)
-        run = Run(tree, request.phase, pid, now=time.monotonic(), boot=boot, wall=wall)
-        run.limit_time(request.timeout_s, request.grace_s, request.lease_s)
-        output.close_writers()
-        self._mover.add(output)
-        run.output = output
-        if request.folder is not None:
-            run.disk_usage = DiskUsage(request.folder, request.limits.disk_bytes)
-        tree.born(pid)
-        self._by_tree[request.tree] = self._by_pid[pid] = run
-        self._push(run)
-        self._record({"ev": "started", "tree": request.tree, "phase": request.phase, "pid": pid, "at": wall})
+        self._runs.add(run)
+        started = {
+            "ev": "started",
+            "tree": request.tree,
+            "phase": request.phase,
+            "pid": run.pid,
+            "at": run.started_wall,
+        }
+        self._record(started)
 
     def _act(self, run: Run, now: float) -> None:
-        if self._by_tree.get(run.tree.name) is not run:
-            return
         if not run.act(now):
-            self._push(run)
+            self._runs.schedule(run)
             return
-        run.close()
-        if run.output is not None:
-            self._mover.remove(run.tree.name, run.output)
+        self._starter.end_output(run)
         if run.phase:
             self._record(run.end_event(now))
         else:
             self._report_lost()
         run.tree.remove()
-        del self._by_tree[run.tree.name]
-
-    def _push(self, run: Run) -> None:
-        due = run.termination.due
-        if due < run.queued_at:
-            run.queued_at = due
-            self._pushed += 1
-            heapq.heappush(self._due, (due, self._pushed, run))
-            if len(self._due) > _STALE_FACTOR * len(self._by_tree) + _STALE_ALLOWED:
-                self._due = [each for each in self._due if self._by_tree.get(each[2].tree.name) is each[2]]
-                heapq.heapify(self._due)
+        self._runs.remove(run)
 
     def _tick(self, now: float) -> None:
         self._next_tick = now + _TICK_S
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
-        for name, run in self._by_tree.items():
+        for name, run in self._runs.by_tree.items():
             run.termination.fence(self._lease_sent, boot, now)
             if not run.has_checks and now - run.started > _CHECKS_AFTER_S:
                 run.has_checks = True
                 if run.disk_usage is not None:
                     self._checks.add([run.disk_usage])
-            if run.termination.due <= now:
-                self._touched[name] = run
             if run.termination.is_stuck(now):
                 event = {"ev": "stuck", "tree": name, "phase": run.phase, "pids": run.tree.pids()}
                 self.unpublished.append(json.dumps(event))
+        self._touch_stopped(now)
+
+    def _touch_stopped(self, now: float) -> None:
+        self._runs.touch(run for run in self._runs.by_tree.values() if run.termination.due <= now)
 
     def _report_lost(self) -> None:
         """Report the runs of an earlier life, now that nothing of it is alive."""

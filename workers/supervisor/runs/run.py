@@ -2,17 +2,19 @@
 
 import os
 import resource
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from workers.supervisor import disk_usage
 from workers.supervisor.disk_usage import DiskUsage
 from workers.supervisor.output_pipes import RunOutput
 from workers.supervisor.reasons import EndReason
-from workers.supervisor.termination import Termination
+from workers.supervisor.runs.termination import Termination
 from workers.supervisor.trees import Tree, TreeUsage
 
 _BLOCK_BYTES: Final = 512  # unit of the kernel's block counts in rusage
 _NEVER: Final = float("inf")
+
+RunEvent: TypeAlias = dict[str, Any]
 
 
 class MainEnd(NamedTuple):
@@ -85,7 +87,7 @@ class Run:
         if self.disk_usage is not None:
             self.disk_usage.closed = True
 
-    def end_event(self, now: float) -> dict[str, Any]:
+    def end_event(self, now: float) -> RunEvent:
         """Return the `ended` event. Call this once, when `act` has said that it is over and before the tree is removed."""
         status, rusage, ended = self.main_end or MainEnd(0, None, self.started_wall)
         signalled = rusage is not None and os.WIFSIGNALED(status)
@@ -111,9 +113,9 @@ class Run:
         )
 
 
-def ended_event(key: tuple[str, str], reason: str, **known: object) -> dict[str, Any]:
+def ended_event(key: tuple[str, str], reason: str, **known: object) -> RunEvent:
     """Return an `ended` event. Fields that are not known are null."""
-    nothing: dict[str, Any] = {"pid": None, "exit_code": None, "signal": None, "reason": reason, "oom": False}
+    nothing: RunEvent = {"pid": None, "exit_code": None, "signal": None, "reason": reason, "oom": False}
     nothing |= {"seconds": 0.0, "started": None, "ended": None, "usage": None, "message": None, "errno": None}
     return {"ev": "ended", "tree": key[0], "phase": key[1]} | nothing | known
 
