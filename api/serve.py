@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from scheduler.errors import SetupError
 from scheduler.rules.cluster.resources import thousandths
-from scheduler.settings import Settings
+from scheduler.servers import addresses
+from scheduler.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from scheduler.runtime import Runtime
@@ -48,10 +49,11 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api.http.serving import database_wait, keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.http.serving import keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
     from api.up.embedded import state  # noqa: PLC0415 - likewise
     from scheduler import log, runtime  # noqa: PLC0415 - nodes have a log of their own
     from scheduler.admin import seed  # noqa: PLC0415 - likewise
+    from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
 
     settings = read_settings()
     log.configure("api")
@@ -74,13 +76,19 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
 def run_scheduler() -> int:
     """Run one scheduler; several may run at once, one of them leads."""
     from scheduler import log  # noqa: PLC0415 - nodes have a log of their own
+    from scheduler.leader import leadership  # noqa: PLC0415 - likewise
     from scheduler.leader.dispatch import Dispatcher  # noqa: PLC0415 - nobody else publishes
     from scheduler.leader.process import SchedulerProcess  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
 
     settings = read_settings()
     log.configure("scheduler")
-    dispatcher = Dispatcher(_given(settings.broker_url, "GANGER_BROKER_URL"))
-    service = SchedulerProcess(make_runtime(settings, "scheduler"), dispatcher)
+    broker_url = _given(settings.broker_url, "GANGER_BROKER_URL")
+    rt = make_runtime(settings, "scheduler")
+    if not database_wait.prepare_when_ready(lambda: leadership.check_schema(rt)):
+        return 0
+    dispatcher = Dispatcher(broker_url)
+    service = SchedulerProcess(rt, dispatcher)
     service.start()
     wait_for_signal()
     service.stop()
@@ -100,7 +108,7 @@ def run_worker(options: WorkerOptions) -> int:
     return main.run(
         NodeSettings(
             name=name,
-            api_url=options.api_url or os.environ.get("GANGER_API_URL") or f"http://{settings.host}:{settings.port}",
+            api_url=_api_address(options.api_url) or settings.api_url or f"http://{settings.host}:{settings.port}",
             token=_node_token(options.token_file),
             node_dir=options.node_dir or (settings.state_dir or state.default_root()) / "nodes" / name,
             pool=options.pool,
@@ -133,15 +141,6 @@ def database_url() -> str:
     return _given(read_settings().database_url, "GANGER_DATABASE_URL")
 
 
-def read_settings() -> Settings:
-    """Return the settings of this process; raises SetupError with every fault in one line."""
-    try:
-        return Settings()
-    except ValidationError as wrong:
-        faults = "; ".join(f"GANGER_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in wrong.errors())
-        raise SetupError(f"settings are wrong: {faults}") from None
-
-
 def wait_for_signal() -> None:
     """Return when this process is asked to end; a second signal ends it at once."""
     asked = threading.Event()
@@ -153,11 +152,18 @@ def wait_for_signal() -> None:
 
 
 def _given(value: SecretStr | None, variable: str) -> str:
-    if value is None:
+    if value is None or not value.get_secret_value():
         raise SetupError(
             f"{variable} is not set; `ganger up` brings servers of its own, a role alone needs their address"
         )
     return value.get_secret_value()
+
+
+def _api_address(given: str | None) -> str | None:
+    try:
+        return addresses.api(given) if given else None
+    except ValueError as wrong:
+        raise SetupError(f"the address of the API: {wrong}") from None
 
 
 def _node_token(path: Path | None) -> str:

@@ -61,8 +61,14 @@ class Loop:
                 self._awake.wait(wait_s)
 
     def _log(self, trouble: Exception) -> None:
-        what = f"{type(trouble).__name__}: {trouble}"
+        what = _first_line(trouble)
         self._failures += 1
         if what != self._logged or self._failures.bit_count() == 1:
             log.error(LOOP_TROUBLE, loop=self.name, trouble=what, failures=self._failures)
         self._logged = what
+
+
+def _first_line(trouble: Exception) -> str:
+    """Return what the database said, without SQLAlchemy's words around it; else the error's own first line."""
+    told = getattr(trouble, "orig", None) or trouble
+    return f"{type(trouble).__name__}: {str(told).strip().partition(chr(10))[0]}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
-from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event
 
 from scheduler.keyring import NO_KEYS, Keyring
+from scheduler.servers import database_address
 from scheduler.settings import Settings
 from scheduler.store.leader.wake import VANISHED
 
@@ -46,9 +47,9 @@ class Runtime:
 
 
 def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:
-    """Return an engine whose connections carry our time limits; it does not connect yet."""
+    """Return an engine whose connections carry our time limits; it does not connect yet. Raises SetupError for an unusable address."""
     engine = create_engine(
-        psycopg_url(url),
+        database_address.read(url),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_recycle=1800,
@@ -63,17 +64,11 @@ def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "g
     @event.listens_for(engine, "do_connect")
     def _set(_dialect: object, _record: object, _args: object, parameters: dict[str, object]) -> None:
         parameters.setdefault("application_name", name)
-        parameters["options"] = options
+        parameters["options"] = f"{parameters.get('options', '')} {options}".strip()  # ours stand last, and count
         for option, value in {"connect_timeout": 5, **VANISHED}.items():
             parameters.setdefault(option, value)
 
     return engine
-
-
-def psycopg_url(url: str) -> URL:
-    """Return the URL with our driver, for every spelling of a PostgreSQL URL."""
-    parsed = make_url(url)
-    return parsed.set(drivername="postgresql+psycopg") if parsed.drivername.startswith("postgres") else parsed
 
 
 def utc_now() -> datetime:

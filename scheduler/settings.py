@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from scheduler.errors import SetupError
+from scheduler.servers import addresses
+
+
+def _secretly(read: Callable[[str], str]) -> Callable[[SecretStr], SecretStr]:
+    return lambda value: SecretStr(read(value.get_secret_value()))
 
 
 class Settings(BaseSettings):
     """The settings of one role. Durations are seconds, sizes are bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="GANGER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GANGER_", env_ignore_empty=True, frozen=True)
 
     database_url: SecretStr | None = None
-    broker_url: SecretStr | None = None
+    broker_url: Annotated[SecretStr, AfterValidator(_secretly(addresses.broker))] | None = None
     state_dir: Path | None = None
     secrets_key: SecretStr | None = Field(default=None, description="keys of secrets at rest: the first one encrypts")
     secrets_key_file: Path | None = Field(
@@ -38,7 +47,9 @@ class Settings(BaseSettings):
     )
     trusted_hosts: list[str] = Field(default=[], description="host names that the API answers to; empty: all")
 
-    api_url: str | None = Field(default=None, description="address of the API for nodes that drivers start")
+    api_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
+        default=None, description="address of the API for nodes that drivers start"
+    )
     drivers_file: Path | None = Field(default=None, description="TOML file of drivers besides local and external")
     pool_driver: str = Field(default="external", description="driver of pools that name no driver")
     scaling_s: float = Field(default=1.0, gt=0, description="how often the autoscaler decides the sizes of pools")
@@ -88,3 +99,15 @@ class Settings(BaseSettings):
 
     statement_timeout_s: float = Field(default=10.0, gt=0)
     lock_timeout_s: float = Field(default=3.0, gt=0)
+
+
+def read_settings() -> Settings:
+    """Return the settings that the environment gives. Raises SetupError, which names every fault in one line, and no value."""
+    try:
+        return Settings()
+    except ValidationError as wrong:
+        faults = [
+            f"GANGER_{'_'.join(map(str, fault['loc'])).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in wrong.errors(include_url=False)
+        ]
+        raise SetupError(f"the settings are wrong: {'; '.join(faults)}") from None

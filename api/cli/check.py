@@ -28,8 +28,9 @@ def check(
     """
     from api import serve  # noqa: PLC0415 - only here
     from scheduler.leader import invariants  # noqa: PLC0415 - likewise
+    from scheduler.settings import read_settings  # noqa: PLC0415 - likewise
 
-    rt = serve.make_runtime(serve.read_settings(), "check", pool_size=1)
+    rt = serve.make_runtime(read_settings(), "check", pool_size=1)
     violations = invariants.check(rt, hours=None if everything else hours)
     if as_json:
         screen.document({"violations": [asdict(violation) for violation in violations]})

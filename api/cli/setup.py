@@ -38,6 +38,7 @@ def setup(
     from api import serve  # noqa: PLC0415 - only here
     from api.http.serving import keyring_source  # noqa: PLC0415 - only here
     from scheduler.admin import setup as server_setup  # noqa: PLC0415 - likewise
+    from scheduler.settings import read_settings  # noqa: PLC0415 - likewise
 
     url = serve.database_url()
     server_setup.set_up(
@@ -50,4 +51,4 @@ def setup(
         say=screen.note,
     )
     if drop_lost_secrets:
-        server_setup.drop_lost_secrets(url, keyring_source.given(serve.read_settings()), screen.note)
+        server_setup.drop_lost_secrets(url, keyring_source.given(read_settings()), screen.note)

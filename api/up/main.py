@@ -18,8 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from api.up import roles, shutdown
 from api.up.embedded import child_process, restarter, state
 from api.up.embedded import servers as server_set
@@ -32,7 +30,8 @@ from api.up.roles import Address, NodeSize, RoleContext
 from scheduler import keyring
 from scheduler.admin import tokens
 from scheduler.errors import SetupError
-from scheduler.settings import Settings
+from scheduler.servers import database_address
+from scheduler.settings import read_settings
 from scheduler.store.schema import migrations
 
 EXIT_SETUP = 2
@@ -114,7 +113,7 @@ def _run(options: UpOptions, signals: StopSignals) -> int:
 
 
 def _start_servers(folder: StateFolder, signals: StopSignals) -> ServerSet:
-    settings = _settings()
+    settings = read_settings()
     _report(f"starting the servers in {folder.root}")
     servers = server_set.prepare(
         folder,
@@ -126,20 +125,12 @@ def _start_servers(folder: StateFolder, signals: StopSignals) -> ServerSet:
     return servers
 
 
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        wrong = [f"GANGER_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors(include_url=False)]
-        raise SetupError(f"the settings are wrong: {'; '.join(wrong)}") from error
-
-
 def _set_up(
     folder: StateFolder, servers: ServerSet, address: Address, options: UpOptions
 ) -> tuple[RoleContext, Path, list[str]]:
     """Bring the schema up to date and see that the tokens exist which the roles and the user need."""
     try:
-        migrations.upgrade(servers.database_url)
+        migrations.upgrade(database_address.read(servers.database_url))
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(f"the database's schema cannot be brought up to date: {reason}") from error

@@ -13,7 +13,7 @@ from scheduler import keyring
 from scheduler.admin import secrets, tokens
 from scheduler.errors import SetupError
 from scheduler.keyring import Keyring
-from scheduler.runtime import psycopg_url
+from scheduler.servers import database_address
 from scheduler.store.admin import tokens as store
 from scheduler.store.schema import migrations
 
@@ -21,6 +21,8 @@ _LEAST_SECRET = 32
 """Fewest characters of a token that somebody else chose; the tokens that deployment tools make are longer."""
 
 _AGAIN_S = 0.5
+_LINE_EVERY_S = 60.0
+"""While it waits, the reason is said this often, and whenever it changes."""
 
 
 def set_up(
@@ -40,7 +42,7 @@ def set_up(
     """
     _await(url, within_s, say)
     try:
-        migrations.upgrade(url)
+        migrations.upgrade(database_address.read(url))
     except Exception as error:
         reason = str(error).strip().partition("\n")[0]
         raise SetupError(f"the database's schema cannot be brought up to date: {reason}") from error
@@ -56,7 +58,7 @@ def set_up(
 
 def drop_lost_secrets(url: str, keys: Keyring, say: Callable[[str], None]) -> None:
     """Delete the secrets that none of these keys opens; each is named to `say`."""
-    engine = create_engine(psycopg_url(url), hide_parameters=True)
+    engine = create_engine(database_address.read(url), hide_parameters=True)
     try:
         for name in secrets.drop_lost(engine, keys):
             say(f"deleted the secret {name}, which no key opens")
@@ -65,8 +67,8 @@ def drop_lost_secrets(url: str, keys: Keyring, say: Callable[[str], None]) -> No
 
 
 def _await(url: str, within_s: float, say: Callable[[str], None]) -> None:
-    engine = create_engine(psycopg_url(url), connect_args={"connect_timeout": 5})
-    deadline, told = time.monotonic() + within_s, False
+    engine = create_engine(database_address.read(url), connect_args={"connect_timeout": 5})
+    deadline, told, told_at = time.monotonic() + within_s, "", 0.0
     try:
         while True:
             try:
@@ -76,9 +78,9 @@ def _await(url: str, within_s: float, say: Callable[[str], None]) -> None:
                 reason = str(error.orig).strip().partition("\n")[0]
                 if time.monotonic() > deadline:
                     raise SetupError(f"the database cannot be reached: {reason}") from error
-                if not told:
+                if reason != told or time.monotonic() - told_at >= _LINE_EVERY_S:
                     say(f"waiting for the database: {reason}")
-                told = True
+                    told, told_at = reason, time.monotonic()
                 time.sleep(_AGAIN_S)
     finally:
         engine.dispose()
@@ -91,7 +93,7 @@ def _token(url: str, path: Path, kind: str, role: str | None) -> None:
         return
     if len(secret) < _LEAST_SECRET:
         raise SetupError(f"the token in {path} has {len(secret)} characters; {_LEAST_SECRET} is the least that is safe")
-    engine = create_engine(psycopg_url(url))
+    engine = create_engine(database_address.read(url), hide_parameters=True)
     try:
         with engine.begin() as tx:
             store.serialize(tx, f"token file {path}")

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, create_engine
 
 from scheduler.errors import NotFound, SetupError, Unauthorized
 from scheduler.identity import Caller, Role
-from scheduler.runtime import Runtime, psycopg_url
+from scheduler.runtime import Runtime
+from scheduler.servers import database_address
 from scheduler.store.admin import tokens
 
 PREFIX = {"user": "gu_", "node": "gn_"}
@@ -46,7 +47,7 @@ def ensure(url: str, *, kind: str, role: str | None, project: str | None, name: 
 
     Safe to repeat and to call from several processes. Raises SetupError when the file cannot be written.
     """
-    engine = create_engine(psycopg_url(url))
+    engine = create_engine(database_address.read(url))
     try:
         with engine.begin() as tx:
             tokens.serialize(tx, f"token file {path}")

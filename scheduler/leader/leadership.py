@@ -23,6 +23,12 @@ from scheduler.runtime import Runtime
 from scheduler.store.leader import lease
 
 
+def check_schema(rt: Runtime) -> None:
+    """Return if the database is up and has a leader's row. Raises what the database driver raises otherwise."""
+    with rt.db.connect() as tx:
+        lease.read(tx)
+
+
 class Leadership:
     """This process's candidacy and its term. `term` and `step_down` are for any thread, all else for one."""
 

@@ -12,6 +12,7 @@ from api.http import app
 from api.http.routing import ApiCall, Routes, mount
 from api.http.serving import server
 from scheduler.identity import Role
+from scheduler.settings import read_settings
 
 routes = Routes("bench")
 _bare_app = app.bare_app
@@ -32,7 +33,7 @@ def with_bare_request() -> Any:
 
 def main() -> int:
     app.bare_app = with_bare_request
-    settings = serve.read_settings()
+    settings = read_settings()
     return server.serve(("127.0.0.1", settings.port), settings, lambda: serve.make_runtime(settings, "bench"))
 
 

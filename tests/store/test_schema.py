@@ -6,13 +6,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from scheduler.runtime import psycopg_url
+from scheduler.servers import database_address
 from scheduler.store.schema import migrations, reference_tables, tables
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(bare_database_url: str) -> None:
     migrations.upgrade(bare_database_url)
-    engine = create_engine(psycopg_url(bare_database_url))
+    engine = create_engine(database_address.read(bare_database_url))
     with engine.connect() as tx:
         assert tables.jobs.name in reference_tables.metadata.tables
         assert compare_metadata(MigrationContext.configure(tx), reference_tables.metadata) == []

@@ -1,4 +1,4 @@
-"""The API's wait for its database: a line a minute with the database's own reason, and an end as soon as it is asked to end."""
+"""A role's wait for its database: a line a minute with the database's own reason, and an end as soon as it is asked to end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import structlog
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from api.http.serving import database_wait
+from scheduler.servers import database_wait
 
 REFUSED = OperationalError(
     "", {}, psycopg.OperationalError("port 5432 failed: Connection refused\n\tIs the server running?")
@@ -54,6 +54,11 @@ def test_a_schema_that_is_not_there_is_named() -> None:
     assert wait_for(Database(1.0, NO_TABLE))[1] == [
         'the schema is not that of this release (relation "errors" does not exist); `ganger setup` makes it'
     ]
+
+
+def test_rights_that_are_missing_are_not_called_a_missing_schema() -> None:
+    denied = ProgrammingError("", {}, psycopg.errors.InsufficientPrivilege("permission denied for table errors"))
+    assert wait_for(Database(1.0, denied))[1] == ["permission denied for table errors"]
 
 
 def test_a_database_that_is_there_is_no_line() -> None:

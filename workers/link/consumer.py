@@ -48,6 +48,8 @@ def main() -> None:
     privacy.protect()
     settings = orjson.loads(sys.stdin.buffer.readline())
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    # It writes three lines each time the broker cannot be reached; the agent says so, once, with the reason.
+    logging.getLogger("celery.worker.consumer.consumer").setLevel(logging.CRITICAL)
     agent = AgentSocket(settings["socket"])
     threading.Thread(target=_end_with_agent, daemon=True).start()
     app = celery_app.make(settings["node"], settings["broker_url"], settings["broker_prefix"])

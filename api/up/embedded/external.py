@@ -11,6 +11,7 @@ from redis.retry import Retry
 
 from api.up.embedded.providers import BROKER_MINIMUM, POSTGRES_MINIMUM
 from scheduler.errors import SetupError
+from scheduler.servers import database_address
 
 # A server that takes longer than this to greet is out of reach for an interactive start.
 GREET_WITHIN_S = 5
@@ -19,10 +20,10 @@ GREET_WITHIN_S = 5
 def check_database(url: str) -> None:
     """Return if the PostgreSQL at `url` answers and is new enough. Raises SetupError otherwise."""
     try:
-        connection = psycopg.connect(plain_database_url(url), connect_timeout=GREET_WITHIN_S)
+        connection = psycopg.connect(database_address.plain(url), connect_timeout=GREET_WITHIN_S)
     except psycopg.Error as error:
         message = (
-            f"the database {shown(url)} cannot be reached ({_first_line(error)}); "
+            f"the database {database_address.shown(url)} cannot be reached ({_first_line(error)}); "
             "check GANGER_DATABASE_URL, or unset it to use the embedded PostgreSQL"
         )
         raise SetupError(message) from error
@@ -30,7 +31,7 @@ def check_database(url: str) -> None:
         major, minor = divmod(connection.info.server_version, 10000)
     if (major,) < POSTGRES_MINIMUM:
         message = (
-            f"the database {shown(url)} is PostgreSQL {major}.{minor}; Ganger needs {POSTGRES_MINIMUM[0]} or newer: "
+            f"the database {database_address.shown(url)} is PostgreSQL {major}.{minor}; Ganger needs {POSTGRES_MINIMUM[0]} or newer: "
             "upgrade it, or unset GANGER_DATABASE_URL to use the embedded one"
         )
         raise SetupError(message)
@@ -71,12 +72,6 @@ def broker_client(url: str, within_s: float = GREET_WITHIN_S) -> redis.Redis:
         socket_timeout=within_s,
         retry=once,
     )
-
-
-def plain_database_url(url: str) -> str:
-    """Return the URL as PostgreSQL's own library reads it, without SQLAlchemy's name of a driver."""
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme.partition('+')[0]}{mark}{rest}"
 
 
 def shown(url: str) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, text
 
 _LOCK = 0x67616E676572
 """Advisory lock key (the word "ganger"): several roles may start at once, one of them migrates."""
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str | URL) -> None:
     """Apply every migration that this database lacks; safe to call from several processes at once."""
     engine = create_engine(url)
     try:

@@ -1,4 +1,4 @@
-"""The API's wait for its database: it starts before the database is up, or before the schema is there, and says why it waits."""
+"""The wait of a role for its database: it may start before the database is up, or before the schema is there, and says why it waits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from psycopg import errors
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from scheduler.events import DATABASE_AWAITED, DATABASE_READY
@@ -15,6 +16,8 @@ from scheduler.log import log
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 _LINE_EVERY_S = 60.0
+
+_NO_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction, errors.UndefinedObject)
 
 Pause = Callable[[float], bool]
 """Waits so many seconds; returns True if the process was asked to end meanwhile."""
@@ -51,7 +54,7 @@ def prepare_when_ready(
 def reason_of(error: DBAPIError) -> str:
     """Return one line that says what is wrong: without statement, without password."""
     words = str(error.orig).strip().partition("\n")[0]
-    if isinstance(error, ProgrammingError):
+    if isinstance(error.orig, _NO_SCHEMA):
         return f"the schema is not that of this release ({words}); `ganger setup` makes it"
     return words
 
