@@ -30,7 +30,8 @@ from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
 from workers.api_client import ApiClient
-from workers.files import staging, work_dirs
+from workers.files import removal, staging
+from workers.files.removal import FileRemover
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
@@ -224,7 +225,8 @@ def _staging(root: Path) -> None:
     work = root / "work"
     work.mkdir()
     order = StagingTask(
-        ApiClient("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work)), StagingResources("n1", root / "i"),
+        ApiClient("http://127.0.0.1:1", "none"), Paths(str(work), "/l"), WorkDirs(str(work), FileRemover([])),
+        StagingResources("n1", root / "i", FileRemover([])),
         None, None, threading.Event(),
     )  # fmt: skip
     size = source.stat().st_size
@@ -235,7 +237,7 @@ def _staging(root: Path) -> None:
         copied.append(_timed(lambda: subprocess.run(["cp", source, root / "copy"], check=True)))
         (root / "copy").unlink()
         staged.append(_timed(lambda: _stage(spec, order)))
-        work_dirs.remove(order.paths.attempt(FIRST))
+        removal.remove(order.paths.attempt(FIRST))
     rates = [size / statistics.median(taken) / 1e6 for taken in (copied, staged)]
     figure("node", "cp", rates[0], "MB/s", bytes=size)
     figure("node", "staging", rates[1], "MB/s", bytes=size)

@@ -83,7 +83,10 @@ def test_a_secret_is_a_file_of_the_job_and_a_row_of_stars_in_its_output(here: In
     job = here.wait(here.submit("/bin/sh", "-c", script, secrets=["password"]))
     assert job["status"] == "COMPLETED", job
     out = said(here, job)
-    assert out.startswith("400 ")
+    if os.geteuid() == 0:  # a job can put nothing beside its secrets, nor change them
+        assert out.startswith("440 root\ndrwxr-x---")
+    else:
+        assert out.startswith("400 ")
     assert f"it is {'*' * len(OURS)}." in out
 
 

@@ -17,6 +17,7 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from workers.api_client import ApiClient
 from workers.files import staging
+from workers.files.removal import FileRemover
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
@@ -34,11 +35,12 @@ def api() -> Iterator[FakeNodeApi]:
 
 @pytest.fixture
 def order(api: FakeNodeApi, tmp_path: Path) -> StagingTask:
+    remover = FileRemover([str(tmp_path)])
     return StagingTask(
         ApiClient(api.url, "t"),
         Paths(str(tmp_path), "/l"),
-        WorkDirs(str(tmp_path)),
-        StagingResources("n1", tmp_path / "images"),
+        WorkDirs(str(tmp_path), remover),
+        StagingResources("n1", tmp_path / "images", remover),
         None,
         None,
         threading.Event(),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.files import work_dirs
+from workers.files import removal, work_dirs
+from workers.files.removal import FileRemover
 from workers.files.work_dirs import WorkDirs
 
 PARTS = ["in", "out", "work"]
@@ -15,15 +16,16 @@ PARTS = ["in", "out", "work"]
 
 @pytest.fixture
 def made(tmp_path: Path) -> WorkDirs:
-    return WorkDirs(str(tmp_path))
+    return WorkDirs(str(tmp_path), FileRemover([str(tmp_path)]))
 
 
 def test_an_empty_directory_is_kept_and_comes_back_as_new(made: WorkDirs, tmp_path: Path) -> None:
     folder = str(tmp_path / "1.1")
     made.make(folder)
     (tmp_path / "1.1/out").chmod(0o777)
-    assert made.put_away(folder)
+    made.put_away(folder)
     assert not os.path.lexists(folder)
+    assert not bin_of(tmp_path)
     for number in range(20):
         made.make(str(tmp_path / f"2.{number}"))
         assert sorted(path.name for path in (tmp_path / f"2.{number}").iterdir()) == PARTS
@@ -36,7 +38,8 @@ def test_a_directory_that_had_another_owner_is_the_node_s_own_again(made: WorkDi
     made.make(folder)
     work_dirs.hand_over(folder, 65534, 65534)
     assert (tmp_path / "1.1/in").stat().st_uid == 65534
-    assert made.put_away(folder)
+    made.put_away(folder)
+    assert not bin_of(tmp_path)
     kept = list((tmp_path / ".stock").rglob("*"))
     assert {path.stat().st_uid for path in kept} == {0}
 
@@ -59,16 +62,12 @@ def test_what_is_not_just_empty_is_not_kept(made: WorkDirs, tmp_path: Path, misc
             os.setxattr(folder / "in", "user.left", b"x")
         except OSError:
             pytest.skip("no attributes on this file system")
-    assert not made.put_away(str(folder))
-    assert work_dirs.remove(str(folder))
+    made.put_away(str(folder))
+    assert not os.path.lexists(folder)
+    (left,) = bin_of(tmp_path)
+    assert removal.remove(str(left))
     assert Path("/etc/passwd").exists()
 
 
-def test_removing_never_follows_a_link(tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    (kept / "file").touch()
-    (tmp_path / "1.1/work").mkdir(parents=True)
-    (tmp_path / "1.1/work/link").symlink_to(kept)
-    assert work_dirs.remove(str(tmp_path / "1.1"))
-    assert (kept / "file").exists()
+def bin_of(work: Path) -> list[Path]:
+    return list((work / removal.BIN).iterdir())

@@ -16,7 +16,7 @@ from workers import log
 from workers.api_client import ApiClient
 from workers.commands import CollectOutputs, StageInputs
 from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected
-from workers.files import collecting, secret_dirs, staging, work_dirs
+from workers.files import collecting, secret_dirs, staging
 from workers.files.collecting import CollectingTask
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
@@ -43,7 +43,6 @@ class FileWork:
         self._post = post
         self._stagers = ThreadPoolExecutor(threads, "stager")
         self._collectors = ThreadPoolExecutor(threads, "collector")
-        self._removers = ThreadPoolExecutor(1, "remover")
         self._stop_flags: dict[ExecutionKey, threading.Event] = {}
 
     def stage(self, command: StageInputs) -> InputsStaged | None:
@@ -97,14 +96,12 @@ class FileWork:
     def remove(self, key: ExecutionKey) -> None:
         """Remove the execution's directories; its work is over and its tree is dead."""
         self._stop_flags.pop(key, None)
-        secret_dirs.remove(self._paths, key)
-        folder = self._paths.attempt(key)
-        if not self._work_dirs.put_away(folder):
-            _submit(self._removers, lambda: work_dirs.remove(folder))
+        secret_dirs.remove(self._paths, key, self._resources.remover)
+        self._work_dirs.put_away(self._paths.attempt(key))
 
     def close(self) -> None:
         """Give up everything that is under way; nothing more is posted for work that had not begun."""
-        for pool in (self._stagers, self._collectors, self._removers):
+        for pool in (self._stagers, self._collectors):
             pool.shutdown(wait=False, cancel_futures=True)
         for flag in list(self._stop_flags.values()):
             flag.set()

@@ -86,7 +86,7 @@ class Agent:
 
     def live(self) -> int:
         """Serve until stopped; return the exit code."""
-        setup.clear_out(self._paths, self._machine.held.keys())
+        setup.clear_out(self._paths, self._machine.held.keys(), self._services.remover)
         for number in _WAYS:
             signal.signal(number, lambda got, _: self._ends.put(("signal", str(got))))
         log.logger().info(log.AGENT_STARTED, node=self._settings.name, held=len(self._machine.held), pid=os.getpid())

@@ -14,6 +14,7 @@ from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.api_client import ApiClient
 from workers.events import Event, OutputShipped
+from workers.files.removal import FileRemover
 from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
 from workers.link.batches import ClaimBatcher, ReportBatcher
@@ -38,6 +39,7 @@ class NodeServices:
     claims: ClaimBatcher
     reports: ReportBatcher
     shipper: OutputShipper
+    remover: FileRemover
     outputs: RunOutputs
     file_work: FileWork
 
@@ -50,6 +52,7 @@ class NodeServices:
             "claims": self.claims.run,
             "reports": self.reports.run,
             "shipper": self.shipper.run,
+            "remover": self.remover.run,
             "placements": self.placement_inbox.run_socket,
             "consumer": self.placement_inbox.run_consumer,
         }
@@ -57,7 +60,7 @@ class NodeServices:
     def stop_talking(self) -> None:
         """Stop all loops that speak to the API or the broker."""
         self.placement_inbox.close()
-        for part in (self.claims, self.reports, self.heartbeat, self.shipper):
+        for part in (self.claims, self.reports, self.heartbeat, self.shipper, self.remover):
             part.stop()
 
 
@@ -74,15 +77,19 @@ def build(
     """
     paths = node_setup.paths
     try:
-        work_dirs, log_files = WorkDirs(paths.work), LogFilePool(paths.logs)
-        resources = StagingResources(settings.name, Path(paths.work) / ".images", setup.cache(settings, node_setup))
+        remover = FileRemover([paths.work, paths.secret_home()])
+        work_dirs, log_files = WorkDirs(paths.work, remover), LogFilePool(paths.logs)
+        images, cache = Path(paths.work) / ".images", setup.cache(settings, node_setup)
+        resources = StagingResources(settings.name, images, remover, cache)
     except OSError as error:
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
     supervisor = SupervisorClient(settings.node_dir, post, tree=settings.tree)
     api, progress = ApiClient(settings.api_url, settings.token), ProgressTracker()
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
-    node = NodeInterface(description.registration, description.trouble, count_held, probe.load, supervisor.lease, post)
+    node = NodeInterface(
+        description.registration, description.trouble, count_held, lambda: _load(remover), supervisor.lease, post
+    )
     heartbeat = Heartbeat(api, node, progress)
     shipper = OutputShipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(OutputShipped(key)))
     return NodeServices(
@@ -93,6 +100,12 @@ def build(
         claims=ClaimBatcher(api, lambda: heartbeat.identity, post),
         reports=ReportBatcher(api, lambda: heartbeat.identity, post),
         shipper=shipper,
+        remover=remover,
         outputs=RunOutputs(paths, log_files, shipper, progress),
         file_work=FileWork(api, paths, work_dirs, resources, post, settings.stagers),
     )
+
+
+def _load(remover: FileRemover) -> dict[str, float]:
+    """Return how busy the machine is, and how many folders of old executions could not be removed, if any."""
+    return probe.load() | ({"leftovers": float(remover.kept)} if remover.kept else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pwd
@@ -16,6 +17,7 @@ from scheduler.errors import SetupError
 from workers import log
 from workers.files import secret_dirs, work_dirs
 from workers.files.input_cache import InputCache
+from workers.files.removal import FileRemover
 from workers.machine import gpus, probe
 from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
@@ -82,21 +84,22 @@ def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
     return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
 
 
-def clear_out(paths: Paths, held: Collection[ExecutionKey]) -> None:
-    """Remove the files that earlier lives left of executions which are not held any more."""
+def clear_out(paths: Paths, held: Collection[ExecutionKey], remover: FileRemover) -> None:
+    """Have the files removed that earlier lives left of executions which are not held any more. Never fails."""
     for name in work_dirs.names(paths.work):
         key = key_of(name)
         if key is not None and key not in held:
-            work_dirs.remove(f"{paths.work}/{name}")
+            remover.discard(f"{paths.work}/{name}")
             log.logger().info(log.LEFTOVER_REMOVED, folder=name)
     for name in work_dirs.names(paths.secret_home()):
         key = key_of(name)
         if key is not None and key not in held:
-            secret_dirs.remove(paths, key)
+            secret_dirs.remove(paths, key, remover)
     for name in work_dirs.names(paths.logs):
         key = key_of(".".join(name.split(".")[:2]))
         if key is not None and key not in held:
-            Path(paths.logs, name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                Path(paths.logs, name).unlink(missing_ok=True)
 
 
 def unwritable(settings: NodeSettings, error: OSError) -> SetupError:

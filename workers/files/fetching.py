@@ -21,6 +21,7 @@ from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, Server
 from workers.events import ExecutionFailure
 from workers.files import sources
 from workers.files.input_cache import InputCache
+from workers.files.removal import FileRemover
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
 
@@ -45,10 +46,11 @@ class StagingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StagingResources:
-    """The node's own things that staging uses: its name, the folder of images, the cache of inputs."""
+    """The node's own things that staging uses: its name, the folder of images, the remover of files, the cache of inputs."""
 
     node: str
     images: Path
+    remover: FileRemover
     cache: InputCache | None = None
 
 

@@ -57,7 +57,7 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
     if gone:
         raise StagingFailed("staging", f"The project has no secret {gone[0]!r} any more.")
     if secret_dirs.is_needed(spec):
-        secret_dirs.make(spec, paths, staging.user)
+        secret_dirs.make(spec, paths, staging.user, staging.resources.remover)
     if spec.commands.runner == "container":
         _furnish(spec, staging)
     if venvs.is_wanted(spec):

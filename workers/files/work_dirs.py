@@ -3,7 +3,7 @@
 On ext4, making and removing these four directories costs more than everything else that a node does for an empty job,
 and a rename costs next to nothing. So a directory that a job leaves empty is used again for another job, after it was
 made as new: owner and mode as at first, no attributes, nothing in it. A directory that is not empty, or that is unusual
-in any way, is removed.
+in any way, is removed (`removal`).
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import shutil
 import stat
 import threading
 from collections import deque
-from collections.abc import Callable
-from pathlib import Path
+
+from workers.files import beneath
+from workers.files.removal import FileRemover
 
 _PARTS = ("in", "out", "work")
 _STOCK = ".stock"
 _MOST_STOCK = 512
 _FIRST_STOCK = 8
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class WorkDirs:
     """Makes work directories below `work`, and keeps a stock of used ones. Thread-safe."""
 
-    def __init__(self, work: str) -> None:
-        """Clear the stock of an earlier life, and make a few directories. Raises OSError."""
+    def __init__(self, work: str, remover: FileRemover) -> None:
+        """Have the stock of an earlier life removed, and make a few directories. Raises OSError."""
+        self._remover = remover
         self._stock_folder = f"{work}/{_STOCK}"
         self._stock: deque[str] = deque()
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._own = os.geteuid(), os.getegid()
         if os.path.lexists(self._stock_folder):
-            shutil.rmtree(self._stock_folder)
+            remover.discard(self._stock_folder)
         os.mkdir(self._stock_folder, 0o700)  # noqa: PTH102
         for _ in range(_FIRST_STOCK):
             fresh = self._stock_name()
@@ -46,17 +46,21 @@ class WorkDirs:
     def make(self, folder: str) -> None:
         """Make the attempt's directory with its parts. All belong to the node and are closed to everybody else.
 
-        Whatever an earlier life left under the name is removed first. Raises OSError.
+        Whatever an earlier life left under the name is taken out of the way first. Raises OSError.
         """
         if os.path.lexists(folder):
-            remove(folder)
+            self._remover.discard(folder)
         with contextlib.suppress(IndexError):
             os.rename(self._stock.popleft(), folder)  # noqa: PTH104  on the path of every execution
             return
         _make_anew(folder)
 
-    def put_away(self, folder: str) -> bool:
-        """Put an empty directory back into the stock; False if `remove` must be called. The attempt's tree must be dead."""
+    def put_away(self, folder: str) -> None:
+        """Put an empty directory back into the stock, or have it removed. The attempt's tree must be dead."""
+        if not self._put_away(folder):
+            self._remover.discard(folder)
+
+    def _put_away(self, folder: str) -> bool:
         if len(self._stock) >= _MOST_STOCK:
             return _remove_if_empty(folder)
         try:
@@ -74,15 +78,15 @@ class WorkDirs:
     def _made_as_new(self, folder: str) -> bool:
         """Reset owner and mode of an empty directory, by descriptors; False if it is not empty or unusual."""
         with contextlib.ExitStack() as opened:
-            top = os.open(folder, _DIRECTORY)
+            top = os.open(folder, beneath.FOLDER)
             opened.callback(os.close, top)
-            if sorted(os.listdir(top)) != list(_PARTS):  # noqa: PTH208
+            if sorted(_first_names(top, len(_PARTS) + 1)) != list(_PARTS):
                 return False
             parts = []
             for part in _PARTS:
-                parts.append(os.open(part, _DIRECTORY, dir_fd=top))
+                parts.append(beneath.open_beneath(top, part, beneath.FOLDER))
                 opened.callback(os.close, parts[-1])
-            if any(os.listdir(fd) for fd in parts) or any(os.listxattr(fd) for fd in (top, *parts)):  # noqa: PTH208
+            if any(_first_names(fd, 1) for fd in parts) or any(os.listxattr(fd) for fd in (top, *parts)):
                 return False
             for fd in (top, *parts):
                 found = os.fstat(fd)
@@ -106,18 +110,17 @@ def hand_over(folder: str, uid: int | None, gid: int | None) -> None:
     os.chown(folder, uid, gid, follow_symlinks=False)
 
 
-def remove(folder: str) -> bool:
-    """Remove the directory and all that is in it, but never what a link points to; return whether it is gone."""
-    if not _remove_if_empty(folder):
-        shutil.rmtree(folder, onerror=_unlock)
-    return not os.path.lexists(folder)
-
-
 def names(folder: str) -> list[str]:
     """Return the names in a folder; none if there is no such folder."""
     with contextlib.suppress(FileNotFoundError):
         return os.listdir(folder)  # noqa: PTH208
     return []
+
+
+def _first_names(fd: int, most: int) -> list[str]:
+    """Return a few of the names in a folder, of which there may be millions."""
+    with os.scandir(fd) as entries:
+        return [entry.name for entry in itertools.islice(entries, most)]
 
 
 def _make_anew(folder: str) -> None:
@@ -136,17 +139,3 @@ def _remove_if_empty(folder: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _unlock(function: Callable[..., object], path: str, _: object) -> None:
-    """Open a directory that its job has closed, then try once more. Root needs no such help, and must not chmod here."""
-    if os.geteuid() == 0:
-        return
-    with contextlib.suppress(OSError):
-        Path(path).parent.chmod(0o700)
-        if not Path(path).is_symlink():
-            Path(path).chmod(0o700)
-        if function is os.rmdir or function is os.unlink:
-            function(path)
-        else:
-            shutil.rmtree(path, ignore_errors=True)
