@@ -130,7 +130,7 @@ Words of any program
                      what an operating system or a terminal has
     option, setting, configuration
                      what the command line, the environment and a file of the user's tell a process
-    error, denied, unreachable, timeout, problem, warning, check, health, dependency, limit, counter
+    error, fault, denied, unreachable, timeout, problem, warning, check, health, dependency, limit, counter
                      what can go wrong, and how it is noticed
     value, field, schema, entry, id, key, reference, column, condition, change, count, result, selection, version
                      what data consists of

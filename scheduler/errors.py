@@ -6,17 +6,34 @@ person. `field` names the part of the request that is wrong, if there is one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
+
+MOST_FAULTS = 100
+"""Most faults that one error tells; how many more there are stands in its sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a request, and the part of it that is at fault, if one is."""
+
+    field: str | None
+    sentence: str
 
 
 class GangerError(Exception):
-    """A request of a client cannot be fulfilled; str() is the sentence to show."""
+    """A request of a client cannot be fulfilled; str() is the sentence to show.
+
+    `faults` has all that is wrong where that is more than one thing; `field` is that of the first.
+    """
 
     kind: ClassVar[str] = "error"
 
-    def __init__(self, sentence: str, *, field: str | None = None) -> None:
+    def __init__(self, sentence: str, *, field: str | None = None, faults: Sequence[Fault] = ()) -> None:
         super().__init__(sentence)
         self.field = field
+        self.faults = tuple(faults[:MOST_FAULTS]) or (Fault(field, sentence),)
 
 
 class InvalidInput(GangerError):
@@ -83,3 +100,65 @@ class SetupError(GangerError):
     """The installation cannot start; the sentence names the remedy. Commands exit with status 2."""
 
     kind = "setup"
+
+
+def together(errors: Sequence[GangerError]) -> GangerError:
+    """Return one error that tells the faults of all of these; of their class where they have the same, else InvalidInput."""
+    first = errors[0]
+    if len(errors) == 1:
+        return first
+    faults = [fault for error in errors for fault in error.faults]
+    same = all(type(error) is type(first) for error in errors)
+    return (type(first) if same else InvalidInput)(in_words(faults), field=faults[0].field, faults=faults)
+
+
+def renamed(error: GangerError, names: Mapping[str, str]) -> GangerError:
+    """Return an error with these fields, and parts of them, under other names: those of the client that wrote them."""
+    faults = [Fault(_renamed(fault.field, names), fault.sentence) for fault in error.faults]
+    sentence = str(error) if len(faults) == 1 else in_words(faults)
+    return type(error)(sentence, field=faults[0].field, faults=faults)
+
+
+def _renamed(field: str | None, names: Mapping[str, str]) -> str | None:
+    for name, said in names.items():
+        if field is not None and (field == name or field.startswith((f"{name}.", f"{name}["))):
+            return said + field.removeprefix(name)
+    return field
+
+
+def in_words(faults: Sequence[Fault], *, more: int = 0) -> str:
+    """Return several faults as one sentence, each with its field; `more` is how many there are beside these."""
+    told = [_told(fault) for fault in faults[:MOST_FAULTS]]
+    more += len(faults) - len(told)
+    return "; ".join(told) + (f"; and {more} more" if more else "")
+
+
+def _told(fault: Fault) -> str:
+    return fault.sentence if fault.field is None else f"{fault.field}: {fault.sentence}"
+
+
+class FaultList:
+    """Collects what is wrong with a request, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[GangerError] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, error: GangerError) -> None:
+        """Note one error."""
+        self._found.append(error)
+
+    def note(self, sentence: str, *, field: str | None) -> None:
+        """Note something that is invalid."""
+        self._found.append(InvalidInput(sentence, field=field))
+
+    def together(self) -> GangerError:
+        """Return one error with all that was noted; there must be something."""
+        return together(self._found)
+
+    def raise_all(self) -> None:
+        """Raise one error with all that was noted; nothing where that is none."""
+        if self._found:
+            raise self.together()

@@ -10,8 +10,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -36,6 +36,8 @@ SIGNATURE_BYTES = 16
 class PageQuery(Query):
     """Which part of a list."""
 
+    in_links: ClassVar[frozenset[str]] = frozenset({"cursor"})
+
     page: Annotated[int, Field(ge=1, le=MAX_PAGE, description="1 is the first page"), Digits] = 1
     page_size: Annotated[int, Field(ge=1, le=MAX_PAGE_SIZE, description="most entries of a page"), Digits] = 100
 
@@ -50,7 +52,7 @@ def window(query: PageQuery, allowed: Sequence[str], default: Sequence[str]) -> 
     """Return the part of a list that a query asks for. `allowed` are the order fields, `default` the order without any."""
     order = parse_order(getattr(query, "order", None) or default, allowed)
     if query.page * query.page_size > MAX_OFFSET:
-        raise NotFound(f"there is no page {query.page}", field="page")
+        raise _past_the_end(query.page)
     cursor = request.args.get("cursor")  # opaque: it is in links, and nobody else's business
     if cursor is None:
         return PageWindow(query.page, query.page_size, order)
@@ -75,7 +77,9 @@ _PREFIXES = {f"job_type{mark}{name}": name for mark in ("__", ".") for name in (
 
 
 def envelope(page: RowPage[R], asked: PageWindow, render: Callable[[R], T]) -> PageOf[T]:
-    """Return the list envelope; `render` makes each row what the client sees."""
+    """Return the list envelope; `render` makes each row what the client sees. Raises NotFound for a page past the end."""
+    if not page.rows and asked.page > 1 and asked.at is None:
+        raise _past_the_end(asked.page)
     return {
         "count": page.count,
         "count_exact": page.count_exact,
@@ -85,9 +89,37 @@ def envelope(page: RowPage[R], asked: PageWindow, render: Callable[[R], T]) -> P
     }
 
 
-def whole(results: list[T]) -> PageOf[T]:
-    """Return the envelope of a list that is never cut, such as one with an entry for each job type."""
-    return {"count": len(results), "count_exact": True, "next": None, "previous": None, "results": results}
+def part(query: PageQuery, results: Sequence[T]) -> PageOf[T]:
+    """Return one page of a list that is read whole, such as one with an entry for each job type; raises NotFound."""
+    return numbered(query, results[first_of(query) :][: query.page_size], len(results))
+
+
+def first_of(query: PageQuery) -> int:
+    """Return how many entries come before those of this page."""
+    return (query.page - 1) * query.page_size
+
+
+def numbered(query: PageQuery, shown: Sequence[T], count: int) -> PageOf[T]:
+    """Return the list envelope of these entries of a list whose pages are found by number; raises NotFound."""
+    if not shown and query.page > 1:
+        raise _past_the_end(query.page)
+    more = first_of(query) + len(shown) < count
+    return {
+        "count": count,
+        "count_exact": True,
+        "next": _link(query.page + 1, (), backward=False) if more else None,
+        "previous": _link(query.page - 1, (), backward=True) if query.page > 1 else None,
+        "results": [*shown],
+    }
+
+
+def _past_the_end(page: int) -> NotFound:
+    return NotFound(f"there is no page {page}", field="page")
+
+
+def link_to(path: str, parameters: Mapping[str, str]) -> str:
+    """Return the absolute address of another list."""
+    return f"{request.host_url}{path}?{urlencode(parameters)}"
 
 
 def _link(page: int, at: tuple[str, ...], *, backward: bool) -> str:

@@ -1,28 +1,33 @@
 """From what the domain raises to what HTTP says: one table, one body.
 
 The body is flat: `code` (the status), `name` (its text), `description` (the sentence), `kind` (a stable slug),
-`field`, `request_id`. On the job-services paths a client that does not ask for JSON gets the sentence as text.
+`field` and `faults`, `request_id`. On the job-services paths a client that does not ask for JSON gets the sentence as text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from typing import TypeAlias
 
 import structlog
 from flask import Flask, Response, g, request
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 from werkzeug.routing import RequestRedirect
 
 from api.http.answers import dump
+from api.http.schema import nearest
 from scheduler import errors
-from scheduler.errors import GangerError, InvalidInput, ServiceUnavailable
+from scheduler.errors import MOST_FAULTS, Fault, GangerError, InvalidInput, ServiceUnavailable, in_words
 
 log = structlog.get_logger()
+
+Location: TypeAlias = tuple[int | str, ...]
+"""Where in a body or query something is, as pydantic says it."""
 
 STATUS: dict[type[GangerError], HTTPStatus] = {
     errors.InvalidInput: HTTPStatus.BAD_REQUEST,
@@ -64,28 +69,46 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
-def invalid(error: ValidationError, prefix: str = "") -> InvalidInput:
-    """Return what is wrong with a body or query as one sentence that names the first field at fault."""
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = prefix + field_name(first["loc"])
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "unknown field"
-    return InvalidInput(f"{where}: {message}" if where else message, field=where or None)
+def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
+    """Return all that is wrong with a body or query of this model as one sentence that names each field at fault."""
+    faults: dict[Location, Fault] = {}
+    more = 0
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    forms = {one["loc"][:-1] for one in found if one["loc"] and _is_form(one["loc"][-1])}
+    for number, one in enumerate(found):
+        if len(faults) == MOST_FAULTS:
+            break
+        more, location = len(found) - number - 1, one["loc"]
+        whole = location[:-1] if location[:-1] in forms else location  # the forms of one value are told once
+        faults.setdefault(whole, _fault(location, one["type"], str(one["msg"]), model))
+    told = [*faults.values()]
+    return InvalidInput(in_words(told, more=more), field=told[0].field, faults=told)
 
 
-def field_name(location: tuple[int | str, ...]) -> str:
+def _fault(location: Location, kind: str, message: str, model: type[BaseModel]) -> Fault:
+    where = field_name(location)
+    sentence = message.removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        sentence = "unknown field" + nearest.hint(str(location[-1]), nearest.fields_at(model, location[:-1]))
+    return Fault(where or None, sentence)
+
+
+def _is_form(part: int | str) -> bool:
+    return isinstance(part, str) and _INNER.match(part) is not None
+
+
+def field_name(location: Location) -> str:
     """Return `("jobs", 3, "cpus")` as `jobs[3].cpus`."""
     name = ""
     for part in location:
-        if isinstance(part, str) and _INNER.match(part):
+        if _is_form(part):
             continue
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name else str(part)
     return name
 
 
 def answer(
-    status: int, kind: str, sentence: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int, kind: str, sentence: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the error answer in the form this client takes."""
     known = HTTPStatus(status)
@@ -101,7 +124,8 @@ def answer(
         "name": known.phrase,
         "description": sentence,
         "kind": kind,
-        "field": field,
+        "field": faults[0].field if faults else None,
+        "faults": [{"field": fault.field, "description": fault.sentence} for fault in faults],
         "request_id": g.get("request_id"),
     }
     return Response(dump(body), status, sent, content_type="application/json")
@@ -121,7 +145,7 @@ def _takes_text() -> bool:
 
 def _domain(error: GangerError) -> Response:
     status = STATUS.get(type(error), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return answer(status, error.kind, str(error), field=error.field)
+    return answer(status, error.kind, str(error), faults=error.faults)
 
 
 def _http(error: HTTPException) -> Response | HTTPException:

@@ -32,7 +32,9 @@ from api.http.auth import permit
 from api.http.document import answer_types
 from api.http.document.answer_types import AnswerType
 from api.http.problems import invalid
-from scheduler.errors import InvalidInput
+from api.http.schema import nearest
+from api.http.schema.fields import Query
+from scheduler.errors import MOST_FAULTS, Fault, InvalidInput, in_words
 from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 
@@ -139,6 +141,22 @@ def install(app: Flask) -> None:
     app.before_request(_give_id)
 
 
+def check_parameters(model: type[Query] | None) -> None:
+    """Raise InvalidInput for parameters of the query string that this address does not know, with the nearest that it knows."""
+    known = () if model is None else nearest.names_of(model)
+    hidden = () if model is None else model.in_links
+    unknown = [name for name in request.args if name not in known and name not in hidden]
+    if not unknown:
+        return
+    told = unknown[:MOST_FAULTS]
+    faults = [Fault(name, _unknown(name, known)) for name in told]
+    raise InvalidInput(in_words(faults, more=len(unknown) - len(told)), field=told[0], faults=faults)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    return f"unknown parameter{nearest.hint(name, known)}" if known else "this address takes no parameters"
+
+
 def read_query(model: type[M], lists: frozenset[str]) -> M:
     """Return the query string as its model; `lists` are the fields that may be repeated. Raises InvalidInput."""
     given: dict[str, str | list[str]] = {}
@@ -149,7 +167,7 @@ def read_query(model: type[M], lists: frozenset[str]) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, model) from None
 
 
 def read_body(rt: Runtime, model: type[M], limit: Callable[[Runtime], int] | None) -> M:
@@ -162,7 +180,7 @@ def read_body(rt: Runtime, model: type[M], limit: Callable[[Runtime], int] | Non
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, model) from None
     except RecursionError:
         raise InvalidInput("the body is nested too deeply") from None
 
@@ -180,7 +198,7 @@ def _view(route: Route) -> Callable[..., Response]:
     """Return the function Flask calls: it checks everything, in order, and then calls the handler."""
     hints = get_type_hints(route.handler)
     query, body = hints.get("query"), hints.get("body")
-    lists = list_fields(query) if query else frozenset()
+    lists = list_fields(query) if query else frozenset[str]()
 
     def view(**path: int | str) -> Response:
         call = _call(route.role)
@@ -188,6 +206,7 @@ def _view(route: Route) -> Callable[..., Response]:
         for value in path.values():
             if isinstance(value, str):
                 strict_json.check_text(value)
+        check_parameters(query)
         if query is not None:
             arguments["query"] = read_query(query, lists)
         if body is not None:

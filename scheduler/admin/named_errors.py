@@ -44,10 +44,7 @@ def change(rt: Runtime, caller: Caller, error_id: ErrorId, facts: ErrorChanges) 
 def page(rt: Runtime, chosen: ErrorFilter, window: PageWindow) -> RowPage[ErrorRow]:
     """Return one page of errors."""
     with rt.db.begin() as tx:
-        found = paging.read(tx, errors.ERRORS, errors.condition(chosen), window)
-    if not found.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return found
+        return paging.read(tx, errors.ERRORS, errors.condition(chosen), window)
 
 
 def get(rt: Runtime, error_id: ErrorId) -> ErrorRow:

@@ -86,10 +86,7 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
 def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[ProjectRow]:
     """Return one page of projects."""
     with rt.db.begin() as tx:
-        found = paging.read(tx, projects.PROJECTS, condition, window)
-    if not found.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return found
+        return paging.read(tx, projects.PROJECTS, condition, window)
 
 
 def get(rt: Runtime, caller: Caller, name: str) -> ProjectRow:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -20,12 +21,13 @@ MAX_PIECES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class OutputSelection:
-    """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on."""
+    """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on, printed since a time."""
 
     execution_id: ExecutionId
     stream: str
     phase: str | None = None
     start: int = 0
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ def _pieces(tx: Connection, wanted: OutputSelection) -> list[OutputPiece]:
         streams=STREAMS if wanted.stream == "combined" else (wanted.stream,),
         phases=PHASES if wanted.phase is None else (wanted.phase,),
         start=wanted.start,
+        since=wanted.since,
         limit=MAX_PIECES,
     )
     return [

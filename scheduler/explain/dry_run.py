@@ -14,7 +14,7 @@ from scheduler.explain.words import WouldWord
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve, submit
-from scheduler.jobs.resolve import EntryError
+from scheduler.jobs.entry_faults import EntryError
 from scheduler.jobs.submit import Submission
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.explain.explain import TrialJob

@@ -127,10 +127,7 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: PageWindow) ->
     """Return one page of files."""
     with rt.db.begin() as tx:
         bound = chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
-        found = paging.read(tx, files.FILES, files.condition(bound), window)
-    if not found.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return found
+        return paging.read(tx, files.FILES, files.condition(bound), window)
 
 
 def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> FileContent:

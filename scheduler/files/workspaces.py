@@ -54,10 +54,7 @@ def change(rt: Runtime, caller: Caller, workspace_id: int, facts: WorkspaceChang
 def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[WorkspaceRow]:
     """Return one page of workspaces."""
     with rt.db.begin() as tx:
-        found = paging.read(tx, workspaces.WORKSPACES, condition, window)
-    if not found.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return found
+        return paging.read(tx, workspaces.WORKSPACES, condition, window)
 
 
 def get(rt: Runtime, workspace_id: int) -> WorkspaceRow:

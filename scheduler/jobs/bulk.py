@@ -72,6 +72,32 @@ def begin(
     return operation_id
 
 
+def record(rt: Runtime, caller: Caller, kind: str, ids: Sequence[JobId], *, done: int, priority: int | None) -> int:
+    """Record an operation on these jobs that has been carried out already, and return its id."""
+    with rt.db.begin() as tx:
+        operation_id = operations.insert(
+            tx,
+            kind=kind,
+            filters=_stored(JobFilter(job_id=tuple(ids))),
+            arguments=_arguments(None, priority),
+            project_id=caller.project_id,
+            matched=len(ids),
+            created_by=caller.name,
+        )
+        operations.advance(tx, operation_id, done=done, skipped=len(ids) - done, last_job_id=max(ids))
+        operations.end(tx, operation_id, OperationStatus.COMPLETED)
+        audit.write(tx, caller.name, f"jobs.{kind}", f"operation:{operation_id}")
+    return operation_id
+
+
+def named_jobs(rt: Runtime, caller: Caller, operation_id: int) -> frozenset[int]:
+    """Return the ids of the jobs that an operation named; raises NotFound, and InvalidInput if it had another filter."""
+    filters = get(rt, caller, operation_id).filters
+    if set(filters) != {"job_id"}:
+        raise InvalidInput("this operation did not name its jobs by their ids", field="operation_id")
+    return frozenset(_filter(filters).job_id)
+
+
 def get(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
     """Return an operation's row; raises NotFound."""
     with rt.db.begin() as tx:

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from scheduler.documents import Document
-from scheduler.errors import Conflict, InvalidInput, NotFound
+from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound
 from scheduler.identifiers import JobTypeId
 from scheduler.identity import Caller
 from scheduler.jobs import json_schema
@@ -29,9 +29,9 @@ SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 
 @dataclass(frozen=True, slots=True)
 class TypeCheck:
-    """The result of a check: errors as (field, sentence), and warnings."""
+    """The result of a check: the error with which the type would be refused, or None; and warnings."""
 
-    errors: list[tuple[str | None, str]]
+    error: InvalidInput | None
     warnings: list[str]
 
 
@@ -41,9 +41,8 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
     `part` has the given fields of the definition. Raises InvalidInput, or Conflict if name and version are taken.
     """
     new = NewJobType(name, version, **facts)
-    _check_pause(new)
     with rt.db.begin() as tx:
-        definition, _ = _checked(tx, _with_defaults(new, part))
+        definition, _ = _definition_of(tx, new, part)
         made = job_types.insert(tx, new, definition.document())
         if made is None:
             raise Conflict(f"there is a job type {name} {version} already", field="name")
@@ -76,24 +75,19 @@ def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Docume
     """Return the errors and warnings that `create` or `change` would give; change nothing."""
     with rt.db.begin() as tx:
         try:
-            new = NewJobType(name, version, **facts)
-            _check_pause(new)
-            _, warnings = _checked(tx, _with_defaults(new, part))
+            _, warnings = _definition_of(tx, NewJobType(name, version, **facts), part)
         except InvalidInput as error:
-            return TypeCheck([(error.field, str(error))], [])
+            return TypeCheck(error, [])
         taken = job_types.by_name(tx, [(name, version)])
     if taken:
         warnings.append(f"there is a job type {name} {version} already; creating it would be refused")
-    return TypeCheck([], warnings)
+    return TypeCheck(None, warnings)
 
 
 def page(rt: Runtime, chosen: type_listing.TypeFilter, window: PageWindow) -> RowPage[TypeRow]:
     """Return one page of job types."""
     with rt.db.begin() as tx:
-        found = paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
-    if not found.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return found
+        return paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
 
 
 def get(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
@@ -154,8 +148,29 @@ def _with_defaults(new: NewJobType, part: Document) -> Document:
     return {**Definition().document(), **unlimited, **part}
 
 
+def _definition_of(tx: Connection, new: NewJobType, part: Document) -> tuple[Definition, list[str]]:
+    """Return the definition of a new type and what is doubtful about it; raises InvalidInput with all that is wrong."""
+    faults = FaultList()
+    try:
+        _check_pause(new)
+    except InvalidInput as error:
+        faults.add(error)
+    try:
+        found = _checked(tx, _with_defaults(new, part))
+    except InvalidInput as error:
+        faults.add(error)
+        raise faults.together() from None
+    faults.raise_all()
+    return found
+
+
 def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]:
-    definition = definitions.read(document)
+    faults = FaultList()
+    try:
+        definition = definitions.read(document)
+    except InvalidInput as error:
+        faults.add(error)
+        definition = definitions.read({**document, "interface": {}})  # to see what is wrong with the rest
     parts: dict[str, Iterable[DeclaredInput | DeclaredOutput]] = {
         "input_data": definition.interface.inputs,
         "output_data": definition.interface.outputs,
@@ -164,10 +179,14 @@ def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]
         for number, one in enumerate(declared):
             wrong = json_schema.fault(one.schema) if one.schema is not None else None
             if wrong is not None:
-                raise InvalidInput(
-                    f"the schema of {one.name!r} is wrong: {wrong}", field=f"interface.{part}[{number}].schema"
-                )
-    warnings = definitions.check(definition, known_errors=errors.names(tx), complaint=json_schema.complaint)
+                where = f"interface.{part}[{number}].schema"
+                faults.note(f"the schema of {one.name!r} is wrong: {wrong}", field=where)
+    try:
+        warnings = definitions.check(definition, known_errors=errors.names(tx), complaint=json_schema.complaint)
+    except InvalidInput as error:
+        faults.add(error)
+        warnings = []
+    faults.raise_all()
     return definition, warnings
 
 

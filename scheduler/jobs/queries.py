@@ -28,14 +28,12 @@ from scheduler.store.jobs import listing as job_listing
 from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
 from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
 from scheduler.store.jobs.waiting_by_type import WaitingType
-from scheduler.store.paging import Listing, PageWindow, RowPage
+from scheduler.store.paging import PageWindow, RowPage
 
 R = TypeVar("R")
 
 MAX_EXECUTIONS = 100
 """Most executions in a job's detail, or all of a larger gang; the list of its executions has the rest."""
-
-MAX_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +66,14 @@ class UpdatedJobs:
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs."""
     with _reading(rt) as tx:
-        return JobPage(_page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
+        return JobPage(paging.read(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> UpdatedJobs:
     """Return one page of jobs with their input files; the filter's times apply to the last change of status."""
     with _reading(rt) as tx:
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
-        page = _page(tx, job_listing.WITH_INPUTS, condition, window)
+        page = paging.read(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
         return UpdatedJobs(page, detail.files(tx, sorted(ids)))
 
@@ -83,7 +81,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
     with _reading(rt) as tx:
-        page = _page(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
+        page = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
@@ -176,17 +174,24 @@ JobEventEntry = TypedDict(
 """An event of a job with the field names of the API, one of which is a keyword of Python."""
 
 
-def events(rt: Runtime, caller: Caller, job_id: JobId) -> list[JobEventEntry]:
-    """Return every change of a job's status, the oldest first, with its submission; raises NotFound."""
+def events(rt: Runtime, caller: Caller, job_id: JobId, start: int, limit: int) -> tuple[list[JobEventEntry], int]:
+    """Return up to `limit` changes of a job's status from the `start`-th on, and how many there are; raises NotFound.
+
+    The oldest comes first: the job's submission, which is not stored as an event.
+    """
     with _reading(rt) as tx:
         one_job(tx, caller, job_id)
         submission = detail.submission(tx, job_id)
-        rows = detail.events(tx, job_id, MAX_EVENTS)
+        skipped = max(0, start - 1)
+        rows = detail.events(tx, job_id, skipped, limit - 1 if start == 0 else limit)
+        count = 1 + detail.count_events(tx, job_id)
+    if start > 0:
+        return [*map(_event, rows)], count
     submitted: JobEventEntry = {
         "id": 0, "at": submission.created, "event": "SUBMIT", "from": None, "to": submission.first_status,
         "attempt": 0, "actor": submission.actor, "reason": None,
     }  # fmt: skip
-    return [submitted, *map(_event, rows)]
+    return [submitted, *map(_event, rows)], count
 
 
 def input_files(data: JobDataDocument | None) -> set[int]:
@@ -220,15 +225,8 @@ def _files(entries: Sequence[DataEntry]) -> set[int]:
 
 def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window: PageWindow) -> RowPage[ExecutionRow]:
     bound = replace(chosen, project_id=caller.project_id)
-    return _page(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
+    return paging.read(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
 
 def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
     return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)
-
-
-def _page(tx: Connection, listing: Listing[R], condition: paging.RowCondition, window: PageWindow) -> RowPage[R]:
-    page = paging.read(tx, listing, condition, window)
-    if not page.rows and window.page > 1 and window.at is None:
-        raise NotFound(f"there is no page {window.page}", field="page")
-    return page

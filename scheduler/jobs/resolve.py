@@ -18,12 +18,13 @@ from scheduler.documents import ConstraintDocument, Document, JobDataDocument, J
 from scheduler.errors import Conflict, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.jobs import json_schema
+from scheduler.jobs.entry_faults import EntryFaults
 from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import parameters, runners
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
-from scheduler.rules.job_type.interface import InputData
+from scheduler.rules.job_type.interface import InputData, Interface
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import job_types, secrets
@@ -38,23 +39,6 @@ AD_HOC = ("command", "1.0")
 
 HORIZON = timedelta(days=10 * 366)
 MIB = 1024 * 1024
-
-
-class EntryError(Exception):
-    """What is wrong with one entry of a batch."""
-
-    def __init__(self, number: int, error: GangerError) -> None:
-        super().__init__(str(error))
-        self.number = number
-        self.error = error
-
-    def named(self, numbers: Sequence[int] | None) -> GangerError:
-        """Return the error for the client: by the entry's place in the request, or as it is when there is only one."""
-        if numbers is None:
-            return self.error
-        place = numbers[self.number]
-        where = f"[{place}].{self.error.field}" if self.error.field else f"[{place}]"
-        return type(self.error)(f"entry {place}: {self.error}", field=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +64,7 @@ _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 
 
 def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> PreparedSubmission:
-    """Return the rows for new jobs; raises EntryError with what is wrong with the first entry at fault."""
+    """Return the rows for new jobs; raises EntryError with all that is wrong with any of them."""
     memory = _memories.setdefault(rt.db, _Memory())
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
@@ -100,30 +84,36 @@ def _drafts(
     tx: Connection, rt: Runtime, memory: _Memory, project_id: ProjectId, new: Sequence[NewJob]
 ) -> tuple[list[GroupedJob], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
-    types = _resolve(tx, new)
-    revisions = _revisions(tx, memory, types)
-    data = [_fitted(number, job, revisions[types[number].revision_id]) for number, job in enumerate(new)]
-    sizes = _input_mib(tx, project_id, data, [revisions[one.revision_id] for one in types])
-    now = rt.now()
+    faults = EntryFaults()
+    types = _resolve(tx, new, faults)
+    revisions = _revisions(tx, memory, types.values())
+    kinds = {number: revisions[one.revision_id] for number, one in types.items()}
+    data = {number: _fitted(number, new[number], kind, faults) for number, kind in kinds.items()}
+    sizes = _input_mib(tx, project_id, new, data, kinds, faults)
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
     rows: list[GroupedJob] = []
     wanted: list[dict[str, str]] = []
-    for number, job in enumerate(new):
+    for number, kind in kinds.items():
+        job, given = new[number], data[number]
         key = group_key(job, types[number].revision_id, sizes[number])
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
-            wanted.append(
-                definitions.wanted_inputs(revisions[types[number].revision_id].with_overrides(_overrides(job)))
-            )
-        if wanted[group]:
-            _check_parameters(number, wanted[group], data[number])
-        rows.append(GroupedJob(group, job.name, data[number].document, _environment(number, job), job.labels or None))
-    _check_secrets(tx, project_id, [(n, new[n], revisions[types[n].revision_id]) for n in firsts])
-    return rows, {
-        n: _draft(n, new[n], types[n], revisions[types[n].revision_id], sizes[n], project_id, now) for n in firsts
-    }
+            wanted.append(definitions.wanted_inputs(kind.with_overrides(_overrides(job))))
+        if given is not None:
+            if wanted[group]:
+                _check_parameters(number, wanted[group], given, faults)
+            environment = _environment(number, job, faults)
+            rows.append(GroupedJob(group, job.name, given.document, environment, job.labels or None))
+        elif job.environment:
+            _environment(number, job, faults)
+    _check_secrets(tx, project_id, [(n, new[n], kinds[n]) for n in firsts], faults)
+    now = rt.now()
+    for number in firsts:
+        _check_wishes(number, new[number], kinds[number], now, faults)
+    faults.raise_all()
+    return rows, {n: _draft(new[n], types[n], kinds[n], sizes[n], project_id, now) for n in firsts}
 
 
 def remember(rt: Runtime, prepared: PreparedSubmission) -> None:
@@ -134,41 +124,50 @@ def remember(rt: Runtime, prepared: PreparedSubmission) -> None:
     memory.shape_ids.update(prepared.shape_ids)
 
 
-def _resolve(tx: Connection, new: Sequence[NewJob]) -> list[ResolvedType]:
-    meant = [_meant(number, job) for number, job in enumerate(new)]
+def _resolve(tx: Connection, new: Sequence[NewJob], faults: EntryFaults) -> dict[int, ResolvedType]:
+    """Return the type of each job by the job's number, without those that name none that can be used."""
+    meant = [_meant(job) for job in new]
     different = set(meant)
     ids = sorted(one for one in different if isinstance(one, int))
-    names = sorted((one for one in different if not isinstance(one, int)), key=str)
+    names = sorted((one for one in different if isinstance(one, tuple)), key=str)
     named = job_types.by_name(tx, names) if names else {}
     numbered = job_types.by_id(tx, ids) if ids else {}
-    found = [numbered.get(one) if isinstance(one, int) else named.get(one) for one in meant]
-    return [_usable(number, job, one) for number, (job, one) in enumerate(zip(new, found, strict=True))]
+    types: dict[int, ResolvedType] = {}
+    for number, (job, one) in enumerate(zip(new, meant, strict=True)):
+        found = numbered.get(one) if isinstance(one, int) else named.get(one) if one is not None else None
+        wrong = _unusable(job, found)
+        if found is not None and wrong is None:
+            types[number] = found
+        elif wrong is not None:
+            faults.add(number, wrong)
+    return types
 
 
-def _meant(number: int, job: NewJob) -> JobTypeId | tuple[str, str | None]:
-    """Return the type a job names: its id, or name and version."""
+def _meant(job: NewJob) -> JobTypeId | tuple[str, str | None] | None:
+    """Return the type that a job names, by its id or by name and version; None where it names none."""
     if job.job_type_id is not None:
         return job.job_type_id
     if job.type_name is not None:
         return job.type_name, job.type_version
-    if job.command is not None:
-        return AD_HOC
-    raise EntryError(number, InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type"))
+    return None if job.command is None else AD_HOC
 
 
-def _usable(number: int, job: NewJob, found: ResolvedType | None) -> ResolvedType:
+def _unusable(job: NewJob, found: ResolvedType | None) -> GangerError | None:
+    """Return why a job cannot be of the type that it names; None where it can."""
+    by_id = job.job_type_id is not None
+    where = "job_type_id" if by_id else "job_type"
+    if found is None and not by_id and job.type_name is None and job.command is None:
+        return InvalidInput("a job needs a job_type, a job_type_id or a command", field="job_type")
     if found is None:
-        by_id = job.job_type_id is not None
         meant = job.job_type_id if by_id else " ".join(filter(None, (job.type_name, job.type_version)))
-        where = "job_type_id" if by_id else "job_type"
-        raise EntryError(number, InvalidInput(f"there is no job type {meant}", field=where))
+        return InvalidInput(f"there is no job type {meant}", field=where)
     if not found.is_active:
-        raise EntryError(number, Conflict(f"the job type {found.name} {found.version} is archived", field="job_type"))
+        return Conflict(f"the job type {found.name} {found.version} is archived", field=where)
     ad_hoc = (found.name, found.version) == AD_HOC
     if ad_hoc != (job.command is not None):
         sentence = "the job type has its own command" if job.command is not None else "a command is needed"
-        raise EntryError(number, InvalidInput(sentence, field="command"))
-    return found
+        return InvalidInput(sentence, field="command")
+    return None
 
 
 def _revisions(tx: Connection, memory: _Memory, types: Iterable[ResolvedType]) -> dict[int, Definition]:
@@ -183,90 +182,98 @@ def _revisions(tx: Connection, memory: _Memory, types: Iterable[ResolvedType]) -
     return {one: memory.revisions[one] for one in wanted}
 
 
-def _fitted(number: int, job: NewJob, revision: Definition) -> InputData:
+def _fitted(number: int, job: NewJob, revision: Definition, faults: EntryFaults) -> InputData | None:
+    """Return a job's data in full; None where it does not fit its type."""
     if job.data is None and job.inputs is None and not revision.interface.inputs:
         return interfaces.NO_DATA
     try:
         return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
     except InvalidInput as error:
-        raise EntryError(number, error) from None
+        faults.add(number, error)
+        return None
 
 
-def _check_parameters(number: int, wanted: dict[str, str], given: InputData) -> None:
+def _check_parameters(number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults) -> None:
     """Refuse a job whose command asks for a value that it does not have: no node could start it."""
     entries = cast("JobDataDocument", given.document).get("input_data", ())
-    try:
-        parameters.check(wanted, {entry["name"] for entry in entries})
-    except InvalidInput as error:
-        raise EntryError(number, error) from None
+    parameters.note_missing(wanted, {entry["name"] for entry in entries}, faults.of(number))
 
 
-def _environment(number: int, job: NewJob) -> dict[str, str] | None:
+def _environment(number: int, job: NewJob, faults: EntryFaults) -> dict[str, str] | None:
     """Check and return the environment, which is often each job's own."""
     if not job.environment:
         return None
-    try:
-        definitions.check_environment(job.environment, "environment")
-    except InvalidInput as error:
-        raise EntryError(number, error) from None
+    definitions.note_environment(job.environment, "environment", faults.of(number))
     return job.environment
 
 
-def _check_wishes(number: int, job: NewJob, revision: Definition) -> None:
+def _check_wishes(number: int, job: NewJob, revision: Definition, now: datetime, faults: EntryFaults) -> None:
     """Check what the jobs of one group have in common."""
-    try:
-        if job.command is not None:
+    found = faults.of(number)
+    if job.command is not None:
+        try:
             definitions.check_argv(job.command, "command")
-        _check_own(job, revision)
-    except InvalidInput as error:
-        raise EntryError(number, error) from None
+        except InvalidInput as error:
+            found.add(error)
+    own = job.overrides or {}
+    if ("runner" in own or "options" in own) and job.command is None:
+        found.note("only a job with a command of its own says what runs it", field="runner")
+    elif "runner" in own or "options" in own:
+        meant = revision.with_overrides(own)
+        runners.note_faults(meant.runner, meant.options, found)
+    if job.not_before is not None and abs(job.not_before - now) > HORIZON:
+        found.note("it is more than ten years away", field="not_before")
 
 
 def _input_mib(
-    tx: Connection, project_id: ProjectId, data: Sequence[InputData], revisions: Sequence[Definition]
-) -> list[int]:
-    """Check that every file may be read and is of a type that is taken; return each job's MiB of input."""
-    wanted = {one for given in data for ids in given.files.values() for one in ids}
+    tx: Connection,
+    project_id: ProjectId,
+    new: Sequence[NewJob],
+    data: Mapping[int, InputData | None],
+    kinds: Mapping[int, Definition],
+    faults: EntryFaults,
+) -> dict[int, int]:
+    """Check that every file may be read and is of a type that is taken; return each job's MiB of input by its number."""
+    wanted = {one for given in data.values() if given is not None for ids in given.files.values() for one in ids}
     if not wanted:
-        return [0] * len(data)
+        return dict.fromkeys(data, 0)
     found = submissions.files(tx, project_id, sorted(wanted))
-    sizes = []
-    for number, given in enumerate(data):
-        declared = {one.name: one for one in revisions[number].interface.inputs}
-        for name, ids in given.files.items():
-            _check_files(number, declared[name], ids, found)
-        size = sum(found[one].file_size for one in {one for ids in given.files.values() for one in ids})
-        sizes.append(-(-size // MIB))
+    sizes: dict[int, int] = {}
+    for number, given in data.items():
+        files = given.files if given is not None else {}
+        if files:
+            _check_files(number, new[number], kinds[number].interface, files, found, faults)
+        size = sum(found[one].file_size for one in {one for ids in files.values() for one in ids} if one in found)
+        sizes[number] = -(-size // MIB)
     return sizes
 
 
 def _check_files(
-    number: int, declared: interfaces.DeclaredInput, ids: Iterable[int], found: Mapping[int, ReadableFile]
+    number: int,
+    job: NewJob,
+    interface: Interface,
+    files: Mapping[str, Iterable[int]],
+    found: Mapping[int, ReadableFile],
+    faults: EntryFaults,
 ) -> None:
-    for one in ids:
-        where = f"inputs.{declared.name}"
-        if one not in found:
-            raise EntryError(number, InvalidInput(f"there is no file {one} to read", field=where))
-        if not interfaces.accepts(declared, found[one].media_type):
-            sentence = (
-                f"file {one} is {found[one].media_type}; {declared.name!r} takes {', '.join(declared.media_types)}"
-            )
-            raise EntryError(number, InvalidInput(sentence, field=where))
+    declared = {one.name: one for one in interface.inputs}
+    places = interfaces.input_places(job.data)
+    for name, ids in files.items():
+        for one in ids:
+            if one not in found:
+                sentence = f"there is no file {one} to read"
+            elif not interfaces.accepts(declared[name], found[one].media_type):
+                taken = ", ".join(declared[name].media_types)
+                sentence = f"file {one} is {found[one].media_type}; {name!r} takes {taken}"
+            else:
+                continue
+            faults.of(number).note(sentence, field=interfaces.place_of(name, places))
 
 
 def _draft(
-    number: int,
-    job: NewJob,
-    kind: ResolvedType,
-    revision: Definition,
-    input_mib: int,
-    project_id: ProjectId,
-    now: datetime,
+    job: NewJob, kind: ResolvedType, revision: Definition, input_mib: int, project_id: ProjectId, now: datetime
 ) -> tuple[NewShape, JobGroup]:
     """Return a group's shape, and its columns but for the id of that shape."""
-    _check_wishes(number, job, revision)
-    if job.not_before is not None and abs(job.not_before - now) > HORIZON:
-        raise EntryError(number, InvalidInput("it is more than ten years away", field="not_before"))
     later = job.not_before is not None and job.not_before > now
     group = JobGroup(
         job_type_id=kind.job_type_id,
@@ -334,23 +341,16 @@ def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
     ]
 
 
-def _check_own(job: NewJob, revision: Definition) -> None:
-    own = job.overrides or {}
-    if "runner" in own or "options" in own:
-        if job.command is None:
-            raise InvalidInput("only a job with a command of its own says what runs it", field="runner")
-        meant = revision.with_overrides(own)
-        runners.check(meant.runner, meant.options)
-
-
-def _check_secrets(tx: Connection, project_id: ProjectId, groups: Iterable[tuple[int, NewJob, Definition]]) -> None:
+def _check_secrets(
+    tx: Connection, project_id: ProjectId, groups: Iterable[tuple[int, NewJob, Definition]], faults: EntryFaults
+) -> None:
     wanted = [
         (number, name) for number, job, type_ in groups for name in type_.with_overrides(job.overrides or {}).secrets
     ]
     known = secrets.known(tx, project_id, [name for _, name in wanted]) if wanted else frozenset()
     for number, name in wanted:
         if name not in known:
-            raise EntryError(number, InvalidInput(f"the project has no secret {name!r}", field="secrets"))
+            faults.of(number).note(f"the project has no secret {name!r}", field="secrets")
 
 
 def _first(own: int | None, default: int) -> int:

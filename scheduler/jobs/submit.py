@@ -17,9 +17,12 @@ from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import resolve
 from scheduler.jobs.admission import AdmissionCheck
+from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
-from scheduler.jobs.resolve import EntryError, PreparedSubmission
-from scheduler.rules.cluster.policy import never_allowed
+from scheduler.jobs.resolve import PreparedSubmission
+from scheduler.rules.cluster.policy import beyond_quota, never_allowed
+from scheduler.rules.cluster.reasons import Reason
+from scheduler.rules.cluster.resources import PLAIN
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import NoFittingNode
 from scheduler.runtime import Runtime
@@ -59,13 +62,14 @@ class Submission:
 class UnplaceableJobs:
     """Equal jobs that could never start as things are: the number of the first one in the request, and how many they are.
 
-    `why` says that no node could hold them, present or started by a pool; or it is a sentence about their project's quota.
+    `fields` are what they ask too much of, by the fields of a submission. `why` says that no node could hold them, present or started by a pool; or it is a sentence about their project's quota.
     """
 
     first: int
     count: int
     pool: str | None
     why: NoFittingNode | str
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +172,15 @@ def _prepare(
 
 
 def _refuse_hopeless(prepared: PreparedSubmission, admission: AdmissionCheck, project: Project) -> None:
+    faults = EntryFaults()
     for one in _hopeless(prepared, admission, project, strict=True):
-        raise EntryError(one.first, InvalidInput(sentence(one)))
+        _note(one, faults)
+    faults.raise_all()
+
+
+def _note(found: UnplaceableJobs, faults: EntryFaults) -> None:
+    for field_name in found.fields or (None,):
+        faults.of(found.first).note(sentence(found), field=field_name)
 
 
 def sentence(found: UnplaceableJobs) -> str:
@@ -183,30 +194,53 @@ def _hopeless(
     """Yield the groups of jobs that could never be placed. Where there are no nodes at all, that says nothing unless `strict`."""
     counts = Counter(row.group for row in prepared.rows)
     for group, (number, shape) in enumerate(prepared.shapes.items()):
-        for why in _whys(shape, admission, project, strict=strict):
-            yield UnplaceableJobs(number, counts[group], shape.pool, why)
+        for why, fields in _whys(shape, admission, project, strict=strict):
+            yield UnplaceableJobs(number, counts[group], shape.pool, why, fields)
 
 
 def _whys(
     shape: NewShape, admission: AdmissionCheck, project: Project, *, strict: bool
-) -> Iterator[NoFittingNode | str]:
+) -> Iterator[tuple[NoFittingNode | str, tuple[str, ...]]]:
     asked = shape_of(shape, NEW_SHAPE)
     forbidden = never_allowed(asked, project.quota, project.name)
     if forbidden is not None:
-        yield forbidden
+        yield forbidden, tuple(map(_field, beyond_quota(asked, project.quota)))
     found = admission.never_fits(asked)
     if found is not None and (found.nearest is not None or strict):
-        yield found
+        yield found, _fields(found)
+
+
+_FIELDS = {"cpus": "cpus_required", "mem": "mem_required", "disk": "disk_out_required", "jobs": "count"}
+_FIELDS_OF_REASONS = {Reason.OTHER_POOL: "pool", Reason.CONSTRAINT: "constraints", Reason.APART: "apart"}
+
+
+def _field(resource: str) -> str:
+    return _FIELDS[resource] if resource in {*PLAIN, "jobs"} else f"resources.{resource}"
+
+
+def _fields(found: NoFittingNode) -> tuple[str, ...]:
+    """Return the fields of a submission that keep a job off the node that comes closest."""
+    if found.fitting:
+        return ("count",)
+    if found.nearest is None:
+        return ("pool",)
+    amounts = [_field(name) for name in found.nearest.missing] if Reason.TOO_SMALL in found.nearest.reasons else []
+    others = [name for reason, name in _FIELDS_OF_REASONS.items() if reason in found.nearest.reasons]
+    return (*amounts, *others)
 
 
 def refusal(
     admission: AdmissionCheck, project: Project, shapes: Sequence[NewShape], *, many: bool
 ) -> GangerError | None:
     """Return the error with which a strict submission of jobs of these shapes would be refused; None if it would not be."""
+    faults = EntryFaults()
     for number, shape in enumerate(shapes):
-        for why in _whys(shape, admission, project, strict=True):
-            error = EntryError(number, InvalidInput(sentence(UnplaceableJobs(number, 1, shape.pool, why))))
-            return error.named(range(len(shapes)) if many else None)
+        for why, fields in _whys(shape, admission, project, strict=True):
+            _note(UnplaceableJobs(number, 1, shape.pool, why, fields), faults)
+    try:
+        faults.raise_all()
+    except EntryError as error:
+        return error.named(range(len(shapes)) if many else None)
     return None
 
 

@@ -9,9 +9,11 @@ from scheduler.documents import PoolSettingsDocument
 from scheduler.errors import Conflict, InvalidInput, NotFound
 from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.runtime import Runtime
+from scheduler.store import paging
 from scheduler.store.admin import audit
 from scheduler.store.nodes import pools
 from scheduler.store.nodes.pool_rows import PoolChanges, PoolCounts, PoolEventRow, PoolRow
+from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,13 @@ def get(rt: Runtime, name: str) -> PoolWithCounts:
         return PoolWithCounts(row, pools.counts(tx).get(row.id))
 
 
-def events(rt: Runtime, name: str, *, before: int | None = None, limit: int = 100) -> list[PoolEventRow]:
-    """Return the events of a pool, the newest first. Raises NotFound."""
+def events(rt: Runtime, name: str, window: PageWindow) -> RowPage[PoolEventRow]:
+    """Return one page of a pool's events. Raises NotFound for an unknown pool."""
     with rt.db.begin() as tx:
         row = pools.find(tx, name)
         if row is None:
             raise _unknown(name)
-        return pools.events(tx, row.id, before=before, limit=limit)
+        return paging.read(tx, pools.EVENTS, RowCondition("j.pool_id = :pool_id", {"pool_id": row.id}), window)
 
 
 def create(rt: Runtime, name: str, changes: PoolChanges, *, actor: str, reason: str | None = None) -> None:

@@ -76,14 +76,12 @@ def _storm(up: Installation, changes: int) -> None:
 
 def _started(up: Installation, pool: str) -> int:
     """Return how many nodes were ever started for a pool."""
-    count, before = 0, None
-    while True:
-        asked = {"page_size": 1000, **({"before": before} if before is not None else {})}
-        page = up.api.get(f"/pools/{pool}/events/", params=asked).json()
+    count, link = 0, f"/pools/{pool}/events/?page_size=1000"
+    while link:
+        page = up.api.get(link).json()
         count += sum(len(event["detail"]["nodes"]) for event in page["results"] if event["event"] == "start")
-        before = page["before"]
-        if before is None:
-            return count
+        link = page["next"]
+    return count
 
 
 def _pool(up: Installation, name: str, **facts: object) -> None:

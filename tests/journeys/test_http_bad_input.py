@@ -91,7 +91,7 @@ def test_a_bad_body_is_refused_and_nothing_is_stored(api: Api, case: Any) -> Non
     body, content_type, status = BODIES[case]
     answer = api.send("POST", "/jobs/", body, content_type=content_type)
     assert answer.status_code == status, answer.text
-    assert set(answer.json) == {"code", "name", "description", "kind", "field", "request_id"}
+    assert set(answer.json) == {"code", "name", "description", "kind", "field", "faults", "request_id"}
     assert answer.json["code"] == status
     assert api.value("SELECT count(*) FROM jobs") == 0
 

@@ -113,7 +113,7 @@ def _excluded(operation: Any, case: Any, answer: Any) -> Any:
         told = answer.json()["description"]
         if not OF_SCHEMAS.search(told) or BUT.search(told):  # what fields say of each other, and only looking tells
             excluded.append(positive_data_acceptance)
-    # In a query string everything is a text, one value is also a list of one, and what is not known is ignored.
+    # In a query string everything is a text, and one value is also a list of one.
     wrong = {place for place, part in case.meta.components.items() if part.mode is GenerationMode.NEGATIVE}
     if not wrong & {ParameterLocation.BODY, ParameterLocation.PATH} or answer.status_code == REQUEST_ENTITY_TOO_LARGE:
         excluded.append(negative_data_rejection)

@@ -126,6 +126,37 @@ def test_markup_in_output_stays_text(api: Api, running: Any) -> None:
     assert answer.data.endswith(b"\xff")
 
 
+def test_the_form_of_a_log_is_asked_for_by_name_whatever_the_client_accepts(api: Api, running: Any) -> None:
+    _, ref, node = running
+    path = f"/job-executions/{ref[0]}/logs/combined/"
+    assert api.get(path, format="html").status_code == 204
+    print_out(
+        api, node, ref, ("job", "stdout", 0, b"<b>\xc3"), ("job", "stderr", 0, b"oops"), ("job", "stdout", 4, b"\xbc")
+    )
+    text = api.get(path, format="txt")
+    assert (text.mimetype, text.data) == ("text/plain", b"<b>\xc3oops\xbc")
+    assert api.with_headers(Accept="text/plain").get(path, format="json").json["text"]
+    page = api.get(path, format="html")
+    assert page.mimetype == "text/html"
+    assert '&lt;b&gt;<span class="stderr">oops</span>\u00fc' in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert api.get(path, format="xml").json["field"] == "format"
+    assert api.get(path, format="txt", follow="true").status_code == 400
+
+
+def test_output_is_read_from_a_time_on(api: Api, running: Any) -> None:
+    _, ref, node = running
+    print_out(api, node, ref, ("job", "stdout", 0, b"old\n"), ("job", "stdout", 4, b"new\n"))
+    api.change(
+        "UPDATE output_chunks SET at = CAST('2026-01-01T00:00:00Z' AS timestamptz) + \"offset\" * interval '1 day'"
+    )
+    path = f"/job-executions/{ref[0]}/logs/stdout/"
+    late = api.get(path, started="2026-01-02T00:00:00Z", format="json").json
+    assert (late["text"], late["next_offset"]) == ("new\n", 8)
+    assert api.get(path, started="2026-01-01T00:00:00Z", format="txt").text == "old\nnew\n"
+    assert api.get(path, started="yesterday").json["field"] == "started"
+
+
 def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api: Api, cluster: Cluster, running: Any) -> None:
     _, ref, node = running
     print_out(

@@ -65,7 +65,6 @@ def four(api: Api) -> Any:
         ({"started": "PT1H"}, {0, 1, 2, 3}),
         ({"started": "PT1H", "ended": "P0DT30M"}, set()),
         ({"ended": "P1W"}, set()),
-        ({"unknown": "ignored"}, {0, 1, 2, 3}),
     ],
 )  # fmt: skip
 def test_filters_are_alternatives_within_a_field_and_narrow_between_fields(

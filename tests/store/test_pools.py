@@ -12,6 +12,7 @@ from scheduler.pools.drivers.external import ExternalDriver
 from scheduler.rules.lifecycle.states import NodeState
 from scheduler.store.nodes import nodes
 from scheduler.store.nodes.pool_rows import PoolChanges
+from scheduler.store.paging import PageWindow
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 
@@ -306,7 +307,9 @@ def test_changes_are_audited_with_who_and_why(cluster: Cluster) -> None:
         ("bob", "pool.resume", None),
         ("bob", "pool.change", "more"),
     ]
-    assert [event.event for event in pools.events(cluster.rt, "default")] == ["change", "resume", "pause"]
+    newest_first = PageWindow(1, 10, (("id", True),))
+    events = pools.events(cluster.rt, "default", newest_first).rows
+    assert [event.event for event in events] == ["change", "resume", "pause"]
 
 
 def test_pools_and_nodes_that_are_not_there_are_not_found(cluster: Cluster) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.errors import InvalidInput
+from scheduler.errors import FaultList, InvalidInput
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import parameters
 from workers.runners import substitution
@@ -42,9 +42,13 @@ def test_only_what_is_filled_in_is_asked_for(document: dict[str, Any], wanted: d
 
 
 def test_the_refusal_names_the_command_what_there_is_and_the_way_out() -> None:
+    faults = FaultList()
+    parameters.note_missing({"x": "pre_command"}, {"y"}, faults)
     with pytest.raises(InvalidInput) as caught:
-        parameters.check({"x": "pre_command"}, {"y"})
+        faults.raise_all()
     assert caught.value.field == "pre_command"
     for part in ("${x}", "job_output_dir", ", y)", "$${x}"):
         assert part in str(caught.value)
-    parameters.check({"x": "command"}, {"x", "y"})
+    known = FaultList()
+    parameters.note_missing({"x": "command"}, {"x", "y"}, known)
+    assert not known

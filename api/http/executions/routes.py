@@ -9,7 +9,7 @@ from flask import Response
 
 from api.http import api_runtime, paging
 from api.http.answers import Answer
-from api.http.executions import view
+from api.http.executions import log_page, view
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogView
 from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
@@ -17,7 +17,7 @@ from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
 from scheduler.executions import output
-from scheduler.executions.output import OutputSelection, OutputSoFar
+from scheduler.executions.output import OutputPiece, OutputSelection, OutputSoFar
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.identity import Role
 from scheduler.jobs import queries
@@ -32,6 +32,7 @@ LOG = {
     "content": {
         "text/plain": TEXT,
         "application/json": {"schema": {"$ref": "#/components/schemas/LogView"}},
+        "text/html": TEXT,
         "text/event-stream": TEXT,
     }
 }
@@ -69,10 +70,14 @@ def show_execution(call: ApiCall, execution_id: ExecutionId) -> ExecutionDetail:
 def show_log(
     call: ApiCall, execution_id: ExecutionId, stream: str, query: LogQuery
 ) -> Answer[None] | LogView | Response:
-    """The output of the program: stdout, stderr or combined; as text, as JSON by Accept, or followed as it comes."""
+    """The output of the program: stdout, stderr or combined; as text, JSON or a page by `format`, or followed as it comes.
+
+    Without `format` it is JSON for a client that asks for it in Accept, else text.
+    """
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
-    wanted = OutputSelection(execution_id, stream, query.phase, query.offset)
+    since = times.moment(query.started, "started", call.rt.now())
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since)
 
     def read(start: int) -> OutputSoFar:
         return output.read(call.rt, call.caller, replace(wanted, start=start))
@@ -82,7 +87,10 @@ def show_log(
     printed = read(query.offset)
     if not printed.pieces:
         return Answer(None, 204, {"X-Next-Offset": str(query.offset)})
-    return _json(wanted, printed) if asks_for_json() else _text(read, printed)
+    form = query.format or ("json" if asks_for_json() else "txt")
+    if form == "json":
+        return _json(wanted, printed)
+    return log_page.respond(_all(read, printed)) if form == "html" else _text(read, printed)
 
 
 def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:
@@ -99,14 +107,16 @@ def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:
 
 
 def _text(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Response:
-    def bytes_so_far(printed: OutputSoFar) -> Iterator[bytes]:
-        while printed.pieces:
-            yield from (piece.data for piece in printed.pieces)
-            if len(printed.pieces) < output.MAX_PIECES:
-                return
-            printed = read(printed.pieces[-1].end)
+    return Response((piece.data for piece in _all(read, printed)), content_type="text/plain; charset=utf-8")
 
-    return Response(bytes_so_far(printed), content_type="text/plain; charset=utf-8")
+
+def _all(read: Callable[[int], OutputSoFar], printed: OutputSoFar) -> Iterator[OutputPiece]:
+    """Yield all pieces so far, those of the first reading and those beyond it."""
+    while printed.pieces:
+        yield from printed.pieces
+        if len(printed.pieces) < output.MAX_PIECES:
+            return
+        printed = read(printed.pieces[-1].end)
 
 
 def _filter(call: ApiCall, query: OfOneJobQuery) -> ExecutionFilter:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from api.http.paging import OrderedQuery
 from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId
@@ -49,4 +49,14 @@ class LogQuery(Query):
 
     offset: Annotated[int, Field(ge=0, le=2**60, description="first byte wanted"), Digits] = 0
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
+    started: Bound | None = Field(default=None, description="only what was printed from then on, by the node's clock")
     follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")
+    format: Literal["json", "txt", "html"] | None = Field(
+        default=None, description="goes before Accept; html is a page with standard error in red"
+    )
+
+    @model_validator(mode="after")
+    def _followed_as_events(self) -> LogQuery:
+        if self.follow and self.format is not None:
+            raise ValueError("what is followed comes as events: leave out format")
+        return self

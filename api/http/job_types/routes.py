@@ -16,9 +16,11 @@ from api.http.job_types.schema import (
     definition_part,
     facts_part,
 )
+from api.http.jobs.program_schema import as_written
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
+from scheduler.errors import GangerError
 from scheduler.identifiers import JobTypeId
 from scheduler.identity import Role
 from scheduler.jobs import job_types
@@ -51,7 +53,10 @@ def list_job_types(call: ApiCall, query: JobTypesQuery) -> type_answers.JobTypeL
 @routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
 def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.JobTypeDetail]:
     """Make a job type with its first revision."""
-    made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
+    try:
+        made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
+    except GangerError as error:
+        raise as_written(error, {"": body}) from None
     headers = {"Location": f"{request.host_url}job-types/{made}/"}
     return Answer(view.detail(*job_types.get(call.rt, made)), 201, headers)
 
@@ -60,9 +65,10 @@ def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.Job
 def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.CheckAnswer:
     """Say what creating this type would say, and change nothing."""
     found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
+    wrong = () if found.error is None else as_written(found.error, {"": body}).faults
     return {
-        "is_valid": not found.errors,
-        "errors": [{"name": field or "", "description": sentence} for field, sentence in found.errors],
+        "is_valid": not wrong,
+        "errors": [{"name": fault.field or "", "description": fault.sentence} for fault in wrong],
         "warnings": [{"name": "", "description": sentence} for sentence in found.warnings],
     }
 
@@ -71,13 +77,13 @@ def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.CheckAns
 def list_job_type_statuses(call: ApiCall, query: WindowQuery) -> type_answers.TypeStatusList:
     """Per type, jobs by status and error category since `started` (default 3 hours); running ones whenever they began."""
     started, ended = times.window(query.started, query.ended, call.rt.now())
-    return paging.whole(view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
+    return paging.part(query, view.statuses(job_types.statuses(call.rt, call.caller, started, ended)))
 
 
 @routes.get("/job-types/running/", role=Role.VIEWER, answers={200: type_answers.TypeRunningList})
-def list_running_job_types(call: ApiCall) -> type_answers.TypeRunningList:
+def list_running_job_types(call: ApiCall, query: PageQuery) -> type_answers.TypeRunningList:
     """Types that have running jobs: how many, and since when the first of them."""
-    return paging.whole([view.running(row) for row in job_types.running(call.rt, call.caller)])
+    return paging.part(query, [view.running(row) for row in job_types.running(call.rt, call.caller)])
 
 
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
@@ -89,7 +95,10 @@ def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> type_answers.JobType
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
 def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) -> type_answers.JobTypeDetail:
     """Change a job type: pause, archive, describe, or make a new revision."""
-    job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
+    try:
+        job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
+    except GangerError as error:
+        raise as_written(error, {"": body}) from None
     return view.detail(*job_types.get(call.rt, job_type_id))
 
 

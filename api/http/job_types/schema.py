@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from api.http.jobs.program_schema import RENAMED, ProgramFields
 from api.http.jobs.program_schema import document as program_document
 from api.http.jobs.schema import Command, Environment
-from api.http.paging import OrderedQuery
+from api.http.paging import OrderedQuery, PageQuery
 from api.http.schema.fields import (
     LEFT_OUT,
     NO_PLAIN,
@@ -20,7 +20,6 @@ from api.http.schema.fields import (
     DocumentBody,
     Priority,
     Prose,
-    Query,
     QueryBool,
     QueryId,
     Reason,
@@ -152,8 +151,8 @@ class JobTypesQuery(OrderedQuery):
     is_paused: QueryBool | None = None
 
 
-class WindowQuery(Query):
-    """How far back to count."""
+class WindowQuery(PageQuery):
+    """How far back to count, and which part of the list."""
 
     started: Bound = "PT3H"
     ended: Bound | None = None

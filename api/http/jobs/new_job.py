@@ -6,9 +6,13 @@ type. A new field is declared in the body and where it belongs in the scheduler,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from api.http.jobs import program_schema as programs
 from api.http.jobs.program_schema import RENAMED, document
 from api.http.jobs.schema import JobBody
 from api.http.schema.fields import stored
+from scheduler.errors import GangerError
 from scheduler.jobs.new_job import NewJob
 from scheduler.rules.job_type.definition import OVERRIDABLE
 
@@ -21,6 +25,11 @@ SPLIT = frozenset({"job_type"})
 _OVERRIDING = {*OVERRIDABLE, "secrets", "image"}
 OVERRIDES = tuple(name for name in JobBody.model_fields if RENAMED.get(name, name) in _OVERRIDING)
 PLAIN = frozenset(JobBody.model_fields) - {*OVERRIDES, *SPLIT, *NOT_ASKED}
+
+
+def as_written(error: GangerError, bodies: Sequence[JobBody], *, many: bool) -> GangerError:
+    """Return an error about new jobs by the fields that they were written with: an image is short for an option."""
+    return programs.as_written(error, {f"[{n}]." if many else "": body for n, body in enumerate(bodies)})
 
 
 def new_job(body: JobBody) -> NewJob:

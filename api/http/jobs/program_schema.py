@@ -12,6 +12,7 @@ from api.http.jobs import placement_schema as placing
 from api.http.jobs.placement_schema import PlacementView, PlacingFields
 from api.http.schema.fields import LEFT_OUT, Amount, DocumentBody, Word, stored, units
 from scheduler.documents import Document
+from scheduler.errors import GangerError, renamed
 from scheduler.rules.job_type.definition import Definition
 
 Factor = Annotated[
@@ -81,6 +82,13 @@ def document(body: ProgramFields, names: Iterable[str], renamed: Mapping[str, st
     if image_given is not None:
         said |= {"runner": "container", "options": {**(body.options or {}), "image": image_given}}
     return said
+
+
+def as_written(error: GangerError, bodies: Mapping[str, ProgramFields]) -> GangerError:
+    """Return an error by the fields that were written; `bodies` are by where they stand. An image is short for an option."""
+    return renamed(
+        error, {f"{place}options.image": f"{place}image" for place, body in bodies.items() if body.image is not None}
+    )
 
 
 def shown(definition: Definition) -> ProgramView:

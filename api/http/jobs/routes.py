@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import orjson
 from flask import g, request
@@ -12,30 +13,37 @@ from api.http.answers import Answer
 from api.http.jobs import view
 from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
 from api.http.jobs.filtering import job_filter
-from api.http.jobs.new_job import new_job
-from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobsBody, JobsQuery, SubmitQuery
+from api.http.jobs.new_job import as_written, new_job
+from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobListQuery, JobsBody, JobsQuery, SubmitQuery
 from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
+from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
-from scheduler.errors import BodyTooLarge, Conflict, InvalidInput, NotFound
+from scheduler.errors import BodyTooLarge, Conflict, GangerError, InvalidInput, NotFound
 from scheduler.explain import dry_run, job_explanation
 from scheduler.explain.explanation_json import JobExplanation
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
-from scheduler.jobs import cancel, queries, submit
+from scheduler.jobs import bulk, cancel, queries, submit
 from scheduler.jobs.submit import IdempotencyKey, Submission
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.jobs import listing
 
 routes = Routes("jobs")
 ORDERS = tuple(listing.KEYS)
+NOBODY = (0,)
+"""The ids of no job at all; no ids would be those of all jobs."""
 
 
 @routes.get("/jobs/", role=Role.VIEWER, answers={200: JobList}, orders=ORDERS)
-def list_jobs(call: ApiCall, query: JobsQuery) -> JobList:
+def list_jobs(call: ApiCall, query: JobListQuery) -> JobList:
     """Jobs, filtered and ordered; by default the longest unchanged first."""
     asked = paging.window(query, ORDERS, ["last_modified"])
-    found = queries.jobs(call.rt, call.caller, job_filter(call, query), asked)
+    chosen = job_filter(call, query)
+    if query.operation_id:
+        named = bulk.named_jobs(call.rt, call.caller, query.operation_id)
+        chosen = replace(chosen, job_id=tuple(named.intersection(chosen.job_id or named)) or NOBODY)
+    found = queries.jobs(call.rt, call.caller, chosen, asked)
     return paging.envelope(found.page, asked, view.entry)
 
 
@@ -60,9 +68,12 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
     if len(bodies) > call.rt.settings.max_batch:
         raise BodyTooLarge(f"one request takes at most {call.rt.settings.max_batch} jobs; this one has {len(bodies)}")
     submission = Submission([new_job(one) for one in bodies], _keys(bodies), strict=query.strict, many=many)
-    if query.dry_run:
-        return _tried(call, submission)
-    made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
+    try:
+        if query.dry_run:
+            return _tried(call, submission)
+        made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
+    except GangerError as error:
+        raise as_written(error, bodies, many=many) from None
     status, headers = (200, {"Idempotent-Replay": "true"}) if made.replayed else (201, {})
     more = view.warnings(made.hopeless)
     if many:
@@ -108,9 +119,10 @@ def list_jobs_with_executions(call: ApiCall, query: JobsQuery) -> JobExecutions:
 
 
 @routes.get("/jobs/<id:job_id>/events/", role=Role.VIEWER, answers={200: EventList})
-def list_job_events(call: ApiCall, job_id: JobId) -> EventList:
+def list_job_events(call: ApiCall, job_id: JobId, query: PageQuery) -> EventList:
     """Every change of a job's status, oldest first: when, who, which attempt, why."""
-    return paging.whole(queries.events(call.rt, call.caller, job_id))
+    shown, count = queries.events(call.rt, call.caller, job_id, paging.first_of(query), query.page_size)
+    return paging.numbered(query, shown, count)
 
 
 @routes.get("/jobs/<id:job_id>/explain/", role=Role.VIEWER, answers={200: JobExplanation})

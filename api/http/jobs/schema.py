@@ -241,6 +241,12 @@ class JobsQuery(FilterFields, OrderedQuery):
     """A list of jobs."""
 
 
+class JobListQuery(JobsQuery):
+    """A list of jobs, or of those that an operation named by their ids."""
+
+    operation_id: QueryId | None = Field(default=None, description="jobs that this operation named, by their ids")
+
+
 _DRY_RUN = f"make nothing; say what the next tick would do with each of at most {MOST_TRIED} jobs, and what strict would refuse"
 
 

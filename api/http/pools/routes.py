@@ -9,9 +9,9 @@ from flask import request
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
+from api.http.paging import PageQuery
 from api.http.pools import view
 from api.http.pools.schema import (
-    EventsQuery,
     NodeTemplateBody,
     PoolBody,
     PoolChange,
@@ -31,9 +31,9 @@ routes = Routes("pools")
 
 
 @routes.get("/pools/", role=Role.VIEWER, answers={200: PoolList})
-def list_pools(call: ApiCall) -> PoolList:
-    """All pools by name: the size that each should have, the nodes that it has, and why."""
-    return paging.whole([view.entry(seen) for seen in pools.list_pools(call.rt)])
+def list_pools(call: ApiCall, query: PageQuery) -> PoolList:
+    """Pools by name: the size that each should have, the nodes that it has, and why."""
+    return paging.part(query, [view.entry(seen) for seen in pools.list_pools(call.rt)])
 
 
 @routes.post("/pools/", role=Role.OPERATOR, answers={201: PoolView})
@@ -63,11 +63,10 @@ def change_pool(call: ApiCall, name: str, body: PoolChange) -> PoolView:
 
 
 @routes.get("/pools/<name>/events/", role=Role.VIEWER, answers={200: PoolEventList})
-def list_pool_events(call: ApiCall, name: str, query: EventsQuery) -> PoolEventList:
+def list_pool_events(call: ApiCall, name: str, query: PageQuery) -> PoolEventList:
     """The events of a pool, newest first: decisions, starts, drains, changes, trouble."""
-    found = pools.events(call.rt, name, before=query.before, limit=query.page_size)
-    more = found[-1].id if len(found) == query.page_size else None
-    return {"results": [view.event(row) for row in found], "before": more}
+    asked = paging.window(query, ("id",), ["-id"])
+    return paging.envelope(pools.events(call.rt, name, asked), asked, view.event)
 
 
 @routes.get("/pools/<name>/wanted/", role=Role.VIEWER, answers={200: PoolWanted})

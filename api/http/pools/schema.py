@@ -16,8 +16,6 @@ from api.http.schema.fields import (
     Amount,
     Body,
     Cpus,
-    Digits,
-    Query,
     Reason,
     Title,
     Word,
@@ -94,13 +92,6 @@ class PoolBody(PoolChange):
     name: Word
 
 
-class EventsQuery(Query):
-    """Which part of a pool's events."""
-
-    before: Annotated[int, Field(ge=1, description="only events older than this one"), Digits] | None = None
-    page_size: Annotated[int, Field(ge=1, le=1000), Digits] = 100
-
-
 class PoolNodes(TypedDict):
     """Nodes of the pool that are there: all, those that take work, those that finish theirs, those that fell silent."""
 
@@ -148,7 +139,7 @@ class PoolView(_PoolFields, PoolDecision):
 
 
 class PoolList(ListOf):
-    """All pools."""
+    """A page of pools."""
 
     results: list[PoolView]
 
@@ -164,11 +155,10 @@ class PoolEvent(TypedDict):
     detail: Mapping[str, object]
 
 
-class PoolEventList(TypedDict):
-    """Part of a pool's events, newest first; `before` fetches the next part."""
+class PoolEventList(ListOf):
+    """A page of a pool's events, newest first."""
 
     results: list[PoolEvent]
-    before: int | None
 
 
 class PoolWanted(TypedDict):

@@ -9,6 +9,7 @@ from flask import request
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
+from api.http.paging import PageQuery
 from api.http.projects import view
 from api.http.projects.schema import (
     ProjectBody,
@@ -78,16 +79,16 @@ def delete_project(call: ApiCall, name: str) -> Answer[None]:
 
 
 @routes.get("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames})
-def list_secrets(call: ApiCall, name: str) -> SecretNames:
+def list_secrets(call: ApiCall, name: str, query: PageQuery) -> SecretNames:
     """The names of a project's secrets; no request answers with a value."""
-    return {"results": [view.secret(row) for row in secrets.entries(call.rt, call.caller, name)]}
+    return paging.part(query, [view.secret(row) for row in secrets.entries(call.rt, call.caller, name)])
 
 
 @routes.post("/admin/projects/<name>/secrets/", role=Role.ADMIN, answers={200: SecretNames, 201: SecretNames})
 def put_secret(call: ApiCall, name: str, body: SecretBody) -> Answer[SecretNames]:
     """Set a secret, new or anew."""
     fresh = secrets.put(call.rt, call.caller, name, body.name, body.value)
-    return Answer(list_secrets(call, name), 201 if fresh else 200)
+    return Answer(list_secrets(call, name, PageQuery()), 201 if fresh else 200)
 
 
 @routes.delete("/admin/projects/<name>/secrets/<secret>/", role=Role.ADMIN, answers={204: None})

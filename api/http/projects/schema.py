@@ -80,8 +80,8 @@ class SecretView(TypedDict):
     last_modified: datetime
 
 
-class SecretNames(TypedDict):
-    """The secrets of a project, by name."""
+class SecretNames(ListOf):
+    """A page of a project's secrets, by name."""
 
     results: list[SecretView]
 

@@ -13,7 +13,7 @@ from api.http.jobs.filtering import job_filter
 from api.http.paging import PageQuery
 from api.http.queue.schema import NewJobBody, QueueStatus, QueueStatusList, RequeueJobsBody
 from api.http.routing import ApiCall, Routes
-from scheduler.errors import InvalidInput, NotFound
+from scheduler.errors import GangerError, InvalidInput, NotFound, renamed
 from scheduler.identity import Role
 from scheduler.jobs import bulk, queries, requeue, submit
 from scheduler.jobs.new_job import NewJob
@@ -32,7 +32,10 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
         raise NotFound(f"there is no job type {body.job_type_id}", field="job_type_id")
     data = body.job_data.model_dump(exclude_unset=True)
     submission = submit.Submission([NewJob(job_type_id=body.job_type_id, data=data)])
-    made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
+    try:
+        made = submit.submit(call.rt, call.caller, submission, api_runtime.of_this_app().forecaster.admission)
+    except GangerError as error:
+        raise renamed(error, {"data": "job_data", "inputs": "job_data.input_data"}) from None
     job_id = made.job_ids[0]
     shown: SubmittedJob = {**view.detail(queries.job(call.rt, call.caller, job_id)), **view.warnings(made.hopeless)}
     return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
@@ -40,7 +43,10 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
 
 @routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})
 def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -> JobList:
-    """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state."""
+    """Requeue every FAILED and CANCELED job that matches, at once; answers all that match, in their new state.
+
+    The jobs are in the order of their ids; `next` and `previous` are pages of `/jobs/`, which the operation's id narrows to them.
+    """
     chosen = job_filter(call, _filter(body))
     if chosen.is_empty():
         raise InvalidInput("an empty filter means every job; use /jobs/requeue/ with all: true")
@@ -49,15 +55,22 @@ def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -
     ids = queries.job_ids(call.rt, call.caller, chosen, MOST_AT_ONCE)
     if not ids:
         raise NotFound("no job matches")
-    requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
-    asked = paging.window(query, tuple(listing.KEYS), ["last_modified"])
+    moved = requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
+    operation_id = bulk.record(call.rt, call.caller, "requeue", ids, done=len(moved), priority=body.priority)
+    asked = paging.window(query, ("id",), ["id"])
     found = queries.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
-    # A POST cannot be followed page by page; the list of jobs can.
-    return {**paging.envelope(found.page, asked, view.entry), "next": None, "previous": None}
+    shown = paging.envelope(found.page, asked, view.entry)
+    # To follow a link is a GET, which must not requeue again: the links are those of the list of these jobs.
+    links = {"operation_id": str(operation_id), "order": "id", "page_size": str(query.page_size)}
+    return {
+        **shown,
+        "next": shown["next"] and paging.link_to("jobs/", {**links, "page": str(query.page + 1)}),
+        "previous": shown["previous"] and paging.link_to("jobs/", {**links, "page": str(query.page - 1)}),
+    }
 
 
 @routes.get("/queue/status/", role=Role.VIEWER, answers={200: QueueStatusList})
-def show_queue_status(call: ApiCall) -> QueueStatusList:
+def show_queue_status(call: ApiCall, query: PageQuery) -> QueueStatusList:
     """Per job type: how many jobs wait, since when, and the most urgent priority; what can go first comes first."""
     results: list[QueueStatus] = [
         {
@@ -69,7 +82,7 @@ def show_queue_status(call: ApiCall) -> QueueStatusList:
         }
         for row in queries.queue_status(call.rt, call.caller)
     ]
-    return paging.whole(results)
+    return paging.part(query, results)
 
 
 def _filter(body: RequeueJobsBody) -> BulkFilter:

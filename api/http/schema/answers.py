@@ -9,14 +9,22 @@ from typing_extensions import TypedDict
 T = TypeVar("T")
 
 
+class FaultView(TypedDict):
+    """One thing that is wrong with a request."""
+
+    field: str | None
+    description: str
+
+
 class Problem(TypedDict):
-    """A failure. `kind` is stable, `description` is for people."""
+    """A failure. `kind` is stable, `description` is for people; `faults` has all that is wrong, `field` is that of the first."""
 
     code: int
     name: str
     description: str
     kind: str
     field: str | None
+    faults: list[FaultView]
     request_id: str | None
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from types import NoneType
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
@@ -67,9 +67,12 @@ class DocumentBody(Body, ABC):
 
 
 class Query(SchemaModel):
-    """A query string: what is not known is ignored, as the ancestor of this API does."""
+    """A query string: a parameter that is not known is refused, since one that is mistyped would silently do nothing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    in_links: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that only the links of answers have: they are not in the document."""
 
 
 LEFT_OUT: Any = None

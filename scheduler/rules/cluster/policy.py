@@ -67,20 +67,26 @@ class Policy:
     preemption: bool = False
 
 
-def never_allowed(shape: Shape, quota: QuotaDocument, project: str) -> str | None:
-    """Return a sentence that says why no job of this shape could ever start in the project; None where one could.
-
-    `quota` is in thousandths for cpus and mem.
-    """
+def beyond_quota(shape: Shape, quota: QuotaDocument) -> dict[str, tuple[int, int]]:
+    """Return what a job of this shape asks more of than the quota allows: by its name the most, and what it asks for."""
     needs = (
         ("cpus", quota.get("cpus"), shape.requires.cpus),
         ("mem", quota.get("mem"), shape.requires.mem),
         ("jobs", quota.get("jobs"), 1),
     )
+    return {
+        name: (most, need * shape.count) for name, most, need in needs if most is not None and need * shape.count > most
+    }
+
+
+def never_allowed(shape: Shape, quota: QuotaDocument, project: str) -> str | None:
+    """Return a sentence that says why no job of this shape could ever start in the project; None where one could.
+
+    `quota` is in thousandths for cpus and mem.
+    """
     beyond = [
-        f"{_amount(name, most)} {_UNITS[name]}, and it asks for {_amount(name, need * shape.count)}"
-        for name, most, need in needs
-        if most is not None and need * shape.count > most
+        f"{_amount(name, most)} {_UNITS[name]}, and it asks for {_amount(name, asked)}"
+        for name, (most, asked) in beyond_quota(shape, quota).items()
     ]
     if not beyond:
         return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, cast
 
 from scheduler.documents import Document, JsonValue
-from scheduler.errors import InvalidInput
+from scheduler.errors import FaultList, InvalidInput
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import parameters, runners
 from scheduler.rules.job_type.interface import RESERVED, Interface, SchemaCheck
@@ -141,18 +141,20 @@ def read(document: Mapping[str, JsonValue]) -> Definition:
 
 
 def check(definition: Definition, *, known_errors: frozenset[str], complaint: SchemaCheck) -> list[str]:
-    """Raise InvalidInput for a definition that no job could use; return sentences about likely mistakes."""
+    """Return sentences about likely mistakes. Raises InvalidInput with all that keeps jobs from using a definition."""
+    faults = FaultList()
     for name in COMMANDS:
-        _check_command(getattr(definition, name), definition.shell, name)
-    check_environment(definition.environment, "environment")
-    runners.check(definition.runner, definition.options)
+        _check_command(getattr(definition, name), definition.shell, name, faults)
+    note_environment(definition.environment, "environment", faults)
+    runners.note_faults(definition.runner, definition.options, faults)
     for code, error in definition.exit_codes.items():
-        _check_exit_code(code, error, known_errors)
+        _check_exit_code(code, error, known_errors, faults)
     for number, declared in enumerate(definition.interface.inputs):
         wrong = complaint(declared.schema, declared.default) if declared.schema and declared.has_default else None
         if wrong is not None:
             where = f"interface.input_data[{number}].default"
-            raise InvalidInput(f"the default of {declared.name!r} does not fit its schema: {wrong}", field=where)
+            faults.note(f"the default of {declared.name!r} does not fit its schema: {wrong}", field=where)
+    faults.raise_all()
     return [*_unknown_parameters(definition), *_doubtful(definition)]
 
 
@@ -166,15 +168,15 @@ def check_argv(argv: Sequence[str], where: str) -> None:
         raise InvalidInput("an argument cannot hold a NUL character", field=where)
 
 
-def check_environment(environment: Mapping[str, str], where: str) -> None:
-    """Raise InvalidInput for variables that are malformed or that would change how programs are loaded."""
+def note_environment(environment: Mapping[str, str], where: str, faults: FaultList) -> None:
+    """Note the variables that are malformed or that would change how programs are loaded."""
     for name, value in environment.items():
         if not ENVIRONMENT_NAME.match(name):
-            raise InvalidInput(f"{name!r} cannot be the name of an environment variable", field=f"{where}.{name}")
-        if FORBIDDEN_ENVIRONMENT.match(name):
-            raise InvalidInput(f"the environment variable {name} cannot be set by a job", field=f"{where}.{name}")
+            faults.note(f"{name!r} cannot be the name of an environment variable", field=f"{where}.{name}")
+        elif FORBIDDEN_ENVIRONMENT.match(name):
+            faults.note(f"the environment variable {name} cannot be set by a job", field=f"{where}.{name}")
         if "\0" in value or len(value) > MAX_ARGUMENT:
-            raise InvalidInput(f"the value of {name} is too long or holds a NUL character", field=f"{where}.{name}")
+            faults.note(f"the value of {name} is too long or holds a NUL character", field=f"{where}.{name}")
 
 
 def wanted_inputs(definition: Definition) -> dict[str, str]:
@@ -206,20 +208,24 @@ def _argv(value: JsonValue) -> tuple[str, ...] | None:
     return None if value is None else tuple(cast("list[str]", value))
 
 
-def _check_command(argv: tuple[str, ...] | None, shell: bool, name: str) -> None:
+def _check_command(argv: tuple[str, ...] | None, shell: bool, name: str, faults: FaultList) -> None:
     if argv is None:
         return
-    check_argv(argv, name)
+    try:
+        check_argv(argv, name)
+    except InvalidInput as error:
+        faults.add(error)
+        return
     if shell and len(argv) != 1:
-        raise InvalidInput("with shell, a command is a list of exactly one string", field=name)
+        faults.note("with shell, a command is a list of exactly one string", field=name)
 
 
-def _check_exit_code(code: str, error: str, known: frozenset[str]) -> None:
+def _check_exit_code(code: str, error: str, known: frozenset[str], faults: FaultList) -> None:
     where = f"error_mapping.exit_codes.{code}"
     if not (code.isascii() and code.isdigit() and 1 <= int(code) <= 255 and code == str(int(code))):  # noqa: PLR2004
-        raise InvalidInput(f"{code!r} is not an exit code from 1 to 255", field=where)
+        faults.note(f"{code!r} is not an exit code from 1 to 255", field=where)
     if error not in known:
-        raise InvalidInput(f"there is no error named {error!r}", field=where)
+        faults.note(f"there is no error named {error!r}", field=where)
 
 
 def _unknown_parameters(definition: Definition) -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Required, TypeAlias, TypedDict, cast
 
 from scheduler.documents import DataEntry, Document, JsonValue
-from scheduler.errors import InvalidInput
+from scheduler.errors import FaultList, InvalidInput
 
 VERSION = "1.0"
 INPUT_TYPES = ("property", "file", "files")
@@ -105,7 +105,7 @@ NO_DATA = InputData()
 
 
 def read(document: Mapping[str, JsonValue]) -> Interface:
-    """Return the interface that a document describes; raises InvalidInput naming the entry at fault."""
+    """Return the interface that a document describes; raises InvalidInput naming each entry at fault."""
     version = document.get("version", VERSION)
     if version != VERSION:
         raise InvalidInput(
@@ -113,9 +113,11 @@ def read(document: Mapping[str, JsonValue]) -> Interface:
         )
     declared_inputs = cast("list[InputDocument]", document.get("input_data", []))
     declared_outputs = cast("list[OutputDocument]", document.get("output_data", []))
-    inputs = tuple(_input(entry, number) for number, entry in enumerate(declared_inputs))
-    outputs = tuple(_output(entry, number) for number, entry in enumerate(declared_outputs))
-    _check_names(inputs, outputs)
+    faults = FaultList()
+    inputs = tuple(_input(entry, number, faults) for number, entry in enumerate(declared_inputs))
+    outputs = tuple(_output(entry, number, faults) for number, entry in enumerate(declared_outputs))
+    _check_names(inputs, outputs, faults)
+    faults.raise_all()
     return Interface(inputs, outputs)
 
 
@@ -126,24 +128,44 @@ def fit(
     inputs: Mapping[str, JsonValue] | None,
     complaint: SchemaCheck,
 ) -> InputData:
-    """Return the normalised form of data given for an interface; raises InvalidInput when it does not fit."""
+    """Return the normalised form of data given for an interface; raises InvalidInput with all that does not fit.
+
+    A fault is named by the place where the client wrote it: `data.input_data[0]` or `inputs.name`.
+    """
     if data is not None and inputs is not None:
         raise InvalidInput("give either data or inputs, not both", field="inputs")
     if not interface.inputs and not data and not inputs:
         return NO_DATA
-    where = "inputs" if inputs is not None else "data"
-    given = _short(interface, inputs) if inputs is not None else _documented(data or {})
-    known = {declared.name: declared for declared in interface.inputs}
+    faults = FaultList()
+    given = _short(interface, inputs) if inputs is not None else _documented(data or {}, faults)
+    places = input_places(data)
+    known = {declared.name for declared in interface.inputs}
     for name in given:
         if name not in known:
-            raise InvalidInput(f"there is no input {name!r} in the interface", field=f"{where}.{name}")
-    entries = [_entry(declared, given, complaint, where) for declared in interface.inputs]
-    outputs = _output_places(interface, data or {})
+            faults.note(f"there is no input {name!r} in the interface", field=place_of(name, places))
+    entries = [_entry(declared, given, complaint, places, faults) for declared in interface.inputs]
+    outputs = _output_places(interface, data or {}, faults)
+    faults.raise_all()
     document = {"version": VERSION, "input_data": [entry for entry in entries if entry], "output_data": outputs}
     return InputData(
         cast("Document", document),
         {entry["name"]: _file_ids(entry) for entry in entries if entry and "value" not in entry},
     )
+
+
+def input_places(data: Mapping[str, JsonValue] | None) -> dict[str, int] | None:
+    """Return where in documented data each input stands, by its name; None where there is none, so that inputs are by name."""
+    if data is None:
+        return None
+    entries = cast("list[DataEntry]", data.get("input_data") or [])
+    return {entry["name"]: number for number, entry in enumerate(entries)}
+
+
+def place_of(name: str, places: Mapping[str, int] | None) -> str:
+    """Return the place of an input in the request, as the client wrote it."""
+    if places is None:
+        return f"inputs.{name}"
+    return f"data.input_data[{places[name]}]" if name in places else "data.input_data"
 
 
 def accepts(declared: DeclaredInput, media_type: str) -> bool:
@@ -153,12 +175,12 @@ def accepts(declared: DeclaredInput, media_type: str) -> bool:
     }
 
 
-def _input(entry: InputDocument, number: int) -> DeclaredInput:
+def _input(entry: InputDocument, number: int, faults: FaultList) -> DeclaredInput:
     where = f"interface.input_data[{number}]"
-    kind = _kind(entry, where)
+    kind = _kind(entry, where, faults)
     has_default = entry.get("default") is not None
     if has_default and kind != "property":
-        raise InvalidInput("only a property can have a default", field=f"{where}.default")
+        faults.note("only a property can have a default", field=f"{where}.default")
     return DeclaredInput(
         name=str(entry["name"]),
         type=kind,
@@ -170,14 +192,14 @@ def _input(entry: InputDocument, number: int) -> DeclaredInput:
     )
 
 
-def _output(entry: OutputDocument, number: int) -> DeclaredOutput:
+def _output(entry: OutputDocument, number: int, faults: FaultList) -> DeclaredOutput:
     where = f"interface.output_data[{number}]"
     glob = entry.get("glob")
     if glob is not None and (glob.startswith("/") or ".." in glob.split("/") or not glob):
-        raise InvalidInput("a glob stays beneath the output directory: no leading / and no ..", field=f"{where}.glob")
+        faults.note("a glob stays beneath the output directory: no leading / and no ..", field=f"{where}.glob")
     return DeclaredOutput(
         name=str(entry["name"]),
-        type=_kind(entry, where),
+        type=_kind(entry, where, faults),
         required=entry.get("required", True),
         media_type=entry.get("media_type"),
         glob=glob,
@@ -185,23 +207,23 @@ def _output(entry: OutputDocument, number: int) -> DeclaredOutput:
     )
 
 
-def _kind(entry: InputDocument | OutputDocument, where: str) -> Kind:
+def _kind(entry: InputDocument | OutputDocument, where: str, faults: FaultList) -> Kind:
     kind = entry.get("type", "property")
     if kind not in INPUT_TYPES:
-        raise InvalidInput(f"type {kind!r} is not one of {', '.join(INPUT_TYPES)}", field=f"{where}.type")
+        faults.note(f"type {kind!r} is not one of {', '.join(INPUT_TYPES)}", field=f"{where}.type")
     return cast("Kind", kind)
 
 
-def _check_names(inputs: Iterable[DeclaredInput], outputs: Iterable[DeclaredOutput]) -> None:
+def _check_names(inputs: Iterable[DeclaredInput], outputs: Iterable[DeclaredOutput], faults: FaultList) -> None:
     seen: set[str] = set()
     parts: dict[str, Iterable[DeclaredInput | DeclaredOutput]] = {"input_data": inputs, "output_data": outputs}
     for part, declared in parts.items():
         for number, one in enumerate(declared):
             where = f"interface.{part}[{number}].name"
             if not NAME.match(one.name) or one.name in RESERVED:
-                raise InvalidInput(f"{one.name!r} cannot be the name of an input or output", field=where)
+                faults.note(f"{one.name!r} cannot be the name of an input or output", field=where)
             if one.name in seen:
-                raise InvalidInput(f"the name {one.name!r} is there twice", field=where)
+                faults.note(f"the name {one.name!r} is there twice", field=where)
             seen.add(one.name)
 
 
@@ -212,42 +234,56 @@ def _short(interface: Interface, inputs: Mapping[str, JsonValue]) -> dict[str, D
     return cast("dict[str, DataEntry]", entries)
 
 
-def _documented(data: Mapping[str, JsonValue]) -> dict[str, DataEntry]:
+def _documented(data: Mapping[str, JsonValue], faults: FaultList) -> dict[str, DataEntry]:
     given: dict[str, DataEntry] = {}
     for number, entry in enumerate(cast("list[DataEntry]", data.get("input_data") or [])):
         name = entry["name"]
         if name in given:
-            raise InvalidInput(f"the input {name!r} is there twice", field=f"data.input_data[{number}].name")
+            faults.note(f"the input {name!r} is there twice", field=f"data.input_data[{number}].name")
         given[name] = entry
     return given
 
 
 def _entry(
-    declared: DeclaredInput, given: Mapping[str, DataEntry], complaint: SchemaCheck, where: str
+    declared: DeclaredInput,
+    given: Mapping[str, DataEntry],
+    complaint: SchemaCheck,
+    places: Mapping[str, int] | None,
+    faults: FaultList,
 ) -> DataEntry | None:
-    """Return the normalised entry of one declared input; None when it is left out and may be."""
-    place = f"{where}.{declared.name}"
-    entry = given.get(declared.name)
+    """Return the normalised entry of one declared input; None when it is left out and may be, or does not fit."""
+    try:
+        return _fitting(declared, given.get(declared.name), complaint)
+    except _Misfit as wrong:
+        faults.note(str(wrong), field=place_of(declared.name, places))
+        return None
+
+
+class _Misfit(Exception):
+    """A value that does not fit its input; str() says why."""
+
+
+def _fitting(declared: DeclaredInput, entry: DataEntry | None, complaint: SchemaCheck) -> DataEntry | None:
     if entry is None or all(entry.get(key) is None for key in ("value", "file_id", "file_ids")):
-        return _left_out(declared, entry, place)
+        return _left_out(declared, entry)
     if declared.type == "property":
-        return _property(declared, entry, complaint, place)
+        return _property(declared, entry, complaint)
     if entry.get("value") is not None:
-        raise InvalidInput(f"the input {declared.name!r} takes {declared.type}, not a value", field=place)
+        raise _Misfit(f"the input {declared.name!r} takes {declared.type}, not a value")
     several = entry.get("file_ids")
-    ids = _checked_ids(declared, [entry.get("file_id")] if several is None else several, place)
+    ids = _checked_ids(declared, [entry.get("file_id")] if several is None else several)
     if declared.type == "file":
         return {"name": declared.name, "file_id": ids[0]}
     return {"name": declared.name, "file_ids": ids}
 
 
-def _left_out(declared: DeclaredInput, entry: DataEntry | None, place: str) -> DataEntry | None:
+def _left_out(declared: DeclaredInput, entry: DataEntry | None) -> DataEntry | None:
     if declared.has_default:
         return {"name": declared.name, "value": declared.default}
     if declared.type == "property" and entry is not None and "value" in entry and _takes_null(declared):
         return {"name": declared.name, "value": None}
     if declared.required:
-        raise InvalidInput(f"the input {declared.name!r} is required", field=place)
+        raise _Misfit(f"the input {declared.name!r} is required")
     return None
 
 
@@ -256,32 +292,32 @@ def _takes_null(declared: DeclaredInput) -> bool:
     return kind == "null" or (isinstance(kind, list) and "null" in kind)
 
 
-def _property(declared: DeclaredInput, entry: DataEntry, complaint: SchemaCheck, place: str) -> DataEntry:
+def _property(declared: DeclaredInput, entry: DataEntry, complaint: SchemaCheck) -> DataEntry:
     if entry.get("value") is None:
-        raise InvalidInput(f"the input {declared.name!r} takes a value, not a file", field=place)
+        raise _Misfit(f"the input {declared.name!r} takes a value, not a file")
     wrong = complaint(declared.schema, entry["value"]) if declared.schema else None
     if wrong is not None:
-        raise InvalidInput(f"the input {declared.name!r} does not fit: {wrong}", field=place)
+        raise _Misfit(f"the input {declared.name!r} does not fit: {wrong}")
     return {"name": declared.name, "value": entry["value"]}
 
 
-def _checked_ids(declared: DeclaredInput, ids: object, place: str) -> list[int]:
+def _checked_ids(declared: DeclaredInput, ids: object) -> list[int]:
     if not isinstance(ids, list) or not all(type(one) is int and 0 < one < 2**63 for one in ids):
-        raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
+        raise _Misfit(f"the input {declared.name!r} takes {_WANTED[declared.type]}")
     if len(ids) > MAX_ENTRIES or (declared.type == "file" and len(ids) != 1) or (declared.required and not ids):
-        raise InvalidInput(f"the input {declared.name!r} takes {_WANTED[declared.type]}", field=place)
+        raise _Misfit(f"the input {declared.name!r} takes {_WANTED[declared.type]}")
     return list(ids)
 
 
 _WANTED = {"file": "one file id", "files": f"a list of 1 to {MAX_ENTRIES} file ids"}
 
 
-def _output_places(interface: Interface, data: Mapping[str, JsonValue]) -> list[DataEntry]:
+def _output_places(interface: Interface, data: Mapping[str, JsonValue], faults: FaultList) -> list[DataEntry]:
     known = {output.name for output in interface.outputs}
     places: list[DataEntry] = []
     for number, entry in enumerate(cast("list[DataEntry]", data.get("output_data") or [])):
         if entry["name"] not in known:
-            raise InvalidInput(
+            faults.note(
                 f"there is no output {entry['name']!r} in the interface", field=f"data.output_data[{number}].name"
             )
         if entry.get("workspace_id") is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from scheduler.errors import InvalidInput
+from scheduler.errors import FaultList
 from scheduler.rules.job_type.interface import RESERVED
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
@@ -38,11 +38,11 @@ def warning(name: str) -> str:
     return f"${{{name}}} is not the name of an input; it is left as it stands"
 
 
-def check(wanted: Mapping[str, str], given: Collection[str]) -> None:
-    """Raise InvalidInput if a command asks for an input that the job does not have. `wanted` has the command by name."""
+def note_missing(wanted: Mapping[str, str], given: Collection[str], faults: FaultList) -> None:
+    """Note each input that a command asks for and that the job does not have. `wanted` has the command by name."""
     for name, command in wanted.items():
         if name not in given:
             known = ", ".join(sorted({*given, *RESERVED}))
             sentence = f"the {command} asks for ${{{name}}}, which this job does not have (it has: {known})"
             hint = f"a variable of the program's own, such as a shell's, is written $${{{name}}}"
-            raise InvalidInput(f"{sentence}; {hint}", field=command)
+            faults.note(f"{sentence}; {hint}", field=command)

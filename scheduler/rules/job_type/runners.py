@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from scheduler.documents import Document, JsonValue
-from scheduler.errors import InvalidInput
+from scheduler.errors import FaultList
 
 COMMAND: Final = "command"
 PYTHON: Final = "python"
@@ -28,19 +28,18 @@ _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,499}\Z")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,499}\Z")
 
 
-def check(runner: str, options: Mapping[str, JsonValue], where: str = "options") -> None:
-    """Raise InvalidInput for an unknown kind, or for options that it does not have."""
+def note_faults(runner: str, options: Mapping[str, JsonValue], faults: FaultList) -> None:
+    """Note an unknown kind, and options that it does not have or that have other values than it takes."""
     if runner not in RUNNERS:
-        raise InvalidInput(f"{runner!r} is not one of {', '.join(RUNNERS)}", field="runner")
+        faults.note(f"{runner!r} is not one of {', '.join(RUNNERS)}", field="runner")
+        return
     known = _OPTIONS[runner]
     for name, value in options.items():
-        if name not in known:
-            raise InvalidInput(f"the runner {runner!r} takes no option {name!r}", field=f"{where}.{name}")
-        wrong = known[name](value)
+        wrong = known[name](value) if name in known else f"the runner {runner!r} takes no option {name!r}"
         if wrong is not None:
-            raise InvalidInput(wrong, field=f"{where}.{name}")
+            faults.note(wrong, field=f"options.{name}")
     if runner == "container" and not options.get("image"):
-        raise InvalidInput("a container needs an image", field=f"{where}.image")
+        faults.note("a container needs an image", field="options.image")
 
 
 def constraints(runner: str, options: Mapping[str, JsonValue]) -> list[Document]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, text
@@ -28,7 +29,7 @@ _READ = """
     FROM pieces p
     JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = p.phase AND c.stream = p.stream
                         AND c."offset" = p."offset"
-    WHERE p.start + p.size > :from
+    WHERE p.start + p.size > :from AND c.at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
     ORDER BY p.start
     LIMIT :limit
 """
@@ -62,14 +63,22 @@ class PrintingExecution(NamedTuple):
 
 
 def pieces(
-    tx: Connection, execution_id: ExecutionId, *, streams: Sequence[str], phases: Sequence[str], start: int, limit: int
+    tx: Connection,
+    execution_id: ExecutionId,
+    *,
+    streams: Sequence[str],
+    phases: Sequence[str],
+    start: int,
+    since: datetime | None,
+    limit: int,
 ) -> list[PieceRow]:
-    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order."""
+    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order; those printed since a time."""
     parameters = {
         "execution_id": execution_id,
         "streams": list(streams),
         "phases": list(phases),
         "from": start,
+        "since": since,
         "limit": limit,
     }
     return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))

@@ -41,8 +41,10 @@ _EVENTS = text("""
     FROM events
     WHERE job_id = :job_id
     ORDER BY id
-    LIMIT :limit
+    LIMIT :limit OFFSET :skipped
 """)
+
+_COUNT_EVENTS = text("SELECT count(*) FROM events WHERE job_id = :job_id")
 
 _SUBMISSION = text("""
     SELECT j.created, COALESCE(k.name, '') AS actor,
@@ -136,6 +138,11 @@ def submission(tx: Connection, job_id: JobId) -> SubmissionRow:
     return records.read_one(SubmissionRow, tx.execute(_SUBMISSION, {"job_id": job_id}))
 
 
-def events(tx: Connection, job_id: JobId, limit: int) -> list[JobEventRow]:
-    """Return a job's events, oldest first."""
-    return records.read_all(JobEventRow, tx.execute(_EVENTS, {"job_id": job_id, "limit": limit}))
+def events(tx: Connection, job_id: JobId, skipped: int, limit: int) -> list[JobEventRow]:
+    """Return a job's events, oldest first, without the first `skipped`."""
+    return records.read_all(JobEventRow, tx.execute(_EVENTS, {"job_id": job_id, "skipped": skipped, "limit": limit}))
+
+
+def count_events(tx: Connection, job_id: JobId) -> int:
+    """Return how many events a job has."""
+    return int(tx.execute(_COUNT_EVENTS, {"job_id": job_id}).scalar_one())

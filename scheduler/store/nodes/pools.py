@@ -18,6 +18,7 @@ from scheduler.store.nodes.pool_rows import (
     PoolRow,
     SizeDecisionDetail,
 )
+from scheduler.store.paging import Listing, SortKey
 
 _POOL = """
     SELECT p.id, p.name, p.labels, p.template, p.settings, p.sizing, p.size, p.smallest, p.largest, p.drivers,
@@ -126,15 +127,13 @@ _EVENT = text("""
     VALUES (:pool_id, :event, :actor, :reason, CAST(:detail AS jsonb))
 """)
 
-_EVENTS = text("""
-    SELECT id, at, event, actor, reason, detail
-    FROM pool_events
-    WHERE pool_id = :pool_id AND id < :before
-    ORDER BY id DESC
-    LIMIT :limit
-""")
-
-_NEWEST = 2**62
+EVENTS = Listing(
+    PoolEventRow,
+    "pool_events j",
+    "j.id, j.at, j.event, j.actor, j.reason, j.detail",
+    "pool_events j ON j.id = page.id",
+    {"id": SortKey("j.id", "bigint")},
+)
 
 _LAST_CHANGES = text("""
     SELECT pool_id,
@@ -245,12 +244,6 @@ def write_state(
 def write_event(tx: Connection, pool_id: PoolId, event: str, actor: str, reason: str | None, **detail: object) -> None:
     """Write what happened to a pool, by whom and why."""
     tx.execute(_EVENT, {"pool_id": pool_id, "event": event, "actor": actor, "reason": reason, "detail": _json(detail)})
-
-
-def events(tx: Connection, pool_id: PoolId, *, before: int | None, limit: int) -> list[PoolEventRow]:
-    """Return what happened to a pool, newest first, from before this event id on."""
-    parameters = {"pool_id": pool_id, "before": _NEWEST if before is None else before, "limit": limit}
-    return records.read_all(PoolEventRow, tx.execute(_EVENTS, parameters))
 
 
 def last_changes(tx: Connection) -> dict[PoolId, tuple[float | None, float | None]]:

@@ -21,8 +21,13 @@ class PoolsEndpoint:
 
     def list(self) -> Documents:
         """Return all pools by name."""
-        answer: Documents = self._transport.json(Call("GET", "/pools/"))["results"]
-        return answer
+        found: Documents = []
+        path: str | None = "/pools/"
+        while path is not None:
+            page = self._transport.json(Call("GET", path))
+            found += page["results"]
+            path = page["next"] and self._transport.path_of(page["next"])
+        return found
 
     def get(self, name: str) -> JsonObject:
         """Return a pool. Raises NotFound."""

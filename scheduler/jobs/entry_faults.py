@@ -1,0 +1,55 @@
+"""Faults of the entries of a batch: all of them are found before any is told, each under its entry's number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from scheduler.errors import Fault, FaultList, GangerError, in_words, together
+
+
+class EntryError(Exception):
+    """What is wrong with entries of a batch, by their numbers in it."""
+
+    def __init__(self, errors: Mapping[int, GangerError]) -> None:
+        super().__init__("; ".join(str(error) for error in list(errors.values())[:3]))
+        self.errors = errors
+
+    def named(self, numbers: Sequence[int] | None) -> GangerError:
+        """Return the error for the client: by the entries' places in the request, or as it is when there is only one."""
+        if numbers is None:
+            return next(iter(self.errors.values()))
+        return together([_placed(numbers[number], error) for number, error in sorted(self.errors.items())])
+
+
+class EntryFaults:
+    """Collects what is wrong with each entry of a batch."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, FaultList] = {}
+
+    def of(self, number: int) -> FaultList:
+        """Return the faults of one entry, to add to."""
+        return self._found.setdefault(number, FaultList())
+
+    def add(self, number: int, error: GangerError) -> None:
+        """Note an error of one entry."""
+        self.of(number).add(error)
+
+    def raise_all(self) -> None:
+        """Raise EntryError if anything was noted."""
+        errors = dict(self._errors())
+        if errors:
+            raise EntryError(errors)
+
+    def _errors(self) -> Iterator[tuple[int, GangerError]]:
+        for number, faults in self._found.items():
+            if faults:
+                yield number, faults.together()
+
+
+def _placed(place: int, error: GangerError) -> GangerError:
+    faults = [
+        Fault(f"[{place}].{fault.field}" if fault.field else f"[{place}]", fault.sentence) for fault in error.faults
+    ]
+    sentence = f"entry {place}: {error}" if len(faults) == 1 else in_words(faults)
+    return type(error)(sentence, field=faults[0].field, faults=faults)
