@@ -9,6 +9,7 @@ from flask import Flask, current_app
 from api.http.auth import TokenCache
 from api.http.db_metrics import DatabaseMetrics
 from api.http.event_stream import StreamLimit
+from api.http.serving.broker_health import BrokerHealth
 from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.ttl_cache import TtlCache
 from scheduler.explain.forecast import Forecaster
@@ -19,14 +20,14 @@ _KEY = "ganger"
 
 @dataclass(slots=True)
 class ApiRuntime:
-    """The parts of one process beside its routes. `broker` returns how many seconds the broker takes to answer, None if it does not answer.
+    """The parts of one process beside its routes. `broker` returns how the broker is, None if this process was told of none.
 
     `bulk_thread` is None where bulk operations are gone through by hand.
     """
 
     rt: Runtime
     tokens: TokenCache
-    broker: TtlCache[float | None]
+    broker: TtlCache[BrokerHealth | None]
     metrics: DatabaseMetrics
     forecaster: Forecaster
     streams: StreamLimit

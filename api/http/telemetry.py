@@ -39,10 +39,11 @@ def install(app: Flask) -> None:
     app.after_request(_count)
 
 
-def exposition(figures: Collector) -> bytes:
+def exposition(*figures: Collector) -> bytes:
     """Return all metrics as Prometheus reads them: requests of every process, and `figures`."""
     registry = CollectorRegistry()
-    registry.register(figures)
+    for collector in figures:
+        registry.register(collector)
     folder = os.environ.get(FOLDER)
     if folder is None:
         return bytes(generate_latest(_OWN) + generate_latest(registry))

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from redis.exceptions import OutOfMemoryError
 
 from api.up.embedded import external
 from tests.support.installation import Installation
@@ -91,6 +93,40 @@ def test_an_emptied_broker_loses_nothing(installation: Installation, witness: Wi
         assert installation.wait(job_id)["status"] == "COMPLETED"
         assert witness.lines("starts", word) == 1
     client.close()
+
+
+def test_a_broker_at_its_memory_limit_shows_everywhere_and_loses_nothing(
+    installation: Installation, witness: Witness
+) -> None:
+    client = external.broker_client(_broker(installation))
+
+    def limit(size: str) -> None:
+        assert client.config_set("maxmemory", size)
+
+    def ready(word: str) -> dict[str, Any] | None:
+        answer = installation.api.get("/health/ready")
+        return dict(answer.json()) if (answer.status_code, answer.json()["status"]) == (200, word) else None
+
+    limit("1")
+    try:
+        with pytest.raises(OutOfMemoryError):
+            client.set("any", "value")
+        job_id = installation.submit(*witness.command("full"), max_tries=1)
+        witness.let_end("full")
+        assert installation.wait(job_id)["status"] == "COMPLETED"
+        assert witness.lines("starts", "full") == 1
+        told = installation.until(lambda: ready("degraded"), "a health that is degraded")
+        assert "OOM command not allowed" in told["description"]
+        status = installation.api.get("/status/").json()
+        assert not status["dependencies"]["broker"]["ok"]
+        assert any("OOM command not allowed" in warning for warning in status["warnings"])
+        metrics = installation.api.get("/metrics").text
+        assert "ganger_broker_up 1.0" in metrics
+        assert "ganger_broker_takes_messages 0.0" in metrics
+    finally:
+        limit("0")
+        client.close()
+    installation.until(lambda: ready("ok"), "a health that is well again")
 
 
 @pytest.mark.parametrize("server", ["valkey", "postgres"])

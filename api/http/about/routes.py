@@ -9,11 +9,13 @@ from flask import Response, current_app
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.document import openapi as document
 from api.http.document import reference
 from api.http.document.answer_types import JsonSchema
 from api.http.routing import ApiCall, Routes
+from api.http.serving.broker_health import CONSEQUENCE
 from scheduler.admin import health
 
 routes = Routes("about")
@@ -28,7 +30,7 @@ class Version(TypedDict):
 class HealthAnswer(TypedDict):
     """Whether this process can do its work."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     description: NotRequired[Annotated[str | None, Field(default=None)]]
 
 
@@ -46,9 +48,14 @@ def live(call: ApiCall) -> HealthAnswer:  # noqa: ARG001
 
 @routes.get("/health/ready", role="public", answers={200: HealthAnswer, 503: HealthAnswer})
 def ready(call: ApiCall) -> Answer[HealthAnswer]:
-    """The process can reach a database with the schema it needs."""
+    """The process can reach a database with the schema it needs. `degraded`, with 200: it can, but the broker takes no messages."""
     why = health.trouble(call.rt)
-    return Answer({"status": "ok"}) if why is None else Answer({"status": "unavailable", "description": why}, 503)
+    if why is not None:
+        return Answer({"status": "unavailable", "description": why}, 503)
+    broker = api_runtime.of_this_app().broker()
+    if broker is None or broker.trouble is None:
+        return Answer({"status": "ok"})
+    return Answer({"status": "degraded", "description": f"the broker: {broker.trouble}; {CONSEQUENCE}"})
 
 
 @routes.get("/openapi.json", role="public", answers={200: None})

@@ -7,6 +7,7 @@ from flask import Response
 from api.http import api_runtime, telemetry
 from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
+from api.http.serving.broker_health import BrokerMetrics
 from scheduler.identity import Role
 
 routes = Routes("about")
@@ -16,6 +17,9 @@ TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 
 @routes.get("/metrics", role=Role.VIEWER, answers={200: TEXT})
 def show_metrics(call: ApiCall) -> Response:
-    """Metrics of the whole installation in Prometheus' text format; figures of the database are up to 5 s old."""
+    """Metrics of the whole installation in Prometheus' text format; those of database and broker are up to 5 s old."""
     permit_everywhere(call.caller)
-    return Response(telemetry.exposition(api_runtime.of_this_app().metrics), content_type=telemetry.CONTENT_TYPE)
+    parts = api_runtime.of_this_app()
+    return Response(
+        telemetry.exposition(parts.metrics, BrokerMetrics(parts.broker)), content_type=telemetry.CONTENT_TYPE
+    )

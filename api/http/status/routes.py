@@ -9,6 +9,7 @@ from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from api.http.scheduler import view as scheduler_view
+from api.http.serving.broker_health import CONSEQUENCE
 from api.http.status import view
 from api.http.status.schema import Dependency, StatusView
 from scheduler.admin import status, switches
@@ -29,43 +30,43 @@ def show_status(call: ApiCall) -> Answer[StatusView]:
     began = time.perf_counter()
     found = status.read_status(call.rt, call.caller)
     database_s = time.perf_counter() - began
-    broker_s = api_runtime.of_this_app().broker()
+    broker = api_runtime.of_this_app().broker()
     state = switches.state(call.rt, found.standing)
-    has_broker = call.rt.settings.broker_url is not None
     body: StatusView = {
         "timestamp": call.rt.now(),
         "version": version("ganger-server"),
         "scheduler": scheduler_view.entry(call.rt, found.standing, everywhere=call.caller.project_id is None),
         "dependencies": {
             "database": _dependency(database_s, None),
-            "broker": _dependency(broker_s, "it does not answer" if has_broker else "this process was not told of one"),
+            "broker": _dependency(None, "this process was not told of one")
+            if broker is None
+            else _dependency(broker.latency_s, broker.trouble),
         },
         "nodes": view.nodes(found),
         "executions": view.executions(found),
         "resources": view.resources(found),
         "pools": view.pools(found),
         "jobs": view.jobs(found),
-        "warnings": _warnings(found, state, broken=broker_s is None and has_broker),
+        "warnings": _warnings(found, state, broker=None if broker is None else broker.trouble),
     }
     return Answer(body, 503 if state in DEAD else 200)
 
 
 def _dependency(took_s: float | None, trouble: str | None) -> Dependency:
-    ok = took_s is not None
     return {
-        "ok": ok,
+        "ok": trouble is None,
         "latency_ms": None if took_s is None else round(took_s * 1000, 2),
-        "detail": None if ok else trouble,
+        "detail": trouble,
     }
 
 
-def _warnings(found: InstallationStatus, state: str, *, broken: bool) -> list[str]:
+def _warnings(found: InstallationStatus, state: str, *, broker: str | None) -> list[str]:
     """Return what a person should look at, the worst first."""
     told = [DEAD[state]] if state in DEAD else []
     if state == "PAUSED":
         told.append(f"the scheduler is paused: {found.standing.pause_reason or 'no reason given'}")
-    if broken:
-        told.append("the broker does not answer: nodes hear of new work only with their next beat")
+    if broker is not None:
+        told.append(f"the broker: {broker}; {CONSEQUENCE}")
     by_state = view.nodes(found)["by_state"]
     if not by_state.get("READY"):
         told.append("no node is ready for work")
