@@ -11,7 +11,7 @@ import random
 import signal
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +44,8 @@ class WorkerOptions:
     node_dir: Path | None = None
     job_user: str | None = None
     tree: str | None = None
+    interpreters: Sequence[str] = ()
+    pip_variables: Sequence[str] = ()
     leave_running: bool = False
 
 
@@ -121,6 +123,8 @@ def run_worker(options: WorkerOptions) -> int:
             labels=dict(options.labels),
             on_stop="leave-running" if options.leave_running else "return",
             job_user=options.job_user or JOB_USER,
+            interpreters=(*options.interpreters, *settings.interpreters),
+            pip_variables=_named((*options.pip_variables, *settings.pip_variables)),
         )
     )
 
@@ -180,6 +184,11 @@ def _node_token(path: Path | None) -> str:
         return path.read_text().strip()
     except OSError as trouble:
         raise SetupError(f"the node token at {path} cannot be read: {trouble.strerror}") from None
+
+
+def _named(names: Iterable[str]) -> dict[str, str]:
+    """Return the variables of these names that this process has."""
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _amount(value: float | None) -> int | None:

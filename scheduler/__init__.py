@@ -109,7 +109,8 @@ Inside
     work directory   what an execution finds and leaves on a node; secret directory: the same for secrets
     staging          bringing inputs to a node; collecting: taking outputs from it
     runner           makes a program into a launch; launch: an argument list and a complete environment
-    image            the root file system of a container; venv: a Python environment made for a job type
+    image            the root file system of a container
+    interpreter      a Python that jobs may choose on a node; venv: a Python environment made for a job type
     run              one phase's process tree, as the supervisor holds it; termination: stopping it
     process tree     all processes that a run has started
     cgroup           a control group of Linux, which holds a tree; namespace: a PID namespace, which does, too

@@ -50,6 +50,12 @@ class Settings(BaseSettings):
     api_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
         default=None, description="address of the API for nodes that drivers start"
     )
+    interpreters: list[str] = Field(
+        default=[], description="paths of Pythons that jobs on this node may choose, beside those of the system"
+    )
+    pip_variables: list[str] = Field(
+        default=[], description="names of variables of this node that pip gets when it installs a job's requirements"
+    )
     drivers_file: Path | None = Field(default=None, description="TOML file of drivers besides local and external")
     pool_driver: str = Field(default="external", description="driver of pools that name no driver")
     scaling_s: float = Field(default=1.0, gt=0, description="how often the autoscaler decides the sizes of pools")

@@ -75,6 +75,13 @@ class KillTree:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepVenv:
+    """Make the Python environment that the execution has made the node's own."""
+
+    spec: TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
 class CollectOutputs:
     """Check and upload the outputs of the attempt."""
 
@@ -137,6 +144,7 @@ NodeCommand: TypeAlias = (
     | StartRun
     | FollowOutput
     | KillTree
+    | KeepVenv
     | CollectOutputs
     | ShipOutput
     | SendReport

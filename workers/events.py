@@ -102,6 +102,16 @@ class InputsStaged:
 
     key: ExecutionKey
     failure: ExecutionFailure | None = None
+    needs_venv: bool = False
+    """Its Python environment has to be made first."""
+
+
+@dataclass(frozen=True, slots=True)
+class VenvKept:
+    """A Python environment that was made is the node's own now, or could not be kept."""
+
+    key: ExecutionKey
+    failure: ExecutionFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +204,7 @@ Event: TypeAlias = (
     | ReportAnswered
     | EpochReplaced
     | InputsStaged
+    | VenvKept
     | RunEnded
     | TreeIdle
     | SupervisorUp

@@ -47,6 +47,10 @@ class NodeSettings:
     """(first, count): where the node runs as root and no other `job_user` is named, each execution has a user id of its
     own from this range; its group has the same number. `auto` takes a range for this node that nobody uses. If there is
     no such range, and with None, all jobs run as `job_user`."""
+    interpreters: tuple[str, ...] = ()
+    """Paths of Pythons that jobs may choose, beside those in the system's own folders. Nobody else may be able to write them."""
+    pip_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Variables for pip, when it installs a job's requirements: an index, a proxy. Jobs of every project can read them."""
     on_stop: Literal["return", "leave-running"] = "return"
     """What SIGTERM does: stop all work and hand it back, or exit at once and leave it running for the next start."""
     stop_patience_s: float = 5.0

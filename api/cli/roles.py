@@ -12,6 +12,7 @@ from api.cli.expected import reported
 from ganger.cli.options import amounts, pairs
 
 SIZE = "What a node may hand out"
+JOBS = "How jobs run"
 
 Cpus = Annotated[
     float | None, typer.Option(min=0.001, help="Cpus. Default: those of this machine.", rich_help_panel=SIZE)
@@ -21,6 +22,32 @@ Mem = Annotated[
     typer.Option(min=1, help="Memory in MiB. Default: this machine's, but for a reserve.", rich_help_panel=SIZE),
 ]
 Disk = Annotated[int | None, typer.Option(min=1, help="Disk in MiB. Default: what is free.", rich_help_panel=SIZE)]
+JobUser = Annotated[
+    str | None, typer.Option(help="Who jobs run as when the node runs as root. Default: nobody.", rich_help_panel=JOBS)
+]
+TreeName = Annotated[
+    str | None,
+    typer.Option(
+        help="How process trees are kept: cgroup2, cgroup1, pidns, scan. Default: the best there is.",
+        rich_help_panel=JOBS,
+    ),
+]
+Interpreters = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Path of a Python that jobs may choose, beside the system's; may be repeated.", rich_help_panel=JOBS
+    ),
+]
+PipVariables = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Variable of this environment that pip gets for requirements; may be repeated.", rich_help_panel=JOBS
+    ),
+]
+LeaveRunning = Annotated[
+    bool,
+    typer.Option("--leave-running", help="On SIGTERM leave jobs running for the next start, as for an upgrade."),
+]
 
 
 @reported
@@ -105,17 +132,11 @@ def worker(
     node_dir: Annotated[
         Path | None, typer.Option(help="Where it keeps what it must not forget. Default: in the state folder.")
     ] = None,
-    job_user: Annotated[
-        str | None, typer.Option(help="Who jobs run as when the node runs as root. Default: nobody.")
-    ] = None,
-    tree: Annotated[
-        str | None,
-        typer.Option(help="How process trees are kept: cgroup2, cgroup1, pidns, scan. Default: the best there is."),
-    ] = None,
-    leave_running: Annotated[
-        bool,
-        typer.Option("--leave-running", help="On SIGTERM leave jobs running for the next start, as for an upgrade."),
-    ] = False,
+    job_user: JobUser = None,
+    tree: TreeName = None,
+    interpreter: Interpreters = None,
+    pip_variable: PipVariables = None,
+    leave_running: LeaveRunning = False,
 ) -> None:
     """Run jobs: one node. Needs the API's address and a node token, and GANGER_BROKER_URL to hear of work at once.
 
@@ -136,6 +157,8 @@ def worker(
         node_dir=node_dir,
         job_user=job_user,
         tree=tree,
+        interpreters=interpreter or (),
+        pip_variables=pip_variable or (),
         leave_running=leave_running,
     )
     raise typer.Exit(serve.run_worker(options))

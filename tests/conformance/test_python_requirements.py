@@ -4,42 +4,80 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import itertools
 import os
 import shutil
 import stat
-import subprocess
-import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scheduler.wire import TaskSpec
+from scheduler.rules.lifecycle.outcome import Outcome
+from scheduler.wire import ExecutionReport
+from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import a_key
 from tests.support.node import a_spec
+from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
-from workers.paths import Paths
-from workers.runners import LaunchRequest, launch, venvs
+from workers.paths import ExecutionKey
 
-USER = (65534, 65534) if os.geteuid() == 0 else None
 PYTHON = shutil.which("python3", path="/usr/local/bin:/usr/bin:/bin")
 pytestmark = pytest.mark.skipif(PYTHON is None, reason="there is no system Python that every user can run")
 
 
-@pytest.fixture
-def work(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A work folder, and a folder of wheels in the place of an index."""
+class Bench:
+    """A node, what it is told, and a folder of wheels in the place of an index."""
+
+    def __init__(self, root: Path, api: FakeNodeApi) -> None:
+        self.api = api
+        self.wheels = root / "wheels"
+        self.wheels.mkdir(mode=0o755)
+        a_wheel(self.wheels, "gangertest", "1.0", "def double(number=4):\n    return {'twice': 2 * number}\n")
+        pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
+        self.node = NodeProcess(root, api.url, cpus=4000, pip_variables=pip)
+        self.work = self.node.folder / "x"
+        self._numbers = itertools.count(1)
+
+    def run(
+        self, *requirements: str, job: str = "gangertest:double", project: str = "p", **more: Any
+    ) -> ExecutionReport:
+        """Run one job with these requirements; return its report."""
+        return self.end(self.place(*requirements, job=job, project=project, **more))
+
+    def place(
+        self, *requirements: str, job: str = "gangertest:double", project: str = "p", **more: Any
+    ) -> ExecutionKey:
+        options = {"requirements": list(requirements), "interpreter": PYTHON} | more.pop("options", {})
+        key = a_key(next(self._numbers))
+        amounts = {"cpus": 100, "mem": 512_000, "disk": 512_000}
+        wanted = a_spec(key, job=[job], runner="python", options=options, amounts=amounts, **more)
+        self.api.place(wanted.model_copy(update={"project": project}))
+        return key
+
+    def end(self, key: ExecutionKey) -> ExecutionReport:
+        return self.api.report(key, timeout=60)
+
+    def environments(self) -> list[Path]:
+        """Return the complete environments."""
+        return [path.parent.parent for path in self.work.glob(".venvs/*/current/venv")]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    """One node for all; what ails pip in this process's own environment does not reach it."""
     with state_folder() as folder:
         folder.chmod(0o711)
-        wheels = folder / "wheels"
-        wheels.mkdir(mode=0o755)
-        a_wheel(wheels, "gangertest", "1.0", "def double(number):\n    return {'twice': 2 * number}\n")
-        for name in list(os.environ):
-            if name.startswith("PIP_"):
-                monkeypatch.delenv(name)
-        monkeypatch.setenv("PIP_NO_INDEX", "1")
-        monkeypatch.setenv("PIP_FIND_LINKS", str(wheels))
-        yield folder
+        api = FakeNodeApi()
+        made = Bench(folder, api)
+        made.node.start()
+        try:
+            yield made
+        finally:
+            made.node.close()
+            api.close()
 
 
 def a_wheel(folder: Path, name: str, version: str, code: str) -> None:
@@ -61,62 +99,98 @@ def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")
 
 
-def spec(*requirements: str, job: str = "gangertest:double") -> TaskSpec:
-    options = {"requirements": list(requirements), "interpreter": PYTHON}
-    return a_spec(job=[job], runner="python", options=options)
+def test_the_job_s_interpreter_is_that_of_an_environment_with_its_requirements(bench: Bench) -> None:
+    key = bench.place("gangertest>=1")
+    report = bench.end(key)
+    assert (report.outcome, report.properties) == ("completed", {"twice": 8}), bench.api.text(key, "pre", "stderr")
+    assert report.phases["pre"].exit_code is None
+    assert report.phases["pre"].usage["seconds"] > 0
 
 
-def make(wanted: TaskSpec, work: Path) -> Path:
-    venvs.make(wanted, str(work), USER, threading.Event())
-    return Path(venvs.location(str(work), wanted))
+def test_a_second_job_uses_what_the_first_one_made(bench: Bench) -> None:
+    bench.run("gangertest>=1")
+    before = {path: path.stat().st_ino for path in bench.environments()}
+    second = bench.run("gangertest>=1")
+    assert second.outcome is Outcome.COMPLETED
+    assert "seconds" not in second.phases["pre"].usage
+    assert {path: path.stat().st_ino for path in bench.environments()} == before
 
 
-def test_the_job_s_interpreter_is_that_of_an_environment_with_its_requirements(work: Path) -> None:
-    venv = make(spec("gangertest>=1"), work)
-    program = launch(LaunchRequest(spec("gangertest>=1"), "job", Paths(str(work), "/l"), "n1"))
-    assert program.argv[0] == f"{venv}/bin/python"
-    code = "import gangertest; print(gangertest.double(21))"
-    ran = subprocess.run([program.argv[0], "-c", code], env={}, capture_output=True, text=True, check=True)
-    assert ran.stdout == "{'twice': 42}\n"
+def test_jobs_that_want_the_same_at_the_same_time_all_get_it(bench: Bench) -> None:
+    keys = [bench.place("gangertest!=3") for _ in range(2)]
+    assert [bench.end(key).outcome for key in keys] == ["completed"] * 2
 
 
-def test_it_is_made_once_whoever_asks_at_the_same_time(work: Path) -> None:
-    threads = [threading.Thread(target=make, args=(spec("gangertest"), work)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    venv = make(spec("gangertest"), work)
-    before = (venv / "pyvenv.cfg").stat().st_ino
-    assert make(spec("gangertest"), work) == venv
-    assert (venv / "pyvenv.cfg").stat().st_ino == before
-    assert venv != Path(venvs.location(str(work), spec("gangertest==1.0")))
+def test_two_projects_never_share_an_environment(bench: Bench) -> None:
+    bench.run("gangertest>=1")
+    before = len(bench.environments())
+    assert bench.run("gangertest>=1", project="another").outcome is Outcome.COMPLETED
+    assert len(bench.environments()) == before + 1
 
 
-@pytest.mark.skipif(USER is None, reason="jobs run as the node's own user here")
-def test_no_job_can_change_it(work: Path) -> None:
-    venv = make(spec("gangertest"), work)
-    for path in (venv, *venv.rglob("*")):
-        state = path.lstat()
-        assert state.st_uid == 0, path
-        assert stat.S_ISLNK(state.st_mode) or not state.st_mode & 0o022, path
+@pytest.mark.skipif(os.geteuid() != 0, reason="jobs run as the node's own user here")
+def test_no_job_can_change_it(bench: Bench) -> None:
+    assert bench.run("gangertest>=1").outcome is Outcome.COMPLETED
+    for home in bench.environments():
+        for path in (home, *home.rglob("*")):
+            state = path.lstat()
+            assert state.st_uid == 0, path
+            assert stat.S_ISLNK(state.st_mode) or not state.st_mode & 0o022, path
 
 
-def test_requirements_that_do_not_exist_are_named(work: Path) -> None:
-    with pytest.raises(venvs.VenvError, match="gangermissing"):
-        make(spec("gangermissing"), work)
-    make(spec("gangertest"), work)
+def test_requirements_that_do_not_exist_are_named_in_the_output_of_the_pre_phase(bench: Bench) -> None:
+    key = bench.place("gangermissing")
+    report = bench.end(key)
+    assert (report.outcome, report.error) == ("failed", "staging")
+    assert "output of the pre phase" in report.message
+    assert b"gangermissing" in bench.api.text(key, "pre", "stderr")
 
 
-def test_an_interpreter_that_does_not_exist_is_named(work: Path) -> None:
-    wanted = spec("gangertest")
-    commands = wanted.commands.model_copy(update={"options": {"requirements": ["x"], "interpreter": "/no/python"}})
-    with pytest.raises(venvs.VenvError, match="/no/python"):
-        make(wanted.model_copy(update={"commands": commands}), work)
+def test_the_pre_command_runs_after_the_environment_is_made(bench: Bench) -> None:
+    key = bench.place("gangertest>=1", pre=["/bin/sh", "-c", "echo before; exit 7"])
+    report = bench.end(key)
+    assert (report.error, report.phases["pre"].exit_code) == ("pre-failed", 7)
+    assert b"before" in bench.api.text(key, "pre", "stdout")
 
 
-def test_making_is_given_up_on_request(work: Path) -> None:
-    stop = threading.Event()
-    stop.set()
-    with pytest.raises(venvs.VenvError, match="stopped"):
-        venvs.make(spec("gangertest"), str(work), USER, stop)
+def test_making_it_is_stopped_with_the_time_of_the_pre_phase(bench: Bench) -> None:
+    report = bench.run("gangertest>0.1", limits={"pre_timeout_s": 0.01})
+    assert report.error == "pre-timeout"
+
+
+@pytest.mark.parametrize("requirements", [(), ("gangertest",)])
+def test_a_program_that_is_no_interpreter_of_the_node_s_is_never_started(
+    bench: Bench, requirements: tuple[str]
+) -> None:
+    witness = bench.wheels / f"started-{len(requirements)}"
+    left = bench.wheels / "python3"  # such as an earlier job may leave in a shared place
+    left.write_text(f"#!/bin/sh\ntouch {witness}\n")
+    left.chmod(0o755)
+    bench.wheels.chmod(0o777)
+    report = bench.run(*requirements, options={"interpreter": str(left)})
+    assert (report.outcome, report.error) == ("failed", "launch")
+    assert "no interpreter" in report.message
+    assert "--interpreter" in report.message
+    assert not witness.exists()
+
+
+def test_an_environment_is_made_as_the_job_s_user_in_its_own_tree(bench: Bench) -> None:
+    """A source package runs code while it is installed. Pip is told to take none, but for one that is named by its path."""
+    source = bench.wheels / "hostile"
+    source.mkdir(mode=0o755)
+    told = bench.wheels / "told"
+    told.touch()
+    told.chmod(0o666)
+    (source / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "hostile"\nbackend-path = ["."]\n'
+    )
+    (source / "hostile.py").write_text(
+        f"import os\nopen({str(told)!r}, 'w').write('%d %s' % (os.getuid(), os.environ.get('GANGER_TREE')))\n"
+    )
+    report = bench.run(f"hostile @ file://{source}")
+    assert report.error == "staging"
+    said = told.read_text()
+    if said:  # this pip refuses it, which is as good
+        uid, tree = said.split()
+        assert int(uid) != 0 or os.geteuid() != 0
+        assert tree.endswith(f"/{report.execution_id}.{report.attempt}")

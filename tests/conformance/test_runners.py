@@ -14,7 +14,7 @@ import pytest
 from scheduler.wire import InputFile, InputSpec
 from tests.support.node import a_spec
 from workers.paths import Paths
-from workers.runners import LaunchRefused, LaunchRequest, launch, oci
+from workers.runners import LaunchRefused, LaunchRequest, PythonSettings, interpreters, launch, oci
 
 FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
 INPUTS = [
@@ -26,7 +26,8 @@ INPUTS = [
 
 
 def order(phase: str = "job", root: str = "/w", **spec: Any) -> LaunchRequest:
-    return LaunchRequest(a_spec(inputs=INPUTS, **spec), phase, Paths(root, "/l"), "n1")
+    python = PythonSettings(interpreters.find([sys.executable]))
+    return LaunchRequest(a_spec(inputs=INPUTS, **spec), phase, Paths(root, "/l"), "n1", python=python)
 
 
 @pytest.mark.parametrize("runner", ["command", "python"])
@@ -134,3 +135,30 @@ def test_a_manifest_and_a_dictionary_are_one_too_many(tmp_path: Path) -> None:
 
 def test_other_phases_of_a_python_job_are_commands() -> None:
     assert launch(order("pre", job=["m:f"], pre=["/bin/echo", "${count}"], runner="python")).argv == ["/bin/echo", "3"]
+
+
+def test_an_interpreter_is_chosen_by_name_or_path_from_those_of_the_node(tmp_path: Path) -> None:
+    planted = tmp_path / "python3"
+    planted.symlink_to(sys.executable)
+    for wanted in (sys.executable, Path(sys.executable).name):
+        argv = launch(order(job=["x.py"], runner="python", options={"interpreter": wanted})).argv
+        assert Path(argv[0]).name == Path(sys.executable).name
+    for wanted in (str(planted), "../python3", "", "python9"):
+        with pytest.raises(LaunchRefused, match="no interpreter") as refused:
+            launch(order(job=["x.py"], runner="python", options={"interpreter": wanted}))
+        assert not refused.value.of_job
+
+
+def test_only_what_nobody_else_can_write_is_an_interpreter_by_itself(tmp_path: Path) -> None:
+    program = tmp_path / "python3"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    mine = {os.geteuid()}
+    trusted = interpreters.is_trusted(str(program), mine)
+    program.chmod(0o757)
+    assert not interpreters.is_trusted(str(program), mine)
+    program.chmod(0o755)
+    tmp_path.chmod(0o777)
+    assert not interpreters.is_trusted(str(program), mine)
+    assert not trusted, "the folder of temporary files is everybody's"
+    assert interpreters.is_trusted("/bin/sh")

@@ -29,8 +29,10 @@ from workers.events import (
 )
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey, Paths
+from workers.runners import PythonSettings
 
 E = TypeVar("E")
+PYTHONS = PythonSettings({"python3": "/usr/bin/python3"})
 
 
 def a_spec(
@@ -71,7 +73,9 @@ class World:
         words = itertools.count()
         self.slots = slots
         self.machine = StateMachine(
-            NodeProfile("n1", Paths("/w", "/l"), None, slots), lambda: f"token-{next(words):016d}", facts
+            NodeProfile("n1", Paths("/w", "/l"), None, slots, python=PYTHONS),
+            lambda: f"token-{next(words):016d}",
+            facts,
         )
         self.facts = list(facts)
         self.done: list[NodeCommand] = []

@@ -11,7 +11,17 @@ from scheduler.rules.lifecycle.outcome import Outcome
 from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
-from workers.events import ExecutionFailure, HealthChanged, PlacementsReceived, StopRequested, SupervisorUp, Tick
+from workers.events import (
+    ExecutionFailure,
+    HealthChanged,
+    InputsStaged,
+    PlacementsReceived,
+    StopRequested,
+    SupervisorUp,
+    Tick,
+    VenvKept,
+)
+from workers.supervisor.limits import ENVIRONMENT
 
 KEY = FIRST
 
@@ -134,6 +144,28 @@ def test_a_program_that_is_not_there_is_its_job_s_fault_and_a_lacking_shell_its_
     world = world.reborn().up(keep=[FIRST])
     world.shipped()
     assert (world.report().error, world.report().of_job) == ("launch", of_job)
+
+
+@pytest.mark.parametrize(
+    ("end", "error"), [({}, None), ({"exit_code": 1}, "staging"), ({"why": "timeout"}, "pre-timeout")]
+)
+def test_an_environment_that_is_missing_is_made_by_a_run_of_its_own_before_the_pre_command(
+    end: dict[str, Any], error: str | None
+) -> None:
+    world = World().up()
+    world.grant(a_spec(runner="python", options={"requirements": ["x"]}, pre=["/bin/true"]))
+    world.tell(InputsStaged(FIRST, needs_venv=True))
+    assert [command.run.phase for command in world.all(commands.StartRun)] == [ENVIRONMENT]
+    assert not world.all(commands.KeepVenv)
+    world.ended(ENVIRONMENT, **end)
+    world = world.reborn().up(keep=[FIRST])
+    if error is None:
+        assert world.all(commands.KeepVenv)
+        world.tell(VenvKept(FIRST))
+        assert world.all(commands.StartRun)[-1].run.phase == "pre"
+    else:
+        world.shipped()
+        assert (world.report().outcome, world.report().error) == ("failed", error)
 
 
 def test_that_a_container_has_no_runtime_to_start_it_is_its_node_s_fault() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.documents import JsonValue
 from workers.agent.execution import ExecutionStep, NodeExecution
@@ -12,6 +12,7 @@ from workers.commands import NodeCommand, WriteJournalEntry, WriteLogLine
 from workers.events import EventTime
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey, Paths
+from workers.runners.launch import PythonSettings
 from workers.supervisor.limits import FENCE_SHARE
 
 
@@ -24,6 +25,7 @@ class NodeProfile:
     user: tuple[int, int] | None = None
     slots: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
+    python: PythonSettings = field(default_factory=PythonSettings)
 
 
 class StepContext:

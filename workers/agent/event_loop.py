@@ -31,6 +31,7 @@ from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.commands import (
     CollectOutputs,
     FollowOutput,
+    KeepVenv,
     KillTree,
     LeaveCluster,
     NodeCommand,
@@ -153,6 +154,7 @@ class EventLoop:
             StartRun: self._start,
             FollowOutput: lambda command: services.outputs.follow(command.key, command.run),
             KillTree: self._tree_command,
+            KeepVenv: services.file_work.keep_venv,
             CollectOutputs: self._collect,
             StopFileWork: lambda command: services.file_work.stop(command.key),
             ShipOutput: self._ship,

@@ -22,6 +22,8 @@ class ExecutionStep(StrEnum):
     """Read from the journal; the scheduler has not yet said whether it may go on."""
     CLAIMING = "claiming"
     STAGING = "staging"
+    KEEPING = "keeping"
+    """A Python environment that it has made becomes the node's own."""
     RUNNING = "running"
     COLLECTING = "collecting"
     SHIPPING = "shipping"

@@ -12,15 +12,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+from scheduler.wire import TaskSpec
 from workers import log
 from workers.api_client import ApiClient
-from workers.commands import CollectOutputs, StageInputs
-from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected
+from workers.commands import CollectOutputs, KeepVenv, StageInputs
+from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected, VenvKept
 from workers.files import collecting, secret_dirs, staging
 from workers.files.collecting import CollectingTask
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import ExecutionKey, Paths
+from workers.runners import venvs
 
 _NEVER_STOPPED = threading.Event()
 """For work that is over before anybody could stop it."""
@@ -49,22 +51,37 @@ class FileWork:
         """Make the directory and stage the inputs; return the event if that is done already, else it is posted."""
         spec = command.spec
         key = spec.execution_id, spec.attempt
-        if not staging.needs_files(spec):
+        if not staging.needs_files(spec) and not venvs.is_wanted(spec):
             return InputsStaged(key, staging.stage(spec, self._staging_task(command, _NEVER_STOPPED)))
         task = self._staging_task(command, self._new_flag(key))
 
         def work() -> None:
-            failure: ExecutionFailure | None = ExecutionFailure(
-                "staging", "Staging failed in a way that nobody expected."
-            )
+            staged = InputsStaged(key, ExecutionFailure("staging", "Staging failed in a way that nobody expected."))
             try:
-                failure = staging.stage(spec, task)
+                staged = self._stage_all(spec, task)
             except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
                 log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self._post(InputsStaged(key, failure))
+            self._post(staged)
 
         _submit(self._stagers, work)
         return None
+
+    def keep_venv(self, command: KeepVenv) -> None:
+        """Make an execution's Python environment the node's own; the event is posted."""
+        key = command.spec.execution_id, command.spec.attempt
+
+        def work() -> None:
+            failure: ExecutionFailure | None = ExecutionFailure("staging", "The Python environment cannot be kept.")
+            try:
+                venvs.keep(command.spec, self._paths)
+                failure = None
+            except venvs.VenvError as error:
+                failure = ExecutionFailure("staging", str(error))
+            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
+                log.logger().exception(log.THREAD_FAILED, execution=key[0])
+            self._post(VenvKept(key, failure))
+
+        _submit(self._stagers, work)
 
     def collect(self, command: CollectOutputs) -> OutputsCollected | None:
         """Check and upload the outputs; return the event if there are none, else it is posted."""
@@ -105,6 +122,16 @@ class FileWork:
             pool.shutdown(wait=False, cancel_futures=True)
         for flag in list(self._stop_flags.values()):
             flag.set()
+
+    def _stage_all(self, spec: TaskSpec, task: StagingTask) -> InputsStaged:
+        key = spec.execution_id, spec.attempt
+        failure = staging.stage(spec, task)
+        if failure is not None or not venvs.is_wanted(spec):
+            return InputsStaged(key, failure)
+        try:
+            return InputsStaged(key, needs_venv=venvs.prepare(spec, self._paths.work))
+        except (venvs.VenvError, OSError) as error:
+            return InputsStaged(key, ExecutionFailure("staging", f"The Python environment cannot be made: {error}"))
 
     def _staging_task(self, command: StageInputs, stop: threading.Event) -> StagingTask:
         return StagingTask(

@@ -32,6 +32,7 @@ from workers.events import StopRequested
 from workers.files import secret_dirs
 from workers.journal import Journal
 from workers.machine import privacy
+from workers.runners import PythonSettings, interpreters
 from workers.settings import NodeSettings
 
 EXIT_OK: Final = 0
@@ -74,7 +75,8 @@ class Agent:
         self._settings, self._paths = settings, node_setup.paths
         journal = _open_journal(settings)
         gpus = tuple(gpu.index for gpu in node_setup.gpus)
-        profile = NodeProfile(settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus)
+        python = PythonSettings(interpreters.find(settings.interpreters), settings.pip_variables)
+        profile = NodeProfile(settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus, python)
         self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
         inbox: Inbox = queue.SimpleQueue()
         self._post = inbox.put

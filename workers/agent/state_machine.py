@@ -16,7 +16,8 @@ One execution goes through these states (`execution.ExecutionStep`). Each state 
     dormant      RegistrationAnswered: may this execution of an earlier life go on?
     claiming     ClaimAnswered: granted or refused
     staging      InputsStaged: the directory with the inputs is ready, or cannot be made
-    running      RunEnded: the command of the present phase has ended (pre, job, post, cleanup)
+    keeping      VenvKept: the Python environment that was made is the node's own, or cannot be kept
+    running      RunEnded: the command of the present phase has ended (environment, pre, job, post, cleanup)
     collecting   OutputsCollected: the outputs are uploaded, or cannot be
     shipping     OutputShipped: the rest of what the programs wrote is handed over
     reporting    ReportAnswered: the scheduler has the report, or does not want it any more
@@ -69,6 +70,7 @@ from workers.events import (
     SupervisorUp,
     Tick,
     TreeIdle,
+    VenvKept,
 )
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
@@ -99,6 +101,7 @@ class StateMachine:
             ReportAnswered: self._report_answered,
             EpochReplaced: self._replaced,
             InputsStaged: self._staged,
+            VenvKept: self._venv_kept,
             RunEnded: self._run_ended,
             TreeIdle: self._idle,
             SupervisorUp: lambda event: recovery.supervisor_up(context, event),
@@ -143,7 +146,12 @@ class StateMachine:
     def _staged(self, event: InputsStaged) -> None:
         execution = self._awake(event.key)
         if execution is not None and execution.state is ExecutionStep.STAGING:
-            pre.staged(self._context, execution, event.failure)
+            pre.staged(self._context, execution, event)
+
+    def _venv_kept(self, event: VenvKept) -> None:
+        execution = self._awake(event.key)
+        if execution is not None and execution.state is ExecutionStep.KEEPING:
+            pre.venv_kept(self._context, execution, event)
 
     def _run_ended(self, event: RunEnded) -> None:
         execution = self.held.get(event.key)

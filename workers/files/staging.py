@@ -15,7 +15,7 @@ from workers.events import ExecutionFailure
 from workers.files import secret_dirs, work_dirs
 from workers.files.fetching import StagingFailed, StagingResources, StagingStopped, StagingTask, hand_to_user, place
 from workers.paths import ExecutionKey
-from workers.runners import container, images, oci, venvs
+from workers.runners import container, images, oci
 from workers.supervisor.limits import NO_ROOM, PHASES
 
 __all__ = ["StagingResources", "StagingTask", "needs_files", "stage"]
@@ -26,11 +26,11 @@ _NO_ROOM = NO_ROOM | {errno.EFBIG}
 
 def needs_files(spec: TaskSpec) -> bool:
     """Return whether staging this takes longer than making a few directories."""
-    return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec) or venvs.is_wanted(spec)
+    return any(one.type != "property" for one in spec.inputs) or secret_dirs.is_needed(spec)
 
 
 def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
-    """Make the attempt's directory with its inputs, secrets, container and Python environment; return why that failed."""
+    """Make the attempt's directory with its inputs, secrets and container; return why that failed."""
     try:
         _prepare(spec, staging)
     except StagingFailed as failed:
@@ -39,8 +39,6 @@ def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
         return ExecutionFailure("staging", "Staging was stopped.")
     except (runners.LaunchRefused, images.ImageError) as refused:
         return ExecutionFailure("launch", str(refused), of_job=refused.of_job)
-    except venvs.VenvError as error:
-        return ExecutionFailure("staging", str(error))
     except OSError as error:
         return _of_system(error)
     return None
@@ -60,8 +58,6 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
         secret_dirs.make(spec, paths, staging.user, staging.resources.remover)
     if spec.commands.runner == "container":
         _furnish(spec, staging)
-    if venvs.is_wanted(spec):
-        venvs.make(spec, paths.work, staging.user, staging.stop)
     work_dirs.hand_over(paths.attempt(key), staging.uid, staging.gid)
 
 

@@ -98,7 +98,7 @@ class PlacementInbox:
     def _start(self) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "workers.link.consumer"],
+            [sys.executable, "-P", "-m", "workers.link.consumer"],
             stdin=subprocess.PIPE,
             env=environment,
             start_new_session=True,  # Ctrl-C at a terminal is for the agent, which ends this one in its own time

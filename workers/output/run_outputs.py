@@ -9,6 +9,7 @@ from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths
+from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.request import RunRequest
 
 
@@ -33,6 +34,8 @@ class RunOutputs:
 
     def follow(self, key: ExecutionKey, run: RunRequest) -> None:
         """Ship the output of this command, and what it says of its progress, from now on."""
+        if run.phase == ENVIRONMENT:
+            run = run._replace(phase="pre")
         self._shipper.follow(key, run)
         self._progress.phase(key, run.phase)
         if key in self._files:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from scheduler.wire import InputSpec, TaskSpec
 from workers.machine import gpus
@@ -26,8 +26,16 @@ class LaunchRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class PythonSettings:
+    """The node's interpreters for jobs (paths, by every text that may name them), and the variables that pip is given."""
+
+    interpreters: Mapping[str, str] = field(default_factory=dict)
+    pip_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchRequest:
-    """Start this phase (`pre`, `job`, `post`, `cleanup`) of this execution on this node."""
+    """Start this phase (`environment`, `pre`, `job`, `post`, `cleanup`) of this execution on this node."""
 
     spec: TaskSpec
     phase: str
@@ -35,6 +43,7 @@ class LaunchRequest:
     node: str
     gpus: tuple[str, ...] | None = None
     """Numbers of the devices that the execution has; None on a node without devices."""
+    python: PythonSettings = field(default_factory=PythonSettings)
 
     @property
     def key(self) -> ExecutionKey:

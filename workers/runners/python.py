@@ -1,8 +1,8 @@
-"""The Python runner: a function named `module:function`, or a script, by the interpreter that the job type names.
+"""The Python runner: a function named `module:function`, or a script, by one of the node's interpreters.
 
 A function gets the job's inputs by name (properties as values, files as paths, several files as a list of paths); a
-dictionary that it returns becomes the output properties; a result that cannot is refused by name, never dropped. Options: `interpreter` (default `python3` of the job's
-PATH), `requirements` (installed beforehand, see `venvs`), `path` (folders to import from). Phases other than the job are ordinary commands.
+dictionary that it returns becomes the output properties; a result that cannot is refused by name, never dropped. Options: `interpreter` (default `python3`; a name or
+path that the node knows, see `interpreters`), `requirements` (installed beforehand, see `venvs`), `path` (folders to import from). Phases other than the job are ordinary commands.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import orjson
 
 from scheduler.wire import InputSpec
-from workers.runners import command, substitution, venvs
+from workers.runners import command, interpreters, substitution, venvs
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
@@ -68,9 +68,13 @@ def launch(request: LaunchRequest) -> Launch:
     arguments, options = request.arguments, request.spec.commands.options
     if not arguments:
         raise LaunchRefused("A Python job needs module:function or a script.")
-    interpreter = venvs.interpreter(options)
     if venvs.is_wanted(request.spec):
         interpreter = f"{venvs.location(request.paths.work, request.spec)}/bin/python"
+    else:
+        try:
+            interpreter = interpreters.choose(request.python.interpreters, venvs.interpreter(options))
+        except interpreters.UnknownInterpreter as unknown:
+            raise LaunchRefused(str(unknown), of_job=False) from unknown
     environment = {**request.environment(), **request.variables(), "PYTHONUNBUFFERED": "1"}
     if _FUNCTION.match(arguments[0]) is None:
         try:

@@ -1,41 +1,60 @@
-"""Virtual environments of job types that name requirements: made once for each interpreter and requirements.
+"""Python environments of job types that name requirements: made once for each project, interpreter and requirements.
 
-An environment is made as the job's user and from wheels alone, so no code of a package runs before the job does, in
-the job's own process tree. A complete environment belongs to the node, so that no job can change what another imports.
+An environment is made by a run of its own, before the pre command: in the execution's own process tree, as its user, within
+its limits and the time of its pre phase. The node itself executes nothing of it. It is made inside the attempt's
+directory, so that it counts as the execution's disk, but under the name that it will have:
+
+    <work>/.venvs/<digest>/<tree> -> <work>/<tree>/env        a link while it is made
+    <work>/.venvs/<digest>/<tree>/venv                        moved there when it is complete, and the node's from then on
+    <work>/.venvs/<digest>/current -> <tree>                  the one that jobs use
+
+Two executions that need the same one at the same time both make it; the first that is complete stays. An environment that
+is complete belongs to the node, and no job can change what another imports. The digest names the project: two
+projects never share one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from threading import Event as Flag
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
 from scheduler.wire import TaskSpec
-from workers.paths import PATH
+from workers.paths import PATH, ExecutionKey, Paths, tree_name
+from workers.runners import interpreters
+from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 FOLDER: Final = ".venvs"
-_DONE: Final = ".complete"
-_PATIENCE_S: Final = 0.2
+_CURRENT: Final = "current"
 _ASKING_S: Final = 30.0
 _SYSTEM_WHEELS: Final = Path("/usr/share/python-wheels")
-_PASSED_ON: Final = ("PIP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_MOST_FILES: Final = 500_000
+_MOST_DEPTH: Final = 64
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_MAKE: Final = """\
+import os, sys, venv
+real, final, pip = sys.argv[1:4]
+os.makedirs(real)
+venv.EnvBuilder(symlinks=True).create(final)
+python = final + "/bin/python"
+words = ["-m", "pip", "install", "--no-input", "--no-cache-dir", "--disable-pip-version-check", "--only-binary", ":all:", "--"]
+os.execve(python, [python, *words, *sys.argv[4:]], {**os.environ, "PYTHONPATH": pip})
+"""
 
 
 class VenvError(Exception):
-    """The environment cannot be made; str() is the sentence for people."""
+    """The environment cannot be made or kept; str() is the sentence for people."""
 
 
 def is_wanted(spec: TaskSpec) -> bool:
@@ -43,90 +62,124 @@ def is_wanted(spec: TaskSpec) -> bool:
     return spec.commands.runner == "python" and bool(spec.commands.options.get("requirements"))
 
 
-def location(work: str, spec: TaskSpec) -> str:
-    """Return the folder of a spec's environment, made or not. Two projects never share one."""
-    options = spec.commands.options
-    wanted = [spec.project, interpreter(options), sorted(options.get("requirements") or [])]
-    return f"{work}/{FOLDER}/{hashlib.sha256(orjson.dumps(wanted)).hexdigest()[:32]}/venv"
-
-
 def interpreter(options: Mapping[str, object]) -> str:
-    """Return the interpreter that a job type chose."""
+    """Return the interpreter that a job type chose, as it wrote it."""
     return str(options.get("interpreter", "python3"))
 
 
-def make(spec: TaskSpec, work: str, user: tuple[int, int] | None, stop: Flag) -> None:
-    """Make the environment if it is missing; other threads that want the same wait. Raises VenvError, OSError."""
-    venv = Path(location(work, spec))
-    home = venv.parent
+def location(work: str, spec: TaskSpec) -> str:
+    """Return the folder of a spec's environment, made or not."""
+    return f"{_home(work, spec)}/{_CURRENT}/venv"
+
+
+def prepare(spec: TaskSpec, work: str) -> bool:
+    """Return whether the environment has to be made, with all in place for `launch` if so. Raises VenvError, OSError."""
+    home = Path(_home(work, spec))
     home.parent.mkdir(mode=0o711, exist_ok=True)
     home.mkdir(mode=0o711, exist_ok=True)
-    with _locked(home / "lock", stop):
-        if (home / _DONE).exists():
-            os.utime(home / _DONE)
+    if (home / _CURRENT / "venv").is_dir():
+        return False
+    for entry in home.iterdir():
+        is_of_one = entry.name != _CURRENT and entry.is_symlink()
+        if is_of_one and not os.path.lexists(f"{work}/{entry.name}"):  # it has failed
+            entry.unlink(missing_ok=True)
+    key = spec.execution_id, spec.attempt
+    link = home / tree_name(key)
+    _remove(link)
+    link.symlink_to(f"{work}/{tree_name(key)}/env")
+    _pip(home.parent)
+    return True
+
+
+def launch(request: LaunchRequest) -> Launch:
+    """Return the program that makes the environment, after `prepare`. Raises LaunchRefused."""
+    work, options = request.paths.work, request.spec.commands.options
+    try:
+        python = interpreters.choose(request.python.interpreters, interpreter(options))
+    except interpreters.UnknownInterpreter as unknown:
+        raise LaunchRefused(str(unknown), of_job=False) from unknown
+    final = f"{_home(work, request.spec)}/{tree_name(request.key)}/venv"
+    scratch = request.paths.scratch(request.key)
+    environment = {"PATH": PATH, "HOME": scratch, "TMPDIR": scratch, "LANG": "C.UTF-8", **request.python.pip_variables}
+    wanted = [str(one) for one in options.get("requirements") or []]
+    argv = [python, "-I", "-c", _MAKE, _made_in(request.paths, request.key), final, f"{work}/{FOLDER}/.pip", *wanted]
+    return Launch(argv, environment)
+
+
+def keep(spec: TaskSpec, paths: Paths) -> None:
+    """Make a complete environment the node's own, for this and later executions. May be repeated. Raises VenvError, OSError.
+
+    The tree that has made it must be dead.
+    """
+    home, name = Path(_home(paths.work, spec)), tree_name((spec.execution_id, spec.attempt))
+    made = Path(_made_in(paths, (spec.execution_id, spec.attempt))).parent
+    if made.is_dir() and not made.is_symlink():
+        _take_over(made)
+        _remove(home / name)
+        made.rename(home / name)
+    if not (home / name / "venv").is_dir():
+        if (home / _CURRENT / "venv").is_dir():
             return
-        shutil.rmtree(venv, ignore_errors=True)
-        venv.mkdir(mode=0o755)
-        if user is not None:
-            os.chown(venv, *user)
-        options = spec.commands.options
-        with _pip(home.parent) as pip:
-            _run([interpreter(options), "-m", "venv", "--without-pip", str(venv)], venv, {}, user, stop)
-            wanted = [
-                "install",
-                "--no-input",
-                "--no-cache-dir",
-                "--only-binary",
-                ":all:",
-                "--",
-                *options["requirements"],
-            ]
-            _run([f"{venv}/bin/python", "-m", "pip", *wanted], venv, {"PYTHONPATH": pip}, user, stop)
-        if user is not None:
-            _take_over(venv)
-        (home / _DONE).touch()
+        raise VenvError("The Python environment is not where it was made.")
+    fresh = home / f".{name}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(name)
+    if (home / _CURRENT / "venv").is_dir():  # another execution was quicker
+        fresh.unlink()
+        if os.readlink(home / _CURRENT) != name:  # noqa: PTH115
+            _remove(home / name)
+        return
+    fresh.rename(home / _CURRENT)
 
 
-@contextlib.contextmanager
-def _locked(path: Path, stop: Flag) -> Iterator[None]:
-    with path.open("wb") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if stop.wait(_PATIENCE_S):
-                    raise VenvError("Making the Python environment was stopped.") from None
-        yield
+def _home(work: str, spec: TaskSpec) -> str:
+    options = spec.commands.options
+    wanted = [spec.project, interpreter(options), sorted(options.get("requirements") or [])]
+    return f"{work}/{FOLDER}/{hashlib.sha256(orjson.dumps(wanted)).hexdigest()[:32]}"
 
 
-@contextlib.contextmanager
-def _pip(folder: Path) -> Iterator[str]:
-    """Yield the path of a pip that every user can read: the wheel that comes with Python, else an installed package."""
+def _made_in(paths: Paths, key: ExecutionKey) -> str:
+    return f"{paths.attempt(key)}/env/venv"
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink(missing_ok=True)
+    elif path.exists():
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _pip(folder: Path) -> None:
+    """Provide a pip that every user can read: out of the wheel that comes with Python, else of an installed package."""
+    home = folder / ".pip"
+    if home.exists():
+        return
+    fresh = folder / f".pip.{os.getpid()}.{os.urandom(4).hex()}"
     ours = importlib.util.find_spec("ensurepip")  # Debian leaves it out
     bundled = [
         *(Path(ours.origin).parent.glob("_bundled/pip-*.whl") if ours and ours.origin else ()),
         *_SYSTEM_WHEELS.glob("pip-*.whl"),
     ]
-    home = folder / ".pip"
-    home.mkdir(mode=0o755, exist_ok=True)
     if bundled:
-        target = home / bundled[0].name
-        if not target.exists():
-            shutil.copyfile(bundled[0], beside := target.with_suffix(f".{os.getpid()}"))
-            beside.rename(target)
-        yield str(target)
-        return
-    if not (home / "pip").exists():
+        shutil.unpack_archive(bundled[0], fresh, "zip")
+    else:
         found = importlib.util.find_spec("pip")
         package = found.origin if found and found.origin else _machines_pip()
-        shutil.copytree(Path(package).parent, home / "pip", ignore=shutil.ignore_patterns("__pycache__"))
-    yield str(home)
+        fresh.mkdir(mode=0o755)
+        shutil.copytree(Path(package).parent, fresh / "pip", ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (fresh, *fresh.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    try:
+        fresh.rename(home)
+    except OSError:  # another thread was quicker
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _machines_pip() -> str:
-    """Return the path of the machine's pip. A job type's interpreter is not asked: it would run with the node's rights."""
+    """Return the path of the machine's pip, by asking a Python that only root can have put there."""
     for one in (str(Path(sys.base_prefix, "bin", "python3")), "/usr/bin/python3"):
+        if not interpreters.is_trusted(one, {os.geteuid()}):
+            continue
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             asked = subprocess.run(
                 [one, "-I", "-c", "import pip; print(pip.__file__)"],
@@ -137,45 +190,51 @@ def _machines_pip() -> str:
     raise VenvError("This node has no pip to install requirements with.")
 
 
-def _run(argv: Sequence[str], cwd: Path, more: Mapping[str, str], user: tuple[int, int] | None, stop: Flag) -> None:
-    passed = {name: value for name, value in os.environ.items() if name.upper().startswith(_PASSED_ON)}
-    env = {"PATH": PATH, "HOME": str(cwd), "TMPDIR": str(cwd), "LANG": "C.UTF-8", **passed, **more}
-    identity: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
+def _take_over(folder: Path) -> None:
+    """Make the node the owner of everything in it, and leave nobody able to write. Raises VenvError for what no pip makes.
+
+    A package may hold anything, so this neither recurses nor follows links, and gives up on what is too large or too deep.
+    """
+    user = (os.geteuid(), os.getegid())
+    left = _MOST_FILES
+    opened = [os.open(folder, _DIRECTORY)]
+    waiting = [_enter(opened[-1], user)]
     try:
-        process = subprocess.Popen(
-            list(argv), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, **identity,
-        )  # fmt: skip
-    except OSError as error:
-        raise VenvError(f"The interpreter {argv[0]!r} cannot be started: {error.strerror}.") from error
-    with process:
-        while not stop.is_set():
-            try:
-                said, _ = process.communicate(timeout=_PATIENCE_S)
-            except subprocess.TimeoutExpired:
+        while opened:
+            if not waiting[-1]:
+                waiting.pop()
+                os.close(opened.pop())
                 continue
-            if process.returncode == 0:
-                return
-            raise VenvError(_sentence(argv, said.decode(errors="replace")))
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    raise VenvError("Making the Python environment was stopped.")
+            name, left = waiting[-1].pop(), left - 1
+            found = os.stat(name, dir_fd=opened[-1], follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                os.chown(name, *user, dir_fd=opened[-1], follow_symlinks=False)
+            elif stat.S_ISDIR(found.st_mode):
+                if len(opened) >= _MOST_DEPTH or left < 0:
+                    raise VenvError("The Python environment has too many files, or too deep ones.")
+                opened.append(os.open(name, _DIRECTORY, dir_fd=opened[-1]))
+                waiting.append(_enter(opened[-1], user))
+            else:
+                _take(name, opened[-1], user)
+    finally:
+        for fd in opened:
+            os.close(fd)
 
 
-def _sentence(argv: Sequence[str], said: str) -> str:
-    lines = [line for line in said.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    what = "The requirements cannot be installed" if "pip" in argv else "The Python environment cannot be made"
-    return f"{what}: {' '.join(errors)[:500]}"
+def _enter(folder: int, user: tuple[int, int]) -> list[str]:
+    os.fchown(folder, *user)
+    os.fchmod(folder, 0o755)
+    return os.listdir(folder)
 
 
-def _take_over(venv: Path) -> None:
-    """Make the node the owner of everything in it, and leave nobody else able to write."""
-    for _, folders, files, fd in os.fwalk(venv, follow_symlinks=False):
-        os.fchown(fd, 0, 0)
-        os.fchmod(fd, 0o755)
-        for name in (*folders, *files):  # a folder here may be a link; real folders have their own turn
-            os.chown(name, 0, 0, dir_fd=fd, follow_symlinks=False)
-            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-            if stat.S_ISREG(mode):
-                os.chmod(name, mode & 0o755 | 0o444, dir_fd=fd)
+def _take(name: str, folder: int, user: tuple[int, int]) -> None:
+    """Take a file, by a descriptor. One with a second name may be anybody's: its mode is not to be changed."""
+    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise VenvError(f"The Python environment holds {name!r}, which is no plain file or has another name.")
+        os.fchown(fd, *user)
+        os.fchmod(fd, found.st_mode & 0o755 | 0o444)
+    finally:
+        os.close(fd)

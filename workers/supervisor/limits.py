@@ -9,6 +9,9 @@ VERSION: Final = 1
 PHASES: Final = ("pre", "job", "post", "cleanup")
 """The phases of an execution, in order. Each has at most one command."""
 
+ENVIRONMENT: Final = "environment"
+"""The run that makes a Python environment, before the pre command; its time and output are those of the pre phase."""
+
 FENCE_SHARE: Final = 2 / 3
 """Part of the lease after which an execution ends itself without a heartbeat: the rest is for clock drift, load and killing."""
 

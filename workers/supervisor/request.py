@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from workers.supervisor.limits import PHASES
+from workers.supervisor.limits import ENVIRONMENT, PHASES
 from workers.supervisor.trees import TreeLimits
 
 _TREE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}")  # also the name of a folder
@@ -104,8 +104,8 @@ def checked_tree(value: object) -> str:
 
 
 def _phase(value: object) -> str:
-    if value not in PHASES:
-        raise RequestError(f"phase must be one of {', '.join(PHASES)}, not {value!r}")
+    if value not in (ENVIRONMENT, *PHASES):
+        raise RequestError(f"phase must be {ENVIRONMENT} or one of {', '.join(PHASES)}, not {value!r}")
     return str(value)
 
 

@@ -77,7 +77,7 @@ def purge(context: StepContext, held: NodeExecution) -> bool:
     context.deadlines.pop(held.key, None)
     if held.running is not None:
         context.issue(KillTree(held.key, 0.0))
-    elif state in {ExecutionStep.STAGING, ExecutionStep.COLLECTING}:
+    elif state in {ExecutionStep.STAGING, ExecutionStep.KEEPING, ExecutionStep.COLLECTING}:
         context.issue(StopFileWork(held.key))
     else:
         dropped(context, held)

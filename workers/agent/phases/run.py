@@ -12,6 +12,7 @@ from workers.agent.phases import execution_report
 from workers.commands import StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
 from workers.paths import tree_name
+from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.request import RunLimits, RunRequest
 
 _STOP_CLEANUP_S = 3.0
@@ -36,11 +37,9 @@ def start(context: StepContext, held: NodeExecution, phase: str) -> ExecutionFai
 def describe(context: StepContext, held: NodeExecution, phase: str) -> RunRequest:
     """Return the complete request for the command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
-    program = runners.launch(
-        runners.LaunchRequest(
-            spec, phase, paths, context.profile.name, held.slot.gpus if context.slots.has_gpus else None
-        )
-    )
+    profile, gpus = context.profile, held.slot.gpus if context.slots.has_gpus else None
+    program = runners.launch(runners.LaunchRequest(spec, phase, paths, profile.name, gpus, profile.python))
+    log_phase = "pre" if phase == ENVIRONMENT else phase
     return RunRequest(
         tree=tree_name(key),
         phase=phase,
@@ -48,8 +47,8 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
         env=dict(program.env),
         cwd=paths.scratch(key),
         folder=paths.attempt(key),
-        stdout=paths.log(key, phase, "stdout"),
-        stderr=paths.log(key, phase, "stderr"),
+        stdout=paths.log(key, log_phase, "stdout"),
+        stderr=paths.log(key, log_phase, "stderr"),
         timeout_s=_time_left(context, held, phase),
         grace_s=spec.limits.grace_s,
         lease_s=spec.limits.lease_s,
@@ -71,7 +70,11 @@ def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEn
     held.running, held.last = None, phase
     if end.outcome is RunOutcome.KILLED and held.stop is None:
         held.stop = Outcome.RETURNED  # by a stop of the node, of which only an earlier life of the agent knew
-    if phase != "cleanup":
+    if phase == ENVIRONMENT:
+        held.phases.setdefault("pre", {})["usage"] = dict(end.usage)
+        if held.stop is None and held.failure is None:
+            held.failure = _failure_of_venv(end, _limit(held, phase))
+    elif phase != "cleanup":
         report = held.phases.setdefault(phase, {})
         if phase == "job" and end.started is not None:  # other phases begin with staging, or end with collecting
             report["started"] = end.started
@@ -86,6 +89,16 @@ def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEn
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 
+def _failure_of_venv(end: RunEnd, limit_s: float | None) -> ExecutionFailure | None:
+    failure = execution_report.failure_of_run("pre", end, limit_s)
+    if failure is not None and failure.error == "pre-failed":
+        sentence = (
+            "The Python environment with the requirements could not be made; the output of the pre phase says why."
+        )
+        return ExecutionFailure("staging", sentence)
+    return failure
+
+
 def _with_blame(held: NodeExecution, end: RunEnd) -> RunEnd:
     """Return the end of a command as the job has to answer for it. A missing container runtime or shell is the node's fault."""
     commands = held.granted_spec.commands
@@ -94,7 +107,8 @@ def _with_blame(held: NodeExecution, end: RunEnd) -> RunEnd:
 
 def _limit(held: NodeExecution, phase: str) -> float | None:
     limits = held.granted_spec.limits
-    return {"pre": limits.pre_timeout_s, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
+    pre = limits.pre_timeout_s
+    return {ENVIRONMENT: pre, "pre": pre, "job": limits.timeout_s, "post": limits.post_timeout_s}[phase]
 
 
 def _time_left(context: StepContext, held: NodeExecution, phase: str) -> float | None:
@@ -102,6 +116,6 @@ def _time_left(context: StepContext, held: NodeExecution, phase: str) -> float |
         limit = held.granted_spec.limits.cleanup_timeout_s
         return min(limit, _STOP_CLEANUP_S) if context.stopping else limit
     limit_s = _limit(held, phase)
-    if limit_s is None or phase != "pre" or not held.began:
+    if limit_s is None or phase not in {ENVIRONMENT, "pre"} or not held.began:
         return limit_s
-    return max(0.1, limit_s - (context.now.boot - held.began))  # staging has used some of it
+    return max(0.1, limit_s - (context.now.boot - held.began))  # staging, and an environment, have used some of it

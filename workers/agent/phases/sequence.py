@@ -9,8 +9,15 @@ from typing import Final
 from workers.agent.context import StepContext
 from workers.agent.execution import NodeExecution
 from workers.agent.phases import finish, job, post, pre
+from workers.supervisor.limits import ENVIRONMENT
 
 AFTER: Final[Mapping[str, Callable[[StepContext, NodeExecution], None]]] = MappingProxyType(
-    {"pre": pre.ended, "job": job.ended, "post": post.ended, "cleanup": finish.ship}
+    {
+        ENVIRONMENT: pre.venv_made,
+        "pre": pre.ended,
+        "job": job.ended,
+        "post": post.ended,
+        "cleanup": finish.ship,
+    }
 )
 """By phase: the step that follows its command."""
