@@ -45,6 +45,7 @@ class WorkerOptions:
     job_user: str | None = None
     tree: str | None = None
     interpreters: Sequence[str] = ()
+    shared_folders: Sequence[str] = ()
     pip_variables: Sequence[str] = ()
     leave_running: bool = False
 
@@ -123,6 +124,8 @@ def run_worker(options: WorkerOptions) -> int:
             labels=dict(options.labels),
             on_stop="leave-running" if options.leave_running else "return",
             job_user=options.job_user or JOB_USER,
+            shared_folders=(*options.shared_folders, *settings.shared_folders),
+            syscall_filter=settings.syscall_filter,
             interpreters=(*options.interpreters, *settings.interpreters),
             pip_variables=_named((*options.pip_variables, *settings.pip_variables)),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -49,6 +49,13 @@ class Settings(BaseSettings):
 
     api_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
         default=None, description="address of the API for nodes that drivers start"
+    )
+    shared_folders: list[str] = Field(
+        default=[], description="folders that jobs on this node may write to, beside their own"
+    )
+    syscall_filter: Literal["strict", "namespaces", "off"] = Field(
+        default="strict",
+        description="kernel calls that jobs on this node are denied; with namespaces they may make containers",
     )
     interpreters: list[str] = Field(
         default=[], description="paths of Pythons that jobs on this node may choose, beside those of the system"

@@ -56,6 +56,10 @@ class Paths:
         """Return `${job_work_dir}`, where commands start."""
         return f"{self.work}/{tree_name(key)}/work"
 
+    def temporary(self, key: ExecutionKey) -> str:
+        """Return the folder that commands see as /tmp and /var/tmp."""
+        return f"{self.work}/{tree_name(key)}/tmp"  # noqa: S108  the attempt's own
+
     def secret_home(self) -> str:
         """Return the folder of all secret directories."""
         return self.secret_dirs or f"{self.work}/.boxes"

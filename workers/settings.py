@@ -47,6 +47,10 @@ class NodeSettings:
     """(first, count): where the node runs as root and no other `job_user` is named, each execution has a user id of its
     own from this range; its group has the same number. `auto` takes a range for this node that nobody uses. If there is
     no such range, and with None, all jobs run as `job_user`."""
+    shared_folders: tuple[str, ...] = ()
+    """Folders that jobs may write to beside their own, as far as the rights of their user go. All else is read only to them."""
+    syscall_filter: Literal["strict", "namespaces", "off"] = "strict"
+    """Which kernel calls jobs are denied: those that no job needs; with `namespaces` they may make containers of their own."""
     interpreters: tuple[str, ...] = ()
     """Paths of Pythons that jobs may choose, beside those in the system's own folders. Nobody else may be able to write them."""
     pip_variables: Mapping[str, str] = field(default_factory=dict, repr=False)

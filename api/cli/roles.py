@@ -32,6 +32,10 @@ TreeName = Annotated[
         rich_help_panel=JOBS,
     ),
 ]
+SharedFolders = Annotated[
+    list[str] | None,
+    typer.Option(help="Folder that jobs may write to, beside their own; may be repeated.", rich_help_panel=JOBS),
+]
 Interpreters = Annotated[
     list[str] | None,
     typer.Option(
@@ -134,6 +138,7 @@ def worker(
     ] = None,
     job_user: JobUser = None,
     tree: TreeName = None,
+    share: SharedFolders = None,
     interpreter: Interpreters = None,
     pip_variable: PipVariables = None,
     leave_running: LeaveRunning = False,
@@ -157,6 +162,7 @@ def worker(
         node_dir=node_dir,
         job_user=job_user,
         tree=tree,
+        shared_folders=share or (),
         interpreters=interpreter or (),
         pip_variables=pip_variable or (),
         leave_running=leave_running,

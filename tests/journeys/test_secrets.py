@@ -156,7 +156,9 @@ def test_a_job_that_looks_everywhere_finds_nothing_of_the_node_s_nor_of_other_jo
     roots = f"{here.root}:/dev/shm:/tmp:/var:/run:/home"
     words = [word[::-1] for word in canaries]
     with ExitStack() as stack:
-        lying_open = [str(stack.enter_context(an_open_file(folder))) for folder in ("/dev/shm", "/tmp", "/var/tmp")]
+        for folder in ("/dev/shm", "/tmp", "/var/tmp"):  # each job has its own of these
+            stack.enter_context(an_open_file(folder))
+        lying_open = [str(stack.enter_context(an_open_file("/run")))]
         search = ("/usr/bin/python3", "-c", SEARCH, roots, str(BEGAN), *words)
         job = here.wait(here.submit(*search, timeout=100), within_s=110)
     here.api.patch(f"/jobs/{other}/", json={"status": "CANCELED"})

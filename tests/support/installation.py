@@ -38,7 +38,8 @@ class Installation:
     def start(self) -> Installation:
         command = [sys.executable, "-m", "ganger", "up", "--state-dir", str(self.root), "--port", "0", "--json",
                    "--cpus", str(self._cpus), "--mem", "4096", "--disk", "4096", "--nodes", str(self._nodes)]  # fmt: skip
-        environment = {**os.environ, **FAST, **self._environment}
+        shared = json.dumps([str(self.root)])  # where tests leave things for jobs, and look for theirs
+        environment = {**os.environ, **FAST, "GANGER_SHARED_FOLDERS": shared, **self._environment}
         self.log = (self.root / "up.log").open("ab")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment)
         assert self.process.stdout is not None

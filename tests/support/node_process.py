@@ -26,7 +26,8 @@ class NodeProcess:
 
     def __init__(self, folder: Path, api_url: str, **settings: Any) -> None:
         self.folder = folder / "node"
-        self.settings = {"name": "n1", "api_url": api_url, "token": "secret", "node_dir": str(self.folder), **settings}
+        self.settings = {"name": "n1", "api_url": api_url, "token": "secret", "node_dir": str(self.folder),
+                         "shared_folders": [str(folder)], **settings}  # fmt: skip
         self.log = folder / "node.log"
         self.witness = folder / "witness"
         self.witness.touch()

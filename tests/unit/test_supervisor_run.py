@@ -17,6 +17,7 @@ class RecordingTree:
 
     name = "7.2"
     clone_into = None
+    takes_threads = True
 
     def __init__(self) -> None:
         self.empty = False

@@ -11,7 +11,7 @@ from workers.files import removal, work_dirs
 from workers.files.removal import FileRemover
 from workers.files.work_dirs import WorkDirs
 
-PARTS = ["in", "out", "work"]
+PARTS = ["in", "out", "tmp", "work"]
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from workers.commands import NodeCommand, WriteJournalEntry, WriteLogLine
 from workers.events import EventTime
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey, Paths
+from workers.runners.confining import ConfinementRules
 from workers.runners.launch import PythonSettings
 from workers.supervisor.limits import FENCE_SHARE
 
@@ -26,6 +27,7 @@ class NodeProfile:
     slots: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
     python: PythonSettings = field(default_factory=PythonSettings)
+    confine: ConfinementRules = field(default_factory=ConfinementRules)
 
 
 class StepContext:

@@ -76,7 +76,9 @@ class Agent:
         journal = _open_journal(settings)
         gpus = tuple(gpu.index for gpu in node_setup.gpus)
         python = PythonSettings(interpreters.find(settings.interpreters), settings.pip_variables)
-        profile = NodeProfile(settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus, python)
+        profile = NodeProfile(
+            settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus, python, setup.rules(settings)
+        )
         self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
         inbox: Inbox = queue.SimpleQueue()
         self._post = inbox.put

@@ -22,6 +22,7 @@ from workers.machine import gpus, probe
 from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
 from workers.runners import images, oci
+from workers.runners.confining import ConfinementRules
 from workers.settings import JOB_USER, NodeSettings
 from workers.supervisor.limits import NO_ROOM
 
@@ -82,6 +83,12 @@ def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
     found["container"] = oci.engine() or "true"
     fetching = images.tool()
     return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
+
+
+def rules(settings: NodeSettings) -> ConfinementRules:
+    """Return how runs are confined. Where all jobs are one named account, it may write what is that account's."""
+    calls = None if settings.syscall_filter == "off" else settings.syscall_filter
+    return ConfinementRules(settings.shared_folders, read_only=settings.job_user == JOB_USER, calls=calls)
 
 
 def clear_out(paths: Paths, held: Collection[ExecutionKey], remover: FileRemover) -> None:

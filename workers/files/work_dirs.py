@@ -18,7 +18,7 @@ from collections import deque
 from workers.files import beneath
 from workers.files.removal import FileRemover
 
-_PARTS = ("in", "out", "work")
+_PARTS = ("in", "out", "tmp", "work")
 _STOCK = ".stock"
 _MOST_STOCK = 512
 _FIRST_STOCK = 8

@@ -66,7 +66,8 @@ class Supervisor:
         self._poll.register(alarm, select.EPOLLIN)
         self._hello = {
             "hello": "ganger supervisor", "version": VERSION, "pid": os.getpid(), "boot_id": boot,
-            "tree": kind.name, "missing": kind.missing, "started": time.time(),
+            "tree": kind.name, "missing": [*kind.missing, *spawner.missing], "confines": spawner.has_namespaces,
+            "started": time.time(),
         }  # fmt: skip
         self._lines = LineServer(directory, self._poll, self._hello, self._answer)
         self._closing_until: float | None = None

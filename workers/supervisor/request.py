@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from workers.supervisor import confinement
+from workers.supervisor.confinement import Confinement
 from workers.supervisor.limits import ENVIRONMENT, PHASES
 from workers.supervisor.trees import TreeLimits
 
@@ -61,10 +63,12 @@ class RunRequest(NamedTuple):
     uid: int | None = None
     gid: int | None = None
     groups: Sequence[int] = ()
+    confinement: Confinement | None = None
 
     def encode(self) -> dict[str, Any]:
         """Return the request as the socket carries it."""
-        return {**self._asdict(), "limits": self.limits._asdict()}
+        confined = None if self.confinement is None else self.confinement._asdict()
+        return {**self._asdict(), "limits": self.limits._asdict(), "confinement": confined}
 
 
 def decode(run: object) -> RunRequest:
@@ -93,6 +97,7 @@ def decode(run: object) -> RunRequest:
         uid=uid,
         gid=gid,
         groups=_groups(run.get("groups") or []),
+        confinement=_confinement(run.get("confinement")),
     )
 
 
@@ -150,6 +155,13 @@ def _whole(fields: dict[str, Any], name: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise RequestError(f"{name} must be a whole number, not {value!r}")
     return value
+
+
+def _confinement(value: object) -> Confinement | None:
+    try:
+        return confinement.decode(value)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
 
 
 def _groups(value: object) -> list[int]:

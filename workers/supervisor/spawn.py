@@ -5,6 +5,9 @@ limits. Then it starts the program by `posix_spawn`, whose child inherits all of
 nothing has to run between fork and exec, and there is no wrapper program to pay for. Only a version 2 cgroup needs a
 real fork; its child does the rest itself.
 
+From a confinement (mounts, a filter of kernel calls) there is no way back. A thread that is made for this one start takes
+it on, and ends.
+
 While the thread has a job's user, a process of that same user could signal the thread. If each execution slot has a user
 of its own, no process of that user is alive at that moment.
 """
@@ -16,11 +19,13 @@ import os
 import resource
 import signal
 import struct
-from collections.abc import Iterator
-from typing import Final, NoReturn
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable, Iterator
+from typing import Final, NoReturn, TypeVar
 
-from workers.supervisor import syscalls
+from workers.supervisor import confinement, syscalls
 from workers.supervisor.request import RunLimits, RunRequest
+from workers.supervisor.syscall_filter import KINDS, SyscallFilter
 from workers.supervisor.trees import StrandedError, Tree, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
@@ -35,6 +40,9 @@ _OF_PROGRAM: Final = frozenset(
 )  # fmt: skip
 _FAILED: Final = 127  # exit code of a child that could not execute; why, it writes into shared memory
 _FAILURE: Final = struct.Struct("i?")  # errno, and whether it was the directory that failed
+
+
+T = TypeVar("T")
 
 
 class LaunchError(OSError):
@@ -62,6 +70,9 @@ class ProcessSpawner:
         self._own_limits = {kind: resource.getrlimit(kind) for kind in self._wanted_limits(RunLimits(fsize=0))}
         if self._is_root:
             syscalls.forbid_new_privileges()
+        self.filters, self.missing = _filters()
+        self.missing += _in_thread(confinement.trial)
+        self.has_namespaces = len(self.missing) == (0 if self.filters else 1)
 
     def spawn(self, request: RunRequest, tree: Tree, outputs: list[int]) -> int:
         """Start the program inside the tree and return its pid. `outputs` become its standard output and standard error.
@@ -70,8 +81,18 @@ class ProcessSpawner:
         """
         env = request.env | {scan.MARK: f"{self._node}/{request.tree}"}
         limits = self._wanted_limits(request.limits)
-        with tree.entered():
-            pid = self._start(request, env, outputs, limits, tree.clone_into)
+
+        def start() -> int:
+            return self._start(request, env, outputs, limits, tree.clone_into)
+
+        if request.confinement is None:
+            with tree.entered():
+                pid = start()
+        elif tree.takes_threads:
+            with tree.entered():
+                pid = _in_thread(start)
+        else:
+            pid = _in_thread(lambda: _entered(tree, start))
         _settle(pid, limits, hard_too=self._can_raise)
         return pid
 
@@ -79,11 +100,27 @@ class ProcessSpawner:
         self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
     ) -> int:
         """Take on what the program shall have, start it, and become ourselves again."""
+        if request.confinement is not None and self.has_namespaces:
+            self._confine(request.confinement)
         if cgroup is not None:
             with self._lowered(limits):
                 return self._execute(request, env, outputs, cgroup)
         with self._identity(request), _directory(request.cwd), self._lowered(limits):
             return self._execute(request, env, outputs, None)
+
+    def _confine(self, wanted: confinement.Confinement) -> None:
+        try:
+            confinement.enter(wanted)
+        except OSError as error:
+            # What it is confined to it may have removed itself, in an earlier phase.
+            kind = ProgramError if error.errno in _OF_PROGRAM else LaunchError
+            raise kind(error.errno, f"it cannot be confined: {error.strerror}") from error
+
+    def _filter(self, request: RunRequest) -> None:
+        """Put the thread, or the child, under the filter that the program is to have."""
+        wanted = None if request.confinement is None else self.filters.get(request.confinement.calls or "")
+        if wanted is not None:
+            wanted.install()
 
     def _wanted_limits(self, limits: RunLimits) -> dict[int, int]:
         files = self._usual_files if limits.nofile is None else limits.nofile
@@ -131,6 +168,7 @@ class ProcessSpawner:
         for program in _candidates(request.argv[0], env):
             try:
                 if cgroup is None:
+                    self._filter(request)
                     return self._vfork(program, request.argv, env, outputs)
                 return self._fork_into(cgroup, program, request, env, outputs)
             except LaunchError:
@@ -187,6 +225,7 @@ class ProcessSpawner:
             os.chdir(request.cwd)
             in_directory = False
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            self._filter(request)
             os.execve(program, request.argv, env)  # noqa: S606
         except OSError as error:
             _FAILURE.pack_into(self._failure, 0, error.errno or errno.EIO, in_directory)
@@ -194,6 +233,53 @@ class ProcessSpawner:
             _FAILURE.pack_into(self._failure, 0, errno.EILSEQ, in_directory)
         finally:
             os._exit(_FAILED)
+
+
+def _filters() -> tuple[dict[str, SyscallFilter], list[str]]:
+    """Return the filters of kernel calls that can be installed here, and what is missing."""
+    try:
+        filters = {kind: SyscallFilter(kind) for kind in KINDS}
+        for each in filters.values():
+            _in_thread(each.install)
+    except OSError as error:
+        return {}, [f"Jobs may make every kernel call: no filter can be installed here ({error.strerror})."]
+    return filters, []
+
+
+def _in_thread(work: Callable[[], T]) -> T:
+    """Do this in a thread that is made for it; return what it returns, or raise what it raises."""
+    done, ends = allocate_lock(), list[T | BaseException]()
+    done.acquire()
+
+    def run() -> None:
+        try:
+            ends.append(work())
+        except BaseException as error:  # noqa: BLE001  it is raised again
+            ends.append(error)
+        finally:
+            done.release()
+
+    start_new_thread(run, ())
+    done.acquire()
+    (end,) = ends
+    if isinstance(end, BaseException):
+        raise end
+    return end
+
+
+def _entered(tree: Tree, start: Callable[[], int]) -> int:
+    """Start the program inside the tree, in a thread that need not get out again."""
+    syscalls.own_directory()  # who shares one with other threads enters no mounts
+    ends: list[int | OSError] = []
+    with contextlib.suppress(StrandedError), tree.entered():
+        try:
+            ends.append(start())
+        except OSError as error:
+            ends.append(error)
+    end = ends[0] if ends else LaunchError(errno.EAGAIN, "its process tree cannot be entered")
+    if isinstance(end, OSError):
+        raise end
+    return end
 
 
 def _candidates(program: str, env: dict[str, str]) -> list[str]:

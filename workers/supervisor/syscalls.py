@@ -25,9 +25,12 @@ _CLONE_FS: Final = 0x200
 _CLONE_VFORK: Final = 0x4000
 _CLONE_INTO_CGROUP: Final = 0x200000000
 CLONE_NEWNS: Final = 0x20000
+CLONE_NEWIPC: Final = 0x08000000
 CLONE_NEWPID: Final = 0x20000000
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_SECCOMP: Final = 22
+_SECCOMP_MODE_FILTER: Final = 2
 _SFD_FLAGS: Final = os.O_CLOEXEC | os.O_NONBLOCK
 _FALLOC_KEEP_SIZE: Final = 1
 _CAP_SYS_RESOURCE: Final = 24
@@ -54,6 +57,11 @@ class _CloneArgs(ctypes.Structure):
             "set_tid", "set_tid_size", "cgroup",
         )
     ]  # fmt: skip
+
+
+def filter_calls(program: int) -> None:
+    """Put the thread under a seccomp filter, given by the address of its `sock_fprog` (thread; cannot be undone)."""
+    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0))
 
 
 def own_directory() -> None:

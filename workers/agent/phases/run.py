@@ -62,6 +62,7 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
             nofile=spec.limits.nofile,
             output_bytes=spec.limits.output_bytes,
         ),
+        confinement=profile.confine.of(key, paths, spec.commands.runner, spec.amounts.mem or None),
     )
 
 

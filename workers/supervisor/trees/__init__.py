@@ -39,6 +39,10 @@ class Tree(Protocol):
         """The tree's id, `<execution id>.<attempt>`."""
 
     @property
+    def takes_threads(self) -> bool:
+        """Whether a thread may be started inside; it is inside, too."""
+
+    @property
     def clone_into(self) -> int | None:
         """Descriptor of a version 2 cgroup to clone into; `None`: enter the tree, then spawn plainly."""
 

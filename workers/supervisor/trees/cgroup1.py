@@ -26,7 +26,7 @@ WANTED: Final = ("pids", "memory", "cpu", "cpuacct")
 _QUOTA: Final = "cpu.cfs_quota_us"
 _PERIOD_US: Final = 100_000  # the kernel's default for cpu.cfs_period_us
 _LEAST_QUOTA_US: Final = 1_000  # the kernel's least
-_LEAST_PIDS: Final = 2  # the thread that starts the program is counted beside it
+_LEAST_PIDS: Final = 3  # the threads that start the program are counted beside it
 _BYTES_PER_THOUSANDTH_MIB: Final = (1 << 20, 1000)
 _IDLE_SLOTS: Final = 64  # more than are started in any moment
 _DESCRIPTORS_PER_SLOT: Final = 32  # a third of that is what a slot keeps open: the rest is for everything else
@@ -162,6 +162,7 @@ class Cgroup1Tree:
     """One tree in one slot."""
 
     clone_into = None
+    takes_threads = True
 
     def __init__(self, kind: Cgroup1, name: str, slot: CgroupSlot) -> None:
         self.name = name

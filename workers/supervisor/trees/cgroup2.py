@@ -74,6 +74,8 @@ class Cgroup2:
 class Cgroup2Tree:
     """One folder."""
 
+    takes_threads = True
+
     def __init__(self, kind: Cgroup2, name: str) -> None:
         self.name = name
         self.clone_into: int | None = None

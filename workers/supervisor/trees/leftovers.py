@@ -10,6 +10,7 @@ class LeftoverTrees:
     """All trees that were found, as one tree that can only be killed and removed."""
 
     clone_into = None
+    takes_threads = True
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -73,6 +73,7 @@ class PidNamespaceTree:
     """One sleeper and its namespaces."""
 
     clone_into = None
+    takes_threads = False
 
     def __init__(self, kind: PidNamespaces, name: str) -> None:
         self.name = name

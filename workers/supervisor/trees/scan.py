@@ -114,6 +114,7 @@ class ScanTree:
     """The processes of one tree, from the last reading of the process table."""
 
     clone_into = None
+    takes_threads = True
 
     def __init__(self, kind: TreeScan, name: str) -> None:
         self.name = name

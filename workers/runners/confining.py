@@ -1,0 +1,41 @@
+"""How the runs of this node are confined: what its settings say, made into the confinement of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workers.paths import ExecutionKey, Paths
+from workers.supervisor.confinement import Confinement
+from workers.supervisor.syscall_filter import NAMESPACES
+
+_BYTES_PER_THOUSANDTH_MIB = (1 << 20, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfinementRules:
+    """`shared` folders may be written by all jobs, `hidden` ones are not there. `calls` is the kind of filter of kernel calls."""
+
+    shared: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    readable: Sequence[str] = ()
+    read_only: bool = True
+    calls: str | None = None
+
+    def of(self, key: ExecutionKey, paths: Paths, runner: str, mem: int | None) -> Confinement:
+        """Return the confinement of a run. `mem` is its limit of memory in thousandths of a MiB.
+
+        The runtime of containers needs namespaces and keeps its state in the secret directory.
+        """
+        is_container = runner == "container"
+        secret_dir = paths.secret_dir(key)
+        factor, divisor = _BYTES_PER_THOUSANDTH_MIB
+        return Confinement(
+            tmp=paths.temporary(key),
+            writable=[*self.shared, paths.attempt(key), *([secret_dir] if is_container else [])],
+            readable=[*self.readable, *([] if is_container else [secret_dir])],
+            hidden=self.hidden,
+            read_only=self.read_only,
+            shm_bytes=None if mem is None else mem * factor // divisor,
+            calls=NAMESPACES if is_container and self.calls else self.calls,
+        )
