@@ -60,7 +60,26 @@ def test_an_older_python_is_passed_over_and_none_at_all_is_said(tmp_path: Path) 
     told = run("up", PATH=str(tools), GANGER_VENV=str(tmp_path / "venv"))
     assert told.returncode == 1
     assert "no Python >= 3.11 was found" in told.stderr
+    assert "GANGER_PYTHON=" in told.stderr
     assert not (tmp_path / "venv.lock").exists()
+
+
+@pytest.mark.parametrize("command", ["demo", "up"])
+def test_options_are_told_before_there_is_an_environment_and_are_those_of_the_command(
+    command: str, tmp_path: Path
+) -> None:
+    told = run(command, "--help", GANGER_VENV=str(tmp_path / "venv"))
+    assert told.returncode == 0
+    assert not (tmp_path / "venv").exists()
+    real = subprocess.run(
+        [sys.executable, "-m", "ganger", command, "--help"],
+        env={**os.environ, "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    options = re.compile(r"--[a-z-]+")
+    assert set(options.findall(told.stdout)) == set(options.findall(real.stdout)) - {"--help"}
 
 
 def test_a_python_that_was_asked_for_must_be_new_enough(tmp_path: Path) -> None:
