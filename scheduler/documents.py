@@ -40,6 +40,19 @@ class QuotaDocument(TypedDict, total=False):
     queued_jobs: int
 
 
+class RetentionDocument(TypedDict, total=False):
+    """What a project keeps, where that is not what the installation keeps: days since the last change, counts, bytes; 0 is for ever."""
+
+    completed_days: int
+    failed_days: int
+    canceled_days: int
+    jobs: int
+    output_days: int
+    output_bytes: int
+    files_days: int
+    files_bytes: int
+
+
 class PoolSettingsDocument(TypedDict, total=False):
     """How a pool is filled and how eagerly it follows demand; durations in seconds, steps in nodes (None: no limit)."""
 

@@ -48,6 +48,12 @@ class NotFound(GangerError):
     kind = "not-found"
 
 
+class Purged(GangerError):
+    """The thing was there, and is kept no longer."""
+
+    kind = "purged"
+
+
 class Conflict(GangerError):
     """The thing exists, but its state forbids the request."""
 

@@ -108,7 +108,25 @@ class Settings(BaseSettings):
     output_bytes: int = Field(
         default=10 * 1024 * 1024, ge=0, description="output kept of one execution, all its streams and phases together"
     )
-    keep_idempotency_days: int = Field(default=7, ge=7)
+    keep_idempotency_days: int = Field(
+        default=7, ge=7, description="days that a repeated submission with the same key makes no new job"
+    )
+
+    purge_s: float = Field(
+        default=3600.0, ge=0, description="how often the leader looks for what is kept no longer; 0 for never"
+    )
+    keep_completed_days: int = Field(default=90, ge=0, description="days that COMPLETED jobs are kept; 0 for ever")
+    keep_failed_days: int = Field(default=180, ge=0, description="days that FAILED jobs are kept; 0 for ever")
+    keep_canceled_days: int = Field(default=90, ge=0, description="days that CANCELED jobs are kept; 0 for ever")
+    keep_jobs: int = Field(default=0, ge=0, description="most ended jobs that a project keeps; 0 is no limit")
+    keep_output_days: int = Field(default=30, ge=0, description="days that what programs printed is kept; 0 for ever")
+    keep_output_bytes: int = Field(
+        default=20 * 1024**3, ge=0, description="most bytes of printed output that a project keeps; 0 is no limit"
+    )
+    keep_files_days: int = Field(default=0, ge=0, description="days that output files of jobs are kept; 0 for ever")
+    keep_files_bytes: int = Field(
+        default=0, ge=0, description="most bytes of output files of jobs that a project keeps; 0 is no limit"
+    )
 
     statement_timeout_s: float = Field(default=10.0, gt=0)
     lock_timeout_s: float = Field(default=3.0, gt=0)

@@ -30,6 +30,7 @@ from api.http.nodes import routes as nodes
 from api.http.pools import routes as pools
 from api.http.projects import routes as projects
 from api.http.queue import routes as queue
+from api.http.retention import routes as retention
 from api.http.scheduler import routes as scheduler
 from api.http.schema.answers import Problem
 from api.http.serving import broker_health, rate_limit
@@ -57,6 +58,7 @@ NOUNS = (
     status,
     tokens,
     projects,
+    retention,
     node,
     metrics,
     about,

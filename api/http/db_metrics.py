@@ -25,6 +25,7 @@ from scheduler.store.nodes.pool_rows import PoolRow
 
 REMEMBER_S = 5.0
 MIB = 1024 * 1024
+PURGED = ("jobs", "output", "files")
 OPEN = ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
 LEADING = {"READY", "PAUSED"}
 
@@ -51,6 +52,7 @@ class DatabaseMetrics(Collector):  # type: ignore[misc]  # prometheus-client has
             yield from _jobs(found)
             yield from _nodes(found)
             yield from _pools(found)
+            yield from _purged(found)
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registering the collector must not ask the database."""
@@ -108,6 +110,18 @@ def _jobs(found: MetricValues) -> Iterator[Metric]:
     yield _counter("jobs_submitted", "Job ids given out.", [({}, float(found.submitted))])
     moves = [({"event": event.lower()}, float(count)) for event, count in sorted(found.moves.items())]
     yield _counter("job_events", "What has happened to jobs since the load is sampled.", moves, ["event"])
+
+
+def _purged(found: MetricValues) -> Iterator[Metric]:
+    counts, sizes = Counter[str](), Counter[str]()
+    for row in found.purged:
+        counts[row.what] += row.count
+        sizes[row.what] += row.size
+    for name, meaning, values in (
+        ("purged", "What was kept no longer and deleted.", counts),
+        ("purged_bytes", "Printed output and files among it.", sizes),
+    ):
+        yield _counter(name, meaning, [({"what": what}, float(values[what])) for what in PURGED], ["what"])
 
 
 def _nodes(found: MetricValues) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ STATUS: dict[type[GangerError], HTTPStatus] = {
     errors.Unauthorized: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Purged: HTTPStatus.GONE,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.NodeReplaced: HTTPStatus.CONFLICT,
     errors.NodeNameTaken: HTTPStatus.CONFLICT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict, cast
 
 from scheduler.admin.pauses import reason_to_keep
-from scheduler.documents import QuotaDocument
+from scheduler.documents import QuotaDocument, RetentionDocument
 from scheduler.errors import Conflict, NotFound
 from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
@@ -25,6 +25,19 @@ class QuotaChanges(TypedDict, total=False):
     queued_jobs: int | None
 
 
+class RetentionChanges(TypedDict, total=False):
+    """Changes of what a project keeps; None is what the installation keeps, 0 is for ever."""
+
+    completed_days: int | None
+    failed_days: int | None
+    canceled_days: int | None
+    jobs: int | None
+    output_days: int | None
+    output_bytes: int | None
+    files_days: int | None
+    files_bytes: int | None
+
+
 class ProjectChanges(TypedDict, total=False):
     """The fields of a project that can be changed."""
 
@@ -33,6 +46,7 @@ class ProjectChanges(TypedDict, total=False):
     is_paused: bool
     pause_reason: str | None
     quota: QuotaChanges
+    retention: RetentionChanges
 
 
 def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
@@ -45,13 +59,15 @@ def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
 
 
 def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
-    """Change a project; of its quota only the given limits change, and None removes one. Raises NotFound, InvalidInput."""
+    """Change a project; of its quota and retention only the given limits change, and None removes one. Raises NotFound, InvalidInput."""
     with rt.db.begin() as tx:
         row = projects.lock(tx, name)
         if row is None:
             raise NotFound(f"there is no project {name!r}")
         quota = {**row.quota, **facts.get("quota", {})}
         kept = cast("QuotaDocument", {kind: most for kind, most in quota.items() if most is not None})
+        retention = {**row.retention, **facts.get("retention", {})}
+        limits = cast("RetentionDocument", {kind: most for kind, most in retention.items() if most is not None})
         title, weight = facts.get("title", row.title), facts.get("weight", row.weight)
         is_paused, given = facts.get("is_paused", row.is_paused), facts.get("pause_reason")
         reason = reason_to_keep(
@@ -60,7 +76,7 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
             given=given,
             subject="a project",
         )
-        projects.update(tx, LockedProject(row.id, title, weight, kept, is_paused, reason))
+        projects.update(tx, LockedProject(row.id, title, weight, kept, limits, is_paused, reason))
         audit.write(
             tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
         )

@@ -12,6 +12,8 @@ from scheduler.store.leader.lease import LeaderState
 from scheduler.store.leader.status import NodesOfPool, OpenJobs, PoolUsage
 from scheduler.store.nodes import pools
 from scheduler.store.nodes.pool_rows import PoolRow
+from scheduler.store.retention import gone
+from scheduler.store.retention.gone import PurgedAmount
 
 RECENT_S = 3 * 3600.0
 
@@ -42,6 +44,7 @@ class MetricValues:
     moves: Mapping[str, int]
     submitted: int
     pools: Sequence[PoolRow]
+    purged: Sequence[PurgedAmount]
 
 
 def read_status(rt: Runtime, caller: Caller) -> InstallationStatus:
@@ -67,4 +70,5 @@ def read_metrics(rt: Runtime) -> MetricValues:
             load_samples.moves(tx),
             status.job_ids_given_out(tx),
             pools.read(tx),
+            gone.amounts(tx),
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from scheduler.errors import NotFound
+from scheduler.errors import NotFound, Purged
 from scheduler.identifiers import ExecutionId
 from scheduler.identity import Caller
 from scheduler.runtime import Runtime
@@ -57,7 +57,7 @@ class OutputSoFar:
 
 
 def read(rt: Runtime, caller: Caller, wanted: OutputSelection) -> OutputSoFar:
-    """Return the output so far, from `wanted.start` on; raises NotFound.
+    """Return the output so far, from `wanted.start` on; raises NotFound, or Purged for output that was kept no longer.
 
     The end of the execution is read before the pieces: when the answer says `finished`, the pieces are complete.
     """
@@ -65,6 +65,8 @@ def read(rt: Runtime, caller: Caller, wanted: OutputSelection) -> OutputSoFar:
         execution = output_pieces.execution(tx, wanted.execution_id)
         if execution is None or caller.project_id not in {None, execution.project_id}:
             raise NotFound(f"there is no execution {wanted.execution_id}")
+        if execution.output_purged is not None:
+            raise Purged(f"the output of this execution was purged on {execution.output_purged:%Y-%m-%d}")
         pieces = _pieces(tx, wanted)
     finished = execution.released and len(pieces) < MAX_PIECES
     return OutputSoFar(pieces, finished, execution.status, execution.job_exit_code)

@@ -1,4 +1,4 @@
-"""Bulk operations: cancel, requeue, hold or release every job that matches a filter, in chunks, with visible progress.
+"""Bulk operations: cancel, requeue, hold, release, pin or unpin every job that matches a filter, in chunks, with visible progress.
 
 An operation is a row. A worker thread holds the lock of that row for one chunk, so that no two threads work on it at once;
 the chunk itself is an ordinary verb with its own transaction. After a crash in between, one chunk is repeated, which
@@ -19,6 +19,7 @@ from scheduler.events import OPERATION_FAILED
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold, requeue
+from scheduler.retention import pins
 from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.runtime import Runtime
 from scheduler.store import paging
@@ -52,7 +53,7 @@ def begin(
 ) -> int:
     """Record an operation on all jobs that match, and return its id; `step` carries it out.
 
-    `kind` is cancel, requeue, hold or release. Raises InvalidInput for an empty filter unless `everything`.
+    `kind` is one of ACTIONS. Raises InvalidInput for an empty filter unless `everything`.
     """
     if chosen.is_empty() and not everything:
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
@@ -155,11 +156,21 @@ def _release(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int
     return len(hold.release(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
 
 
+def _pin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
+    return len(pins.pin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+
+
+def _unpin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
+    return len(pins.unpin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+
+
 ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {
     "cancel": _cancel,
     "requeue": _requeue,
     "hold": _hold,
     "release": _release,
+    "pin": _pin,
+    "unpin": _unpin,
 }
 """The verb of each kind; it changes a chunk of jobs and returns how many it changed."""
 

@@ -14,7 +14,7 @@ from typing import TypedDict, TypeVar
 from sqlalchemy import Connection
 
 from scheduler.documents import DataEntry, JobDataDocument, JobResults
-from scheduler.errors import NotFound
+from scheduler.errors import NotFound, Purged
 from scheduler.identifiers import ExecutionId, JobId, JobTypeId
 from scheduler.identity import Caller
 from scheduler.rules.job_type import definition as definitions
@@ -29,6 +29,7 @@ from scheduler.store.jobs.detail import JobEventRow, JobRest, NamedFile
 from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
 from scheduler.store.jobs.waiting_by_type import WaitingType
 from scheduler.store.paging import PageWindow, RowPage
+from scheduler.store.retention import gone
 
 R = TypeVar("R")
 
@@ -105,10 +106,13 @@ def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:
 
 
 def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
-    """Return a job's row as lists show it; raises NotFound."""
+    """Return a job's row as lists show it; raises NotFound, or Purged for a job that was kept no longer."""
     chosen = _bound(JobFilter(job_id=(job_id,)), caller)
     rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), PageWindow(1, 1, ())).rows
     if not rows:
+        purged = gone.when(tx, job_id, project_id=caller.project_id)
+        if purged is not None:
+            raise Purged(f"job {job_id} has ended, and was purged on {purged:%Y-%m-%d}: it is kept no longer")
         raise NotFound(f"there is no job {job_id}")
     return rows[0]
 

@@ -25,12 +25,15 @@ from scheduler.nodes.lost import SilentNodes, declare_lost
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.registry import DriverRegistry
+from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.store.leader import wake
 
 _CHECKED_HOURS = 0.25
 """History is checked this far back at least: a check that fell out is made up for."""
 _NEVER_S = 3600.0
+_NOT_LEADING_S = 30.0
+"""How often a process that does not lead looks whether it has to purge now."""
 
 
 class SchedulerProcess:
@@ -51,6 +54,7 @@ class SchedulerProcess:
         self._autoscaler = Autoscaler(
             rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
+        self._sweep = Sweep(rt, monotonic)
         self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
@@ -62,6 +66,7 @@ class SchedulerProcess:
             "checking": self._check,
             "sampling": self._sample,
             "scaling": self._scale,
+            "purging": self._purge,
         }
         self._loops = {name: Loop(name, step) for name, step in steps.items()}
 
@@ -128,13 +133,19 @@ class SchedulerProcess:
             self._violations.check(self._rt, hours=max(2 * every / 3600, _CHECKED_HOURS))
         return every or _NEVER_S
 
+    def _purge(self) -> float:
+        if self._leadership.term is None:
+            self._sweep.forget()
+            return _NOT_LEADING_S
+        return self._sweep.step()
+
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""
         wake.listen(self._rt.db.url, self._receive, lambda: not self._stopped.is_set())
         return 0.0
 
     def _receive(self, topic: str) -> None:
-        if topic in {"tick", "scaling"}:
+        if topic in {"tick", "scaling", "purging"}:
             self._loops[topic].wake()
         elif topic.startswith("node:"):
             self._dispatcher.ring(topic.removeprefix("node:"))

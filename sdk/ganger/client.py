@@ -16,6 +16,7 @@ from ganger.endpoints.named_errors import NamedErrorsEndpoint
 from ganger.endpoints.nodes import NodesEndpoint
 from ganger.endpoints.pools import PoolsEndpoint
 from ganger.endpoints.projects import ProjectsEndpoint
+from ganger.endpoints.retention import RetentionEndpoint
 from ganger.endpoints.scheduler import SchedulerEndpoint
 from ganger.endpoints.tokens import TokensEndpoint
 from ganger.errors import ServerTrouble
@@ -54,6 +55,7 @@ class Client:
         self.projects = ProjectsEndpoint(self._transport)
         self.errors = NamedErrorsEndpoint(self._transport)
         self.scheduler = SchedulerEndpoint(self._transport)
+        self.retention = RetentionEndpoint(self._transport)
 
     @property
     def url(self) -> str:

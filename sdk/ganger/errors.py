@@ -72,6 +72,10 @@ class NotFound(Refused):
     """The thing that was asked for does not exist, or it belongs to another project."""
 
 
+class Gone(NotFound):
+    """The thing was there, and is kept no longer."""
+
+
 class Denied(Refused):
     """The request has no token, or an invalid one, or the role of its token does not allow this."""
 
@@ -93,6 +97,7 @@ CLASSES: dict[int, type[Refused]] = {
     HTTPStatus.UNAUTHORIZED: Denied,
     HTTPStatus.FORBIDDEN: Denied,
     HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.GONE: Gone,
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: InvalidRequest,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: InvalidRequest,

@@ -16,7 +16,7 @@ from scheduler.rules.lifecycle.states import NodeState, OperationStatus
 from tests.house.source import python_files, tree_of
 
 # Events of jobs beside their moves: things done to a job that leave its status as it is.
-NOTED = {"HOLD", "RELEASE"}
+NOTED = {"HOLD", "RELEASE", "PIN", "UNPIN"}
 VOCABULARY: dict[tuple[str, str], set[str]] = {
     ("jobs", "status"): set(JobStatus),
     ("executions", "status"): set(ExecutionStatus),

@@ -1,6 +1,6 @@
 """Act on every job that matches a filter, and look at how far that has come.
 
-Cancel and requeue by explicit `job_id` are a submitter's; any wider filter, hold and release are an operator's.
+Cancel, requeue, pin and unpin by explicit `job_id` are a submitter's; any wider filter, hold and release are an operator's.
 """
 
 from __future__ import annotations
@@ -44,6 +44,18 @@ def hold_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
 def release_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
     """Release every held job that matches."""
     return _begin(call, "release", body)
+
+
+@routes.post("/jobs/pin/", role=Role.SUBMITTER, answers=ANSWERS)
+def pin_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
+    """Pin every job that matches: neither it, nor its output, nor files that it made or reads are aged out."""
+    return _begin(call, "pin", body)
+
+
+@routes.post("/jobs/unpin/", role=Role.SUBMITTER, answers=ANSWERS)
+def unpin_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
+    """Let every pinned job that matches age again, from now on."""
+    return _begin(call, "unpin", body)
 
 
 @routes.get("/operations/<id:operation_id>/", role=Role.VIEWER, answers={200: OperationView})

@@ -37,7 +37,7 @@ def _words(words: tuple[str, ...]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [one, {"type": "array", "items": one}]})
 
 
-OperationKind = Literal["cancel", "requeue", "hold", "release"]
+OperationKind = Literal["cancel", "requeue", "hold", "release", "pin", "unpin"]
 OperationStatus = Literal["RUNNING", "COMPLETED", "FAILED"]
 
 

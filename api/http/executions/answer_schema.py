@@ -46,6 +46,7 @@ class ExecutionEntry(TypedDict):
     started: datetime | None
     ended: datetime | None
     last_modified: datetime
+    output_purged: Annotated[datetime | None, Field(description="since when what it printed is kept no longer")]
     job: Reference
     job_type: TypeInShort
     node: NodeInShort

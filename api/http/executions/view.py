@@ -39,6 +39,7 @@ def entry(row: ExecutionRow) -> ExecutionEntry:
         "started": row.started,
         "ended": row.ended,
         "last_modified": row.last_modified,
+        "output_purged": row.output_purged,
         "job": {"id": row.job_id},
         "job_type": {"id": row.type_id, "name": row.type_name, "version": row.type_version},
         "node": {"id": row.node_id, "name": row.node_name, "hostname": row.hostname},

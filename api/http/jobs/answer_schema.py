@@ -147,6 +147,7 @@ class _OwnCommand(TypedDict):
 class _Course(TypedDict):
     constraints: Sequence[Mapping[str, object]]
     created_by: str | None
+    is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int
     message: str | None
     data: Mapping[str, object]

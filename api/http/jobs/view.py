@@ -152,6 +152,7 @@ def detail(found: FullJob) -> JobDetail:
         **programs.shown(effective),
         "constraints": more.constraints,
         "created_by": more.created_by,
+        "is_pinned": more.is_pinned,
         "round": row.round,
         "message": more.message,
         "data": data,

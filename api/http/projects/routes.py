@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast
 
 from flask import request
@@ -23,9 +24,11 @@ from api.http.projects.schema import (
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import changes
 from scheduler.admin import projects, secrets
-from scheduler.admin.projects import ProjectChanges, QuotaChanges
+from scheduler.admin.projects import ProjectChanges, QuotaChanges, RetentionChanges
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
+from scheduler.retention import policy
+from scheduler.rules.lifecycle.retention import Retention
 from scheduler.store.admin import projects as stored
 from scheduler.store.admin.projects import NewProject
 
@@ -37,7 +40,7 @@ def list_projects(call: ApiCall, query: ProjectsQuery) -> ProjectList:
     """Projects by name."""
     asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])
     chosen = stored.condition(tuple(query.name), is_paused=query.is_paused, project_id=call.caller.project_id)
-    return paging.envelope(projects.page(call.rt, chosen, asked), asked, view.entry)
+    return paging.envelope(projects.page(call.rt, chosen, asked), asked, partial(view.entry, kept=_kept(call)))
 
 
 @routes.post("/admin/projects/", role=Role.ADMIN, answers={201: ProjectView})
@@ -45,16 +48,17 @@ def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     """Make a project."""
     permit_everywhere(call.caller)
     quota = body.quota.model_dump(exclude_none=True)
-    new = cast("NewProject", {**body.model_dump(exclude={"quota"}), "quota": quota})
+    retention = body.retention.model_dump(exclude_none=True)
+    new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention})
     projects.create(call.rt, call.caller, new)
     headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
-    return Answer(view.entry(projects.get(call.rt, call.caller, body.name)), 201, headers)
+    return Answer(view.entry(projects.get(call.rt, call.caller, body.name), _kept(call)), 201, headers)
 
 
 @routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
 def show_project(call: ApiCall, name: str) -> ProjectView:
     """One project."""
-    return view.entry(projects.get(call.rt, call.caller, name))
+    return view.entry(projects.get(call.rt, call.caller, name), _kept(call))
 
 
 @routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
@@ -66,8 +70,10 @@ def change_project(call: ApiCall, name: str, body: ProjectChange) -> ProjectView
         raise InvalidInput("the body changes nothing")
     if "quota" in facts:
         facts["quota"] = changes(body.quota, QuotaChanges)
+    if "retention" in facts:
+        facts["retention"] = changes(body.retention, RetentionChanges)
     projects.change(call.rt, call.caller, name, facts)
-    return view.entry(projects.get(call.rt, call.caller, name))
+    return view.entry(projects.get(call.rt, call.caller, name), _kept(call))
 
 
 @routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})
@@ -96,3 +102,7 @@ def delete_secret(call: ApiCall, name: str, secret: str) -> Answer[None]:
     """Delete a secret; jobs that name it fail from now on."""
     secrets.remove(call.rt, call.caller, name, secret)
     return Answer(None, 204)
+
+
+def _kept(call: ApiCall) -> Retention:
+    return policy.of_installation(call.rt.settings)

@@ -30,6 +30,23 @@ class QuotaBody(Body):
     mem: Annotated[Amount | None, Field(description="of placed jobs, in MiB")] = None
 
 
+Days = Annotated[int, Field(ge=0, le=36_500)]
+Limit = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class RetentionBody(Body):
+    """What a project keeps of what has ended, since its last change; 0 is for ever, null is what the installation keeps."""
+
+    completed_days: Annotated[Days | None, Field(description="COMPLETED jobs")] = None
+    failed_days: Annotated[Days | None, Field(description="FAILED jobs")] = None
+    canceled_days: Annotated[Days | None, Field(description="CANCELED jobs")] = None
+    jobs: Annotated[Limit | None, Field(description="the newest ended jobs, so many")] = None
+    output_days: Annotated[Days | None, Field(description="what programs printed")] = None
+    output_bytes: Annotated[Limit | None, Field(description="of it the newest, so many bytes")] = None
+    files_days: Annotated[Days | None, Field(description="output files of jobs")] = None
+    files_bytes: Annotated[Limit | None, Field(description="of them the newest, so many bytes")] = None
+
+
 class ProjectsQuery(OrderedQuery):
     """A list of projects. Repeat `name` for alternatives."""
 
@@ -44,6 +61,7 @@ class ProjectBody(Body):
     title: Title = ""
     weight: Weight = 1.0
     quota: QuotaBody = QuotaBody()
+    retention: RetentionBody = RetentionBody()
 
 
 class ProjectChange(ChangeBody):
@@ -52,6 +70,7 @@ class ProjectChange(ChangeBody):
     title: Title = LEFT_OUT
     weight: Weight = LEFT_OUT
     quota: QuotaBody = LEFT_OUT
+    retention: RetentionBody = LEFT_OUT
     is_paused: Annotated[bool, Field(description="a paused project's jobs are accepted and wait")] = LEFT_OUT
     pause_reason: Reason | None = None
 
@@ -63,6 +82,19 @@ class QuotaView(TypedDict):
     jobs: int | None
     cpus: float | None
     mem: float | None
+
+
+class RetentionView(TypedDict):
+    """What a project keeps: its own limits, else the installation's; 0 is for ever."""
+
+    completed_days: int
+    failed_days: int
+    canceled_days: int
+    jobs: int
+    output_days: int
+    output_bytes: int
+    files_days: int
+    files_bytes: int
 
 
 class SecretBody(Body):
@@ -97,6 +129,7 @@ class ProjectView(TypedDict):
     title: str
     weight: float
     quota: QuotaView
+    retention: RetentionView
     is_paused: bool
     pause_reason: str | None
     usage: float

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from api.http.projects.schema import ProjectView, QuotaView, SecretView
+from dataclasses import asdict
+from typing import cast
+
+from api.http.projects.schema import ProjectView, QuotaView, RetentionView, SecretView
 from api.http.schema.fields import units
 from scheduler.documents import QuotaDocument
+from scheduler.rules.lifecycle.retention import Retention
 from scheduler.store.admin.projects import ProjectRow
 from scheduler.store.admin.secrets import SecretEntry
 
 
-def entry(row: ProjectRow) -> ProjectView:
-    """Return a project, limits it does not have as null."""
+def entry(row: ProjectRow, kept: Retention) -> ProjectView:
+    """Return a project, limits it does not have as null. `kept` is what projects keep that say nothing else."""
     return {
         "id": row.id,
         "name": row.name,
         "title": row.title,
         "weight": row.weight,
         "quota": _quota(row.quota),
+        "retention": cast("RetentionView", asdict(kept.of_project(row.retention))),
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
         "usage": round(row.share or 0.0, 6),

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.documents import QuotaDocument
+from scheduler.documents import QuotaDocument, RetentionDocument
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
@@ -25,6 +25,7 @@ class ProjectRow(NamedTuple):
     is_paused: bool
     pause_reason: str | None
     quota: QuotaDocument
+    retention: RetentionDocument
     created: datetime
     last_modified: datetime
     share: float | None
@@ -38,6 +39,7 @@ class LockedProject(NamedTuple):
     title: str
     weight: float
     quota: QuotaDocument
+    retention: RetentionDocument
     is_paused: bool
     pause_reason: str | None
 
@@ -49,12 +51,14 @@ class NewProject(TypedDict):
     title: str
     weight: float
     quota: QuotaDocument
+    retention: RetentionDocument
 
 
 PROJECTS = Listing(
     ProjectRow,
     "projects j",
-    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.created, j.last_modified, u.share,
+    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.created,
+       j.last_modified, u.share,
        u.lag_s""",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
@@ -67,19 +71,19 @@ PROJECTS = Listing(
 )
 
 _INSERT = text("""
-    INSERT INTO projects (name, title, weight, quota)
-    VALUES (:name, :title, :weight, CAST(:quota AS jsonb))
+    INSERT INTO projects (name, title, weight, quota, retention)
+    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb))
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT id, title, weight, quota, is_paused, pause_reason FROM projects WHERE name = :name FOR NO KEY UPDATE
+    SELECT id, title, weight, quota, retention, is_paused, pause_reason FROM projects WHERE name = :name FOR NO KEY UPDATE
 """)
 
 _UPDATE = text("""
     UPDATE projects
-    SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), is_paused = :is_paused,
+    SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), retention = CAST(:retention AS jsonb), is_paused = :is_paused,
         pause_reason = :pause_reason, last_modified = now()
     WHERE id = :id
 """)
@@ -109,7 +113,7 @@ def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: Pro
 
 def insert(tx: Connection, new: NewProject) -> ProjectId | None:
     """Insert a project and return its id; None when the name is taken."""
-    return tx.execute(_INSERT, {**new, "quota": _json(new["quota"])}).scalar()
+    return tx.execute(_INSERT, {**new, "quota": _json(new["quota"]), "retention": _json(new["retention"])}).scalar()
 
 
 def lock(tx: Connection, name: str) -> LockedProject | None:
@@ -119,7 +123,7 @@ def lock(tx: Connection, name: str) -> LockedProject | None:
 
 def update(tx: Connection, changed: LockedProject) -> None:
     """Write what a locked project shall be; its name stays."""
-    tx.execute(_UPDATE, {**changed._asdict(), "quota": _json(changed.quota)})
+    tx.execute(_UPDATE, {**changed._asdict(), "quota": _json(changed.quota), "retention": _json(changed.retention)})
 
 
 def live_tokens(tx: Connection, project_id: ProjectId) -> int:
@@ -138,5 +142,5 @@ def delete(tx: Connection, project_id: ProjectId) -> bool:
     return True
 
 
-def _json(quota: QuotaDocument) -> str:
-    return orjson.dumps(quota).decode()
+def _json(document: QuotaDocument | RetentionDocument) -> str:
+    return orjson.dumps(document).decode()

@@ -37,7 +37,7 @@ _READ = """
 _STATEMENTS = {False: text(_READ.format(order=_ONE)), True: text(_READ.format(order=_BOTH))}
 
 _EXECUTION = text("""
-    SELECT x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id
+    SELECT x.status, x.job_exit_code, x.released_at IS NOT NULL AS released, j.project_id, x.output_purged
     FROM executions x JOIN jobs j ON j.id = x.job_id
     WHERE x.id = :id
 """)
@@ -54,12 +54,13 @@ class PieceRow(NamedTuple):
 
 
 class PrintingExecution(NamedTuple):
-    """An execution whose output is read. `released`: nothing more will be added."""
+    """An execution whose output is read. `released`: nothing more will be added; `output_purged`: since when it is kept no longer."""
 
     status: str
     job_exit_code: int | None
     released: bool
     project_id: ProjectId
+    output_purged: datetime | None
 
 
 def pieces(

@@ -16,7 +16,8 @@ from scheduler.store import records
 _REST = text("""
     SELECT q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
            t.created AS type_created, t.archived, t.paused, t.pause_reason, t.last_modified AS type_last_modified,
-           t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by
+           t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by,
+           j.is_pinned
     FROM jobs j
     JOIN job_specs q ON q.job_id = j.id
     JOIN job_type_revisions r ON r.id = j.revision_id
@@ -76,6 +77,7 @@ class JobRest(NamedTuple):
     max_scheduled: int | None
     constraints: list[ConstraintDocument]
     created_by: str | None
+    is_pinned: bool
 
 
 class NamedFile(NamedTuple):

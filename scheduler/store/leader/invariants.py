@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
         CROSS JOIN LATERAL unnest(i.job_ids) AS u (job_id)
         LEFT JOIN jobs j ON j.id = u.job_id AND j.project_id = i.project_id
         WHERE j.id IS NULL
+          AND NOT EXISTS (SELECT FROM purges p WHERE p.project_id = i.project_id AND p.ids @> u.job_id)
           AND (CAST(:hours AS float8) IS NULL OR i.created >= now() - make_interval(secs => :hours * 3600))
         UNION ALL
         SELECT 'job ' || u.job_id, string_agg(i.key, ', ')

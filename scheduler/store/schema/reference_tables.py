@@ -41,6 +41,7 @@ projects = Table(
     Column("is_paused", Boolean, nullable=False, server_default="false"),
     Column("pause_reason", Text),
     document("quota"),
+    document("retention"),
     moment("created", now=True),
     moment("last_modified", now=True),
     moved_xid(),

@@ -24,12 +24,13 @@ from sqlalchemy import (
     desc,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE
 
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
 from scheduler.store.schema.reference_tables import metadata
 
+PURGED = ("jobs", "output", "files")
 MAX_TIMEOUT_S = 366 * 24 * 3600
 
 shapes = Table(
@@ -85,6 +86,7 @@ jobs = Table(
     Column("timeout_s", Integer),
     Column("is_held", Boolean, nullable=False, server_default="false"),
     Column("hold_reason", Text),
+    Column("is_pinned", Boolean, nullable=False, server_default="false"),
     Column("result_attempt", Integer),
     Column("avoid_nodes", ARRAY(BigInteger), nullable=False, server_default="{}"),
     Column("percent", Float),
@@ -125,6 +127,7 @@ Index(
     jobs.c.id,
     postgresql_include=["status", "job_type_id", "project_id"],
 )
+Index("jobs_pinned", jobs.c.project_id, jobs.c.last_modified, postgresql_where=text("is_pinned"))
 _CARRIED = {
     "status": ("job_type_id", "project_id"),
     "job_type_id": ("status", "project_id"),
@@ -212,6 +215,7 @@ executions = Table(
     moment("ended"),
     moment("last_modified", now=True),
     moment("released_at"),
+    moment("output_purged"),
     moved_xid(),
     UniqueConstraint("job_id", "attempt", "member", name="execution_attempt"),
     one_of("status", ExecutionStatus, "execution_status"),
@@ -268,3 +272,19 @@ output_chunks = Table(
     Column("arrival", BigInteger, Identity(always=False), nullable=False),
     CheckConstraint("octet_length(data) > 0", name="chunk_not_empty"),
 )
+
+# What was aged out, batch by batch: the ids of jobs say that there was such a job.
+purges = Table(
+    "purges",
+    metadata,
+    identity(),
+    moment("at", now=True),
+    Column("project_id", BigInteger, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False, server_default="0"),
+    Column("ids", INT8MULTIRANGE),
+    one_of("what", PURGED, "purge_what"),
+    CheckConstraint("(what = 'jobs') = (ids IS NOT NULL)", name="purge_ids"),
+)
+Index("purges_project", purges.c.project_id, text("lower(ids)"), postgresql_where=text("ids IS NOT NULL"))

@@ -46,6 +46,8 @@ OURS = (
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
     Command("hold", "ganger.cli.jobs.hold:hold", JOBS),
     Command("release", "ganger.cli.jobs.hold:release", JOBS),
+    Command("pin", "ganger.cli.jobs.pin:pin", JOBS),
+    Command("unpin", "ganger.cli.jobs.pin:unpin", JOBS),
     Command("pools", "ganger.cli.nodes.pools:pools", CLUSTER),
     Command("scale", "ganger.cli.nodes.scale:scale", CLUSTER),
     Command("drain", "ganger.cli.nodes.availability:drain", CLUSTER),
@@ -57,6 +59,7 @@ OURS = (
     Command("nodes", "ganger.cli.nodes.nodes:nodes", CLUSTER),
     Command("tokens", "ganger.cli.admin.tokens:tokens", CLUSTER),
     Command("projects", "ganger.cli.admin.projects:projects", CLUSTER),
+    Command("purge", "ganger.cli.admin.purge:purge", CLUSTER),
     Command("errors", "ganger.cli.admin.errors:errors", CLUSTER),
     Command("version", "ganger.cli.status:version", PROCESSES),
 )

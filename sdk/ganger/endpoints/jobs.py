@@ -98,6 +98,14 @@ class JobsEndpoint:
         """Let held jobs go."""
         return self.act("release", job_id=job_ids)
 
+    def pin(self, job_ids: Sequence[int], *, reason: str | None = None) -> Operation:
+        """Keep jobs, their output and the files that they made or read, whatever the limits of retention say."""
+        return self.act("pin", job_id=job_ids, reason=reason)
+
+    def unpin(self, job_ids: Sequence[int]) -> Operation:
+        """Let pinned jobs age again, from now on."""
+        return self.act("unpin", job_id=job_ids)
+
     def act(
         self,
         kind: str,
@@ -107,7 +115,7 @@ class JobsEndpoint:
         priority: int | None = None,
         **filters: Filter,
     ) -> Operation:
-        """Cancel, requeue, hold or release (`kind`) every job that filters as in the list let through.
+        """Cancel, requeue, hold, release, pin or unpin (`kind`) every job that filters as in the list let through.
 
         No filter at all needs `everything`. Returns the operation, which goes on by itself; see `wait_operation`.
         """

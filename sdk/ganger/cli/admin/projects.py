@@ -31,6 +31,19 @@ Quota = Annotated[
         help="queued_jobs (waiting), jobs, cpus or mem in MiB (placed); N is a number or none; repeatable.",
     ),
 ]
+KEPT = (
+    *("completed_days", "failed_days", "canceled_days", "jobs"),
+    *("output_days", "output_bytes", "files_days", "files_bytes"),
+)
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="WHAT=N",
+        help="How long ended things are kept: completed_days, failed_days, canceled_days, jobs (the newest N), output_days, "
+        "output_bytes, files_days or files_bytes; N is a whole number, forever, or default; repeatable.",
+    ),
+]
 QUOTAS = ("queued_jobs", "jobs", "cpus", "mem")
 
 
@@ -55,6 +68,7 @@ def create_project(
     title: Title = None,
     weight: Weight = None,
     quota: Quota = None,
+    keep: Keep = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -63,7 +77,7 @@ def create_project(
     [bold]ganger projects create maps --weight 2 --quota queued_jobs=10000[/]
     """
     with connection.client() as api:
-        made = api.projects.create(name, given(title=title, weight=weight, quota=_quota(quota)))
+        made = api.projects.create(name, given(title=title, weight=weight, quota=_quota(quota), retention=_kept(keep)))
     print_changed(made.document, f"project {name} made", as_json=as_json)
 
 
@@ -75,16 +89,19 @@ def change_project(
     title: Title = None,
     weight: Weight = None,
     quota: Quota = None,
+    keep: Keep = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
     """Change a project's title, weight or limits; what is not named stays.
 
     [bold]ganger projects change maps --quota cpus=64 --quota mem=none[/]
+
+    [bold]ganger projects change maps --keep completed_days=30 --keep failed_days=forever[/]
     """
-    changes = given(title=title, weight=weight, quota=_quota(quota))
+    changes = given(title=title, weight=weight, quota=_quota(quota), retention=_kept(keep))
     if not changes:
-        raise UsageError("say what to change: --title, --weight or --quota")
+        raise UsageError("say what to change: --title, --weight, --quota or --keep")
     with connection.client() as api:
         changed = api.projects.change(name, changes)
     print_changed(changed.document, f"project {name} changed", as_json=as_json)
@@ -134,6 +151,19 @@ def _quota(words: list[str] | None) -> dict[str, float | None] | None:
         if kind not in QUOTAS:
             raise UsageError(f"--quota takes {', '.join(QUOTAS)} with a number or none, as cpus=8; not {word!r}")
         found[kind] = int(number) if number is not None and number.is_integer() else number
+    return found or None
+
+
+def _kept(words: list[str] | None) -> dict[str, int | None] | None:
+    """Return limits of retention by name: 0 for ever, None as the installation has it. Raises UsageError naming the word."""
+    found: dict[str, int | None] = {}
+    for word in words or ():
+        what, _, amount = word.partition("=")
+        if what not in KEPT or not (amount in {"forever", "default"} or amount.isdecimal()):
+            raise UsageError(
+                f"--keep takes {', '.join(KEPT)} with a whole number, forever or default, as completed_days=30; not {word!r}"
+            )
+        found[what] = None if amount == "default" else 0 if amount == "forever" else int(amount)
     return found or None
 
 

@@ -1,0 +1,1 @@
+"""Retention over HTTP: what is due, a sweep now, what is gone."""

@@ -1,0 +1,194 @@
+"""Deleting what is due, in sets. Each function looks again, under the row's lock, that it still is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, text
+
+from scheduler.identifiers import FileId, JobId, ProjectId
+from scheduler.store import records
+from scheduler.store.retention.due import ChangedJob
+
+
+class StoredContent(NamedTuple):
+    """Where the content of a deleted file lies: the workspace's URL and the path in it."""
+
+    url: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What one batch has deleted: how many, how many bytes of it, and the contents that are to be removed after the commit."""
+
+    count: int = 0
+    size: int = 0
+    contents: Sequence[StoredContent] = field(default=())
+
+
+# Whoever works with one of these jobs keeps it: the next sweep sees it again. What was read with another status or time
+# has been changed since, and is judged anew.
+_LOCK = text("""
+    SELECT j.id
+    FROM jobs j
+    JOIN unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:changed AS timestamptz[]))
+         AS seen (id, status, changed)
+      ON seen.id = j.id AND seen.status = j.status AND seen.changed = j.last_modified
+    WHERE j.id = ANY(:ids)
+      AND j.status IN ('COMPLETED', 'FAILED', 'CANCELED')
+      AND NOT j.is_pinned
+      AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)
+    ORDER BY j.id
+    FOR UPDATE OF j SKIP LOCKED
+""")
+
+_EXECUTIONS = text("SELECT id FROM executions WHERE job_id = ANY(:ids) AND (NOT :printed OR output_purged IS NULL)")
+
+_CHUNKS = text("""
+    WITH gone AS (
+        DELETE FROM output_chunks WHERE execution_id = ANY(:executions) RETURNING execution_id, octet_length(data) AS size
+    )
+    SELECT COALESCE(array_agg(DISTINCT execution_id), '{}') AS executions, COALESCE(sum(size), 0)::bigint AS size FROM gone
+""")
+
+_MARK = text("UPDATE executions SET output_purged = now() WHERE id = ANY(:executions)")
+
+# Outputs of attempts that were not accepted: nobody ever saw them.
+_UNSEEN = text("""
+    WITH gone AS (
+        DELETE FROM files WHERE execution_id = ANY(:executions) AND NOT is_published RETURNING workspace_id, path, is_deleted
+    )
+    SELECT w.url, gone.path FROM gone JOIN workspaces w ON w.id = gone.workspace_id WHERE NOT gone.is_deleted
+""")
+
+_DELETE = (
+    text("DELETE FROM executions WHERE id = ANY(:executions)"),
+    text("DELETE FROM events WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM job_specs WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM jobs WHERE id = ANY(:ids)"),
+)
+
+_RECORD = text("""
+    INSERT INTO purges (project_id, what, count, bytes, ids)
+    SELECT :project_id, :what, :count, :bytes,
+           (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(CAST(:ids AS bigint[])) AS one (id))
+""")
+
+# What jobs that have not ended read is kept, and what pinned jobs made. The inputs are looked at once for each batch.
+_FILES = text("""
+    WITH needed AS (
+        SELECT DISTINCT CAST(named #>> '{}' AS bigint) AS id
+        FROM jobs j
+        JOIN job_specs s ON s.job_id = j.id
+        CROSS JOIN LATERAL (
+            SELECT jsonb_path_query(s.data, '$.input_data[*].file_id') AS named
+            UNION ALL
+            SELECT jsonb_path_query(s.data, '$.input_data[*].file_ids[*]')
+        ) AS inputs
+        WHERE j.project_id = :project_id
+          AND (j.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING') OR j.is_pinned)
+    ), gone AS (
+        UPDATE files f
+        SET is_deleted = true, deleted = now(), last_modified = now()
+        WHERE f.id = ANY(:ids) AND f.is_published AND NOT f.is_deleted
+          AND NOT EXISTS (SELECT FROM needed n WHERE n.id = f.id)
+          AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id AND j.is_pinned)
+        RETURNING f.workspace_id, f.path, f.file_size
+    )
+    SELECT w.url, gone.path, gone.file_size FROM gone JOIN workspaces w ON w.id = gone.workspace_id
+""")
+
+_KEYS = text("""
+    DELETE FROM idempotency i
+    USING (
+        SELECT project_id, key FROM idempotency
+        WHERE created < now() - make_interval(days => :days)
+        ORDER BY created
+        LIMIT :limit
+    ) AS old
+    WHERE i.project_id = old.project_id AND i.key = old.key
+""")
+
+
+class _Gone(NamedTuple):
+    executions: list[int]
+    size: int
+
+
+class _GoneFile(NamedTuple):
+    url: str
+    path: str
+    file_size: int
+
+
+# Sessions of ours plan every statement anew. For a foreign key that would be a plan for each row that goes: five times the work.
+_PLAN_ONCE = "SET LOCAL plan_cache_mode = auto"
+
+
+def jobs(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> Purged:
+    """Delete jobs with their executions, events and output, and files of theirs that were never published.
+
+    Published files stay: they are the project's. Jobs that changed since they were read, are pinned, or have an execution
+    that is not released are passed over.
+    """
+    ids = _locked(tx, due)
+    if not ids:
+        return Purged()
+    executions = list(tx.execute(_EXECUTIONS, {"ids": ids, "printed": False}).scalars())
+    gone = records.read_one(_Gone, tx.execute(_CHUNKS, {"executions": executions}))
+    contents = records.read_all(StoredContent, tx.execute(_UNSEEN, {"executions": executions}))
+    tx.exec_driver_sql(_PLAN_ONCE)
+    for statement in _DELETE:
+        tx.execute(statement, {"executions": executions, "ids": ids})
+    _record(tx, project_id, "jobs", len(ids), gone.size, ids)
+    return Purged(len(ids), gone.size, contents)
+
+
+def output(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> Purged:
+    """Delete what the programs of these jobs printed; their executions say since when it is gone."""
+    ids = _locked(tx, due)
+    if not ids:
+        return Purged()
+    executions = list(tx.execute(_EXECUTIONS, {"ids": ids, "printed": True}).scalars())
+    gone = records.read_one(_Gone, tx.execute(_CHUNKS, {"executions": executions}))
+    if not gone.executions:
+        return Purged()
+    tx.execute(_MARK, {"executions": gone.executions})
+    _record(tx, project_id, "output", len(gone.executions), gone.size)
+    return Purged(len(gone.executions), gone.size)
+
+
+def files(tx: Connection, project_id: ProjectId, ids: Sequence[FileId]) -> Purged:
+    """Mark output files as deleted, but not those that a job which has not ended or is pinned reads, or a pinned one made."""
+    rows = records.read_all(_GoneFile, tx.execute(_FILES, {"project_id": project_id, "ids": list(ids)}))
+    if not rows:
+        return Purged()
+    size = sum(row.file_size for row in rows)
+    _record(tx, project_id, "files", len(rows), size)
+    return Purged(len(rows), size, [StoredContent(row.url, row.path) for row in rows])
+
+
+def keys(tx: Connection, *, older_than_days: int, limit: int) -> int:
+    """Delete idempotency keys that are older; return how many."""
+    return int(tx.execute(_KEYS, {"days": older_than_days, "limit": limit}).rowcount)
+
+
+def _locked(tx: Connection, due: Sequence[ChangedJob]) -> list[JobId]:
+    columns = {
+        "ids": [job.id for job in due],
+        "statuses": [job.status for job in due],
+        "changed": [job.last_modified for job in due],
+    }
+    return list(tx.execute(_LOCK, columns).scalars())
+
+
+def _record(
+    tx: Connection, project_id: ProjectId, what: str, count: int, size: int, ids: Sequence[JobId] | None = None
+) -> None:
+    tx.execute(
+        _RECORD,
+        {"project_id": project_id, "what": what, "count": count, "bytes": size, "ids": None if ids is None else [*ids]},
+    )
