@@ -11,7 +11,7 @@ from tests.support.api import Api
 
 ROUTES = [route for noun in NOUNS for route in noun.routes.all]
 CALLERS = (None, "node", "viewer", "submitter", "operator", "admin")
-BODIES = {"/jobs/cancel/": {"job_id": 999_999}, "/jobs/requeue/": {"job_id": 999_999}}
+BODIES = {f"/jobs/{kind}/": {"job_id": 999_999} for kind in ("cancel", "requeue", "pin", "unpin")}
 """Where an empty body would ask for more than the route's own role gives."""
 
 
