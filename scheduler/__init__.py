@@ -31,6 +31,9 @@ Work
     move             a permitted step of a job or an execution from one status to another
     event            something that happened to a job, a pool, or a node; audit: what a person did
     operation        a bulk action on all jobs that match a filter, done in chunks
+    retention        how long what has ended is kept; due: kept no longer, from its cutoff on; purge: its deletion
+    sweep            the leader's walk over all projects that purges what is due; gone: what was purged
+    pin              a user's word that a job is kept whatever the limits say
     upload           a file on its way from a user
 
 Who

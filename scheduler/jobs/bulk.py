@@ -18,8 +18,7 @@ from scheduler.errors import GangerError, InvalidInput, NotFound
 from scheduler.events import OPERATION_FAILED
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
-from scheduler.jobs import cancel, hold, requeue
-from scheduler.retention import pins
+from scheduler.jobs import cancel, hold, pin, requeue
 from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.runtime import Runtime
 from scheduler.store import paging
@@ -157,11 +156,11 @@ def _release(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int
 
 
 def _pin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(pins.pin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+    return len(pin.pin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
 
 
 def _unpin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(pins.unpin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+    return len(pin.unpin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
 
 
 ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {

@@ -32,8 +32,6 @@ from scheduler.store.leader import wake
 _CHECKED_HOURS = 0.25
 """History is checked this far back at least: a check that fell out is made up for."""
 _NEVER_S = 3600.0
-_NOT_LEADING_S = 30.0
-"""How often a process that does not lead looks whether it has to purge now."""
 
 
 class SchedulerProcess:
@@ -54,7 +52,6 @@ class SchedulerProcess:
         self._autoscaler = Autoscaler(
             rt, registry or driver_setup.registry_from_settings(rt), self._tick_loop.lend, monotonic
         )
-        self._sweep = Sweep(rt, monotonic)
         self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
@@ -66,7 +63,7 @@ class SchedulerProcess:
             "checking": self._check,
             "sampling": self._sample,
             "scaling": self._scale,
-            "purging": self._purge,
+            "purging": Sweep(rt, lambda: self._leadership.term is not None, monotonic).step,
         }
         self._loops = {name: Loop(name, step) for name, step in steps.items()}
 
@@ -132,12 +129,6 @@ class SchedulerProcess:
         if self._leadership.term is not None and every:
             self._violations.check(self._rt, hours=max(2 * every / 3600, _CHECKED_HOURS))
         return every or _NEVER_S
-
-    def _purge(self) -> float:
-        if self._leadership.term is None:
-            self._sweep.forget()
-            return _NOT_LEADING_S
-        return self._sweep.step()
 
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""

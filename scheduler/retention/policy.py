@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from scheduler.documents import RetentionDocument
 from scheduler.rules.lifecycle import retention
-from scheduler.rules.lifecycle.retention import LIMITS, Cutoffs, Retention
+from scheduler.rules.lifecycle.retention import LIMITS, Retention, RetentionCutoffs
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 from scheduler.store.retention import due
@@ -25,7 +25,7 @@ def of_project(settings: Settings, document: RetentionDocument) -> Retention:
     return of_installation(settings).of_project(document)
 
 
-def cutoffs(tx: Connection, rt: Runtime, project: RetainingProject) -> Cutoffs:
+def cutoffs(tx: Connection, rt: Runtime, project: RetainingProject) -> RetentionCutoffs:
     """Return the cut-offs of a project's jobs and their output now."""
     kept = of_project(rt.settings, project.retention)
     due.take_time(tx)

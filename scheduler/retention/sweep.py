@@ -20,24 +20,26 @@ from scheduler.files import storage
 from scheduler.identifiers import ProjectId
 from scheduler.log import log
 from scheduler.retention import policy
-from scheduler.rules.lifecycle.retention import Cutoffs
+from scheduler.rules.lifecycle.retention import RetentionCutoffs
 from scheduler.runtime import Runtime
 from scheduler.store.retention import due, purge
 from scheduler.store.retention.due import ChangedFile, ChangedJob, RetainingProject
-from scheduler.store.retention.purge import Purged, StoredContent
+from scheduler.store.retention.purge import PurgedFile, PurgeResult
 
 WINDOW = 2_000
 """Rows that are looked at in one transaction: some 100 ms where all of them go."""
 
 _BEGINNING = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 _NEVER_S = 3600.0
+_NOT_LEADING_S = 30.0
+"""How often a process that does not lead looks whether it has to purge now."""
 _LONGEST_REST_S = 1.0
 
 
 C = TypeVar("C", ChangedJob, ChangedFile)
 
 
-class WindowReader(Protocol[C]):
+class SweepPage(Protocol[C]):
     """Reads the next window of a walk."""
 
     def __call__(self, tx: Connection, *, at: datetime, after: int, before: datetime, limit: int) -> list[C]:
@@ -45,11 +47,13 @@ class WindowReader(Protocol[C]):
 
 
 class Sweep:
-    """The leader's sweeps. `step()` does one transaction's work and returns the seconds until the next one."""
+    """The sweeps of a process, while it leads. `step()` does one transaction's work and returns the seconds until the next one."""
 
-    def __init__(self, rt: Runtime, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._rt, self._monotonic = rt, monotonic
-        self._steps: Iterator[Purged] | None = None
+    def __init__(
+        self, rt: Runtime, leads: Callable[[], bool] = lambda: True, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._rt, self._leads, self._monotonic = rt, leads, monotonic
+        self._steps: Iterator[PurgeResult] | None = None
         self._done: dict[str, int] = {}
         self._muted: dict[ProjectId, tuple[datetime, int]] = {}
 
@@ -58,6 +62,10 @@ class Sweep:
         every = self._rt.settings.purge_s
         if not every:
             return _NEVER_S
+        if not self._leads():
+            self._steps = None
+            self._muted.clear()
+            return _NOT_LEADING_S
         if self._steps is None:
             self._steps, self._done = self._all(), {}
         began = self._monotonic()
@@ -68,11 +76,6 @@ class Sweep:
             return every
         return min(self._monotonic() - began, _LONGEST_REST_S)
 
-    def forget(self) -> None:
-        """Break off the sweep, because another process leads."""
-        self._steps = None
-        self._muted.clear()
-
     def run(self) -> dict[str, int]:
         """Make one whole sweep without a rest; return how much of each kind is gone."""
         self._done = {}
@@ -80,7 +83,7 @@ class Sweep:
             pass
         return self._done
 
-    def _all(self) -> Iterator[Purged]:
+    def _all(self) -> Iterator[PurgeResult]:
         with self._rt.db.begin() as tx:
             projects = due.projects(tx)
         for project in projects:
@@ -91,29 +94,29 @@ class Sweep:
             yield from self._files(project)
         yield from self._keys()
 
-    def _jobs(self, project: RetainingProject, limits: Cutoffs) -> Iterator[Purged]:
-        def purge_due(tx: Connection, window: Sequence[ChangedJob]) -> Purged:
+    def _jobs(self, project: RetainingProject, limits: RetentionCutoffs) -> Iterator[PurgeResult]:
+        def purge_due(tx: Connection, window: Sequence[ChangedJob]) -> PurgeResult:
             chosen = [job for job in window if limits.job_is_due(job.status, job.last_modified)]
-            return purge.jobs(tx, project.id, chosen) if chosen else Purged()
+            return purge.jobs(tx, project.id, chosen) if chosen else PurgeResult()
 
         yield from self._walk("jobs", partial(due.jobs, project_id=project.id), limits.last_job, _BEGINNING, purge_due)
 
-    def _output(self, project: RetainingProject, limits: Cutoffs) -> Iterator[Purged]:
+    def _output(self, project: RetainingProject, limits: RetentionCutoffs) -> Iterator[PurgeResult]:
         """Go on where the last sweep of this process stood: what is older has lost its output already."""
 
-        def purge_due(tx: Connection, window: Sequence[ChangedJob]) -> Purged:
+        def purge_due(tx: Connection, window: Sequence[ChangedJob]) -> PurgeResult:
             chosen = [job for job in window if limits.output_is_due(job.status, job.last_modified)]
-            purged = purge.output(tx, project.id, chosen) if chosen else Purged()
+            purged = purge.output(tx, project.id, chosen) if chosen else PurgeResult()
             self._muted[project.id] = (window[-1].last_modified, window[-1].id)
             return purged
 
         beginning = self._muted.get(project.id, _BEGINNING)
         yield from self._walk("output", partial(due.jobs, project_id=project.id), limits.output, beginning, purge_due)
 
-    def _files(self, project: RetainingProject) -> Iterator[Purged]:
-        def purge_due(tx: Connection, window: Sequence[ChangedFile]) -> Purged:
+    def _files(self, project: RetainingProject) -> Iterator[PurgeResult]:
+        def purge_due(tx: Connection, window: Sequence[ChangedFile]) -> PurgeResult:
             chosen = [file.id for file in window if file.is_output]
-            return purge.files(tx, project.id, chosen) if chosen else Purged()
+            return purge.files(tx, project.id, chosen) if chosen else PurgeResult()
 
         with self._rt.db.begin() as tx:
             before = policy.files_cutoff(tx, self._rt, project)
@@ -122,17 +125,17 @@ class Sweep:
     def _walk(
         self,
         what: str,
-        read: WindowReader[C],
+        read: SweepPage[C],
         before: datetime | None,
         beginning: tuple[datetime, int],
-        purge_due: Callable[[Connection, Sequence[C]], Purged],
-    ) -> Iterator[Purged]:
+        purge_due: Callable[[Connection, Sequence[C]], PurgeResult],
+    ) -> Iterator[PurgeResult]:
         """Go over everything that changed before a moment, a window and a transaction at a time."""
         at, after = beginning
         while before is not None:
             with self._rt.db.begin() as tx:
                 window = read(tx, at=at, after=after, before=before, limit=WINDOW)
-                purged = purge_due(tx, window) if window else Purged()
+                purged = purge_due(tx, window) if window else PurgeResult()
             self._remove(purged.contents)
             self._done[what] = self._done.get(what, 0) + purged.count
             yield purged
@@ -140,16 +143,16 @@ class Sweep:
                 return
             at, after = window[-1].last_modified, window[-1].id
 
-    def _keys(self) -> Iterator[Purged]:
+    def _keys(self) -> Iterator[PurgeResult]:
         while True:
             with self._rt.db.begin() as tx:
                 count = purge.keys(tx, older_than_days=self._rt.settings.keep_idempotency_days, limit=WINDOW)
             self._done["keys"] = self._done.get("keys", 0) + count
-            yield Purged(count)
+            yield PurgeResult(count)
             if count < WINDOW:
                 return
 
-    def _remove(self, contents: Sequence[StoredContent]) -> None:
+    def _remove(self, contents: Sequence[PurgedFile]) -> None:
         for content in contents:
             try:
                 storage.remove(content.url, content.path)

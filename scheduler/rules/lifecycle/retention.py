@@ -42,7 +42,7 @@ _DAYS_OF = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cutoffs:
+class RetentionCutoffs:
     """The moments before which things are aged out: jobs by final status, and output; None keeps it."""
 
     jobs: Mapping[JobStatus, datetime]
@@ -63,7 +63,9 @@ class Cutoffs:
         return JobStatus(status) in _DAYS_OF and self.output is not None and changed < self.output
 
 
-def cutoffs(kept: Retention, now: datetime, newest_kept: datetime | None, output_kept: datetime | None) -> Cutoffs:
+def cutoffs(
+    kept: Retention, now: datetime, newest_kept: datetime | None, output_kept: datetime | None
+) -> RetentionCutoffs:
     """Return the cut-offs at `now`.
 
     `newest_kept` and `output_kept` are the times of the oldest job that the limits by count and by bytes leave; None where
@@ -73,7 +75,7 @@ def cutoffs(kept: Retention, now: datetime, newest_kept: datetime | None, output
         status: _later(_before(now, int(getattr(kept, days))), newest_kept) for status, days in _DAYS_OF.items()
     }
     jobs = {status: moment for status, moment in by_status.items() if moment is not None}
-    return Cutoffs(jobs, _later(_before(now, kept.output_days), output_kept))
+    return RetentionCutoffs(jobs, _later(_before(now, kept.output_days), output_kept))
 
 
 def files_cutoff(kept: Retention, now: datetime, oldest_kept: datetime | None) -> datetime | None:

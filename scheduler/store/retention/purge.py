@@ -13,7 +13,7 @@ from scheduler.store import records
 from scheduler.store.retention.due import ChangedJob
 
 
-class StoredContent(NamedTuple):
+class PurgedFile(NamedTuple):
     """Where the content of a deleted file lies: the workspace's URL and the path in it."""
 
     url: str
@@ -21,12 +21,12 @@ class StoredContent(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class PurgeResult:
     """What one batch has deleted: how many, how many bytes of it, and the contents that are to be removed after the commit."""
 
     count: int = 0
     size: int = 0
-    contents: Sequence[StoredContent] = field(default=())
+    contents: Sequence[PurgedFile] = field(default=())
 
 
 # Whoever works with one of these jobs keeps it: the next sweep sees it again. What was read with another status or time
@@ -42,7 +42,7 @@ _LOCK = text("""
       AND NOT j.is_pinned
       AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)
     ORDER BY j.id
-    FOR UPDATE OF j SKIP LOCKED
+    FOR UPDATE SKIP LOCKED
 """)
 
 _EXECUTIONS = text("SELECT id FROM executions WHERE job_id = ANY(:ids) AND (NOT :printed OR output_purged IS NULL)")
@@ -128,7 +128,7 @@ class _GoneFile(NamedTuple):
 _PLAN_ONCE = "SET LOCAL plan_cache_mode = auto"
 
 
-def jobs(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> Purged:
+def jobs(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> PurgeResult:
     """Delete jobs with their executions, events and output, and files of theirs that were never published.
 
     Published files stay: they are the project's. Jobs that changed since they were read, are pinned, or have an execution
@@ -136,39 +136,39 @@ def jobs(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> Pu
     """
     ids = _locked(tx, due)
     if not ids:
-        return Purged()
+        return PurgeResult()
     executions = list(tx.execute(_EXECUTIONS, {"ids": ids, "printed": False}).scalars())
     gone = records.read_one(_Gone, tx.execute(_CHUNKS, {"executions": executions}))
-    contents = records.read_all(StoredContent, tx.execute(_UNSEEN, {"executions": executions}))
+    contents = records.read_all(PurgedFile, tx.execute(_UNSEEN, {"executions": executions}))
     tx.exec_driver_sql(_PLAN_ONCE)
     for statement in _DELETE:
         tx.execute(statement, {"executions": executions, "ids": ids})
     _record(tx, project_id, "jobs", len(ids), gone.size, ids)
-    return Purged(len(ids), gone.size, contents)
+    return PurgeResult(len(ids), gone.size, contents)
 
 
-def output(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> Purged:
+def output(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> PurgeResult:
     """Delete what the programs of these jobs printed; their executions say since when it is gone."""
     ids = _locked(tx, due)
     if not ids:
-        return Purged()
+        return PurgeResult()
     executions = list(tx.execute(_EXECUTIONS, {"ids": ids, "printed": True}).scalars())
     gone = records.read_one(_Gone, tx.execute(_CHUNKS, {"executions": executions}))
     if not gone.executions:
-        return Purged()
+        return PurgeResult()
     tx.execute(_MARK, {"executions": gone.executions})
     _record(tx, project_id, "output", len(gone.executions), gone.size)
-    return Purged(len(gone.executions), gone.size)
+    return PurgeResult(len(gone.executions), gone.size)
 
 
-def files(tx: Connection, project_id: ProjectId, ids: Sequence[FileId]) -> Purged:
+def files(tx: Connection, project_id: ProjectId, ids: Sequence[FileId]) -> PurgeResult:
     """Mark output files as deleted, but not those that a job which has not ended or is pinned reads, or a pinned one made."""
     rows = records.read_all(_GoneFile, tx.execute(_FILES, {"project_id": project_id, "ids": list(ids)}))
     if not rows:
-        return Purged()
+        return PurgeResult()
     size = sum(row.file_size for row in rows)
     _record(tx, project_id, "files", len(rows), size)
-    return Purged(len(rows), size, [StoredContent(row.url, row.path) for row in rows])
+    return PurgeResult(len(rows), size, [PurgedFile(row.url, row.path) for row in rows])
 
 
 def keys(tx: Connection, *, older_than_days: int, limit: int) -> int:
