@@ -5,29 +5,24 @@ and `tee /dev/stderr` does. If the output were a file, opening it again would cu
 overwrite each other. A pipe has neither length nor position: nothing that was written vanishes, and the order stays.
 
 One thread moves the output of all runs. It rests after each round, so that programs which write little cost few
-awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. What is beyond the cap is
-discarded inside the kernel; the length of the log file still tells how much was written.
+awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. What is beyond the cap
+(`output_cap`) is discarded inside the kernel.
 """
 
 import contextlib
-import errno
 import fcntl
 import functools
 import os
 import select
-import stat
 import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
+from workers.supervisor.output_cap import CappedLog
 from workers.supervisor.request import RunRequest
 from workers.supervisor.spawn import LaunchError
 
-_FILE_FLAGS: Final = (
-    # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
-    os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
-)
 _PIECE_BYTES: Final = 64 << 10  # the size of a new pipe
 _WIDE_BYTES: Final = 1 << 20  # of a flood's pipe: the most that users other than root may ask for
 _FLOOD_BYTES: Final = 32 << 10  # moved at once from one pipe
@@ -41,17 +36,13 @@ class OutputPipe:
 
     def __init__(self, path: str, most_bytes: int | None) -> None:
         """Open both; what is in the file already stays. Raises LaunchError."""
-        self._file = _open_log(path)
+        self._log = CappedLog(path, most_bytes)
         try:
             self.reader, self.writer = os.pipe()
         except OSError as error:
-            os.close(self._file)
+            self._log.close()
             raise LaunchError(error.errno, f"no pipe for its output: {error.strerror}") from error
         os.set_blocking(self.reader, False)
-        self._length = os.lseek(self._file, 0, os.SEEK_END)
-        self._most = float("inf") if most_bytes is None else most_bytes
-        self._unwritten = b""  # read from the pipe, and refused by the file so far
-        self._discarded = 0
         self._is_wide = False
         self._lock = threading.Lock()
 
@@ -75,10 +66,10 @@ class OutputPipe:
         with self._lock:
             if self.reader < 0:
                 return None
-            if not self._write():
+            if not self._log.retry():
                 return 0
             try:
-                moved = self._discard() if self._length >= self._most else self._copy()
+                moved = self._discard() if self._log.is_full else self._copy()
             except BlockingIOError:
                 return 0
             if moved >= _FLOOD_BYTES and not self._is_wide:
@@ -96,51 +87,19 @@ class OutputPipe:
         with self._lock:
             if self.reader < 0:
                 return 0
-            self._show_discarded()
             os.close(self.reader)
-            os.close(self._file)
-            self.reader = self._file = -1
-            return len(self._unwritten)
+            self.reader = -1
+            return self._log.close()
 
     def _copy(self) -> int:
         piece = os.read(self.reader, _WIDE_BYTES if self._is_wide else _PIECE_BYTES)
-        room = self._most - self._length
-        self._unwritten = piece if len(piece) <= room else piece[: int(room)]
-        self._write()
-        if len(piece) > room:
-            self._count_discarded(len(piece) - int(room))
+        self._log.write(piece)
         return len(piece)
-
-    def _write(self) -> bool:
-        """Write what the file has not got yet. False if it can't be written now: the disk is full, or a program is being started.
-
-        While a program is started, the whole process has that program's limit on the size of a file.
-        """
-        while self._unwritten:
-            try:
-                written = os.write(self._file, self._unwritten)
-            except OSError:
-                return False
-            self._length += written
-            self._unwritten = self._unwritten[written:]
-        return True
 
     def _discard(self) -> int:
         moved = os.splice(self.reader, _null(), _WIDE_BYTES, flags=os.SPLICE_F_NONBLOCK)
-        self._count_discarded(moved)
+        self._log.discard(moved)
         return moved
-
-    def _count_discarded(self, size: int) -> None:
-        first = not self._discarded
-        self._discarded += size
-        if first:
-            self._show_discarded()
-
-    def _show_discarded(self) -> None:
-        """Make the file as long as all that was written. The part beyond the cap takes no disk and reads as zeros."""
-        if self._discarded and not self._unwritten:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._file, self._length + self._discarded)
 
 
 class RunOutput:
@@ -235,18 +194,6 @@ class OutputMover:
             elif self._pipes.get(reader) is pipe:
                 del self._pipes[reader]
                 self._poll.unregister(reader)
-
-
-def _open_log(path: str) -> int:
-    """Open a log file for writing. Its folder need not be the job's user's, nor need the file."""
-    try:
-        descriptor = os.open(path, _FILE_FLAGS, 0o600)
-    except OSError as error:
-        raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
-    return descriptor
 
 
 @functools.cache

@@ -1,0 +1,88 @@
+"""The cap of output: a log file that is held to its size, however much is written to it.
+
+What is beyond the cap is discarded; the length of the log file still tells how much was written, and its part beyond the cap
+takes no disk.
+"""
+
+import contextlib
+import errno
+import os
+import stat
+from typing import Final
+
+from workers.supervisor.spawn import LaunchError
+
+_FILE_FLAGS: Final = (
+    # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
+    os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+)
+
+
+class CappedLog:
+    """The log file of one output stream of one run. Used by one thread at a time."""
+
+    def __init__(self, path: str, most_bytes: int | None) -> None:
+        """Open it; what is in it already stays, and counts. Raises LaunchError."""
+        self._file = _open_log(path)
+        self._length = os.lseek(self._file, 0, os.SEEK_END)
+        self._most = float("inf") if most_bytes is None else most_bytes
+        self._unwritten = b""  # refused by the file so far
+        self._discarded = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the cap is reached."""
+        return self._length >= self._most
+
+    def write(self, piece: bytes) -> None:
+        """Write as much of it as the cap allows, and count the rest. What the file refuses is kept for `retry`."""
+        room = self._most - self._length
+        self._unwritten = piece if len(piece) <= room else piece[: int(room)]
+        self.retry()
+        if len(piece) > room:
+            self.discard(len(piece) - int(room))
+
+    def retry(self) -> bool:
+        """Write what the file has not got yet. False if it can't be written now: the disk is full, or a program is being started.
+
+        While a program is started, the whole process has that program's limit on the size of a file.
+        """
+        while self._unwritten:
+            try:
+                written = os.write(self._file, self._unwritten)
+            except OSError:
+                return False
+            self._length += written
+            self._unwritten = self._unwritten[written:]
+        return True
+
+    def discard(self, size: int) -> None:
+        """Count bytes that were written beyond the cap."""
+        first = not self._discarded
+        self._discarded += size
+        if first:
+            self._show_discarded()
+
+    def close(self) -> int:
+        """Close it. Returns how many bytes could not be written."""
+        self._show_discarded()
+        os.close(self._file)
+        return len(self._unwritten)
+
+    def _show_discarded(self) -> None:
+        """Make the file as long as all that was written. The part beyond the cap takes no disk and reads as zeros."""
+        if self._discarded and not self._unwritten:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._length + self._discarded)
+
+
+def _open_log(path: str) -> int:
+    """Open a log file for writing. Its folder need not be the job's user's, nor need the file."""
+    try:
+        descriptor = os.open(path, _FILE_FLAGS, 0o600)
+    except OSError as error:
+        raise LaunchError(error.errno, f"{path}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LaunchError(errno.EINVAL, f"{path}: not a plain file")
+    return descriptor
