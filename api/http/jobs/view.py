@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from api.http.executions import view as executions
 from api.http.files import view as files
@@ -33,42 +33,10 @@ from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.store.executions.listing import ExecutionRow
 from scheduler.store.jobs.detail import JobRest, NamedFile
 from scheduler.store.jobs.listing import JobRow, JobRowWithData
+from scheduler.store.type_in_short import JobTypeInShort
 
 Files: TypeAlias = Mapping[int, NamedFile]
 """Files by id."""
-
-
-class WithJobType(Protocol):
-    """A row with the job type of jobs."""
-
-    @property
-    def type_id(self) -> int: ...  # noqa: D102
-    @property
-    def type_name(self) -> str: ...  # noqa: D102
-    @property
-    def type_version(self) -> str: ...  # noqa: D102
-    @property
-    def type_title(self) -> str: ...  # noqa: D102
-    @property
-    def type_description(self) -> str: ...  # noqa: D102
-    @property
-    def type_category(self) -> str | None: ...  # noqa: D102
-    @property
-    def author_name(self) -> str | None: ...  # noqa: D102
-    @property
-    def author_url(self) -> str | None: ...  # noqa: D102
-    @property
-    def icon_code(self) -> str | None: ...  # noqa: D102
-    @property
-    def is_system(self) -> bool: ...  # noqa: D102
-    @property
-    def is_long_running(self) -> bool: ...  # noqa: D102
-    @property
-    def is_active(self) -> bool: ...  # noqa: D102
-    @property
-    def is_operational(self) -> bool: ...  # noqa: D102
-    @property
-    def is_paused(self) -> bool: ...  # noqa: D102
 
 
 def entry(row: JobRow) -> JobEntry:
@@ -164,7 +132,7 @@ def detail(found: FullJob) -> JobDetail:
     }
 
 
-def job_type(row: WithJobType) -> JobTypeOfJob:
+def job_type(row: JobTypeInShort) -> JobTypeOfJob:
     """Return the type of a job, or of an execution's job, in short."""
     return {
         "id": row.type_id,

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.documents import Document
 from scheduler.identifiers import JobTypeId, ProjectId, RevisionId
-from scheduler.store import records
+from scheduler.store import records, type_in_short
 from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
@@ -69,23 +69,9 @@ class RevisionRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TypeStatusCount:
+class TypeStatusCount(type_in_short.JobTypeInShort):
     """How many jobs of a type have one status and error category; both are None for a type without jobs."""
 
-    type_id: JobTypeId
-    type_name: str
-    type_version: str
-    type_title: str
-    type_description: str
-    type_category: str | None
-    author_name: str | None
-    author_url: str | None
-    icon_code: str | None
-    is_system: bool
-    is_long_running: bool
-    is_active: bool
-    is_operational: bool
-    is_paused: bool
     status: str | None
     error_category: str | None
     count: int | None
@@ -93,23 +79,9 @@ class TypeStatusCount:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningType:
+class RunningType(type_in_short.JobTypeInShort):
     """How many jobs of a type run, and since when the first of them."""
 
-    type_id: JobTypeId
-    type_name: str
-    type_version: str
-    type_title: str
-    type_description: str
-    type_category: str | None
-    author_name: str | None
-    author_url: str | None
-    icon_code: str | None
-    is_system: bool
-    is_long_running: bool
-    is_active: bool
-    is_operational: bool
-    is_paused: bool
     count: int
     longest_running: datetime
 
@@ -158,12 +130,6 @@ REVISIONS = Listing(
     {"revision_num": SortKey("j.revision_num", "int"), "created": SortKey("j.created", "timestamptz")},
 )
 
-_SHORT = """
-    t.id AS type_id, t.name AS type_name, t.version AS type_version, t.title AS type_title,
-    t.description AS type_description, t.category AS type_category, t.author_name, t.author_url, t.icon_code,
-    t.is_system, t.is_long_running, t.is_active, t.is_operational, t.is_paused
-"""
-
 # What runs counts whenever it began; the two halves use an index each.
 _STATUSES = text(f"""
     WITH counted AS (
@@ -181,7 +147,7 @@ _STATUSES = text(f"""
           AND (CAST(:project_id AS bigint) IS NULL OR j.project_id = :project_id)
         GROUP BY job_type_id, status
     )
-    SELECT {_SHORT}, c.status, e.category AS error_category, sum(c.count)::bigint AS count,
+    SELECT {type_in_short.SELECTED}, c.status, e.category AS error_category, sum(c.count)::bigint AS count,
            max(c.most_recent) AS most_recent
     FROM job_types t
     LEFT JOIN counted c ON c.job_type_id = t.id
@@ -191,7 +157,7 @@ _STATUSES = text(f"""
 """)  # noqa: S608 - the only text put in are our own columns
 
 _RUNNING = text(f"""
-    SELECT {_SHORT}, r.count, r.longest_running
+    SELECT {type_in_short.SELECTED}, r.count, r.longest_running
     FROM (
         SELECT job_type_id, count(*) AS count, min(COALESCE(started, last_status_change)) AS longest_running
         FROM jobs

@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import Connection
 
 from scheduler.documents import JobDataDocument
-from scheduler.identifiers import Attempt, ErrorId, JobId, JobTypeId, NodeId, ProjectId, RevisionId
+from scheduler.identifiers import Attempt, ErrorId, JobId, NodeId, ProjectId, RevisionId
+from scheduler.store import type_in_short
 from scheduler.store.jobs import filter_names
 from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
 
@@ -45,7 +46,7 @@ class JobFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class JobRow:
+class JobRow(type_in_short.JobTypeInShort):
     """A job as lists show it, with its job type, its node while it is placed, and its error once it has failed."""
 
     id: JobId
@@ -84,20 +85,6 @@ class JobRow:
     pool: str | None
     custom: dict[str, int]
     labels: dict[str, str] | None
-    type_id: JobTypeId
-    type_name: str
-    type_version: str
-    type_title: str
-    type_description: str
-    type_category: str | None
-    author_name: str | None
-    author_url: str | None
-    icon_code: str | None
-    is_system: bool
-    is_long_running: bool
-    is_active: bool
-    is_operational: bool
-    is_paused: bool
     node_id: NodeId | None
     node_name: str | None
     hostname: str | None
@@ -170,11 +157,7 @@ KEYS: dict[str, SortKey] = {
 _ELSEWHERE = {
     "uuid": "CAST(j.uuid AS text)", "revision_num": "r.revision_num", "project": "p.name", "pool": "s.pool",
     "custom": "s.custom", "labels": "q.labels", "data": "q.data",
-    "type_id": "t.id", "type_name": "t.name", "type_version": "t.version", "type_title": "t.title",
-    "type_description": "t.description", "type_category": "t.category", "author_name": "t.author_name",
-    "author_url": "t.author_url", "icon_code": "t.icon_code", "is_system": "t.is_system",
-    "is_long_running": "t.is_long_running", "is_active": "t.is_active", "is_operational": "t.is_operational",
-    "is_paused": "t.is_paused", "node_id": "n.id", "node_name": "n.name", "hostname": "n.hostname", "error_id": "e.id",
+    **type_in_short.COLUMNS, "node_id": "n.id", "node_name": "n.name", "hostname": "n.hostname", "error_id": "e.id",
     "error_name": "e.name", "error_title": "e.title", "error_description": "e.description",
     "error_category": "e.category", "is_builtin": "e.is_builtin", "should_be_retried": "e.should_be_retried",
 }  # fmt: skip

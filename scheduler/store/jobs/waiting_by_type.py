@@ -8,13 +8,10 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from scheduler.identifiers import JobTypeId, ProjectId
-from scheduler.store import records
+from scheduler.store import records, type_in_short
 
-_STATUS = text("""
-    SELECT t.id AS type_id, t.name AS type_name, t.version AS type_version, t.title AS type_title,
-           t.description AS type_description, t.category AS type_category, t.author_name, t.author_url, t.icon_code,
-           t.is_system, t.is_long_running, t.is_active, t.is_operational, t.is_paused,
-           q.count, q.longest_queued, q.highest_priority
+_STATUS = text(f"""
+    SELECT {type_in_short.SELECTED}, q.count, q.longest_queued, q.highest_priority
     FROM (
         SELECT job_type_id, count(*) AS count, min(COALESCE(queued, created)) AS longest_queued,
                min(priority) AS highest_priority
@@ -24,29 +21,15 @@ _STATUS = text("""
     ) AS q
     JOIN job_types t ON t.id = q.job_type_id
     ORDER BY t.is_paused, q.highest_priority, q.longest_queued, t.id
-""")
+""")  # noqa: S608 - the only text put in are our own columns
 
 _TYPE = text("SELECT EXISTS (SELECT FROM job_types WHERE id = :id)")
 
 
 @dataclass(frozen=True, slots=True)
-class WaitingType:
+class WaitingType(type_in_short.JobTypeInShort):
     """How many jobs of a type wait, since when the first of them, and the most urgent priority (the smallest number)."""
 
-    type_id: JobTypeId
-    type_name: str
-    type_version: str
-    type_title: str
-    type_description: str
-    type_category: str | None
-    author_name: str | None
-    author_url: str | None
-    icon_code: str | None
-    is_system: bool
-    is_long_running: bool
-    is_active: bool
-    is_operational: bool
-    is_paused: bool
     count: int
     longest_queued: datetime
     highest_priority: int
