@@ -45,6 +45,7 @@ class WorkerOptions:
     job_user: str | None = None
     tree: str | None = None
     interpreters: Sequence[str] = ()
+    projects: Sequence[str] = ()
     shared_folders: Sequence[str] = ()
     pip_variables: Sequence[str] = ()
     leave_running: bool = False
@@ -124,6 +125,8 @@ def run_worker(options: WorkerOptions) -> int:
             labels=dict(options.labels),
             on_stop="leave-running" if options.leave_running else "return",
             job_user=options.job_user or JOB_USER,
+            hidden=_of_installation(settings, options.token_file),
+            projects=tuple(options.projects or settings.node_projects or ()) or None,
             shared_folders=(*options.shared_folders, *settings.shared_folders),
             syscall_filter=settings.syscall_filter,
             interpreters=(*options.interpreters, *settings.interpreters),
@@ -187,6 +190,16 @@ def _node_token(path: Path | None) -> str:
         return path.read_text().strip()
     except OSError as trouble:
         raise SetupError(f"the node token at {path} cannot be read: {trouble.strerror}") from None
+
+
+def _of_installation(settings: Settings, token_file: Path | None) -> tuple[str, ...]:
+    """Return what no job must see: the state of this installation, the tokens of its users, and that of this node."""
+    from api.up.embedded import state  # noqa: PLC0415
+
+    files = [token_file, os.environ.get("GANGER_NODE_TOKEN_FILE"), os.environ.get("GANGER_TOKEN_FILE")]
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    known = [settings.state_dir, state.default_root(), home / "ganger", *files]
+    return tuple(str(Path(path).resolve()) for path in known if path)
 
 
 def _named(names: Iterable[str]) -> dict[str, str]:

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     api_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
         default=None, description="address of the API for nodes that drivers start"
     )
+    node_projects: list[str] | None = Field(
+        default=None,
+        description="the only projects that this node serves, * for all; default: all, or just the default project where "
+        "the node cannot keep projects apart",
+    )
     shared_folders: list[str] = Field(
         default=[], description="folders that jobs on this node may write to, beside their own"
     )

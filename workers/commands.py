@@ -34,6 +34,13 @@ class SendClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepSlotPosition:
+    """Write down how many user ids were given out, so that the next life of the agent goes on after them."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class StageInputs:
     """Make a fresh directory for the attempt and put its inputs there."""
 
@@ -139,6 +146,7 @@ NodeCommand: TypeAlias = (
     WriteJournalEntry
     | RegisterNode
     | SendClaim
+    | KeepSlotPosition
     | StageInputs
     | StopFileWork
     | StartRun

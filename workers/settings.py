@@ -47,6 +47,10 @@ class NodeSettings:
     """(first, count): where the node runs as root and no other `job_user` is named, each execution has a user id of its
     own from this range; its group has the same number. `auto` takes a range for this node that nobody uses. If there is
     no such range, and with None, all jobs run as `job_user`."""
+    hidden: tuple[str, ...] = ()
+    """Files and folders that jobs must not see where they have the node's own user id: those of the installation."""
+    projects: tuple[str, ...] | None = None
+    """The projects that this node serves, `*` for all. None: all, but where projects cannot be kept apart only `default`."""
     shared_folders: tuple[str, ...] = ()
     """Folders that jobs may write to beside their own, as far as the rights of their user go. All else is read only to them."""
     syscall_filter: Literal["strict", "namespaces", "off"] = "strict"

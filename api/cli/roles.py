@@ -32,6 +32,14 @@ TreeName = Annotated[
         rich_help_panel=JOBS,
     ),
 ]
+Projects = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Project that it serves, and no other, * for all; may be repeated. Default: all; 'default' alone where "
+        "jobs of different projects cannot be kept apart.",
+        rich_help_panel=JOBS,
+    ),
+]
 SharedFolders = Annotated[
     list[str] | None,
     typer.Option(help="Folder that jobs may write to, beside their own; may be repeated.", rich_help_panel=JOBS),
@@ -138,6 +146,7 @@ def worker(
     ] = None,
     job_user: JobUser = None,
     tree: TreeName = None,
+    project: Projects = None,
     share: SharedFolders = None,
     interpreter: Interpreters = None,
     pip_variable: PipVariables = None,
@@ -162,6 +171,7 @@ def worker(
         node_dir=node_dir,
         job_user=job_user,
         tree=tree,
+        projects=project or (),
         shared_folders=share or (),
         interpreters=interpreter or (),
         pip_variables=pip_variable or (),

@@ -15,6 +15,7 @@ from scheduler.store.leader import lease
 from tests.support.api import Api
 from workers.agent import setup
 from workers.agent.setup import NodeSetup
+from workers.agent.slots import PositionFile
 from workers.paths import Paths
 from workers.runners import images, oci
 
@@ -27,7 +28,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> NodeSetup:
     for module, found in ((oci, oci.engine), (images, images.tool)):
         monkeypatch.setattr(module, "PATH", str(tmp_path / "empty"))
         monkeypatch.setattr(module, found.__name__, found.__wrapped__)  # without what this process remembers
-    return NodeSetup(Paths(str(tmp_path), str(tmp_path), str(tmp_path)), None, "disk", 0)
+    return NodeSetup(Paths(str(tmp_path), str(tmp_path), str(tmp_path)), None, "disk", 0, PositionFile(tmp_path))
 
 
 def labels(found: dict[str, str]) -> dict[str, str]:

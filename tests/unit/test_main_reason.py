@@ -31,6 +31,7 @@ def main(world: World) -> Reason:
         ([{}, {}], {"constraints": (Constraint("zone", value="a"),)}, Policy(), Reason.CONSTRAINT),
         ([{}, {}], {"custom": {"gpu": 1}}, Policy(), Reason.TOO_SMALL),
         ([{}, {}], {"pool": "nowhere"}, Policy(), Reason.OTHER_POOL),
+        ([{"projects": frozenset({7})}], {"project_id": 8}, Policy(), Reason.OTHER_PROJECT),
         ([{"pool": "p"}], {}, Policy(paused_pools=frozenset({"p"})), Reason.POOL_PAUSED),
         ([{"draining": True}, {"draining": True}], {}, Policy(), Reason.NODE_DRAINING),
         ([{"launch_failures": 3}], {}, Policy(), Reason.NODE_FAILING),

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.identifiers import Epoch
 from tests.support.keys import FIRST, a_key
 from tests.support.node import World, a_spec
 from workers import commands
-from workers.agent.slots import ExecutionSlot, SlotAllocator
+from workers.agent.slots import ExecutionSlot, PositionFile, SlotAllocator
+from workers.events import PlacementsReceived
 from workers.machine import gpus
 
 SMI = """#!/bin/sh
@@ -21,11 +23,34 @@ echo "1, NVIDIA A100-SXM4-80GB, 81920"
 
 
 def test_users_differ_and_the_one_freed_longest_ago_comes_back_first() -> None:
-    slots = SlotAllocator((7, 7), (100, 3))
-    assert [slots.allocate(a_key(n, 1)).user for n in range(4)] == [(100, 100), (101, 101), (102, 102), (7, 7)]
+    slots = SlotAllocator((7, 7), (100, 4))
+    assert [slots.allocate(a_key(n, 1)).user for n in range(4)] == [(100 + n, 100 + n) for n in range(4)]
     for n in (3, 1, 0):
         slots.free(a_key(n, 1))
-    assert [slots.allocate(a_key(n, 2)).user for n in range(2)] == [(101, 101), (100, 100)]
+    assert [slots.allocate(a_key(n, 2)).user for n in range(2)] == [(103, 103), (101, 101)]
+
+
+def test_no_two_executions_share_a_user_and_a_node_claims_no_more_than_it_has_users_for() -> None:
+    slots = SlotAllocator((7, 7), (100, 1))
+    slots.allocate(FIRST)
+    assert slots.is_exhausted(0)
+    with pytest.raises(IndexError):
+        slots.allocate(a_key(2, 1))
+    world = World(slots=(100, 2)).up()
+    world.tell(PlacementsReceived(world.machine.epoch or Epoch(0), [a_key(n, 1) for n in range(3)]))
+    assert len(world.all(commands.SendClaim)) == 2
+
+
+def test_the_turn_of_user_ids_goes_on_in_the_next_life(tmp_path: Path) -> None:
+    file = PositionFile(tmp_path)
+    slots = SlotAllocator(None, (0, 1000), position=file.read())
+    given = [slots.allocate(FIRST).user]
+    file.write(slots.new_reserve() or 0)
+    assert slots.new_reserve() is None
+    again = SlotAllocator(None, (0, 1000), position=PositionFile(tmp_path).read())
+    assert again.allocate(a_key(2, 1)).user not in given
+    file.write(1234567)
+    assert SlotAllocator(None, (0, 1000), position=file.read()).allocate(FIRST).user == (567, 567)
 
 
 def test_asking_again_gives_the_same_and_freeing_may_be_repeated() -> None:

@@ -12,7 +12,7 @@ from workers import log
 from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import finish, pre
-from workers.commands import SendClaim
+from workers.commands import KeepSlotPosition, SendClaim
 from workers.events import ClaimAnswered, ClaimsDropped
 
 
@@ -52,7 +52,14 @@ def _claiming(context: StepContext, ref: wire.ExecutionRef) -> NodeExecution | N
 
 def _granted(context: StepContext, execution: NodeExecution, spec: wire.TaskSpec) -> None:
     execution.spec = spec
-    slot = execution.slot = context.slots.allocate(execution.key, spec.amounts.custom.get("gpu", 0))
+    try:
+        execution.slot = context.slots.allocate(execution.key, spec.amounts.custom.get("gpu", 0))
+    except IndexError:  # every user id is in use
+        execution.stop = execution.stop or Outcome.RETURNED
+    slot = execution.slot
+    position = context.slots.new_reserve()
+    if position is not None:
+        context.issue(KeepSlotPosition(position))
     kept = spec.model_dump_json(exclude={"secrets"})
     context.record(
         execution, "spec", {"spec": kept, "uid": execution.uid, "gid": execution.gid, "gpus": list(slot.gpus)}

@@ -19,13 +19,14 @@ from workers.supervisor.limits import FENCE_SHARE
 
 @dataclass(frozen=True, slots=True)
 class NodeProfile:
-    """The facts about a node that its state machine needs. `SlotAllocator` explains the last three."""
+    """The facts about a node that its state machine needs. `SlotAllocator` explains four of them."""
 
     name: str
     paths: Paths
     user: tuple[int, int] | None = None
     slots: tuple[int, int] | None = None
     gpus: tuple[str, ...] = ()
+    position: int = 0
     python: PythonSettings = field(default_factory=PythonSettings)
     confine: ConfinementRules = field(default_factory=ConfinementRules)
 
@@ -47,7 +48,7 @@ class StepContext:
         """The node was told to hand its work back, and does not wait for jobs to end."""
         self.deadlines: dict[ExecutionKey, float] = {}
         """When (CLOCK_BOOTTIME) the agent's own work for a phase has taken too long."""
-        self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus)
+        self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus, profile.position)
         for execution in held.values():
             if execution.spec is not None:
                 self.slots.restore(execution.key, execution.slot)

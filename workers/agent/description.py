@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scheduler import wire
+from workers.agent import isolation
 from workers.agent.setup import NodeSetup
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
@@ -27,6 +28,11 @@ class NodeDescription:
     missing: Mapping[str, str]
     boot_id: str = field(default_factory=probe.boot_id)
 
+    @property
+    def isolation(self) -> str:
+        """How jobs are kept apart here, with the supervisor that there is now."""
+        return isolation.level(self.node_setup, self.supervisor.powers)
+
     def registration(self, held: list[wire.HeldExecution]) -> wire.NodeRegistration:
         """Return what the node registers with, while it holds these executions."""
         settings, gpus = self.settings, self.node_setup.gpus
@@ -37,7 +43,7 @@ class NodeDescription:
             boot_id=settings.boot_id or self.boot_id,
             disk_id=self.node_setup.disk_id,
             amounts=probe.amounts(settings, gpus, self.cache.spare_bytes if self.cache else 0),
-            labels=probe.labels(settings, self.runners, gpus),
+            labels={**probe.labels(settings, self.runners, gpus), **isolation.labels(settings, self.isolation)},
             version=probe.version(),
             powers={**self.supervisor.powers, **self.missing},
             held=held,

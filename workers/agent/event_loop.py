@@ -31,6 +31,7 @@ from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.commands import (
     CollectOutputs,
     FollowOutput,
+    KeepSlotPosition,
     KeepVenv,
     KillTree,
     LeaveCluster,
@@ -149,6 +150,7 @@ class EventLoop:
         services = self._services
         return {
             RegisterNode: self._register,
+            KeepSlotPosition: lambda command: services.position.write(command.position),
             SendClaim: lambda command: self._claims.append(command.claim),
             StageInputs: self._stage,
             StartRun: self._start,

@@ -19,7 +19,7 @@ from typing import Final
 
 from scheduler.errors import GangerError, SetupError
 from workers import log
-from workers.agent import services, setup
+from workers.agent import isolation, services, setup
 from workers.agent.context import NodeProfile
 from workers.agent.event_loop import EventLoop, Inbox
 from workers.agent.setup import NodeSetup
@@ -31,7 +31,7 @@ from workers.api_client import ServerRefused
 from workers.events import StopRequested
 from workers.files import secret_dirs
 from workers.journal import Journal
-from workers.machine import privacy
+from workers.machine import privacy, user_namespace
 from workers.runners import PythonSettings, interpreters
 from workers.settings import NodeSettings
 
@@ -54,6 +54,7 @@ _WAYS: Final = {
 def run(settings: NodeSettings) -> int:
     """Be this node until it is told to stop; return the exit code. Call it in the main thread, once per process."""
     log.configure(settings.log_level)
+    user_namespace.enter()
     privacy.protect()
     try:
         node_setup = setup.prepare(settings)
@@ -72,12 +73,19 @@ class Agent:
 
     def __init__(self, settings: NodeSettings, node_setup: NodeSetup) -> None:
         """Read the journal and reach the supervisor; no thread runs yet. Raises SetupError, SupervisorLostError."""
-        self._settings, self._paths = settings, node_setup.paths
+        self._settings, self._node_setup, self._paths = settings, node_setup, node_setup.paths
         journal = _open_journal(settings)
         gpus = tuple(gpu.index for gpu in node_setup.gpus)
         python = PythonSettings(interpreters.find(settings.interpreters), settings.pip_variables)
         profile = NodeProfile(
-            settings.name, node_setup.paths, node_setup.user, node_setup.slots, gpus, python, setup.rules(settings)
+            settings.name,
+            node_setup.paths,
+            node_setup.user,
+            node_setup.slots,
+            gpus,
+            node_setup.position.read(),
+            python,
+            isolation.rules(settings, node_setup),
         )
         self._machine = machine = StateMachine(profile, lambda: secrets.token_hex(16), journal.facts())
         inbox: Inbox = queue.SimpleQueue()
@@ -93,6 +101,9 @@ class Agent:
         setup.clear_out(self._paths, self._machine.held.keys(), self._services.remover)
         for number in _WAYS:
             signal.signal(number, lambda got, _: self._ends.put(("signal", str(got))))
+        warning = isolation.warning(isolation.level(self._node_setup, self._services.supervisor.powers))
+        if warning is not None:
+            print(f"ganger: node {self._settings.name}: {warning}", file=sys.stderr)  # noqa: T201  for whoever starts it
         log.logger().info(log.AGENT_STARTED, node=self._settings.name, held=len(self._machine.held), pid=os.getpid())
         self._thread("event-loop", self._event_loop.run)
         for name, work in self._services.threads().items():

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.agent import setup
+from workers.agent import isolation, setup
 from workers.agent.description import NodeDescription
 from workers.agent.file_work import FileWork
 from workers.agent.setup import NodeSetup
+from workers.agent.slots import PositionFile
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.api_client import ApiClient
@@ -42,6 +43,7 @@ class NodeServices:
     remover: FileRemover
     outputs: RunOutputs
     file_work: FileWork
+    position: PositionFile
 
     def threads(self) -> dict[str, Callable[[], None]]:
         """Return the loops by the name of their thread; each runs until its part is stopped or closed."""
@@ -84,7 +86,7 @@ def build(
     except OSError as error:
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
-    supervisor = SupervisorClient(settings.node_dir, post, tree=settings.tree)
+    supervisor = SupervisorClient(settings.node_dir, post, tree=isolation.wanted_tree(settings))
     api, progress = ApiClient(settings.api_url, settings.token), ProgressTracker()
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
     node = NodeInterface(
@@ -102,6 +104,7 @@ def build(
         shipper=shipper,
         remover=remover,
         outputs=RunOutputs(paths, log_files, shipper, progress),
+        position=node_setup.position,
         file_work=FileWork(api, paths, work_dirs, resources, post, settings.stagers),
     )
 

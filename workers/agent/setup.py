@@ -15,22 +15,26 @@ from pathlib import Path
 
 from scheduler.errors import SetupError
 from workers import log
+from workers.agent.slots import PositionFile
 from workers.files import secret_dirs, work_dirs
 from workers.files.input_cache import InputCache
 from workers.files.removal import FileRemover
-from workers.machine import gpus, probe
+from workers.machine import gpus, probe, user_namespace
 from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
 from workers.runners import images, oci
-from workers.runners.confining import ConfinementRules
 from workers.settings import JOB_USER, NodeSettings
 from workers.supervisor.limits import NO_ROOM
 
 _ALONE = "agent.lock"
 _EVERYBODY = 0o001
+_OTHERS_MAY_WRITE = 0o002
 _FIRST_UID = 0x70000000
 _UIDS = 4096
 """User ids of one node. The node's folder decides which of the 65,536 ranges up to 2**31 it gets."""
+_LAST_UID = 0x7FFFFFFF
+_FEW_UIDS = 1 << 15
+"""Where there are only a few ids (a user namespace), the lower half is left to accounts; the uppermost range holds `nobody`."""
 _MIB = 1 << 20
 
 
@@ -42,6 +46,7 @@ class NodeSetup:
     user: tuple[int, int] | None
     disk_id: str
     lock: int
+    position: PositionFile
     slots: tuple[int, int] | None = None
     gpus: tuple[Gpu, ...] = ()
 
@@ -51,6 +56,7 @@ def prepare(settings: NodeSettings) -> NodeSetup:
     user = _user(settings)
     try:
         settings.node_dir.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _close(settings.node_dir.resolve())
         lock = _lock(settings.node_dir)
         disk_id = probe.disk_id(settings.node_dir)
         logs = settings.node_dir.resolve() / "logs"
@@ -61,7 +67,8 @@ def prepare(settings: NodeSettings) -> NodeSetup:
         what = "is full" if error.errno in NO_ROOM else f"cannot be used: {error.strerror}"
         raise SetupError(f"The node's folder {settings.node_dir} {what}.") from error
     paths = Paths(str(work), str(logs), str(own))
-    return NodeSetup(paths, user, disk_id, lock, _slots(settings, user, disk_id, work), tuple(gpus.list_gpus()))
+    slots, position = _slots(settings, user, disk_id, work), PositionFile(settings.node_dir)
+    return NodeSetup(paths, user, disk_id, lock, position, slots, tuple(gpus.list_gpus()))
 
 
 def cache(settings: NodeSettings, place: NodeSetup) -> InputCache | None:
@@ -85,12 +92,6 @@ def runners(place: NodeSetup) -> tuple[dict[str, str], dict[str, str]]:
     return found | ({"container.fetch": Path(fetching).name} if fetching else {}), {}
 
 
-def rules(settings: NodeSettings) -> ConfinementRules:
-    """Return how runs are confined. Where all jobs are one named account, it may write what is that account's."""
-    calls = None if settings.syscall_filter == "off" else settings.syscall_filter
-    return ConfinementRules(settings.shared_folders, read_only=settings.job_user == JOB_USER, calls=calls)
-
-
 def clear_out(paths: Paths, held: Collection[ExecutionKey], remover: FileRemover) -> None:
     """Have the files removed that earlier lives left of executions which are not held any more. Never fails."""
     for name in work_dirs.names(paths.work):
@@ -112,6 +113,14 @@ def clear_out(paths: Paths, held: Collection[ExecutionKey], remover: FileRemover
 def unwritable(settings: NodeSettings, error: OSError) -> SetupError:
     """Return the refusal of a node whose folder cannot be written."""
     return SetupError(f"The node's folder {settings.node_dir} cannot be written: {error.strerror}.")
+
+
+def _close(folder: Path) -> None:
+    """Let nobody else rename the node's folder or one above it: a volume of a container may come open to all."""
+    for path in (folder, *folder.parents):
+        found = path.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & _OTHERS_MAY_WRITE and not found.st_mode & stat.S_ISVTX:
+            path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS_MAY_WRITE)
 
 
 def _lock(node_dir: Path) -> int:
@@ -139,8 +148,17 @@ def _slots(settings: NodeSettings, user: tuple[int, int] | None, disk_id: str, w
         return None
     if settings.slot_uids != "auto":
         return settings.slot_uids
-    first = _FIRST_UID + (zlib.crc32(disk_id.encode()) & 0xFFFF) * _UIDS
-    return (first, _UIDS) if _is_free(first, work) else None
+    number = zlib.crc32(disk_id.encode())
+    first = next((first for ids in user_namespace.mapped_ids() if (first := _first_of(ids, number)) is not None), None)
+    return None if first is None or not _is_free(first, work) else (first, _UIDS)
+
+
+def _first_of(ids: range, number: int) -> int | None:
+    """Return the first user id of a node, by its number, among those that exist; None if they are too few."""
+    if _FIRST_UID in ids and ids[-1] >= _LAST_UID:
+        return _FIRST_UID + (number & 0xFFFF) * _UIDS
+    ranges = (len(ids) - _FEW_UIDS) // _UIDS
+    return ids[_FEW_UIDS] + number % ranges * _UIDS if ranges > 0 else None
 
 
 def _is_free(first: int, work: Path) -> bool:

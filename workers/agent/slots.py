@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from workers.paths import ExecutionKey
 
 _ONE = 1000
+_RESERVED = 256
+"""Ids that are written down as given out before they are: one write serves them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,32 +23,79 @@ class ExecutionSlot:
     gpus: tuple[str, ...] = ()
 
 
+class PositionFile:
+    """The file in a node's folder that says how many user ids were given out."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "user-ids"
+
+    def read(self) -> int:
+        """Return the position; 0 if there is none yet."""
+        try:
+            return int(self._path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return 0
+
+    def write(self, position: int) -> None:
+        """Replace it. On a full disk the old one stays: ids then come round sooner, when nothing is left of them."""
+        with contextlib.suppress(OSError):
+            fresh = self._path.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.write_text(str(position), encoding="ascii")
+            fresh.rename(self._path)
+
+
 class SlotAllocator:
     """Gives slots out. The id that was freed longest ago comes first, so that no id passes from one job straight to the next."""
 
     def __init__(
-        self, user: tuple[int, int] | None, uids: tuple[int, int] | None = None, gpus: Sequence[str] = ()
+        self,
+        user: tuple[int, int] | None,
+        uids: tuple[int, int] | None = None,
+        gpus: Sequence[str] = (),
+        position: int = 0,
     ) -> None:
-        """`uids` is (first, count). When all ids are in use, `user` is shared. `gpus` are all devices of the node."""
+        """`uids` is (first, count); without, all have `user`. `gpus` are all devices of the node.
+
+        `position` is how many ids earlier lives of the agent have given out.
+        """
         self._user = user
         self._first, self._count = uids or (0, 0)
         self._uids = deque(range(self._first, self._first + self._count))
+        self._uids.rotate(-position)
+        self._given = position
+        self._reserved = position
         self._gpus = deque(gpus)
         self._taken: dict[ExecutionKey, ExecutionSlot] = {}
         self.has_gpus = bool(gpus)
 
     def allocate(self, key: ExecutionKey, gpus: int = 0) -> ExecutionSlot:
-        """Return a slot for an execution, or the one that it has already. `gpus` is in thousandths, rounded up to devices."""
+        """Return a slot for an execution, or the one that it has already. `gpus` is in thousandths, rounded up to devices.
+
+        Raises IndexError when all user ids are in use: see `is_exhausted`. Two executions never share one.
+        """
         if key in self._taken:
             return self._taken[key]
         user = self._user
-        if self._uids:
+        if self._count:
             uid = self._uids.popleft()
             user = uid, uid
+            self._given += 1
         wanted = min(-(-gpus // _ONE), len(self._gpus))
         slot = ExecutionSlot(user, tuple(sorted(self._gpus.popleft() for _ in range(wanted))))
         self._taken[key] = slot
         return slot
+
+    def is_exhausted(self, besides: int) -> bool:
+        """Return whether no user id would be left after `besides` more executions."""
+        return bool(self._count) and len(self._uids) <= besides
+
+    def new_reserve(self) -> int | None:
+        """Return the position to write down, so that the next life begins beyond all ids given out; None if it is written."""
+        if self._given < self._reserved:
+            return None
+        self._reserved = self._given + _RESERVED
+        return self._reserved
 
     def restore(self, key: ExecutionKey, slot: ExecutionSlot) -> None:
         """Give an execution of an earlier life the slot that it had."""

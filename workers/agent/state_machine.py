@@ -137,8 +137,12 @@ class StateMachine:
             return
         if self._context.is_purging():
             return  # the answer to a heartbeat repeats them
+        waiting = sum(execution.spec is None for execution in self.held.values())
         for key in keys:
+            if self._context.slots.is_exhausted(waiting):
+                return  # likewise
             if key not in self.held:
+                waiting += 1
                 claims.request(self._context, NodeExecution(key, self._new_token()))
 
     # --- executions ---------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
 def _furnish(spec: TaskSpec, staging: StagingTask) -> None:
     """Describe a container for each phase that has a command."""
     options = spec.commands.options
-    rootfs = images.root_of(str(options.get("image", "")), staging.resources.images, staging.stop)
+    rootfs = images.root_of(str(options.get("image", "")), staging.resources.images, staging.stop, staging.user)
     user = staging.user or (os.geteuid(), os.getegid())
     for phase in PHASES:
         request = runners.LaunchRequest(spec, phase, staging.paths, staging.resources.node, staging.gpus)

@@ -75,6 +75,7 @@ def disk_id(node_dir: Path) -> str:
             return known
     fresh = secrets.token_hex(16)
     temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
     temporary.write_text(fresh, encoding="ascii")
     temporary.rename(path)
     return fresh

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workers.paths import ExecutionKey, Paths
-from workers.supervisor.confinement import Confinement
-from workers.supervisor.syscall_filter import NAMESPACES
+from workers.supervisor.confining.confinement import Confinement
+from workers.supervisor.confining.syscall_filter import NAMESPACES
 
 _BYTES_PER_THOUSANDTH_MIB = (1 << 20, 1000)
 

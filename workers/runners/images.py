@@ -3,6 +3,10 @@
 The machine's own docker or podman fetches. Its image is exported into a folder of the node, once for each image id, and
 from then on the tool is not needed. The agent runs the tool, so its rights and registry credentials never reach a job.
 
+An image may hold anything. It is unpacked by a user without rights, who gets plain files, folders and links alone, and
+without set-user-id bits, capabilities and other attributes; then it belongs to the node. The name of its folder cannot be
+guessed, and nobody can list where it lies: who does not run the image does not read it.
+
 A name may mean another image tomorrow, so the registry is asked each time. If it cannot answer, the image that the tool
 has under that name is used. A digest means one image for ever, and `localhost/…` has no registry; in both cases the
 tool's own image is used without asking.
@@ -16,11 +20,14 @@ import functools
 import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
+from secrets import token_hex
 from threading import Event as Flag
-from typing import Final
+from typing import IO, Any, Final
 
 from workers.paths import PATH
+from workers.runners import taking
 
 FOLDER: Final = "dir:"
 TOOLS: Final = ("podman", "docker")
@@ -28,6 +35,10 @@ _MADE_HERE: Final = "localhost/"
 _DIGEST: Final = "@sha256:"
 _DONE: Final = ".complete"
 _PATIENCE_S: Final = 0.2
+_MOST_MEMBERS: Final = 2_000_000
+_FOLDER_MODE: Final = 0o755
+_FILE_MODE: Final = 0o644
+_EXECUTABLE: Final = 0o111
 
 
 class ImageError(Exception):
@@ -53,8 +64,11 @@ def tool() -> str | None:
     return None
 
 
-def root_of(image: str, folder: Path, stop: Flag) -> str:
-    """Return the folder with the image's root file system, fetching it if need be. Raises ImageError."""
+def root_of(image: str, folder: Path, stop: Flag, user: tuple[int, int] | None = None) -> str:
+    """Return the folder with the image's root file system, fetching it if need be. Raises ImageError.
+
+    `user` is who unpacks it; None for this process's own.
+    """
     if image.startswith(FOLDER):
         path = image.removeprefix(FOLDER)
         if not Path(path).is_dir():
@@ -67,7 +81,7 @@ def root_of(image: str, folder: Path, stop: Flag) -> str:
         identity = _identity(with_tool, image, stop).strip().rpartition(":")[2]
     except ImageError as unknown:
         raise ImageError(str(unknown), of_job=_answers(with_tool)) from unknown
-    return _exported(with_tool, image, folder / identity[:64], stop)
+    return _exported(with_tool, image, folder / identity[:64], stop, user)
 
 
 def _answers(with_tool: str) -> bool:
@@ -94,25 +108,81 @@ def _identity(with_tool: str, image: str, stop: Flag) -> str:
     return _run(inspect, stop)
 
 
-def _exported(with_tool: str, image: str, home: Path, stop: Flag) -> str:
+def _exported(with_tool: str, image: str, home: Path, stop: Flag, user: tuple[int, int] | None) -> str:
     """Return the folder of the exported image. It is exported once; other threads that want the same wait."""
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
-    rootfs = home / "rootfs"
     with (home / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / _DONE).exists():
-            shutil.rmtree(rootfs, ignore_errors=True)
-            rootfs.mkdir(mode=0o755)
+        done = home / _DONE
+        if not done.exists():
+            for left in home.glob("root-*"):
+                shutil.rmtree(left, ignore_errors=True)
+            rootfs = home / f"root-{token_hex(16)}"
             made = _run([with_tool, "create", image, "/bin/true"], stop).strip().splitlines()[-1]
+            archive = home / "export.tar"
             try:
-                archive = home / "export.tar"
                 _run([with_tool, "export", "--output", str(archive), made], stop)
-                _run(["tar", "--extract", "--file", str(archive), "--directory", str(rootfs), "--no-same-owner"], stop)
-                archive.unlink()
+                unpack(archive, rootfs, stop, user)
             finally:
+                archive.unlink(missing_ok=True)
                 _run([with_tool, "rm", "--force", made], Flag())
-            (home / _DONE).touch()
-    return str(rootfs)
+            done.touch(mode=0o600)
+            done.write_text(rootfs.name, encoding="ascii")
+        return str(home / done.read_text(encoding="ascii"))
+
+
+def unpack(archive: Path, rootfs: Path, stop: Flag, user: tuple[int, int] | None) -> None:
+    """Unpack an archive into a new folder, by a program that runs as `user`, and take the folder over. Raises ImageError."""
+    rootfs.mkdir(mode=0o700)
+    identity: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
+    if user is not None:
+        os.chown(rootfs, *user)
+    program = shutil.which("tar", path=PATH)
+    if program is None:
+        raise ImageError("This node has no tar to unpack images with.")
+    with subprocess.Popen(
+        [program, "--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=rootfs, env={"PATH": PATH}, **identity,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None  # noqa: S101  asked for above
+        try:
+            _filter(archive, process.stdin, stop)
+            process.stdin.close()
+            said = process.stderr.read() if process.stderr else b""
+        except BrokenPipeError:
+            said = process.stderr.read() if process.stderr else b""
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        last = (said.decode(errors="replace").strip().splitlines() or ["it ended badly"])[-1]
+        raise ImageError(f"The image cannot be unpacked: {last[:300]}")
+    try:
+        taking.take_over(rootfs, linked=() if user is None else (user[0],))
+    except taking.UntakeableError as error:
+        raise ImageError(f"The image {error}.", of_job=True) from error
+
+
+def _filter(archive: Path, target: IO[bytes], stop: Flag) -> None:
+    """Write an archive again with what an image may have: files, folders and links, under plain modes."""
+    try:
+        with tarfile.open(archive) as source, tarfile.open(fileobj=target, mode="w|") as sink:
+            for number, member in enumerate(source):
+                if stop.is_set():
+                    raise ImageError("Fetching the image was stopped.")
+                if number > _MOST_MEMBERS:
+                    raise ImageError(f"The image has more than {_MOST_MEMBERS} files.", of_job=True)
+                plain = tarfile.TarInfo(member.name)
+                plain.type, plain.linkname, plain.mtime = member.type, member.linkname, member.mtime
+                plain.mode = _FOLDER_MODE if member.isdir() or member.mode & _EXECUTABLE else _FILE_MODE
+                if member.isreg():
+                    plain.type, plain.size = tarfile.REGTYPE, member.size
+                    sink.addfile(plain, source.extractfile(member))
+                elif member.isdir() or member.issym() or member.islnk():
+                    sink.addfile(plain)
+                source.members.clear()  # type: ignore[attr-defined]  # or all of them stay in memory
+    except tarfile.TarError as error:
+        raise ImageError(f"The image cannot be read: {error}", of_job=True) from error
 
 
 def _run(argv: list[str], stop: Flag) -> str:

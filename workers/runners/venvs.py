@@ -20,7 +20,6 @@ import hashlib
 import importlib.util
 import os
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -31,16 +30,13 @@ import orjson
 
 from scheduler.wire import TaskSpec
 from workers.paths import PATH, ExecutionKey, Paths, tree_name
-from workers.runners import interpreters
+from workers.runners import interpreters, taking
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
 
 FOLDER: Final = ".venvs"
 _CURRENT: Final = "current"
 _ASKING_S: Final = 30.0
 _SYSTEM_WHEELS: Final = Path("/usr/share/python-wheels")
-_MOST_FILES: Final = 500_000
-_MOST_DEPTH: Final = 64
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _MAKE: Final = """\
 import os, sys, venv
@@ -114,7 +110,10 @@ def keep(spec: TaskSpec, paths: Paths) -> None:
     home, name = Path(_home(paths.work, spec)), tree_name((spec.execution_id, spec.attempt))
     made = Path(_made_in(paths, (spec.execution_id, spec.attempt))).parent
     if made.is_dir() and not made.is_symlink():
-        _take_over(made)
+        try:
+            taking.take_over(made)
+        except taking.UntakeableError as error:
+            raise VenvError(f"The Python environment {error}.") from error
         _remove(home / name)
         made.rename(home / name)
     if not (home / name / "venv").is_dir():
@@ -188,53 +187,3 @@ def _machines_pip() -> str:
             if asked.returncode == 0:
                 return asked.stdout.strip()
     raise VenvError("This node has no pip to install requirements with.")
-
-
-def _take_over(folder: Path) -> None:
-    """Make the node the owner of everything in it, and leave nobody able to write. Raises VenvError for what no pip makes.
-
-    A package may hold anything, so this neither recurses nor follows links, and gives up on what is too large or too deep.
-    """
-    user = (os.geteuid(), os.getegid())
-    left = _MOST_FILES
-    opened = [os.open(folder, _DIRECTORY)]
-    waiting = [_enter(opened[-1], user)]
-    try:
-        while opened:
-            if not waiting[-1]:
-                waiting.pop()
-                os.close(opened.pop())
-                continue
-            name, left = waiting[-1].pop(), left - 1
-            found = os.stat(name, dir_fd=opened[-1], follow_symlinks=False)
-            if stat.S_ISLNK(found.st_mode):
-                os.chown(name, *user, dir_fd=opened[-1], follow_symlinks=False)
-            elif stat.S_ISDIR(found.st_mode):
-                if len(opened) >= _MOST_DEPTH or left < 0:
-                    raise VenvError("The Python environment has too many files, or too deep ones.")
-                opened.append(os.open(name, _DIRECTORY, dir_fd=opened[-1]))
-                waiting.append(_enter(opened[-1], user))
-            else:
-                _take(name, opened[-1], user)
-    finally:
-        for fd in opened:
-            os.close(fd)
-
-
-def _enter(folder: int, user: tuple[int, int]) -> list[str]:
-    os.fchown(folder, *user)
-    os.fchmod(folder, 0o755)
-    return os.listdir(folder)
-
-
-def _take(name: str, folder: int, user: tuple[int, int]) -> None:
-    """Take a file, by a descriptor. One with a second name may be anybody's: its mode is not to be changed."""
-    fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    try:
-        found = os.fstat(fd)
-        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise VenvError(f"The Python environment holds {name!r}, which is no plain file or has another name.")
-        os.fchown(fd, *user)
-        os.fchmod(fd, found.st_mode & 0o755 | 0o444)
-    finally:
-        os.close(fd)

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from workers.supervisor import confinement
-from workers.supervisor.confinement import Confinement
+from workers.supervisor.confining import confinement
+from workers.supervisor.confining.confinement import Confinement
 from workers.supervisor.limits import ENVIRONMENT, PHASES
 from workers.supervisor.trees import TreeLimits
 

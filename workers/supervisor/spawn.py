@@ -19,13 +19,13 @@ import os
 import resource
 import signal
 import struct
-from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable, Iterator
-from typing import Final, NoReturn, TypeVar
+from typing import Final, NoReturn
 
-from workers.supervisor import confinement, syscalls
+from workers.supervisor import syscalls, threads
+from workers.supervisor.confining import capabilities, confinement
+from workers.supervisor.confining.syscall_filter import KINDS, SyscallFilter
 from workers.supervisor.request import RunLimits, RunRequest
-from workers.supervisor.syscall_filter import KINDS, SyscallFilter
 from workers.supervisor.trees import StrandedError, Tree, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
@@ -40,9 +40,6 @@ _OF_PROGRAM: Final = frozenset(
 )  # fmt: skip
 _FAILED: Final = 127  # exit code of a child that could not execute; why, it writes into shared memory
 _FAILURE: Final = struct.Struct("i?")  # errno, and whether it was the directory that failed
-
-
-T = TypeVar("T")
 
 
 class LaunchError(OSError):
@@ -71,7 +68,7 @@ class ProcessSpawner:
         if self._is_root:
             syscalls.forbid_new_privileges()
         self.filters, self.missing = _filters()
-        self.missing += _in_thread(confinement.trial)
+        self.missing += threads.do(confinement.trial)
         self.has_namespaces = len(self.missing) == (0 if self.filters else 1)
 
     def spawn(self, request: RunRequest, tree: Tree, outputs: list[int]) -> int:
@@ -85,14 +82,11 @@ class ProcessSpawner:
         def start() -> int:
             return self._start(request, env, outputs, limits, tree.clone_into)
 
-        if request.confinement is None:
-            with tree.entered():
-                pid = start()
-        elif tree.takes_threads:
-            with tree.entered():
-                pid = _in_thread(start)
+        if not tree.takes_threads:
+            pid = threads.do(lambda: _entered(tree, start))
         else:
-            pid = _in_thread(lambda: _entered(tree, start))
+            with tree.entered():
+                pid = start() if request.confinement is None else threads.do(start)
         _settle(pid, limits, hard_too=self._can_raise)
         return pid
 
@@ -111,6 +105,8 @@ class ProcessSpawner:
     def _confine(self, wanted: confinement.Confinement) -> None:
         try:
             confinement.enter(wanted)
+            if not self._is_root:  # those of a user namespace
+                capabilities.drop()
         except OSError as error:
             # What it is confined to it may have removed itself, in an earlier phase.
             kind = ProgramError if error.errno in _OF_PROGRAM else LaunchError
@@ -240,46 +236,15 @@ def _filters() -> tuple[dict[str, SyscallFilter], list[str]]:
     try:
         filters = {kind: SyscallFilter(kind) for kind in KINDS}
         for each in filters.values():
-            _in_thread(each.install)
+            threads.do(each.install)
     except OSError as error:
         return {}, [f"Jobs may make every kernel call: no filter can be installed here ({error.strerror})."]
     return filters, []
 
 
-def _in_thread(work: Callable[[], T]) -> T:
-    """Do this in a thread that is made for it; return what it returns, or raise what it raises."""
-    done, ends = allocate_lock(), list[T | BaseException]()
-    done.acquire()
-
-    def run() -> None:
-        try:
-            ends.append(work())
-        except BaseException as error:  # noqa: BLE001  it is raised again
-            ends.append(error)
-        finally:
-            done.release()
-
-    start_new_thread(run, ())
-    done.acquire()
-    (end,) = ends
-    if isinstance(end, BaseException):
-        raise end
-    return end
-
-
 def _entered(tree: Tree, start: Callable[[], int]) -> int:
-    """Start the program inside the tree, in a thread that need not get out again."""
-    syscalls.own_directory()  # who shares one with other threads enters no mounts
-    ends: list[int | OSError] = []
-    with contextlib.suppress(StrandedError), tree.entered():
-        try:
-            ends.append(start())
-        except OSError as error:
-            ends.append(error)
-    end = ends[0] if ends else LaunchError(errno.EAGAIN, "its process tree cannot be entered")
-    if isinstance(end, OSError):
-        raise end
-    return end
+    with tree.entered():
+        return start()
 
 
 def _candidates(program: str, env: dict[str, str]) -> list[str]:

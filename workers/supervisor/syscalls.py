@@ -11,6 +11,8 @@ import os
 import select
 from typing import Final
 
+from workers.supervisor.confining import capabilities
+
 # PyDLL keeps the interpreter lock: these calls are short, and `clone_into` must not let another thread run
 # in the child.
 _libc: Final = ctypes.PyDLL(None, use_errno=True)
@@ -25,8 +27,11 @@ _CLONE_FS: Final = 0x200
 _CLONE_VFORK: Final = 0x4000
 _CLONE_INTO_CGROUP: Final = 0x200000000
 CLONE_NEWNS: Final = 0x20000
+CLONE_NEWUSER: Final = 0x10000000
 CLONE_NEWIPC: Final = 0x08000000
 CLONE_NEWPID: Final = 0x20000000
+_PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
 _PR_SET_CHILD_SUBREAPER: Final = 36
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_SECCOMP: Final = 22
@@ -36,6 +41,7 @@ _FALLOC_KEEP_SIZE: Final = 1
 _CAP_SYS_RESOURCE: Final = 24
 _SIGCHLD: Final = 17
 _SIG_DFL: Final = 0
+_SIG_IGN: Final = 1
 
 # Numbers of setgroups, setresuid, setresgid: the C library's functions of these names change every thread of
 # the process, so the kernel has to be called directly. 64-bit machines only; clone3 has one number everywhere.
@@ -100,10 +106,24 @@ def can_assume_identity() -> bool:
 
 
 def can_raise_limits() -> bool:
-    """Whether a hard limit, once lowered, can be raised again; root can't in every container."""
+    """Whether a hard limit, once lowered, can be raised again; root can't in every container nor user namespace."""
+    if not capabilities.is_of_machine():
+        return False
     with open("/proc/thread-self/status", "rb") as lines:
         effective = next(line for line in lines if line.startswith(b"CapEff:"))
     return bool(int(effective.split()[1], 16) >> _CAP_SYS_RESOURCE & 1)
+
+
+def death_signal() -> int:
+    """Return the signal that this thread gets when its parent dies; 0 for none."""
+    number = ctypes.c_int()
+    _check(_libc.prctl(_PR_GET_PDEATHSIG, ctypes.addressof(number), 0, 0, 0))
+    return number.value
+
+
+def set_death_signal(number: int) -> None:
+    """Have a signal sent to this thread when its parent dies (thread)."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0))
 
 
 def signal_descriptor(signals: set[int]) -> int:
@@ -113,6 +133,11 @@ def signal_descriptor(signals: set[int]) -> int:
         mask[(signum - 1) // 8] |= 1 << ((signum - 1) % 8)
     buffer = (ctypes.c_char * len(mask)).from_buffer(mask)
     return _check(_libc.signalfd(-1, ctypes.byref(buffer), _SFD_FLAGS))
+
+
+def ignore_signal(signum: int) -> None:
+    """Ignore a signal. Python's own function works in the first thread only."""
+    _libc.signal(signum, _SIG_IGN)
 
 
 def default_signal(signum: int) -> None:
@@ -137,6 +162,12 @@ def clone_into(cgroup_descriptor: int) -> int:
     copy of one thread, and nothing was told about the fork.
     """
     arguments = _CloneArgs(flags=_CLONE_INTO_CGROUP | _CLONE_VFORK, exit_signal=_SIGCHLD, cgroup=cgroup_descriptor)
+    return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
+
+
+def clone_apart(flags: int) -> int:
+    """Fork into new namespaces; the parent waits until the child executes or exits. Returns as `clone_into` does."""
+    arguments = _CloneArgs(flags=flags | _CLONE_VFORK, exit_signal=_SIGCHLD)
     return _check(_libc.syscall(_CLONE3, ctypes.addressof(arguments), ctypes.sizeof(arguments), 0, 0))
 
 

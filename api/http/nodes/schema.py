@@ -63,6 +63,7 @@ class NodeView(TypedDict):
     launch_failures: LaunchFailures
     avoided_until: AvoidedUntil
     resources: NodeResources
+    isolation: str | None
     labels: dict[str, str]
     num_placed: int
     num_running: int

@@ -31,6 +31,7 @@ def entry(row: NodeRow) -> NodeView:
         "launch_failures": row.launch_failures,
         "avoided_until": _avoided_until(row),
         "resources": _resources(row),
+        "isolation": row.labels.get("isolation"),
         "labels": row.labels,
         "num_placed": row.placed,
         "num_running": row.running,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from scheduler.identifiers import NodeId
+from scheduler.identifiers import NodeId, ProjectId
 from scheduler.rules.cluster.resources import PLAIN, Resources
 from scheduler.rules.cluster.shapes import NODE_LABEL, Constraint
 
@@ -36,6 +36,8 @@ class Node:
     paused: bool = False
     draining: bool = False
     launch_failures: int = 0
+    projects: frozenset[ProjectId] | None = None
+    """The only projects that the node serves; None: all."""
 
 
 class Nodes:
@@ -264,3 +266,8 @@ class Nodes:
 def labels_of(node: Node) -> Mapping[str, str]:
     """Return the node's labels, its own name among them."""
     return {NODE_LABEL: node.name or str(node.id), **node.labels}
+
+
+def serves(node: Node, project: ProjectId | None) -> bool:
+    """Return whether the node serves a project; for None, whether it serves all."""
+    return node.projects is None or project in node.projects

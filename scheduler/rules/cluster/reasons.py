@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NODE_FAILING = "node fails to launch"
     POOL_PAUSED = "pool paused"
     OTHER_POOL = "other pool"
+    OTHER_PROJECT = "other project"
     CONSTRAINT = "constraint"
     TOO_SMALL = "node too small"
     APART = "kept apart"

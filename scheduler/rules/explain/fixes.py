@@ -24,6 +24,7 @@ _COSTS: dict[Reason, float] = {
     Reason.POOL_PAUSED: 1.0,
     Reason.APART: 2.0,
     Reason.OTHER_POOL: 2.0,
+    Reason.OTHER_PROJECT: 100.0,
     Reason.NODE_NOT_READY: 3.0,
 }
 """The cost of each change.
@@ -102,7 +103,7 @@ def fixes(
 
     If no change to the node or the job makes room there, or without any node (None): new nodes, one for each member.
     """
-    if row is None:
+    if row is None or (Reason.OTHER_PROJECT in masks and masks[Reason.OTHER_PROJECT][row]):
         return new_node.fixes(shape, nodes, policy, masks)
     node, needs = nodes.at(row), shape.requires.amounts()
     found = [*_about_node(node, policy, masks, row), *_about_demands(shape, node, nodes, masks, row)]

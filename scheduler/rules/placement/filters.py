@@ -9,7 +9,8 @@ from math import inf
 
 import numpy as np
 
-from scheduler.rules.cluster.nodes import Amounts, Mask, Nodes
+from scheduler.identifiers import ProjectId
+from scheduler.rules.cluster.nodes import Amounts, Mask, Nodes, serves
 from scheduler.rules.cluster.policy import Policy
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
@@ -21,6 +22,7 @@ STATIC: tuple[tuple[Reason, Callable[[Shape, Nodes, Policy], Mask]], ...] = (
     (Reason.NODE_FAILING, lambda _shape, nodes, policy: nodes.failing(policy.launch_failures)),
     (Reason.POOL_PAUSED, lambda _shape, nodes, policy: nodes.in_pools(policy.paused_pools)),
     (Reason.OTHER_POOL, lambda shape, nodes, _policy: _outside(shape, nodes)),
+    (Reason.OTHER_PROJECT, lambda shape, nodes, _policy: _closed_to(_project(shape, nodes), nodes)),
     (Reason.CONSTRAINT, lambda shape, nodes, _policy: _unsatisfied(shape, nodes)),
     (Reason.TOO_SMALL, lambda shape, nodes, _policy: ~holds(nodes.vector(shape.requires), nodes.capacity)),
 )
@@ -37,7 +39,7 @@ class LimitAllowance:
 
 def eligible(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
     """Return the rows of nodes that could take the shape if they were empty; remembered until a node changes."""
-    key = _demands(shape, policy)
+    key = _demands(shape, nodes, policy)
     mask = nodes.memo.get(key)
     if mask is None:
         nodes.vector(shape.requires)
@@ -54,7 +56,15 @@ def of_kind(shape: Shape, nodes: Nodes, policy: Policy) -> Mask:
     A node is of the kind if it is in the pool, has the labels, and has some of each named resource.
     """
     names = tuple(name for name, amount in shape.requires.custom if amount)
-    key = ("kind", shape.pool, shape.constraints, names, policy.paused_pools, policy.launch_failures)
+    key = (
+        "kind",
+        _project(shape, nodes),
+        shape.pool,
+        shape.constraints,
+        names,
+        policy.paused_pools,
+        policy.launch_failures,
+    )
     mask = nodes.memo.get(key)
     if mask is None:
         nodes.vector(shape.requires)
@@ -77,7 +87,7 @@ def refusals(shape: Shape, nodes: Nodes, policy: Policy) -> dict[Reason, Mask]:
 
 def refusal_counts(shape: Shape, nodes: Nodes, policy: Policy) -> Mapping[str, int]:
     """Return how many nodes each static filter refuses; remembered until a node changes."""
-    key = _demands(shape, policy)
+    key = _demands(shape, nodes, policy)
     counts = nodes.refusal_counts.get(key)
     if counts is None:
         counts = {reason: int(mark.sum()) for reason, mark in refusals(shape, nodes, policy).items()}
@@ -133,9 +143,26 @@ def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int
     return min(by_type, by_quota, key=lambda limit: limit.jobs)
 
 
-def _demands(shape: Shape, policy: Policy) -> tuple[object, ...]:
+def _demands(shape: Shape, nodes: Nodes, policy: Policy) -> tuple[object, ...]:
     """Return all that the static filters depend on."""
-    return (shape.pool, shape.constraints, shape.requires, policy.paused_pools, policy.launch_failures)
+    who = _project(shape, nodes)
+    return (who, shape.pool, shape.constraints, shape.requires, policy.paused_pools, policy.launch_failures)
+
+
+def _project(shape: Shape, nodes: Nodes) -> ProjectId | None:
+    """Return the project of the shape where some node asks for it: elsewhere shapes of all projects share an answer."""
+    return shape.project_id if _closed_to(None, nodes).any() else None
+
+
+def _closed_to(project: ProjectId | None, nodes: Nodes) -> Mask:
+    """Return the rows of nodes that do not serve a project; for None, of those that do not serve all."""
+    mask = nodes.memo.get(("closed", project))
+    if mask is None:
+        mask = np.zeros(nodes.capacity.shape[1], dtype=np.bool_)
+        for node in nodes:
+            mask[nodes.row(node.id)] = not serves(node, project)
+        nodes.memo["closed", project] = mask
+    return mask
 
 
 def _outside(shape: Shape, nodes: Nodes) -> Mask:

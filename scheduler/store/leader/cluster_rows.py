@@ -79,6 +79,7 @@ class NodeStateRow(NamedTuple):
     gone: bool
     paused: bool
     draining: bool
+    projects: list[ProjectId] | None
 
 
 class PoolTemplate(NamedTuple):

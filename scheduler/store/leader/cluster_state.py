@@ -102,7 +102,10 @@ _LAST_RUNS = text(f"{_EXECUTION} WHERE {_NEWEST} ORDER BY x.created")
 _NODE = """
     SELECT n.id, n.name, n.epoch, p.name AS pool, n.cpus, n.mem, n.disk, n.custom, n.labels, n.launch_failures,
            n.state = 'READY' AND n.is_active AND NOT n.is_silent AND n.degraded IS NULL AS ready,
-           n.state <> 'READY' AS gone, n.is_paused AS paused, n.is_draining OR n.is_leaving AS draining
+           n.state <> 'READY' AS gone, n.is_paused AS paused, n.is_draining OR n.is_leaving AS draining,
+           CASE WHEN n.labels ->> 'serves' IS NOT NULL
+                THEN ARRAY(SELECT j.id FROM projects j WHERE j.name = ANY(string_to_array(n.labels ->> 'serves', ',')))
+           END AS projects
     FROM nodes n
     JOIN pools p ON p.id = n.pool_id
 """

@@ -68,6 +68,7 @@ def node_of(row: NodeStateRow) -> Node:
         row.paused,
         row.draining,
         row.launch_failures,
+        None if row.projects is None else frozenset(row.projects),
     )
 
 

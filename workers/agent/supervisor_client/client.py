@@ -63,7 +63,7 @@ class SupervisorClient:
     @property
     def powers(self) -> dict[str, Any]:
         """What the supervisor can contain and kill."""
-        return {"tree": self.hello.get("tree"), "missing": self.hello.get("missing")}
+        return {name: self.hello.get(name) for name in ("tree", "missing", "confines")}
 
     def send(self, commands: Sequence[TreeCommand]) -> None:
         """Have these carried out, after all that were sent before. Returns at once."""

@@ -2,7 +2,8 @@
 
 The first process is a sleeper that ignores SIGCHLD, so the kernel itself collects orphans; the program is started
 beside it, a child of the supervisor, so its exit code is seen directly and it has not the first process's
-immunity from signals. A mount namespace goes with it, for a /proc that shows the inside.
+immunity from signals. A mount namespace goes with it, for a /proc that shows the inside. It is entered by a thread
+that is made for this one start and never comes back: in a user namespace there is no way back.
 """
 
 import contextlib
@@ -10,20 +11,16 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 from workers.supervisor import syscalls
-from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes, scan, self_test
+from workers.supervisor.confining import mounts
+from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes, scan, self_test
 
 _READY_TIMEOUT_S: Final = 5.0
 _NAMESPACE: Final = os.O_RDONLY | os.O_CLOEXEC
 _FOLDER: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
-# In a chroot, `/` is no mount whose propagation could be stopped; that of what is mounted upon has to be.
-_SLEEPER: Final = (
-    "{ mount --make-rprivate / || mount --make-private /proc; } 2>/dev/null; mount -t proc proc /proc"
-    " && trap '' CHLD && echo ready && exec sleep infinity"
-)
-_ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_SLEEP: Final = ("/bin/sleep", "/usr/bin/sleep")
 _MISSING: Final = [
     "Cpus, memory and the number of processes are not limited: no cgroups can be made here.",
     "Lack of memory is not recognised: the kernel counts it for cgroups only.",
@@ -40,9 +37,7 @@ class PidNamespaces:
 
     def __init__(self, node: str) -> None:
         self.node = node
-        self._pids = os.open("/proc/self/ns/pid", _NAMESPACE)
-        self._mounts = os.open("/proc/self/ns/mnt", _NAMESPACE)
-        self._root = os.open("/", _FOLDER)
+        os.close(os.open("/proc/self/ns/pid", _NAMESPACE))  # refused by a kernel without
 
     def create(self, name: str, limits: TreeLimits) -> "PidNamespaceTree":
         del limits  # there is no way to keep them
@@ -59,14 +54,6 @@ class PidNamespaces:
 
     def close(self) -> None:
         """Nothing is left."""
-
-    def leave(self) -> None:
-        """Bring the calling thread home. Raises `StrandedError`."""
-        try:
-            syscalls.enter_namespace(self._pids, syscalls.CLONE_NEWPID)
-            enter_mounts(self._mounts, self._root)
-        except OSError as error:
-            raise StrandedError(f"cannot leave a namespace: {error}") from error
 
 
 class PidNamespaceTree:
@@ -98,18 +85,17 @@ class PidNamespaceTree:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
+        """The thread does not get out again: it has to be one that ends."""
         with contextlib.ExitStack() as opened:
             inside = []
             for name, flags in (("ns/pid", _NAMESPACE), ("ns/mnt", _NAMESPACE), ("root", _FOLDER)):
                 inside.append(os.open(f"/proc/{self._sleeper}/{name}", flags))
                 opened.callback(os.close, inside[-1])
-            pids, mounts, root = inside
-            try:
-                syscalls.enter_namespace(pids, syscalls.CLONE_NEWPID)
-                enter_mounts(mounts, root)
-                yield
-            finally:
-                self._kind.leave()
+            pids, namespace, root = inside
+            syscalls.own_directory()  # a thread that shares one with others enters no mounts
+            syscalls.enter_namespace(pids, syscalls.CLONE_NEWPID)
+            enter_mounts(namespace, root)
+            yield
 
     def born(self, pid: int) -> None:
         """Nothing to record: the namespace holds it."""
@@ -148,25 +134,33 @@ class PidNamespaceTree:
             return False
 
     def _spawn_sleeper(self, output: int) -> None:
-        env = _ENVIRONMENT | {scan.MARK: f"{self._kind.node}/{self.name}"}
-        syscalls.unshare(
-            syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS
-        )  # all or nothing; refused, there is no way to leave
+        env = {scan.MARK: f"{self._kind.node}/{self.name}"}
+        pid = syscalls.clone_apart(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS)
+        if pid == 0:
+            _be_the_sleeper(output, env)
+        self._sleeper = pid
+
+
+def _be_the_sleeper(output: int, env: dict[str, str]) -> NoReturn:
+    """Turn the forked child into the first process of its namespace."""
+    try:
+        os.setsid()
         try:
-            self._sleeper = os.posix_spawn(
-                "/bin/sh",
-                ["sh", "-c", _SLEEPER],
-                env,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_DUP2, output, 1),
-                ],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),
-            )
-        finally:
-            self._kind.leave()
+            mounts.stop_propagation()
+        except OSError:
+            mounts.make_private("/proc")  # in a chroot `/` is no mount; what is mounted upon is
+        mounts.processes("/proc")
+        syscalls.ignore_signal(signal.SIGCHLD)
+        for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
+            syscalls.default_signal(signum)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.write(output, b"ready")
+        for program in _SLEEP:
+            with contextlib.suppress(OSError):
+                os.execve(program, ["sleep", "infinity"], env)  # noqa: S606
+    finally:
+        os._exit(1)
 
 
 def enter_mounts(namespace: int, root: int) -> None:

@@ -9,8 +9,8 @@ import signal
 import time
 from typing import Final, NoReturn
 
-from workers.supervisor import syscalls
-from workers.supervisor.trees import TreeKind, TreeLimits
+from workers.supervisor import syscalls, threads
+from workers.supervisor.trees import Tree, TreeKind, TreeLimits
 
 _LIMIT_S: Final = 15  # then the kernel ends the child
 _BURIAL_S: Final = 5.0
@@ -60,8 +60,7 @@ def _try_out(kind: TreeKind) -> None:
     before = _standing()
     tree = kind.create("trial", TreeLimits())
     try:
-        with tree.entered():
-            pid = os.posix_spawn("/bin/sh", _ARGV, _ENVIRONMENT, setsid=True, setsigmask=())
+        pid = _start(tree) if tree.takes_threads else threads.do(lambda: _start(tree))
         tree.born(pid)
         _, status = os.waitpid(pid, 0)
     finally:
@@ -77,6 +76,11 @@ def _try_out(kind: TreeKind) -> None:
         time.sleep(_LOOK_S)
         kind.refresh()
     tree.remove()
+
+
+def _start(tree: Tree) -> int:
+    with tree.entered():
+        return os.posix_spawn("/bin/sh", _ARGV, _ENVIRONMENT, setsid=True, setsigmask=())
 
 
 def _standing() -> tuple[object, ...]:

@@ -20,9 +20,13 @@ app.kubernetes.io/component: {{ .component }}
 {{- .Values.existingSecret | default (include "ganger.name" .) -}}
 {{- end }}
 
-{{- define "ganger.image" -}}
+{{- define "ganger.imageOnly" -}}
 image: "{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}"
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- end }}
+
+{{- define "ganger.image" -}}
+{{ include "ganger.imageOnly" . }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true

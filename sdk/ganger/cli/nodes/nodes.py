@@ -110,7 +110,7 @@ LEFT = {"GONE", "LOST"}
 ALL: JsonObject = {"state": ["READY", "LOST", "GONE"]}
 NAMED = 5
 MIB = 1024 * 1024
-HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FREE", "RUNNING", "LABELS")
+HEADINGS = ("ID", "NAME", "POOL", "STATE", "CPUS FREE", "MEMORY FREE", "DISK FREE", "RUNNING", "ISOLATION", "LABELS")
 
 
 def _row(node: Node) -> tuple[object, ...]:
@@ -118,12 +118,21 @@ def _row(node: Node) -> tuple[object, ...]:
     labels = ", ".join(f"{name}={value}" for name, value in node.labels.items() if not _own(name))
     resources = document.get("resources") or {}
     amounts = [_free(resources, name, unit) for name, unit in (("cpus", 1), ("mem", MIB), ("disk", MIB))]
-    return (node.id, node.name, node.pool, _state(node), *amounts, document.get("num_running", ""), labels)
+    return (
+        node.id,
+        node.name,
+        node.pool,
+        _state(node),
+        *amounts,
+        document.get("num_running", ""),
+        document.get("isolation") or "",
+        labels,
+    )
 
 
 def _own(label: str) -> bool:
     """Tell whether a label is one that every node gives itself; `ganger nodes show` has them all."""
-    return label in {"os", "arch", "kernel", "python"} or label.startswith("runner.")
+    return label in {"os", "arch", "kernel", "python", "isolation"} or label.startswith("runner.")
 
 
 def _free(resources: JsonObject, name: str, unit: int) -> str:

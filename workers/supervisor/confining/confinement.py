@@ -17,7 +17,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from workers.supervisor import mounts, syscalls
+from workers.supervisor import syscalls
+from workers.supervisor.confining import mounts
 
 _TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108  what is covered
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  likewise
@@ -26,7 +27,7 @@ _FOLDER_MODE: Final = 0o755
 
 
 class Confinement(NamedTuple):
-    """What one run is confined to. Paths are absolute; folders that are not there are passed over."""
+    """What one run is confined to. Paths are absolute; what is not there is passed over."""
 
     tmp: str | None = None  # the folder that becomes /tmp and /var/tmp; None: no namespaces at all
     writable: Sequence[str] = ()
@@ -110,6 +111,12 @@ def _arrange(confinement: Confinement, kept: list[tuple[str, int]]) -> None:
             is_shared = path == _SHARED_MEMORY
             mounts.memory(path, shared if is_shared else _LEAST_SHM_BYTES, 0o1777 if is_shared else 0o711)
             covers += [] if is_shared else [path]
+        elif os.path.exists(path):
+            nothing = mounts.clone(os.devnull)
+            try:
+                mounts.put(nothing, path)
+            finally:
+                os.close(nothing)
     for path in covers:  # mount points were made in them meanwhile
         with contextlib.suppress(OSError):  # it lies beneath another one
             mounts.make_read_only(path, alone=True)

@@ -28,6 +28,8 @@ _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
 _RDONLY: Final = 1
 _ATTRIBUTES: Final = struct.Struct("QQQQ")  # to set, to clear, propagation, user namespace
 _NOSUID_NODEV: Final = 2 | 4
+_NOEXEC: Final = 8
+_PRIVATE: Final = 0x40000
 _REC_SLAVE: Final = 0x4000 | 0x80000
 
 
@@ -47,6 +49,16 @@ def put(tree: int, path: str) -> None:
     """Mount a tree at a path."""
     with _Text("") as nothing, _Text(path) as address:
         _check(_call(_MOVE_MOUNT, tree, nothing, _AT_FDCWD, address, _MOVE_MOUNT_F_EMPTY_PATH))
+
+
+def make_private(path: str) -> None:
+    """Let what is mounted upon the mount at a path be seen in no other namespace."""
+    _check(_libc.mount(None, os.fsencode(path), None, _PRIVATE, None))
+
+
+def processes(path: str) -> None:
+    """Mount a process table that shows the PID namespace of the calling process."""
+    _check(_libc.mount(b"proc", os.fsencode(path), b"proc", _NOSUID_NODEV | _NOEXEC, None))
 
 
 def memory(path: str, size_bytes: int | None, mode: int) -> None:
