@@ -53,7 +53,7 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api.http.serving import keyring_source, server  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.http.serving import keyring_source, server, unprivileged  # noqa: PLC0415 - the other roles need no web server, and get no keys
     from api.up.embedded import state  # noqa: PLC0415 - likewise
     from scheduler import log, runtime  # noqa: PLC0415 - nodes have a log of their own
     from scheduler.admin import seed  # noqa: PLC0415 - likewise
@@ -61,19 +61,29 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
 
     settings = read_settings()
     log.configure("api")
+    account = unprivileged.account_for(settings)
+    home = (settings.state_dir or state.default_root()).resolve()
+    own = (home / "files", home / "workspaces")
+    settings = settings.model_copy(update={"workspace_roots": (*settings.workspace_roots, *own)})
     where = (host or settings.host, settings.port if port is None else port)
     keyring = keyring_source.given(settings)
     engine = runtime.connect(database_url(), settings, pool_size=1, name="ganger-api-start")
 
     def prepare() -> None:
         keyring_source.seal(settings, database_url(), keyring)
-        seed.seed(engine, files_dir=(settings.state_dir or state.default_root()) / "files")
+        seed.seed(engine, files_dir=own[0])
 
     if not database_wait.prepare_when_ready(prepare):
         return 0
     engine.dispose()  # no connection is shared with the processes that are forked now
+    unprivileged.prepare_folders(own, account)
     return server.serve(
-        where, settings, lambda: replace(make_runtime(settings, "api", pool_size=settings.api_threads), keyring=keyring)
+        where,
+        settings,
+        account,
+        lambda: replace(
+            make_runtime(settings, "api", pool_size=settings.api_threads + settings.node_threads), keyring=keyring
+        ),
     )
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from scheduler.errors import SetupError
 from scheduler.servers import addresses
@@ -34,9 +34,25 @@ class Settings(BaseSettings):
     port: int = Field(default=8470, ge=0, le=65535)
     api_workers: int = Field(default=2, ge=1, description="processes that answer HTTP")
     api_threads: int = Field(default=16, ge=2, description="requests at once in each of them, log streams included")
+    node_threads: int = Field(
+        default=6, ge=2, description="calls of nodes at once in each of them, and files of nodes: threads of their own"
+    )
+    client_grace_s: float = Field(
+        default=10.0, gt=0, description="how long a client may keep a thread waiting, beyond what 10 kB a second allow"
+    )
+    body_within_s: float = Field(default=300.0, gt=0, description="longest time that the body of a request may take")
+    upload_within_s: float = Field(default=86_400.0, gt=0, description="likewise of a file")
+    api_user: str | None = Field(
+        default=None, description="account that an API becomes that root has started; `ganger up` chooses one"
+    )
     max_body: int = Field(default=1024 * 1024, description="largest JSON body, except that of POST /jobs/")
     max_jobs_body: int = Field(default=32 * 1024 * 1024, description="largest body of POST /jobs/")
     max_upload: int = Field(default=100 * 1024**3, description="largest file that is taken in")
+    workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="absolute folders, with : between them, within which workspaces of this machine may lie; files and "
+        "workspaces in state_dir always may",
+    )
     max_batch: int = Field(default=10_000, description="most jobs in one POST /jobs/")
 
     limit_requests: bool = Field(default=False, description="answer 429 to clients that exceed the two limits below")
@@ -135,6 +151,17 @@ class Settings(BaseSettings):
 
     statement_timeout_s: float = Field(default=10.0, gt=0)
     lock_timeout_s: float = Field(default=3.0, gt=0)
+
+    @field_validator("workspace_roots", mode="before")
+    @classmethod
+    def _folders(cls, given: object) -> object:
+        """Take folders as PATH has them. Each must be absolute, and not the root of the machine."""
+        folders = [Path(part) for part in given.split(":") if part] if isinstance(given, str) else given
+        if isinstance(folders, (list, tuple)):
+            for folder in folders:
+                if not Path(folder).is_absolute() or Path(folder) == Path("/") or ".." in Path(folder).parts:
+                    raise ValueError(f"{folder} is no absolute folder below /")
+        return folders
 
 
 def read_settings() -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -11,6 +12,7 @@ from api.http.db_metrics import DatabaseMetrics
 from api.http.event_stream import StreamLimit
 from api.http.serving.broker_health import BrokerHealth
 from api.http.serving.bulk_thread import BulkThread
+from api.http.serving.thread_shares import ThreadShares
 from api.http.serving.ttl_cache import TtlCache
 from scheduler.explain.forecast import Forecaster
 from scheduler.runtime import Runtime
@@ -31,6 +33,7 @@ class ApiRuntime:
     metrics: DatabaseMetrics
     forecaster: Forecaster
     streams: StreamLimit
+    shares: Mapping[str, ThreadShares]
     bulk_thread: BulkThread | None = None
 
 

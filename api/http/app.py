@@ -33,8 +33,9 @@ from api.http.queue import routes as queue
 from api.http.retention import routes as retention
 from api.http.scheduler import routes as scheduler
 from api.http.schema.answers import Problem
-from api.http.serving import broker_health, rate_limit
+from api.http.serving import broker_health, rate_limit, thread_shares
 from api.http.serving.bulk_thread import BulkThread
+from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.workspaces import routes as workspaces
@@ -77,13 +78,15 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
     app = bare_app()
+    shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads)
     made = ApiRuntime(
         rt=rt,
         tokens=TokenCache(rt),
         broker=broker_health.watch(rt.settings),
         metrics=DatabaseMetrics(rt),
         forecaster=Forecaster(rt),
-        streams=StreamLimit(max(1, rt.settings.api_threads // 2)),
+        streams=StreamLimit(KindOfShare(shares[thread_shares.EVERYBODY], "stream")),
+        shares=shares,
     )
     api_runtime.install(app, made)
     _guard(app, rt.settings)

@@ -7,13 +7,13 @@ event: end      data: {status, exit_code}
 from __future__ import annotations
 
 import codecs
-import threading
 import time
 from collections.abc import Callable, Iterator
 
 from flask import Response, request
 
 from api.http.answers import dump
+from api.http.serving.thread_shares import KindOfShare
 from scheduler.errors import InvalidInput, ServiceUnavailable
 from scheduler.executions.output import OutputPiece, OutputSoFar
 
@@ -28,14 +28,14 @@ SIGN_OF_LIFE_S = 15.0
 class StreamLimit:
     """A limit on the streams that one process holds open: each takes a request thread, and the other threads must stay free."""
 
-    def __init__(self, most: int) -> None:
-        self._free = threading.BoundedSemaphore(most)
+    def __init__(self, free: KindOfShare) -> None:
+        self._free = free
 
     def respond(self, read: Callable[[int], OutputSoFar], start: int) -> Response:
         """Return the stream of what `read(start)` returns, read again and again; raises ServiceUnavailable when all are taken."""
         start = _resumed(start)
         first = read(start)  # what is wrong with the request is said before the stream begins
-        if not self._free.acquire(blocking=False):
+        if not self._free.acquire():
             raise ServiceUnavailable("as many streams as this server holds are open; read without follow, or try again")
         response = Response(events(read, first, start), content_type="text/event-stream; charset=utf-8")
         response.headers["X-Accel-Buffering"] = "no"

@@ -7,17 +7,27 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import Headers, Range
-from werkzeug.exceptions import ClientDisconnected, RequestedRangeNotSatisfiable, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, RequestedRangeNotSatisfiable, RequestTimeout, UnsupportedMediaType
+from werkzeug.wsgi import ClosingIterator
 
+from api.http import api_runtime
+from api.http.serving import thread_shares
+from api.http.serving.gunicorn_worker import SMALL_BODY
+from api.http.serving.paced_socket import Pace, PacedSocket, TooSlowError
+from api.http.serving.thread_shares import HeldShare
 from scheduler.errors import ServiceUnavailable
 from scheduler.files.files import FileContent
-from scheduler.files.storage import PIECE
+from scheduler.files.local_storage import PIECE
+from scheduler.identity import Caller
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
+
+LARGE_ANSWER = 256 * 1024
+"""Files larger than this may keep a thread until the client has taken them; smaller ones fit into what the system buffers."""
 
 _PLAIN = frozenset({"", "identity"})
 _PLAIN_PART = _PLAIN | {"7bit", "8bit", "binary"}
@@ -26,6 +36,7 @@ _PLAIN_PART = _PLAIN | {"7bit", "8bit", "binary"}
 def install(app: Flask) -> None:
     """Let no request's body pass that is encoded, or that ends before its time."""
     app.before_request(_guard_body)
+    app.teardown_request(_give_back)
 
 
 def check_part(headers: Headers) -> None:
@@ -55,8 +66,9 @@ class WholeBody(io.RawIOBase):
     The web server ends such a body as if it were complete. `length` in bytes is None for a body that comes in chunks.
     """
 
-    def __init__(self, stream: IO[bytes], length: int | None) -> None:
+    def __init__(self, stream: IO[bytes], length: int | None, begin: Callable[[], None] = lambda: None) -> None:
         self._stream, self._left = stream, length
+        self._begin: Callable[[], None] | None = begin
 
     def readable(self) -> bool:
         """Return True: bodies can be read."""
@@ -67,8 +79,13 @@ class WholeBody(io.RawIOBase):
         most = len(buffer) if self._left is None else min(len(buffer), self._left)
         if most == 0:
             return 0
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
         try:
             piece = self._stream.read(most)
+        except TooSlowError:
+            raise RequestTimeout("the body comes too slowly") from None
         except (OSError, ParseException) as error:
             raise ClientDisconnected from error
         if self._left is not None:
@@ -88,9 +105,18 @@ def whole(pieces: Iterable[bytes], length: int) -> Iterator[bytes]:
         raise ServiceUnavailable("the content of this file is shorter than it was")
 
 
+def expect_file(limit: int) -> None:
+    """Let this request's body be a file of up to `limit` bytes, which may take its time."""
+    request.max_content_length = limit
+    connection = request.environ.get("gunicorn.socket")
+    if isinstance(connection, PacedSocket) and connection.receiving is not None:
+        within_s = api_runtime.of_this_app().rt.settings.upload_within_s
+        connection.receiving = Pace(_share("body").take, within_s)
+
+
 def body_pieces(limit: int) -> Iterator[bytes]:
     """Yield the request's body in pieces, without holding it; more than `limit` bytes end in 413."""
-    request.max_content_length = limit
+    expect_file(limit)
     stream = request.stream
     while piece := stream.read(PIECE):
         yield piece
@@ -110,13 +136,17 @@ def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int
     if request.if_none_match.contains(sha256):
         return Response(status=304, headers={"ETag": etag})
     start, end = _part(request.range, size)
+    if end - start > LARGE_ANSWER and request.method != "HEAD":
+        _share("answer").take()
     content = read(start, end - start)
     partial = (start, end) != (0, size)
     if partial:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
     pieces = whole(content.pieces, end - start)
-    return Response(pieces, 206 if partial else 200, headers, content_type=media_type, direct_passthrough=True)
+    held: HeldShare | None = g.pop("answer_share", None)
+    body = pieces if held is None else ClosingIterator(pieces, held.give_back)
+    return Response(body, 206 if partial else 200, headers, content_type=media_type, direct_passthrough=True)
 
 
 def _part(asked: Range | None, size: int) -> tuple[int, int]:
@@ -136,4 +166,36 @@ def _guard_body() -> None:
     stream = request.environ.get("wsgi.input")
     if stream is not None:
         chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-        request.environ["wsgi.input"] = WholeBody(stream, None if chunked else request.content_length or 0)
+        length = None if chunked else request.content_length or 0
+        request.environ["wsgi.input"] = WholeBody(stream, length, _pace(length))
+
+
+def _pace(length: int | None) -> Callable[[], None]:
+    """Let the client keep a pace; return what begins the reading: a body that a thread may wait for needs a share of them."""
+    connection = request.environ.get("gunicorn.socket")
+    if not isinstance(connection, PacedSocket):
+        return lambda: None
+
+    def take() -> None:
+        _share("body").take()
+
+    connection.receiving = Pace(take, api_runtime.of_this_app().rt.settings.body_within_s)
+    return take if length is None or length > SMALL_BODY or connection.late else lambda: None
+
+
+def _share(kind: str) -> HeldShare:
+    """Return this request's share of the threads that may take long, not taken yet."""
+    name = f"{kind}_share"
+    if name not in g:
+        shares = api_runtime.of_this_app().shares[thread_shares.set_of(request.path)]
+        caller: Caller | None = g.get("caller")
+        setattr(g, name, HeldShare(shares, kind, str(caller.token_id) if caller else request.remote_addr))
+    held: HeldShare = getattr(g, name)
+    return held
+
+
+def _give_back(_error: BaseException | None) -> None:
+    for name in ("body_share", "answer_share"):
+        held: HeldShare | None = g.get(name)
+        if held is not None:
+            held.give_back()

@@ -88,6 +88,8 @@ def api(context: RoleContext) -> ChildSpec:
     """Return the start of the API."""
     address = context.address
     keys = {name: os.environ[name] for name in _KEYS if name in os.environ}
+    if context.folder.account is not None:
+        keys["GANGER_API_USER"] = os.environ.get("GANGER_API_USER", context.folder.account.name)
     words = ["api", "--host", address.host, "--port", str(address.port)]
     return _spec(context, "api", words, context.environment(GANGER_DATABASE_URL=context.database_url, **keys))
 

@@ -14,7 +14,7 @@ from scheduler.documents import JobDataDocument
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId
-from scheduler.identity import Caller
+from scheduler.identity import Caller, Role
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging
@@ -68,17 +68,25 @@ class NewOutput:
 def upload(rt: Runtime, caller: Caller, new: FileDescription, pieces: Iterable[bytes]) -> FileRow:
     """Store a file and return its row. Raises InvalidInput if `new.sha256` is given and the content has another digest."""
     owner, workspace = _destination(rt, caller, new)
-    stored = _stored(workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, new.sha256)
+    stored = _stored(rt, workspace, rt.now().strftime("uploads/%Y/%m/%d"), pieces, new.sha256)
     return _insert(rt, _new_file(stored, workspace, owner.id, new.file_name, new.media_type))
 
 
 def register(rt: Runtime, caller: Caller, new: FileDescription, path: str) -> FileRow:
     """Register content that is at `path` in a workspace already as a file, and return its row. It is read once, for its digest.
 
-    Raises NotFound, InvalidInput. To delete the file later leaves the content where it is.
+    Raises NotFound, InvalidInput, and Forbidden unless the caller has the role that the workspace asks for. To delete the
+    file later leaves the content where it is.
     """
     owner, workspace = _destination(rt, caller, new)
-    found = storage.measured(workspace.url, path)
+    needed = Role[workspace.register_role.upper()]
+    if caller.role is None or caller.role < needed:
+        raise Forbidden(
+            f"to register what lies in the workspace {workspace.name!r} needs the role {needed.name.lower()}"
+        )
+    if storage.is_ours(path):
+        raise Forbidden("uploads and outputs are files already, each of its own project", field="path")
+    found = storage.measured(workspace.url, path, rt.settings.workspace_roots, rt.settings.max_upload)
     if new.sha256 is not None and found.sha256 != new.sha256:
         raise InvalidInput(f"what lies there has another sha256: {found.sha256}", field="sha256")
     return _insert(rt, _new_file(found, workspace, owner.id, new.file_name, new.media_type))
@@ -95,10 +103,10 @@ def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
     with rt.db.begin() as tx:
         execution = _live(tx, new)
         there = files.output(tx, new.execution_id, new.output, new.file_name)
-        workspace = _workspace(tx, _place(execution.data, new.output))
+        workspace = _workspace(tx, _place(execution.data, new.output), execution.project_id)
     if there is not None and (new.sha256 is None or there.sha256 == new.sha256):
         return there.id
-    stored = _stored(workspace, f"outputs/{new.execution_id % 1000:03}/{new.execution_id}", pieces, new.sha256)
+    stored = _stored(rt, workspace, f"outputs/{new.execution_id % 1000:03}/{new.execution_id}", pieces, new.sha256)
     file = replace(
         _new_file(stored, workspace, execution.project_id, new.file_name, new.media_type),
         job_id=execution.job_id,
@@ -111,7 +119,7 @@ def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
         there = files.output(tx, new.execution_id, new.output, new.file_name)
     assert there is not None  # noqa: S101 - inserted now, or before by a repeat of this
     if file_id is None:
-        storage.remove(workspace.url, stored.path)
+        storage.remove(workspace.url, stored.path, rt.settings.workspace_roots)
         if there.sha256 != stored.sha256:
             raise Conflict("this output of this attempt is there already, with other content")
     return there.id
@@ -134,7 +142,8 @@ def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length
     """Return the bytes of a file from `start` on; raises NotFound. A node may read every file."""
     row = get(rt, caller, file_id)
     length = max(0, row.file_size - start) if length is None else length
-    return FileContent(row, start, length, storage.read(row.workspace_url, row.path, start, length))
+    pieces = storage.read(row.workspace_url, row.path, start, length, rt.settings.workspace_roots)
+    return FileContent(row, start, length, pieces)
 
 
 def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
@@ -145,7 +154,7 @@ def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
         if needed is not None:
             raise Conflict(f"job {needed} has not ended and reads this file")
         files.delete(tx, file_id)
-    storage.remove(row.workspace_url, row.path)
+    storage.remove(row.workspace_url, row.path, rt.settings.workspace_roots)
 
 
 def check_name(name: str) -> None:
@@ -203,24 +212,27 @@ def _destination(rt: Runtime, caller: Caller, new: FileDescription) -> tuple[Pro
         owner = submissions.project(tx, name)
         if owner is None:
             raise InvalidInput(f"there is no project {name!r}", field="project")
-        return owner, _workspace(tx, new.workspace_id)
+        return owner, _workspace(tx, new.workspace_id, owner.id)
 
 
-def _workspace(tx: Connection, workspace_id: int | None) -> Workspace:
+def _workspace(tx: Connection, workspace_id: int | None, project_id: ProjectId) -> Workspace:
     found = workspaces.default(tx) if workspace_id is None else workspaces.find(tx, workspace_id)
     if found is None and workspace_id is None:
         raise ServiceUnavailable("there is no default workspace")
-    if found is None or not found.is_active:
+    if found is None or not found.is_active or not found.serves(project_id):
         raise InvalidInput(f"there is no active workspace {workspace_id}", field="workspace_id")
     return found
 
 
-def _stored(workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: str | None) -> storage.WorkspaceFile:
+def _stored(
+    rt: Runtime, workspace: Workspace, under: str, pieces: Iterable[bytes], sha256: str | None
+) -> storage.WorkspaceFile:
     if sha256 is not None and not _SHA256.match(sha256):
         raise InvalidInput("a sha256 has 64 hexadecimal digits in lower case", field="sha256")
-    stored = storage.write(workspace.url, f"{under}/{secrets.token_hex(16)}", pieces)
+    roots = rt.settings.workspace_roots
+    stored = storage.write(workspace.url, f"{under}/{secrets.token_hex(16)}", pieces, roots)
     if sha256 is not None and stored.sha256 != sha256:
-        storage.remove(workspace.url, stored.path)
+        storage.remove(workspace.url, stored.path, roots)
         raise InvalidInput(f"the content that arrived has another sha256: {stored.sha256}", field="sha256")
     return stored
 

@@ -2,33 +2,26 @@
 
 A workspace is a URL. `file:///folder` is a folder that this process can write, `s3://bucket/prefix` is in an object
 store, `http(s)://host/folder` can only be read. Other schemes are refused when the workspace is created.
+
+`roots` are the folders of this machine within which workspaces may lie; they concern `file:` alone.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
 
-from scheduler.errors import InvalidInput, NotFound, ServiceUnavailable
-from scheduler.files import object_storage, web_storage
-
-MAX_FOLDER, MAX_PART = 3_000, 255
-"""Longest path of a workspace (characters) and longest name in it (bytes): the limits of Linux, less room for file names."""
+from scheduler.errors import BodyTooLarge, InvalidInput
+from scheduler.files import beneath, local_storage, object_storage, web_storage
+from scheduler.files.local_storage import Roots
 
 _OBJECTS, _WEB = "s3://", ("http://", "https://")
-_OURS = re.compile(r"(?:uploads/\d{4}/\d\d/\d\d|outputs/\d{3}/\d+)/[0-9a-f]{32}\Z")
+_OUR_FOLDERS = r"(?:uploads/\d{4}/\d\d/\d\d|outputs/\d{3}/\d+)/"
+_OURS = re.compile(rf"{_OUR_FOLDERS}[0-9a-f]{{32}}\Z")
+_NEAR_OURS = re.compile(_OUR_FOLDERS)
 """Paths of files that Ganger wrote; all other files of a workspace were there before and are never removed."""
-
-PIECE = 1024 * 1024
-"""Bytes read or written at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +33,42 @@ class WorkspaceFile:
     sha256: str
 
 
-def folder(url: str) -> Path:
-    """Return the folder of a workspace; raises InvalidInput for a URL that does not name a local folder."""
-    parts = urlsplit(url)
-    path = unquote(parts.path)
-    bad_name = (
-        "\0" in path
-        or len(path) > MAX_FOLDER
-        or any(len(part.encode("utf-8", "replace")) > MAX_PART for part in path.split("/"))
-    )
-    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or bad_name:
-        raise InvalidInput("a workspace's url is file:/// and an absolute folder", field="url")
-    return Path(path)
-
-
-def write(url: str, path: str, pieces: Iterable[bytes]) -> WorkspaceFile:
-    """Write a new file durably: to a temporary name, synced, then renamed. Raises ServiceUnavailable if that fails."""
+def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots = ()) -> WorkspaceFile:
+    """Write a new file durably and as a whole. Raises ServiceUnavailable if that fails."""
     if url.startswith(_OBJECTS):
         return WorkspaceFile(path, *object_storage.write(url, path, pieces))
     if url.startswith(_WEB):
         raise InvalidInput("a workspace on the web can only be read", field="workspace_id")
-    target = _inside(url, path)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(6)}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _created(beside) as file:
-            size, sha256 = _copy(pieces, file)
-        beside.replace(target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise ServiceUnavailable(f"the file cannot be stored: {error.strerror}") from error
-    finally:
-        beside.unlink(missing_ok=True)
-    return WorkspaceFile(path, size, sha256)
+    return WorkspaceFile(path, *local_storage.write(url, path, pieces, roots))
 
 
-def read(url: str, path: str, start: int, length: int | None) -> Iterator[bytes]:
+def read(url: str, path: str, start: int, length: int | None, roots: Roots = ()) -> Iterator[bytes]:
     """Yield `length` bytes of a file from `start` on, or all that follow. Raises NotFound at once, if there is no file."""
     if url.startswith(_OBJECTS):
         return object_storage.read(url, path, start, length)
     if url.startswith(_WEB):
         return web_storage.read(url, path, start, length)
-    try:
-        file = _inside(url, path).open("rb")
-    except FileNotFoundError:
-        raise NotFound("the content of this file is gone") from None
-    except OSError as error:
-        raise ServiceUnavailable(f"the file cannot be read: {error.strerror}") from error
-    return _pieces(file, start, length)
+    return local_storage.read(url, path, start, length, roots)
 
 
-def check(url: str) -> None:
-    """Raise InvalidInput for a workspace that cannot be used.
-
-    No folder is created: otherwise a user of the API could create folders anywhere.
-    """
+def check(url: str, roots: Roots = ()) -> None:
+    """Raise InvalidInput for a workspace that cannot be used."""
     if url.startswith(_OBJECTS):
         object_storage.check(url)
     elif url.startswith(_WEB):
         web_storage.check(url)
-    elif not (place := folder(url)).is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InvalidInput("the folder of this url is not there, or cannot be written", field="url")
+    else:
+        local_storage.check(url, roots)
+
+
+def overlap(one: str, other: str, roots: Roots = ()) -> bool:
+    """Tell whether two workspaces that can be written share a folder: then each would have the other's files."""
+    if one.startswith(_WEB) or other.startswith(_WEB) or one.startswith(_OBJECTS) != other.startswith(_OBJECTS):
+        return False
+    if one.startswith(_OBJECTS):
+        here, there = (f"{url.rstrip('/')}/" for url in (one, other))
+        return here.startswith(there) or there.startswith(here)
+    return local_storage.overlap(one, other, roots)
 
 
 def source(url: str, path: str) -> str | None:
@@ -110,66 +78,36 @@ def source(url: str, path: str) -> str | None:
     return web_storage.address(url, path) if url.startswith(_WEB) else None
 
 
-def measured(url: str, path: str) -> WorkspaceFile:
-    """Return size and SHA-256 of a file that exists, by reading it. Raises NotFound, InvalidInput, ServiceUnavailable."""
-    if any(part in {"", ".", ".."} for part in path.split("/")):
-        raise InvalidInput("a path in a workspace has no empty parts and no ..", field="path")
+def measured(url: str, path: str, roots: Roots = (), most: int | None = None) -> WorkspaceFile:
+    """Return size and SHA-256 of a file that exists, by reading it.
+
+    Raises NotFound, InvalidInput, ServiceUnavailable; BodyTooLarge for more than `most` bytes.
+    """
+    try:
+        beneath.parts_of(path)
+    except ValueError as error:
+        raise InvalidInput(str(error), field="path") from None
+    if url.startswith("file:") and most is not None and local_storage.size(url, path, roots) > most:
+        raise BodyTooLarge(f"what lies there has more than {most} bytes")  # however few of them are on the disk
     digest, size = hashlib.sha256(), 0
-    for piece in read(url, path, 0, None):
+    for piece in read(url, path, 0, None, roots):
         digest.update(piece)
         size += len(piece)
+        if most is not None and size > most:
+            raise BodyTooLarge(f"what lies there has more than {most} bytes")
     return WorkspaceFile(path, size, digest.hexdigest())
 
 
-def remove(url: str, path: str) -> None:
+def remove(url: str, path: str, roots: Roots = ()) -> None:
     """Remove a file that Ganger wrote; does nothing if it is gone already."""
     if not _OURS.match(path):
         return
     if url.startswith(_OBJECTS):
         object_storage.remove(url, path)
-        return
-    with contextlib.suppress(OSError):
-        _inside(url, path).unlink(missing_ok=True)
+    elif not url.startswith(_WEB):
+        local_storage.remove(url, path, roots)
 
 
-def _inside(url: str, path: str) -> Path:
-    parts = path.split("/")
-    if not path or any(part in {"", ".", ".."} for part in parts):
-        raise NotFound("there is no such file")
-    return folder(url).joinpath(*parts)
-
-
-@contextlib.contextmanager
-def _created(path: Path) -> Iterator[BinaryIO]:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640), "wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _copy(pieces: Iterable[bytes], file: BinaryIO) -> tuple[int, str]:
-    digest = hashlib.sha256()
-    size = 0
-    for piece in pieces:
-        digest.update(piece)
-        file.write(piece)
-        size += len(piece)
-    return size, digest.hexdigest()
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
-    with file:
-        file.seek(start)
-        left = file.seek(0, os.SEEK_END) - start if length is None else length
-        file.seek(start)
-        while left > 0 and (piece := file.read(min(PIECE, left))):
-            left -= len(piece)
-            yield piece
+def is_ours(path: str) -> bool:
+    """Tell whether a path lies where Ganger keeps uploads and outputs of all projects; nobody registers those again."""
+    return _NEAR_OURS.match(path) is not None

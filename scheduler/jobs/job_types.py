@@ -41,6 +41,7 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
     `part` has the given fields of the definition. Raises InvalidInput, or Conflict if name and version are taken.
     """
     new = NewJobType(name, version, **facts)
+    _weigh_schemas(part)
     with rt.db.begin() as tx:
         definition, _ = _definition_of(tx, new, part)
         made = job_types.insert(tx, new, definition.document())
@@ -52,6 +53,7 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
 
 def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:
     """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in type."""
+    _weigh_schemas(part)
     with rt.db.begin() as tx:
         row = job_types.lock(tx, job_type_id)
         if row is None:
@@ -73,6 +75,7 @@ def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChang
 
 def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Document) -> TypeCheck:
     """Return the errors and warnings that `create` or `change` would give; change nothing."""
+    _weigh_schemas(part)
     with rt.db.begin() as tx:
         try:
             _, warnings = _definition_of(tx, NewJobType(name, version, **facts), part)
@@ -148,6 +151,17 @@ def _with_defaults(new: NewJobType, part: Document) -> Document:
     return {**Definition().document(), **unlimited, **part}
 
 
+def _weigh_schemas(given: Document) -> None:
+    """Check the schemas of a definition before any lock is held: it may take a moment, and what was found is remembered."""
+    interface = given.get("interface")
+    parts = [interface.get(name) for name in ("input_data", "output_data")] if isinstance(interface, dict) else []
+    for declared in parts:
+        for one in declared if isinstance(declared, list) else ():
+            schema = one.get("schema") if isinstance(one, dict) else None
+            if isinstance(schema, dict):
+                json_schema.fault(schema)
+
+
 def _definition_of(tx: Connection, new: NewJobType, part: Document) -> tuple[Definition, list[str]]:
     """Return the definition of a new type and what is doubtful about it; raises InvalidInput with all that is wrong."""
     faults = FaultList()
@@ -182,7 +196,9 @@ def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]
                 where = f"interface.{part}[{number}].schema"
                 faults.note(f"the schema of {one.name!r} is wrong: {wrong}", field=where)
     try:
-        warnings = definitions.check(definition, known_errors=errors.names(tx), complaint=json_schema.complaint)
+        warnings = definitions.check(
+            definition, known_errors=errors.names(tx), complaint=json_schema.SchemaBudget().complaint
+        )
     except InvalidInput as error:
         faults.add(error)
         warnings = []

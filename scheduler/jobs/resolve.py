@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Engine
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
-from scheduler.jobs import json_schema
 from scheduler.jobs.entry_faults import EntryFaults
+from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
@@ -88,7 +88,8 @@ def _drafts(
     types = _resolve(tx, new, faults)
     revisions = _revisions(tx, memory, types.values())
     kinds = {number: revisions[one.revision_id] for number, one in types.items()}
-    data = {number: _fitted(number, new[number], kind, faults) for number, kind in kinds.items()}
+    budget = SchemaBudget()
+    data = {number: _fitted(number, new[number], kind, faults, budget) for number, kind in kinds.items()}
     sizes = _input_mib(tx, project_id, new, data, kinds, faults)
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
@@ -182,12 +183,14 @@ def _revisions(tx: Connection, memory: _Memory, types: Iterable[ResolvedType]) -
     return {one: memory.revisions[one] for one in wanted}
 
 
-def _fitted(number: int, job: NewJob, revision: Definition, faults: EntryFaults) -> InputData | None:
+def _fitted(
+    number: int, job: NewJob, revision: Definition, faults: EntryFaults, budget: SchemaBudget
+) -> InputData | None:
     """Return a job's data in full; None where it does not fit its type."""
     if job.data is None and job.inputs is None and not revision.interface.inputs:
         return interfaces.NO_DATA
     try:
-        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=json_schema.complaint)
+        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=budget.complaint)
     except InvalidInput as error:
         faults.add(number, error)
         return None

@@ -100,7 +100,8 @@ def test_there_is_always_one_active_default_workspace(api: Api, tmp_path: Path) 
     local = api.get("/workspaces/", name="local").json["results"][0]
     assert api.patch(f"/workspaces/{local['id']}/", {"is_default": False}).status_code == 409
     assert api.patch(f"/workspaces/{local['id']}/", {"is_active": False}).status_code == 409
-    idle = {"name": "idle", "url": tmp_path.as_uri(), "is_active": False}
+    (tmp_path / "idle").mkdir()
+    idle = {"name": "idle", "url": (tmp_path / "idle").as_uri(), "is_active": False}
     assert api.post("/workspaces/", {**idle, "is_default": True}).status_code == 400
     made = api.post("/workspaces/", idle).json
     assert api.patch(f"/workspaces/{made['id']}/", {"is_default": True}).status_code == 409

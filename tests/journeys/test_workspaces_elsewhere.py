@@ -148,8 +148,8 @@ def test_what_is_not_there_cannot_be_registered(here: Installation, web: str) ->
 
 
 def test_an_input_that_changed_in_its_store_is_a_checksum_error(here: Installation, bucket: Any) -> None:
-    bucket.put_object(Key="sets/two.bin", Body=b"as registered")
-    workspace = a_workspace(here, "changing", "s3://data/sets")
+    bucket.put_object(Key="changing/two.bin", Body=b"as registered")
+    workspace = a_workspace(here, "changing", "s3://data/changing")
     made = here.api.post("/files/", params={"workspace_id": workspace, "path": "two.bin"}).json()
     bucket.put_object(Key="sets/two.bin", Body=b"as Registered")
     body = {"name": "changed", "version": "1", "command": ["/bin/true"], "max_tries": 1,

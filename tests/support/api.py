@@ -128,7 +128,8 @@ class Api:
 @contextmanager
 def serving(database_url: str, state_dir: Path, *, background: bool = False, **settings: Any) -> Iterator[Api]:
     """The API on this database with other settings than the usual ones."""
-    chosen = Settings(state_dir=state_dir, **settings)
+    chosen = Settings(state_dir=state_dir, **{"workspace_roots": (state_dir,), **settings})
+    (state_dir / "files").mkdir(parents=True, exist_ok=True)
     engine = runtime.connect(database_url, chosen, name="test-api")
     nudges: list[str] = []
     rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append)

@@ -83,6 +83,30 @@ def test_a_local_path_that_does_not_exist_here_is_downloaded(api: FakeNodeApi, o
     assert staged(order, file(local_path="/nowhere/at/all")) is None
 
 
+@pytest.mark.parametrize("trap", ["link", "pipe", "folder"])
+def test_what_jobs_put_in_the_place_of_a_local_file_is_not_opened(
+    api: FakeNodeApi, order: StagingTask, tmp_path: Path, trap: str
+) -> None:
+    api.files[7] = CONTENT
+    (tmp_path / "secret").write_bytes(CONTENT)
+    place = tmp_path / "source"
+    if trap == "link":
+        place.symlink_to(tmp_path / "secret")
+    elif trap == "pipe":
+        os.mkfifo(place)
+    else:
+        place.mkdir()
+    assert staged(order, file(local_path=str(place))) is None
+    assert api.calls["files"] + api.calls["content"] + api.calls["download"] > 0, "it was downloaded"
+
+
+def test_a_local_file_without_end_is_a_wrong_one_after_its_size(order: StagingTask, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    with source.open("wb") as made:
+        made.truncate(2**40)
+    assert staged(order, file(local_path=str(source))).error == "checksum"
+
+
 def test_several_files_lie_in_one_folder(api: FakeNodeApi, order: StagingTask, tmp_path: Path) -> None:
     api.files[7] = CONTENT
     assert staged(order, file(), file(file_name="ünusual name.bin"), kind="files") is None

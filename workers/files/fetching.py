@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import stat
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -82,7 +83,7 @@ def place(file: InputFile, target: str, staging: StagingTask) -> None:
     fd = _create(file, target)
     try:
         if _is_here(file):
-            _check_content(file, fd, _copy(file.local_path or "", fd, staging))
+            _check_content(file, fd, _copy(file.local_path or "", fd, file.size, staging))
         else:
             _download(file, fd, staging)
         hand_to_user(fd, staging)
@@ -103,7 +104,7 @@ def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, c
             return True
         fd = _create(file, target)
         try:
-            _check_content(file, fd, _copy(kept, fd, staging))
+            _check_content(file, fd, _copy(kept, fd, file.size, staging))
         finally:
             os.close(fd)
     return True
@@ -129,23 +130,31 @@ def _check_content(file: InputFile, fd: int, digest: str) -> None:
 
 
 def _is_here(file: InputFile) -> bool:
-    return file.local_path is not None and os.access(file.local_path, os.R_OK)
+    """Tell whether the file lies on this machine as it should: jobs may write there, and put a link or a pipe in its place."""
+    if file.local_path is None:
+        return False
+    try:
+        found = os.lstat(file.local_path)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and os.access(file.local_path, os.R_OK)
 
 
-def _copy(path: str, target: int, staging: StagingTask) -> str:
-    """Copy within this machine; return the SHA-256 of the bytes that have arrived.
+def _copy(path: str, target: int, size: int, staging: StagingTask) -> str:
+    """Copy within this machine; return the SHA-256 of the bytes that have arrived, few more than `size` however long it is.
 
     The copy shares blocks where the file system can. Another thread hashes while this one copies.
     """
     digest, behind = hashlib.sha256(), deque[Future[None]]()
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # It may have become a link or a pipe since it was looked at: the one is not followed, the other not waited for.
+    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         with ThreadPoolExecutor(1, "hasher") as hasher:
             buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
             while True:
                 _check(staging.stop)
                 count, clone = _copy_piece(source, target, offset, clone)
-                if count == 0:
+                if count == 0 or offset > size:
                     break
                 behind.append(hasher.submit(_hash_piece, digest, target, offset, memoryview(buffer)[:count]))
                 offset += count

@@ -15,7 +15,7 @@ from api.http.routing import ApiCall, Routes
 from api.http.schema import answers, times
 from scheduler.errors import InvalidInput
 from scheduler.files import files
-from scheduler.files.storage import PIECE
+from scheduler.files.local_storage import PIECE
 from scheduler.identifiers import FileId
 from scheduler.identity import Role
 from scheduler.store.admin import files as stored
@@ -132,7 +132,7 @@ def _raw(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
 
 
 def _multipart(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
-    request.max_content_length = limit
+    transfer.expect_file(limit)
     request.max_form_parts = 10
     sent = request.files.get("file")
     if sent is None or len(request.files) != 1 or request.form:

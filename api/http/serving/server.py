@@ -18,8 +18,11 @@ from pathlib import Path
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from api.http.serving import unprivileged
 from api.http.serving.gunicorn_worker import RequestWorker, most_connections
+from api.http.serving.paced_socket import Pace
 from api.up.embedded import state
+from api.up.embedded.account import UnixAccount
 from scheduler.errors import SetupError
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
@@ -31,11 +34,16 @@ _PR_SET_PDEATHSIG = 1
 _MEMORY = "/dev/shm"  # noqa: S108 - only files without a name are put there
 
 
-def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime]) -> int:
-    """Serve until asked to end; returns the exit status. Raises SetupError when the address cannot be had."""
+def serve(where: tuple[str, int], settings: Settings, account: UnixAccount | None, make: Callable[[], Runtime]) -> int:
+    """Serve until asked to end; returns the exit status. Raises SetupError when the address cannot be had.
+
+    With an account root's rights are given up for it before anything is answered.
+    """
     host, port = where
+    bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    bound = None if account is None else _bound(where, bind)  # only root may have an address below 1024
     options = {
-        "bind": f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "bind": bind if bound is None else f"fd://{bound.fileno()}",
         "workers": settings.api_workers,
         "worker_class": RequestWorker,
         "worker_connections": most_connections(),
@@ -51,19 +59,45 @@ def serve(where: tuple[str, int], settings: Settings, make: Callable[[], Runtime
         "limit_request_fields": 100,
         "post_fork": _die_together,
     }
-    _share_figures((settings.state_dir or state.default_root()) / "metrics" / str(port))
+    home = settings.state_dir or state.default_root()
+    if account is not None:
+        options.update(
+            user=account.uid, group=account.gid
+        )  # those of this process from then on; its default was read before
+    _share_figures(unprivileged.home_of_figures(home, account) / str(port), account)
+    if account is not None:
+        unprivileged.hold(settings.workspace_roots)
+        unprivileged.become(account)
+    RequestWorker.node_threads = settings.node_threads
+    Pace.grace_s = settings.client_grace_s
     try:
         _Server(options, make).run()
     except SystemExit as ended:
         if ended.code not in {0, None}:
-            raise SetupError(f"cannot serve at {options['bind']}: {_why_not(where)}") from None
+            raise SetupError(f"cannot serve at {bind}: {_why_not(where)}") from None
     return 0
+
+
+def _bound(where: tuple[str, int], bind: str) -> socket.socket:
+    """Return a socket of this address for the server to listen on."""
+    try:
+        found = socket.create_server(where, family=_family(where[0]), backlog=2048)
+    except OSError as error:
+        raise SetupError(
+            f"cannot serve at {bind}: {os.strerror(error.errno or 0)}; choose another address with --host and --port"
+        ) from None
+    found.settimeout(0)
+    return found
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _why_not(where: tuple[str, int]) -> str:
     """Return why the server ended by itself: the address cannot be had, or something that it has logged before."""
     try:
-        with socket.create_server(where, family=socket.AF_INET6 if ":" in where[0] else socket.AF_INET):
+        with socket.create_server(where, family=_family(where[0])):
             return "the lines above say why"
     except OSError as error:
         return f"{os.strerror(error.errno or 0)}; choose another address with --host and --port"
@@ -79,10 +113,13 @@ def _heartbeat_folder() -> str | None:
     return _MEMORY if os.access(_MEMORY, os.W_OK | os.X_OK) else None
 
 
-def _share_figures(folder: Path) -> None:
+def _share_figures(folder: Path, account: UnixAccount | None) -> None:
     """Let all processes count their requests in one new folder; see `api.http.telemetry`, which none has imported yet."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    if account is not None:
+        folder.parent.chmod(0o711)
+        unprivileged.give(folder, account)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 

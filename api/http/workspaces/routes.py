@@ -10,7 +10,6 @@ from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
 from api.http.routing import ApiCall, Routes
-from api.http.schema.fields import changes
 from api.http.workspaces import view
 from api.http.workspaces.schema import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
 from scheduler.errors import InvalidInput
@@ -26,7 +25,8 @@ routes = Routes("workspaces")
 def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> WorkspaceList:
     """Workspaces by name."""
     asked = paging.window(query, tuple(stored.WORKSPACES.keys), ["name"])
-    chosen = stored.condition(tuple(query.id), tuple(query.name), is_active=query.is_active)
+    project_id = call.caller.project_id
+    chosen = stored.condition(tuple(query.id), tuple(query.name), is_active=query.is_active, project_id=project_id)
     return paging.envelope(workspaces.page(call.rt, chosen, asked), asked, view.entry)
 
 
@@ -34,23 +34,26 @@ def list_workspaces(call: ApiCall, query: WorkspacesQuery) -> WorkspaceList:
 def create_workspace(call: ApiCall, body: WorkspaceBody) -> Answer[WorkspaceView]:
     """Make a workspace."""
     permit_everywhere(call.caller)
-    made = workspaces.create(call.rt, call.caller, cast("NewWorkspace", body.model_dump()))
+    new = cast("NewWorkspace", {**body.model_dump(exclude={"projects"}), "project_ids": None})
+    made = workspaces.create(call.rt, call.caller, new, body.projects)
     headers = {"Location": f"{request.host_url}workspaces/{made}/"}
-    return Answer(view.entry(workspaces.get(call.rt, made)), 201, headers)
+    return Answer(view.entry(workspaces.get(call.rt, call.caller, made)), 201, headers)
 
 
 @routes.get("/workspaces/<id:workspace_id>/", role=Role.VIEWER, answers={200: WorkspaceView})
 def show_workspace(call: ApiCall, workspace_id: int) -> WorkspaceView:
     """One workspace."""
-    return view.entry(workspaces.get(call.rt, workspace_id))
+    return view.entry(workspaces.get(call.rt, call.caller, workspace_id))
 
 
 @routes.patch("/workspaces/<id:workspace_id>/", role=Role.ADMIN, answers={200: WorkspaceView})
 def change_workspace(call: ApiCall, workspace_id: int, body: WorkspaceChange) -> WorkspaceView:
     """Change a workspace: describe it, take it out of use, make it the default."""
     permit_everywhere(call.caller)
-    facts = changes(body, WorkspaceChanges)
-    if not facts:
+    given = body.model_dump(exclude_unset=True)
+    if not given:
         raise InvalidInput("the body changes nothing")
-    workspaces.change(call.rt, call.caller, workspace_id, facts)
-    return view.entry(workspaces.get(call.rt, workspace_id))
+    if "projects" in given:
+        given["project_ids"] = given.pop("projects")
+    workspaces.change(call.rt, call.caller, workspace_id, cast("WorkspaceChanges", given), body.projects)
+    return view.entry(workspaces.get(call.rt, call.caller, workspace_id))

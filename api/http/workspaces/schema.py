@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
@@ -18,6 +18,14 @@ _URL = (
 )
 Url = Annotated[str, StringConstraints(max_length=2_000, pattern=_URL)]
 """Where a workspace's files lie: file:/// and a folder, s3://bucket/prefix, or http(s)://host/folder to read only."""
+
+Projects = Annotated[
+    list[Word], Field(max_length=1_000, description="projects whose files may be put there; null: those of all")
+]
+RegisterRole = Annotated[
+    Literal["submitter", "operator", "admin"],
+    Field(description="the least role that may register content that lies there already"),
+]
 
 
 class WorkspacesQuery(OrderedQuery):
@@ -35,16 +43,20 @@ class WorkspaceChange(ChangeBody):
     url: Url = LEFT_OUT
     is_active: bool = LEFT_OUT
     is_default: Annotated[bool, Field(description="true makes it the default in place of the one that was")] = LEFT_OUT
+    projects: Projects | None = None
+    register_role: RegisterRole = LEFT_OUT
 
 
 class WorkspaceBody(Body):
-    """A new workspace. Its folder has to be there, and the API must be able to write it."""
+    """A new workspace. Its folder has to be there, within a root of GANGER_WORKSPACE_ROOTS, and the API must be able to write it."""
 
     name: Word
     title: Title = ""
     url: Url
     is_active: bool = True
     is_default: bool = False
+    projects: Projects | None = None
+    register_role: RegisterRole = "operator"
 
 
 class WorkspaceView(TypedDict):
@@ -56,6 +68,8 @@ class WorkspaceView(TypedDict):
     url: str
     is_active: bool
     is_default: bool
+    projects: list[str] | None
+    register_role: str
     created: datetime
     last_modified: datetime
 

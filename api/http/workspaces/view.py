@@ -15,6 +15,8 @@ def entry(row: WorkspaceRow) -> WorkspaceView:
         "url": row.url,
         "is_active": row.is_active,
         "is_default": row.is_default,
+        "projects": row.projects,
+        "register_role": row.register_role,
         "created": row.created,
         "last_modified": row.last_modified,
     }

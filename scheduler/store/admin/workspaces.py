@@ -7,8 +7,9 @@ from typing import NamedTuple, TypedDict
 
 from sqlalchemy import Connection, text
 
+from scheduler.identifiers import ProjectId
 from scheduler.store import records
-from scheduler.store.paging import Listing, RowCondition, SortKey
+from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
 
 
 class WorkspaceRow(NamedTuple):
@@ -20,17 +21,28 @@ class WorkspaceRow(NamedTuple):
     url: str
     is_active: bool
     is_default: bool
+    projects: list[str] | None
+    register_role: str
     created: datetime
     last_modified: datetime
 
 
 class Workspace(NamedTuple):
-    """Where files lie: the URL beneath which each has its path."""
+    """Where files lie: the URL beneath which each has its path, and who may put files there.
+
+    `project_ids` None is every project; `register_role` is the least role that may register what lies there already.
+    """
 
     id: int
     name: str
     url: str
     is_active: bool
+    project_ids: list[int] | None
+    register_role: str
+
+    def serves(self, project_id: ProjectId) -> bool:
+        """Tell whether files of a project may be put there."""
+        return self.project_ids is None or project_id in self.project_ids
 
 
 class LockedWorkspace(NamedTuple):
@@ -41,6 +53,8 @@ class LockedWorkspace(NamedTuple):
     url: str
     is_active: bool
     is_default: bool
+    project_ids: list[int] | None
+    register_role: str
 
 
 class WorkspaceChanges(TypedDict, total=False):
@@ -50,6 +64,8 @@ class WorkspaceChanges(TypedDict, total=False):
     url: str
     is_active: bool
     is_default: bool
+    project_ids: list[int] | None
+    register_role: str
 
 
 class NewWorkspace(TypedDict):
@@ -60,6 +76,8 @@ class NewWorkspace(TypedDict):
     url: str
     is_active: bool
     is_default: bool
+    project_ids: list[int] | None
+    register_role: str
 
 
 _SEED = text("""
@@ -68,14 +86,23 @@ _SEED = text("""
     ON CONFLICT (name) DO NOTHING
 """)
 
-_DEFAULT = text("SELECT id, name, url, is_active FROM workspaces WHERE is_default")
+_FOUND = "SELECT id, name, url, is_active, project_ids, register_role FROM workspaces WHERE"
 
-_FIND = text("SELECT id, name, url, is_active FROM workspaces WHERE id = :id")
+_DEFAULT = text(f"{_FOUND} is_default")
+
+_FIND = text(f"{_FOUND} id = :id")
+
+_URLS = text("SELECT url FROM workspaces WHERE id IS DISTINCT FROM :but")
+
+_PROJECTS = """
+    CASE WHEN j.project_ids IS NOT NULL
+    THEN ARRAY(SELECT p.name FROM projects p WHERE p.id = ANY(j.project_ids) ORDER BY p.name) END
+"""
 
 WORKSPACES = Listing(
     WorkspaceRow,
     "workspaces j",
-    "j.id, j.name, j.title, j.url, j.is_active, j.is_default, j.created, j.last_modified",
+    f"j.id, j.name, j.title, j.url, j.is_active, j.is_default, {_PROJECTS} AS projects, j.register_role, j.created, j.last_modified",
     "workspaces j ON j.id = page.id",
     {
         "id": SortKey("j.id", "bigint"),
@@ -85,18 +112,21 @@ WORKSPACES = Listing(
     },
 )
 
-_LOCK = text("SELECT name, title, url, is_active, is_default FROM workspaces WHERE id = :id FOR UPDATE")
+_LOCK = text("""
+    SELECT name, title, url, is_active, is_default, project_ids, register_role FROM workspaces WHERE id = :id FOR UPDATE
+""")
 
 _INSERT = text("""
-    INSERT INTO workspaces (name, title, url, is_active, is_default)
-    VALUES (:name, :title, :url, :is_active, :is_default)
+    INSERT INTO workspaces (name, title, url, is_active, is_default, project_ids, register_role)
+    VALUES (:name, :title, :url, :is_active, :is_default, CAST(:project_ids AS bigint[]), :register_role)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
 
 _UPDATE = text("""
     UPDATE workspaces
-    SET title = :title, url = :url, is_active = :is_active, is_default = :is_default, last_modified = now()
+    SET title = :title, url = :url, is_active = :is_active, is_default = :is_default,
+        project_ids = CAST(:project_ids AS bigint[]), register_role = :register_role, last_modified = now()
     WHERE id = :id
 """)
 
@@ -118,13 +148,31 @@ def find(tx: Connection, workspace_id: int) -> Workspace | None:
     return records.read_optional(Workspace, tx.execute(_FIND, {"id": workspace_id}))
 
 
-def condition(ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool | None) -> RowCondition:
-    """Return which workspaces: alternatives within ids and names, everything where nothing is given."""
+def urls(tx: Connection, but: int | None) -> list[str]:
+    """Return the URLs of all workspaces but one."""
+    return list(tx.execute(_URLS, {"but": but}).scalars())
+
+
+def condition(
+    ids: tuple[int, ...], names: tuple[str, ...], *, is_active: bool | None, project_id: ProjectId | None
+) -> RowCondition:
+    """Return which workspaces: alternatives within ids and names, everything where nothing is given.
+
+    With `project_id` only those where files of this project may be put.
+    """
     parts = {"j.id = ANY(:ids)": ids, "j.name = ANY(:names)": names}
     sql = [part for part, value in parts.items() if value]
     if is_active is not None:
         sql.append("j.is_active = :is_active")
-    return RowCondition(" AND ".join(sql) or "true", {"ids": list(ids), "names": list(names), "is_active": is_active})
+    if project_id is not None:
+        sql.append("(j.project_ids IS NULL OR :project_id = ANY(j.project_ids))")
+    given: dict[str, Parameter] = {
+        "ids": list(ids),
+        "names": list(names),
+        "is_active": is_active,
+        "project_id": project_id,
+    }
+    return RowCondition(" AND ".join(sql) or "true", given)
 
 
 def lock(tx: Connection, workspace_id: int) -> LockedWorkspace | None:

@@ -283,6 +283,10 @@ workspaces = Table(
     Column("url", Text, nullable=False),
     Column("is_active", Boolean, nullable=False, server_default="true"),
     Column("is_default", Boolean, nullable=False, server_default="false"),
+    # Projects whose files may be put there; NULL is all of them.
+    Column("project_ids", ARRAY(BigInteger)),
+    # The least role that may register what lies there already.
+    Column("register_role", Text, nullable=False, server_default="operator"),
     moment("created", now=True),
     moment("last_modified", now=True),
 )

@@ -1,0 +1,190 @@
+"""Workspaces in folders of this machine: `file:///folder`.
+
+Jobs may write into such a folder, so nothing in it is believed: every access goes beneath the folder, follows no link, and
+opens regular files only (`scheduler.files.beneath`). A folder may be a workspace only if it lies within one of the roots
+that the installation's settings name; from a root on, no link is followed on the way to the folder either.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from scheduler.errors import Forbidden, InvalidInput, NotFound, ServiceUnavailable
+from scheduler.files import beneath
+
+MAX_FOLDER, MAX_PART = 3_000, 255
+"""Longest path of a workspace (characters) and longest name in it (bytes): the limits of Linux, less room for file names."""
+
+PIECE = 1024 * 1024
+"""Bytes read or written at once."""
+
+Roots = Sequence[Path]
+"""The folders within which workspaces may lie."""
+
+_LINK = {errno.ELOOP, errno.ENOTDIR}
+
+
+def folder(url: str) -> Path:
+    """Return the folder of a workspace; raises InvalidInput for a URL that does not name a local folder."""
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    bad_name = (
+        "\0" in path
+        or len(path) > MAX_FOLDER
+        or any(part == ".." or len(part.encode("utf-8", "replace")) > MAX_PART for part in path.split("/"))
+    )
+    if parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not path.startswith("/") or bad_name:
+        raise InvalidInput("a workspace's url is file:/// and an absolute folder", field="url")
+    return Path(path)
+
+
+def check(url: str, roots: Roots) -> None:
+    """Raise InvalidInput for a folder that lies in none of the roots, is not there, is a link, or cannot be written.
+
+    No folder is created: otherwise a user of the API could create folders anywhere.
+    """
+    place = folder(url)
+    if not any(place.is_relative_to(root) for root in roots):
+        named = ", ".join(str(root) for root in roots) or "none"
+        raise InvalidInput(
+            f"the folder of this url lies in no root of workspaces ({named}); an administrator of the machine adds one "
+            "to GANGER_WORKSPACE_ROOTS",
+            field="url",
+        )
+    try:
+        with _opened(url, roots) as handle:
+            usable = os.access(f"/proc/self/fd/{handle}", os.W_OK | os.X_OK)
+    except OSError as error:
+        if error.errno in _LINK:
+            raise InvalidInput("a link leads to the folder of this url; name the folder itself", field="url") from None
+        usable = False
+    if not usable:
+        raise InvalidInput("the folder of this url is not there, or cannot be written", field="url")
+
+
+def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots) -> tuple[int, str]:
+    """Write a new file durably: to a temporary name, synced, then renamed; return its size in bytes and SHA-256.
+
+    Raises ServiceUnavailable if that fails.
+    """
+    try:
+        with _opened(url, roots) as handle, _new_file(handle, path) as file:
+            return _copy(pieces, file)
+    except OSError as error:
+        raise ServiceUnavailable(f"the file cannot be stored: {error.strerror}") from error
+
+
+def size(url: str, path: str, roots: Roots) -> int:
+    """Return the length of a file in bytes; raises as `read` does."""
+    with _file(url, path, roots) as file:
+        return os.fstat(file.fileno()).st_size
+
+
+def read(url: str, path: str, start: int, length: int | None, roots: Roots) -> Iterator[bytes]:
+    """Yield bytes of a file from `start` on, to its end without a length. Raises NotFound at once if there is no regular file."""
+    return _pieces(_file(url, path, roots), start, length)
+
+
+def _file(url: str, path: str, roots: Roots) -> BinaryIO:
+    try:
+        with _opened(url, roots) as handle:
+            return os.fdopen(beneath.open_file(handle, path), "rb")
+    except (FileNotFoundError, ValueError):
+        raise NotFound("the content of this file is gone") from None
+    except PermissionError:
+        raise Forbidden("the API is not allowed to read this file") from None
+    except OSError as error:
+        if error.errno in _LINK or isinstance(error, beneath.NotRegularError):
+            raise NotFound("what lies there is a link, or no regular file, and is not read") from None
+        raise ServiceUnavailable(f"the file cannot be read: {error.strerror}") from error
+
+
+def remove(url: str, path: str, roots: Roots) -> None:
+    """Remove a file; does nothing if it is gone already or cannot be reached."""
+    *above, name = beneath.parts_of(path)
+    with contextlib.suppress(OSError), _opened(url, roots) as handle:
+        if not above:
+            os.unlink(name, dir_fd=handle)
+            return
+        parent = beneath.open_beneath(handle, "/".join(above), os.O_PATH | os.O_DIRECTORY)
+        try:
+            os.unlink(name, dir_fd=parent)
+        finally:
+            os.close(parent)
+
+
+def overlap(one: str, other: str, roots: Roots) -> bool:
+    """Tell whether one of two workspaces lies within the other, or is the other."""
+    here, there = (_real(folder(url), roots) for url in (one, other))
+    return here.is_relative_to(there) or there.is_relative_to(here)
+
+
+def _real(place: Path, roots: Roots) -> Path:
+    base, rest = _split(place, roots)
+    return base.resolve() / rest
+
+
+def _split(place: Path, roots: Roots) -> tuple[Path, str]:
+    """Return the deepest root that holds a folder, and the way from there; the folder itself where none does.
+
+    Workspaces from before there were roots are served as they were named.
+    """
+    holding = [root for root in roots if place.is_relative_to(root)]
+    base = max(holding, key=lambda root: len(root.parts), default=place)
+    rest = place.relative_to(base).as_posix()
+    return base, "" if rest == "." else rest
+
+
+def _opened(url: str, roots: Roots) -> AbstractContextManager[int]:
+    return beneath.opened_folder(*_split(folder(url), roots))
+
+
+@contextlib.contextmanager
+def _new_file(workspace: int, path: str) -> Iterator[BinaryIO]:
+    *above, name = beneath.parts_of(path)
+    draft = f".{name}.{secrets.token_hex(6)}.part"
+    parent = beneath.make_folders(workspace, above)
+    try:
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640, dir_fd=parent),
+            "wb",
+        ) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(draft, dir_fd=parent)
+        raise
+    finally:
+        os.close(parent)
+
+
+def _copy(pieces: Iterable[bytes], file: BinaryIO) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    size = 0
+    for piece in pieces:
+        digest.update(piece)
+        file.write(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:
+    with file:
+        left = max(0, os.fstat(file.fileno()).st_size - start) if length is None else length
+        file.seek(start)
+        while left > 0 and (piece := file.read(min(PIECE, left))):
+            left -= len(piece)
+            yield piece

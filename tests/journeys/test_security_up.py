@@ -1,0 +1,62 @@
+"""`ganger up` that root has started: what answers requests is not root, wherever the state folder lies."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.installation import Installation
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it as root")
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def hidden() -> Iterator[Installation]:
+    """An installation whose state folder only root can enter, with a file of root's from an earlier release."""
+    with tempfile.TemporaryDirectory(prefix="ganger-hidden-") as parent:  # 0700
+        root = Path(parent) / "state"
+        (root / "files/uploads").mkdir(parents=True)
+        (root / "files/uploads/old").write_text("old")
+        (root / "files/trap").symlink_to("/etc/hostname")
+        made = Installation(root).start()
+        yield made
+        made.stop()
+
+
+def test_the_api_is_an_unprivileged_account_and_does_its_work(hidden: Installation) -> None:
+    uids = {uid for process in hidden.processes("api") for uid in process.uids()}
+    assert uids
+    assert 0 not in uids
+    assert {pwd.getpwuid(uid).pw_name for uid in uids} <= {"ganger", "daemon", "nobody"}
+    sent = hidden.api.post("/files/", params={"file_name": "a"}, content=b"content", headers=RAW)
+    assert sent.status_code == 201, sent.text
+    assert hidden.api.get(f"/files/{sent.json()['id']}/content/").content == b"content"
+    assert hidden.api.get("/metrics").status_code == 200
+    assert hidden.api.delete(f"/files/{sent.json()['id']}/").status_code == 204
+
+
+def test_files_of_before_are_handed_over_and_what_links_lead_to_is_not(hidden: Installation) -> None:
+    (account,) = {uid for process in hidden.processes("api") for uid in process.uids()}
+    assert (hidden.root / "files/uploads/old").stat().st_uid == account
+    assert (hidden.root / "files/trap").stat().st_uid == 0
+
+
+def test_a_workspace_lies_where_the_state_folder_or_the_operator_says(hidden: Installation) -> None:
+    for place in ("/etc", "/", f"{hidden.root}", f"{hidden.root}/tokens", "/tmp"):
+        assert hidden.api.post("/workspaces/", json={"name": "w", "url": f"file://{place}"}).status_code == 400
+    folder = hidden.root / "workspaces/data"
+    folder.mkdir()
+    folder.chmod(0o777)
+    made = hidden.api.post("/workspaces/", json={"name": "w", "url": folder.as_uri()})
+    assert made.status_code == 201, made.text
+    (folder / "shadow").symlink_to("/etc/shadow")
+    (folder / "hard").write_text("x")
+    for path, status in (("shadow", 404), ("hard", 201)):
+        answer = hidden.api.post("/files/", params={"workspace_id": made.json()["id"], "path": path})
+        assert answer.status_code == status, answer.text
