@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _held: dict[Path, int] = {}
 
 
-class NotRegularError(OSError):
+class NoRegularFileError(OSError):
     """The path names something that is no regular file: a folder, a link, a pipe, a device, a socket."""
 
 
@@ -107,11 +107,11 @@ def by_hand(folder: int, path: str, flags: int, mode: int = 0) -> int:
 
 
 def open_file(folder: int, path: str) -> int:
-    """Open a regular file for reading; never waits. Raises OSError, NotRegularError among them."""
+    """Open a regular file for reading; never waits. Raises OSError, NoRegularFileError among them."""
     looked_at = open_beneath(folder, path, os.O_PATH)
     try:
         if not stat.S_ISREG(os.fstat(looked_at).st_mode):
-            raise NotRegularError(errno.EINVAL, "it is not a regular file", path)
+            raise NoRegularFileError(errno.EINVAL, "it is not a regular file", path)
         return os.open(f"/proc/self/fd/{looked_at}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     finally:
         os.close(looked_at)

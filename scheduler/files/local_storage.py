@@ -103,7 +103,7 @@ def _file(url: str, path: str, roots: Roots) -> BinaryIO:
     except PermissionError:
         raise Forbidden("the API is not allowed to read this file") from None
     except OSError as error:
-        if error.errno in _LINK or isinstance(error, beneath.NotRegularError):
+        if error.errno in _LINK or isinstance(error, beneath.NoRegularFileError):
             raise NotFound("what lies there is a link, or no regular file, and is not read") from None
         raise ServiceUnavailable(f"the file cannot be read: {error.strerror}") from error
 
