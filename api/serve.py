@@ -53,10 +53,11 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api.http.serving import keyring_source, server, unprivileged  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.http.serving import keyring_source, plain_http, server, unprivileged  # noqa: PLC0415 - the other roles need no web server, and get no keys
     from api.up.embedded import state  # noqa: PLC0415 - likewise
     from scheduler import log, runtime  # noqa: PLC0415 - nodes have a log of their own
     from scheduler.admin import seed  # noqa: PLC0415 - likewise
+    from scheduler.events import API_PLAIN_HTTP  # noqa: PLC0415 - likewise
     from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
 
     settings = read_settings()
@@ -66,6 +67,8 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
     own = (home / "files", home / "workspaces")
     settings = settings.model_copy(update={"workspace_roots": (*settings.workspace_roots, *own)})
     where = (host or settings.host, settings.port if port is None else port)
+    if plain_http.is_readable_on_the_way(where[0], settings.proxies):
+        log.log.warning(API_PLAIN_HTTP, host=where[0], why=plain_http.WARNING)
     keyring = keyring_source.given(settings)
     engine = runtime.connect(database_url(), settings, pool_size=1, name="ganger-api-start")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+API_PLAIN_HTTP: Final = "api.plain-http"
 BROKER_BACK: Final = "broker.back"
 BROKER_TROUBLE: Final = "broker.trouble"
 CONTENT_LEFT: Final = "content.left"

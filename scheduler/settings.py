@@ -55,13 +55,18 @@ class Settings(BaseSettings):
     )
     max_batch: int = Field(default=10_000, description="most jobs in one POST /jobs/")
 
-    limit_requests: bool = Field(default=False, description="answer 429 to clients that exceed the two limits below")
+    limit_requests: bool = Field(default=True, description="answer 429 to clients that exceed the two limits below")
     requests_per_token: int = Field(default=6_000, ge=1, description="requests a minute with one token")
     requests_per_address: int = Field(default=12_000, ge=1, description="requests a minute from one IP address")
     proxies: int = Field(
         default=0, ge=0, description="number of trusted proxies in front, whose X-Forwarded-* headers count"
     )
-    trusted_hosts: list[str] = Field(default=[], description="host names that the API answers to; empty: all")
+    trusted_hosts: list[str] = Field(
+        default=[],
+        description="host names that the API answers to; empty: addresses, and names that cannot be somebody else's",
+    )
+    submitter_priority: int = Field(default=10, description="the most urgent priority that a submitter may give a job")
+    operator_priority: int = Field(default=0, description="likewise an operator; an administrator may give any")
 
     api_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
         default=None, description="address of the API for nodes that drivers start"

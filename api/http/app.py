@@ -33,7 +33,7 @@ from api.http.queue import routes as queue
 from api.http.retention import routes as retention
 from api.http.scheduler import routes as scheduler
 from api.http.schema.answers import Problem
-from api.http.serving import broker_health, rate_limit, thread_shares
+from api.http.serving import broker_health, rate_limit, thread_shares, trusted_host
 from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
@@ -127,11 +127,11 @@ def openapi_document() -> JsonSchema:
 
 def _guard(app: OpenAPI, settings: Settings) -> None:
     """Believe only the proxies and answer only to the hosts that the settings name, and only so often."""
+    trusted_host.install(app, settings)
     rate_limit.install(app, settings)
     if settings.proxies:
         count = settings.proxies
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)
-    app.config["TRUSTED_HOSTS"] = settings.trusted_hosts or None
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count, x_prefix=count)
 
 
 def _finish(response: Response) -> Response:

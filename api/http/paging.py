@@ -119,7 +119,7 @@ def _past_the_end(page: int) -> NotFound:
 
 def link_to(path: str, parameters: Mapping[str, str]) -> str:
     """Return the absolute address of another list."""
-    return f"{request.host_url}{path}?{urlencode(parameters)}"
+    return f"{request.url_root}{path}?{urlencode(parameters)}"
 
 
 def _link(page: int, at: tuple[str, ...], *, backward: bool) -> str:

@@ -9,11 +9,12 @@ from urllib.parse import quote
 
 from flask import Flask, Response, g, request
 from gunicorn.http.errors import ParseException
-from werkzeug.datastructures import Headers, Range
-from werkzeug.exceptions import ClientDisconnected, RequestedRangeNotSatisfiable, RequestTimeout, UnsupportedMediaType
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import ClientDisconnected, RequestTimeout, UnsupportedMediaType
 from werkzeug.wsgi import ClosingIterator
 
-from api.http import api_runtime
+from api.http import api_runtime, ranges
+from api.http.ranges import RangeConditions
 from api.http.serving import thread_shares
 from api.http.serving.gunicorn_worker import SMALL_BODY
 from api.http.serving.paced_socket import Pace, PacedSocket, TooSlowError
@@ -123,7 +124,7 @@ def body_pieces(limit: int) -> Iterator[bytes]:
 
 
 def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int, int], FileContent]) -> Response:
-    """Return a file as a download, honouring Range and If-None-Match; `read(start, length)` opens it."""
+    """Return a file as a download, honouring ranges and conditions; `read(start, length)` opens it."""
     etag = f'"{sha256}"'
     headers = {
         "Accept-Ranges": "bytes",
@@ -133,30 +134,28 @@ def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "X-Content-Type-Options": "nosniff",
     }
-    if request.if_none_match.contains(sha256):
+    asked = RangeConditions(
+        request.method,
+        "If-Match" in request.headers,
+        request.if_match,
+        request.if_none_match,
+        request.headers.get("If-Range"),
+        request.headers.get("Range"),
+    )
+    if ranges.is_known(asked, sha256):
         return Response(status=304, headers={"ETag": etag})
-    start, end = _part(request.range, size)
+    chosen = ranges.part(asked, sha256, size)
+    start, end = chosen or (0, size)
     if end - start > LARGE_ANSWER and request.method != "HEAD":
         _share("answer").take()
     content = read(start, end - start)
-    partial = (start, end) != (0, size)
-    if partial:
+    if chosen is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
     pieces = whole(content.pieces, end - start)
     held: HeldShare | None = g.pop("answer_share", None)
     body = pieces if held is None else ClosingIterator(pieces, held.give_back)
-    return Response(body, 206 if partial else 200, headers, content_type=media_type, direct_passthrough=True)
-
-
-def _part(asked: Range | None, size: int) -> tuple[int, int]:
-    """Return the part to send as [start, end); several ranges or another unit get the whole, as HTTP allows."""
-    if asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
-        return 0, size
-    found = asked.range_for_length(size)
-    if found is None:
-        raise RequestedRangeNotSatisfiable(size)
-    return found[0], found[1]
+    return Response(body, 200 if chosen is None else 206, headers, content_type=media_type, direct_passthrough=True)
 
 
 def _guard_body() -> None:

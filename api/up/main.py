@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from api.http.serving import plain_http
 from api.up import roles, shutdown
 from api.up.embedded import child_process, restarter, state
 from api.up.embedded import servers as server_set
@@ -85,6 +86,8 @@ def _run(options: UpOptions, signals: StopSignals) -> int:
     began = time.monotonic()
     state.refuse_second(options.state_dir)  # whoever runs here has the port too, which would explain nothing
     address = Address(options.host, _free_port(options.host, options.port))
+    if plain_http.is_readable_on_the_way(options.host, read_settings().proxies):
+        _report(f"warning: {plain_http.WARNING}")
     folder = state.prepare(options.state_dir)
     with state.locked(folder):
         running: list[RestartedProcess] = []

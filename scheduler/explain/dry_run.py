@@ -36,6 +36,7 @@ def dry_run(rt: Runtime, forecaster: Forecaster, caller: Caller, submission: Sub
     keys play no part. One error is part of the answer instead: a `strict` submission is refused if no node could ever hold
     one of its jobs.
     """
+    submit.check_priorities(rt, caller, submission)
     with rt.db.begin() as tx:
         submissions.read_only(tx)
         project = submit.project_of(tx, submit.project_name(caller, submission.jobs))

@@ -18,7 +18,7 @@ from scheduler.errors import GangerError, InvalidInput, NotFound
 from scheduler.events import OPERATION_FAILED
 from scheduler.identifiers import JobId
 from scheduler.identity import Caller
-from scheduler.jobs import cancel, hold, pin, requeue
+from scheduler.jobs import cancel, hold, pin, priorities, requeue
 from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.runtime import Runtime
 from scheduler.store import paging
@@ -56,6 +56,7 @@ def begin(
     """
     if chosen.is_empty() and not everything:
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
+    priorities.check(rt.settings, caller, priority)
     matched = count(rt, caller, chosen)
     with rt.db.begin() as tx:
         operation_id = operations.insert(

@@ -12,7 +12,7 @@ from scheduler.documents import Document
 from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound
 from scheduler.identifiers import JobTypeId
 from scheduler.identity import Caller
-from scheduler.jobs import json_schema
+from scheduler.jobs import json_schema, priorities
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import DeclaredInput, DeclaredOutput
@@ -41,6 +41,7 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
     `part` has the given fields of the definition. Raises InvalidInput, or Conflict if name and version are taken.
     """
     new = NewJobType(name, version, **facts)
+    priorities.check(rt.settings, caller, part.get("priority"))
     _weigh_schemas(part)
     with rt.db.begin() as tx:
         definition, _ = _definition_of(tx, new, part)
@@ -53,6 +54,7 @@ def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChan
 
 def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:
     """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in type."""
+    priorities.check(rt.settings, caller, part.get("priority"))
     _weigh_schemas(part)
     with rt.db.begin() as tx:
         row = job_types.lock(tx, job_type_id)

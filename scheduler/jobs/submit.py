@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
-from scheduler.jobs import resolve
+from scheduler.jobs import priorities, resolve
 from scheduler.jobs.admission import AdmissionCheck
 from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
@@ -90,6 +90,7 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
     One transaction. Raises InvalidInput that names the entry at fault, Conflict for an archived type or a key that was
     used for another request, OverQuota. `admission` tells which jobs could never be placed.
     """
+    check_priorities(rt, caller, submission)
     name = project_name(caller, submission.jobs)
     prepared, ids = None, list[JobId]()
     with rt.db.begin() as tx:
@@ -107,6 +108,13 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
         rt.nudge("tick")
         hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
     return Submitted([made[number] for number in range(len(submission.jobs))], replayed=not fresh, hopeless=hopeless)
+
+
+def check_priorities(rt: Runtime, caller: Caller, submission: Submission) -> None:
+    """Raise Forbidden for a job that is more urgent than the caller may make it."""
+    for number, job in enumerate(submission.jobs):
+        where = f"[{number}].priority" if submission.many else "priority"
+        priorities.check(rt.settings, caller, job.priority, where)
 
 
 def project_of(tx: Connection, name: str) -> Project:

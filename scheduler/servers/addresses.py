@@ -16,6 +16,7 @@ _BROKER_SCHEMES = {
     "valkey+socket": "redis+socket",
     "unix": "redis+socket",
 }
+_VERIFIED = "ssl_cert_reqs=required"
 _BROKER_FORM = "redis://:PASSWORD@HOST:6379/0, with rediss:// for TLS, or redis+socket:///PATH/TO/SOCKET"
 
 
@@ -32,7 +33,10 @@ def broker(text: str) -> str:
     number = unquote(parts.path).strip("/")
     if number and not number.isdigit():
         raise ValueError("a database of Redis is a number, as in redis://HOST:6379/0")
-    return parts._replace(scheme=scheme).geturl()
+    query = parts.query
+    if scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(query):
+        query = f"{query}&{_VERIFIED}" if query else _VERIFIED  # Celery's own default is to believe any certificate
+    return parts._replace(scheme=scheme, query=query).geturl()
 
 
 def api(text: str) -> str:

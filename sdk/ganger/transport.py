@@ -25,6 +25,7 @@ Params: TypeAlias = Sequence[tuple[str, str]]
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 # Too many requests, bad gateway, unavailable, gateway timeout: the same call may well succeed a moment later.
 PASSING = frozenset({429, 502, 503, 504})
+TOO_MANY = 429
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -122,8 +123,13 @@ class Transport:
                 if last or not (call.may_repeat or isinstance(error, NEVER_SENT)):
                     raise self._unreachable(error) from error
             else:
-                if last or response.status_code not in PASSING or not call.may_repeat:
+                told_s = _wanted_pause_s(response)
+                last = time.monotonic() + max(pause_s, told_s) >= deadline
+                # Too many requests: it was refused before anything was done, so any call may be sent again.
+                may_repeat = call.may_repeat or response.status_code == TOO_MANY
+                if last or response.status_code not in PASSING or not may_repeat:
                     return _checked(response)
+                pause_s = max(pause_s, told_s)  # noqa: PLW2901 - this pause, not the next
             time.sleep(pause_s)
         raise AssertionError("pauses never end")
 
@@ -155,7 +161,9 @@ class Transport:
 
     def path_of(self, link: str) -> str:
         """Return an absolute link of an answer as a path of this API, whatever host a proxy made of it."""
-        return httpx2.URL(link).raw_path.decode("ascii")
+        path = httpx2.URL(link).raw_path.decode("ascii")
+        prefix = httpx2.URL(self.url).path.rstrip("/")  # a proxy may serve the API beneath one
+        return path.removeprefix(prefix) if prefix and path.startswith(f"{prefix}/") else path
 
     def _request(self, call: Call) -> httpx2.Request:
         headers = dict(call.headers)
@@ -185,6 +193,12 @@ def _pauses() -> Iterator[float]:
     while True:
         yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
+def _wanted_pause_s(response: httpx2.Response) -> float:
+    """Return how long the answer asks to wait (Retry-After in seconds), 0 where it asks for nothing."""
+    told = response.headers.get("Retry-After", "") if response.status_code in PASSING else ""
+    return float(told) if told.isascii() and told.isdecimal() and len(told) <= 6 else 0.0  # noqa: PLR2004 - eleven days
 
 
 def _checked(response: httpx2.Response) -> httpx2.Response:

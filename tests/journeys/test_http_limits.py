@@ -82,7 +82,7 @@ def test_a_token_over_its_limit_waits_and_another_one_does_not(api: Api, broker_
 
 
 def test_an_address_is_limited_whatever_tokens_it_tries(api: Api) -> None:
-    here = limited(api, requests_per_address=10)
+    here = limited(api, requests_per_address=10, proxies=1).with_headers(X_Forwarded_For="192.0.2.1")
     here.secrets |= {f"guess-{number}": f"gu_{number}" for number in range(12)}
     told = [here.as_(f"guess-{number}").get("/jobs/").status_code for number in range(12)]
     assert told == [401] * 10 + [429] * 2
@@ -96,6 +96,23 @@ def test_health_and_nodes_are_never_kept_waiting(api: Api) -> None:
     assert [here.as_("node").post("/node/beat/", {}).status_code for _ in range(5)] == [400] * 5
 
 
-def test_nothing_is_limited_unless_the_settings_say_so(api: Api) -> None:
-    assert not Settings().limit_requests
-    assert {api.as_(None).get("/version/").status_code for _ in range(200)} == {200}
+def test_requests_are_limited_unless_the_settings_say_otherwise_and_usual_work_is_not(api: Api) -> None:
+    usual = Settings()
+    assert (usual.limit_requests, usual.requests_per_token, usual.requests_per_address) == (True, 6_000, 12_000)
+    assert {api.get("/version/").status_code for _ in range(200)} == {200}
+    unlimited = limited(api, requests_per_token=1).app
+    open_ = replace(
+        api,
+        app=create_app(
+            replace(api.rt, settings=Settings(limit_requests=False, requests_per_token=1)), background=False
+        ),
+    )
+    assert [replace(api, app=unlimited).get("/version/").status_code for _ in range(3)] == [200, 429, 429]
+    assert {open_.get("/version/").status_code for _ in range(3)} == {200}
+
+
+def test_an_unnamed_proxy_on_this_machine_is_not_taken_for_one_client(api: Api) -> None:
+    narrow = limited(api, requests_per_address=1).as_(None)
+    assert {narrow.get("/version/").status_code for _ in range(5)} == {200}
+    told = limited(api, requests_per_address=1, proxies=1).as_(None).with_headers(X_Forwarded_For="192.0.2.7")
+    assert [told.get("/version/").status_code for _ in range(2)] == [200, 429]

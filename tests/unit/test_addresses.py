@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+import kombu
 import pytest
 from sqlalchemy import create_engine
 
@@ -75,6 +78,11 @@ def test_an_address_in_a_message_has_no_password(text: str) -> None:
         ("redis://:pw@broker:6379/1", "redis://:pw@broker:6379/1"),
         ("valkey://broker", "redis://broker"),
         ("valkeys://broker/0?ssl_cert_reqs=none", "rediss://broker/0?ssl_cert_reqs=none"),
+        ("rediss://broker/0", "rediss://broker/0?ssl_cert_reqs=required"),
+        (
+            "valkeys://:pw@broker:6380?ssl_ca_certs=/ca.pem",
+            "rediss://:pw@broker:6380?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required",
+        ),
         ("unix:///run/valkey.sock?db=2", "redis+socket:///run/valkey.sock?virtual_host=2"),
         ("redis+socket://:pw@/run/valkey.sock?virtual_host=0", "redis+socket://:pw@/run/valkey.sock?virtual_host=0"),
     ],
@@ -106,3 +114,11 @@ def test_a_variable_that_is_empty_counts_as_one_that_is_not_set(monkeypatch: pyt
         monkeypatch.setenv(name, "")
     settings = read_settings()
     assert (settings.broker_url, settings.api_url, settings.port) == (None, None, 8470)
+
+
+def test_the_certificate_of_a_broker_is_verified_unless_its_address_says_otherwise() -> None:
+    told = [
+        kombu.Connection(addresses.broker(text)).ssl
+        for text in ("rediss://broker/0", "rediss://broker/0?ssl_cert_reqs=none")
+    ]
+    assert [one["ssl_cert_reqs"] for one in told] == [ssl.CERT_REQUIRED, ssl.CERT_NONE]

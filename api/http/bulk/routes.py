@@ -80,4 +80,4 @@ def _begin(
     if (thread := api_runtime.of_this_app().bulk_thread) is not None:
         thread.wake()
     shown = view.operation(bulk.get(call.rt, call.caller, operation_id))
-    return Answer(shown, 202, {"Location": f"{request.host_url}operations/{operation_id}/"})
+    return Answer(shown, 202, {"Location": f"{request.url_root}operations/{operation_id}/"})

@@ -67,7 +67,7 @@ def upload_file(call: ApiCall, query: UploadQuery) -> Answer[FileView]:
     name, media_type, pieces = _multipart(limit) if request.mimetype == "multipart/form-data" else _raw(limit)
     new = _described(query, query.file_name or name, media_type)
     row = files.upload(call.rt, call.caller, new, pieces)
-    return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+    return Answer(view.entry(row), 201, {"Location": f"{request.url_root}files/{row.id}/"})
 
 
 def _register(call: ApiCall, path: str, query: UploadQuery) -> Answer[FileView]:
@@ -76,7 +76,7 @@ def _register(call: ApiCall, path: str, query: UploadQuery) -> Answer[FileView]:
         raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
     new = _described(query, query.file_name or path.rpartition("/")[2])
     row = files.register(call.rt, call.caller, new, path)
-    return Answer(view.entry(row), 201, {"Location": f"{request.host_url}files/{row.id}/"})
+    return Answer(view.entry(row), 201, {"Location": f"{request.url_root}files/{row.id}/"})
 
 
 def _described(query: UploadQuery, name: str, media_type: str | None = None) -> files.FileDescription:
@@ -100,7 +100,7 @@ def delete_file(call: ApiCall, file_id: FileId) -> Answer[None]:
 @routes.get(
     "/files/<id:file_id>/content/",
     role=Role.VIEWER,
-    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
+    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 412: answers.Problem, 416: answers.Problem},
 )
 def download_file(call: ApiCall, file_id: FileId) -> Response:
     """The content of a file, whole or a range of it."""

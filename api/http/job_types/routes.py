@@ -57,7 +57,7 @@ def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.Job
         made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
     except GangerError as error:
         raise as_written(error, {"": body}) from None
-    headers = {"Location": f"{request.host_url}job-types/{made}/"}
+    headers = {"Location": f"{request.url_root}job-types/{made}/"}
     return Answer(view.detail(*job_types.get(call.rt, made)), 201, headers)
 
 

@@ -80,7 +80,7 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
         ids: list[int] = [*made.job_ids]
         return Answer({"count": len(ids), "job_ids": ids, **more}, status, headers)
     job_id = made.job_ids[0]
-    headers["Location"] = f"{request.host_url}jobs/{job_id}/"
+    headers["Location"] = f"{request.url_root}jobs/{job_id}/"
     return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 

@@ -43,7 +43,7 @@ def list_errors(call: ApiCall, query: ErrorsQuery) -> ErrorList:
 def create_error(call: ApiCall, body: ErrorBody) -> Answer[ErrorDetail]:
     """Add an error that job types can map exit codes to."""
     made = named_errors.create(call.rt, call.caller, cast("NewError", body.model_dump()))
-    headers = {"Location": f"{request.host_url}errors/{made}/"}
+    headers = {"Location": f"{request.url_root}errors/{made}/"}
     return Answer(view.detail(named_errors.get(call.rt, made)), 201, headers)
 
 

@@ -81,7 +81,7 @@ def node_leave(call: ApiCall, body: LeaveBody) -> dict[str, object]:
 @routes.get(
     "/node/files/<id:file_id>/content/",
     role="node",
-    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 416: answers.Problem},
+    answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 412: answers.Problem, 416: answers.Problem},
 )
 def node_input(call: ApiCall, file_id: FileId) -> Response:
     """The content of an input file, whole or a range of it."""

@@ -42,7 +42,7 @@ def create_pool(call: ApiCall, body: PoolBody) -> Answer[PoolView]:
     permit_everywhere(call.caller)
     pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
     made = view.entry(pools.get(call.rt, body.name))
-    return Answer(made, 201, {"Location": f"{request.host_url}pools/{body.name}/"})
+    return Answer(made, 201, {"Location": f"{request.url_root}pools/{body.name}/"})
 
 
 @routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})

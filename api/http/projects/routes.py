@@ -51,7 +51,7 @@ def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     retention = body.retention.model_dump(exclude_none=True)
     new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention})
     projects.create(call.rt, call.caller, new)
-    headers = {"Location": f"{request.host_url}admin/projects/{body.name}/"}
+    headers = {"Location": f"{request.url_root}admin/projects/{body.name}/"}
     return Answer(view.entry(projects.get(call.rt, call.caller, body.name), _kept(call)), 201, headers)
 
 

@@ -15,7 +15,7 @@ from api.http.queue.schema import NewJobBody, QueueStatus, QueueStatusList, Requ
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import GangerError, InvalidInput, NotFound, renamed
 from scheduler.identity import Role
-from scheduler.jobs import bulk, queries, requeue, submit
+from scheduler.jobs import bulk, priorities, queries, requeue, submit
 from scheduler.jobs.new_job import NewJob
 from scheduler.store.jobs import listing
 
@@ -38,7 +38,7 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
         raise renamed(error, {"data": "job_data", "inputs": "job_data.input_data"}) from None
     job_id = made.job_ids[0]
     shown: SubmittedJob = {**view.detail(queries.job(call.rt, call.caller, job_id)), **view.warnings(made.hopeless)}
-    return Answer(shown, 201, {"Location": f"{request.host_url}jobs/{job_id}/"})
+    return Answer(shown, 201, {"Location": f"{request.url_root}jobs/{job_id}/"})
 
 
 @routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})
@@ -47,6 +47,7 @@ def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -
 
     The jobs are in the order of their ids; `next` and `previous` are pages of `/jobs/`, which the operation's id narrows to them.
     """
+    priorities.check(call.rt.settings, call.caller, body.priority)
     chosen = job_filter(call, _filter(body))
     if chosen.is_empty():
         raise InvalidInput("an empty filter means every job; use /jobs/requeue/ with all: true")

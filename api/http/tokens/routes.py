@@ -43,7 +43,7 @@ def create_token(call: ApiCall, body: TokenBody) -> Answer[NewToken]:
     wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires)
     made, secret = token_admin.create(call.rt, call.caller, wanted)
     shown: NewToken = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
-    return Answer(shown, 201, {"Location": f"{request.host_url}admin/tokens/{made}/"})
+    return Answer(shown, 201, {"Location": f"{request.url_root}admin/tokens/{made}/"})
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})

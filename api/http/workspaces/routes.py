@@ -36,7 +36,7 @@ def create_workspace(call: ApiCall, body: WorkspaceBody) -> Answer[WorkspaceView
     permit_everywhere(call.caller)
     new = cast("NewWorkspace", {**body.model_dump(exclude={"projects"}), "project_ids": None})
     made = workspaces.create(call.rt, call.caller, new, body.projects)
-    headers = {"Location": f"{request.host_url}workspaces/{made}/"}
+    headers = {"Location": f"{request.url_root}workspaces/{made}/"}
     return Answer(view.entry(workspaces.get(call.rt, call.caller, made)), 201, headers)
 
 

@@ -245,6 +245,9 @@ def _doubtful(definition: Definition) -> list[str]:
     found = []
     if definition.timeout_s is None:
         found.append("without a timeout a program that hangs holds its room for ever")
+    for command in COMMANDS:
+        names = parameters.in_code(_filled(definition, command))
+        found += [parameters.code_warning(name, command) for name in names if name not in RESERVED]
     if definition.shell and definition.interface.inputs:
         found.append("with shell, inputs reach the command through the environment, not by substitution")
     return found

@@ -38,6 +38,52 @@ def warning(name: str) -> str:
     return f"${{{name}}} is not the name of an input; it is left as it stands"
 
 
+def in_code(arguments: Sequence[str]) -> list[str]:
+    """Return the names that are filled into a text which a shell or another interpreter then reads as a program.
+
+    The value of an input would be program text there: `sh -c 'rm ${file}'` removes what the value says, and runs it. As an argument
+    of its own (`sh -c 'rm "$1"' sh ${file}`) it is only a value.
+    """
+    found: list[str] = []
+    for number, argument in enumerate(arguments):
+        option = _CODE_OPTIONS.get(_INTERPRETER.sub("", argument.rpartition("/")[2]))
+        if option is None:
+            continue
+        before = ""
+        for place, word in enumerate(arguments[number + 1 :], number + 1):
+            if option.match(word):
+                found += asked_for(arguments[place : place + 2])
+                break
+            if not word.startswith(("-", "+")) and not before.endswith(("o", "O", "W", "X")):  # options with a value
+                break
+            before = word
+    return list(dict.fromkeys(found))
+
+
+_SHELL, _SCRIPT, _EVALUATED = (
+    re.compile(r"[-+][A-Za-z]*c"),
+    re.compile(r"-[A-Za-z]*c"),
+    re.compile(r"-[A-Za-z]*[eE]|--eval|-p|--print|-r"),
+)
+_INTERPRETER = re.compile(r"[0-9.]*(?:\.exe)?\Z")
+_CODE_OPTIONS = {
+    **dict.fromkeys(
+        ("sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish", "csh", "tcsh", "su", "runuser"), _SHELL
+    ),
+    **dict.fromkeys(("python", "pypy"), _SCRIPT),
+    **dict.fromkeys(("perl", "ruby", "node", "nodejs", "Rscript", "php", "lua"), _EVALUATED),
+}
+"""Programs that take program text as an argument, and the option before it."""
+
+
+def code_warning(name: str, command: str) -> str:
+    """Return the sentence for a value that becomes program text."""
+    return (
+        f"the {command} fills ${{{name}}} into the text of a script: whoever submits a job decides what the script does; "
+        f'pass it as an argument of its own and use "$1", or its environment variable, there'
+    )
+
+
 def note_missing(wanted: Mapping[str, str], given: Collection[str], faults: FaultList) -> None:
     """Note each input that a command asks for and that the job does not have. `wanted` has the command by name."""
     for name, command in wanted.items():

@@ -65,6 +65,26 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
+{{- define "ganger.caMount" -}}
+{{- if .Values.caSecret }}
+- {name: ca, mountPath: /run/ganger-ca, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{- define "ganger.caVolume" -}}
+{{- if .Values.caSecret }}
+- name: ca
+  secret: {secretName: {{ .Values.caSecret }}, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- end }}
+
+{{- define "ganger.ownHosts" -}}
+{{- $name := printf "%s-api" (include "ganger.name" .) -}}
+{{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}
+{{- list .Values.api.ingress.host $name $inNamespace (printf "%s.svc" $inNamespace) (printf "%s.svc.cluster.local" $inNamespace)
+  "localhost" "127.0.0.1" | toJson -}}
+{{- end }}
+
 {{- define "ganger.apiUrl" -}}
 http://{{ include "ganger.name" . }}-api:{{ .Values.api.service.port }}
 {{- end }}
