@@ -53,7 +53,8 @@ class WorkerOptions:
 
 def run_api(host: str | None = None, port: int | None = None) -> int:
     """Answer HTTP at this address (default: GANGER_HOST and GANGER_PORT) with several processes."""
-    from api.http.serving import keyring_source, plain_http, server, unprivileged  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.http.serving import keyring_source, server, unprivileged  # noqa: PLC0415 - the other roles need no web server, and get no keys
+    from api.up import plain_http  # noqa: PLC0415 - likewise
     from api.up.embedded import state  # noqa: PLC0415 - likewise
     from scheduler import log, runtime  # noqa: PLC0415 - nodes have a log of their own
     from scheduler.admin import seed  # noqa: PLC0415 - likewise

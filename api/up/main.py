@@ -18,8 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.http.serving import plain_http
-from api.up import roles, shutdown
+from api.up import plain_http, roles, shutdown
 from api.up.embedded import child_process, restarter, state
 from api.up.embedded import servers as server_set
 from api.up.embedded.child_process import ChildProcess
