@@ -6,7 +6,7 @@ from typing import TypedDict, cast
 
 from scheduler.admin.pauses import reason_to_keep
 from scheduler.documents import QuotaDocument, RetentionDocument
-from scheduler.errors import Conflict, NotFound
+from scheduler.errors import Conflict, Forbidden, NotFound
 from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
@@ -47,6 +47,11 @@ class ProjectChanges(TypedDict, total=False):
     pause_reason: str | None
     quota: QuotaChanges
     retention: RetentionChanges
+    secret_types: list[str]
+
+
+OF_ONE_PROJECT = frozenset({"title", "secret_types"})
+"""What an admin of one project may change of it; the rest concerns the others too."""
 
 
 def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
@@ -59,7 +64,15 @@ def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
 
 
 def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
-    """Change a project; of its quota and retention only the given limits change, and None removes one. Raises NotFound, InvalidInput."""
+    """Change a project; of its quota and retention only the given limits change, and None removes one.
+
+    Raises NotFound, InvalidInput; Forbidden for what a caller of one project may not change of it.
+    """
+    if caller.project not in {None, name}:
+        raise NotFound(f"there is no project {name!r}")
+    beyond = sorted(facts.keys() - OF_ONE_PROJECT) if caller.project is not None else []
+    if beyond:
+        raise Forbidden(f"{beyond[0]} concerns every project; the token is bound to one", field=beyond[0])
     with rt.db.begin() as tx:
         row = projects.lock(tx, name)
         if row is None:
@@ -76,7 +89,8 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
             given=given,
             subject="a project",
         )
-        projects.update(tx, LockedProject(row.id, title, weight, kept, limits, is_paused, reason))
+        secret_types = sorted(set(facts.get("secret_types", row.secret_types)))
+        projects.update(tx, LockedProject(row.id, title, weight, kept, limits, is_paused, reason, secret_types))
         audit.write(
             tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
         )
@@ -94,7 +108,7 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
         if projects.live_tokens(tx, row.id):
             raise Conflict("tokens are bound to the project: revoke them first")
         if not projects.delete(tx, row.id):
-            raise Conflict("jobs, files or other history belong to the project; pause it instead")
+            raise Conflict("jobs, job types, files or other history belong to the project; pause it instead")
         audit.write(tx, caller.name, "project.delete", f"project:{name}")
     rt.nudge("tick")
 

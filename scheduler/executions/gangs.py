@@ -74,8 +74,8 @@ def _decided(
     tx: Connection, locked: dict[JobId, jobs.LockedJob], finished: Sequence[Sequence[Member]]
 ) -> list[EndedExecution]:
     causes = [gangs.cause(members) for members in finished]
-    failed = any(cause is not None and cause.error_id is not None for cause in causes)
-    errors = {error.id: error for error in errors_by_name.by_name(tx).values()} if failed else {}
+    failed = [cause.error_id for cause in causes if cause is not None and cause.error_id is not None]
+    errors = errors_by_name.by_id(tx, failed) if failed else {}
     return [
         _verdict(locked[members[0].job_id], members, cause, errors)
         for members, cause in zip(finished, causes, strict=True)

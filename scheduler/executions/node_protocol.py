@@ -18,7 +18,7 @@ from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import EndedExecution
 from scheduler.executions.task_spec import specify
-from scheduler.identifiers import Epoch, ExecutionId, JobId
+from scheduler.identifiers import Epoch, ExecutionId, JobId, ProjectId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
@@ -191,14 +191,15 @@ def _end(
     live: list[wire.ExecutionReport],
 ) -> list[str]:
     """Record how executions ended and move their jobs; return the nodes to ring."""
-    errors = errors_by_name.by_name(tx)
     mappings = task_specs.error_mappings(tx, {locked[rows[r.execution_id].job_id].revision_id for r in live})
+    owners = [mapping.owner for mapping in mappings.values() if mapping.owner is not None]
+    errors = errors_by_name.seen_by(tx, owners)
     ends: dict[ExecutionEvent, list[executions.ExecutionEnd]] = {}
     settled: list[EndedExecution] = []
     for r in live:
         row = rows[r.execution_id]
         mapped = mappings[locked[row.job_id].revision_id]
-        error = errors[_error_name(r, mapped, errors)] if r.outcome is Outcome.FAILED else None
+        error = _error_of(r, mapped, errors) if r.outcome is Outcome.FAILED else None
         ends.setdefault(move_of(r.outcome), []).append(_end_of(row, r, error))
         settled.append(_settled(row, r, error))
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
@@ -209,11 +210,19 @@ def _end(
     return done.to_tell
 
 
-def _error_name(r: wire.ExecutionReport, mapped: dict[str, str], errors: dict[str, errors_by_name.NamedError]) -> str:
+def _error_of(
+    r: wire.ExecutionReport,
+    mapped: task_specs.ExitCodeErrors,
+    errors: Mapping[ProjectId | None, Mapping[str, errors_by_name.NamedError]],
+) -> errors_by_name.NamedError:
+    """Return the error of a failed try: a name that the node gives is the installation's, an exit code means the type's own."""
+    known = errors[None if r.error is not None else mapped.owner]
     job_phase = r.phases.get("job", wire.PhaseReport())
-    return failures.name_of(
-        r.error, exit_code=job_phase.exit_code, signal=job_phase.signal, mapped=mapped, known=frozenset(errors)
+    exit_code, signal = job_phase.exit_code, job_phase.signal
+    name = failures.name_of(
+        r.error, exit_code=exit_code, signal=signal, mapped=mapped.exit_codes, known=frozenset(known)
     )
+    return known[name]
 
 
 def _settled(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -26,7 +27,7 @@ def specify(tx: Connection, rows: Sequence[TaskSpecRow], settings: Settings, key
     wanted = {file_id for row in rows for entry in row.data.get("input_data", ()) for file_id in _file_ids(entry)}
     found = task_specs.files(tx, sorted(wanted))
     merged = [definitions.read(row.definition).with_overrides(row.overrides) for row in rows]
-    pairs = [(row.project, name) for row, one in zip(rows, merged, strict=True) for name in one.secrets]
+    pairs = [(row.project, name) for row, one in zip(rows, merged, strict=True) for name in _permitted(row, one)]
     known = secrets.values(tx, keyring, pairs)
     gangs = task_specs.gang_nodes(tx, [(row.job_id, row.attempt) for row in rows if row.members > 1])
     return [_spec(row, one, found, known, gangs, settings) for row, one in zip(rows, merged, strict=True)]
@@ -69,9 +70,17 @@ def _spec(
             nofile=definition.nofile or settings.job_open_files,
         ),
         secret_names=list(definition.secrets),
-        secrets={name: known[row.project, name] for name in definition.secrets if (row.project, name) in known},
+        secrets={
+            name: known[row.project, name] for name in _permitted(row, definition) if (row.project, name) in known
+        },
         tries=row.tries,
     )
+
+
+def _permitted(row: TaskSpecRow, definition: Definition) -> list[str]:
+    """Return the secrets that this job may have: leave that was withdrawn while it waited is withdrawn."""
+    own = cast("list[str]", row.overrides.get("secrets", []))
+    return [name for name in definition.secrets if row.may_have_secrets or name in own]
 
 
 def _place_in_gang(row: TaskSpecRow, gangs: Mapping[tuple[JobId, Attempt], Sequence[str]]) -> dict[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
+from scheduler import owners
 from scheduler.documents import Document
 from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound
-from scheduler.identifiers import JobTypeId
+from scheduler.identifiers import JobTypeId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import json_schema, priorities
 from scheduler.rules.job_type import definition as definitions
@@ -26,45 +27,64 @@ from scheduler.store.paging import PageWindow, RowCondition, RowPage
 SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 """The only fields of a built-in type that can be changed."""
 
+INSTEAD = "hold your project's jobs of this type, or make a type of this name in your project, which then comes first"
+"""What a caller of one project can do instead of changing a type of the installation."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeName:
+    """A type by name and version. `project` is the owner that is meant: None is the caller's own, else the installation."""
+
+    name: str
+    version: str
+    project: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class TypeCheck:
     """The result of a check: the error with which the type would be refused, or None; and warnings."""
 
-    error: InvalidInput | None
+    error: InvalidInput | Conflict | None
     warnings: list[str]
 
 
-def create(rt: Runtime, caller: Caller, name: str, version: str, facts: TypeChanges, part: Document) -> JobTypeId:
-    """Create a type with its first revision and return its id.
+def create(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, part: Document) -> JobTypeId:
+    """Create a type with its first revision and return its id. A caller of one project makes it there.
 
-    `part` has the given fields of the definition. Raises InvalidInput, or Conflict if name and version are taken.
+    `part` has the given fields of the definition. Raises InvalidInput, Forbidden for another project, or Conflict if the
+    owner has this name and version.
     """
-    new = NewJobType(name, version, **facts)
+    name, version = meant.name, meant.version
     priorities.check(rt.settings, caller, part.get("priority"))
     _weigh_schemas(part)
     with rt.db.begin() as tx:
+        new = _new(tx, caller, meant, facts)
         definition, _ = _definition_of(tx, new, part)
         made = job_types.insert(tx, new, definition.document())
         if made is None:
             raise Conflict(f"there is a job type {name} {version} already", field="name")
-        audit.write(tx, caller.name, "job-type.create", f"job-type:{made}", detail={"name": name, "version": version})
+        detail = {"name": name, "version": version, "project": meant.project or caller.project}
+        audit.write(tx, caller.name, "job-type.create", f"job-type:{made}", detail=detail)
     return made
 
 
 def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:
-    """Change a type; a changed definition makes a revision. Raises NotFound, InvalidInput, Conflict for a built-in type."""
+    """Change a type; a changed definition makes a revision.
+
+    Raises NotFound, InvalidInput, Conflict for a built-in type, Forbidden for the installation's and a caller of one project.
+    """
     priorities.check(rt.settings, caller, part.get("priority"))
     _weigh_schemas(part)
     with rt.db.begin() as tx:
         row = job_types.lock(tx, job_type_id)
-        if row is None:
+        if row is None or not owners.sees(caller, row.project_id):
             raise NotFound(f"there is no job type {job_type_id}")
+        owners.permit_change(caller, row.project_id, noun="the job type", instead=INSTEAD)
         if row.is_system and (part or not SYSTEM_MAY_CHANGE.issuperset(facts)):
             raise Conflict("of a built-in job type only is_paused, pause_reason and max_scheduled can change")
         changed = _changed(row, facts)
         if part:
-            definition, _ = _checked(tx, {**row.definition, **part})
+            definition, _ = _checked(tx, row.project_id, {**row.definition, **part})
             if definition.document() != row.definition:
                 changed = changed._replace(revision_num=row.revision_num + 1)
                 job_types.insert_revision(tx, job_type_id, changed.revision_num, definition.document())
@@ -75,50 +95,65 @@ def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChang
     rt.nudge("tick")
 
 
-def check(rt: Runtime, name: str, version: str, facts: TypeChanges, part: Document) -> TypeCheck:
-    """Return the errors and warnings that `create` or `change` would give; change nothing."""
+def check(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, part: Document) -> TypeCheck:
+    """Return the errors and warnings that `create` or `change` would give; change nothing. Raises Forbidden."""
+    name, version = meant.name, meant.version
     _weigh_schemas(part)
     with rt.db.begin() as tx:
         try:
-            _, warnings = _definition_of(tx, NewJobType(name, version, **facts), part)
-        except InvalidInput as error:
+            new = _new(tx, caller, meant, facts)
+            _, warnings = _definition_of(tx, new, part)
+        except (InvalidInput, Conflict) as error:
             return TypeCheck(error, [])
-        taken = job_types.by_name(tx, [(name, version)])
+        taken = job_types.exists(tx, name, version, new.project_id)
     if taken:
         warnings.append(f"there is a job type {name} {version} already; creating it would be refused")
     return TypeCheck(None, warnings)
 
 
-def page(rt: Runtime, chosen: type_listing.TypeFilter, window: PageWindow) -> RowPage[TypeRow]:
-    """Return one page of job types."""
+def page(rt: Runtime, caller: Caller, chosen: type_listing.TypeFilter, window: PageWindow) -> RowPage[TypeRow]:
+    """Return one page of the job types that the caller sees."""
     with rt.db.begin() as tx:
-        return paging.read(tx, type_listing.TYPES, type_listing.condition(chosen), window)
+        seen = replace(chosen, seen_by=caller.project_id)
+        return paging.read(tx, type_listing.TYPES, type_listing.condition(seen), window)
 
 
-def get(rt: Runtime, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
-    """Return a type's row and its current definition; raises NotFound."""
+def get(rt: Runtime, caller: Caller, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
+    """Return a type's row and its current definition; raises NotFound, also for another project's."""
     with rt.db.begin() as tx:
-        return _get(tx, RowCondition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        return _get(tx, caller, job_type_id)
 
 
-def get_by_name(rt: Runtime, name: str, version: str) -> tuple[TypeRow, Definition]:
-    """Return a type's row and its current definition; raises NotFound."""
+def find(rt: Runtime, caller: Caller, meant: TypeName) -> JobTypeId:
+    """Return the id of a type by name and version: the named project's, else the caller's own, else the installation's.
+
+    Raises NotFound, which names the parameter where only projects have such a type.
+    """
+    if caller.project is not None and meant.project not in {None, caller.project}:
+        raise NotFound(f"there is no job type {meant.name} {meant.version}")
     with rt.db.begin() as tx:
-        condition = RowCondition("j.name = :name AND j.version = :version", {"name": name, "version": version})
-        return _get(tx, condition, f"{name} {version}")
+        found = type_listing.owners_of(tx, meant.name, meant.version)
+    seen = {one.project: one.id for one in found if owners.sees(caller, one.project_id)}
+    for owner in (meant.project,) if meant.project is not None else (caller.project, None):
+        if owner in seen:
+            return seen[owner]
+    others = sorted(owner for owner in seen if owner is not None) if meant.project is None else []
+    hint = f"; the project {others[0]!r} has one, see the parameter project" if others else ""
+    raise NotFound(f"there is no job type {meant.name} {meant.version}{hint}")
 
 
-def revisions(rt: Runtime, job_type_id: JobTypeId, window: PageWindow) -> RowPage[RevisionRow]:
+def revisions(rt: Runtime, caller: Caller, job_type_id: JobTypeId, window: PageWindow) -> RowPage[RevisionRow]:
     """Return one page of a type's revisions; raises NotFound."""
     with rt.db.begin() as tx:
-        _get(tx, RowCondition("j.id = :id", {"id": job_type_id}), f"{job_type_id}")
+        _get(tx, caller, job_type_id)
         condition = RowCondition("j.job_type_id = :id", {"id": job_type_id})
         return paging.read(tx, type_listing.REVISIONS, condition, window)
 
 
-def revision(rt: Runtime, job_type_id: JobTypeId, revision_num: int) -> RevisionRow:
+def revision(rt: Runtime, caller: Caller, job_type_id: JobTypeId, revision_num: int) -> RevisionRow:
     """Return one revision's row; raises NotFound."""
     with rt.db.begin() as tx:
+        _get(tx, caller, job_type_id)
         condition = RowCondition(
             "j.job_type_id = :id AND j.revision_num = :num", {"id": job_type_id, "num": revision_num}
         )
@@ -140,11 +175,20 @@ def running(rt: Runtime, caller: Caller) -> list[RunningType]:
         return type_listing.running(tx, project_id=caller.project_id)
 
 
-def _get(tx: Connection, condition: RowCondition, meant: str) -> tuple[TypeRow, Definition]:
+def _get(tx: Connection, caller: Caller, job_type_id: JobTypeId) -> tuple[TypeRow, Definition]:
+    condition = type_listing.condition(type_listing.TypeFilter(id=(job_type_id,), seen_by=caller.project_id))
     rows = paging.read(tx, type_listing.TYPES, condition, PageWindow(1, 1, ())).rows
     if not rows:
-        raise NotFound(f"there is no job type {meant}")
+        raise NotFound(f"there is no job type {job_type_id}")
     return rows[0], definitions.read(rows[0].definition)
+
+
+def _new(tx: Connection, caller: Caller, meant: TypeName, facts: TypeChanges) -> NewJobType:
+    """Return the row of a new type with its owner. Raises InvalidInput, Forbidden, Conflict for a built-in type's name."""
+    owner = owners.of_new(tx, caller, meant.project)
+    if owner is not None and job_types.is_built_in(tx, meant.name):
+        raise Conflict(f"{meant.name!r} is the name of a built-in job type; choose another", field="name")
+    return NewJobType(meant.name, meant.version, **facts, project_id=owner)
 
 
 def _with_defaults(new: NewJobType, part: Document) -> Document:
@@ -172,7 +216,7 @@ def _definition_of(tx: Connection, new: NewJobType, part: Document) -> tuple[Def
     except InvalidInput as error:
         faults.add(error)
     try:
-        found = _checked(tx, _with_defaults(new, part))
+        found = _checked(tx, new.project_id, _with_defaults(new, part))
     except InvalidInput as error:
         faults.add(error)
         raise faults.together() from None
@@ -180,7 +224,7 @@ def _definition_of(tx: Connection, new: NewJobType, part: Document) -> tuple[Def
     return found
 
 
-def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]:
+def _checked(tx: Connection, owner: ProjectId | None, document: Document) -> tuple[Definition, list[str]]:
     faults = FaultList()
     try:
         definition = definitions.read(document)
@@ -199,7 +243,7 @@ def _checked(tx: Connection, document: Document) -> tuple[Definition, list[str]]
                 faults.note(f"the schema of {one.name!r} is wrong: {wrong}", field=where)
     try:
         warnings = definitions.check(
-            definition, known_errors=errors.names(tx), complaint=json_schema.SchemaBudget().complaint
+            definition, known_errors=errors.names(tx, owner), complaint=json_schema.SchemaBudget().complaint
         )
     except InvalidInput as error:
         faults.add(error)

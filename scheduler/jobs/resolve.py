@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy import Connection, Engine
 
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
-from scheduler.errors import Conflict, GangerError, InvalidInput
+from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.jobs.entry_faults import EntryFaults
 from scheduler.jobs.json_schema import SchemaBudget
@@ -85,7 +85,7 @@ def _drafts(
 ) -> tuple[list[GroupedJob], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
     faults = EntryFaults()
-    types = _resolve(tx, new, faults)
+    types = _resolve(tx, project_id, new, faults)
     revisions = _revisions(tx, memory, types.values())
     kinds = {number: revisions[one.revision_id] for number, one in types.items()}
     budget = SchemaBudget()
@@ -109,6 +109,8 @@ def _drafts(
             rows.append(GroupedJob(group, job.name, given.document, environment, job.labels or None))
         elif job.environment:
             _environment(number, job, faults)
+    for number in firsts:
+        _check_leave(number, types[number], kinds[number], faults)
     _check_secrets(tx, project_id, [(n, new[n], kinds[n]) for n in firsts], faults)
     now = rt.now()
     for number in firsts:
@@ -125,14 +127,16 @@ def remember(rt: Runtime, prepared: PreparedSubmission) -> None:
     memory.shape_ids.update(prepared.shape_ids)
 
 
-def _resolve(tx: Connection, new: Sequence[NewJob], faults: EntryFaults) -> dict[int, ResolvedType]:
+def _resolve(
+    tx: Connection, project_id: ProjectId, new: Sequence[NewJob], faults: EntryFaults
+) -> dict[int, ResolvedType]:
     """Return the type of each job by the job's number, without those that name none that can be used."""
     meant = [_meant(job) for job in new]
     different = set(meant)
     ids = sorted(one for one in different if isinstance(one, int))
     names = sorted((one for one in different if isinstance(one, tuple)), key=str)
-    named = job_types.by_name(tx, names) if names else {}
-    numbered = job_types.by_id(tx, ids) if ids else {}
+    named = job_types.by_name(tx, project_id, names) if names else {}
+    numbered = job_types.by_id(tx, project_id, ids) if ids else {}
     types: dict[int, ResolvedType] = {}
     for number, (job, one) in enumerate(zip(new, meant, strict=True)):
         found = numbered.get(one) if isinstance(one, int) else named.get(one) if one is not None else None
@@ -342,6 +346,16 @@ def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
         *(job.constraints or []),
         *cast("list[ConstraintDocument]", runners.constraints(meant.runner, meant.options)),
     ]
+
+
+def _check_leave(number: int, kind: ResolvedType, revision: Definition, faults: EntryFaults) -> None:
+    """Refuse a type of the installation that names secrets, unless the project lets it: its command reads them."""
+    if revision.secrets and not kind.may_have_secrets:
+        sentence = (
+            f"the job type {kind.name} is the installation's and names secrets ({', '.join(revision.secrets[:5])}); "
+            "an admin of the project lets it have them: secret_types of the project"
+        )
+        faults.add(number, Forbidden(sentence, field="job_type"))
 
 
 def _check_secrets(

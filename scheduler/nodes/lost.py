@@ -65,7 +65,7 @@ def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[Executi
         return []
     locked = jobs.lock(tx, executions.jobs_of(tx, ids))
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
-    error = errors_by_name.by_name(tx)[NODE_LOST]
+    error = errors_by_name.common(tx)[NODE_LOST]
     withdrawn = withdrawal.end_unclaimed(tx, rows, why)
     running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
     executions.end(

@@ -229,7 +229,7 @@ class Node(Record):
 
 
 class JobType(Record):
-    """A named, versioned template."""
+    """A named, versioned template. `project` owns it; None is the installation, whose types are everybody's."""
 
     id: int
     name: str = ""
@@ -239,6 +239,7 @@ class JobType(Record):
     category: str | None = None
     is_active: bool = True
     is_paused: bool = False
+    project: str | None = None
     revision_num: int | None = None
     interface: JsonObject | None = None
 

@@ -57,7 +57,7 @@ def test_an_error_is_added_changed_and_listed(ganger: Ganger) -> None:
     ganger("errors", "add", "bad-projection", "--category", "DATA", "--no-retry")
     ganger("errors", "change", "bad-projection", "--retry", "--title", "Bad projection")
     (row,) = [row.split("\t") for row in ganger("errors").splitlines() if "bad-projection" in row]
-    assert row[1:] == ["bad-projection", "DATA", "yes", "no", "Bad projection"]
+    assert row[1:] == ["bad-projection", "DATA", "yes", "no", "all", "Bad projection"]
     assert "built in" in ganger("errors", "change", "timeout", "--title", "x", status=4)
 
 

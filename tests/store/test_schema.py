@@ -7,15 +7,15 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from scheduler.servers import database_address
-from scheduler.store.schema import migrations, reference_tables, tables
+from scheduler.store.schema import migrations, project_tables, tables
 
 
 def test_the_migrations_make_exactly_the_tables_of_the_code(bare_database_url: str) -> None:
     migrations.upgrade(bare_database_url)
     engine = create_engine(database_address.read(bare_database_url))
     with engine.connect() as tx:
-        assert tables.jobs.name in reference_tables.metadata.tables
-        assert compare_metadata(MigrationContext.configure(tx), reference_tables.metadata) == []
+        assert tables.jobs.name in project_tables.metadata.tables
+        assert compare_metadata(MigrationContext.configure(tx), project_tables.metadata) == []
         assert migrations.current(tx) == migrations.head()
     engine.dispose()
 

@@ -22,6 +22,7 @@ from api.http.app import create_app
 from scheduler import runtime
 from scheduler.admin import seed, tokens
 from scheduler.identity import Role
+from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
@@ -126,13 +127,15 @@ class Api:
 
 
 @contextmanager
-def serving(database_url: str, state_dir: Path, *, background: bool = False, **settings: Any) -> Iterator[Api]:
+def serving(
+    database_url: str, state_dir: Path, *, background: bool = False, keys: Keyring = NO_KEYS, **settings: Any
+) -> Iterator[Api]:
     """The API on this database with other settings than the usual ones."""
     chosen = Settings(state_dir=state_dir, **{"workspace_roots": (state_dir,), **settings})
     (state_dir / "files").mkdir(parents=True, exist_ok=True)
     engine = runtime.connect(database_url, chosen, name="test-api")
     nudges: list[str] = []
-    rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append)
+    rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append, keyring=keys)
     seed.seed(engine, files_dir=state_dir / "files")
     made = Api(create_app(rt, background=background), rt, {}, nudges)
     for role in ROLES:

@@ -42,8 +42,9 @@ class DefinitionView(_PhaseCommands, ProgramView, _Requirements):
 
 
 class JobTypeDetail(DefinitionView, JobTypeOfJob):
-    """A job type with its current revision."""
+    """A job type with its current revision; `project` owns it, null is the installation."""
 
+    project: str | None
     pause_reason: str | None
     max_scheduled: int | None
     uses_docker: bool

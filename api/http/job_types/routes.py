@@ -12,6 +12,8 @@ from api.http.job_types.schema import (
     JobTypeBody,
     JobTypeChange,
     JobTypesQuery,
+    OwnedPageQuery,
+    OwnerQuery,
     WindowQuery,
     definition_part,
     facts_part,
@@ -24,6 +26,7 @@ from scheduler.errors import GangerError
 from scheduler.identifiers import JobTypeId
 from scheduler.identity import Role
 from scheduler.jobs import job_types
+from scheduler.jobs.job_types import TypeName
 from scheduler.store.admin import type_listing
 from scheduler.store.admin.type_listing import TypeFilter
 
@@ -46,25 +49,28 @@ def list_job_types(call: ApiCall, query: JobTypesQuery) -> type_answers.JobTypeL
         is_system=query.is_system,
         is_operational=query.is_operational,
         is_paused=query.is_paused,
+        project=tuple(query.project),
     )
-    return paging.envelope(job_types.page(call.rt, chosen, asked), asked, view.entry)
+    return paging.envelope(job_types.page(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
 @routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
 def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.JobTypeDetail]:
-    """Make a job type with its first revision."""
+    """Make a job type with its first revision: the token's project owns it, or the installation, whose types all use."""
+    meant = TypeName(body.name, body.version, body.project)
     try:
-        made = job_types.create(call.rt, call.caller, body.name, body.version, facts_part(body), definition_part(body))
+        made = job_types.create(call.rt, call.caller, meant, facts_part(body), definition_part(body))
     except GangerError as error:
         raise as_written(error, {"": body}) from None
     headers = {"Location": f"{request.url_root}job-types/{made}/"}
-    return Answer(view.detail(*job_types.get(call.rt, made)), 201, headers)
+    return Answer(view.detail(*job_types.get(call.rt, call.caller, made)), 201, headers)
 
 
 @routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.CheckAnswer})
 def validate_job_type(call: ApiCall, body: JobTypeBody) -> type_answers.CheckAnswer:
     """Say what creating this type would say, and change nothing."""
-    found = job_types.check(call.rt, body.name, body.version, facts_part(body), definition_part(body))
+    meant = TypeName(body.name, body.version, body.project)
+    found = job_types.check(call.rt, call.caller, meant, facts_part(body), definition_part(body))
     wrong = () if found.error is None else as_written(found.error, {"": body}).faults
     return {
         "is_valid": not wrong,
@@ -89,7 +95,7 @@ def list_running_job_types(call: ApiCall, query: PageQuery) -> type_answers.Type
 @routes.get("/job-types/<id:job_type_id>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
 def show_job_type(call: ApiCall, job_type_id: JobTypeId) -> type_answers.JobTypeDetail:
     """One job type with its current revision."""
-    return view.detail(*job_types.get(call.rt, job_type_id))
+    return view.detail(*job_types.get(call.rt, call.caller, job_type_id))
 
 
 @routes.patch("/job-types/<id:job_type_id>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
@@ -99,14 +105,14 @@ def change_job_type(call: ApiCall, job_type_id: JobTypeId, body: JobTypeChange) 
         job_types.change(call.rt, call.caller, job_type_id, facts_part(body), definition_part(body))
     except GangerError as error:
         raise as_written(error, {"": body}) from None
-    return view.detail(*job_types.get(call.rt, job_type_id))
+    return view.detail(*job_types.get(call.rt, call.caller, job_type_id))
 
 
 @routes.get("/job-types/<id:job_type_id>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
 def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> type_answers.RevisionList:
     """A type's revisions, newest first."""
     asked = paging.window(query, ("revision_num",), ["-revision_num"])
-    return paging.envelope(job_types.revisions(call.rt, job_type_id, asked), asked, view.revision)
+    return paging.envelope(job_types.revisions(call.rt, call.caller, job_type_id, asked), asked, view.revision)
 
 
 @routes.get(
@@ -114,33 +120,38 @@ def list_revisions(call: ApiCall, job_type_id: JobTypeId, query: PageQuery) -> t
 )
 def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> type_answers.Revision:
     """One revision of a type."""
-    return view.revision(job_types.revision(call.rt, job_type_id, revision_num))
+    return view.revision(job_types.revision(call.rt, call.caller, job_type_id, revision_num))
 
 
 @routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
-def show_job_type_by_name(call: ApiCall, name: str, version: str) -> type_answers.JobTypeDetail:
+def show_job_type_by_name(call: ApiCall, name: str, version: str, query: OwnerQuery) -> type_answers.JobTypeDetail:
     """One job type, by name and version."""
-    return view.detail(*job_types.get_by_name(call.rt, name, version))
+    return show_job_type(call, _id(call, name, version, query))
 
 
 @routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
-def change_job_type_by_name(call: ApiCall, name: str, version: str, body: JobTypeChange) -> type_answers.JobTypeDetail:
+def change_job_type_by_name(
+    call: ApiCall, name: str, version: str, query: OwnerQuery, body: JobTypeChange
+) -> type_answers.JobTypeDetail:
     """Change a job type, by name and version."""
-    row, _ = job_types.get_by_name(call.rt, name, version)
-    return change_job_type(call, row.id, body)
+    return change_job_type(call, _id(call, name, version, query), body)
 
 
 @routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
-def list_revisions_by_name(call: ApiCall, name: str, version: str, query: PageQuery) -> type_answers.RevisionList:
+def list_revisions_by_name(call: ApiCall, name: str, version: str, query: OwnedPageQuery) -> type_answers.RevisionList:
     """A type's revisions, newest first, by name and version."""
-    row, _ = job_types.get_by_name(call.rt, name, version)
-    return list_revisions(call, row.id, query)
+    return list_revisions(call, _id(call, name, version, query), query)
 
 
 @routes.get(
     "/job-types/<name>/<version>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
 )
-def show_revision_by_name(call: ApiCall, name: str, version: str, revision_num: int) -> type_answers.Revision:
+def show_revision_by_name(
+    call: ApiCall, name: str, version: str, revision_num: int, query: OwnerQuery
+) -> type_answers.Revision:
     """One revision of a type, by name and version."""
-    row, _ = job_types.get_by_name(call.rt, name, version)
-    return show_revision(call, row.id, revision_num)
+    return show_revision(call, _id(call, name, version, query), revision_num)
+
+
+def _id(call: ApiCall, name: str, version: str, query: OwnerQuery | OwnedPageQuery) -> JobTypeId:
+    return job_types.find(call.rt, call.caller, TypeName(name, version, query.project))

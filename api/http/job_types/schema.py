@@ -20,6 +20,7 @@ from api.http.schema.fields import (
     DocumentBody,
     Priority,
     Prose,
+    Query,
     QueryBool,
     QueryId,
     Reason,
@@ -134,6 +135,10 @@ class JobTypeBody(JobTypeChange):
     name: Word
     version: Word
     command: Command
+    project: Annotated[
+        Word | None,
+        Field(description="the owner; null is the token's project, else the installation, whose types all use"),
+    ] = None
 
 
 class JobTypesQuery(OrderedQuery):
@@ -149,6 +154,19 @@ class JobTypesQuery(OrderedQuery):
     is_system: QueryBool | None = None
     is_operational: QueryBool | None = None
     is_paused: QueryBool | None = None
+    project: list[str] = []
+
+
+class OwnerQuery(Query):
+    """Whose type of a name and version is meant."""
+
+    project: Annotated[
+        str | None, Field(description="the owner; by default the token's project, if it has one, else the installation")
+    ] = None
+
+
+class OwnedPageQuery(PageQuery, OwnerQuery):
+    """A page of something of one type."""
 
 
 class WindowQuery(PageQuery):

@@ -79,6 +79,7 @@ def _whole(row: TypeRow, definition: Definition) -> JobTypeDetail:
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
         "max_scheduled": row.max_scheduled,
+        "project": row.project,
         "uses_docker": definition.runner == "container",
         "docker_privileged": False,
         "docker_image": programs.image(definition),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
@@ -25,6 +26,7 @@ class ErrorsQuery(OrderedQuery):
     name: list[str] = []
     category: list[CategoryWord] = []
     is_builtin: QueryBool | None = None
+    project: list[str] = []
 
 
 class ErrorChange(ChangeBody):
@@ -44,6 +46,9 @@ class ErrorBody(Body):
     description: Prose = ""
     category: OwnCategory
     should_be_retried: bool = True
+    project: Annotated[
+        Word | None, Field(description="the owner; null is the token's project, else the installation")
+    ] = None
 
 
 class ErrorView(TypedDict):
@@ -59,8 +64,9 @@ class ErrorView(TypedDict):
 
 
 class ErrorDetail(ErrorView):
-    """A named error."""
+    """A named error; `project` owns it, null is the installation."""
 
+    project: str | None
     created: datetime
     last_modified: datetime
 

@@ -52,6 +52,7 @@ def detail(row: ErrorRow) -> ErrorDetail:
         "category": row.category,
         "is_builtin": row.is_builtin,
         "should_be_retried": row.should_be_retried,
+        "project": row.project,
         "created": row.created,
         "last_modified": row.last_modified,
     }

@@ -16,6 +16,10 @@ from scheduler.rules.cluster.fairshare import LEAST_WEIGHT
 Weight = Annotated[
     float, Field(ge=LEAST_WEIGHT, le=1_000_000, description="share of the machines, beside the other projects'")
 ]
+SecretTypes = Annotated[
+    list[Word],
+    Field(max_length=200, description="names of the installation's job types that may name secrets of this project"),
+]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
@@ -62,6 +66,7 @@ class ProjectBody(Body):
     weight: Weight = 1.0
     quota: QuotaBody = QuotaBody()
     retention: RetentionBody = RetentionBody()
+    secret_types: SecretTypes = []
 
 
 class ProjectChange(ChangeBody):
@@ -73,6 +78,7 @@ class ProjectChange(ChangeBody):
     retention: RetentionBody = LEFT_OUT
     is_paused: Annotated[bool, Field(description="a paused project's jobs are accepted and wait")] = LEFT_OUT
     pause_reason: Reason | None = None
+    secret_types: SecretTypes = LEFT_OUT
 
 
 class QuotaView(TypedDict):
@@ -132,6 +138,7 @@ class ProjectView(TypedDict):
     retention: RetentionView
     is_paused: bool
     pause_reason: str | None
+    secret_types: list[str]
     usage: float
     lag_s: float
     created: datetime

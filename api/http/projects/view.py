@@ -24,6 +24,7 @@ def entry(row: ProjectRow, kept: Retention) -> ProjectView:
         "retention": cast("RetentionView", asdict(kept.of_project(row.retention))),
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
+        "secret_types": row.secret_types,
         "usage": round(row.share or 0.0, 6),
         "lag_s": round(row.lag_s or 0.0, 1),
         "created": row.created,

@@ -9,7 +9,7 @@ from typing import NamedTuple, Required, TypedDict
 
 from sqlalchemy import Connection, text
 
-from scheduler.identifiers import ErrorId
+from scheduler.identifiers import ErrorId, ProjectId
 from scheduler.rules.lifecycle.failures import FailureClass
 from scheduler.store import records
 from scheduler.store.paging import Listing, RowCondition, SortKey
@@ -21,14 +21,16 @@ _SEED = text("""
                 CAST(:categories AS text[]), CAST(:retried AS boolean[]))
          AS v (name, title, description, category, retried)
     ORDER BY v.name
-    ON CONFLICT (name) DO UPDATE
+    ON CONFLICT (name) WHERE project_id IS NULL DO UPDATE
     SET title = EXCLUDED.title, description = EXCLUDED.description, category = EXCLUDED.category,
         should_be_retried = EXCLUDED.should_be_retried, is_builtin = true, last_modified = now()
     WHERE (errors.title, errors.description, errors.category, errors.should_be_retried, errors.is_builtin)
           IS DISTINCT FROM (EXCLUDED.title, EXCLUDED.description, EXCLUDED.category, EXCLUDED.should_be_retried, true)
 """)
 
-_NAMES = text("SELECT name FROM errors")
+_NAMES = text("SELECT name FROM errors WHERE project_id IS NULL OR project_id = :owner")
+
+_BUILT_IN = text("SELECT 1 FROM errors WHERE name = :name AND is_builtin")
 
 
 def seed(tx: Connection, failures: Iterable[FailureClass]) -> None:
@@ -44,9 +46,14 @@ def seed(tx: Connection, failures: Iterable[FailureClass]) -> None:
     tx.execute(_SEED, parameters)
 
 
-def names(tx: Connection) -> frozenset[str]:
-    """Return the names of all errors."""
-    return frozenset(tx.execute(_NAMES).scalars())
+def names(tx: Connection, owner: ProjectId | None) -> frozenset[str]:
+    """Return the names of the errors that a type of this owner may mean: its own and the installation's."""
+    return frozenset(tx.execute(_NAMES, {"owner": owner}).scalars())
+
+
+def is_built_in(tx: Connection, name: str) -> bool:
+    """Return whether an error of this name is built in."""
+    return tx.execute(_BUILT_IN, {"name": name}).scalar() is not None
 
 
 class ErrorRow(NamedTuple):
@@ -61,6 +68,7 @@ class ErrorRow(NamedTuple):
     is_builtin: bool
     created: datetime
     last_modified: datetime
+    project: str | None
 
 
 class LockedError(NamedTuple):
@@ -72,6 +80,7 @@ class LockedError(NamedTuple):
     category: str
     should_be_retried: bool
     is_builtin: bool
+    project_id: ProjectId | None
 
 
 class ErrorChanges(TypedDict, total=False):
@@ -84,14 +93,18 @@ class ErrorChanges(TypedDict, total=False):
 
 
 class NewError(ErrorChanges):
-    """A named error that an operator adds."""
+    """A named error that an operator adds; `project_id` None is the installation's."""
 
     name: Required[str]
+    project_id: Required[ProjectId | None]
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorFilter:
-    """Which errors. Values of one field are alternatives, fields narrow; times are of the last change."""
+    """Which errors. Values of one field are alternatives, fields narrow; times are of the last change.
+
+    `seen_by` leaves out what other projects than this one own.
+    """
 
     started: datetime | None = None
     ended: datetime | None = None
@@ -99,6 +112,8 @@ class ErrorFilter:
     name: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     is_builtin: bool | None = None
+    project: tuple[str, ...] = ()
+    seen_by: ProjectId | None = None
 
 
 _CONDITIONS = {
@@ -108,14 +123,16 @@ _CONDITIONS = {
     "name": "j.name = ANY(:name)",
     "category": "j.category = ANY(:category)",
     "is_builtin": "j.is_builtin = :is_builtin",
+    "project": "j.project_id = ANY(ARRAY(SELECT id FROM projects WHERE name = ANY(:project)))",
+    "seen_by": "(j.project_id IS NULL OR j.project_id = :seen_by)",
 }
 
 ERRORS = Listing(
     ErrorRow,
     "errors j",
     """j.id, j.name, j.title, j.description, j.category, j.should_be_retried, j.is_builtin, j.created,
-       j.last_modified""",
-    "errors j ON j.id = page.id",
+       j.last_modified, p.name AS project""",
+    "errors j ON j.id = page.id LEFT JOIN projects p ON p.id = j.project_id",
     {
         "id": SortKey("j.id", "bigint"),
         "name": SortKey('j.name COLLATE "C"', "text"),
@@ -127,14 +144,15 @@ ERRORS = Listing(
 )
 
 _INSERT = text("""
-    INSERT INTO errors (name, title, description, category, should_be_retried)
-    VALUES (:name, :title, :description, :category, :should_be_retried)
-    ON CONFLICT (name) DO NOTHING
+    INSERT INTO errors (name, title, description, category, should_be_retried, project_id)
+    VALUES (:name, :title, :description, :category, :should_be_retried, :project_id)
+    ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT name, title, description, category, should_be_retried, is_builtin FROM errors WHERE id = :id FOR NO KEY UPDATE
+    SELECT name, title, description, category, should_be_retried, is_builtin, project_id
+    FROM errors WHERE id = :id FOR NO KEY UPDATE
 """)
 
 _UPDATE = text("""
@@ -154,7 +172,7 @@ def condition(chosen: ErrorFilter) -> RowCondition:
 
 
 def insert(tx: Connection, new: NewError) -> ErrorId | None:
-    """Insert an operator's error and return its id; None when the name is taken."""
+    """Insert an operator's error and return its id; None when its owner has one of this name."""
     return tx.execute(_INSERT, dict(new)).scalar()
 
 

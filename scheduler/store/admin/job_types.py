@@ -10,12 +10,15 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document
-from scheduler.identifiers import JobTypeId, RevisionId
+from scheduler.identifiers import JobTypeId, ProjectId, RevisionId
 from scheduler.store import records
 
 
 class ResolvedType(NamedTuple):
-    """The revision of a job type that a new job would get."""
+    """The revision of a job type that a new job of a project would get.
+
+    `project_id` is the type's owner, None the installation; with `may_have_secrets` the type may name the project's secrets.
+    """
 
     job_type_id: JobTypeId
     name: str
@@ -24,6 +27,8 @@ class ResolvedType(NamedTuple):
     is_long_running: bool
     revision_id: RevisionId
     revision_num: int
+    project_id: ProjectId | None
+    may_have_secrets: bool
 
 
 class TypeChanges(TypedDict, total=False):
@@ -62,6 +67,7 @@ class NewJobType:
     is_paused: bool = False
     pause_reason: str | None = None
     max_scheduled: int | None = None
+    project_id: ProjectId | None = None
 
 
 class LockedType(NamedTuple):
@@ -81,17 +87,25 @@ class LockedType(NamedTuple):
     pause_reason: str | None
     max_scheduled: int | None
     revision_num: int
+    project_id: ProjectId | None
     definition: Document
 
 
 _COLUMNS = """t.id AS job_type_id, t.name, t.version, t.is_active, t.is_long_running,
-    r.id AS revision_id, r.revision_num"""
+    r.id AS revision_id, r.revision_num, t.project_id,
+    t.project_id IS NOT NULL OR EXISTS (
+        SELECT FROM projects p WHERE p.id = :project_id AND t.name = ANY(p.secret_types)
+    ) AS may_have_secrets"""
+
+# What a project has to do with: the installation's types and its own.
+_SEEN = "(t.project_id IS NULL OR t.project_id = :project_id)"
 
 _JOIN = "JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num"
 
-_BY_ID = text(f"SELECT {_COLUMNS} FROM job_types t {_JOIN} WHERE t.id = ANY(:ids)")  # noqa: S608
+_BY_ID = text(f"SELECT {_COLUMNS} FROM job_types t {_JOIN} WHERE t.id = ANY(:ids) AND {_SEEN}")  # noqa: S608
 
-# With a version that one, archived or not; without, the newest active one, and only if all are archived the newest.
+# A project's own types come before the installation's, but for the built-in ones. With a version that one, archived or
+# not; without, the newest active one, and only if all are archived the newest.
 _BY_NAME = text(f"""
     SELECT v.name AS asked_name, v.version AS asked_version, found.*
     FROM unnest(CAST(:names AS text[]), CAST(:versions AS text[])) AS v (name, version)
@@ -100,21 +114,28 @@ _BY_NAME = text(f"""
         FROM job_types t {_JOIN}
         WHERE t.name = v.name
           AND (v.version IS NULL OR t.version = v.version)
-        ORDER BY t.is_active DESC, t.created DESC, t.id DESC
+          AND {_SEEN}
+        ORDER BY NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC, t.created DESC, t.id DESC
         LIMIT 1
     ) AS found
 """)  # noqa: S608
 
 _DEFINITIONS = text("SELECT id, definition FROM job_type_revisions WHERE id = ANY(:ids)")
 
+_EXISTS = text("""
+    SELECT 1 FROM job_types WHERE name = :name AND version = :version AND project_id IS NOT DISTINCT FROM :project_id
+""")
+
+_BUILT_IN = text("SELECT 1 FROM job_types WHERE name = :name AND is_system")
+
 _INSERT = text("""
     INSERT INTO job_types (name, version, title, description, category, author_name, author_url, icon_code,
                            is_system, is_long_running, is_operational, is_active, archived, is_paused, pause_reason,
-                           paused, max_scheduled)
+                           paused, max_scheduled, project_id)
     VALUES (:name, :version, :title, :description, :category, :author_name, :author_url, :icon_code,
             :is_system, :is_long_running, :is_operational, :is_active, CASE WHEN NOT :is_active THEN now() END,
-            :is_paused, :pause_reason, CASE WHEN :is_paused THEN now() END, :max_scheduled)
-    ON CONFLICT (name, version) DO NOTHING
+            :is_paused, :pause_reason, CASE WHEN :is_paused THEN now() END, :max_scheduled, :project_id)
+    ON CONFLICT DO NOTHING
     RETURNING id
 """)
 
@@ -125,13 +146,13 @@ _INSERT_REVISION = text("""
 
 _LOCK = text("""
     SELECT t.is_system, t.title, t.description, t.category, t.author_name, t.author_url, t.icon_code, t.is_long_running,
-           t.is_operational, t.is_active, t.is_paused, t.pause_reason, t.max_scheduled, t.revision_num, r.definition
+           t.is_operational, t.is_active, t.is_paused, t.pause_reason, t.max_scheduled, t.revision_num, t.project_id, r.definition
     FROM job_types t JOIN job_type_revisions r ON r.job_type_id = t.id AND r.revision_num = t.revision_num
     WHERE t.id = :id
     FOR NO KEY UPDATE OF t
 """)
 
-_CHANGEABLE = tuple(name for name in LockedType._fields if name not in {"is_system", "definition"})
+_CHANGEABLE = tuple(name for name in LockedType._fields if name not in {"is_system", "project_id", "definition"})
 
 _UPDATE = text(f"""
     UPDATE job_types
@@ -143,15 +164,21 @@ _UPDATE = text(f"""
 """)  # noqa: S608 - the only text put in are our own column names
 
 
-def by_id(tx: Connection, ids: Sequence[JobTypeId]) -> dict[JobTypeId, ResolvedType]:
-    """Return the current revisions of these types; unknown ids are left out."""
-    rows = records.read_all(ResolvedType, tx.execute(_BY_ID, {"ids": list(ids)}))
+def by_id(tx: Connection, project_id: ProjectId, ids: Sequence[JobTypeId]) -> dict[JobTypeId, ResolvedType]:
+    """Return the current revisions of these types; ids of other projects' types are left out like unknown ones."""
+    rows = records.read_all(ResolvedType, tx.execute(_BY_ID, {"ids": list(ids), "project_id": project_id}))
     return {row.job_type_id: row for row in rows}
 
 
-def by_name(tx: Connection, wanted: Sequence[tuple[str, str | None]]) -> dict[tuple[str, str | None], ResolvedType]:
-    """Return what each (name, version or None) means now; unknown ones are left out."""
-    parameters = {"names": [name for name, _ in wanted], "versions": [version for _, version in wanted]}
+def by_name(
+    tx: Connection, project_id: ProjectId, wanted: Sequence[tuple[str, str | None]]
+) -> dict[tuple[str, str | None], ResolvedType]:
+    """Return what each (name, version or None) means now in a project; unknown ones are left out."""
+    parameters = {
+        "names": [name for name, _ in wanted],
+        "versions": [version for _, version in wanted],
+        "project_id": project_id,
+    }
     return {(name, version): ResolvedType(*found) for name, version, *found in tx.execute(_BY_NAME, parameters)}
 
 
@@ -176,6 +203,17 @@ def insert_revision(tx: Connection, job_type_id: JobTypeId, revision_num: int, d
         "definition": orjson.dumps(definition).decode(),
     }
     tx.execute(_INSERT_REVISION, parameters)
+
+
+def exists(tx: Connection, name: str, version: str, project_id: ProjectId | None) -> bool:
+    """Return whether this owner has a type of this name and version."""
+    parameters = {"name": name, "version": version, "project_id": project_id}
+    return tx.execute(_EXISTS, parameters).scalar() is not None
+
+
+def is_built_in(tx: Connection, name: str) -> bool:
+    """Return whether a type of this name is built in."""
+    return tx.execute(_BUILT_IN, {"name": name}).scalar() is not None
 
 
 def lock(tx: Connection, job_type_id: JobTypeId) -> LockedType | None:

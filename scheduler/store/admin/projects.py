@@ -28,6 +28,7 @@ class ProjectRow(NamedTuple):
     retention: RetentionDocument
     created: datetime
     last_modified: datetime
+    secret_types: list[str]
     share: float | None
     lag_s: float | None
 
@@ -42,6 +43,7 @@ class LockedProject(NamedTuple):
     retention: RetentionDocument
     is_paused: bool
     pause_reason: str | None
+    secret_types: list[str]
 
 
 class NewProject(TypedDict):
@@ -52,14 +54,14 @@ class NewProject(TypedDict):
     weight: float
     quota: QuotaDocument
     retention: RetentionDocument
+    secret_types: list[str]
 
 
 PROJECTS = Listing(
     ProjectRow,
     "projects j",
     """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.created,
-       j.last_modified, u.share,
-       u.lag_s""",
+       j.last_modified, j.secret_types, u.share, u.lag_s""",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
         "id": SortKey("j.id", "bigint"),
@@ -71,20 +73,21 @@ PROJECTS = Listing(
 )
 
 _INSERT = text("""
-    INSERT INTO projects (name, title, weight, quota, retention)
-    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb))
+    INSERT INTO projects (name, title, weight, quota, retention, secret_types)
+    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb), :secret_types)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT id, title, weight, quota, retention, is_paused, pause_reason FROM projects WHERE name = :name FOR NO KEY UPDATE
+    SELECT id, title, weight, quota, retention, is_paused, pause_reason, secret_types
+    FROM projects WHERE name = :name FOR NO KEY UPDATE
 """)
 
 _UPDATE = text("""
     UPDATE projects
-    SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), retention = CAST(:retention AS jsonb), is_paused = :is_paused,
-        pause_reason = :pause_reason, last_modified = now()
+    SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), retention = CAST(:retention AS jsonb),
+        is_paused = :is_paused, pause_reason = :pause_reason, secret_types = :secret_types, last_modified = now()
     WHERE id = :id
 """)
 

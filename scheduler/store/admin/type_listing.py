@@ -16,7 +16,10 @@ from scheduler.store.paging import Listing, RowCondition, SortKey
 
 @dataclass(frozen=True, slots=True)
 class TypeFilter:
-    """Which types. Values of one field are alternatives, fields narrow; `keyword` is the beginning of name or title."""
+    """Which types. Values of one field are alternatives, fields narrow; `keyword` is the beginning of name or title.
+
+    `seen_by` leaves out what other projects than this one own.
+    """
 
     started: datetime | None = None
     ended: datetime | None = None
@@ -28,6 +31,8 @@ class TypeFilter:
     is_system: bool | None = None
     is_operational: bool | None = None
     is_paused: bool | None = None
+    project: tuple[str, ...] = ()
+    seen_by: ProjectId | None = None
 
 
 class TypeRow(NamedTuple):
@@ -56,6 +61,15 @@ class TypeRow(NamedTuple):
     last_modified: datetime
     definition: Document
     revision_id: RevisionId
+    project: str | None
+
+
+class TypeOwner(NamedTuple):
+    """One of the types of a name and version; `project` None is the installation."""
+
+    id: JobTypeId
+    project_id: ProjectId | None
+    project: str | None
 
 
 class RevisionRow(NamedTuple):
@@ -99,6 +113,8 @@ _CONDITIONS = {
     "is_system": "j.is_system = :is_system",
     "is_operational": "j.is_operational = :is_operational",
     "is_paused": "j.is_paused = :is_paused",
+    "project": "j.project_id = ANY(ARRAY(SELECT id FROM projects WHERE name = ANY(:project)))",
+    "seen_by": "(j.project_id IS NULL OR j.project_id = :seen_by)",
 }
 
 KEYS = {
@@ -116,9 +132,11 @@ TYPES = Listing(
     "job_types j",
     """j.id, j.name, j.version, j.title, j.description, j.category, j.author_name, j.author_url, j.icon_code, j.is_system,
        j.is_long_running, j.is_operational, j.is_active, j.is_paused, j.pause_reason, j.max_scheduled, j.revision_num,
-       j.created, j.archived, j.paused, j.last_modified, r.definition, r.id AS revision_id""",
+       j.created, j.archived, j.paused, j.last_modified, r.definition, r.id AS revision_id,
+       p.name AS project""",
     """job_types j ON j.id = page.id
-       JOIN job_type_revisions r ON r.job_type_id = j.id AND r.revision_num = j.revision_num""",
+       JOIN job_type_revisions r ON r.job_type_id = j.id AND r.revision_num = j.revision_num
+       LEFT JOIN projects p ON p.id = j.project_id""",
     KEYS,
 )
 
@@ -152,6 +170,7 @@ _STATUSES = text(f"""
     FROM job_types t
     LEFT JOIN counted c ON c.job_type_id = t.id
     LEFT JOIN errors e ON e.id = c.error_id
+    WHERE CAST(:project_id AS bigint) IS NULL OR t.project_id IS NULL OR t.project_id = :project_id
     GROUP BY t.id, c.status, e.category
     ORDER BY t.name, t.version, t.id, c.status, e.category
 """)  # noqa: S608 - the only text put in are our own columns
@@ -169,6 +188,18 @@ _RUNNING = text(f"""
 """)  # noqa: S608
 
 
+_OWNERS = text("""
+    SELECT t.id, t.project_id, p.name AS project
+    FROM job_types t LEFT JOIN projects p ON p.id = t.project_id
+    WHERE t.name = :name AND t.version = :version
+""")
+
+
+def owners_of(tx: Connection, name: str, version: str) -> list[TypeOwner]:
+    """Return the types of this name and version, at most one of each owner."""
+    return records.read_all(TypeOwner, tx.execute(_OWNERS, {"name": name, "version": version}))
+
+
 def condition(chosen: TypeFilter) -> RowCondition:
     """Return the filter as SQL."""
     given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
@@ -180,7 +211,7 @@ def condition(chosen: TypeFilter) -> RowCondition:
 def statuses(
     tx: Connection, *, project_id: ProjectId | None, started: datetime | None, ended: datetime | None
 ) -> list[TypeStatusCount]:
-    """Return one count per type, status and error category; every type has at least one."""
+    """Return one count per type, status and error category; every type that the project sees has at least one."""
     parameters = {"project_id": project_id, "started": started, "ended": ended}
     return records.read_all(TypeStatusCount, tx.execute(_STATUSES, parameters))
 

@@ -8,13 +8,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, JobDataDocument
-from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, RevisionId
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, ProjectId, RevisionId
 from scheduler.store import records
 
 _SPECS = text("""
     SELECT x.id AS execution_id, x.attempt, x.member, j.members, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
            j.id AS job_id, j.name AS job_name, j.timeout_s, j.num_exes AS tries,
            t.name AS type_name, t.version AS type_version, p.name AS project,
+           t.project_id IS NOT NULL OR t.name = ANY(p.secret_types) AS may_have_secrets,
            r.definition, s.data, s.overrides
     FROM executions x
     JOIN jobs j ON j.id = x.job_id
@@ -43,9 +44,9 @@ _FILES = text("""
 
 
 _MAPPINGS = text("""
-    SELECT id, COALESCE(definition -> 'exit_codes', '{}') AS exit_codes
-    FROM job_type_revisions
-    WHERE id = ANY(:ids)
+    SELECT r.id, COALESCE(r.definition -> 'exit_codes', '{}') AS exit_codes, t.project_id
+    FROM job_type_revisions r JOIN job_types t ON t.id = r.job_type_id
+    WHERE r.id = ANY(:ids)
 """)
 
 _PROGRAMS = text("""
@@ -57,7 +58,10 @@ _PROGRAMS = text("""
 
 
 class TaskSpecRow(NamedTuple):
-    """One execution with its job, type, revision and data: what its task spec is made of."""
+    """One execution with its job, type, revision and data: what its task spec is made of.
+
+    Without `may_have_secrets` the revision gets none of the project's secrets; the job may still name its own.
+    """
 
     execution_id: ExecutionId
     attempt: Attempt
@@ -76,9 +80,17 @@ class TaskSpecRow(NamedTuple):
     type_name: str
     type_version: str
     project: str
+    may_have_secrets: bool
     definition: Document
     data: JobDataDocument
     overrides: Document
+
+
+class ExitCodeErrors(NamedTuple):
+    """Which error each exit code means, by name; `owner` is the type's project, None the installation."""
+
+    exit_codes: dict[str, str]
+    owner: ProjectId | None
 
 
 class StoredFile(NamedTuple):
@@ -114,6 +126,7 @@ def programs(tx: Connection, job_ids: Iterable[JobId]) -> list[str]:
     return list(tx.execute(_PROGRAMS, {"ids": sorted(set(job_ids))}).scalars())
 
 
-def error_mappings(tx: Connection, revision_ids: Iterable[RevisionId]) -> dict[RevisionId, dict[str, str]]:
-    """Return for each revision which exit code means which error."""
-    return {row.id: row.exit_codes for row in tx.execute(_MAPPINGS, {"ids": sorted(revision_ids)})}
+def error_mappings(tx: Connection, revision_ids: Iterable[RevisionId]) -> dict[RevisionId, ExitCodeErrors]:
+    """Return for each revision which exit code means which error, and whose errors are meant."""
+    rows = tx.execute(_MAPPINGS, {"ids": sorted(revision_ids)})
+    return {row.id: ExitCodeErrors(row.exit_codes, row.project_id) for row in rows}

@@ -1,4 +1,4 @@
-"""The tables of what jobs live among: projects, tokens, job types, errors, nodes, pools, files, the leader."""
+"""The tables of what jobs live among: job types, errors, nodes, pools, files, the leader."""
 
 from __future__ import annotations
 
@@ -7,12 +7,9 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    Float,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -25,73 +22,9 @@ from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.lifecycle.failures import FailureCategory
 from scheduler.rules.lifecycle.states import NodeState, OperationStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
+from scheduler.store.schema.project_tables import metadata, projects
 
-metadata = MetaData()
-
-ROLES = ("viewer", "submitter", "operator", "admin")
 POOL_EVENTS = ("change", "decide", "start", "revive", "drain", "keep", "preempt", "clear", "pause", "resume", "trouble")
-
-projects = Table(
-    "projects",
-    metadata,
-    identity(),
-    Column("name", Text, nullable=False, unique=True),
-    Column("title", Text, nullable=False, server_default=""),
-    Column("weight", Float, nullable=False, server_default="1"),
-    Column("is_paused", Boolean, nullable=False, server_default="false"),
-    Column("pause_reason", Text),
-    document("quota"),
-    document("retention"),
-    moment("created", now=True),
-    moment("last_modified", now=True),
-    moved_xid(),
-    CheckConstraint("weight > 0", name="project_weight"),
-)
-
-tokens = Table(
-    "tokens",
-    metadata,
-    identity(),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("sha256", LargeBinary, nullable=False, unique=True),
-    Column("role", Text),
-    reference("project_id", "projects.id", nullable=True),
-    moment("created", now=True),
-    moment("expires"),
-    moment("revoked"),
-    moment("last_used"),
-    one_of("kind", ("user", "node"), "token_kind"),
-    CheckConstraint("(kind = 'user') = (role IS NOT NULL)", name="token_role"),
-    one_of("role", ROLES, "token_role_word"),
-)
-
-secrets = Table(
-    "secrets",
-    metadata,
-    identity(),
-    reference("project_id", "projects.id"),
-    Column("name", Text, nullable=False),
-    Column("value", Text),
-    moment("created", now=True),
-    moment("last_modified", now=True),
-    Column("key_id", Text),
-    Column("sealed", LargeBinary),
-    UniqueConstraint("project_id", "name", name="secret_name"),
-    CheckConstraint("(value IS NULL) = (sealed IS NOT NULL)", name="secret_once"),
-    CheckConstraint("(sealed IS NULL) = (key_id IS NULL)", name="secret_key"),
-)
-
-# Decayed dominant share of each project, what it is owed in seconds of the whole fleet, and the share by which that lifts it now.
-usage = Table(
-    "usage",
-    metadata,
-    Column("project_id", BigInteger, ForeignKey("projects.id"), primary_key=True),
-    Column("share", Float, nullable=False, server_default="0"),
-    Column("lag_s", Float, nullable=False, server_default="0"),
-    Column("credit", Float, nullable=False, server_default="0"),
-    moment("at", now=True),
-)
 
 job_types = Table(
     "job_types",
@@ -113,13 +46,31 @@ job_types = Table(
     Column("pause_reason", Text),
     Column("max_scheduled", Integer),
     Column("revision_num", Integer, nullable=False, server_default="1"),
+    # The project that owns it; null: the installation, whose types are everybody's.
+    reference("project_id", "projects.id", nullable=True),
     moment("created", now=True),
     moment("archived"),
     moment("paused"),
     moment("last_modified", now=True),
     moved_xid(),
-    UniqueConstraint("name", "version", name="job_type_name_version"),
     CheckConstraint("max_scheduled IS NULL OR max_scheduled >= 1", name="job_type_max_scheduled"),
+    CheckConstraint("NOT is_system OR project_id IS NULL", name="job_type_owner"),
+)
+_of_installation = text("project_id IS NULL")
+Index(
+    "job_type_name_version",
+    job_types.c.name,
+    job_types.c.version,
+    unique=True,
+    postgresql_where=_of_installation,
+)
+Index(
+    "job_type_of_project",
+    job_types.c.project_id,
+    job_types.c.name,
+    job_types.c.version,
+    unique=True,
+    postgresql_where=text("project_id IS NOT NULL"),
 )
 
 job_type_revisions = Table(
@@ -137,15 +88,26 @@ errors = Table(
     "errors",
     metadata,
     identity(),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("description", Text, nullable=False, server_default=""),
     Column("category", Text, nullable=False),
     Column("should_be_retried", Boolean, nullable=False, server_default="true"),
     Column("is_builtin", Boolean, nullable=False, server_default="false"),
+    # The project that owns it; null: the installation.
+    reference("project_id", "projects.id", nullable=True),
     moment("created", now=True),
     moment("last_modified", now=True),
     one_of("category", FailureCategory, "error_category"),
+    CheckConstraint("NOT is_builtin OR project_id IS NULL", name="error_owner"),
+)
+Index("error_name", errors.c.name, unique=True, postgresql_where=_of_installation)
+Index(
+    "error_of_project",
+    errors.c.project_id,
+    errors.c.name,
+    unique=True,
+    postgresql_where=text("project_id IS NOT NULL"),
 )
 
 pools = Table(

@@ -28,7 +28,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE
 
 from scheduler.rules.lifecycle.moves import ExecutionStatus, JobStatus
 from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
-from scheduler.store.schema.reference_tables import metadata
+from scheduler.store.schema.project_tables import metadata
 
 PURGED = ("jobs", "output", "files")
 MAX_TIMEOUT_S = 366 * 24 * 3600

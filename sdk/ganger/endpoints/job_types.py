@@ -23,18 +23,25 @@ class JobTypesEndpoint:
         """Yield job types page by page."""
         return paging.every(self._transport, JobType, "/job-types/", paging.params(filters), limit=limit)
 
-    def get(self, name: str, version: str) -> JobType:
-        """Return a job type by name and version. Raises NotFound."""
-        path = f"/job-types/{quote(name, safe='')}/{quote(version, safe='')}/"
-        return JobType.read(self._transport.json(Call("GET", path)))
+    def get(self, name: str, version: str, *, project: str | None = None) -> JobType:
+        """Return a job type by name and version: the project's, by default the token's own before the installation's.
 
-    def newest(self, name: str) -> JobType | None:
-        """Return the newest active version of a type in short, None if there is none."""
-        active = [job_type for job_type in self.list(name=name) if job_type.name == name and job_type.is_active]
-        return max(active, key=lambda job_type: job_type.id, default=None)
+        Raises NotFound.
+        """
+        path = f"/job-types/{quote(name, safe='')}/{quote(version, safe='')}/"
+        return JobType.read(self._transport.json(Call("GET", path, paging.params({"project": project}))))
+
+    def newest(self, name: str, *, project: str | None = None) -> JobType | None:
+        """Return the newest active version of a type, None if there is none; a project's before the installation's."""
+        found = self.list(name=name, project=project)
+        active = [job_type for job_type in found if job_type.name == name and job_type.is_active]
+        return max(active, key=lambda job_type: (job_type.project is not None, job_type.id), default=None)
 
     def create(self, definition: Mapping[str, object]) -> JobType:
-        """Make a job type. Raises Conflict if name and version exist, InvalidRequest naming the field."""
+        """Make a job type, owned by `project` if the definition names one, else by the token's project or the installation.
+
+        Raises Conflict if the owner has name and version, InvalidRequest naming the field.
+        """
         return JobType.read(self._transport.json(Call("POST", "/job-types/", body=dict(definition))))
 
     def change(self, job_type_id: int, changes: Mapping[str, object]) -> JobType:

@@ -2,8 +2,8 @@
 
 from alembic import context
 
-from scheduler.store.schema import reference_tables, tables  # noqa: F401 - tables adds its own to reference_tables.metadata
+from scheduler.store.schema import project_tables, reference_tables, tables  # noqa: F401 - all add their tables to the metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=reference_tables.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=project_tables.metadata)
 with context.begin_transaction():
     context.run_migrations()

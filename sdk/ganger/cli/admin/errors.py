@@ -15,11 +15,14 @@ from ganger.errors import UsageError
 
 errors = typer.Typer(help="List, add, change named errors.", cls=ListByDefault)
 
-HEADINGS = ("ID", "NAME", "CATEGORY", "RETRIED", "BUILT IN", "TITLE")
+HEADINGS = ("ID", "NAME", "CATEGORY", "RETRIED", "BUILT IN", "PROJECT", "TITLE")
 
 Title = Annotated[str | None, typer.Option(help="One line for people.")]
 Category = Annotated[
     Literal["DATA", "ALGORITHM"] | None, typer.Option(help="Whose fault: the input's or the program's.")
+]
+Owner = Annotated[
+    str | None, typer.Option("--project", help="The project that owns it. Default: your token's, else all projects'.")
 ]
 Retried = Annotated[bool | None, typer.Option("--retry/--no-retry", help="Whether a try that ended so is repeated.")]
 
@@ -46,6 +49,7 @@ def add_error(
     category: Category = "ALGORITHM",
     retried: Retried = True,
     description: Annotated[str, typer.Option(help="What it means, for people.")] = "",
+    project: Owner = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -53,7 +57,9 @@ def add_error(
 
     [bold]ganger errors add bad-projection --category DATA --no-retry[/]
     """
-    facts = {"title": title or name, "category": category, "should_be_retried": retried, "description": description}
+    facts = given(
+        title=title or name, category=category, should_be_retried=retried, description=description, project=project
+    )
     with connection.client() as api:
         made = api.errors.create(name, facts)
     print_changed(made.document, f"error {name} added", as_json=as_json)
@@ -68,6 +74,7 @@ def change_error(
     category: Category = None,
     retried: Retried = None,
     description: Annotated[str | None, typer.Option(help="What it means, for people.")] = None,
+    project: Owner = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -76,7 +83,9 @@ def change_error(
     if not changes:
         raise UsageError("say what to change: --title, --category, --retry, --no-retry or --description")
     with connection.client() as api:
-        error_id = next((error.document["id"] for error in api.errors.list(name=name)), None)
+        found = [error.document for error in api.errors.list(name=name, project=project)]
+        # A project's own error is the one that it means.
+        error_id = next((one["id"] for one in sorted(found, key=lambda one: one["project"] is None)), None)
         if error_id is None:
             raise UsageError(f"there is no error {name!r}; `ganger errors` lists them")
         changed = api.errors.change(error_id, changes)
@@ -85,4 +94,4 @@ def change_error(
 
 def _row(error: JsonObject) -> tuple[object, ...]:
     retried, built_in = ("yes" if error[name] else "no" for name in ("should_be_retried", "is_builtin"))
-    return (error["id"], error["name"], error["category"], retried, built_in, error["title"])
+    return (error["id"], error["name"], error["category"], retried, built_in, error["project"] or "all", error["title"])

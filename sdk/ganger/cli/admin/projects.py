@@ -44,6 +44,14 @@ Keep = Annotated[
         "output_bytes, files_days or files_bytes; N is a whole number, forever, or default; repeatable.",
     ),
 ]
+SecretType = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret-type",
+        metavar="TYPE",
+        help="A job type of the installation that may name secrets of this project; repeatable; none: no type.",
+    ),
+]
 QUOTAS = ("queued_jobs", "jobs", "cpus", "mem")
 
 
@@ -90,18 +98,22 @@ def change_project(
     weight: Weight = None,
     quota: Quota = None,
     keep: Keep = None,
+    secret_type: SecretType = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Change a project's title, weight or limits; what is not named stays.
+    """Change a project's title, weight or limits; what is not named stays. An admin of the project changes title and types.
 
     [bold]ganger projects change maps --quota cpus=64 --quota mem=none[/]
 
     [bold]ganger projects change maps --keep completed_days=30 --keep failed_days=forever[/]
+
+    [bold]ganger projects change maps --secret-type backup --secret-type publish[/]
     """
-    changes = given(title=title, weight=weight, quota=_quota(quota), retention=_kept(keep))
+    types = [] if secret_type == ["none"] else secret_type or None
+    changes = given(title=title, weight=weight, quota=_quota(quota), retention=_kept(keep), secret_types=types)
     if not changes:
-        raise UsageError("say what to change: --title, --weight, --quota or --keep")
+        raise UsageError("say what to change: --title, --weight, --quota, --keep or --secret-type")
     with connection.client() as api:
         changed = api.projects.change(name, changes)
     print_changed(changed.document, f"project {name} changed", as_json=as_json)

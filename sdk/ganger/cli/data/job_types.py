@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 
 types = typer.Typer(help="List, show, add, check, pause job types.", cls=ListByDefault)
 
-HEADINGS = ("ID", "NAME", "VERSION", "REVISION", "STATE", "TITLE")
+HEADINGS = ("ID", "NAME", "VERSION", "REVISION", "PROJECT", "STATE", "TITLE")
 INTERFACE_HEADINGS = ("", "NAME", "TYPE", "REQUIRED", "MORE")
 TypeName = Annotated[
     str, typer.Argument(metavar="TYPE[:VERSION]", help="Name, and version; default: the newest active.")
+]
+Owner = Annotated[
+    str | None, typer.Option("--project", help="The project that owns it. Default: your token's, else all projects'.")
 ]
 Definition = Annotated[Path, typer.Argument(metavar="FILE", help="A job type as JSON; - is standard input.")]
 
@@ -46,6 +49,7 @@ def list_types(*, as_json: Json = False, connection: Connection) -> None:
 def show(
     name: TypeName,
     *,
+    project: Owner = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -54,7 +58,7 @@ def show(
     [bold]ganger types show kml-footprint[/]
     """
     with connection.client() as api:
-        job_type = resolve(api, name)
+        job_type = resolve(api, name, project)
     if as_json:
         screen.document(job_type.document)
         return
@@ -62,6 +66,7 @@ def show(
     screen.fields(
         {
             "type": f"{job_type.name}:{job_type.version}",
+            "project": job_type.project or ALL,
             "title": job_type.title,
             "description": job_type.description or None,
             "state": _state(job_type),
@@ -84,14 +89,17 @@ def add(
     definition: Definition,
     *,
     update: Annotated[bool, typer.Option("--update", help="Change the type if name and version exist.")] = False,
+    project: Owner = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Add a job type from a JSON file.
+    """Add a job type from a JSON file. With the token of one project it is that project's.
 
     [bold]ganger types add deploy/examples/kml-footprint/job-type.json[/]
+
+    [bold]ganger types add --project maps render.json[/]
     """
-    body = read_definition(definition)
+    body = read_definition(definition) | ({} if project is None else {"project": project})
     with connection.client() as api:
         job_type = put(api, body) if update else api.job_types.create(body)
     if as_json:
@@ -130,22 +138,26 @@ def pause(
     name: TypeName,
     *,
     reason: Annotated[str, typer.Option(help="Why, for the others.")] = "paused by hand",
+    project: Owner = None,
     connection: Connection,
 ) -> None:
     """Start no more jobs of this type; they are accepted and wait."""
     with connection.client() as api:
-        job_type = api.job_types.change(resolve(api, name).id, {"is_paused": True, "pause_reason": reason})
+        job_type = api.job_types.change(resolve(api, name, project).id, {"is_paused": True, "pause_reason": reason})
     screen.text(f"{job_type.name}:{job_type.version} paused")
 
 
 @types.command("resume")
 @expanded
-def resume(name: TypeName, *, connection: Connection) -> None:
+def resume(name: TypeName, *, project: Owner = None, connection: Connection) -> None:
     """Start jobs of this type again."""
     with connection.client() as api:
-        job_type = api.job_types.change(resolve(api, name).id, {"is_paused": False})
+        job_type = api.job_types.change(resolve(api, name, project).id, {"is_paused": False})
     screen.text(f"{job_type.name}:{job_type.version} resumed")
 
+
+ALL = "all"
+"""As a type's project: it is the installation's."""
 
 SHOWN = (
     "pre_command",
@@ -154,15 +166,15 @@ SHOWN = (
 )  # fmt: skip
 
 
-def resolve(api: Client, name: str) -> JobType:
+def resolve(api: Client, name: str, project: str | None = None) -> JobType:
     """Return the type meant by NAME or NAME:VERSION, in full. Raises NotFound, UsageError."""
     kind, _, version = name.partition(":")
-    if not version:
-        newest = api.job_types.newest(kind)
-        if newest is None:
-            raise UsageError(f"there is no active job type {kind!r}; `ganger types list` shows what there is")
-        version = newest.version
-    return api.job_types.get(kind, version)
+    if version:
+        return api.job_types.get(kind, version, project=project)
+    newest = api.job_types.newest(kind, project=project)
+    if newest is None:
+        raise UsageError(f"there is no active job type {kind!r}; `ganger types list` shows what there is")
+    return newest
 
 
 def put(api: Client, body: JsonObject) -> JobType:
@@ -172,8 +184,8 @@ def put(api: Client, body: JsonObject) -> JobType:
     try:
         return api.job_types.create(body)
     except Conflict:
-        existing = api.job_types.get(str(body.get("name")), str(body.get("version")))
-        changes = {name: value for name, value in body.items() if name not in {"name", "version"}}
+        existing = api.job_types.get(str(body.get("name")), str(body.get("version")), project=body.get("project"))
+        changes = {name: value for name, value in body.items() if name not in {"name", "version", "project"}}
         return api.job_types.change(existing.id, changes)
 
 
@@ -198,7 +210,8 @@ def _shown(value: object) -> str | None:
 
 
 def _row(job_type: JobType) -> tuple[object, ...]:
-    return (job_type.id, job_type.name, job_type.version, job_type.revision_num, _state(job_type), job_type.title)
+    owner, state = job_type.project or ALL, _state(job_type)
+    return (job_type.id, job_type.name, job_type.version, job_type.revision_num, owner, state, job_type.title)
 
 
 def _state(job_type: JobType) -> str:

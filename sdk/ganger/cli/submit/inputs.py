@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobRequest:
     """Return the request for a job type, with its inputs; files are sent here. Raises UsageError, NotFound."""
-    job_type = job_types.resolve(api, kind)
+    job_type = _meant(api, kind, request.project)
     given = _by_name(words)
     for name in given:
         if job_type.input_type(name) is None:
@@ -24,6 +25,16 @@ def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobR
             raise UsageError(f"{job_type.name}:{job_type.version} has no input {name!r} (it has: {known})")
     values = {name: _value(api, job_type, name, texts) for name, texts in given.items()}
     return replace(request, job_type=job_type.name, version=job_type.version, inputs=values)
+
+
+def _meant(api: Client, kind: str, project: str | None) -> JobType:
+    """Return the type as the API will take it: the project's own before the installation's."""
+    from ganger import NotFound  # noqa: PLC0415 - the connection has brought it anyway
+
+    if project is not None:
+        with suppress(NotFound, UsageError):
+            return job_types.resolve(api, kind, project)
+    return job_types.resolve(api, kind)
 
 
 def _by_name(words: list[str]) -> dict[str, list[str]]:

@@ -1,0 +1,88 @@
+"""The tables of who there is: projects with their secrets and shares, and the tokens of callers."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from scheduler.store.schema.columns import document, identity, moment, moved_xid, one_of, reference
+
+metadata = MetaData()
+
+ROLES = ("viewer", "submitter", "operator", "admin")
+
+projects = Table(
+    "projects",
+    metadata,
+    identity(),
+    Column("name", Text, nullable=False, unique=True),
+    Column("title", Text, nullable=False, server_default=""),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("is_paused", Boolean, nullable=False, server_default="false"),
+    Column("pause_reason", Text),
+    document("quota"),
+    document("retention"),
+    # The installation's job types that may name secrets of this project, by name.
+    Column("secret_types", ARRAY(Text), nullable=False, server_default="{}"),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    moved_xid(),
+    CheckConstraint("weight > 0", name="project_weight"),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    identity(),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    Column("role", Text),
+    reference("project_id", "projects.id", nullable=True),
+    moment("created", now=True),
+    moment("expires"),
+    moment("revoked"),
+    moment("last_used"),
+    one_of("kind", ("user", "node"), "token_kind"),
+    CheckConstraint("(kind = 'user') = (role IS NOT NULL)", name="token_role"),
+    one_of("role", ROLES, "token_role_word"),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    identity(),
+    reference("project_id", "projects.id"),
+    Column("name", Text, nullable=False),
+    Column("value", Text),
+    moment("created", now=True),
+    moment("last_modified", now=True),
+    Column("key_id", Text),
+    Column("sealed", LargeBinary),
+    UniqueConstraint("project_id", "name", name="secret_name"),
+    CheckConstraint("(value IS NULL) = (sealed IS NOT NULL)", name="secret_once"),
+    CheckConstraint("(sealed IS NULL) = (key_id IS NULL)", name="secret_key"),
+)
+
+# Decayed dominant share of each project, what it is owed in seconds of the whole fleet, and the share by which that lifts it now.
+usage = Table(
+    "usage",
+    metadata,
+    Column("project_id", BigInteger, ForeignKey("projects.id"), primary_key=True),
+    Column("share", Float, nullable=False, server_default="0"),
+    Column("lag_s", Float, nullable=False, server_default="0"),
+    Column("credit", Float, nullable=False, server_default="0"),
+    moment("at", now=True),
+)
