@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     output_bytes: int = Field(
         default=10 * 1024 * 1024, ge=0, description="output kept of one execution, all its streams and phases together"
     )
+    max_output_files: int = Field(
+        default=100_000, ge=1, description="most output files of one execution; one more fails it"
+    )
     keep_idempotency_days: int = Field(
         default=7, ge=7, description="days that a repeated submission with the same key makes no new job"
     )

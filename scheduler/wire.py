@@ -19,6 +19,10 @@ PROTOCOL = 1
 MAX_DEPTH = 16
 """Deepest nesting of a value that a program gives as its result."""
 
+MAX_BULK_FILES = 500
+MAX_BULK_BYTES = 4 * 1024 * 1024
+"""The most output files that are brought in one request, and the most that these hold together."""
+
 PLACEMENT_TASK = "ganger.placements"
 """The Celery task that brings a node its placements: `placements(epoch, [[execution_id, attempt], ...])`.
 
@@ -209,6 +213,7 @@ class ExecutionLimits(Message):
     cleanup_timeout_s: float = 30.0
     lease_s: float = 90.0
     output_bytes: int = 10 * 1024 * 1024
+    output_files: int = 100_000
     pids: int | None = None
     nofile: int | None = None
 
@@ -314,6 +319,23 @@ class ReportAnswer(Message):
 
     accepted: list[ExecutionRef]
     fenced: list[ExecutionRef]
+
+
+class BulkOutput(Message):
+    """One of many small output files that are brought in one request."""
+
+    output: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$")
+    file_name: str = Field(max_length=255)
+    media_type: str = Field(max_length=255)
+    sha256: str
+    size: int = Field(ge=0, le=MAX_BULK_BYTES)
+
+
+class BulkOutputs(ExecutionRef):
+    """Small output files of one running attempt. The body of the request is this as JSON, then their contents in order."""
+
+    token: str
+    files: list[BulkOutput] = Field(max_length=MAX_BULK_FILES)
 
 
 # --- output of programs -----------------------------------------------------------------------------------

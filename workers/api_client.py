@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from scheduler import wire
 from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
-from scheduler.identifiers import Epoch, NodeId
+from scheduler.identifiers import Epoch, FileId, NodeId
 from workers import log
 from workers.paths import ExecutionKey
 
@@ -123,6 +123,23 @@ class ApiClient:
         self._check(answer, "upload")
         return int(orjson.loads(answer.content)["file_id"])
 
+    def upload_many(self, message: wire.BulkOutputs, content: bytes) -> list[FileId]:
+        """Publish many small output files under the attempt; return their ids, in order. May be repeated."""
+        said = message.model_dump_json().encode()
+        headers = {"Content-Type": "application/octet-stream"}
+        try:
+            answer = self._http.post(
+                "/node/files/bulk/",
+                params={"described": len(said)},
+                content=said + content,
+                headers=headers,
+                timeout=_TRANSFER_TIMEOUT,
+            )
+        except httpx2.HTTPError as error:
+            raise self._gone(error) from error
+        self._check(answer, "upload")
+        return [FileId(one) for one in orjson.loads(answer.content)["file_ids"]]
+
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
@@ -190,11 +207,14 @@ class UploadFile:
     media_type: str
     sha256: str
     size: int
+    check: Callable[[], None] = lambda: None
+    """Called between pieces; an error that it raises ends the upload."""
 
     def pieces(self) -> Iterator[bytes]:
         """Yield exactly `size` bytes from the beginning, or fewer if the file was cut meanwhile."""
         offset = 0
         while offset < self.size and (piece := os.pread(self.fd, min(self.size - offset, _PIECE_BYTES), offset)):
+            self.check()
             offset += len(piece)
             yield piece
 

@@ -66,6 +66,7 @@ def _spec(
             grace_s=settings.grace_s if definition.grace_s is None else definition.grace_s,
             lease_s=row.lease_s,
             output_bytes=settings.output_bytes,
+            output_files=settings.max_output_files,
             pids=definition.pids or settings.job_processes,
             nofile=definition.nofile or settings.job_open_files,
         ),

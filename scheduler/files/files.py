@@ -101,9 +101,9 @@ def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
     check_name(new.file_name)
     check_media_type(new.media_type)
     with rt.db.begin() as tx:
-        execution = _live(tx, new)
+        execution = live(tx, new)
         there = files.output(tx, new.execution_id, new.output, new.file_name)
-        workspace = _workspace(tx, _place(execution.data, new.output), execution.project_id)
+        workspace = place_of(tx, execution, new.output)
     if there is not None and (new.sha256 is None or there.sha256 == new.sha256):
         return there.id
     stored = _stored(rt, workspace, f"outputs/{new.execution_id % 1000:03}/{new.execution_id}", pieces, new.sha256)
@@ -169,14 +169,8 @@ def check_media_type(media_type: str) -> None:
         raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
 
 
-def _get(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
-    rows = paging.read(tx, files.FILES, files.condition(chosen), PageWindow(1, 1, ())).rows
-    if not rows:
-        raise NotFound(f"there is no file {file_id}")
-    return rows[0]
-
-
-def _live(tx: Connection, new: NewOutput) -> WritingExecution:
+def live(tx: Connection, new: NewOutput) -> WritingExecution:
+    """Return the attempt that an output belongs to. Raises NotFound; Conflict if it is not live, or for another token."""
     execution = files.execution(tx, new.execution_id)
     if execution is None:
         raise NotFound(f"there is no execution {new.execution_id}")
@@ -190,8 +184,17 @@ def _live(tx: Connection, new: NewOutput) -> WritingExecution:
     return execution
 
 
-def _place(data: JobDataDocument, output: str) -> int | None:
-    return next((entry["workspace_id"] for entry in data.get("output_data", ()) if entry["name"] == output), None)
+def place_of(tx: Connection, execution: WritingExecution, output: str) -> Workspace:
+    """Return the workspace that an output goes to. Raises InvalidInput, ServiceUnavailable."""
+    wanted = (entry["workspace_id"] for entry in execution.data.get("output_data", ()) if entry["name"] == output)
+    return _workspace(tx, next(wanted, None), execution.project_id)
+
+
+def _get(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
+    rows = paging.read(tx, files.FILES, files.condition(chosen), PageWindow(1, 1, ())).rows
+    if not rows:
+        raise NotFound(f"there is no file {file_id}")
+    return rows[0]
 
 
 def _insert(rt: Runtime, new: NewFile) -> FileRow:

@@ -152,6 +152,16 @@ class FakeNodeApi:
         self.files[number] = body
         return {"file_id": number}
 
+    def upload_many(self, query: dict[str, str], body: bytes) -> Any:
+        message = wire.BulkOutputs.model_validate_json(body[: int(query["described"])])
+        at, ids = int(query["described"]), []
+        for one in message.files:
+            said = {"execution_id": str(message.execution_id), "attempt": str(message.attempt), "output": one.output,
+                    "file_name": one.file_name, "sha256": one.sha256}  # fmt: skip
+            ids.append(self.upload(said, body[at : at + one.size])["file_id"])
+            at += one.size
+        return {"file_ids": ids}
+
     def leave(self, _: bytes) -> Any:
         self.left = True
         return {}
@@ -202,7 +212,8 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
                     self._answer(api.status[verb], {"kind": "unauthorized", "description": "no such token"})
                 else:
                     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                    answer = api.upload(query, body) if verb == "files" else verbs[verb](body)
+                    take = api.upload_many if parts.path.endswith("/bulk/") else api.upload
+                    answer = take(query, body) if verb == "files" else verbs[verb](body)
                     api.hooks.pop(verb, _nothing)()
                     api.change.notify_all()  # the answer may find nobody
                     if fault == "drop":

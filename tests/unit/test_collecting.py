@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,6 @@ from workers.api_client import ApiClient
 from workers.events import OutputsCollected
 from workers.files import collecting
 from workers.files.collecting import CollectingTask
-from workers.files.globs import file_names, matcher
 from workers.paths import Paths
 
 
@@ -183,39 +184,101 @@ def test_nothing_below_a_linked_folder_is_found(
     assert error_of(collect(one(glob="sub/passwd"))) == "missing-output"
 
 
-@pytest.mark.parametrize(
-    ("glob", "path", "matches"),
-    [
-        (None, "data", True),
-        (None, "data.tar.gz", True),
-        (None, "database", False),
-        (None, "sub/data", False),
-        ("*.txt", "a.txt", True),
-        ("*.txt", "sub/a.txt", False),
-        ("**/*.txt", "a.txt", True),
-        ("**/*.txt", "x/y/a.txt", True),
-        ("x/**", "x/y/z", True),
-        ("a?c", "abc", True),
-        ("a?c", "a/c", False),
-        ("[ab].t", "b.t", True),
-        ("[!ab].t", "b.t", False),
-        ("a.b", "axb", False),
-        ("../*", "x", False),
-        ("*", "results.json", False),
-        ("results.json", "results.json", True),
-        ("./x", "x", True),
-    ],
-)
-def test_a_glob_means(glob: str | None, path: str, matches: bool) -> None:
-    assert matcher(one(glob=glob))(path) is matches
-
-
 def test_a_senseless_glob_is_an_invalid_output(out: Path, collect: Callable[..., OutputsCollected]) -> None:
     assert error_of(collect(one(glob="[z-a]"))) == "invalid-output"
 
 
-def test_names_lose_their_folders_but_stay_different() -> None:
-    names = file_names(["a/b", "a_b", "new\nline", "x" * 300 + "/1", "x" * 300 + "/2", "bad\udcff"])
-    assert names[:3] == ["a_b", "2_a_b", "new_line"]
-    assert len(set(names)) == 6
-    assert all(0 < len(name.encode()) <= 255 for name in names)
+def test_a_file_is_refused_by_its_length_before_it_is_read(
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected]
+) -> None:
+    """It takes no disk at all: reading it would take hours."""
+    with (out / "data").open("wb") as file:
+        file.truncate(8 << 40)
+    failure = collect(one()).failure
+    assert failure is not None
+    assert failure.error == "disk-full"
+    assert "8388608 MiB long (0 MiB on disk); the job had asked for 64 MiB" in failure.message
+    assert not api.published
+
+
+def test_the_length_of_all_outputs_counts_together(out: Path, collect: Callable[..., OutputsCollected]) -> None:
+    for name in ("data.a", "data.b"):
+        with (out / name).open("wb") as file:
+            file.truncate(40 << 20)
+    assert error_of(collect(one(type="files"))) == "disk-full"
+    assert error_of(collect(one(glob="*.a"))) is None
+
+
+def test_more_files_than_an_execution_may_have_are_refused_with_the_limit(
+    api: FakeNodeApi, out: Path, tmp_path: Path
+) -> None:
+    for number in range(11):
+        (out / str(number)).touch()
+    task = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
+    failure = collecting.collect(
+        a_spec(outputs=[one(type="files", glob="*")], limits={"output_files": 10}), task
+    ).failure
+    assert failure is not None
+    assert "more than 10 output files" in failure.message
+    assert not api.published
+
+
+def test_many_outputs_travel_together_in_their_order_with_few_files_open(
+    api: FakeNodeApi, out: Path, tmp_path: Path
+) -> None:
+    for number in range(2_000):
+        (out / f"{number:05}").write_bytes(b"%d" % number)
+    (out / "00700").write_bytes(b"large" * 100_000)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    task = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 20, limits[1]))
+    try:
+        found = collecting.collect(a_spec(outputs=[one(type="files", glob="*")]), task)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert found.failure is None
+    ids = found.outputs[0].file_ids
+    assert ids is not None
+    wanted = [b"large" * 100_000 if number == 700 else b"%d" % number for number in range(2_000)]
+    assert [api.files[number] for number in ids] == wanted
+    assert api.calls["files"] < 10
+
+
+def test_a_folder_nested_out_of_reach_is_the_job_s_own_fault(
+    out: Path, collect: Callable[..., OutputsCollected]
+) -> None:
+    here = os.open(out, os.O_RDONLY)
+    for _ in range(30):
+        os.mkdir("d" * 200, dir_fd=here)
+        there = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = there
+    os.close(here)
+    (out / "a.txt").touch()
+    failure = collect(one(glob="**/*.txt")).failure
+    assert failure is not None
+    assert (failure.error, "nested too deep" in failure.message) == ("invalid-output", True)
+    assert error_of(collect(one(glob="*.txt"))) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_nothing_on_another_file_system_is_looked_at(out: Path, collect: Callable[..., OutputsCollected]) -> None:
+    """Such a file system may be the job's own, and never answer."""
+    (out / "sub").mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "none", out / "sub"], check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        (out / "sub/a.txt").touch()
+        assert error_of(collect(one(glob="**/*.txt"))) == "invalid-output"
+        assert error_of(collect(one(glob="*.txt", required=False))) is None
+    finally:
+        subprocess.run(["umount", out / "sub"], check=True)
+
+
+def test_collecting_is_given_up_when_asked(api: FakeNodeApi, out: Path, tmp_path: Path) -> None:
+    (out / "data").touch()
+    stop = threading.Event()
+    stop.set()
+    task = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, stop)
+    assert error_of(collecting.collect(a_spec(outputs=[one()]), task)) == "invalid-output"
+    assert not api.published

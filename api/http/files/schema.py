@@ -59,6 +59,12 @@ class OutputQuery(Query):
     sha256: Sha256 | None = None
 
 
+class BulkQuery(Query):
+    """How many of a body's bytes describe the files whose contents follow."""
+
+    described: Annotated[int, Field(ge=2, le=1024 * 1024), Digits]
+
+
 class FileView(TypedDict):
     """A file."""
 

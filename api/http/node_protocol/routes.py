@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from flask import Response, g
+from pydantic import ValidationError
 from typing_extensions import TypedDict
 
 from api.http import transfer
 from api.http.answers import Answer
 from api.http.files.routes import BYTES, DOWNLOAD, send
-from api.http.files.schema import OutputQuery
+from api.http.files.schema import BulkQuery, OutputQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import answers
 from api.http.schema.fields import Body
 from scheduler import wire
+from scheduler.errors import InvalidInput
 from scheduler.executions import node_protocol
-from scheduler.files import files
+from scheduler.files import bulk_outputs, files
 from scheduler.files.files import NewOutput
 from scheduler.identifiers import Epoch, FileId, NodeId
 from scheduler.nodes import registration
@@ -22,12 +24,21 @@ from scheduler.runtime import Runtime
 
 routes = Routes("node protocol")
 
+_DESCRIPTION_BYTES = 1024 * 1024
+"""Room for the description of a bulk of files, beside their contents."""
+
 
 class LeaveBody(Body):
     """A node that stops in an orderly way and holds nothing."""
 
     node_id: NodeId
     epoch: Epoch
+
+
+class OutputFilesAnswer(TypedDict):
+    """The ids of files that were taken in, in the order of the request."""
+
+    file_ids: list[FileId]
 
 
 class OutputFileAnswer(TypedDict):
@@ -102,3 +113,27 @@ def node_add_output(call: ApiCall, query: OutputQuery) -> Answer[OutputFileAnswe
     )
     file_id = files.add_output(call.rt, new, transfer.body_pieces(call.rt.settings.max_upload))
     return Answer({"file_id": file_id}, 201)
+
+
+@routes.post(
+    "/node/files/bulk/",
+    role="node",
+    request_body={"required": True, "content": {"application/octet-stream": BYTES}},
+    answers={201: OutputFilesAnswer},
+)
+def node_add_outputs(call: ApiCall, query: BulkQuery) -> Answer[OutputFilesAnswer]:
+    """Bring many small output files of a running attempt: their description as JSON, then their contents, in order."""
+    body = b"".join(transfer.body_pieces(wire.MAX_BULK_BYTES + _DESCRIPTION_BYTES))
+    try:
+        message = wire.BulkOutputs.model_validate_json(body[: query.described])
+    except ValidationError as error:
+        raise InvalidInput(f"the description of the files is not understood: {error.errors()[0]['msg']}") from None
+    g.secrets = (message.token,)
+    content, at = body[query.described :], 0
+    if len(content) != sum(one.size for one in message.files):
+        raise InvalidInput("the contents are not as long as the description says")
+    contents = []
+    for one in message.files:
+        contents.append(content[at : at + one.size])
+        at += one.size
+    return Answer({"file_ids": bulk_outputs.add_outputs(call.rt, message, contents)}, 201)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, JobDataDocument
@@ -134,6 +136,26 @@ _INSERT = text("""
     RETURNING id
 """)
 
+_INSERT_OUTPUTS = text("""
+    INSERT INTO files (project_id, workspace_id, file_name, media_type, file_size, sha256, path,
+                       job_id, execution_id, output, is_published)
+    SELECT project_id, workspace_id, file_name, media_type, file_size, sha256, path,
+           job_id, execution_id, output, is_published
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS new (
+        project_id bigint, workspace_id bigint, file_name text, media_type text, file_size bigint, sha256 text, path text,
+        job_id bigint, execution_id bigint, output text, is_published boolean)
+    ON CONFLICT (execution_id, output, file_name) DO NOTHING
+    RETURNING path
+""")
+
+_OUTPUTS = text("""
+    SELECT f.output, f.file_name, f.id, f.sha256
+    FROM files f
+    JOIN unnest(CAST(:outputs AS text[]), CAST(:names AS text[])) AS asked (output, file_name)
+      ON asked.output = f.output AND asked.file_name = f.file_name
+    WHERE f.execution_id = :execution_id
+""")
+
 _OUTPUT = text("""
     SELECT id, sha256 FROM files
     WHERE execution_id = :execution_id AND output = :output AND file_name = :file_name
@@ -181,6 +203,27 @@ def output(tx: Connection, execution_id: ExecutionId, name: str, file_name: str)
     """Return an attempt's output file, None when it is not there."""
     parameters = {"execution_id": execution_id, "output": name, "file_name": file_name}
     return records.read_optional(StoredOutput, tx.execute(_OUTPUT, parameters))
+
+
+def insert_outputs(tx: Connection, new: Sequence[NewFile]) -> frozenset[str]:
+    """Insert output files; return the paths of those that were not there already."""
+    if not new:
+        return frozenset()
+    rows = orjson.dumps([asdict(one) for one in new]).decode()
+    return frozenset(tx.execute(_INSERT_OUTPUTS, {"rows": rows}).scalars())
+
+
+def outputs(
+    tx: Connection, execution_id: ExecutionId, keys: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], StoredOutput]:
+    """Return those of an attempt's output files that are there, by output and file name."""
+    parameters = {
+        "execution_id": execution_id,
+        "outputs": [output for output, _ in keys],
+        "names": [name for _, name in keys],
+    }
+    found = tx.execute(_OUTPUTS, parameters)
+    return {(row.output, row.file_name): StoredOutput(row.id, row.sha256) for row in found}
 
 
 def delete(tx: Connection, file_id: FileId) -> bool:
