@@ -216,6 +216,7 @@ class ExecutionLimits(Message):
     output_files: int = 100_000
     pids: int | None = None
     nofile: int | None = None
+    nofile_asked: int | None = Field(default=None, description="what the job or its type asks for by itself")
 
 
 class Commands(Message):

@@ -103,7 +103,9 @@ def _with_more_memory(
     rows = oom.wishes(tx, live) if live else []
     before = {row.id: row.mem for row in rows}
     grown = {
-        row.id: mem for row in rows if (mem := on_oom.next_mem(row.on_oom, on_oom.OUT_OF_MEMORY, row.mem)) is not None
+        row.id: mem
+        for row in rows
+        if (mem := on_oom.next_mem(row.on_oom, on_oom.OUT_OF_MEMORY, row.mem, row.largest_node)) is not None
     }
     if not grown:
         return retries

@@ -69,6 +69,7 @@ def _spec(
             output_files=settings.max_output_files,
             pids=definition.pids or settings.job_processes,
             nofile=definition.nofile or settings.job_open_files,
+            nofile_asked=definition.nofile,
         ),
         secret_names=list(definition.secrets),
         secrets={

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
+from scheduler.jobs import output_places
 from scheduler.jobs.entry_faults import EntryFaults
 from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.jobs.new_job import NewJob, group_key
@@ -91,6 +92,7 @@ def _drafts(
     budget = SchemaBudget()
     data = {number: _fitted(number, new[number], kind, faults, budget) for number, kind in kinds.items()}
     sizes = _input_mib(tx, project_id, new, data, kinds, faults)
+    output_places.note_unusable(tx, project_id, new, faults)
     numbers: dict[bytes, int] = {}
     firsts: list[int] = []
     rows: list[GroupedJob] = []

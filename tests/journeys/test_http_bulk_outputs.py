@@ -107,3 +107,22 @@ def test_a_description_that_is_none_is_refused(api: Api, running: Any, body: byt
         "POST", "/node/files/bulk/", body, query={"described": max(2, len(body))}, content_type=RAW
     )
     assert answer.status_code == 400
+
+
+def test_a_workspace_that_takes_no_files_is_refused_when_the_job_is_submitted(api: Api) -> None:
+    """By its place: the program would run for nothing."""
+    made = api.a_type(
+        interface={"output_data": [{"name": "out", "type": "files", "glob": "*"}, {"name": "log", "type": "file"}]}
+    )
+    (local,) = api.get("/workspaces/", name="local").json["results"]
+    web = api.post("/workspaces/", {"name": "web", "url": "https://example.org/data"}).json
+    closed = api.post("/workspaces/", {"name": "closed", "url": "https://example.org/old", "is_active": False}).json
+    for wrong in (999, web["id"], closed["id"]):
+        places = [{"name": "out", "workspace_id": local["id"]}, {"name": "log", "workspace_id": wrong}]
+        answer = api.post("/jobs/", {"job_type_id": made["id"], "data": {"output_data": places}})
+        assert (answer.status_code, answer.json["field"]) == (400, "data.output_data[1].workspace_id"), answer.text
+        many = api.post(
+            "/jobs/", [{"job_type_id": made["id"]}, {"job_type_id": made["id"], "data": {"output_data": places}}]
+        )
+        assert "[1].data.output_data[1].workspace_id" in many.text
+    assert api.get("/jobs/").json["count"] == 0

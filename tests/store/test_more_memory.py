@@ -62,6 +62,16 @@ def test_jobs_that_wish_nothing_are_tried_again_as_they_were(cluster: Cluster) -
     assert [starve(cluster, node, job_id) for _ in range(2)] == [100_000, 100_000]
 
 
+def test_no_try_gets_more_than_the_largest_node_has(cluster: Cluster) -> None:
+    """It would wait for ever for a node that nobody has."""
+    cluster.a_node("small", mem=50_000)
+    node = cluster.a_node("large", mem=250_000)
+    job_id = cluster.a_job(mem=100_000, max_tries=4)
+    wish(cluster, job_id, {"mem_factor": 2000})
+    assert [starve(cluster, node, job_id) for _ in range(4)] == [100_000, 200_000, 250_000, 250_000]
+    assert cluster.job(job_id).status == "FAILED"
+
+
 @pytest.mark.parametrize(
     ("said", "error", "mem", "after"),
     [

@@ -168,3 +168,11 @@ def test_what_an_earlier_life_left_is_not_there_any_more(order: StagingTask, tmp
     (tmp_path / "1.1/work/old").touch()
     assert staging.stage(a_spec(), order) is None
     assert not (tmp_path / "1.1/work/old").exists()
+
+
+@pytest.mark.parametrize(("limit", "word"), [("nofile_asked", "open files"), ("pids", "processes")])
+def test_a_job_that_asks_for_more_than_the_machine_gives_is_told_so(order: StagingTask, limit: str, word: str) -> None:
+    failure = staging.stage(a_spec(limits={limit: 2**40}), order)
+    assert failure is not None
+    assert (failure.error, failure.of_job) == ("launch", True)
+    assert f"asks for {2**40} {word}" in failure.message

@@ -7,7 +7,10 @@ link in the way of a copy.
 from __future__ import annotations
 
 import errno
+import functools
 import os
+import resource
+from pathlib import Path
 
 from scheduler.wire import InputSpec, TaskSpec
 from workers import runners
@@ -45,6 +48,7 @@ def stage(spec: TaskSpec, staging: StagingTask) -> ExecutionFailure | None:
 
 
 def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
+    _check_limits(spec)
     key: ExecutionKey = spec.execution_id, spec.attempt
     paths = staging.paths
     staging.work_dirs.make(paths.attempt(key))
@@ -59,6 +63,31 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
     if spec.commands.runner == "container":
         _furnish(spec, staging)
     work_dirs.hand_over(paths.attempt(key), staging.uid, staging.gid)
+
+
+def _check_limits(spec: TaskSpec) -> None:
+    """Refuse a job that asks for more than this machine gives anybody: to get less without a word helps nobody."""
+    most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    asked = spec.limits.nofile_asked
+    if asked is not None and most_files not in {resource.RLIM_INFINITY, -1} and asked > most_files:
+        raise runners.LaunchRefused(
+            f"The job asks for {asked} open files, and a process on this node may have {most_files} at most.",
+            of_job=True,
+        )
+    most_processes = _most_processes()
+    if spec.limits.pids is not None and most_processes is not None and spec.limits.pids > most_processes:
+        raise runners.LaunchRefused(
+            f"The job asks for {spec.limits.pids} processes, and this node can have {most_processes} at most.",
+            of_job=True,
+        )
+
+
+@functools.cache
+def _most_processes() -> int | None:
+    try:
+        return int(Path("/proc/sys/kernel/pid_max").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
 
 
 def _furnish(spec: TaskSpec, staging: StagingTask) -> None:

@@ -15,6 +15,7 @@ import threading
 from typing import Any, Literal, TypeAlias, cast
 
 from scheduler.wire import Progress, plain
+from workers.files import beneath
 from workers.paths import ExecutionKey, Paths
 
 Phase: TypeAlias = Literal["pre", "job", "post"]
@@ -24,7 +25,6 @@ _FILE = re.compile(rb"\s*([0-9.]{1,12})%?(?:[ \t]+([^\n]*))?")
 _MARK = b"GANGER_PROGRESS"
 _NOTE_CHARACTERS = 500
 _READ_BYTES = 1024
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ProgressTracker:
@@ -87,11 +87,9 @@ def last_line(piece: bytes) -> re.Match[bytes] | None:
 def read_file(key: ExecutionKey, paths: Paths, uid: int | None) -> re.Match[bytes] | None:
     """Return what the execution's progress file says; None if there is none, or it is not the program's own."""
     with contextlib.suppress(OSError), contextlib.ExitStack() as opened:
-        folder = os.open(paths.attempt(key), _FOLDER)
+        folder = os.open(paths.attempt(key), beneath.FOLDER)
         opened.callback(os.close, folder)
-        work = os.open("work", _FOLDER, dir_fd=folder)
-        opened.callback(os.close, work)
-        fd = os.open("progress", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=work)
+        fd = beneath.open_beneath(folder, "work/progress", beneath.FILE)
         opened.callback(os.close, fd)
         state = os.fstat(fd)
         if stat.S_ISREG(state.st_mode) and state.st_uid == (os.geteuid() if uid is None else uid):

@@ -21,18 +21,18 @@ class _MemoryGrowth(TypedDict, total=False):
     mem_max: int | None
 
 
-def next_mem(wish: Mapping[str, JsonValue] | None, error: str, mem: int) -> int | None:
+def next_mem(wish: Mapping[str, JsonValue] | None, error: str, mem: int, largest_node: int | None = None) -> int | None:
     """Return how much memory the next try gets, in thousandths of a MiB; None: as much as this one.
 
-    None also for errors of another name, and for a job that has reached its limit.
+    None also for errors of another name, and for a job that has reached its limit. It never gets more than the largest
+    node has that it could be placed on (None: there is none), or it would wait for ever.
     """
     if wish is None or error != OUT_OF_MEMORY:
         return None
     growth = cast("_MemoryGrowth", wish)
     grown = -(-mem * growth["mem_factor"] // _ONE)
     most = growth.get("mem_max")
-    if most is not None:
-        grown = min(grown, most)
+    grown = min([grown, *(limit for limit in (most, largest_node) if limit is not None)])
     return grown if grown > mem else None
 
 

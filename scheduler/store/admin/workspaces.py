@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
@@ -92,12 +93,15 @@ _DEFAULT = text(f"{_FOUND} is_default")
 
 _FIND = text(f"{_FOUND} id = :id")
 
+_FIND_ALL = text(f"{_FOUND} id = ANY(:ids)")
+
 _URLS = text("SELECT url FROM workspaces WHERE id IS DISTINCT FROM :but")
 
 _PROJECTS = """
     CASE WHEN j.project_ids IS NOT NULL
     THEN ARRAY(SELECT p.name FROM projects p WHERE p.id = ANY(j.project_ids) ORDER BY p.name) END
 """
+
 
 WORKSPACES = Listing(
     WorkspaceRow,
@@ -146,6 +150,11 @@ def default(tx: Connection) -> Workspace | None:
 def find(tx: Connection, workspace_id: int) -> Workspace | None:
     """Return a workspace, None when there is none."""
     return records.read_optional(Workspace, tx.execute(_FIND, {"id": workspace_id}))
+
+
+def find_all(tx: Connection, ids: Sequence[int]) -> dict[int, Workspace]:
+    """Return those of these workspaces that there are, by id."""
+    return {one.id: one for one in records.read_all(Workspace, tx.execute(_FIND_ALL, {"ids": list(ids)}))}
 
 
 def urls(tx: Connection, but: int | None) -> list[str]:

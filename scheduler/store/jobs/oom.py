@@ -15,7 +15,18 @@ from scheduler.store.jobs.shapes import NewShape
 
 _WISHES = text("""
     SELECT j.id, COALESCE(q.overrides -> 'on_oom', r.definition -> 'on_oom') AS on_oom,
-           s.project_id, s.job_type_id, s.priority, s.cpus, s.mem, s.disk, s.pool, s.custom, s.constraints, s.options
+           s.project_id, s.job_type_id, s.priority, s.cpus, s.mem, s.disk, s.pool, s.custom, s.constraints, s.options,
+           (SELECT max(most.mem) FROM (
+                SELECT n.mem FROM nodes n JOIN pools p ON p.id = n.pool_id
+                WHERE n.archived IS NULL AND n.state <> 'GONE' AND n.cpus >= s.cpus AND n.disk >= s.disk
+                  AND (s.pool IS NULL OR s.pool = p.name)
+                UNION ALL
+                SELECT CAST(COALESCE(p.template, d.detail -> 'template') ->> 'mem' AS bigint)
+                FROM pools p LEFT JOIN pool_states d ON d.pool_id = p.id
+                WHERE (p.sizing = 'fixed' AND p.size > 0 OR p.sizing = 'auto' AND (p.largest IS NULL OR p.largest > 0))
+                  AND jsonb_typeof(COALESCE(p.template, d.detail -> 'template')) = 'object'
+                  AND (s.pool IS NULL OR s.pool = p.name)
+           ) AS most) AS largest_node
     FROM jobs j
     JOIN job_specs q ON q.job_id = j.id
     JOIN job_type_revisions r ON r.id = j.revision_id
@@ -32,7 +43,7 @@ _GROW = text("""
 
 
 class OomRequest(NamedTuple):
-    """What a job wants after a lack of memory (`on_oom`, None: nothing), and its present shape."""
+    """What a job wants after a lack of memory (`on_oom`, None: nothing), its present shape, and what it could get."""
 
     id: JobId
     on_oom: Document | None
@@ -46,6 +57,8 @@ class OomRequest(NamedTuple):
     custom: dict[str, int]
     constraints: list[ConstraintDocument]
     options: ShapeOptions
+    largest_node: int | None
+    """The memory of the largest node that it could have, of those there are and those that pools may start."""
 
 
 def wishes(tx: Connection, job_ids: Sequence[JobId]) -> list[OomRequest]:
