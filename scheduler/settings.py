@@ -9,12 +9,18 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from scheduler import web_addresses
 from scheduler.errors import SetupError
 from scheduler.servers import addresses
 
 
 def _secretly(read: Callable[[str], str]) -> Callable[[SecretStr], SecretStr]:
     return lambda value: SecretStr(read(value.get_secret_value()))
+
+
+def _networks(text: str) -> str:
+    web_addresses.networks(text)
+    return text
 
 
 class Settings(BaseSettings):
@@ -133,6 +139,9 @@ class Settings(BaseSettings):
     )
     output_bytes: int = Field(
         default=10 * 1024 * 1024, ge=0, description="output kept of one execution, all its streams and phases together"
+    )
+    web_networks: Annotated[str, AfterValidator(_networks)] = Field(
+        default="", description="private networks where workspaces on the web may lie, such as 10.1.0.0/16,fd00::/8"
     )
     max_output_files: int = Field(
         default=100_000, ge=1, description="most output files of one execution; one more fails it"

@@ -182,6 +182,9 @@ class InputFile(Message):
     url: str = Field(description="path under the API to download from")
     local_path: str | None = Field(default=None, description="where it lies if this machine shares that disk")
     source: str | None = Field(default=None, description="http(s) URL to read it from instead of the API", repr=False)
+    source_networks: list[str] | None = Field(
+        default=None, description="private networks that `source` may lead to; null: any, as operators named its host"
+    )
 
 
 class InputSpec(Message):

@@ -39,7 +39,9 @@ from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.workspaces import routes as workspaces
+from scheduler import web_addresses
 from scheduler.explain.forecast import Forecaster
+from scheduler.files import web_storage
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 
@@ -90,6 +92,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     )
     api_runtime.install(app, made)
     _guard(app, rt.settings)
+    web_storage.allow(web_addresses.networks(rt.settings.web_networks))
     if background:
         made.bulk_thread = BulkThread(rt)
         made.bulk_thread.start()

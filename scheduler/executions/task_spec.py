@@ -20,6 +20,7 @@ from scheduler.store.executions import task_specs
 from scheduler.store.executions.task_specs import StoredFile, TaskSpecRow
 
 LOCAL = "file://"
+WEB = ("http://", "https://")
 
 
 def specify(tx: Connection, rows: Sequence[TaskSpecRow], settings: Settings, keyring: Keyring) -> list[wire.TaskSpec]:
@@ -53,7 +54,7 @@ def _spec(
         amounts=wire.Amounts(cpus=row.cpus, mem=row.mem, disk=row.disk, custom=row.custom or {}),
         commands=_commands(definition),
         environment={**definition.environment, **_place_in_gang(row, gangs)},
-        inputs=_inputs(definition, row.data, files),
+        inputs=_inputs(definition, row.data, files, settings),
         outputs=[
             wire.OutputSpec(name=o.name, type=o.type, required=o.required, media_type=o.media_type, glob=o.glob)
             for o in definition.interface.outputs
@@ -111,14 +112,16 @@ def _listed(argv: tuple[str, ...] | None) -> list[str] | None:
     return None if argv is None else list(argv)
 
 
-def _inputs(definition: Definition, data: JobDataDocument, files: Mapping[int, StoredFile]) -> list[wire.InputSpec]:
+def _inputs(
+    definition: Definition, data: JobDataDocument, files: Mapping[int, StoredFile], settings: Settings
+) -> list[wire.InputSpec]:
     given = {entry["name"]: entry for entry in data.get("input_data", ())}
     return [
         wire.InputSpec(
             name=declared.name,
             type=declared.type,
             value=given[declared.name].get("value"),
-            files=[_file(files[file_id]) for file_id in _file_ids(given[declared.name]) if file_id in files],
+            files=[_file(files[file_id], settings) for file_id in _file_ids(given[declared.name]) if file_id in files],
         )
         for declared in definition.interface.inputs
         if declared.name in given
@@ -131,7 +134,7 @@ def _file_ids(entry: DataEntry) -> tuple[int, ...]:
     return tuple(entry.get("file_ids", ()))
 
 
-def _file(row: StoredFile) -> wire.InputFile:
+def _file(row: StoredFile, settings: Settings) -> wire.InputFile:
     local = f"{row.url.removeprefix(LOCAL).rstrip('/')}/{row.path}" if row.url.startswith(LOCAL) else None
     return wire.InputFile(
         file_id=row.id,
@@ -141,4 +144,5 @@ def _file(row: StoredFile) -> wire.InputFile:
         url=f"/node/files/{row.id}/content/",
         local_path=local,
         source=storage.source(row.url, row.path),
+        source_networks=settings.web_networks.split(",") if row.url.startswith(WEB) else None,
     )

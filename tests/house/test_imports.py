@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "scheduler.documents": (),
     "scheduler": ("scheduler",),
     "workers.supervisor": ("workers.supervisor",),
-    "workers": ("workers", "scheduler.wire", "scheduler.errors", OUTCOMES, *TYPES),
+    "workers": ("workers", "scheduler.wire", "scheduler.errors", "scheduler.web_addresses", OUTCOMES, *TYPES),
     "ganger": ("ganger",),
     "api.client": ("ganger",),
     "api.serve": ("api", "scheduler", "workers"),

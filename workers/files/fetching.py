@@ -208,7 +208,9 @@ def _download(file: InputFile, target: int, staging: StagingTask) -> None:
 
 
 def _pieces(file: InputFile, offset: int, staging: StagingTask) -> Iterator[bytes]:
-    return staging.api.download(file.url, offset) if file.source is None else sources.read(file.source, offset)
+    if file.source is None:
+        return staging.api.download(file.url, offset)
+    return sources.read(file.source, offset, file.source_networks)
 
 
 def _write(fd: int, piece: bytes) -> None:

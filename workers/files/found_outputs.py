@@ -54,7 +54,7 @@ class OutputBounds:
     length: int | None
 
 
-class _Count:
+class _FoundSum:
     """What has been found so far, held against the bounds."""
 
     def __init__(self, bounds: OutputBounds) -> None:
@@ -92,7 +92,7 @@ def find(
     found: dict[str, list[FoundFile]] = {output.name: [] for output in outputs}
     depths = [pattern.depth for _, pattern in patterns]
     deepest = max((depth for depth in depths if depth is not None), default=0) if None not in depths else None
-    count, entries, waiting = _Count(bounds), 0, deque([("", 0)])
+    count, entries, waiting = _FoundSum(bounds), 0, deque([("", 0)])
     while waiting:
         place, depth = waiting.popleft()
         opened = os.dup(folder) if not place else _enter(folder, place)
