@@ -58,6 +58,15 @@ class StopFileWork:
 
 
 @dataclass(frozen=True, slots=True)
+class MendWorkDir:
+    """Make the attempt's directory usable again for a last command, whatever the job has done to it."""
+
+    key: ExecutionKey
+    uid: int | None
+    gid: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class StartRun:
     """Have the supervisor start a phase's command. A command that the supervisor knows already is not started again."""
 
@@ -149,6 +158,7 @@ NodeCommand: TypeAlias = (
     | KeepSlotPosition
     | StageInputs
     | StopFileWork
+    | MendWorkDir
     | StartRun
     | FollowOutput
     | KillTree

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -71,3 +74,38 @@ def test_what_is_not_just_empty_is_not_kept(made: WorkDirs, tmp_path: Path, misc
 
 def bin_of(work: Path) -> list[Path]:
     return list((work / removal.BIN).iterdir())
+
+
+def left_open(folder: Path) -> None:
+    (folder / "work").chmod(0)
+    folder.chmod(0)
+
+
+def removed(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def partly_removed(folder: Path) -> None:
+    (folder / "work").rmdir()
+    (folder / "out").rmdir()
+    (folder / "out").symlink_to("/etc")
+
+
+def replaced(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.symlink_to("/etc")
+
+
+@pytest.mark.parametrize("mischief", [left_open, removed, partly_removed, replaced])
+def test_a_directory_that_its_job_has_spoilt_is_usable_again(
+    made: WorkDirs, tmp_path: Path, mischief: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "1.1"
+    made.make(str(folder))
+    mischief(folder)
+    made.mend(str(folder), None, None)
+    assert not folder.is_symlink()
+    for part in PARTS:
+        state = (folder / part).lstat()
+        assert (stat.S_ISDIR(state.st_mode), state.st_mode & 0o700) == (True, 0o700)
+    assert not list(Path("/etc").glob("work*"))

@@ -56,6 +56,8 @@ class NodeExecution:
     outputs: list[OutputValue] = field(default_factory=list)
     properties: dict[str, Any] = field(default_factory=dict)
     message: str = ""
+    cleanup_trouble: str = ""
+    """Why its cleanup command could not be started."""
     report: ExecutionReport | None = None
 
     @property

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from scheduler.wire import TaskSpec
 from workers import log
 from workers.api_client import ApiClient
-from workers.commands import CollectOutputs, KeepVenv, StageInputs
+from workers.commands import CollectOutputs, KeepVenv, MendWorkDir, StageInputs
 from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected, VenvKept
 from workers.files import collecting, secret_dirs, staging
 from workers.files.collecting import CollectingTask
@@ -109,6 +109,10 @@ class FileWork:
         flag = self._stop_flags.get(key)
         if flag is not None:
             flag.set()
+
+    def mend(self, command: MendWorkDir) -> None:
+        """Make the execution's directory usable again, where the job has removed, replaced or closed it."""
+        self._work_dirs.mend(self._paths.attempt(command.key), command.uid, command.gid)
 
     def remove(self, key: ExecutionKey) -> None:
         """Remove the execution's directories; its work is over and its tree is dead."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 import stat
 import threading
 from collections import deque
@@ -54,6 +55,21 @@ class WorkDirs:
             os.rename(self._stock.popleft(), folder)  # noqa: PTH104  on the path of every execution
             return
         _make_anew(folder)
+
+    def mend(self, folder: str, uid: int | None, gid: int | None) -> None:
+        """Make the directory and its parts usable again; whatever stands in their places is put away. Its tree must be dead."""
+        with contextlib.suppress(OSError):
+            if not _opened_up(folder):
+                self._remover.discard(folder)
+                _make_anew(folder)
+            for part in _PARTS:
+                path = f"{folder}/{part}"
+                if not _opened_up(path):
+                    # Out of the way under another name: it goes with the directory.
+                    with contextlib.suppress(FileNotFoundError):
+                        os.rename(path, f"{path}.{secrets.token_hex(6)}")  # noqa: PTH104
+                    os.mkdir(path, 0o700)  # noqa: PTH102
+            hand_over(folder, uid, gid)
 
     def put_away(self, folder: str) -> None:
         """Put an empty directory back into the stock, or have it removed. The attempt's tree must be dead."""
@@ -115,6 +131,21 @@ def names(folder: str) -> list[str]:
     with contextlib.suppress(FileNotFoundError):
         return os.listdir(folder)  # noqa: PTH208
     return []
+
+
+def _opened_up(path: str) -> bool:
+    """Let the owner of a directory into it; False if there is none, or something else in its place."""
+    try:
+        held = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        mode = stat.S_IMODE(os.fstat(held).st_mode)
+        if mode & 0o700 != 0o700:  # noqa: PLR2004
+            os.chmod(f"/proc/self/fd/{held}", mode | 0o700)  # noqa: PTH101
+    finally:
+        os.close(held)
+    return True
 
 
 def _first_names(fd: int, most: int) -> list[str]:

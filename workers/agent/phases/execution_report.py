@@ -39,6 +39,20 @@ def failure_of_run(phase: str, end: RunEnd, limit_s: float | None) -> ExecutionF
     return ExecutionFailure(error, end.message or sentence, of_job=end.of_program)
 
 
+def failure_by_folder(held: NodeExecution, phase: str, end: RunEnd, folder: str) -> ExecutionFailure | None:
+    """Return the failure of a command that finds its directory gone or closed, after a program of the same job was in it.
+
+    That is the job's fault, not the node's. None for every other end.
+    """
+    others = (report for name, report in held.phases.items() if name != phase)
+    was_used = any(report.get("exit_code") is not None or report.get("signal") is not None for report in others)
+    if end.outcome is not RunOutcome.LAUNCH or end.of_program or not was_used or folder not in end.message:
+        return None
+    before = "pre command" if phase == "job" else "command"
+    sentence = f"The job's own {before} has removed, replaced or closed its work directory. {end.message}"
+    return ExecutionFailure(_FAILED["pre" if phase == "job" else "post"], sentence)
+
+
 def report_of(held: NodeExecution) -> ExecutionReport:
     """Return the report of an execution that has nothing left to do."""
     failure = held.failure
@@ -50,12 +64,19 @@ def report_of(held: NodeExecution) -> ExecutionReport:
         token=held.token,
         outcome=outcome,
         error=failure.error if failure and outcome is Outcome.FAILED else None,
-        message=(failure.message if failure else held.message)[:_MESSAGE_CHARACTERS],
+        message=_message(held)[:_MESSAGE_CHARACTERS],
         of_job=failure is not None and failure.of_job,
         phases={"pre": _phase(held, "pre"), "job": _phase(held, "job"), "post": _phase(held, "post")},
         outputs=held.outputs if done else [],
         properties=held.properties if done else {},
     )
+
+
+def _message(held: NodeExecution) -> str:
+    said = held.failure.message if held.failure else held.message
+    if not held.cleanup_trouble:
+        return said
+    return f"{said[: _MESSAGE_CHARACTERS // 2]} The cleanup command was not run: {held.cleanup_trouble}".strip()
 
 
 def _phase(held: NodeExecution, phase: str) -> PhaseReport:

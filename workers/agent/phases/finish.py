@@ -7,7 +7,16 @@ from workers import log
 from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import execution_report, run
-from workers.commands import KillTree, ReleaseTree, RemoveFiles, SendReport, ShipOutput, StopFileWork, WriteLogLine
+from workers.commands import (
+    KillTree,
+    MendWorkDir,
+    ReleaseTree,
+    RemoveFiles,
+    SendReport,
+    ShipOutput,
+    StopFileWork,
+    WriteLogLine,
+)
 
 
 def begin(context: StepContext, held: NodeExecution) -> None:
@@ -15,9 +24,11 @@ def begin(context: StepContext, held: NodeExecution) -> None:
     context.deadlines.pop(held.key, None)
     fenced = held.failure is not None and held.failure.error == "node-lost"
     if held.granted_spec.commands.cleanup and held.staged and held.last != "cleanup" and not fenced:
+        context.issue(MendWorkDir(held.key, held.uid, held.gid))
         failure = run.start(context, held, "cleanup")
         if failure is None:
             return
+        held.cleanup_trouble = failure.message
     ship(context, held)
 
 

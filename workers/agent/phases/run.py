@@ -86,7 +86,13 @@ def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEn
             "usage": dict(end.usage),
         }
         if held.stop is None and held.failure is None:
-            held.failure = execution_report.failure_of_run(phase, _with_blame(held, end), _limit(held, phase))
+            folder = context.profile.paths.scratch(held.key)
+            held.failure = execution_report.failure_by_folder(held, phase, end, folder)
+            held.failure = held.failure or execution_report.failure_of_run(
+                phase, _with_blame(held, end), _limit(held, phase)
+            )
+    elif end.outcome is RunOutcome.LAUNCH:
+        held.cleanup_trouble = end.message
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 
