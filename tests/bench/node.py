@@ -29,12 +29,13 @@ from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
 from tests.support.node_process import NodeProcess
 from tests.support.servers import state_folder
+from workers import removal
 from workers.api_client import ApiClient
-from workers.files import removal, staging
-from workers.files.removal import FileRemover
+from workers.files import staging
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
+from workers.removal import FileRemover
 
 EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.waiting import eventually
-from workers.files import removal
-from workers.files.removal import FileRemover
+from workers import removal
+from workers.removal import FileRemover
 
 DEEP = 3000
 NAMES = (b"\xff\xfe", b"new\nline", b"-rf", b" ", b"*", "\u202e".encode(), b"n" * 255)
@@ -111,7 +111,7 @@ def test_a_node_that_is_not_root_removes_the_same(tmp_path: Path, mischief: str)
     for place in tmp_path.parents[:2]:
         place.chmod(0o755)
     script = (
-        "import os, pathlib, sys; from tests.unit import test_removal; from workers.files import removal\n"
+        "import os, pathlib, sys; from tests.unit import test_removal; from workers import removal\n"
         f"os.setgid({AS_NOBODY}); os.setuid({AS_NOBODY})\n"
         "folder = pathlib.Path(sys.argv[1]) / '1.1'; folder.mkdir()\n"
         f"test_removal.{mischief}(folder)\n"

@@ -17,10 +17,10 @@ from tests.support.fake_node_api import FakeNodeApi
 from tests.support.node import a_spec
 from workers.api_client import ApiClient
 from workers.files import staging
-from workers.files.removal import FileRemover
 from workers.files.staging import StagingResources, StagingTask
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
+from workers.removal import FileRemover
 
 CONTENT = os.urandom(3_000_000)
 SHA = hashlib.sha256(CONTENT).hexdigest()

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from workers.files import removal, work_dirs
-from workers.files.removal import FileRemover
+from workers import removal
+from workers.files import work_dirs
 from workers.files.work_dirs import WorkDirs
+from workers.removal import FileRemover
 
 PARTS = ["in", "out", "tmp", "work"]
 

@@ -15,7 +15,6 @@ from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.api_client import ApiClient
 from workers.events import Event, OutputShipped
-from workers.files.removal import FileRemover
 from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
 from workers.link.batches import ClaimBatcher, ReportBatcher
@@ -26,6 +25,7 @@ from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.run_outputs import RunOutputs
 from workers.output.shipper import OutputShipper
+from workers.removal import FileRemover
 from workers.settings import NodeSettings
 
 

@@ -18,10 +18,10 @@ from workers import log
 from workers.agent.slots import PositionFile
 from workers.files import secret_dirs, work_dirs
 from workers.files.input_cache import InputCache
-from workers.files.removal import FileRemover
 from workers.machine import gpus, probe, user_namespace
 from workers.machine.gpus import Gpu
 from workers.paths import ExecutionKey, Paths, key_of
+from workers.removal import FileRemover
 from workers.runners import images, oci
 from workers.settings import JOB_USER, NodeSettings
 from workers.supervisor.limits import NO_ROOM

@@ -22,9 +22,9 @@ from workers.api_client import ApiClient, JitteredBackoff, ServerRefused, Server
 from workers.events import ExecutionFailure
 from workers.files import sources
 from workers.files.input_cache import InputCache
-from workers.files.removal import FileRemover
 from workers.files.work_dirs import WorkDirs
 from workers.paths import Paths
+from workers.removal import FileRemover
 
 _PIECE_BYTES = 1 << 20
 """Small enough to be hashed while it is still in the processor's cache."""

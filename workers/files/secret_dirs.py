@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from scheduler.wire import TaskSpec
-from workers.files import removal
-from workers.files.removal import FileRemover
+from workers import removal
 from workers.paths import ExecutionKey, Paths
+from workers.removal import FileRemover
 
 _MOST_SECRETS: Final = 10_000
 """More than any job may have; removing is bounded even if a job that runs as the node's own user added to them."""

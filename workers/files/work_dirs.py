@@ -17,7 +17,7 @@ import threading
 from collections import deque
 
 from workers.files import beneath
-from workers.files.removal import FileRemover
+from workers.removal import FileRemover
 
 _PARTS = ("in", "out", "tmp", "work")
 _STOCK = ".stock"

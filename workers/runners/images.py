@@ -26,6 +26,7 @@ from secrets import token_hex
 from threading import Event as Flag
 from typing import IO, Any, Final
 
+from workers import removal
 from workers.paths import PATH
 from workers.runners import taking
 
@@ -116,7 +117,7 @@ def _exported(with_tool: str, image: str, home: Path, stop: Flag, user: tuple[in
         done = home / _DONE
         if not done.exists():
             for left in home.glob("root-*"):
-                shutil.rmtree(left, ignore_errors=True)
+                removal.remove(str(left))
             rootfs = home / f"root-{token_hex(16)}"
             made = _run([with_tool, "create", image, "/bin/true"], stop).strip().splitlines()[-1]
             archive = home / "export.tar"

@@ -29,6 +29,7 @@ from typing import Final
 import orjson
 
 from scheduler.wire import TaskSpec
+from workers import removal
 from workers.paths import PATH, ExecutionKey, Paths, tree_name
 from workers.runners import interpreters, taking
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest
@@ -145,7 +146,7 @@ def _remove(path: Path) -> None:
     if path.is_symlink():
         path.unlink(missing_ok=True)
     elif path.exists():
-        shutil.rmtree(path, ignore_errors=True)
+        removal.remove(str(path))  # a job has made it: it may be nested without end
 
 
 def _pip(folder: Path) -> None:
