@@ -96,7 +96,7 @@ class ApiClient:
             with self._http.stream("GET", url, headers=headers, timeout=_TRANSFER_TIMEOUT) as answer:
                 self._check(answer, "download")
                 skip = offset if answer.status_code == 200 else 0  # noqa: PLR2004  a server without ranges sends it all
-                for piece in answer.iter_bytes(_PIECE_BYTES):
+                for piece in answer.iter_bytes():  # as it comes, so that a slow one can be given up
                     yield piece[skip:]
                     skip = max(0, skip - len(piece))
         except httpx2.HTTPError as error:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from scheduler.documents import JobDataDocument
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import storage
 from scheduler.identifiers import Attempt, ExecutionId, FileId, ProjectId

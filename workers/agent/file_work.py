@@ -7,13 +7,11 @@ threads, and its end comes back as an event.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 from scheduler.wire import TaskSpec
-from workers import log
+from workers.agent.file_pool import FilePool
 from workers.api_client import ApiClient
 from workers.commands import CollectOutputs, KeepVenv, MendWorkDir, StageInputs
 from workers.events import Event, ExecutionFailure, InputsStaged, OutputsCollected, VenvKept
@@ -40,12 +38,10 @@ class FileWork:
         post: Callable[[Event], None],
         threads: int,
     ) -> None:
-        """`post` is called from the pools' threads. At most `threads` executions stage, and as many collect, at a time."""
+        """`post` is called from the pools' threads. `threads` executions stage, and as many collect, at a time: see `file_pool`."""
         self._api, self._paths, self._work_dirs, self._resources = api, paths, work_dirs, resources
-        self._post = post
-        self._stagers = ThreadPoolExecutor(threads, "stager")
-        self._collectors = ThreadPoolExecutor(threads, "collector")
-        self._stop_flags: dict[ExecutionKey, threading.Event] = {}
+        self._stagers = FilePool("stager", threads, post)
+        self._collectors = FilePool("collector", threads, post)
 
     def stage(self, command: StageInputs) -> InputsStaged | None:
         """Make the directory and stage the inputs; return the event if that is done already, else it is posted."""
@@ -53,35 +49,27 @@ class FileWork:
         key = spec.execution_id, spec.attempt
         if not staging.needs_files(spec) and not venvs.is_wanted(spec):
             return InputsStaged(key, staging.stage(spec, self._staging_task(command, _NEVER_STOPPED)))
-        task = self._staging_task(command, self._new_flag(key))
-
-        def work() -> None:
-            staged = InputsStaged(key, ExecutionFailure("staging", "Staging failed in a way that nobody expected."))
-            try:
-                staged = self._stage_all(spec, task)
-            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
-                log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self._post(staged)
-
-        _submit(self._stagers, work)
+        self._stagers.submit(
+            spec,
+            lambda stop: self._stage_all(spec, self._staging_task(command, stop)),
+            InputsStaged(key, ExecutionFailure("staging", "Staging was given up, or failed as nobody expected.")),
+        )
         return None
 
     def keep_venv(self, command: KeepVenv) -> None:
         """Make an execution's Python environment the node's own; the event is posted."""
-        key = command.spec.execution_id, command.spec.attempt
+        spec = command.spec
+        key = spec.execution_id, spec.attempt
 
-        def work() -> None:
-            failure: ExecutionFailure | None = ExecutionFailure("staging", "The Python environment cannot be kept.")
+        def work(_: threading.Event) -> VenvKept:
             try:
-                venvs.keep(command.spec, self._paths)
-                failure = None
+                venvs.keep(spec, self._paths)
             except venvs.VenvError as error:
-                failure = ExecutionFailure("staging", str(error))
-            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
-                log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self._post(VenvKept(key, failure))
+                return VenvKept(key, ExecutionFailure("staging", str(error)))
+            return VenvKept(key)
 
-        _submit(self._stagers, work)
+        failure = ExecutionFailure("staging", "The Python environment cannot be kept.")
+        self._stagers.submit(spec, work, VenvKept(key, failure))
 
     def collect(self, command: CollectOutputs) -> OutputsCollected | None:
         """Check and upload the outputs; return the event if there are none, else it is posted."""
@@ -89,26 +77,18 @@ class FileWork:
         key = spec.execution_id, spec.attempt
         if collecting.is_light(spec, self._paths):
             return OutputsCollected(key)
-        task = CollectingTask(self._api, self._paths, command.uid, self._new_flag(key))
-
-        def work() -> None:
-            collected = OutputsCollected(
-                key, failure=ExecutionFailure("invalid-output", "Collecting failed in a way that nobody expected.")
-            )
-            try:
-                collected = collecting.collect(spec, task)
-            except Exception:  # noqa: BLE001  the execution must get an end, whatever it is
-                log.logger().exception(log.THREAD_FAILED, execution=key[0])
-            self._post(collected)
-
-        _submit(self._collectors, work)
+        failure = ExecutionFailure("invalid-output", "Collecting was given up, or failed as nobody expected.")
+        self._collectors.submit(
+            spec,
+            lambda stop: collecting.collect(spec, CollectingTask(self._api, self._paths, command.uid, stop)),
+            OutputsCollected(key, failure=failure),
+        )
         return None
 
     def stop(self, key: ExecutionKey) -> None:
-        """Give up staging or collecting for this execution; its event still comes."""
-        flag = self._stop_flags.get(key)
-        if flag is not None:
-            flag.set()
+        """Give up staging or collecting for this execution; its event comes in a moment, whatever that waits for."""
+        self._stagers.stop(key)
+        self._collectors.stop(key)
 
     def mend(self, command: MendWorkDir) -> None:
         """Make the execution's directory usable again, where the job has removed, replaced or closed it."""
@@ -116,16 +96,13 @@ class FileWork:
 
     def remove(self, key: ExecutionKey) -> None:
         """Remove the execution's directories; its work is over and its tree is dead."""
-        self._stop_flags.pop(key, None)
         secret_dirs.remove(self._paths, key, self._resources.remover)
         self._work_dirs.put_away(self._paths.attempt(key))
 
     def close(self) -> None:
         """Give up everything that is under way; nothing more is posted for work that had not begun."""
-        for pool in (self._stagers, self._collectors):
-            pool.shutdown(wait=False, cancel_futures=True)
-        for flag in list(self._stop_flags.values()):
-            flag.set()
+        self._stagers.close()
+        self._collectors.close()
 
     def _stage_all(self, spec: TaskSpec, task: StagingTask) -> InputsStaged:
         key = spec.execution_id, spec.attempt
@@ -148,12 +125,3 @@ class FileWork:
             stop,
             command.gpus,
         )
-
-    def _new_flag(self, key: ExecutionKey) -> threading.Event:
-        flag = self._stop_flags[key] = threading.Event()
-        return flag
-
-
-def _submit(pool: ThreadPoolExecutor, work: Callable[[], object]) -> None:
-    with contextlib.suppress(RuntimeError):  # the agent is ending; the next one finds it all in the journal
-        pool.submit(work)
