@@ -11,12 +11,16 @@ from api.cli.expected import reported
 from ganger.cli import screen
 from ganger.cli.failures import FAILED
 from ganger.cli.options import Json
+from ganger.cli.quantities import number
 
 
 @reported
 def check(
     *,
-    hours: Annotated[float, typer.Option(min=0, help="Judge the history of jobs that changed in so many hours.")] = 24,
+    hours: Annotated[
+        float,
+        typer.Option(parser=number, metavar="HOURS", help="Judge the history of jobs that changed in so many hours."),
+    ] = 24,
     everything: Annotated[bool, typer.Option("--all", help="Judge the whole history.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -10,18 +10,34 @@ import typer
 
 from api.cli.expected import reported
 from ganger.cli.options import amounts, pairs
+from ganger.cli.quantities import cpus as cpus_of
+from ganger.cli.quantities import whole_mebibytes
 
 SIZE = "What a node may hand out"
 JOBS = "How jobs run"
 
 Cpus = Annotated[
-    float | None, typer.Option(min=0.001, help="Cpus. Default: those of this machine.", rich_help_panel=SIZE)
+    float | None,
+    typer.Option(parser=cpus_of, metavar="CPUS", help="Cpus. Default: those of this machine.", rich_help_panel=SIZE),
 ]
 Mem = Annotated[
     int | None,
-    typer.Option(min=1, help="Memory in MiB. Default: this machine's, but for a reserve.", rich_help_panel=SIZE),
+    typer.Option(
+        parser=whole_mebibytes,
+        metavar="SIZE",
+        help="Memory: MiB, or an amount such as 16G. Default: this machine's, but for a reserve.",
+        rich_help_panel=SIZE,
+    ),
 ]
-Disk = Annotated[int | None, typer.Option(min=1, help="Disk in MiB. Default: what is free.", rich_help_panel=SIZE)]
+Disk = Annotated[
+    int | None,
+    typer.Option(
+        parser=whole_mebibytes,
+        metavar="SIZE",
+        help="Disk: MiB, or an amount such as 100G. Default: what is free.",
+        rich_help_panel=SIZE,
+    ),
+]
 JobUser = Annotated[
     str | None, typer.Option(help="Who jobs run as when the node runs as root. Default: nobody.", rich_help_panel=JOBS)
 ]

@@ -9,6 +9,7 @@ import typer
 
 from api.cli.expected import reported
 from ganger.cli import screen
+from ganger.cli.quantities import seconds
 
 
 @reported
@@ -27,7 +28,9 @@ def setup(
     drop_lost_secrets: Annotated[
         bool, typer.Option("--drop-lost-secrets", help="Delete secrets whose key is lost for good.")
     ] = False,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for the database.")] = 60.0,
+    wait: Annotated[
+        float, typer.Option(parser=seconds, metavar="TIME", help="Wait so long for the database: seconds, or 5m.")
+    ] = 60.0,
 ) -> None:
     """Bring the database's schema up to date, and see that the first tokens are valid. Needs GANGER_DATABASE_URL.
 

@@ -13,6 +13,7 @@ A stored token (of 3, 4 and 5) is sent only to the address that is stored with i
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ ADMIN_TOKEN_FILE = Path("tokens", "admin")
 """In a state folder: the token that commands on this machine send (mode 0600)."""
 
 ROOT_STATE_DIR = Path("/var/lib/ganger")
+_IN_A_TOKEN = re.compile(r"[!-~]")
 _PROFILE_KEYS = frozenset({"url", "token", "token_file"})
 
 
@@ -54,7 +56,7 @@ def resolve(
     `state_dir` and `profile` name one place to read; the environment is not asked for another one then. Raises
     NotConfigured if no place names an address, or if the file of a profile cannot be understood.
     """
-    token = token if token is not None else _token_of_environment()
+    token = _token_of_environment() if token is None else checked_token(token, "the token that is given")
     url = url or (None if state_dir or profile else os.environ.get("GANGER_URL") or os.environ.get("GANGER_API_URL"))
     if url is not None:
         url = _normal(url)
@@ -68,6 +70,19 @@ def resolve(
         f"no API is known: {', '.join(missed)}; say where the API is: Client(url, token), or GANGER_URL and GANGER_TOKEN",
         missed=missed,
     )
+
+
+def checked_token(token: str, what: str) -> str:
+    """Return a token without the blanks around it. Raises NotConfigured, which does not quote it, if it can be none.
+
+    A line break in the middle, as two tokens in one file have, would else be refused far from here, and with the token in the message.
+    """
+    token = token.strip()
+    wrong = next((character for character in token if not _IN_A_TOKEN.fullmatch(character)), None)
+    if wrong is None:
+        return token
+    kind = "a line break" if wrong in "\r\n" else "a blank" if wrong.isspace() else "a character"
+    raise NotConfigured(f"{what} holds {kind} that no token has; it is one word of ASCII letters, digits and signs")
 
 
 def default_state_dir() -> Path:
@@ -85,7 +100,25 @@ def config_file() -> Path:
 def _below(variable: str, fallback: Path) -> Path:
     """Return the folder that an XDG variable names; relative ones are ignored, as the XDG specification asks."""
     named = os.environ.get(variable, "")
-    return Path(named) if named.startswith("/") else Path.home() / fallback
+    return Path(named) if named.startswith("/") else _home() / fallback
+
+
+def _home() -> Path:
+    """Return the user's home. Raises NotConfigured for a user who has none, as in a container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NotConfigured(
+            "this user has no home folder to read the configuration from: set HOME, or --url and --token"
+        ) from None
+
+
+def _expanded(name: str, what: str) -> Path:
+    """Return a path with its `~` written out. Raises NotConfigured if there is no such user."""
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise NotConfigured(f"{what} names {name}: there is no such user, or it has no home") from None
 
 
 _Place = Callable[[list[str]], _Stored | None]
@@ -122,7 +155,7 @@ def _in_state_dir(folder: Path, missed: list[str]) -> _Stored | None:
     if url is None:
         missed.append(f"`ganger up` is not running on {folder}")
         return None
-    return _Stored(_normal(url), lambda: _read(folder / ADMIN_TOKEN_FILE))
+    return _Stored(_normal(url), lambda: _token_in(folder / ADMIN_TOKEN_FILE))
 
 
 def _in_profile(name: str | None, missed: list[str]) -> _Stored | None:
@@ -152,30 +185,40 @@ def _profile(path: Path, name: str, fields: object) -> _Stored:
         )
     if not fields.get("url"):
         raise NotConfigured(f"{path}: the profile {name!r} has no url")
-    return _Stored(
-        _normal(fields["url"]), lambda: fields.get("token") or _token_of_file(path, fields.get("token_file"))
-    )
+    return _Stored(_normal(fields["url"]), lambda: _token_of_profile(path, name, fields))
+
+
+def _token_of_profile(path: Path, name: str, fields: Mapping[str, str]) -> str | None:
+    if fields.get("token"):
+        return checked_token(fields["token"], f"the token of the profile {name!r} in {path}")
+    return _token_of_file(path, fields.get("token_file"))
 
 
 def _token_of_file(path: Path, name: str | None) -> str | None:
     """Return the token in the file that a profile names. Raises NotConfigured if that file is not there."""
     if name is None:
         return None
-    return _needed(path.parent / Path(name).expanduser(), f"the token_file of {path}")
+    what = f"the token_file of {path}"
+    return _needed(path.parent / _expanded(name, what), what)
 
 
 def _token_of_environment() -> str | None:
     token, name = os.environ.get("GANGER_TOKEN"), os.environ.get("GANGER_TOKEN_FILE")
     if token or not name:
-        return token or None
-    return _needed(Path(name).expanduser(), "GANGER_TOKEN_FILE")
+        return checked_token(token, "GANGER_TOKEN") or None if token else None
+    return _needed(_expanded(name, "GANGER_TOKEN_FILE"), "GANGER_TOKEN_FILE")
 
 
 def _needed(path: Path, what: str) -> str:
-    text = _read(path)
+    text = _token_in(path)
     if text is None:
         raise NotConfigured(f"{what} names {path}, which does not exist or is empty")
     return text
+
+
+def _token_in(path: Path) -> str | None:
+    text = _read(path)
+    return None if text is None else checked_token(text, str(path))
 
 
 def _config(path: Path) -> Mapping[str, object]:
@@ -192,13 +235,15 @@ def _config(path: Path) -> Mapping[str, object]:
 def _read(path: Path) -> str | None:
     """Return the text of a file, None if there is no such file or it is empty. Raises NotConfigured if it may not be read."""
     try:
-        return path.read_text().strip() or None
+        return path.read_text(encoding="utf-8").strip() or None
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise NotConfigured(f"{path} cannot be read ({error.strerror}); use --url and --token instead") from error
+    except UnicodeDecodeError:
+        raise NotConfigured(f"{path} does not hold text; use --url and --token instead") from None
 
 
 def _normal(url: str) -> str:
-    url = url.rstrip("/")
-    return url if "://" in url else f"http://{url}"
+    whole = url if "://" in url else f"http://{url}"
+    return whole.rstrip("/") if whole.rstrip("/") != whole.partition("://")[0] + ":" else whole

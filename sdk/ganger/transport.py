@@ -17,8 +17,9 @@ from typing import IO, TypeAlias
 
 import httpx2
 
+from ganger import addresses, unsendable
 from ganger.documents import JsonObject
-from ganger.errors import Refused, Unreachable, refusal
+from ganger.errors import Refused, Unreachable, UsageError, refusal
 
 Params: TypeAlias = Sequence[tuple[str, str]]
 
@@ -64,7 +65,7 @@ class Transport:
         patience_s: float = 10.0,
         http: httpx2.BaseTransport | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = addresses.checked(url.rstrip("/"))
         self._patience_s = patience_s
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._timeout = httpx2.Timeout(timeout_s, connect=5.0)
@@ -87,9 +88,13 @@ class Transport:
         return connections
 
     def _connections(self) -> httpx2.Client:
-        made = httpx2.Client(
-            base_url=self.url, headers=self._headers, timeout=self._timeout, transport=self._replaced_network
-        )
+        addresses.check_proxies()
+        try:
+            made = httpx2.Client(
+                base_url=self.url, headers=self._headers, timeout=self._timeout, transport=self._replaced_network
+            )
+        except (httpx2.InvalidURL, ValueError, ImportError, OSError) as error:
+            raise addresses.unusable_network(error) from None
         if self._is_closed:
             made.close()
         return made
@@ -104,11 +109,11 @@ class Transport:
         if not response.content:
             return None
         try:
-            body = response.json()
-        except ValueError:
+            body = response.json(object_hook=Answer)
+        except (ValueError, RecursionError):
             body = None
         if not isinstance(body, dict):
-            raise Unreachable(f"what answers at {self.url} is not Ganger's API (no JSON)")
+            raise Unreachable(f"what answers at {addresses.shown(self.url)} is not Ganger's API (no JSON)")
         return body
 
     def send(self, call: Call) -> httpx2.Response:
@@ -119,6 +124,8 @@ class Transport:
             last = time.monotonic() + pause_s >= deadline
             try:
                 response = self._http.send(self._request(call))
+            except httpx2.DecodingError as error:
+                raise self._unreachable(error) from error
             except httpx2.TransportError as error:
                 if last or not (call.may_repeat or isinstance(error, NEVER_SENT)):
                     raise self._unreachable(error) from error
@@ -151,7 +158,7 @@ class Transport:
             finally:
                 if process == os.getpid():
                     response.close()
-        except httpx2.TransportError as error:
+        except (httpx2.TransportError, httpx2.DecodingError) as error:
             raise self._unreachable(error) from error
 
     def check_process(self, process: int) -> None:
@@ -170,21 +177,35 @@ class Transport:
         if call.file is not None:
             headers["Content-Length"] = str(call.file.seek(0, os.SEEK_END))
             call.file.seek(0)
-        return self._http.build_request(
-            call.method,
-            call.path,
-            params=list(call.params) or None,
-            json=call.body,
-            content=call.file,
-            headers=headers,
-        )
+        try:
+            return self._http.build_request(
+                call.method,
+                call.path,
+                params=list(call.params) or None,
+                json=call.body,
+                content=call.file,
+                headers=headers,
+            )
+        except ValueError:  # UnicodeEncodeError is one
+            raise unsendable.error(call.body, call.params) from None
+        except httpx2.InvalidURL:
+            raise UsageError("what is asked for holds a character that an address cannot have") from None
 
-    def _unreachable(self, error: httpx2.TransportError) -> Unreachable:
-        if isinstance(error, httpx2.UnsupportedProtocol):
-            return Unreachable(f"{self.url} is not an address such as http://host:8470")
+    def _unreachable(self, error: httpx2.TransportError | httpx2.DecodingError) -> Unreachable:
+        where = addresses.shown(self.url)
         if isinstance(error, httpx2.TimeoutException) and not isinstance(error, NEVER_SENT):
-            return Unreachable(f"the API at {self.url} did not answer in time")
-        return Unreachable(f"the API at {self.url} cannot be reached ({_reason(error)})")
+            return Unreachable(f"the API at {where} did not answer in time")
+        proxy = addresses.proxy_for(self.url)
+        way = f" through the proxy of {proxy}" if proxy and self._replaced_network is None else ""
+        return Unreachable(f"the API at {where} cannot be reached{way} ({_reason(error)})")
+
+
+class Answer(dict[str, object]):
+    """An object of an answer. A field that every Ganger has and this one lacks means that something else answers."""
+
+    def __missing__(self, name: str) -> object:
+        """Raise Unreachable for a field that is not there."""
+        raise Unreachable(f"what answers is not Ganger's API, or of another version: its answer has no {name!r}")
 
 
 def _pauses() -> Iterator[float]:
@@ -218,7 +239,7 @@ def _refusal(response: httpx2.Response) -> Refused:
     if isinstance(body, dict):
         sentence = str(body.get("description") or body.get("name") or response.reason_phrase)
         return refusal(response.status_code, sentence, body)
-    text = response.text.strip().partition("\n")[0][:500]
+    text = "" if response.text.lstrip().startswith("<") else response.text.strip().partition("\n")[0][:500]
     return refusal(response.status_code, text or response.reason_phrase)
 
 

@@ -70,9 +70,9 @@ def test_the_environment_goes_before_files(home: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("GANGER_API_URL", "http://older:1")
     assert found() == ("http://older:1", None)
     monkeypatch.setenv("GANGER_URL", "http://environment:1")
-    (home / "token").write_text("of a file\n")
+    (home / "token").write_text("of-a-file\n")
     monkeypatch.setenv("GANGER_TOKEN_FILE", str(home / "token"))
-    assert found() == ("http://environment:1", "of a file")
+    assert found() == ("http://environment:1", "of-a-file")
     monkeypatch.setenv("GANGER_TOKEN", "environment")
     assert found() == ("http://environment:1", "environment")
 

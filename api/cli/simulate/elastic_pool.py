@@ -12,6 +12,7 @@ from api.cli.simulate import workload
 from ganger.cli import screen
 from ganger.cli.failures import FAILED
 from ganger.cli.options import pairs
+from ganger.cli.quantities import number
 from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
@@ -80,7 +81,7 @@ def _pace(settings: Sequence[str]) -> ScalingSettings:
             f"--set takes one of {', '.join(ScalingSettings.__slots__)}, not {unknown[0]!r}", field="--set"
         )
     try:
-        numbers: JsonObject = {name: (int if name.endswith("_step") else float)(given[name]) for name in given}
+        numbers: JsonObject = {name: (int if name.endswith("_step") else number)(given[name]) for name in given}
         return ScalingSettings(**numbers)
     except ValueError:
         raise UsageError("--set takes NAME=NUMBER, such as idle_s=300", field="--set") from None

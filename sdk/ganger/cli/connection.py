@@ -63,8 +63,11 @@ class Connection:
 
     def resolve(self) -> Configuration:
         """Return the API's address and the token. Raises NotConfigured that says what to do."""
+        token = self.token
+        if token is not None:
+            token = configuration.checked_token(token, "the token of --token or GANGER_TOKEN")
         try:
-            return configuration.resolve(self.url, self.token, state_dir=self.state_dir)
+            return configuration.resolve(self.url, token, state_dir=self.state_dir)
         except NotConfigured as error:
             if not error.missed:
                 raise

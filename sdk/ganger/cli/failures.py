@@ -1,16 +1,17 @@
 """From an exception to one line for a person and the exit status for a script.
 
 0 done    1 the job failed, or the answer is no    2 used or set up wrongly    3 the API cannot be reached
-4 not found, or refused                            130 interrupted
+4 not found, or refused                            70 a fault of Ganger's own  130 interrupted
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from ganger import errors
 
-FAILED, USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, USAGE, UNREACHABLE, REFUSED, FAULT, INTERRUPTED = 1, 2, 3, 4, 70, 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class CommandResult:
 
 
 def verdict(error: Exception) -> CommandResult | None:
-    """Return the line and the exit status of an expected failure; None for a defect, which deserves its traceback."""
+    """Return the line and the exit status of an expected failure; None for a defect."""
     line, code = str(error), FAILED
     match error:
         case errors.UsageError():
@@ -37,8 +38,14 @@ def verdict(error: Exception) -> CommandResult | None:
             code = REFUSED
         case errors.ClientError():
             pass
+        case UnicodeError():
+            line, code = "there is text that is not UTF-8, or that holds half of a character", USAGE
         case OSError():
-            line, code = (error.strerror or line) + (f" ({error.filename})" if error.filename else ""), USAGE
+            line, code = (error.strerror or line) + (f" ({_shown(error.filename)})" if error.filename else ""), USAGE
         case _:
             return None
     return CommandResult(line, code)
+
+
+def _shown(name: str | bytes | int) -> str:
+    return os.fsdecode(name) if isinstance(name, str | bytes) else str(name)

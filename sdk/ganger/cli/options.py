@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 import typer
 from typer.core import TyperGroup
 
+from ganger.cli.quantities import number
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def amounts(words: list[str]) -> dict[str, float]:
         if name in given:
             raise UsageError(f"{name} is not a custom resource; use --{name}", field="--resource")
     try:
-        return {name: float(value) for name, value in given.items()}
+        return {name: number(value) for name, value in given.items()}
     except ValueError as error:
         raise UsageError("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error
 

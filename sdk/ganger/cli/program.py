@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from ganger.cli import command
 
@@ -34,13 +36,21 @@ app = typer.Typer(
     name="ganger",
     cls=LazyGroup,
     help="A distributed worker scheduler: hands out work, sees that it gets done, knows who is free.",
-    epilog="Exit status: 0 done, 1 the job failed or the answer is no, 2 used wrongly, 3 no API, 4 not found or refused, "
-    "130 interrupted. Start with: ganger up, then ganger submit --follow -- echo hello",
+    epilog="Exit status: 0 done, 1 the job failed or the answer is no, 2 used or set up wrongly, 3 no API, 4 not found or refused, "
+    "70 a fault of Ganger's own, 130 interrupted. Start with: ganger up, then ganger submit --follow -- echo hello",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@cache
+def root() -> LazyGroup:
+    """Return the group of all commands, made once."""
+    group = get_command(app)
+    assert isinstance(group, LazyGroup)  # noqa: S101 - `app` says so
+    return group
 
 
 def _version(asked: bool) -> None:

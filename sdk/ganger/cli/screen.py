@@ -6,6 +6,7 @@ The answer goes to standard output; notes to the person go to standard error.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ STYLES = {
 }
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 KIB = 1024
+# All control characters but tab and line feed.
+_COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def terminal() -> bool:
@@ -36,27 +39,27 @@ def terminal() -> bool:
 
 def text(line: str) -> None:
     """Print one line of the answer."""
-    print(line)  # noqa: T201 - this is the place that prints
+    _print(visible(line))
 
 
 def note(line: str) -> None:
     """Print a line that is not part of the answer."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201 - likewise
+    print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
 
 
 def document(value: object) -> None:
     """Print one JSON document: indented on a terminal, one line in a pipe."""
-    text(json.dumps(value, indent=2 if terminal() else None, ensure_ascii=False, default=str))
+    _print(_json(value, indent=2 if terminal() else None))
 
 
 def line(value: object) -> None:
     """Print one line of JSON lines."""
-    text(json.dumps(value, ensure_ascii=False, default=str))
+    _print(_json(value))
 
 
 def compact(value: object) -> str:
     """Return a value as JSON on one line; nothing for null."""
-    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    return "" if value is None else _json(value)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
@@ -157,10 +160,29 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
+def visible(text: str) -> str:
+    """Return text without characters that command a terminal: names come from other people, too."""
+    return _COMMANDS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def _print(line: str) -> None:
+    print(line)  # noqa: T201 - likewise
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    """Return JSON with the characters as they are, escaped where the output cannot hold them: it stays JSON."""
+    written = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    try:
+        written.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, default=str)
+    return written
+
+
 def _plain(cell: object) -> str:
-    return " ".join(str(cell).split()) if cell is not None else ""
+    return visible(" ".join(str(cell).split())) if cell is not None else ""
 
 
 def _styled(cell: object) -> str:
-    text = "" if cell is None else str(cell)
+    text = "" if cell is None else visible(str(cell))
     return status(text) if text in STYLES else escape(text)

@@ -40,7 +40,7 @@ class FilesEndpoint:
         """Send what an open, seekable file holds, from its beginning; the API refuses what arrives damaged."""
         handle.seek(0)
         about = {
-            "file_name": name,
+            "file_name": os.fsencode(name).decode("utf-8", "replace"),  # a name may hold bytes that are no UTF-8
             "media_type": media_type or media_type_of(name),
             "sha256": hashlib.file_digest(handle, "sha256").hexdigest(),  # type: ignore[arg-type]  # any binary file will do
         }

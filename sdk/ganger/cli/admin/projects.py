@@ -10,6 +10,7 @@ from ganger.cli import screen
 from ganger.cli.admin.fields import given, print_changed
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
+from ganger.cli.quantities import mebibytes, number
 from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
@@ -22,7 +23,10 @@ HEADINGS = ("NAME", "WEIGHT", "USAGE", "OWED", "QUOTA", "STATE", "TITLE")
 
 ProjectName = Annotated[str, typer.Argument(metavar="PROJECT", help="The project's name.")]
 Title = Annotated[str | None, typer.Option(help="One line for people.")]
-Weight = Annotated[float | None, typer.Option(help="Share of the machines, beside the other projects'; default 1.")]
+Weight = Annotated[
+    float | None,
+    typer.Option(parser=number, metavar="NUMBER", help="Share of the machines, beside the other projects'; default 1."),
+]
 Quota = Annotated[
     list[str] | None,
     typer.Option(
@@ -157,12 +161,12 @@ def _quota(words: list[str] | None) -> dict[str, float | None] | None:
     for word in words or ():
         kind, _, amount = word.partition("=")
         try:
-            number = None if amount == "none" else float(amount)
+            limit = None if amount == "none" else _amount(kind, amount)
         except ValueError:
-            number, kind = None, ""
+            limit, kind = None, ""
         if kind not in QUOTAS:
             raise UsageError(f"--quota takes {', '.join(QUOTAS)} with a number or none, as cpus=8; not {word!r}")
-        found[kind] = int(number) if number is not None and number.is_integer() else number
+        found[kind] = int(limit) if limit is not None and limit.is_integer() else limit
     return found or None
 
 
@@ -177,6 +181,10 @@ def _kept(words: list[str] | None) -> dict[str, int | None] | None:
             )
         found[what] = None if amount == "default" else 0 if amount == "forever" else int(amount)
     return found or None
+
+
+def _amount(kind: str, text: str) -> float:
+    return mebibytes(text) if kind == "mem" else number(text)
 
 
 def _row(project: JsonObject) -> tuple[object, ...]:

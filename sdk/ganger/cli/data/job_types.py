@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ganger.cli import screen
+from ganger.cli import screen, streams
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.documents import JsonObject
@@ -191,10 +190,10 @@ def put(api: Client, body: JsonObject) -> JobType:
 
 def read_definition(path: Path) -> JsonObject:
     """Return a definition from a file. Raises UsageError saying where it is not JSON."""
-    text = sys.stdin.read() if path == Path("-") else path.read_text()
+    text = streams.read_text(path)
     try:
         body = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON: {error}") from error
     if not isinstance(body, dict):
         raise UsageError(f"{path} does not hold a JSON object")

@@ -12,6 +12,7 @@ from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.nodes import nodes as nodes_listed
 from ganger.cli.options import expanded
+from ganger.cli.quantities import positive_seconds
 from ganger.errors import UsageError
 
 NodeNames: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="NODE...", help="Names or ids of nodes.")]
@@ -33,7 +34,12 @@ def drain(
     nodes: NodeNames = None,
     *,
     within: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds after which running work is stopped and queued again.")
+        float | None,
+        typer.Option(
+            parser=positive_seconds,
+            metavar="TIME",
+            help="After so long, 10m or seconds, running work is stopped and queued again.",
+        ),
     ] = None,
     reason: Reason = None,
     connection: Connection,

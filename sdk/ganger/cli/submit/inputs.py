@@ -75,5 +75,5 @@ def _property(job_type: JobType, name: str, text: str) -> object:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return text

@@ -34,6 +34,11 @@ def of_options() -> Iterator[None]:
 
     try:
         yield
+    except UsageError as wrong:
+        found = _FIELD.fullmatch(wrong.field or "")
+        if found is None or found[2] not in OPTIONS:
+            raise
+        raise UsageError(f"{OPTIONS[found[2]]}: {str(wrong).removeprefix(f'{wrong.field}: ')}") from None
     except InvalidRequest as refused:
         match = _FIELD.fullmatch(refused.field or "")
         option = OPTIONS.get(match[2]) if match is not None else None

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ganger.cli.options import amounts, pairs
+from ganger.cli.quantities import cpus, mebibytes, some_whole_seconds
 from ganger.cli.submit.constraints import constraints
 from ganger.cli.submit.field_options import JobField, SubmissionOptions
 from ganger.errors import UsageError
@@ -27,15 +28,24 @@ class NeedOptions(SubmissionOptions):
 
     cpus: Annotated[
         float | None,
-        typer.Option(min=0.001, help="Cpus, such as 0.5.", rich_help_panel=NEEDS),
+        typer.Option(parser=cpus, metavar="CPUS", help="Cpus, such as 0.5.", rich_help_panel=NEEDS),
         JobField("cpus_required"),
     ] = None
     mem: Annotated[
-        float | None, typer.Option(min=0, help="Memory in MiB.", rich_help_panel=NEEDS), JobField("mem_required")
+        float | None,
+        typer.Option(
+            parser=mebibytes, metavar="SIZE", help="Memory: MiB, or an amount such as 4G.", rich_help_panel=NEEDS
+        ),
+        JobField("mem_required"),
     ] = None
     disk: Annotated[
         float | None,
-        typer.Option(min=0, help="Disk for output in MiB.", rich_help_panel=NEEDS),
+        typer.Option(
+            parser=mebibytes,
+            metavar="SIZE",
+            help="Disk for output: MiB, or an amount such as 20G.",
+            rich_help_panel=NEEDS,
+        ),
         JobField("disk_out_required"),
     ] = None
     resource: Annotated[
@@ -82,7 +92,13 @@ class TryOptions(SubmissionOptions):
     ] = None
     max_tries: Annotated[int | None, typer.Option(min=1, help="Try so often.", rich_help_panel=TRIES)] = None
     timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds for the command of one try.", rich_help_panel=TRIES)
+        int | None,
+        typer.Option(
+            parser=some_whole_seconds,
+            metavar="TIME",
+            help="For the command of one try: seconds, or a time such as 10m or 1h30m.",
+            rich_help_panel=TRIES,
+        ),
     ] = None
     not_before: Annotated[
         str | None,

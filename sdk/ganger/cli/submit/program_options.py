@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ganger.cli.quantities import mebibytes, number, some_whole_seconds, whole_seconds
 from ganger.cli.submit.constraints import preferences
 from ganger.cli.submit.field_options import JobField, SubmissionOptions
 from ganger.errors import UsageError
@@ -69,13 +70,31 @@ class LimitOptions(SubmissionOptions):
     """The limits of one try, beside its time limit."""
 
     pre_timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds to make its inputs ready.", rich_help_panel=LIMITS)
+        int | None,
+        typer.Option(
+            parser=some_whole_seconds,
+            metavar="TIME",
+            help="To make its inputs ready: seconds, or 10m.",
+            rich_help_panel=LIMITS,
+        ),
     ] = None
     post_timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds to collect its outputs.", rich_help_panel=LIMITS)
+        int | None,
+        typer.Option(
+            parser=some_whole_seconds,
+            metavar="TIME",
+            help="To collect its outputs: seconds, or 10m.",
+            rich_help_panel=LIMITS,
+        ),
     ] = None
     grace: Annotated[
-        int | None, typer.Option(min=0, help="Seconds between SIGTERM and the kill.", rich_help_panel=LIMITS)
+        int | None,
+        typer.Option(
+            parser=whole_seconds,
+            metavar="TIME",
+            help="Between SIGTERM and the kill: seconds, or 1m.",
+            rich_help_panel=LIMITS,
+        ),
     ] = None
     max_processes: Annotated[
         int | None, typer.Option(min=2, help="Most processes and threads.", rich_help_panel=LIMITS)
@@ -86,7 +105,7 @@ class LimitOptions(SubmissionOptions):
     on_oom: Annotated[
         str | None,
         typer.Option(
-            help="After a lack of memory try again with more: 2 is twice as much, 2:65536 at most 65536 MiB.",
+            help="After a lack of memory try again with more: 2 is twice as much, 2:64G at most 64 GiB.",
             rich_help_panel=LIMITS,
         ),
         JobField("on_oom", on_oom),
@@ -127,6 +146,6 @@ def on_oom(text: str) -> dict[str, float]:
     """Return what a lack of memory changes. Raises UsageError."""
     factor, colon, most = text.partition(":")
     try:
-        return {"mem_factor": float(factor), **({"mem_max": float(most)} if colon else {})}
+        return {"mem_factor": number(factor), **({"mem_max": mebibytes(most)} if colon else {})}
     except ValueError as error:
-        raise UsageError(f"--on-oom takes FACTOR or FACTOR:MIB such as 2:65536, not {text!r}") from error
+        raise UsageError(f"--on-oom takes FACTOR or FACTOR:SIZE such as 2:64G, not {text!r}") from error
