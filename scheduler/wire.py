@@ -127,6 +127,10 @@ class Progress(ExecutionRef):
     phase: Literal["pre", "job", "post"] | None = None
 
 
+CLOCK = "clock"
+"""In the load that a heartbeat tells: the node's wall clock, in seconds since 1970."""
+
+
 class HeartbeatBody(Message):
     """A heartbeat: sent every `beat_s` seconds, and at once when something changes that the scheduler should know."""
 

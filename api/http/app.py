@@ -9,7 +9,7 @@ from flask_openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter
 
-from api.http import api_runtime, problems, routing, telemetry, transfer
+from api.http import api_runtime, front, problems, routing, telemetry, transfer
 from api.http.about import routes as about
 from api.http.api_runtime import ApiRuntime
 from api.http.auth import TokenCache
@@ -119,6 +119,7 @@ def bare_app() -> OpenAPI:
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)
+    front.install(app)
     openapi.install(app, [answer for noun in NOUNS for route in noun.routes.all for answer in route.answers.values()])
     return app
 

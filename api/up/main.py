@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -235,16 +236,26 @@ def _announce(ready: ReadyReport, *, as_json: bool) -> None:
     lines = [
         "",
         f"  API       {ready.url}",
+        f"  pages     {ready.url}/docs/  every call of the API, with examples",
         f"  token     in {ready.token_file}",
         f"  nodes     {', '.join(ready.nodes)}",
         f"  servers   {ready.database}, {ready.broker}",
         f"  state     {ready.state_dir}",
         "",
-        f"  first job, in another terminal:  {elsewhere}ganger submit --follow -- echo hello",
+        f"  first job, in another terminal:  {elsewhere}{_command()} submit --follow -- echo hello",
         "  Ctrl-C stops everything; the next start goes on where this one ended.",
         "",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+
+
+def _command() -> str:
+    """Return how this `ganger` is called in another terminal: by its path, unless it is installed for everybody."""
+    ours = Path(sys.executable).parent / "ganger"
+    found = shutil.which("ganger", path="/usr/local/bin:/usr/bin:/bin")
+    if found is not None or not ours.exists():
+        return "ganger"
+    return shlex.quote(str(ours))
 
 
 def _report(line: str) -> None:

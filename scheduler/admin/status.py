@@ -9,7 +9,7 @@ from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.leader import lease, load_samples, status
 from scheduler.store.leader.lease import LeaderState
-from scheduler.store.leader.status import NodesOfPool, OpenJobs, PoolUsage
+from scheduler.store.leader.status import NodesOfPool, OpenJobs, PoolUsage, SkewedNode
 from scheduler.store.nodes import pools
 from scheduler.store.nodes.pool_rows import PoolRow
 from scheduler.store.retention import gone
@@ -18,12 +18,16 @@ from scheduler.store.retention.gone import PurgedAmount
 RECENT_S = 3 * 3600.0
 
 
+SKEW_TOLD_S = 10.0
+"""A clock that is further off is told to people: below, it could be a heartbeat that was long on its way."""
+
+
 @dataclass(frozen=True, slots=True)
 class InstallationStatus:
     """The status for a person. It has the jobs that the caller may see, and all nodes and placements. Amounts are thousandths.
 
     `open_jobs` has rows of status, count, held, oldest_s; `nodes` of pool, word, count, usable, cpus, mem, disk;
-    `live` of pool, placed, running, cpus, mem, disk. `ended` counts the last three hours.
+    `live` of pool, placed, running, cpus, mem, disk. `ended` counts the last three hours. `skewed` nodes have wrong clocks.
     """
 
     standing: LeaderState
@@ -31,6 +35,7 @@ class InstallationStatus:
     ended: Mapping[str, int]
     nodes: Sequence[NodesOfPool]
     live: Sequence[PoolUsage]
+    skewed: Sequence[SkewedNode] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ def read_status(rt: Runtime, caller: Caller) -> InstallationStatus:
             status.ended_jobs(tx, project_id=caller.project_id, within_s=RECENT_S),
             status.nodes(tx),
             status.live(tx),
+            status.skewed(tx, SKEW_TOLD_S),
         )
 
 

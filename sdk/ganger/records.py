@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from ganger.documents import JsonObject
+from ganger.errors import Unreachable
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELED"})
 
@@ -24,8 +25,12 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, document: Mapping[str, object]) -> Self:
-        """Return the record of an answer."""
-        record = cls.model_validate(document)
+        """Return the record of an answer. Raises Unreachable for what no Ganger answers."""
+        try:
+            record = cls.model_validate(document)
+        except ValidationError as error:
+            field = ".".join(map(str, error.errors()[0]["loc"]))
+            raise Unreachable(f"what answers is not Ganger's API, or of another version: see its {field!r}") from None
         record._document = dict(document)  # noqa: SLF001 - its own
         return record
 
@@ -55,6 +60,12 @@ class NodeRef(Record):
         return self.name or self.hostname or str(self.id)
 
 
+class JobRef(Record):
+    """A job by its id."""
+
+    id: int
+
+
 class Failure(Record):
     """The named reason why a job or execution failed."""
 
@@ -76,6 +87,14 @@ class File(Record):
     created: datetime | None = None
     is_deleted: bool = False
     url: str | None = None
+    project: str | None = None
+    job: JobRef | None = None
+    output: str | None = None
+
+    @property
+    def job_id(self) -> int | None:
+        """The job that wrote it, None of an upload."""
+        return None if self.job is None else self.job.id
 
 
 class Value(Record):
@@ -162,6 +181,7 @@ class Job(Record):
     percent: float | None = None
     note: str | None = None
     message: str | None = None
+    command_line: str | None = None
     command: list[str] = []
     created_by: str | None = None
     created: datetime | None = None
@@ -225,6 +245,7 @@ class Node(Record):
     degraded: str | None = None
     launch_failures: int = 0
     avoided_until: datetime | None = None
+    clock_skew_s: float | None = None
     labels: dict[str, str] = {}
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scheduler import wire
 from scheduler.admin import tokens
 from scheduler.nodes import registration
 from tests.support.api_process import serving
@@ -73,3 +75,45 @@ def test_a_node_that_is_called_like_the_id_of_another_is_the_one_that_is_drained
     command = [sys.executable, "-m", "ganger", "drain", str(first.node_id)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     assert ended.stdout == f"{first.node_id} draining\n"
+
+
+def test_a_clock_that_is_off_is_told_of_in_nodes_and_in_status(cluster: Cluster, environment: dict[str, str]) -> None:
+    for name, ahead_s in (("fast", 3600.0), ("right", 0.5), ("slow", -90.0)):
+        cluster.beat(cluster.a_node(name), load={wire.CLOCK: time.time() + ahead_s})
+
+    def ganger(*words: str) -> str:
+        command = [sys.executable, "-m", "ganger", *words]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return ended.stderr if words != ("nodes", "show", "fast") else ended.stdout
+
+    for said in (ganger("nodes"), ganger("status")):
+        assert "clock of fast is about" in said
+        assert "ahead of the server's" in said
+        assert "clock of slow is about" in said
+        assert "behind the server's" in said
+        assert "right" not in said
+    shown = dict(row.split("\t", 1) for row in ganger("nodes", "show", "fast").splitlines())
+    assert 3590 < float(shown["clock_skew_s"]) < 3610
+    assert "clock" not in shown.get("load", "")
+
+
+def test_draining_says_what_follows_and_a_node_that_has_left_cannot_be_resumed(
+    cluster: Cluster, environment: dict[str, str]
+) -> None:
+    cluster.a_node("a")
+    cluster.a_node("b")
+    gone = cluster.a_node("gone")
+    registration.leave(cluster.rt, gone.node_id, gone.epoch)
+
+    def ganger(*words: str, status: int = 0) -> str:
+        command = [sys.executable, "-m", "ganger", *words]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == status, ended.stderr
+        return ended.stderr
+
+    first = ganger("drain", "a")
+    assert "`ganger resume a` takes it back" in first
+    assert "no other node is ready" not in first
+    assert "no other node is ready: jobs wait then" in ganger("drain", "b")
+    assert ganger("resume", "a") == ""
+    assert "gone has left" in ganger("resume", "gone", status=2)

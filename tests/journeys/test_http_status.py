@@ -212,7 +212,7 @@ def test_the_reference_is_one_page_without_script_or_anything_from_elsewhere(api
     page = api.as_(None).get("/docs/")
     assert page.status_code == 200
     assert "<script" not in page.text
-    assert not re.search(r"(?:src|href)=\"(?!#|/openapi\.json)", page.text)
+    assert not re.search(r"(?:src|href)=\"(?!#|\.\./openapi\.json)", page.text)
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
     assert "sha256-" in policy
@@ -228,3 +228,13 @@ def test_settings_of_the_samples_cannot_be_nothing(field: str) -> None:
     none: dict[str, Any] = {field: 0}
     with pytest.raises(ValueError, match=field):
         Settings(**none)
+
+
+def test_a_browser_is_led_from_the_root_to_the_page_there_is_and_a_program_finds_nothing(api: Api) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    led = api.as_(None, **browser).get("/")
+    assert (led.status_code, led.headers["Location"], led.headers["Vary"]) == (302, "/docs/", "Accept")
+    assert api.as_(None).get("/docs/").status_code == 200
+    for accepted in ("application/json", "*/*"):
+        found = api.as_(None, Accept=accepted).get("/")
+        assert (found.status_code, found.json["kind"]) == (404, "not-found")

@@ -152,7 +152,7 @@ class _HeartbeatContent:
             holding=self._node.count_held(),
             degraded=trouble,
             draining=self.draining,
-            load=self._node.load(),
+            load={**self._node.load(), wire.CLOCK: time.time()},
             progress=self._progress.take_changes(),
         )
 

@@ -56,6 +56,7 @@ class BulkFilter(Body):
     node: Texts = []
     pool: Texts = []
     label: LabelTexts = []
+    job_name: Texts = []
     workflow_id: Ids = []
     project: Texts = []
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
-from collections.abc import Iterator
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
+from api.http.document import samples
 from api.http.document.answer_types import JsonSchema
+from api.http.document.type_names import prose, type_html
 
 UI = Path(__file__).parent / "ui"
 METHODS = ("get", "post", "patch", "delete")
-MAX_DEPTH = 4
-"""Types within types are written out so deep; further down they go by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +25,46 @@ class FieldEntry:
     """A parameter or a field of a body or answer: its name, its type in short, and what is said of it."""
 
     name: str
-    type: str
+    place: str
+    type: Markup
     required: bool
-    text: str
+    text: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerEntry:
+    """One answer of a call: its status, what it means, its type, and an example of it, empty where there is none."""
+
+    status: str
+    text: Markup
+    type: Markup
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
 class OperationEntry:
-    """One method of one address."""
+    """One method of one address, with an example of its body and the line of curl that calls it."""
 
     id: str
     method: str
     path: str
-    summary: str
+    summary: Markup
+    text: Markup
     role: str
     parameters: list[FieldEntry]
-    body: str | None
-    answers: list[tuple[str, str, str | None]]
+    body: Markup
+    example: str
+    curl: str
+    answers: list[AnswerEntry]
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaEntry:
-    """A named kind of body or answer."""
+    """A named kind of body or answer; `type` is said of those that are no object."""
 
     name: str
-    text: str
+    text: Markup
+    type: Markup
     fields: list[FieldEntry]
 
 
@@ -62,18 +78,21 @@ class ReferencePage:
 
 def page(document: JsonSchema) -> ReferencePage:
     """Return the reference of an OpenAPI document; the same document gives the same bytes."""
+    schemas = document["components"]["schemas"]
     groups: dict[str, list[OperationEntry]] = {}
     for path, operations in document["paths"].items():
         for method in METHODS:
             if method in operations:
-                groups.setdefault(operations[method]["tags"][0], []).append(
-                    _operation(path, method, operations[method])
-                )
-    schemas = [_schema(name, one) for name, one in document["components"]["schemas"].items()]
+                found = operations[method]
+                groups.setdefault(found["tags"][0], []).append(_operation(path, method.upper(), found, schemas))
     style = (UI / "reference.css").read_text()
-    environment = Environment(loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined)
+    environment = Environment(loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     html = environment.get_template("reference.html").render(
-        info=document["info"], groups=sorted(groups.items()), schemas=schemas, style=style
+        info=document["info"],
+        about=prose(document["info"]["description"]),
+        groups=sorted(groups.items()),
+        schemas=[_schema(name, one) for name, one in schemas.items()],
+        style=style,
     )
     allowed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return ReferencePage(
@@ -81,76 +100,63 @@ def page(document: JsonSchema) -> ReferencePage:
     )
 
 
-def _operation(path: str, method: str, found: JsonSchema) -> OperationEntry:
+def _operation(path: str, method: str, found: JsonSchema, schemas: Mapping[str, JsonSchema]) -> OperationEntry:
+    body = found.get("requestBody", {})
     return OperationEntry(
         id=found["operationId"],
-        method=method.upper(),
+        method=method,
         path=path,
-        summary=found.get("summary") or "",
+        summary=prose(found.get("summary") or ""),
+        text=prose(found.get("description") or ""),
         role=found.get("x-role", "public"),
         parameters=[_parameter(one) for one in found.get("parameters", ())],
-        body=_content(found.get("requestBody", {})),
-        answers=[(status, one.get("description", ""), _content(one)) for status, one in found["responses"].items()],
+        body=_content(body),
+        example=_example(body, schemas, whole=False),
+        curl=samples.curl(method, path, found, schemas),
+        answers=[_answer(status, one, schemas) for status, one in found["responses"].items()],
     )
 
 
+def _answer(status: str, found: JsonSchema, schemas: Mapping[str, JsonSchema]) -> AnswerEntry:
+    example = _example(found, schemas, whole=True) if status.startswith("2") else ""
+    return AnswerEntry(status, prose(found.get("description", "")), _content(found), example)
+
+
 def _parameter(found: JsonSchema) -> FieldEntry:
-    kind = f"{found['in']} {type_name(found.get('schema', {}))}"
-    text = found.get("description") or found.get("schema", {}).get("description") or ""
-    return FieldEntry(found["name"], kind, bool(found.get("required")), text)
+    schema = found.get("schema", {})
+    text = prose(found.get("description") or schema.get("description") or "")
+    if "anyOf" in schema:  # what is left out is null; nobody can write it
+        schema = {**schema, "anyOf": [one for one in schema["anyOf"] if one.get("type") != "null"]}
+    return FieldEntry(found["name"], found["in"], type_html(schema), bool(found.get("required")), text)
 
 
 def _schema(name: str, found: JsonSchema) -> SchemaEntry:
     required = set(found.get("required", ()))
     fields = [
-        FieldEntry(field, type_name(one), field in required, one.get("description", ""))
+        FieldEntry(field, "", type_html(one), field in required, prose(one.get("description", "")))
         for field, one in found.get("properties", {}).items()
     ]
-    return SchemaEntry(name, found.get("description", ""), fields)
+    return SchemaEntry(name, prose(found.get("description", "")), Markup("") if fields else type_html(found), fields)
 
 
-def _content(found: JsonSchema) -> str | None:
-    """Return what a body or answer is, the JSON form where there are several."""
+def _media(found: JsonSchema) -> str | None:
+    """Return the media type of a body or answer, JSON where there are several."""
     content = found.get("content", {})
-    media = "application/json" if "application/json" in content else next(iter(content), None)
+    return "application/json" if "application/json" in content else next(iter(content), None)
+
+
+def _content(found: JsonSchema) -> Markup:
+    """Return what a body or answer is."""
+    media = _media(found)
     if media is None:
-        return None
-    named = type_name(content[media].get("schema", {}))
-    return named if media == "application/json" else f"{named} ({media})"
+        return Markup("")
+    named = type_html(found["content"][media].get("schema", {}))
+    return named if media == "application/json" else Markup("{} as {}").format(named, media)
 
 
-def type_name(schema: JsonSchema, depth: int = 0) -> str:
-    """Return a type in short: `integer 1..1000`, `[string]`, `JobDetail | Created`, `"FIFO" | "LIFO"`."""
-    if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
-    if depth > MAX_DEPTH:
-        return "…"
-    for many in ("anyOf", "oneOf", "allOf"):
-        if many in schema:
-            return " | ".join(dict.fromkeys(type_name(one, depth + 1) for one in schema[many]))
-    if "enum" in schema:
-        return " | ".join(f'"{word}"' for word in schema["enum"])
-    if "const" in schema:
-        return f'"{schema["const"]}"'
-    return _plain(schema, depth)
-
-
-def _plain(schema: JsonSchema, depth: int) -> str:
-    kind = str(schema.get("type", "any"))
-    if kind == "array":
-        return f"[{type_name(schema.get('items', {}), depth + 1)}]"
-    inner = schema.get("additionalProperties")
-    if kind == "object" and isinstance(inner, dict):
-        return f"{{name: {type_name(inner, depth + 1)}}}"
-    return " ".join([kind, *_limits(schema)])
-
-
-def _limits(schema: JsonSchema) -> Iterator[str]:
-    if "format" in schema:
-        yield str(schema["format"])
-    for low, high in (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems")):
-        if low in schema or high in schema:
-            unit = re.sub(r"min(?:imum)?", "", low).lower()
-            yield f"{schema.get(low, '')}..{schema.get(high, '')}{' ' + unit if unit else ''}"
-    if "default" in schema and schema["default"] not in (None, [], {}):
-        yield f"= {schema['default']}"
+def _example(found: JsonSchema, schemas: Mapping[str, JsonSchema], *, whole: bool) -> str:
+    """Return an example of a JSON body or answer; nothing where there is no JSON."""
+    schema = found.get("content", {}).get("application/json", {}).get("schema")
+    if not schema:
+        return ""
+    return json.dumps(samples.sample(schema, schemas, whole=whole), indent=2, ensure_ascii=False)

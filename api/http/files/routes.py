@@ -54,6 +54,7 @@ def list_files(call: ApiCall, query: FilesQuery) -> FileList:
         job_id=tuple(query.job_id),
         workspace=tuple(query.workspace),
         project=tuple(query.project),
+        sha256=tuple(query.sha256),
     )
     return paging.envelope(files.page(call.rt, call.caller, chosen, asked), asked, view.entry)
 

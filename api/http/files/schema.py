@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
+from api.http.schema import times
 from api.http.schema.answers import ListOf, Reference
 from api.http.schema.fields import Bound, Digits, Query, QueryId, Uuid, Word
 from scheduler.identifiers import Attempt, ExecutionId
@@ -23,24 +24,36 @@ OUTPUT_NAME = r"^[A-Za-z0-9_][A-Za-z0-9 _-]{0,127}$"
 class FilesQuery(OrderedQuery):
     """A list of files. Repeat a parameter for alternatives; times are of `last_modified`."""
 
-    started: Bound | None = None
-    ended: Bound | None = None
-    file_id: list[QueryId] = []
-    file_name: list[str] = []
-    media_type: list[str] = []
-    job_id: list[QueryId] = []
-    workspace: list[str] = []
-    project: list[str] = []
+    started: Bound | None = Field(default=None, description=times.SINCE)
+    ended: Bound | None = Field(default=None, description=times.UNTIL)
+    file_id: list[QueryId] = Field(default=[], description="these files")
+    file_name: list[str] = Field(default=[], description="of these names")
+    media_type: list[str] = Field(default=[], description="of these media types")
+    job_id: list[QueryId] = Field(default=[], description="outputs of these jobs")
+    workspace: list[str] = Field(default=[], description="in workspaces of these names")
+    project: list[str] = Field(default=[], description="of these projects")
+    sha256: list[Sha256] = Field(
+        default=[], description="with this content: what is there already need not be sent again"
+    )
 
 
 class UploadQuery(Query):
     """Name, kind and place of a new file. A multipart upload brings name and media type itself."""
 
-    file_name: FileName | None = None
-    media_type: MediaType | None = None
-    project: Word | None = None
-    workspace_id: Annotated[int, Field(ge=1, le=2**63 - 1), Digits] | None = None
-    sha256: Sha256 | None = None
+    file_name: Annotated[FileName | None, Field(description="its name; a multipart upload brings one itself")] = None
+    media_type: Annotated[
+        MediaType | None, Field(description="the kind of its content; default application/octet-stream")
+    ] = None
+    project: Annotated[
+        Word | None, Field(description="whose file it is; default: the token's project, else default")
+    ] = None
+    workspace_id: Annotated[
+        Annotated[int, Field(ge=1, le=2**63 - 1), Digits] | None,
+        Field(description="where it is stored; default: the usual place"),
+    ] = None
+    sha256: Annotated[
+        Sha256 | None, Field(description="of the content, in lower case; what arrives with another is refused")
+    ] = None
     path: Annotated[
         str | None,
         Field(max_length=1_000, description="of what lies in the workspace already, to be registered; then no body"),

@@ -107,6 +107,12 @@ class _JobState(TypedDict):
     resources: dict[str, float]
     pool: str | None
     labels: dict[str, str]
+    command_line: Annotated[
+        str | None, Field(description="a command of the job's own, in one line of at most 200 characters")
+    ]
+    message: Annotated[
+        str | None, Field(description="more of why it ended: the words of its last try, or of whoever ended it")
+    ]
     workflow_id: int | None
     is_held: bool
     hold_reason: str | None
@@ -149,7 +155,6 @@ class _Course(TypedDict):
     created_by: str | None
     is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int
-    message: str | None
     data: Mapping[str, object]
     results: Mapping[str, object]
     inputs: list[NamedValue]

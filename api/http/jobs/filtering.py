@@ -50,6 +50,9 @@ class ChosenJobs(Protocol):
     def label(self) -> Sequence[str]: ...  # noqa: D102
 
     @property
+    def job_name(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
     def workflow_id(self) -> Sequence[int]: ...  # noqa: D102
 
     @property
@@ -72,6 +75,7 @@ def job_filter(call: ApiCall, query: ChosenJobs) -> JobFilter:
         node=tuple(query.node),
         pool=tuple(query.pool),
         label=tuple(query.label),
+        job_name=tuple(query.job_name),
         workflow_id=tuple(query.workflow_id),
         project=tuple(query.project),
     )

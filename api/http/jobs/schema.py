@@ -20,6 +20,7 @@ from pydantic import (
 from api.http.jobs.placement_schema import ConstraintBody, LabelKey, LabelValue
 from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
+from api.http.schema import times
 from api.http.schema.fields import (
     LEFT_OUT,
     MAX_ID,
@@ -206,20 +207,21 @@ Label = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^\\u0000]
 class FilterFields(Query):
     """Which jobs. Repeat a parameter for alternatives; different ones narrow. Times are of `last_modified`."""
 
-    started: Bound | None = None
-    ended: Bound | None = None
-    status: list[StatusWord] = []
-    job_id: list[QueryId] = []
-    job_type_id: list[QueryId] = []
-    job_type_name: list[str] = []
-    job_type_category: list[str] = []
-    error_id: list[QueryId] = []
-    error_category: list[CategoryWord] = []
+    started: Bound | None = Field(default=None, description=times.SINCE)
+    ended: Bound | None = Field(default=None, description=times.UNTIL)
+    status: list[StatusWord] = Field(default=[], description="where the jobs stand")
+    job_id: list[QueryId] = Field(default=[], description="these jobs")
+    job_type_id: list[QueryId] = Field(default=[], description="of these types")
+    job_type_name: list[str] = Field(default=[], description="of types of these names, whatever their version")
+    job_type_category: list[str] = Field(default=[], description="of types of these categories")
+    error_id: list[QueryId] = Field(default=[], description="that failed with these errors")
+    error_category: list[CategoryWord] = Field(default=[], description="that failed with errors of these categories")
     node: list[str] = Field(default=[], description="host name, node name or id")
-    pool: list[str] = []
+    pool: list[str] = Field(default=[], description="that ask for these pools, or are or were on their nodes")
     label: list[Label] = Field(default=[], description="key:value")
-    workflow_id: list[QueryId] = []
-    project: list[str] = []
+    job_name: list[str] = Field(default=[], description="the name that was given to the job, whole")
+    workflow_id: list[QueryId] = Field(default=[], description="of these workflows")
+    project: list[str] = Field(default=[], description="of these projects")
 
     @field_validator("status", mode="before")
     @classmethod

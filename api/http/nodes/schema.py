@@ -74,6 +74,10 @@ class NodeView(TypedDict):
     registered: datetime
     archived: datetime | None
     last_beat: datetime | None
+    clock_skew_s: Annotated[
+        float | None,
+        Field(description="how far its wall clock is ahead of the server's, less the way of its last heartbeat"),
+    ]
     last_modified: datetime
 
 

@@ -11,6 +11,7 @@ from api.http.schema.fields import units
 from scheduler.rules.cluster.avoidance import avoided_until
 from scheduler.store.nodes.listing import NodeRow
 from scheduler.store.nodes.stats import NodeCount, RunningOnNode
+from scheduler.wire import CLOCK
 
 
 def entry(row: NodeRow) -> NodeView:
@@ -35,13 +36,14 @@ def entry(row: NodeRow) -> NodeView:
         "labels": row.labels,
         "num_placed": row.placed,
         "num_running": row.running,
-        "load": row.load or {},
+        "load": {name: value for name, value in (row.load or {}).items() if name != CLOCK},
         "version": row.version,
         "powers": row.powers,
         "created": row.created,
         "registered": row.registered,
         "archived": row.archived,
         "last_beat": row.last_beat,
+        "clock_skew_s": None if row.clock_skew_s is None else round(row.clock_skew_s, 3),
         "last_modified": row.last_modified,
     }
 

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 from api.http.schema.fields import parse_moment
 from scheduler.errors import InvalidInput
 
+SINCE = "changed at this time or later: `2026-11-22T10:00:00Z`, or a length of time before now such as `PT3H`"
+UNTIL = "not changed after this time, written likewise"
+"""What `started` and `ended` of lists mean."""
+
 _DURATION = re.compile(
     r"P(?:(?P<weeks>\d{1,6}(?:\.\d+)?)W)?(?:(?P<days>\d{1,6}(?:\.\d+)?)D)?"
     r"(?:T(?:(?P<hours>\d{1,8}(?:\.\d+)?)H)?(?:(?P<minutes>\d{1,9}(?:\.\d+)?)M)?(?:(?P<seconds>\d{1,11}(?:\.\d+)?)S)?)?\Z",

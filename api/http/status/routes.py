@@ -75,4 +75,8 @@ def _warnings(found: InstallationStatus, state: str, *, broker: str | None) -> l
     told += [
         f"nodes that are {word}: {by_state[word]}" for word in ("LOST", "OFFLINE", "DEGRADED") if by_state.get(word)
     ]
+    told += [
+        f"the clock of {node.name} is about {abs(node.skew_s):.0f} s {'ahead of' if node.skew_s > 0 else 'behind'} the server's"
+        for node in found.skewed
+    ]
     return told

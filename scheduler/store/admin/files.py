@@ -28,6 +28,7 @@ class FileFilter:
     job_id: tuple[int, ...] = ()
     workspace: tuple[str, ...] = ()
     project: tuple[str, ...] = ()
+    sha256: tuple[str, ...] = ()
     started: datetime | None = None
     ended: datetime | None = None
 
@@ -101,6 +102,7 @@ _CONDITIONS = {
     "job_id": "j.job_id = ANY(:job_id)",
     "workspace": "j.workspace_id = ANY(ARRAY(SELECT id FROM workspaces WHERE name = ANY(:workspace)))",
     "project": "j.project_id = ANY(ARRAY(SELECT id FROM projects WHERE name = ANY(:project)))",
+    "sha256": "j.sha256 = ANY(:sha256)",
     "started": "j.last_modified >= :started",
     "ended": "j.last_modified <= :ended",
 }

@@ -37,6 +37,7 @@ class JobFilter:
     node: tuple[str, ...] = ()
     pool: tuple[str, ...] = ()
     label: tuple[str, ...] = ()
+    job_name: tuple[str, ...] = ()
     workflow_id: tuple[int, ...] = ()
     project: tuple[str, ...] = ()
 
@@ -95,6 +96,8 @@ class JobRow(type_in_short.JobTypeInShort):
     error_category: str | None
     is_builtin: bool | None
     should_be_retried: bool | None
+    command_line: str | None
+    message: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ _COLUMN = {
     "node": "j.node_id",
     "workflow_id": "j.workflow_id",
     "project": "j.project_id",
+    "job_name": "j.name",
 }
 _LABELLED = """j.id IN (
     SELECT job_id FROM job_specs WHERE labels IS NOT NULL AND labels @> ANY(CAST(:label AS jsonb[])))"""
@@ -160,6 +164,11 @@ _ELSEWHERE = {
     **type_in_short.COLUMNS, "node_id": "n.id", "node_name": "n.name", "hostname": "n.hostname", "error_id": "e.id",
     "error_name": "e.name", "error_title": "e.title", "error_description": "e.description",
     "error_category": "e.category", "is_builtin": "e.is_builtin", "should_be_retried": "e.should_be_retried",
+    "command_line": """LEFT((SELECT string_agg(word, ' ')
+        FROM jsonb_array_elements_text(q.overrides -> 'command') AS word), 200)""",
+    "message": """COALESCE(q.message, CASE WHEN j.error_id IS NOT NULL THEN (
+        SELECT x.message FROM executions x WHERE x.job_id = j.id AND x.attempt = j.attempt
+        ORDER BY x.error_id IS DISTINCT FROM j.error_id, x.member LIMIT 1) END)""",
 }  # fmt: skip
 """The fields of a row that are no columns of `jobs` under that name."""
 

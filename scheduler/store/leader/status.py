@@ -54,6 +54,15 @@ _NODES = text("""
     ORDER BY p.name, n.word
 """)
 
+_SKEWED = text("""
+    SELECT n.name, (b.load ->> 'clock')::float8 - extract(epoch FROM b.at)::float8 AS skew_s
+    FROM nodes n JOIN beats b ON b.node_id = n.id
+    WHERE n.state = 'READY' AND NOT n.is_silent
+      AND abs((b.load ->> 'clock')::float8 - extract(epoch FROM b.at)) >= :told_from_s
+    ORDER BY n.name
+    LIMIT 5
+""")
+
 _LIVE = text("""
     SELECT p.name AS pool, count(*) AS placed, count(*) FILTER (WHERE x.status = 'RUNNING') AS running,
            sum(x.cpus)::bigint AS cpus, sum(x.mem)::bigint AS mem, sum(x.disk)::bigint AS disk
@@ -99,6 +108,14 @@ class NodesOfPool:
 
 
 @dataclass(frozen=True, slots=True)
+class SkewedNode:
+    """A node whose wall clock is so many seconds ahead of the database's; behind it, if negative."""
+
+    name: str
+    skew_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PoolUsage:
     """What placements hold of a pool, in thousandths; `running` of them have been claimed."""
 
@@ -124,6 +141,11 @@ def ended_jobs(tx: Connection, *, project_id: ProjectId | None, within_s: float)
 def nodes(tx: Connection) -> list[NodesOfPool]:
     """Return, per pool and state, how many nodes there are and what those that can be reached have."""
     return records.read_all(NodesOfPool, tx.execute(_NODES, {"avoided_from": AVOIDED_FROM}))
+
+
+def skewed(tx: Connection, told_from_s: float) -> list[SkewedNode]:
+    """Return some nodes whose wall clocks are that far from the database's, or further."""
+    return records.read_all(SkewedNode, tx.execute(_SKEWED, {"told_from_s": told_from_s}))
 
 
 def live(tx: Connection) -> list[PoolUsage]:

@@ -74,6 +74,7 @@ class NodeRow(NamedTuple):
     placed: int
     running: int
     used_custom: dict[str, int]
+    clock_skew_s: float | None
 
 
 _CONDITIONS = {
@@ -102,7 +103,8 @@ _COLUMNS = """
     j.launch_failed_at, j.cpus, j.mem, j.disk, j.custom, j.labels, j.powers, j.version, j.created, j.registered, j.archived, j.last_modified,
     p.name AS pool, b.holding, b.load, b.at AS last_beat,
     used.cpus AS used_cpus, used.mem AS used_mem, used.disk AS used_disk, used.placed, used.running,
-    used_custom.amounts AS used_custom
+    used_custom.amounts AS used_custom,
+    (b.load ->> 'clock')::float8 - extract(epoch FROM b.at)::float8 AS clock_skew_s
 """
 
 # Room is derived from what holds it, never counted.

@@ -279,6 +279,8 @@ files = Table(
     moment("last_modified", now=True),
     UniqueConstraint("execution_id", "output", "file_name", name="file_of_output"),
 )
+# Clients ask for what is there already before they send it.
+Index("files_sha256", files.c.sha256, files.c.project_id)
 Index("files_project", files.c.project_id, files.c.last_modified, files.c.id)
 
 audit = Table(

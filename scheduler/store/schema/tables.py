@@ -137,6 +137,15 @@ _CARRIED = {
     "pool": ("status", "job_type_id", "project_id"),
     "workflow_id": ("status", "job_type_id", "project_id"),
 }
+# Names are looked for as users gave them; most jobs have none.
+Index(
+    "jobs_name_modified",
+    jobs.c.name,
+    jobs.c.last_modified,
+    jobs.c.id,
+    postgresql_include=["status", "job_type_id", "project_id"],
+    postgresql_where=text("name IS NOT NULL"),
+)
 for _column, _others in _CARRIED.items():
     Index(
         f"jobs_{_column.removeprefix('job_').removesuffix('_id')}_modified",

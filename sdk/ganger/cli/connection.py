@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from ganger import configuration
+from ganger.cli import screen
 from ganger.configuration import Configuration
 from ganger.errors import NotConfigured
 
 if TYPE_CHECKING:
     from ganger import Client
 
-PANEL = "Where the API is"
+PANEL, OUTPUT = "Where the API is", "How it is shown"
 
 # A person waits for the answer: an API that is not there is reported soon.
 PATIENCE_S = 2.0
 # A submission should survive a restart of the API.
 SUBMIT_PATIENCE_S = 10.0
+
+
+def _zone(wanted: bool) -> bool:
+    return screen.use_utc(wanted=wanted)
 
 
 Token: TypeAlias = Annotated[
@@ -53,6 +58,13 @@ class Connection:
             envvar="GANGER_STATE_DIR", help="State folder of the `ganger up` to talk to.", rich_help_panel=PANEL
         ),
     ] = None
+
+    utc: Annotated[
+        bool,
+        typer.Option(
+            "--utc", callback=_zone, help="Show times in UTC instead of this machine's zone.", rich_help_panel=OUTPUT
+        ),
+    ] = False
 
     def client(self, *, patience_s: float = PATIENCE_S) -> Client:
         """Return a client for this command. Raises NotConfigured if nothing says where the API is."""

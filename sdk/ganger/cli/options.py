@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 BUILT_IN_RESOURCES = ("cpus", "mem", "disk")
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON on standard output, and nothing else.")]
-JobId: TypeAlias = Annotated[int, typer.Argument(metavar="JOB", min=1, help="The job's id.")]
 
 
 class ListByDefault(TyperGroup):
@@ -78,9 +77,9 @@ def _default_of(each: Field[object]) -> object:
     return inspect.Parameter.empty if each.default is MISSING else each.default
 
 
-def amounts(words: list[str]) -> dict[str, float]:
+def amounts(given_words: list[str]) -> dict[str, float]:
     """Return custom resources, `gpu=1` words, by name. Raises UsageError."""
-    given = pairs(words, "--resource")
+    given = pairs(given_words, "--resource")
     for name in BUILT_IN_RESOURCES:
         if name in given:
             raise UsageError(f"{name} is not a custom resource; use --{name}", field="--resource")
@@ -90,12 +89,15 @@ def amounts(words: list[str]) -> dict[str, float]:
         raise UsageError("--resource takes NAME=AMOUNT with a number, such as gpu=1") from error
 
 
-def pairs(words: list[str], option: str) -> dict[str, str]:
+def pairs(given: Iterable[str], option: str) -> dict[str, str]:
     """Return `name=value` words by name. Raises UsageError naming the option."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not name or not equals:
-            raise UsageError(f"{option} takes NAME=VALUE, not {word!r}")
-        found[name] = value
-    return found
+    return dict(words(given, option))
+
+
+def words(given: Iterable[str], option: str) -> list[tuple[str, str]]:
+    """Return names and values of `name=value` words. Raises UsageError naming the option."""
+    split = [(word, *word.partition("=")) for word in given]
+    wrong = next((word for word, name, equals, _ in split if not name or not equals), None)
+    if wrong is not None:
+        raise UsageError(f"{option} takes {'KEY' if option == '--label' else 'NAME'}=VALUE, not {wrong!r}")
+    return [(name, value) for _, name, _, value in split]

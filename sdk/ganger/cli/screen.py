@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+T = TypeVar("T")
 
 STYLES = {
     "COMPLETED": "green",
@@ -28,6 +30,7 @@ STYLES = {
 }
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 KIB = 1024
+_ZONE = {"utc": False}
 # All control characters but tab and line feed.
 _COMMANDS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -150,9 +153,31 @@ def size(count: float | None) -> str:
     return f"{count:.1f} TiB"
 
 
+def kept(rows: Iterable[T], where: list[T]) -> Iterator[T]:
+    """Yield rows as they come, and add each to a list."""
+    for row in rows:
+        where.append(row)
+        yield row
+
+
+def use_utc(*, wanted: bool) -> bool:
+    """Show all times of this process in UTC if it is wanted; returns whether it is."""
+    _ZONE["utc"] = wanted
+    return wanted
+
+
 def moment(when: datetime | None) -> str:
-    """Return a time in this machine's zone."""
-    return when.astimezone().strftime("%Y-%m-%d %H:%M:%S") if when else ""
+    """Return a time in this machine's zone, or in UTC if that was asked for, and say which zone it is."""
+    if when is None:
+        return ""
+    shown = when.astimezone(UTC if _ZONE["utc"] else None)
+    zone = shown.strftime("%z")
+    return f"{shown:%Y-%m-%d %H:%M:%S} " + ("UTC" if zone == "+0000" else f"{zone[:3]}:{zone[3:5]}")
+
+
+def many(count: int, thing: str) -> str:
+    """Return a number of things in words: `1 node`, `2 nodes`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def number(value: float | None) -> str:

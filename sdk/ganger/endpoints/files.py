@@ -6,12 +6,14 @@ import hashlib
 import mimetypes
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from ganger import paging
+from ganger.endpoints import uploading
 from ganger.errors import ClientError
 from ganger.paging import Filter
 from ganger.records import File
@@ -28,19 +30,34 @@ class FilesEndpoint:
 
     _transport: Transport
 
-    def upload(self, source: Path, *, name: str | None = None, media_type: str | None = None) -> File:
+    def upload(
+        self, source: Path, *, name: str | None = None, media_type: str | None = None, project: str | None = None
+    ) -> File:
         """Send a file and return it, with the SHA-256 that the API computed.
 
         A connection that breaks is tried again; at worst a file that nobody refers to is left behind.
         """
         with source.open("rb") as handle:
-            return self.upload_from(handle, name=name or source.name, media_type=media_type)
+            return self.upload_from(handle, name=name or source.name, media_type=media_type, project=project)
 
-    def upload_from(self, handle: IO[bytes], *, name: str, media_type: str | None = None) -> File:
+    def upload_many(
+        self, sources: Sequence[Path], *, project: str | None = None, changed: Callable[[int], None] | None = None
+    ) -> list[File]:
+        """Return a file for each path, in their order, and send only what the project does not have already.
+
+        One of the same name and content is used again, so equal inputs are stored once. `changed` is called with the number
+        of paths that are done.
+        """
+        return uploading.send_missing(self, sources, project=project, changed=changed)
+
+    def upload_from(
+        self, handle: IO[bytes], *, name: str, media_type: str | None = None, project: str | None = None
+    ) -> File:
         """Send what an open, seekable file holds, from its beginning; the API refuses what arrives damaged."""
         handle.seek(0)
         about = {
             "file_name": os.fsencode(name).decode("utf-8", "replace"),  # a name may hold bytes that are no UTF-8
+            **({"project": project} if project else {}),
             "media_type": media_type or media_type_of(name),
             "sha256": hashlib.file_digest(handle, "sha256").hexdigest(),  # type: ignore[arg-type]  # any binary file will do
         }
@@ -69,6 +86,12 @@ class FilesEndpoint:
     def read(self, file_id: int) -> bytes:
         """Return the content of a file that fits into memory."""
         return self._transport.send(_content(file_id)).content
+
+    @contextmanager
+    def open(self, file_id: int) -> Iterator[Iterator[bytes]]:
+        """Yield the pieces of a file's content, of any size. Raises NotFound."""
+        with self._transport.stream(_content(file_id)) as response:
+            yield response.iter_bytes(PIECE_BYTES)
 
     def download(self, file_id: int, target: Path) -> File:
         """Write a file's content to `target`, whole or not at all. Raises ClientError when its SHA-256 is another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ganger import paging
@@ -40,10 +40,10 @@ class JobsEndpoint:
         return Job.read(self._submit(body, {"Idempotency-Key": key}, strict=strict))
 
     def submit_many(
-        self, requests: Sequence[JobRequest], *, key: str | None = None, strict: bool = False
+        self, requests: Sequence[JobRequest | Mapping[str, object]], *, key: str | None = None, strict: bool = False
     ) -> Sequence[int]:
-        """Create up to 10,000 jobs, all or none; returns their ids in the order of the requests. As safe as `submit`."""
-        bodies = [request.document() for request in requests]
+        """Create up to 10,000 jobs, all or none; returns their ids in order. A mapping is a body of `POST /jobs/`. As safe as `submit`."""
+        bodies = _bodies(requests)
         if any("idempotency_key" in body for body in bodies):
             bodies = [{"idempotency_key": str(uuid.uuid4()), **body} for body in bodies]
             headers = {}
@@ -51,12 +51,11 @@ class JobsEndpoint:
             headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return [int(job_id) for job_id in self._submit(bodies, headers, strict=strict)["job_ids"]]
 
-    def dry_run(self, requests: Sequence[JobRequest], *, strict: bool = False) -> Sequence[JsonObject]:
-        """Return for each job whether it would `start` now, on which `node`, or `wait`, and why; up to 100, and nothing is made.
-
-        With `strict`, whether `submit` would `refuse` them likewise. Raises as `submit` does.
-        """
-        bodies = [request.document() for request in requests]
+    def dry_run(
+        self, requests: Sequence[JobRequest | Mapping[str, object]], *, strict: bool = False
+    ) -> Sequence[JsonObject]:
+        """Return for each of up to 100 jobs whether it would `start`, on which `node`, `wait`, or be `refuse`d, and why. Raises as `submit`."""
+        bodies = _bodies(requests)
         query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
         body = bodies[0] if len(bodies) == 1 else bodies
         call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
@@ -64,10 +63,7 @@ class JobsEndpoint:
         return results
 
     def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
-        """Return a job with inputs, outputs and executions, newest first. Raises NotFound.
-
-        `patience_s`: how long to try to reach an API that does not answer; None is the client's own.
-        """
+        """Return a job with inputs, outputs and executions, newest first. Raises NotFound. `patience_s` replaces the client's."""
         return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", patience_s=patience_s)))
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
@@ -224,6 +220,10 @@ class JobsEndpoint:
     def _submit(self, body: object, headers: dict[str, str], *, strict: bool) -> JsonObject:
         query = (("strict", "true"),) if strict else ()
         return self._transport.json(Call("POST", "/jobs/", params=query, body=body, headers=headers, repeatable=True))
+
+
+def _bodies(requests: Sequence[JobRequest | Mapping[str, object]]) -> list[JsonObject]:
+    return [request.document() if isinstance(request, JobRequest) else dict(request) for request in requests]
 
 
 def _said(**given: object) -> dict[str, object]:

@@ -32,8 +32,12 @@ class LogsEndpoint:
 
     def read(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> str:
         """Return the output so far, of one phase or of all in their order; an empty text if there is none."""
+        return self.content(execution_id, stream=stream, phase=phase).decode("utf-8", "replace")
+
+    def content(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> bytes:
+        """Return likewise the very bytes, which need not be text."""
         call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
-        return self._transport.send(call).text
+        return self._transport.send(call).content
 
     def document(
         self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None

@@ -176,6 +176,11 @@ def resolve(api: Client, name: str, project: str | None = None) -> JobType:
     return newest
 
 
+def title(job_type: JobType) -> str:
+    """Return name and version, as commands take them."""
+    return f"{job_type.name}:{job_type.version}"
+
+
 def put(api: Client, body: JsonObject) -> JobType:
     """Make a type, or bring the existing one of this name and version up to date; safe to repeat."""
     from ganger import Conflict  # noqa: PLC0415 - the connection has brought it anyway

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ganger import Client, Operation
     from ganger.cli.jobs.selection import Selection
 
-Ids: TypeAlias = Annotated[list[int] | None, typer.Argument(metavar="JOB...", min=1, help="Ids of jobs.")]
+Ids: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(metavar="JOB...", help="Ids of jobs; - reads them from standard input.")
+]
 Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others.")]
 
 
@@ -72,13 +74,13 @@ def _print_count(count: int, *, as_json: bool) -> None:
     if as_json:
         screen.document({"dry_run": True, "count": count})
     else:
-        screen.text(f"{count} jobs match")
+        screen.text(f"{screen.many(count, 'job')} match" + ("es" if count == 1 else ""))
 
 
 def _confirm(api: Client, action: JobAction, selection: Selection) -> None:
     """Ask the person at the terminal. Where none is, a script has decided."""
     if sys.stdin.isatty() and sys.stderr.isatty():
-        typer.confirm(f"{action.kind} {_count(api, action, selection)} jobs?", abort=True, err=True)
+        typer.confirm(f"{action.kind} {screen.many(_count(api, action, selection), 'job')}?", abort=True, err=True)
 
 
 def _print_result(operation: Operation, action: JobAction, selection: Selection, *, as_json: bool) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @expanded
 def cancel(
-    job_ids: Ids = None,
+    jobs: Ids = None,
     *,
     which: JobOptions,
     options: BulkOptions,
@@ -40,12 +40,12 @@ def cancel(
 
     [bold]ganger cancel --label batch=7 --yes[/]
     """
-    selection = which.select(job_ids)
-    if wait and not job_ids:
+    selection = which.select(jobs)
+    if wait and not selection.job_ids:
         raise UsageError("--wait is for jobs that are given by id")
     with connection.client() as api:
-        if job_ids and not options.dry_run and not reason:
-            raise typer.Exit(_cancel_each(api, job_ids, wait=wait, as_json=options.as_json))
+        if selection.job_ids and not options.dry_run and not reason:
+            raise typer.Exit(_cancel_each(api, selection.job_ids, wait=wait, as_json=options.as_json))
         action = JobAction(
             kind="cancel", done="canceled", advice="jobs that have ended are not canceled", reason=reason
         )

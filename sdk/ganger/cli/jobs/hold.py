@@ -10,7 +10,7 @@ from ganger.cli.options import expanded
 
 @expanded
 def hold(
-    job_ids: Ids = None, *, which: JobOptions, options: BulkOptions, reason: Reason = None, connection: Connection
+    jobs: Ids = None, *, which: JobOptions, options: BulkOptions, reason: Reason = None, connection: Connection
 ) -> None:
     """Keep jobs from starting until they are released.
 
@@ -18,19 +18,28 @@ def hold(
 
     [bold]ganger hold --project maps --status QUEUED[/]
     """
-    selection = which.select(job_ids)
+    selection = which.select(jobs)
     with connection.client() as api:
-        carry_out(api, JobAction(kind="hold", done="held", reason=reason), selection, options)
+        carry_out(
+            api,
+            JobAction(
+                kind="hold", done="held", advice="only jobs that wait and are not held yet can be held", reason=reason
+            ),
+            selection,
+            options,
+        )
 
 
 @expanded
-def release(job_ids: Ids = None, *, which: JobOptions, options: BulkOptions, connection: Connection) -> None:
+def release(jobs: Ids = None, *, which: JobOptions, options: BulkOptions, connection: Connection) -> None:
     """Let held jobs go.
 
     [bold]ganger release 12[/]
 
     [bold]ganger release --label batch=7[/]
     """
-    selection = which.select(job_ids)
+    selection = which.select(jobs)
     with connection.client() as api:
-        carry_out(api, JobAction(kind="release", done="released"), selection, options)
+        carry_out(
+            api, JobAction(kind="release", done="released", advice="only held jobs can be released"), selection, options
+        )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
-from ganger.cli.jobs.selection import JobFilters
+from ganger.cli.jobs import columns
+from ganger.cli.jobs.selection import JobFilters, of_options
 from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Job
-
-HEADINGS = ("ID", "NAME", "STATUS", "TRIES", "NODE", "WAITED", "RAN", "WHY")
 
 
 @expanded
 def jobs(
     *,
     which: JobFilters,
+    shown: Annotated[
+        str | None,
+        typer.Option(
+            "--columns", "-o", metavar="NAMES", help="Columns, such as id,name,created,label.run; --help lists them."
+        ),
+    ] = None,
     order: Annotated[list[str] | None, typer.Option(help="Order by a field, descending with a leading -.")] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="At most so many.")] = 50,
     as_json: Json = False,
@@ -29,39 +33,25 @@ def jobs(
 ) -> None:
     """List jobs, the newest first.
 
+    Columns: id, name, status, tries, node, waited, ran, why; and type, command, project, priority, pool, cpus, mem, labels,
+    label.KEY, created, queued, started, ended. The name is the command where a job has none.
+
     [bold]ganger jobs --status RUNNING --status QUEUED[/]
-    [bold]ganger jobs --type kml-footprint --since PT3H --json | jq .id[/]
+
+    [bold]ganger jobs --label run=7 -o id,name,label.run,ended,why[/]
+
+    [bold]ganger jobs --type kml-footprint --since 3h --json | jq .id[/]
     """
-    with connection.client() as api:
+    names = columns.chosen(shown)
+    with connection.client() as api, of_options():
         listed = api.jobs.list(limit=limit, page_size=min(limit, 1000), order=order or ["-id"], **which.query())
         if as_json:
             for job in listed:
                 screen.line(job.document)
             return
-        screen.table(HEADINGS, (_row(job) for job in listed), empty="no jobs")
-
-
-def _row(job: Job) -> Sequence[object]:
-    return (
-        job.id,
-        _title(job),
-        job.status,
-        f"{job.tries}/{job.max_tries}",
-        job.node or "",
-        screen.duration(screen.between(job.queued, job.started or job.ended)),
-        screen.duration(screen.between(job.started, job.ended)),
-        _why(job),
-    )
-
-
-def _title(job: Job) -> str:
-    kind = f"{job.job_type.name}:{job.job_type.version}"
-    return f"{job.name} ({kind})" if job.name else kind
-
-
-def _why(job: Job) -> str:
-    if job.is_held and not job.is_final:
-        return f"held: {job.hold_reason}" if job.hold_reason else "held"
-    if job.error is not None:
-        return job.error.title or job.error.name
-    return f"{job.percent:.0f} % {job.note or ''}".strip() if job.percent is not None and not job.is_final else ""
+        found: list[Job] = []
+        headings = [name.upper() for name in names]
+        screen.table(headings, (columns.row(job, names) for job in screen.kept(listed, found)), empty="no jobs")
+    failed = next((job for job in found if job.status == "FAILED"), None)
+    if failed is not None and screen.terminal():
+        screen.note(f"what a job wrote: ganger logs {failed.id}; all about it: ganger show {failed.id}")

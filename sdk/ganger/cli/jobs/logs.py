@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
@@ -11,7 +13,8 @@ import typer
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
-from ganger.cli.options import JobId, Json, expanded
+from ganger.cli.job_ids import JobId
+from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Client, Execution, Job, LogPiece
@@ -63,7 +66,7 @@ def logs(
         elif as_json:
             screen.document(api.logs.document(execution.id, stream=stream, phase=phase))
         else:
-            sys.stdout.write(api.logs.read(execution.id, stream=stream, phase=phase))
+            _write_bytes(api.logs.content(execution.id, stream=stream, phase=phase))
 
 
 def follow_job(
@@ -75,8 +78,11 @@ def follow_job(
     member: int | None = None,
     as_json: bool = False,
     split: bool = False,
+    prefixes: PrefixedOutput | None = None,
 ) -> Job:
     """Print everything a job writes until it has ended, try after try; returns the job. `split` as in `write`.
+
+    With `prefixes` each line stands behind the id of its job.
 
     The members of a gang come one after another, unless only one of them is wanted.
     """
@@ -88,16 +94,51 @@ def follow_job(
         ]
         fresh = sorted(wanted, key=lambda execution: (execution.attempt or 0, execution.member))
         for execution in fresh:
-            if shown and not as_json:
+            if shown and not as_json and prefixes is None:
                 what = f"member {execution.member}" if execution.member else "another try"
                 screen.note(f"ganger: {what}, on {execution.node}")
             shown.add(execution.id)
             for piece in api.logs.follow(execution.id, stream=stream, phase=phase):
-                write(piece, as_json=as_json, split=split)
+                if prefixes is None:
+                    write(piece, as_json=as_json, split=split)
+                else:
+                    prefixes.write(job_id, piece)
+            if prefixes is not None:
+                prefixes.end(job_id)
         if job.is_final and not fresh:
             return job
         if not fresh:
             time.sleep(TRY_POLL_S)
+
+
+class PrefixedOutput:
+    """Lines of several jobs on one output, each behind the id of its job; a line is printed when it is whole. Thread-safe."""
+
+    def __init__(self, job_ids: Sequence[int]) -> None:
+        self._width = max((len(str(job_id)) for job_id in job_ids), default=0)
+        self._begun: dict[tuple[int, str], str] = {}
+        self._lock = threading.Lock()
+
+    def write(self, job_id: int, piece: LogPiece) -> None:
+        """Print the lines that a piece of a job's output ends, and keep the rest."""
+        with self._lock:
+            *lines, rest = (self._begun.pop((job_id, piece.stream), "") + piece.text).split("\n")
+            self._print(job_id, piece.stream, lines)
+            if rest:
+                self._begun[job_id, piece.stream] = rest
+
+    def end(self, job_id: int) -> None:
+        """Print what a job has begun: no more of it comes."""
+        with self._lock:
+            for stream in ("stdout", "stderr"):
+                rest = self._begun.pop((job_id, stream), "")
+                self._print(job_id, stream, [rest] if rest else [])
+
+    def _print(self, job_id: int, stream: str, lines: Sequence[str]) -> None:
+        target = sys.stderr if stream == "stderr" else sys.stdout
+        for line in lines:
+            target.write(f"{job_id:>{self._width}} | {line}\n")
+        target.flush()
 
 
 def write(piece: LogPiece, *, as_json: bool = False, split: bool = False) -> None:
@@ -108,6 +149,12 @@ def write(piece: LogPiece, *, as_json: bool = False, split: bool = False) -> Non
     target = sys.stderr if split and piece.stream == "stderr" else sys.stdout
     target.write(piece.text)
     target.flush()
+
+
+def _write_bytes(content: bytes) -> None:
+    """Print what a program wrote as it wrote it: its bytes need not be text."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
 
 
 def _chosen(job: Job, attempt: int | None, member: int) -> Execution | None:

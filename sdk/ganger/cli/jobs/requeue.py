@@ -14,7 +14,7 @@ from ganger.cli.options import expanded
 
 @expanded
 def requeue(
-    job_ids: Ids = None,
+    jobs: Ids = None,
     *,
     which: JobOptions,
     options: BulkOptions,
@@ -28,7 +28,7 @@ def requeue(
 
     [bold]ganger requeue --status FAILED --error-category SYSTEM --since P1D[/]
     """
-    selection = which.select(job_ids)
+    selection = which.select(jobs)
     advice = "only FAILED and CANCELED jobs can be requeued"
     with connection.client() as api:
         action = JobAction(kind="requeue", done="requeued", advice=advice, reason=reason, priority=priority)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.models import OptionInfo
 
+from ganger.cli import job_ids, times
+from ganger.cli.options import words as split_words
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +41,10 @@ class JobFilters:
     pool: Annotated[list[str] | None, _filter("For these pools, or on their nodes.", "--pool")] = None
     label: Annotated[list[str] | None, _filter("With this label, KEY=VALUE.", "--label")] = None
     project: Annotated[list[str] | None, _filter("Of these projects.", "--project")] = None
-    since: Annotated[str | None, _filter("Changed since: PT3H, P1D, or 2026-11-22T10:00:00Z.", "--since")] = None
+    name: Annotated[list[str] | None, _filter("Of this name, as `submit --name` gave it.", "--name")] = None
+    since: Annotated[
+        str | None, _filter("Changed since: 3h, 2d, yesterday, 2026-11-22 or 2026-11-22T10:00:00Z.", "--since")
+    ] = None
     until: Annotated[str | None, _filter("Not changed since, likewise.", "--until")] = None
 
     def query(self) -> dict[str, Filter]:
@@ -49,10 +56,11 @@ class JobFilters:
             "error_category": self.error_category,
             "node": self.node,
             "pool": self.pool,
-            "label": [word.replace("=", ":", 1) for word in self.label or ()],
+            "label": [f"{key}:{value}" for key, value in split_words(self.label or [], "--label")],
             "project": self.project,
-            "started": self.since,
-            "ended": self.until,
+            "job_name": self.name,
+            "started": times.past(self.since, "--since") if self.since else None,
+            "ended": times.past(self.until, "--until") if self.until else None,
         }
         return {name: value for name, value in given.items() if value}
 
@@ -65,14 +73,40 @@ class JobOptions(JobFilters):
         bool, typer.Option("--all", help="Every job that the token may see.", rich_help_panel=PANEL)
     ] = False
 
-    def select(self, job_ids: Sequence[int] | None) -> Selection:
+    def select(self, words: Sequence[str] | None) -> Selection:
         """Return which jobs are meant. Raises UsageError for ids and filters together, and for neither."""
         filters = self.query()
-        if job_ids and (filters or self.everything):
+        ids = job_ids.job_ids(words or ())
+        if words and not ids:
+            raise UsageError("standard input has no ids of jobs")
+        if ids and (filters or self.everything):
             raise UsageError("give ids of jobs or options that choose them, not both")
-        if not (job_ids or filters or self.everything):
+        if not (ids or filters or self.everything):
             raise UsageError("which jobs? give ids, options such as --status QUEUED, or --all")
-        return Selection(tuple(job_ids or ()), filters, self.everything)
+        return Selection(tuple(ids), filters, self.everything)
+
+
+OPTIONS = {
+    "status": "--status", "job_type_name": "--type", "job_type_category": "--category", "error_category": "--error-category",
+    "node": "--node", "pool": "--pool", "label": "--label", "project": "--project", "job_name": "--name",
+    "started": "--since", "ended": "--until", "order": "--order",
+}  # fmt: skip
+"""The option of each filter of the API."""
+
+
+@contextmanager
+def of_options() -> Iterator[None]:
+    """Turn a refusal of a filter into an UsageError that names its option; other refusals go through."""
+    from ganger import InvalidRequest  # noqa: PLC0415 - whoever asks has it already
+
+    try:
+        yield
+    except InvalidRequest as refused:
+        field = re.sub(r"\[\d+\]$", "", refused.field or "")
+        if field not in OPTIONS:
+            raise
+        sentence = str(refused).removeprefix(f"{refused.field}: ").removeprefix(f"{field}: ")
+        raise UsageError(f"{OPTIONS[field]}: {sentence}", field=OPTIONS[field]) from None
 
 
 @dataclass(frozen=True, slots=True)

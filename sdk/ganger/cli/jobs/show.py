@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
-from ganger.cli.options import JobId, Json, expanded
+from ganger.cli.job_ids import JobId
+from ganger.cli.jobs import failure
+from ganger.cli.options import Json, expanded
 
 if TYPE_CHECKING:
     from ganger import Execution, Job
@@ -30,6 +32,7 @@ def show(
     """
     with connection.client() as api:
         job = api.jobs.get(job_id)
+        last = [] if as_json else failure.last_lines(api, job)
     if as_json:
         screen.document(job.document)
         return
@@ -41,6 +44,11 @@ def show(
         if values:
             screen.heading(title)
             screen.table(VALUE_HEADINGS, (row for value in values for row in _value_rows(value)), empty="")
+    if last:
+        screen.heading("Last lines that it wrote")
+        for line in last:
+            screen.text(f"wrote last\t{line}" if not screen.terminal() else f"  {line}")
+        screen.note(f"all of them: ganger logs {job.id}")
 
 
 def _summary(job: Job) -> dict[str, object]:

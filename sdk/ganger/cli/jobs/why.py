@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
-from ganger.cli.options import JobId, Json, expanded
+from ganger.cli.job_ids import JobId
+from ganger.cli.jobs import failure
+from ganger.cli.options import Json, expanded
 from ganger.documents import JsonObject
 
 _MOST_NAMED = 3
@@ -27,12 +29,18 @@ def why(
     """
     with connection.client() as api:
         explanation = api.jobs.explain(job_id)
+        failed = not as_json and bool(explanation.get("failure"))
+        last = failure.last_lines(api, api.jobs.get(job_id)) if failed else []
     if as_json:
         screen.document(explanation)
         return
     screen.text(str(explanation.get("summary") or explanation.get("status")))
     for line in lines(explanation):
         screen.text(f"  {line}")
+    for line in last:
+        screen.text(f"  it wrote: {line}")
+    if failed:
+        screen.note(f"all that it wrote: ganger logs {job_id}")
 
 
 def lines(explanation: JsonObject) -> Iterator[str]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -14,6 +14,9 @@ from ganger.cli.nodes import nodes as nodes_listed
 from ganger.cli.options import expanded
 from ganger.cli.quantities import positive_seconds
 from ganger.errors import UsageError
+
+if TYPE_CHECKING:
+    from ganger import Node
 
 NodeNames: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="NODE...", help="Names or ids of nodes.")]
 Reason: TypeAlias = Annotated[str | None, typer.Option(help="Why, for the others.")]
@@ -64,7 +67,9 @@ def pause(
 ) -> None:
     """Give nodes, a pool, or all of them no new work; what runs there goes on.
 
-    [bold]ganger pause --pool night --reason "storage is slow"[/]    [bold]ganger pause --scheduler[/]
+    [bold]ganger pause --pool night --reason "storage is slow"[/]
+
+    [bold]ganger pause --scheduler[/]
     """
     why = reason or "paused by hand"
     _require_one_kind(nodes, whole)
@@ -88,7 +93,9 @@ def resume(
 
     A node that is avoided because it failed to start jobs is tried again at once.
 
-    [bold]ganger resume rack-7[/]    [bold]ganger resume --scheduler[/]
+    [bold]ganger resume rack-7[/]
+
+    [bold]ganger resume --scheduler[/]
     """
     _require_one_kind(nodes, whole)
     if whole.scheduler:
@@ -122,7 +129,30 @@ def _change_nodes(connection: Connection, names: list[str] | None, changes: Mapp
     if not names:
         raise UsageError("name at least one node")
     with connection.client() as api:
-        known = list(api.nodes.list())
-        for node in [nodes_listed.required(known, name) for name in names]:
+        known = list(api.nodes.list(**nodes_listed.ALL))
+        chosen = [nodes_listed.required(known, name) for name in names]
+        gone = next((node for node in chosen if node.state == "GONE"), None)
+        if gone is not None:
+            raise UsageError(
+                f"{gone.name} has left; it is back when its `ganger worker`, or `ganger up`, is started again"
+            )
+        for node in chosen:
             api.nodes.change(node.id, changes)
             screen.text(f"{node.name} {done}")
+    if changes.get("is_draining"):
+        _tell_what_follows(known, chosen)
+
+
+def _tell_what_follows(known: Sequence[Node], drained: Sequence[Node]) -> None:
+    """Say on a note what draining means, and what it means if no other node is there."""
+    ids = {node.id for node in drained}
+    others = [node for node in known if node.state == "READY" and node.id not in ids]
+    named = " ".join(node.name for node in drained)
+    it = "it" if len(drained) == 1 else "they"
+    screen.note(
+        f"ganger: what runs there goes on, then {it} leave{'s' if it == 'it' else ''}; until then `ganger resume {named}` takes {'it' if it == 'it' else 'them'} back"
+    )
+    if not others:
+        screen.note(
+            "ganger: no other node is ready: jobs wait then, until a node is started (`ganger worker`, or `ganger up` anew)"
+        )

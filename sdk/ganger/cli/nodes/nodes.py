@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,14 +62,20 @@ def show(
         screen.note(warning)
 
 
-def warnings(listed: Iterable[Node]) -> list[str]:
+def warnings(listed: Sequence[Node]) -> list[str]:
     """Return what nodes that are here cannot hold jobs to, a sentence or more for all nodes that lack the same."""
     lacking: dict[tuple[str, ...], list[str]] = {}
     for node in listed:
         missing = (node.document.get("powers") or {}).get("missing") or ()
         if missing and node.state not in LEFT:
             lacking.setdefault(tuple(missing), []).append(node.name)
-    return [f"warning: {_several(names)}: {' '.join(missing)}" for missing, names in lacking.items()]
+    skewed = [
+        f"warning: the clock of {node.name} is about {screen.duration(abs(node.clock_skew_s))} "
+        f"{'ahead of' if node.clock_skew_s > 0 else 'behind'} the server's; its times are not to be trusted"
+        for node in listed
+        if node.clock_skew_s is not None and abs(node.clock_skew_s) >= SKEW_TOLD_S and node.state not in LEFT
+    ]
+    return [f"warning: {_several(names)}: {' '.join(missing)}" for missing, names in lacking.items()] + skewed
 
 
 def _several(names: list[str]) -> str:
@@ -107,6 +113,9 @@ def _on_host(known: list[Node], name: str) -> Node:
 
 
 LEFT = {"GONE", "LOST"}
+SKEW_TOLD_S = 10.0
+"""As in the warnings of `ganger status`."""
+
 ALL: JsonObject = {"state": ["READY", "LOST", "GONE"]}
 NAMED = 5
 MIB = 1024 * 1024
@@ -117,7 +126,10 @@ def _row(node: Node) -> tuple[object, ...]:
     document = node.document
     labels = ", ".join(f"{name}={value}" for name, value in node.labels.items() if not _own(name))
     resources = document.get("resources") or {}
-    amounts = [_free(resources, name, unit) for name, unit in (("cpus", 1), ("mem", MIB), ("disk", MIB))]
+    here = node.state not in LEFT  # what a node had that is gone is free for nobody
+    amounts = [
+        _free(resources, name, unit) if here else "" for name, unit in (("cpus", 1), ("mem", MIB), ("disk", MIB))
+    ]
     return (
         node.id,
         node.name,
@@ -146,7 +158,7 @@ def _free(resources: JsonObject, name: str, unit: int) -> str:
 def _state(node: Node) -> str:
     reason = node.pause_reason if node.is_paused else node.degraded
     if node.state == "AVOIDED":
-        reason = f"could not start jobs; next chance at {node.document.get('avoided_until')}"
+        reason = f"could not start jobs; next chance at {screen.moment(node.avoided_until)}"
     return f"{node.state} ({reason})" if reason else node.state
 
 

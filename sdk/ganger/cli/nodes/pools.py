@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -89,7 +90,16 @@ def _explain(pool: JsonObject, events: list[JsonObject]) -> None:
             "state": _state(pool),
         }
     )
-    rows = ((event["at"], event["event"], event["actor"], event["reason"], _nodes(event)) for event in events)
+    rows = (
+        (
+            screen.moment(datetime.fromisoformat(event["at"])),
+            event["event"],
+            event["actor"],
+            event["reason"],
+            _nodes(event),
+        )
+        for event in events
+    )
     screen.table(("AT", "EVENT", "BY", "WHY", "NODES"), rows, empty="nothing has happened yet")
 
 

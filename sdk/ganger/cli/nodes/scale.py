@@ -50,7 +50,9 @@ def scale(
 ) -> None:
     """Say how many nodes a pool should have, or let it follow demand. Nodes that go finish their work first.
 
-    [bold]ganger scale default 4[/]    [bold]ganger scale default --min 1 --max 20[/]
+    [bold]ganger scale default 4[/]
+
+    [bold]ganger scale default --min 1 --max 20[/]
 
     [bold]ganger scale web --packing spread[/]
     """
@@ -61,7 +63,7 @@ def scale(
     if as_json:
         screen.document(pool)
     else:
-        screen.text(f"{name}: {size_of(pool)}, {pool['nodes']['total']} nodes now")
+        screen.text(f"{name}: {size_of(pool)}, {screen.many(pool['nodes']['total'], 'node')} now")
 
 
 def _changes(

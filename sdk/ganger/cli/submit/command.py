@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,7 @@ from ganger.cli.connection import SUBMIT_PATIENCE_S, Connection
 from ganger.cli.failures import REFUSED
 from ganger.cli.jobs import why
 from ganger.cli.options import Json, expanded, pairs
-from ganger.cli.submit import inputs, waiting
+from ganger.cli.submit import each, from_input, inputs, waiting
 from ganger.cli.submit.option_errors import of_options
 from ganger.cli.submit.options import AfterOptions, NeedOptions, TryOptions, WhereOptions
 from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
@@ -46,14 +47,26 @@ class SubmitCommand(TyperCommand):
 def submit(
     ctx: typer.Context,
     what: Annotated[
-        list[str] | None, typer.Argument(metavar="[TYPE[:VERSION]] [-- CMD ARG...]", show_default=False)
+        list[str] | None, typer.Argument(metavar="[TYPE[:VERSION] | -] [-- CMD ARG...]", show_default=False)
     ] = None,
     *,
     given: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", help="NAME=VALUE, or NAME=@PATH to send a file; may be repeated."),
+        typer.Option(
+            "--input",
+            "-i",
+            help="NAME=VALUE; of a file NAME=@PATH to send it, or NAME=ID of one that is there; may be repeated.",
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    every: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--each",
+            metavar="FILES",
+            help="One job for each file, such as 'data/*.csv' in quotes or NAME='*.csv'; sent as the input of a type, or its path for {} in a command.",
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for people. Default with --each: the file's.")] = None,
     needs: NeedOptions,
     runner: RunnerOptions,
     limits: LimitOptions,
@@ -66,7 +79,7 @@ def submit(
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Submit a job: a command of your own behind --, or a job type.
+    """Submit a job: a command of your own behind --, or a job type; with - requests as JSON or JSON lines from standard input.
 
     With --wait the exit status is the job's own: 0 completed, else the code its program failed with, else 1.
 
@@ -81,22 +94,24 @@ def submit(
     [bold]ganger submit --require 'numpy>=2' --label run=7 --count 100 -- /srv/tools/sweep.py[/]
 
     [bold]ganger submit --count 4 --together -- /srv/tools/train-together[/]
+
+    [bold]ganger submit kml-footprint --each places='data/*.csv' -i program=@kml.py --label run=7[/]
+
+    [bold]ganger submit - < jobs.jsonl[/]
     """
     kind, command = _what(what or [], ctx.meta.get(COMMAND_KEY))
     request = JobRequest(command=command, name=name, labels=pairs(label or [], "--label") or None, project=project)
     for group in (needs, runner, limits, liking, where, tries):
         request = group.apply(request)
-    with connection.client(patience_s=SUBMIT_PATIENCE_S) as api, of_options():
-        if kind is not None:
+    with connection.client(patience_s=SUBMIT_PATIENCE_S) as api, of_options(strict=where.strict):
+        if kind is not None and kind != from_input.WORD:
             request = inputs.typed(api, request, kind, given or [])
         elif given:
             raise UsageError("--input is for job types; a command gets its arguments behind --")
+        requests = _requests(api, request, every or [], tries.jobs, from_stdin=kind == from_input.WORD)
         if after.dry_run:
-            code = _print_dry_run(
-                api.jobs.dry_run(_numbered(request, tries.jobs), strict=where.strict), as_json=as_json
-            )
-            raise typer.Exit(code)
-        job_ids = _send(api, request, key=tries.key, count=tries.jobs, strict=where.strict)
+            raise typer.Exit(_print_dry_run(api.jobs.dry_run(requests, strict=where.strict), as_json=as_json))
+        job_ids = _send(api, requests, key=tries.key, strict=where.strict)
         code = waiting.after(api, job_ids, wait=after.wait, follow=after.follow, as_json=as_json)
     raise typer.Exit(code)
 
@@ -111,26 +126,44 @@ def _what(words: list[str], command: list[str] | None) -> tuple[str | None, list
         return None, command
     if not words:
         raise UsageError("nothing to submit: ganger submit -- CMD ARG..., or ganger submit TYPE (see --help)")
+    if len(words) > 1 and all(Path(word).is_file() for word in words):
+        raise UsageError("--each takes one pattern in quotes, which the shell leaves alone: --each 'data/*.csv'")
     if len(words) > 1:
         raise UsageError(f"a command stands behind --: ganger submit -- {' '.join(words)}")
     return words[0], None
 
 
-def _send(api: Client, request: JobRequest, *, key: str | None, count: int, strict: bool) -> list[int]:
-    if count > 1:
-        return list(api.jobs.submit_many(_numbered(request, count), key=key, strict=strict))
-    job = api.jobs.submit(replace(request, idempotency_key=key), strict=strict)
+def _requests(
+    api: Client, request: JobRequest, every: Sequence[str], count: int, *, from_stdin: bool
+) -> Sequence[JobRequest | Mapping[str, object]]:
+    """Return the jobs to make: one, so many of the same, one for each file, or those of standard input. Raises UsageError."""
+    if every and (count > 1 or from_stdin):
+        raise UsageError("--each makes the jobs; it goes with neither --count nor -")
+    if from_stdin and count > 1:
+        raise UsageError("standard input says which jobs to make; --count does not go with it")
+    if from_stdin:
+        return from_input.requests(request)
+    return _numbered(each.requests(api, request, every)) if every else _numbered([request] * count)
+
+
+def _send(
+    api: Client, requests: Sequence[JobRequest | Mapping[str, object]], *, key: str | None, strict: bool
+) -> list[int]:
+    if len(requests) > 1 or not isinstance(requests[0], JobRequest):
+        return list(api.jobs.submit_many(requests, key=key, strict=strict))
+    job = api.jobs.submit(replace(requests[0], idempotency_key=key), strict=strict)
     for warning in job.document.get("warnings", ()):
         screen.note(f"ganger: {warning['description']}")
     return [job.id]
 
 
-def _numbered(request: JobRequest, count: int) -> list[JobRequest]:
-    """Return so many of the same job; of several each finds its number in its environment."""
-    if count == 1:
-        return [request]
+def _numbered(requests: Sequence[JobRequest]) -> list[JobRequest]:
+    """Return the jobs; of several each finds its number in its environment."""
+    if len(requests) == 1:
+        return list(requests)
     return [
-        replace(request, environment={**(request.environment or {}), "INDEX": str(index)}) for index in range(count)
+        replace(request, environment={**(request.environment or {}), "INDEX": str(index)})
+        for index, request in enumerate(requests)
     ]
 
 

@@ -23,7 +23,7 @@ def typed(api: Client, request: JobRequest, kind: str, words: list[str]) -> JobR
         if job_type.input_type(name) is None:
             known = ", ".join(entry["name"] for entry in (job_type.interface or {}).get("input_data") or []) or "none"
             raise UsageError(f"{job_type.name}:{job_type.version} has no input {name!r} (it has: {known})")
-    values = {name: _value(api, job_type, name, texts) for name, texts in given.items()}
+    values = {name: _value(api, job_type, name, texts, request.project) for name, texts in given.items()}
     return replace(request, job_type=job_type.name, version=job_type.version, inputs=values)
 
 
@@ -47,24 +47,26 @@ def _by_name(words: list[str]) -> dict[str, list[str]]:
     return given
 
 
-def _value(api: Client, job_type: JobType, name: str, texts: list[str]) -> object:
+def _value(api: Client, job_type: JobType, name: str, texts: list[str], project: str | None) -> object:
     kind = job_type.input_type(name)
     if kind == "files":
-        return [_file(api, name, text) for text in texts]
+        return _files(api, name, texts, project)
     if len(texts) > 1:
         raise UsageError(f"the input {name!r} takes one value, not {len(texts)}")
-    return _file(api, name, texts[0]) if kind == "file" else _property(job_type, name, texts[0])
+    return _files(api, name, texts, project)[0] if kind == "file" else _property(job_type, name, texts[0])
 
 
-def _file(api: Client, name: str, text: str) -> int:
-    if text.startswith("@"):
-        path = Path(text[1:])
+def _files(api: Client, name: str, texts: list[str], project: str | None) -> list[int]:
+    """Return the ids of files; those that are not there yet are sent."""
+    paths = {text: Path(text[1:]) for text in texts if text.startswith("@")}
+    for path in paths.values():
         if not path.is_file():
             raise UsageError(f"the input {name!r}: there is no file {path}")
-        return api.files.upload(path).id
-    if not text.isdecimal():
+    wrong = next((text for text in texts if text not in paths and not text.isdecimal()), None)
+    if wrong is not None:
         raise UsageError(f"the input {name!r} takes a file: @PATH to send one, or the id of one that is there")
-    return int(text)
+    sent = dict(zip(paths, api.files.upload_many(list(paths.values()), project=project), strict=True))
+    return [sent[text].id if text in sent else int(text) for text in texts]
 
 
 def _property(job_type: JobType, name: str, text: str) -> object:

@@ -28,7 +28,7 @@ _FIELD = re.compile(r"(?:\[\d+\]\.)?((\w+).*)", re.DOTALL)
 
 
 @contextmanager
-def of_options() -> Iterator[None]:
+def of_options(*, strict: bool = False) -> Iterator[None]:
     """Turn a refusal of a field into an UsageError that names its option; other refusals go through."""
     from ganger import InvalidRequest  # noqa: PLC0415 - whoever submits has it already
 
@@ -47,4 +47,6 @@ def of_options() -> Iterator[None]:
         sentence = re.sub(r"^entry \d+: ", "", str(refused))
         for path in (match[0], match[1]):
             sentence = sentence.removeprefix(f"{path}: ")
+        if strict:  # what is asked for may well be written rightly, and more than there is
+            raise InvalidRequest(f"{option}: {sentence}", status=refused.status, field=option) from None
         raise UsageError(f"{option}: {sentence}", field=option) from None

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
+from ganger.cli import times
 from ganger.cli.options import amounts, pairs
 from ganger.cli.quantities import cpus, mebibytes, some_whole_seconds
 from ganger.cli.submit.constraints import constraints
 from ganger.cli.submit.field_options import JobField, SubmissionOptions
-from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
 NEEDS, WHERE, TRIES, AFTER = "What it needs", "Where it runs", "When and how often", "Afterwards"
@@ -102,7 +102,9 @@ class TryOptions(SubmissionOptions):
     ] = None
     not_before: Annotated[
         str | None,
-        typer.Option(help="Time with zone, such as 2026-11-22T20:00:00Z.", rich_help_panel=TRIES),
+        typer.Option(
+            help="Time such as 2026-11-22T20:00:00Z; without zone it is of this machine's.", rich_help_panel=TRIES
+        ),
         JobField("not_before", _moment),
     ] = None
     held: Annotated[bool, typer.Option("--held", help="Wait until somebody releases it.", rich_help_panel=TRIES)] = (
@@ -167,8 +169,4 @@ def _environment(words: list[str]) -> dict[str, str]:
 
 
 def _moment(text: str) -> datetime:
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--not-before: {text!r} is not a time such as 2026-11-22T20:00:00Z") from error
-    return when if when.tzinfo else when.astimezone()
+    return times.moment(text, "--not-before")
