@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from statistics import mean
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -161,6 +162,39 @@ def test_a_picture_has_round_numbers_up_to_the_most_that_waited_and_no_empty_wor
     assert words[9:16] == ["0", "0.5 h", "1 h", "1.5 h", "2 h", "2.5 h", "3 h"]
     assert ticks(1, whole=True) == [0, 1]
     assert ticks(163, whole=True)[-1] == 175
+
+
+def test_a_picture_has_a_bar_for_each_policy_of_each_class_of_job_as_high_as_its_mean_wait() -> None:
+    blocker = (0.0, 8000.0, 32)
+    rows = [blocker, *((1.0, run_s, cpus) for cpus in (1, 4, 8) for run_s in (600.0, 7300.0) for _ in range(2))]
+    outcomes = {
+        name: replay(jobs(*rows), [a_node(1, cpus=32)], POLICIES[name]) for name in ("fcfs", "easy")
+    }  # the blocker is wide and long
+    courses = {name: report.course(outcome, 20) for name, outcome in outcomes.items()}
+    picture = ET.fromstring(as_svg(courses))  # noqa: S314 - our own picture
+    words = [one.text or "" for one in picture.findall("{*}text")]
+    names = [f"{width} {length}" for width in ("narrow", "middle", "wide") for length in ("short", "long")]
+    assert [word for word in words if word in names] == names
+    panel = words[next(at for at, word in enumerate(words) if word == "mean wait by class of job, h") :]
+    scale = [float(word) for word in panel[1 : panel.index("narrow short")]]
+    heights = [float(bar.attrib["height"]) for bar in picture.findall("{*}rect[@class='wait']")]
+    frame = next(float(box.attrib["height"]) for box in picture.findall("{*}rect[@fill='none']"))
+    expected = [
+        mean(outcome.started[job.id] - job.submitted for job in outcome.jobs if _class_name(job) == name)
+        for name in names
+        for outcome in outcomes.values()
+    ]
+    assert [height / frame * scale[-1] * 3600 for height in heights] == pytest.approx(
+        expected, abs=3600 * scale[-1] / frame
+    )
+    assert min(expected) > 0
+
+
+def _class_name(job: TraceJob) -> str:
+    """The class of a job on a machine of 32 cpus."""
+    cpus = job.requires.cpus / 1000
+    width = "narrow" if cpus < 2 else "middle" if cpus < 8 else "wide"
+    return f"{width} {'long' if job.run_s > 7200 else 'short'}"
 
 
 def test_a_fleet_is_read_from_words_and_changed_by_them() -> None:

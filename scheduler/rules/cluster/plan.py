@@ -95,8 +95,9 @@ class ReservationBasis(Enum):
 class Reservation:
     """Room for a job that cannot start yet: these nodes, one for each member, from `start` (epoch seconds) on.
 
-    `basis` says which part of these nodes others may use beyond the start. `strict` is true once the promised start has
-    passed: then others may start there only if their own time limit ends before the start.
+    `basis` says which part of these nodes others may use beyond the start. `strictness` grows from 0 to 1 while
+    the job waits for its promised start: others may start there if they end before by a cautious guess at first, and by their
+    own time limit in the end.
     """
 
     job_id: JobId
@@ -105,7 +106,7 @@ class Reservation:
     start: float
     resources: Resources
     basis: ReservationBasis = ReservationBasis.ENDS
-    strict: bool = False
+    strictness: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

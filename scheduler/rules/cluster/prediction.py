@@ -6,7 +6,7 @@ limit itself. Which guess has been nearest of late, on a logarithmic scale, is b
 them, and one where everybody writes a day learns from what really happened. No figure is fitted to any site.
 
 The order of guesses by their last errors follows Tsafrir, Etsion and Feitelson, "Backfilling using system-generated predictions
-rather than user runtime estimates" (2007). Beside the probable run time there are two careful ones: `cautious_s`, which one run in eight
+rather than user runtime estimates" (2007). Beside the probable run time there are two careful ones: `cautious_s`, which one run in four
 outlives, and `longest_s`, which none of the last fifty runs outlived. Promises are made from neither where there is a limit that is earlier.
 """
 
@@ -28,11 +28,11 @@ _BRIEF_S = 10.0
 _FIRST_CAUTION = 0.5
 """How far, on a logarithmic scale, a cautious guess stands between the expected time and the limit before anything is learned."""
 
-_OUTLIVED = 0.125
+_OUTLIVED = 0.25
 """The share of runs that outlive the cautious guess once that is learned."""
 
 _CAUTION_STEP = 0.1
-"""How far the caution moves towards the limit with a run that outlived the guess. Each other run moves it back by a seventh of that."""
+"""How far the caution moves towards the limit with a run that outlived the guess. Each other run moves it back by a third of that."""
 
 _HONEST = 0.99
 """Where a run is expected to take this part of its limit, nothing is learned about caution."""
@@ -109,7 +109,7 @@ class Predictor:
         expected_s: float,
         requires: Resources | None = None,
     ) -> float:
-        """Return a run time in seconds that seven in eight jobs do not pass, from `expected_s` to `timeout_s`.
+        """Return a run time in seconds that three in four jobs do not pass, from `expected_s` to `timeout_s`.
 
         How far it is from one to the other is learned for each project and job type, and for all together while nothing of them has
         ended. It is the limit if that is at most twice the expected time. Where runs of the very same shape vary by so little that the longest

@@ -113,6 +113,7 @@ def _ends(snapshot: Snapshot, shape: Shape, expected_s: float, now: float) -> En
     limit = inf if shape.timeout_s is None else shape.timeout_s
     proven = min(limit, snapshot.predictor.longest_s(*kind, shape.requires))
     return EndTimes(
+        now,
         now + expected_s,
         now + snapshot.predictor.cautious_s(*kind, expected_s, shape.requires),
         now + proven,

@@ -73,8 +73,8 @@ class WaitAnalysis:
         rows = [row for node_id in reserved.node_ids if (row := self._nodes.row(node_id)) is not None]
         where, counts = np.unique(np.array(rows, dtype=np.intp), return_counts=True)
         start = FutureStart(reserved.start, where, counts)
-        need, strict = self._nodes.vector(reserved.resources), reserved.strict
-        reservation.reserve(self._state, need, start, self._promises, reserved.basis, strict=strict)
+        need = self._nodes.vector(reserved.resources)
+        reservation.reserve(self._state, need, start, self._promises, reserved.basis, reserved.strictness)
 
     def _main(self) -> Reason:
         """Return the reason to show when nothing about the job itself stops it."""

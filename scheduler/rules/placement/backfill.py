@@ -1,7 +1,8 @@
 """What becomes of a job that cannot start although it is its turn: room is kept for it, or made for it.
 
 Its start is *promised* when room is first kept, by limits: by then all that runs in its way is over. What starts beside the kept room must have ended before
-by a cautious guess. Such guesses fail, so a promise may be missed; from then on only what ends before by its own limit is let in.
+by a cautious guess. Such guesses fail, so less is risked the nearer the promise is: the guess moves from the cautious one to the limit. A promise that
+was missed all the same lets in only what ends before by its own limit.
 """
 
 from dataclasses import replace
@@ -36,6 +37,9 @@ _PATIENCE_S = 10.0
 _STAY_FACTOR = 2.0
 """Room stays where it was kept unless elsewhere it would come this many times as soon: a node half drained is worth something."""
 
+
+_STRICTNESS = 2
+"""The power of the part of the time to its promised start that a job has waited: half of it makes a fourth of full strictness."""
 
 StartAndBasis = tuple[FutureStart, ReservationBasis]
 
@@ -131,13 +135,12 @@ class Backfill:
             return ReserveResult.LIMIT_REACHED if full else ReserveResult.NEVER
         if full and found[0].at > self._now + _CLEARED_S:
             return ReserveResult.LIMIT_REACHED
-        self._keep_room(shape, job_id, where, found, carried, due, lasting=lasting)
+        self._keep_room(head, where, found, carried, due, lasting=lasting)
         return ReserveResult.RESERVED
 
     def _keep_room(
         self,
-        shape: Shape,
-        job_id: int,
+        head: GroupHead,
         where: Mask,
         found: StartAndBasis,
         carried: CarriedReservation | None,
@@ -145,16 +148,16 @@ class Backfill:
         *,
         lasting: bool,
     ) -> None:
-        start, (_, basis), strict = replace(found[0], at=max(found[0].at, due)), found, False
+        shape, job_id = head.group.shape, head.job_id
+        start, (_, basis), strictness = replace(found[0], at=max(found[0].at, due)), found, 0.0
         if carried is None:
             carried = self._promise(shape, job_id, where, start, basis)
         if due <= self._now:  # else it is its own limits that hold the job
-            basis, strict = self._when_late(shape, carried, start, basis)
-        reservation.reserve(
-            self._state, self._nodes.vector(shape.requires), start, self._timetable(), basis, strict=strict
-        )
+            basis, strictness = self._risk(head, carried, start, basis)
+        need = self._nodes.vector(shape.requires)
+        reservation.reserve(self._state, need, start, self._timetable(), basis, strictness)
         nodes = self._node_ids(start)
-        kept = Reservation(JobId(job_id), shape.id, nodes, start.at, shape.requires, basis, strict)
+        kept = Reservation(JobId(job_id), shape.id, nodes, start.at, shape.requires, basis, strictness)
         self._record(shape, kept, replace(carried, node_ids=nodes), lasting=lasting)
 
     def _promise(
@@ -167,21 +170,21 @@ class Backfill:
             promised = promised if certain is None else max(promised, certain[0].at)
         return CarriedReservation(JobId(job_id), shape.id, (), promised, start.at)
 
-    def _when_late(
-        self, shape: Shape, carried: CarriedReservation, start: FutureStart, basis: ReservationBasis
-    ) -> tuple[ReservationBasis, bool]:
-        """What others may use of the room of a job that is late, and whether their own limits have to end before.
+    def _risk(
+        self, head: GroupHead, carried: CarriedReservation, start: FutureStart, basis: ReservationBasis
+    ) -> tuple[ReservationBasis, float]:
+        """What others may use of the room of a job, and how strictly they must have ended before.
 
         The members of a gang need their seats at one moment, so a single wrong guess puts it off. That may happen once: when the start
         it first had in view has passed, its room is closed. Where something without a limit runs no promise holds, and nobody is to idle for it.
         """
-        late = self._now > (carried.due if shape.count > 1 else carried.promised)
-        if not late:
-            return basis, False
         limited = self._timetable().limited(start.rows)
-        if shape.count > 1:
-            return (ReservationBasis.CLOSED if limited else ReservationBasis.NOTHING), False
-        return basis, limited
+        if head.group.shape.count > 1 and self._now > carried.due:
+            return (ReservationBasis.CLOSED if limited else ReservationBasis.NOTHING), 0.0
+        if not limited:
+            return basis, 0.0
+        waited_s, whole_s = self._now - head.queued_at, carried.promised - head.queued_at
+        return basis, min(1.0, max(0.0, waited_s) / whole_s) ** _STRICTNESS if whole_s > 0 else 1.0
 
     def _starts_soon(self, shape: Shape, where: Mask, found: StartAndBasis) -> bool:
         """Whether the job can probably start by itself before anything that was stopped for it would have ended."""

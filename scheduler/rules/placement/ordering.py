@@ -1,16 +1,14 @@
 """Which waiting job goes first, among jobs of equal priority of one project.
 
 First comes the job whose *turn* comes first: the time when it was queued, plus twice its length by a cautious
-guess. It gets a reservation if it cannot start, so nothing may delay it. The jobs that start beside it are ordered by
-*merit*, which the literature calls the expansion factor: (wait + run) / run. A short job overtakes; a long one gains with
-every minute. A wide job finds room less easily than a narrow one, so its length counts for less in both orders.
-Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
+guess, a day at most. It gets a reservation if it cannot start, so nothing may delay it. The jobs that start beside it are
+ordered by *merit*: (wait + length) / length ** 1.2, which is nearly what the literature calls the expansion factor. A short
+job overtakes; a long one gains with every minute. A wide job finds room less easily than a narrow one, so its length counts
+for less in both orders. Why this order and no other: docs/decisions/030-order-of-waiting-jobs.md.
 
-The bound against starvation: the turn of a job comes at the latest three times its time limit after it was queued (twice its length, which is
-rounded to a power of two). A job
-without a limit is taken by the cautious guess instead, and by its age while nothing is known of its kind. No job that is
-queued after the turn of another one can get a reservation before it. So only the jobs that waited already when
-its turn came can be first.
+The bound against starvation: the turn of a job comes at the latest a day after it was queued. No job that is queued after
+the turn of another one can get a reservation before it. So only the jobs that waited already when its turn came can be
+first.
 
 Turn and merit are compared in steps, so that equal jobs are placed many at a time, and groups of one step are placed in
 the proportions in which they wait.
@@ -33,11 +31,17 @@ _BRIEF_S = 10.0
 TURN_LENGTHS = 2.0
 """A job's turn comes so many times its length after it was queued."""
 
+LONGEST_TURN_S = 86400.0
+"""And at the latest so long after: nobody who waits for a day wants to hear that others came first."""
+
 _WIDE = 0.125
 """A job is wide if it asks for more than this part of the fleet: then its length counts for less."""
 
-_WIDE_MERIT = 3
-"""The power of the part of the fleet that a job leaves to others by which its length counts for its merit."""
+_WIDE_TURN, _WIDE_MERIT = 2, 10
+"""The powers of the part of the fleet that a job leaves to others by which its length counts for its turn and for its merit."""
+
+_BREVITY = 1.2
+"""The power of the length in the merit: above 1 a brief job stays before a long one that has waited for as many times its length."""
 
 _UNKNOWN_S = 86400.0
 """The length of a job of which nothing is known and that nothing bounds: a day."""
@@ -82,7 +86,7 @@ class ProjectQueue:
 
 
 class TurnOrdering:
-    """The job first whose turn comes first: when it was queued, and `TURN_LENGTHS` times its length."""
+    """The job first whose turn comes first: when it was queued, and `TURN_LENGTHS` times its length, a day at most."""
 
     def step(self, head: GroupHead, now: float) -> float:
         """The step of the foremost job: 0 or less where its turn has come."""
@@ -102,15 +106,15 @@ class MeritOrdering:
 
     def step(self, head: GroupHead, now: float) -> float:
         """The step of the foremost job."""
-        run = _merit_s(head)
+        length = _merit_s(head)
         wait = max(0.0, now - head.queued_at)
-        return -floor(_STEPS * log2((wait + run) / run))
+        return -floor(_STEPS * log2((wait + length) / length**_BREVITY))
 
     def until(self, head: GroupHead, now: float) -> float | None:
         """The latest time at which a job of the same step was queued."""
-        run = _merit_s(head)
-        merit: float = 2.0 ** (-head.step / _STEPS)
-        return now - (merit * run - run)
+        length = _merit_s(head)
+        wait_and_length: float = 2.0 ** (-head.step / _STEPS) * length**_BREVITY
+        return now - (wait_and_length - length)
 
 
 class ArrivalOrdering:
@@ -178,9 +182,9 @@ def drop_head(project: ProjectQueue, head: GroupHead) -> None:
 
 
 def _merit_s(head: GroupHead) -> float:
-    """A job's length for its merit."""
-    run = _UNKNOWN_S if head.expected_s == inf else head.expected_s
-    return max(run * _left_to_others(head) ** _WIDE_MERIT, _BRIEF_S)
+    """A job's length for its merit, by a cautious guess: a job that may turn out long has to wait like a long one."""
+    length_s = _UNKNOWN_S if head.cautious_s == inf else head.cautious_s
+    return max(length_s * _left_to_others(head) ** _WIDE_MERIT, _BRIEF_S)
 
 
 def _turn_s(head: GroupHead) -> float:
@@ -191,7 +195,7 @@ def _turn_s(head: GroupHead) -> float:
     if head.cautious_s == inf:  # nothing is known of it and nothing bounds it: it goes by its age
         return 0.0
     length_s = 2.0 ** round(log2(max(head.cautious_s, 1.0)))
-    return TURN_LENGTHS * length_s * _left_to_others(head)
+    return min(TURN_LENGTHS * length_s, LONGEST_TURN_S) * _left_to_others(head) ** _WIDE_TURN
 
 
 def _left_to_others(head: GroupHead) -> float:

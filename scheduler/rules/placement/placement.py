@@ -29,8 +29,8 @@ waiting job.
    reserved from then on: that start is *promised*. `reservation_limit` bounds how many jobs may have a reservation. The
    group then leaves this plan.
 5. **Backfill**. The contest goes on. A job may use a node with a reservation if a cautious guess says that it ends
-   before the reserved start, or if it needs only what the reserved job leaves over. Once the promised start has passed,
-   its time limit must end before. Jobs that may have no reservation are now ordered by merit (`ordering.MeritOrdering`).
+   before the reserved start, or if it needs only what the reserved job leaves over. The nearer the promised start, the
+   nearer that guess is to the job's time limit; once it has passed, the limit itself must end before. Jobs that may have no reservation are now ordered by merit (`ordering.MeritOrdering`).
 
 The scheme is conservative backfilling for a bounded number of jobs: between EASY, which reserves for the first job
 only (Lifka 1995), and full conservative backfilling, which reserves for all (Mu'alem and Feitelson, IEEE TPDS 12(6),
@@ -44,7 +44,7 @@ What is guaranteed
 * No node gets more than it has free, and no project or job type passes its limits.
 * A gang is placed whole or not at all; a job is placed at most once.
 * A less urgent job gets only room that no more urgent job can use now, and it delays the reservation of none.
-* A backfilled job delays no reservation as long as it does not outlive its cautious guess (one run in eight does). Wrong
+* A backfilled job delays no reservation as long as it does not outlive its cautious guess (one run in four does). Wrong
   predictions of what runs delay none: promises are made from time limits.
 
 An example
@@ -359,7 +359,7 @@ class _Heads:
             if self._policy.predict:
                 kind = shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
                 longest = min(limit, self._predictor.longest_s(*kind))
-            head.ends = EndTimes(now + head.expected_s, now + head.cautious_s, now + longest, now + limit)
+            head.ends = EndTimes(now, now + head.expected_s, now + head.cautious_s, now + longest, now + limit)
         return head.ends
 
     def ordering_of(self, head: GroupHead) -> Ordering:

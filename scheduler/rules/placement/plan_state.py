@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,33 +29,46 @@ class PlannedUsage:
 
 @dataclass(frozen=True, slots=True)
 class EndTimes:
-    """When a job that starts now will have ended (epoch seconds).
+    """When a job that starts now, at `begin`, will have ended (epoch seconds).
 
-    `expected` by its predicted run time, `cautious` by a guess that one run in eight outlives, `proven` by the longest of many runs of its
+    `expected` by its predicted run time, `cautious` by a guess that one run in four outlives, `proven` by the longest of many runs of its
     shape or by its limit, `limit` by its limit alone (inf: none).
     """
 
+    begin: float
     expected: float
     cautious: float
     proven: float
     limit: float
+
+    def guarded(self, strictness: float) -> float:
+        """Return the end by a guess between the cautious one (strictness 0) and the limit (1), on a logarithmic scale.
+
+        A job without a limit goes by the cautious guess below 1.
+        """
+        if strictness <= 0 or (self.limit == inf and strictness < 1):
+            return self.cautious
+        if strictness >= 1:
+            return self.limit
+        guess_s, limit_s = (max(end - self.begin, 1.0) for end in (self.cautious, self.limit))
+        return float(self.begin + guess_s ** (1 - strictness) * limit_s**strictness)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeReservation:
     """A reservation on one node: from `start` on, only `spare` of the node is for others.
 
-    `strict` is true once its job is later than promised: others may start there only if their time limit ends before.
+    `strictness` (0 to 1) says how surely others must have ended before, to start there: by a cautious guess at 0, by their limit at 1.
     """
 
     row: int
     start: float
     spare: Amounts
-    strict: bool = False
+    strictness: float = 0.0
 
     def reaches(self, ends: EndTimes) -> bool:
         """Whether a job that ends then may still run when the room is due."""
-        return (ends.limit if self.strict else ends.cautious) > self.start
+        return ends.guarded(self.strictness) > self.start
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,12 @@ def one_of_each(slots: Slots, values: Values, idle: NDArray[np.float64]) -> Slot
 
 
 def reserve(
-    state: PlanState, need: Amounts, start: FutureStart, timetable: Timetable, basis: ReservationBasis, *, strict: bool
+    state: PlanState,
+    need: Amounts,
+    start: FutureStart,
+    timetable: Timetable,
+    basis: ReservationBasis,
+    strictness: float,
 ) -> None:
     """Keep room for a job on its nodes from its start on; others may use what is to spare.
 
@@ -197,7 +202,7 @@ def reserve(
     since = -inf if basis is ReservationBasis.CLOSED else start.at
     for row, count in zip(start.rows.tolist(), start.counts.tolist(), strict=True):
         spare = state.free[:, row] + ends.gives[:, ends.rows == row].sum(axis=1) - need * count
-        state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0), strict)
+        state.reserved[row] = NodeReservation(row, since, np.maximum(spare, 0), strictness)
 
 
 def _by_row_and_time(rows: Rows, at: NDArray[np.float64], gives: Amounts) -> ComingEnds:
