@@ -170,7 +170,7 @@ def worker(
 ) -> None:
     """Run jobs: one node. Needs the API's address and a node token, and GANGER_BROKER_URL to hear of work at once.
 
-    [bold]ganger worker --name n1 --pool fast --cpus 8 --mem 16000 --label zone=a --resource gpu=1[/]
+    [bold]ganger worker --name n1 --pool fast --cpus 8 --mem 16G --resource gpu=1[/]
     """
     from api import serve  # noqa: PLC0415 - only here
 

@@ -36,7 +36,7 @@ def setup(
 
     Safe to repeat; run it before the roles of a new release start. `ganger up` does it by itself.
 
-    [bold]ganger setup --admin-token /etc/ganger/admin-token --node-token /etc/ganger/node-token[/]
+    [bold]ganger setup --admin-token admin.token --node-token node.token[/]
     """
     from api import serve  # noqa: PLC0415 - only here
     from api.http.serving import keyring_source  # noqa: PLC0415 - only here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from ganger import InvalidRequest, JobRequest, cli
-from ganger.cli import screen
+from ganger.cli import command, program, screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import pairs
 from ganger.cli.submit import constraints, option_errors, program_options
@@ -275,3 +276,22 @@ def test_what_the_api_finds_wrong_with_a_field_is_said_of_the_option(said: str, 
 def test_what_the_api_refuses_otherwise_stays_a_refusal(status: int, field: str | None) -> None:
     with pytest.raises(InvalidRequest), option_errors.of_options():
         raise InvalidRequest("no", status=status, field=field)
+
+
+def test_every_command_has_an_example_that_fits_on_a_line() -> None:
+    wrong = []
+    for name, text in sorted(_helps()):
+        examples = re.findall(r"\[bold\](.*?)\[/\]", text, re.DOTALL)
+        wrong += [name] if not examples else [one for one in examples if len(one) > 76 or "\n" in one]
+    assert wrong == []
+
+
+def _helps() -> list[tuple[str, str]]:
+    """Return the name and the help of every command, those of groups too."""
+    found = []
+    for each in command.every():
+        command.add(program.root(), each)
+        made = program.root().commands[each.name]
+        inner = getattr(made, "commands", {"": made})
+        found += [(f"{each.name} {name}".strip(), one.help or "") for name, one in inner.items()]
+    return found

@@ -65,9 +65,9 @@ def simulate(
 
     [bold]ganger simulate --history --add 4x16cpus,64gib[/]   would four more nodes have helped?
 
-    [bold]ganger simulate trace.swf --nodes 1x128cpus --policy easy --policy ganger --plot course.svg[/]
+    [bold]ganger simulate trace.swf --nodes 1x128cpus --policy easy --plot course.svg[/]
 
-    [bold]ganger simulate --history --pool-min 0 --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
+    [bold]ganger simulate --history --pool-max 20 --template cpus=4,mem=8192[/]   what would following demand save?
     """
     source = workload.TraceSource(trace, load, connection)
     if not elastic.any:

@@ -37,7 +37,10 @@ def status(*, as_json: Json = False, connection: Connection) -> None:
 
 
 def version(*, as_json: Json = False) -> None:
-    """Say which version is installed here; that of a running API is in `ganger status`."""
+    """Say which version is installed here; that of a running API is in `ganger status`.
+
+    [bold]ganger version[/]
+    """
     installed = importlib.metadata.version("ganger")
     if as_json:
         screen.document({"version": installed})

@@ -30,7 +30,10 @@ Retried = Annotated[bool | None, typer.Option("--retry/--no-retry", help="Whethe
 @errors.command("list")
 @expanded
 def list_errors(*, as_json: Json = False, connection: Connection) -> None:
-    """List named errors, the built-in ones included."""
+    """List named errors, the built-in ones included.
+
+    [bold]ganger errors[/]
+    """
     with connection.client() as api:
         documents = [error.document for error in api.errors.list()]
     if as_json:
@@ -78,7 +81,10 @@ def change_error(
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Change an error that is not built in."""
+    """Change an error that is not built in.
+
+    [bold]ganger errors change bad-projection --retry[/]
+    """
     changes = given(title=title, category=category, should_be_retried=retried, description=description)
     if not changes:
         raise UsageError("say what to change: --title, --category, --retry, --no-retry or --description")

@@ -62,7 +62,10 @@ QUOTAS = ("queued_jobs", "jobs", "cpus", "mem")
 @projects.command("list")
 @expanded
 def list_projects(*, as_json: Json = False, connection: Connection) -> None:
-    """List projects with their share and their limits."""
+    """List projects with their share and their limits.
+
+    [bold]ganger projects[/]
+    """
     with connection.client() as api:
         documents = [project.document for project in api.projects.list()]
     if as_json:
@@ -110,7 +113,7 @@ def change_project(
 
     [bold]ganger projects change maps --quota cpus=64 --quota mem=none[/]
 
-    [bold]ganger projects change maps --keep completed_days=30 --keep failed_days=forever[/]
+    [bold]ganger projects change maps --keep completed_days=30[/]
 
     [bold]ganger projects change maps --secret-type backup --secret-type publish[/]
     """
@@ -131,7 +134,10 @@ def pause_project(
     reason: Annotated[str, typer.Option(help="Why, for the others.")] = "paused by hand",
     connection: Connection,
 ) -> None:
-    """Start no more jobs of a project; they are accepted and wait."""
+    """Start no more jobs of a project; they are accepted and wait.
+
+    [bold]ganger projects pause maps[/]
+    """
     with connection.client() as api:
         api.projects.change(name, {"is_paused": True, "pause_reason": reason})
     screen.text(f"project {name} paused")
@@ -140,7 +146,10 @@ def pause_project(
 @projects.command("resume")
 @expanded
 def resume_project(name: ProjectName, *, connection: Connection) -> None:
-    """Start jobs of a project again."""
+    """Start jobs of a project again.
+
+    [bold]ganger projects resume maps[/]
+    """
     with connection.client() as api:
         api.projects.change(name, {"is_paused": False})
     screen.text(f"project {name} resumed")
@@ -149,7 +158,10 @@ def resume_project(name: ProjectName, *, connection: Connection) -> None:
 @projects.command("delete")
 @expanded
 def delete_project(name: ProjectName, *, connection: Connection) -> None:
-    """Delete a project that nothing belongs to."""
+    """Delete a project that nothing belongs to.
+
+    [bold]ganger projects delete maps[/]
+    """
     with connection.client() as api:
         api.projects.delete(name)
     screen.text(f"project {name} deleted")

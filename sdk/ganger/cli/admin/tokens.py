@@ -25,7 +25,10 @@ Role = Annotated[
 @tokens.command("list")
 @expanded
 def list_tokens(*, as_json: Json = False, connection: Connection) -> None:
-    """List tokens; their secrets are shown nowhere."""
+    """List tokens; their secrets are shown nowhere.
+
+    [bold]ganger tokens[/]
+    """
     with connection.client() as api:
         tokens_listed = api.tokens.list()
         if as_json:
@@ -50,7 +53,9 @@ def create(
 
     [bold]ganger tokens create --role submitter --project maps alice[/]
 
-    [bold]ganger tokens create --node n1 > n1.token; ganger worker --name n1 --token-file n1.token[/]
+    [bold]ganger tokens create --node n1 > n1.token[/]
+
+    [bold]ganger worker --name n1 --token-file n1.token[/]
     """
     if node == (role is not None):
         raise UsageError("a user's token needs --role, a node's needs --node and no role")
@@ -69,7 +74,10 @@ def revoke(
     *,
     connection: Connection,
 ) -> None:
-    """Take a token away for good."""
+    """Take a token away for good.
+
+    [bold]ganger tokens revoke 3[/]
+    """
     with connection.client() as api:
         api.tokens.revoke(token_id)
     screen.text(f"token {token_id} revoked")

@@ -33,7 +33,10 @@ Definition = Annotated[Path, typer.Argument(metavar="FILE", help="A job type as 
 @types.command("list")
 @expanded
 def list_types(*, as_json: Json = False, connection: Connection) -> None:
-    """List job types."""
+    """List job types.
+
+    [bold]ganger types[/]
+    """
     with connection.client() as api:
         listed = api.job_types.list()
         if as_json:
@@ -115,7 +118,10 @@ def check(
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Check a job type without storing it."""
+    """Check a job type without storing it.
+
+    [bold]ganger types check job-type.json[/]
+    """
     body = read_definition(definition)
     with connection.client() as api:
         result = api.job_types.validate(body)
@@ -140,7 +146,10 @@ def pause(
     project: Owner = None,
     connection: Connection,
 ) -> None:
-    """Start no more jobs of this type; they are accepted and wait."""
+    """Start no more jobs of this type; they are accepted and wait.
+
+    [bold]ganger types pause kml-footprint --reason "bad tables"[/]
+    """
     with connection.client() as api:
         job_type = api.job_types.change(resolve(api, name, project).id, {"is_paused": True, "pause_reason": reason})
     screen.text(f"{job_type.name}:{job_type.version} paused")
@@ -149,7 +158,10 @@ def pause(
 @types.command("resume")
 @expanded
 def resume(name: TypeName, *, project: Owner = None, connection: Connection) -> None:
-    """Start jobs of this type again."""
+    """Start jobs of this type again.
+
+    [bold]ganger types resume kml-footprint[/]
+    """
     with connection.client() as api:
         job_type = api.job_types.change(resolve(api, name, project).id, {"is_paused": False})
     screen.text(f"{job_type.name}:{job_type.version} resumed")

@@ -29,7 +29,10 @@ def list_nodes(
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """List nodes with what they have and what is free; warn of those that cannot hold jobs to their limits."""
+    """List nodes with what they have and what is free; warn of those that cannot hold jobs to their limits.
+
+    [bold]ganger nodes --all[/]
+    """
     with connection.client() as api:
         nodes_found = api.nodes.list(**(ALL if everything else {}))
         if as_json:
@@ -50,7 +53,10 @@ def show(
     as_json: Json = False,
     connection: Connection,
 ) -> None:
-    """Show a node."""
+    """Show a node.
+
+    [bold]ganger nodes show rack-7[/]
+    """
     with connection.client() as api:
         known = list(api.nodes.list(**ALL))
         node = api.nodes.get((named(known, name) or _on_host(known, name)).id)

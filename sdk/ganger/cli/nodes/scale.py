@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,9 @@ from ganger.errors import UsageError
 
 if TYPE_CHECKING:
     from ganger import Client
+
+TROUBLE_POLLS, TROUBLE_POLL_S = 5, 0.5
+"""A leader decides about pools every second."""
 
 PoolName = Annotated[str, typer.Argument(metavar="POOL", help="The pool's name.")]
 
@@ -60,10 +64,23 @@ def scale(
     changes = _changes(sizes, free=free, drivers=driver or [], packing=packing)
     with connection.client() as api:
         pool = _create_or_change(api, name, changes) if create else api.pools.change(name, changes)
+        trouble = _trouble(api, name) if driver else None
     if as_json:
         screen.document(pool)
     else:
         screen.text(f"{name}: {size_of(pool)}, {screen.many(pool['nodes']['total'], 'node')} now")
+        if trouble:
+            screen.note(f"warning: {trouble}")
+
+
+def _trouble(api: Client, name: str) -> str | None:
+    """Return what the scheduler says of a pool's drivers, which it tries at once; None if it says nothing within a while."""
+    for _ in range(TROUBLE_POLLS):
+        time.sleep(TROUBLE_POLL_S)
+        found: str | None = api.pools.get(name)["trouble"]
+        if found:
+            return found
+    return None
 
 
 def _changes(

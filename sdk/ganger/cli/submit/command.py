@@ -85,17 +85,17 @@ def submit(
 
     [bold]ganger submit --follow -- sh -c 'echo hello from $(hostname)'[/]
 
-    [bold]ganger submit --cpus 2 --mem 4096 --timeout 600 --wait -- /srv/tools/simulate --steps 1000[/]
+    [bold]ganger submit --cpus 2 --mem 4G --timeout 10m --wait -- /srv/simulate -n 9[/]
 
     [bold]ganger submit kml-footprint -i places=@airports.csv --wait[/]
 
-    [bold]ganger submit --image registry.example/tool:1.2 --secret api-key --on-oom 2:65536 -- tool --all[/]
+    [bold]ganger submit --image docker.io/tool:1.2 --secret key --on-oom 2:64G -- tool[/]
 
-    [bold]ganger submit --require 'numpy>=2' --label run=7 --count 100 -- /srv/tools/sweep.py[/]
+    [bold]ganger submit --require 'numpy>=2' --label run=7 --count 9 -- /srv/sweep.py[/]
 
     [bold]ganger submit --count 4 --together -- /srv/tools/train-together[/]
 
-    [bold]ganger submit kml-footprint --each places='data/*.csv' -i program=@kml.py --label run=7[/]
+    [bold]ganger submit kml-footprint --each places='data/*.csv' -i program=@kml.py[/]
 
     [bold]ganger submit - < jobs.jsonl[/]
     """
