@@ -231,7 +231,8 @@ def test_many_outputs_travel_together_in_their_order_with_few_files_open(
     (out / "00700").write_bytes(b"large" * 100_000)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     task = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, threading.Event())
-    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 20, limits[1]))
+    highest = max(int(path.name) for path in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 20, limits[1]))
     try:
         found = collecting.collect(a_spec(outputs=[one(type="files", glob="*")]), task)
     finally:
