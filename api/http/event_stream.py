@@ -1,11 +1,14 @@
 """The output of a program as server-sent events, as it is written, until its execution has ended.
 
-event: log      id: where to go on (also as Last-Event-ID)      data: {phase, stream, offset, text}
+event: log      id: where to go on (also as Last-Event-ID)      data: {phase, stream, offset, text, base64}
 event: end      data: {status, exit_code}
+
+`base64` has the very bytes, where these are not UTF-8 text by themselves; it is left out otherwise.
 """
 
 from __future__ import annotations
 
+import base64
 import codecs
 import time
 from collections.abc import Callable, Iterator
@@ -68,12 +71,10 @@ def events(read: Callable[[int], OutputSoFar], output: OutputSoFar, start: int) 
 def _log(piece: OutputPiece, decoders: dict[tuple[str, str], codecs.IncrementalDecoder]) -> bytes:
     """A character that is cut by the end of a piece goes out with the next one."""
     decoder = decoders.setdefault((piece.phase, piece.stream), codecs.getincrementaldecoder("utf-8")("replace"))
-    data = {
-        "phase": piece.phase,
-        "stream": piece.stream,
-        "offset": piece.offset,
-        "text": decoder.decode(piece.data),
-    }
+    text = decoder.decode(piece.data)
+    data = {"phase": piece.phase, "stream": piece.stream, "offset": piece.offset, "text": text}
+    if text.encode() != piece.data:
+        data["base64"] = base64.b64encode(piece.data).decode()
     return b"event: log\nid: %d\ndata: %s\n\n" % (piece.end, dump(data))
 
 

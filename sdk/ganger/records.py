@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
@@ -301,6 +302,12 @@ class LogPiece(Record):
     stream: str = "stdout"
     offset: int = 0
     text: str = ""
+    base64: str | None = Field(default=None, repr=False)
+
+    @property
+    def data(self) -> bytes:
+        """The very bytes that the program wrote."""
+        return self.text.encode() if self.base64 is None else b64decode(self.base64)
 
 
 class Token(Record):

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import supervised
 from tests.support.supervised import STRANGER, Stage
+from workers.supervisor.output_cap import END_BYTES
 
 BIG = 3 << 20
 
@@ -87,10 +88,11 @@ def test_a_programs_own_limit_on_file_sizes_does_not_cut_its_output(stage: Stage
     assert (ended["exit_code"], len(play.output())) == (0, BIG)
 
 
-def test_the_cap_keeps_the_beginning_and_the_length_tells_the_rest(stage: Stage) -> None:
+def test_the_cap_keeps_beginning_and_end_and_the_length_tells_the_rest(stage: Stage) -> None:
     play = stage.play()
     ended = stage.do(play.run(f"os.write(1, b'0123456789' * {BIG})", limits={"output_bytes": 100_005}))
     found = (play.folder / "out").read_bytes()
     assert (ended["exit_code"], len(found)) == (0, 10 * BIG)
     assert found[:100_005] == b"0123456789" * 10_000 + b"01234"
-    assert not found[100_005:].strip(b"\0")
+    assert not found[100_005:-END_BYTES].strip(b"\0")
+    assert found[-END_BYTES:] == (b"0123456789" * (END_BYTES // 10 + 1))[-END_BYTES:]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -52,3 +54,21 @@ def test_a_job_for_containers_waits_where_no_node_runs_them_and_says_why(install
     if "runner.container.fetch" not in node["labels"]:
         assert installation.job(job_id)["status"] == "QUEUED"
     installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
+
+
+@pytest.mark.parametrize("how", [[], ["--follow"]])
+def test_a_pipe_gets_the_very_bytes_that_the_program_wrote(installation: Installation, how: list[str]) -> None:
+    """Bytes that are no text, and a letter that is cut in two by a pause."""
+    script = (
+        "import os, time\n"
+        "os.write(1, bytes(range(256)) + b'\\xc3')\n"
+        "time.sleep(1.5)\n"  # longer than the node gathers output
+        "os.write(1, b'\\xa4\\r\\n\\xff end')\n"
+    )
+    job_id = installation.submit("/usr/bin/python3", "-c", script)
+    installation.wait(job_id)
+    command = [sys.executable, "-m", "ganger", "logs", *how, str(job_id)]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GANGER_")}
+    environment = {**kept, "GANGER_STATE_DIR": str(installation.root)}
+    printed = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True).stdout
+    assert printed == bytes(range(256)) + "ä".encode() + b"\r\n\xff end"

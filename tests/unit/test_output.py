@@ -17,6 +17,7 @@ from workers.output import progress
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
 from workers.paths import ExecutionKey, Paths, tree_name
+from workers.supervisor.output_cap import CappedLog
 from workers.supervisor.request import RunLimits, RunRequest
 
 KEY = FIRST
@@ -109,7 +110,7 @@ def test_the_rest_beyond_the_cap_is_counted(setting: Setting) -> None:
     setting.api.wait(lambda: setting.api.text() == b"x" * 10)
     assert not setting.shipper.finish(KEY, 10, all_known=False)
     assert setting.ended.wait(5)
-    assert b"limit of 10 bytes is reached, %d bytes more" % ((8 << 20) - 10) in setting.api.text()
+    assert b"limit of 10 bytes is reached, %d bytes are left out here" % ((8 << 20) - 20) in setting.api.text()
 
 
 def test_a_flood_rests_while_others_are_handed_over(setting: Setting) -> None:
@@ -169,3 +170,35 @@ def test_progress_that_could_not_be_sent_is_sent_with_what_came_since() -> None:
     (one,) = kept.take_changes()
     assert (one.phase, one.percent) == ("job", 5.0)
     assert kept.take_changes() == []
+
+
+def test_the_end_of_a_flood_is_kept_beside_its_beginning_without_half_a_secret(setting: Setting) -> None:
+    """What the supervisor leaves: the beginning, a hole, and the last bytes where they belong."""
+    secrets = Path(setting.paths.secrets(KEY))
+    secrets.mkdir(parents=True)
+    (secrets / "password").write_bytes(b"opensesame")
+    out = setting.follow(cap=100)
+    log = CappedLog(str(out), 100)
+    log.write(b"begin\n" * 100)
+    for _ in range(100):
+        log.write(b"flood\n" * 20_000)
+    log.write(b"sesame\nopensesame\nthe error stands here\n")
+    assert log.close() == 0
+    assert not setting.shipper.finish(KEY, 100, all_known=True)
+    assert setting.ended.wait(20)
+    text = setting.api.text()
+    written = 600 + 100 * 20_000 * 6 + len(b"sesame\nopensesame\nthe error stands here\n")
+    head, _, rest = text.partition(b"\n[ganger: ")
+    assert head == (b"begin\n" * 100)[:100]
+    said, _, end = rest.partition(b"here]\n")
+    assert end.endswith(b"sesame\n**********\nthe error stands here\n")
+    assert len(end) <= 100
+    assert b"%d bytes are left out" % (written - 100 - len(end)) in said
+
+
+def test_what_is_little_beyond_the_cap_is_kept_whole(setting: Setting) -> None:
+    out = setting.follow(cap=100)
+    out.write_bytes(b"0123456789" * 15)
+    assert not setting.shipper.finish(KEY, 100, all_known=True)
+    assert setting.ended.wait(20)
+    assert setting.api.text() == b"0123456789" * 15

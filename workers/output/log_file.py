@@ -12,7 +12,9 @@ import os
 import stat
 from dataclasses import dataclass, field
 
+from workers.output.masking import SecretMask
 from workers.paths import ExecutionKey
+from workers.supervisor.output_cap import END_BYTES
 
 PIECE_BYTES = 256 << 10
 ATTRIBUTE = "user.ganger.shipped"
@@ -57,6 +59,9 @@ class LogFile:
 
     def read(self, most: int) -> bytes:
         """Return the next bytes to ship, at most `most`."""
+        return self._read_at(self.shipped, min(most, PIECE_BYTES))
+
+    def _read_at(self, start: int, most: int) -> bytes:
         try:
             # A job that runs as the node's own user may put anything in the file's place: it is not waited for.
             fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -65,7 +70,7 @@ class LogFile:
         try:
             if not stat.S_ISREG(os.fstat(fd).st_mode):
                 return b""
-            return os.pread(fd, min(most, PIECE_BYTES), self.shipped)
+            return os.pread(fd, most, start)
         finally:
             os.close(fd)
 
@@ -78,12 +83,25 @@ class LogFile:
             os.setxattr(self.path, ATTRIBUTE, b"%d" % shipped)
 
     def cut(self) -> None:
-        """The cap is reached: nothing is read from here on. The supervisor frees the disk space behind it."""
+        """The cap is reached: nothing more is read before the end. The supervisor keeps the end of what follows."""
         if self.cut_at is None:
             self.cut_at = self.shipped
 
-    def marker(self, cap: int) -> bytes:
-        """Return the line that stands for the discarded output."""
+    def ending(self, cap: int, mask: SecretMask | None) -> bytes:
+        """Return what stands for the output beyond the cap: a line that says how much is left out, and the last bytes.
+
+        These begin with a whole line where there is one, so that no half of a secret is shown.
+        """
         assert self.cut_at is not None  # noqa: S101  only a cut stream has a marker
-        more = self.size() - self.cut_at
-        return b"\n[ganger: the output limit of %d bytes is reached, %d bytes more were discarded]\n" % (cap, more)
+        size = self.size()
+        start = max(self.cut_at, size - min(END_BYTES, cap))
+        end = self._read_at(start, size - start)
+        hidden = end if mask is None else mask.hide(end)
+        if start > self.cut_at:
+            skip = end.find(b"\n") + 1 or (len(end) if mask is not None else 0)
+            hidden = hidden[skip:]
+        left_out = size - self.cut_at - len(hidden)
+        if not left_out:
+            return hidden
+        line = b"\n[ganger: the output limit of %d bytes is reached, %d bytes are left out here]\n" % (cap, left_out)
+        return line + hidden

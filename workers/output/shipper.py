@@ -208,7 +208,7 @@ class OutputShipper:
             return b""
         if writer.left <= 0:
             file.cut()
-            return file.marker(writer.cap) if writer.ending is not None else b""
+            return file.ending(writer.cap, writer.mask) if writer.ending is not None else b""
         piece = file.read(min(room, writer.left, PIECE_BYTES)) if room > 0 else b""
         if writer.mask is None:
             return piece

@@ -1,7 +1,7 @@
 """The cap of output: a log file that is held to its size, however much is written to it.
 
-What is beyond the cap is discarded; the length of the log file still tells how much was written, and its part beyond the cap
-takes no disk.
+What is beyond the cap is discarded, but for its end: the last bytes of a flood are kept in memory and written when it is
+over, to where they belong. So the length of the log file tells how much was written, and what is missing takes no disk.
 """
 
 import contextlib
@@ -11,6 +11,9 @@ import stat
 from typing import Final
 
 from workers.supervisor.spawn import LaunchError
+
+END_BYTES: Final = 64 << 10
+"""Of a flood, so much of its end is kept beside its beginning."""
 
 _FILE_FLAGS: Final = (
     # Non-blocking, so that a FIFO in the file's place can't hold up the supervisor; it is refused afterwards.
@@ -28,6 +31,7 @@ class CappedLog:
         self._most = float("inf") if most_bytes is None else most_bytes
         self._unwritten = b""  # refused by the file so far
         self._discarded = 0
+        self._end = b""  # the last of what was discarded
 
     @property
     def is_full(self) -> bool:
@@ -40,7 +44,7 @@ class CappedLog:
         self._unwritten = piece if len(piece) <= room else piece[: int(room)]
         self.retry()
         if len(piece) > room:
-            self.discard(len(piece) - int(room))
+            self.discard(piece[int(room) :])
 
     def retry(self) -> bool:
         """Write what the file has not got yet. False if it can't be written now: the disk is full, or a program is being started.
@@ -56,16 +60,20 @@ class CappedLog:
             self._unwritten = self._unwritten[written:]
         return True
 
-    def discard(self, size: int) -> None:
-        """Count bytes that were written beyond the cap."""
+    def discard(self, piece: bytes) -> None:
+        """Count what was written beyond the cap, and keep its end."""
         first = not self._discarded
-        self._discarded += size
+        self._discarded += len(piece)
+        self._end = piece[-END_BYTES:] if len(piece) >= END_BYTES else (self._end + piece)[-END_BYTES:]
         if first:
             self._show_discarded()
 
     def close(self) -> int:
         """Close it. Returns how many bytes could not be written."""
         self._show_discarded()
+        if self._end and not self._unwritten:
+            with contextlib.suppress(OSError):
+                os.pwrite(self._file, self._end, self._length + self._discarded - len(self._end))
         os.close(self._file)
         return len(self._unwritten)
 

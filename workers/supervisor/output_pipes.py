@@ -5,13 +5,12 @@ and `tee /dev/stderr` does. If the output were a file, opening it again would cu
 overwrite each other. A pipe has neither length nor position: nothing that was written vanishes, and the order stays.
 
 One thread moves the output of all runs. It rests after each round, so that programs which write little cost few
-awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. What is beyond the cap
-(`output_cap`) is discarded inside the kernel.
+awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. What is beyond the cap is
+discarded, but for its end (`output_cap`).
 """
 
 import contextlib
 import fcntl
-import functools
 import os
 import select
 import threading
@@ -69,7 +68,7 @@ class OutputPipe:
             if not self._log.retry():
                 return 0
             try:
-                moved = self._discard() if self._log.is_full else self._copy()
+                moved = self._copy()
             except BlockingIOError:
                 return 0
             if moved >= _FLOOD_BYTES and not self._is_wide:
@@ -95,11 +94,6 @@ class OutputPipe:
         piece = os.read(self.reader, _WIDE_BYTES if self._is_wide else _PIECE_BYTES)
         self._log.write(piece)
         return len(piece)
-
-    def _discard(self) -> int:
-        moved = os.splice(self.reader, _null(), _WIDE_BYTES, flags=os.SPLICE_F_NONBLOCK)
-        self._log.discard(moved)
-        return moved
 
 
 class RunOutput:
@@ -144,7 +138,6 @@ class OutputMover:
         self._is_rung = False
         self._poll.register(self._bell, select.EPOLLIN)
         self._lock = threading.Lock()
-        _null()  # opened now: later this process may have a program's limits
 
     def add(self, output: RunOutput) -> None:
         """Move this output from the next round on, until the program lets go of it or `remove` is called."""
@@ -194,8 +187,3 @@ class OutputMover:
             elif self._pipes.get(reader) is pipe:
                 del self._pipes[reader]
                 self._poll.unregister(reader)
-
-
-@functools.cache
-def _null() -> int:
-    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -147,7 +147,11 @@ def write(piece: LogPiece, *, as_json: bool = False, split: bool = False) -> Non
         screen.line(piece.document)
         return
     target = sys.stderr if split and piece.stream == "stderr" else sys.stdout
-    target.write(piece.text)
+    if target.isatty():  # characters that pieces cut in two are whole in the text
+        target.write(piece.text)
+    else:
+        target.flush()
+        target.buffer.write(piece.data)
     target.flush()
 
 
