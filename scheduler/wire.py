@@ -6,6 +6,7 @@ is understood. Amounts are integers in thousandths of the unit (cpu, MiB, piece)
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -120,11 +121,12 @@ class Registered(Message):
 
 
 class Progress(ExecutionRef):
-    """The progress that a running program reports."""
+    """The progress that a running program reports, and the phases that have begun."""
 
     percent: float | None = Field(default=None, ge=0, le=100)
     note: Text | None = Field(default=None, max_length=500)
     phase: Literal["pre", "job", "post"] | None = None
+    phases: dict[Literal["pre", "job", "post"], PhaseReport] = {}
 
 
 CLOCK = "clock"
@@ -275,13 +277,26 @@ class ClaimAnswer(Message):
 
 
 class PhaseReport(Message):
-    """The times of a phase (epoch seconds of the node's clock, for people) and the end of its command, if it has one."""
+    """The times of a phase (epoch seconds of the node's clock, for people) and the end of its command, if it has one.
+
+    `arguments` is the command as it is run, where values were filled in.
+    """
 
     started: float | None = None
     completed: float | None = None
     exit_code: int | None = None
     signal: int | None = None
     usage: dict[str, float] = {}
+    arguments: list[str] | None = None
+
+
+class OutputFacts(Message):
+    """What the program said of the data in one of its output files: the times that it covers, and where (GeoJSON)."""
+
+    file_id: FileId
+    data_started: datetime | None = None
+    data_ended: datetime | None = None
+    geometry: dict[str, Any] | None = None
 
 
 class OutputValue(Message):
@@ -291,6 +306,7 @@ class OutputValue(Message):
     file_id: FileId | None = None
     file_ids: list[FileId] | None = None
     value: Any = None
+    facts: list[OutputFacts] = []
 
 
 class ExecutionReport(ExecutionRef):

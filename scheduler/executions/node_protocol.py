@@ -46,7 +46,10 @@ def beat(rt: Runtime, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
         if not heard:
             raise NodeReplaced("this node was declared lost, or another one took its name; register again")
         if message.progress:
-            output.progress(tx, [(p.execution_id, p.attempt, p.percent, p.note) for p in message.progress])
+            said = [p for p in message.progress if p.percent is not None or p.note is not None]
+            output.progress(tx, [(p.execution_id, p.attempt, p.percent, p.note) for p in said])
+            phases = [(p.execution_id, p.attempt, _phase_columns(p.phases)) for p in message.progress if p.phases]
+            executions.note_phases(tx, phases)
         flags = nodes.flags(tx, message.node_id)
         rows = executions.instructions(tx, message.node_id)
     if changed or flags.is_silent:
@@ -256,19 +259,21 @@ def _usage(phase: wire.PhaseReport) -> dict[str, float]:
     return phase.usage if phase.signal is None else {**phase.usage, "signal": phase.signal}
 
 
-def _phase_columns(phases: Mapping[Literal["pre", "job", "post"], wire.PhaseReport]) -> dict[str, float | int | None]:
-    columns: dict[str, float | int | None] = {}
+def _phase_columns(phases: Mapping[Literal["pre", "job", "post"], wire.PhaseReport]) -> executions.PhaseColumns:
+    columns: dict[str, float | int | list[str] | None] = {}
     for name, phase in phases.items():
         columns |= {
             f"{name}_started": phase.started,
             f"{name}_completed": phase.completed,
             f"{name}_exit_code": phase.exit_code,
         }
+    if "job" in phases and phases["job"].arguments is not None:
+        columns["arguments"] = phases["job"].arguments
     return columns
 
 
 def _results(r: wire.ExecutionReport) -> JobResults:
-    produced = [cast("DataEntry", value.model_dump(exclude_none=True)) for value in r.outputs]
+    produced = [cast("DataEntry", value.model_dump(exclude_none=True, exclude={"facts"})) for value in r.outputs]
     results: JobResults = {"version": "1.0", "output_data": produced}
     if r.properties:
         results["properties"] = r.properties
@@ -284,6 +289,13 @@ def _publish(tx: Connection, completed: dict[ExecutionId, JobId], reports: Itera
     with_outputs = {execution_id: job_id for execution_id, job_id in completed.items() if execution_id not in empty}
     if with_outputs:
         outputs.publish(tx, with_outputs)
+    facts = [
+        outputs.FileFacts(r.execution_id, one.file_id, one.data_started, one.data_ended, one.geometry)
+        for r in reports
+        for value in r.outputs
+        for one in value.facts
+    ]
+    outputs.note_facts(tx, facts)
 
 
 def _ref(r: wire.ExecutionRef) -> wire.ExecutionRef:

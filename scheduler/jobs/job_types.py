@@ -48,7 +48,15 @@ class TypeCheck:
     warnings: list[str]
 
 
-def create(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, part: Document) -> JobTypeId:
+@dataclass(frozen=True, slots=True)
+class WrittenType:
+    """The id of a job type that was written, and whether it is new."""
+
+    id: JobTypeId
+    is_new: bool = True
+
+
+def create(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, part: Document) -> WrittenType:
     """Create a type with its first revision and return its id. A caller of one project makes it there.
 
     `part` has the given fields of the definition. Raises InvalidInput, Forbidden for another project, or Conflict if the
@@ -65,7 +73,36 @@ def create(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, par
             raise Conflict(f"there is a job type {name} {version} already", field="name")
         detail = {"name": name, "version": version, "project": meant.project or caller.project}
         audit.write(tx, caller.name, "job-type.create", f"job-type:{made}", detail=detail)
-    return made
+    return WrittenType(made)
+
+
+def put(rt: Runtime, caller: Caller, meant: TypeName, facts: TypeChanges, part: Document) -> WrittenType:
+    """Let the owner's type of this name and version be exactly this, or create it. What is left out takes its default.
+
+    A changed definition makes a revision. Raises as `create` does, and Conflict for a built-in type.
+    """
+    priorities.check(rt.settings, caller, part.get("priority"))
+    _weigh_schemas(part)
+    with rt.db.begin() as tx:
+        new = _new(tx, caller, meant, facts)
+        found = job_types.owned(tx, meant.name, meant.version, new.project_id)
+        row = None if found is None else job_types.lock(tx, found)
+        if found is not None and row is not None:
+            if row.is_system:
+                raise Conflict("a built-in job type cannot be replaced", field="name")
+            owners.permit_change(caller, row.project_id, noun="the job type", instead=INSTEAD)
+            definition, _ = _definition_of(tx, new, part)
+            plain = {each: getattr(new, each) for each in LockedType._fields if hasattr(new, each)}
+            changed = row._replace(**plain)
+            if definition.document() != row.definition:
+                changed = changed._replace(revision_num=row.revision_num + 1)
+                job_types.insert_revision(tx, found, changed.revision_num, definition.document())
+            job_types.update(tx, found, changed)
+            audit.write(tx, caller.name, "job-type.replace", f"job-type:{found}")
+    if found is None:
+        return create(rt, caller, meant, facts, part)
+    rt.nudge("tick")
+    return WrittenType(found, is_new=False)
 
 
 def change(rt: Runtime, caller: Caller, job_type_id: JobTypeId, facts: TypeChanges, part: Document) -> None:

@@ -99,7 +99,7 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
         fresh = [number for number in range(len(submission.jobs)) if number not in known]
         if fresh:
             prepared = _prepare(tx, rt, project, submission, fresh, admission)
-            ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id)
+            ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id, caller.name)
         made = known | dict(zip(fresh, ids, strict=True))
         _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
     hopeless: list[UnplaceableJobs] = []

@@ -87,6 +87,51 @@ def test_unknown_executions_jobs_and_words_are_refused(api: Api, running: Any) -
     assert api.get(f"/job-executions/{ref[0]}/logs/stdout/", offset="-1").status_code == 400
 
 
+def test_a_heartbeat_tells_the_phases_of_what_runs_and_of_nothing_else(
+    api: Api, cluster: Cluster, running: Any
+) -> None:
+    _, ref, node = running
+    phases = {
+        "pre": {"started": 1000.0, "completed": 1001.0, "exit_code": 0},
+        "job": {"started": 1002.0, "arguments": ["sleep", "a b"]},
+    }
+    said = {"execution_id": ref[0], "attempt": ref[1], "phases": phases}
+    cluster.beat(node, progress=[{**said, "attempt": 9}])
+    assert api.get(f"/job-executions/{ref[0]}/").json["pre_started"] is None
+    cluster.beat(node, progress=[said])
+    shown = api.get(f"/job-executions/{ref[0]}/").json
+    assert (shown["pre_started"], shown["pre_exit_code"]) == ("1970-01-01T00:16:40Z", 0)
+    assert (shown["job_started"], shown["job_completed"]) == ("1970-01-01T00:16:42Z", None)
+    assert (shown["command"], shown["command_arguments"]) == (["sleep", "a b"], "'a b'")
+    cluster.beat(node, progress=[{**said, "phases": {"job": {"started": 1002.0}}}])
+    assert api.get(f"/job-executions/{ref[0]}/").json["pre_exit_code"] == 0
+    cluster.report(node, ref, "failed", phases={"job": {"started": 1002.0, "exit_code": 1}})
+    cluster.beat(node, progress=[{**said, "phases": {"post": {"started": 1003.0}}}])
+    ended = api.get(f"/job-executions/{ref[0]}/").json
+    assert (ended["post_started"], ended["command_arguments"]) == (None, "'a b'")
+
+
+def test_what_a_program_says_of_its_own_files_is_kept_and_of_no_other(api: Api, cluster: Cluster, running: Any) -> None:
+    job_id, ref, node = running
+    for name, execution in (("mine", ref[0]), ("other", 999)):
+        api.change(
+            """INSERT INTO files (project_id, workspace_id, file_name, file_size, sha256, path, job_id, execution_id, output, is_published)
+               VALUES (1, 1, :name, 3, 'x', 'p', :job, :execution, 'out', false)""",
+            name=name, job=job_id, execution=execution,
+        )  # fmt: skip
+    mine, other = (api.value("SELECT id FROM files WHERE file_name = :name", name=name) for name in ("mine", "other"))
+    point = {"type": "Point", "coordinates": [1.0, 2.0]}
+    facts = [
+        {"file_id": mine, "data_started": "2026-01-01T00:00:00Z", "geometry": point},
+        {"file_id": other, "geometry": point},
+    ]
+    cluster.report(node, ref, "completed", outputs=[{"name": "out", "file_id": mine, "facts": facts}])
+    shown = api.get(f"/files/{mine}/").json
+    assert (shown["data_started"], shown["data_ended"], shown["geometry"]) == ("2026-01-01T00:00:00Z", None, point)
+    assert api.value("SELECT geometry FROM files WHERE id = :id", id=other) is None
+    assert api.get(f"/jobs/{job_id}/").json["results"]["output_data"] == [{"name": "out", "file_id": mine}]
+
+
 # --- output -----------------------------------------------------------------------------------------------
 
 

@@ -91,7 +91,7 @@ def test_a_job_that_no_node_could_hold_is_told_at_submission_in_the_explanation_
     found = explained(api, made.json["job_ids"][1])
     assert (found["summary"], found["never_fits"]["description"]) == (f"It waits: {sentence}.", sentence)
     refused = api.post("/jobs/", bodies, strict="true")
-    assert (refused.status_code, refused.json["field"]) == (400, "[1]")
+    assert (refused.status_code, refused.json["field"]) == (400, "[1].cpus_required")
     assert sentence in refused.json["description"]
     single = api.post("/jobs/", bodies[1])
     assert single.json["warnings"][0]["description"] == sentence

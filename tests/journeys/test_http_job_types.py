@@ -236,3 +236,52 @@ def test_types_are_listed_by_name_and_version_and_filtered(api: Api, query: dict
 def test_unknown_types_are_not_found(api: Api, path: str) -> None:
     assert api.get(path).status_code in {400, 404}
     assert api.patch("/job-types/99/", {"title": "x"}).status_code == 404
+
+
+# --- versions, replacing ----------------------------------------------------------------------------------
+
+
+def test_a_type_without_version_is_its_newest_by_numbers_and_a_pre_release_only_if_there_is_no_other(api: Api) -> None:
+    made = {version: api.a_type("tool", version)["id"] for version in ("2.0-rc.1", "1.10", "1.9", "latest", "1.2")}
+    assert api.a_job(job_type={"name": "tool"})["job_type"]["version"] == "1.10"
+    shown = api.get("/job-types/", name="tool", order="-version").json["results"]
+    assert [one["version"] for one in shown] == ["1.10", "1.9", "1.2", "2.0-rc.1", "latest"]
+    for version in ("1.10", "1.9", "1.2"):
+        api.patch(f"/job-types/{made[version]}/", {"is_active": False})
+    assert api.a_job(job_type={"name": "tool"})["job_type"]["version"] == "2.0-rc.1"
+    api.patch(f"/job-types/{made['2.0-rc.1']}/", {"is_active": False})
+    assert api.a_job(job_type={"name": "tool"})["job_type"]["version"] == "latest"
+
+
+def test_jobs_are_ordered_by_the_numbers_of_their_types(api: Api) -> None:
+    for version in ("1.10", "1.9"):
+        api.a_job(job_type_id=api.a_type("tool", version)["id"])
+    listed = api.get("/jobs/", order="version").json["results"]
+    assert [job["job_type"]["version"] for job in listed] == ["1.9", "1.10"]
+
+
+def test_a_replaced_type_is_exactly_what_is_said(api: Api) -> None:
+    body = {"name": "tool", "version": "1", "command": ["a"], "title": "T", "priority": 5, "max_scheduled": 3}
+    assert api.post("/job-types/", body, replace="true").status_code == 201
+    again = api.post("/job-types/", {"name": "tool", "version": "1", "command": ["b"]}, replace="true")
+    assert (again.status_code, again.json["revision_num"]) == (200, 2)
+    assert (again.json["title"], again.json["priority"], again.json["max_scheduled"]) == ("", 100, None)
+    same = api.post("/job-types/", {"name": "tool", "version": "1", "command": ["b"]}, replace="true")
+    assert same.json["revision_num"] == 2
+    assert api.post("/job-types/", {"name": "tool", "version": "1", "command": ["b"]}).status_code == 409
+    built_in = {"name": "command", "version": "1.0", "command": ["b"]}
+    assert api.post("/job-types/", built_in, replace="true").status_code == 409
+
+
+def test_what_a_type_answers_can_be_sent_back_and_changes_nothing(api: Api) -> None:
+    interface = {"input_data": [{"name": "n", "schema": {"type": "integer"}}], "output_data": [{"name": "o"}]}
+    made = api.a_type(
+        "tool", "1", interface=interface, on_oom={"mem_factor": 2}, error_mapping={"exit_codes": {"3": "timeout"}}
+    )
+    fixed = {
+        "id", "name", "version", "project", "is_system", "uses_docker", "docker_privileged", "docker_image", "revision_num", "created", "archived",
+        "paused", "last_modified",
+    }  # fmt: skip
+    sent = api.patch(f"/job-types/{made['id']}/", {name: value for name, value in made.items() if name not in fixed})
+    assert sent.status_code == 200, sent.text
+    assert {**sent.json, "last_modified": None} == {**made, "last_modified": None}

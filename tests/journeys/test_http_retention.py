@@ -73,6 +73,17 @@ def test_jobs_go_when_their_project_says_so_by_how_they_ended(api: Api, cluster:
     assert Sweep(api.rt).run()["jobs"] == 0, "a sweep may be repeated"
 
 
+def test_the_event_of_a_submission_goes_with_the_last_of_its_jobs(api: Api) -> None:
+    ids = api.post("/jobs/", [{"command": ["true"]}] * 2).json["job_ids"]
+    event = api.get(f"/jobs/{ids[0]}/").json["event"]["id"]
+    keep(api, canceled_days=1)
+    for job_id, events in zip(ids, ([event], []), strict=True):
+        api.patch(f"/jobs/{job_id}/", {"status": "CANCELED"})
+        grow_old(api, job_id, 5)
+        assert Sweep(api.rt).run()["jobs"] == 1
+        assert [row.id for row in api.query("SELECT id FROM trigger_events")] == events
+
+
 def test_a_job_that_is_gone_is_told_apart_from_one_that_never_was(api: Api, cluster: Cluster) -> None:
     node = cluster.a_node()
     api.a_project("maps")

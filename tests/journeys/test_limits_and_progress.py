@@ -27,6 +27,29 @@ def test_progress_is_seen_while_the_job_runs(installation: Installation) -> None
     installation.wait(job_id, "CANCELED")
 
 
+def test_phases_and_the_command_as_it_is_run_are_seen_while_the_job_runs(installation: Installation) -> None:
+    interface = {"input_data": [{"name": "seconds"}]}
+    command = ["/bin/sleep", "${seconds}"]
+    made = installation.api.post(
+        "/job-types/",
+        json={"name": "sleep", "version": "1", "command": command, "interface": interface, "mem_required": 16},
+    )
+    body = {"job_type_id": made.json()["id"], "inputs": {"seconds": 60}, "disk_out_required": 1}
+    job_id = installation.api.post("/jobs/", json=body).json()["id"]
+    job = installation.until(
+        lambda: (j := installation.job(job_id))["job_exes"] and j["job_exes"][0]["job_started"] and j, "its start"
+    )
+    (execution,) = job["job_exes"]
+    assert (job["status"], execution["status"]) == ("RUNNING", "RUNNING")
+    assert execution["pre_started"] <= execution["pre_completed"] <= execution["job_started"]
+    assert (execution["job_completed"], execution["post_started"]) == (None, None)
+    assert execution["command_arguments"] == "60"
+    assert job["job_type_rev"]["interface"]["command_arguments"] == "${seconds}"
+    installation.api.patch(f"/jobs/{job_id}/", json={"status": "CANCELED"})
+    ended = installation.wait(job_id, "CANCELED")["job_exes"][0]
+    assert (ended["command_arguments"], ended["job_started"]) == ("60", execution["job_started"])
+
+
 def test_limits_reach_the_program_and_usage_comes_back(installation: Installation) -> None:
     job_id = installation.submit("/bin/sh", "-c", LOOK, max_open_files=77, cpus_required=0.5, mem_required=48)
     job = installation.wait(job_id)

@@ -25,6 +25,7 @@ from scheduler.identity import Role
 from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
+from tests.support import documented
 
 ROLES = ("viewer", "submitter", "operator", "admin")
 
@@ -87,6 +88,8 @@ class Api:
             headers=headers,
             content_type=content_type if data is not None else None,
         )
+        if answer.is_json:
+            documented.check(method, path, answer.status_code, answer.content_type, answer.data)
         return cast("Answer", answer)
 
     def follow(self, link: str) -> Answer:

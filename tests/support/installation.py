@@ -19,6 +19,7 @@ import httpx2
 import psutil
 import pytest
 
+from tests.support import documented
 from tests.support.servers import state_folder
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Installation:
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
             timeout=30,
             transport=httpx2.HTTPTransport(retries=3),
+            event_hooks={"response": [_read_by_the_document]},
         )
         return self
 
@@ -118,6 +120,14 @@ class Installation:
                 return found
             time.sleep(POLL_S)  # the installation is a black box here: there is no signal to wait for
         raise AssertionError(f"waited {within_s} s in vain for {what}\n{self.told()}")
+
+
+def _read_by_the_document(response: httpx2.Response) -> None:
+    kind = response.headers.get("Content-Type")
+    if kind is not None and kind.startswith("application/json"):
+        response.read()
+        request = response.request
+        documented.check(request.method, str(request.url), response.status_code, kind, response.content)
 
 
 def _descendants(process: psutil.Process) -> list[psutil.Process]:

@@ -25,6 +25,7 @@ import structlog
 
 from scheduler.wire import ExecutionClaim, ExecutionReport
 from workers import log
+from workers.agent.execution import ExecutionStep
 from workers.agent.services import NodeServices
 from workers.agent.state_machine import StateMachine
 from workers.agent.write_ahead_journal import WriteAheadJournal
@@ -54,6 +55,7 @@ from workers.events import ClaimsDropped, Event, EventTime, OutputShipped, Tick
 from workers.journal import JournalEntry
 
 _TICK_S = 1.0
+_UNDER_WAY = frozenset({ExecutionStep.STAGING, ExecutionStep.RUNNING, ExecutionStep.COLLECTING})
 _MOST_EVENTS = 500
 """Handled together; more would make the first of them wait."""
 
@@ -123,6 +125,14 @@ class EventLoop:
         for command in self._write(facts, commands):
             self._handlers[type(command)](command)
         self._flush()
+        if any(type(event) is Tick for event in events):
+            self._note_phases()
+
+    def _note_phases(self) -> None:
+        """Once a second is enough for people: what begins and ends in between is told with its report."""
+        for key, execution in self._machine.held.items():
+            if execution.state in _UNDER_WAY:
+                self._services.outputs.note_phases(key, execution.phases)
 
     def _write(self, facts: list[JournalEntry], commands: list[NodeCommand]) -> list[NodeCommand]:
         """Write the facts; return the commands that may be done then."""

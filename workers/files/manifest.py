@@ -43,16 +43,7 @@ class _Refused:
 
 def read(body: bytes) -> OutputManifest:
     """Return what a manifest says. Raises ManifestError, which names the value at fault."""
-    try:
-        value = json.loads(
-            body.decode(), parse_int=_integer, parse_float=_float, parse_constant=_constant, object_pairs_hook=_object
-        )
-    except UnicodeDecodeError as error:
-        raise ManifestError(f"{NAME} is not UTF-8 at byte {error.start}.") from error
-    except json.JSONDecodeError as error:
-        raise ManifestError(f"{NAME} is not JSON: {error}.") from error
-    except RecursionError as error:
-        raise ManifestError(f"{NAME} has more than {MAX_DEPTH} levels.") from error
+    value = _loads(body, NAME)
     properties = value.get("properties", {}) if isinstance(value, dict) else None
     message = value.get("message", "") if isinstance(value, dict) else None
     if not isinstance(properties, dict) or not isinstance(message, str):
@@ -60,6 +51,27 @@ def read(body: bytes) -> OutputManifest:
     for name, why in _faults(properties, "", MAX_DEPTH):
         raise ManifestError(f"The value {name!r} in {NAME} {why}.")
     return OutputManifest(cast("Document", properties), message[:_MESSAGE_CHARACTERS])
+
+
+def parse(body: bytes, name: str) -> JsonValue:
+    """Return the JSON of a manifest file of this name, of values that can be carried exactly. Raises ManifestError."""
+    value = _loads(body, name)
+    for place, why in _faults(value, "", MAX_DEPTH):
+        raise ManifestError(f"The value {place!r} in {name} {why}.")
+    return cast("JsonValue", value)
+
+
+def _loads(body: bytes, name: str) -> object:
+    try:
+        return json.loads(
+            body.decode(), parse_int=_integer, parse_float=_float, parse_constant=_constant, object_pairs_hook=_object
+        )
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{name} is not UTF-8 at byte {error.start}.") from error
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{name} is not JSON: {error}.") from error
+    except RecursionError as error:
+        raise ManifestError(f"{name} has more than {MAX_DEPTH} levels.") from error
 
 
 def _faults(value: object, name: str, depth: int) -> Iterator[tuple[str, str]]:

@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, cast
 
 from scheduler.wire import Progress, plain
@@ -25,6 +26,8 @@ _FILE = re.compile(rb"\s*([0-9.]{1,12})%?(?:[ \t]+([^\n]*))?")
 _MARK = b"GANGER_PROGRESS"
 _NOTE_CHARACTERS = 500
 _READ_BYTES = 1024
+_TOLD = frozenset({"started", "completed", "exit_code", "arguments"})
+"""What is told of a phase while its execution goes on."""
 
 
 class ProgressTracker:
@@ -39,6 +42,11 @@ class ProgressTracker:
         """Record that a phase has begun. A cleanup is left out: nobody waits for it."""
         if phase != "cleanup":
             self._set(key, phase=cast("Phase", phase))
+
+    def phases(self, key: ExecutionKey, phases: Mapping[str, Mapping[str, Any]]) -> None:
+        """Record when phases began and ended, and the command as it is run; `phases` are unfinished phase reports."""
+        known = {name: {part: value for part, value in told.items() if part in _TOLD} for name, told in phases.items()}
+        self._set(key, phases=known)
 
     def update(self, key: ExecutionKey, found: re.Match[bytes] | None) -> None:
         """Record what a line or file says; nonsense is ignored."""
@@ -65,7 +73,7 @@ class ProgressTracker:
             keys = {(one.execution_id, one.attempt) for one in taken}
             self._changed |= keys & self._latest.keys()
 
-    def _set(self, key: ExecutionKey, **news: float | str | None) -> None:
+    def _set(self, key: ExecutionKey, **news: object) -> None:
         with self._lock:
             old = self._latest.get(key, {})
             new = old | news

@@ -5,6 +5,9 @@ Used by the thread of the event loop alone. Shipping itself has a thread of its 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.shipper import OutputShipper
@@ -40,6 +43,10 @@ class RunOutputs:
         self._progress.phase(key, run.phase)
         if key in self._files:
             self._files[key] += run.stdout, run.stderr
+
+    def note_phases(self, key: ExecutionKey, phases: Mapping[str, Mapping[str, Any]]) -> None:
+        """Tell with the next heartbeat when the phases of an execution began and ended."""
+        self._progress.phases(key, phases)
 
     def finish(self, key: ExecutionKey, output_bytes: int) -> bool:
         """Nothing more will be written. True if all is shipped already, else the shipper says when."""

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from workers.runners import command, container, python, venvs
+from workers.runners import command, container, python, substitution, venvs
 from workers.runners.launch import Launch, LaunchRefused, LaunchRequest, PythonSettings
 from workers.supervisor.limits import ENVIRONMENT
 
-__all__ = ["RUNNERS", "Launch", "LaunchRefused", "LaunchRequest", "PythonSettings", "launch"]
+__all__ = ["RUNNERS", "Launch", "LaunchRefused", "LaunchRequest", "PythonSettings", "filled", "launch"]
 
 RUNNERS: Final[Mapping[str, Callable[[LaunchRequest], Launch]]] = MappingProxyType(
     {
@@ -22,6 +22,18 @@ RUNNERS: Final[Mapping[str, Callable[[LaunchRequest], Launch]]] = MappingProxyTy
         "python": python.launch,
     }
 )
+
+
+def filled(request: LaunchRequest) -> list[str] | None:
+    """Return the command of a phase with its values, as the program sees it; None where it has no place for a value."""
+    if not any("${" in argument for argument in request.arguments):
+        return None
+    seen = container.inside(request) if request.spec.commands.runner == "container" else request
+    start = 1 if request.spec.commands.shell else 0
+    try:
+        return [*request.arguments[:start], *substitution.fill(request.arguments[start:], seen.values())]
+    except substitution.UnknownValue:
+        return None  # the launch says what is wrong
 
 
 def launch(request: LaunchRequest) -> Launch:

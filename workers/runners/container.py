@@ -64,6 +64,11 @@ def describe(request: LaunchRequest, rootfs: str, user: tuple[int, int]) -> Docu
     )
 
 
+def inside(request: LaunchRequest) -> LaunchRequest:
+    """Return the request with the directories where the container sees them."""
+    paths = ContainerPaths(request.paths.work, request.paths.logs, request.paths.secret_dirs)
+    return replace(request, paths=paths)
+
+
 def _inner(request: LaunchRequest) -> Launch:
-    inside = ContainerPaths(request.paths.work, request.paths.logs, request.paths.secret_dirs)
-    return command.launch(replace(request, paths=inside))
+    return command.launch(inside(request))

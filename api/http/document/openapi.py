@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import orjson
 from flask import Flask
@@ -86,11 +87,31 @@ def _build(app: OpenAPI, answers: Iterable[AnswerType]) -> JsonSchema:
     for model in _named(schemas):
         schema = model.model_json_schema(mode="validation", ref_template=REFERENCE)
         schemas |= {**schema.pop("$defs", {}), model.__name__: schema}
-    schemas |= answer_schemas([*UNDECLARED, *answers])
+    of_answers = answer_schemas([*UNDECLARED, *answers])
+    _refuse_duplicates(
+        [*schemas, *(name for name in of_answers if name not in schemas or _is_record(of_answers[name]))]
+    )
+    schemas |= of_answers
     _tidy(document)
     document["components"]["schemas"] = {NAMES.get(name, name): schema for name, schema in sorted(schemas.items())}
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
+
+
+def _is_record(schema: JsonSchema) -> bool:
+    """Return whether a schema of an answer is that of a TypedDict; models may be sent and answered both."""
+    return schema.get("additionalProperties") is True and "properties" in schema
+
+
+def _refuse_duplicates(names: Sequence[str]) -> None:
+    """Raise ValueError if two classes have one name in the document: clients are generated from it, and would mix them up.
+
+    Of two answers with the same name pydantic makes names with the modules in them, and two underscores.
+    """
+    counts = Counter(NAMES.get(name, name) for name in names)
+    twice = sorted(name for name, count in counts.items() if count > 1 or "__" in name)
+    if twice:
+        raise ValueError(f"two schemas have the same name: {', '.join(twice)}")
 
 
 def _named(schemas: Collection[str]) -> Iterator[type[BaseModel]]:

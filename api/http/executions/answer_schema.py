@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.http.schema.fields import Uuid
+from api.http.schema.job_documents import ResultsView
 from scheduler.rules.lifecycle.outcome import StopReason
 
 
@@ -23,7 +24,7 @@ class ExecutionEntry(TypedDict):
     attempt: int
     member: Annotated[int, Field(description="number in its gang, from 0; 0 for a job of one")]
     status: str
-    command_arguments: str
+    command_arguments: Annotated[str, Field(description="as run, with values filled in, once the program has begun")]
     timeout: int | None
     pre_started: datetime | None
     pre_completed: datetime | None
@@ -52,7 +53,7 @@ class ExecutionEntry(TypedDict):
     node: NodeInShort
     error: ErrorView | None
     usage: Annotated[
-        Mapping[str, object],
+        Mapping[str, Mapping[str, float]],
         Field(description="by phase: seconds, cpu_s, peak_mem_mib, peak_disk_mib, read_bytes, written_bytes, signal"),
     ]
 
@@ -66,7 +67,7 @@ class ExecutionDetail(ExecutionEntry):
     mem_scheduled: float
     disk_scheduled: float
     resources: dict[str, float]
-    results: Mapping[str, object]
+    results: ResultsView
     why: str | None
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import cast
 
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionEntry
 from api.http.named_errors import view as errors
+from api.http.schema import document_view as documents
 from api.http.schema.fields import units
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.lifecycle.outcome import StopReason
@@ -21,7 +21,7 @@ def entry(row: ExecutionRow) -> ExecutionEntry:
         "attempt": row.attempt,
         "member": row.member,
         "status": row.status,
-        "command_arguments": shlex.join(row.command[1:]) if row.command else "",
+        "command_arguments": documents.arguments(row.command or ()),
         "timeout": row.timeout_s,
         "pre_started": row.pre_started,
         "pre_completed": row.pre_completed,
@@ -58,6 +58,6 @@ def detail(row: ExecutionRow, definition: Definition) -> ExecutionDetail:
         "mem_scheduled": units(row.mem),
         "disk_scheduled": units(row.disk),
         "resources": {name: units(amount) for name, amount in (row.custom or {}).items()},
-        "results": row.results or {},
+        "results": documents.results(row.results or {}),
         "why": row.why,
     }

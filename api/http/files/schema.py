@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 from typing_extensions import TypedDict
 
 from api.http.paging import OrderedQuery
 from api.http.schema import times
-from api.http.schema.answers import ListOf, Reference
-from api.http.schema.fields import Bound, Digits, Query, QueryId, Uuid, Word
+from api.http.schema.answers import ListOf, NamedReference, Reference
+from api.http.schema.fields import Bound, Digits, Query, QueryId, Word
 from scheduler.identifiers import Attempt, ExecutionId
 
 FileName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -78,27 +78,49 @@ class BulkQuery(Query):
     described: Annotated[int, Field(ge=2, le=1024 * 1024), Digits]
 
 
+class GeoJsonDocument(TypedDict):
+    """A geometry of RFC 7946, or a feature or a collection of them."""
+
+    type: str
+
+
+class PointView(TypedDict):
+    """A point as GeoJSON."""
+
+    type: Literal["Point"]
+    coordinates: list[float]
+
+
 class FileView(TypedDict):
-    """A file."""
+    """A file. The fields from `is_operational` to `job_exe` are of outputs; they are null for files that were uploaded."""
 
     id: int
-    uuid: Uuid
+    uuid: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     project: str
-    workspace: Mapping[str, object]
+    workspace: NamedReference
     file_name: str
     media_type: str
     file_size: int
     sha256: str
     data_type: Annotated[list[str], Field(description="always empty; older clients read it")]
     is_deleted: bool
+    url: Annotated[str, Field(description="absolute address of the content")]
+    created: datetime
+    deleted: datetime | None
+    data_started: Annotated[
+        datetime | None, Field(description="when what the file is about began, as its program said")
+    ]
+    data_ended: datetime | None
+    geometry: Annotated[GeoJsonDocument | None, Field(description="where that is, as its program said")]
+    center_point: Annotated[PointView | None, Field(description="the middle of the box around the geometry")]
+    is_operational: Annotated[bool | None, Field(description="of the job type that made it")]
     is_published: bool
     published: datetime | None
-    url: str
+    unpublished: Annotated[datetime | None, Field(description="when it was taken back: with its deletion")]
+    job_type: Reference | None
     job: Reference | None
     job_exe: Reference | None
     output: str | None
-    created: datetime
-    deleted: datetime | None
     meta_data: Mapping[str, object]
     last_modified: datetime
 

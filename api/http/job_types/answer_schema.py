@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from typing_extensions import TypedDict
@@ -10,6 +9,14 @@ from typing_extensions import TypedDict
 from api.http.jobs.answer_schema import JobTypeOfJob
 from api.http.jobs.program_schema import ProgramView
 from api.http.schema.answers import ListOf, Reference
+from api.http.schema.job_documents import InterfaceView
+
+
+class ErrorMappingView(TypedDict):
+    """Which error an exit code of the program means."""
+
+    version: str
+    exit_codes: dict[str, str]
 
 
 class _PhaseCommands(TypedDict):
@@ -22,8 +29,8 @@ class _PhaseCommands(TypedDict):
 
 
 class _Requirements(TypedDict):
-    interface: Mapping[str, object]
-    error_mapping: Mapping[str, object]
+    interface: InterfaceView
+    error_mapping: ErrorMappingView
     priority: int
     timeout: int | None
     pre_timeout: int | None

@@ -14,6 +14,7 @@ from api.http.job_types.schema import (
     JobTypesQuery,
     OwnedPageQuery,
     OwnerQuery,
+    ReplaceQuery,
     WindowQuery,
     definition_part,
     facts_part,
@@ -54,16 +55,22 @@ def list_job_types(call: ApiCall, query: JobTypesQuery) -> type_answers.JobTypeL
     return paging.envelope(job_types.page(call.rt, call.caller, chosen, asked), asked, view.entry)
 
 
-@routes.post("/job-types/", role=Role.OPERATOR, answers={201: type_answers.JobTypeDetail})
-def create_job_type(call: ApiCall, body: JobTypeBody) -> Answer[type_answers.JobTypeDetail]:
-    """Make a job type with its first revision: the token's project owns it, or the installation, whose types all use."""
+@routes.post(
+    "/job-types/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail, 201: type_answers.JobTypeDetail}
+)
+def create_job_type(call: ApiCall, query: ReplaceQuery, body: JobTypeBody) -> Answer[type_answers.JobTypeDetail]:
+    """Make a job type with its first revision: the token's project owns it, or the installation, whose types all use.
+
+    With `replace` (200) the one that its owner has already becomes exactly this.
+    """
     meant = TypeName(body.name, body.version, body.project)
+    write = job_types.put if query.replace else job_types.create
     try:
-        made = job_types.create(call.rt, call.caller, meant, facts_part(body), definition_part(body))
+        made = write(call.rt, call.caller, meant, facts_part(body), definition_part(body))
     except GangerError as error:
         raise as_written(error, {"": body}) from None
-    headers = {"Location": f"{request.url_root}job-types/{made}/"}
-    return Answer(view.detail(*job_types.get(call.rt, call.caller, made)), 201, headers)
+    headers = {"Location": f"{request.url_root}job-types/{made.id}/"}
+    return Answer(view.detail(*job_types.get(call.rt, call.caller, made.id)), 201 if made.is_new else 200, headers)
 
 
 @routes.post("/job-types/validation/", role=Role.OPERATOR, answers={200: type_answers.CheckAnswer})

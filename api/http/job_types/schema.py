@@ -83,6 +83,7 @@ class InterfaceBody(DocumentBody):
 class ErrorMapping(DocumentBody):
     """Which error an exit code of the program means."""
 
+    version: Literal["1.0"] = "1.0"
     exit_codes: Annotated[dict[ExitCode, ErrorName], Field(max_length=255)] = {}
 
     def document(self) -> Document:
@@ -139,6 +140,14 @@ class JobTypeBody(JobTypeChange):
         Word | None,
         Field(description="the owner; null is the token's project, else the installation, whose types all use"),
     ] = None
+
+
+class ReplaceQuery(Query):
+    """What becomes of a type of this name and version that is there already."""
+
+    replace: QueryBool = Field(
+        default=False, description="let it be exactly this, what is left out taking its default; else 409"
+    )
 
 
 class JobTypesQuery(OrderedQuery):

@@ -15,6 +15,7 @@ from api.http.job_types.answer_schema import (
 )
 from api.http.jobs import program_schema as programs
 from api.http.jobs import view as jobs
+from api.http.schema import document_view as documents
 from api.http.schema.fields import units
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition
@@ -101,7 +102,7 @@ def _definition(definition: Definition) -> DefinitionView:
         "cleanup_command": _argv(definition.cleanup_command),
         "environment": dict(definition.environment),
         **programs.shown(definition),
-        "interface": definition.interface.document(),
+        "interface": documents.interface(definition.interface),
         "error_mapping": {"version": "1.0", "exit_codes": dict(definition.exit_codes)},
         "priority": definition.priority,
         "timeout": definition.timeout_s,

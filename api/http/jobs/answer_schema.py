@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, NotRequired
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 from typing_extensions import TypedDict
 
 from api.http.executions.answer_schema import ExecutionEntry
 from api.http.files.schema import FileView
+from api.http.jobs.placement_schema import ConstraintView
 from api.http.jobs.program_schema import ProgramView
 from api.http.jobs.submission_schema import Warnings
 from api.http.named_errors.schema import ErrorView
 from api.http.schema.answers import ListOf, NodeInShort, Reference, TypeInShort
 from api.http.schema.fields import Uuid
+from api.http.schema.job_documents import (
+    DataView,
+    EventInShort,
+    EventOfDetail,
+    InterfaceWithCommand,
+    RecipeView,
+    ResultsView,
+)
 
 
 class JobTypeOfJob(TypeInShort):
@@ -45,7 +54,7 @@ class RevisionInShort(TypedDict):
 class RevisionOfDetail(RevisionInShort):
     """The revision a job was made with and keeps, with what it declares."""
 
-    interface: Mapping[str, object]
+    interface: InterfaceWithCommand
     created: datetime
 
 
@@ -80,15 +89,16 @@ class _Named(TypedDict):
 class _TypeInList(TypedDict):
     job_type: JobTypeOfJob
     job_type_rev: RevisionInShort
+    event: EventInShort
 
 
 class _TypeInDetail(TypedDict):
     job_type: JobTypeOfDetail
     job_type_rev: RevisionOfDetail
+    event: EventOfDetail
 
 
 class _JobState(TypedDict):
-    event: Mapping[str, object]
     node: NodeInShort | None
     error: ErrorView | None
     status: str
@@ -140,7 +150,9 @@ class NamedValue(TypedDict):
     required: bool
     media_types: NotRequired[Annotated[list[str], Field(description="of an input of files; none is any")]]
     media_type: NotRequired[Annotated[str | None, Field(description="of an output")]]
-    value: object
+    value: Annotated[
+        FileView | list[FileView] | JsonValue, Field(description="JSON, a file, files, or null when there is none")
+    ]
 
 
 class _OwnCommand(TypedDict):
@@ -151,15 +163,17 @@ class _OwnCommand(TypedDict):
 
 
 class _Course(TypedDict):
-    constraints: Sequence[Mapping[str, object]]
+    constraints: Sequence[ConstraintView]
     created_by: str | None
     is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int
-    data: Mapping[str, object]
-    results: Mapping[str, object]
+    data: DataView
+    results: ResultsView
     inputs: list[NamedValue]
     outputs: list[NamedValue]
-    recipes: Sequence[Mapping[str, object]]
+    input_files: list[FileView]
+    products: Annotated[list[FileView], Field(description="the files of all outputs")]
+    recipes: list[RecipeView]
     job_exes: list[ExecutionEntry]
 
 

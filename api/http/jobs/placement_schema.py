@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal, NotRequired, cast
 
 from pydantic import Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
@@ -75,10 +75,24 @@ class PlacingFields(Body):
     )
 
 
+class ConstraintView(TypedDict):
+    """A condition on a label of the node."""
+
+    label: str
+    op: str
+    value: NotRequired[str | list[str]]
+
+
+class PreferenceView(ConstraintView):
+    """A constraint that is liked rather than needed."""
+
+    weight: NotRequired[float]
+
+
 class PlacementView(TypedDict):
     """Where a program may and should run, in the answers that show it."""
 
-    preferences: Sequence[Mapping[str, object]]
+    preferences: Sequence[PreferenceView]
     apart: str | None
     spread: str | None
     preemptible: bool
@@ -87,7 +101,7 @@ class PlacementView(TypedDict):
 def shown(definition: Definition) -> PlacementView:
     """Return where a program should run, as the API shows it."""
     return {
-        "preferences": [dict(one) for one in definition.preferences],
+        "preferences": [cast("PreferenceView", one) for one in definition.preferences],
         "apart": definition.apart,
         "spread": definition.spread,
         "preemptible": definition.preemptible,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, JsonValue, WithJsonSchema, model_validator
 from typing_extensions import TypedDict
 
 from api.http.jobs import placement_schema as placing
@@ -53,13 +53,20 @@ class ProgramFields(PlacingFields):
         return self
 
 
+class OnOomView(TypedDict):
+    """What is asked for after a try that ran out of memory."""
+
+    mem_factor: float
+    mem_max: float | None
+
+
 class _RunningView(TypedDict):
     runner: str
-    options: Mapping[str, object]
+    options: Annotated[Mapping[str, JsonValue], Field(description="by name, as the runner takes them")]
     max_processes: int | None
     max_open_files: int | None
     grace: int | None
-    on_oom: Mapping[str, object] | None
+    on_oom: OnOomView | None
     secrets: list[str]
 
 
@@ -100,12 +107,15 @@ def shown(definition: Definition) -> ProgramView:
         "max_processes": definition.pids,
         "max_open_files": definition.nofile,
         "grace": definition.grace_s,
-        "on_oom": None
-        if wish is None
-        else {name: wish[name] and units(wish[name]) for name in ("mem_factor", "mem_max")},
+        "on_oom": None if wish is None else _on_oom(wish),
         "secrets": list(definition.secrets),
         **placing.shown(definition),
     }
+
+
+def _on_oom(wish: Mapping[str, int | None]) -> OnOomView:
+    most = wish["mem_max"]
+    return {"mem_factor": units(wish["mem_factor"] or 0), "mem_max": None if most is None else units(most)}
 
 
 def image(definition: Definition) -> str | None:

@@ -83,7 +83,7 @@ Members = Annotated[
 
 
 class JobTypeName(Body):
-    """A job type by name; without version its newest active one."""
+    """A job type by name; without version its newest active one by the numbers of the version, pre-releases last."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = LEFT_OUT

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from api.http.executions import view as executions
 from api.http.files import view as files
+from api.http.files.schema import FileView
 from api.http.jobs import program_schema as programs
 from api.http.jobs.answer_schema import (
     JobDetail,
@@ -18,11 +19,14 @@ from api.http.jobs.answer_schema import (
     NamedValue,
     RevisionInShort,
 )
+from api.http.jobs.placement_schema import ConstraintView
 from api.http.jobs.submission_schema import Warnings
 from api.http.named_errors import view as errors
+from api.http.schema import document_view as documents
 from api.http.schema.answers import NodeInShort
 from api.http.schema.fields import units
-from scheduler.documents import DataEntry, JobDataDocument, JobResults
+from api.http.schema.job_documents import EventDescription, EventInShort
+from scheduler.documents import DataEntry, JobDataDocument, JobResults, JsonValue
 from scheduler.explain import forecast_json
 from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
@@ -48,7 +52,7 @@ def entry(row: JobRow) -> JobEntry:
         "project": row.project,
         "job_type": job_type(row),
         "job_type_rev": _revision(row),
-        "event": {"id": row.id, "type": "USER", "rule": None, "occurred": row.created},
+        "event": _event(row),
         "node": node(row),
         "error": errors.entry(row),
         "status": row.status,
@@ -92,8 +96,7 @@ def _waits_to_retry(row: JobRow) -> bool:
 
 def with_input_files(row: JobRowWithData, known: Files) -> JobWithFiles:
     """Return a job with the files it was given."""
-    ids = dict.fromkeys(one for given in row.data.get("input_data", ()) for one in _ids(given))
-    return {**entry(row), "input_files": [files.entry(known[one]) for one in ids if one in known]}
+    return {**entry(row), "input_files": _named(row.data.get("input_data", ()), known)}
 
 
 def with_latest(row: JobRow, latest: Mapping[JobId, ExecutionRow]) -> JobWithLatest:
@@ -109,25 +112,28 @@ def detail(found: FullJob) -> JobDetail:
     data, results = more.data, more.results or {}
     return {
         **entry(row),
-        "job_type": _type_of_detail(row, more, definition),
+        "job_type": _type_of_detail(row, more, definition, effective),
         "job_type_rev": {
             **_revision(row),
-            "interface": definition.interface.document(),
+            "interface": documents.interface_with_command(effective),
             "created": more.revision_created,
         },
+        "event": {**_event(row), "description": cast("EventDescription", more.event_description or {})},
         "command": list(effective.command),
         "environment": dict(effective.environment),
         "pre_timeout": effective.pre_timeout_s,
         "post_timeout": effective.post_timeout_s,
         **programs.shown(effective),
-        "constraints": more.constraints,
+        "constraints": cast("list[ConstraintView]", more.constraints),
         "created_by": more.created_by,
         "is_pinned": more.is_pinned,
         "round": row.round,
-        "data": data,
-        "results": results,
+        "data": documents.data(data),
+        "results": documents.results(results),
         "inputs": [_input(one, data, found.files) for one in definition.interface.inputs],
         "outputs": [_output(one, results, found.files) for one in definition.interface.outputs],
+        "input_files": _named(data.get("input_data", ()), found.files),
+        "products": _named(results.get("output_data", ()), found.files),
         "recipes": [],
         "job_exes": [executions.entry(one) for one in found.executions],
     }
@@ -167,16 +173,27 @@ def warnings(unplaceable: Sequence[UnplaceableJobs]) -> Warnings:
     return {"warnings": [forecast_json.warning(one) for one in unplaceable]}
 
 
+def _event(row: JobRow) -> EventInShort:
+    """Return the event that made a job. Rows that nobody submitted, such as those of tests, have none of their own."""
+    return {
+        "id": row.event_id or 0,
+        "type": row.event_type or "USER",
+        "rule": None,
+        "occurred": row.event_occurred or row.created,
+    }
+
+
 def _revision(row: JobRow) -> RevisionInShort:
     return {"id": row.revision_id, "job_type": {"id": row.type_id}, "revision_num": row.revision_num}
 
 
-def _type_of_detail(row: JobRow, more: JobRest, definition: Definition) -> JobTypeOfDetail:
+def _type_of_detail(row: JobRow, more: JobRest, definition: Definition, effective: Definition) -> JobTypeOfDetail:
+    """Return the type with the limits of the revision; a command without a type of its own says itself what runs it."""
     return {
         **job_type(row),
-        "uses_docker": definition.runner == "container",
+        "uses_docker": effective.runner == "container",
         "docker_privileged": False,
-        "docker_image": programs.image(definition),
+        "docker_image": programs.image(effective),
         "revision_num": more.type_revision_num,
         "priority": definition.priority,
         "max_scheduled": more.max_scheduled,
@@ -219,7 +236,13 @@ def _output(declared: DeclaredOutput, results: JobResults, known: Files) -> Name
     }
 
 
-def _value(name: str, kind: str, entries: Sequence[DataEntry], known: Files) -> object:
+def _named(entries: Sequence[DataEntry], known: Files) -> list[FileView]:
+    """Return the files that these entries name, each once."""
+    ids = dict.fromkeys(one for given in entries for one in _ids(given))
+    return [files.entry(known[one]) for one in ids if one in known]
+
+
+def _value(name: str, kind: str, entries: Sequence[DataEntry], known: Files) -> FileView | list[FileView] | JsonValue:
     """Return what was given or made under a name: the value itself, a file, or a list of files."""
     given = next((one for one in entries if one["name"] == name), None)
     if given is None:

@@ -49,6 +49,12 @@ class Reference(TypedDict):
     id: int
 
 
+class NamedReference(Reference):
+    """Something by its id and name."""
+
+    name: str
+
+
 class TypeInShort(TypedDict):
     """A job type."""
 

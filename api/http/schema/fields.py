@@ -255,6 +255,6 @@ def changes(body: Body, record: type[Record]) -> Record:  # noqa: ARG001 - it na
     return cast("Record", given(body))
 
 
-def units(thousandths: int) -> float | int:
-    """Return an amount as the API speaks it: whole where it is whole, else the decimal it was given as."""
-    return thousandths // 1000 if thousandths % 1000 == 0 else thousandths / 1000
+def units(thousandths: int) -> float:
+    """Return an amount as the API speaks it: a decimal, also where it is whole (1.0)."""
+    return thousandths / 1000

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, JobDataDocument
-from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, ProjectId
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId, ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Listing, RowCondition, SortKey
 
@@ -53,6 +53,12 @@ class FileRow(NamedTuple):
     job_id: JobId | None
     execution_id: ExecutionId | None
     output: str | None
+    data_started: datetime | None
+    data_ended: datetime | None
+    geometry: Document | None
+    unpublished: datetime | None
+    job_type_id: JobTypeId | None
+    is_operational: bool | None
     workspace_id: int
     workspace_name: str
     workspace_url: str
@@ -118,6 +124,7 @@ KEYS = {
 _COLUMNS = """
     j.id, j.uuid, j.file_name, j.media_type, j.file_size, j.sha256, j.path, j.is_deleted, j.is_published, j.published,
     j.created, j.deleted, j.last_modified, j.meta_data, j.job_id, j.execution_id, j.output,
+    j.data_started, j.data_ended, j.geometry, j.unpublished, o.job_type_id, t.is_operational,
     w.id AS workspace_id, w.name AS workspace_name, w.url AS workspace_url, p.name AS project
 """
 
@@ -125,7 +132,8 @@ FILES = Listing(
     FileRow,
     "files j",
     _COLUMNS,
-    "files j ON j.id = page.id JOIN workspaces w ON w.id = j.workspace_id JOIN projects p ON p.id = j.project_id",
+    """files j ON j.id = page.id JOIN workspaces w ON w.id = j.workspace_id JOIN projects p ON p.id = j.project_id
+       LEFT JOIN jobs o ON o.id = j.job_id LEFT JOIN job_types t ON t.id = o.job_type_id""",
     KEYS,
 )
 
@@ -165,7 +173,8 @@ _OUTPUT = text("""
 
 _DELETE = text("""
     UPDATE files
-    SET is_deleted = true, deleted = now(), last_modified = now()
+    SET is_deleted = true, deleted = now(), last_modified = now(),
+        unpublished = CASE WHEN is_published THEN now() END
     WHERE id = :id AND NOT is_deleted
     RETURNING id
 """)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.documents import Document
 from scheduler.identifiers import JobTypeId, ProjectId, RevisionId
+from scheduler.rules.job_type import versions
 from scheduler.store import records
 
 
@@ -115,15 +116,16 @@ _BY_NAME = text(f"""
         WHERE t.name = v.name
           AND (v.version IS NULL OR t.version = v.version)
           AND {_SEEN}
-        ORDER BY NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC, t.created DESC, t.id DESC
+        ORDER BY NOT t.is_system, v.version IS NULL AND NOT t.is_active, t.project_id IS NULL, t.is_active DESC,
+                 t.version_order COLLATE "C" DESC, t.created DESC, t.id DESC
         LIMIT 1
     ) AS found
 """)  # noqa: S608
 
 _DEFINITIONS = text("SELECT id, definition FROM job_type_revisions WHERE id = ANY(:ids)")
 
-_EXISTS = text("""
-    SELECT 1 FROM job_types WHERE name = :name AND version = :version AND project_id IS NOT DISTINCT FROM :project_id
+_OWNED = text("""
+    SELECT id FROM job_types WHERE name = :name AND version = :version AND project_id IS NOT DISTINCT FROM :project_id
 """)
 
 _BUILT_IN = text("SELECT 1 FROM job_types WHERE name = :name AND is_system")
@@ -131,10 +133,10 @@ _BUILT_IN = text("SELECT 1 FROM job_types WHERE name = :name AND is_system")
 _INSERT = text("""
     INSERT INTO job_types (name, version, title, description, category, author_name, author_url, icon_code,
                            is_system, is_long_running, is_operational, is_active, archived, is_paused, pause_reason,
-                           paused, max_scheduled, project_id)
+                           paused, max_scheduled, project_id, version_order)
     VALUES (:name, :version, :title, :description, :category, :author_name, :author_url, :icon_code,
             :is_system, :is_long_running, :is_operational, :is_active, CASE WHEN NOT :is_active THEN now() END,
-            :is_paused, :pause_reason, CASE WHEN :is_paused THEN now() END, :max_scheduled, :project_id)
+            :is_paused, :pause_reason, CASE WHEN :is_paused THEN now() END, :max_scheduled, :project_id, :version_order)
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
@@ -189,7 +191,8 @@ def definitions(tx: Connection, revision_ids: Sequence[RevisionId]) -> dict[Revi
 
 def insert(tx: Connection, new: NewJobType, definition: Document) -> JobTypeId | None:
     """Insert a type with its first revision and return its id; None when name and version are taken."""
-    made: JobTypeId | None = tx.execute(_INSERT, asdict(new)).scalar()
+    parameters = {**asdict(new), "version_order": versions.order(new.version)}
+    made: JobTypeId | None = tx.execute(_INSERT, parameters).scalar()
     if made is not None:
         insert_revision(tx, made, 1, definition)
     return made
@@ -207,8 +210,13 @@ def insert_revision(tx: Connection, job_type_id: JobTypeId, revision_num: int, d
 
 def exists(tx: Connection, name: str, version: str, project_id: ProjectId | None) -> bool:
     """Return whether this owner has a type of this name and version."""
+    return owned(tx, name, version, project_id) is not None
+
+
+def owned(tx: Connection, name: str, version: str, project_id: ProjectId | None) -> JobTypeId | None:
+    """Return the id of this owner's type of this name and version, None when there is none."""
     parameters = {"name": name, "version": version, "project_id": project_id}
-    return tx.execute(_EXISTS, parameters).scalar() is not None
+    return tx.execute(_OWNED, parameters).scalar()
 
 
 def is_built_in(tx: Connection, name: str) -> bool:

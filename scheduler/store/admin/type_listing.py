@@ -120,7 +120,7 @@ _CONDITIONS = {
 KEYS = {
     "id": SortKey("j.id", "bigint"),
     "name": SortKey('j.name COLLATE "C"', "text"),
-    "version": SortKey('j.version COLLATE "C"', "text"),
+    "version": SortKey("(j.version_order || ' ' || j.version) COLLATE \"C\"", "text"),
     "title": SortKey('j.title COLLATE "C"', "text"),
     "category": SortKey("COALESCE(j.category, '') COLLATE \"C\"", "text"),
     "created": SortKey("j.created", "timestamptz"),

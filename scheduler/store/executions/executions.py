@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 from sqlalchemy import Connection, Row, TextClause, text
@@ -34,16 +34,20 @@ class LockedExecution:
     released: bool
 
 
+PhaseColumns: TypeAlias = Mapping[str, float | int | list[str] | None]
+"""The times and exit codes of phases by column name, and the `arguments` of the program as run."""
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionEnd:
-    """How one execution ended; `phases` holds the timestamps and exit codes by column name."""
+    """How one execution ended."""
 
     execution_id: ExecutionId
     attempt: Attempt
     error_id: ErrorId | None = None
     message: str | None = None
     digest: str | None = None
-    phases: Mapping[str, float | int | None] | None = None
+    phases: PhaseColumns | None = None
     usage: str | None = None
     results: str | None = None
 
@@ -110,6 +114,7 @@ _END = text(f"""
     SET status = :target, error_id = v.error_id, message = v.message, digest = v.digest,
         usage = v.usage, results = v.results,
         {", ".join(f"{name} = {_phase_source(name)}" for name in _PHASES)},
+        arguments = COALESCE(v.phases -> 'arguments', x.arguments),
         ended = now(), released_at = now(), last_modified = now(), moved_xid = pg_current_xact_id()
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:errors AS bigint[]), CAST(:messages AS text[]),
                 CAST(:digests AS text[]), CAST(:phases AS jsonb[]), CAST(:usages AS jsonb[]), CAST(:results AS jsonb[]))
@@ -121,6 +126,22 @@ _END = text(f"""
       AND x.status = ANY(:sources)
     RETURNING x.id
 """)  # noqa: S608 - the only text put in are our own column names
+
+# A beat waits for nobody: an execution that is being moved keeps what it had, and its end says all of it.
+_NOTE_PHASES = text(f"""
+    UPDATE executions x
+    SET {", ".join(f"{name} = COALESCE({_phase_source(name)}, x.{name})" for name in _PHASES)},
+        arguments = COALESCE(v.phases -> 'arguments', x.arguments), last_modified = now()
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS jsonb[])) AS v (id, attempt, phases)
+    WHERE x.id = v.id
+      AND x.attempt = v.attempt
+      AND x.status = 'RUNNING'
+      AND x.id IN (
+          SELECT id FROM executions
+          WHERE id = ANY(:ids) AND released_at IS NULL
+          FOR NO KEY UPDATE SKIP LOCKED
+      )
+""")  # noqa: S608 - likewise
 
 _REQUEST_CANCEL = text("""
     UPDATE executions
@@ -243,6 +264,17 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> 
     return set(tx.execute(_END, parameters).scalars())
 
 
+def note_phases(tx: Connection, phases: Sequence[tuple[ExecutionId, Attempt, PhaseColumns]]) -> None:
+    """Write which phases of running executions have begun and ended; an execution that is locked is passed over."""
+    if phases:
+        parameters = {
+            "ids": [execution_id for execution_id, _, _ in phases],
+            "attempts": [attempt for _, attempt, _ in phases],
+            "phases": [_json(columns) for _, _, columns in phases],
+        }
+        tx.execute(_NOTE_PHASES, parameters)
+
+
 def withdraw(tx: Connection, placements: Iterable[tuple[ExecutionId, Attempt]], why: str) -> set[ExecutionId]:
     """End placements (execution, attempt) that no node has claimed; return the ids of the executions that ended now."""
     return end(
@@ -307,5 +339,5 @@ def _locked(row: Row[tuple[object, ...]]) -> LockedExecution:
     return LockedExecution(**{**row._mapping, **read})  # noqa: SLF001
 
 
-def _json(value: Mapping[str, float | int | None]) -> str:
+def _json(value: PhaseColumns) -> str:
     return orjson.dumps(value).decode()

@@ -10,28 +10,32 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JobResults
-from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId
 from scheduler.store import records
 
 _REST = text("""
     SELECT q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
            t.created AS type_created, t.archived, t.paused, t.pause_reason, t.last_modified AS type_last_modified,
            t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by,
-           j.is_pinned
+           j.is_pinned, v.description AS event_description
     FROM jobs j
     JOIN job_specs q ON q.job_id = j.id
     JOIN job_type_revisions r ON r.id = j.revision_id
     JOIN job_types t ON t.id = j.job_type_id
     JOIN shapes s ON s.id = j.shape_id
     LEFT JOIN tokens k ON k.id = q.created_by
+    LEFT JOIN trigger_events v ON v.id = q.event_id
     WHERE j.id = :id
 """)
 
 _FILES = text("""
     SELECT f.id, f.uuid, f.file_name, f.media_type, f.file_size, f.sha256, f.is_deleted, f.is_published, f.published,
            f.created, f.deleted, f.last_modified, f.meta_data, f.job_id, f.execution_id, f.output,
+           f.data_started, f.data_ended, f.geometry, f.unpublished, o.job_type_id, t.is_operational,
            w.id AS workspace_id, w.name AS workspace_name, p.name AS project
     FROM files f
+    LEFT JOIN jobs o ON o.id = f.job_id
+    LEFT JOIN job_types t ON t.id = o.job_type_id
     JOIN workspaces w ON w.id = f.workspace_id
     JOIN projects p ON p.id = f.project_id
     WHERE f.id = ANY(:ids)
@@ -78,6 +82,7 @@ class JobRest(NamedTuple):
     constraints: list[ConstraintDocument]
     created_by: str | None
     is_pinned: bool
+    event_description: Document | None
 
 
 class NamedFile(NamedTuple):
@@ -99,6 +104,12 @@ class NamedFile(NamedTuple):
     job_id: JobId | None
     execution_id: ExecutionId | None
     output: str | None
+    data_started: datetime | None
+    data_ended: datetime | None
+    geometry: Document | None
+    unpublished: datetime | None
+    job_type_id: JobTypeId | None
+    is_operational: bool | None
     workspace_id: int
     workspace_name: str
     project: str

@@ -98,6 +98,9 @@ class JobRow(type_in_short.JobTypeInShort):
     should_be_retried: bool | None
     command_line: str | None
     message: str | None
+    event_id: int | None
+    event_type: str | None
+    event_occurred: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,7 @@ KEYS: dict[str, SortKey] = {
     "cpus_required": SortKey("j.cpus", "bigint"),
     "mem_required": SortKey("j.mem", "bigint"),
     "name": _text("t.name", _TYPE),
-    "version": _text("t.version", _TYPE),
+    "version": _text("(t.version_order || ' ' || t.version)", _TYPE),
     "category": _text("COALESCE(t.category, '')", _TYPE),
     "job_name": _text("COALESCE(j.name, '')"),
 }
@@ -163,6 +166,7 @@ _ELSEWHERE = {
     "custom": "s.custom", "labels": "q.labels", "data": "q.data",
     **type_in_short.COLUMNS, "node_id": "n.id", "node_name": "n.name", "hostname": "n.hostname", "error_id": "e.id",
     "error_name": "e.name", "error_title": "e.title", "error_description": "e.description",
+    "event_id": "v.id", "event_type": "v.type", "event_occurred": "v.occurred",
     "error_category": "e.category", "is_builtin": "e.is_builtin", "should_be_retried": "e.should_be_retried",
     "command_line": """LEFT((SELECT string_agg(word, ' ')
         FROM jsonb_array_elements_text(q.overrides -> 'command') AS word), 200)""",
@@ -186,6 +190,7 @@ _SOURCE = """
     JOIN job_specs q ON q.job_id = j.id
     LEFT JOIN nodes n ON n.id = j.node_id
     LEFT JOIN errors e ON e.id = j.error_id
+    LEFT JOIN trigger_events v ON v.id = q.event_id
 """
 
 JOBS = Listing(JobRow, "jobs j", _columns(JobRow), _SOURCE, KEYS)

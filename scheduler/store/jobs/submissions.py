@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple
@@ -96,11 +96,11 @@ _JOBS = text(f"""
 """)  # noqa: S608 - the only text put in is the list of columns above
 
 _SPECS = text("""
-    INSERT INTO job_specs (job_id, data, overrides, labels, created_by)
+    INSERT INTO job_specs (job_id, data, overrides, labels, created_by, event_id)
     SELECT v.id, v.data,
            CASE WHEN v.environment = 'null' THEN g.overrides
                 ELSE g.overrides || jsonb_build_object('environment', v.environment) END,
-           NULLIF(v.labels, 'null'), :created_by
+           NULLIF(v.labels, 'null'), :created_by, :event_id
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.data, c.environment, c.labels
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
@@ -109,6 +109,12 @@ _SPECS = text("""
     ) AS v
     JOIN unnest(CAST(:overrides AS jsonb[])) WITH ORDINALITY AS g (overrides, n) USING (n)
     ORDER BY v.id
+""")
+
+_EVENT = text("""
+    INSERT INTO trigger_events (type, description)
+    VALUES ('USER', CAST(:description AS jsonb))
+    RETURNING id
 """)
 
 _FILES = text("""
@@ -154,9 +160,18 @@ def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]
 
 
 def insert(
-    tx: Connection, project_id: ProjectId, groups: Sequence[JobGroup], rows: Sequence[GroupedJob], created_by: int
+    tx: Connection,
+    project_id: ProjectId,
+    groups: Sequence[JobGroup],
+    rows: Sequence[GroupedJob],
+    created_by: int,
+    creator: str = "",
 ) -> list[JobId]:
-    """Insert jobs with their specs and return their ids, one per row in the same order."""
+    """Insert jobs with their specs, and the event that made them, and return their ids, one per row in the same order.
+
+    `created_by` is the id of the token that submits, `creator` its name.
+    """
+    event = {"description": _json({"user": creator, "jobs": len(rows)})}
     ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
     names = _json([row.name for row in rows])
@@ -168,6 +183,7 @@ def insert(
         "environments": _json([row.environment for row in rows]),
         "labels": _json([row.labels for row in rows]),
         "created_by": created_by,
+        "event_id": tx.execute(_EVENT, event).scalar_one(),
     }
     tx.execute(_SPECS, specs)
     return ids
@@ -210,5 +226,5 @@ def read_only(tx: Connection) -> None:
     tx.execute(text("SET TRANSACTION READ ONLY"))
 
 
-def _json(values: Sequence[object]) -> str:
+def _json(values: Sequence[object] | Mapping[str, object]) -> str:
     return orjson.dumps(values).decode()

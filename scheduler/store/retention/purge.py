@@ -67,7 +67,13 @@ _UNSEEN = text("""
 _DELETE = (
     text("DELETE FROM executions WHERE id = ANY(:executions)"),
     text("DELETE FROM events WHERE job_id = ANY(:ids)"),
-    text("DELETE FROM job_specs WHERE job_id = ANY(:ids)"),
+    # An event goes with the last of the jobs that it made.
+    text("""
+        WITH gone AS (DELETE FROM job_specs WHERE job_id = ANY(:ids) RETURNING event_id)
+        DELETE FROM trigger_events v
+        WHERE v.id IN (SELECT event_id FROM gone)
+          AND NOT EXISTS (SELECT FROM job_specs q WHERE q.event_id = v.id AND q.job_id <> ALL(:ids))
+    """),
     text("DELETE FROM jobs WHERE id = ANY(:ids)"),
 )
 
@@ -92,7 +98,7 @@ _FILES = text("""
           AND (j.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING') OR j.is_pinned)
     ), gone AS (
         UPDATE files f
-        SET is_deleted = true, deleted = now(), last_modified = now()
+        SET is_deleted = true, deleted = now(), unpublished = now(), last_modified = now()
         WHERE f.id = ANY(:ids) AND f.is_published AND NOT f.is_deleted
           AND NOT EXISTS (SELECT FROM needed n WHERE n.id = f.id)
           AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id AND j.is_pinned)

@@ -32,6 +32,8 @@ job_types = Table(
     identity(),
     Column("name", Text, nullable=False),
     Column("version", Text, nullable=False),
+    # See `rules.job_type.versions`: the newest version has the largest.
+    Column("version_order", Text, nullable=False, server_default=""),
     Column("title", Text, nullable=False, server_default=""),
     Column("description", Text, nullable=False, server_default=""),
     Column("category", Text),
@@ -273,8 +275,13 @@ files = Table(
     Column("is_published", Boolean, nullable=False, server_default="true"),
     Column("is_deleted", Boolean, nullable=False, server_default="false"),
     document("meta_data"),
+    # What the program said of the data: the times that it covers, and the place, as GeoJSON.
+    moment("data_started"),
+    moment("data_ended"),
+    document("geometry", default=None),
     moment("created", now=True),
     moment("published"),
+    moment("unpublished"),
     moment("deleted"),
     moment("last_modified", now=True),
     UniqueConstraint("execution_id", "output", "file_name", name="file_of_output"),

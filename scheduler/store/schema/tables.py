@@ -167,8 +167,20 @@ job_specs = Table(
     document("results", default=None),
     Column("message", Text),
     Column("created_by", BigInteger),
+    Column("event_id", BigInteger),
 )
 Index("job_specs_labels", job_specs.c.labels, postgresql_using="gin", postgresql_where=text("labels IS NOT NULL"))
+Index("job_specs_event", job_specs.c.event_id)
+
+# What made jobs: one row for each submission. It goes with the last of its jobs, so nothing else holds the two together.
+trigger_events = Table(
+    "trigger_events",
+    metadata,
+    identity(),
+    Column("type", Text, nullable=False),
+    moment("occurred", now=True),
+    document("description"),
+)
 
 idempotency = Table(
     "idempotency",

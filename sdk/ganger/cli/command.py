@@ -60,6 +60,7 @@ OURS = (
     Command("tokens", "ganger.cli.admin.tokens:tokens", CLUSTER),
     Command("projects", "ganger.cli.admin.projects:projects", CLUSTER),
     Command("purge", "ganger.cli.admin.purge:purge", CLUSTER),
+    Command("secrets", "ganger.cli.admin.secrets:secrets", CLUSTER),
     Command("errors", "ganger.cli.admin.errors:errors", CLUSTER),
     Command("version", "ganger.cli.status:version", PROCESSES),
 )

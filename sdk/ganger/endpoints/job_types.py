@@ -32,10 +32,13 @@ class JobTypesEndpoint:
         return JobType.read(self._transport.json(Call("GET", path, paging.params({"project": project}))))
 
     def newest(self, name: str, *, project: str | None = None) -> JobType | None:
-        """Return the newest active version of a type, None if there is none; a project's before the installation's."""
-        found = self.list(name=name, project=project)
-        active = [job_type for job_type in found if job_type.name == name and job_type.is_active]
-        return max(active, key=lambda job_type: (job_type.project is not None, job_type.id), default=None)
+        """Return the newest active version of a type by its numbers, pre-releases last; a project's before the installation's.
+
+        None if there is none.
+        """
+        active = [*self.list(name=name, project=project, is_active=True, order=["-version", "-created"])]
+        own = [job_type for job_type in active if job_type.project is not None]
+        return next(iter(own or active), None)
 
     def create(self, definition: Mapping[str, object]) -> JobType:
         """Make a job type, owned by `project` if the definition names one, else by the token's project or the installation.
@@ -43,6 +46,11 @@ class JobTypesEndpoint:
         Raises Conflict if the owner has name and version, InvalidRequest naming the field.
         """
         return JobType.read(self._transport.json(Call("POST", "/job-types/", body=dict(definition))))
+
+    def replace(self, definition: Mapping[str, object]) -> JobType:
+        """Make a job type, or let the one of this name and version be exactly this: what is left out takes its default."""
+        call = Call("POST", "/job-types/", params=[("replace", "true")], body=dict(definition), repeatable=True)
+        return JobType.read(self._transport.json(call))
 
     def change(self, job_type_id: int, changes: Mapping[str, object]) -> JobType:
         """Change what is named; a change of what a job would see makes a new revision."""

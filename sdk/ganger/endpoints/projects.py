@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from ganger import paging
+from ganger.endpoints.secrets import SecretsEndpoint
 from ganger.paging import Filter
 from ganger.records import Record
 from ganger.transport import Call, Transport
@@ -17,6 +18,11 @@ class ProjectsEndpoint:
     """The tenants: weight, quota, pause."""
 
     _transport: Transport
+
+    @property
+    def secrets(self) -> SecretsEndpoint:
+        """The secrets of projects."""
+        return SecretsEndpoint(self._transport)
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Record]:
         """Yield projects by name, page by page."""

@@ -11,6 +11,9 @@ def begin(context: StepContext, held: NodeExecution) -> None:
     """Start the command."""
     held.began = context.now.boot
     held.phases["job"] = {"started": context.now.wall}
+    arguments = run.filled_arguments(context, held)
+    if arguments is not None:
+        held.phases["job"]["arguments"] = arguments
     held.failure = run.start(context, held, "job")
     if held.failure is not None:
         held.phases["job"]["completed"] = context.now.wall

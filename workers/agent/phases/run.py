@@ -15,6 +15,9 @@ from workers.paths import tree_name
 from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.request import RunLimits, RunRequest
 
+_MOST_CHARACTERS = 65_536
+"""Of a command that is told as it was run."""
+
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
 
@@ -34,11 +37,16 @@ def start(context: StepContext, held: NodeExecution, phase: str) -> ExecutionFai
     return None
 
 
+def filled_arguments(context: StepContext, held: NodeExecution) -> list[str] | None:
+    """Return the command of the job as it is run; None where nothing is filled in, or more than is kept for people."""
+    filled = runners.filled(_request(context, held, "job"))
+    return filled if filled is None or sum(map(len, filled)) <= _MOST_CHARACTERS else None
+
+
 def describe(context: StepContext, held: NodeExecution, phase: str) -> RunRequest:
     """Return the complete request for the command of `phase`. Raises LaunchRefused."""
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
-    profile, gpus = context.profile, held.slot.gpus if context.slots.has_gpus else None
-    program = runners.launch(runners.LaunchRequest(spec, phase, paths, profile.name, gpus, profile.python))
+    program = runners.launch(_request(context, held, phase))
     log_phase = "pre" if phase == ENVIRONMENT else phase
     return RunRequest(
         tree=tree_name(key),
@@ -62,8 +70,13 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
             nofile=spec.limits.nofile,
             output_bytes=spec.limits.output_bytes,
         ),
-        confinement=profile.confine.of(key, paths, spec.commands.runner, spec.amounts.mem or None),
+        confinement=context.profile.confine.of(key, paths, spec.commands.runner, spec.amounts.mem or None),
     )
+
+
+def _request(context: StepContext, held: NodeExecution, phase: str) -> runners.LaunchRequest:
+    profile, gpus = context.profile, held.slot.gpus if context.slots.has_gpus else None
+    return runners.LaunchRequest(held.granted_spec, phase, profile.paths, profile.name, gpus, profile.python)
 
 
 def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEnd) -> None:

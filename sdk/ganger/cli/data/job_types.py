@@ -10,14 +10,15 @@ import typer
 
 from ganger.cli import screen, streams
 from ganger.cli.connection import Connection
+from ganger.cli.data import editing
 from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.documents import JsonObject
-from ganger.errors import UsageError
+from ganger.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from ganger import Client, JobType
 
-types = typer.Typer(help="List, show, add, check, pause job types.", cls=ListByDefault)
+types = typer.Typer(help="List, show, add, edit, replace, check, pause, archive job types.", cls=ListByDefault)
 
 HEADINGS = ("ID", "NAME", "VERSION", "REVISION", "PROJECT", "STATE", "TITLE")
 INTERFACE_HEADINGS = ("", "NAME", "TYPE", "REQUIRED", "MORE")
@@ -104,10 +105,63 @@ def add(
     body = read_definition(definition) | ({} if project is None else {"project": project})
     with connection.client() as api:
         job_type = put(api, body) if update else api.job_types.create(body)
-    if as_json:
-        screen.document(job_type.document)
-    else:
-        screen.text(f"{job_type.name}:{job_type.version}")
+    print_written(job_type, as_json=as_json)
+
+
+@types.command("replace")
+@expanded
+def replace(definition: Definition, *, as_json: Json = False, connection: Connection) -> None:
+    """Let a job type be exactly what a JSON file says, made if it is not there; what the file leaves out takes its default.
+
+    Jobs keep the revision that they were made with. `add --update` changes only what the file names.
+    """
+    body = read_definition(definition)
+    with connection.client() as api:
+        job_type = api.job_types.replace(body)
+    print_written(job_type, as_json=as_json)
+
+
+@types.command("edit")
+@expanded
+def edit(name: TypeName, *, as_json: Json = False, connection: Connection) -> None:
+    """Change a job type in your editor ($VISUAL, $EDITOR): it opens as JSON, and what you change is changed.
+
+    [bold]ganger types edit kml-footprint:1.0[/]
+    """
+    with connection.client() as api:
+        job_type = resolve(api, name)
+        changes = editing.edited(job_type.document)
+        if changes is None:
+            screen.note("nothing was changed")
+            return
+        try:
+            job_type = api.job_types.change(job_type.id, changes.fields)
+        except Refused as error:
+            raise UsageError(f"{error}; what you wrote is kept in {changes.keep()}") from error
+    print_written(job_type, as_json=as_json)
+
+
+@types.command("archive")
+@expanded
+def archive(name: TypeName, *, connection: Connection) -> None:
+    """Take a job type out of use: no new jobs are made of it. Its jobs, also those that wait, are not touched."""
+    with connection.client() as api:
+        job_type = api.job_types.change(resolve(api, name).id, {"is_active": False})
+    screen.text(f"{job_type.name}:{job_type.version} archived")
+
+
+@types.command("restore")
+@expanded
+def restore(
+    name: Annotated[str, typer.Argument(metavar="TYPE:VERSION", help="Name and version.")], *, connection: Connection
+) -> None:
+    """Take an archived job type into use again."""
+    kind, _, version = name.partition(":")
+    if not version:
+        raise UsageError(f"say which version of {kind}, as in {kind}:1.0; `ganger types list` shows what there is")
+    with connection.client() as api:
+        job_type = api.job_types.change(api.job_types.get(kind, version).id, {"is_active": True})
+    screen.text(f"{job_type.name}:{job_type.version} restored")
 
 
 @types.command("check")
@@ -175,6 +229,14 @@ SHOWN = (
     "command", "post_command", "cpus_required", "mem_required", "disk_out_const_required", "timeout", "max_tries",
     "max_scheduled", "error_mapping",
 )  # fmt: skip
+
+
+def print_written(job_type: JobType, *, as_json: bool) -> None:
+    """Print a type that was written: in full as JSON, else its name and version."""
+    if as_json:
+        screen.document(job_type.document)
+    else:
+        screen.text(f"{job_type.name}:{job_type.version}")
 
 
 def resolve(api: Client, name: str, project: str | None = None) -> JobType:
