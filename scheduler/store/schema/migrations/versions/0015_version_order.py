@@ -5,8 +5,8 @@ from alembic import op
 
 from scheduler.rules.job_type import versions
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 
 _ALL = sa.text("SELECT id, version FROM job_types")
 _SET = sa.text("UPDATE job_types SET version_order = :version_order WHERE id = :id")
