@@ -82,6 +82,18 @@ def test_every_rule_that_is_off_says_why() -> None:
     ]
 
 
+def test_migrations_follow_one_another_in_one_line() -> None:
+    """Two with one number, as two branches make them, would stop every start."""
+    folder = ROOT / "scheduler" / "store" / "schema" / "migrations" / "versions"
+    said = [
+        re.findall(r'^(?:down_)?revision = "?(\w+)"?', path.read_text(), re.MULTILINE)
+        for path in sorted(folder.glob("[0-9]*.py"))
+    ]
+    numbers = [one[0] for one in said]
+    assert [path.name[:4] for path in sorted(folder.glob("[0-9]*.py"))] == numbers
+    assert [one[1] for one in said] == ["None", *numbers[:-1]]
+
+
 def fired_event(node: ast.AST) -> str:
     """The event that this very node fires, as written; an empty text if it fires none."""
     if isinstance(node, ast.Call) and len(node.args) > 1 and ast.unparse(node.args[0]) == "tx":
