@@ -15,6 +15,7 @@ import pytest
 
 from scheduler.wire import OutputSpec
 from tests.support.fake_node_api import FakeNodeApi
+from tests.support.keys import FIRST
 from tests.support.node import a_spec
 from workers.api_client import ApiClient
 from workers.events import OutputsCollected
@@ -283,3 +284,78 @@ def test_collecting_is_given_up_when_asked(api: FakeNodeApi, out: Path, tmp_path
     task = CollectingTask(ApiClient(api.url, "t"), Paths(str(tmp_path), "/l"), None, stop)
     assert error_of(collecting.collect(a_spec(outputs=[one()]), task)) == "invalid-output"
     assert not api.published
+
+
+# --- files that the program names -------------------------------------------------------------------------
+
+
+def named(out: Path, **outputs: Any) -> None:
+    entries = [{"name": name, **files} for name, files in outputs.items()]
+    (out / "results_manifest.json").write_text(json.dumps({"version": "1.1", "output_data": entries}))
+
+
+def test_files_that_a_results_manifest_names_are_the_outputs_and_no_others(
+    api: FakeNodeApi, out: Path, collect: Callable[..., OutputsCollected]
+) -> None:
+    (out / "deep").mkdir()
+    for name in ("data.csv", "deep/chosen.bin", "b.txt", "a.txt"):
+        (out / name).write_text(name)
+    about = {"data_started": "2026-01-01T00:00:00Z", "geo_json": {"type": "Point", "coordinates": [1, 2]}}
+    named(
+        out,
+        data={"file": {"path": f"{out}/deep/chosen.bin", "geo_metadata": about}},
+        texts={"files": [{"path": "b.txt"}, {"path": "a.txt"}]},
+    )
+    found = collect(one(), one("texts", "*.csv", type="files"), one("rest", "results_*", type="files", required=False))
+    assert found.failure is None
+    assert [value.name for value in found.outputs] == ["data", "texts"]
+    (fact,) = found.outputs[0].facts
+    assert (fact.file_id, fact.geometry) == (found.outputs[0].file_id, about["geo_json"])
+    assert found.outputs[1].facts == []
+
+
+@pytest.mark.parametrize(
+    ("outputs", "part"),
+    [
+        ({"unknown": {"file": {"path": "data.csv"}}}, "no output file of the job type"),
+        ({"data": {"file": {"path": "missing"}}}, "missing"),
+        ({"data": {"file": {"path": "link"}}}, "link"),
+        ({"data": {"files": [{"path": "data.csv"}, {"path": "other.csv"}]}}, "is one file"),
+        ({"data": {"files": []}}, "left no file"),
+        ({"data": {"file": {"path": "../../etc/passwd"}}}, "not beneath"),
+    ],
+)
+def test_a_results_manifest_that_cannot_be_followed_fails_the_job_with_the_reason(
+    out: Path, collect: Callable[..., OutputsCollected], outputs: dict[str, Any], part: str
+) -> None:
+    for name in ("data.csv", "other.csv"):
+        (out / name).write_text(name)
+    (out / "link").symlink_to("/etc/passwd")
+    named(out, **outputs)
+    failure = collect(one()).failure
+    assert failure is not None
+    assert part in failure.message
+
+
+def test_a_results_manifest_counts_also_where_no_output_is_declared(
+    out: Path, collect: Callable[..., OutputsCollected], tmp_path: Path
+) -> None:
+    assert collecting.is_light(a_spec(outputs=[]), Paths(str(tmp_path), "/l"))
+    (out / "results_manifest.json").write_text("{")
+    assert not collecting.is_light(a_spec(outputs=[]), Paths(str(tmp_path), "/l"))
+    assert error_of(collect()) == "invalid-output"
+
+
+def test_lines_of_standard_output_name_files_unless_the_manifest_does(
+    api: FakeNodeApi, out: Path, tmp_path: Path
+) -> None:
+    for name in ("x.bin", "y.bin", "z.bin"):
+        (out / name).write_text(name)
+    paths = Paths(str(tmp_path), str(tmp_path))
+    printed = f"ARTIFACT:data:{out}/x.bin\nARTIFACT:more:y.bin\nARTIFACT:undeclared:y.bin\n"
+    Path(paths.log(FIRST, "job", "stdout")).write_text(printed)
+    named(out, more={"files": [{"path": "z.bin"}]})
+    order = CollectingTask(ApiClient(api.url, "t"), paths, None, threading.Event())
+    found = collecting.collect(a_spec(outputs=[one(), one("more", type="files")]), order)
+    assert found.failure is None
+    assert [len(value.file_ids or [value.file_id]) for value in found.outputs] == [1, 1]

@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from scheduler.wire import OutputSpec
@@ -82,17 +83,31 @@ class _FoundSum:
 
 
 def find(
-    folder: int, outputs: Sequence[OutputSpec], bounds: OutputBounds, check: Callable[[], None]
+    folder: int,
+    outputs: Sequence[OutputSpec],
+    bounds: OutputBounds,
+    check: Callable[[], None],
+    named: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Mapping[str, list[FoundFile]]:
     """Return the files of each output by its name, ordered by path. `check` is called often and may raise.
 
-    Raises OutputRefusedError, GlobError, OSError.
+    An output whose files the program has `named` has these, in their order, and no others. Raises OutputRefusedError,
+    GlobError, OSError.
     """
+    count = _FoundSum(bounds)
+    chosen = {name: [count.add(path, _state(folder, path, path)) for path in paths] for name, paths in named.items()}
+    sought = [output for output in outputs if output.name not in chosen]
+    return {**chosen, **(_walk(folder, sought, count, check) if sought else {})}
+
+
+def _walk(
+    folder: int, outputs: Sequence[OutputSpec], count: _FoundSum, check: Callable[[], None]
+) -> dict[str, list[FoundFile]]:
     patterns = [(output.name, OutputPattern(output)) for output in outputs]
     found: dict[str, list[FoundFile]] = {output.name: [] for output in outputs}
     depths = [pattern.depth for _, pattern in patterns]
     deepest = max((depth for depth in depths if depth is not None), default=0) if None not in depths else None
-    count, entries, waiting = _FoundSum(bounds), 0, deque([("", 0)])
+    entries, waiting = 0, deque([("", 0)])
     while waiting:
         place, depth = waiting.popleft()
         opened = os.dup(folder) if not place else _enter(folder, place)

@@ -18,7 +18,7 @@ from scheduler.wire import OutputSpec
 
 _NAME_BYTES = 255
 _ODD = re.compile(r"[/\x00-\x1f\x7f-\x9f]")
-_MANIFEST = "results.json"
+_MANIFESTS = frozenset({"results.json", "results_manifest.json"})
 _STAR, _ANYTHING, _FOLDERS, _QUESTION = "*", "**", "**/", "?"
 
 
@@ -38,13 +38,13 @@ class OutputPattern:
         glob = None if output.glob is None else output.glob.removeprefix("./")
         self._name = output.name if glob is None else None
         self._matches = _Glob(glob).matches if glob is not None else self._is_named
-        self._takes_manifest = output.glob == _MANIFEST
+        self._takes_manifest = output.glob in _MANIFESTS
         self.depth: int | None = 0 if glob is None else None if "**" in glob else glob.count("/")
         """How many folders deep its files may lie at most; None if there is no limit."""
 
     def matches(self, path: str) -> bool:
         """Return whether the file at this path is meant."""
-        return (path != _MANIFEST or self._takes_manifest) and self._matches(path)
+        return (path not in _MANIFESTS or self._takes_manifest) and self._matches(path)
 
     def _is_named(self, path: str) -> bool:
         return "/" not in path and (path == self._name or path.startswith(f"{self._name}."))
