@@ -102,7 +102,7 @@ class ApiClient:
         except httpx2.HTTPError as error:
             raise self._gone(error) from error
 
-    def upload(self, key: ExecutionKey, token: str, file: UploadFile) -> int:
+    def upload(self, key: ExecutionKey, token: str, file: UploadFile) -> FileId:
         """Publish one output file under the attempt; return its file id. The same file again gives the same id."""
         query: dict[str, str | int] = {
             "execution_id": key[0],
@@ -121,7 +121,7 @@ class ApiClient:
         except httpx2.HTTPError as error:
             raise self._gone(error) from error
         self._check(answer, "upload")
-        return int(orjson.loads(answer.content)["file_id"])
+        return FileId(int(orjson.loads(answer.content)["file_id"]))
 
     def upload_many(self, message: wire.BulkOutputs, content: bytes) -> list[FileId]:
         """Publish many small output files under the attempt; return their ids, in order. May be repeated."""

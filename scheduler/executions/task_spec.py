@@ -14,6 +14,7 @@ from scheduler.files import storage
 from scheduler.identifiers import Attempt, JobId
 from scheduler.keyring import Keyring
 from scheduler.rules.job_type import definition as definitions
+from scheduler.rules.job_type import runners
 from scheduler.rules.job_type.definition import Definition
 from scheduler.settings import Settings
 from scheduler.store.executions import task_specs
@@ -103,7 +104,7 @@ def _commands(definition: Definition) -> wire.Commands:
         post=_listed(definition.post_command),
         cleanup=_listed(definition.cleanup_command),
         shell=definition.shell,
-        runner=definition.runner,
+        runner=runners.kind_of(definition.runner),
         options=dict(definition.options),
     )
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from scheduler.identifiers import FileId
 from scheduler.wire import InputFile, InputSpec
 from tests.bench.figures import figure, quantile, spread
 from tests.support.fake_node_api import FakeNodeApi
@@ -231,7 +232,9 @@ def _staging(root: Path) -> None:
         None, None, threading.Event(),
     )  # fmt: skip
     size = source.stat().st_size
-    given = InputFile(file_id=1, file_name="x", size=size, sha256=digest.hexdigest(), url="/x", local_path=str(source))
+    given = InputFile(
+        file_id=FileId(1), file_name="x", size=size, sha256=digest.hexdigest(), url="/x", local_path=str(source)
+    )
     spec = a_spec(inputs=[InputSpec(name="in", type="file", files=[given])])
     copied, staged = [], []
     for _ in range(5):

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from scheduler.identifiers import FileId
 from scheduler.wire import InputFile, InputSpec
 from tests.support.node import a_spec
 from workers.paths import Paths
 from workers.runners import LaunchRefused, LaunchRequest, PythonSettings, interpreters, launch, oci
 
-FILE = InputFile(file_id=1, file_name="a b.txt", size=1, sha256=None, url="/x")
+FILE = InputFile(file_id=FileId(1), file_name="a b.txt", size=1, sha256=None, url="/x")
 INPUTS = [
     InputSpec(name="count", type="property", value=3),
     InputSpec(name="evil", type="property", value="$(touch /tmp/x); ${count} '"),

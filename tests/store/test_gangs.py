@@ -7,7 +7,9 @@ import threading
 from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.executions import node_protocol
+from scheduler.identifiers import Attempt
 from scheduler.leader import invariants, tick
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.rules.placement.placement import place
 from scheduler.store.leader import plans
 from tests.support.cluster import TOKEN, Cluster
@@ -168,10 +170,12 @@ def test_only_member_0_is_asked_for_outputs_and_heard_about_progress(gang: Gang)
     assert asked == [["table"], [], []]
     for member, percent in ((1, 80), (0, 30)):
         row = gang.rows[member]
-        said = [wire.Progress(execution_id=row.id, attempt=1, percent=percent)]
+        said = [wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=percent)]
         gang.cluster.beat(gang.nodes[row.node], progress=said)
     row = gang.rows[1]
-    gang.cluster.beat(gang.nodes[row.node], progress=[wire.Progress(execution_id=row.id, attempt=1, percent=90)])
+    gang.cluster.beat(
+        gang.nodes[row.node], progress=[wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=90)]
+    )
     assert gang.job.percent == 30
 
 
@@ -232,7 +236,9 @@ def test_members_that_fail_in_one_report_are_one_failed_try(cluster: Cluster) ->
     rows = cluster.members_of(job_id)
     cluster.claim(node, *[(row.id, row.attempt) for row in rows])
     reports = [
-        wire.ExecutionReport(execution_id=row.id, attempt=1, token=TOKEN, outcome="failed", error="timeout")
+        wire.ExecutionReport(
+            execution_id=row.id, attempt=Attempt(1), token=TOKEN, outcome=Outcome.FAILED, error="timeout"
+        )
         for row in rows
     ]
     answer = node_protocol.report(cluster.rt, wire.ReportBatch(node_id=node.node_id, reports=reports))

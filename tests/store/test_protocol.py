@@ -294,7 +294,9 @@ def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
         "data": "aGVsbG8=",
     }
     for _ in range(2):
-        node_protocol.store_output(cluster.rt, wire.OutputChunks(node_id=node.node_id, chunks=[chunk]))
+        node_protocol.store_output(
+            cluster.rt, wire.OutputChunks(node_id=node.node_id, chunks=[wire.OutputChunk.model_validate(chunk)])
+        )
     assert [bytes(row.data) for row in cluster.query("SELECT data FROM output_chunks")] == [b"hello"]
 
 

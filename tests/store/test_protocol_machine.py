@@ -18,7 +18,7 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
-from scheduler.identifiers import ShapeId
+from scheduler.identifiers import Attempt, ExecutionId, NodeId, ShapeId
 from scheduler.jobs import cancel as cancel_verb
 from scheduler.jobs import hold as hold_verb
 from scheduler.jobs import requeue
@@ -143,7 +143,9 @@ class Protocol(RuleBasedStateMachine):
     @rule(name=nodes)
     def claim_again(self, name: str) -> None:
         """A repeat: the first answer was lost, or the message came twice."""
-        refs = [wire.ExecutionRef(execution_id=e, attempt=a) for e, (a, _) in self.held[name].items()]
+        refs = [
+            wire.ExecutionRef(execution_id=ExecutionId(e), attempt=Attempt(a)) for e, (a, _) in self.held[name].items()
+        ]
         if refs:
             self._claim(name, refs, lost=False)
 
@@ -256,7 +258,7 @@ class Protocol(RuleBasedStateMachine):
                 del mine[refused.execution_id]
 
     def _tell(self, node_id: int, reports: list[wire.ExecutionReport]) -> None:
-        answer = node_protocol.report(self.rt, wire.ReportBatch(node_id=node_id, reports=reports))
+        answer = node_protocol.report(self.rt, wire.ReportBatch(node_id=NodeId(node_id), reports=reports))
         assert len(answer.accepted) + len(answer.fenced) == len(reports)
         self.said += [(node_id, one) for one in reports]
 
@@ -264,7 +266,7 @@ class Protocol(RuleBasedStateMachine):
 def _report(execution_id: int, attempt: int, token: str, outcome: str) -> wire.ExecutionReport:
     error = "launch" if outcome == "launch" else None
     said: dict[str, Any] = {"outcome": "failed" if error else outcome, "error": error}
-    return wire.ExecutionReport(execution_id=execution_id, attempt=attempt, token=token, **said)
+    return wire.ExecutionReport(execution_id=ExecutionId(execution_id), attempt=Attempt(attempt), token=token, **said)
 
 
 def _agree_on_room(tx: Connection, state: ClusterState) -> None:

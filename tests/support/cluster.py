@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import pytest
@@ -23,6 +23,7 @@ from scheduler.leader import tick
 from scheduler.leader.dispatch import DispatchBatch
 from scheduler.nodes import registration
 from scheduler.rules.lifecycle.failures import BUILT_IN
+from scheduler.rules.lifecycle.outcome import Outcome, Reported
 from scheduler.settings import Settings
 from scheduler.store.leader import lease
 from workers.paths import ExecutionKey
@@ -126,7 +127,9 @@ class Cluster:
         token: str = TOKEN,
         **facts: Any,
     ) -> wire.ReportAnswer:
-        one = wire.ExecutionReport(execution_id=ref[0], attempt=ref[1], token=token, outcome=outcome, **facts)
+        one = wire.ExecutionReport(
+            execution_id=ref[0], attempt=ref[1], token=token, outcome=cast("Reported", Outcome(outcome)), **facts
+        )
         return node_protocol.report(self.rt, wire.ReportBatch(node_id=node.node_id, reports=[one]))
 
     def beat(self, node: wire.Registered, **facts: Any) -> wire.HeartbeatAnswer:

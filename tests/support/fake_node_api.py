@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from scheduler import wire
+from scheduler.identifiers import Epoch, NodeId
 from tests.support.keys import FIRST, a_key
 from workers.paths import ExecutionKey
 
@@ -90,8 +91,8 @@ class FakeNodeApi:
         self.registers.append(message)
         held = [(one.execution_id, one.attempt) for one in message.held]
         return wire.Registered(
-            node_id=1,
-            epoch=self.epoch,
+            node_id=NodeId(1),
+            epoch=Epoch(self.epoch),
             beat_s=self.beat_s,
             lease_s=self.lease_s,
             keep=[_ref(key) for key in held if key not in self.kill],
@@ -103,7 +104,7 @@ class FakeNodeApi:
         self.beats.append(message)
         cancels = [cancel for key, cancel in self.cancels.items() if key not in self.reports]
         return wire.HeartbeatAnswer(
-            epoch=self.epoch,
+            epoch=Epoch(self.epoch),
             drain=False,
             cancels=cancels,
             waiting=[_ref(key) for key in self.waiting if self.beats_tell],

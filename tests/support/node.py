@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from scheduler import wire
+from scheduler.identifiers import Epoch, JobId, NodeId
 from tests.support.keys import FIRST
 from workers import commands
 from workers.agent.context import NodeProfile
@@ -51,12 +52,12 @@ def a_spec(
         execution_id=key[0],
         attempt=key[1],
         token=token,
-        job_id=key[0],
+        job_id=JobId(key[0]),
         job_name=None,
         type_name="test",
         type_version="1",
         project="default",
-        amounts=wire.Amounts(**(amounts or {"cpus": 100, "mem": 64_000, "disk": 64_000})),
+        amounts=wire.Amounts.model_validate(amounts or {"cpus": 100, "mem": 64_000, "disk": 64_000}),
         commands=wire.Commands(job=list(job), **commands),
         environment=environment or {},
         inputs=list(inputs),
@@ -113,8 +114,8 @@ class World:
         self, keep: Sequence[ExecutionKey] = (), kill: Sequence[ExecutionKey] = (), epoch: int = 1
     ) -> list[NodeCommand]:
         answer = wire.Registered(
-            node_id=1,
-            epoch=epoch,
+            node_id=NodeId(1),
+            epoch=Epoch(epoch),
             beat_s=2,
             lease_s=90,
             keep=[_ref(key) for key in keep],
@@ -131,7 +132,7 @@ class World:
         drain: bool = False,
     ) -> list[NodeCommand]:
         answer = wire.HeartbeatAnswer(
-            epoch=epoch, drain=drain, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
+            epoch=Epoch(epoch), drain=drain, cancels=list(cancels), waiting=[_ref(key) for key in waiting]
         )
         return self.tell(HeartbeatAnswered(answer, self.boot))
 

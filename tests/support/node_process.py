@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from scheduler.identifiers import FileId
 from scheduler.wire import InputFile, InputSpec
 from workers.agent.supervisor_client.client import SupervisorClient
 from workers.agent.supervisor_client.launch import SupervisorLostError
@@ -96,7 +97,7 @@ def witnessed(node: NodeProcess, script: str) -> list[str]:
 
 def an_input(name: str, number: int, content: bytes, sha256: str | None, *, size: int | None = None) -> InputSpec:
     file = InputFile(
-        file_id=number,
+        file_id=FileId(number),
         file_name=f"{name}.txt",
         size=len(content) if size is None else size,
         sha256=sha256,

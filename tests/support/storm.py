@@ -16,7 +16,7 @@ from scheduler import wire
 from scheduler.cluster_state import ClusterState
 from scheduler.errors import GangerError, NodeReplaced
 from scheduler.executions import node_protocol, withdrawal
-from scheduler.identifiers import JobId
+from scheduler.identifiers import Attempt, ExecutionId, JobId
 from scheduler.jobs import cancel as cancel_verb
 from scheduler.jobs import hold, requeue
 from scheduler.leader import maintenance, tick
@@ -132,7 +132,7 @@ class Storm:
         node = machine.node
         assert node is not None
         progress = [
-            wire.Progress(execution_id=e, attempt=a, percent=chance.randint(0, 100))
+            wire.Progress(execution_id=ExecutionId(e), attempt=Attempt(a), percent=chance.randint(0, 100))
             for e, (a, _, stop) in chance.sample(sorted(machine.held.items()), len(machine.held))
         ]
         sick = "it coughs" if chance.random() < 0.05 and not self._over.is_set() else None

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from scheduler import wire
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, NodeId
 from tests.support.keys import FIRST
 from tests.support.node import a_spec
 from workers import commands
@@ -41,7 +42,7 @@ from workers.paths import Paths
 pytestmark = pytest.mark.slow
 
 KEY = FIRST
-REF = wire.ExecutionRef(execution_id=1, attempt=1)
+REF = wire.ExecutionRef(execution_id=ExecutionId(1), attempt=Attempt(1))
 SPECS = {
     "a plain command": a_spec(),
     "every phase": a_spec(pre=["/bin/a"], post=["/bin/b"], cleanup=["/bin/c"]),
@@ -76,7 +77,7 @@ class Survivors:
     def claim(self, claim: wire.ExecutionClaim) -> wire.ClaimAnswer:
         self.token = self.token or claim.token
         if claim.token != self.token or self.accepted is not None:
-            refused = wire.RefusedClaim(execution_id=1, attempt=1, why="not yours")
+            refused = wire.RefusedClaim(execution_id=ExecutionId(1), attempt=Attempt(1), why="not yours")
             return wire.ClaimAnswer(granted=[], refused=[refused])
         return wire.ClaimAnswer(granted=[self.spec], refused=[])
 
@@ -142,11 +143,11 @@ class Life:
 def _register(rest: Survivors, command: commands.RegisterNode) -> list[Event]:
     ours = [held for held in command.held if held.token == rest.token]
     answer = wire.Registered(
-        node_id=1, epoch=1, beat_s=2, lease_s=90, keep=[REF for _ in ours if rest.accepted is None],
+        node_id=NodeId(1), epoch=Epoch(1), beat_s=2, lease_s=90, keep=[REF for _ in ours if rest.accepted is None],
         kill=[REF for _ in ours if rest.accepted is not None],
     )  # fmt: skip
     waiting = [] if rest.token or rest.accepted else [REF]
-    beat = wire.HeartbeatAnswer(epoch=1, drain=False, cancels=[], waiting=waiting)
+    beat = wire.HeartbeatAnswer(epoch=Epoch(1), drain=False, cancels=[], waiting=waiting)
     return [RegistrationAnswered(answer, 1000.0), HeartbeatAnswered(beat, 1000.0)]
 
 

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from scheduler.identifiers import Attempt, Epoch, ExecutionId, NodeId
+from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.wire import ExecutionReport, HeartbeatBody, Progress
 from tests.support.keys import FIRST
 from workers.output import progress
@@ -14,9 +16,15 @@ ODD = ["a\0b", "caf\udce9", "\ud800", "ok"]
 
 @pytest.mark.parametrize("text", ODD)
 def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
-    one = ExecutionReport(execution_id=1, attempt=1, token="t" * 16, outcome="failed", message=text)
+    one = ExecutionReport(
+        execution_id=ExecutionId(1), attempt=Attempt(1), token="t" * 16, outcome=Outcome.FAILED, message=text
+    )
     beat = HeartbeatBody(
-        node_id=1, epoch=1, holding=0, degraded=text, progress=[Progress(execution_id=1, attempt=1, note=text)]
+        node_id=NodeId(1),
+        epoch=Epoch(1),
+        holding=0,
+        degraded=text,
+        progress=[Progress(execution_id=ExecutionId(1), attempt=Attempt(1), note=text)],
     )
     for said in (one.model_dump_json(), beat.model_dump_json()):
         assert "\\u0000" not in said

@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from scheduler.documents import Document, JsonValue
 from scheduler.errors import FaultList
 
 COMMAND: Final = "command"
 PYTHON: Final = "python"
-RUNNERS: Final = (COMMAND, PYTHON, "container")
+RunnerKind: TypeAlias = Literal["command", "python", "container"]
+RUNNERS: Final[tuple[RunnerKind, ...]] = (COMMAND, PYTHON, "container")
 FOLDER: Final = "dir:"
 FETCHES: Final = "runner.container.fetch"
 """The label of a node that can fetch images; without it, only folders can be images."""
@@ -26,6 +27,11 @@ MAX_REQUIREMENTS: Final = 500
 _MAX_TEXT: Final = 500
 _IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]{0,499}\Z")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][^\x00-\x1f\x7f]{0,499}\Z")
+
+
+def kind_of(runner: str) -> RunnerKind:
+    """Return the kind that a definition names; it was checked when the definition was made. Raises StopIteration otherwise."""
+    return next(kind for kind in RUNNERS if kind == runner)
 
 
 def note_faults(runner: str, options: Mapping[str, JsonValue], faults: FaultList) -> None:
