@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from api.demo.cases import FAMILY_SIZE, DemoCase
 from api.demo.results import CheckResult, RunningCase
 from ganger import Client, Execution, File, Job
-from ganger.documents import JsonObject
+from ganger.answers import Explanation
 
 KML = "http://www.opengis.net/kml/2.2"
 TOO_LARGE = "node-too-small"
@@ -36,9 +36,9 @@ def check_overlap(jobs: Sequence[Job]) -> CheckResult:
     return CheckResult(what=f"{len(jobs)} footprints side by side", complaints=complaints, note=f"up to {most} at once")
 
 
-def says_never(explained: JsonObject | None) -> bool:
+def says_never(explained: Explanation | None) -> bool:
     """Tell whether an explanation says that no node there is can ever take the job."""
-    reasons = (explained or {}).get("reasons") or []
+    reasons = explained["reasons"] if explained else []
     return any(reason.get("kind") == TOO_LARGE for reason in reasons)
 
 
@@ -105,7 +105,7 @@ def _processes(running: RunningCase, *, local: bool) -> list[str]:
 def _note(running: RunningCase, job: Job) -> str:
     case = running.case
     if case.cancel_when_explained:
-        return str((running.explained or {}).get("summary") or "")
+        return running.explained["summary"] if running.explained else ""
     if case.table is not None:
         return f"{case.table.rows} rows"
     if case.is_watched and running.most_processes:

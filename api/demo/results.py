@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from api.demo.cases import DemoCase
 from ganger import Job
-from ganger.documents import JsonObject
+from ganger.answers import Explanation
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class RunningCase:
     job: Job | None = None
     most_processes: int = 0
     left: list[str] = field(default_factory=list)
-    explained: JsonObject | None = None
+    explained: Explanation | None = None
     canceled: bool = False
 
 

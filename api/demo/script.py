@@ -15,8 +15,8 @@ from api.demo.results import CheckResult, RunningCase
 from api.demo.screen import DemoScreen
 from api.up.embedded import processes
 from ganger import Client, ClientError, Job, Refused
+from ganger.answers import Explanation
 from ganger.cli.data import job_types
-from ganger.documents import JsonObject
 
 POLL_S = 0.1
 # Everything is over long before on any machine that the demo is meant for.
@@ -97,7 +97,7 @@ def _cancel_if_due(api: Client, each: RunningCase, job: Job) -> None:
         api.jobs.cancel(each.job_id)
 
 
-def _explained(api: Client, job_id: int) -> JsonObject | None:
+def _explained(api: Client, job_id: int) -> Explanation | None:
     try:
         return api.jobs.explain(job_id)
     except Refused:  # its checks will say so

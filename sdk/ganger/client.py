@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Self, cast
 
 import httpx2
 
 from ganger import configuration
+from ganger.answers import StatusView
 from ganger.documents import JsonObject
 from ganger.endpoints.files import FilesEndpoint
 from ganger.endpoints.job_types import JobTypesEndpoint
@@ -62,14 +63,14 @@ class Client:
         """The address of the API."""
         return self._transport.url
 
-    def status(self) -> JsonObject:
+    def status(self) -> StatusView:
         """Return how the installation is: scheduler, servers, nodes, jobs, warnings; also when no scheduler leads."""
         try:
-            answer: JsonObject = self._transport.json(Call("GET", "/status/", patience_s=0.0))
+            answer = cast("StatusView", self._transport.json(Call("GET", "/status/", patience_s=0.0)))
         except ServerTrouble as trouble:
             if trouble.document is None or "scheduler" not in trouble.document:
                 raise
-            return dict(trouble.document)
+            return cast("StatusView", trouble.document)
         return answer
 
     def version(self) -> str:
@@ -78,8 +79,7 @@ class Client:
 
     def read(self, path: str) -> JsonObject:
         """Return what any other address of the API answers to GET."""
-        answer: JsonObject = self._transport.json(Call("GET", path))
-        return answer
+        return self._transport.json(Call("GET", path))
 
     def close(self) -> None:
         """Close all connections."""

@@ -41,6 +41,10 @@ def test_the_openapi_document_is_current() -> None:
     assert kept == json.loads(generated.openapi()), generated.REMEDY
 
 
+def test_the_types_of_the_clients_answers_are_current() -> None:
+    assert (ROOT / "sdk" / "ganger" / "answers.py").read_text() == generated.answers(), generated.REMEDY
+
+
 def test_decisions_are_numbered_once_and_stand_in_their_index() -> None:
     pages = sorted(path.name for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md"))
     assert len({name.partition("-")[0] for name in pages}) == len(pages)

@@ -20,6 +20,8 @@ from ganger import Client
 from tests.support.installation import Installation
 from tests.support.shell import WITHIN_S, Shell
 
+SETTINGS = {"GANGER_LEASE_S": "90"}
+"""No execution is given up while a busy machine starts the API again."""
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "examples" / "kml-footprint"
 SMALL = ("--cpus", "0.1", "--mem", "16", "--disk", "1")
 

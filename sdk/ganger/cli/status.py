@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
 
 import typer
 
+from ganger.answers import Dependency, SchedulerView, StatusView
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.failures import FAILED
 from ganger.cli.options import Json, expanded
-from ganger.documents import JsonObject
 
 ALIVE = {"READY", "PAUSED"}
 OPEN = ("pending_upload", "pending", "blocked", "queued", "running", "held")
@@ -48,14 +50,17 @@ def version(*, as_json: Json = False) -> None:
         screen.text(installed)
 
 
-def _page(answer: JsonObject) -> dict[str, object]:
-    jobs, resources, leader = answer["jobs"], answer["resources"], answer["scheduler"].get("leader") or {}
+def _page(answer: StatusView) -> dict[str, object]:
+    jobs: Mapping[str, Any] = answer["jobs"]
+    leader: Mapping[str, Any] = answer["scheduler"].get("leader") or {}
+    resources = answer["resources"]
     heard = f", heard of {screen.duration(leader.get('age_s'))} ago" if leader else ""
     open_jobs = ", ".join(f"{jobs[name]} {name.replace('_', ' ')}" for name in OPEN if jobs.get(name))
     return {
         "scheduler": f"{answer['scheduler']['state']} {answer['scheduler'].get('pause_reason') or ''}".strip() + heard,
         "order": _order(answer["scheduler"]),
-        **{name: _server(state) for name, state in answer["dependencies"].items()},
+        "database": _server(answer["dependencies"]["database"]),
+        "broker": _server(answer["dependencies"]["broker"]),
         "nodes": ", ".join(f"{count} {word}" for word, count in answer["nodes"]["by_state"].items()) or "none",
         "cpus": _free(resources, "cpus", 1),
         "memory": _free(resources, "mem", MIB),
@@ -65,7 +70,7 @@ def _page(answer: JsonObject) -> dict[str, object]:
     }
 
 
-def _order(scheduler: JsonObject) -> str:
+def _order(scheduler: SchedulerView) -> str:
     kept = scheduler.get("reservations")
     return (
         f"{scheduler.get('queue_mode')}, preemption {'on' if scheduler.get('preemption') else 'off'}, "
@@ -73,10 +78,10 @@ def _order(scheduler: JsonObject) -> str:
     )
 
 
-def _server(state: JsonObject) -> str:
+def _server(state: Dependency) -> str:
     return f"ok, {state['latency_ms']} ms" if state["ok"] else f"trouble: {state.get('detail')}"
 
 
-def _free(resources: JsonObject, name: str, unit: int) -> str:
+def _free(resources: dict[str, dict[str, float]], name: str, unit: int) -> str:
     text = screen.number if unit == 1 else screen.size
     return f"{text(resources['free'][name] * unit)} of {text(resources['total'][name] * unit)} free"

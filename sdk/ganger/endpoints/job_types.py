@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote
 
 from ganger import paging
-from ganger.documents import JsonObject
+from ganger.answers import CheckAnswer
 from ganger.paging import Filter
 from ganger.records import JobType
 from ganger.transport import Call, Transport
@@ -57,8 +58,7 @@ class JobTypesEndpoint:
         call = Call("PATCH", f"/job-types/{job_type_id}/", body=dict(changes), repeatable=True)
         return JobType.read(self._transport.json(call))
 
-    def validate(self, definition: Mapping[str, object]) -> JsonObject:
+    def validate(self, definition: Mapping[str, object]) -> CheckAnswer:
         """Return errors and warnings of a definition without storing it."""
         call = Call("POST", "/job-types/validation/", body=dict(definition), repeatable=True)
-        answer: JsonObject = self._transport.json(call)
-        return answer
+        return cast("CheckAnswer", self._transport.json(call))

@@ -6,8 +6,10 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from ganger import paging
+from ganger.answers import Explanation, TriedView
 from ganger.documents import JsonObject
 from ganger.errors import TimedOut
 from ganger.paging import Filter, ResultPage
@@ -53,13 +55,13 @@ class JobsEndpoint:
 
     def dry_run(
         self, requests: Sequence[JobRequest | Mapping[str, object]], *, strict: bool = False
-    ) -> Sequence[JsonObject]:
+    ) -> Sequence[TriedView]:
         """Return for each of up to 100 jobs whether it would `start`, on which `node`, `wait`, or be `refuse`d, and why. Raises as `submit`."""
         bodies = _bodies(requests)
         query = (("dry_run", "true"), *((("strict", "true"),) if strict else ()))
         body = bodies[0] if len(bodies) == 1 else bodies
         call = Call("POST", "/jobs/", params=query, body=body, repeatable=True)
-        results: list[JsonObject] = self._transport.json(call)["results"]
+        results: list[TriedView] = self._transport.json(call)["results"]
         return results
 
     def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
@@ -135,10 +137,9 @@ class JobsEndpoint:
         """Yield every change of a job's status, oldest first."""
         return paging.every(self._transport, Event, f"/jobs/{job_id}/events/", ())
 
-    def explain(self, job_id: int) -> JsonObject:
+    def explain(self, job_id: int) -> Explanation:
         """Return why a job waits, where it ran, or why it failed, as the API tells it."""
-        answer: JsonObject = self._transport.json(Call("GET", f"/jobs/{job_id}/explain/"))
-        return answer
+        return cast("Explanation", self._transport.json(Call("GET", f"/jobs/{job_id}/explain/")))
 
     def wait(self, job_id: int, *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
         """Return the job when it has ended; `changed` is called with it whenever its status or tries are others.

@@ -7,11 +7,11 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import httpx2
 
-from ganger.documents import JsonObject
+from ganger.answers import LogView
 from ganger.errors import ServerTrouble, Unreachable
 from ganger.records import LogPiece
 from ganger.transport import Call, Transport
@@ -39,11 +39,10 @@ class LogsEndpoint:
         call = Call("GET", _path(execution_id, stream), params=_query(phase), headers={"Accept": "text/plain"})
         return self._transport.send(call).content
 
-    def document(
-        self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None
-    ) -> JsonObject | None:
+    def document(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> LogView | None:
         """Return the output so far as the API's JSON; None if there is none."""
-        return self._transport.json_or_none(Call("GET", _path(execution_id, stream), params=_query(phase)))
+        answer = self._transport.json_or_none(Call("GET", _path(execution_id, stream), params=_query(phase)))
+        return cast("LogView | None", answer)
 
     def follow(self, execution_id: int, *, stream: Stream = "combined", phase: str | None = None) -> Iterator[LogPiece]:
         """Yield the output, old and new, until the execution ends, each byte once.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 from urllib.parse import quote
 
-from ganger.documents import JsonObject
+from ganger.answers import PoolEvent, PoolView
 from ganger.transport import Call, Transport
 
-Documents: TypeAlias = list[JsonObject]
+PoolViews: TypeAlias = list[PoolView]
+PoolEventViews: TypeAlias = list[PoolEvent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,9 @@ class PoolsEndpoint:
 
     _transport: Transport
 
-    def list(self) -> Documents:
+    def list(self) -> PoolViews:
         """Return all pools by name."""
-        found: Documents = []
+        found: PoolViews = []
         path: str | None = "/pools/"
         while path is not None:
             page = self._transport.json(Call("GET", path))
@@ -29,25 +30,22 @@ class PoolsEndpoint:
             path = page["next"] and self._transport.path_of(page["next"])
         return found
 
-    def get(self, name: str) -> JsonObject:
+    def get(self, name: str) -> PoolView:
         """Return a pool. Raises NotFound."""
-        answer: JsonObject = self._transport.json(Call("GET", _path(name)))
-        return answer
+        return cast("PoolView", self._transport.json(Call("GET", _path(name))))
 
-    def create(self, name: str, facts: Mapping[str, object]) -> JsonObject:
+    def create(self, name: str, facts: Mapping[str, object]) -> PoolView:
         """Make a pool. Raises Conflict if there is one of this name."""
-        answer: JsonObject = self._transport.json(Call("POST", "/pools/", body={"name": name, **facts}))
-        return answer
+        return cast("PoolView", self._transport.json(Call("POST", "/pools/", body={"name": name, **facts})))
 
-    def change(self, name: str, changes: Mapping[str, object]) -> JsonObject:
+    def change(self, name: str, changes: Mapping[str, object]) -> PoolView:
         """Change size (`size`, or `min` and `max`), pause, drivers, template, labels or settings. Raises NotFound."""
-        answer: JsonObject = self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True))
-        return answer
+        return cast("PoolView", self._transport.json(Call("PATCH", _path(name), body=dict(changes), repeatable=True)))
 
-    def events(self, name: str, *, limit: int = 20) -> Documents:
+    def events(self, name: str, *, limit: int = 20) -> PoolEventViews:
         """Return what happened to a pool, newest first."""
         call = Call("GET", f"{_path(name)}events/", params=[("page_size", str(limit))])
-        answer: Documents = self._transport.json(call)["results"]
+        answer: PoolEventViews = self._transport.json(call)["results"]
         return answer
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from ganger.cli import screen
 from ganger.cli.connection import Connection
@@ -43,7 +44,7 @@ def why(
         screen.note(f"all that it wrote: ganger logs {job_id}")
 
 
-def lines(explanation: JsonObject) -> Iterator[str]:
+def lines(explanation: Mapping[str, Any]) -> Iterator[str]:
     """Yield what stands behind the summary, a line each; the first reason is the summary already."""
     for reason in (explanation.get("reasons") or [])[1:]:
         yield f"also: {reason['description']}"
@@ -63,7 +64,7 @@ def lines(explanation: JsonObject) -> Iterator[str]:
         yield f"error: {failure['error']} ({failure.get('category')}{again}): {failure.get('description') or failure.get('title')}"
 
 
-def _future(explanation: JsonObject) -> Iterator[str]:
+def _future(explanation: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is to come for a job that waits."""
     nearest, nodes, queue, share = (
         explanation["nearest"],
@@ -92,7 +93,7 @@ def _future(explanation: JsonObject) -> Iterator[str]:
         yield "it could start at once if you " + ", and ".join(changes)
 
 
-def _expected(band: JsonObject) -> str:
+def _expected(band: Mapping[str, Any]) -> str:
     """Return when a job will probably start, from now; nothing where that cannot be said."""
     ends = [None if band[edge] is None else _from_now(band[edge]) for edge in ("earliest", "latest")]
     if ends[0] is None:

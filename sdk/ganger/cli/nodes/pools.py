@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ganger.answers import PoolEvent, PoolView
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, expanded
-from ganger.documents import JsonObject
 
 HEADINGS = ("POOL", "SIZE", "NODES", "WANTED", "DRAINING", "CPUS", "RUNNING", "PACKING", "STATE")
 
@@ -43,7 +43,7 @@ def pools(
         _explain(pool, events[pool["name"]])
 
 
-def _row(pool: JsonObject) -> tuple[object, ...]:
+def _row(pool: PoolView) -> tuple[object, ...]:
     nodes, cpus = pool["nodes"], pool["resources"]["cpus"]
     wanted = "" if pool["wanted"] is None else pool["wanted"]
     used = f"{screen.number(cpus['scheduled'])} of {screen.number(cpus['total'])}"
@@ -53,11 +53,11 @@ def _row(pool: JsonObject) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _packing(pool: JsonObject) -> str:
+def _packing(pool: PoolView) -> str:
     return str(pool["settings"].get("packing", "pack"))
 
 
-def size_of(pool: JsonObject) -> str:
+def size_of(pool: PoolView) -> str:
     """Return how many nodes a pool should have, for a person."""
     match pool["sizing"]:
         case "fixed":
@@ -68,7 +68,7 @@ def size_of(pool: JsonObject) -> str:
             return "as they come"
 
 
-def _state(pool: JsonObject) -> str:
+def _state(pool: PoolView) -> str:
     if pool["is_paused"]:
         return f"paused ({pool['pause_reason']})"
     if pool["trouble"]:
@@ -76,7 +76,7 @@ def _state(pool: JsonObject) -> str:
     return f"{pool['starting']} starting" if pool["starting"] else "ok"
 
 
-def _explain(pool: JsonObject, events: list[JsonObject]) -> None:
+def _explain(pool: PoolView, events: list[PoolEvent]) -> None:
     screen.heading(pool["name"])
     screen.fields(
         {
@@ -103,5 +103,5 @@ def _explain(pool: JsonObject, events: list[JsonObject]) -> None:
     screen.table(("AT", "EVENT", "BY", "WHY", "NODES"), rows, empty="nothing has happened yet")
 
 
-def _nodes(event: JsonObject) -> str:
+def _nodes(event: PoolEvent) -> str:
     return ", ".join(event["detail"].get("nodes", []))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ganger.answers import PoolView
 from ganger.cli import screen
 from ganger.cli.connection import Connection
 from ganger.cli.nodes.pools import size_of
 from ganger.cli.options import Json, expanded
-from ganger.documents import JsonObject
 from ganger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _changes(
     return changes
 
 
-def _create_or_change(api: Client, name: str, changes: Mapping[str, object]) -> JsonObject:
+def _create_or_change(api: Client, name: str, changes: Mapping[str, object]) -> PoolView:
     from ganger import Conflict  # noqa: PLC0415 - the connection has brought it anyway
 
     try:

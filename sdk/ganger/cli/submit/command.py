@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer.core import TyperCommand
 
+from ganger.answers import TriedView
 from ganger.cli import screen
 from ganger.cli.connection import SUBMIT_PATIENCE_S, Connection
 from ganger.cli.failures import REFUSED
@@ -19,7 +20,6 @@ from ganger.cli.submit import each, from_input, inputs, waiting
 from ganger.cli.submit.option_errors import of_options
 from ganger.cli.submit.options import AfterOptions, NeedOptions, TryOptions, WhereOptions
 from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
-from ganger.documents import JsonObject
 from ganger.errors import UsageError
 from ganger.requests import JobRequest
 
@@ -167,7 +167,7 @@ def _numbered(requests: Sequence[JobRequest]) -> list[JobRequest]:
     ]
 
 
-def _print_dry_run(outcomes: Sequence[JsonObject], *, as_json: bool) -> int:
+def _print_dry_run(outcomes: Sequence[TriedView], *, as_json: bool) -> int:
     """Print what would happen to each job, with all reasons for a job that would not start; return the real call's exit status."""
     for outcome in outcomes:
         if as_json:

@@ -1,0 +1,383 @@
+"""The types of answers that the client hands out as they came: plain dictionaries, with the fields that this release's API sends.
+
+Times are texts as in JSON. A server of another release may send more fields, or fewer. Made from the API's own description by
+`python -m tests.support.generated`; change it there.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class ChangeView(TypedDict):
+    """One thing to change: a word to branch on, what it is about, the new value (units, a time, a number), and a sentence."""
+
+    description: str
+    fix: Literal[
+        "add-nodes",
+        "ask-for-fewer-members",
+        "ask-for-less-of",
+        "bring-back-the-node",
+        "clear-the-launch-failures-of-the-node",
+        "do-not-ask-for-the-pool",
+        "do-not-keep-apart-by",
+        "drop-the-constraint",
+        "raise-the-job-types-limit-to",
+        "raise-the-projects-quota-of",
+        "release-the-hold",
+        "resume-the-job-type",
+        "resume-the-node",
+        "resume-the-pool",
+        "resume-the-project",
+        "resume-the-scheduler",
+        "set-a-shorter-timeout",
+        "stop-draining-the-node",
+        "wait-until",
+    ]
+    subject: str
+    to: float | str | None
+
+
+class CheckFinding(TypedDict):
+    """Something a check found; `name` is the field."""
+
+    description: str
+    name: str
+
+
+class Dependency(TypedDict):
+    """A server that Ganger needs, as seen from this process."""
+
+    detail: str | None
+    latency_ms: float | None
+    ok: bool
+
+
+class NodeFailures(TypedDict):
+    """How many nodes there are, could take the job at once, fail for each reason, and are short of each resource."""
+
+    failing: dict[str, int]
+    short_of: dict[str, int]
+    total: int
+    unmet: dict[str, int]  # How many nodes fail each of the job's constraints.
+    usable: int
+
+
+class PlaceInQueue(TypedDict):
+    """The job's place in the queue: `position` among the jobs that ask for the same (null: it is not in the queue), and `ahead`, how many jobs of all kinds go before it by priority and age."""
+
+    ahead: int
+    position: int | None
+
+
+class ReasonView(TypedDict):
+    """One reason why a job waits: a word to branch on, a sentence, and the number of nodes that it holds for."""
+
+    description: str
+    kind: Literal[
+        "behind-others",
+        "being-stopped",
+        "constraint",
+        "held",
+        "job-type-limit",
+        "job-type-paused",
+        "kept-apart",
+        "kept-for-another-job",
+        "never-fits",
+        "next-tick",
+        "no-nodes",
+        "no-room-now",
+        "node-draining",
+        "node-fails-to-launch",
+        "node-not-ready",
+        "node-paused",
+        "node-too-small",
+        "not-before",
+        "not-room-for-all-members-at-once",
+        "other-pool",
+        "pool-paused",
+        "project-paused",
+        "project-quota",
+        "room-being-cleared",
+        "scheduler-paused",
+    ]
+    nodes: int | None  # Null where it is not about nodes.
+
+
+class ShareView(TypedDict):
+    """The part of the fleet that the job's project holds, and how many waiting projects go before it."""
+
+    project: str
+    projects_ahead: int
+    share: float
+
+
+class StartView(TypedDict):
+    """The earliest and the latest time at which the job will probably start; null where that cannot be said."""
+
+    earliest: str | None
+    latest: str | None
+
+
+class JobCounts(TypedDict):
+    """Jobs the caller may see, by status; those that ended, in the last three hours."""
+
+    blocked: int
+    canceled: int
+    completed: int
+    failed: int
+    held: int
+    oldest_queued_s: float | None
+    pending: int
+    pending_upload: int
+    queued: int
+    running: int
+
+
+class Leader(TypedDict):
+    """The scheduler process that leads, and when it was last heard of."""
+
+    age_s: float  # Seconds since its last sign of life.
+    holder: str
+    last_beat: str
+    term: int
+
+
+class LogView(TypedDict):
+    """Output from `offset` on. `next_offset` is where to go on; nothing will follow once `is_finished`."""
+
+    execution_id: int
+    is_finished: bool
+    next_offset: int
+    offset: int
+    phase: str | None
+    stream: str
+    text: str
+
+
+class NodeName(TypedDict):
+    """A node."""
+
+    id: int
+    name: str
+
+
+class NodeCounts(TypedDict):
+    """Nodes by state."""
+
+    by_state: dict[str, int]
+    total: int
+
+
+class PoolEvent(TypedDict):
+    """Something that happened to a pool."""
+
+    actor: str
+    at: str
+    detail: dict[str, Any]
+    event: str
+    id: int
+    reason: str | None
+
+
+class PoolNodes(TypedDict):
+    """Nodes of the pool that are there: all, those that take work, those that finish theirs, those that fell silent."""
+
+    draining: int
+    ready: int
+    silent: int
+    total: int
+
+
+class PoolStanding(TypedDict):
+    """A pool: nodes by state, and what those that can be reached have. Memory and disk in MiB."""
+
+    free: dict[str, float]
+    name: str
+    nodes: dict[str, int]
+    scheduled: dict[str, float]
+    total: dict[str, float]
+
+
+class RefusalView(TypedDict):
+    """The problem that the submission itself would be answered with."""
+
+    description: str
+    field: str | None
+
+
+class CheckAnswer(TypedDict):
+    """The findings of a dry run."""
+
+    errors: list[CheckFinding]
+    is_valid: bool
+    warnings: list[CheckFinding]
+
+
+class Dependencies(TypedDict):
+    """The servers that Ganger needs. Without the broker nodes hear of their work later, nothing else."""
+
+    broker: Dependency
+    database: Dependency
+
+
+class SchedulerView(TypedDict):
+    """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
+
+    is_paused: bool
+    leader: Leader | None
+    pause_reason: str | None
+    preemption: bool  # Whether more urgent jobs may take the room of preemptible ones.
+    queue_mode: Literal["FIFO", "LIFO"]
+    reservations: int  # For how many jobs that cannot start yet room is kept at most.
+    state: Literal["READY", "PAUSED", "STALE", "MISSING"]
+    tick_ms: float | None
+    waiting_by_reason: dict[str, int] | None  # Queued jobs by what keeps them first of all.
+
+
+class MemberView(TypedDict):
+    """One member of a gang, and where it was placed."""
+
+    job_exe: dict[str, Any]
+    member: int
+    node: NodeName
+
+
+class NearestView(TypedDict):
+    """The node that comes closest, and what is missing there, in cpus, MiB and pieces."""
+
+    description: str
+    missing: dict[str, float]
+    node: NodeName | None  # Null: a new node of a pool.
+    reasons: list[
+        Literal[
+            "behind-others",
+            "being-stopped",
+            "constraint",
+            "held",
+            "job-type-limit",
+            "job-type-paused",
+            "kept-apart",
+            "kept-for-another-job",
+            "never-fits",
+            "next-tick",
+            "no-nodes",
+            "no-room-now",
+            "node-draining",
+            "node-fails-to-launch",
+            "node-not-ready",
+            "node-paused",
+            "node-too-small",
+            "not-before",
+            "not-room-for-all-members-at-once",
+            "other-pool",
+            "pool-paused",
+            "project-paused",
+            "project-quota",
+            "room-being-cleared",
+            "scheduler-paused",
+        ]
+    ]
+
+
+class ReservationView(TypedDict):
+    """The room that is kept for the job, and the time from which it has it."""
+
+    nodes: list[NodeName]
+    start: str | None
+
+
+class PoolView(TypedDict):
+    """A pool. `wanted` to `unmet` are the scheduler's last decision; null and empty while nobody scales the pool."""
+
+    created: str
+    decided: str | None
+    drivers: list[dict[str, Any]]
+    hopeless: int
+    is_paused: bool
+    labels: dict[str, str]
+    last_modified: str
+    max: int | None
+    min: int
+    name: str
+    nodes: PoolNodes
+    pause_reason: str | None
+    present: int | None
+    resources: dict[str, dict[str, float]]
+    running: int
+    settings: dict[str, Any]
+    size: int
+    sizing: str
+    starting: int
+    template: dict[str, float] | None
+    trouble: str | None
+    unmet: int
+    wanted: int | None
+    why: str | None
+
+
+class StatusView(TypedDict):
+    """How the installation stands. 503 with the same body when no scheduler leads."""
+
+    dependencies: Dependencies
+    executions: dict[str, int]  # Placed and not yet released; of these running.
+    jobs: JobCounts
+    nodes: NodeCounts
+    pools: list[PoolStanding]
+    resources: dict[str, dict[str, float]]  # Total, scheduled and free over all pools.
+    scheduler: SchedulerView
+    timestamp: str
+    version: str
+    warnings: list[str]
+
+
+class NeverView(TypedDict):
+    """Why no node and no pool could ever hold the job."""
+
+    description: str
+    failing: dict[str, int]
+    nearest: NearestView | None
+
+
+class Explanation(TypedDict):
+    """Why a job stands where it stands."""
+
+    ahead: int | None  # Jobs that ask for the same and were queued before.
+    changes: list[ChangeView]  # Made together they let it start; any one left out would not.
+    expected_start: StartView | None
+    failure: dict[str, Any] | None
+    job_id: int
+    members: list[MemberView]  # Of a gang's newest attempt; empty for a job of one.
+    nearest: NearestView | None
+    never_fits: NeverView | None
+    nodes: NodeFailures | None
+    placement: dict[str, Any] | None
+    queue: PlaceInQueue | None
+    reasons: list[ReasonView]  # All of them, the most telling first.
+    reservation: ReservationView | None
+    share: ShareView | None
+    status: str
+    summary: str
+    tries: dict[str, int]
+
+
+class TriedView(TypedDict):
+    """The next tick's treatment of one job of a dry run: `start` it on a node, let it `wait`, or `make-room` for it. Or `refuse`: a strict submission of all of them would be refused."""
+
+    changes: list[ChangeView]  # Made together they let it start; any one left out would not.
+    entry: int
+    expected_start: StartView | None
+    nearest: NearestView | None
+    never_fits: NeverView | None
+    node: NodeName | None  # Of a gang: the node of its member 0.
+    nodes: NodeFailures | None
+    nodes_of_members: list[NodeName]  # The node of each member in turn; empty where it would wait.
+    queue: PlaceInQueue | None
+    reasons: list[ReasonView]  # All of them, the most telling first.
+    refusal: RefusalView | None  # Null where it would be taken.
+    reservation: ReservationView | None
+    share: ShareView | None
+    stops: list[int]  # Jobs of which executions would be stopped to make room for it.
+    summary: str
+    why: str | None
+    would: Literal["start", "wait", "make-room", "refuse"]
