@@ -55,7 +55,8 @@ def units() -> Written:
         assert line is not None
         found = dict(re.findall(r"^Environment=(\w+)=(.+)$", text, re.MULTILINE))
         example = "worker.env.example" if role == "worker" else "ganger.env.example"
-        filled_in = dict(re.findall(r"^(\w+)=(.*)$", (DEPLOY / "systemd" / example).read_text(), re.MULTILINE))
+        said = re.findall(r"^(\w+)=(.*)$", (DEPLOY / "systemd" / example).read_text(), re.MULTILINE)
+        filled_in = {name: " ".join(shlex.split(value)) for name, value in said}  # as systemd and a shell read it
         settings[role] = {**filled_in, **found}
         expanded = [
             settings[role].get(word[1:], word) if word.startswith("$") else word for word in shlex.split(line[1])

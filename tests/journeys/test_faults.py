@@ -5,7 +5,7 @@ Every job leaves a line in a witness file outside the system each time its progr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,8 @@ class Witness:
 
 
 @pytest.fixture(scope="module")
-def witness() -> Iterator[Witness]:
-    with state_folder() as folder:
-        yield Witness(folder)
+def witness(installation: Installation) -> Witness:
+    return Witness(installation.shared("witness"))
 
 
 def _running(installation: Installation, witness: Witness, word: str, **fields: object) -> int:
@@ -146,13 +145,14 @@ def test_a_running_job_outlives_the_death_of_a_server(
 
 def test_a_restart_on_the_same_folder_goes_on_where_it_stopped(witness: Witness) -> None:
     with state_folder() as root:
-        first = Installation(root).start()
+        reached = json.dumps([str(root), str(witness.folder)])
+        first = Installation(root, GANGER_SHARED_FOLDERS=reached).start()
         done = first.submit("/bin/true")
         first.wait(done)
         interrupted = _running(first, witness, "restart", max_tries=1)
         assert first.stop() == 0
         assert first.left() == []
-        second = Installation(root).start()
+        second = Installation(root, GANGER_SHARED_FOLDERS=reached).start()
         second.until(lambda: witness.lines("starts", "restart") == 2, "the interrupted job to run again")
         witness.let_end("restart")
         job = second.wait(interrupted)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from secrets import token_hex
 
 import psutil
 import pytest
@@ -53,11 +54,9 @@ def three() -> Iterator[Installation]:
 
 
 @pytest.fixture
-def meeting() -> Iterator[Path]:
-    """A folder that all members reach."""
-    with state_folder() as folder:
-        folder.chmod(0o777)
-        yield folder
+def meeting(three: Installation) -> Path:
+    """A new folder that all members reach."""
+    return three.shared(f"meeting-{token_hex(4)}")
 
 
 def _sh(script: str, folder: Path) -> list[str]:

@@ -58,6 +58,13 @@ class Installation:
         )
         return self
 
+    def shared(self, name: str) -> Path:
+        """Return a folder that tests and jobs both reach and may write to: jobs have a `/tmp` of their own."""
+        folder = self.root / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o777)
+        return folder
+
     def told(self) -> str:
         logs = [self.root / "up.log", *sorted((self.root / "logs").glob("*.log"))]
         return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-4000:]}" for log in logs if log.exists())

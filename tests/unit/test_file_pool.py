@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from scheduler.identifiers import FileId
 from scheduler.wire import InputFile, InputSpec, TaskSpec
 from tests.support.keys import a_key
 from tests.support.node import a_spec
@@ -143,7 +144,7 @@ def test_staging_from_a_server_that_falls_silent_is_given_up_at_once(
         StagingResources("n1", tmp_path / "images", remover), posted.put, 4,
     )  # fmt: skip
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/x"
-    given = InputFile(file_id=1, file_name="x", size=100, sha256=None, url="/x", source=url)
+    given = InputFile(file_id=FileId(1), file_name="x", size=100, sha256=None, url="/x", source=url)
     spec = a_spec(inputs=[InputSpec(name="in", type="file", files=[given])])
     assert work.stage(StageInputs(spec, None, None)) is None
     assert asked.wait(WAIT_S)
