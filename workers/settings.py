@@ -60,7 +60,7 @@ class NodeSettings:
     pip_variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Variables for pip, when it installs a job's requirements: an index, a proxy. Jobs of every project can read them."""
     on_stop: Literal["return", "leave-running"] = "return"
-    """What SIGTERM does: stop all work and hand it back, or exit at once and leave it running for the next start."""
+    """The effect of SIGTERM: stop all work and hand it back, or exit at once and leave it running for the next start."""
     stop_patience_s: float = 5.0
     """How long a stop may take beyond the longest grace. Then the node exits; work that was not handed back is on disk."""
     stagers: int = 4

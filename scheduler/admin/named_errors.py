@@ -17,7 +17,7 @@ from scheduler.store.admin.errors import ErrorChanges, ErrorFilter, ErrorRow
 from scheduler.store.paging import PageWindow, RowPage
 
 INSTEAD = "add an error of this name to your project, which its job types then mean"
-"""What a caller of one project can do instead of changing an error of the installation."""
+"""The remedy for a caller of one project, who may not change an error of the installation."""
 
 SYSTEM_IS_OURS = "the category SYSTEM is for the platform's own errors; use DATA or ALGORITHM"
 

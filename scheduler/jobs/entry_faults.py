@@ -8,7 +8,7 @@ from scheduler.errors import Fault, FaultList, GangerError, in_words, together
 
 
 class EntryError(Exception):
-    """What is wrong with entries of a batch, by their numbers in it."""
+    """The faults of entries of a batch, by the numbers of the entries."""
 
     def __init__(self, errors: Mapping[int, GangerError]) -> None:
         super().__init__("; ".join(str(error) for error in list(errors.values())[:3]))

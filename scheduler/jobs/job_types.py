@@ -28,7 +28,7 @@ SYSTEM_MAY_CHANGE = {"is_paused", "pause_reason", "max_scheduled"}
 """The only fields of a built-in type that can be changed."""
 
 INSTEAD = "hold your project's jobs of this type, or make a type of this name in your project, which then comes first"
-"""What a caller of one project can do instead of changing a type of the installation."""
+"""The remedy for a caller of one project, who may not change a type of the installation."""
 
 
 @dataclass(frozen=True, slots=True)

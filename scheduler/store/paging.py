@@ -65,7 +65,7 @@ class PageWindow:
 
 @dataclass(frozen=True, slots=True)
 class RowCondition:
-    """What rows must satisfy: SQL with named parameters, and the joins it needs."""
+    """A condition on rows: SQL with named parameters, and the joins it needs."""
 
     sql: str = "true"
     parameters: Mapping[str, Parameter] = field(default_factory=dict)

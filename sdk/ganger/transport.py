@@ -80,7 +80,7 @@ class Transport:
 
     @property
     def _http(self) -> httpx2.Client:
-        """The connections of this process. Those of the process that it was forked from are left alone."""
+        """The connections of this process. Connections of the process that it was forked from are left alone."""
         process, connections = self._of_process
         if process != os.getpid():
             connections = self._connections()

@@ -1,4 +1,4 @@
-"""What a node says of itself: who it is and what it offers when it registers, and with each heartbeat what ails it."""
+"""A node's description of itself: who it is and what it offers when it registers, and with each heartbeat what ails it."""
 
 from __future__ import annotations
 

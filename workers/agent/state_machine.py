@@ -25,7 +25,7 @@ One execution goes through these states (`execution.ExecutionStep`). Each state 
 
 Four rules hold throughout:
 
-* Facts come first. What a later life of the agent must know is a `WriteJournalEntry` command, and the event loop writes it to
+* Facts come first. A fact that a later life of the agent must know is a `WriteJournalEntry` command, and the event loop writes it to
   the journal before it does any command of the same answer.
 * An execution of an earlier life is DORMANT until the scheduler has said that it may go on (`recovery`).
 * Placements are claimed only while the node is registered, healthy, not leaving, and rid of everything that was taken

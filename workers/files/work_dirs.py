@@ -47,7 +47,7 @@ class WorkDirs:
     def make(self, folder: str) -> None:
         """Make the attempt's directory with its parts. All belong to the node and are closed to everybody else.
 
-        Whatever an earlier life left under the name is taken out of the way first. Raises OSError.
+        A folder that an earlier life left under the name is taken out of the way first. Raises OSError.
         """
         if os.path.lexists(folder):
             self._remover.discard(folder)

@@ -26,7 +26,7 @@ the scheduler is back."""
 
 @dataclass(frozen=True, slots=True)
 class NodeInterface:
-    """What the heartbeat asks of the node, and whom it tells. It calls these functions from its own thread."""
+    """The questions of the heartbeat to the node, and its news for the node. It calls these functions from its own thread."""
 
     registration: Callable[[list[wire.HeldExecution]], wire.NodeRegistration]
     trouble: Callable[[], str | None]

@@ -1,10 +1,10 @@
 """The supervisor of one node: starts, limits, watches and kills process trees, and outlives agent and consumer.
 
 It is one small process. It runs isolated (`python -I -S`) and imports the standard library and this folder only; an
-import contract and a test hold that. One thread does all the work but two things: the first thread measures directories,
-and another one moves output into files. What the working thread takes on to start a program (user, cgroup, directory)
-thus never marks the process. Requests, answers and
-messages are described in `workers.agent.supervisor_client`.
+import contract and a test hold that. One thread does all the work but two things: the first thread measures
+directories, and another one moves output into files. The working thread takes on user, cgroup and directory of a
+program to start it; the rest of the process never does. Requests, answers and messages are described in
+`workers.agent.supervisor_client`.
 """
 
 import contextlib

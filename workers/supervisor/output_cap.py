@@ -1,6 +1,6 @@
 """The cap of output: a log file that is held to its size, however much is written to it.
 
-What is beyond the cap is discarded, but for its end: the last bytes of a flood are kept in memory and written when it is
+Output beyond the cap is discarded, but for its end: the last bytes of a flood are kept in memory and written when it is
 over, to where they belong. So the length of the log file tells how much was written, and what is missing takes no disk.
 """
 

@@ -5,7 +5,7 @@ and `tee /dev/stderr` does. If the output were a file, opening it again would cu
 overwrite each other. A pipe has neither length nor position: nothing that was written vanishes, and the order stays.
 
 One thread moves the output of all runs. It rests after each round, so that programs which write little cost few
-awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. What is beyond the cap is
+awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. Output beyond the cap is
 discarded, but for its end (`output_cap`).
 """
 

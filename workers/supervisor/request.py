@@ -24,7 +24,7 @@ class RequestError(ValueError):
 
 
 class RunLimits(NamedTuple):
-    """What a run may use; `None` is no limit. `nofile` and `fsize` hold for each single process."""
+    """The limits of a run; `None` is no limit. `nofile` and `fsize` hold for each single process."""
 
     cpus: int | None = None  # thousandths of a cpu
     mem: int | None = None  # thousandths of a MiB

@@ -1,6 +1,6 @@
 """Kernel calls that Python does not offer, as thin functions that raise `OSError`.
 
-Those marked *thread* change the calling thread alone: Linux keeps credentials, the working directory,
+Calls that are marked *thread* change the calling thread alone: Linux keeps credentials, the working directory,
 namespaces and cgroups per thread, and a child that the thread starts inherits them. The supervisor does
 all its work in one thread that is not the process's first, so that the process itself never changes.
 """

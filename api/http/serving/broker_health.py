@@ -21,7 +21,7 @@ from scheduler.settings import Settings
 
 CHECK_EVERY_S = 5.0
 ANSWER_WITHIN_S = 1.0
-"""Whoever waits for the API's health has little patience; the scheduler has more."""
+"""Probes of the API's health have little patience; the scheduler has more."""
 CONSEQUENCE = "nodes hear of new work only with their next heartbeat"
 _KEY, _KEPT_S = "ganger.health", 60
 _CODES: dict[type[Exception], str] = {OutOfMemoryError: "OOM ", ReadOnlyError: "READONLY "}
@@ -37,7 +37,7 @@ class BrokerHealth:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong, in one line; None while nothing is."""
+        """The trouble in one line; None while nothing is."""
         if self.latency_s is None:
             return "it does not answer"
         return None if self.refusal is None else f"it takes no messages: {self.refusal}"

@@ -51,7 +51,7 @@ def prepare(
 ) -> ServerSet:
     """Prepare what is embedded and check what is external; nothing runs yet. Raises SetupError.
 
-    What a killed predecessor left running on this folder is ended first; the caller holds the folder's lock.
+    Servers that a killed predecessor left running on this folder are ended first; the caller holds the folder's lock.
     """
     servers: list[Server] = []
     if database_url:

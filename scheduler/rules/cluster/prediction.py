@@ -55,7 +55,7 @@ _MOST_HISTORIES = 100_000
 
 @dataclass(slots=True)
 class History:
-    """What is remembered of one group of runs, all of it logarithms of seconds but for `caution`.
+    """The memory of one group of runs: all values are logarithms of seconds but for `caution`.
 
     `errors` stand in the order of the guesses, the limit's last. `caution` (None: not learned yet) is how far the cautious guess stands
     between expected time and limit, 0 to 1.

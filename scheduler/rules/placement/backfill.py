@@ -1,8 +1,9 @@
-"""What becomes of a job that cannot start although it is its turn: room is kept for it, or made for it.
+"""The way of a job that cannot start although it is its turn: room is kept for it, or made for it.
 
-Its start is *promised* when room is first kept, by limits: by then all that runs in its way is over. What starts beside the kept room must have ended before
-by a cautious guess. Such guesses fail, so less is risked the nearer the promise is: the guess moves from the cautious one to the limit. A promise that
-was missed all the same lets in only what ends before by its own limit.
+Its start is *promised* when room is first kept, by limits: by then all that runs in its way is over. A job that
+starts beside the kept room must end before it is due, by a cautious guess. Such guesses fail, so less is risked the
+nearer the promise is: the guess moves from the cautious one to the limit. A promise that was missed all the same lets
+in only what ends before by its own limit.
 """
 
 from dataclasses import replace
@@ -45,7 +46,7 @@ StartAndBasis = tuple[FutureStart, ReservationBasis]
 
 
 class ReserveResult(Enum):
-    """What came of a job that could not start: its members could not sit even if all ended, no more room may be kept, or it is kept."""
+    """The result for a job that could not start: its members could not sit even if all ended, no more room may be kept, or it is kept."""
 
     NEVER = auto()
     LIMIT_REACHED = auto()

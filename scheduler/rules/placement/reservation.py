@@ -31,7 +31,7 @@ _SOON_S = 1.0
 """An execution at its limit, or told to stop, ends any moment."""
 
 _UNKNOWN_S = 600.0
-"""What an execution of unknown length runs on for, at least, when it has just begun."""
+"""The shortest time for which an execution of unknown length is expected to run on when it has just begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class ComingEnds:
     gives: Amounts
 
     def some(self, which: Rows) -> "ComingEnds":
-        """Those of them that stand at these places."""
+        """Return the ends at these places."""
         return ComingEnds(self.rows[which], self.at[which], self.gives[:, which])
 
 
 class EndBasis(Enum):
-    """What says when a run will have ended. All are later than now, and none is later than its limit by more than a second."""
+    """The source of a predicted end. All are later than now, and none is later than its limit by more than a second."""
 
     EXPECTED = auto()
     """The run time predicted when it started; half as long again as it has run by now if it outlived that."""
@@ -164,7 +164,7 @@ def earliest(
 
 
 def counted_on(ends: ComingEnds, need: Amounts, basis: ReservationBasis) -> ComingEnds:
-    """Those of the ends that are counted on for a job whose members need so much."""
+    """Return the ends that are counted on for a job whose members need so much."""
     if basis is ReservationBasis.ENDS:
         return ends
     pieces = ~(ends.gives >= need[:, None]).all(axis=0)

@@ -1,4 +1,4 @@
-"""Who may keep room for longer than one plan.
+"""The right to keep room for longer than one plan.
 
 Room that a plan keeps is a *claim* on the next plan: it is kept again before any project has its turn, so that nobody
 refills the node in between. A claim is an early charge on its project, never a gift: what is kept counts as held. And room is claimed only
@@ -22,7 +22,7 @@ from scheduler.rules.placement.plan_state import PlanState
 
 
 class ReservationRights:
-    """Who else, in one contest, could use room that somebody wants to claim."""
+    """The rivals: the jobs of one contest that could use room which somebody wants to claim."""
 
     def __init__(self, snapshot: Snapshot, state: PlanState) -> None:
         self._policy, self._state = snapshot.policy, state
@@ -53,7 +53,7 @@ class ReservationRights:
 
 
 def advance_charge(shape: Shape) -> Resources:
-    """What counts as held by the project of a job that room is kept for: half of it.
+    """The amounts that count as held by the project of a job that room is kept for: half of it.
 
     So the project is as much below its share when it claims the room as it is above once the job has started.
     """

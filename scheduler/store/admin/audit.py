@@ -1,4 +1,4 @@
-"""Who did what: one row per act of a person that changes how the installation behaves."""
+"""The record of who did what: one row per act of a person that changes how the installation behaves."""
 
 from __future__ import annotations
 

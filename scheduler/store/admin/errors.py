@@ -72,7 +72,7 @@ class ErrorRow(NamedTuple):
 
 
 class LockedError(NamedTuple):
-    """What a named error is, read under its row lock."""
+    """A named error, read under its row lock."""
 
     name: str
     title: str
@@ -84,7 +84,7 @@ class LockedError(NamedTuple):
 
 
 class ErrorChanges(TypedDict, total=False):
-    """What can be changed of a named error, by column."""
+    """The changes to a named error, by column."""
 
     title: str
     description: str

@@ -90,7 +90,7 @@ class StoredOutput(NamedTuple):
 
 
 class WritingExecution(NamedTuple):
-    """What decides whether a node may add outputs to an execution, and where they go."""
+    """The facts that decide whether a node may add outputs to an execution, and where they go."""
 
     job_id: JobId
     attempt: Attempt

@@ -33,7 +33,7 @@ class ResolvedType(NamedTuple):
 
 
 class TypeChanges(TypedDict, total=False):
-    """What can be changed of a job type beside its definition, by column."""
+    """The changes to a job type beside its definition, by column."""
 
     title: str
     description: str

@@ -34,7 +34,7 @@ class ProjectRow(NamedTuple):
 
 
 class LockedProject(NamedTuple):
-    """What a project is, read under its row lock."""
+    """A project, read under its row lock."""
 
     id: ProjectId
     title: str

@@ -73,7 +73,7 @@ class TypeOwner(NamedTuple):
 
 
 class RevisionRow(NamedTuple):
-    """What a job type said at one time."""
+    """One state of a job type."""
 
     id: RevisionId
     job_type_id: JobTypeId

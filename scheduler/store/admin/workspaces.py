@@ -47,7 +47,7 @@ class Workspace(NamedTuple):
 
 
 class LockedWorkspace(NamedTuple):
-    """What a workspace is, read under its row lock."""
+    """A workspace, read under its row lock."""
 
     name: str
     title: str
@@ -59,7 +59,7 @@ class LockedWorkspace(NamedTuple):
 
 
 class WorkspaceChanges(TypedDict, total=False):
-    """What can be changed of a workspace, by column."""
+    """The changes to a workspace, by column."""
 
     title: str
     url: str

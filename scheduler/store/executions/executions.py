@@ -18,7 +18,7 @@ from scheduler.store import records
 
 @dataclass(frozen=True, slots=True)
 class LockedExecution:
-    """What decides an execution's next move, read under the lock of its job."""
+    """The facts that decide an execution's next move, read under the lock of its job."""
 
     id: ExecutionId
     job_id: JobId
@@ -61,7 +61,7 @@ class ClaimedExecution(NamedTuple):
 
 
 class NodeInstruction(NamedTuple):
-    """What a node is told of one execution with its next heartbeat: to stop it, or that it was placed there."""
+    """The news of one execution for its node, with the next heartbeat: to stop it, or that it was placed there."""
 
     id: ExecutionId
     attempt: Attempt

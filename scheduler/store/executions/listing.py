@@ -84,7 +84,7 @@ class ExecutionRow(NamedTuple):
 
 
 class ExecutionOrigin(NamedTuple):
-    """What an execution's job ran by: the revision of its type, and what the job says over it."""
+    """The definition and data that an execution's job ran by: the revision of its type, and what the job says over it."""
 
     overrides: Document
     definition: Document

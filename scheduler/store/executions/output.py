@@ -1,4 +1,4 @@
-"""What programs print, and how far they say they are."""
+"""The output of programs, and the progress that they report."""
 
 from __future__ import annotations
 

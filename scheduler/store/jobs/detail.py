@@ -64,7 +64,7 @@ _SUBMISSION = text("""
 
 
 class JobRest(NamedTuple):
-    """What lists do not show of a job: its documents, more of its type, and the name of the token that submitted it."""
+    """The fields of a job that lists do not show: its documents, more of its type, and the name of the token that submitted it."""
 
     data: JobDataDocument
     overrides: Document

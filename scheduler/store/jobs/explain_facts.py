@@ -103,7 +103,7 @@ class JobFacts(NamedTuple):
 
 
 class PauseReasons(NamedTuple):
-    """What a new job of one type and project would be said to wait for; `num_exes` is 0, as of a job never tried."""
+    """The facts from which a new job of one type and project is told why it would wait; `num_exes` is 0, as of a job never tried."""
 
     id: JobTypeId
     project: str

@@ -30,7 +30,7 @@ class JobMove:
 
 @dataclass(frozen=True, slots=True)
 class LockedJob:
-    """What decides a job's next move, read under its row lock. `charged`: a node has claimed of its present attempt."""
+    """The facts that decide a job's next move, read under its row lock. `charged`: a node has claimed of its present attempt."""
 
     id: JobId
     status: JobStatus

@@ -159,7 +159,7 @@ KEYS: dict[str, SortKey] = {
     "category": _text("COALESCE(t.category, '')", _TYPE),
     "job_name": _text("COALESCE(j.name, '')"),
 }
-"""What lists of jobs can be ordered by; `name`, `version` and `category` are the type's."""
+"""The keys by which lists of jobs can be ordered; `name`, `version` and `category` are the type's."""
 
 _ELSEWHERE = {
     "uuid": "CAST(j.uuid AS text)", "revision_num": "r.revision_num", "project": "p.name", "pool": "s.pool",

@@ -43,7 +43,7 @@ _GROW = text("""
 
 
 class OomRequest(NamedTuple):
-    """What a job wants after a lack of memory (`on_oom`, None: nothing), its present shape, and what it could get."""
+    """The wish of a job after a lack of memory (`on_oom`, None: nothing), its present shape, and what it could get."""
 
     id: JobId
     on_oom: Document | None

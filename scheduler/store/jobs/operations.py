@@ -19,7 +19,7 @@ StoredFilter: TypeAlias = Mapping[str, str | list[int] | list[str]]
 
 
 class OperationArguments(TypedDict, total=False):
-    """What an operation does beside its kind: the reason it gives, and the priority that a requeue sets."""
+    """The arguments of an operation beside its kind: the reason it gives, and the priority that a requeue sets."""
 
     reason: str
     priority: int

@@ -1,4 +1,4 @@
-"""What a requeue needs beside the move itself: the tries that a job had asked for, and another priority."""
+"""The statements of a requeue beside the move itself: the tries that a job had asked for, and another priority."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from scheduler.store.schema.tables import shapes
 
 @dataclass(frozen=True, slots=True)
 class NewShape:
-    """What a group of jobs asks for; amounts in thousandths, `custom` by name, constraints as documents."""
+    """The requirements of a group of jobs; amounts in thousandths, `custom` by name, constraints as documents."""
 
     project_id: ProjectId
     job_type_id: JobTypeId

@@ -18,7 +18,7 @@ from scheduler.store.schema.tables import jobs
 
 @dataclass(frozen=True, slots=True)
 class UsedIdempotencyKey:
-    """What an idempotency key stands for: the digest of the body it came with, and the jobs it made."""
+    """The submission that an idempotency key stands for: the digest of the body it came with, and the jobs it made."""
 
     digest: bytes
     job_ids: list[JobId]
@@ -26,7 +26,7 @@ class UsedIdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class JobGroup:
-    """What many jobs of one batch have in common; each distinct combination is sent once."""
+    """The fields that many jobs of one batch have in common; each distinct combination is sent once."""
 
     job_type_id: JobTypeId
     revision_id: RevisionId

@@ -1,4 +1,4 @@
-"""What waits, by job type."""
+"""The waiting jobs by job type."""
 
 from __future__ import annotations
 

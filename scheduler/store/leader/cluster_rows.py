@@ -83,7 +83,7 @@ class NodeStateRow(NamedTuple):
 
 
 class PoolTemplate(NamedTuple):
-    """What a new node of a pool would be: amounts in thousandths by resource. `most`: how many it may have, None: any number."""
+    """The facts of a new node of a pool: amounts in thousandths by resource. `most`: how many it may have, None: any number."""
 
     id: PoolId
     name: str
@@ -121,7 +121,7 @@ class PoolPolicy(NamedTuple):
 
 
 class ShareAccount(NamedTuple):
-    """What a project has held on average, and what it is owed: see `fairshare.decayed` and `fairshare.Lag`."""
+    """The amounts that a project has held on average, and its debt from others: see `fairshare.decayed` and `fairshare.Lag`."""
 
     usage: float
     lag_s: float

@@ -1,4 +1,4 @@
-"""What the scheduler's cluster state reads: everything once, and then only what changed.
+"""The statements that read the scheduler's cluster state: everything once, and then only what changed.
 
 Changes are found by transaction id, not by time or sequence: a row is read again if it was written by a transaction
 that was open, or had not begun, when the watermark was taken. So nothing that commits late is missed, and a
@@ -32,7 +32,7 @@ from scheduler.store.leader.cluster_rows import (
 # A server that starts has another start time. One that recovers from the crash of a single process keeps that, but
 # resets its statistics, as it does whenever it has crashed.
 _MOST_READING = "5min"
-"""What the first reading may take of a busy machine before the database gives it up; one takes seconds at most."""
+"""The time that the first reading may take on a busy machine before the database gives it up; one takes seconds at most."""
 
 _AT_LEISURE = text("""
     SELECT set_config('statement_timeout', :most, true), set_config('idle_in_transaction_session_timeout', :most, true)

@@ -17,7 +17,7 @@ NEW_SHAPE = ShapeId(0)
 
 
 class AmountColumns(Protocol):
-    """What has amounts in thousandths in the columns that tables keep them in."""
+    """Rows with amounts in thousandths, in the columns of the tables."""
 
     @property
     def cpus(self) -> int:

@@ -1,4 +1,4 @@
-"""What must be true of the rows at every moment, as queries that return whatever breaks it. They only read.
+"""The invariants: rules that hold for the rows at every moment, as queries that return each row which breaks one. They only read.
 
 Each check is one statement, so it sees one moment of the database even while everything moves.
 """

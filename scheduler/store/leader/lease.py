@@ -1,6 +1,6 @@
 """One active scheduler. A term fences the others; an advisory lock only makes the hand-over quick.
 
-Whoever holds the lock's session leads; when it dies, PostgreSQL drops the lock and the next one takes over at once.
+The process that holds the lock's session leads; when it dies, PostgreSQL drops the lock and the next one takes over at once.
 A leader whose session hangs half-open is replaced when its beat has stood still for a while *as observed by the
 candidate's own clock*. Either way the term rises, and who finds its term over writes nothing and steps down.
 
@@ -97,7 +97,7 @@ def fence(tx: Connection, term: Term) -> bool:
 
 
 class LeaderStatus(TypedDict, total=False):
-    """What the leader says of itself with its sign of life; counts are since it took the lead."""
+    """The leader's report of itself with its sign of life; counts are since it took the lead."""
 
     queued: int
     tick_ms: float
@@ -127,7 +127,7 @@ class LeaderState(NamedTuple):
 
 
 class SchedulerSwitches(NamedTuple):
-    """What operators have set of the scheduler; None for the last two is what its own settings say."""
+    """The settings of the scheduler that operators have made; None for the last two is what its own settings say."""
 
     is_paused: bool
     pause_reason: str | None
@@ -137,7 +137,7 @@ class SchedulerSwitches(NamedTuple):
 
 
 class SchedulerSwitchChanges(TypedDict, total=False):
-    """What operators change of the scheduler."""
+    """The changes that operators make to the scheduler."""
 
     is_paused: bool
     pause_reason: str | None

@@ -117,7 +117,7 @@ class SkewedNode:
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """What placements hold of a pool, in thousandths; `running` of them have been claimed."""
+    """The amounts of a pool that placements hold, in thousandths; `running` of them have been claimed."""
 
     pool: str
     placed: int

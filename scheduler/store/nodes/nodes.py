@@ -16,7 +16,7 @@ from scheduler.store import records
 
 
 class LockedNode(NamedTuple):
-    """What decides what a node may do, read under its row lock."""
+    """The facts that decide what a node may do, read under its row lock."""
 
     id: NodeId
     name: str
@@ -40,7 +40,7 @@ class LastHeartbeat(NamedTuple):
 
 
 class NodeFlags(NamedTuple):
-    """What is so of a node just now; `degraded` says why it gets no work, None where nothing is wrong."""
+    """The present state of a node; `degraded` says why it gets no work, None where nothing is wrong."""
 
     is_draining: bool
     is_silent: bool
@@ -50,7 +50,7 @@ class NodeFlags(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a node says of itself when it registers; amounts in thousandths, `powers` is for people."""
+    """A node's description of itself when it registers; amounts in thousandths, `powers` is for people."""
 
     name: str
     pool: str

@@ -17,7 +17,7 @@ class DriverShareDocument(TypedDict, total=False):
 
 
 class SizeDecisionDetail(TypedDict, total=False):
-    """What a decision about a pool's size rests on: jobs without room by shape id, and what a new node would be."""
+    """The facts that a decision about a pool's size rests on: jobs without room by shape id, and what a new node would be."""
 
     unmet: dict[str, int]
     hopeless: dict[str, int]
@@ -105,7 +105,7 @@ class PoolEventRow(NamedTuple):
 
 
 class PoolChanges(TypedDict, total=False):
-    """What operators change of a pool, by column."""
+    """The changes that operators make to a pool, by column."""
 
     labels: dict[str, str]
     template: dict[str, int] | None

@@ -1,4 +1,4 @@
-"""What operators set of nodes, and what nodes have done of late."""
+"""The settings that operators make on nodes, and the recent work of nodes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _RUNNING = text("""
 
 
 class NodeSwitches(NamedTuple):
-    """What operators have set of a node."""
+    """The settings that operators have made on a node."""
 
     is_paused: bool
     pause_reason: str | None
@@ -71,7 +71,7 @@ class NodeSwitches(NamedTuple):
 
 
 class NodeSwitchChanges(TypedDict, total=False):
-    """What operators change of a node."""
+    """The changes that operators make to a node."""
 
     is_paused: bool
     pause_reason: str | None

@@ -25,7 +25,7 @@ SPELLED = "ganger.spelled"
 
 _ASCII = {"…": "...", "→": "->", "≥": ">=", "≤": "<=", "·": "-"}
 _ESCAPED = range(0xDC80, 0xDD00)
-"""What Python makes of bytes that are no UTF-8, in arguments and in names of files (PEP 383)."""
+"""The characters that Python makes of bytes that are no UTF-8, in arguments and in names of files (PEP 383)."""
 
 
 class OutputLost(OSError):

@@ -62,7 +62,7 @@ class SupervisorClient:
 
     @property
     def powers(self) -> dict[str, Any]:
-        """What the supervisor can contain and kill."""
+        """The process trees that the supervisor can contain and kill."""
         return {name: self.hello.get(name) for name in ("tree", "missing", "confines")}
 
     def send(self, commands: Sequence[TreeCommand]) -> None:

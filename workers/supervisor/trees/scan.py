@@ -2,7 +2,7 @@
 
 Every program is started in a session of its own, with the tree's name in its environment, and the supervisor
 adopts orphans. A process belongs to a tree when its parent or session does, or it carries the tree's mark.
-What is known of a process is kept, so one that later changes session and parent stays found. One that does
+The facts that are known of a process are kept, so one that later changes session and parent stays found. One that does
 all of it (wipes its environment, new session, parent dead) between two looks is an adopted orphan without a
 name: it belongs to the only running tree, and where several run it is killed, since nobody could tell
 later whose it is.

@@ -1,4 +1,4 @@
-"""What Alembic runs: always online, on the connection that `upgrade` hands over."""
+"""The environment that Alembic runs: always online, on the connection that `upgrade` hands over."""
 
 from alembic import context
 
