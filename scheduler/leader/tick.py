@@ -83,7 +83,7 @@ def _commit(rt: Runtime, state: ClusterState, term: Term, plan: Plan) -> list[pl
 
 def _carry(tx: Connection, state: ClusterState, term: Term, plan: Plan) -> None:
     """Store the plan's reservations for the next plan and for forecasts. Call it last: it blocks the leader's sign of life."""
-    if not lease.claim(tx, term, plan.carried):
+    if not lease.carry(tx, term, plan.carried):
         raise TermOver
     state.carried = plan.carried
 

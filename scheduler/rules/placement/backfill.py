@@ -80,7 +80,7 @@ class Backfill:
     def reserve(self, head: GroupHead, carried: CarriedReservation | None = None, due: float = 0.0) -> ReserveResult:
         """Keep or make room for the front's foremost job, which cannot start, where the policy has it so.
 
-        With the claim of an earlier plan, by that right and where it was kept before; not from before `due` on.
+        With the carried reservation of an earlier plan, by that right and where it was kept before; not from before `due` on.
         """
         self._update_largest()
         shape = head.group.shape
@@ -104,7 +104,7 @@ class Backfill:
             self._largest = self._state.free[:, self._nodes.ready()].max(axis=1, initial=0).tolist()
 
     def limit_reached(self, shape: Shape) -> bool:
-        """Whether as many places are kept as may be among the nodes of the kind that the shape asks for."""
+        """Whether there are as many reservations as may be among the nodes of the kind that the shape asks for."""
         return self._limit.reached(filters.of_kind(shape, self._nodes, self._policy))
 
     def explain_choice(self, shape: Shape, choice: Assignment) -> str:
@@ -195,7 +195,7 @@ class Backfill:
     def _earliest_start(
         self, shape: Shape, where: Mask, carried: CarriedReservation | None, *, until: float
     ) -> tuple[StartAndBasis | None, bool]:
-        """When and where the job could start, by certain ends until then, and whether it may claim that room from the next plan as well."""
+        """When and where the job could start, by certain ends until then, and whether it may keep that room in the next plan as well."""
         if carried is not None:
             return self._earliest_again(shape, where, carried, until=until), True
         if not self.rights.contested(shape):

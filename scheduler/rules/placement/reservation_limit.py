@@ -1,19 +1,19 @@
-"""How many places are kept already among the nodes of the kind that a job asks for."""
+"""The limit on reservations: how many there may be among the nodes of the kind that a job asks for."""
 
 from dataclasses import dataclass
 
 from scheduler.rules.cluster.nodes import Mask
 
 _NODES_PER_RESERVATION = 32
-"""At most one place is kept per so many nodes, one at least: what is kept idle stays under 3 % of a large fleet."""
+"""At most one reservation is made for so many nodes, one at least: the room kept idle stays under 3 % of a large fleet."""
 
 _MOST_RESERVATIONS = 16
-"""Places kept among all sets of nodes, unless the setting says more: looking for each takes time."""
+"""Reservations among all sets of nodes, unless the setting says more: looking for each takes time."""
 
 
 @dataclass(slots=True)
 class _NodeSet:
-    """Nodes of a kind that some jobs ask for, and the places kept that count there."""
+    """Nodes of a kind that some jobs ask for, and the reservations that count there."""
 
     where: Mask
     size: int
@@ -21,10 +21,10 @@ class _NodeSet:
 
 
 class ReservationLimit:
-    """The places of one plan, counted for every set of nodes that is asked about; `setting` bounds each count.
+    """The reservations of one plan, counted for every set of nodes that is asked about; `setting` bounds each count.
 
-    A place counts for a set if half of these nodes are of the kind that it is kept for: one that waits for the only node
-    of its kind is in nobody's way. Size makes no kind, or every size of job would keep a place on a small fleet.
+    A reservation counts for a set if half of these nodes are of the kind that it is made for: one that waits for the only
+    node of its kind is in nobody's way. Size makes no kind, or every size of job would have a reservation on a small fleet.
     """
 
     def __init__(self, setting: int) -> None:
@@ -40,7 +40,7 @@ class ReservationLimit:
         return nodes.reserved >= most or len(self._reserved) >= max(_MOST_RESERVATIONS, self._setting)
 
     def add(self, where: Mask) -> None:
-        """A place is kept for a job that asks for the nodes in `where`."""
+        """A reservation is made for a job that asks for the nodes in `where`."""
         self._reserved.append(where)
         for nodes in self._sets.values():
             nodes.reserved += _counts(where, nodes)

@@ -1,7 +1,7 @@
 """The right to keep room for longer than one plan.
 
-Room that a plan keeps is a *claim* on the next plan: it is kept again before any project has its turn, so that nobody
-refills the node in between. A claim is an early charge on its project, never a gift: what is kept counts as held. And room is claimed only
+A *carried* reservation holds in the next plan too: its room is kept again before any project has its turn, so that nobody
+refills the node in between. It is an early charge on its project, never a gift: the room counts as held. And it is carried only
 where no project that stands before could use it, for otherwise whoever asks for whole nodes would get more than a share.
 """
 
@@ -22,7 +22,7 @@ from scheduler.rules.placement.plan_state import PlanState
 
 
 class ReservationRights:
-    """The rivals: the jobs of one contest that could use room which somebody wants to claim."""
+    """The rivals: the jobs of one contest that could use room which somebody wants to keep."""
 
     def __init__(self, snapshot: Snapshot, state: PlanState) -> None:
         self._policy, self._state = snapshot.policy, state
@@ -43,7 +43,7 @@ class ReservationRights:
         return any(shapes for project_id, shapes in self._waiting.items() if project_id != shape.project_id)
 
     def reservable_rows(self, shape: Shape, where: Mask) -> Mask:
-        """Rows in `where` that a job of the shape may claim: no project could use them that would stand before it even then."""
+        """Rows in `where` that a job of the shape may keep: no project could use them that would stand before it even then."""
         own = self._state.standing(shape.project_id, advance_charge(shape))
         for rival, shapes in self._waiting.items():
             if rival != shape.project_id and self._state.standing(rival) < own:
@@ -55,7 +55,7 @@ class ReservationRights:
 def advance_charge(shape: Shape) -> Resources:
     """The amounts that count as held by the project of a job that room is kept for: half of it.
 
-    So the project is as much below its share when it claims the room as it is above once the job has started.
+    So the project is as much below its share when it keeps the room as it is above once the job has started.
     """
     whole = shape.requires.times(shape.count).amounts()
     return Resources.from_amounts({name: amount // 2 for name, amount in whole.items()})
@@ -84,7 +84,7 @@ def fits_all_members(shape: Shape, state: PlanState, where: Mask) -> bool:
 
 
 def still_waits(queue: Queue, carried: CarriedReservation) -> bool:
-    """Whether the job of a claim still waits in the same line: not gone, changed, held or put off."""
+    """Whether the job of a carried reservation still waits in the same line: not gone, changed, held or put off."""
     if carried.job_id not in queue:
         return False
     job = queue[carried.job_id]

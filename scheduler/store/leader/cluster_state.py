@@ -160,7 +160,7 @@ class ChangeWatermark(NamedTuple):
     """A moment of the database, to read changes from next time: its clock, and the leader's switches.
 
     `seen` is the snapshot as PostgreSQL writes it ("xmin:xmax:open,..."), `life` names the server's life it is of. `claims`
-    are the reservations of the last plan: job, shape, nodes, promised start, due start.
+    (the column's old name) are the reservations carried from the last plan: job, shape, nodes, promised start, due start.
     """
 
     seen: str

@@ -40,7 +40,7 @@ _BEAT = text("""
     RETURNING term
 """)
 
-_CLAIM = text("""
+_CARRY = text("""
     UPDATE leader
     SET claims = CAST(:claims AS jsonb)
     WHERE name = 'scheduler' AND term = :term
@@ -83,12 +83,12 @@ def beat(tx: Connection, term: Term, status: str) -> bool:
     return tx.execute(_BEAT, {"term": term, "status": status}).scalar() is not None
 
 
-def claim(tx: Connection, term: Term, claims: Sequence[CarriedReservation]) -> bool:
-    """Keep the claims of a plan for the next one, whoever makes it; False when this term is over."""
+def carry(tx: Connection, term: Term, reservations: Sequence[CarriedReservation]) -> bool:
+    """Carry reservations of a plan to the next one, whoever makes it; False when this term is over."""
     document = orjson.dumps(
-        [(claim.job_id, claim.shape_id, claim.node_ids, claim.promised, claim.due) for claim in claims]
+        [(each.job_id, each.shape_id, each.node_ids, each.promised, each.due) for each in reservations]
     ).decode()
-    return tx.execute(_CLAIM, {"claims": document, "term": term}).scalar() is not None
+    return tx.execute(_CARRY, {"claims": document, "term": term}).scalar() is not None
 
 
 def fence(tx: Connection, term: Term) -> bool:
