@@ -32,7 +32,10 @@ FromFile = Annotated[
 @secrets.command("list")
 @expanded
 def list_secrets(*, project: Project = "default", as_json: Json = False, connection: Connection) -> None:
-    """List the secrets of a project: their names, and when they were set; never their values."""
+    """List the secrets of a project: their names, and when they were set; never their values.
+
+    [bold]ganger secrets --project maps[/]
+    """
     with connection.client() as api:
         documents = [secret.document for secret in api.projects.secrets.list(project)]
     if as_json:
@@ -63,7 +66,10 @@ def set_secret(
 @secrets.command("remove")
 @expanded
 def remove_secret(name: SecretName, *, project: Project = "default", connection: Connection) -> None:
-    """Remove a secret; jobs that ask for it fail from now on."""
+    """Remove a secret; jobs that ask for it fail from now on.
+
+    [bold]ganger secrets remove api-key --project maps[/]
+    """
     with connection.client() as api:
         api.projects.secrets.remove(project, name)
     screen.text(f"secret {name} of project {project} removed")

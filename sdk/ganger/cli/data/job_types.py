@@ -114,6 +114,8 @@ def replace(definition: Definition, *, as_json: Json = False, connection: Connec
     """Let a job type be exactly what a JSON file says, made if it is not there; what the file leaves out takes its default.
 
     Jobs keep the revision that they were made with. `add --update` changes only what the file names.
+
+    [bold]ganger types replace job-type.json[/]
     """
     body = read_definition(definition)
     with connection.client() as api:
@@ -144,7 +146,10 @@ def edit(name: TypeName, *, as_json: Json = False, connection: Connection) -> No
 @types.command("archive")
 @expanded
 def archive(name: TypeName, *, connection: Connection) -> None:
-    """Take a job type out of use: no new jobs are made of it. Its jobs, also those that wait, are not touched."""
+    """Take a job type out of use: no new jobs are made of it. Its jobs, also those that wait, are not touched.
+
+    [bold]ganger types archive kml-footprint:1.0.0[/]
+    """
     with connection.client() as api:
         job_type = api.job_types.change(resolve(api, name).id, {"is_active": False})
     screen.text(f"{job_type.name}:{job_type.version} archived")
@@ -155,7 +160,10 @@ def archive(name: TypeName, *, connection: Connection) -> None:
 def restore(
     name: Annotated[str, typer.Argument(metavar="TYPE:VERSION", help="Name and version.")], *, connection: Connection
 ) -> None:
-    """Take an archived job type into use again."""
+    """Take an archived job type into use again.
+
+    [bold]ganger types restore kml-footprint:1.0.0[/]
+    """
     kind, _, version = name.partition(":")
     if not version:
         raise UsageError(f"say which version of {kind}, as in {kind}:1.0; `ganger types list` shows what there is")
