@@ -118,17 +118,19 @@ def run_worker(options: WorkerOptions) -> int:
     """Run one node: its agent, which starts consumer and supervisor."""
     from api.up.embedded import state  # noqa: PLC0415
     from workers.agent import main  # noqa: PLC0415 - the other roles run nothing
+    from workers.link import credential  # noqa: PLC0415 - likewise
     from workers.settings import JOB_USER, NodeSettings  # noqa: PLC0415
 
     settings = read_settings()
     name = options.name or socket.gethostname()
+    node_dir = options.node_dir or (settings.state_dir or state.default_root()) / "nodes" / name
     broker = options.broker_url or (settings.broker_url.get_secret_value() if settings.broker_url else None)
     return main.run(
         NodeSettings(
             name=name,
             api_url=_api_address(options.api_url) or settings.api_url or f"http://{settings.host}:{settings.port}",
-            token=_node_token(options.token_file),
-            node_dir=options.node_dir or (settings.state_dir or state.default_root()) / "nodes" / name,
+            token=_node_token(options.token_file, has_credential=credential.is_kept(node_dir)),
+            node_dir=node_dir,
             pool=options.pool,
             broker_url=broker,
             tree=options.tree,
@@ -190,19 +192,24 @@ def _api_address(given: str | None) -> str | None:
         raise SetupError(f"the address of the API: {wrong}") from None
 
 
-def _node_token(path: Path | None) -> str:
+def _node_token(path: Path | None, *, has_credential: bool) -> str:
+    """Return the join token; empty where the node has a credential of its own already. Raises SetupError."""
     if token := os.environ.get("GANGER_NODE_TOKEN"):
         return token
     path = (
         path or Path(os.environ["GANGER_NODE_TOKEN_FILE"]) if "GANGER_NODE_TOKEN_FILE" in os.environ or path else None
     )
+    if path is None and has_credential:
+        return ""
     if path is None:
         raise SetupError(
-            "no node token: set GANGER_NODE_TOKEN_FILE, or make one with `ganger tokens create --node NAME`"
+            "no join token: set GANGER_NODE_TOKEN_FILE, or make one with `ganger tokens create --node NAME`"
         )
     try:
         return path.read_text().strip()
     except OSError as trouble:
+        if has_credential:
+            return ""
         raise SetupError(f"the node token at {path} cannot be read: {trouble.strerror}") from None
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
 
-from scheduler.identifiers import ProjectId
+from scheduler.identifiers import NodeId, ProjectId
 
 
 class Role(IntEnum):
@@ -19,13 +20,20 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller. `project_id` None means every project; `role` None means a node, which may only use the node protocol."""
+    """The caller. `project_id` None means every project; `role` None means a node, which may only use the node protocol.
+
+    `node_id`, `node` and `credential` (its digest) are set for a node that shows its own credential; a join token is no node yet.
+    """
 
     token_id: int
     name: str
     role: Role | None
     project_id: ProjectId | None = None
     project: str | None = None
+    node_id: NodeId | None = None
+    node: str | None = None
+    credential: bytes | None = None
+    expires: datetime | None = None
 
     @property
     def is_node(self) -> bool:

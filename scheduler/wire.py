@@ -96,6 +96,17 @@ class NodeRegistration(Message):
     version: str = ""
     powers: dict[str, Any] = Field(default={}, description="what the node can contain and kill, for people")
     held: list[HeldExecution] = []
+    credential: str | None = Field(
+        default=None,
+        min_length=32,
+        max_length=128,
+        pattern=r"^[\x21-\x7e]+$",
+        repr=False,
+        description="what the node will show from now on: made by it at random, and on its disk before it is sent",
+    )
+    place: str | None = Field(
+        default=None, max_length=128, description="where the node's folder lies; a copy of it lies elsewhere"
+    )
 
     @field_validator("amounts")
     @classmethod
@@ -115,14 +126,16 @@ class Registered(Message):
     lease_s: float
     keep: list[ExecutionRef]
     kill: list[ExecutionRef]
+    credential_taken: bool = Field(default=False, description="the node shows its credential from now on")
 
 
 # --- beat -------------------------------------------------------------------------------------------------
 
 
 class Progress(ExecutionRef):
-    """The progress that a running program reports, and the phases that have begun."""
+    """The progress that a running program reports, and the phases that have begun. `token` is that of the claim."""
 
+    token: str = Field(default="", max_length=64, repr=False)
     percent: float | None = Field(default=None, ge=0, le=100)
     note: Text | None = Field(default=None, max_length=500)
     phase: Literal["pre", "job", "post"] | None = None
@@ -366,8 +379,12 @@ class BulkOutputs(ExecutionRef):
 
 
 class OutputChunk(ExecutionRef):
-    """A piece of a program's output: base64 of the bytes from `offset` on. A repeat changes nothing."""
+    """A piece of a program's output: base64 of the bytes from `offset` on. A repeat changes nothing.
 
+    `token` is that of the claim.
+    """
+
+    token: str = Field(default="", max_length=64, repr=False)
     phase: Literal["pre", "job", "post", "cleanup"]
     stream: Literal["stdout", "stderr"]
     offset: int = Field(ge=0)

@@ -20,6 +20,7 @@ from scheduler import wire
 from scheduler.errors import Forbidden, NodeNameTaken, NodeReplaced, Unauthorized
 from scheduler.identifiers import Epoch, FileId, NodeId
 from workers import log
+from workers.link.credential import NodeCredential
 from workers.paths import ExecutionKey
 
 A = TypeVar("A", bound=wire.Message)
@@ -51,12 +52,16 @@ class ServerRefused(Exception):
 class ApiClient:
     """The API as one node sees it. Every method may raise ServerUnreachable, ServerRefused, Unauthorized, Forbidden."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, credential: NodeCredential | str) -> None:
+        """Show this credential with every call; a text is shown as it is."""
+        if isinstance(credential, str):
+            credential = NodeCredential(None, "", credential)
+        self._credential = credential
         self._http = httpx2.Client(
             base_url=url.rstrip("/"),
             # Without TLS there is no use for the world's certificates, which take long to read.
             verify=httpx2.URL(url).scheme != "http",
-            headers={"Authorization": f"Bearer {token}"},
+            headers=_bearer(credential.shown),
             timeout=_TIMEOUT,
             limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60.0),
             trust_env=False,
@@ -66,8 +71,25 @@ class ApiClient:
         self._troubles: set[str] = set()
 
     def register(self, message: wire.NodeRegistration) -> wire.Registered:
-        """Register the node. Raises NodeNameTaken."""
-        return self._call("register", message, wire.Registered)
+        """Register the node, by its credential or else by the join token, and show what it proposed from now on.
+
+        Raises NodeNameTaken, and SetupError where the credential cannot be kept.
+        """
+        proposed = message.model_copy(update={"credential": self._credential.proposal()})
+        tries = self._credential.tries()
+        for number, shown in enumerate(tries, start=1):
+            try:
+                answer = self._call("register", proposed, wire.Registered, shown)
+                break
+            except (Unauthorized, Forbidden):
+                if number == len(tries):
+                    raise
+        if answer.credential_taken:
+            self._credential.take()
+        else:
+            self._credential.show_join_token()
+        self._http.headers.update(_bearer(self._credential.shown))
+        return answer
 
     def beat(self, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
         """Send a heartbeat. Raises NodeReplaced."""
@@ -144,16 +166,17 @@ class ApiClient:
         """Close the connections."""
         self._http.close()
 
-    def _call(self, verb: str, message: wire.Message, kind: type[A]) -> A:
-        content = self._post(verb, message.model_dump_json().encode())
+    def _call(self, verb: str, message: wire.Message, kind: type[A], shown: str | None = None) -> A:
+        content = self._post(verb, message.model_dump_json().encode(), shown)
         try:
             return kind.model_validate_json(content)
         except ValidationError as error:
             raise ServerRefused(200, f"The API's answer to {verb} is not understood: {error}") from error
 
-    def _post(self, verb: str, body: bytes) -> bytes:
+    def _post(self, verb: str, body: bytes, shown: str | None = None) -> bytes:
+        """Return the answer to a call; `shown` is shown instead of what is usually shown."""
         path = f"/node/{verb}/"
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **({} if shown is None else _bearer(shown))}
         try:
             try:
                 answer = self._http.post(path, content=body, headers=headers)
@@ -234,6 +257,10 @@ class JitteredBackoff:
     def reset(self) -> None:
         """Start again with `least_s`: it went well."""
         self._next = self._least
+
+
+def _bearer(shown: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {shown}"}
 
 
 def _problem(answer: httpx2.Response) -> tuple[str, str]:

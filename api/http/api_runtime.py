@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
-from api.http.auth import TokenCache
 from api.http.db_metrics import DatabaseMetrics
 from api.http.event_stream import StreamLimit
 from api.http.serving.broker_health import BrokerHealth
@@ -28,7 +27,6 @@ class ApiRuntime:
     """
 
     rt: Runtime
-    tokens: TokenCache
     broker: TtlCache[BrokerHealth | None]
     metrics: DatabaseMetrics
     forecaster: Forecaster

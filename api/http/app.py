@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from importlib.metadata import version
 
 from flask import Response, g
@@ -12,7 +13,6 @@ from werkzeug.routing import IntegerConverter
 from api.http import api_runtime, front, problems, routing, telemetry, transfer
 from api.http.about import routes as about
 from api.http.api_runtime import ApiRuntime
-from api.http.auth import TokenCache
 from api.http.bulk import routes as bulk
 from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
@@ -42,7 +42,8 @@ from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
 from scheduler.explain.forecast import Forecaster
 from scheduler.files import web_storage
-from scheduler.runtime import Runtime
+from scheduler.identity import Caller
+from scheduler.runtime import Runtime, utc_now
 from scheduler.settings import Settings
 
 NOUNS = (
@@ -68,6 +69,10 @@ NOUNS = (
 )
 
 
+WARN_BEFORE = timedelta(days=14)
+"""Answers to a token that ends within this time say when it does."""
+
+
 class IdConverter(IntegerConverter):
     """An id in an address; what is no number, or too large for the database, is simply not there."""
 
@@ -83,7 +88,6 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads)
     made = ApiRuntime(
         rt=rt,
-        tokens=TokenCache(rt),
         broker=broker_health.watch(rt.settings),
         metrics=DatabaseMetrics(rt),
         forecaster=Forecaster(rt),
@@ -143,5 +147,8 @@ def _finish(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     response.headers.setdefault("Cache-Control", "no-store")
+    caller: Caller | None = g.get("caller")
+    if caller is not None and caller.expires is not None and caller.expires - utc_now() < WARN_BEFORE:
+        response.headers["X-Token-Expires"] = caller.expires.isoformat()
     response.vary.add("Accept")
     return response

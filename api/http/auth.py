@@ -1,11 +1,9 @@
-"""Authentication: the bearer token of a request, looked up in the database at most once in a few seconds."""
+"""Authentication: the bearer token of a request, looked up with every request, and again while a long answer lasts."""
 
 from __future__ import annotations
 
-import hashlib
-import threading
 import time
-from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 
 from flask import request
 
@@ -14,39 +12,32 @@ from scheduler.errors import Forbidden, Unauthorized
 from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 
-REMEMBER_S = 5.0
-"""A process that has just seen a token goes on taking it for this long after it was revoked."""
-
-MAX_REMEMBERED = 10_000
+LOOK_AGAIN_S = 1.0
+"""An answer that takes longer than this ends when its token does."""
 
 
-class TokenCache:
-    """Keeps the callers of tokens that were valid a moment ago, by digest; an app has one, which its threads share."""
+class TokenWatch:
+    """Looks again, at most once a second, whether the token of this request is still valid."""
 
     def __init__(self, rt: Runtime) -> None:
-        self._rt = rt
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._rt, self._secret, self._looked = rt, bearer(), time.monotonic()
 
-    def caller(self) -> Caller:
-        """Return who sent this request; raises Unauthorized."""
-        secret = bearer()
-        key = hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
-        with self._lock:
-            known = self._seen.get(key)
-        if known is not None and known[0] > time.monotonic():
-            return known[1]
-        caller = tokens.authenticate(self._rt, secret)
-        with self._lock:
-            self._seen[key] = (time.monotonic() + REMEMBER_S, caller)
-            while len(self._seen) > MAX_REMEMBERED:
-                self._seen.popitem(last=False)
-        return caller
+    def check(self) -> None:
+        """Raise Unauthorized once the token was revoked or has expired."""
+        if time.monotonic() - self._looked >= LOOK_AGAIN_S:
+            tokens.authenticate(self._rt, self._secret)
+            self._looked = time.monotonic()
 
-    def forget(self) -> None:
-        """Drop all tokens at once: one of them was revoked or changed in this process."""
-        with self._lock:
-            self._seen.clear()
+    def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the pieces of a long body for as long as the token is valid; raises Unauthorized."""
+        for piece in pieces:
+            self.check()
+            yield piece
+
+
+def caller(rt: Runtime) -> Caller:
+    """Return who sent this request; raises Unauthorized."""
+    return tokens.authenticate(rt, bearer())
 
 
 def bearer() -> str:

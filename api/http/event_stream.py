@@ -2,6 +2,7 @@
 
 event: log      id: where to go on (also as Last-Event-ID)      data: {phase, stream, offset, text, base64}
 event: end      data: {status, exit_code}
+event: error    data: {kind, description}      the token was revoked or has expired, or the execution was deleted
 
 `base64` has the very bytes, where these are not UTF-8 text by themselves; it is left out otherwise.
 """
@@ -17,7 +18,7 @@ from flask import Response, request
 
 from api.http.answers import dump
 from api.http.serving.thread_shares import KindOfShare
-from scheduler.errors import InvalidInput, ServiceUnavailable
+from scheduler.errors import GangerError, InvalidInput, ServiceUnavailable
 from scheduler.executions.output import OutputPiece, OutputSoFar
 
 FIRST_LOOK_S = 0.1
@@ -65,7 +66,11 @@ def events(read: Callable[[int], OutputSoFar], output: OutputSoFar, start: int) 
             silent_since = time.monotonic()
         time.sleep(pause)
         pause = min(pause * 1.5, LAST_LOOK_S)
-        output = read(start)
+        try:
+            output = read(start)
+        except GangerError as error:
+            yield b"event: error\ndata: " + dump({"kind": error.kind, "description": str(error)}) + b"\n\n"
+            return
 
 
 def _log(piece: OutputPiece, decoders: dict[tuple[str, str], codecs.IncrementalDecoder]) -> bytes:

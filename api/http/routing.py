@@ -26,7 +26,7 @@ from flask_openapi import OpenAPI
 from pydantic import BaseModel, ValidationError, create_model
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.http import api_runtime, strict_json
+from api.http import api_runtime, auth, strict_json
 from api.http.answers import respond
 from api.http.auth import permit
 from api.http.document import answer_types
@@ -234,7 +234,7 @@ def _call(needs: Needs) -> ApiCall:
     shared = api_runtime.of_this_app()
     if needs == "public":
         return ApiCall(shared.rt, NOBODY)
-    caller = shared.tokens.caller()
+    caller = auth.caller(shared.rt)
     g.caller = caller
     permit(caller, needs)
     return ApiCall(shared.rt, caller)

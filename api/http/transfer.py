@@ -14,6 +14,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestTimeout, UnsupportedM
 from werkzeug.wsgi import ClosingIterator
 
 from api.http import api_runtime, ranges
+from api.http.auth import TokenWatch
 from api.http.ranges import RangeConditions
 from api.http.serving import thread_shares
 from api.http.serving.gunicorn_worker import SMALL_BODY
@@ -119,8 +120,8 @@ def body_pieces(limit: int) -> Iterator[bytes]:
     """Yield the request's body in pieces, without holding it; more than `limit` bytes end in 413."""
     expect_file(limit)
     stream = request.stream
-    while piece := stream.read(PIECE):
-        yield piece
+    watch = TokenWatch(api_runtime.of_this_app().rt)
+    yield from watch.over(iter(lambda: stream.read(PIECE), b""))
 
 
 def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int, int], FileContent]) -> Response:
@@ -152,7 +153,7 @@ def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int
     if chosen is not None:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
     headers["Content-Length"] = str(end - start)
-    pieces = whole(content.pieces, end - start)
+    pieces = TokenWatch(api_runtime.of_this_app().rt).over(whole(content.pieces, end - start))
     held: HeldShare | None = g.pop("answer_share", None)
     body = pieces if held is None else ClosingIterator(pieces, held.give_back)
     return Response(body, 200 if chosen is None else 206, headers, content_type=media_type, direct_passthrough=True)

@@ -30,6 +30,7 @@ from api.up.embedded.stop_signals import StopSignalReceived, StopSignals
 from api.up.roles import Address, NodeSize, RoleContext
 from scheduler import keyring
 from scheduler.admin import tokens
+from scheduler.admin.tokens import JoinTokenLimits
 from scheduler.errors import SetupError
 from scheduler.servers import database_address
 from scheduler.settings import read_settings
@@ -143,7 +144,8 @@ def _set_up(
     names = roles.node_names(options.nodes)
     for name in names:
         path = _node_token(folder, name)
-        tokens.ensure(servers.database_url, kind="node", role=None, project=None, name=name, path=path)
+        join = JoinTokenLimits(nodes=[name])
+        tokens.ensure(servers.database_url, kind="node", role=None, project=None, name=name, path=path, join=join)
     return RoleContext(folder, servers.database_url, servers.broker_url, address), admin, names
 
 

@@ -9,11 +9,13 @@ from typing import TypedDict
 from sqlalchemy import Connection
 
 from scheduler.admin import tokens
+from scheduler.admin.tokens import JoinTokenLimits
 from scheduler.errors import Conflict, Forbidden, InvalidInput, NotFound
 from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, token_listing
+from scheduler.store.admin import tokens as stored
 from scheduler.store.admin.token_listing import TokenFilter, TokenRow
 from scheduler.store.paging import PageWindow, RowPage
 
@@ -27,13 +29,17 @@ class TokenChanges(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """The token that somebody asks for: `kind` is user or node; `project` None means the caller's own, else every project."""
+    """The token that somebody asks for: `kind` is user or node; `project` None means the caller's own, else every project.
+
+    `join` are the limits of a node's token.
+    """
 
     kind: str
     name: str
     role: Role | None = None
     project: str | None = None
     expires: datetime | None = None
+    join: JoinTokenLimits | None = None
 
 
 def create(rt: Runtime, caller: Caller, wanted: TokenRequest) -> tuple[int, str]:
@@ -45,9 +51,11 @@ def create(rt: Runtime, caller: Caller, wanted: TokenRequest) -> tuple[int, str]
     _check(rt, caller, wanted)
     kind, name, role, project = wanted.kind, wanted.name, wanted.role, wanted.project or caller.project
     try:
-        made, secret = tokens.create(rt, kind=kind, role=role, project=project, name=name, expires=wanted.expires)
+        made, secret = tokens.create(
+            rt, kind=kind, role=role, project=project, name=name, expires=wanted.expires, join=wanted.join
+        )
     except NotFound as error:
-        raise InvalidInput(str(error), field="project") from None
+        raise InvalidInput(str(error), field=error.field) from None
     word = None if role is None else role.name.lower()
     with rt.db.begin() as tx:
         detail = {"kind": kind, "name": name, "role": word, "project": project}
@@ -64,6 +72,25 @@ def change(rt: Runtime, caller: Caller, token_id: int, facts: TokenChanges) -> N
             raise Conflict("the token is revoked and stays so")
         token_listing.update(tx, token_id, name=facts.get("name", row.name), expires=facts.get("expires", row.expires))
         audit.write(tx, caller.name, "token.change", f"token:{token_id}", detail={"fields": sorted(facts)})
+
+
+def rotate(rt: Runtime, caller: Caller, token_id: int, *, overlap_s: int = 0, expires: datetime | None = None) -> str:
+    """Change a token for another one with the same rights and return that, which cannot be shown again.
+
+    The one before is taken for `overlap_s` seconds more. `expires` None keeps when it ends. Raises NotFound, Conflict for a
+    token that is revoked or has ended.
+    """
+    _check_ahead(rt, expires)
+    with rt.db.begin() as tx:
+        row = _get(tx, caller, token_id)
+        if row.revoked is not None:
+            raise Conflict("the token is revoked and stays so")
+        if not row.is_valid and expires is None:
+            raise Conflict("the token has expired: say until when the new one is valid", field="expires")
+        secret = tokens.fresh(row.kind)
+        stored.rotate(tx, token_id, tokens.digest(secret), overlap_s=overlap_s, expires=expires or row.expires)
+        audit.write(tx, caller.name, "token.rotate", f"token:{token_id}", detail={"overlap_s": overlap_s})
+    return secret
 
 
 def revoke(rt: Runtime, caller: Caller, token_id: int) -> None:
@@ -102,7 +129,9 @@ def _check(rt: Runtime, caller: Caller, wanted: TokenRequest) -> None:
     if caller.project is not None and (wanted.kind == "node" or wanted.project not in {None, caller.project}):
         raise Forbidden("the token is bound to another project", field="project")
     if wanted.kind == "node" and wanted.project is not None:
-        raise InvalidInput("a node works for every project", field="project")
+        raise InvalidInput("a node works for every project, or for those in projects", field="project")
+    if wanted.kind == "user" and wanted.join is not None:
+        raise InvalidInput("only a node's token is limited to nodes, pools and projects", field="kind")
     _check_ahead(rt, wanted.expires)
 
 

@@ -30,9 +30,10 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def beat(rt: Runtime, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
+def beat(rt: Runtime, message: wire.HeartbeatBody, *, by_token: bool = False) -> wire.HeartbeatAnswer:
     """Record a heartbeat; answer with the executions that the node should stop and the placements that it has not claimed.
 
+    Progress counts only with the token of its claim, but for `by_token`: an agent of the release before sends none.
     Raises NodeReplaced if the node's epoch is over.
     """
     with rt.db.begin() as tx:
@@ -47,9 +48,11 @@ def beat(rt: Runtime, message: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
             raise NodeReplaced("this node was declared lost, or another one took its name; register again")
         if message.progress:
             said = [p for p in message.progress if p.percent is not None or p.note is not None]
-            output.progress(tx, [(p.execution_id, p.attempt, p.percent, p.note) for p in said])
-            phases = [(p.execution_id, p.attempt, _phase_columns(p.phases)) for p in message.progress if p.phases]
-            executions.note_phases(tx, phases)
+            output.progress(tx, message.node_id, said, by_token=by_token)
+            phases = [
+                (p.execution_id, p.attempt, p.token, _phase_columns(p.phases)) for p in message.progress if p.phases
+            ]
+            executions.note_phases(tx, message.node_id, phases, by_token=by_token)
         flags = nodes.flags(tx, message.node_id)
         rows = executions.instructions(tx, message.node_id)
     if changed or flags.is_silent:
@@ -98,6 +101,7 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
         launch_failures.lock_or_reset(tx, message)
         locked = jobs.lock(tx, executions.jobs_of(tx, reports))
         rows = executions.lock(tx, reports)
+        rows = {row_id: row for row_id, row in rows.items() if row.node_id == message.node_id}
         live = [r for r in reports.values() if _is_live(rows.get(r.execution_id), r)]
         told = _end(tx, rt, locked, rows, live) if live else []
         launch_failures.count(tx, message.node_id, locked, rows, live)
@@ -112,11 +116,15 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
     )
 
 
-def store_output(rt: Runtime, message: wire.OutputChunks) -> None:
-    """Store pieces of output. A piece that is stored already is not written again; pieces of unknown executions are dropped."""
+def store_output(rt: Runtime, message: wire.OutputChunks, *, by_token: bool = False) -> None:
+    """Store pieces of output. A piece that is stored already is not written again.
+
+    Pieces of executions that the node has not claimed with this token are dropped; with `by_token` (an agent of the
+    release before) those of executions of other nodes.
+    """
     with rt.db.begin() as tx:
         tx.exec_driver_sql("SET LOCAL synchronous_commit = off")
-        output.append(tx, message.chunks)
+        output.append(tx, message.node_id, message.chunks, by_token=by_token)
 
 
 def _answer(epoch: Epoch, rows: Sequence[executions.NodeInstruction], *, drain: bool) -> wire.HeartbeatAnswer:

@@ -17,6 +17,7 @@ from scheduler.files.files import NewOutput
 from scheduler.files.local_storage import Roots
 from scheduler.files.storage import WorkspaceFile
 from scheduler.identifiers import FileId
+from scheduler.identity import Caller
 from scheduler.runtime import Runtime
 from scheduler.store.admin import files
 from scheduler.store.admin.files import NewFile, WritingExecution
@@ -35,7 +36,7 @@ class _Placed:
     workspace: Workspace
 
 
-def add_outputs(rt: Runtime, message: wire.BulkOutputs, contents: Sequence[bytes]) -> list[FileId]:
+def add_outputs(rt: Runtime, caller: Caller, message: wire.BulkOutputs, contents: Sequence[bytes]) -> list[FileId]:
     """Store outputs of a running attempt and return their ids, in order. They are invisible until the report is accepted.
 
     Safe to repeat, like `files.add_output`, and refused for the same reasons.
@@ -44,7 +45,7 @@ def add_outputs(rt: Runtime, message: wire.BulkOutputs, contents: Sequence[bytes
         _check(said, content)
     keys = [(said.output, said.file_name) for said in message.files]
     with rt.db.begin() as tx:
-        execution = single.live(tx, _attempt(message))
+        execution = single.live(tx, caller, _attempt(message))
         there = files.outputs(tx, message.execution_id, keys)
         places = {said.output: single.place_of(tx, execution, said.output) for said in message.files}
     new = [

@@ -91,16 +91,17 @@ def register(rt: Runtime, caller: Caller, new: FileDescription, path: str) -> Fi
     return _insert(rt, _new_file(found, workspace, owner.id, new.file_name, new.media_type))
 
 
-def add_output(rt: Runtime, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
+def add_output(rt: Runtime, caller: Caller, new: NewOutput, pieces: Iterable[bytes]) -> FileId:
     """Store an output of a running attempt and return the file's id. The file is invisible until the report is accepted.
 
     Safe to repeat: an output and a file name of one attempt are one file. Raises Conflict if the attempt is not the live
     one, or if the token is not the one of its claim.
+    A node adds to executions of its own alone.
     """
     check_name(new.file_name)
     check_media_type(new.media_type)
     with rt.db.begin() as tx:
-        execution = live(tx, new)
+        execution = live(tx, caller, new)
         there = files.output(tx, new.execution_id, new.output, new.file_name)
         workspace = place_of(tx, execution, new.output)
     if there is not None and (new.sha256 is None or there.sha256 == new.sha256):
@@ -168,10 +169,13 @@ def check_media_type(media_type: str) -> None:
         raise InvalidInput(f"{media_type[:60]!r} is not a media type such as text/csv", field="media_type")
 
 
-def live(tx: Connection, new: NewOutput) -> WritingExecution:
-    """Return the attempt that an output belongs to. Raises NotFound; Conflict if it is not live, or for another token."""
+def live(tx: Connection, caller: Caller, new: NewOutput) -> WritingExecution:
+    """Return the attempt that an output belongs to.
+
+    Raises NotFound, also for another node's; Conflict if it is not live, or for another token.
+    """
     execution = files.execution(tx, new.execution_id)
-    if execution is None:
+    if execution is None or caller.node_id not in {None, execution.node_id}:
         raise NotFound(f"there is no execution {new.execution_id}")
     token = execution.claim_token or ""
     if (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from scheduler.admin import tokens
+from scheduler.admin.tokens import JoinTokenLimits
 from scheduler.errors import SetupError
 from scheduler.pools.drivers.context import DriverContext
 from scheduler.pools.drivers.driver import DriverTrouble
@@ -32,7 +33,13 @@ def _token_for(rt: Runtime, name: str) -> Path:
     path = _token_file(rt, name)
     try:
         tokens.ensure(
-            rt.db.url.render_as_string(hide_password=False), kind="node", role=None, project=None, name=name, path=path
+            rt.db.url.render_as_string(hide_password=False),
+            kind="node",
+            role=None,
+            project=None,
+            name=name,
+            path=path,
+            join=JoinTokenLimits(nodes=[name]),
         )
     except SetupError as error:
         raise DriverTrouble(str(error)) from error

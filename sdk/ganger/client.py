@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Self, cast
 
 import httpx2
@@ -31,7 +32,8 @@ class Client:
 
     Without `url` or `token` each is looked up as `ganger.configuration` says; raises NotConfigured if no place names an
     address. An empty `token` sends none. `timeout_s` bounds one request; `patience_s` is how long calls that may be repeated try to reach an API that does
-    not answer. `http` replaces the network, for tests.
+    not answer. `http` replaces the network, for tests. `on_token_ending` is called once, with the time in ISO-8601, when an
+    answer says that the token ends within two weeks.
     """
 
     def __init__(
@@ -43,9 +45,17 @@ class Client:
         timeout_s: float = 60.0,
         patience_s: float = 10.0,
         http: httpx2.BaseTransport | None = None,
+        on_token_ending: Callable[[str], None] | None = None,
     ) -> None:
         found = configuration.resolve(url, token, profile=profile)
-        self._transport = Transport(found.url, found.token, timeout_s=timeout_s, patience_s=patience_s, http=http)
+        self._transport = Transport(
+            found.url,
+            found.token,
+            timeout_s=timeout_s,
+            patience_s=patience_s,
+            http=http,
+            on_token_ending=on_token_ending,
+        )
         self.jobs = JobsEndpoint(self._transport)
         self.logs = LogsEndpoint(self._transport)
         self.files = FilesEndpoint(self._transport)

@@ -319,6 +319,9 @@ class Token(Record):
     role: str | None = None
     project: str | None = None
     is_valid: bool = True
+    nodes: list[str] | None = None
+    pools: list[str] | None = None
+    projects: list[str] | None = None
     expires: datetime | None = None
     last_used: datetime | None = None
     secret: str | None = Field(default=None, alias="token", repr=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TypeAlias
@@ -64,8 +64,10 @@ class Transport:
         timeout_s: float = 60.0,
         patience_s: float = 10.0,
         http: httpx2.BaseTransport | None = None,
+        on_token_ending: Callable[[str], None] | None = None,
     ) -> None:
         self.url = addresses.checked(url.rstrip("/"))
+        self._on_token_ending = on_token_ending
         self._patience_s = patience_s
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self._timeout = httpx2.Timeout(timeout_s, connect=5.0)
@@ -135,6 +137,7 @@ class Transport:
                 # Too many requests: it was refused before anything was done, so any call may be sent again.
                 may_repeat = call.may_repeat or response.status_code == TOO_MANY
                 if last or response.status_code not in PASSING or not may_repeat:
+                    self._tell_ending(response)
                     return _checked(response)
                 pause_s = max(pause_s, told_s)  # noqa: PLW2901 - this pause, not the next
             time.sleep(pause_s)
@@ -190,6 +193,13 @@ class Transport:
             raise unsendable.error(call.body, call.params) from None
         except httpx2.InvalidURL:
             raise UsageError("what is asked for holds a character that an address cannot have") from None
+
+    def _tell_ending(self, response: httpx2.Response) -> None:
+        """Say once when the token ends, if an answer warns of it."""
+        ends = response.headers.get("X-Token-Expires")
+        if ends is not None and self._on_token_ending is not None:
+            tell, self._on_token_ending = self._on_token_ending, None
+            tell(ends)
 
     def _unreachable(self, error: httpx2.TransportError | httpx2.DecodingError) -> Unreachable:
         where = addresses.shown(self.url)

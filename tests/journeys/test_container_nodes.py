@@ -13,6 +13,7 @@ from scheduler.leader import tick
 from scheduler.nodes import registration
 from scheduler.store.leader import lease
 from tests.support.api import Api
+from tests.support.cluster import JOINING
 from workers.agent import setup
 from workers.agent.setup import NodeSetup
 from workers.agent.slots import PositionFile
@@ -50,7 +51,7 @@ def placed_on(api: Api, job: dict[str, Any]) -> str | None:
 def a_node(api: Api, name: str, known: dict[str, str]) -> None:
     amounts = {"cpus": 8000, "mem": 8_000_000, "disk": 8_000_000}
     message = {"name": name, "hostname": name, "boot_id": "b", "disk_id": name, "amounts": amounts, "labels": known}
-    registration.register(api.rt, wire.NodeRegistration.model_validate(message))
+    registration.register(api.rt, JOINING, wire.NodeRegistration.model_validate(message))
 
 
 def test_a_machine_without_a_runtime_offers_commands_and_python_and_says_what_is_missing(bare: NodeSetup) -> None:

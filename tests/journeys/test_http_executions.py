@@ -95,7 +95,7 @@ def test_a_heartbeat_tells_the_phases_of_what_runs_and_of_nothing_else(
         "pre": {"started": 1000.0, "completed": 1001.0, "exit_code": 0},
         "job": {"started": 1002.0, "arguments": ["sleep", "a b"]},
     }
-    said = {"execution_id": ref[0], "attempt": ref[1], "phases": phases}
+    said = {"execution_id": ref[0], "attempt": ref[1], "token": TOKEN, "phases": phases}
     cluster.beat(node, progress=[{**said, "attempt": 9}])
     assert api.get(f"/job-executions/{ref[0]}/").json["pre_started"] is None
     cluster.beat(node, progress=[said])

@@ -249,8 +249,11 @@ def test_an_attempt_that_has_ended_brings_nothing_more(api: Api, cluster: Cluste
     assert bring(api, ref).status_code == 409
 
 
-def test_nodes_read_inputs_over_their_own_protocol(api: Api) -> None:
+def test_nodes_read_inputs_over_their_own_protocol(api: Api, cluster: Cluster) -> None:
     file = upload(api).json
+    cluster.running(cluster.a_node())
+    data = f'{{"input_data": [{{"name": "f", "file_id": {file["id"]}}}]}}'
+    cluster.change("UPDATE job_specs SET data = CAST(:data AS jsonb)", data=data)
     node = api.as_("node", Range="bytes=8-")
     answer = node.get(f"/node/files/{file['id']}/content/")
     assert (answer.status_code, answer.data) == (206, b"89")

@@ -10,6 +10,7 @@ from scheduler.identity import Role
 from scheduler.nodes import registration
 from scheduler.store.leader import lease
 from tests.support.api import Api
+from tests.support.cluster import JOINING
 
 
 def a_node(api: Api, name: str = "n1", **facts: Any) -> int:
@@ -21,7 +22,7 @@ def a_node(api: Api, name: str = "n1", **facts: Any) -> int:
         "amounts": {"cpus": 4000, "mem": 8_000_000, "disk": 10_000_000},
         **facts,
     }
-    return registration.register(api.rt, wire.NodeRegistration.model_validate(message)).node_id
+    return registration.register(api.rt, JOINING, wire.NodeRegistration.model_validate(message)).node_id
 
 
 def an_execution(api: Api, node_id: int, status: str, *, hours_ago: int = 0, error: str | None = None) -> int:

@@ -38,6 +38,7 @@ OF_ONE_THING = {
     "file": {"GET /files/<id:file_id>/", "DELETE /files/<id:file_id>/", "GET /files/<id:file_id>/content/"},
     "token": {
         "GET /admin/tokens/<id:token_id>/", "PATCH /admin/tokens/<id:token_id>/", "DELETE /admin/tokens/<id:token_id>/",
+        "POST /admin/tokens/<id:token_id>/rotation/",
     },
     "project": {
         "GET /admin/projects/<name>/", "PATCH /admin/projects/<name>/", "GET /admin/projects/<name>/secrets/",
@@ -64,6 +65,9 @@ MADE = {
 }
 """Routes that make something in a project: none is made in another one, and without a word it is the caller's own."""
 
+OWN = {"GET /token/", "POST /token/rotation/"}
+"""Routes of the token that asks."""
+
 BULK = {
     "POST /jobs/cancel/", "POST /jobs/requeue/", "POST /jobs/hold/", "POST /jobs/release/", "POST /jobs/pin/", "POST /jobs/unpin/",
     "POST /queue/requeue-jobs/",
@@ -85,6 +89,12 @@ INSTALLATION = {
 }
 """Routes that concern everybody: a token of one project is refused, whatever its role."""
 
+OF_NODES = {
+    "POST /node/register/", "POST /node/beat/", "POST /node/claim/", "POST /node/report/", "POST /node/output/",
+    "POST /node/leave/", "GET /node/files/<id:file_id>/content/", "POST /node/files/", "POST /node/files/bulk/",
+}  # fmt: skip
+"""Calls of a node for itself alone: `test_security_nodes.py` has another one try each of them."""
+
 SEEN_BY_ALL = {
     "GET /nodes/", "GET /nodes/status/", "GET /nodes/<id:node_id>/", "GET /pools/", "GET /pools/<name>/",
     "GET /pools/<name>/events/", "GET /pools/<name>/wanted/", "GET /scheduler/", "GET /status/", "GET /load/",
@@ -96,6 +106,7 @@ SEEN_BY_ALL = {
 def test_every_route_says_whose_things_it_touches() -> None:
     listed = [
         *LISTS,
+        *OWN,
         *MADE,
         *BULK,
         *INSTALLATION,
@@ -104,6 +115,7 @@ def test_every_route_says_whose_things_it_touches() -> None:
     ]
     of_users = {name for name, route in ROUTES.items() if isinstance(route.role, Role)}
     assert sorted(listed) == sorted(of_users)
+    assert {name for name, route in ROUTES.items() if route.role == "node"} == OF_NODES
 
 
 class Things:
@@ -161,6 +173,7 @@ BODIES = {
     "PATCH /admin/projects/<name>/": {"title": "Changed"},
     "POST /admin/projects/<name>/secrets/": {"name": "s", "value": "w"},
     "PATCH /admin/tokens/<id:token_id>/": {"name": "renamed"},
+    "POST /admin/tokens/<id:token_id>/rotation/": {"overlap_s": 5},
 }
 CHANGED = {"title": "Changed"}
 

@@ -170,11 +170,12 @@ def test_only_member_0_is_asked_for_outputs_and_heard_about_progress(gang: Gang)
     assert asked == [["table"], [], []]
     for member, percent in ((1, 80), (0, 30)):
         row = gang.rows[member]
-        said = [wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=percent)]
+        said = [wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=percent, token=row.claim_token)]
         gang.cluster.beat(gang.nodes[row.node], progress=said)
     row = gang.rows[1]
     gang.cluster.beat(
-        gang.nodes[row.node], progress=[wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=90)]
+        gang.nodes[row.node],
+        progress=[wire.Progress(execution_id=row.id, attempt=Attempt(1), percent=90, token=row.claim_token)],
     )
     assert gang.job.percent == 30
 

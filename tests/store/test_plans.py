@@ -17,7 +17,7 @@ from scheduler.jobs import cancel, hold, requeue
 from scheduler.leader import maintenance
 from scheduler.nodes import drain, registration
 from scheduler.nodes import lost as lost_nodes
-from tests.support.cluster import Cluster
+from tests.support.cluster import JOINING, TOKEN, Cluster
 from workers.paths import ExecutionKey
 
 ROWS = 15_000
@@ -94,6 +94,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
     node = registration.register(
         grown.rt,
+        JOINING,
         wire.NodeRegistration(
             name="alpha",
             hostname="alpha",
@@ -140,4 +141,6 @@ def test_no_hot_statement_reads_a_whole_table(grown: Cluster) -> None:
 
 def _output(node: wire.Registered, ref: tuple[int, int]) -> wire.OutputChunks:
     chunk = {"execution_id": ref[0], "attempt": ref[1], "phase": "job", "stream": "stdout", "offset": 0, "at": 1.0}
-    return wire.OutputChunks.model_validate({"node_id": node.node_id, "chunks": [{**chunk, "data": "aGk="}]})
+    return wire.OutputChunks.model_validate(
+        {"node_id": node.node_id, "chunks": [{**chunk, "data": "aGk=", "token": TOKEN}]}
+    )

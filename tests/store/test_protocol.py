@@ -292,6 +292,7 @@ def test_output_is_kept_once_however_often_it_is_sent(cluster: Cluster) -> None:
         "offset": 0,
         "at": 1.0,
         "data": "aGVsbG8=",
+        "token": TOKEN,
     }
     for _ in range(2):
         node_protocol.store_output(

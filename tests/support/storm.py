@@ -132,8 +132,8 @@ class Storm:
         node = machine.node
         assert node is not None
         progress = [
-            wire.Progress(execution_id=ExecutionId(e), attempt=Attempt(a), percent=chance.randint(0, 100))
-            for e, (a, _, stop) in chance.sample(sorted(machine.held.items()), len(machine.held))
+            wire.Progress(execution_id=ExecutionId(e), attempt=Attempt(a), percent=chance.randint(0, 100), token=token)
+            for e, (a, token, stop) in chance.sample(sorted(machine.held.items()), len(machine.held))
         ]
         sick = "it coughs" if chance.random() < 0.05 and not self._over.is_set() else None
         answer = node_protocol.beat(

@@ -21,6 +21,7 @@ from workers.supervisor.output_cap import CappedLog
 from workers.supervisor.request import RunLimits, RunRequest
 
 KEY = FIRST
+TOKEN = "token-of-a-claim"
 
 
 class Setting:
@@ -30,10 +31,10 @@ class Setting:
         self.api = FakeNodeApi()
         self.paths = Paths(str(folder), str(folder))
         self.done: list[ExecutionKey] = []
-        self.progress = ProgressTracker()
+        self.progress = ProgressTracker(lambda _key: TOKEN)
         self.ended = threading.Event()
         self.shipper = OutputShipper(
-            ApiClient(self.api.url, "t"), self.paths, self.progress, lambda: NodeId(1), self.shipped
+            ApiClient(self.api.url, "t"), self.paths, self.progress, lambda: NodeId(1), lambda _key: TOKEN, self.shipped
         )
         self.thread = threading.Thread(target=self.shipper.run)
         self.thread.start()
@@ -155,14 +156,14 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
     ],
 )
 def test_a_progress_line_says(text: bytes, percent: float | None, note: str | None) -> None:
-    taken = ProgressTracker()
+    taken = ProgressTracker(lambda _key: TOKEN)
     taken.update(KEY, progress.last_line(text))
     said = taken.take_changes()
     assert [(one.percent, one.note) for one in said] == ([] if percent is None else [(percent, note)])
 
 
 def test_progress_that_could_not_be_sent_is_sent_with_what_came_since() -> None:
-    kept = ProgressTracker()
+    kept = ProgressTracker(lambda _key: TOKEN)
     kept.phase(KEY, "job")
     first = kept.take_changes()
     kept.update(KEY, progress.last_line(b"GANGER_PROGRESS 5 x\n"))

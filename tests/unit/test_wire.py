@@ -32,7 +32,7 @@ def test_odd_text_is_told_as_well_as_it_can_be(text: str) -> None:
 
 
 def test_a_program_cannot_silence_its_node_by_what_it_says_of_its_progress() -> None:
-    tracker = ProgressTracker()
+    tracker = ProgressTracker(lambda _key: "token-of-a-claim")
     tracker.update(FIRST, progress.last_line(b"GANGER_PROGRESS 40 half\0way\n"))
     (told,) = tracker.take_changes()
     assert (told.percent, told.note) == (40.0, "half\ufffdway")

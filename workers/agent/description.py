@@ -47,6 +47,7 @@ class NodeDescription:
             version=probe.version(),
             powers={**self.supervisor.powers, **self.missing},
             held=held,
+            place=probe.place(settings.node_dir),
         )
 
     def trouble(self) -> str | None:

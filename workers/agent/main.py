@@ -91,7 +91,9 @@ class Agent:
         inbox: Inbox = queue.SimpleQueue()
         self._post = inbox.put
         write_ahead = WriteAheadJournal(journal)
-        self._services = services.build(settings, node_setup, write_ahead, lambda: len(machine.held), inbox.put)
+        self._services = services.build(
+            settings, node_setup, write_ahead, lambda: len(machine.held), machine.claim_token, inbox.put
+        )
         self._event_loop = EventLoop(machine, write_ahead, self._services, inbox)
         self._ends: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []

@@ -18,6 +18,7 @@ from workers.events import Event, OutputShipped
 from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
 from workers.link.batches import ClaimBatcher, ReportBatcher
+from workers.link.credential import NodeCredential
 from workers.link.heartbeat import Heartbeat, NodeInterface
 from workers.link.inbox import PlacementInbox
 from workers.machine import probe
@@ -25,6 +26,7 @@ from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.run_outputs import RunOutputs
 from workers.output.shipper import OutputShipper
+from workers.paths import ExecutionKey
 from workers.removal import FileRemover
 from workers.settings import NodeSettings
 
@@ -71,11 +73,13 @@ def build(
     node_setup: NodeSetup,
     write_ahead: WriteAheadJournal,
     count_held: Callable[[], int],
+    claim_token: Callable[[ExecutionKey], str],
     post: Callable[[Event], None],
 ) -> NodeServices:
     """Make all parts, reach the supervisor, and start nothing else. Raises SetupError, SupervisorLostError.
 
-    `count_held` returns how many executions the node holds; it and `post` are called from any thread.
+    `count_held` returns how many executions the node holds, `claim_token` the token of one's claim; both and `post` are
+    called from any thread.
     """
     paths = node_setup.paths
     try:
@@ -87,13 +91,16 @@ def build(
         raise setup.unwritable(settings, error) from error
     runners, missing = setup.runners(node_setup)
     supervisor = SupervisorClient(settings.node_dir, post, tree=isolation.wanted_tree(settings))
-    api, progress = ApiClient(settings.api_url, settings.token), ProgressTracker()
+    credential = NodeCredential(settings.node_dir, settings.name, settings.token)
+    api, progress = ApiClient(settings.api_url, credential), ProgressTracker(claim_token)
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
     node = NodeInterface(
         description.registration, description.trouble, count_held, lambda: _load(remover), supervisor.lease, post
     )
     heartbeat = Heartbeat(api, node, progress)
-    shipper = OutputShipper(api, paths, progress, lambda: heartbeat.identity[0], lambda key: post(OutputShipped(key)))
+    shipper = OutputShipper(
+        api, paths, progress, lambda: heartbeat.identity[0], claim_token, lambda key: post(OutputShipped(key))
+    )
     return NodeServices(
         api=api,
         supervisor=supervisor,

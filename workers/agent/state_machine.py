@@ -117,6 +117,11 @@ class StateMachine:
         """The executions that the node holds; to be read only."""
         return self._context.held
 
+    def claim_token(self, key: ExecutionKey) -> str:
+        """Return the token of an execution's claim, empty for one that is not held. From any thread."""
+        held = self._context.held.get(key)
+        return "" if held is None else held.token
+
     def handle(self, event: Event, now: EventTime) -> list[NodeCommand]:
         """Take the event in; return the commands that are to be done now, in order."""
         context = self._context

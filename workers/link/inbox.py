@@ -96,7 +96,11 @@ class PlacementInbox:
             self._end(self._process)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
+        # What it must know it is told on its standard input: no password stands in its environment.
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith("GANGER_") or name == "GANGER_UP"
+        }
+        environment = {**kept, "PYTHONPATH": os.pathsep.join([str(_ROOT), os.environ.get("PYTHONPATH", "")])}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "workers.link.consumer"],
             stdin=subprocess.PIPE,

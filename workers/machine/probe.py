@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import platform
 import secrets
@@ -79,6 +80,16 @@ def disk_id(node_dir: Path) -> str:
     temporary.write_text(fresh, encoding="ascii")
     temporary.rename(path)
     return fresh
+
+
+def place(node_dir: Path) -> str:
+    """Return where the node's folder lies: another for a copy of it, here or on another machine. Nothing secret. Raises OSError."""
+    state = node_dir.stat()
+    machine = ""
+    with contextlib.suppress(OSError):
+        machine = Path("/etc/machine-id").read_text(encoding="ascii").strip()
+    said = f"{machine}/{state.st_dev}/{state.st_ino}"
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 
 def hostname() -> str:

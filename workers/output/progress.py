@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
 from scheduler.wire import Progress, plain
@@ -31,9 +31,10 @@ _TOLD = frozenset({"started", "completed", "exit_code", "arguments"})
 
 
 class ProgressTracker:
-    """The latest progress of every execution. Thread-safe."""
+    """The latest progress of every execution, told with the token of its claim. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, claim_token: Callable[[ExecutionKey], str]) -> None:
+        self._claim_token = claim_token
         self._lock = threading.Lock()
         self._latest: dict[ExecutionKey, dict[str, Any]] = {}  # Any: the fields of a Progress
         self._changed: set[ExecutionKey] = set()
@@ -65,7 +66,10 @@ class ProgressTracker:
         """Return the progress that has changed since the last call."""
         with self._lock:
             changed, self._changed = self._changed, set()
-            return [Progress(execution_id=key[0], attempt=key[1], **self._latest[key]) for key in changed]
+            return [
+                Progress(execution_id=key[0], attempt=key[1], token=self._claim_token(key), **self._latest[key])
+                for key in changed
+            ]
 
     def put_back(self, taken: list[Progress]) -> None:
         """Return these changes with the next call again, or newer ones: they could not be sent."""

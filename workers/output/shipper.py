@@ -69,11 +69,12 @@ class OutputShipper:
         paths: Paths,
         progress: ProgressTracker,
         node_id: Callable[[], NodeId],
+        claim_token: Callable[[ExecutionKey], str],
         shipped: Callable[[ExecutionKey], None],
     ) -> None:
         """`shipped` is called from the shipper's thread, once per execution that had to be waited for.
 
-        While `node_id` returns 0 the node is not registered, and nothing is sent.
+        While `node_id` returns 0 the node is not registered, and nothing is sent. `claim_token` returns an execution's token.
         """
         self._api, self._paths, self._progress, self._shipped = api, paths, progress, shipped
         self._lock = threading.Lock()
@@ -81,7 +82,7 @@ class OutputShipper:
         self._wake = threading.Event()
         self._stopped = False
         self._next_round = 0.0
-        self._node_id = node_id
+        self._node_id, self._claim_token = node_id, claim_token
 
     def follow(self, key: ExecutionKey, run: RunRequest) -> None:
         """Follow the output of this command, from where an earlier life had stopped."""
@@ -217,7 +218,7 @@ class OutputShipper:
 
     def _send(self, pieces: list[tuple[_Writer, LogFile, bytes]]) -> None:
         now = time.time()
-        chunks = [_chunk(file, piece, now) for _, file, piece in pieces]
+        chunks = [_chunk(file, self._claim_token(file.key), piece, now) for _, file, piece in pieces]
         try:
             self._api.output(OutputChunks(node_id=self._node_id(), chunks=chunks))
         except (ServerRefused, GangerError) as error:
@@ -265,12 +266,13 @@ def _masked(piece: bytes, mask: SecretMask, *, whole: bool, cut: bool) -> bytes:
     return sure + b"*" * unsure if cut else sure
 
 
-def _chunk(file: LogFile, piece: bytes, now: float) -> OutputChunk:
+def _chunk(file: LogFile, token: str, piece: bytes, now: float) -> OutputChunk:
     phase: Any = file.phase  # Any: `OutputChunk` checks that it is the name of a phase
     name: Any = file.name  # Any: likewise
     return OutputChunk(
         execution_id=file.key[0],
         attempt=file.key[1],
+        token=token,
         phase=phase,
         stream=name,
         offset=file.shipped,

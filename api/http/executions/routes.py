@@ -9,6 +9,7 @@ from flask import Response
 
 from api.http import api_runtime, paging
 from api.http.answers import Answer
+from api.http.auth import TokenWatch
 from api.http.executions import log_page, view
 from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogView
 from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
@@ -78,8 +79,10 @@ def show_log(
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
     since = times.moment(query.started, "started", call.rt.now())
     wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since)
+    watch = TokenWatch(call.rt)
 
     def read(start: int) -> OutputSoFar:
+        watch.check()
         return output.read(call.rt, call.caller, replace(wanted, start=start))
 
     if query.follow:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from flask import Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from api.http import paging, transfer
+from api.http import api_runtime, paging, transfer
 from api.http.answers import Answer
+from api.http.auth import TokenWatch
 from api.http.files import view
 from api.http.files.schema import FileList, FilesQuery, FileView, UploadQuery
 from api.http.routing import ApiCall, Routes
@@ -133,10 +134,11 @@ def _raw(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
 
 
 def _multipart(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
+    watch = TokenWatch(api_runtime.of_this_app().rt)
     transfer.expect_file(limit)
     request.max_form_parts = 10
     sent = request.files.get("file")
     if sent is None or len(request.files) != 1 or request.form:
         raise InvalidInput("a multipart upload has exactly one part, the file, in the field file", field="file")
     transfer.check_part(sent.headers)
-    return sent.filename or "", sent.mimetype or None, iter(lambda: sent.stream.read(PIECE), b"")
+    return sent.filename or "", sent.mimetype or None, watch.over(iter(lambda: sent.stream.read(PIECE), b""))

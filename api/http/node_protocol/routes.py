@@ -1,4 +1,4 @@
-"""The node protocol: what nodes and scheduler say to each other, over HTTP. Only a node's token reaches it."""
+"""The node protocol: what nodes and scheduler say to each other, over HTTP. A node reaches it for itself alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scheduler.executions import node_protocol
 from scheduler.files import bulk_outputs, files
 from scheduler.files.files import NewOutput
 from scheduler.identifiers import Epoch, FileId, NodeId
-from scheduler.nodes import registration
+from scheduler.nodes import identity, registration
 from scheduler.runtime import Runtime
 
 routes = Routes("node protocol")
@@ -53,38 +53,47 @@ def _batch(rt: Runtime) -> int:
 
 @routes.post("/node/register/", role="node", answers={200: wire.Registered})
 def node_register(call: ApiCall, body: wire.NodeRegistration) -> wire.Registered:
-    """Register a node, at its start and whenever it is told that it was replaced."""
-    return registration.register(call.rt, body)
+    """Register a node, at its start and whenever it is told that it was replaced.
+
+    It needs a join token, or the credential that the node has proposed before; every other call needs that credential.
+    """
+    g.secrets = (body.credential,) if body.credential else ()
+    return registration.register(call.rt, call.caller, body)
 
 
 @routes.post("/node/beat/", role="node", answers={200: wire.HeartbeatAnswer})
 def node_beat(call: ApiCall, body: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
     """Sign of life; answers with cancels and with placements not yet claimed."""
-    return node_protocol.beat(call.rt, body)
+    identity.require(call.rt, call.caller, body.node_id)
+    return node_protocol.beat(call.rt, body, by_token=call.caller.node_id is None)
 
 
 @routes.post("/node/claim/", role="node", body_limit=_batch, answers={200: wire.ClaimAnswer})
 def node_claim(call: ApiCall, body: wire.ClaimBatch) -> wire.ClaimAnswer:
     """Claim placements; granted ones come with all that is needed to run them."""
+    identity.require(call.rt, call.caller, body.node_id)
     return node_protocol.claim(call.rt, body)
 
 
 @routes.post("/node/report/", role="node", body_limit=_batch, answers={200: wire.ReportAnswer})
 def node_report(call: ApiCall, body: wire.ReportBatch) -> wire.ReportAnswer:
     """Report ends of executions."""
+    identity.require(call.rt, call.caller, body.node_id)
     return node_protocol.report(call.rt, body)
 
 
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
 def node_output(call: ApiCall, body: wire.OutputChunks) -> dict[str, object]:
     """Bring what programs print."""
-    node_protocol.store_output(call.rt, body)
+    identity.require(call.rt, call.caller, body.node_id)
+    node_protocol.store_output(call.rt, body, by_token=call.caller.node_id is None)
     return {}
 
 
 @routes.post("/node/leave/", role="node", answers={200: None})
 def node_leave(call: ApiCall, body: LeaveBody) -> dict[str, object]:
     """Leave: the node holds nothing and stops."""
+    identity.require(call.rt, call.caller, body.node_id)
     registration.leave(call.rt, body.node_id, body.epoch)
     return {}
 
@@ -95,7 +104,8 @@ def node_leave(call: ApiCall, body: LeaveBody) -> dict[str, object]:
     answers={200: DOWNLOAD, 206: DOWNLOAD, 304: None, 412: answers.Problem, 416: answers.Problem},
 )
 def node_input(call: ApiCall, file_id: FileId) -> Response:
-    """The content of an input file, whole or a range of it."""
+    """The content of a file that an execution of this node reads, whole or a range of it."""
+    identity.require_file(call.rt, call.caller, file_id)
     return send(call, file_id)
 
 
@@ -111,7 +121,7 @@ def node_add_output(call: ApiCall, query: OutputQuery) -> Answer[OutputFileAnswe
     new = NewOutput(
         query.execution_id, query.attempt, query.token, query.output, query.file_name, query.media_type, query.sha256
     )
-    file_id = files.add_output(call.rt, new, transfer.body_pieces(call.rt.settings.max_upload))
+    file_id = files.add_output(call.rt, call.caller, new, transfer.body_pieces(call.rt.settings.max_upload))
     return Answer({"file_id": file_id}, 201)
 
 
@@ -136,4 +146,4 @@ def node_add_outputs(call: ApiCall, query: BulkQuery) -> Answer[OutputFilesAnswe
     for one in message.files:
         contents.append(content[at : at + one.size])
         at += one.size
-    return Answer({"file_ids": bulk_outputs.add_outputs(call.rt, message, contents)}, 201)
+    return Answer({"file_ids": bulk_outputs.add_outputs(call.rt, call.caller, message, contents)}, 201)

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from flask import request
 
-from api.http import api_runtime, paging
+from api.http import paging
 from api.http.answers import Answer
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import changes
 from api.http.tokens import view
-from api.http.tokens.schema import NewToken, TokenBody, TokenChange, TokenList, TokensQuery, TokenView
+from api.http.tokens.schema import (
+    NewToken,
+    OwnRotationBody,
+    RotationBody,
+    TokenBody,
+    TokenChange,
+    TokenList,
+    TokensQuery,
+    TokenView,
+)
 from scheduler.admin import token_admin
 from scheduler.admin.token_admin import TokenChanges
+from scheduler.admin.tokens import JoinTokenLimits
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.store.admin import token_listing
@@ -40,7 +50,9 @@ def list_tokens(call: ApiCall, query: TokensQuery) -> TokenList:
 def create_token(call: ApiCall, body: TokenBody) -> Answer[NewToken]:
     """Make a token; the answer is the only place where its secret is ever shown."""
     role = None if body.role is None else Role[body.role.upper()]
-    wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires)
+    limits = JoinTokenLimits(body.nodes, body.pools, body.projects)
+    join = None if limits == JoinTokenLimits() else limits
+    wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires, join)
     made, secret = token_admin.create(call.rt, call.caller, wanted)
     shown: NewToken = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
     return Answer(shown, 201, {"Location": f"{request.url_root}admin/tokens/{made}/"})
@@ -59,13 +71,34 @@ def change_token(call: ApiCall, token_id: int, body: TokenChange) -> TokenView:
     if not facts:
         raise InvalidInput("the body changes nothing")
     token_admin.change(call.rt, call.caller, token_id, facts)
-    api_runtime.of_this_app().tokens.forget()
     return view.entry(token_admin.get(call.rt, call.caller, token_id))
 
 
 @routes.delete("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={204: None})
 def revoke_token(call: ApiCall, token_id: int) -> Answer[None]:
-    """Revoke a token for good; within five seconds no process takes it any more."""
+    """Revoke a token for good: no process takes it any more, and what is being sent with it ends within a second."""
     token_admin.revoke(call.rt, call.caller, token_id)
-    api_runtime.of_this_app().tokens.forget()
     return Answer(None, 204)
+
+
+@routes.post("/admin/tokens/<id:token_id>/rotation/", role=Role.ADMIN, answers={200: NewToken})
+def rotate_token(call: ApiCall, token_id: int, body: RotationBody) -> NewToken:
+    """Change a token for a new one with the same rights; the answer is the only place where that is ever shown."""
+    return _rotated(call, token_id, body)
+
+
+@routes.get("/token/", role=Role.VIEWER, answers={200: TokenView})
+def show_own_token(call: ApiCall) -> TokenView:
+    """The token that this request is sent with: its rights, and when it ends."""
+    return view.entry(token_admin.get(call.rt, call.caller, call.caller.token_id))
+
+
+@routes.post("/token/rotation/", role=Role.VIEWER, answers={200: NewToken})
+def rotate_own_token(call: ApiCall, body: OwnRotationBody) -> NewToken:
+    """Change the token that this request is sent with for a new one, which ends when it would have ended."""
+    return _rotated(call, call.caller.token_id, RotationBody(overlap_s=body.overlap_s))
+
+
+def _rotated(call: ApiCall, token_id: int, body: RotationBody) -> NewToken:
+    secret = token_admin.rotate(call.rt, call.caller, token_id, overlap_s=body.overlap_s, expires=body.expires)
+    return {**view.entry(token_admin.get(call.rt, call.caller, token_id)), "token": secret}

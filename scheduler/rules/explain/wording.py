@@ -147,10 +147,7 @@ _NODE_WORDS: dict[Reason, tuple[str, str]] = {
     Reason.NODE_FAILING: ("has failed to start jobs of late", "have failed to start jobs of late"),
     Reason.POOL_PAUSED: ("is in a paused pool", "are in paused pools"),
     Reason.OTHER_POOL: ("is in another pool", "are in other pools"),
-    Reason.OTHER_PROJECT: (
-        "does not keep jobs of different projects apart, and serves other projects",
-        "do not keep jobs of different projects apart, and serve other projects",
-    ),
+    Reason.OTHER_PROJECT: ("serves other projects only", "serve other projects only"),
     Reason.CONSTRAINT: ("does not meet its constraints", "do not meet its constraints"),
     Reason.TOO_SMALL: ("is too small for it, even empty", "are too small for it, even empty"),
     Reason.APART: (

@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, JobDataDocument
-from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId, ProjectId
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId, NodeId, ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Listing, RowCondition, SortKey
 
@@ -94,6 +94,7 @@ class WritingExecution(NamedTuple):
 
     job_id: JobId
     attempt: Attempt
+    node_id: NodeId
     claim_token: str | None
     released: bool
     project_id: ProjectId
@@ -190,7 +191,7 @@ _IN_USE = text("""
 """)
 
 _EXECUTION = text("""
-    SELECT x.job_id, x.attempt, x.claim_token, x.released_at IS NOT NULL AS released, j.project_id, s.data
+    SELECT x.job_id, x.attempt, x.node_id, x.claim_token, x.released_at IS NOT NULL AS released, j.project_id, s.data
     FROM executions x JOIN jobs j ON j.id = x.job_id JOIN job_specs s ON s.job_id = j.id
     WHERE x.id = :id
 """)

@@ -27,7 +27,7 @@ class TokenFilter:
 
 
 class TokenRow(NamedTuple):
-    """A token as lists show it: never its digest. `is_valid`: neither revoked nor expired."""
+    """A token as lists show it: never its digest. `is_valid`: neither revoked nor expired; `projects` limits a node's."""
 
     id: int
     kind: str
@@ -38,6 +38,9 @@ class TokenRow(NamedTuple):
     revoked: datetime | None
     last_used: datetime | None
     project: str | None
+    nodes: list[str] | None
+    pools: list[str] | None
+    projects: list[str] | None
     is_valid: bool
 
 
@@ -56,8 +59,9 @@ _CONDITIONS = {
 TOKENS = Listing(
     TokenRow,
     "tokens j",
-    "j.id, j.kind, j.name, j.role, j.created, j.expires, j.revoked, j.last_used, p.name AS project, "
-    f"{_VALID} AS is_valid",
+    f"""j.id, j.kind, j.name, j.role, j.created, j.expires, j.revoked, j.last_used, p.name AS project, j.nodes, j.pools,
+        (SELECT array_agg(o.name ORDER BY o.name) FROM projects o WHERE o.id = ANY(j.project_ids)) AS projects,
+        {_VALID} AS is_valid""",  # noqa: S608 - the only text put in is our own
     "tokens j ON j.id = page.id LEFT JOIN projects p ON p.id = j.project_id",
     {
         "id": SortKey("j.id", "bigint"),

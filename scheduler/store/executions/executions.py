@@ -132,13 +132,15 @@ _NOTE_PHASES = text(f"""
     UPDATE executions x
     SET {", ".join(f"{name} = COALESCE({_phase_source(name)}, x.{name})" for name in _PHASES)},
         arguments = COALESCE(v.phases -> 'arguments', x.arguments), last_modified = now()
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS jsonb[])) AS v (id, attempt, phases)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS jsonb[]), CAST(:tokens AS text[]))
+         AS v (id, attempt, phases, token)
     WHERE x.id = v.id
       AND x.attempt = v.attempt
+      AND x.node_id = :node_id AND (x.claim_token = v.token OR :by_token AND v.token = '')
       AND x.status = 'RUNNING'
       AND x.id IN (
           SELECT id FROM executions
-          WHERE id = ANY(:ids) AND released_at IS NULL
+          WHERE id = ANY(:ids) AND node_id = :node_id AND released_at IS NULL
           FOR NO KEY UPDATE SKIP LOCKED
       )
 """)  # noqa: S608 - likewise
@@ -264,13 +266,25 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> 
     return set(tx.execute(_END, parameters).scalars())
 
 
-def note_phases(tx: Connection, phases: Sequence[tuple[ExecutionId, Attempt, PhaseColumns]]) -> None:
-    """Write which phases of running executions have begun and ended; an execution that is locked is passed over."""
+def note_phases(
+    tx: Connection,
+    node_id: NodeId,
+    phases: Sequence[tuple[ExecutionId, Attempt, str, PhaseColumns]],
+    *,
+    by_token: bool,
+) -> None:
+    """Write which phases of a node's running executions have begun and ended; one that is locked is passed over.
+
+    Each comes with the token of its claim; with `by_token` it may be empty.
+    """
     if phases:
         parameters = {
-            "ids": [execution_id for execution_id, _, _ in phases],
-            "attempts": [attempt for _, attempt, _ in phases],
-            "phases": [_json(columns) for _, _, columns in phases],
+            "ids": [execution_id for execution_id, _, _, _ in phases],
+            "attempts": [attempt for _, attempt, _, _ in phases],
+            "tokens": [token for _, _, token, _ in phases],
+            "phases": [_json(columns) for _, _, _, columns in phases],
+            "node_id": node_id,
+            "by_token": by_token,
         }
         tx.execute(_NOTE_PHASES, parameters)
 

@@ -10,16 +10,17 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.errors import InvalidInput
-from scheduler.identifiers import Attempt, ExecutionId
-from scheduler.wire import OutputChunk
+from scheduler.identifiers import NodeId
+from scheduler.wire import OutputChunk, Progress
 
 _APPEND = text("""
     INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
     SELECT v.execution_id, v.phase, v.stream, v.start, to_timestamp(v.at), v.data
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:phases AS text[]), CAST(:streams AS text[]),
-                CAST(:offsets AS bigint[]), CAST(:ats AS float8[]), CAST(:data AS bytea[]))
-         AS v (execution_id, attempt, phase, stream, start, at, data)
+                CAST(:offsets AS bigint[]), CAST(:ats AS float8[]), CAST(:data AS bytea[]), CAST(:tokens AS text[]))
+         AS v (execution_id, attempt, phase, stream, start, at, data, token)
     JOIN executions x ON x.id = v.execution_id AND x.attempt = v.attempt
+    WHERE x.node_id = :node_id AND (x.claim_token = v.token OR :by_token AND v.token = '')
     ON CONFLICT DO NOTHING
 """)
 
@@ -27,13 +28,15 @@ _APPEND = text("""
 _PROGRESS = text("""
     UPDATE jobs j
     SET percent = COALESCE(v.percent, j.percent), note = COALESCE(v.note, j.note), last_modified = now()
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:percents AS float8[]), CAST(:notes AS text[]))
-         AS v (execution_id, attempt, percent, note)
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:percents AS float8[]), CAST(:notes AS text[]),
+                CAST(:tokens AS text[]))
+         AS v (execution_id, attempt, percent, note, token)
     JOIN executions x ON x.id = v.execution_id AND x.id = ANY(:ids) AND x.member = 0
     WHERE j.id = x.job_id
+      AND x.node_id = :node_id AND (x.claim_token = v.token OR :by_token AND v.token = '')
       AND j.id IN (
           SELECT id FROM jobs
-          WHERE id IN (SELECT job_id FROM executions WHERE id = ANY(:ids))
+          WHERE id IN (SELECT job_id FROM executions WHERE id = ANY(:ids) AND node_id = :node_id)
           FOR NO KEY UPDATE SKIP LOCKED
       )
       AND j.attempt = v.attempt
@@ -41,8 +44,11 @@ _PROGRESS = text("""
 """)
 
 
-def append(tx: Connection, chunks: Sequence[OutputChunk]) -> None:
-    """Keep these pieces; pieces that are there already, and those of unknown executions, are passed over."""
+def append(tx: Connection, node_id: NodeId, chunks: Sequence[OutputChunk], *, by_token: bool) -> None:
+    """Keep these pieces of a node; those that are there already, or are not of a claim with their token, are passed over.
+
+    With `by_token` a piece may be without one.
+    """
     kept = [(chunk, _decoded(chunk)) for chunk in chunks]
     kept = [(chunk, data) for chunk, data in kept if data]
     if not kept:
@@ -55,20 +61,26 @@ def append(tx: Connection, chunks: Sequence[OutputChunk]) -> None:
         "offsets": [chunk.offset for chunk, _ in kept],
         "ats": [chunk.at for chunk, _ in kept],
         "data": [data for _, data in kept],
+        "tokens": [chunk.token for chunk, _ in kept],
+        "node_id": node_id,
+        "by_token": by_token,
     }
     tx.execute(_APPEND, parameters)
 
 
-def progress(tx: Connection, said: Sequence[tuple[ExecutionId, Attempt, float | None, str | None]]) -> None:
-    """Write (execution, attempt, percent, note) into the jobs that run them; a job that is locked is passed over.
+def progress(tx: Connection, node_id: NodeId, said: Sequence[Progress], *, by_token: bool) -> None:
+    """Write the progress of a node's executions into their jobs; a job that is locked is passed over.
 
-    Member 0 speaks for a gang.
+    Member 0 speaks for a gang. What is not of a claim with its token is passed over; with `by_token` it may be without one.
     """
     parameters = {
-        "ids": [s[0] for s in said],
-        "attempts": [s[1] for s in said],
-        "percents": [s[2] for s in said],
-        "notes": [s[3] for s in said],
+        "ids": [one.execution_id for one in said],
+        "attempts": [one.attempt for one in said],
+        "percents": [one.percent for one in said],
+        "notes": [one.note for one in said],
+        "tokens": [one.token for one in said],
+        "node_id": node_id,
+        "by_token": by_token,
     }
     tx.execute(_PROGRESS, parameters)
 

@@ -104,7 +104,9 @@ _NODE = """
            n.state = 'READY' AND n.is_active AND NOT n.is_silent AND n.degraded IS NULL AS ready,
            n.state <> 'READY' AS gone, n.is_paused AS paused, n.is_draining OR n.is_leaving AS draining,
            CASE WHEN n.labels ->> 'serves' IS NOT NULL
-                THEN ARRAY(SELECT j.id FROM projects j WHERE j.name = ANY(string_to_array(n.labels ->> 'serves', ',')))
+                THEN ARRAY(SELECT j.id FROM projects j WHERE j.name = ANY(string_to_array(n.labels ->> 'serves', ','))
+                           AND (n.project_ids IS NULL OR j.id = ANY(n.project_ids)))
+                ELSE n.project_ids
            END AS projects
     FROM nodes n
     JOIN pools p ON p.id = n.pool_id

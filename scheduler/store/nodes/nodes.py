@@ -10,7 +10,7 @@ import orjson
 from sqlalchemy import Connection, text
 
 from scheduler.documents import Document
-from scheduler.identifiers import Epoch, NodeId
+from scheduler.identifiers import Epoch, NodeId, ProjectId
 from scheduler.rules.lifecycle.states import NodeState
 from scheduler.store import records
 
@@ -24,6 +24,8 @@ class LockedNode(NamedTuple):
     state: str
     boot_id: str
     disk_id: str
+    place: str | None
+    token_id: int | None
     is_draining: bool
     is_active: bool
 
@@ -50,7 +52,10 @@ class NodeFlags(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A node's description of itself when it registers; amounts in thousandths, `powers` is for people."""
+    """A node's description of itself when it registers; amounts in thousandths, `powers` is for people.
+
+    The last two are not the node's word: the join token that it came with, and the projects that this token limits it to.
+    """
 
     name: str
     pool: str
@@ -64,9 +69,12 @@ class Registration:
     labels: dict[str, str]
     powers: Document
     version: str
+    place: str | None
+    token_id: int
+    project_ids: list[ProjectId] | None
 
 
-_COLUMNS = "id, name, epoch, state, boot_id, disk_id, is_draining, is_active"
+_COLUMNS = "id, name, epoch, state, boot_id, disk_id, place, token_id, is_draining, is_active"
 
 _LOCK_BY_NAME = text(f"SELECT {_COLUMNS} FROM nodes WHERE name = :name FOR NO KEY UPDATE")  # noqa: S608
 _LOCK = text(f"SELECT {_COLUMNS} FROM nodes WHERE id = :id FOR NO KEY UPDATE")  # noqa: S608
@@ -77,9 +85,11 @@ _POOL = text("SELECT id FROM pools WHERE name = :name")
 _NEW_POOL = text("INSERT INTO pools (name) VALUES (:name) ON CONFLICT (name) DO NOTHING")
 
 _INSERT = text("""
-    INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk, custom, labels, powers, version)
+    INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk, custom, labels, powers, version,
+                       place, token_id, project_ids)
     VALUES (:name, :pool_id, :hostname, :boot_id, :disk_id, :cpus, :mem, :disk,
-            CAST(:custom AS jsonb), CAST(:labels AS jsonb), CAST(:powers AS jsonb), :version)
+            CAST(:custom AS jsonb), CAST(:labels AS jsonb), CAST(:powers AS jsonb), :version,
+            :place, :token_id, :project_ids)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
@@ -89,6 +99,7 @@ _REGISTER = text("""
     SET pool_id = :pool_id, hostname = :hostname, boot_id = :boot_id, disk_id = :disk_id,
         cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
         powers = CAST(:powers AS jsonb), version = :version,
+        place = :place, token_id = :token_id, project_ids = :project_ids,
         epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
         launch_failures = 0, launch_suspects = '{}', archived = CASE WHEN NOT is_active THEN archived END,
         registered = now(), last_modified = now()

@@ -55,9 +55,20 @@ tokens = Table(
     moment("expires"),
     moment("revoked"),
     moment("last_used"),
+    # Before it was changed for another one; taken beside it until then.
+    Column("previous_sha256", LargeBinary, unique=True),
+    moment("previous_until"),
+    # What nodes a join token lets in, by name (a `*` at the end stands for any rest) and pool, and whose jobs they get.
+    Column("nodes", ARRAY(Text)),
+    Column("pools", ARRAY(Text)),
+    Column("project_ids", ARRAY(BigInteger)),
     one_of("kind", ("user", "node"), "token_kind"),
     CheckConstraint("(kind = 'user') = (role IS NOT NULL)", name="token_role"),
     one_of("role", ROLES, "token_role_word"),
+    CheckConstraint(
+        "kind = 'node' OR (nodes IS NULL AND pools IS NULL AND project_ids IS NULL)",
+        name="token_limits",
+    ),
 )
 
 secrets = Table(

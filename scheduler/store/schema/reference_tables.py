@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     Table,
     Text,
     UniqueConstraint,
@@ -195,6 +196,11 @@ nodes = Table(
     document("labels"),
     document("powers"),
     Column("version", Text, nullable=False, server_default=""),
+    # Where its folder lies, as its agent says: a copy of the folder lies elsewhere.
+    Column("place", Text),
+    # The join token that it registered with last, and the projects that this token limits it to; null: all.
+    Column("token_id", BigInteger),
+    Column("project_ids", ARRAY(BigInteger)),
     moment("created", now=True),
     moment("registered", now=True),
     moment("archived"),
@@ -203,6 +209,17 @@ nodes = Table(
     one_of("state", NodeState, "node_state"),
     CheckConstraint("cpus >= 0 AND mem >= 0 AND disk >= 0", name="node_amounts"),
 )
+
+# Two of a node while it changes from one to the next, else one; none of an agent of a release that had none.
+node_credentials = Table(
+    "node_credentials",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    Column("node_id", BigInteger, ForeignKey("nodes.id", ondelete="CASCADE"), nullable=False),
+    reference("token_id", "tokens.id"),
+    moment("created", now=True),
+)
+Index("node_credentials_node", node_credentials.c.node_id)
 
 # Apart from the nodes, so that a beat neither waits for nor bloats the rows that placement locks.
 beats = Table(

@@ -71,7 +71,7 @@ class Connection:
         from ganger import Client  # noqa: PLC0415 - commands that ask nothing start without an HTTP library
 
         target = self.resolve()
-        return Client(target.url, target.token or "", patience_s=patience_s)
+        return Client(target.url, target.token or "", patience_s=patience_s, on_token_ending=_warn)
 
     def resolve(self) -> Configuration:
         """Return the API's address and the token. Raises NotConfigured that says what to do."""
@@ -87,3 +87,9 @@ class Connection:
                 f"no API is known: {', '.join(error.missed)}. "
                 "Start it, or say where the API is: --url or GANGER_API_URL (and --token or GANGER_TOKEN)"
             ) from None
+
+
+def _warn(ends: str) -> None:
+    screen.note(
+        f"the token ends on {ends[:16].replace('T', ' at ')} UTC; `ganger tokens rotate`, or an administrator, makes a new one"
+    )

@@ -1,8 +1,8 @@
-"""Tokens: who may do what. Only an admin's token may."""
+"""Tokens: who may do what. Only an admin's token changes those of others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -31,12 +31,34 @@ class TokensEndpoint:
         role: str | None = None,
         project: str | None = None,
         expires: datetime | None = None,
+        nodes: Sequence[str] | None = None,
+        pools: Sequence[str] | None = None,
+        projects: Sequence[str] | None = None,
     ) -> Token:
-        """Make a token; `secret` of what is returned is shown this once. A user's has a role, a node's has none."""
+        """Make a token; `secret` of what is returned is shown this once. A user's has a role, a node's has none.
+
+        The last three limit a node's: to names (`gpu-*` is a prefix), to pools, and to projects, whose jobs alone its nodes get.
+        """
         body: JsonObject = {"name": name, "kind": kind}
         given = {"role": role, "project": project, "expires": None if expires is None else expires.isoformat()}
-        body |= {key: value for key, value in given.items() if value is not None}
+        limits = {"nodes": nodes, "pools": pools, "projects": projects}
+        body |= {key: value for key, value in {**given, **limits}.items() if value is not None}
         return Token.read(self._transport.json(Call("POST", "/admin/tokens/", body=body)))
+
+    def own(self) -> Token:
+        """Return the token that this client sends, without its secret."""
+        return Token.read(self._transport.json(Call("GET", "/token/")))
+
+    def rotate(self, token_id: int | None = None, *, overlap_s: int = 0, expires: datetime | None = None) -> Token:
+        """Change a token, by default this client's own, for another one with the same rights, whose `secret` is shown this once.
+
+        The one before is taken for `overlap_s` seconds more. Only an administrator says when the new one `expires`.
+        """
+        path = "/token/rotation/" if token_id is None else f"/admin/tokens/{token_id}/rotation/"
+        body: JsonObject = {"overlap_s": overlap_s}
+        if expires is not None:
+            body["expires"] = expires.isoformat()
+        return Token.read(self._transport.json(Call("POST", path, body=body)))
 
     def revoke(self, token_id: int) -> None:
         """Take a token away for good. Raises NotFound."""

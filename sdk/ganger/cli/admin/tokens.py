@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ganger.cli import screen
+from ganger.cli.admin.fields import moment_in, seconds_in
 from ganger.cli.connection import Connection
 from ganger.cli.options import Json, ListByDefault, expanded
 from ganger.errors import UsageError
@@ -14,9 +16,10 @@ from ganger.errors import UsageError
 if TYPE_CHECKING:
     from ganger import records
 
-tokens = typer.Typer(help="List, make and revoke tokens of users and nodes.", cls=ListByDefault)
+tokens = typer.Typer(help="List, make, change and revoke tokens of users and nodes.", cls=ListByDefault)
 
-HEADINGS = ("ID", "NAME", "KIND", "ROLE", "PROJECT", "STATE", "LAST USED")
+HEADINGS = ("ID", "NAME", "KIND", "ROLE", "PROJECT", "STATE", "EXPIRES", "LAST USED")
+LATE = timedelta(days=14)
 Role = Annotated[
     Literal["viewer", "submitter", "operator", "admin"] | None, typer.Option(help="What a user may do with it.")
 ]
@@ -44,8 +47,19 @@ def create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A name for people; of a node its name.")],
     *,
     role: Role = None,
-    project: Annotated[str | None, typer.Option(help="Only for this project. Default: every project.")] = None,
-    node: Annotated[bool, typer.Option("--node", help="A token for a node, not for a user.")] = False,
+    project: Annotated[
+        list[str] | None,
+        typer.Option(help="Only for this project; of a node whose jobs it gets, repeatable. Default: every project."),
+    ] = None,
+    node: Annotated[
+        bool, typer.Option("--node", help="A join token: NAME is the node's, or a prefix such as gpu-*.")
+    ] = False,
+    pool: Annotated[
+        list[str] | None, typer.Option(help="A join token for nodes of any name in this pool; repeatable.")
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="When it ends: 90d, 12h, or a date. Default: never.")
+    ] = None,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -53,14 +67,62 @@ def create(
 
     [bold]ganger tokens create --role submitter --project maps alice[/]
 
+    [bold]ganger tokens create --role viewer --expires 90d dashboard[/]
+
     [bold]ganger tokens create --node n1 > n1.token[/]
 
     [bold]ganger worker --name n1 --token-file n1.token[/]
+
+    [bold]ganger tokens create --node --pool burst --expires 1d burst-nodes[/]
     """
     if node == (role is not None):
         raise UsageError("a user's token needs --role, a node's needs --node and no role")
+    if not node and (pool or len(project or ()) > 1):
+        raise UsageError("a user's token is for one project or for every, and for no pool")
+    until = None if expires is None else moment_in(expires)
     with connection.client() as api:
-        made = api.tokens.create(name, kind="node" if node else "user", role=role, project=project)
+        if node:
+            names = None if pool else [name]
+            made = api.tokens.create(
+                name, kind="node", expires=until, nodes=names, pools=pool or None, projects=project or None
+            )
+        else:
+            made = api.tokens.create(name, role=role, project=project[0] if project else None, expires=until)
+    if as_json:
+        screen.document(made.document)
+    else:
+        screen.text(made.secret or "")
+
+
+@tokens.command("rotate")
+@expanded
+def rotate(
+    token_id: Annotated[
+        int | None,
+        typer.Argument(metavar="[ID]", min=1, help="The token's id. Default: the token that this command uses."),
+    ] = None,
+    *,
+    overlap: Annotated[
+        str | None,
+        typer.Option(metavar="SPAN", help="How long the one before is taken too: 1h, 30m. Default: not at all."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="WHEN", help="When the new one ends: 90d, or a date. Default: as before.")
+    ] = None,
+    as_json: Json = False,
+    connection: Connection,
+) -> None:
+    """Change a token for a new one with the same rights, and print it, this once.
+
+    [bold]ganger tokens rotate --overlap 1h > token.new[/]
+
+    [bold]ganger tokens rotate 7 --expires 90d[/]
+    """
+    if token_id is None and expires is not None:
+        raise UsageError("only an administrator says when a token ends: name its ID")
+    until, overlap_s = None if expires is None else moment_in(expires), 0 if overlap is None else seconds_in(overlap)
+    with connection.client() as api:
+        made = api.tokens.rotate(token_id, overlap_s=overlap_s, expires=until)
     if as_json:
         screen.document(made.document)
     else:
@@ -85,4 +147,8 @@ def revoke(
 
 def _row(token: records.Token) -> tuple[object, ...]:
     state = "valid" if token.is_valid else "not valid"
-    return (token.id, token.name, token.kind, token.role, token.project or "all", state, screen.moment(token.last_used))
+    if token.is_valid and token.expires is not None and token.expires - datetime.now(UTC) < LATE:
+        state = "ends soon"
+    whose = token.project or ", ".join(token.projects or ()) or "all"
+    ends = "never" if token.expires is None else screen.moment(token.expires)
+    return (token.id, token.name, token.kind, token.role, whose, state, ends, screen.moment(token.last_used))
