@@ -151,7 +151,7 @@ def test_an_input_that_changed_in_its_store_is_a_checksum_error(here: Installati
     bucket.put_object(Key="changing/two.bin", Body=b"as registered")
     workspace = a_workspace(here, "changing", "s3://data/changing")
     made = here.api.post("/files/", params={"workspace_id": workspace, "path": "two.bin"}).json()
-    bucket.put_object(Key="sets/two.bin", Body=b"as Registered")
+    bucket.put_object(Key="changing/two.bin", Body=b"as Registered")
     body = {"name": "changed", "version": "1", "command": ["/bin/true"], "max_tries": 1,
             "interface": {"input_data": INTERFACE["input_data"]}}  # fmt: skip
     assert here.api.post("/job-types/", json=body).status_code == 201

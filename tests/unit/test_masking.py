@@ -36,9 +36,7 @@ def test_every_byte_of_every_secret_is_hidden_and_nothing_else(words: list[bytes
 
 @given(WORDS, TEXTS)
 def test_a_few_secrets_are_hidden_as_well_and_nothing_else_is(words: list[bytes], text: bytes) -> None:
-    hidden = SecretMask(words[:5]).hide(text)
-    assert not any(word in hidden for word in words[:5])
-    assert all(a in {b, ord("*")} for a, b in zip(hidden, found(words[:5], text), strict=True))
+    assert SecretMask(words[:5]).hide(text) == found(words[:5], text)
 
 
 @given(WORDS, TEXTS)
@@ -47,7 +45,7 @@ def test_the_possible_beginning_of_a_secret_at_the_end_is_known(words: list[byte
     assert SecretMask(words).unsure(text) == max(lengths, default=0)
 
 
-@pytest.mark.parametrize("words", [[b"a" * 65_536 + b"b"], [b"a" * 60_000 + b"%d" % number for number in range(3)],
+@pytest.mark.parametrize("words", [[b"a" * 65_536 + b"b"], [b"a" * 60_000 + b"%d" % number for number in range(3)], [b"a" * 255 + b"b", b"a" * 256],
                                    [b"a" * number + b"b" for number in range(8, 400)]])  # fmt: skip
 def test_no_output_is_slow_to_mask(words: list[bytes]) -> None:
     """Looking anew at each place, or at each end, would take hours."""

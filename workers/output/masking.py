@@ -21,7 +21,9 @@ _LEAST_BYTES: Final = 4
 """A shorter value also occurs in much text that is no secret."""
 _LEAST_LINE: Final = 8
 _FEW: Final = 8
-"""So many words are looked for one by one."""
+_SHORT: Final = 256
+"""So many words are looked for one by one, if none is longer than this: where a word begins again within itself, each of its
+bytes may be compared as often as it is long."""
 _MOST_SECRETS: Final = 1_000
 _MOST_SECRET_BYTES: Final = 1 << 20
 """More than the API takes: the files belong to the node, but where jobs run as its own user they may have written them."""
@@ -33,8 +35,8 @@ class SecretMask:
     def __init__(self, secrets: list[bytes]) -> None:
         """`secrets` are not empty. All the rest is made when output comes, in the thread that ships it."""
         self._secrets = secrets
-        self._few = secrets if len(secrets) <= _FEW else None
         self._longest = max(map(len, secrets))
+        self._few = secrets if len(secrets) <= _FEW and self._longest <= _SHORT else None
         self._next: dict[int, int] = {}
         """State and byte, as one number, to the next state. State 0 knows nothing; a state stands for the start of a word."""
         self._depth, self._fallback, self._hit = [0], [0], [0]
@@ -65,7 +67,7 @@ class SecretMask:
                 at = piece.find(word)
                 while at >= 0:
                     yield at, at + len(word)
-                    at = piece.find(word, at + len(word))
+                    at = piece.find(word, at + 1)
             return
         state = self._start()
         for end, byte in enumerate(piece, 1):
