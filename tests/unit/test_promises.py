@@ -120,6 +120,12 @@ def test_the_longest_run_is_believed_after_fifty_of_the_very_same_shape() -> Non
     assert predictor.longest_s(1, 1, 901.0, need) == float("inf")
 
 
+def test_where_the_guess_is_the_limit_strictness_changes_nothing_to_the_last_digit() -> None:
+    for seconds in range(1, 2000):
+        ends = EndTimes(0.0, *[7.0 * seconds] * 4)
+        assert {ends.guarded(step / 10) for step in range(11)} == {ends.limit}
+
+
 @pytest.mark.parametrize("family", FAMILIES + FLEETS, ids=lambda family: family.name)
 def test_the_same_seed_makes_the_same_workload_and_the_load_is_as_asked(family: Family) -> None:
     made, again, other = workload(family, 1, 400), workload(family, 1, 400), workload(family, 2, 400)

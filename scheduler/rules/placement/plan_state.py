@@ -44,9 +44,10 @@ class EndTimes:
     def guarded(self, strictness: float) -> float:
         """Return the end by a guess between the cautious one (strictness 0) and the limit (1), on a logarithmic scale.
 
-        A job without a limit goes by the cautious guess below 1.
+        A job without a limit goes by the cautious guess below 1. Where the two are one it is exactly that, for a job that ends in the
+        very second of a start is not in its way.
         """
-        if strictness <= 0 or (self.limit == inf and strictness < 1):
+        if strictness <= 0 or self.limit <= self.cautious or (self.limit == inf and strictness < 1):
             return self.cautious
         if strictness >= 1:
             return self.limit
