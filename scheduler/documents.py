@@ -31,6 +31,13 @@ class ShapeOptions(TypedDict, total=False):
     preemptible: bool
 
 
+class DemandsDocument(TypedDict, total=False):
+    """What a project demands: the least isolation of a node, and the registries that images may come from."""
+
+    isolation: str
+    registries: list[str]
+
+
 class QuotaDocument(TypedDict, total=False):
     """The limits of a project: amounts in thousandths, jobs at a time, and waiting jobs."""
 

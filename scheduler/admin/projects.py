@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict, cast
 
 from scheduler.admin.pauses import reason_to_keep
-from scheduler.documents import QuotaDocument, RetentionDocument
+from scheduler.documents import DemandsDocument, QuotaDocument, RetentionDocument
 from scheduler.errors import Conflict, Forbidden, NotFound
 from scheduler.identity import Caller
 from scheduler.jobs.submit import DEFAULT_PROJECT
@@ -38,6 +38,13 @@ class RetentionChanges(TypedDict, total=False):
     files_bytes: int | None
 
 
+class DemandChanges(TypedDict, total=False):
+    """Changes of what a project demands; None demands nothing."""
+
+    isolation: str | None
+    registries: list[str] | None
+
+
 class ProjectChanges(TypedDict, total=False):
     """The fields of a project that can be changed."""
 
@@ -47,6 +54,7 @@ class ProjectChanges(TypedDict, total=False):
     pause_reason: str | None
     quota: QuotaChanges
     retention: RetentionChanges
+    demands: DemandChanges
     secret_types: list[str]
 
 
@@ -64,7 +72,7 @@ def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
 
 
 def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
-    """Change a project; of its quota and retention only the given limits change, and None removes one.
+    """Change a project; of its quota, retention and demands only the given limits change, and None removes one.
 
     Raises NotFound, InvalidInput; Forbidden for what a caller of one project may not change of it.
     """
@@ -81,6 +89,8 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
         kept = cast("QuotaDocument", {kind: most for kind, most in quota.items() if most is not None})
         retention = {**row.retention, **facts.get("retention", {})}
         limits = cast("RetentionDocument", {kind: most for kind, most in retention.items() if most is not None})
+        demanded = {**row.demands, **facts.get("demands", {})}
+        demands = cast("DemandsDocument", {name: what for name, what in demanded.items() if what is not None})
         title, weight = facts.get("title", row.title), facts.get("weight", row.weight)
         is_paused, given = facts.get("is_paused", row.is_paused), facts.get("pause_reason")
         reason = reason_to_keep(
@@ -90,7 +100,9 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
             subject="a project",
         )
         secret_types = sorted(set(facts.get("secret_types", row.secret_types)))
-        projects.update(tx, LockedProject(row.id, title, weight, kept, limits, is_paused, reason, secret_types))
+        projects.update(
+            tx, LockedProject(row.id, title, weight, kept, limits, demands, is_paused, reason, secret_types)
+        )
         audit.write(
             tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
         )

@@ -23,12 +23,12 @@ from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
-from scheduler.rules.job_type import parameters, runners
+from scheduler.rules.job_type import parameters, project_demands, runners
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
 from scheduler.rules.job_type.interface import InputData, Interface
 from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
-from scheduler.store.admin import job_types, secrets
+from scheduler.store.admin import job_types, projects, secrets
 from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
@@ -115,10 +115,17 @@ def _drafts(
         _check_leave(number, types[number], kinds[number], faults)
     _check_secrets(tx, project_id, [(n, new[n], kinds[n]) for n in firsts], faults)
     now = rt.now()
+    demands = projects.demands(tx, project_id)
     for number in firsts:
         _check_wishes(number, new[number], kinds[number], now, faults)
+        meant = kinds[number].with_overrides(new[number].overrides or {})
+        project_demands.note_fault(meant.runner, meant.options, demands, faults.of(number))
     faults.raise_all()
-    return rows, {n: _draft(new[n], types[n], kinds[n], sizes[n], project_id, now) for n in firsts}
+    drafts = {n: _draft(new[n], types[n], kinds[n], sizes[n], project_id, now) for n in firsts}
+    more = project_demands.constraints(demands)
+    return rows, {
+        n: (replace(shape, constraints=[*shape.constraints, *more]), group) for n, (shape, group) in drafts.items()
+    }
 
 
 def remember(rt: Runtime, prepared: PreparedSubmission) -> None:

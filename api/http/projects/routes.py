@@ -24,7 +24,7 @@ from api.http.projects.schema import (
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import changes
 from scheduler.admin import projects, secrets
-from scheduler.admin.projects import ProjectChanges, QuotaChanges, RetentionChanges
+from scheduler.admin.projects import DemandChanges, ProjectChanges, QuotaChanges, RetentionChanges
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.retention import policy
@@ -49,7 +49,8 @@ def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     permit_everywhere(call.caller)
     quota = body.quota.model_dump(exclude_none=True)
     retention = body.retention.model_dump(exclude_none=True)
-    new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention})
+    demands = body.demands.model_dump(exclude_none=True)
+    new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention, "demands": demands})
     projects.create(call.rt, call.caller, new)
     headers = {"Location": f"{request.url_root}admin/projects/{body.name}/"}
     return Answer(view.entry(projects.get(call.rt, call.caller, body.name), _kept(call)), 201, headers)
@@ -71,6 +72,8 @@ def change_project(call: ApiCall, name: str, body: ProjectChange) -> ProjectView
         facts["quota"] = changes(body.quota, QuotaChanges)
     if "retention" in facts:
         facts["retention"] = changes(body.retention, RetentionChanges)
+    if "demands" in facts:
+        facts["demands"] = changes(body.demands, DemandChanges)
     projects.change(call.rt, call.caller, name, facts)
     return view.entry(projects.get(call.rt, call.caller, name), _kept(call))
 

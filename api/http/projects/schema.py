@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -51,6 +51,20 @@ class RetentionBody(Body):
     files_bytes: Annotated[Limit | None, Field(description="of them the newest, so many bytes")] = None
 
 
+class DemandsBody(Body):
+    """What a project demands of all its jobs; null demands nothing."""
+
+    isolation: Annotated[
+        Literal["account", "namespaces", "users"] | None,
+        Field(description="the least isolation of the nodes that its jobs go to; a constraint of each"),
+    ] = None
+    registries: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[a-z0-9][A-Za-z0-9._:/-]*[A-Za-z0-9]$")]]
+        | None,
+        Field(max_length=100, description="registries, with a path or without, that images may come from"),
+    ] = None
+
+
 class ProjectsQuery(OrderedQuery):
     """A list of projects. Repeat `name` for alternatives."""
 
@@ -66,6 +80,7 @@ class ProjectBody(Body):
     weight: Weight = 1.0
     quota: QuotaBody = QuotaBody()
     retention: RetentionBody = RetentionBody()
+    demands: DemandsBody = DemandsBody()
     secret_types: SecretTypes = []
 
 
@@ -76,6 +91,7 @@ class ProjectChange(ChangeBody):
     weight: Weight = LEFT_OUT
     quota: QuotaBody = LEFT_OUT
     retention: RetentionBody = LEFT_OUT
+    demands: DemandsBody = LEFT_OUT
     is_paused: Annotated[bool, Field(description="a paused project's jobs are accepted and wait")] = LEFT_OUT
     pause_reason: Reason | None = None
     secret_types: SecretTypes = LEFT_OUT
@@ -101,6 +117,13 @@ class RetentionView(TypedDict):
     output_bytes: int
     files_days: int
     files_bytes: int
+
+
+class DemandsView(TypedDict):
+    """What a project demands; null is nothing."""
+
+    isolation: str | None
+    registries: list[str] | None
 
 
 class SecretBody(Body):
@@ -136,6 +159,7 @@ class ProjectView(TypedDict):
     weight: float
     quota: QuotaView
     retention: RetentionView
+    demands: DemandsView
     is_paused: bool
     pause_reason: str | None
     secret_types: list[str]

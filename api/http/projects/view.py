@@ -22,6 +22,7 @@ def entry(row: ProjectRow, kept: Retention) -> ProjectView:
         "weight": row.weight,
         "quota": _quota(row.quota),
         "retention": cast("RetentionView", asdict(kept.of_project(row.retention))),
+        "demands": {"isolation": row.demands.get("isolation"), "registries": row.demands.get("registries")},
         "is_paused": row.is_paused,
         "pause_reason": row.pause_reason,
         "secret_types": row.secret_types,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, cast
 
 import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.documents import QuotaDocument, RetentionDocument
+from scheduler.documents import DemandsDocument, QuotaDocument, RetentionDocument
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
@@ -26,6 +26,7 @@ class ProjectRow(NamedTuple):
     pause_reason: str | None
     quota: QuotaDocument
     retention: RetentionDocument
+    demands: DemandsDocument
     created: datetime
     last_modified: datetime
     secret_types: list[str]
@@ -41,6 +42,7 @@ class LockedProject(NamedTuple):
     weight: float
     quota: QuotaDocument
     retention: RetentionDocument
+    demands: DemandsDocument
     is_paused: bool
     pause_reason: str | None
     secret_types: list[str]
@@ -55,12 +57,13 @@ class NewProject(TypedDict):
     quota: QuotaDocument
     retention: RetentionDocument
     secret_types: list[str]
+    demands: DemandsDocument
 
 
 PROJECTS = Listing(
     ProjectRow,
     "projects j",
-    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.created,
+    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.demands, j.created,
        j.last_modified, j.secret_types, u.share, u.lag_s""",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
@@ -73,23 +76,26 @@ PROJECTS = Listing(
 )
 
 _INSERT = text("""
-    INSERT INTO projects (name, title, weight, quota, retention, secret_types)
-    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb), :secret_types)
+    INSERT INTO projects (name, title, weight, quota, retention, demands, secret_types)
+    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb), CAST(:demands AS jsonb), :secret_types)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT id, title, weight, quota, retention, is_paused, pause_reason, secret_types
+    SELECT id, title, weight, quota, retention, demands, is_paused, pause_reason, secret_types
     FROM projects WHERE name = :name FOR NO KEY UPDATE
 """)
 
 _UPDATE = text("""
     UPDATE projects
     SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), retention = CAST(:retention AS jsonb),
-        is_paused = :is_paused, pause_reason = :pause_reason, secret_types = :secret_types, last_modified = now()
+        demands = CAST(:demands AS jsonb), is_paused = :is_paused, pause_reason = :pause_reason,
+        secret_types = :secret_types, last_modified = now()
     WHERE id = :id
 """)
+
+_DEMANDS = text("SELECT demands FROM projects WHERE id = :id")
 
 _LIVE_TOKENS = text("""
     SELECT count(*) FROM tokens
@@ -116,7 +122,8 @@ def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: Pro
 
 def insert(tx: Connection, new: NewProject) -> ProjectId | None:
     """Insert a project and return its id; None when the name is taken."""
-    return tx.execute(_INSERT, {**new, "quota": _json(new["quota"]), "retention": _json(new["retention"])}).scalar()
+    documents = {"quota": _json(new["quota"]), "retention": _json(new["retention"]), "demands": _json(new["demands"])}
+    return tx.execute(_INSERT, {**new, **documents}).scalar()
 
 
 def lock(tx: Connection, name: str) -> LockedProject | None:
@@ -126,7 +133,17 @@ def lock(tx: Connection, name: str) -> LockedProject | None:
 
 def update(tx: Connection, changed: LockedProject) -> None:
     """Write what a locked project shall be; its name stays."""
-    tx.execute(_UPDATE, {**changed._asdict(), "quota": _json(changed.quota), "retention": _json(changed.retention)})
+    documents = {
+        "quota": _json(changed.quota),
+        "retention": _json(changed.retention),
+        "demands": _json(changed.demands),
+    }
+    tx.execute(_UPDATE, {**changed._asdict(), **documents})
+
+
+def demands(tx: Connection, project_id: ProjectId) -> DemandsDocument:
+    """Return what a project demands of the nodes and images that its jobs get."""
+    return cast("DemandsDocument", tx.execute(_DEMANDS, {"id": project_id}).scalar() or {})
 
 
 def live_tokens(tx: Connection, project_id: ProjectId) -> int:
@@ -145,5 +162,5 @@ def delete(tx: Connection, project_id: ProjectId) -> bool:
     return True
 
 
-def _json(document: QuotaDocument | RetentionDocument) -> str:
+def _json(document: QuotaDocument | RetentionDocument | DemandsDocument) -> str:
     return orjson.dumps(document).decode()

@@ -34,6 +34,7 @@ projects = Table(
     Column("pause_reason", Text),
     document("quota"),
     document("retention"),
+    document("demands"),
     # The installation's job types that may name secrets of this project, by name.
     Column("secret_types", ARRAY(Text), nullable=False, server_default="{}"),
     moment("created", now=True),
