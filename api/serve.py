@@ -86,7 +86,8 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
         settings,
         account,
         lambda: replace(
-            make_runtime(settings, "api", pool_size=settings.api_threads + settings.node_threads), keyring=keyring
+            make_runtime(settings, "api", pool_size=settings.api_threads + settings.node_threads, more=10),
+            keyring=keyring,
         ),
     )
 
@@ -151,13 +152,13 @@ def run_worker(options: WorkerOptions) -> int:
     )
 
 
-def make_runtime(settings: Settings, name: str, *, pool_size: int = 10) -> Runtime:
+def make_runtime(settings: Settings, name: str, *, pool_size: int = 10, more: int | None = None) -> Runtime:
     """Return the runtime of one process of a role; its nudges go out through PostgreSQL."""
     from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
     from scheduler.store.leader.wake import Nudger  # noqa: PLC0415 - likewise
 
     url = _given(settings.database_url, "GANGER_DATABASE_URL")
-    engine = runtime.connect(url, settings, pool_size=pool_size, name=f"ganger-{name}")
+    engine = runtime.connect(url, settings, pool_size=pool_size, more=more, name=f"ganger-{name}")
     nudger = Nudger(engine.url)
     return runtime.Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
 

@@ -46,12 +46,14 @@ class Runtime:
             self.nudge(f"node:{name}")
 
 
-def connect(url: str, settings: Settings, *, pool_size: int = 10, name: str = "ganger") -> Engine:
+def connect(
+    url: str, settings: Settings, *, pool_size: int = 10, more: int | None = None, name: str = "ganger"
+) -> Engine:
     """Return an engine whose connections carry our time limits; it does not connect yet. Raises SetupError for an unusable address."""
     engine = create_engine(
         database_address.read(url),
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=pool_size if more is None else more,
         pool_recycle=1800,
         pool_use_lifo=True,
         json_deserializer=orjson.loads,

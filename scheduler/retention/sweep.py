@@ -155,6 +155,6 @@ class Sweep:
     def _remove(self, contents: Sequence[PurgedFile]) -> None:
         for content in contents:
             try:
-                storage.remove(content.url, content.path)
+                storage.remove(content.url, content.path, self._rt.settings.workspace_roots)
             except GangerError as error:
                 log.warning(CONTENT_LEFT, workspace=content.url, path=content.path, trouble=str(error))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,31 @@ def test_an_api_that_is_busy_for_a_moment_is_asked_again() -> None:
     network = Network(httpx2.Response(503, json={"description": "busy"}), ok(job()))
     with network.client() as ganger:
         assert ganger.jobs.get(7).status == "QUEUED"
+
+
+def test_too_many_requests_is_asked_again_after_as_long_as_it_says_whatever_the_call_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    busy = httpx2.Response(429, json={"description": "too many"}, headers={"Retry-After": "3"})
+    network = Network(busy, ok({"id": 1, "status": "RUNNING"}, 202))
+    with network.client() as ganger:
+        assert ganger.jobs.requeue([7]).status == "RUNNING"
+    assert slept == [3.0]
+    with Network(busy).client(patience_s=1.0) as ganger, pytest.raises(Refused):
+        ganger.jobs.requeue([7])  # longer than the caller has patience
+    assert slept == [3.0]
+
+
+def test_links_are_followed_beneath_the_prefix_of_a_proxy() -> None:
+    following = "https://ganger.test/tools/ganger/jobs/?page=2"
+    network = Network(
+        ok({"results": [job()], "next": following, "count": 2}), ok({"results": [job(id=8)], "next": None, "count": 2})
+    )
+    with Client("https://ganger.test/tools/ganger", "secret", http=httpx2.MockTransport(network)) as ganger:
+        assert [one.id for one in ganger.jobs.list()] == [7, 8]
+    assert [request.url.raw_path for request in network.asked][1] == b"/tools/ganger/jobs/?page=2"
 
 
 def test_patience_has_an_end() -> None:
