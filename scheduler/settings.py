@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,9 +68,9 @@ class Settings(BaseSettings):
     proxies: int = Field(
         default=0, ge=0, description="number of trusted proxies in front, whose X-Forwarded-* headers count"
     )
-    trusted_hosts: list[str] = Field(
+    trusted_hosts: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="host names that the API answers to; empty: addresses, and names that cannot be somebody else's",
+        description="host names that the API answers to, with commas between; empty: addresses, and names that cannot be somebody else's",
     )
     submitter_priority: int = Field(default=10, description="the most urgent priority that a submitter may give a job")
     operator_priority: int = Field(default=0, description="likewise an operator; an administrator may give any")
@@ -168,6 +169,18 @@ class Settings(BaseSettings):
 
     statement_timeout_s: float = Field(default=10.0, gt=0)
     lock_timeout_s: float = Field(default=3.0, gt=0)
+
+    @field_validator("trusted_hosts", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """Take names with commas between, or as JSON."""
+        if not isinstance(given, str):
+            return given
+        return (
+            json.loads(given)
+            if given.lstrip().startswith("[")
+            else [name.strip() for name in given.split(",") if name.strip()]
+        )
 
     @field_validator("workspace_roots", mode="before")
     @classmethod

@@ -45,6 +45,9 @@ STATUS: dict[type[GangerError], HTTPStatus] = {
 
 RETRY_AFTER_S = {HTTPStatus.TOO_MANY_REQUESTS: "5", HTTPStatus.SERVICE_UNAVAILABLE: "1"}
 
+MOST_FOUND = 20_000
+"""To list the faults of a body takes far longer than to find them, so beyond this they are only counted."""
+
 _INNER = re.compile(r"(?:one|many)\Z|(?:function|constrained)-|(?:list|dict)\[")
 """Parts of a location that are pydantic's, not the client's: which of several forms it tried."""
 
@@ -72,6 +75,10 @@ def install(app: Flask) -> None:
 
 def invalid(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
     """Return all that is wrong with a body or query of this model as one sentence that names each field at fault."""
+    if error.error_count() > MOST_FOUND:
+        return InvalidInput(
+            f"{error.error_count()} values are not as they should be; send fewer at once to be told which"
+        )
     faults: dict[Location, Fault] = {}
     more = 0
     found = error.errors(include_url=False, include_context=False, include_input=False)

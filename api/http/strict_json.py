@@ -15,9 +15,16 @@ from scheduler.documents import Document, JsonValue
 from scheduler.errors import InvalidInput
 
 MAX_DEPTH = 32
+MAX_VALUES = 1_000_000
+"""The most values in one text: ten thousand jobs with a hundred each. A megabyte of empty lists would take twenty to hold."""
+
+MAX_MEMBERS = 10_000
+"""The most members of one object."""
+
 MAX_INTEGER = 2**63 - 1
 """The largest number of the database's widest column; larger whole numbers are refused, not rounded."""
 
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _SUSPICIOUS = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that may spell NUL or half a pair: only then is every string looked at."""
 
@@ -28,6 +35,7 @@ def loads(body: bytes) -> JsonValue:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidInput("the body is not UTF-8") from error
+    _check_count(body)
     try:
         value: JsonValue = _decode(text)
     except RecursionError as error:
@@ -48,7 +56,19 @@ def check_text(text: str, field: str | None = None) -> None:
         raise InvalidInput("a text holds half a surrogate pair", field=field)
 
 
+def _check_count(body: bytes) -> None:
+    """Refuse more values than can be held. What merely looks like many, in texts, is looked at more closely."""
+    if _separators(body) > MAX_VALUES and _separators(_STRING.sub(b"", body)) > MAX_VALUES:
+        raise InvalidInput(f"the JSON holds more than {MAX_VALUES} values; send it in parts")
+
+
+def _separators(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
+
+
 def _object(pairs: list[tuple[str, JsonValue]]) -> Document:
+    if len(pairs) > MAX_MEMBERS:
+        raise InvalidInput(f"an object has more than {MAX_MEMBERS} members")
     made = dict(pairs)
     if len(made) != len(pairs):
         seen: set[str] = set()

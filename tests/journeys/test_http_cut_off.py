@@ -6,13 +6,14 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from api.up.embedded.servers import ServerSet
 from scheduler.identity import Role
 from tests.support import api as in_process
 from tests.support.api_process import serving
+from tests.support.servers import Seeds, connect
 
 WHOLE = b'[{"command": ["true"]}]' + b" " * 1000
 """It is JSON however much of its end is missing."""
@@ -34,7 +35,9 @@ class Served:
 
 
 @pytest.fixture(scope="module")
-def served(servers: Any, migrated: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(servers: ServerSet, migrated: Seeds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    with connect(servers.database_url) as db:
+        migrated.restore(db)  # the default workspace is this folder, not that of an earlier test
     folder: Path = tmp_path_factory.mktemp("cut-off")
     with (
         serving(servers.database_url, servers.broker_url, folder, API_WORKERS="1") as url,

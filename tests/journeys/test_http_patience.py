@@ -5,18 +5,21 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 
 from api.http.serving import gunicorn_worker
+from api.up.embedded.servers import ServerSet
 from tests.support.api_process import serving
+from tests.support.servers import Seeds, connect
 
 
 @pytest.fixture(scope="module")
-def url(servers: Any, migrated: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def url(servers: ServerSet, migrated: Seeds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An API of one process with two threads: the smallest there is."""
+    with connect(servers.database_url) as db:
+        migrated.restore(db)  # the default workspace is this folder, not that of an earlier test
     folder: Path = tmp_path_factory.mktemp("patience")
     with serving(servers.database_url, servers.broker_url, folder, API_WORKERS="1", API_THREADS="2") as url:
         yield url

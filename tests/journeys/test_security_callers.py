@@ -58,6 +58,7 @@ def test_with_the_setting_only_its_names_are_believed_and_links_are_made_of_no_o
         ("ganger.example.org", 200),
         ("eu.ganger.example.net:443", 200),
         ("10.1.2.3", 400),
+        ("127.0.0.1:8470", 200),
         ("evil.example", 400),
     ):
         assert chosen.with_headers(Host=host).get("/jobs/").status_code == status

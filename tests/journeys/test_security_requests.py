@@ -14,8 +14,10 @@ import httpx2
 import pytest
 
 from api.http.serving import paced_socket
+from api.up.embedded.servers import ServerSet
 from tests.support import api as in_process
 from tests.support.api_process import serving
+from tests.support.servers import Seeds, connect
 
 COUNT = 36
 PATIENCE_S = 8.0
@@ -55,7 +57,9 @@ class Attacked:
 
 
 @pytest.fixture(scope="module")
-def attacked(servers: Any, migrated: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+def attacked(servers: ServerSet, migrated: Seeds, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
+    with connect(servers.database_url) as db:
+        migrated.restore(db)  # the default workspace is this folder, not that of an earlier test
     folder: Path = tmp_path_factory.mktemp("attacked")
     chosen = {
         "API_WORKERS": "1",
@@ -166,7 +170,9 @@ def test_who_does_not_close_what_is_over_holds_up_nobody(attacked: Attacked, sen
 def test_who_does_not_read_what_he_asked_for_holds_up_nobody(attacked: Attacked) -> None:
     large = b"x" * 32 * 1024 * 1024
     query = {"file_name": "large"}
-    made = attacked.api.send("POST", "/files/", large, query=query, content_type="application/octet-stream").json
+    sent = attacked.api.send("POST", "/files/", large, query=query, content_type="application/octet-stream")
+    assert sent.status_code == 201, sent.text
+    made = sent.json
     with ExitStack() as open_ones:
         deaf = []
         for _ in range(COUNT):

@@ -24,6 +24,9 @@ from scheduler.store.admin.files import FileFilter
 
 routes = Routes("files")
 
+MOST_FORM = 1024**3
+"""The largest form: the web server keeps its file in the temporary folder first. Larger files are sent as the body itself."""
+
 BYTES = {"schema": {"type": "string", "format": "binary"}}
 DOWNLOAD = {"content": {"application/octet-stream": BYTES}}
 UPLOAD = {
@@ -135,7 +138,7 @@ def _raw(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
 
 def _multipart(limit: int) -> tuple[str, str | None, Iterable[bytes]]:
     watch = TokenWatch(api_runtime.of_this_app().rt)
-    transfer.expect_file(limit)
+    transfer.expect_file(min(limit, MOST_FORM))
     request.max_form_parts = 10
     sent = request.files.get("file")
     if sent is None or len(request.files) != 1 or request.form:

@@ -1,6 +1,7 @@
 """The name by which the API is asked for: answers carry links made of it, so only a name that is the API's own is believed.
 
-GANGER_TRUSTED_HOSTS names them; one that begins with a dot stands for all names below it. Without that setting the names are
+GANGER_TRUSTED_HOSTS names them; one that begins with a dot stands for all names below it. This machine as it calls itself
+(localhost, 127.0.0.1) is believed always. Without that setting the names are
 believed that nobody can make lead here from elsewhere: addresses, localhost, names without a dot, names of networks of one's
 own (.local, .internal, .svc, ...), this machine's own name, and that of GANGER_API_URL.
 """
@@ -36,13 +37,22 @@ def install(app: Flask, settings: Settings) -> None:
             return
         host = request.environ.get("HTTP_HOST", "localhost")
         given = settings.trusted_hosts
-        trusted = host_is_trusted(host, given) if given else is_own(host, own)
+        trusted = is_loopback(host) or (host_is_trusted(host, given) if given else is_own(host, own))
         if not trusted:
             raise InvalidInput(
                 f"this API does not answer to the name {host[:80]!r}; an administrator adds it to GANGER_TRUSTED_HOSTS"
             )
 
     app.before_request(check)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a Host header names this machine as it calls itself."""
+    name = (_without_port(host) or "").strip("[]").lower()
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def is_own(host: str, own: list[str]) -> bool:

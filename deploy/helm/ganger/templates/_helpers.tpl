@@ -82,7 +82,7 @@ imagePullSecrets:
 {{- $name := printf "%s-api" (include "ganger.name" .) -}}
 {{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}
 {{- list .Values.api.ingress.host $name $inNamespace (printf "%s.svc" $inNamespace) (printf "%s.svc.cluster.local" $inNamespace)
-  "localhost" "127.0.0.1" | toJson -}}
+  | join "," -}}
 {{- end }}
 
 {{- define "ganger.apiUrl" -}}
