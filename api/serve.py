@@ -60,6 +60,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
     from scheduler.admin import seed  # noqa: PLC0415 - likewise
     from scheduler.events import API_PLAIN_HTTP  # noqa: PLC0415 - likewise
     from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
+    from scheduler.store.schema import migrations  # noqa: PLC0415 - likewise
 
     settings = read_settings()
     log.configure("api")
@@ -81,6 +82,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
         return 0
     engine.dispose()  # no connection is shared with the processes that are forked now
     unprivileged.prepare_folders(own, account)
+    migrations.head()  # read while the way to its folder is open
     return server.serve(
         where,
         settings,

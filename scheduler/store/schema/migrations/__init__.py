@@ -6,6 +6,7 @@ before it no longer uses.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -35,8 +36,9 @@ def upgrade(url: str | URL) -> None:
         engine.dispose()
 
 
+@cache
 def head() -> str:
-    """Return the newest version there is."""
+    """Return the newest version there is. The folder is read once: later the process may lack the right to."""
     return str(ScriptDirectory.from_config(_config(None)).get_current_head())
 
 
