@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +14,22 @@ import pytest
 from tests.support.installation import Installation
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start it as root")
+ROOT = Path(__file__).parents[2]
 RAW = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
 def hidden() -> Iterator[Installation]:
-    """An installation whose state folder only root can enter, with a file of root's from an earlier release."""
+    """An installation whose code and state folder only root can reach, with a file of root's from an earlier release."""
     with tempfile.TemporaryDirectory(prefix="ganger-hidden-") as parent:  # 0700
         root = Path(parent) / "state"
         (root / "files/uploads").mkdir(parents=True)
         (root / "files/uploads/old").write_text("old")
         (root / "files/trap").symlink_to("/etc/hostname")
-        made = Installation(root).start()
+        code = Path(parent) / "code"
+        for package in ("scheduler", "workers", "api", "sdk/ganger"):
+            shutil.copytree(ROOT / package, code / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
+        made = Installation(root, PYTHONPATH=str(code)).start()
         yield made
         made.stop()
 
@@ -37,7 +42,8 @@ def test_the_api_is_an_unprivileged_account_and_does_its_work(hidden: Installati
     sent = hidden.api.post("/files/", params={"file_name": "a"}, content=b"content", headers=RAW)
     assert sent.status_code == 201, sent.text
     assert hidden.api.get(f"/files/{sent.json()['id']}/content/").content == b"content"
-    assert hidden.api.get("/metrics").status_code == 200
+    for page in ("/metrics", "/status/", "/docs/", "/openapi.json", "/health/ready"):
+        assert hidden.api.get(page).status_code == 200, page
     assert hidden.api.delete(f"/files/{sent.json()['id']}/").status_code == 204
 
 
