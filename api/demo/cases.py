@@ -106,6 +106,7 @@ def _command(
         labels={"demo": "yes"},
         timeout=timeout,
         max_tries=max_tries,
+        retry_on=["SYSTEM", "ALGORITHM"],
         **asks,  # type: ignore[arg-type]  # three amounts
     )
     return DemoCase(

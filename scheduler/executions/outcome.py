@@ -19,9 +19,10 @@ from scheduler.identifiers import ExecutionId, JobId
 from scheduler.rules.lifecycle import on_oom
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.outcome import Outcome
-from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again
+from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again, wanted
 from scheduler.runtime import Runtime
-from scheduler.store.jobs import jobs, oom
+from scheduler.store.jobs import jobs, oom, retry_policies
+from scheduler.store.jobs.retry_policies import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ def settle(
     steps: dict[JobEvent, list[jobs.JobMove]] = {}
     starved: set[int] = set()
     over, to_tell = gangs.over(tx, locked, ended)
+    wishes = retry_policies.read(tx, [end.job_id for end in over if end.error is not None])
     for end in over:
-        event, step = _decide(rt, locked[end.job_id], end)
+        event, step = _decide(rt, locked[end.job_id], end, wishes.get(end.job_id, RetryPolicy()))
         steps.setdefault(event, []).append(step)
         if end.error is not None and end.error.name == on_oom.OUT_OF_MEMORY:
             starved.add(end.job_id)
@@ -62,7 +64,7 @@ def settle(
     return SettledJobs({execution_id: job_id for job_id, execution_id in well.items()}, to_tell)
 
 
-def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tuple[JobEvent, jobs.JobMove]:
+def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPolicy) -> tuple[JobEvent, jobs.JobMove]:
     step = jobs.JobMove(end.job_id, end.attempt, node_id=end.node_id, reason=end.message)
     match end.outcome:
         case Outcome.COMPLETED:
@@ -72,12 +74,14 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tuple[JobE
         case Outcome.WITHDRAWN:
             return JobEvent.WITHDRAW, step
         case Outcome.FAILED | Outcome.LOST:
-            return _after_failure(rt, job, end)
+            return _after_failure(rt, job, end, wish)
         case _:
             assert_never(end.outcome)
 
 
-def _after_failure(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tuple[JobEvent, jobs.JobMove]:
+def _after_failure(
+    rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPolicy
+) -> tuple[JobEvent, jobs.JobMove]:
     assert end.error is not None, "a failed try names its error"  # noqa: S101 - promised by both callers
     reason = f"{end.error.name}: {end.message}" if end.message else end.error.name
     tries = job.num_exes - job.forgiven
@@ -85,7 +89,13 @@ def _after_failure(rt: Runtime, job: jobs.LockedJob, end: EndedExecution) -> tup
         num_exes=job.num_exes,
         forgiven=job.forgiven,
         max_tries=job.max_tries,
-        should_be_retried=end.error.should_be_retried,
+        should_be_retried=wanted(
+            wish.retry_on,
+            name=end.error.name,
+            category=end.error.category,
+            should_be_retried=end.error.should_be_retried,
+            is_met=wish.has_on_oom and end.error.name == on_oom.OUT_OF_MEMORY,
+        ),
     ):
         backoff = RetryBackoff(first_s=rt.settings.retry_first_s, limit_s=rt.settings.retry_limit_s)
         delay = delay_s(max(tries, 1), backoff, rt.chance)

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from sqlalchemy import Connection
 
 from scheduler.errors import Fault, FaultList, GangerError, in_words, together
+from scheduler.identifiers import ProjectId
+from scheduler.jobs.new_job import NewJob
+from scheduler.rules.job_type import definition as definitions
+from scheduler.store.admin import errors as known_errors
 
 
 class EntryError(Exception):
@@ -45,6 +52,14 @@ class EntryFaults:
         for number, faults in self._found.items():
             if faults:
                 yield number, faults.together()
+
+
+def note_retry_on(tx: Connection, project_id: ProjectId, new: Mapping[int, NewJob], faults: EntryFaults) -> None:
+    """Note the words of `retry_on`, by the jobs' numbers, that are neither categories nor errors that their project knows."""
+    said = {number: words for number, job in new.items() if (words := (job.overrides or {}).get("retry_on"))}
+    known = known_errors.names(tx, project_id) if said else frozenset[str]()
+    for number, words in said.items():
+        definitions.note_retry_on(cast("list[str]", words), known, faults.of(number))
 
 
 def _placed(place: int, error: GangerError) -> GangerError:

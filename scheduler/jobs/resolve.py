@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
-from scheduler.jobs import output_places
+from scheduler.jobs import entry_faults, output_places
 from scheduler.jobs.entry_faults import EntryFaults
 from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.jobs.new_job import NewJob, group_key
@@ -113,6 +113,7 @@ def _drafts(
             _environment(number, job, faults)
     for number in firsts:
         _check_leave(number, types[number], kinds[number], faults)
+    entry_faults.note_retry_on(tx, project_id, {number: new[number] for number in firsts}, faults)
     _check_secrets(tx, project_id, [(n, new[n], kinds[n]) for n in firsts], faults)
     now = rt.now()
     demands = projects.demands(tx, project_id)

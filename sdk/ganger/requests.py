@@ -48,6 +48,7 @@ class JobRequest:
     image: str | None = None
     secrets: Sequence[str] | None = None
     on_oom: Mapping[str, float] | None = None
+    retry_on: Sequence[str] | None = None
     max_processes: int | None = None
     max_open_files: int | None = None
     grace: int | None = None

@@ -258,7 +258,7 @@ def test_updates_of_a_window_are_the_jobs_whose_status_changed_in_it(api: Api) -
 
 def test_each_job_is_listed_once_with_its_newest_execution(api: Api, cluster: Cluster) -> None:
     node = cluster.a_node()
-    job = api.a_job(mem_required=0)
+    job = api.a_job(mem_required=0, retry_on=["ALGORITHM"])
     never = api.a_job(cpus_required=100)
     for outcome in ("failed", "completed"):
         cluster.tick()

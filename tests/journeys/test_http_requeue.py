@@ -42,7 +42,7 @@ def moment(text: str) -> datetime:
 @pytest.mark.parametrize(("own", "tries"), [({"max_tries": 1}, 1), ({"max_tries": 5}, 5), ({}, 3)])
 def test_a_new_round_has_as_many_tries_as_the_first(api: Api, cluster: Cluster, own: Any, tries: int) -> None:
     node = cluster.a_node()
-    job_id = api.a_job(**own)["id"]
+    job_id = api.a_job(**own, retry_on=["ALGORITHM"])["id"]
     for round_ in (1, 2, 3):
         for _ in range(tries):
             assert shown(api, job_id)["status"] == "QUEUED"
@@ -92,8 +92,8 @@ def test_a_held_job_is_held_when_it_was_cancelled_and_requeued(api: Api, cluster
 def test_the_earliest_start_stays_what_was_asked_and_a_back_off_stands_by_itself(api: Api, cluster: Cluster) -> None:
     node = cluster.a_node()
     asked = (datetime.now().astimezone() - timedelta(minutes=1)).isoformat()
-    job_id = api.a_job(not_before=asked)["id"]
-    plain = api.a_job()["id"]
+    job_id = api.a_job(not_before=asked, retry_on=["ALGORITHM"])["id"]
+    plain = api.a_job(retry_on=["ALGORITHM"])["id"]
     assert cluster.tick() == 2
     for each in (job_id, plain):
         ref = cluster.execution_of(each)
@@ -115,3 +115,36 @@ def test_tries_that_were_forgiven_are_told_apart(api: Api, cluster: Cluster) -> 
     end_a_try(cluster, node, job_id)
     job = shown(api, job_id)
     assert (job["status"], job["num_exes"], job["forgiven"], job["max_tries"]) == ("FAILED", 2, 1, 1)
+
+
+# --- after which errors there is another try ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("of_type", "of_job", "error", "status"),
+    [
+        ({}, {}, "staging", "QUEUED"), ({}, {}, None, "FAILED"), ({}, {}, "checksum", "FAILED"), ({}, {"max_tries": 9}, None, "FAILED"),
+        ({"retry_on": ["ALGORITHM"]}, {}, None, "QUEUED"), ({"retry_on": ["ALGORITHM"]}, {}, "staging", "FAILED"),
+        ({"retry_on": ["unknown-exit"]}, {}, None, "QUEUED"), ({"retry_on": []}, {}, "staging", "FAILED"),
+        ({"retry_on": []}, {"retry_on": ["SYSTEM"]}, "staging", "QUEUED"), ({"retry_on": ["ALGORITHM"]}, {"retry_on": None}, None, "FAILED"),
+        ({}, {"on_oom": {"mem_factor": 2}}, "out-of-memory", "QUEUED"), ({}, {}, "out-of-memory", "FAILED"),
+    ],
+)  # fmt: skip
+def test_errors_of_the_platform_are_tried_again_and_others_where_type_or_job_say_so(
+    api: Api, cluster: Cluster, of_type: dict[str, Any], of_job: dict[str, Any], error: str | None, status: str
+) -> None:
+    node = cluster.a_node()
+    made = api.a_type(mem_required=1, **of_type)
+    job_id = api.a_job(job_type_id=made["id"], **of_job)["id"]
+    assert cluster.tick() == 1
+    ref = cluster.execution_of(job_id)
+    cluster.claim(node, ref)
+    cluster.report(node, ref, "failed", error=error, phases={"job": {"exit_code": 1}})
+    assert shown(api, job_id)["status"] == status
+
+
+def test_unknown_words_after_which_to_try_again_are_refused_by_their_places(api: Api) -> None:
+    refused = api.post("/jobs/", {"command": ["true"], "retry_on": ["SYSTEM", "no-such-error"]})
+    assert (refused.status_code, refused.json["field"]) == (400, "retry_on[1]")
+    of_type = {"name": "t", "version": "1", "command": ["true"], "retry_on": ["nonsense"]}
+    assert api.post("/job-types/", of_type).json["field"] == "retry_on[0]"

@@ -196,7 +196,11 @@ class Cluster:
             )  # fmt: skip
         self.project = self.value("SELECT id FROM projects WHERE name = 'default'")
         self.type = self.value("INSERT INTO job_types (name, version) VALUES ('plain', '1') RETURNING id")
-        definition = {"command": ["/bin/true"], "exit_codes": {"3": "checksum"}}
+        definition = {
+            "command": ["/bin/true"],
+            "exit_codes": {"3": "checksum"},
+            "retry_on": ["SYSTEM", "DATA", "ALGORITHM"],
+        }
         self.revision = self.value(
             """INSERT INTO job_type_revisions (job_type_id, revision_num, definition)
                VALUES (:type, 1, CAST(:definition AS jsonb)) RETURNING id""",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again
+from scheduler.rules.lifecycle.failures import BUILT_IN
+from scheduler.rules.lifecycle.retry import RetryBackoff, delay_s, may_try_again, wanted
 
 BACKOFF = RetryBackoff(first_s=2.0, factor=3.0, limit_s=60.0)
 
@@ -58,3 +59,29 @@ def test_a_job_gets_another_try_until_as_many_counted_as_it_may_have(
         num_exes=num_exes, forgiven=forgiven, max_tries=max_tries, should_be_retried=should_be_retried
     )
     assert found is expected
+
+
+@pytest.mark.parametrize(
+    ("retry_on", "name", "category", "by_default", "is_met", "expected"),
+    [
+        (None, "staging", "SYSTEM", True, False, True),
+        (None, "unknown-exit", "ALGORITHM", False, False, False),
+        ([], "staging", "SYSTEM", True, False, False),
+        (["ALGORITHM"], "unknown-exit", "ALGORITHM", False, False, True),
+        (["ALGORITHM"], "staging", "SYSTEM", True, False, False),
+        (["bad-data"], "bad-data", "DATA", False, False, True),
+        (["bad-data"], "checksum", "DATA", False, False, False),
+        ([], "out-of-memory", "ALGORITHM", False, True, True),
+    ],
+)
+def test_a_job_says_after_which_errors_it_wants_another_try_and_else_the_error_does(
+    retry_on: list[str] | None, name: str, category: str, by_default: bool, is_met: bool, expected: bool
+) -> None:
+    found = wanted(retry_on, name=name, category=category, should_be_retried=by_default, is_met=is_met)
+    assert found is expected
+
+
+def test_only_errors_of_the_platform_are_retried_by_default() -> None:
+    assert {one.name for one in BUILT_IN if one.should_be_retried} == {
+        one.name for one in BUILT_IN if one.category == "SYSTEM"
+    }

@@ -44,6 +44,14 @@ class ProgramFields(PlacingFields):
     max_open_files: Annotated[int, Field(ge=16, le=4_000_000)] | None = None
     grace: Annotated[int, Field(ge=0, le=3_600, description="seconds between SIGTERM and the kill")] | None = None
     on_oom: OnOom | None = None
+    retry_on: Annotated[
+        list[Word] | None,
+        Field(
+            max_length=50,
+            description="categories and names of errors after which another try is made; null is what each error says:"
+            " SYSTEM errors are retried, and those of the program and its data are not",
+        ),
+    ] = None
     secrets: Annotated[list[Word], Field(max_length=50, description="names of secrets of the project")] = LEFT_OUT
 
     @model_validator(mode="after")
@@ -67,6 +75,7 @@ class _RunningView(TypedDict):
     max_open_files: int | None
     grace: int | None
     on_oom: OnOomView | None
+    retry_on: list[str] | None
     secrets: list[str]
 
 
@@ -108,6 +117,7 @@ def shown(definition: Definition) -> ProgramView:
         "max_open_files": definition.nofile,
         "grace": definition.grace_s,
         "on_oom": None if wish is None else _on_oom(wish),
+        "retry_on": None if definition.retry_on is None else list(definition.retry_on),
         "secrets": list(definition.secrets),
         **placing.shown(definition),
     }

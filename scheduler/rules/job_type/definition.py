@@ -16,6 +16,7 @@ from scheduler.errors import FaultList, InvalidInput
 from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type import parameters, runners
 from scheduler.rules.job_type.interface import RESERVED, Interface, SchemaCheck
+from scheduler.rules.lifecycle.failures import CATEGORIES
 
 MAX_ARGUMENTS = 1_000
 MAX_ARGUMENT = 32_768
@@ -64,6 +65,8 @@ class JobOverrides(PlacementWishes):
     grace_s: int | None = None
     on_oom: Mapping[str, int] | None = None
     """See `rules.lifecycle.on_oom`."""
+    retry_on: Sequence[str] | None = None
+    """Categories and names of the errors after which another try is made; None is what each error says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def check(definition: Definition, *, known_errors: frozenset[str], complaint: Sc
         _check_command(getattr(definition, name), definition.shell, name, faults)
     note_environment(definition.environment, "environment", faults)
     runners.note_faults(definition.runner, definition.options, faults)
+    note_retry_on(definition.retry_on, known_errors, faults)
     for code, error in definition.exit_codes.items():
         _check_exit_code(code, error, known_errors, faults)
     for number, declared in enumerate(definition.interface.inputs):
@@ -156,6 +160,14 @@ def check(definition: Definition, *, known_errors: frozenset[str], complaint: Sc
             faults.note(f"the default of {declared.name!r} does not fit its schema: {wrong}", field=where)
     faults.raise_all()
     return [*_unknown_parameters(definition), *_doubtful(definition)]
+
+
+def note_retry_on(retry_on: Sequence[str] | None, known_errors: frozenset[str], faults: FaultList) -> None:
+    """Note the words that are neither a category nor the name of an error."""
+    for number, word in enumerate(retry_on or ()):
+        if word not in CATEGORIES and word not in known_errors:
+            sentence = f"{word!r} is neither the name of an error nor one of {', '.join(sorted(CATEGORIES))}"
+            faults.note(sentence, field=f"retry_on[{number}]")
 
 
 def check_argv(argv: Sequence[str], where: str) -> None:

@@ -27,8 +27,14 @@ class FailureClass:
     title: str
     description: str
     category: FailureCategory
-    should_be_retried: bool = True
 
+    @property
+    def should_be_retried(self) -> bool:
+        """Whether another try is made by default: only what is the platform's fault may well end otherwise."""
+        return self.category is FailureCategory.SYSTEM
+
+
+CATEGORIES = frozenset(FailureCategory)
 
 UNKNOWN_EXIT = "unknown-exit"
 SIGNALED = "signaled"

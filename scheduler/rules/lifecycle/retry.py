@@ -6,7 +6,7 @@ do not come back together (Brooker, "Exponential Backoff and Jitter", AWS Archit
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 
@@ -22,6 +22,19 @@ class RetryBackoff:
 def may_try_again(*, num_exes: int, forgiven: int, max_tries: int, should_be_retried: bool) -> bool:
     """Return whether a job whose try has just failed gets another. A forgiven try does not count."""
     return should_be_retried and num_exes - forgiven < max_tries
+
+
+def wanted(
+    retry_on: Collection[str] | None, *, name: str, category: str, should_be_retried: bool, is_met: bool = False
+) -> bool:
+    """Return whether a job wants another try after this error.
+
+    `retry_on` has what it says itself, categories and names of errors; None is what the error says. `is_met` says that the
+    next try is made to meet the error, as after a lack of memory by asking for more.
+    """
+    if is_met:
+        return True
+    return should_be_retried if retry_on is None else name in retry_on or category in retry_on
 
 
 def delay_s(tries: int, backoff: RetryBackoff, chance: Callable[[], float]) -> float:

@@ -17,12 +17,13 @@ class NamedError:
     id: ErrorId
     name: str
     should_be_retried: bool
+    category: str
 
 
-_COMMON = text("SELECT id, name, should_be_retried FROM errors WHERE project_id IS NULL")
+_COMMON = text("SELECT id, name, should_be_retried, category FROM errors WHERE project_id IS NULL")
 
 _SEEN = text("""
-    SELECT e.id, e.name, e.should_be_retried, e.project_id
+    SELECT e.id, e.name, e.should_be_retried, e.category, e.project_id
     FROM errors e
     WHERE e.project_id IS NULL
        OR e.project_id = ANY(:owners)
@@ -30,7 +31,7 @@ _SEEN = text("""
           AND NOT EXISTS (SELECT FROM errors b WHERE b.project_id IS NULL AND b.is_builtin AND b.name = e.name)
 """)
 
-_BY_ID = text("SELECT id, name, should_be_retried FROM errors WHERE id = ANY(:ids)")
+_BY_ID = text("SELECT id, name, should_be_retried, category FROM errors WHERE id = ANY(:ids)")
 
 
 def common(tx: Connection) -> dict[str, NamedError]:
@@ -58,5 +59,5 @@ def by_id(tx: Connection, ids: Iterable[ErrorId]) -> dict[ErrorId, NamedError]:
     return {row.id: _error(row) for row in tx.execute(_BY_ID, {"ids": sorted(set(ids))})}
 
 
-def _error(row: Row[tuple[ErrorId, str, bool]]) -> NamedError:
-    return NamedError(row.id, row.name, row.should_be_retried)
+def _error(row: Row[tuple[ErrorId, str, bool, str]]) -> NamedError:
+    return NamedError(row.id, row.name, row.should_be_retried, row.category)

@@ -110,6 +110,14 @@ class LimitOptions(SubmissionOptions):
         ),
         JobField("on_oom", on_oom),
     ] = None
+    retry_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Try again after errors of this category (SYSTEM, DATA, ALGORITHM) or name, and no others; repeatable. "
+            "By default only what the platform is to blame for is tried again.",
+            rich_help_panel=LIMITS,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
