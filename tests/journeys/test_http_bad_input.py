@@ -166,7 +166,7 @@ def test_nothing_is_redirected_but_to_the_same_path_with_its_slash(api: Api) -> 
         answer = api.get(path, next="http://evil.example")
         assert answer.status_code == 308
         assert answer.headers["Location"].startswith(f"http://localhost{path}/")
-    assert api.get("//evil.example/jobs").status_code in {404, 308}
+    assert api.get("//evil.example/jobs").status_code in {400, 404, 308}, "refused at the latest by its host"
 
 
 def test_names_that_reach_headers_are_encoded(api: Api) -> None:

@@ -215,8 +215,8 @@ def test_a_followed_log_comes_as_events_and_ends_with_the_execution(api: Api, cl
     answer = api.get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")
     assert answer.content_type.startswith("text/event-stream")
     assert events(answer) == [
-        ("log", "3", {"phase": "job", "stream": "stdout", "offset": 0, "text": "gr"}),
-        ("log", "6", {"phase": "job", "stream": "stdout", "offset": 3, "text": "\u00fcn\n"}),
+        ("log", "3", {"phase": "job", "stream": "stdout", "offset": 0, "text": "gr", "base64": "Z3LD"}),
+        ("log", "6", {"phase": "job", "stream": "stdout", "offset": 3, "text": "\u00fcn\n", "base64": "vG4K"}),
         ("end", None, {"status": "FAILED", "exit_code": 3}),
     ]
     resumed = api.with_headers(Last_Event_ID="3").get(f"/job-executions/{ref[0]}/logs/stdout/", follow="true")

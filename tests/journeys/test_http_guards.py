@@ -105,7 +105,7 @@ def test_only_the_hosts_of_the_settings_are_answered(api: Api) -> None:
 
 @pytest.mark.parametrize(("proxies", "named"), [(0, "http://localhost/"), (1, "https://ganger.example/")])
 def test_forwarded_headers_count_only_behind_a_trusted_proxy(api: Api, proxies: int, named: str) -> None:
-    made = Settings(state_dir=api.rt.settings.state_dir, proxies=proxies)
+    made = Settings(state_dir=api.rt.settings.state_dir, proxies=proxies, trusted_hosts=["localhost", "ganger.example"])
     here = replace(api, app=create_app(replace(api.rt, settings=made), background=False))
     for _ in range(2):
         here.a_job()

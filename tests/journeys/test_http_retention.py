@@ -244,7 +244,7 @@ def test_a_dry_run_says_what_a_purge_would_delete_and_deletes_nothing(api: Api, 
     assert "purging" in api.nudges
     Sweep(api.rt).run()
     gone = {
-        one["what"]: (one["project"], one["count"], one["bytes"]) for one in api.get("/admin/purge/").json["results"]
+        one["what"]: (one["project"], one["count"], one["bytes"]) for one in api.get("/admin/purge/").json["purged"]
     }
     assert gone == {"jobs": ("default", 3, 30), "output": ("default", 3, 30)}
     metrics = api.get("/metrics").text

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from api.http import telemetry
 from api.http.db_metrics import DatabaseMetrics
+from api.http.serving.broker_health import BrokerHealth, BrokerMetrics
 from tests.support.cluster import Cluster
 from tests.support.rows import Rows
 
@@ -28,7 +29,9 @@ def samples(cluster: Cluster) -> dict[str, set[str]]:
     telemetry._REQUESTS.labels("GET", "/", "200").inc()
     telemetry._DURATION.labels("GET", "/").observe(0.1)
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(telemetry.exposition(DatabaseMetrics(cluster.rt)).decode()):
+    broker = BrokerMetrics(lambda: BrokerHealth(latency_s=0.1))
+    figures = telemetry.exposition(DatabaseMetrics(cluster.rt), broker)
+    for family in text_string_to_metric_families(figures.decode()):
         # A family without a sample yet has its name all the same.
         names = {family.name, f"{family.name}_total"} if family.type == "counter" else {family.name}
         for name in names | {sample.name for sample in family.samples}:

@@ -9,7 +9,7 @@ from scheduler.nodes import lost as lost_nodes
 from scheduler.settings import Settings
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
-from tests.support.cluster import Cluster
+from tests.support.cluster import TOKEN, Cluster
 
 
 def test_an_execution_keeps_the_lease_it_was_given(cluster: Cluster, database_url: str) -> None:
@@ -55,7 +55,7 @@ def test_a_stuck_node_row_delays_no_other_node(cluster: Cluster) -> None:
 def test_a_beat_waits_for_no_job_and_tells_of_the_others(cluster: Cluster) -> None:
     node = cluster.a_node()
     (busy, busy_ref), (free, free_ref) = cluster.running(node), cluster.running(node)
-    told = [{"execution_id": e, "attempt": a, "percent": 40} for e, a in (busy_ref, free_ref)]
+    told = [{"execution_id": e, "attempt": a, "token": TOKEN, "percent": 40} for e, a in (busy_ref, free_ref)]
     with cluster.rt.db.begin() as tx:
         jobs.lock(tx, [busy])
         cluster.beat(node, progress=told)

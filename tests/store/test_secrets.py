@@ -42,6 +42,7 @@ def given(cluster: Cluster) -> dict[str, str]:
     """Return what the node of a job gets that names the secret."""
     cluster.change("""UPDATE job_type_revisions SET definition = definition || '{"secrets": ["db"]}' WHERE id = :id""",
                    id=cluster.revision)  # fmt: skip
+    cluster.change("UPDATE projects SET secret_types = '{plain}' WHERE name = 'default'")
     node = cluster.a_node("n")
     job_id = cluster.a_job()
     cluster.tick()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,8 @@ def check(method: str, address: str, status: int, content_type: str | None, body
     if operation is None or (content_type or "").partition(";")[0] != "application/json" or not body:
         return
     place, answers = operation
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return  # tests that break something inside look at the answer themselves; no other should pass with one
     assert str(status) in answers, f"{place} answered {status}, which its document does not name: {body[:300]!r}"
     schema = answers[str(status)].get("content", {}).get("application/json", {}).get("schema")
     if schema is None:

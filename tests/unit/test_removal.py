@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.servers import state_folder
 from tests.support.waiting import eventually
 from workers import removal
 from workers.removal import FileRemover
@@ -105,11 +106,8 @@ def test_whatever_a_job_leaves_is_gone_at_once_and_removed_in_the_end(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 @pytest.mark.parametrize("mischief", ["deep", "closed"])
-def test_a_node_that_is_not_root_removes_the_same(tmp_path: Path, mischief: str) -> None:
+def test_a_node_that_is_not_root_removes_the_same(mischief: str) -> None:
     """In a process of its own, because a user once given away does not come back."""
-    tmp_path.chmod(0o777)
-    for place in tmp_path.parents[:2]:
-        place.chmod(0o755)
     script = (
         "import os, pathlib, sys; from tests.unit import test_removal; from workers import removal\n"
         f"os.setgid({AS_NOBODY}); os.setuid({AS_NOBODY})\n"
@@ -120,7 +118,9 @@ def test_a_node_that_is_not_root_removes_the_same(tmp_path: Path, mischief: str)
         "(left,) = (pathlib.Path(sys.argv[1]) / removal.BIN).iterdir()\n"
         "assert removal.remove(str(left))\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, cwd=Path(__file__).parents[2])
+    with state_folder() as place:  # others may enter it, which pytest's own folders they may not
+        place.chmod(0o777)
+        subprocess.run([sys.executable, "-c", script, str(place)], check=True, cwd=Path(__file__).parents[2])
 
 
 def test_what_an_earlier_life_left_in_the_bin_is_removed(tmp_path: Path) -> None:

@@ -50,6 +50,7 @@ FAILURES = {
     "403": "The token's role does not allow this.",
     "404": "There is no such thing, or it belongs to another project.",
     "409": "The state of the thing forbids this.",
+    "410": "The thing was there, and is kept no longer.",
     "413": "The body is too large, or has too many entries.",
     "415": "The body has another media type than this address takes.",
     "429": "Too much at once; try again after Retry-After seconds.",

@@ -31,4 +31,4 @@ def show_purged(call: ApiCall) -> GoneList:
     """How much was purged so far."""
     permit_everywhere(call.caller)
     names = purges.project_names(call.rt)
-    return {"results": [view.gone(row, names.get(row.project_id)) for row in purges.amounts(call.rt)]}
+    return {"purged": [view.gone(row, names.get(row.project_id)) for row in purges.amounts(call.rt)]}

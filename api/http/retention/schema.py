@@ -51,4 +51,4 @@ class GoneView(TypedDict):
 class GoneList(TypedDict):
     """What was purged so far, by project and kind."""
 
-    results: list[GoneView]
+    purged: list[GoneView]

@@ -28,4 +28,4 @@ class RetentionEndpoint:
 
     def purged(self) -> Sequence[JsonObject]:
         """Return how much was purged so far: `project`, `what`, `count`, `bytes`, `last`."""
-        return list(self._transport.json(Call("GET", "/admin/purge/"))["results"])
+        return list(self._transport.json(Call("GET", "/admin/purge/"))["purged"])
