@@ -371,7 +371,7 @@ class BulkOutput(Message):
 class BulkOutputs(ExecutionRef):
     """Small output files of one running attempt. The body of the request is this as JSON, then their contents in order."""
 
-    token: str
+    token: str = Field(min_length=1, max_length=64)
     files: list[BulkOutput] = Field(max_length=MAX_BULK_FILES)
 
 

@@ -177,11 +177,11 @@ def live(tx: Connection, caller: Caller, new: NewOutput) -> WritingExecution:
     execution = files.execution(tx, new.execution_id)
     if execution is None or caller.node_id not in {None, execution.node_id}:
         raise NotFound(f"there is no execution {new.execution_id}")
-    token = execution.claim_token or ""
     if (
         execution.released
         or execution.attempt != new.attempt
-        or not hmac.compare_digest(token.encode(), new.token.encode())
+        or execution.claim_token is None  # nobody has claimed it, so nobody makes outputs for it
+        or not hmac.compare_digest(execution.claim_token.encode(), new.token.encode())
     ):
         raise Conflict("this attempt is not running any more")
     return execution

@@ -76,7 +76,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) 
         condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
         page = paging.read(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
-        return UpdatedJobs(page, detail.files(tx, sorted(ids)))
+        return UpdatedJobs(page, detail.files(tx, ids, {row.project for row in page.rows}))
 
 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
@@ -96,7 +96,9 @@ def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
         wanted = input_files(more.data) | output_files(more.results)
-        return FullJob(row, more, definitions.read(more.definition), executions, detail.files(tx, sorted(wanted)))
+        return FullJob(
+            row, more, definitions.read(more.definition), executions, detail.files(tx, wanted, {row.project})
+        )
 
 
 def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:

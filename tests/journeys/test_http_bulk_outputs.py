@@ -126,3 +126,14 @@ def test_a_workspace_that_takes_no_files_is_refused_when_the_job_is_submitted(ap
         )
         assert "[1].data.output_data[1].workspace_id" in many.text
     assert api.get("/jobs/").json["count"] == 0
+
+
+@pytest.mark.parametrize("token", ["", TOKEN, "x"])
+def test_nobody_brings_outputs_for_an_execution_that_is_not_claimed(api: Api, cluster: Cluster, token: str) -> None:
+    cluster.a_node()
+    made = api.a_type(mem_required=0, interface={"output_data": [{"name": "out", "type": "files", "glob": "*"}]})
+    job = api.a_job(job_type_id=made["id"])
+    assert cluster.tick() == 1
+    answer = bring(api, cluster.execution_of(job["id"]), {"a": b"planted"}, token=token)
+    assert answer.status_code == (409 if token else 400), answer.text
+    assert api.value("SELECT count(*) FROM files") == 0

@@ -268,3 +268,17 @@ def test_uploads_belong_to_a_project(api: Api) -> None:
     assert file["project"] == "other"
     assert upload(api.as_("theirs"), project="default").status_code == 403
     assert api.get("/files/", project="other").json["count"] == 1
+
+
+def test_a_node_shows_no_files_of_other_projects_as_its_outputs(api: Api, cluster: Cluster) -> None:
+    api.a_project("maps")
+    theirs = upload(api, project="maps", file_name="payroll.csv").json
+    node = cluster.a_node()
+    job_id, ref = cluster.running(node)
+    cluster.report(
+        node, ref, outputs=[{"name": "x", "file_id": theirs["id"]}, {"name": "y", "file_ids": [theirs["id"]]}]
+    )
+    for path in (f"/jobs/{job_id}/", "/jobs/updates/", f"/jobs/{job_id}/executions/"):
+        answer = api.get(path)
+        assert answer.status_code == 200, answer.text
+        assert "payroll" not in answer.text

@@ -204,3 +204,16 @@ def test_a_node_that_sends_slowly_leaves_the_other_nodes_their_threads(attacked:
             connection.sendall(head + b"{")
         attacked.everybody_else_is_served()
         assert {status_of(connection) for connection in slow} == {408, 503}
+
+
+def test_no_header_of_a_client_moves_what_it_asks_for_to_another_place(attacked: Attacked) -> None:
+    """The server takes some headers of local clients for a proxy's; the shares of the threads go by the path."""
+    for header in ("SCRIPT_NAME", "PATH_INFO"):
+        answer = httpx2.get(
+            f"{attacked.url}/jobs/1/",
+            headers={header: "/jobs", "Authorization": f"Bearer {attacked.api.secrets['viewer']}"},
+        )
+        assert answer.status_code == 404
+        assert "there is no job 1" in answer.text
+        page = httpx2.get(f"{attacked.url}/", headers={header: "//evil.example", "Accept": "text/html"})
+        assert page.headers["Location"] in {"/docs/", f"{attacked.url}/docs/"}

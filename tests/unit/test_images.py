@@ -81,3 +81,15 @@ def test_what_is_no_archive_is_refused_with_a_sentence() -> None:
         (folder / "export.tar").write_bytes(b"x" * 2000)
         with pytest.raises(images.ImageError, match="cannot be read"):
             images.unpack(folder / "export.tar", folder / "rootfs", Event(), NOBODY)
+
+
+def test_an_image_made_under_a_wrong_clock_is_unpacked_however_many_files_it_has() -> None:
+    with state_folder() as folder:
+        archive = folder / "export.tar"
+        with tarfile.open(archive, "w") as made:
+            for number in range(3_000):
+                member = tarfile.TarInfo(f"from-the-future-{number}")
+                member.mtime = 4_000_000_000
+                made.addfile(member)
+        images.unpack(archive, folder / "rootfs", Event(), NOBODY)
+        assert len(list((folder / "rootfs").iterdir())) == 3_000

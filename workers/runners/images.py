@@ -21,6 +21,8 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
+import time
 from pathlib import Path
 from secrets import token_hex
 from threading import Event as Flag
@@ -36,6 +38,7 @@ _MADE_HERE: Final = "localhost/"
 _DIGEST: Final = "@sha256:"
 _DONE: Final = ".complete"
 _PATIENCE_S: Final = 0.2
+_MOST_COMPLAINT: Final = 4096
 _MOST_MEMBERS: Final = 2_000_000
 _FOLDER_MODE: Final = 0o755
 _FILE_MODE: Final = 0o644
@@ -113,7 +116,7 @@ def _exported(with_tool: str, image: str, home: Path, stop: Flag, user: tuple[in
     """Return the folder of the exported image. It is exported once; other threads that want the same wait."""
     home.mkdir(mode=0o711, parents=True, exist_ok=True)
     with (home / "lock").open("wb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _await_turn(lock, stop)
         done = home / _DONE
         if not done.exists():
             for left in home.glob("root-*"):
@@ -132,6 +135,18 @@ def _exported(with_tool: str, image: str, home: Path, stop: Flag, user: tuple[in
         return str(home / done.read_text(encoding="ascii"))
 
 
+def _await_turn(lock: IO[bytes], stop: Flag) -> None:
+    """Lock a file that another thread may hold for as long as a fetch takes. Raises ImageError when `stop` is set."""
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if stop.wait(_PATIENCE_S):
+                raise ImageError("Fetching the image was stopped.") from None
+        else:
+            return
+
+
 def unpack(archive: Path, rootfs: Path, stop: Flag, user: tuple[int, int] | None) -> None:
     """Unpack an archive into a new folder, by a program that runs as `user`, and take the folder over. Raises ImageError."""
     rootfs.mkdir(mode=0o700)
@@ -141,20 +156,23 @@ def unpack(archive: Path, rootfs: Path, stop: Flag, user: tuple[int, int] | None
     program = shutil.which("tar", path=PATH)
     if program is None:
         raise ImageError("This node has no tar to unpack images with.")
-    with subprocess.Popen(
+    # A file, not a pipe: nobody reads it while the archive is written, and an image decides how much there is to complain of.
+    with tempfile.TemporaryFile() as complaints, subprocess.Popen(
         [program, "--extract", "--no-same-owner", "--no-same-permissions", "--delay-directory-restore"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=rootfs, env={"PATH": PATH}, **identity,
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=complaints, cwd=rootfs, env={"PATH": PATH}, **identity,
     ) as process:  # fmt: skip
         assert process.stdin is not None  # noqa: S101  asked for above
         try:
             _filter(archive, process.stdin, stop)
             process.stdin.close()
-            said = process.stderr.read() if process.stderr else b""
         except BrokenPipeError:
-            said = process.stderr.read() if process.stderr else b""
+            pass  # it has ended, and has said why
         except BaseException:
             process.kill()
             raise
+        process.wait()
+        complaints.seek(-min(complaints.seek(0, os.SEEK_END), _MOST_COMPLAINT), os.SEEK_END)
+        said = complaints.read()
     if process.returncode != 0:
         last = (said.decode(errors="replace").strip().splitlines() or ["it ended badly"])[-1]
         raise ImageError(f"The image cannot be unpacked: {last[:300]}")
@@ -168,13 +186,15 @@ def _filter(archive: Path, target: IO[bytes], stop: Flag) -> None:
     """Write an archive again with what an image may have: files, folders and links, under plain modes."""
     try:
         with tarfile.open(archive) as source, tarfile.open(fileobj=target, mode="w|") as sink:
+            now = int(time.time())
             for number, member in enumerate(source):
                 if stop.is_set():
                     raise ImageError("Fetching the image was stopped.")
                 if number > _MOST_MEMBERS:
                     raise ImageError(f"The image has more than {_MOST_MEMBERS} files.", of_job=True)
                 plain = tarfile.TarInfo(member.name)
-                plain.type, plain.linkname, plain.mtime = member.type, member.linkname, member.mtime
+                plain.type, plain.linkname = member.type, member.linkname
+                plain.mtime = min(member.mtime, now)  # a time to come would be a complaint for each file
                 plain.mode = _FOLDER_MODE if member.isdir() or member.mode & _EXECUTABLE else _FILE_MODE
                 if member.isreg():
                     plain.type, plain.size = tarfile.REGTYPE, member.size

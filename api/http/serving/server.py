@@ -57,8 +57,13 @@ def serve(where: tuple[str, int], settings: Settings, account: UnixAccount | Non
         "loglevel": "warning",
         "limit_request_line": 8190,
         "limit_request_fields": 100,
+        # Proxies are believed as our own settings say; the server would take a path prefix from every local client.
+        "forwarder_headers": "",
+        "forwarded_allow_ips": "",
+        "secure_scheme_headers": {},
         "post_fork": _die_together,
     }
+    os.environ.pop("SCRIPT_NAME", None)
     home = settings.state_dir or state.default_root()
     if account is not None:
         options.update(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -38,7 +38,7 @@ _FILES = text("""
     LEFT JOIN job_types t ON t.id = o.job_type_id
     JOIN workspaces w ON w.id = f.workspace_id
     JOIN projects p ON p.id = f.project_id
-    WHERE f.id = ANY(:ids)
+    WHERE f.id = ANY(:ids) AND p.name = ANY(:projects)
 """)
 
 _EVENTS = text("""
@@ -141,9 +141,15 @@ def rest(tx: Connection, job_id: JobId) -> JobRest:
     return records.read_one(JobRest, tx.execute(_REST, {"id": job_id}))
 
 
-def files(tx: Connection, ids: Sequence[int]) -> dict[int, NamedFile]:
-    """Return files by id, deleted ones included; unknown ids are left out."""
-    return {row.id: row for row in records.read_all(NamedFile, tx.execute(_FILES, {"ids": list(ids)}))} if ids else {}
+def files(tx: Connection, ids: Collection[int], projects: Collection[str]) -> dict[int, NamedFile]:
+    """Return files of these projects by id, deleted ones included; others are left out.
+
+    The ids come from what clients and nodes say of jobs, so the projects are those of the jobs.
+    """
+    if not ids:
+        return {}
+    found = tx.execute(_FILES, {"ids": sorted(ids), "projects": sorted(projects)})
+    return {row.id: row for row in records.read_all(NamedFile, found)}
 
 
 def submission(tx: Connection, job_id: JobId) -> SubmissionRow:
