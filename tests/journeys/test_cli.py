@@ -150,7 +150,8 @@ def test_many_jobs_at_once_know_their_numbers(ganger: Shell) -> None:
 
 def test_logs_of_a_try_and_of_one_stream(ganger: Shell) -> None:
     script = 'echo "try $GANGER_ATTEMPT"; echo oops >&2; test "$GANGER_ATTEMPT" = 2'
-    job = str(ganger.json("submit", *SMALL, "--wait", "--", "sh", "-c", script)["id"])
+    again = ("--retry-on", "ALGORITHM")
+    job = str(ganger.json("submit", *SMALL, *again, "--wait", "--", "sh", "-c", script)["id"])
     assert ganger("logs", job, "--stream", "stdout") == "try 2\n"
     assert ganger("logs", job, "--try", "1", "--stream", "stdout") == "try 1\n"
     assert ganger("logs", job, "--stream", "stderr") == "oops\n"
