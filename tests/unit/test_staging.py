@@ -83,7 +83,7 @@ def test_a_local_path_that_does_not_exist_here_is_downloaded(api: FakeNodeApi, o
     assert staged(order, file(local_path="/nowhere/at/all")) is None
 
 
-@pytest.mark.parametrize("trap", ["link", "pipe", "folder"])
+@pytest.mark.parametrize("trap", ["link", "pipe", "folder", "link above"])
 def test_what_jobs_put_in_the_place_of_a_local_file_is_not_opened(
     api: FakeNodeApi, order: StagingTask, tmp_path: Path, trap: str
 ) -> None:
@@ -94,6 +94,9 @@ def test_what_jobs_put_in_the_place_of_a_local_file_is_not_opened(
         place.symlink_to(tmp_path / "secret")
     elif trap == "pipe":
         os.mkfifo(place)
+    elif trap == "link above":
+        (tmp_path / "above").symlink_to(tmp_path)
+        place = tmp_path / "above" / "secret"
     else:
         place.mkdir()
     assert staged(order, file(local_path=str(place))) is None

@@ -6,6 +6,7 @@ bytes that have arrived are compared with those that the scheduler named.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -77,18 +78,19 @@ class StagingTask:
 def place(file: InputFile, target: str, staging: StagingTask) -> None:
     """Put one input file in place, whole and verified. Raises StagingFailed, StagingStopped, OSError."""
     cache = staging.resources.cache
-    wanted = file.sha256 if cache is not None and not _is_here(file) else None
-    if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
-        return
-    fd = _create(file, target)
-    try:
-        if _is_here(file):
-            _check_content(file, fd, _copy(file.local_path or "", fd, file.size, staging))
-        else:
-            _download(file, fd, staging)
-        hand_to_user(fd, staging)
-    finally:
-        os.close(fd)
+    with _opened_here(file) as here:
+        wanted = file.sha256 if here is None else None
+        if cache is not None and wanted is not None and _put_kept(file, wanted, target, staging, cache):
+            return
+        fd = _create(file, target)
+        try:
+            if here is None:
+                _download(file, fd, staging)
+            else:
+                _check_content(file, fd, _copy(here, fd, file.size, staging))
+            hand_to_user(fd, staging)
+        finally:
+            os.close(fd)
 
 
 def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, cache: InputCache) -> bool:
@@ -104,7 +106,8 @@ def _put_kept(file: InputFile, digest: str, target: str, staging: StagingTask, c
             return True
         fd = _create(file, target)
         try:
-            _check_content(file, fd, _copy(kept, fd, file.size, staging))
+            with _opened(kept) as source:
+                _check_content(file, fd, _copy(source, fd, file.size, staging))
         finally:
             os.close(fd)
     return True
@@ -129,42 +132,54 @@ def _check_content(file: InputFile, fd: int, digest: str) -> None:
         raise StagingFailed("checksum", f"The input {file.file_name!r} is not what was uploaded (SHA-256 {digest}).")
 
 
-def _is_here(file: InputFile) -> bool:
-    """Tell whether the file lies on this machine as it should: jobs may write there, and put a link or a pipe in its place."""
-    if file.local_path is None:
-        return False
+@contextlib.contextmanager
+def _opened_here(file: InputFile) -> Iterator[int | None]:
+    """Yield the file's descriptor if it lies on this machine as it should, else None: then it is downloaded.
+
+    Jobs may write there. A link in its place or in that of a folder above it, or a pipe, is not what was registered, and the node
+    may read more than they.
+    """
+    with contextlib.ExitStack() as opened:
+        here = None
+        if file.local_path is not None:
+            with contextlib.suppress(OSError):
+                fd = opened.enter_context(_opened(file.local_path))
+                real = Path(f"/proc/self/fd/{fd}").readlink()
+                if stat.S_ISREG(os.fstat(fd).st_mode) and str(real) == file.local_path:
+                    here = fd
+        yield here
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """Yield a descriptor of a file, without following a link at its end or waiting for a pipe. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        found = os.lstat(file.local_path)
-    except OSError:
-        return False
-    return stat.S_ISREG(found.st_mode) and os.access(file.local_path, os.R_OK)
+        yield fd
+    finally:
+        os.close(fd)
 
 
-def _copy(path: str, target: int, size: int, staging: StagingTask) -> str:
+def _copy(source: int, target: int, size: int, staging: StagingTask) -> str:
     """Copy within this machine; return the SHA-256 of the bytes that have arrived, few more than `size` however long it is.
 
     The copy shares blocks where the file system can. Another thread hashes while this one copies.
     """
     digest, behind = hashlib.sha256(), deque[Future[None]]()
-    # It may have become a link or a pipe since it was looked at: the one is not followed, the other not waited for.
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    try:
-        with ThreadPoolExecutor(1, "hasher") as hasher:
-            buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
-            while True:
-                _check(staging.stop)
-                count, clone = _copy_piece(source, target, offset, clone)
-                if count == 0 or offset > size:
-                    break
-                behind.append(hasher.submit(_hash_piece, digest, target, offset, memoryview(buffer)[:count]))
-                offset += count
-                if len(behind) > _MOST_BEHIND:
-                    behind.popleft().result()
-            for piece in behind:
-                piece.result()
-        return digest.hexdigest()
-    finally:
-        os.close(source)
+    with ThreadPoolExecutor(1, "hasher") as hasher:
+        buffer, offset, clone = bytearray(_PIECE_BYTES), 0, True
+        while True:
+            _check(staging.stop)
+            count, clone = _copy_piece(source, target, offset, clone)
+            if count == 0 or offset > size:
+                break
+            behind.append(hasher.submit(_hash_piece, digest, target, offset, memoryview(buffer)[:count]))
+            offset += count
+            if len(behind) > _MOST_BEHIND:
+                behind.popleft().result()
+        for piece in behind:
+            piece.result()
+    return digest.hexdigest()
 
 
 def _hash_piece(digest: hashlib._Hash, target: int, offset: int, buffer: memoryview) -> None:
