@@ -31,13 +31,13 @@ pytestmark = pytest.mark.skipif(PYTHON is None, reason="there is no system Pytho
 class Bench:
     """A node, what it is told, and a folder of wheels in the place of an index."""
 
-    def __init__(self, root: Path, api: FakeNodeApi) -> None:
+    def __init__(self, root: Path, api: FakeNodeApi, **settings: Any) -> None:
         self.api = api
         self.wheels = root / "wheels"
         self.wheels.mkdir(mode=0o755)
         a_wheel(self.wheels, "gangertest", "1.0", "def double(number=4):\n    return {'twice': 2 * number}\n")
         pip = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels)}
-        self.node = NodeProcess(root, api.url, cpus=4000, pip_variables=pip)
+        self.node = NodeProcess(root, api.url, cpus=4000, pip_variables=pip, **settings)
         self.work = self.node.folder / "x"
         self._numbers = itertools.count(1)
 
@@ -194,3 +194,19 @@ def test_an_environment_is_made_as_the_job_s_user_in_its_own_tree(bench: Bench) 
         uid, tree = said.split()
         assert int(uid) != 0 or os.geteuid() != 0
         assert tree.endswith(f"/{report.execution_id}.{report.attempt}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's jobs have a /tmp of their own in any case")
+def test_a_node_whose_folder_lies_beneath_tmp_has_environments_too() -> None:
+    """Its jobs have a /tmp of their own, in which the environments of the node have to be found."""
+    with state_folder() as folder:
+        folder.chmod(0o711)
+        api = FakeNodeApi()
+        bench = Bench(folder, api, shared_folders=[str(folder / "wheels")])
+        bench.node.start()
+        try:
+            report = bench.run("gangertest==1.0")
+            assert report.outcome is Outcome.COMPLETED, report
+        finally:
+            bench.node.close()
+            api.close()

@@ -16,6 +16,7 @@ from workers.machine import user_namespace
 from workers.runners import venvs
 from workers.runners.confining import ConfinementRules
 from workers.settings import JOB_USER, NodeSettings
+from workers.supervisor.confining.confinement import TEMPORARY
 from workers.supervisor.trees import pid_namespace
 
 USERS: Final = "users"
@@ -35,17 +36,23 @@ _RESOLVER: Final = Path("/etc/resolv.conf")
 def rules(settings: NodeSettings, node_setup: NodeSetup) -> ConfinementRules:
     """Return how runs are confined. Where all jobs are one named account, they may write what is that account's."""
     calls = None if settings.syscall_filter == "off" else settings.syscall_filter
+    work = node_setup.paths.work
+    kept = (f"{work}/{venvs.FOLDER}", f"{work}/.images")
     if not user_namespace.is_alone():
-        return ConfinementRules(settings.shared_folders, read_only=settings.job_user == JOB_USER, calls=calls)
+        is_covered = any(Path(work).is_relative_to(place) for place in TEMPORARY)
+        return ConfinementRules(
+            settings.shared_folders,
+            readable=kept if is_covered else (),
+            read_only=settings.job_user == JOB_USER,
+            calls=calls,
+        )
     # Below /run are the doors of other programs of this user: the message bus, the keyring, a container engine.
     resolver = str(_RESOLVER.resolve().parent)
-    work = node_setup.paths.work
     return ConfinementRules(
         settings.shared_folders,
         hidden=(str(settings.node_dir.resolve()), work, _RUN, *settings.hidden),
         readable=(
-            f"{work}/{venvs.FOLDER}",
-            f"{work}/.images",
+            *kept,
             *([resolver] if resolver.startswith(f"{_RUN}/") else []),
         ),
         calls=calls,

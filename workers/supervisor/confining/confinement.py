@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from workers.supervisor import syscalls
 from workers.supervisor.confining import mounts
 
-_TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108  what is covered
+TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108  what is covered
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  likewise
 _LEAST_SHM_BYTES: Final = 1 << 20
 _FOLDER_MODE: Final = 0o755
@@ -53,7 +53,7 @@ def enter(confinement: Confinement) -> None:
                 kept.append((path, tree))
                 if read_only:
                     mounts.make_tree_read_only(tree)
-        for path in _TEMPORARY:
+        for path in TEMPORARY:
             if os.path.isdir(path) and path not in confinement.writable:
                 tree = mounts.clone(confinement.tmp)
                 opened.callback(os.close, tree)
