@@ -22,10 +22,10 @@ from scheduler.runtime import Runtime
 from scheduler.store.leader.lease import LeaderState
 from scheduler.store.leader.status import NodesOfPool, PoolUsage
 from scheduler.store.nodes.pool_rows import PoolRow
+from scheduler.store.schema.tables import PURGED
 
 REMEMBER_S = 5.0
 MIB = 1024 * 1024
-PURGED = ("jobs", "output", "files")
 OPEN = ("PENDING_UPLOAD", "PENDING", "BLOCKED", "QUEUED", "RUNNING")
 LEADING = {"READY", "PAUSED"}
 

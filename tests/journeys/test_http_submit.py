@@ -8,6 +8,7 @@ import pytest
 
 from scheduler.jobs import submit
 from scheduler.store.jobs import submissions
+from tests.support import documented
 from tests.support.api import Api
 from tests.support.cluster import Cluster
 
@@ -321,7 +322,8 @@ def test_a_shape_of_an_undone_submission_is_not_remembered(api: Api, monkeypatch
         raise RuntimeError("the database went away")
 
     monkeypatch.setattr(submissions, "insert", fail)
-    assert api.post("/jobs/", {"command": ["true"], "priority": 42}).status_code == 500
+    with documented.broken_inside():
+        assert api.post("/jobs/", {"command": ["true"], "priority": 42}).status_code == 500
     monkeypatch.undo()
     assert api.a_job(priority=42)["priority"] == 42
 
