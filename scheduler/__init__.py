@@ -123,6 +123,8 @@ Inside
     page             a part of a list; listing: a kind of list; filter: what a list is narrowed by
     route            an address of the API; query, body, header: parts of a request; answer: what comes back
     endpoint         the calls of the Python client about one kind of thing
+    dialect          the same jobs and files in the words of another system, for that system's own clients
+    link             an address that is signed, and so needs no token until it ends
     pace             how slow a client may be before it is given up on; share: the threads that slow requests may hold
     sample           a measurement kept for later; load: jobs over time; metric: a figure for monitoring
     trace            jobs with their true times; workload: the jobs of a replay; replay: placing them in simulated time

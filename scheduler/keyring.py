@@ -1,5 +1,8 @@
 """The keyring: keys that encrypt the secrets of projects at rest. The first key encrypts (seals), every key decrypts (opens).
 
+The same keys sign links: the first one signs, every key verifies. What signs is derived from a key, so that a signature tells
+nothing of what seals.
+
 The cipher is AES-256-GCM. A sealed text is bound to a context (the project and name of the secret), so that it does not
 open in the place of another one. A key has an id, which is not secret and is stored beside the text that the key sealed.
 """
@@ -9,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -41,6 +45,7 @@ class SecretsKey:
 
     id: str
     cipher: AESGCM = field(repr=False)
+    signer: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,15 @@ class Keyring:
                 except (InvalidTag, ValueError):  # ValueError: the sealed text is too short
                     continue
         raise KeyMissingError(key_id)
+
+    def sign(self, message: bytes) -> tuple[str, bytes] | None:
+        """Return the id of the key that was used, and the signature (HMAC-SHA-256) of a message; None if there is no key."""
+        return None if self.first is None else (self.first.id, hmac.digest(self.first.signer, message, "sha256"))
+
+    def has_signed(self, key_id: str, message: bytes, signature: bytes) -> bool:
+        """Tell whether the key of this id, one of the ring, has made this signature of the message."""
+        found = next((key for key in self.keys if key.id == key_id), None)
+        return found is not None and hmac.compare_digest(hmac.digest(found.signer, message, "sha256"), signature)
 
 
 NO_KEYS: Final = Keyring()
@@ -107,7 +121,8 @@ def _key(word: str, number: int, source: str) -> SecretsKey:
         except binascii.Error:
             raw = b""
         if len(raw) == KEY_BYTES:
-            return SecretsKey(hashlib.sha256(b"ganger key id\0" + raw).hexdigest()[:8], AESGCM(raw))
+            key_id = hashlib.sha256(b"ganger key id\0" + raw).hexdigest()[:8]
+            return SecretsKey(key_id, AESGCM(raw), hmac.digest(raw, b"ganger links", "sha256"))
     raise SetupError(
         f"key {number} for secrets in {source} is not {KEY_BYTES} bytes in URL-safe base64 (43 characters)"
     )

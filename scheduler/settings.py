@@ -72,6 +72,14 @@ class Settings(BaseSettings):
         default=[],
         description="host names that the API answers to, with commas between; empty: addresses, and names that cannot be somebody else's",
     )
+    public_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
+        default=None,
+        description="address under which clients reach the API, for links in answers; else that of the request",
+    )
+    public_file_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
+        default=None, description="likewise for signed links to files; else public_url"
+    )
+    link_s: float = Field(default=3600.0, ge=60, le=7 * 86_400, description="how long a signed link to a file is good")
     submitter_priority: int = Field(default=10, description="the most urgent priority that a submitter may give a job")
     operator_priority: int = Field(default=0, description="likewise an operator; an administrator may give any")
 

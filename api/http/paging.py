@@ -12,13 +12,14 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, ClassVar, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import orjson
 from flask import request
 from pydantic import Field
 
 from api.http.auth import bearer
+from api.http.links import public
 from api.http.schema.answers import PageOf
 from api.http.schema.fields import Digits, Query
 from scheduler.errors import InvalidInput, NotFound
@@ -119,7 +120,7 @@ def _past_the_end(page: int) -> NotFound:
 
 def link_to(path: str, parameters: Mapping[str, str]) -> str:
     """Return the absolute address of another list."""
-    return f"{request.url_root}{path}?{urlencode(parameters)}"
+    return f"{public.url(f'/{path}')}?{urlencode(parameters)}"
 
 
 def _link(page: int, at: tuple[str, ...], *, backward: bool) -> str:
@@ -130,7 +131,7 @@ def _link(page: int, at: tuple[str, ...], *, backward: bool) -> str:
     kept.append(("page", str(page)))
     if at:
         kept.append(("cursor", _write_cursor(at, backward=backward)))
-    return f"{request.base_url}?{urlencode(kept)}"
+    return f"{public.url(quote(request.path))}?{urlencode(kept)}"
 
 
 def _write_cursor(at: tuple[str, ...], *, backward: bool) -> str:

@@ -2,17 +2,20 @@
 
 The body is flat: `code` (the status), `name` (its text), `description` (the sentence), `kind` (a stable slug),
 `field` and `faults`, `request_id`. On the job-services paths a client that does not ask for JSON gets the sentence as text.
+On the addresses of a dialect the body has that dialect's form (`ProblemForm`), whatever has failed: an unknown address and a request
+that never reached a route, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TypeAlias
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -61,6 +64,23 @@ _KINDS = {
     415: "unsupported-media-type",
     429: "too-many-requests",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemForm:
+    """How failures look on some addresses: which ones they are, and the body that stands for status, kind, sentence and faults."""
+
+    covers: Callable[[str], bool]
+    body: Callable[[HTTPStatus, str, str, Sequence[Fault]], Mapping[str, object]]
+    content_type: str = "application/json"
+
+
+_FORMS = "ganger.problem_forms"
+
+
+def use(app: Flask, form: ProblemForm) -> None:
+    """Let failures on the addresses of this form look as it says."""
+    app.extensions.setdefault(_FORMS, []).append(form)
 
 
 def install(app: Flask) -> None:
@@ -125,6 +145,9 @@ def answer(
         sent.setdefault("Retry-After", RETRY_AFTER_S[known])
     if known is HTTPStatus.UNAUTHORIZED:
         sent.setdefault("WWW-Authenticate", 'Bearer realm="ganger"')
+    form = _form_here()
+    if form is not None:
+        return Response(dump(form.body(known, kind, sentence, faults)), status, sent, content_type=form.content_type)
     if _takes_text():
         return Response(sentence + "\n", status, sent, content_type="text/plain; charset=utf-8")
     body = {
@@ -137,6 +160,11 @@ def answer(
         "request_id": g.get("request_id"),
     }
     return Response(dump(body), status, sent, content_type="application/json")
+
+
+def _form_here() -> ProblemForm | None:
+    forms: list[ProblemForm] = current_app.extensions.get(_FORMS, [])
+    return next((form for form in forms if form.covers(request.path)), None)
 
 
 def asks_for_json() -> bool:

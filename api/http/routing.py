@@ -71,6 +71,7 @@ class Route:
     request_body: Mapping[str, object] | None = None
     headers: type[BaseModel] | None = None
     orders: Sequence[str] = ()
+    any_query: bool = False
 
 
 class RouteOptions(TypedDict, total=False):
@@ -78,7 +79,7 @@ class RouteOptions(TypedDict, total=False):
 
     `answers` has the type of each answer by its status; `body_limit` gives the most bytes of a body where it is not the
     usual; `request_body` describes a body that the handler reads by itself (files), and `headers` the headers it reads;
-    `orders` are the fields that a list can be ordered by.
+    `orders` are the fields that a list can be ordered by. With `any_query` parameters that nobody knows are passed over.
     """
 
     role: Required[Needs]
@@ -87,6 +88,7 @@ class RouteOptions(TypedDict, total=False):
     request_body: Mapping[str, object]
     headers: type[BaseModel]
     orders: Sequence[str]
+    any_query: bool
 
 
 @dataclass(slots=True)
@@ -104,6 +106,10 @@ class Routes:
         """Declare what POST does at this address."""
         return self._declare("POST", rule, options)
 
+    def put(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
+        """Declare what PUT does at this address."""
+        return self._declare("PUT", rule, options)
+
     def patch(self, rule: str, **options: Unpack[RouteOptions]) -> Callable[[H], H]:
         """Declare what PATCH does at this address."""
         return self._declare("PATCH", rule, options)
@@ -120,8 +126,8 @@ class Routes:
         return declare
 
 
-def mount(app: OpenAPI, routes: Routes) -> None:
-    """Put the routes of one noun into the app and its OpenAPI document."""
+def mount(app: OpenAPI, routes: Routes, *, documented: bool = True) -> None:
+    """Put the routes of one noun into the app and, if they are `documented`, into its OpenAPI document."""
     for route in routes.all:
         declare = getattr(app, route.method.lower())
         declare(
@@ -132,6 +138,7 @@ def mount(app: OpenAPI, routes: Routes) -> None:
             security=[] if route.role == "public" else [{"token": []}],
             openapi_extensions={"x-role": _word(route.role), "x-orders": list(route.orders)},
             endpoint=f"{route.method} {route.rule}",
+            doc_ui=documented,
             **({"request_body": dict(route.request_body)} if route.request_body else {}),
         )(_view(route))
 
@@ -206,7 +213,8 @@ def _view(route: Route) -> Callable[..., Response]:
         for value in path.values():
             if isinstance(value, str):
                 strict_json.check_text(value)
-        check_parameters(query)
+        if not route.any_query:
+            check_parameters(query)
         if query is not None:
             arguments["query"] = read_query(query, lists)
         if body is not None:

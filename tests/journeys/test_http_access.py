@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from api.http.app import NOUNS, bare_app
+from api.application import ROUTES, with_dialects
+from api.http.app import bare_app
 from scheduler.identity import Role
 from tests.support.api import Api
 
-ROUTES = [route for noun in NOUNS for route in noun.routes.all]
 CALLERS = (None, "node", "viewer", "submitter", "operator", "admin")
 BODIES: dict[str, dict[str, int]] = {
     **{f"/jobs/{kind}/": {"job_id": 999_999} for kind in ("cancel", "requeue", "pin", "unpin")},
@@ -33,7 +33,7 @@ def allowed(needs: Any, caller: Any) -> Any:
 
 def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     declared = {(route.method, route.rule) for route in ROUTES}
-    app = bare_app()
+    app = with_dialects(bare_app())
     served = {(method, rule.rule) for rule in app.url_map.iter_rules() for method in rule.methods - {"HEAD", "OPTIONS"}}
     assert served == declared
     assert all(isinstance(route.role, Role) or route.role in {"node", "public"} for route in ROUTES)

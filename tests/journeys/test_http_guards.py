@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from api.http.app import create_app
+from api.application import create_app
 from scheduler.identity import Role
 from scheduler.settings import Settings
 from tests.support.api import Api

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from api.http.app import create_app
+from api.application import create_app
 from api.http.serving.rate_limit import BrokerCounter, LocalCounter, RateLimit
 from scheduler.settings import Settings
 from tests.support.api import Api

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.http.app import create_app
+from api.application import create_app
 from scheduler.settings import Settings
 from tests.support.api import Api
 

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from api.http.app import create_app
+from api.application import create_app
 from scheduler import runtime
 from scheduler.admin import seed, tokens
 from scheduler.identity import Role

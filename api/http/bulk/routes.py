@@ -5,14 +5,13 @@ Cancel, requeue, pin and unpin by explicit `job_id` are a submitter's; any wider
 
 from __future__ import annotations
 
-from flask import request
-
 from api.http import api_runtime
 from api.http.answers import Answer
 from api.http.auth import permit
 from api.http.bulk import view
 from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationKind, OperationView, RequeueBody
 from api.http.jobs.filtering import job_filter
+from api.http.links import public
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
@@ -80,4 +79,4 @@ def _begin(
     if (thread := api_runtime.of_this_app().bulk_thread) is not None:
         thread.wake()
     shown = view.operation(bulk.get(call.rt, call.caller, operation_id))
-    return Answer(shown, 202, {"Location": f"{request.url_root}operations/{operation_id}/"})
+    return Answer(shown, 202, {"Location": public.url(f"/operations/{operation_id}/")})

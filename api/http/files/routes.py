@@ -12,6 +12,7 @@ from api.http.answers import Answer
 from api.http.auth import TokenWatch
 from api.http.files import view
 from api.http.files.schema import FileList, FilesQuery, FileView, UploadQuery
+from api.http.links import public
 from api.http.routing import ApiCall, Routes
 from api.http.schema import answers, times
 from scheduler.errors import InvalidInput
@@ -72,7 +73,7 @@ def upload_file(call: ApiCall, query: UploadQuery) -> Answer[FileView]:
     name, media_type, pieces = _multipart(limit) if request.mimetype == "multipart/form-data" else _raw(limit)
     new = _described(query, query.file_name or name, media_type)
     row = files.upload(call.rt, call.caller, new, pieces)
-    return Answer(view.entry(row), 201, {"Location": f"{request.url_root}files/{row.id}/"})
+    return Answer(view.entry(row), 201, {"Location": public.url(f"/files/{row.id}/")})
 
 
 def _register(call: ApiCall, path: str, query: UploadQuery) -> Answer[FileView]:
@@ -81,7 +82,7 @@ def _register(call: ApiCall, path: str, query: UploadQuery) -> Answer[FileView]:
         raise InvalidInput("a path is in a workspace: name its id", field="workspace_id")
     new = _described(query, query.file_name or path.rpartition("/")[2])
     row = files.register(call.rt, call.caller, new, path)
-    return Answer(view.entry(row), 201, {"Location": f"{request.url_root}files/{row.id}/"})
+    return Answer(view.entry(row), 201, {"Location": public.url(f"/files/{row.id}/")})
 
 
 def _described(query: UploadQuery, name: str, media_type: str | None = None) -> files.FileDescription:

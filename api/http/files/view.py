@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
-from flask import request
-
 from api.http.files.schema import FileView, GeoJsonDocument, PointView
+from api.http.links import public
 from scheduler.store.admin.files import FileRow
 from scheduler.store.jobs.detail import NamedFile
 
@@ -25,7 +24,7 @@ def entry(row: FileRow | NamedFile) -> FileView:
         "sha256": row.sha256,
         "data_type": [],
         "is_deleted": row.is_deleted,
-        "url": f"{request.url_root}files/{row.id}/content/",
+        "url": public.url(f"/files/{row.id}/content/"),
         "created": row.created,
         "deleted": row.deleted,
         "data_started": row.data_started,

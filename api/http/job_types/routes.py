@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
 from api.http.job_types import answer_schema as type_answers
@@ -20,6 +18,7 @@ from api.http.job_types.schema import (
     facts_part,
 )
 from api.http.jobs.program_schema import as_written
+from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
@@ -69,7 +68,7 @@ def create_job_type(call: ApiCall, query: ReplaceQuery, body: JobTypeBody) -> An
         made = write(call.rt, call.caller, meant, facts_part(body), definition_part(body))
     except GangerError as error:
         raise as_written(error, {"": body}) from None
-    headers = {"Location": f"{request.url_root}job-types/{made.id}/"}
+    headers = {"Location": public.url(f"/job-types/{made.id}/")}
     return Answer(view.detail(*job_types.get(call.rt, call.caller, made.id)), 201 if made.is_new else 200, headers)
 
 

@@ -16,6 +16,7 @@ from api.http.jobs.filtering import job_filter
 from api.http.jobs.new_job import as_written, new_job
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobListQuery, JobsBody, JobsQuery, SubmitQuery
 from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
+from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
 from scheduler.documents import JsonValue
@@ -80,7 +81,7 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
         ids: list[int] = [*made.job_ids]
         return Answer({"count": len(ids), "job_ids": ids, **more}, status, headers)
     job_id = made.job_ids[0]
-    headers["Location"] = f"{request.url_root}jobs/{job_id}/"
+    headers["Location"] = public.url(f"/jobs/{job_id}/")
     return Answer({**view.detail(queries.job(call.rt, call.caller, job_id)), **more}, status, headers)
 
 

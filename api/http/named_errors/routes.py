@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
+from api.http.links import public
 from api.http.named_errors import view
 from api.http.named_errors.schema import ErrorBody, ErrorChange, ErrorDetail, ErrorList, ErrorsQuery
 from api.http.routing import ApiCall, Routes
@@ -46,7 +45,7 @@ def create_error(call: ApiCall, body: ErrorBody) -> Answer[ErrorDetail]:
     """Add an error that job types of the same project can map exit codes to, or all if it is the installation's."""
     facts = cast("ErrorFields", body.model_dump(exclude={"project"}))
     made = named_errors.create(call.rt, call.caller, facts, body.project)
-    headers = {"Location": f"{request.url_root}errors/{made}/"}
+    headers = {"Location": public.url(f"/errors/{made}/")}
     return Answer(view.detail(named_errors.get(call.rt, call.caller, made)), 201, headers)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
+from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.pools import view
 from api.http.pools.schema import (
@@ -42,7 +41,7 @@ def create_pool(call: ApiCall, body: PoolBody) -> Answer[PoolView]:
     permit_everywhere(call.caller)
     pools.create(call.rt, body.name, _columns(body), actor=call.caller.name, reason=body.reason)
     made = view.entry(pools.get(call.rt, body.name))
-    return Answer(made, 201, {"Location": f"{request.url_root}pools/{body.name}/"})
+    return Answer(made, 201, {"Location": public.url(f"/pools/{body.name}/")})
 
 
 @routes.get("/pools/<name>/", role=Role.VIEWER, answers={200: PoolView})

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import cast
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
+from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.projects import view
 from api.http.projects.schema import (
@@ -52,7 +51,7 @@ def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     demands = body.demands.model_dump(exclude_none=True)
     new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention, "demands": demands})
     projects.create(call.rt, call.caller, new)
-    headers = {"Location": f"{request.url_root}admin/projects/{body.name}/"}
+    headers = {"Location": public.url(f"/admin/projects/{body.name}/")}
     return Answer(view.entry(projects.get(call.rt, call.caller, body.name), _kept(call)), 201, headers)
 
 

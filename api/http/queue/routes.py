@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from flask import request
-
 from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.bulk.schema import BulkFilter
 from api.http.jobs import view
 from api.http.jobs.answer_schema import JobList, SubmittedJob
 from api.http.jobs.filtering import job_filter
+from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.queue.schema import NewJobBody, QueueStatus, QueueStatusList, RequeueJobsBody
 from api.http.routing import ApiCall, Routes
@@ -38,7 +37,7 @@ def queue_new_job(call: ApiCall, body: NewJobBody) -> Answer[SubmittedJob]:
         raise renamed(error, {"data": "job_data", "inputs": "job_data.input_data"}) from None
     job_id = made.job_ids[0]
     shown: SubmittedJob = {**view.detail(queries.job(call.rt, call.caller, job_id)), **view.warnings(made.hopeless)}
-    return Answer(shown, 201, {"Location": f"{request.url_root}jobs/{job_id}/"})
+    return Answer(shown, 201, {"Location": public.url(f"/jobs/{job_id}/")})
 
 
 @routes.post("/queue/requeue-jobs/", role=Role.OPERATOR, answers={200: JobList})

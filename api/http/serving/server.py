@@ -142,7 +142,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
                 self.cfg.set(key, value)
 
     def load(self) -> Flask:
-        from api.http.app import create_app  # noqa: PLC0415 - once per worker process, after the fork
+        from api.application import create_app  # noqa: PLC0415 - once per worker process, after the fork
 
         made: Flask = create_app(self._make())
         # What is there now stays: a collection in the middle of ten thousand jobs need not look at it again.

@@ -1,7 +1,7 @@
 """The name by which the API is asked for: answers carry links made of it, so only a name that is the API's own is believed.
 
 GANGER_TRUSTED_HOSTS names them; one that begins with a dot stands for all names below it. This machine as it calls itself
-(localhost, 127.0.0.1) is believed always. Without that setting the names are
+(localhost, 127.0.0.1) is believed always, and so are the names of GANGER_PUBLIC_URL and GANGER_PUBLIC_FILE_URL. Without that setting the names are
 believed that nobody can make lead here from elsewhere: addresses, localhost, names without a dot, names of networks of one's
 own (.local, .internal, .svc, ...), this machine's own name, and that of GANGER_API_URL.
 """
@@ -32,12 +32,19 @@ def install(app: Flask, settings: Settings) -> None:
     if settings.api_url is not None and (named := urlsplit(settings.api_url).hostname):
         own.append(named.lower())
 
+    public = {
+        named.lower()
+        for url in (settings.public_url, settings.public_file_url)
+        if url is not None and (named := urlsplit(url).hostname)
+    }
+
     def check() -> None:
         if request.path.startswith(PROBES):
             return
         host = request.environ.get("HTTP_HOST", "localhost")
         given = settings.trusted_hosts
-        trusted = is_loopback(host) or (host_is_trusted(host, given) if given else is_own(host, own))
+        is_public = (_without_port(host) or "").strip("[]").lower() in public
+        trusted = is_public or is_loopback(host) or (host_is_trusted(host, given) if given else is_own(host, own))
         if not trusted:
             raise InvalidInput(
                 f"this API does not answer to the name {host[:80]!r}; an administrator adds it to GANGER_TRUSTED_HOSTS"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
+from api.http.links import public
 from api.http.routing import ApiCall, Routes
 from api.http.schema.fields import changes
 from api.http.tokens import view
@@ -55,7 +54,7 @@ def create_token(call: ApiCall, body: TokenBody) -> Answer[NewToken]:
     wanted = token_admin.TokenRequest(body.kind, body.name, role, body.project, body.expires, join)
     made, secret = token_admin.create(call.rt, call.caller, wanted)
     shown: NewToken = {**view.entry(token_admin.get(call.rt, call.caller, made)), "token": secret}
-    return Answer(shown, 201, {"Location": f"{request.url_root}admin/tokens/{made}/"})
+    return Answer(shown, 201, {"Location": public.url(f"/admin/tokens/{made}/")})
 
 
 @routes.get("/admin/tokens/<id:token_id>/", role=Role.ADMIN, answers={200: TokenView})

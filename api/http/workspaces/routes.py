@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import request
-
 from api.http import paging
 from api.http.answers import Answer
 from api.http.auth import permit_everywhere
+from api.http.links import public
 from api.http.routing import ApiCall, Routes
 from api.http.workspaces import view
 from api.http.workspaces.schema import WorkspaceBody, WorkspaceChange, WorkspaceList, WorkspacesQuery, WorkspaceView
@@ -36,7 +35,7 @@ def create_workspace(call: ApiCall, body: WorkspaceBody) -> Answer[WorkspaceView
     permit_everywhere(call.caller)
     new = cast("NewWorkspace", {**body.model_dump(exclude={"projects"}), "project_ids": None})
     made = workspaces.create(call.rt, call.caller, new, body.projects)
-    headers = {"Location": f"{request.url_root}workspaces/{made}/"}
+    headers = {"Location": public.url(f"/workspaces/{made}/")}
     return Answer(view.entry(workspaces.get(call.rt, call.caller, made)), 201, headers)
 
 

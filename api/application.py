@@ -1,0 +1,35 @@
+"""The whole application: Ganger's own API, and every dialect beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flask_openapi import OpenAPI
+
+from api.dialects import dialect
+from api.dialects.dialect import Dialect
+from api.http import app
+from api.http.routing import Route
+from scheduler.runtime import Runtime
+
+DIALECTS: Sequence[Dialect] = ()
+"""To add or to delete one is a line here, and its import."""
+
+ROUTES: Sequence[Route] = [
+    route
+    for routes in (*(noun.routes for noun in app.NOUNS), *(routes for one in DIALECTS for routes in one.routes))
+    for route in routes.all
+]
+"""Every route that is served."""
+
+
+def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
+    """Return the application for one process, as `api.http.app.create_app` does, with all dialects."""
+    return with_dialects(app.create_app(rt, background=background))
+
+
+def with_dialects(made: OpenAPI, dialects: Sequence[Dialect] = DIALECTS) -> OpenAPI:
+    """Let an application speak these dialects, and return it."""
+    for one in dialects:
+        dialect.mount(made, one)
+    return made
