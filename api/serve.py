@@ -100,6 +100,7 @@ def run_scheduler() -> int:
     from scheduler.leader import leadership  # noqa: PLC0415 - likewise
     from scheduler.leader.dispatch import Dispatcher  # noqa: PLC0415 - nobody else publishes
     from scheduler.leader.process import SchedulerProcess  # noqa: PLC0415 - numpy is only needed here
+    from scheduler.nodes.broker_users import BrokerUsers  # noqa: PLC0415 - likewise
     from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
 
     settings = read_settings()
@@ -109,7 +110,7 @@ def run_scheduler() -> int:
     if not database_wait.prepare_when_ready(lambda: leadership.check_schema(rt)):
         return 0
     dispatcher = Dispatcher(broker_url)
-    service = SchedulerProcess(rt, dispatcher)
+    service = SchedulerProcess(rt, dispatcher, broker_users=BrokerUsers(broker_url) if settings.broker_users else None)
     service.start()
     wait_for_signal()
     service.stop()

@@ -48,6 +48,7 @@ Machines
     node             the resources of one machine, run by one agent
     agent            the process that runs a node; supervisor: the process that holds the process trees
     consumer         the node's Celery worker, which passes messages on to the agent
+    broker           the Redis or Valkey that carries messages; each node has a user of its own there
     epoch            a generation of a node: another boot, another disk or a declared loss begins a new one
     heartbeat        the message that a node sends every few seconds, and the answer to it; short: beat
     lease            how long a node may be silent before its executions are taken from it

@@ -7,6 +7,7 @@ from typing import Final
 API_PLAIN_HTTP: Final = "api.plain-http"
 BROKER_BACK: Final = "broker.back"
 BROKER_TROUBLE: Final = "broker.trouble"
+BROKER_USERS_OFF: Final = "broker.users-off"
 CONTENT_LEFT: Final = "content.left"
 DATABASE_AWAITED: Final = "database.awaited"
 DATABASE_READY: Final = "database.ready"

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     broker_url: Annotated[SecretStr, AfterValidator(_secretly(addresses.broker))] | None = None
+    broker_users: bool = Field(
+        default=True, description="give each node a user of its own at the broker, where the broker lets us"
+    )
+    node_broker_url: Annotated[SecretStr, AfterValidator(_secretly(addresses.broker))] | None = Field(
+        default=None, description="the broker's address for nodes that pools start; default: broker_url"
+    )
     state_dir: Path | None = None
     secrets_key: SecretStr | None = Field(default=None, description="keys of secrets at rest: the first one encrypts")
     secrets_key_file: Path | None = Field(

@@ -1,4 +1,4 @@
-"""The messages between nodes and scheduler: the calls of the node protocol, and the tasks that Celery carries.
+"""The messages between nodes and scheduler: the calls of the node protocol. What the broker carries is in `broker_protocol`.
 
 Every call takes a batch and is safe to repeat. Unknown fields are ignored, so that a node of the release before or after
 is understood. Amounts are integers in thousandths of the unit (cpu, MiB, piece); durations are seconds.
@@ -23,23 +23,6 @@ MAX_DEPTH = 16
 MAX_BULK_FILES = 500
 MAX_BULK_BYTES = 4 * 1024 * 1024
 """The most output files that are brought in one request, and the most that these hold together."""
-
-PLACEMENT_TASK = "ganger.placements"
-"""The Celery task that brings a node its placements: `placements(epoch, [[execution_id, attempt], ...])`.
-
-A scheduler of an earlier release sends an empty list where it means `RING_TASK`.
-"""
-
-RING_TASK = "ganger.ring"
-"""The Celery task that asks a node to send a heartbeat at once, because its answer has something new: `ring()`."""
-
-CANARY_TASK = "ganger.canary"
-"""The Celery task that a node sends to itself, to know that its consumer still works: `canary(number)`."""
-
-
-def queue_name(node_name: str) -> str:
-    """Return the Celery queue of a node."""
-    return f"node.{node_name}"
 
 
 def plain(text: str) -> str:
@@ -127,6 +110,9 @@ class Registered(Message):
     keep: list[ExecutionRef]
     kill: list[ExecutionRef]
     credential_taken: bool = Field(default=False, description="the node shows its credential from now on")
+    broker_user: str | None = Field(
+        default=None, description="its own user at the broker; null: the one in its settings"
+    )
 
 
 # --- beat -------------------------------------------------------------------------------------------------

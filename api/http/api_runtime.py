@@ -14,6 +14,7 @@ from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import ThreadShares
 from api.http.serving.ttl_cache import TtlCache
 from scheduler.explain.forecast import Forecaster
+from scheduler.nodes.broker_users import BrokerUsers
 from scheduler.runtime import Runtime
 
 _KEY = "ganger"
@@ -23,11 +24,12 @@ _KEY = "ganger"
 class ApiRuntime:
     """The parts of one process beside its routes. `broker` returns how the broker is, None if this process was told of none.
 
-    `bulk_thread` is None where bulk operations are gone through by hand.
+    `broker_users` is None where nodes use the login of the address that they were given. `bulk_thread` is None where bulk operations are gone through by hand.
     """
 
     rt: Runtime
     broker: TtlCache[BrokerHealth | None]
+    broker_users: BrokerUsers | None
     metrics: DatabaseMetrics
     forecaster: Forecaster
     streams: StreamLimit

@@ -43,6 +43,7 @@ from scheduler import web_addresses
 from scheduler.explain.forecast import Forecaster
 from scheduler.files import web_storage
 from scheduler.identity import Caller
+from scheduler.nodes.broker_users import BrokerUsers
 from scheduler.runtime import Runtime, utc_now
 from scheduler.settings import Settings
 
@@ -89,6 +90,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     made = ApiRuntime(
         rt=rt,
         broker=broker_health.watch(rt.settings),
+        broker_users=_broker_users(rt.settings),
         metrics=DatabaseMetrics(rt),
         forecaster=Forecaster(rt),
         streams=StreamLimit(KindOfShare(shares[thread_shares.EVERYBODY], "stream")),
@@ -131,6 +133,12 @@ def bare_app() -> OpenAPI:
 def openapi_document() -> JsonSchema:
     """Return the OpenAPI document of this release, as `/openapi.json` serves it."""
     return openapi.of(bare_app())
+
+
+def _broker_users(settings: Settings) -> BrokerUsers | None:
+    """Return the manager of nodes' users at the broker; None where this process was told of none, or is not to."""
+    url = settings.broker_url
+    return BrokerUsers(url.get_secret_value()) if url is not None and settings.broker_users else None
 
 
 def _guard(app: OpenAPI, settings: Settings) -> None:

@@ -146,7 +146,8 @@ def _set_up(
         path = _node_token(folder, name)
         join = JoinTokenLimits(nodes=[name])
         tokens.ensure(servers.database_url, kind="node", role=None, project=None, name=name, path=path, join=join)
-    return RoleContext(folder, servers.database_url, servers.broker_url, address), admin, names
+    for_nodes = servers.node_broker_url if read_settings().broker_users else servers.broker_url
+    return RoleContext(folder, servers.database_url, servers.broker_url, for_nodes, address), admin, names
 
 
 def _start_roles(

@@ -65,6 +65,7 @@ class RoleContext:
     folder: StateFolder
     database_url: str
     broker_url: str
+    node_broker_url: str
     address: Address
 
     def environment(self, **more: str) -> dict[str, str]:
@@ -96,7 +97,7 @@ def api(context: RoleContext) -> ChildSpec:
 
 def scheduler(context: RoleContext) -> ChildSpec:
     """Return the start of the scheduler."""
-    more = {"GANGER_DATABASE_URL": context.database_url}
+    more = {"GANGER_DATABASE_URL": context.database_url, "GANGER_NODE_BROKER_URL": context.node_broker_url}
     if "GANGER_POOL_DRIVER" not in os.environ:
         more["GANGER_POOL_DRIVER"] = "local"  # a pool that is scaled up gets its nodes on this machine
     return _spec(context, SCHEDULER, [SCHEDULER], context.environment(**more))
@@ -109,7 +110,7 @@ def worker(context: RoleContext, name: str, size: NodeSize, token_file: Path) ->
     for option, value in asked.items():
         if value is not None:
             words += [option, str(value)]
-    environment = context.environment(GANGER_NODE_TOKEN_FILE=str(token_file))
+    environment = context.environment(GANGER_NODE_TOKEN_FILE=str(token_file), GANGER_BROKER_URL=context.node_broker_url)
     spec = _spec(context, f"{WORKER}{name}", words, environment, WORKER_STOP_WITHIN_S)
     # Should we be killed, the agent must not hand back its work, as it does on SIGTERM: its supervisor keeps the jobs
     # running, and the next start's agent takes them over.

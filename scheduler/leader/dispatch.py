@@ -16,9 +16,9 @@ from threading import Thread
 
 from kombu import Connection, Producer
 
+from scheduler.broker_protocol import PLACEMENT_TASK, RING_TASK, queue_name
 from scheduler.events import BROKER_BACK, BROKER_TROUBLE, DELIVERY_DROPPED
 from scheduler.log import log
-from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
 
 TRANSPORT_OPTIONS = {
     # Without these, a half-open connection silences its owner for good.

@@ -21,6 +21,8 @@ from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick_loop import TickLoop
 from scheduler.log import log
 from scheduler.loop import Loop
+from scheduler.nodes import broker_users as broker_user_list
+from scheduler.nodes.broker_users import BrokerUsers
 from scheduler.nodes.lost import SilentNodes, declare_lost
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
@@ -43,6 +45,7 @@ class SchedulerProcess:
         dispatcher: Dispatcher,
         monotonic: Callable[[], float] = time.monotonic,
         registry: DriverRegistry | None = None,
+        broker_users: BrokerUsers | None = None,
     ) -> None:
         self._rt, self._dispatcher, self._monotonic = rt, dispatcher, monotonic
         self._violations = ViolationCounts()
@@ -63,7 +66,8 @@ class SchedulerProcess:
             "checking": self._check,
             "sampling": self._sample,
             "scaling": self._scale,
-            "purging": Sweep(rt, lambda: self._leadership.term is not None, monotonic).step,
+            "purging": Sweep(rt, self._leads, monotonic).step,
+            "broker users": lambda: broker_user_list.keep(rt, broker_users, self._leads),
         }
         self._loops = {name: Loop(name, step) for name, step in steps.items()}
 
@@ -79,6 +83,9 @@ class SchedulerProcess:
         for loop in reversed(self._loops.values()):
             loop.stop()
         self._leadership.step_down(self._leadership.term, "stopping")
+
+    def _leads(self) -> bool:
+        return self._leadership.term is not None
 
     def _lead(self) -> float:
         """Take the lead when it is free, or give a sign of life while holding it: never waits for a tick."""

@@ -18,9 +18,10 @@ from scheduler.store.nodes import pools
 def registry_from_settings(rt: Runtime) -> DriverRegistry:
     """Return the drivers that pools may name. Raises SetupError for a wrong drivers file."""
     settings = rt.settings
+    broker_url = settings.node_broker_url or settings.broker_url
     context = DriverContext(
         settings.api_url,
-        None if settings.broker_url is None else settings.broker_url.get_secret_value(),
+        None if broker_url is None else broker_url.get_secret_value(),
         settings.state_dir,
         lambda name: _token_for(rt, name),
         lambda name: _drop_token(rt, name),

@@ -39,6 +39,12 @@ def broker(text: str) -> str:
     return parts._replace(scheme=scheme, query=query).geturl()
 
 
+def without_login(url: str) -> str:
+    """Return an address without user and password."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def api(text: str) -> str:
     """Return the address of an API without a slash at its end. Raises ValueError with the reason."""
     form = "http://HOST:8470, or https://HOST"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from api.up.embedded import external
+from scheduler.broker_protocol import PLACEMENT_TASK, RING_TASK, queue_name
 from scheduler.rules.lifecycle.outcome import Outcome
-from scheduler.wire import PLACEMENT_TASK, RING_TASK, queue_name
+from scheduler.servers import broker_client
 from tests.support.fake_node_api import FakeNodeApi
 from tests.support.keys import FIRST, a_key
 from tests.support.node import a_spec
@@ -120,7 +120,7 @@ def test_a_message_that_comes_twice_or_late_starts_nothing(
 def test_garbage_in_the_queue_does_not_deafen_the_node(
     api: FakeNodeApi, node: NodeProcess, publisher: Celery, broker_url: str, garbage: bytes
 ) -> None:
-    client: Any = external.broker_client(broker_url)
+    client: Any = broker_client.connect(broker_url)
     client.lpush(queue_name("n1"), garbage)
     client.close()
     publish(publisher, FIRST, task="os.system")

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.up.embedded import external
 from scheduler.leader.dispatch import DispatchBatch, Dispatcher
+from scheduler.servers import broker_client
 
 PLACED = [(7, 1)]
 
@@ -26,13 +26,13 @@ def dispatcher(broker_url: str, clock: list[float]) -> Iterator[Dispatcher]:
 
 def test_a_message_reaches_the_queue_of_its_node(dispatcher: Dispatcher, broker_url: str) -> None:
     dispatcher.deliver(DispatchBatch({("alpha", 1): PLACED}))
-    assert external.broker_client(broker_url).brpop(["node.alpha"], timeout=10)
+    assert broker_client.connect(broker_url).brpop(["node.alpha"], timeout=10)
 
 
 def test_a_broker_that_refuses_is_left_alone_and_used_again(
     dispatcher: Dispatcher, broker_url: str, clock: list[float]
 ) -> None:
-    client = external.broker_client(broker_url)
+    client = broker_client.connect(broker_url)
     client.set("node.odd", "not a list")
     dispatcher.deliver(DispatchBatch({("odd", 1): PLACED}))
     for clock[0] in range(1, 100):
@@ -48,4 +48,4 @@ def test_what_was_handed_over_is_published_before_the_end(broker_url: str) -> No
     for _ in range(20):
         dispatcher.ring("alpha")
     dispatcher.stop()
-    assert external.broker_client(broker_url).llen("node.alpha") == 20
+    assert broker_client.connect(broker_url).llen("node.alpha") == 20

@@ -21,6 +21,7 @@ from api.up.embedded.restarter import RestartedProcess
 from api.up.embedded.servers import Server, ServerSet
 from api.up.embedded.stop_signals import StopSignalReceived, StopSignals
 from scheduler.errors import SetupError
+from scheduler.servers import broker_client
 from tests.support.servers import connect, state_folder
 
 # One that is not a server any more: ended, and not collected by its parent.
@@ -78,7 +79,7 @@ def test_passwords_are_not_on_any_command_line(running: ServerSet) -> None:
 
 
 def test_what_was_committed_survives_a_restart_and_a_kill(running: ServerSet) -> None:
-    client = external.broker_client(running.broker_url)
+    client = broker_client.connect(running.broker_url)
     with connect(running.database_url) as db:
         db.execute("CREATE TABLE kept (n int)")
         db.execute("INSERT INTO kept VALUES (1)")
@@ -96,7 +97,7 @@ def test_what_was_committed_survives_a_restart_and_a_kill(running: ServerSet) ->
     with connect(running.database_url) as db:
         assert db.execute("SELECT sum(n) FROM kept").fetchone() == (3,)
         db.execute("DROP TABLE kept")
-    assert external.broker_client(running.broker_url).get("kept") == b"1"
+    assert broker_client.connect(running.broker_url).get("kept") == b"1"
 
 
 def test_a_killed_server_is_noticed_and_started_again(running: ServerSet) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from redis.exceptions import OutOfMemoryError
 
-from api.up.embedded import external
+from scheduler.servers import broker_client
 from tests.support.installation import Installation
 from tests.support.servers import state_folder
 
@@ -83,7 +83,7 @@ def test_the_death_of_the_supervisor_kills_its_jobs_which_are_tried_again(
 
 
 def test_an_emptied_broker_loses_nothing(installation: Installation, witness: Witness) -> None:
-    client = external.broker_client(_broker(installation))
+    client = broker_client.connect(_broker(installation))
     words = [f"flush{number}" for number in range(20)]
     jobs = []
     for word in words:
@@ -99,7 +99,7 @@ def test_an_emptied_broker_loses_nothing(installation: Installation, witness: Wi
 def test_a_broker_at_its_memory_limit_shows_everywhere_and_loses_nothing(
     installation: Installation, witness: Witness
 ) -> None:
-    client = external.broker_client(_broker(installation))
+    client = broker_client.connect(_broker(installation))
 
     def limit(size: str) -> None:
         assert client.config_set("maxmemory", size)

@@ -21,9 +21,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from api.up.embedded import external, state
 from api.up.embedded import servers as server_set
+from api.up.embedded import state
 from api.up.embedded.servers import ServerSet
+from scheduler.servers import broker_client
 
 UNSAFE_BUT_QUICK = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "max_wal_size": "512MB"}
 
@@ -69,7 +70,7 @@ def bare_database_url(servers: ServerSet) -> Iterator[str]:
 
 @pytest.fixture
 def broker_url(servers: ServerSet) -> str:
-    client = external.broker_client(servers.broker_url)
+    client = broker_client.connect(servers.broker_url)
     client.flushall()
     client.close()
     return servers.broker_url

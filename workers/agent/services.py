@@ -95,9 +95,16 @@ def build(
     api, progress = ApiClient(settings.api_url, credential), ProgressTracker(claim_token)
     description = NodeDescription(settings, node_setup, supervisor, write_ahead, resources.cache, runners, missing)
     node = NodeInterface(
-        description.registration, description.trouble, count_held, lambda: _load(remover), supervisor.lease, post
+        description.registration,
+        description.trouble,
+        count_held,
+        lambda: _load(remover),
+        supervisor.lease,
+        lambda answer: inbox.log_in(answer.broker_user, credential.broker_password()),
+        post,
     )
     heartbeat = Heartbeat(api, node, progress)
+    inbox = PlacementInbox(settings, post, heartbeat.nudge)
     shipper = OutputShipper(
         api, paths, progress, lambda: heartbeat.identity[0], claim_token, lambda key: post(OutputShipped(key))
     )
@@ -105,7 +112,7 @@ def build(
         api=api,
         supervisor=supervisor,
         heartbeat=heartbeat,
-        placement_inbox=PlacementInbox(settings, post, heartbeat.nudge),
+        placement_inbox=inbox,
         claims=ClaimBatcher(api, lambda: heartbeat.identity, post),
         reports=ReportBatcher(api, lambda: heartbeat.identity, post),
         shipper=shipper,

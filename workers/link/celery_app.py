@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from celery import Celery
 from kombu import Exchange, Queue
 
-from scheduler.wire import CANARY_TASK, PLACEMENT_TASK, RING_TASK, queue_name
+from scheduler import broker_protocol
+from scheduler.broker_protocol import CANARY_TASK, PLACEMENT_TASK, RING_TASK, queue_name
 
 OnPlacements = Callable[[int, Sequence[Sequence[int]]], None]
 OnRing = Callable[[], None]
@@ -19,9 +20,12 @@ OnCanary = Callable[[int], None]
 
 
 def node_queue(node: str) -> Queue:
-    """Return a node's queue. It is on the default exchange, whose routing needs no stored bindings."""
+    """Return a node's queue. It is on the default exchange, whose routing needs no stored bindings.
+
+    Celery would put it on an exchange of its own, and store a binding for that; so the queue is not declared at all.
+    """
     name = queue_name(node)
-    return Queue(name, Exchange(""), routing_key=name)
+    return Queue(name, Exchange(""), routing_key=name, no_declare=True)
 
 
 def make(node: str, broker_url: str, prefix: str) -> Celery:
@@ -32,6 +36,7 @@ def make(node: str, broker_url: str, prefix: str) -> Celery:
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
         "health_check_interval": 5,
+        **broker_protocol.unacknowledged_keys(node),
     }
     app.conf.update(
         accept_content=["json"],

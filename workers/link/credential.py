@@ -6,6 +6,7 @@ that there is until the answer has come; so a lost answer costs nothing, and a c
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from scheduler import broker_protocol
 from scheduler.errors import SetupError
 
 _PREFIX: Final = "gc_"
@@ -52,6 +54,10 @@ class NodeCredential:
             self._proposed = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
             self._write()
         return self._proposed
+
+    def broker_password(self) -> str:
+        """Return the password of the node's user at the broker, made from the credential that it shows."""
+        return broker_protocol.password(hashlib.sha256(self.shown.encode()).digest())
 
     def take(self) -> None:
         """Show the proposed credential from now on: the API has taken it. Raises SetupError."""

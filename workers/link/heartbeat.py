@@ -33,6 +33,7 @@ class NodeInterface:
     count_held: Callable[[], int]
     load: Callable[[], dict[str, float]]
     lease: Callable[[float], None]
+    registered: Callable[[wire.Registered], None]
     post: Callable[[Event], None]
 
 
@@ -118,6 +119,7 @@ class Heartbeat:
         self._beat_s, self._beating = answer.beat_s, True
         log.logger().info(log.NODE_REGISTERED, node=answer.node_id, epoch=answer.epoch, held=len(held))
         self._node.lease(sent)
+        self._node.registered(answer)
         self._node.post(RegistrationAnswered(answer, sent))
 
     def _beat(self) -> None:

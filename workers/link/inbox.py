@@ -24,6 +24,7 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId
 from workers import log
 from workers.api_client import JitteredBackoff
 from workers.events import PlacementsReceived
+from workers.link import broker_login
 from workers.paths import ExecutionKey
 from workers.settings import NodeSettings
 
@@ -31,6 +32,8 @@ _MISSES = 2
 """Canaries in a row that may be missing before the consumer is replaced."""
 _START_S = 10.0
 """More patience for a consumer that has just been started, on a busy machine."""
+_PATIENCE_S = 5.0
+"""Without a registration for so long, the broker is tried at the address as it is, so that its trouble is told."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -54,6 +57,8 @@ class PlacementInbox:
         self._path.chmod(0o600)
         self._listener.listen(4)
         self._process: subprocess.Popen[bytes] | None = None
+        self._broker_url = settings.broker_url
+        self._may_start = threading.Event()
         self._last_heard = time.monotonic()
         self._reachable = True
         self._stop = threading.Event()
@@ -68,9 +73,10 @@ class PlacementInbox:
             threading.Thread(target=self._read, args=(connection,), name="placements", daemon=True).start()
 
     def run_consumer(self) -> None:
-        """Keep a consumer running until closed. Returns at once on a node without a broker."""
+        """Keep a consumer running, once the node is registered, until closed. Returns at once on a node without a broker."""
         if self._settings.broker_url is None:
             return
+        self._may_start.wait(_PATIENCE_S)
         backoff = JitteredBackoff(0.5, 30.0)
         while not self._stop.is_set():
             started = time.monotonic()
@@ -84,9 +90,16 @@ class PlacementInbox:
             log.logger().warning(log.CONSUMER_RESTARTED, why=why)
             self._stop.wait(backoff.wait_s())
 
+    def log_in(self, user: str | None, password: str) -> None:
+        """Consume as this user of the broker from now on; as that of the node's settings where it is None."""
+        given = self._settings.broker_url
+        self._broker_url = given if given is None or user is None else broker_login.with_login(given, user, password)
+        self._may_start.set()
+
     def close(self) -> None:
         """End the consumer and let the threads return."""
         self._stop.set()
+        self._may_start.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -109,7 +122,7 @@ class PlacementInbox:
         )
         handed = {
             "node": self._settings.name,
-            "broker_url": self._settings.broker_url,
+            "broker_url": self._broker_url,
             "broker_prefix": self._settings.broker_prefix,
             "canary_s": self._settings.canary_s,
             "socket": str(self._path),
@@ -125,9 +138,12 @@ class PlacementInbox:
     def _watch(self, process: subprocess.Popen[bytes]) -> str:
         """Wait until the consumer has to be replaced; return why."""
         patience = (_MISSES + 0.5) * self._settings.canary_s
+        login = self._broker_url
         while not self._stop.is_set():
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return f"it ended with exit code {process.wait(min(1.0, patience / 4))}"
+            if self._broker_url != login:
+                return "the node has another login at the broker"
             if time.monotonic() - self._last_heard > patience:
                 return "its canaries do not come back"
         return "the node stops"
@@ -162,6 +178,8 @@ class PlacementInbox:
     def _log_broker(self, trouble: str | None) -> None:
         if self._reachable == (trouble is None):
             return
+        if trouble is not None and not self._may_start.is_set() and "uthentication" in trouble:
+            return  # it answers, and the login comes with the registration
         self._reachable = trouble is None
         if trouble is None:
             log.logger().info(log.BROKER_BACK)

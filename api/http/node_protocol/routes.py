@@ -6,7 +6,7 @@ from flask import Response, g
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from api.http import transfer
+from api.http import api_runtime, transfer
 from api.http.answers import Answer
 from api.http.files.routes import BYTES, DOWNLOAD, send
 from api.http.files.schema import BulkQuery, OutputQuery
@@ -58,7 +58,10 @@ def node_register(call: ApiCall, body: wire.NodeRegistration) -> wire.Registered
     It needs a join token, or the credential that the node has proposed before; every other call needs that credential.
     """
     g.secrets = (body.credential,) if body.credential else ()
-    return registration.register(call.rt, call.caller, body)
+    answer = registration.register(call.rt, call.caller, body)
+    users = api_runtime.of_this_app().broker_users
+    user = None if users is None else users.admit(call.rt, answer.node_id, body.name)
+    return answer.model_copy(update={"broker_user": user})
 
 
 @routes.post("/node/beat/", role="node", answers={200: wire.HeartbeatAnswer})

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError
 
 from api.http.serving.ttl_cache import TtlCache
-from api.up.embedded import external
+from scheduler.servers import broker_client
 from scheduler.settings import Settings
 
 CHECK_EVERY_S = 5.0
@@ -67,7 +67,7 @@ class BrokerMetrics(Collector):  # type: ignore[misc]  # prometheus-client has n
 def watch(settings: Settings) -> TtlCache[BrokerHealth | None]:
     """Return a way to ask how the broker is, None where this process was told of none."""
     url = settings.broker_url
-    client = None if url is None else external.broker_client(url.get_secret_value(), within_s=ANSWER_WITHIN_S)
+    client = None if url is None else broker_client.connect(url.get_secret_value(), within_s=ANSWER_WITHIN_S)
     return TtlCache(lambda: None if client is None else _check(client), CHECK_EVERY_S)
 
 

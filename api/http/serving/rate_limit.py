@@ -22,7 +22,7 @@ import structlog
 from flask import Flask, request
 from werkzeug.exceptions import TooManyRequests
 
-from api.up.embedded import external
+from scheduler.servers import broker_client
 from scheduler.settings import Settings
 
 MINUTE_S = 60.0
@@ -89,7 +89,7 @@ class BrokerCounter:
     """Allowances counted on the broker, by `LocalCounter` while that is away."""
 
     def __init__(self, url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._client = external.broker_client(url, within_s=ANSWER_WITHIN_S)
+        self._client = broker_client.connect(url, within_s=ANSWER_WITHIN_S)
         self._script: Any = self._client.register_script(SCRIPT)
         self._alone = LocalCounter(monotonic)
         self._monotonic = monotonic

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import psycopg
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from api.up.embedded.providers import BROKER_MINIMUM, POSTGRES_MINIMUM
 from scheduler.errors import SetupError
-from scheduler.servers import database_address
+from scheduler.servers import broker_client, database_address
 
 # A server that takes longer than this to greet is out of reach for an interactive start.
 GREET_WITHIN_S = 5
@@ -40,7 +38,7 @@ def check_database(url: str) -> None:
 def check_broker(url: str) -> None:
     """Return if the Redis or Valkey at `url` answers and is new enough. Raises SetupError otherwise."""
     try:
-        client = broker_client(url)
+        client = broker_client.connect(url)
         told = str(client.info("server")["redis_version"])
         client.close()
     except (redis.RedisError, ValueError) as error:
@@ -56,22 +54,6 @@ def check_broker(url: str) -> None:
             "upgrade it, or unset GANGER_BROKER_URL to use the embedded one"
         )
         raise SetupError(message)
-
-
-def broker_client(url: str, within_s: float = GREET_WITHIN_S) -> redis.Redis:
-    """Return a client for a broker URL as Celery writes it: redis, rediss, unix, or redis+socket; it tries once."""
-    parts = urlsplit(url)
-    once = Retry(NoBackoff(), 0)
-    if parts.scheme != "redis+socket":
-        return redis.Redis.from_url(url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=once)
-    return redis.Redis(
-        unix_socket_path=unquote(parts.path),
-        username=unquote(parts.username) if parts.username else None,
-        password=unquote(parts.password) if parts.password else None,
-        db=int(parse_qs(parts.query).get("virtual_host", ["0"])[0]),
-        socket_timeout=within_s,
-        retry=once,
-    )
 
 
 def shown(url: str) -> str:

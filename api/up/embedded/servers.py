@@ -11,6 +11,7 @@ from api.up.embedded.child_process import Pause
 from api.up.embedded.postgres import PostgresServer
 from api.up.embedded.state import StateFolder
 from api.up.embedded.valkey import ValkeyServer
+from scheduler.servers import addresses
 
 Server = PostgresServer | ValkeyServer
 
@@ -23,6 +24,12 @@ class ServerSet:
     database_url: str
     broker_url: str
     servers: tuple[Server, ...]
+
+    @property
+    def node_broker_url(self) -> str:
+        """The broker's address for nodes: without a login where the broker is ours, because each node has one of its own."""
+        embedded = any(isinstance(server, ValkeyServer) for server in self.servers)
+        return addresses.without_login(self.broker_url) if embedded else self.broker_url
 
     def start(self, pause: Pause = time.sleep) -> None:
         """Start ours side by side and return when all answer; on SetupError none is left running."""

@@ -13,10 +13,11 @@ from urllib.parse import quote
 import redis
 
 from api.up.embedded import account as accounts
-from api.up.embedded import child_process, distribution, external, providers, state
+from api.up.embedded import child_process, distribution, providers, state
 from api.up.embedded.child_process import ChildProcess, ChildSpec, Pause
 from api.up.embedded.state import StateFolder
 from scheduler.errors import SetupError
+from scheduler.servers import broker_client
 
 # An append-only file of a few hundred MB is read within this.
 READY_WITHIN_S = 60.0
@@ -75,7 +76,7 @@ class ValkeyServer:
 
     def answers(self) -> bool:
         """Tell whether it answers now; it does not while it still reads its file."""
-        client = external.broker_client(self.url)
+        client = broker_client.connect(self.url)
         try:
             return bool(client.ping())
         except redis.RedisError:

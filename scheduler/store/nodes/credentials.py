@@ -56,6 +56,15 @@ _DROP_OLDER = text("""
 
 _OF_NODE = text("SELECT sha256 FROM node_credentials WHERE node_id = :node_id")
 
+_BY_NAME = text("""
+    SELECT n.name, array_agg(c.sha256) AS digests
+    FROM node_credentials c
+    JOIN nodes n ON n.id = c.node_id
+    JOIN tokens t ON t.id = c.token_id
+    WHERE n.state = 'READY' AND t.revoked IS NULL
+    GROUP BY n.name
+""")
+
 _LIMITS = text("SELECT nodes, pools, project_ids FROM tokens WHERE id = :id")
 
 _STILL_BY_JOIN = "(n.token_id IS NULL OR n.token_id = :token_id) AND NOT EXISTS (SELECT FROM node_credentials c WHERE c.node_id = n.id)"
@@ -104,6 +113,11 @@ def drop_all(tx: Connection, node_id: NodeId) -> None:
 def of_node(tx: Connection, node_id: NodeId) -> set[bytes]:
     """Return the digests of a node's credentials; none for a node whose agent is of a release that had no credentials."""
     return {bytes(one) for one in tx.execute(_OF_NODE, {"node_id": node_id}).scalars()}
+
+
+def by_name(tx: Connection) -> dict[str, list[bytes]]:
+    """Return the digests of the credentials of all nodes that are there, by the name of the node."""
+    return {name: [bytes(one) for one in digests] for name, digests in tx.execute(_BY_NAME)}
 
 
 def limits(tx: Connection, token_id: int) -> JoinLimits:
