@@ -28,6 +28,9 @@ Work
     cancel           end a job for good
     hold             keep a job from being placed until it is released
     requeue          start a new round of a job that has ended
+    need             what a job waits for: an end of another job, or of a group; parent: the job that is needed; verdict: what
+                     becomes of a job by all of its needs; resolver: the leader's work of settling and judging; culprit: the
+                     job whose end blocks others
     move             a permitted step of a job or an execution from one status to another
     event            something that happened to a job, a pool, or a node; audit: what a person did
     operation        a bulk action on all jobs that match a filter, done in chunks

@@ -75,11 +75,12 @@ def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
             if c.execution_id in rows and _may_claim(rows[c.execution_id], locked)
         ]
         granted = executions.claim(tx, fresh, node_id=message.node_id, epoch=message.epoch) if fresh else set()
-        if granted:
-            jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
+        awaited = bool(granted) and jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
         granted |= {row.id for row in rows.values() if _claimed_before(row, asked[row.id], message)}
         found = task_specs.read(tx, sorted(granted)) if granted else []
         granted_specs = specify(tx, found, rt.settings, rt.keyring)
+    if awaited:
+        rt.nudge("tick")
     refused = [
         wire.RefusedClaim(
             execution_id=c.execution_id, attempt=c.attempt, why=_why_refused(rows.get(c.execution_id), message)

@@ -152,6 +152,24 @@ class MemberView(TypedDict):
     node: NodeName
 
 
+class HelpView(TypedDict):
+    """Something to do about a job that blocks others: a word to branch on, and a sentence."""
+
+    verb: str
+    description: str
+
+
+class BlockingJob(TypedDict):
+    """The job at the root of what blocks another, so many steps before it; how it stands, and what helps."""
+
+    job: NodeName
+    status: str
+    error: str | None
+    message: str | None
+    steps: int
+    helps: list[HelpView]
+
+
 class JobExplanation(WaitDocument):
     """Why a job stands where it stands."""
 
@@ -163,6 +181,7 @@ class JobExplanation(WaitDocument):
     placement: Mapping[str, object] | None
     members: Annotated[list[MemberView], "of a gang's newest attempt; empty for a job of one"]
     failure: Mapping[str, object] | None
+    blocked_by: Annotated[BlockingJob | None, "of a BLOCKED job: the one at the root of it"]
 
 
 class RefusalView(TypedDict):

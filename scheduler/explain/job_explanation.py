@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scheduler.explain import forecast_json
+from scheduler.explain import forecast_json, needs_reasons
 from scheduler.explain.explanation_json import (
     JobExplanation,
     JobFailure,
@@ -31,6 +31,7 @@ from scheduler.store.leader import cluster_state
 from scheduler.store.leader.conversion import shape_of
 
 _WAITING = {JobStatus.QUEUED, JobStatus.PENDING}
+_BY_NEEDS = {JobStatus.PENDING, JobStatus.BLOCKED}
 _OWN = {slug(Reason.HELD), slug(Reason.NOT_BEFORE)}
 _FREE = {slug(Reason.NEXT), slug(Reason.BEHIND)}
 """Reasons that are given only if there is no other."""
@@ -53,6 +54,8 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
         row, last = explain_facts.facts(tx, job_id), explain_facts.last_execution(tx, job_id)
         members = explain_facts.members(tx, job_id) if row.members > 1 else []
         cleared = preemptions.awaited(tx, job_id) if row.status in _WAITING else {}
+        open_needs = needs_reasons.reasons(tx, job_id) if row.status in _BY_NEEDS else []
+        blocked_by = needs_reasons.blocking(tx, job_id) if row.status == JobStatus.BLOCKED else None
     forecast = _forecast(rt, forecaster, row)
     if forecast is None and row.status == JobStatus.QUEUED:  # it may have been placed meanwhile
         with rt.db.begin() as tx:
@@ -60,16 +63,20 @@ def explain(rt: Runtime, forecaster: Forecaster, caller: Caller, job_id: JobId) 
     future = _future(row, forecast if row.status in _WAITING else None)
     if cleared:
         future["reasons"].insert(0, forecast_json.reason(CLEARING, preemption_messages.waits_for_clearing(cleared)))
+    if open_needs:
+        future["reasons"] = [*open_needs, *(one for one in future["reasons"] if one["kind"] not in _FREE)]
+    summary = _summary(row, last, members, future)
     return {
         "job_id": job_id,
         "status": row.status,
-        "summary": _summary(row, last, members, future),
+        "summary": summary if blocked_by is None else needs_reasons.blocked_sentence(blocked_by),
         **future,
         "ahead": None if future["queue"] is None else future["queue"]["position"],
         "tries": {"done": row.num_exes, "forgiven": row.forgiven, "max": row.max_tries, "withdrawn": row.withdrawals},
         "placement": None if last is None else _placement(last),
         "members": [_member(one) for one in members],
         "failure": None if row.error_name is None else _failure(row, row.error_name),
+        "blocked_by": blocked_by,
     }
 
 
@@ -146,6 +153,8 @@ def _of_running(last: LastExecution | None) -> str:
 
 
 def _canceled(row: JobFacts) -> str:
+    if row.is_skipped:
+        return "It was skipped: what it needs ended in a way in which it is not needed."
     assert row.ended is not None, "a cancelled job has ended"  # noqa: S101 - the move to CANCELED stamps it
     sentence = f"It was cancelled by {row.canceled_by or 'somebody'} at {wording.moment(row.ended.timestamp())}"
     return sentence + (f": {row.canceled_why.rstrip('.')}." if row.canceled_why else ", who gave no reason.")

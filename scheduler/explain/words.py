@@ -14,8 +14,10 @@ NEVER: Final = "never-fits"
 FORBIDDEN: Final = "never-allowed"
 BEING_STOPPED: Final = "being-stopped"
 CLEARING: Final = "room-being-cleared"
+NEEDS: Final = "needs"
+BLOCKED: Final = "blocked"
 
-REASONS: Final = frozenset({*map(slug, Reason), NEVER, NO_NODES, BEING_STOPPED, CLEARING})
+REASONS: Final = frozenset({*map(slug, Reason), NEVER, NO_NODES, BEING_STOPPED, CLEARING, NEEDS, BLOCKED})
 """All words of `ReasonWord`."""
 
 ReasonWord: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(REASONS)})]

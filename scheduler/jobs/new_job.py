@@ -14,6 +14,7 @@ import orjson
 
 from scheduler.documents import ConstraintDocument, Document
 from scheduler.identifiers import JobTypeId, RevisionId
+from scheduler.needs.new_needs import NewNeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,16 @@ class NewJob:
     """Members; more than one makes it a gang, placed wholly or not at all."""
     overrides: Document | None = None
     """More that the job says over its type: the fields of `rules.job_type.definition.JobOverrides`, and `secrets`."""
+    needs: list[NewNeed] | None = None
+    key: str | None = None
+    """A name within its batch, for the needs of others."""
+    group: str | None = None
+    """The group of jobs that it belongs to: those of its batch with the same word."""
 
 
-OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels"})
-"""The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key."""
+OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels", "needs", "key", "group"})
+"""The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key,
+and so is whether it needs any other."""
 
 RESOLVED = frozenset({"project", "job_type_id", "type_name", "type_version"})
 """The fields that have become something else by then: a request has one project, and the type is a revision."""
@@ -60,4 +67,4 @@ _shared = attrgetter(*SHARED)
 
 def group_key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
     """Return what tells the groups of a batch apart: jobs with equal keys have the same shape and the same columns."""
-    return orjson.dumps((revision_id, input_mib, _shared(job)))
+    return orjson.dumps((revision_id, input_mib, bool(job.needs), _shared(job)))

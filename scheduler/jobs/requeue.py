@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scheduler.identifiers import JobId
+from scheduler.needs.renew import renew
 from scheduler.rules.lifecycle.moves import JobEvent, allows
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs, requeues
+from scheduler.store.needs import verdicts
 
 
 def requeue(
@@ -15,16 +17,20 @@ def requeue(
 ) -> list[int]:
     """Queue FAILED and CANCELED jobs again; return their ids. Other jobs do not change.
 
+    Those whose needs are not satisfied, or were not, are PENDING until the resolver has judged them.
     One transaction. Each job gets as many new tries as it had at first, its own number or its type's. What it
     asked for still holds: it waits until its `not_before`, and it waits while it is held. A job whose last execution still runs (because it
     was cancelled a moment ago) waits in the queue until that execution is dead. `priority` is the new priority of the jobs.
     """
     with rt.db.begin() as tx:
         locked = jobs.lock(tx, job_ids)
-        ready = [job for job in locked.values() if allows(JobEvent.REQUEUE, job.status)]
+        again = [job for job in locked.values() if allows(JobEvent.REQUEUE, job.status)]
+        waiting = verdicts.unsatisfied(tx, [job.id for job in again])
+        ready = [job for job in again if job.id not in waiting]
         tries = requeues.allowed_tries(tx, [job.id for job in ready])
         steps = [jobs.JobMove(job.id, job.attempt, max_tries=tries[job.id], reason=reason) for job in ready]
         moved = jobs.move(tx, JobEvent.REQUEUE, steps, actor)
+        moved += renew(tx, [job for job in again if job.id in waiting], actor=actor, reason=reason)
         if moved and priority is not None:
             requeues.set_priority(tx, moved, priority)
     if moved:

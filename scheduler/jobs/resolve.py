@@ -296,7 +296,7 @@ def _draft(
         job_type_id=kind.job_type_id,
         revision_id=kind.revision_id,
         shape_id=NEW_SHAPE,
-        status=JobStatus.PENDING if later else JobStatus.QUEUED,
+        status=JobStatus.PENDING if later or job.needs else JobStatus.QUEUED,
         priority=_first(job.priority, revision.priority),
         max_tries=_first(job.max_tries, revision.max_tries),
         requested_tries=_first(job.max_tries, revision.max_tries),

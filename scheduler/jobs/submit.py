@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput, OverQuota
+from scheduler.errors import Conflict, FaultList, Forbidden, GangerError, InvalidInput, OverQuota
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import priorities, resolve
@@ -20,6 +20,8 @@ from scheduler.jobs.admission import AdmissionCheck
 from scheduler.jobs.entry_faults import EntryError, EntryFaults
 from scheduler.jobs.new_job import NewJob
 from scheduler.jobs.resolve import PreparedSubmission
+from scheduler.needs import batch, writing
+from scheduler.needs.batch import BatchNeeds
 from scheduler.rules.cluster.policy import beyond_quota, never_allowed
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.resources import PLAIN
@@ -98,8 +100,15 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
         known = _replay(tx, project.id, submission.keys)
         fresh = [number for number in range(len(submission.jobs)) if number not in known]
         if fresh:
+            wanted = _needs(submission, fresh)
             prepared = _prepare(tx, rt, project, submission, fresh, admission)
-            ids = submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id, caller.name)
+            rows = [
+                replace(row, followers=wanted.levels[number]) if number in wanted.levels else row
+                for number, row in zip(fresh, prepared.rows, strict=True)
+            ]
+            ids = submissions.insert(tx, project.id, prepared.groups, rows, caller.token_id, caller.name)
+            made = known | dict(zip(fresh, ids, strict=True))
+            _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
         made = known | dict(zip(fresh, ids, strict=True))
         _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
     hopeless: list[UnplaceableJobs] = []
@@ -108,6 +117,19 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
         rt.nudge("tick")
         hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
     return Submitted([made[number] for number in range(len(submission.jobs))], replayed=not fresh, hopeless=hopeless)
+
+
+def _needs(submission: Submission, fresh: Sequence[int]) -> BatchNeeds:
+    """Return the needs of the jobs of a submission; raises InvalidInput with all that is wrong with any of them."""
+    wanted = batch.read(submission.jobs)
+    _refuse({number: faults for number, faults in wanted.faults.items() if number in set(fresh)}, submission)
+    return wanted
+
+
+def _refuse(found: Mapping[int, FaultList], submission: Submission) -> None:
+    if found:
+        error = EntryError({number: faults.together() for number, faults in found.items()})
+        raise error.named(range(len(submission.jobs)) if submission.many else None) from None
 
 
 def check_priorities(rt: Runtime, caller: Caller, submission: Submission) -> None:

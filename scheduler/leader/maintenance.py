@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from scheduler.identifiers import NodeId
+from scheduler.needs.ready import ready
 from scheduler.rules.cluster.avoidance import FORGIVE_AFTER_S
-from scheduler.rules.lifecycle.moves import JobEvent
 from scheduler.runtime import Runtime
 from scheduler.store.executions import launch_failures
 from scheduler.store.jobs import jobs
@@ -54,7 +54,7 @@ def delete_departed_nodes(rt: Runtime, remembered: set[NodeId], placeable: Colle
 def ready_due(rt: Runtime) -> int:
     """Queue the jobs whose `not_before` has come; return their number."""
     with rt.db.begin() as tx:
-        moved = jobs.move(tx, JobEvent.READY, jobs.due(tx, _BATCH), "scheduler")
+        moved = ready(tx, jobs.due(tx, _BATCH))
     if moved:
         rt.nudge("tick")
     return len(moved)

@@ -27,6 +27,7 @@ from scheduler.nodes.lost import SilentNodes, declare_lost
 from scheduler.pools import driver_setup
 from scheduler.pools.autoscaler import Autoscaler
 from scheduler.pools.drivers.registry import DriverRegistry
+from scheduler.resolver import resolver
 from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.store.leader import wake
@@ -34,6 +35,7 @@ from scheduler.store.leader import wake
 _CHECKED_HOURS = 0.25
 """History is checked this far back at least: a check that fell out is made up for."""
 _NEVER_S = 3600.0
+_SWEPT_EVERY_S = 60.0
 
 
 class SchedulerProcess:
@@ -64,6 +66,7 @@ class SchedulerProcess:
             "upkeep": self._maintain,
             "tick": self._tick_loop.turn,
             "checking": self._check,
+            "sweeping": self._sweep,
             "sampling": self._sample,
             "scaling": self._scale,
             "purging": Sweep(rt, self._leads, monotonic).step,
@@ -136,6 +139,12 @@ class SchedulerProcess:
         if self._leadership.term is not None and every:
             self._violations.check(self._rt, hours=max(2 * every / 3600, _CHECKED_HOURS))
         return every or _NEVER_S
+
+    def _sweep(self) -> float:
+        """Look for jobs that the resolver has overlooked; a new leader takes its time, for the tick comes first."""
+        if self._leadership.term is not None:
+            resolver.sweep(self._rt)
+        return _SWEPT_EVERY_S
 
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""

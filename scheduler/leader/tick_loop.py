@@ -14,6 +14,7 @@ from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
 from scheduler.leader.tick import TermOver, TickResult, tick
 from scheduler.log import log
+from scheduler.resolver import resolver
 from scheduler.runtime import Runtime
 
 _LONGEST_REST_S = 0.1
@@ -61,6 +62,7 @@ class TickLoop:
         began = self._monotonic()
         with self._state_lock:
             try:
+                more = resolver.resolve(self._rt, term)
                 result = tick(self._rt, self._state, term, self._deliver)
                 ended = self._monotonic()
                 self._report.update(self._state, result, ended - began, ended)
@@ -74,7 +76,7 @@ class TickLoop:
         self._report.count(result)
         if result.placed:
             log.info(TICK, placed=result.placed, lost=result.lost, ms=round((ended - began) * 1000, 1))
-        return self._until_next(result, ended - began)
+        return 0.0 if more else self._until_next(result, ended - began)
 
     def _until_next(self, result: TickResult, tick_s: float) -> float:
         """Return the seconds until there may be something to place: none if this tick stopped at its limit."""

@@ -9,6 +9,20 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 
+class HelpView(TypedDict):
+    """Something to do about a job that blocks others: a word to branch on, and a sentence."""
+
+    description: str
+    verb: str
+
+
+class NodeName(TypedDict):
+    """A node."""
+
+    id: int
+    name: str
+
+
 class ChangeView(TypedDict):
     """One thing to change: a word to branch on, what it is about, the new value (units, a time, a number), and a sentence."""
 
@@ -77,12 +91,14 @@ class ReasonView(TypedDict):
     kind: Literal[
         "behind-others",
         "being-stopped",
+        "blocked",
         "constraint",
         "held",
         "job-type-limit",
         "job-type-paused",
         "kept-apart",
         "kept-for-another-job",
+        "needs",
         "never-fits",
         "next-tick",
         "no-nodes",
@@ -156,13 +172,6 @@ class LogView(TypedDict):
     text: str
 
 
-class NodeName(TypedDict):
-    """A node."""
-
-    id: int
-    name: str
-
-
 class NodeCounts(TypedDict):
     """Nodes by state."""
 
@@ -207,33 +216,15 @@ class RefusalView(TypedDict):
     field: str | None
 
 
-class CheckAnswer(TypedDict):
-    """The findings of a dry run."""
+class BlockingJob(TypedDict):
+    """The job at the root of what blocks another, so many steps before it; how it stands, and what helps."""
 
-    errors: list[CheckFinding]
-    is_valid: bool
-    warnings: list[CheckFinding]
-
-
-class Dependencies(TypedDict):
-    """The servers that Ganger needs. Without the broker nodes hear of their work later, nothing else."""
-
-    broker: Dependency
-    database: Dependency
-
-
-class SchedulerView(TypedDict):
-    """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
-
-    is_paused: bool
-    leader: Leader | None
-    pause_reason: str | None
-    preemption: bool  # Whether more urgent jobs may take the room of preemptible ones.
-    queue_mode: Literal["FIFO", "LIFO"]
-    reservations: int  # For how many jobs that cannot start yet room is kept at most.
-    state: Literal["READY", "PAUSED", "STALE", "MISSING"]
-    tick_ms: float | None
-    waiting_by_reason: dict[str, int] | None  # Queued jobs by what keeps them first of all.
+    error: str | None
+    helps: list[HelpView]
+    job: NodeName
+    message: str | None
+    status: str
+    steps: int
 
 
 class MemberView(TypedDict):
@@ -254,12 +245,14 @@ class NearestView(TypedDict):
         Literal[
             "behind-others",
             "being-stopped",
+            "blocked",
             "constraint",
             "held",
             "job-type-limit",
             "job-type-paused",
             "kept-apart",
             "kept-for-another-job",
+            "needs",
             "never-fits",
             "next-tick",
             "no-nodes",
@@ -287,6 +280,35 @@ class ReservationView(TypedDict):
 
     nodes: list[NodeName]
     start: str | None
+
+
+class CheckAnswer(TypedDict):
+    """The findings of a dry run."""
+
+    errors: list[CheckFinding]
+    is_valid: bool
+    warnings: list[CheckFinding]
+
+
+class Dependencies(TypedDict):
+    """The servers that Ganger needs. Without the broker nodes hear of their work later, nothing else."""
+
+    broker: Dependency
+    database: Dependency
+
+
+class SchedulerView(TypedDict):
+    """The scheduler: what operators have set, and whether it is alive. `waiting_by_reason` only with a token for all."""
+
+    is_paused: bool
+    leader: Leader | None
+    pause_reason: str | None
+    preemption: bool  # Whether more urgent jobs may take the room of preemptible ones.
+    queue_mode: Literal["FIFO", "LIFO"]
+    reservations: int  # For how many jobs that cannot start yet room is kept at most.
+    state: Literal["READY", "PAUSED", "STALE", "MISSING"]
+    tick_ms: float | None
+    waiting_by_reason: dict[str, int] | None  # Queued jobs by what keeps them first of all.
 
 
 class PoolView(TypedDict):
@@ -318,6 +340,14 @@ class PoolView(TypedDict):
     why: str | None
 
 
+class NeverView(TypedDict):
+    """Why no node and no pool could ever hold the job."""
+
+    description: str
+    failing: dict[str, int]
+    nearest: NearestView | None
+
+
 class StatusView(TypedDict):
     """How the installation stands. 503 with the same body when no scheduler leads."""
 
@@ -333,18 +363,11 @@ class StatusView(TypedDict):
     warnings: list[str]
 
 
-class NeverView(TypedDict):
-    """Why no node and no pool could ever hold the job."""
-
-    description: str
-    failing: dict[str, int]
-    nearest: NearestView | None
-
-
 class Explanation(TypedDict):
     """Why a job stands where it stands."""
 
     ahead: int | None  # Jobs that ask for the same and were queued before.
+    blocked_by: BlockingJob | None  # Of a BLOCKED job: the one at the root of it.
     changes: list[ChangeView]  # Made together they let it start; any one left out would not.
     expected_start: StartView | None
     failure: dict[str, Any] | None

@@ -175,6 +175,11 @@ class Job(Record):
     node: NodeRef | None = None
     labels: dict[str, str] = {}
     project: str | None = None
+    is_skipped: bool = False
+    forced_by: str | None = None
+    needs: list[JsonObject] = []
+    group: str | None = None
+    workflow_id: int | None = None
     is_held: bool = False
     hold_reason: str | None = None
     not_before: datetime | None = None

@@ -19,6 +19,8 @@ class JobRequest:
     `priority` number goes first; `constraints` are `{"label", "op", "value"}`, `preferences` the same with a `weight`. The same `idempotency_key` sent again
     is answered with the job that was made the first time; the client makes one where there is none. With `together` the job has
     `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`.
+    `needs` are jobs whose good end it waits for, by id, or needs in full (`{"job": 41, "after": "ANY"}`, `{"group": "shards"}`);
+    within `submit_many`, `"@0"` is the first job and `"=name"` the one with that `key`, and jobs with the same `group` are one.
     """
 
     command: Sequence[str] | None = None
@@ -59,11 +61,14 @@ class JobRequest:
     hold_reason: str | None = None
     count: int | None = None
     together: bool | None = None
+    needs: Sequence[int | str | Mapping[str, object]] | None = None
+    key: str | None = None
+    group: str | None = None
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a text where a list belongs: taken letter by letter it would be a job that nobody meant."""
-        for name in ("command", "secrets", "constraints", "preferences"):
+        for name in ("command", "secrets", "constraints", "preferences", "needs"):
             refuse_text(name, getattr(self, name))
 
     def document(self) -> JsonObject:

@@ -26,6 +26,8 @@ LARGE_CLASSES = {
     "scheduler/rules/placement/plan_state.py:PlanState": (141, 16),
 }
 FILES_PER_FOLDER_MAX = 15
+# Written by `tests.support.generated`, and read by type checkers.
+GENERATED = {"sdk/ganger/answers.py"}
 # One file a step, for ever: nobody reads it at a glance.
 HISTORY = Path("scheduler/store/schema/migrations/versions")
 # Words that say nothing of what is in a file, and names of modules that shadow one Python or we depend on.
@@ -34,7 +36,11 @@ SHADOWING_NAMES = {"celery", "kombu", "logging", "select", "signal", "socket", "
 
 
 def test_no_file_is_longer_than_the_ceiling() -> None:
-    long = {str(path): count for path in python_files() if (count := len(text_of(path).splitlines())) > FILE_LINES_MAX}
+    long = {
+        str(path): count
+        for path in python_files()
+        if str(path) not in GENERATED and (count := len(text_of(path).splitlines())) > FILE_LINES_MAX
+    }
     assert not long
 
 

@@ -40,7 +40,7 @@ PARTS = {
     "status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL": "executions",
     "status = 'PENDING'": "jobs",
 }
-DERIVED = {"g": "jobs", "last": "events"}
+DERIVED = {"g": "jobs", "j": "jobs", "p": "jobs", "last": "events"}
 
 COMPARED = re.compile(
     r"""(?:(?P<alias>\w+)\.)?"?(?P<column>status|state|event|from|to)"?\s*

@@ -7,12 +7,14 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from scheduler.jobs.new_job import NewJob
+from scheduler.needs.new_needs import NewNeed
 
 HINTS = get_type_hints(NewJob, localns={"JsonValue": object})
 _BY_TYPE: Mapping[Any, tuple[object, ...]] = {
     bool: (False, True),
     int: (8, 9),
     str: ("a", "b"),
+    NewNeed: (NewNeed(job=1), NewNeed(job=2)),
     datetime: (datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)),
 }
 

@@ -37,6 +37,7 @@ NO_OPTION = {
     "inputs",  # --input NAME=VALUE, read by the interface of the type
     "name", "labels", "project",  # options of the command itself, not of a group
     "data",  # the older form of inputs
+    "key",  # for the others of a batch, which is JSON
     "runner", "options",  # made of --python, --interpreter, --require and --network
 }  # fmt: skip
 NOT_SHOWN = {
@@ -44,12 +45,13 @@ NOT_SHOWN = {
     "image",  # options.image
     "held",  # is_held: also what was held later
     "idempotency_key",  # of the request, not of the job
+    "key",  # a name within the request
 }
 
 
 def test_every_field_of_the_body_is_carried_to_the_scheduler() -> None:
     plain = {RENAMED.get(name, name) for name in conversion.PLAIN}
-    assert plain == {each.name for each in fields(NewJob)} - {"type_name", "type_version", "overrides"}
+    assert plain == {each.name for each in fields(NewJob)} - {"type_name", "type_version", "overrides", "needs"}
     carried = {*conversion.PLAIN, *conversion.OVERRIDES, *conversion.SPLIT, *conversion.NOT_ASKED}
     assert carried == BODY
 

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from api.http.executions.answer_schema import ExecutionEntry
 from api.http.files.schema import FileView
+from api.http.jobs.needs_schema import NeedView
 from api.http.jobs.placement_schema import ConstraintView
 from api.http.jobs.program_schema import ProgramView
 from api.http.jobs.submission_schema import Warnings
@@ -124,6 +125,7 @@ class _JobState(TypedDict):
         str | None, Field(description="more of why it ended: the words of its last try, or of whoever ended it")
     ]
     workflow_id: int | None
+    is_skipped: Annotated[bool, Field(description="CANCELED because it was not needed")]
     is_held: bool
     hold_reason: str | None
     percent: float | None
@@ -165,6 +167,9 @@ class _OwnCommand(TypedDict):
 class _Course(TypedDict):
     constraints: Sequence[ConstraintView]
     created_by: str | None
+    needs: Annotated[list[NeedView], Field(description="the first hundred of what it waits or waited for")]
+    group: Annotated[str | None, Field(description="the group that it belongs to")]
+    forced_by: Annotated[str | None, Field(description="who said that it is done, though no execution completed")]
     is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int
     data: DataView

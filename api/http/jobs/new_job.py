@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.http.jobs import program_schema as programs
+from api.http.jobs.needs_schema import new_needs
 from api.http.jobs.program_schema import RENAMED, document
 from api.http.jobs.schema import JobBody
 from api.http.schema.fields import stored
@@ -19,8 +20,8 @@ from scheduler.rules.job_type.definition import OVERRIDABLE
 NOT_ASKED = frozenset({"idempotency_key", "together"})
 """The fields that are about the request: the key of its repetition, and a word that `count` means members."""
 
-SPLIT = frozenset({"job_type"})
-"""The fields that are written by hand below: the name of a type and its version are two."""
+SPLIT = frozenset({"job_type", "needs"})
+"""The fields that are written by hand below: the name of a type and its version are two, and needs are records."""
 
 _OVERRIDING = {*OVERRIDABLE, "secrets", "image"}
 OVERRIDES = tuple(name for name in JobBody.model_fields if RENAMED.get(name, name) in _OVERRIDING)
@@ -38,4 +39,6 @@ def new_job(body: JobBody) -> NewJob:
     asked = stored(body, PLAIN & given, RENAMED)
     if body.job_type is not None:
         asked |= {"type_name": body.job_type.name, "type_version": body.job_type.version}
+    if body.needs:
+        asked |= {"needs": new_needs(body.needs)}
     return NewJob(**asked, overrides=document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None)

@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from api.http.jobs.needs_schema import JobKey, NeedsList
 from api.http.jobs.placement_schema import ConstraintBody, LabelKey, LabelValue
 from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
@@ -155,6 +156,9 @@ class JobBody(ProgramFields):
     hold_reason: Reason = LEFT_OUT
     count: Members = LEFT_OUT
     together: bool = LEFT_OUT
+    needs: NeedsList = LEFT_OUT
+    key: Annotated[JobKey, Field(description="a name within the batch, for the needs of the others")] = LEFT_OUT
+    group: Annotated[Word, Field(description="the jobs of a batch with the same word are a group")] = LEFT_OUT
     idempotency_key: Key = LEFT_OUT
 
     @model_validator(mode="after")

@@ -53,6 +53,11 @@ class JobEvent(StrEnum):
     FAIL = "FAIL"
     CANCEL = "CANCEL"
     REQUEUE = "REQUEUE"
+    BLOCK = "BLOCK"
+    UNBLOCK = "UNBLOCK"
+    SKIP = "SKIP"
+    RENEW = "RENEW"
+    FORCE = "FORCE"
 
 
 class ExecutionEvent(StrEnum):
@@ -82,7 +87,7 @@ class Move(Generic[S]):
 _J, _X = JobStatus, ExecutionStatus
 
 JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
-    JobEvent.READY: Move(frozenset({_J.PENDING}), _J.QUEUED, "its time has come"),
+    JobEvent.READY: Move(frozenset({_J.PENDING}), _J.QUEUED, "its needs are satisfied and its time has come"),
     JobEvent.PLACE: Move(frozenset({_J.QUEUED}), _J.RUNNING, "the scheduler gave it to a node; attempt + 1"),
     JobEvent.WITHDRAW: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the node never claimed it; not a try"),
     JobEvent.GIVE_BACK: Move(
@@ -99,6 +104,15 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
         "somebody does not want it any more",
     ),
     JobEvent.REQUEUE: Move(frozenset({_J.FAILED, _J.CANCELED}), _J.QUEUED, "an operator starts a new round"),
+    JobEvent.BLOCK: Move(frozenset({_J.PENDING}), _J.BLOCKED, "something it needs has ended badly"),
+    JobEvent.UNBLOCK: Move(frozenset({_J.BLOCKED}), _J.PENDING, "nothing that it needs is broken any more"),
+    JobEvent.SKIP: Move(frozenset({_J.PENDING, _J.BLOCKED}), _J.CANCELED, "it is not needed"),
+    JobEvent.RENEW: Move(
+        frozenset({_J.FAILED, _J.CANCELED}),
+        _J.PENDING,
+        "a new round of a job whose needs are not satisfied, or not yet judged",
+    ),
+    JobEvent.FORCE: Move(frozenset({_J.FAILED, _J.BLOCKED}), _J.COMPLETED, "an operator says that it is done"),
 }
 
 EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
@@ -112,7 +126,15 @@ EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
 }
 
 FINAL_JOB: frozenset[JobStatus] = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
-"""States that a job leaves only by REQUEUE (a new round), or from FAILED to CANCELED."""
+"""States that a job leaves only for a new round, or from FAILED to CANCELED."""
+
+NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, JobEvent.FORCE})
+"""The events that begin a new round of a job that has ended."""
+
+TOLD: frozenset[JobEvent] = frozenset(
+    {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.CANCEL} | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP}
+)
+"""The events after which those that need the job are judged anew."""
 
 LIVE_EXECUTION: frozenset[ExecutionStatus] = frozenset({_X.QUEUED, _X.RUNNING})
 """States in which an execution holds room on its node."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -17,7 +17,19 @@ _REST = text("""
     SELECT q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
            t.created AS type_created, t.archived, t.paused, t.pause_reason, t.last_modified AS type_last_modified,
            t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by,
-           j.is_pinned, v.description AS event_description
+           j.is_pinned, j.forced_by, v.description AS event_description,
+           (SELECT jsonb_agg(n.shown ORDER BY n.position) FROM (
+               SELECT n.position, jsonb_build_object(
+                   'job', CASE WHEN n.group_id IS NULL THEN n.needs_id END, 'group', n.group_id, 'group_name', g.name,
+                   'after', n.after, 'any_member', n.any_member, 'tolerate', n.tolerate,
+                   'allow_skipped', n.allow_skipped, 'settled', n.settled, 'status', p.status) AS shown
+               FROM job_needs n
+               LEFT JOIN job_groups g ON g.id = n.group_id
+               LEFT JOIN jobs p ON p.id = n.needs_id AND n.group_id IS NULL
+               WHERE n.job_id = j.id ORDER BY n.position LIMIT 100
+           ) AS n) AS needs,
+           (SELECT g.name FROM group_members m JOIN job_groups g ON g.id = m.group_id
+            WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name
     FROM jobs j
     JOIN job_specs q ON q.job_id = j.id
     JOIN job_type_revisions r ON r.id = j.revision_id
@@ -82,7 +94,10 @@ class JobRest(NamedTuple):
     constraints: list[ConstraintDocument]
     created_by: str | None
     is_pinned: bool
+    forced_by: str | None
     event_description: Document | None
+    needs: list[Any] | None
+    group_name: str | None
 
 
 class NamedFile(NamedTuple):

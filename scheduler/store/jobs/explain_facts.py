@@ -13,7 +13,7 @@ from scheduler.store import records
 
 _FACTS = text("""
     SELECT j.id, j.status, j.members, j.is_held, j.hold_reason, j.not_before, j.num_exes,
-           j.max_tries, j.forgiven, j.withdrawals, j.attempt, j.shape_id, j.queued,
+           j.max_tries, j.forgiven, j.withdrawals, j.attempt, j.shape_id, j.queued, j.is_skipped,
            s.pool, q.message,
            p.name AS project, p.pause_reason AS project_reason,
            t.name AS type_name, t.version AS type_version, t.pause_reason AS type_reason,
@@ -83,6 +83,7 @@ class JobFacts(NamedTuple):
     attempt: Attempt
     shape_id: ShapeId
     queued: datetime | None
+    is_skipped: bool
     pool: str | None
     message: str | None
     project: str

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, TextClause, text
 
 from scheduler.identifiers import Attempt, ErrorId, JobId, NodeId, ProjectId, RevisionId
-from scheduler.rules.lifecycle.moves import JOB_MOVES, JobEvent, JobStatus
+from scheduler.rules.lifecycle.moves import JOB_MOVES, TOLD, JobEvent, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ _READ = """
 """
 _LOCK, _LOCK_IDLE = text(_READ), text(f"{_READ} SKIP LOCKED")
 
+_NEW_ROUND = """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALESCE(v.max_tries, 1),
+        started = NULL, ended = NULL, error_id = NULL, node_id = NULL, withdrawals = 0, is_skipped = false,
+        not_before = CASE WHEN j.requested_not_before > now() THEN j.requested_not_before END,
+        avoid_nodes = '{}', percent = NULL, note = NULL"""
+
 # What each event changes beside the status; `v` is the step. Who is withdrawn or given back, by no fault of its own, keeps its place
 # among those that wait; a try that failed takes a new one. A job that is requeued waits as it had asked to: until its time, and while it is held.
 _CHANGES: dict[JobEvent, str] = {
@@ -72,10 +77,13 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
     JobEvent.FAIL: "ended = now(), error_id = v.error_id",
     JobEvent.CANCEL: "ended = now(), error_id = NULL",
-    JobEvent.REQUEUE: """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALESCE(v.max_tries, 1), queued = now(),
-        started = NULL, ended = NULL, error_id = NULL, node_id = NULL, withdrawals = 0,
-        not_before = CASE WHEN j.requested_not_before > now() THEN j.requested_not_before END,
-        avoid_nodes = '{}', percent = NULL, note = NULL""",
+    JobEvent.REQUEUE: f"{_NEW_ROUND}, queued = now()",
+    JobEvent.BLOCK: "note = NULL",
+    JobEvent.UNBLOCK: "note = NULL",
+    JobEvent.SKIP: "ended = now(), is_skipped = true",
+    JobEvent.RENEW: f"{_NEW_ROUND}, queued = NULL",
+    JobEvent.FORCE: """round = j.round + 1, result_attempt = j.attempt, forced_by = :actor, ended = now(), error_id = NULL,
+        node_id = NULL, percent = 100""",
 }
 
 _MOVE = """
@@ -97,13 +105,18 @@ _MOVE = """
           AND j.attempt = v.attempt
           AND j.status = ANY(:sources)
           {guard}
-        RETURNING j.id, j.attempt, v.reason
-    )
+        RETURNING j.id, j.attempt, v.reason, j.followers
+    ){told}
     INSERT INTO events (job_id, event, "from", "to", attempt, actor, reason)
     SELECT moved.id, :event, before.status, :target, moved.attempt, :actor, moved.reason
     FROM moved JOIN before USING (id)
     RETURNING job_id
 """
+
+# Told in the same statement, so that no end is ever missed. A job that begins anew is judged itself, too.
+_TOLD = """, told AS (
+        INSERT INTO need_changes (job_id) SELECT id FROM moved WHERE followers > 0{itself} ORDER BY id
+    )"""
 
 # Two schedulers may hold the same plan, and an earlier try may not be dead yet: placement asks once more.
 _GUARDS = {
@@ -115,7 +128,8 @@ _GUARDS = {
 
 
 def _statement(event: JobEvent) -> TextClause:
-    return text(_MOVE.format(changes=_CHANGES[event], guard=_GUARDS.get(event, "")))
+    told = _TOLD.format(itself=" OR true" if event is JobEvent.RENEW else "") if event in TOLD else ""
+    return text(_MOVE.format(changes=_CHANGES[event], guard=_GUARDS.get(event, ""), told=told))
 
 
 _STATEMENTS: dict[JobEvent, TextClause] = {event: _statement(event) for event in JobEvent}
@@ -157,19 +171,27 @@ def move(tx: Connection, event: JobEvent, steps: Sequence[JobMove], actor: str) 
 
 # That one member of a gang was claimed says nothing of the others: its withdrawals count until an attempt has run.
 _CHARGE = text("""
-    UPDATE jobs
-    SET num_exes = num_exes + 1, withdrawals = CASE WHEN members = 1 THEN 0 ELSE withdrawals END,
-        started = now(), last_modified = now()
-    WHERE id = ANY(:ids)
-      AND (members = 1 OR started IS NULL)
+    WITH charged AS (
+        UPDATE jobs
+        SET num_exes = num_exes + 1, withdrawals = CASE WHEN members = 1 THEN 0 ELSE withdrawals END,
+            started = now(), last_modified = now()
+        WHERE id = ANY(:ids)
+          AND (members = 1 OR started IS NULL)
+        RETURNING id, followers
+    )
+    INSERT INTO need_changes (job_id) SELECT id FROM charged WHERE followers > 1
+    RETURNING job_id
 """)
 
 _COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id = ANY(:ids)")
 
 
-def charge(tx: Connection, ids: Sequence[JobId]) -> None:
-    """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks."""
-    tx.execute(_CHARGE, {"ids": list(ids)})
+def charge(tx: Connection, ids: Sequence[JobId]) -> bool:
+    """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks.
+
+    Return whether others wait for the start of any of them: wake the leader then, after the commit.
+    """
+    return tx.execute(_CHARGE, {"ids": list(ids)}).first() is not None
 
 
 def count_withdrawal(tx: Connection, ids: Sequence[JobId]) -> None:
@@ -198,6 +220,7 @@ _DUE = text("""
     FROM jobs
     WHERE status = 'PENDING'
       AND not_before <= now()
+      AND NOT EXISTS (SELECT FROM job_needs n WHERE n.job_id = jobs.id AND n.settled IS DISTINCT FROM 'OK')
     ORDER BY not_before
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
@@ -205,5 +228,5 @@ _DUE = text("""
 
 
 def due(tx: Connection, limit: int) -> list[JobMove]:
-    """Lock and return the jobs whose `not_before` has come, as steps for READY."""
+    """Lock and return the jobs whose `not_before` has come, and whose needs are satisfied, as steps for READY."""
     return [JobMove(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]

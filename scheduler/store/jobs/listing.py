@@ -71,6 +71,7 @@ class JobRow(type_in_short.JobTypeInShort):
     percent: float | None
     note: str | None
     workflow_id: int | None
+    is_skipped: bool
     not_before: datetime | None
     requested_not_before: datetime | None
     created: datetime

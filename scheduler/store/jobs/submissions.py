@@ -58,6 +58,8 @@ class GroupedJob:
     data: Document
     environment: dict[str, str] | None = None
     labels: dict[str, str] | None = None
+    followers: int = 0
+    """Whether others of its batch need it: 1 its end, 2 its start too."""
 
 
 _TAKE_KEYS = text("""
@@ -84,12 +86,13 @@ _OF_JOBS = tuple(each.name for each in fields(JobGroup) if each.name != "overrid
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
-    INSERT INTO jobs (id, project_id, name, queued, {", ".join(_OF_JOBS)})
-    SELECT v.id, :project_id, v.name, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
+    INSERT INTO jobs (id, project_id, name, followers, queued, {", ".join(_OF_JOBS)})
+    SELECT v.id, :project_id, v.name, v.followers, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
     FROM (
-        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name
+        SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name, CAST(c.followers AS smallint) AS followers
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
-                        jsonb_array_elements_text(CAST(:names AS jsonb))) AS c (id, n, name)
+                        jsonb_array_elements_text(CAST(:names AS jsonb)), jsonb_array_elements(CAST(:followers AS jsonb)))
+             AS c (id, n, name, followers)
     ) AS v
     JOIN {arrays.unnest(jobs, _OF_JOBS)} WITH ORDINALITY AS g ({", ".join(_OF_JOBS)}, n) USING (n)
     ORDER BY v.id
@@ -174,8 +177,8 @@ def insert(
     event = {"description": _json({"user": creator, "jobs": len(rows)})}
     ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
-    names = _json([row.name for row in rows])
-    tx.execute(_JOBS, {**own, **arrays.parameters(jobs, _OF_JOBS, groups), "project_id": project_id, "names": names})
+    each = {"names": _json([row.name for row in rows]), "followers": _json([row.followers for row in rows])}
+    tx.execute(_JOBS, {**own, **each, **arrays.parameters(jobs, _OF_JOBS, groups), "project_id": project_id})
     specs = {
         **own,
         "data": _json([row.data for row in rows]),

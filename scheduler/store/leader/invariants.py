@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.rules.lifecycle.moves import FINAL_JOB, JOB_MOVES, LIVE_EXECUTION
+from scheduler.rules.lifecycle.moves import FINAL_JOB, JOB_MOVES, LIVE_EXECUTION, NEW_ROUND
+from scheduler.store.needs.verdicts import OVERLOOKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def _words(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in sorted(words))
 
 
-_PARTS = {"{final}": _words(FINAL_JOB), "{live}": _words(LIVE_EXECUTION)}
+_PARTS = {"{final}": _words(FINAL_JOB), "{live}": _words(LIVE_EXECUTION), "{new_round}": _words(NEW_ROUND)}
 
 # History is judged for jobs that changed of late; what is live is judged whole.
 _PARTS["{recent}"] = (
@@ -100,7 +101,7 @@ CHECKS: tuple[Check, ...] = (
         SELECT 'job ' || e.job_id AS subject, format('%s from %s to %s', e.event, e."from", e."to") AS detail
         FROM events e JOIN jobs j ON j.id = e.job_id
         WHERE {recent} AND e."from" IN ({final}) AND e."to" <> e."from"
-          AND NOT (e.event = 'REQUEUE' AND e."from" <> 'COMPLETED')
+          AND NOT (e.event IN ({new_round}) AND e."from" <> 'COMPLETED')
           AND NOT (e.event = 'CANCEL' AND e."from" = 'FAILED')
         """,
     ),
@@ -111,7 +112,7 @@ CHECKS: tuple[Check, ...] = (
         SELECT 'job ' || j.id AS subject, format('attempt %s, result of %s', j.attempt, j.result_attempt) AS detail
         FROM jobs j
         LEFT JOIN executions x ON x.job_id = j.id AND x.attempt = j.result_attempt
-        WHERE {recent} AND j.status = 'COMPLETED'
+        WHERE {recent} AND j.status = 'COMPLETED' AND j.forced_by IS NULL
           AND (j.result_attempt IS DISTINCT FROM j.attempt OR x.status IS DISTINCT FROM 'COMPLETED' OR x.claim_token IS NULL)
         UNION ALL
         SELECT 'file ' || f.id, format('job %s is %s', j.id, j.status)
@@ -127,7 +128,7 @@ CHECKS: tuple[Check, ...] = (
         FROM jobs j
         CROSS JOIN LATERAL (
             SELECT e.event FROM events e
-            WHERE e.job_id = j.id AND e.event IN ('CANCEL', 'REQUEUE')
+            WHERE e.job_id = j.id AND e.event IN ('CANCEL', {new_round})
             ORDER BY e.id DESC LIMIT 1
         ) AS last
         WHERE {recent} AND last.event = 'CANCEL' AND j.status <> 'CANCELED'
@@ -242,6 +243,20 @@ CHECKS: tuple[Check, ...] = (
             OR bool_or(x.released_at IS NOT NULL AND x.status <> 'COMPLETED')
                AND bool_or(x.released_at IS NULL AND (x.status = 'QUEUED' OR x.cancel_requested IS NULL))
         """,
+    ),
+    Check(
+        "I-W1",
+        "a job needs only jobs that were there before it, and is of the same project",
+        """
+        SELECT 'job ' || n.job_id AS subject, 'needs ' || n.needs_id AS detail
+        FROM job_needs n LEFT JOIN jobs j ON j.id = n.job_id LEFT JOIN jobs p ON p.id = n.needs_id
+        WHERE n.needs_id >= n.job_id OR j.id IS NULL OR p.project_id <> j.project_id
+        """,
+    ),
+    Check(
+        "I-W3",
+        "a job that waits for its needs, or is blocked by them, stands where they put it; what ended has reached its followers",
+        f"SELECT 'job ' || id AS subject, detail FROM ({OVERLOOKED}) AS overlooked",  # noqa: S608 - our own text
     ),
 )
 

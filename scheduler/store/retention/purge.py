@@ -41,6 +41,12 @@ _LOCK = text("""
       AND j.status IN ('COMPLETED', 'FAILED', 'CANCELED')
       AND NOT j.is_pinned
       AND NOT EXISTS (SELECT FROM executions x WHERE x.job_id = j.id AND x.released_at IS NULL)
+      -- Whoever needs it and has not ended may still ask how it ended, and for what it made.
+      AND (j.followers = 0 OR NOT EXISTS (
+          SELECT FROM job_needs n JOIN jobs f ON f.id = n.job_id
+          WHERE f.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+            AND (n.needs_id = j.id AND n.group_id IS NULL
+                 OR n.group_id IN (SELECT m.group_id FROM group_members m WHERE m.job_id = j.id))))
     ORDER BY j.id
     FOR UPDATE SKIP LOCKED
 """)
@@ -74,6 +80,15 @@ _DELETE = (
         WHERE v.id IN (SELECT event_id FROM gone)
           AND NOT EXISTS (SELECT FROM job_specs q WHERE q.event_id = v.id AND q.job_id <> ALL(:ids))
     """),
+    text("DELETE FROM job_needs WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM job_plans WHERE job_id = ANY(:ids)"),
+    # A group goes with the last of its members.
+    text("""
+        WITH gone AS (DELETE FROM group_members WHERE job_id = ANY(:ids) RETURNING group_id)
+        DELETE FROM job_groups g
+        WHERE g.id IN (SELECT group_id FROM gone)
+          AND NOT EXISTS (SELECT FROM group_members m WHERE m.group_id = g.id AND m.job_id <> ALL(:ids))
+    """),
     text("DELETE FROM jobs WHERE id = ANY(:ids)"),
 )
 
@@ -102,6 +117,11 @@ _FILES = text("""
         WHERE f.id = ANY(:ids) AND f.is_published AND NOT f.is_deleted
           AND NOT EXISTS (SELECT FROM needed n WHERE n.id = f.id)
           AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id AND j.is_pinned)
+          AND NOT EXISTS (
+              SELECT FROM job_needs n JOIN jobs w ON w.id = n.job_id
+              WHERE n.wires AND w.status IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED', 'RUNNING')
+                AND (n.needs_id = f.job_id AND n.group_id IS NULL
+                     OR n.group_id IN (SELECT m.group_id FROM group_members m WHERE m.job_id = f.job_id)))
         RETURNING f.workspace_id, f.path, f.file_size
     )
     SELECT w.url, gone.path, gone.file_size FROM gone JOIN workspaces w ON w.id = gone.workspace_id

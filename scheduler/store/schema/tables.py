@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    SmallInteger,
     Table,
     Text,
     UniqueConstraint,
@@ -92,6 +93,12 @@ jobs = Table(
     Column("percent", Float),
     Column("note", Text),
     Column("workflow_id", BigInteger),
+    # Whether others need it: 0 nobody, 1 its end, 2 its start too.
+    Column("followers", SmallInteger, nullable=False, server_default="0"),
+    # CANCELED because it was not needed.
+    Column("is_skipped", Boolean, nullable=False, server_default="false"),
+    # The operator who said that it is done; such a job has no result of an execution.
+    Column("forced_by", Text),
     moment("not_before"),
     moment("created", now=True),
     moment("queued"),

@@ -2,7 +2,12 @@
 
 from alembic import context
 
-from scheduler.store.schema import project_tables, reference_tables, tables  # noqa: F401 - all add their tables to the metadata
+from scheduler.store.schema import (  # noqa: F401 - all add their tables to the metadata
+    needs_tables,
+    project_tables,
+    reference_tables,
+    tables,
+)
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=project_tables.metadata)
 with context.begin_transaction():

@@ -10,12 +10,14 @@ from ganger.cli.connection import Connection
 from ganger.cli.job_ids import JobId
 from ganger.cli.jobs import failure
 from ganger.cli.options import Json, expanded
+from ganger.documents import JsonObject
 
 if TYPE_CHECKING:
     from ganger import Execution, Job
     from ganger.records import Value
 
 TRY_HEADINGS = ("TRY", "EXECUTION", "STATUS", "NODE", "PRE", "JOB", "POST", "EXIT", "WHY")
+NEED_HEADINGS = ("NEEDS", "AFTER", "ITS STATUS", "SETTLED")
 VALUE_HEADINGS = ("NAME", "TYPE", "VALUE", "SIZE", "SHA-256")
 
 
@@ -40,6 +42,9 @@ def show(
     if job.job_exes:
         screen.heading("Tries")
         screen.table(TRY_HEADINGS, (_try_row(job, execution) for execution in job.job_exes), empty="")
+    if job.needs:
+        screen.heading("Needs")
+        screen.table(NEED_HEADINGS, (_need_row(need) for need in job.needs), empty="")
     for title, values in (("Inputs", job.inputs), ("Outputs", job.outputs)):
         if values:
             screen.heading(title)
@@ -58,6 +63,8 @@ def _summary(job: Job) -> dict[str, object]:
         "type": f"{job.job_type.name}:{job.job_type.version}",
         "command": " ".join(job.command) or None,
         "status": job.status,
+        "skipped": "it was not needed" if job.is_skipped else None,
+        "done by": f"{job.forced_by}, who said so" if job.forced_by else None,
         "held": (job.hold_reason or "yes") if job.is_held else None,
         "error": f"{job.error.title or job.error.name} ({job.error.category})" if job.error else None,
         "message": job.message or None,
@@ -93,6 +100,12 @@ def _try_row(job: Job, execution: Execution) -> Sequence[object]:
     why = (execution.error.title or execution.error.name) if execution.error else ""
     which = execution.attempt if job.count == 1 else f"{execution.attempt}.{execution.member}"
     return (which, execution.id, execution.status, execution.node or "", *phases, exits, execution.message or why)
+
+
+def _need_row(need: JsonObject) -> Sequence[object]:
+    group = f"group {need.get('group_name') or need.get('group')}" + (", any member" if need.get("any_member") else "")
+    which = f"job {need['job']}" if need.get("job") else group
+    return (which, need.get("after"), need.get("status") or "", need.get("settled") or "waits")
 
 
 def _value_rows(value: Value) -> list[Sequence[object]]:

@@ -17,6 +17,8 @@ from ganger.cli.failures import REFUSED
 from ganger.cli.jobs import why
 from ganger.cli.options import Json, expanded, pairs
 from ganger.cli.submit import each, from_input, inputs, waiting
+from ganger.cli.submit.field_options import SubmissionOptions
+from ganger.cli.submit.need_options import FollowOptions
 from ganger.cli.submit.option_errors import of_options
 from ganger.cli.submit.options import AfterOptions, NeedOptions, TryOptions, WhereOptions
 from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
@@ -67,15 +69,16 @@ def submit(
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for people. Default with --each: the file's.")] = None,
-    needs: NeedOptions,
+    asks: NeedOptions,
     runner: RunnerOptions,
     limits: LimitOptions,
     liking: LikingOptions,
     where: WhereOptions,
     tries: TryOptions,
+    follows: FollowOptions,
     label: Annotated[list[str] | None, typer.Option(help="KEY=VALUE to find the job by.")] = None,
     project: Annotated[str | None, typer.Option(help="The project it belongs to.")] = None,
-    after: AfterOptions,
+    afterwards: AfterOptions,
     as_json: Json = False,
     connection: Connection,
 ) -> None:
@@ -97,23 +100,30 @@ def submit(
 
     [bold]ganger submit kml-footprint --each places='data/*.csv' -i program=@kml.py[/]
 
+    [bold]ganger submit --after 41 --after-any 42 -- /srv/merge[/]
+
     [bold]ganger submit - < jobs.jsonl[/]
     """
     kind, command = _what(what or [], ctx.meta.get(COMMAND_KEY))
     request = JobRequest(command=command, name=name, labels=pairs(label or [], "--label") or None, project=project)
-    for group in (needs, runner, limits, liking, where, tries):
-        request = group.apply(request)
+    request = _with_options(request, asks, runner, limits, liking, where, tries, follows)
     with connection.client(patience_s=SUBMIT_PATIENCE_S) as api, of_options(strict=where.strict):
         if kind is not None and kind != from_input.WORD:
             request = inputs.typed(api, request, kind, given or [])
         elif given:
             raise UsageError("--input is for job types; a command gets its arguments behind --")
         requests = _requests(api, request, every or [], tries.jobs, from_stdin=kind == from_input.WORD)
-        if after.dry_run:
+        if afterwards.dry_run:
             raise typer.Exit(_print_dry_run(api.jobs.dry_run(requests, strict=where.strict), as_json=as_json))
         job_ids = _send(api, requests, key=tries.key, strict=where.strict)
-        code = waiting.after(api, job_ids, wait=after.wait, follow=after.follow, as_json=as_json)
+        code = waiting.after(api, job_ids, wait=afterwards.wait, follow=afterwards.follow, as_json=as_json)
     raise typer.Exit(code)
+
+
+def _with_options(request: JobRequest, *groups: SubmissionOptions) -> JobRequest:
+    for group in groups:
+        request = group.apply(request)
+    return request
 
 
 def _what(words: list[str], command: list[str] | None) -> tuple[str | None, list[str] | None]:

@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from ganger.cli.submit.field_options import fields_set
+from ganger.cli.submit.need_options import FollowOptions
 from ganger.cli.submit.options import NeedOptions, TryOptions, WhereOptions
 from ganger.cli.submit.program_options import LikingOptions, LimitOptions, RunnerOptions
 from ganger.errors import UsageError
 
-GROUPS = (NeedOptions, RunnerOptions, LimitOptions, LikingOptions, WhereOptions, TryOptions)
+GROUPS = (NeedOptions, RunnerOptions, LimitOptions, LikingOptions, WhereOptions, TryOptions, FollowOptions)
 _NAMES_SOMETHING = frozenset({"secrets"})
 OPTIONS = {"name": "--name", "labels": "--label"} | {
     sets.field: f"--{option.replace('_', '-')}"

@@ -1,0 +1,32 @@
+"""A need as it is asked for: its kind, and the jobs that it is for, by id, by their place in the batch, or as a group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.rules.lifecycle.needs import NeedKind
+
+
+@dataclass(frozen=True, slots=True)
+class NewNeed:
+    """One need. One of `job`, `group` and `any_of` is given.
+
+    A job is an id, `"@3"` for the fourth of the batch, or `"=name"` for the one of the batch with that `key`. A group is an
+    id, or a name: of a group of the batch, else of the newest of the project. Of a group, `tolerate` members may end badly,
+    and with `pairwise` it is the member with the job's own place in its group that is needed. `wires` says that the job
+    takes outputs of it.
+    """
+
+    job: int | str | None = None
+    group: int | str | None = None
+    any_of: tuple[int | str, ...] = ()
+    after: NeedKind = NeedKind.OK
+    allow_skipped: bool = False
+    tolerate: int = 0
+    tolerate_percent: float = 0.0
+    pairwise: bool = False
+    wires: bool = False
+
+    def tolerated(self, members: int) -> int:
+        """Return how many of so many members may end badly."""
+        return max(self.tolerate, int(members * self.tolerate_percent / 100))

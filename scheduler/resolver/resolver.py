@@ -1,0 +1,110 @@
+"""The resolver: what ended settles the needs of its followers, and these are released, blocked, skipped or unblocked.
+
+        a job ends ──► need_changes ──► settle its needs ──► judge the followers ──► move them ──┐
+                            ▲                                                                     │
+                            └───────────────── those that were blocked or skipped are parents too ┘
+
+A move tells of itself in the same statement (`store.jobs.jobs`), so nothing that ended is ever missed, and a crash loses
+nothing. Each round is a few statements for all that changed, whatever waits beside it. What a job's needs make of it is
+a function of where its parents stand (`rules.lifecycle.needs`): a round that is repeated, or made by a leader whose term
+is over, changes no row.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from scheduler.events import NEEDS_OVERLOOKED
+from scheduler.identifiers import JobId, Term
+from scheduler.log import log
+from scheduler.needs.ready import ready
+from scheduler.needs.renew import renew
+from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
+from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
+from scheduler.runtime import Runtime
+from scheduler.store.jobs import jobs
+from scheduler.store.leader import lease
+from scheduler.store.needs import changes, verdicts
+from scheduler.store.needs.changes import JudgedJob
+
+RESOLVER = "scheduler"
+"""The actor of its moves."""
+
+_REASONS = {JobEvent.SKIP: "skipped: it is not needed"}
+
+_BATCH = 5_000
+"""Most changes of one transaction: enough to be cheap, few enough not to hold locks for long."""
+
+_ROUNDS = 200
+"""Most rounds of one turn. A chain of blocked jobs goes on in the next turn, and placing is not kept waiting by it."""
+
+_AT_ONCE = 20
+"""Rounds of one transaction: what spreads along a chain needs a commit for twenty jobs, not for each."""
+
+
+def resolve(rt: Runtime, term: Term | None = None) -> bool:
+    """Work off what has changed; return whether some of it is left for the next turn.
+
+    Each of its transactions is for some rounds. With a `term` that is over nothing is written.
+    """
+    for _ in range(_ROUNDS // _AT_ONCE):
+        try:
+            with rt.db.begin() as tx:
+                if not _rounds(tx, term):
+                    return False
+        except _TermOverError:
+            return False
+    return True
+
+
+def sweep(rt: Runtime) -> int:
+    """Look for jobs that the resolver has overlooked, and have it look at them; return how many there are.
+
+    There should never be any: each find is an alarm.
+    """
+    with rt.db.begin() as tx:
+        found = verdicts.overlooked(tx, _BATCH)
+        changes.tell(tx, found)
+    if found:
+        log.error(NEEDS_OVERLOOKED, count=len(found), first=found[0])
+        rt.nudge("tick")
+    return len(found)
+
+
+class _TermOverError(Exception):
+    """Another scheduler has taken over; the transaction is undone."""
+
+
+def _rounds(tx: Connection, term: Term | None) -> bool:
+    """Make some rounds; return whether there may be more to do."""
+    for number in range(_AT_ONCE):
+        changed = changes.take(tx, _BATCH)
+        if not changed:
+            return False
+        if number == 0 and term is not None and not lease.fence(tx, term):
+            raise _TermOverError
+        touched = changes.settle(tx, changed)
+        judge(tx, {*touched, *changed})
+    return True
+
+
+def judge(tx: Connection, ids: set[JobId]) -> None:
+    """Move those of these jobs that their needs move now."""
+    steps: dict[JobEvent, list[jobs.JobMove]] = {}
+    again: list[JobId] = []
+    for job in changes.judge(tx, ids):
+        for event in moves_by(JobStatus(job.status), NeedVerdict(job.verdict), later=job.later):
+            if event is JobEvent.RENEW:
+                again.append(job.id)
+            else:
+                steps.setdefault(event, []).append(_step(job, event))
+    jobs.move(tx, JobEvent.UNBLOCK, steps.get(JobEvent.UNBLOCK, []), RESOLVER)
+    jobs.move(tx, JobEvent.BLOCK, steps.get(JobEvent.BLOCK, []), RESOLVER)
+    jobs.move(tx, JobEvent.SKIP, steps.get(JobEvent.SKIP, []), RESOLVER)
+    ready(tx, steps.get(JobEvent.READY, []))
+    if again:
+        renew(tx, list(jobs.lock(tx, again).values()), actor=RESOLVER, reason="it is needed now")
+
+
+def _step(job: JudgedJob, event: JobEvent) -> jobs.JobMove:
+    return jobs.JobMove(job.id, job.attempt, reason=_REASONS.get(event))
