@@ -1,4 +1,4 @@
-"""The whole application: Ganger's own API, and every dialect beside it."""
+"""The whole application: Ganger's own API, every dialect beside it, and the pages for people that stand on it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from flask_openapi import OpenAPI
 
+from api import ui
 from api.dialects import dialect
 from api.dialects.dialect import Dialect
 from api.http import app
@@ -24,8 +25,10 @@ ROUTES: Sequence[Route] = [
 
 
 def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
-    """Return the application for one process, as `api.http.app.create_app` does, with all dialects."""
-    return with_dialects(app.create_app(rt, background=background))
+    """Return the application for one process, as `api.http.app.create_app` does, with all dialects and the pages."""
+    made = with_dialects(app.create_app(rt, background=background))
+    ui.install(made, rt.settings)
+    return made
 
 
 def with_dialects(made: OpenAPI, dialects: Sequence[Dialect] = DIALECTS) -> OpenAPI:

@@ -44,6 +44,7 @@ Who
     token            the credential of a user (with a role) or of a node
     role             viewer, submitter, operator, admin
     caller           the user or node that sends a request, recognised by a token
+    session          a browser that has signed in, with a token or a one-time code
     secret           a value of a project that jobs get as a file; keyring: the keys that seal and open secrets
     workspace        a place where files are stored
 

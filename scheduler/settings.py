@@ -71,6 +71,18 @@ class Settings(BaseSettings):
     limit_requests: bool = Field(default=True, description="answer 429 to clients that exceed the two limits below")
     requests_per_token: int = Field(default=6_000, ge=1, description="requests a minute with one token")
     requests_per_address: int = Field(default=12_000, ge=1, description="requests a minute from one IP address")
+    session_idle_s: float = Field(
+        default=12 * 3600.0, gt=0, description="a browser that is not used for so long has to sign in again"
+    )
+    session_s: float = Field(
+        default=7 * 24 * 3600.0, gt=0, description="a browser has to sign in again after so long in any case"
+    )
+    environment_name: str = Field(
+        default="", max_length=40, description="a name for this installation that every page shows, such as production"
+    )
+    environment_color: Literal["", "red", "amber", "green", "blue", "violet"] = Field(
+        default="", description="colour of that name"
+    )
     proxies: int = Field(
         default=0, ge=0, description="number of trusted proxies in front, whose X-Forwarded-* headers count"
     )

@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.support.gang",
     "tests.support.installation",
     "tests.support.api",
+    "tests.support.browserless",
 ]
 
 _KNOWN_RACES = Path(__file__).with_name("known_races.toml")

@@ -23,6 +23,7 @@ from api.http.files import routes as files
 from api.http.job_types import routes as job_types
 from api.http.jobs import routes as jobs
 from api.http.load import routes as load
+from api.http.me import routes as me
 from api.http.metrics import routes as metrics
 from api.http.named_errors import routes as named_errors
 from api.http.node_protocol import routes as node
@@ -62,6 +63,7 @@ NOUNS = (
     scheduler,
     status,
     tokens,
+    me,
     projects,
     retention,
     node,

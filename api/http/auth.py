@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
-from flask import request
+from flask import g, request
 
-from scheduler.admin import tokens
+from scheduler.admin import sessions, tokens
 from scheduler.errors import Forbidden, Unauthorized
 from scheduler.identity import Caller, Role
 from scheduler.runtime import Runtime
@@ -20,12 +20,12 @@ class TokenWatch:
     """Looks again, at most once a second, whether the token of this request is still valid."""
 
     def __init__(self, rt: Runtime) -> None:
-        self._rt, self._secret, self._looked = rt, bearer(), time.monotonic()
+        self._rt, self._secret, self._looked = rt, credential(), time.monotonic()
 
     def check(self) -> None:
         """Raise Unauthorized once the token was revoked or has expired."""
         if time.monotonic() - self._looked >= LOOK_AGAIN_S:
-            tokens.authenticate(self._rt, self._secret)
+            (sessions.recognise if is_session(self._secret) else tokens.authenticate)(self._rt, self._secret)
             self._looked = time.monotonic()
 
     def over(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -38,6 +38,17 @@ class TokenWatch:
 def caller(rt: Runtime) -> Caller:
     """Return who sent this request; raises Unauthorized."""
     return tokens.authenticate(rt, bearer())
+
+
+def credential() -> str:
+    """Return the secret that this request is sent with: the session's where `api.ui` found one, else the bearer token."""
+    kept: str | None = g.get("session")
+    return bearer() if kept is None else kept
+
+
+def is_session(secret: str) -> bool:
+    """Tell whether a secret is a session's; the JSON API takes none, it finds tokens only."""
+    return secret.startswith(sessions.SESSION)
 
 
 def bearer() -> str:

@@ -1,11 +1,11 @@
-"""The address of the API itself: a person who opens it in a browser is led to the page there is, a program finds nothing."""
+"""The address of the API itself: a person who opens it in a browser is led to the pages, a program finds nothing."""
 
 from __future__ import annotations
 
 from flask import Flask, redirect, request
 from werkzeug.wrappers import Response
 
-PAGE = "docs/"
+PAGE = "ui/"
 
 
 def install(app: Flask) -> None:
@@ -18,6 +18,6 @@ def _lead() -> Response | None:
         return None
     if request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html":
         return None
-    answer = redirect(f"{request.script_root}/{PAGE}")
+    answer = redirect(f"{request.script_root}/{PAGE}", 303)
     answer.headers["Vary"] = "Accept"
     return answer

@@ -15,10 +15,10 @@ from typing import Annotated, ClassVar, TypeVar
 from urllib.parse import quote, urlencode
 
 import orjson
-from flask import request
+from flask import g, request
 from pydantic import Field
 
-from api.http.auth import bearer
+from api.http.auth import credential
 from api.http.links import public
 from api.http.schema.answers import PageOf
 from api.http.schema.fields import Digits, Query
@@ -54,7 +54,8 @@ def window(query: PageQuery, allowed: Sequence[str], default: Sequence[str]) -> 
     order = parse_order(getattr(query, "order", None) or default, allowed)
     if query.page * query.page_size > MAX_OFFSET:
         raise _past_the_end(query.page)
-    cursor = request.args.get("cursor")  # opaque: it is in links, and nobody else's business
+    # Opaque: it is in links, and nobody else's business. Of the lists on one page of `api.ui` it belongs to one.
+    cursor = None if g.get("without_cursor") else request.args.get("cursor")
     if cursor is None:
         return PageWindow(query.page, query.page_size, order)
     at, backward = _read_cursor(cursor, len(order) + 1)
@@ -156,7 +157,7 @@ def _signature(body: bytes) -> bytes:
     """Sign with the caller's token, over the address and everything that chooses and orders its rows."""
     chosen = sorted((name, value) for name, values in request.args.lists() for value in values if name not in _FREE)
     message = orjson.dumps([request.path, chosen]) + body
-    return hmac.new(hashlib.sha256(bearer().encode()).digest(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]
+    return hmac.new(hashlib.sha256(credential().encode()).digest(), message, hashlib.sha256).digest()[:SIGNATURE_BYTES]
 
 
 _FREE = {"page", "page_size", "cursor"}

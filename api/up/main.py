@@ -40,6 +40,8 @@ EXIT_SETUP = 2
 # The roles are four Python processes that import some hundred modules each, on a machine that may be busy.
 READY_WITHIN_S = 90.0
 READY_POLL_S = 0.05
+LINK_LASTS_S = 600
+"""The link that is printed at the start: time to find the browser in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,9 @@ def _announce(ready: ReadyReport, *, as_json: bool) -> None:
     lines = [
         "",
         f"  API       {ready.url}",
-        f"  pages     {ready.url}/docs/  every call of the API, with examples",
+        f"  page      {_page(ready)}",
+        f"            signs this person in, once, within {LINK_LASTS_S // 60} minutes; `ganger ui` makes a new link",
+        f"  calls     {ready.url}/docs/  every call of the API, with examples",
         f"  token     in {ready.token_file}",
         f"  nodes     {', '.join(ready.nodes)}",
         f"  servers   {ready.database}, {ready.broker}",
@@ -250,6 +254,21 @@ def _announce(ready: ReadyReport, *, as_json: bool) -> None:
         "",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201 - for the person at the terminal
+
+
+def _page(ready: ReadyReport) -> str:
+    """Return the address of the page with a one-time code in it, made with the token that everything has just begun with."""
+    asked = urllib.request.Request(  # noqa: S310 - our own API
+        f"{ready.url}/me/login-codes/",
+        data=json.dumps({"valid_s": LINK_LASTS_S}).encode(),
+        headers={
+            "Authorization": f"Bearer {ready.token_file.read_text().strip()}",
+            "Content-Type": "application/json",
+        },
+    )
+    with suppress(OSError, urllib.error.URLError, ValueError), urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 - likewise
+        return str(json.load(answer)["url"])
+    return f"{ready.url}/ui/"
 
 
 def _command() -> str:

@@ -21,13 +21,17 @@ MAX_PIECES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class OutputSelection:
-    """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on, printed since a time."""
+    """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on, printed since a time.
+
+    With `tail` only so many last bytes of it.
+    """
 
     execution_id: ExecutionId
     stream: str
     phase: str | None = None
     start: int = 0
     since: datetime | None = None
+    tail: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,12 @@ def _pieces(tx: Connection, wanted: OutputSelection) -> list[OutputPiece]:
         start=wanted.start,
         since=wanted.since,
         limit=MAX_PIECES,
+        tail=wanted.tail,
     )
-    return [
-        _cut(OutputPiece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), wanted.start) for row in rows
-    ]
+    if not rows:
+        return []
+    start = wanted.start if wanted.tail is None else max(wanted.start, rows[0].total - wanted.tail)
+    return [_cut(OutputPiece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), start) for row in rows]
 
 
 def _cut(piece: OutputPiece, start: int) -> OutputPiece:

@@ -172,6 +172,24 @@ class LogView(TypedDict):
     text: str
 
 
+class LoginCode(TypedDict):
+    """The code, shown this once, and the page that takes it."""
+
+    code: str
+    url: str  # The page with the code in its fragment, which no server ever logs.
+    valid_s: int
+
+
+class MeView(TypedDict):
+    """Whoever asks: the name, the rights and the end of the token, and what is given to this caller."""
+
+    expires: str | None
+    name: str
+    project: str | None  # The only project that the token reaches; null is every project.
+    role: Literal["viewer", "submitter", "operator", "admin"]
+    token_id: int
+
+
 class NodeCounts(TypedDict):
     """Nodes by state."""
 
@@ -214,6 +232,16 @@ class RefusalView(TypedDict):
 
     description: str
     field: str | None
+
+
+class SessionView(TypedDict):
+    """A browser that signed in with the caller's token."""
+
+    browser: str
+    created: str
+    ends: str  # In any case; earlier when it is not used, or the token ends.
+    id: int
+    seen: str  # To the minute.
 
 
 class BlockingJob(TypedDict):
@@ -338,6 +366,12 @@ class PoolView(TypedDict):
     unmet: int
     wanted: int | None
     why: str | None
+
+
+class SessionList(TypedDict):
+    """The caller's sessions, the last used first."""
+
+    results: list[SessionView]
 
 
 class NeverView(TypedDict):

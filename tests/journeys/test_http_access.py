@@ -7,6 +7,7 @@ import pytest
 
 from api.application import ROUTES, with_dialects
 from api.http.app import bare_app
+from api.ui.rooms import ALL as PAGES
 from scheduler.identity import Role
 from tests.support.api import Api
 
@@ -40,6 +41,11 @@ def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     assert {route.rule for route in ROUTES if route.role == "public"} <= {
         "/version/", "/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/<name>", "/metrics",
     }  # fmt: skip
+
+
+def test_every_page_says_which_role_it_needs_and_only_that_for_signing_in_needs_none() -> None:
+    assert {route.rule for route in PAGES if route.role is None} == {"/ui/login"}
+    assert all(route.rule.startswith("/ui/") for route in PAGES)
 
 
 def test_every_route_lets_in_who_may_and_nobody_else(api: Api) -> None:

@@ -233,7 +233,7 @@ def test_settings_of_the_samples_cannot_be_nothing(field: str) -> None:
 def test_a_browser_is_led_from_the_root_to_the_page_there_is_and_a_program_finds_nothing(api: Api) -> None:
     browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
     led = api.as_(None, **browser).get("/")
-    assert (led.status_code, led.headers["Location"], led.headers["Vary"]) == (302, "/docs/", "Accept")
+    assert (led.status_code, led.headers["Location"], led.headers["Vary"]) == (303, "/ui/", "Accept")
     assert api.as_(None).get("/docs/").status_code == 200
     for accepted in ("application/json", "*/*"):
         found = api.as_(None, Accept=accepted).get("/")

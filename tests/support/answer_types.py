@@ -11,7 +11,18 @@ from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from typing import Any
 
-ROOTS = ("CheckAnswer", "Explanation", "LogView", "PoolEvent", "PoolView", "StatusView", "TriedView")
+ROOTS = (
+    "CheckAnswer",
+    "Explanation",
+    "LogView",
+    "LoginCode",
+    "MeView",
+    "PoolEvent",
+    "PoolView",
+    "SessionList",
+    "StatusView",
+    "TriedView",
+)
 """The answers that the client hands out as they came."""
 
 HEAD = '''"""The types of answers that the client hands out as they came: plain dictionaries, with the fields that this release's API sends.

@@ -78,12 +78,13 @@ def show_log(
     if stream not in STREAMS:
         raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
     since = times.moment(query.started, "started", call.rt.now())
-    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since)
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since, query.tail)
     watch = TokenWatch(call.rt)
 
     def read(start: int) -> OutputSoFar:
         watch.check()
-        return output.read(call.rt, call.caller, replace(wanted, start=start))
+        tail = wanted.tail if start == query.offset else None  # the end of what there was when this began
+        return output.read(call.rt, call.caller, replace(wanted, start=start, tail=tail))
 
     if query.follow:
         return api_runtime.of_this_app().streams.respond(read, query.offset)
@@ -102,7 +103,7 @@ def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:
         "execution_id": wanted.execution_id,
         "stream": wanted.stream,
         "phase": wanted.phase,
-        "offset": wanted.start,
+        "offset": printed.pieces[0].start,
         "next_offset": printed.pieces[-1].end,
         "text": text.decode("utf-8", "replace"),
         "is_finished": printed.finished,

@@ -48,6 +48,9 @@ class LogQuery(Query):
     """Which part of the output."""
 
     offset: Annotated[int, Field(ge=0, le=2**60, description="first byte wanted"), Digits] = 0
+    tail: Annotated[int, Field(ge=1, le=2**60), Digits] | None = Field(
+        default=None, description="only so many bytes of the end, of what there is now"
+    )
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
     started: Bound | None = Field(default=None, description="only what was printed from then on, by the node's clock")
     follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")

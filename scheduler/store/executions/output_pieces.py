@@ -21,15 +21,16 @@ _BOTH = "arrival"
 _READ = """
     WITH pieces AS (
         SELECT phase, stream, "offset", arrival, octet_length(data) AS size,
-               sum(octet_length(data)) OVER (ORDER BY {order}) - octet_length(data) AS start
+               sum(octet_length(data)) OVER (ORDER BY {order}) - octet_length(data) AS start,
+               sum(octet_length(data)) OVER () AS total
         FROM output_chunks
         WHERE execution_id = :execution_id AND phase = ANY(:phases) AND stream = ANY(:streams)
     )
-    SELECT p.phase, p.stream, p."offset", p.start::bigint AS start, c.data
+    SELECT p.phase, p.stream, p."offset", p.start::bigint AS start, c.data, p.total::bigint AS total
     FROM pieces p
     JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = p.phase AND c.stream = p.stream
                         AND c."offset" = p."offset"
-    WHERE p.start + p.size > :from AND c.at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
+    WHERE p.start + p.size > GREATEST(:from, p.total - COALESCE(CAST(:tail AS bigint), p.total)) AND c.at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
     ORDER BY p.start
     LIMIT :limit
 """
@@ -44,13 +45,14 @@ _EXECUTION = text("""
 
 
 class PieceRow(NamedTuple):
-    """One piece of output: its own `offset` in its phase and stream, its `start` in the whole that was asked for."""
+    """One piece of output: its own `offset` in its phase and stream, its `start` in the whole that was asked for, and the size of that."""
 
     phase: str
     stream: str
     offset: int
     start: int
     data: bytes
+    total: int
 
 
 class PrintingExecution(NamedTuple):
@@ -72,8 +74,12 @@ def pieces(
     start: int,
     since: datetime | None,
     limit: int,
+    tail: int | None = None,
 ) -> list[PieceRow]:
-    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order; those printed since a time."""
+    """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order; those printed since a time.
+
+    With `tail` only those that reach into so many last bytes of it.
+    """
     parameters = {
         "execution_id": execution_id,
         "streams": list(streams),
@@ -81,6 +87,7 @@ def pieces(
         "from": start,
         "since": since,
         "limit": limit,
+        "tail": tail,
     }
     return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))
 

@@ -7,8 +7,10 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    DateTime,
     Float,
     ForeignKey,
+    Index,
     LargeBinary,
     MetaData,
     Table,
@@ -70,6 +72,31 @@ tokens = Table(
         "kind = 'node' OR (nodes IS NULL AND pools IS NULL AND project_ids IS NULL)",
         name="token_limits",
     ),
+)
+
+# Browsers that have signed in. The digest is of the session's own secret; `token_sha256` says with which secret of the
+# token it began, so that it ends when that does.
+sessions = Table(
+    "sessions",
+    metadata,
+    identity(),
+    Column("sha256", LargeBinary, nullable=False, unique=True),
+    reference("token_id", "tokens.id"),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("browser", Text, nullable=False, server_default=""),
+    moment("created", now=True),
+    moment("seen", now=True),
+    Column("ends", DateTime(timezone=True), nullable=False),
+)
+Index("sessions_of_token", sessions.c.token_id)
+
+login_codes = Table(
+    "login_codes",
+    metadata,
+    Column("sha256", LargeBinary, primary_key=True),
+    reference("token_id", "tokens.id"),
+    Column("token_sha256", LargeBinary, nullable=False),
+    Column("expires", DateTime(timezone=True), nullable=False),
 )
 
 secrets = Table(

@@ -62,6 +62,7 @@ OURS = (
     Command("purge", "ganger.cli.admin.purge:purge", CLUSTER),
     Command("secrets", "ganger.cli.admin.secrets:secrets", CLUSTER),
     Command("errors", "ganger.cli.admin.errors:errors", CLUSTER),
+    Command("ui", "ganger.cli.ui:ui", PROCESSES),
     Command("version", "ganger.cli.status:version", PROCESSES),
 )
 """In the order of the help."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from ganger import paging
+from ganger.answers import LoginCode, MeView, SessionList, SessionView
 from ganger.documents import JsonObject
 from ganger.paging import Filter
 from ganger.records import Token
@@ -48,6 +50,22 @@ class TokensEndpoint:
     def own(self) -> Token:
         """Return the token that this client sends, without its secret."""
         return Token.read(self._transport.json(Call("GET", "/token/")))
+
+    def me(self) -> MeView:
+        """Return whoever this client is: name, role, project and end of its token."""
+        return cast("MeView", self._transport.json(Call("GET", "/me/")))
+
+    def sessions(self) -> Sequence[SessionView]:
+        """Return the browsers that are signed in with this token, the last used first."""
+        return cast("SessionList", self._transport.json(Call("GET", "/me/sessions/")))["results"]
+
+    def end_sessions(self) -> None:
+        """Sign every browser out that signed in with this token."""
+        self._transport.send(Call("DELETE", "/me/sessions/"))
+
+    def login_code(self, *, valid_s: int = 60) -> LoginCode:
+        """Return a one-time code that signs a browser in with the rights of this token, and the address that takes it."""
+        return cast("LoginCode", self._transport.json(Call("POST", "/me/login-codes/", body={"valid_s": valid_s})))
 
     def rotate(self, token_id: int | None = None, *, overlap_s: int = 0, expires: datetime | None = None) -> Token:
         """Change a token, by default this client's own, for another one with the same rights, whose `secret` is shown this once.

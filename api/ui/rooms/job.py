@@ -1,0 +1,79 @@
+"""One job on one page: what it is, why it stands where it stands, its tries, what it printed, what happened to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+
+from api.http.executions import routes as executions
+from api.http.jobs import routes as jobs
+from api.ui import feed
+from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
+from api.ui.show import logs, timeline
+from scheduler.rules.lifecycle.moves import JobStatus
+
+pages = Pages()
+
+WAITING = {JobStatus.QUEUED, JobStatus.PENDING, JobStatus.PENDING_UPLOAD, JobStatus.BLOCKED}
+ENDED = {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELED}
+MOST_TRIES = "200"
+MOST_EVENTS = "200"
+SHOWN_OUTPUT = 64 * 1024
+"""Bytes of the end of the output that the page itself has; the rest is on the page of the log."""
+
+
+@pages.get("/ui/jobs/<id:job_id>")
+def show_job(page: PageRequest, job_id: int) -> PageAnswer:
+    """One job."""
+    job: dict[str, Any] = feed.ask(page, jobs.show_job, job_id=job_id)
+    why = feed.ask(page, jobs.explain_job, job_id=job_id)
+    tries = feed.ask(page, executions.list_executions_of_job, job_id=job_id, query={"page_size": MOST_TRIES})
+    events = feed.ask(page, jobs.list_job_events, job_id=job_id, query={"page_size": MOST_EVENTS})
+    newest = tries["results"][0] if tries["results"] else None
+    return PageView("job.html", {
+        "job": job, "why": why, "tries": tries, "events": events, "acts": acts(page, job),
+        "timeline": timeline.draw(job, tries["results"], page.rt.now()), "waits": job["status"] in WAITING,
+        "newest": newest, "tail": _tail(page, newest), "ended": job["status"] in ENDED,
+    })  # fmt: skip
+
+
+@pages.get("/ui/executions/<id:execution_id>/logs/<stream>")
+def show_raw_log(page: PageRequest, execution_id: int, stream: str) -> PageAnswer:
+    """All that one try printed, as plain text in a page that may do nothing, or as a file."""
+    phase = request.args.get("phase") or None
+    answer = feed.ask(page, executions.show_log, execution_id=execution_id, stream=stream,
+                      query={"phase": phase, "format": "txt"})  # fmt: skip
+    made = answer if isinstance(answer, Response) else Response("", content_type="text/plain; charset=utf-8")
+    made.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    if request.args.get("download"):
+        name = f"execution-{execution_id}-{stream}{'-' + phase if phase else ''}.log"
+        made.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return made
+
+
+def _tail(page: PageRequest, newest: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the end of what the newest try printed; None where it is kept no longer, or nothing was printed."""
+    if newest is None or newest["output_purged"] is not None:
+        return None
+    query = {"tail": str(SHOWN_OUTPUT), "format": "json"}
+    found = feed.ask(page, executions.show_log, execution_id=newest["id"], stream="combined", query=query)
+    if found is None:
+        return None
+    text = logs.readable(found["text"])
+    return {"text": text, "shown": found["next_offset"] - found["offset"], "left_out": found["offset"]}
+
+
+def acts(page: PageRequest, job: dict[str, Any]) -> list[str]:
+    """Return what this caller may do to this job now."""
+    if not page.may("submitter"):
+        return []
+    found = []
+    if job["status"] not in ENDED:
+        if page.may("operator"):
+            found.append("release" if job["is_held"] else "hold")
+        found.append("cancel")
+    if job["status"] in {JobStatus.FAILED, JobStatus.CANCELED}:
+        found.append("requeue")
+    found.append("unpin" if job["is_pinned"] else "pin")
+    return found

@@ -1,0 +1,190 @@
+"""What the pages show and do, without a browser: every page for every role, empty and full, with hostile words in everything."""
+
+import re
+from typing import Any
+
+import pytest
+
+from api.ui.rooms import ALL
+from scheduler.identity import Role
+from tests.support.api import Api
+from tests.support.browserless import PageReader, signed_in
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+TURNED = "abc\u202edcba"
+
+
+def plain_pages() -> list[str]:
+    return sorted({route.rule for route in ALL if route.method == "GET" and "<" not in route.rule})
+
+
+@pytest.fixture
+def full(api: Api) -> dict[str, int]:
+    """A job of each kind with hostile names, a node, executions with hostile messages."""
+    job = api.a_job(name=EVIL, labels={"run": EVIL[:60]}, command=["sh", "-c", EVIL, TURNED])
+    api.change(
+        """INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk)
+           VALUES (:name, 1, :name, 'b', 'd', 4000, 1000000, 1000000)""",
+        name=EVIL,
+    )
+    api.change(
+        """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, message)
+           VALUES (:id, 1, (SELECT id FROM nodes), 1, 'RUNNING', 1, 1, 1, 90, :message)""",
+        id=job["id"],
+        message=EVIL,
+    )
+    execution = api.value("SELECT id FROM executions")
+    api.change(
+        """INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data)
+           VALUES (:id, 'job', 'stdout', 0, now(), :data)""",
+        id=execution,
+        data=f"{EVIL}\n\x1b[31mred\x1b[0m {TURNED} \x00\n10 %\r20 %\r100 %\n".encode() + b"\xff\xfe\n",
+    )
+    return {"job": job["id"], "node": api.value("SELECT id FROM nodes"), "execution": execution}
+
+
+def filled(rule: str, full: dict[str, int]) -> str:
+    known = {"job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
+             "stream": "stdout", "rest": "x", "version": "1.0", "operation_id": 1, "token_id": 1}  # fmt: skip
+    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(known[found[1]]), rule)
+
+
+@pytest.mark.parametrize("caller", ["viewer", "submitter", "operator", "admin", "mine"])
+def test_every_page_is_there_for_every_role_that_may_see_it(api: Api, full: dict[str, int], caller: str) -> None:
+    api.a_project("mine")
+    api.a_token("mine", Role.OPERATOR, "mine")
+    reader = signed_in(api, caller)
+    for route in ALL:
+        if route.method != "GET" or route.role is None:
+            continue
+        answer = reader.get(filled(route.rule, full))
+        allowed = (200, 303, 404) if Role[caller.upper() if caller != "mine" else "OPERATOR"] >= route.role else (403,)
+        assert answer.status_code in allowed, (route.rule, answer.status_code, answer.text[-800:])
+
+
+@pytest.mark.parametrize("path", plain_pages())
+def test_an_empty_installation_has_pages_without_faults(pages: PageReader, path: str) -> None:
+    assert pages.get(path).status_code in {200, 303}
+
+
+def test_what_others_wrote_is_text_everywhere(api: Api, pages: PageReader, full: dict[str, int]) -> None:
+    api.change("UPDATE nodes SET labels = jsonb_build_object('zone', CAST(:label AS text))", label=EVIL)
+    for route in ALL:
+        if route.method == "GET" and route.role is not None:
+            answer = pages.get(filled(route.rule, full))
+            if answer.mimetype != "text/html":
+                continue
+            assert "<script>alert" not in answer.text, route.rule
+            assert "<img" not in answer.text, route.rule
+            assert "\u202e" not in answer.text, route.rule
+    assert "<script>alert" not in pages.get("/ui/jobs?q=%22%3Cscript%3Ealert(1)%3C/script%3E%22").text
+
+
+def test_output_is_shown_as_a_terminal_would_have_left_it(pages: PageReader, full: dict[str, int]) -> None:
+    text = pages.get(f"/ui/jobs/{full['job']}").text
+    assert "100 %" in text
+    assert "20 %" not in text.replace("100 %", "")
+    assert "\x1b" not in text
+    raw = pages.get(f"/ui/executions/{full['execution']}/logs/stdout?download=1")
+    assert raw.mimetype == "text/plain"
+    assert "sandbox" in raw.headers["Content-Security-Policy"]
+    assert raw.headers["Content-Disposition"].startswith("attachment")
+    assert b"\x1b[31mred" in raw.data
+
+
+def test_another_projects_things_are_not_there(api: Api, full: dict[str, int]) -> None:
+    api.a_project("mine")
+    api.a_token("mine", Role.OPERATOR, "mine")
+    reader = signed_in(api, "mine")
+    for path in (f"/ui/jobs/{full['job']}", f"/ui/executions/{full['execution']}/logs/stdout"):
+        assert reader.get(path).status_code == 404
+    assert reader.post(f"/ui/jobs/{full['job']}/cancel").status_code == 404
+    assert EVIL[:20] not in reader.get("/ui/jobs").text
+    assert api.get(f"/jobs/{full['job']}/").json["status"] == "QUEUED"
+
+
+def test_who_may_only_look_sees_no_button(api: Api) -> None:
+    job = api.a_job()["id"]
+    expected = {"viewer": 0, "submitter": 1, "operator": 1, "admin": 1}
+    for caller, some in expected.items():
+        reader = signed_in(api, caller)
+        text = reader.get(f"/ui/jobs/{job}").text
+        assert bool(re.search(rf'action="/ui/jobs/{job}/', text)) == bool(some), caller
+        assert (f'action="/ui/jobs/{job}/hold"' in text) == (caller in {"operator", "admin"}), caller
+        refused = reader.post(f"/ui/jobs/{job}/hold").status_code
+        assert refused == (303 if caller in {"operator", "admin"} else 403), caller
+        reader.post(f"/ui/jobs/{job}/release")
+
+
+def test_a_job_is_held_released_cancelled_and_run_again(api: Api, pages: PageReader) -> None:
+    job = api.a_job()["id"]
+    for act, status, held in (
+        ("hold", "QUEUED", True),
+        ("release", "QUEUED", False),
+        ("cancel", "CANCELED", False),
+        ("requeue", "QUEUED", False),
+    ):
+        answer = pages.post(f"/ui/jobs/{job}/{act}", {"reason": "because"})
+        assert answer.headers["Location"] == f"/ui/jobs/{job}?done={act}"
+        now = api.get(f"/jobs/{job}/").json
+        assert (now["status"], now["is_held"]) == (status, held)
+    assert "because" in pages.get(f"/ui/jobs/{job}").text
+    assert pages.post(f"/ui/jobs/{job}/explode").status_code == 404
+
+
+def test_the_address_restores_the_list_and_pages_follow_each_other(api: Api, pages: PageReader) -> None:
+    ids = [api.a_job(name=f"job {number}")["id"] for number in range(120)]
+    first = pages.get("/ui/jobs?page_size=50&status=QUEUED,PENDING")
+    onward = re.search(r'rel="next" class="button" href="([^"]+)"', first.text)
+    assert onward is not None
+    second = pages.get(onward[1].replace("&amp;", "&").removeprefix("http://localhost"))
+    shown = [int(found) for found in re.findall(r'id="job-(\d+)"', first.text + second.text)]
+    assert shown == ids[::-1][:100]
+    other = signed_in(pages.api, "admin")
+    assert other.get(onward[1].replace("&amp;", "&").removeprefix("http://localhost")).status_code == 400
+
+
+def test_a_number_in_the_search_leads_to_the_job_and_a_wrong_word_says_what_is_right(
+    api: Api, pages: PageReader
+) -> None:
+    job = api.a_job()["id"]
+    assert pages.get(f"/ui/jobs?q={job}").headers["Location"] == f"/ui/jobs/{job}"
+    wrong = pages.get("/ui/jobs?q=statsu:failed")
+    assert wrong.status_code == 400
+    assert "is no word of the search" in wrong.text
+    assert pages.get("/ui/jobs?q=status:odd").status_code == 400
+    assert pages.get("/ui/jobs?order=odd").status_code == 400
+    assert pages.get("/ui/jobs?page=99999").status_code == 404
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again(api: Api, pages: PageReader) -> None:
+    api.a_job(held=True)
+    api.change(
+        "UPDATE jobs SET created = now() - interval '1 hour', queued = now() - interval '1 hour', last_modified = now() - interval '1 hour'"
+    )
+    first = pages.live("/ui/jobs")
+    assert first.status_code == 200
+    assert "<html" not in first.text
+    assert pages.live("/ui/jobs", first.headers["ETag"]).status_code in {200, 304}
+
+
+def test_a_node_is_paused_and_drained_only_by_operators_of_all_projects(api: Api, full: dict[str, int]) -> None:
+    operator, viewer = signed_in(api, "operator"), signed_in(api, "viewer")
+    assert viewer.post(f"/ui/nodes/{full['node']}/pause").status_code == 403
+    assert operator.post(f"/ui/nodes/{full['node']}/pause", {"reason": "new disk"}).status_code == 303
+    assert "new disk" in operator.get(f"/ui/nodes/{full['node']}").text
+    assert operator.post(f"/ui/nodes/{full['node']}/drain", {"drain_min": "x"}).status_code == 400
+    assert operator.post("/ui/pools/default", {"size": "x"}).status_code == 400
+
+
+def test_choices_are_kept_by_the_browser_and_times_are_in_its_zone(api: Api, pages: PageReader) -> None:
+    api.a_job()
+    api.change("UPDATE jobs SET created = '2026-03-08 10:30:00+00'")
+    chosen = {"theme": "dark", "zone": "America/New_York", "clock": "12", "density": "roomy", "keys": "off"}
+    assert pages.post("/ui/me", chosen).status_code == 303
+    job: Any = api.get("/jobs/").json["results"][0]["id"]
+    text = pages.get(f"/ui/jobs/{job}").text
+    assert 'data-theme="dark"' in text
+    assert "2026-03-08 06:30:00 AM America/New_York" in text, "summer time began there that day"
+    assert pages.post("/ui/me", {"zone": "Nowhere/Else", "theme": "<x>"}).status_code == 303
+    assert 'data-theme="system"' in pages.get("/ui/").text

@@ -1,0 +1,45 @@
+"""Files of others are what their packages hold, and our scripts and templates keep the rules of the pages' policy."""
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from api.ui.show import assets
+
+UI = assets.FOLDER.parent
+VENDOR = assets.FOLDER / "vendor"
+ROW = re.compile(r"^\| `(?P<file>[^`]+)` \|.*`(?P<digest>[0-9a-f]{64})` \|$", re.MULTILINE)
+TEMPLATES = sorted((UI / "templates").rglob("*.html"))
+
+
+def test_every_vendored_file_is_the_one_that_its_note_names() -> None:
+    told = {found["file"]: found["digest"] for found in ROW.finditer((VENDOR / "README.md").read_text())}
+    there = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.iterdir()
+        if path.suffix in {".js", ".css"}
+    }
+    assert told == there
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.name))
+def test_templates_have_nothing_that_the_policy_would_have_to_excuse(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"\sstyle=|<style|\son[a-z]+=|javascript:|\|\s*safe\b|hx-on|hx-vals=.js:", text)
+    assert not re.search(r"<script(?![^>]*\bsrc=)", text)
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", text)
+
+
+def test_our_scripts_write_no_markup() -> None:
+    for path in assets.FOLDER.glob("*.js"):
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
+        ), path
+
+
+def test_a_file_is_named_by_its_content_and_imports_others_by_theirs() -> None:
+    app = assets.all_files()["app.js"]
+    assert assets.address("live.js").encode() in app.data
+    assert b'"./live.js"' not in app.data
