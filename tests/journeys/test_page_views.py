@@ -137,11 +137,11 @@ def test_the_address_restores_the_list_and_pages_follow_each_other(api: Api, pag
     first = pages.get("/ui/jobs?page_size=50&status=QUEUED,PENDING")
     onward = re.search(r'rel="next" class="button" href="([^"]+)"', first.text)
     assert onward is not None
-    second = pages.get(onward[1].replace("&amp;", "&").removeprefix("http://localhost"))
+    second = pages.get(onward[1].replace("&amp;", "&"))
     shown = [int(found) for found in re.findall(r'id="job-(\d+)"', first.text + second.text)]
     assert shown == ids[::-1][:100]
     other = signed_in(pages.api, "admin")
-    assert other.get(onward[1].replace("&amp;", "&").removeprefix("http://localhost")).status_code == 400
+    assert other.get(onward[1].replace("&amp;", "&")).status_code == 400
 
 
 def test_a_number_in_the_search_leads_to_the_job_and_a_wrong_word_says_what_is_right(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import request
-
 from api.http.answers import Answer
+from api.http.links import public
 from api.http.me.schema import LoginCode, LoginCodeBody, MeView, SessionList
 from api.http.routing import ApiCall, Routes
 from api.http.tokens.schema import RoleWord
@@ -53,5 +52,5 @@ def end_my_sessions(call: ApiCall) -> Answer[None]:
 def make_login_code(call: ApiCall, body: LoginCodeBody) -> Answer[LoginCode]:
     """A one-time code that signs a browser in with the rights of this token; `ganger ui` opens its address."""
     code = sessions.make_code(call.rt, call.caller, valid_s=body.valid_s)
-    made: LoginCode = {"code": code, "url": f"{request.url_root}ui/login#{code}", "valid_s": body.valid_s}
+    made: LoginCode = {"code": code, "url": f"{public.url('/ui/login')}#{code}", "valid_s": body.valid_s}
     return Answer(made, 201)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Response, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
@@ -44,7 +44,7 @@ def environment() -> Environment:
     made.filters |= {
         "plain": formats.plain, "cut": formats.cut, "duration": formats.duration, "count": formats.count,
         "number": formats.number, "mib": formats.mib, "size": formats.size, "pairs": formats.pairs,
-        "clock": _clock, "stamp": _stamp,
+        "beside": _beside, "clock": _clock, "stamp": _stamp,
     }  # fmt: skip
     made.globals |= {
         "asset": assets.address, "mark": marks.mark, "icon": marks.icon, "between": formats.between,
@@ -125,6 +125,11 @@ def _link(path: str, **parameters: Any) -> str:  # noqa: ANN401 - likewise
         if one is not None
     ]
     return f"{request.script_root}/ui/{quote(path)}" + (f"?{urlencode(given)}" if given else "")
+
+
+def _beside(address: str) -> str:
+    """Return a link of the API to a neighbouring page as one of the site that this page is on."""
+    return urlsplit(address)._replace(scheme="", netloc="").geturl()
 
 
 @pass_context
