@@ -44,7 +44,7 @@ Who
     token            the credential of a user (with a role) or of a node
     role             viewer, submitter, operator, admin
     caller           the user or node that sends a request, recognised by a token
-    session          a browser that has signed in, with a token or a one-time code
+    session          a browser that has signed in; login: how it does, with a token or a one-time code
     secret           a value of a project that jobs get as a file; keyring: the keys that seal and open secrets
     workspace        a place where files are stored
 
@@ -125,7 +125,7 @@ Inside
     cgroup           a control group of Linux, which holds a tree; namespace: a PID namespace, which does, too
     progress         how far a program says it is
     record           a frozen value; row: a record read from a table; document: one as JSON; view: one in the API
-    page             a part of a list; listing: a kind of list; filter: what a list is narrowed by
+    page             a part of a list; listing: a kind of list; filter: what a list is narrowed by; search: the same in words
     route            an address of the API; query, body, header: parts of a request; answer: what comes back
     endpoint         the calls of the Python client about one kind of thing
     dialect          the same jobs and files in the words of another system, for that system's own clients

@@ -80,7 +80,7 @@ _TAKE_CODE = text("""
 """)
 
 
-class TakenCode(NamedTuple):
+class TakenLogin(NamedTuple):
     """The token that a one-time code stood for."""
 
     token_id: int
@@ -127,6 +127,6 @@ def insert_code(tx: Connection, sha256: bytes, token_id: int, *, valid_s: float)
     tx.execute(_INSERT_CODE, {"sha256": sha256, "token_id": token_id, "valid_s": valid_s})
 
 
-def take_code(tx: Connection, sha256: bytes) -> TakenCode | None:
+def take_code(tx: Connection, sha256: bytes) -> TakenLogin | None:
     """Use a one-time code up; None when there is none, or it is over, or its token is."""
-    return records.read_optional(TakenCode, tx.execute(_TAKE_CODE, {"sha256": sha256}))
+    return records.read_optional(TakenLogin, tx.execute(_TAKE_CODE, {"sha256": sha256}))
