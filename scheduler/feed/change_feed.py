@@ -46,7 +46,7 @@ TROUBLE_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Interest:
+class FeedInterest:
     """The changes that a watch is woken by; None is any. It may let through more than its owner wants, never less."""
 
     project_id: ProjectId | None = None
@@ -67,7 +67,7 @@ class Interest:
 class Watch:
     """One wait for changes. `is_woken` once a change may concern it; `wake`, if it is set, is called then, on any thread."""
 
-    def __init__(self, interest: Interest, *, early: bool) -> None:
+    def __init__(self, interest: FeedInterest, *, early: bool) -> None:
         self.interest, self.early = interest, early
         self.wake: Callable[[], None] | None = None
         self.is_woken = False
@@ -80,7 +80,7 @@ class ChangeFeed:
         self._rt = rt
         self._lock = threading.Lock()
         self._by_job: dict[JobId, set[Watch]] = {}
-        self._others: dict[Interest, set[Watch]] = {}
+        self._others: dict[FeedInterest, set[Watch]] = {}
         self._count = 0
         self._position: FeedPosition | None = None
         self._thread: threading.Thread | None = None
@@ -92,7 +92,7 @@ class ChangeFeed:
         with self._lock:
             return None if watch.is_woken or watch.early else self._position
 
-    def watch(self, interest: Interest) -> Watch:
+    def watch(self, interest: FeedInterest) -> Watch:
         """Return a watch that is woken by changes that commit from now on. End it with `end`."""
         with self._lock:
             made = Watch(interest, early=self._position is None)
@@ -133,7 +133,7 @@ class ChangeFeed:
             with suppress(BlockingIOError):  # it is being told already
                 os.write(self._poke_write, b"!")
 
-    def _places(self, interest: Interest) -> Iterable[set[Watch]]:
+    def _places(self, interest: FeedInterest) -> Iterable[set[Watch]]:
         if interest.job_ids is None:
             return (self._others.setdefault(interest, set()),)
         return [self._by_job.setdefault(one, set()) for one in interest.job_ids]

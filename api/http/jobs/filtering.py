@@ -7,7 +7,7 @@ from typing import Protocol
 
 from api.http.routing import ApiCall
 from api.http.schema import times
-from scheduler.feed.change_feed import Interest
+from scheduler.feed.change_feed import FeedInterest
 from scheduler.identifiers import JobId, JobTypeId
 from scheduler.identity import Caller
 from scheduler.store.jobs.listing import JobFilter
@@ -84,9 +84,9 @@ def job_filter(call: ApiCall, query: ChosenJobs) -> JobFilter:
     )
 
 
-def interest_of(chosen: JobFilter, caller: Caller) -> Interest:
+def interest_of(chosen: JobFilter, caller: Caller) -> FeedInterest:
     """Return the changes that may concern a filter: as much of it as a change tells by itself."""
-    return Interest(
+    return FeedInterest(
         project_id=caller.project_id,
         job_ids=frozenset(map(JobId, chosen.job_id)) or None,
         job_type_ids=frozenset(map(JobTypeId, chosen.job_type_id)) or None,

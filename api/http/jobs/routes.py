@@ -34,7 +34,7 @@ from scheduler.errors import BodyTooLarge, Conflict, GangerError, InvalidInput, 
 from scheduler.explain import dry_run, job_explanation
 from scheduler.explain.explanation_json import JobExplanation
 from scheduler.feed import changes
-from scheduler.feed.change_feed import Interest, Watch
+from scheduler.feed.change_feed import FeedInterest, Watch
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import bulk, cancel, queries, submit
@@ -113,7 +113,7 @@ def show_job(call: ApiCall, job_id: JobId, query: WaitQuery) -> JobDetail:
             wait.memo = query.known or found.row.status
         return view.detail(found), found.row.status != wait.memo or found.row.status in FINAL_JOB
 
-    interest = Interest(job_ids=frozenset({job_id}))
+    interest = FeedInterest(job_ids=frozenset({job_id}))
     return parking.look_until(wait, api_runtime.of_this_app().feed, interest, look)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flask import Response
 
-    from scheduler.feed.change_feed import ChangeFeed, Interest, Watch
+    from scheduler.feed.change_feed import ChangeFeed, FeedInterest, Watch
 
 AGAIN_AFTER_S = 0.05
 """A stream is fed at most so often."""
@@ -76,7 +76,7 @@ class Wait:
         return self.left_s <= 0
 
     @contextmanager
-    def watching(self, feed: ChangeFeed, interest: Interest) -> Iterator[Watch | None]:
+    def watching(self, feed: ChangeFeed, interest: FeedInterest) -> Iterator[Watch | None]:
         """Watch while the route looks; None when the wait is over. The watch lives on if the request is parked."""
         if self.is_over:
             yield None
@@ -122,7 +122,7 @@ class ParkedRequest(BaseException):
 class EventStream:
     """An answer without end: `more` gives its next bytes, None ends it. `beat` is sent by itself where `more` gives none."""
 
-    interest: Interest
+    interest: FeedInterest
     more: Callable[[], bytes | None]
     every_s: float = 15.0
     beat: bytes = b": still here\n\n"

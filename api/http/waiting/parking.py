@@ -3,7 +3,7 @@
 A route that waits looks again each time it is called, and parks while there is nothing new:
 
     wait = parking.wait_of(query.wait)                 # the wait of this request, however often it is looked at
-    return parking.look_until(wait, feed, Interest(job_ids=frozenset({job_id})), look)
+    return parking.look_until(wait, feed, FeedInterest(job_ids=frozenset({job_id})), look)
 
 `look()` returns what the answer would be, and whether that is news. Once it is, or the wait is over, it is answered. Otherwise the
 request is parked, and the route is called anew after a change that concerns it: in a thread, with token and role
@@ -12,7 +12,7 @@ end without news cost no thread and no statement.
 
 A stream is parked once, and fed for as long as its client stays (server-sent events of a page, for instance):
 
-    return parking.stream(rt, feed, EventStream(Interest(project_id=...), more), "text/event-stream; charset=utf-8")
+    return parking.stream(rt, feed, EventStream(FeedInterest(project_id=...), more), "text/event-stream; charset=utf-8")
 
 `more()` is called in a thread, outside of any request, when the stream begins, after each change that concerns it (at most
 twenty times a second), and at least every `every_s`. It returns the bytes to send (b"": only a sign of life), or None to end.
@@ -37,7 +37,7 @@ from api.http.answers import dump
 from api.http.auth import TokenWatch
 from api.http.waiting.parked import EventStream, ParkedRequest, ParkedStream, Wait, WaitRoom, WaitShare
 from scheduler.errors import ServiceUnavailable, Unauthorized
-from scheduler.feed.change_feed import ChangeFeed, Interest, Watch
+from scheduler.feed.change_feed import ChangeFeed, FeedInterest, Watch
 from scheduler.runtime import Runtime
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ def wait_of(wait_s: float) -> Wait:
 def look_until(
     wait: Wait,
     feed: ChangeFeed,
-    interest: Interest,
+    interest: FeedInterest,
     look: Callable[[], tuple[T, bool]],
     otherwise: Callable[[T, Watch], bytes] | None = None,
 ) -> T:
