@@ -72,7 +72,7 @@ def test_a_pool_grows_from_zero_for_a_single_job() -> None:
 def test_nodes_on_their_way_are_counted() -> None:
     found = decision(waiting(7, run_s=1000.0), auto(starting=4))
     assert (found.wanted, found.present) == (4, 4)
-    assert "on their way" in found.why
+    assert "on the way: " in found.why
 
 
 def test_work_that_ends_soon_makes_growth_unnecessary() -> None:
