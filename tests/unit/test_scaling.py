@@ -103,7 +103,7 @@ def test_what_fits_no_new_node_grows_nothing_and_is_named(facts: dict[str, Any])
     found = decision(waiting(9, **facts), auto(labels={"zone": "a"}))
     assert found.wanted == 0
     assert found.hopeless == {1: 9}
-    assert "fit no node" in found.why
+    assert "could run on no node" in found.why
 
 
 def test_jobs_of_another_pool_are_not_its_business() -> None:
