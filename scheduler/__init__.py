@@ -35,7 +35,7 @@ Work
     event            something that happened to a job, a pool, or a node; audit: what a person did
     operation        a bulk action on all jobs that match a filter, done in chunks
     retention        how long what has ended is kept; due: kept no longer, from its cutoff on; purge: its deletion
-    sweep            the leader's walk over all projects that purges what is due; gone: what was purged
+    sweep            the leader's walk over all projects that purges what is due; gone: what was purged; deletion: a user's wish that something go
     pin              a user's word that a job is kept whatever the limits say
     upload           a file on its way from a user
 
@@ -107,8 +107,6 @@ Inside
     maintenance      the work that is due by time: silent nodes, late claims, delayed jobs
     dispatch         sending placements to nodes; ring: asking a node to send a heartbeat at once
     nudge            waking a sleeping loop of another process
-    feed             the jobs that changed, in an order that loses none; position: a place in it; watch: a wait for changes;
-                     interest: the changes that end it; parked: a request that waits without a thread; wait: how long it may
     runtime          the database, clock, randomness and settings that every function of a stage gets
     installation     the whole of one Ganger: database, scheduler, API, nodes
     task spec        all that a node must know to run what it claimed
@@ -130,7 +128,7 @@ Inside
     page             a part of a list; listing: a kind of list; filter: what a list is narrowed by; search: the same in words
     route            an address of the API; query, body, header: parts of a request; answer: what comes back
     endpoint         the calls of the Python client about one kind of thing
-    dialect          the same jobs and files in the words of another system, for that system's own clients
+    dialect          the same jobs and files in the words of another system, for that system's own clients; asset: a file there
     link             an address that is signed, and so needs no token until it ends
     pace             how slow a client may be before it is given up on; share: the threads that slow requests may hold
     sample           a measurement kept for later; load: jobs over time; metric: a figure for monitoring

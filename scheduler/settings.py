@@ -98,6 +98,10 @@ class Settings(BaseSettings):
         default=None, description="likewise for signed links to files; else public_url"
     )
     link_s: float = Field(default=3600.0, ge=60, le=7 * 86_400, description="how long a signed link to a file is good")
+    metafold_dates: Literal["auto", "iso", "rfc1123"] = Field(
+        default="auto",
+        description="how times are written on the addresses under /projects; auto: RFC 1123 for the Python client there, else ISO 8601",
+    )
     submitter_priority: int = Field(default=10, description="the most urgent priority that a submitter may give a job")
     operator_priority: int = Field(default=0, description="likewise an operator; an administrator may give any")
 

@@ -44,13 +44,15 @@ def beneath(prefix: str) -> Callable[[str], bool]:
     return lambda path: path == prefix or path.startswith(f"{prefix}/")
 
 
-def described(covers: Callable[[str], bool]) -> ProblemForm:
-    """Return the form `{code, name, description}` for the addresses that `covers` tells."""
+def described(
+    covers: Callable[[str], bool], status: Callable[[str, HTTPStatus], HTTPStatus] = lambda _path, status: status
+) -> ProblemForm:
+    """Return the form `{code, name, description}` for the addresses that `covers` tells; `status` says what stands for one there."""
 
-    def body(status: HTTPStatus, _kind: str, sentence: str, _faults: Sequence[Fault]) -> DescribedProblem:
-        return {"code": status.value, "name": status.phrase, "description": sentence}
+    def body(known: HTTPStatus, _kind: str, sentence: str, _faults: Sequence[Fault]) -> DescribedProblem:
+        return {"code": known.value, "name": known.phrase, "description": sentence}
 
-    return ProblemForm(covers, body)
+    return ProblemForm(covers, body, status=status)
 
 
 def titled(covers: Callable[[str], bool]) -> ProblemForm:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 
 from flask import Response, g
 from flask_openapi import OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import IntegerConverter, PathConverter
 
 from api.http import api_runtime, front, problems, routing, telemetry, transfer
 from api.http.about import routes as about
@@ -40,11 +39,9 @@ from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
-from api.http.waiting import parking
 from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
 from scheduler.explain.forecast import Forecaster
-from scheduler.feed.change_feed import ChangeFeed
 from scheduler.files import web_storage
 from scheduler.identity import Caller
 from scheduler.nodes.broker_users import BrokerUsers
@@ -85,14 +82,18 @@ class IdConverter(IntegerConverter):
     regex = r"\d{1,18}"
 
 
+class TypeNameConverter(PathConverter):
+    """The name of a job type in an address: words with slashes between them. The revisions of a type by its id are no such name."""
+
+    regex = r"(?!\d+/revisions(?:/|\Z))[^/].*?"
+
+
 def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     """Return the application for one process. It needs no database before the first request.
 
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
     app = bare_app()
-    feed = ChangeFeed(rt)
-    rt = replace(rt, nudge=feed.hearing(rt.nudge))
     shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads)
     made = ApiRuntime(
         rt=rt,
@@ -102,7 +103,6 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
         forecaster=Forecaster(rt),
         streams=StreamLimit(KindOfShare(shares[thread_shares.EVERYBODY], "stream")),
         shares=shares,
-        feed=feed,
     )
     api_runtime.install(app, made)
     _guard(app, rt.settings)
@@ -124,13 +124,13 @@ def bare_app() -> OpenAPI:
         static_folder=None,
     )
     app.url_map.converters["id"] = IdConverter
+    app.url_map.converters["words"] = TypeNameConverter
     app.config["MAX_FORM_MEMORY_SIZE"] = 64 * 1024
     app.config["MAX_FORM_PARTS"] = 10
     routing.install(app)
     telemetry.install(app)
     problems.install(app)
     transfer.install(app)
-    parking.install(app)
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)

@@ -73,6 +73,8 @@ class ProblemForm:
     covers: Callable[[str], bool]
     body: Callable[[HTTPStatus, str, str, Sequence[Fault]], Mapping[str, object]]
     content_type: str = "application/json"
+    status: Callable[[str, HTTPStatus], HTTPStatus] = lambda _path, status: status
+    """What stands for a status at an address: a scope that is missing may be 401."""
 
 
 _FORMS = "ganger.problem_forms"
@@ -139,13 +141,13 @@ def answer(
     status: int, kind: str, sentence: str, *, faults: Sequence[Fault] = (), headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the error answer in the form this client takes."""
-    known = HTTPStatus(status)
-    sent = dict(headers or {})
+    form = _form_here()
+    known = HTTPStatus(status) if form is None else form.status(request.path, HTTPStatus(status))
+    status, sent = known.value, dict(headers or {})
     if known in RETRY_AFTER_S:
         sent.setdefault("Retry-After", RETRY_AFTER_S[known])
     if known is HTTPStatus.UNAUTHORIZED:
         sent.setdefault("WWW-Authenticate", 'Bearer realm="ganger"')
-    form = _form_here()
     if form is not None:
         return Response(dump(form.body(known, kind, sentence, faults)), status, sent, content_type=form.content_type)
     if _takes_text():

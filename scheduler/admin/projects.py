@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TypedDict, cast
 
 from scheduler.admin.pauses import reason_to_keep
-from scheduler.documents import DemandsDocument, QuotaDocument, RetentionDocument
+from scheduler.documents import DemandsDocument, Document, QuotaDocument, RetentionDocument
 from scheduler.errors import Conflict, Forbidden, NotFound
+from scheduler.identifiers import ProjectId
 from scheduler.identity import Caller
+from scheduler.jobs import bulk
 from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, projects
 from scheduler.store.admin.projects import LockedProject, NewProject, ProjectRow
+from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 
@@ -56,23 +59,27 @@ class ProjectChanges(TypedDict, total=False):
     retention: RetentionChanges
     demands: DemandChanges
     secret_types: list[str]
+    attributes: Document
 
 
-OF_ONE_PROJECT = frozenset({"title", "secret_types"})
+OF_ONE_PROJECT = frozenset({"title", "secret_types", "attributes"})
 """What an admin of one project may change of it; the rest concerns the others too."""
 
 
-def create(rt: Runtime, caller: Caller, new: NewProject) -> None:
-    """Create a project. Raises Conflict for a name that is taken."""
+def create(rt: Runtime, caller: Caller, new: NewProject) -> ProjectId:
+    """Create a project and return its id. Raises Conflict for a name that is taken."""
     with rt.db.begin() as tx:
-        if projects.insert(tx, new) is None:
+        made = projects.insert(tx, new, caller.name)
+        if made is None:
             raise Conflict(f"there is a project {new['name']!r} already", field="name")
-        audit.write(tx, caller.name, "project.create", f"project:{new['name']}", detail=dict(new))
+        detail = {name: value for name, value in new.items() if name != "attributes"}
+        audit.write(tx, caller.name, "project.create", f"project:{new['name']}", detail=detail)
     rt.nudge("tick")
+    return made
 
 
 def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> None:
-    """Change a project; of its quota, retention and demands only the given limits change, and None removes one.
+    """Change a project; of its quota, retention, demands and attributes only what is given changes, and of limits None removes one.
 
     Raises NotFound, InvalidInput; Forbidden for what a caller of one project may not change of it.
     """
@@ -100,12 +107,12 @@ def change(rt: Runtime, caller: Caller, name: str, facts: ProjectChanges) -> Non
             subject="a project",
         )
         secret_types = sorted(set(facts.get("secret_types", row.secret_types)))
+        attributes = {**row.attributes, **facts.get("attributes", {})}
         projects.update(
-            tx, LockedProject(row.id, title, weight, kept, limits, demands, is_paused, reason, secret_types)
+            tx, LockedProject(row.id, title, weight, kept, limits, demands, is_paused, reason, secret_types, attributes)
         )
-        audit.write(
-            tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=dict(facts)
-        )
+        told = {**facts, "attributes": sorted(facts["attributes"])} if "attributes" in facts else dict(facts)
+        audit.write(tx, caller.name, "project.change", f"project:{name}", reason=facts.get("pause_reason"), detail=told)
     rt.nudge("tick")
 
 
@@ -123,6 +130,23 @@ def delete(rt: Runtime, caller: Caller, name: str) -> None:
             raise Conflict("jobs, job types, files or other history belong to the project; pause it instead")
         audit.write(tx, caller.name, "project.delete", f"project:{name}")
     rt.nudge("tick")
+
+
+def discard(rt: Runtime, caller: Caller, name: str) -> None:
+    """Delete a project with all that it has. Raises NotFound, and Conflict for the default project.
+
+    Nothing of it is seen any more when this returns, and its tokens are revoked; its jobs are cancelled by an operation that
+    follows, and rows and files go with the sweeps.
+    """
+    if name == DEFAULT_PROJECT:
+        raise Conflict("the default project stays")
+    with rt.db.begin() as tx:
+        row = projects.lock(tx, name)
+        renamed = None if row is None else projects.hide(tx, row.id)
+        if renamed is None:
+            raise NotFound(f"there is no project {name!r}")
+        audit.write(tx, caller.name, "project.discard", f"project:{name}", detail={"renamed": renamed})
+    bulk.begin(rt, caller, "cancel", JobFilter(project=(renamed,)), everything=False, reason="deleted")
 
 
 def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[ProjectRow]:

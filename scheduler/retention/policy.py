@@ -27,6 +27,8 @@ def of_project(settings: Settings, document: RetentionDocument) -> Retention:
 
 def cutoffs(tx: Connection, rt: Runtime, project: RetainingProject) -> RetentionCutoffs:
     """Return the cut-offs of a project's jobs and their output now."""
+    if project.is_deleted:
+        return retention.everything(rt.now())
     kept = of_project(rt.settings, project.retention)
     due.take_time(tx)
     newest = due.oldest_of_newest(tx, project.id, kept.jobs) if kept.jobs else None
@@ -36,6 +38,8 @@ def cutoffs(tx: Connection, rt: Runtime, project: RetainingProject) -> Retention
 
 def files_cutoff(tx: Connection, rt: Runtime, project: RetainingProject) -> datetime | None:
     """Return the moment before which a project's output files are aged out now; None where they are kept."""
+    if project.is_deleted:
+        return rt.now()
     kept = of_project(rt.settings, project.retention)
     due.take_time(tx)
     oldest = due.files_within(tx, project.id, kept.files_bytes) if kept.files_bytes else None

@@ -14,17 +14,16 @@ from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from scheduler.errors import GangerError
-from scheduler.events import CONTENT_LEFT, PURGED
-from scheduler.files import storage
+from scheduler.events import PURGED
 from scheduler.identifiers import ProjectId
 from scheduler.log import log
-from scheduler.retention import policy
+from scheduler.retention import deletions, policy
 from scheduler.rules.lifecycle.retention import RetentionCutoffs
 from scheduler.runtime import Runtime
+from scheduler.store.admin import projects as stored_projects
 from scheduler.store.retention import due, purge
 from scheduler.store.retention.due import ChangedFile, ChangedJob, RetainingProject
-from scheduler.store.retention.purge import PurgedFile, PurgeResult
+from scheduler.store.retention.purge import PurgeResult
 
 WINDOW = 2_000
 """Rows that are looked at in one transaction: some 100 ms where all of them go."""
@@ -84,14 +83,20 @@ class Sweep:
         return self._done
 
     def _all(self) -> Iterator[PurgeResult]:
+        yield from deletions.carry_out(self._rt)
         with self._rt.db.begin() as tx:
             projects = due.projects(tx)
         for project in projects:
+            if project.is_deleted:
+                deletions.cancel_all(self._rt, project.id)
             with self._rt.db.begin() as tx:
                 limits = policy.cutoffs(tx, self._rt, project)
             yield from self._jobs(project, limits)
             yield from self._output(project, limits)
             yield from self._files(project)
+            if project.is_deleted:
+                with self._rt.db.begin() as tx:
+                    stored_projects.delete(tx, project.id)
         yield from self._keys()
 
     def _jobs(self, project: RetainingProject, limits: RetentionCutoffs) -> Iterator[PurgeResult]:
@@ -115,7 +120,7 @@ class Sweep:
 
     def _files(self, project: RetainingProject) -> Iterator[PurgeResult]:
         def purge_due(tx: Connection, window: Sequence[ChangedFile]) -> PurgeResult:
-            chosen = [file.id for file in window if file.is_output]
+            chosen = [file.id for file in window if file.is_output or project.is_deleted]
             return purge.files(tx, project.id, chosen) if chosen else PurgeResult()
 
         with self._rt.db.begin() as tx:
@@ -136,7 +141,7 @@ class Sweep:
             with self._rt.db.begin() as tx:
                 window = read(tx, at=at, after=after, before=before, limit=WINDOW)
                 purged = purge_due(tx, window) if window else PurgeResult()
-            self._remove(purged.contents)
+            deletions.remove_contents(self._rt, purged.contents)
             self._done[what] = self._done.get(what, 0) + purged.count
             yield purged
             if len(window) < WINDOW:
@@ -151,10 +156,3 @@ class Sweep:
             yield PurgeResult(count)
             if count < WINDOW:
                 return
-
-    def _remove(self, contents: Sequence[PurgedFile]) -> None:
-        for content in contents:
-            try:
-                storage.remove(content.url, content.path, self._rt.settings.workspace_roots)
-            except GangerError as error:
-                log.warning(CONTENT_LEFT, workspace=content.url, path=content.path, trouble=str(error))

@@ -129,13 +129,13 @@ def show_revision(call: ApiCall, job_type_id: JobTypeId, revision_num: int) -> t
     return view.revision(job_types.revision(call.rt, call.caller, job_type_id, revision_num))
 
 
-@routes.get("/job-types/<name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
+@routes.get("/job-types/<words:name>/<version>/", role=Role.VIEWER, answers={200: type_answers.JobTypeDetail})
 def show_job_type_by_name(call: ApiCall, name: str, version: str, query: OwnerQuery) -> type_answers.JobTypeDetail:
     """One job type, by name and version."""
     return show_job_type(call, _id(call, name, version, query))
 
 
-@routes.patch("/job-types/<name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
+@routes.patch("/job-types/<words:name>/<version>/", role=Role.OPERATOR, answers={200: type_answers.JobTypeDetail})
 def change_job_type_by_name(
     call: ApiCall, name: str, version: str, query: OwnerQuery, body: JobTypeChange
 ) -> type_answers.JobTypeDetail:
@@ -143,14 +143,16 @@ def change_job_type_by_name(
     return change_job_type(call, _id(call, name, version, query), body)
 
 
-@routes.get("/job-types/<name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
+@routes.get("/job-types/<words:name>/<version>/revisions/", role=Role.VIEWER, answers={200: type_answers.RevisionList})
 def list_revisions_by_name(call: ApiCall, name: str, version: str, query: OwnedPageQuery) -> type_answers.RevisionList:
     """A type's revisions, newest first, by name and version."""
     return list_revisions(call, _id(call, name, version, query), query)
 
 
 @routes.get(
-    "/job-types/<name>/<version>/revisions/<id:revision_num>/", role=Role.VIEWER, answers={200: type_answers.Revision}
+    "/job-types/<words:name>/<version>/revisions/<id:revision_num>/",
+    role=Role.VIEWER,
+    answers={200: type_answers.Revision},
 )
 def show_revision_by_name(
     call: ApiCall, name: str, version: str, revision_num: int, query: OwnerQuery

@@ -27,6 +27,7 @@ from api.http.schema.fields import (
     Timeout,
     Title,
     Tries,
+    TypeWord,
     Word,
     custom_only,
 )
@@ -133,7 +134,7 @@ class JobTypeChange(ProgramFields):
 class JobTypeBody(JobTypeChange):
     """A new job type. What is left out takes the documented default."""
 
-    name: Word
+    name: TypeWord
     version: Word
     command: Command
     project: Annotated[

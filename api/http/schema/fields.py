@@ -156,6 +156,14 @@ def _query_bool(value: object) -> object:
 Word = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that may stand in an address: letters, digits, dot, dash, underscore."""
 
+TypeWord = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+    ),
+]
+"""The name of a job type: words with slashes between them."""
+
 _PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]*$"
 
 Title = Annotated[str, StringConstraints(max_length=256, pattern=_PRINTABLE), AfterValidator(_plain)]

@@ -78,6 +78,11 @@ def cutoffs(
     return RetentionCutoffs(jobs, _later(_before(now, kept.output_days), output_kept))
 
 
+def everything(now: datetime) -> RetentionCutoffs:
+    """Return the cut-offs of a project that was deleted: all that has ended goes."""
+    return RetentionCutoffs(dict.fromkeys(_DAYS_OF, now), now)
+
+
 def files_cutoff(kept: Retention, now: datetime, oldest_kept: datetime | None) -> datetime | None:
     """Return the moment before which output files are aged out; None keeps them. `oldest_kept` is what the limit by bytes leaves."""
     return _later(_before(now, kept.files_days), oldest_kept)

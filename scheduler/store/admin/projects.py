@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple, TypedDict, cast
+from typing import NamedTuple, NotRequired, TypedDict, cast
 
 import orjson
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from scheduler.documents import DemandsDocument, QuotaDocument, RetentionDocument
+from scheduler.documents import DemandsDocument, Document, QuotaDocument, RetentionDocument
 from scheduler.identifiers import ProjectId
 from scheduler.store import records
 from scheduler.store.paging import Listing, Parameter, RowCondition, SortKey
@@ -46,6 +46,7 @@ class LockedProject(NamedTuple):
     is_paused: bool
     pause_reason: str | None
     secret_types: list[str]
+    attributes: Document
 
 
 class NewProject(TypedDict):
@@ -58,6 +59,7 @@ class NewProject(TypedDict):
     retention: RetentionDocument
     secret_types: list[str]
     demands: DemandsDocument
+    attributes: NotRequired[Document]
 
 
 PROJECTS = Listing(
@@ -76,22 +78,23 @@ PROJECTS = Listing(
 )
 
 _INSERT = text("""
-    INSERT INTO projects (name, title, weight, quota, retention, demands, secret_types)
-    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb), CAST(:demands AS jsonb), :secret_types)
+    INSERT INTO projects (name, title, weight, quota, retention, demands, secret_types, attributes, created_by)
+    VALUES (:name, :title, :weight, CAST(:quota AS jsonb), CAST(:retention AS jsonb), CAST(:demands AS jsonb), :secret_types,
+            CAST(:attributes AS jsonb), :created_by)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
 
 _LOCK = text("""
-    SELECT id, title, weight, quota, retention, demands, is_paused, pause_reason, secret_types
-    FROM projects WHERE name = :name FOR NO KEY UPDATE
+    SELECT id, title, weight, quota, retention, demands, is_paused, pause_reason, secret_types, attributes
+    FROM projects WHERE name = :name AND deleted IS NULL FOR NO KEY UPDATE
 """)
 
 _UPDATE = text("""
     UPDATE projects
     SET title = :title, weight = :weight, quota = CAST(:quota AS jsonb), retention = CAST(:retention AS jsonb),
         demands = CAST(:demands AS jsonb), is_paused = :is_paused, pause_reason = :pause_reason,
-        secret_types = :secret_types, last_modified = now()
+        secret_types = :secret_types, attributes = CAST(:attributes AS jsonb), last_modified = now()
     WHERE id = :id
 """)
 
@@ -102,8 +105,18 @@ _LIVE_TOKENS = text("""
     WHERE project_id = :id AND revoked IS NULL AND (expires IS NULL OR expires > now())
 """)
 
+# Its name is free again: no name of a user's has a tilde.
+_HIDE = text("""
+    UPDATE projects SET deleted = now(), name = name || '~' || id, last_modified = now()
+    WHERE id = :id AND deleted IS NULL
+    RETURNING name
+""")
+
+_REVOKE = text("UPDATE tokens SET revoked = now() WHERE project_id = :id AND revoked IS NULL")
+
 _FORGET = (
     text("DELETE FROM usage WHERE project_id = :id"),
+    text("DELETE FROM deletions WHERE project_id = :id"),
     text("DELETE FROM tokens WHERE project_id = :id"),
     text("DELETE FROM projects WHERE id = :id"),
 )
@@ -117,13 +130,19 @@ def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: Pro
         "j.id = :project_id": project_id,
     }
     parameters: dict[str, Parameter] = {"names": list(names), "is_paused": is_paused, "project_id": project_id}
-    return RowCondition(" AND ".join(sql for sql, value in parts.items() if value is not None) or "true", parameters)
+    given = [sql for sql, value in parts.items() if value is not None]
+    return RowCondition(" AND ".join(["j.deleted IS NULL", *given]), parameters)
 
 
-def insert(tx: Connection, new: NewProject) -> ProjectId | None:
+def insert(tx: Connection, new: NewProject, created_by: str = "") -> ProjectId | None:
     """Insert a project and return its id; None when the name is taken."""
-    documents = {"quota": _json(new["quota"]), "retention": _json(new["retention"]), "demands": _json(new["demands"])}
-    return tx.execute(_INSERT, {**new, **documents}).scalar()
+    documents = {
+        "quota": _json(new["quota"]),
+        "retention": _json(new["retention"]),
+        "demands": _json(new["demands"]),
+        "attributes": _json(new.get("attributes", {})),
+    }
+    return tx.execute(_INSERT, {**new, **documents, "created_by": created_by}).scalar()
 
 
 def lock(tx: Connection, name: str) -> LockedProject | None:
@@ -137,6 +156,7 @@ def update(tx: Connection, changed: LockedProject) -> None:
         "quota": _json(changed.quota),
         "retention": _json(changed.retention),
         "demands": _json(changed.demands),
+        "attributes": _json(changed.attributes),
     }
     tx.execute(_UPDATE, {**changed._asdict(), **documents})
 
@@ -151,6 +171,12 @@ def live_tokens(tx: Connection, project_id: ProjectId) -> int:
     return int(tx.execute(_LIVE_TOKENS, {"id": project_id}).scalar_one())
 
 
+def hide(tx: Connection, project_id: ProjectId) -> str | None:
+    """Mark a project as deleted, revoke its tokens, and return the name it has from now on; None when it was."""
+    tx.execute(_REVOKE, {"id": project_id})
+    return tx.execute(_HIDE, {"id": project_id}).scalar()
+
+
 def delete(tx: Connection, project_id: ProjectId) -> bool:
     """Delete a project with its ended tokens; False, and nothing done, while anything else belongs to it."""
     try:
@@ -162,5 +188,5 @@ def delete(tx: Connection, project_id: ProjectId) -> bool:
     return True
 
 
-def _json(document: QuotaDocument | RetentionDocument | DemandsDocument) -> str:
+def _json(document: QuotaDocument | RetentionDocument | DemandsDocument | Document) -> str:
     return orjson.dumps(document).decode()

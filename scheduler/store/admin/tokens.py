@@ -57,7 +57,7 @@ _ROTATE = text("""
     WHERE id = :id
 """)
 
-_PROJECT = text("SELECT id FROM projects WHERE name = :name")
+_PROJECT = text("SELECT id FROM projects WHERE name = :name AND deleted IS NULL")
 
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended(:word, 0))")
 

@@ -230,3 +230,11 @@ _DUE = text("""
 def due(tx: Connection, limit: int) -> list[JobMove]:
     """Lock and return the jobs whose `not_before` has come, and whose needs are satisfied, as steps for READY."""
     return [JobMove(row.id, row.attempt) for row in tx.execute(_DUE, {"limit": limit})]
+
+
+_RENAME = text("UPDATE jobs SET name = :name, last_modified = now() WHERE id = :id RETURNING id")
+
+
+def rename(tx: Connection, job_id: JobId, name: str) -> bool:
+    """Give a job another name; False when there is none."""
+    return tx.execute(_RENAME, {"id": job_id, "name": name}).scalar() is not None

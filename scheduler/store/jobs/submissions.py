@@ -126,7 +126,7 @@ _FILES = text("""
     WHERE id = ANY(:ids) AND project_id = :project_id AND is_published AND NOT is_deleted
 """)
 
-_PROJECT = text("SELECT id, name, quota FROM projects WHERE name = :name")
+_PROJECT = text("SELECT id, name, quota FROM projects WHERE name = :name AND deleted IS NULL")
 
 _WAITING = text("""
     SELECT count(*) FROM (

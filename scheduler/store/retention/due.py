@@ -21,6 +21,7 @@ class RetainingProject(NamedTuple):
     id: ProjectId
     name: str
     retention: RetentionDocument
+    is_deleted: bool = False
 
 
 class ChangedJob(NamedTuple):
@@ -39,7 +40,7 @@ class ChangedFile(NamedTuple):
     is_output: bool
 
 
-_PROJECTS = text("SELECT id, name, retention FROM projects ORDER BY id")
+_PROJECTS = text("SELECT id, name, retention, deleted IS NOT NULL AS is_deleted FROM projects ORDER BY id")
 
 _JOBS = text("""
     SELECT id, status, last_modified

@@ -73,6 +73,7 @@ _UNSEEN = text("""
 _DELETE = (
     text("DELETE FROM executions WHERE id = ANY(:executions)"),
     text("DELETE FROM events WHERE job_id = ANY(:ids)"),
+    text("DELETE FROM deletions WHERE kind = 'job' AND object_id = ANY(:ids)"),
     # An event goes with the last of the jobs that it made.
     text("""
         WITH gone AS (DELETE FROM job_specs WHERE job_id = ANY(:ids) RETURNING event_id)

@@ -23,6 +23,7 @@ from scheduler.store.schema.columns import document, identity, moment, moved_xid
 
 metadata = MetaData()
 
+DELETED_KINDS = ("job", "workflow")
 ROLES = ("viewer", "submitter", "operator", "admin")
 
 projects = Table(
@@ -39,8 +40,13 @@ projects = Table(
     document("demands"),
     # The installation's job types that may name secrets of this project, by name.
     Column("secret_types", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("created_by", Text, nullable=False, server_default=""),
+    # What faces keep of it for their clients; no rule reads it.
+    document("attributes"),
     moment("created", now=True),
     moment("last_modified", now=True),
+    # Nothing of it is seen any more, and what it has goes with the sweeps.
+    moment("deleted"),
     moved_xid(),
     CheckConstraint("weight > 0", name="project_weight"),
 )
@@ -124,4 +130,16 @@ usage = Table(
     Column("lag_s", Float, nullable=False, server_default="0"),
     Column("credit", Float, nullable=False, server_default="0"),
     moment("at", now=True),
+)
+
+# What users have deleted that could not go at once: hidden from then on, and gone when it is at rest.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("object_id", BigInteger, primary_key=True, autoincrement=False),
+    reference("project_id", "projects.id"),
+    moment("at", now=True),
+    Column("actor", Text, nullable=False),
+    one_of("kind", DELETED_KINDS, "deletion_kind"),
 )

@@ -1,0 +1,1 @@
+"""Searches of whole lists by texts: see `scheduler.store.searching`."""

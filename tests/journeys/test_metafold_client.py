@@ -1,0 +1,216 @@
+"""The published `metafold` clients, both releases, do their work against an installation: projects, assets, jobs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import metafold
+from tests.support.installation import Installation
+from tests.support.metafold import ClientError, Remote
+
+SMALL = {"cpus_required": 0.1, "mem_required": 16, "disk_out_const_required": 1, "max_tries": 1}
+COPY = {
+    "name": "test/copy",
+    "command": ["sh", "-c", 'cp "$1" "$2/copy-of-it.bin"; printf \'{"properties": {"said": "%s", "size": {"bytes": 3}}}\' "$3" > "$2/results.json"',
+                "sh", "${source}", "${job_output_dir}", "${message}"],
+    "interface": {
+        "input_data": [
+            {"name": "source", "type": "file"},
+            {"name": "message", "type": "property", "schema": {"type": "string"}, "default": "nothing"},
+            {"name": "times", "type": "property", "schema": {"type": "integer"}, "required": False},
+            {"name": "nested", "type": "property", "schema": {"type": "object"}, "required": False},
+        ],
+        "output_data": [
+            {"name": "copy", "type": "file", "glob": "*.bin"},
+            {"name": "said", "type": "property", "schema": {"type": "string"}},
+            {"name": "size", "type": "property", "schema": {"type": "object"}, "required": False},
+        ],
+    },
+}  # fmt: skip
+FAIL = {"name": "test/fail", "command": ["sh", "-c", "echo broken >&2; exit 3"]}
+SLEEP = {
+    "name": "test/sleep",
+    "command": ["sleep", "${seconds}"],
+    "interface": {"input_data": [{"name": "seconds", "type": "property", "schema": {"type": "number"}, "default": 60}]},
+}
+
+
+@pytest.fixture(scope="module")
+def types(installation: Installation) -> None:
+    for kind in (COPY, FAIL, SLEEP):
+        answer = installation.api.post("/job-types/", json={"version": "1.0", **SMALL, **kind})
+        assert answer.status_code == 201, answer.text
+
+
+@pytest.fixture(scope="module", params=metafold.VERSIONS)
+def client(request: pytest.FixtureRequest, installation: Installation, types: None) -> Iterator[Remote]:
+    """A client of either release, with a project of its own as its default."""
+    token = Path(installation.ready["token_file"]).read_text().strip()
+    with metafold.client(request.param, access_token=token, base_url=installation.ready["url"]) as made:
+        made.set_project_id(made.projects.create(f"home of {request.param}")["id"])
+        yield made
+
+
+def test_projects_are_made_found_changed_copied_and_deleted(client: Remote) -> None:
+    made = client.projects.create("alpha", access="org", data={"k": [1, {"a": None}]})
+    assert (made["name"], made["access"], made["project"], made["type"]) == (
+        "alpha",
+        "org",
+        {"k": [1, {"a": None}]},
+        "unspecified",
+    )
+    assert client.projects.get(made["id"]) == made
+    bench = client.projects.create("Bench 1", type="digital_test_bench_experiment")
+    assert (bench["type"], bench["access"], bench["project"]) == ("digital_test_bench_experiment", "private", None)
+    assert [one["id"] for one in client.projects.list(q='name:"ALPHA"')] == [made["id"]]
+    assert bench["id"] in [one["id"] for one in client.projects.list(q=f'!name:alpha AND user:"{made["user"]}"')]
+    assert [one["name"] for one in client.projects.list(sort="name:-1", q="name:alpha")] == ["alpha"]
+    changed = client.projects.update(made["id"], name="beta", access="public", data={"n": 1}, graph={"g": []})
+    assert (changed["name"], changed["access"], changed["project"], changed["graph"]) == (
+        "beta",
+        "public",
+        {"n": 1},
+        {"g": []},
+    )
+    copy = client.projects.duplicate(made["id"], "gamma")
+    assert (copy["project"], copy["graph"], copy["access"], copy["name"]) == ({"n": 1}, {"g": []}, "private", "gamma")
+    assert copy["id"] != made["id"]
+    for one in (made, bench, copy):
+        client.projects.delete(one["id"])
+        with pytest.raises(ClientError, match="there is no project"):
+            client.projects.get(one["id"])
+
+
+def test_assets_are_uploaded_found_downloaded_and_deleted(client: Remote, tmp_path: Path) -> None:
+    names = ["part one.stl", 'with "quotes" & ümläut 日本.txt', "empty.bin"]
+    contents = [b"solid", "grüße".encode(), b""]
+    made = []
+    for name, content in zip(names, contents, strict=True):
+        (tmp_path / name).write_bytes(content)
+        asset = client.assets.create(str(tmp_path / name))
+        assert (asset["filename"], asset["size"]) == (name, len(content))
+        assert asset["checksum"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
+        assert client.assets.get(asset["id"]) == asset
+        client.assets.download_file(asset["id"], str(tmp_path / "back"))
+        assert (tmp_path / "back").read_bytes() == content
+        made.append(asset["id"])
+    stream = client.assets.create({"bytes": "a stream"})
+    assert (stream["filename"], stream["size"]) == ("file", 8)
+    made.append(stream["id"])
+    assert [one["id"] for one in client.assets.list()][:4] == made[::-1]
+    assert [one["id"] for one in client.assets.list(q='filename:"part one.stl"')] == made[:1]
+    assert client.assets.list(sort="size:1", q="!filename:*part* AND filename:*e*")[0]["id"] == made[2]
+    for one in made:
+        client.assets.delete(one)
+        with pytest.raises(ClientError, match="status 404"):
+            client.assets.get(one)
+    assert not {one["id"] for one in client.assets.list()} & set(made)
+
+
+def test_a_large_file_comes_back_as_it_went(client: Remote, tmp_path: Path) -> None:
+    block = bytes(range(256)) * 4096
+    with (tmp_path / "large.bin").open("wb") as file:
+        for _ in range(40):
+            file.write(block)
+    asset = client.assets.create(str(tmp_path / "large.bin"))
+    client.assets.download_file(asset["id"], str(tmp_path / "back.bin"))
+    assert asset["size"] == 40 * len(block)
+    assert (tmp_path / "back.bin").read_bytes() == (tmp_path / "large.bin").read_bytes()
+
+
+def test_the_newest_of_two_assets_of_one_name_counts(
+    client: Remote, installation: Installation, tmp_path: Path
+) -> None:
+    for content in (b"old", b"new"):
+        (tmp_path / "twice.txt").write_bytes(content)
+        newest = client.assets.create(str(tmp_path / "twice.txt"))
+    job = run(client, installation, "test/copy", {"source": "twice.txt"})
+    assert job["inputs"]["assets"]["source"] == newest
+
+
+def test_jobs_of_every_end_are_run_found_renamed_and_deleted(
+    client: Remote, installation: Installation, tmp_path: Path
+) -> None:
+    (tmp_path / "in.txt").write_bytes(b"abc")
+    asset = client.assets.create(str(tmp_path / "in.txt"))
+    done = run(
+        client,
+        installation,
+        "test/copy",
+        {"source": "in.txt", "message": "hällo", "times": "7", "nested": {"a": [1]}},
+        "solo",
+    )
+    assert done["error"] is None
+    assert (done["state"], done["name"], done["type"], done["error"]) == ("success", "solo", "test/copy", None)
+    assert done["inputs"] == {
+        "assets": {"source": asset},
+        "params": {"message": "hällo", "times": "7", "nested": '{"a":[1]}'},
+    }
+    copy = done["outputs"]["assets"]["copy"]
+    assert (copy["size"], copy["checksum"], copy["job_id"]) == (3, asset["checksum"], done["id"])
+    assert done["outputs"]["params"] == {"said": "hällo", "size": '{"bytes":3}'}
+    assert (done["assets"], done["parameters"], done["needs"]) == ([copy], done["inputs"]["params"], [])
+    assert done["created"] <= done["started"] <= done["finished"]
+    broken = run(client, installation, "test/fail", {})
+    assert (broken["state"], broken["outputs"]) == ("failure", {"assets": {}, "params": {}})
+    assert broken["error"]
+    assert [one["id"] for one in client.jobs.list(q="state:failure AND type:test/*")][:1] == [broken["id"]]
+    assert [one["id"] for one in client.jobs.list(q="!state:fail*", sort="finished:-1")][:1] == [done["id"]]
+    if client.version() == "0.13.0":
+        assert client.jobs.update(done["id"], name="renamed")["name"] == "renamed"
+        assert client.jobs.update(done["id"])["name"] == "renamed"
+    for one in (done, broken):
+        client.jobs.delete(one["id"])
+        with pytest.raises(ClientError, match="status 404"):
+            client.jobs.get(one["id"])
+    assert client.assets.get(copy["id"])["id"] == copy["id"], "files that a job made stay"
+
+
+def test_a_running_job_is_stopped_when_it_is_deleted(client: Remote, installation: Installation) -> None:
+    job_id = start(client, installation, "test/sleep", {"seconds": "300"})
+    installation.wait(int(job_id), "RUNNING")
+    installation.until(lambda: client.jobs.get(job_id)["started"], "the job to start")
+    client.jobs.delete(job_id)
+    assert job_id not in [one["id"] for one in client.jobs.list()]
+    job = f"/jobs/{job_id}/executions/"
+    installation.until(lambda: installation.api.get(job).json()["results"][0]["status"] == "CANCELED", "its end")
+
+
+def test_what_cannot_be_is_told(client: Remote) -> None:
+    wrong: list[tuple[Callable[[], Any], str]] = [
+        (lambda: client.projects.get("999999"), "there is no project '999999' \\(status 404"),
+        (lambda: client.projects.list(q="colour:red"), "not searched by 'colour'.*status 400"),
+        (lambda: client.projects.list(sort="size:1"), "not ordered by 'size'.*status 400"),
+        (lambda: client.assets.list(q='filename:"open'), "status 400"),
+        (lambda: client.jobs.get("abc"), "status 404"),
+        (lambda: client.assets.delete("999999"), "status 404"),
+        (lambda: client.jobs.delete("999999"), "status 404"),
+    ]
+    for call, text in wrong:
+        with pytest.raises(ClientError, match=text):
+            call()
+
+
+def start(client: Remote, installation: Installation, kind: str, params: Any, name: str | None = None) -> str:
+    """Make a job and return its id: by the client where it can, else by the same request."""
+    if client.version() == "0.13.0":
+        link = client.jobs.run_status(kind, params, name=name)
+    else:
+        body = {"type": kind, "parameters": params, **({"name": name} if name else {})}
+        answer = installation.api.post(f"/projects/{client.project_id()}/jobs", json=body)
+        assert answer.status_code == 202, answer.text
+        link = answer.json()["link"]
+    return str(link).split("/")[-2]
+
+
+def run(client: Remote, installation: Installation, kind: str, params: Any, name: str | None = None) -> Any:
+    if client.version() == "0.13.0":
+        return client.jobs.run(kind, params, name=name)
+    job_id = start(client, installation, kind, params, name)
+    installation.wait(int(job_id))
+    return client.jobs.get(job_id)

@@ -1,0 +1,71 @@
+"""The published `metafold` clients, both releases, unmodified: each in a process with its own libraries, driven by calls.
+
+    with metafold.client("0.15.0", access_token=token, base_url=url, project_id=None) as client:
+        project = client.projects.create("alpha")
+        client.set_project_id(project["id"])
+
+A call returns what the client returns, objects as dictionaries; what it raises comes as ClientError.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+VERSIONS = ("0.13.0", "0.15.0")
+ROOT = Path(__file__).parents[1]
+
+
+class ClientError(Exception):
+    """What the client raised: the name of the class, and its text."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind, self.text = kind, text
+
+
+class Remote:
+    """A client in another process, or a part of it."""
+
+    def __init__(self, process: subprocess.Popen[str], path: tuple[str, ...] = ()) -> None:
+        self._process, self._path = process, path
+
+    def __getattr__(self, name: str) -> Remote:
+        return Remote(self._process, (*self._path, name))
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"call": self._path, "args": args, "named": named}) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        if "error" in answer:
+            raise ClientError(*answer["error"])
+        return answer["result"]
+
+
+@contextmanager
+def client(version: str, **settings: Any) -> Iterator[Remote]:
+    """A client of this release, with these arguments of its constructor."""
+    libraries = Path(sys.prefix) / "clients" / f"metafold-{version}"
+    assert libraries.is_dir(), f"{libraries} is missing: ./run test makes it"
+    command = [sys.executable, str(ROOT / "clients" / "remote.py"), json.dumps(settings)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(libraries), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    try:
+        yield Remote(process)
+    finally:
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(10)
