@@ -17,6 +17,7 @@ from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.cluster.nodes import Node
 from scheduler.rules.cluster.plan import Snapshot
 from scheduler.rules.cluster.policy import Policy
+from scheduler.rules.cluster.resources import Resources
 
 
 @dataclass(slots=True)
@@ -50,7 +51,6 @@ class _ElasticWorld(ReplayCluster):
         self._ids = 0
         first = [self._node() for _ in range(pool.smallest)]
         super().__init__(jobs, first, Policy(), seed)
-        self._fleet = self._template
         self._due = self._now
         self._starting_nodes: list[tuple[float, int]] = []
         self._idle_since: dict[int, float] = {}
@@ -59,15 +59,15 @@ class _ElasticWorld(ReplayCluster):
 
     def step(self) -> bool:
         """Go to the next arrival, end, new node or decision; return False when nothing can change any more."""
-        now = min(self._next_arrival(), self._next_end(), self._next_node(), self._due)
+        coming = self._future.next_event()
+        now = min(coming, self._next_node(), self._due)
         if self._settled() or now == inf:
             return False
         self.seen.node_s += (len(self._nodes) + len(self._starting_nodes)) * (now - self._now)
         while self._starting_nodes and self._starting_nodes[0][0] <= now:
             self._nodes.upsert(self._node(heapq.heappop(self._starting_nodes)[1]))
-        if now < min(self._next_arrival(), self._next_end()):
-            self._account(now)
-            self._now = now
+        if now < coming:
+            self._go_to(now)
             self._place()
         else:
             super().step()
@@ -77,8 +77,12 @@ class _ElasticWorld(ReplayCluster):
             self._due = now + self._step_s
         return True
 
+    def _fleet(self) -> Resources:
+        """Return one node: the size of the whole changes."""
+        return self._template
+
     def _settled(self) -> bool:
-        quiet = self._next_arrival() == inf and self._next_end() == inf and not self._starting_nodes
+        quiet = self._future.next_event() == inf and not self._starting_nodes
         return quiet and len(self._nodes) <= self._pool.smallest and self._last_wanted() <= self._pool.smallest
 
     def _last_wanted(self) -> int:

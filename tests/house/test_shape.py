@@ -14,9 +14,8 @@ CLASS_LINES_MAX = 200
 CLASS_FIELDS_MAX = 12
 # Classes over the ceilings, with the lines and fields that they may have: none may grow, and none may join them. Those of
 # placement run for every job and keep their state in flat columns; whether a split makes them slower has not been
-# measured. The replay and the analysis of one wait are short, and each field is read in one place.
+# measured.
 LARGE_CLASSES = {
-    "scheduler/replay/replay.py:ReplayCluster": (130, 21),
     "scheduler/rules/cluster/nodes.py:Nodes": (221, 14),
     "scheduler/rules/cluster/queue.py:Queue": (283, 10),
     "scheduler/rules/cluster/running.py:Running": (148, 22),
