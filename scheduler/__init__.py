@@ -107,6 +107,8 @@ Inside
     maintenance      the work that is due by time: silent nodes, late claims, delayed jobs
     dispatch         sending placements to nodes; ring: asking a node to send a heartbeat at once
     nudge            waking a sleeping loop of another process
+    feed             the jobs that changed, in an order that loses none; position: a place in it; watch: a wait for changes;
+                     interest: the changes that end it; parked: a request that waits without a thread; wait: how long it may
     runtime          the database, clock, randomness and settings that every function of a stage gets
     installation     the whole of one Ganger: database, scheduler, API, nodes
     task spec        all that a node must know to run what it claimed

@@ -1,4 +1,4 @@
-"""The node's log: JSON lines on stderr, and the name of every event that may stand in one."""
+"""The node's log: lines on stderr, JSON but at a terminal, and the name of every event that may stand in one."""
 
 from __future__ import annotations
 
@@ -43,13 +43,15 @@ THREAD_FAILED: Final = "thread.failed"
 
 
 def configure(level: str) -> None:
-    """Write log lines of `level` and above to stderr as JSON, one line each, in one write."""
+    """Write log lines of `level` and above to stderr, each in one write: for people at a terminal, else as JSON."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(serializer=_line),
+            structlog.dev.ConsoleRenderer()
+            if sys.stderr.isatty()
+            else structlog.processors.JSONRenderer(serializer=_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),

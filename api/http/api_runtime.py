@@ -14,6 +14,7 @@ from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import ThreadShares
 from api.http.serving.ttl_cache import TtlCache
 from scheduler.explain.forecast import Forecaster
+from scheduler.feed.change_feed import ChangeFeed
 from scheduler.nodes.broker_users import BrokerUsers
 from scheduler.runtime import Runtime
 
@@ -34,6 +35,7 @@ class ApiRuntime:
     forecaster: Forecaster
     streams: StreamLimit
     shares: Mapping[str, ThreadShares]
+    feed: ChangeFeed
     bulk_thread: BulkThread | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from importlib.metadata import version
 
@@ -39,9 +40,11 @@ from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
+from api.http.waiting import parking
 from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
 from scheduler.explain.forecast import Forecaster
+from scheduler.feed.change_feed import ChangeFeed
 from scheduler.files import web_storage
 from scheduler.identity import Caller
 from scheduler.nodes.broker_users import BrokerUsers
@@ -94,6 +97,8 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     With `background` a thread carries out bulk operations; without it somebody has to call `bulk.step`.
     """
     app = bare_app()
+    feed = ChangeFeed(rt)
+    rt = replace(rt, nudge=feed.hearing(rt.nudge))
     shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads)
     made = ApiRuntime(
         rt=rt,
@@ -103,6 +108,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
         forecaster=Forecaster(rt),
         streams=StreamLimit(KindOfShare(shares[thread_shares.EVERYBODY], "stream")),
         shares=shares,
+        feed=feed,
     )
     api_runtime.install(app, made)
     _guard(app, rt.settings)
@@ -131,6 +137,7 @@ def bare_app() -> OpenAPI:
     telemetry.install(app)
     problems.install(app)
     transfer.install(app)
+    parking.install(app)
     app.after_request(_finish)
     for noun in NOUNS:
         routing.mount(app, noun.routes)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -51,6 +53,13 @@ def exposition(*figures: Collector) -> bytes:
     return bytes(generate_latest(registry))
 
 
+def count_later() -> Callable[[], None]:
+    """Return what counts this request, which is parked, when it is answered with 200: it is not timed, and not counted before."""
+    g.pop("began", None)
+    counter = _REQUESTS.labels(*_named(), "200")
+    return lambda: counter.inc()  # noqa: PLW0108 - its own type says nothing
+
+
 def _begin() -> None:
     g.began = time.perf_counter()
 
@@ -58,10 +67,19 @@ def _begin() -> None:
 def _count(response: Response) -> Response:
     began: Any = g.get("began")
     if began is not None:
-        rule = request.url_rule
-        # The address as it is written in the code: what a client types has no end.
-        route = "unknown" if rule is None else _PARAMETER.sub(r"{\1}", rule.rule)
-        method = request.method if request.method in METHODS else "other"
+        method, route = _named()
         _REQUESTS.labels(method, route, str(response.status_code)).inc()
         _DURATION.labels(method, route).observe(time.perf_counter() - began)
     return response
+
+
+def _named() -> tuple[str, str]:
+    """Return the method and the address as it is written in the code: what a client types has no end."""
+    rule = request.url_rule
+    method = request.method if request.method in METHODS else "other"
+    return method, "unknown" if rule is None else _route(rule.rule)
+
+
+@cache
+def _route(rule: str) -> str:
+    return _PARAMETER.sub(r"{\1}", rule)

@@ -67,13 +67,13 @@ class UpdatedJobs:
 def jobs(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs."""
     with _reading(rt) as tx:
-        return JobPage(paging.read(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window))
+        return JobPage(paging.read(tx, job_listing.JOBS, job_listing.condition(tx, bound(chosen, caller)), window))
 
 
 def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> UpdatedJobs:
     """Return one page of jobs with their input files; the filter's times apply to the last change of status."""
     with _reading(rt) as tx:
-        condition = job_listing.condition(tx, _bound(chosen, caller), times_of="last_status_change")
+        condition = job_listing.condition(tx, bound(chosen, caller), times_of="last_status_change")
         page = paging.read(tx, job_listing.WITH_INPUTS, condition, window)
         ids = {one for row in page.rows for one in input_files(row.data)}
         return UpdatedJobs(page, detail.files(tx, ids, {row.project for row in page.rows}))
@@ -82,7 +82,7 @@ def updates(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) 
 def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: PageWindow) -> JobPage:
     """Return one page of jobs with the newest execution of each."""
     with _reading(rt) as tx:
-        page = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, _bound(chosen, caller)), window)
+        page = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, bound(chosen, caller)), window)
         return JobPage(page, latest=execution_listing.latest(tx, [row.id for row in page.rows]))
 
 
@@ -109,7 +109,7 @@ def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:
 
 def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
     """Return a job's row as lists show it; raises NotFound, or Purged for a job that was kept no longer."""
-    chosen = _bound(JobFilter(job_id=(job_id,)), caller)
+    chosen = bound(JobFilter(job_id=(job_id,)), caller)
     rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), PageWindow(1, 1, ())).rows
     if not rows:
         purged = gone.when(tx, job_id, project_id=caller.project_id)
@@ -122,7 +122,7 @@ def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
 def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[JobId]:
     """Return the ids of the first `limit` jobs that match, in order."""
     with _reading(rt) as tx:
-        condition = job_listing.condition(tx, _bound(chosen, caller))
+        condition = job_listing.condition(tx, bound(chosen, caller))
         return operations.next_jobs(tx, condition, after=0, created_before=rt.now(), limit=limit)
 
 
@@ -234,5 +234,6 @@ def _executions(tx: Connection, caller: Caller, chosen: ExecutionFilter, window:
     return paging.read(tx, execution_listing.EXECUTIONS, execution_listing.condition(bound), window)
 
 
-def _bound(chosen: JobFilter, caller: Caller) -> JobFilter:
+def bound(chosen: JobFilter, caller: Caller) -> JobFilter:
+    """Return a filter that lets only through what the caller may see."""
     return chosen if caller.project_id is None else replace(chosen, project_id=caller.project_id)

@@ -55,6 +55,7 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Dispat
     if plan.placements:
         placed = _commit(rt, state, term, plan)
         deliver(_by_node(placed))
+        rt.nudge("jobs")
         won = {p.job_id for p in placed}
         return TickResult(placed=len(won), lost=len({p.job_id for p in plan.placements} - won), plan=plan)
     if plan.carried != state.carried:

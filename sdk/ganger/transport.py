@@ -70,6 +70,7 @@ class Transport:
         self._on_token_ending = on_token_ending
         self._patience_s = patience_s
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        self.timeout_s = timeout_s
         self._timeout = httpx2.Timeout(timeout_s, connect=5.0)
         self._replaced_network = http
         self._is_closed = False

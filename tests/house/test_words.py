@@ -25,7 +25,7 @@ WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*")
 ENTRY = re.compile(r"^    (?P<terms>[a-z][a-z ,]*?)(?:  +|\n {21})(?P<meaning>\S.*)$", re.MULTILINE)
 SECOND_TERM = re.compile(r"; (?!short: )([a-z]+(?: [a-z]+)?(?:, [a-z]+)*): ")
 SHORT_TERM = re.compile(r"; short: ([a-z]+)$", re.MULTILINE)
-ENTRIES_MAX = 125
+ENTRIES_MAX = 140
 HTTP_NAMES = {status.name.replace("_", "").lower() for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
 ENDINGS = (
     *("ations", "ation", "ments", "ment", "ions", "ion", "ings", "ing", "ships", "ship", "als", "al"),

@@ -6,6 +6,7 @@ adds one says here whose things it touches.
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from api.http.app import NOUNS
 from scheduler import keyring
 from scheduler.identity import Role
+from scheduler.store.feed.changes import read_position
 from tests.support.api import Api, serving
 
 ROUTES = {f"{route.method} {route.rule}": route for noun in NOUNS for route in noun.routes.all}
@@ -48,7 +50,7 @@ OF_ONE_THING = {
 """Routes of one thing that a project owns: another project's is not found."""
 
 LISTS = {
-    "GET /jobs/", "GET /jobs/updates/", "GET /jobs/executions/", "GET /job-executions/", "GET /job-types/",
+    "GET /jobs/", "GET /jobs/updates/", "GET /jobs/changes/", "GET /jobs/executions/", "GET /job-executions/", "GET /job-types/",
     "GET /job-types/status/", "GET /job-types/running/", "GET /files/", "GET /errors/", "GET /admin/tokens/",
     "GET /admin/projects/",
 }  # fmt: skip
@@ -237,11 +239,19 @@ def test_what_the_installation_owns_is_seen_by_every_project_and_changed_by_none
 
 def test_lists_hold_nothing_of_another_project(things: Things) -> None:
     mine = things.api.as_("mine admin")
-    for route in LISTS - {"GET /job-types/running/"}:
+    for route in LISTS - {"GET /job-types/running/", "GET /jobs/changes/"}:
         path = route.removeprefix("GET ")
         seen, there = mine.get(path), things.api.get(path)
         assert "foreign" not in seen.text, route
         assert 0 < seen.json["count"] < there.json["count"], route
+    cursor = read_position(mine.get("/jobs/changes/").json["cursor"])
+    assert cursor is not None
+    changes = {
+        "after": replace(cursor, xid=1, open=()).written()
+    }  # a cursor that somebody made up: from the beginning on
+    seen, there = mine.get("/jobs/changes/", **changes), things.api.get("/jobs/changes/", **changes)
+    assert "foreign" not in seen.text
+    assert 0 < len(seen.json["results"]) < len(there.json["results"])
     things.api.change("UPDATE jobs SET status = 'RUNNING', attempt = 1")
     assert [one["count"] for one in mine.get("/job-types/running/").json["results"]] == [1]
 

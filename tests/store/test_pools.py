@@ -132,7 +132,7 @@ def test_what_fits_no_node_is_said_and_starts_none(rows: Rows, cluster: Cluster)
     assert rows.nodes == {}
     seen = pools.get(cluster.rt, "default").row
     assert seen.why is not None
-    assert "fit no node of this pool" in seen.why
+    assert "could run on no node of this pool" in seen.why
     assert seen.detail is not None
     assert list(seen.detail["hopeless"].values()) == [1]
 

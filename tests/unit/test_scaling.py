@@ -72,7 +72,7 @@ def test_a_pool_grows_from_zero_for_a_single_job() -> None:
 def test_nodes_on_their_way_are_counted() -> None:
     found = decision(waiting(7, run_s=1000.0), auto(starting=4))
     assert (found.wanted, found.present) == (4, 4)
-    assert "on their way" in found.why
+    assert "on the way: " in found.why
 
 
 def test_work_that_ends_soon_makes_growth_unnecessary() -> None:
@@ -103,7 +103,7 @@ def test_what_fits_no_new_node_grows_nothing_and_is_named(facts: dict[str, Any])
     found = decision(waiting(9, **facts), auto(labels={"zone": "a"}))
     assert found.wanted == 0
     assert found.hopeless == {1: 9}
-    assert "fit no node" in found.why
+    assert "could run on no node" in found.why
 
 
 def test_jobs_of_another_pool_are_not_its_business() -> None:

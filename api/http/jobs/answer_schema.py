@@ -208,6 +208,14 @@ class JobList(ListOf):
     results: list[JobEntry]
 
 
+class JobChanges(TypedDict):
+    """Jobs that changed, as they are now. `cursor` is where to go on; `more` that there is more at once."""
+
+    cursor: str
+    more: bool
+    results: list[JobEntry]
+
+
 class JobUpdates(ListOf):
     """A page of jobs with files."""
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from api.http.routing import ApiCall
 from api.http.schema import times
+from scheduler.feed.change_feed import FeedInterest
+from scheduler.identifiers import JobId, JobTypeId
+from scheduler.identity import Caller
 from scheduler.store.jobs.listing import JobFilter
 
 
@@ -78,4 +81,14 @@ def job_filter(call: ApiCall, query: ChosenJobs) -> JobFilter:
         job_name=tuple(query.job_name),
         workflow_id=tuple(query.workflow_id),
         project=tuple(query.project),
+    )
+
+
+def interest_of(chosen: JobFilter, caller: Caller) -> FeedInterest:
+    """Return the changes that may concern a filter: as much of it as a change tells by itself."""
+    return FeedInterest(
+        project_id=caller.project_id,
+        job_ids=frozenset(map(JobId, chosen.job_id)) or None,
+        job_type_ids=frozenset(map(JobTypeId, chosen.job_type_id)) or None,
+        statuses=frozenset(chosen.status) or None,
     )

@@ -9,25 +9,37 @@ import orjson
 from flask import g, request
 
 from api.http import api_runtime, paging
-from api.http.answers import Answer
+from api.http.answers import Answer, dump
 from api.http.jobs import view
-from api.http.jobs.answer_schema import EventList, JobDetail, JobExecutions, JobList, JobUpdates, SubmittedJob
-from api.http.jobs.filtering import job_filter
+from api.http.jobs.answer_schema import (
+    EventList,
+    JobChanges,
+    JobDetail,
+    JobExecutions,
+    JobList,
+    JobUpdates,
+    SubmittedJob,
+)
+from api.http.jobs.filtering import interest_of, job_filter
 from api.http.jobs.new_job import as_written, new_job
 from api.http.jobs.schema import CancelBody, IdempotencyHeader, JobBody, JobListQuery, JobsBody, JobsQuery, SubmitQuery
 from api.http.jobs.submission_schema import CreatedJobs, DryRunAnswer
+from api.http.jobs.waiting_schema import ChangesQuery, WaitQuery
 from api.http.links import public
 from api.http.paging import PageQuery
 from api.http.routing import ApiCall, Routes
+from api.http.waiting import parking
 from scheduler.documents import JsonValue
 from scheduler.errors import BodyTooLarge, Conflict, GangerError, InvalidInput, NotFound
 from scheduler.explain import dry_run, job_explanation
 from scheduler.explain.explanation_json import JobExplanation
+from scheduler.feed import changes
+from scheduler.feed.change_feed import FeedInterest, Watch
 from scheduler.identifiers import JobId
 from scheduler.identity import Role
 from scheduler.jobs import bulk, cancel, queries, submit
 from scheduler.jobs.submit import IdempotencyKey, Submission
-from scheduler.rules.lifecycle.moves import JobStatus
+from scheduler.rules.lifecycle.moves import FINAL_JOB, JobStatus
 from scheduler.store.jobs import listing
 
 routes = Routes("jobs")
@@ -86,9 +98,50 @@ def submit_jobs(call: ApiCall, query: SubmitQuery, body: JobsBody) -> Answer[Sub
 
 
 @routes.get("/jobs/<id:job_id>/", role=Role.VIEWER, answers={200: JobDetail})
-def show_job(call: ApiCall, job_id: JobId) -> JobDetail:
-    """One job in full: inputs, outputs, executions."""
-    return view.detail(queries.job(call.rt, call.caller, job_id))
+def show_job(call: ApiCall, job_id: JobId, query: WaitQuery) -> JobDetail:
+    """One job in full: inputs, outputs, executions.
+
+    With `wait` the answer comes once the status is another than `known` (without it: than when the request came), at once if the
+    job has ended, and after so many seconds in any case; then it is the job as it was when the request came, for its status is still
+    that one. Progress is no change.
+    """
+    wait = parking.wait_of(query.wait)
+
+    def look() -> tuple[JobDetail, bool]:
+        found = queries.job(call.rt, call.caller, job_id)
+        if wait.memo is None:
+            wait.memo = query.known or found.row.status
+        return view.detail(found), found.row.status != wait.memo or found.row.status in FINAL_JOB
+
+    interest = FeedInterest(job_ids=frozenset({job_id}))
+    return parking.look_until(wait, api_runtime.of_this_app().feed, interest, look)
+
+
+@routes.get("/jobs/changes/", role=Role.VIEWER, answers={200: JobChanges})
+def list_changes(call: ApiCall, query: ChangesQuery) -> JobChanges:
+    """Jobs that were made, moved to another status, held or released since a cursor, each as it is now, in the order of the changes.
+
+    Without `after` the answer is the cursor of this moment. None is missed; one that changed again, or whose database was
+    started anew, may come twice. The filter is about the jobs as they are now. With `wait` the answer comes once there is a job.
+    """
+    feed, chosen = api_runtime.of_this_app().feed, job_filter(call, query)
+    if query.after is None:
+        return {"cursor": changes.now(call.rt).written(), "more": False, "results": []}
+    wait = parking.wait_of(query.wait)
+    if wait.memo is None:
+        wait.memo = changes.position_of(query.after)
+
+    def look() -> tuple[JobChanges, bool]:
+        found = changes.since(call.rt, call.caller, chosen, wait.memo, query.page_size)
+        wait.memo = found.position
+        answer = view.changes(found)
+        return answer, bool(found.rows) or not found.is_all
+
+    def otherwise(found: JobChanges, watch: Watch) -> bytes:
+        passed = feed.passed(watch)
+        return dump(found if passed is None else {**found, "cursor": passed.written()})
+
+    return parking.look_until(wait, feed, interest_of(chosen, call.caller), look, otherwise)
 
 
 @routes.patch("/jobs/<id:job_id>/", role=Role.SUBMITTER, answers={200: JobDetail})

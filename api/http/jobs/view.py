@@ -10,6 +10,7 @@ from api.http.files import view as files
 from api.http.files.schema import FileView
 from api.http.jobs import program_schema as programs
 from api.http.jobs.answer_schema import (
+    JobChanges,
     JobDetail,
     JobEntry,
     JobTypeOfDetail,
@@ -28,6 +29,7 @@ from api.http.schema.fields import units
 from api.http.schema.job_documents import EventDescription, EventInShort
 from scheduler.documents import DataEntry, JobDataDocument, JobResults, JsonValue
 from scheduler.explain import forecast_json
+from scheduler.feed.changes import FoundChanges
 from scheduler.identifiers import JobId
 from scheduler.jobs.queries import FullJob
 from scheduler.jobs.submit import UnplaceableJobs
@@ -41,6 +43,11 @@ from scheduler.store.type_in_short import JobTypeInShort
 
 Files: TypeAlias = Mapping[int, NamedFile]
 """Files by id."""
+
+
+def changes(found: FoundChanges) -> JobChanges:
+    """Return changes of jobs, with the cursor behind them."""
+    return {"cursor": found.position.written(), "more": not found.is_all, "results": [entry(row) for row in found.rows]}
 
 
 def entry(row: JobRow) -> JobEntry:

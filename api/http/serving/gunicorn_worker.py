@@ -18,6 +18,7 @@ Before that bound is raised, compare `gunicorn/workers/gthread.py` with the vers
 * `pending_conns` and `keepalived_conns` are queues in the order of `timeout`; `murder_pending` closes overdue ones.
 * `poller` is a selector whose data is what is called; `enqueue_req` hands a connection to the pool of threads `tpool` and
   `finish_request` to the poller's thread when it is through; `_keepalive_after` tells whether the connection goes on.
+* `api.http.waiting.parking_worker` says what it takes for granted.
 * The parser reads bodies with `sock.recv`, answers are written with `sock.sendall`, and applications find the socket in
   `gunicorn.socket` of their environment.
 
@@ -38,10 +39,11 @@ from contextlib import suppress
 from functools import partial
 from selectors import EVENT_READ
 
-from gunicorn.workers.gthread import TConn, ThreadWorker
+from gunicorn.workers.gthread import TConn
 
 from api.http.serving import thread_shares
 from api.http.serving.paced_socket import STALLED_S, Pace, PacedSocket
+from api.http.waiting.parking_worker import ParkingWorker
 
 HEAD_WITHIN_S = 10.0
 """A client that has connected, or begun a request, sends the whole head within this."""
@@ -95,7 +97,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
             super().close()
 
 
-class RequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
+class RequestWorker(ParkingWorker):
     """Threads as gunicorn has them, for connections that have something to do."""
 
     node_threads = 6
@@ -166,9 +168,13 @@ class RequestWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             self.nr_conns -= 1
             conn.close(graceful=True)
             return
-        conn.sock.receiving, conn.sock.sending = None, Pace()
-        pool: ThreadPoolExecutor = self.pools.get(conn.threads) or self.tpool
-        done = pool.submit(self.handle, conn)
+        conn.sock.receiving = None
+        self.submit(conn, self.handle, conn)
+
+    def submit(self, conn: TConn, call: Callable[..., object], *arguments: object) -> None:
+        """Let a thread do something for a connection: of the nodes' own, or of everybody's."""
+        conn.sock.sending = Pace()
+        done = (self.pools.get(conn.threads) or self.tpool).submit(call, *arguments)
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:

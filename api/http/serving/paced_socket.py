@@ -73,6 +73,9 @@ class PacedSocket(socket.socket):
     late = False
     """The body is small and yet did not come with its head: a thread would have to wait for it."""
 
+    wait: object = None
+    """The wait of a request that was parked and is looked at once more; see `api.http.waiting.parking`."""
+
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         """Return the next bytes, b"" at the end. Raises TooSlowError."""
         pace = self.receiving

@@ -116,7 +116,7 @@ def install(app: Flask, settings: Settings) -> None:
     counter = LocalCounter() if url is None else BrokerCounter(url.get_secret_value())
 
     def check() -> None:
-        if request.path.startswith(EXEMPT):
+        if request.path.startswith(EXEMPT) or _was_counted():
             return
         wait_s = counter.spend(_allowances(settings))
         if wait_s > 0:
@@ -125,6 +125,11 @@ def install(app: Flask, settings: Settings) -> None:
             )
 
     app.before_request(check)
+
+
+def _was_counted() -> bool:
+    """Tell whether this request was parked, and is looked at once more."""
+    return getattr(request.environ.get("gunicorn.socket"), "wait", None) is not None
 
 
 def _allowances(settings: Settings) -> list[RateLimit]:

@@ -176,7 +176,7 @@ def _follow(
     if nodes > pool.starting:
         return _clamped(pool, _grow(pool, present, nodes - pool.starting, counts, hopeless))
     if nodes:
-        why = f"{sum(counts.values())} jobs wait, and {pool.starting} nodes are on their way to them"
+        why = f"waiting: {_counted(sum(counts.values()), 'job')}; on the way: {_counted(pool.starting, 'node')}"
         return _clamped(pool, SizeDecision(present, present, why, counts, hopeless))
     return _clamped(pool, _shrink(pool, present, hopeless, demand.waiting_for(list(waiting))))
 
@@ -186,7 +186,7 @@ def _grow(
 ) -> SizeDecision:
     pace = pool.pace
     jobs = sum(counts.values())
-    why = f"{jobs} jobs would wait longer than {pace.target_wait_s:g} s; {more} more nodes would take them"
+    why = f"{_counted(jobs, 'job')} would wait longer than {pace.target_wait_s:g} s, but not with {_counted(more, 'more node')}"
     if pool.since_grown_s < pace.grow_pause_s:
         why += f", but it grew {pool.since_grown_s:.0f} s ago and pauses for {pace.grow_pause_s:g} s"
         return SizeDecision(present, present, why, counts, hopeless)
@@ -196,25 +196,27 @@ def _grow(
     return SizeDecision(present + more, present, why, counts, hopeless)
 
 
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _shrink(pool: Pool, present: int, hopeless: Mapping[ShapeId, int], waiting_for: Mapping[str, int]) -> SizeDecision:
     pace = pool.pace
     tired = sum(1 for idle_s in pool.idle_s.values() if idle_s >= pace.idle_s)
     why = "nothing waits for room"
     if hopeless:
-        why = f"{sum(hopeless.values())} jobs fit no node of this pool, not even new ones"
+        why = f"{_counted(sum(hopeless.values()), 'job')} could run on no node of this pool, not even on a new one"
     elif waiting_for:
         why += "; " + ", ".join(f"{count} wait for: {reason}" for reason, count in sorted(waiting_for.items()))
     if not tired:
         return SizeDecision(present, present, f"{why}, and no node has been idle for {pace.idle_s:g} s", {}, hopeless)
     since = min(pool.since_grown_s, pool.since_shrunk_s)
     if since < pace.shrink_pause_s:
-        why += (
-            f"; {tired} nodes are idle, but the size changed {since:.0f} s ago and pauses for {pace.shrink_pause_s:g} s"
-        )
+        why += f"; idle: {_counted(tired, 'node')}, but the size changed {since:.0f} s ago and pauses for {pace.shrink_pause_s:g} s"
         return SizeDecision(present, present, why, {}, hopeless)
     fewer = tired if pace.shrink_step is None else min(tired, pace.shrink_step)
     return SizeDecision(
-        present - fewer, present, f"{why}, and {tired} nodes have been idle for {pace.idle_s:g} s", {}, hopeless
+        present - fewer, present, f"{why}; idle for {pace.idle_s:g} s: {_counted(tired, 'node')}", {}, hopeless
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 
 import orjson
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from scheduler.documents import JobDataDocument
 from scheduler.identifiers import Attempt, ErrorId, JobId, NodeId, ProjectId, RevisionId
@@ -220,6 +220,17 @@ def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modifi
         parts.append(part)
         parameters |= values
     return RowCondition(" AND ".join(parts) or "true", parameters)
+
+
+def these(ids: Collection[JobId]) -> RowCondition:
+    """Return the condition that a job is one of these."""
+    return RowCondition("j.id = ANY(:these)", {"these": [*ids]})
+
+
+def matching(tx: Connection, condition: RowCondition, ids: Collection[JobId]) -> set[JobId]:
+    """Return those of these jobs that match a condition."""
+    statement = f"SELECT j.id FROM jobs j WHERE j.id = ANY(:these) AND {condition.sql}"  # noqa: S608 - our own text
+    return set(tx.execute(text(statement), {**condition.parameters, "these": [*ids]}).scalars())
 
 
 def _one_of(name: str, value: int | Sequence[int] | Sequence[str]) -> tuple[str, dict[str, Parameter]]:

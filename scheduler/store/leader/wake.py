@@ -7,7 +7,8 @@ and many nudges that come together are one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from threading import Thread
 
@@ -15,6 +16,9 @@ import psycopg
 from sqlalchemy import URL
 
 CHANNEL = "ganger"
+
+OF_JOBS = frozenset({"tick", "jobs"})
+"""The topics that are nudged when jobs have changed."""
 
 VANISHED = {
     "keepalives_idle": 5,
@@ -79,6 +83,7 @@ class Nudger:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._conninfo, autocommit=True, connect_timeout=2)
+                self._connection.execute("SET synchronous_commit = off")  # a nudge is nothing that a disk need keep
             for topic in topics:
                 self._connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, topic))
         except psycopg.Error:
@@ -89,12 +94,19 @@ class Nudger:
 
 def listen(url: URL, hear: Callable[[str], None], go_on: Callable[[], bool]) -> None:
     """Call `hear` with each topic nudged, while `go_on()`; raises when the connection is lost (call again)."""
-    with psycopg.connect(conninfo(url), autocommit=True, connect_timeout=5) as connection:
-        connection.execute(f"LISTEN {CHANNEL}")
+    with listening(url) as connection:
         hear("tick")  # what was nudged while nobody listened
         while go_on():
             for note in connection.notifies(timeout=1.0, stop_after=1):
                 hear(note.payload)
+
+
+@contextmanager
+def listening(url: URL) -> Iterator[psycopg.Connection]:
+    """Give a connection that receives every nudge. Raises psycopg.Error."""
+    with psycopg.connect(conninfo(url), autocommit=True, connect_timeout=5) as connection:
+        connection.execute(f"LISTEN {CHANNEL}")
+        yield connection
 
 
 def conninfo(url: URL) -> str:

@@ -119,6 +119,8 @@ jobs = Table(
 )
 # The cluster state reads the jobs that were queued or cancelled since its last snapshot.
 Index("jobs_queue_changes", jobs.c.moved_xid, postgresql_where=text("(status IN ('QUEUED', 'CANCELED')) IS TRUE"))
+# The change feed reads all jobs in the order of the transactions that moved them.
+Index("jobs_moved", jobs.c.moved_xid, jobs.c.id)
 Index("jobs_due", jobs.c.not_before, postgresql_where=text("status = 'PENDING'"))
 # Pages of lists: every order ends in the id. What lists are filtered by beside is carried along, so that rows which do
 # not match are passed over, and those which do are counted, without being read.

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 from ganger import paging
 from ganger.answers import Explanation, TriedView
 from ganger.documents import JsonObject
+from ganger.endpoints import awaiting
+from ganger.endpoints.awaiting import IDS_PER_CALL, WAIT_PATIENCE_S, JobChanges, WaitTime
 from ganger.errors import TimedOut
 from ganger.paging import Filter, ResultPage
-from ganger.records import FINAL, Event, Execution, Job, Operation
+from ganger.records import Event, Execution, Job, Operation
 from ganger.requests import JobRequest, refuse_text
 from ganger.transport import Call, Transport
 
-# A server that restarts, or is being upgraded, is back within this; who waits for a job goes on waiting.
-WAIT_PATIENCE_S = 120.0
 SHORTEST_POLL_S, LONGEST_POLL_S = 0.05, 2.0
-# The longest address is shorter than 8 KiB; a hundred ids of up to 19 digits fit well.
-IDS_PER_CALL = 100
 ALIVE = frozenset({"QUEUED", "RUNNING"})
 
 
@@ -64,9 +62,13 @@ class JobsEndpoint:
         results: list[TriedView] = self._transport.json(call)["results"]
         return results
 
-    def get(self, job_id: int, *, patience_s: float | None = None) -> Job:
-        """Return a job with inputs, outputs and executions, newest first. Raises NotFound. `patience_s` replaces the client's."""
-        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", patience_s=patience_s)))
+    def get(self, job_id: int, *, patience_s: float | None = None, wait_s: int = 0, known: str | None = None) -> Job:
+        """Return a job with inputs, outputs and executions, newest first. Raises NotFound. `patience_s` replaces the client's.
+
+        With `wait_s` (up to 60) the API answers once the status is another than `known`, or than it was; at once if the job has ended.
+        """
+        query = paging.params({"wait": wait_s or None, "known": known})
+        return Job.read(self._transport.json(Call("GET", f"/jobs/{job_id}/", params=query, patience_s=patience_s)))
 
     def list(self, *, limit: int | None = None, **filters: Filter) -> Iterator[Job]:
         """Yield jobs page by page; filters as in the API (`status=["RUNNING"]`, `job_type_name=…`, `order="-id"`)."""
@@ -141,26 +143,34 @@ class JobsEndpoint:
         """Return why a job waits, where it ran, or why it failed, as the API tells it."""
         return cast("Explanation", self._transport.json(Call("GET", f"/jobs/{job_id}/explain/")))
 
+    def changes(
+        self, after: str | None = None, *, wait_s: int = 0, patience_s: float | None = None, **filters: Filter
+    ) -> JobChanges:
+        """Return jobs that changed since a cursor, filtered as in `list`; waits up to `wait_s` (60) seconds for one.
+
+        Without a cursor nothing but the cursor of this moment is returned.
+        """
+        query = paging.params({"after": after, "wait": wait_s or None, **filters})
+        body = self._transport.json(Call("GET", "/jobs/changes/", params=query, patience_s=patience_s))
+        return JobChanges(str(body["cursor"]), bool(body["more"]), [Job.read(entry) for entry in body["results"]])
+
+    def await_change(self, job: Job, *, wait_s: int = 30, patience_s: float | None = None) -> Job:
+        """Return a job once its status is another than it was, or it has ended, or `wait_s` seconds are over."""
+        return awaiting.next_state(self, job, wait_s, patience_s)
+
     def wait(self, job_id: int, *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None) -> Job:
         """Return the job when it has ended; `changed` is called with it whenever its status or tries are others.
 
         Lives through a restart of the API. Raises TimedOut; the job goes on then.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        seen: tuple[str, int] | None = None
-        pause_s = SHORTEST_POLL_S
-        while True:
-            job = self.get(job_id, patience_s=WAIT_PATIENCE_S)
-            if (job.status, job.num_exes) != seen:
-                seen, pause_s = (job.status, job.num_exes), SHORTEST_POLL_S
-                if changed is not None:
-                    changed(job)
-            if job.is_final:
-                return job
-            if deadline is not None and time.monotonic() + pause_s > deadline:
-                raise TimedOut(f"job {job_id} is still {job.status} after {timeout_s:g} s")
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+        return awaiting.one(self, job_id, self._wait_time(timeout_s), changed, timeout_s)
+
+    def as_completed(
+        self, job_ids: Iterable[int], *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None
+    ) -> Iterator[Job]:
+        """Yield each job, in short, when it has ended; otherwise as `wait`. Raises NotFound for a job that is not there."""
+        refuse_text("job_ids", job_ids)
+        return awaiting.each(self, list(job_ids), self._wait_time(timeout_s), changed, timeout_s)
 
     def statuses(self, job_ids: Sequence[int]) -> dict[int, Job]:
         """Return many jobs in short by id, with few calls; ids that do not exist are missing."""
@@ -175,24 +185,7 @@ class JobsEndpoint:
         self, job_ids: Sequence[int], *, timeout_s: float | None = None, changed: Callable[[Job], None] | None = None
     ) -> dict[int, Job]:
         """Return all jobs, in short, when each has ended; otherwise as `wait`."""
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        ended: dict[int, Job] = {}
-        seen: dict[int, str] = {}
-        pause_s = SHORTEST_POLL_S
-        while True:
-            for job in self.statuses([job_id for job_id in job_ids if job_id not in ended]).values():
-                if seen.get(job.id) != job.status:
-                    seen[job.id], pause_s = job.status, SHORTEST_POLL_S
-                    if changed is not None:
-                        changed(job)
-                if job.status in FINAL:
-                    ended[job.id] = job
-            if len(ended) == len(set(job_ids)):
-                return ended
-            if deadline is not None and time.monotonic() + pause_s > deadline:
-                raise TimedOut(f"{len(set(job_ids)) - len(ended)} jobs have not ended after {timeout_s:g} s")
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
+        return {job.id: job for job in self.as_completed(job_ids, timeout_s=timeout_s, changed=changed)}
 
     def wait_dead(self, job_id: int, *, timeout_s: float | None = None) -> Job:
         """Return a job that has ended when nothing of it runs any more on any node. Raises TimedOut."""
@@ -217,6 +210,9 @@ class JobsEndpoint:
             pause_s = min(pause_s * 1.3, LONGEST_POLL_S)
             operation = self.operation(operation.id)
         return operation
+
+    def _wait_time(self, timeout_s: float | None) -> WaitTime:
+        return WaitTime(timeout_s, self._transport.timeout_s)
 
     def _submit(self, body: object, headers: dict[str, str], *, strict: bool) -> JsonObject:
         query = (("strict", "true"),) if strict else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -19,7 +18,8 @@ from ganger.cli.options import Json, expanded
 if TYPE_CHECKING:
     from ganger import Client, Execution, Job, LogPiece
 
-TRY_POLL_S = 0.2
+# A new try within this wait is seen when it is over, should its job have come back to the same status meanwhile.
+TRY_WAIT_S = 5
 # Following goes on while the API restarts or is upgraded.
 PATIENCE_S = 120.0
 
@@ -87,8 +87,8 @@ def follow_job(
     The members of a gang come one after another, unless only one of them is wanted.
     """
     shown: set[int] = set()
+    job = api.jobs.get(job_id, patience_s=PATIENCE_S)
     while True:
-        job = api.jobs.get(job_id, patience_s=PATIENCE_S)
         wanted = [
             execution for execution in job.job_exes if execution.id not in shown and member in {None, execution.member}
         ]
@@ -107,8 +107,10 @@ def follow_job(
                 prefixes.end(job_id)
         if job.is_final and not fresh:
             return job
-        if not fresh:
-            time.sleep(TRY_POLL_S)
+        if fresh:
+            job = api.jobs.get(job_id, patience_s=PATIENCE_S)
+        else:
+            job = api.jobs.await_change(job, wait_s=TRY_WAIT_S, patience_s=PATIENCE_S)
 
 
 class PrefixedOutput:
