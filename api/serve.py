@@ -88,7 +88,9 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
         settings,
         account,
         lambda: replace(
-            make_runtime(settings, "api", pool_size=settings.api_threads + settings.node_threads, more=10),
+            make_runtime(
+                settings, "api", pool_size=settings.api_threads + settings.node_threads + settings.blob_threads, more=10
+            ),
             keyring=keyring,
         ),
     )

@@ -37,7 +37,8 @@ Work
     retention        how long what has ended is kept; due: kept no longer, from its cutoff on; purge: its deletion
     sweep            the leader's walk over all projects that purges what is due; gone: what was purged; deletion: a user's wish that something go
     pin              a user's word that a job is kept whatever the limits say
-    upload           a file on its way from a user
+    upload           a file on its way from a user; block: a part of one that comes by itself
+    await            a job waits for an input to be uploaded; blob: content that moves by a signed link, in or out
 
 Who
     project          a tenant: owns jobs, files, secrets, tokens; has a weight and a quota

@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     node_threads: int = Field(
         default=6, ge=2, description="calls of nodes at once in each of them, and files of nodes: threads of their own"
     )
+    blob_threads: int = Field(
+        default=8,
+        ge=2,
+        description="files at once in each of them that come and go by signed links: threads of their own",
+    )
     client_grace_s: float = Field(
         default=10.0, gt=0, description="how long a client may keep a thread waiting, beyond what 10 kB a second allow"
     )
@@ -61,6 +66,9 @@ class Settings(BaseSettings):
     max_body: int = Field(default=1024 * 1024, description="largest JSON body, except that of POST /jobs/")
     max_jobs_body: int = Field(default=32 * 1024 * 1024, description="largest body of POST /jobs/")
     max_upload: int = Field(default=100 * 1024**3, description="largest file that is taken in")
+    upload_wait_s: float = Field(
+        default=86_400.0, gt=0, description="a job fails whose awaited inputs have not been uploaded by then"
+    )
     workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(),
         description="absolute folders, with : between them, within which workspaces of this machine may lie; files and "

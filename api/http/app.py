@@ -14,6 +14,7 @@ from werkzeug.routing import IntegerConverter, PathConverter
 from api.http import api_runtime, front, problems, routing, telemetry, transfer
 from api.http.about import routes as about
 from api.http.api_runtime import ApiRuntime
+from api.http.blobs import routes as blobs
 from api.http.bulk import routes as bulk
 from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
@@ -58,6 +59,7 @@ NOUNS = (
     queue,
     job_types,
     files,
+    blobs,
     nodes,
     pools,
     load,
@@ -99,7 +101,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
     app = bare_app()
     feed = ChangeFeed(rt)
     rt = replace(rt, nudge=feed.hearing(rt.nudge))
-    shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads)
+    shares = thread_shares.of_process(rt.settings.api_threads, rt.settings.node_threads, rt.settings.blob_threads)
     made = ApiRuntime(
         rt=rt,
         broker=broker_health.watch(rt.settings),

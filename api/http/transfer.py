@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
@@ -116,12 +117,20 @@ def expect_file(limit: int) -> None:
         connection.receiving = Pace(_share("body").take, within_s)
 
 
+@contextmanager
+def long_work() -> Iterator[None]:
+    """Within it the request holds a share of the threads that may take long, as one whose body does."""
+    _share("body").take()
+    yield
+
+
 def body_pieces(limit: int) -> Iterator[bytes]:
     """Yield the request's body in pieces, without holding it; more than `limit` bytes end in 413."""
     expect_file(limit)
     stream = request.stream
-    watch = TokenWatch(api_runtime.of_this_app().rt)
-    yield from watch.over(iter(lambda: stream.read(PIECE), b""))
+    pieces = iter(lambda: stream.read(PIECE), b"")
+    # Else the address was its own credential, which was good when the request began.
+    yield from TokenWatch(api_runtime.of_this_app().rt).over(pieces) if "caller" in g else pieces
 
 
 def send(size: int, name: str, media_type: str, sha256: str, read: Callable[[int, int], FileContent]) -> Response:

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -141,7 +142,17 @@ def page(rt: Runtime, caller: Caller, chosen: FileFilter, window: PageWindow) ->
 def content(rt: Runtime, caller: Caller, file_id: FileId, start: int = 0, length: int | None = None) -> FileContent:
     """Return the bytes of a file from `start` on; raises NotFound. A node may read every file."""
     row = get(rt, caller, file_id)
-    length = max(0, row.file_size - start) if length is None else length
+    return opened(rt, row, start, max(0, row.file_size - start) if length is None else length)
+
+
+def by_uuid(rt: Runtime, uuid: UUID) -> FileRow:
+    """Return a file's row, whoever asks: who may was settled when the link to it was made. Raises NotFound."""
+    with rt.db.begin() as tx:
+        return _get(tx, FileFilter(uuid=uuid), uuid)
+
+
+def opened(rt: Runtime, row: FileRow, start: int, length: int) -> FileContent:
+    """Return `length` bytes of a file from `start` on; raises NotFound."""
     pieces = storage.read(row.workspace_url, row.path, start, length, rt.settings.workspace_roots)
     return FileContent(row, start, length, pieces)
 
@@ -193,7 +204,7 @@ def place_of(tx: Connection, execution: WritingExecution, output: str) -> Worksp
     return _workspace(tx, next(wanted, None), execution.project_id)
 
 
-def _get(tx: Connection, chosen: FileFilter, file_id: FileId) -> FileRow:
+def _get(tx: Connection, chosen: FileFilter, file_id: FileId | UUID) -> FileRow:
     rows = paging.read(tx, files.FILES, files.condition(chosen), PageWindow(1, 1, ())).rows
     if not rows:
         raise NotFound(f"there is no file {file_id}")

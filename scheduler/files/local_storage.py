@@ -14,6 +14,7 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -30,6 +31,7 @@ PIECE = 1024 * 1024
 Roots = Sequence[Path]
 """The folders within which workspaces may lie."""
 
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LINK = {errno.ELOOP, errno.ENOTDIR}
 
 
@@ -71,13 +73,13 @@ def check(url: str, roots: Roots) -> None:
         raise InvalidInput("the folder of this url is not there, or cannot be written", field="url")
 
 
-def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots) -> tuple[int, str]:
+def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: str | None = None) -> tuple[int, str]:
     """Write a new file durably: to a temporary name, synced, then renamed; return its size in bytes and SHA-256.
 
-    Raises ServiceUnavailable if that fails.
+    The temporary name is in the folder `drafts` of the workspace, or beside the file. Raises ServiceUnavailable if that fails.
     """
     try:
-        with _opened(url, roots) as handle, _new_file(handle, path) as file:
+        with _opened(url, roots) as handle, _new_file(handle, path, drafts) as file:
             return _copy(pieces, file)
     except OSError as error:
         raise ServiceUnavailable(f"the file cannot be stored: {error.strerror}") from error
@@ -122,6 +124,21 @@ def remove(url: str, path: str, roots: Roots) -> None:
             os.close(parent)
 
 
+def clear(url: str, path: str, roots: Roots) -> None:
+    """Remove a folder of files with all that is in it, as far as it can be reached; does nothing if it is gone already."""
+    *above, name = beneath.parts_of(path)
+    with contextlib.suppress(OSError), contextlib.ExitStack() as open_folders:
+        handle = open_folders.enter_context(_opened(url, roots))
+        parent = beneath.open_beneath(handle, "/".join(above), _FOLDER) if above else os.dup(handle)
+        open_folders.callback(os.close, parent)
+        inner = os.open(name, _FOLDER, dir_fd=parent)
+        open_folders.callback(os.close, inner)
+        for entry in os.listdir(inner):  # noqa: PTH208 - of a handle, not of a path
+            with contextlib.suppress(OSError):  # a folder that somebody has put there stays
+                os.unlink(entry, dir_fd=inner)
+        os.rmdir(name, dir_fd=parent)
+
+
 def overlap(one: str, other: str, roots: Roots) -> bool:
     """Tell whether one of two workspaces lies within the other, or is the other."""
     here, there = (_real(folder(url), roots) for url in (one, other))
@@ -149,34 +166,39 @@ def _opened(url: str, roots: Roots) -> AbstractContextManager[int]:
 
 
 @contextlib.contextmanager
-def _new_file(workspace: int, path: str) -> Iterator[BinaryIO]:
+def _new_file(workspace: int, path: str, drafts: str | None) -> Iterator[FileIO]:
     *above, name = beneath.parts_of(path)
     draft = f".{name}.{secrets.token_hex(6)}.part"
-    parent = beneath.make_folders(workspace, above)
-    try:
-        with os.fdopen(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640, dir_fd=parent),
-            "wb",
-        ) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(draft, name, src_dir_fd=parent, dst_dir_fd=parent)
-        os.fsync(parent)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft, dir_fd=parent)
-        raise
-    finally:
-        os.close(parent)
+    with contextlib.ExitStack() as open_folders:
+        parent = _made(workspace, above, open_folders)
+        beside = parent if drafts is None else _made(workspace, beneath.parts_of(drafts), open_folders)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with os.fdopen(os.open(draft, flags, 0o640, dir_fd=beside), "wb", buffering=0) as file:
+                yield file
+                os.fsync(file.fileno())
+            os.rename(draft, name, src_dir_fd=beside, dst_dir_fd=parent)
+            os.fsync(parent)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft, dir_fd=beside)
+            raise
 
 
-def _copy(pieces: Iterable[bytes], file: BinaryIO) -> tuple[int, str]:
+def _made(workspace: int, parts: list[str], open_folders: contextlib.ExitStack) -> int:
+    handle = beneath.make_folders(workspace, parts)
+    open_folders.callback(os.close, handle)
+    return handle
+
+
+def _copy(pieces: Iterable[bytes], file: FileIO) -> tuple[int, str]:
     digest = hashlib.sha256()
     size = 0
     for piece in pieces:
         digest.update(piece)
-        file.write(piece)
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[file.write(rest) :]
         size += len(piece)
     return size, digest.hexdigest()
 

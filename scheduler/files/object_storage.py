@@ -80,6 +80,19 @@ def remove(url: str, path: str) -> None:
         raise ServiceUnavailable(f"the file cannot be removed: {_code(error)}") from error
 
 
+def clear(url: str, folder: str) -> None:
+    """Remove every object beneath a folder. Raises ServiceUnavailable."""
+    bucket, prefix = _place(url, f"{folder}/")
+    client = _client()
+    try:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            keys = [{"Key": found["Key"]} for found in page.get("Contents", ())]
+            if keys:
+                client.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+    except _errors() as error:
+        raise ServiceUnavailable(f"what was staged cannot be removed: {_code(error)}") from error
+
+
 def signed(url: str, path: str) -> str:
     """Return a URL with which anybody can read this one object for `SIGNED_S` seconds. Raises ServiceUnavailable."""
     bucket, key = _place(url, path)

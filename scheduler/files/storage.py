@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from uuid import UUID
 
 from scheduler.errors import BodyTooLarge, InvalidInput
 from scheduler.files import beneath, local_storage, object_storage, web_storage
 from scheduler.files.local_storage import Roots
 
 _OBJECTS, _WEB = "s3://", ("http://", "https://")
-_OUR_FOLDERS = r"(?:uploads/\d{4}/\d\d/\d\d|outputs/\d{3}/\d+)/"
+_STAGES = "staged/"
+_OUR_FOLDERS = rf"(?:uploads/\d{{4}}/\d\d/\d\d|outputs/\d{{3}}/\d+|{_STAGES}[0-9a-f]{{32}})/"
 _OURS = re.compile(rf"{_OUR_FOLDERS}[0-9a-f]{{32}}\Z")
 _NEAR_OURS = re.compile(_OUR_FOLDERS)
 """Paths of files that Ganger wrote; all other files of a workspace were there before and are never removed."""
@@ -33,13 +36,32 @@ class WorkspaceFile:
     sha256: str
 
 
-def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots = ()) -> WorkspaceFile:
-    """Write a new file durably and as a whole. Raises ServiceUnavailable if that fails."""
+def write(
+    url: str, path: str, pieces: Iterable[bytes], roots: Roots = (), *, stage: UUID | None = None
+) -> WorkspaceFile:
+    """Write a new file durably and as a whole; while it is written it lies in the folder of its stage, if it has one.
+
+    Raises ServiceUnavailable if that fails.
+    """
     if url.startswith(_OBJECTS):
         return WorkspaceFile(path, *object_storage.write(url, path, pieces))
     if url.startswith(_WEB):
         raise InvalidInput("a workspace on the web can only be read", field="workspace_id")
-    return WorkspaceFile(path, *local_storage.write(url, path, pieces, roots))
+    drafts = None if stage is None else _folder(stage)
+    return WorkspaceFile(path, *local_storage.write(url, path, pieces, roots, drafts))
+
+
+def staged_path(stage: UUID) -> str:
+    """Return a path for a new part of something that is staged there."""
+    return f"{_folder(stage)}/{secrets.token_hex(16)}"
+
+
+def clear(url: str, stage: UUID, roots: Roots = ()) -> None:
+    """Remove all that lies in the folder of a stage; does nothing if it is gone already."""
+    if url.startswith(_OBJECTS):
+        object_storage.clear(url, _folder(stage))
+    elif not url.startswith(_WEB):
+        local_storage.clear(url, _folder(stage), roots)
 
 
 def read(url: str, path: str, start: int, length: int | None, roots: Roots = ()) -> Iterator[bytes]:
@@ -106,6 +128,10 @@ def remove(url: str, path: str, roots: Roots = ()) -> None:
         object_storage.remove(url, path)
     elif not url.startswith(_WEB):
         local_storage.remove(url, path, roots)
+
+
+def _folder(stage: UUID) -> str:
+    return f"{_STAGES}{stage.hex}"
 
 
 def is_ours(path: str) -> bool:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from datetime import datetime
 from operator import attrgetter
+from typing import cast
 
 import orjson
 
-from scheduler.documents import ConstraintDocument, Document
+from scheduler.documents import ConstraintDocument, DataEntry, Document
 from scheduler.identifiers import JobTypeId, RevisionId
 from scheduler.needs.new_needs import NewNeed
+from scheduler.rules.job_type.awaited import AwaitedInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,14 @@ class NewJob:
     """A name within its batch, for the needs of others."""
     group: str | None = None
     """The group of jobs that it belongs to: those of its batch with the same word."""
+    awaits: list[AwaitedInput] | None = None
+    """Inputs that will be uploaded before it is queued."""
+
+    @property
+    def given_inputs(self) -> frozenset[str]:
+        """The names of the inputs that it says something of."""
+        entries = cast("list[DataEntry]", (self.data or {}).get("input_data") or [])
+        return frozenset(self.inputs or ()) | {entry["name"] for entry in entries}
 
 
 OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels", "needs", "key", "group"})

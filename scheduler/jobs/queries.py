@@ -30,6 +30,8 @@ from scheduler.store.jobs.listing import JobFilter, JobRow, JobRowWithData
 from scheduler.store.jobs.waiting_by_type import WaitingType
 from scheduler.store.paging import PageWindow, RowPage
 from scheduler.store.retention import gone
+from scheduler.store.uploads import uploads
+from scheduler.store.uploads.uploads import UploadRow
 
 R = TypeVar("R")
 
@@ -46,6 +48,7 @@ class FullJob:
     definition: Definition
     executions: list[ExecutionRow]
     files: Mapping[int, NamedFile] = field(default_factory=dict)
+    uploads: Sequence[UploadRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +99,9 @@ def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
             tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
         ).rows
         wanted = input_files(more.data) | output_files(more.results)
-        return FullJob(
-            row, more, definitions.read(more.definition), executions, detail.files(tx, wanted, {row.project})
-        )
+        files = detail.files(tx, wanted, {row.project})
+        awaited = uploads.of_jobs(tx, [job_id]) if more.has_uploads else []
+        return FullJob(row, more, definitions.read(more.definition), executions, files, awaited)
 
 
 def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:

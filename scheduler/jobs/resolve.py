@@ -11,29 +11,29 @@ from datetime import datetime, timedelta
 from typing import cast
 from weakref import WeakKeyDictionary
 
-import orjson
 from sqlalchemy import Connection, Engine
 
-from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JsonValue, ShapeOptions
+from scheduler.documents import JobDataDocument
 from scheduler.errors import Conflict, Forbidden, GangerError, InvalidInput
 from scheduler.identifiers import JobTypeId, ProjectId, ShapeId
 from scheduler.jobs import entry_faults, output_places
+from scheduler.jobs.drafts import draft
 from scheduler.jobs.entry_faults import EntryFaults
 from scheduler.jobs.json_schema import SchemaBudget
 from scheduler.jobs.new_job import NewJob, group_key
+from scheduler.rules.job_type import awaited, parameters, project_demands, runners
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
-from scheduler.rules.job_type import parameters, project_demands, runners
-from scheduler.rules.job_type.definition import Definition, scaled, stepped
+from scheduler.rules.job_type.awaited import AwaitedInput
+from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import InputData, Interface
-from scheduler.rules.lifecycle.moves import JobStatus
 from scheduler.runtime import Runtime
 from scheduler.store.admin import job_types, projects, secrets
 from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import GroupedJob, JobGroup, ReadableFile
-from scheduler.store.leader.conversion import NEW_SHAPE
+from scheduler.store.uploads.uploads import NewUpload
 
 AD_HOC = ("command", "1.0")
 """The built-in type that commands without a type belong to."""
@@ -50,6 +50,8 @@ class PreparedSubmission:
     rows: list[GroupedJob]
     shapes: Mapping[int, NewShape]
     shape_ids: Mapping[bytes, ShapeId]
+    awaits: Mapping[int, Sequence[NewUpload]] = field(default_factory=dict)
+    """What the jobs of a group await, by the number of the group."""
 
 
 @dataclass(slots=True)
@@ -70,7 +72,8 @@ def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[Ne
     rows, drafts = _drafts(tx, rt, memory, project_id, new)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
     groups = [replace(group, shape_id=ids[shape.digest()]) for shape, group in drafts.values()]
-    return PreparedSubmission(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids)
+    awaits = {group: draft.awaits(rt, new[number]) for group, number in enumerate(drafts) if new[number].awaits}
+    return PreparedSubmission(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids, awaits)
 
 
 def tried(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> list[tuple[NewShape, JobGroup]]:
@@ -103,10 +106,10 @@ def _drafts(
         group = numbers.setdefault(key, len(numbers))
         if group == len(firsts):
             firsts.append(number)
-            wanted.append(definitions.wanted_inputs(kind.with_overrides(_overrides(job))))
+            wanted.append(definitions.wanted_inputs(kind.with_overrides(draft.overrides(job))))
         if given is not None:
             if wanted[group]:
-                _check_parameters(number, wanted[group], given, faults)
+                _check_parameters(number, wanted[group], given, faults, job.awaits or ())
             environment = _environment(number, job, faults)
             rows.append(GroupedJob(group, job.name, given.document, environment, job.labels or None))
         elif job.environment:
@@ -122,7 +125,7 @@ def _drafts(
         meant = kinds[number].with_overrides(new[number].overrides or {})
         project_demands.note_fault(meant.runner, meant.options, demands, faults.of(number))
     faults.raise_all()
-    drafts = {n: _draft(new[n], types[n], kinds[n], sizes[n], project_id, now) for n in firsts}
+    drafts = {n: draft.draft(new[n], types[n], kinds[n], sizes[n], project_id, now) for n in firsts}
     more = project_demands.constraints(demands)
     return rows, {
         n: (replace(shape, constraints=[*shape.constraints, *more]), group) for n, (shape, group) in drafts.items()
@@ -201,19 +204,31 @@ def _fitted(
     number: int, job: NewJob, revision: Definition, faults: EntryFaults, budget: SchemaBudget
 ) -> InputData | None:
     """Return a job's data in full; None where it does not fit its type."""
-    if job.data is None and job.inputs is None and not revision.interface.inputs:
+    awaits = job.awaits or ()
+    if job.data is None and job.inputs is None and not revision.interface.inputs and not awaits:
         return interfaces.NO_DATA
+    if awaits:
+        awaited.note_faults(revision.interface, awaits, job.given_inputs, faults.of(number))
     try:
-        return interfaces.fit(revision.interface, data=job.data, inputs=job.inputs, complaint=budget.complaint)
+        return interfaces.fit(
+            revision.interface,
+            data=job.data,
+            inputs=job.inputs,
+            complaint=budget.complaint,
+            awaited=[one.name for one in awaits],
+        )
     except InvalidInput as error:
         faults.add(number, error)
         return None
 
 
-def _check_parameters(number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults) -> None:
+def _check_parameters(
+    number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults, awaits: Iterable[AwaitedInput]
+) -> None:
     """Refuse a job whose command asks for a value that it does not have: no node could start it."""
     entries = cast("JobDataDocument", given.document).get("input_data", ())
-    parameters.note_missing(wanted, {entry["name"] for entry in entries}, faults.of(number))
+    known = {entry["name"] for entry in entries} | {one.name for one in awaits if not one.optional}
+    parameters.note_missing(wanted, known, faults.of(number))
 
 
 def _environment(number: int, job: NewJob, faults: EntryFaults) -> dict[str, str] | None:
@@ -287,77 +302,6 @@ def _check_files(
             faults.of(number).note(sentence, field=interfaces.place_of(name, places))
 
 
-def _draft(
-    job: NewJob, kind: ResolvedType, revision: Definition, input_mib: int, project_id: ProjectId, now: datetime
-) -> tuple[NewShape, JobGroup]:
-    """Return a group's shape, and its columns but for the id of that shape."""
-    later = job.not_before is not None and job.not_before > now
-    group = JobGroup(
-        job_type_id=kind.job_type_id,
-        revision_id=kind.revision_id,
-        shape_id=NEW_SHAPE,
-        status=JobStatus.PENDING if later or job.needs else JobStatus.QUEUED,
-        priority=_first(job.priority, revision.priority),
-        max_tries=_first(job.max_tries, revision.max_tries),
-        requested_tries=_first(job.max_tries, revision.max_tries),
-        members=job.count,
-        # Its own wish as it is, else its type's with what grows with the input.
-        cpus=_first(job.cpus, revision.cpus),
-        mem=_first(job.mem, revision.mem + scaled(revision.mem_mult, input_mib)),
-        disk_in=input_mib * 1_000,
-        disk_out=_first(job.disk_out, revision.disk_out + scaled(revision.disk_out_mult, input_mib)),
-        timeout_s=job.timeout_s if job.timeout_s is not None else revision.timeout_s,
-        not_before=job.not_before if later else None,
-        requested_not_before=job.not_before,
-        is_held=job.held,
-        hold_reason=(job.hold_reason or "held when it was submitted") if job.held else None,
-        pool=job.pool,
-        overrides=orjson.dumps(_overrides(job)).decode(),
-    )
-    return _shape(job, revision, group, project_id, input_mib), group
-
-
-def _shape(job: NewJob, revision: Definition, group: JobGroup, project_id: ProjectId, input_mib: int) -> NewShape:
-    """Return what placement groups by; amounts that follow from the input are stepped, so that shapes are few."""
-    mem, disk_out = group.mem, group.disk_out
-    if job.mem is None:
-        mem = revision.mem + stepped(scaled(revision.mem_mult, input_mib))
-    if job.disk_out is None:
-        disk_out = revision.disk_out + stepped(scaled(revision.disk_out_mult, input_mib))
-    return NewShape(
-        project_id=project_id,
-        job_type_id=group.job_type_id,
-        priority=group.priority,
-        cpus=group.cpus,
-        mem=mem,
-        disk=disk_out + stepped(group.disk_in),
-        pool=job.pool,
-        custom={**revision.custom, **(job.custom or {})},
-        constraints=_constraints(job, revision),
-        options={"timeout_s": group.timeout_s, **_placing(job, revision), **_gang(job)},
-    )
-
-
-def _placing(job: NewJob, revision: Definition) -> ShapeOptions:
-    """Return what a job would like of its nodes; nothing where it says nothing, so that shapes are few."""
-    meant = revision.with_overrides(job.overrides or {})
-    said = {name: getattr(meant, name) for name in definitions.PLACING}
-    return cast("ShapeOptions", {name: value for name, value in said.items() if value})
-
-
-def _gang(job: NewJob) -> ShapeOptions:
-    return {"count": job.count} if job.count > 1 else {}
-
-
-def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:
-    """Return what the job asks of a node's labels, and what its kind of program asks."""
-    meant = revision.with_overrides(job.overrides or {})
-    return [
-        *(job.constraints or []),
-        *cast("list[ConstraintDocument]", runners.constraints(meant.runner, meant.options)),
-    ]
-
-
 def _check_leave(number: int, kind: ResolvedType, revision: Definition, faults: EntryFaults) -> None:
     """Refuse a type of the installation that names secrets, unless the project lets it: its command reads them."""
     if revision.secrets and not kind.may_have_secrets:
@@ -378,16 +322,6 @@ def _check_secrets(
     for number, name in wanted:
         if name not in known:
             faults.of(number).note(f"the project has no secret {name!r}", field="secrets")
-
-
-def _first(own: int | None, default: int) -> int:
-    return default if own is None else own
-
-
-def _overrides(job: NewJob) -> Document:
-    """Return what the job says over its type, as it is stored with it."""
-    command: Document = {} if job.command is None else {"command": cast("JsonValue", job.command)}
-    return command | (job.overrides or {})
 
 
 def _interned(tx: Connection, memory: _Memory, wanted: Sequence[NewShape]) -> dict[bytes, ShapeId]:

@@ -12,7 +12,15 @@ from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
-from scheduler.errors import Conflict, FaultList, Forbidden, GangerError, InvalidInput, OverQuota
+from scheduler.errors import (
+    Conflict,
+    FaultList,
+    Forbidden,
+    GangerError,
+    InvalidInput,
+    OverQuota,
+    ServiceUnavailable,
+)
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.identity import Caller
 from scheduler.jobs import priorities, resolve
@@ -28,11 +36,12 @@ from scheduler.rules.cluster.resources import PLAIN
 from scheduler.rules.explain import wording
 from scheduler.rules.explain.answer import NoFittingNode
 from scheduler.runtime import Runtime
-from scheduler.store.admin import tokens
+from scheduler.store.admin import tokens, workspaces
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.shapes import NewShape
 from scheduler.store.jobs.submissions import Project
 from scheduler.store.leader.conversion import NEW_SHAPE, shape_of
+from scheduler.store.uploads import uploads
 
 DEFAULT_PROJECT = "default"
 
@@ -109,6 +118,7 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
             ids = submissions.insert(tx, project.id, prepared.groups, rows, caller.token_id, caller.name)
             made = known | dict(zip(fresh, ids, strict=True))
             _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
+            _await(tx, rt, project, prepared, ids)
         made = known | dict(zip(fresh, ids, strict=True))
         _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
     hopeless: list[UnplaceableJobs] = []
@@ -130,6 +140,20 @@ def _refuse(found: Mapping[int, FaultList], submission: Submission) -> None:
     if found:
         error = EntryError({number: faults.together() for number, faults in found.items()})
         raise error.named(range(len(submission.jobs)) if submission.many else None) from None
+def _await(tx: Connection, rt: Runtime, project: Project, prepared: PreparedSubmission, ids: Sequence[JobId]) -> None:
+    """Note which inputs of new jobs are still to be uploaded. Raises ServiceUnavailable where nothing could be."""
+    rows = zip(prepared.rows, ids, strict=True)
+    awaits = {job_id: prepared.awaits[row.group] for row, job_id in rows if row.group in prepared.awaits}
+    if not awaits:
+        return
+    if rt.keyring.first is None:
+        raise ServiceUnavailable(
+            "this API has no key to sign upload links with: GANGER_SECRETS_KEY or GANGER_SECRETS_KEY_FILE"
+        )
+    workspace = workspaces.default(tx)
+    if workspace is None:
+        raise ServiceUnavailable("there is no default workspace")
+    uploads.insert(tx, project.id, workspace.id, awaits)
 
 
 def check_priorities(rt: Runtime, caller: Caller, submission: Submission) -> None:

@@ -31,6 +31,7 @@ from scheduler.resolver import resolver
 from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.store.leader import wake
+from scheduler.uploads import sweep as uploads
 
 _CHECKED_HOURS = 0.25
 """History is checked this far back at least: a check that fell out is made up for."""
@@ -111,6 +112,7 @@ class SchedulerProcess:
             log.warning(NODE_LOST, node=name)
         maintenance.ready_due(self._rt)
         maintenance.forgive_nodes(self._rt)
+        uploads.sweep(self._rt)
         withdrawn = withdrawal.withdraw_late(self._rt)
         if withdrawn:
             log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)

@@ -21,6 +21,7 @@ from ganger.endpoints.projects import ProjectsEndpoint
 from ganger.endpoints.retention import RetentionEndpoint
 from ganger.endpoints.scheduler import SchedulerEndpoint
 from ganger.endpoints.tokens import TokensEndpoint
+from ganger.endpoints.uploads import UploadsEndpoint
 from ganger.errors import ServerTrouble
 from ganger.transport import Call, Transport
 
@@ -67,6 +68,11 @@ class Client:
         self.errors = NamedErrorsEndpoint(self._transport)
         self.scheduler = SchedulerEndpoint(self._transport)
         self.retention = RetentionEndpoint(self._transport)
+
+    @property
+    def uploads(self) -> UploadsEndpoint:
+        """The inputs that jobs await."""
+        return UploadsEndpoint(self._transport)
 
     @property
     def url(self) -> str:

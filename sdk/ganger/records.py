@@ -152,6 +152,22 @@ class Execution(Record):
         return next((code for code in codes if code), self.job_exit_code)
 
 
+class AwaitedInput(Record):
+    """An input that a job awaits, or has awaited: what is asked of it, what has come, and where it is sent to (None: nowhere)."""
+
+    name: str = ""
+    file_name: str | None = None
+    media_type: str | None = None
+    max_size: int | None = None
+    sha256: str | None = None
+    optional: bool = False
+    expires: datetime | None = None
+    size: int | None = None
+    received: datetime | None = None
+    file_id: int | None = None
+    upload_url: str | None = None
+
+
 class Job(Record):
     """A job: the request of a user, and its state. Lists leave out inputs, outputs and executions; only `jobs.get` has them."""
 
@@ -196,6 +212,7 @@ class Job(Record):
     ended: datetime | None = None
     last_status_change: datetime | None = None
     last_modified: datetime | None = None
+    awaits: list[AwaitedInput] = []
     inputs: list[Value] = []
     outputs: list[Value] = []
     job_exes: list[Execution] = []

@@ -21,6 +21,8 @@ class JobRequest:
     `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`.
     `needs` are jobs whose good end it waits for, by id, or needs in full (`{"job": 41, "after": "ANY"}`, `{"group": "shards"}`);
     within `submit_many`, `"@0"` is the first job and `"=name"` the one with that `key`, and jobs with the same `group` are one.
+    `count` members, which start at once or not at all; each finds its number in `$GANGER_MEMBER`. `awaits` names inputs that are uploaded
+    before the job is queued (`client.uploads`), alone or as `{"name", "max_size", "sha256", "media_type", "file_name", "optional"}`.
     """
 
     command: Sequence[str] | None = None
@@ -64,11 +66,13 @@ class JobRequest:
     needs: Sequence[int | str | Mapping[str, object]] | None = None
     key: str | None = None
     group: str | None = None
+    awaits: Sequence[str | Mapping[str, object]] | None = None
     idempotency_key: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a text where a list belongs: taken letter by letter it would be a job that nobody meant."""
         for name in ("command", "secrets", "constraints", "preferences", "needs"):
+        for name in ("command", "secrets", "constraints", "preferences", "awaits"):
             refuse_text(name, getattr(self, name))
 
     def document(self) -> JsonObject:

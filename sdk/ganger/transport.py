@@ -68,7 +68,7 @@ class Transport:
     ) -> None:
         self.url = addresses.checked(url.rstrip("/"))
         self._on_token_ending = on_token_ending
-        self._patience_s = patience_s
+        self._patience_s, self._timeout_s = patience_s, timeout_s
         self._headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
         self.timeout_s = timeout_s
         self._timeout = httpx2.Timeout(timeout_s, connect=5.0)
@@ -80,6 +80,13 @@ class Transport:
         """Close all connections of this process."""
         self._is_closed = True
         self._http.close()
+
+    def without_token(self, url: str) -> Transport:
+        """Return a transport to the host of an address that is its own credential, which never gets the token."""
+        where = httpx2.URL(url)
+        root = str(where.copy_with(raw_path=b"/", fragment=None))
+        patience_s, http = self._patience_s, self._replaced_network
+        return Transport(root, None, timeout_s=self._timeout_s, patience_s=patience_s, http=http)
 
     @property
     def _http(self) -> httpx2.Client:

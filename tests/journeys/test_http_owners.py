@@ -24,7 +24,7 @@ ROUTES = {f"{route.method} {route.rule}": route for noun in NOUNS for route in n
 OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
-        "GET /jobs/<id:job_id>/executions/",
+        "GET /jobs/<id:job_id>/executions/", "POST /jobs/<id:job_id>/uploaded/",
     },
     "operation": {"GET /operations/<id:operation_id>/"},
     "execution": {
@@ -157,6 +157,11 @@ class Things:
                VALUES (:id, 1, :node, 1, 'RUNNING', 1, 1, 1, 90) RETURNING id""",
             id=job["id"], node=self.node,
         )  # fmt: skip
+        api.change(
+            """INSERT INTO uploads (job_id, project_id, workspace_id, name, file_name, max_size, is_optional, mem_grows, disk_grows, taken)
+               SELECT j.id, j.project_id, (SELECT min(id) FROM workspaces), 'x', 'x', 1, false, false, false, now() FROM jobs j WHERE j.id = :id""",
+            id=job["id"],
+        )
         named = f"type-of-{owner}"
         file = api.send("POST", "/files/", b"x", query={"file_name": "f", **there}, content_type="text/plain").json
         kind = api.a_type(named, **there)

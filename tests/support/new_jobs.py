@@ -8,6 +8,7 @@ from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from scheduler.jobs.new_job import NewJob
 from scheduler.needs.new_needs import NewNeed
+from scheduler.rules.job_type.awaited import AwaitedInput
 
 HINTS = get_type_hints(NewJob, localns={"JsonValue": object})
 _BY_TYPE: Mapping[Any, tuple[object, ...]] = {
@@ -15,6 +16,7 @@ _BY_TYPE: Mapping[Any, tuple[object, ...]] = {
     int: (8, 9),
     str: ("a", "b"),
     NewNeed: (NewNeed(job=1), NewNeed(job=2)),
+    AwaitedInput: (AwaitedInput("a"), AwaitedInput("b"), AwaitedInput("a", sha256="x")),
     datetime: (datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)),
 }
 

@@ -11,6 +11,7 @@ from flask_openapi import Info, OpenAPI
 from flask_openapi.models import SecurityScheme
 from pydantic import BaseModel
 
+from api.http.blobs.schema import UploadState
 from api.http.document.answer_types import REFERENCE, AnswerType, JsonSchema
 from api.http.document.answer_types import schemas as answer_schemas
 from api.http.executions.answer_schema import LogView
@@ -28,8 +29,8 @@ does not ask for JSON gets the sentence as text. Amounts are cpus, MiB and piece
 
 SECURITY = {"token": SecurityScheme(type="http", scheme="bearer", description="a token made by an administrator")}
 
-UNDECLARED: tuple[AnswerType, ...] = (Problem, LogView)
-"""Answers of every route, and of one that describes its answers by itself."""
+UNDECLARED: tuple[AnswerType, ...] = (Problem, LogView, UploadState)
+"""Answers of every route, and of those that describe their answers by themselves."""
 
 NAMES = {
     "CheckFinding": "Finding",

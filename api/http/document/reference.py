@@ -17,7 +17,7 @@ from api.http.document.answer_types import JsonSchema
 from api.http.document.type_names import prose, type_html
 
 UI = Path(__file__).parent / "ui"
-METHODS = ("get", "post", "patch", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,12 +164,35 @@ class _OwnCommand(TypedDict):
     post_timeout: int | None
 
 
+class AwaitedView(TypedDict):
+    """An input that the job awaits, or has awaited: what is asked of it, and what has come."""
+
+    name: str
+    file_name: str
+    media_type: str | None
+    max_size: Annotated[int, Field(description="most bytes")]
+    sha256: str | None
+    optional: bool
+    expires: Annotated[datetime, Field(description="the job fails if nobody has said by then that all is uploaded")]
+    size: Annotated[int | None, Field(description="bytes of what has come as a whole; null while nothing has")]
+    received: datetime | None
+    file_id: Annotated[int | None, Field(description="the file that it has become")]
+    upload_url: Annotated[
+        str | None,
+        Field(
+            description="where it is sent to, whole or in blocks, without a token; a fresh address each time, good for a while; "
+            "null where the caller may not, or the job takes it no longer"
+        ),
+    ]
+
+
 class _Course(TypedDict):
     constraints: Sequence[ConstraintView]
     created_by: str | None
     needs: Annotated[list[NeedView], Field(description="the first hundred of what it waits or waited for")]
     group: Annotated[str | None, Field(description="the group that it belongs to")]
     forced_by: Annotated[str | None, Field(description="who said that it is done, though no execution completed")]
+    awaits: list[AwaitedView]
     is_pinned: Annotated[bool, Field(description="kept whatever the limits of retention say")]
     round: int
     data: DataView

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from api.http.jobs import program_schema as programs
 from api.http.jobs.needs_schema import new_needs
 from api.http.jobs.program_schema import RENAMED, document
-from api.http.jobs.schema import JobBody
+from api.http.jobs.schema import AwaitBody, JobBody
 from api.http.schema.fields import stored
 from scheduler.errors import GangerError
 from scheduler.jobs.new_job import NewJob
+from scheduler.rules.job_type.awaited import AwaitedInput
 from scheduler.rules.job_type.definition import OVERRIDABLE
 
 NOT_ASKED = frozenset({"idempotency_key", "together"})
@@ -41,4 +42,12 @@ def new_job(body: JobBody) -> NewJob:
         asked |= {"type_name": body.job_type.name, "type_version": body.job_type.version}
     if body.needs:
         asked |= {"needs": new_needs(body.needs)}
+    if body.awaits is not None:
+        asked["awaits"] = [_awaited(one) for one in body.awaits]
     return NewJob(**asked, overrides=document(body, OVERRIDES) if not given.isdisjoint(OVERRIDES) else None)
+
+
+def _awaited(one: str | AwaitBody) -> AwaitedInput:
+    if isinstance(one, str):
+        return AwaitedInput(one)
+    return AwaitedInput(one.name, one.file_name, one.media_type, one.max_size, one.sha256, one.optional)

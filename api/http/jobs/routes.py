@@ -41,6 +41,7 @@ from scheduler.jobs import bulk, cancel, queries, submit
 from scheduler.jobs.submit import IdempotencyKey, Submission
 from scheduler.rules.lifecycle.moves import FINAL_JOB, JobStatus
 from scheduler.store.jobs import listing
+from scheduler.uploads import arrival
 
 routes = Routes("jobs")
 ORDERS = tuple(listing.KEYS)
@@ -153,6 +154,17 @@ def cancel_job(call: ApiCall, job_id: JobId, body: CancelBody) -> JobDetail:  # 
         raise Conflict("the job is COMPLETED and stays so")
     if job_id not in answer.unchanged and job_id not in answer.moved:
         raise NotFound(f"there is no job {job_id}")
+    return view.detail(queries.job(call.rt, call.caller, job_id))
+
+
+@routes.post("/jobs/<id:job_id>/uploaded/", role=Role.SUBMITTER, answers={200: JobDetail})
+def tell_uploaded(call: ApiCall, job_id: JobId) -> JobDetail:
+    """Say that all that a job awaits is uploaded: it is queued, once, however often this is said.
+
+    What is missing, or not as it was asked for, fails the job, and its message says what. A body is not read.
+    """
+    queries.require_job(call.rt, call.caller, job_id)
+    arrival.uploaded(call.rt, job_id, call.caller.name)
     return view.detail(queries.job(call.rt, call.caller, job_id))
 
 

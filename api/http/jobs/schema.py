@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from api.http.jobs.needs_schema import JobKey, NeedsList
+from api.http.files.schema import FileName, MediaType, Sha256
 from api.http.jobs.placement_schema import ConstraintBody, LabelKey, LabelValue
 from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
@@ -48,6 +49,7 @@ from api.http.schema.words import CategoryWord
 from scheduler.documents import Document
 from scheduler.explain.dry_run import MOST as MOST_TRIED
 from scheduler.identifiers import JobTypeId
+from scheduler.rules.job_type.awaited import MOST_AWAITED
 from scheduler.rules.lifecycle.gangs import MOST_MEMBERS
 from scheduler.rules.lifecycle.moves import JobStatus
 
@@ -88,6 +90,24 @@ class JobTypeName(Body):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     version: Annotated[str, StringConstraints(min_length=1, max_length=128)] = LEFT_OUT
+
+
+class AwaitBody(Body):
+    """An input that is uploaded later, and what is asked of it: most bytes, SHA-256, media type. A name alone asks nothing."""
+
+    name: Name
+    file_name: FileName = LEFT_OUT
+    media_type: MediaType = LEFT_OUT
+    max_size: Annotated[int, Field(ge=0, le=MAX_ID, description="most bytes")] = LEFT_OUT
+    sha256: Sha256 = LEFT_OUT
+    optional: Annotated[bool, Field(description="it may be left out when the rest is said to be uploaded")] = False
+
+
+AwaitItem = Annotated[
+    Annotated[Name, Tag("one")] | Annotated[AwaitBody, Tag("many")],
+    Discriminator(lambda sent: "one" if isinstance(sent, str) else "many"),
+]
+"""A name alone, or with what is asked of it; the tags are those that places of faults are told without."""
 
 
 class InputEntry(Body):
@@ -159,6 +179,10 @@ class JobBody(ProgramFields):
     needs: NeedsList = LEFT_OUT
     key: Annotated[JobKey, Field(description="a name within the batch, for the needs of the others")] = LEFT_OUT
     group: Annotated[Word, Field(description="the jobs of a batch with the same word are a group")] = LEFT_OUT
+    awaits: Annotated[
+        list[AwaitItem],
+        Field(min_length=1, max_length=MOST_AWAITED, description="inputs that are uploaded before the job is queued"),
+    ] = LEFT_OUT
     idempotency_key: Key = LEFT_OUT
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from api.http.executions import view as executions
 from api.http.files import view as files
 from api.http.files.schema import FileView
+from api.http.jobs import awaits_view
 from api.http.jobs import program_schema as programs
 from api.http.jobs.answer_schema import (
     JobChanges,
@@ -137,6 +138,7 @@ def detail(found: FullJob) -> JobDetail:
         "needs": more.needs or [],
         "group": more.group_name,
         "forced_by": more.forced_by,
+        "awaits": awaits_view.shown(found.uploads),
         "is_pinned": more.is_pinned,
         "round": row.round,
         "data": documents.data(data),

@@ -5,7 +5,7 @@ idle connections then keep all threads waiting, and half a head keeps a thread f
 until its whole head has come, and a small body with it, at no cost; one that takes too long over its head is closed. In a
 thread a client has to keep a pace (`paced_socket`), and what may take long has a share of the threads (`thread_shares`).
 
-Calls of nodes have threads of their own, and so have files of nodes: whatever users do, nodes beat. Nothing ever waits on the poller's own thread, nor does
+Calls of nodes have threads of their own, and so have files of nodes and files by links: whatever users do, nodes beat. Nothing ever waits on the poller's own thread, nor does
 a thread for the rest of a body that nobody wants: a connection that is over lingers in the poller until its client has seen that.
 
 The worker builds on parts of gunicorn that are private, so pyproject.toml keeps gunicorn below its next major version.
@@ -68,6 +68,7 @@ SPARE_FILES = 500
 
 _STALLED = struct.pack("ll", int(STALLED_S), 0)
 _OF_NODE = re.compile(rb"[A-Z]+ /node/(files/)?")
+_OF_BLOB = re.compile(rb"[A-Z]+ /blobs/")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _NOT_WAITED_FOR = re.compile(rb"\r\n(?:expect|transfer-encoding|upgrade)[ \t]*:", re.IGNORECASE)
 
@@ -101,12 +102,17 @@ class RequestWorker(ParkingWorker):
     """Threads as gunicorn has them, for connections that have something to do."""
 
     node_threads = 6
+    blob_threads = 8
 
     def init_process(self) -> None:
-        """Begin, with threads of their own for what nodes ask."""
+        """Begin, with threads of their own for what nodes ask, and for files by links."""
+        sizes = {
+            thread_shares.NODE_CALLS: self.node_threads,
+            thread_shares.NODE_FILES: self.node_threads,
+            thread_shares.BLOBS: self.blob_threads,
+        }
         self.pools = {
-            name: ThreadPoolExecutor(max_workers=self.node_threads, thread_name_prefix=name)
-            for name in (thread_shares.NODE_CALLS, thread_shares.NODE_FILES)
+            name: ThreadPoolExecutor(max_workers=size, thread_name_prefix=name) for name, size in sizes.items()
         }
         self.lingering: deque[Connection] = deque()
         super().init_process()
@@ -259,6 +265,8 @@ class RequestWorker(ParkingWorker):
 
 
 def _threads_for(seen: bytes) -> str:
+    if _OF_BLOB.match(seen):
+        return thread_shares.BLOBS
     found = _OF_NODE.match(seen)
     if found is None:
         return thread_shares.EVERYBODY

@@ -73,7 +73,7 @@ def serve(where: tuple[str, int], settings: Settings, account: UnixAccount | Non
     if account is not None:
         unprivileged.hold(settings.workspace_roots)
         unprivileged.become(account)
-    RequestWorker.node_threads = settings.node_threads
+    RequestWorker.node_threads, RequestWorker.blob_threads = settings.node_threads, settings.blob_threads
     Pace.grace_s = settings.client_grace_s
     try:
         _Server(options, make).run()

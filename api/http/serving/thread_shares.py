@@ -1,9 +1,10 @@
 """Shares of a process's request threads: what may take long never has all of them.
 
-There are three sets of threads: for everybody, for calls of nodes, for files of nodes (`gunicorn_worker`). In each, bodies on
-their way in, large files on their way out, and followed logs have at most a part, together never all of it, and one caller
-never more than two thirds of what its kind may have. Whoever finds no share free is told at once to try again, and so
-costs no thread.
+There are four sets of threads: for everybody, for calls of nodes, for files of nodes, for files by signed links
+(`gunicorn_worker`). In each, bodies on their way in, large files on their way out, and followed logs have at most a part, together
+never all of it, and one caller never more than two thirds of what its kind may have. Whoever finds no share free is told at
+once to try again, and so costs no thread. Only files by links may have all threads of theirs: nothing else waits for these, and their
+clients send many blocks at once, which wait for a thread in turn.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ from dataclasses import dataclass
 
 from scheduler.errors import ServiceUnavailable
 
-EVERYBODY, NODE_CALLS, NODE_FILES = "everybody", "node calls", "node files"
+EVERYBODY, NODE_CALLS, NODE_FILES, BLOBS = "everybody", "node calls", "node files", "blobs"
 
 
 class ThreadShares:
-    """The threads of one set that long requests may hold: three quarters; `of_kind` is the part that one kind may hold."""
+    """The threads of one set that long requests may hold: three quarters, or without `spare` all of them.
 
-    def __init__(self, threads: int, of_kind: float) -> None:
+    `of_kind` is the part that one kind may hold.
+    """
+
+    def __init__(self, threads: int, of_kind: float, *, spare: bool = True) -> None:
         self._lock = threading.Lock()
-        self._all = max(1, threads - max(1, threads // 4))
+        self._all = max(1, threads - max(1, threads // 4)) if spare else threads
         self._kind = max(1, min(self._all, int(threads * of_kind)))
-        self._one = max(1, -(-self._kind * 2 // 3))
+        self._one = max(1, -(-self._kind * 2 // 3)) if spare else self._kind
         self._held: Counter[str] = Counter()
         self._by_caller: Counter[tuple[str, str]] = Counter()
 
@@ -90,17 +94,20 @@ class KindOfShare:
         self.shares.give_back(self.kind)
 
 
-def of_process(threads: int, node_threads: int) -> dict[str, ThreadShares]:
+def of_process(threads: int, node_threads: int, blob_threads: int) -> dict[str, ThreadShares]:
     """Return the shares of a process by its sets of threads."""
     return {
         EVERYBODY: ThreadShares(threads, 0.5),
         NODE_CALLS: ThreadShares(node_threads, 0.75),
         NODE_FILES: ThreadShares(node_threads, 0.75),
+        BLOBS: ThreadShares(blob_threads, 1.0, spare=False),
     }
 
 
 def set_of(path: str) -> str:
     """Return the set of threads that answers requests for an address."""
+    if path.startswith("/blobs/"):
+        return BLOBS
     if not path.startswith("/node/"):
         return EVERYBODY
     return NODE_FILES if path.startswith("/node/files/") else NODE_CALLS

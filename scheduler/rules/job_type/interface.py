@@ -8,7 +8,7 @@ same normalised document, with defaults filled in, and the job keeps that.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Required, TypeAlias, TypedDict, cast
 
@@ -127,10 +127,11 @@ def fit(
     data: Mapping[str, JsonValue] | None,
     inputs: Mapping[str, JsonValue] | None,
     complaint: SchemaCheck,
+    awaited: Collection[str] = (),
 ) -> InputData:
     """Return the normalised form of data given for an interface; raises InvalidInput with all that does not fit.
 
-    A fault is named by the place where the client wrote it: `data.input_data[0]` or `inputs.name`.
+    Inputs of the names in `awaited` come later, and may be missing. A fault is named by the place where the client wrote it: `data.input_data[0]` or `inputs.name`.
     """
     if data is not None and inputs is not None:
         raise InvalidInput("give either data or inputs, not both", field="inputs")
@@ -143,7 +144,8 @@ def fit(
     for name in given:
         if name not in known:
             faults.note(f"there is no input {name!r} in the interface", field=place_of(name, places))
-    entries = [_entry(declared, given, complaint, places, faults) for declared in interface.inputs]
+    wanted = [declared for declared in interface.inputs if declared.name in given or declared.name not in awaited]
+    entries = [_entry(declared, given, complaint, places, faults) for declared in wanted]
     outputs = _output_places(interface, data or {}, faults)
     faults.raise_all()
     document = {"version": VERSION, "input_data": [entry for entry in entries if entry], "output_data": outputs}

@@ -40,6 +40,8 @@ UNKNOWN_EXIT = "unknown-exit"
 SIGNALED = "signaled"
 NODE_LOST = "node-lost"
 UNKNOWN = "unknown"
+INPUT_MISSING = "input-missing"
+INPUT_REFUSED = "input-refused"
 
 BUILT_IN: tuple[FailureClass, ...] = (
     FailureClass(UNKNOWN, "Unknown", "The node named an error that is not known here.", FailureCategory.SYSTEM),
@@ -88,6 +90,18 @@ BUILT_IN: tuple[FailureClass, ...] = (
         "checksum",
         "Checksum mismatch",
         "An input arrived with other content than it was stored with.",
+        FailureCategory.DATA,
+    ),
+    FailureClass(
+        INPUT_MISSING,
+        "Input never came",
+        "An input that the job awaited was not uploaded, or not in time.",
+        FailureCategory.DATA,
+    ),
+    FailureClass(
+        INPUT_REFUSED,
+        "Input refused",
+        "An input was uploaded that is not as it was asked for: its size, checksum or media type.",
         FailureCategory.DATA,
     ),
     FailureClass("launch", "Launch failed", "The program could not be started at all.", FailureCategory.SYSTEM),

@@ -44,6 +44,8 @@ class ExecutionStatus(StrEnum):
 class JobEvent(StrEnum):
     """The events of a job."""
 
+    RECEIVE = "RECEIVE"
+    REFUSE = "REFUSE"
     READY = "READY"
     PLACE = "PLACE"
     WITHDRAW = "WITHDRAW"
@@ -58,6 +60,7 @@ class JobEvent(StrEnum):
     SKIP = "SKIP"
     RENEW = "RENEW"
     FORCE = "FORCE"
+    AWAIT = "AWAIT"
 
 
 class ExecutionEvent(StrEnum):
@@ -88,6 +91,14 @@ _J, _X = JobStatus, ExecutionStatus
 
 JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
     JobEvent.READY: Move(frozenset({_J.PENDING}), _J.QUEUED, "its needs are satisfied and its time has come"),
+    JobEvent.RECEIVE: Move(
+        frozenset({_J.PENDING_UPLOAD}), _J.PENDING, "what it awaits was uploaded and is as it was asked for"
+    ),
+    JobEvent.REFUSE: Move(
+        frozenset({_J.PENDING_UPLOAD}),
+        _J.FAILED,
+        "what it awaits is missing, is not as it was asked for, or never came",
+    ),
     JobEvent.PLACE: Move(frozenset({_J.QUEUED}), _J.RUNNING, "the scheduler gave it to a node; attempt + 1"),
     JobEvent.WITHDRAW: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the node never claimed it; not a try"),
     JobEvent.GIVE_BACK: Move(
@@ -113,6 +124,9 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
         "a new round of a job whose needs are not satisfied, or not yet judged",
     ),
     JobEvent.FORCE: Move(frozenset({_J.FAILED, _J.BLOCKED}), _J.COMPLETED, "an operator says that it is done"),
+    JobEvent.AWAIT: Move(
+        frozenset({_J.FAILED, _J.CANCELED}), _J.PENDING_UPLOAD, "a new round of a job that never got what it awaits"
+    ),
 }
 
 EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
@@ -128,11 +142,12 @@ EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
 FINAL_JOB: frozenset[JobStatus] = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
 """States that a job leaves only for a new round, or from FAILED to CANCELED."""
 
-NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, JobEvent.FORCE})
+NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, JobEvent.AWAIT, JobEvent.FORCE})
 """The events that begin a new round of a job that has ended."""
 
 TOLD: frozenset[JobEvent] = frozenset(
-    {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.CANCEL} | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP}
+    {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.REFUSE, JobEvent.CANCEL}
+    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP}
 )
 """The events after which those that need the job are judged anew."""
 

@@ -22,6 +22,7 @@ class FileFilter:
     """Which files. Values of one field are alternatives, fields narrow; `project_id` is the caller's bound."""
 
     project_id: int | None = None
+    uuid: UUID | None = None
     file_id: tuple[int, ...] = ()
     file_name: tuple[str, ...] = ()
     media_type: tuple[str, ...] = ()
@@ -103,6 +104,7 @@ class WritingExecution(NamedTuple):
 
 _CONDITIONS = {
     "project_id": "j.project_id = :project_id",
+    "uuid": "j.uuid = :uuid",
     "file_id": "j.id = ANY(:file_id)",
     "file_name": "j.file_name = ANY(:file_name)",
     "media_type": "j.media_type = ANY(:media_type)",

@@ -29,7 +29,8 @@ _REST = text("""
                WHERE n.job_id = j.id ORDER BY n.position LIMIT 100
            ) AS n) AS needs,
            (SELECT g.name FROM group_members m JOIN job_groups g ON g.id = m.group_id
-            WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name
+            WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name,
+           EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads
     FROM jobs j
     JOIN job_specs q ON q.job_id = j.id
     JOIN job_type_revisions r ON r.id = j.revision_id
@@ -98,6 +99,7 @@ class JobRest(NamedTuple):
     event_description: Document | None
     needs: list[Any] | None
     group_name: str | None
+    has_uploads: bool
 
 
 class NamedFile(NamedTuple):

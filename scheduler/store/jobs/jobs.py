@@ -68,6 +68,8 @@ _NEW_ROUND = """round = j.round + 1, max_tries = j.num_exes - j.forgiven + COALE
 # What each event changes beside the status; `v` is the step. Who is withdrawn or given back, by no fault of its own, keeps its place
 # among those that wait; a try that failed takes a new one. A job that is requeued waits as it had asked to: until its time, and while it is held.
 _CHANGES: dict[JobEvent, str] = {
+    JobEvent.RECEIVE: "not_before = CASE WHEN j.not_before > now() THEN j.not_before END",
+    JobEvent.REFUSE: "ended = now(), error_id = v.error_id",
     JobEvent.READY: "queued = now(), not_before = NULL",
     JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
     JobEvent.WITHDRAW: "node_id = NULL, started = NULL, withdrawals = j.withdrawals + 1",
@@ -84,6 +86,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.RENEW: f"{_NEW_ROUND}, queued = NULL",
     JobEvent.FORCE: """round = j.round + 1, result_attempt = j.attempt, forced_by = :actor, ended = now(), error_id = NULL,
         node_id = NULL, percent = 100""",
+    JobEvent.AWAIT: f"{_NEW_ROUND}, queued = NULL",
 }
 
 _MOVE = """
@@ -113,10 +116,15 @@ _MOVE = """
     RETURNING job_id
 """
 
-# Told in the same statement, so that no end is ever missed. A job that begins anew is judged itself, too.
+# Told in the same statement, so that no end is ever missed. A job that begins anew, or has got its input, is judged itself.
 _TOLD = """, told AS (
-        INSERT INTO need_changes (job_id) SELECT id FROM moved WHERE followers > 0{itself} ORDER BY id
+        INSERT INTO need_changes (job_id) SELECT id FROM moved WHERE {whom} ORDER BY id
     )"""
+_FOLLOWED = "followers > 0"
+_WHOM = {
+    JobEvent.RENEW: "true",
+    JobEvent.RECEIVE: "EXISTS (SELECT FROM job_needs n WHERE n.job_id = moved.id)",
+}
 
 # Two schedulers may hold the same plan, and an earlier try may not be dead yet: placement asks once more.
 _GUARDS = {
@@ -128,7 +136,8 @@ _GUARDS = {
 
 
 def _statement(event: JobEvent) -> TextClause:
-    told = _TOLD.format(itself=" OR true" if event is JobEvent.RENEW else "") if event in TOLD else ""
+    whom = _WHOM.get(event, _FOLLOWED if event in TOLD else None)
+    told = "" if whom is None else _TOLD.format(whom=whom)
     return text(_MOVE.format(changes=_CHANGES[event], guard=_GUARDS.get(event, ""), told=told))
 
 

@@ -38,6 +38,7 @@ class Command:
 
 OURS = (
     Command("submit", "ganger.cli.submit.command:submit", JOBS, cls="ganger.cli.submit.command:SubmitCommand"),
+    Command("upload", "ganger.cli.data.upload:upload", JOBS),
     Command("jobs", "ganger.cli.jobs.listing:jobs", JOBS),
     Command("show", "ganger.cli.jobs.show:show", JOBS),
     Command("logs", "ganger.cli.jobs.logs:logs", JOBS),

@@ -50,6 +50,14 @@ def note(line: str) -> None:
     print(visible(line), file=sys.stderr, flush=True)  # noqa: T201 - this is the place that prints
 
 
+def progress(line: str, *, is_last: bool) -> None:
+    """Show how far something is, in place of the line before where a person reads it; elsewhere only the last line."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[2K{visible(line)}", end="\n" if is_last else "", file=sys.stderr, flush=True)  # noqa: T201 - likewise
+    elif is_last:
+        note(line)
+
+
 def document(value: object) -> None:
     """Print one JSON document: indented on a terminal, one line in a pipe."""
     _print(_json(value, indent=2 if terminal() else None))

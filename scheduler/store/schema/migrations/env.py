@@ -7,6 +7,7 @@ from scheduler.store.schema import (  # noqa: F401 - all add their tables to the
     project_tables,
     reference_tables,
     tables,
+    upload_tables,
 )
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=project_tables.metadata)

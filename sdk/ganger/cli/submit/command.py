@@ -164,6 +164,9 @@ def _send(
     job = api.jobs.submit(replace(requests[0], idempotency_key=key), strict=strict)
     for warning in job.document.get("warnings", ()):
         screen.note(f"ganger: {warning['description']}")
+    if job.awaits:
+        wanted = " ".join(f"{one.name}=FILE" for one in job.awaits)
+        screen.note(f"it waits for its input: ganger upload {job.id} {wanted}")
     return [job.id]
 
 

@@ -16,7 +16,7 @@ from ganger.errors import UsageError
 GROUPS = (NeedOptions, RunnerOptions, LimitOptions, LikingOptions, WhereOptions, TryOptions, FollowOptions)
 _NAMES_SOMETHING = frozenset({"secrets"})
 OPTIONS = {"name": "--name", "labels": "--label"} | {
-    sets.field: f"--{option.replace('_', '-')}"
+    sets.field: f"--{option.rstrip('_').replace('_', '-')}"
     for group in GROUPS
     for option, sets in fields_set(group).items()
     if sets.field not in _NAMES_SOMETHING

@@ -58,6 +58,16 @@ class NeedOptions(SubmissionOptions):
         typer.Option(help="NAME=VALUE in the job's environment.", rich_help_panel=NEEDS),
         JobField("environment", _environment),
     ] = None
+    await_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--await",
+            metavar="NAME",
+            help="An input that is uploaded later, with `ganger upload`; the job waits for it.",
+            rich_help_panel=NEEDS,
+        ),
+        JobField("awaits"),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""New jobs on their way from what somebody asks for to rows."""

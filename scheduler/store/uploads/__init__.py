@@ -1,0 +1,1 @@
+"""What jobs await, and what has come of it so far."""
