@@ -37,8 +37,7 @@ Work
     retention        how long what has ended is kept; due: kept no longer, from its cutoff on; purge: its deletion
     sweep            the leader's walk over all projects that purges what is due; gone: what was purged; deletion: a user's wish that something go
     pin              a user's word that a job is kept whatever the limits say
-    upload           a file on its way from a user; block: a part of one that comes by itself
-    await            a job waits for an input to be uploaded; blob: content that moves by a signed link, in or out
+    upload           a file on its way from a user; block, await: a part of one that comes by itself, and a job's wait for it
 
 Who
     project          a tenant: owns jobs, files, secrets, tokens; has a weight and a quota
@@ -132,7 +131,7 @@ Inside
     route            an address of the API; query, body, header: parts of a request; answer: what comes back
     endpoint         the calls of the Python client about one kind of thing
     dialect          the same jobs and files in the words of another system, for that system's own clients; asset: a file there
-    link             an address that is signed, and so needs no token until it ends
+    link             an address that is signed, and so needs no token until it ends; blob: content that moves by one
     pace             how slow a client may be before it is given up on; share: the threads that slow requests may hold
     sample           a measurement kept for later; load: jobs over time; metric: a figure for monitoring
     trace            jobs with their true times; workload: the jobs of a replay; replay: placing them in simulated time

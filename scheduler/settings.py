@@ -24,10 +24,51 @@ def _networks(text: str) -> str:
     return text
 
 
-class Settings(BaseSettings):
-    """The settings of one role. Durations are seconds, sizes are bytes."""
+class FileSettings(BaseSettings):
+    """How files come and go, and where they lie. Durations are seconds, sizes are bytes."""
 
     model_config = SettingsConfigDict(env_prefix="GANGER_", env_ignore_empty=True, frozen=True)
+
+    upload_within_s: float = Field(
+        default=86_400.0, gt=0, description="longest time that the body of a request may take that is a file"
+    )
+    max_upload: int = Field(default=100 * 1024**3, description="largest file that is taken in")
+    upload_wait_s: float = Field(
+        default=86_400.0, gt=0, description="a job fails whose awaited inputs have not been uploaded by then"
+    )
+    public_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
+        default=None,
+        description="address under which clients reach the API, for links in answers; else that of the request",
+    )
+    public_file_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
+        default=None, description="likewise for signed links to files; else public_url"
+    )
+    link_s: float = Field(default=3600.0, ge=60, le=7 * 86_400, description="how long a signed link to a file is good")
+    blob_threads: int = Field(
+        default=8,
+        ge=2,
+        description="files at once in each process of the API that come and go by signed links: threads of their own",
+    )
+    workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="absolute folders, with : between them, within which workspaces of this machine may lie; files and "
+        "workspaces in state_dir always may",
+    )
+
+    @field_validator("workspace_roots", mode="before")
+    @classmethod
+    def _folders(cls, given: object) -> object:
+        """Take folders as PATH has them. Each must be absolute, and not the root of the machine."""
+        folders = [Path(part) for part in given.split(":") if part] if isinstance(given, str) else given
+        if isinstance(folders, (list, tuple)):
+            for folder in folders:
+                if not Path(folder).is_absolute() or Path(folder) == Path("/") or ".." in Path(folder).parts:
+                    raise ValueError(f"{folder} is no absolute folder below /")
+        return folders
+
+
+class Settings(FileSettings):
+    """The settings of one role. Durations are seconds, sizes are bytes."""
 
     database_url: SecretStr | None = None
     broker_url: Annotated[SecretStr, AfterValidator(_secretly(addresses.broker))] | None = None
@@ -50,30 +91,15 @@ class Settings(BaseSettings):
     node_threads: int = Field(
         default=6, ge=2, description="calls of nodes at once in each of them, and files of nodes: threads of their own"
     )
-    blob_threads: int = Field(
-        default=8,
-        ge=2,
-        description="files at once in each of them that come and go by signed links: threads of their own",
-    )
     client_grace_s: float = Field(
         default=10.0, gt=0, description="how long a client may keep a thread waiting, beyond what 10 kB a second allow"
     )
     body_within_s: float = Field(default=300.0, gt=0, description="longest time that the body of a request may take")
-    upload_within_s: float = Field(default=86_400.0, gt=0, description="likewise of a file")
     api_user: str | None = Field(
         default=None, description="account that an API becomes that root has started; `ganger up` chooses one"
     )
     max_body: int = Field(default=1024 * 1024, description="largest JSON body, except that of POST /jobs/")
     max_jobs_body: int = Field(default=32 * 1024 * 1024, description="largest body of POST /jobs/")
-    max_upload: int = Field(default=100 * 1024**3, description="largest file that is taken in")
-    upload_wait_s: float = Field(
-        default=86_400.0, gt=0, description="a job fails whose awaited inputs have not been uploaded by then"
-    )
-    workspace_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        default=(),
-        description="absolute folders, with : between them, within which workspaces of this machine may lie; files and "
-        "workspaces in state_dir always may",
-    )
     max_batch: int = Field(default=10_000, description="most jobs in one POST /jobs/")
 
     limit_requests: bool = Field(default=True, description="answer 429 to clients that exceed the two limits below")
@@ -98,14 +124,6 @@ class Settings(BaseSettings):
         default=[],
         description="host names that the API answers to, with commas between; empty: addresses, and names that cannot be somebody else's",
     )
-    public_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
-        default=None,
-        description="address under which clients reach the API, for links in answers; else that of the request",
-    )
-    public_file_url: Annotated[str, AfterValidator(addresses.api)] | None = Field(
-        default=None, description="likewise for signed links to files; else public_url"
-    )
-    link_s: float = Field(default=3600.0, ge=60, le=7 * 86_400, description="how long a signed link to a file is good")
     metafold_dates: Literal["auto", "iso", "rfc1123"] = Field(
         default="auto",
         description="how times are written on the addresses under /projects; auto: RFC 1123 for the Python client there, else ISO 8601",
@@ -219,17 +237,6 @@ class Settings(BaseSettings):
             if given.lstrip().startswith("[")
             else [name.strip() for name in given.split(",") if name.strip()]
         )
-
-    @field_validator("workspace_roots", mode="before")
-    @classmethod
-    def _folders(cls, given: object) -> object:
-        """Take folders as PATH has them. Each must be absolute, and not the root of the machine."""
-        folders = [Path(part) for part in given.split(":") if part] if isinstance(given, str) else given
-        if isinstance(folders, (list, tuple)):
-            for folder in folders:
-                if not Path(folder).is_absolute() or Path(folder) == Path("/") or ".." in Path(folder).parts:
-                    raise ValueError(f"{folder} is no absolute folder below /")
-        return folders
 
 
 def read_settings() -> Settings:

@@ -140,6 +140,8 @@ def _refuse(found: Mapping[int, FaultList], submission: Submission) -> None:
     if found:
         error = EntryError({number: faults.together() for number, faults in found.items()})
         raise error.named(range(len(submission.jobs)) if submission.many else None) from None
+
+
 def _await(tx: Connection, rt: Runtime, project: Project, prepared: PreparedSubmission, ids: Sequence[JobId]) -> None:
     """Note which inputs of new jobs are still to be uploaded. Raises ServiceUnavailable where nothing could be."""
     rows = zip(prepared.rows, ids, strict=True)

@@ -71,8 +71,7 @@ class JobRequest:
 
     def __post_init__(self) -> None:
         """Refuse a text where a list belongs: taken letter by letter it would be a job that nobody meant."""
-        for name in ("command", "secrets", "constraints", "preferences", "needs"):
-        for name in ("command", "secrets", "constraints", "preferences", "awaits"):
+        for name in ("command", "secrets", "constraints", "preferences", "needs", "awaits"):
             refuse_text(name, getattr(self, name))
 
     def document(self) -> JsonObject:

@@ -18,12 +18,8 @@ BODIES: dict[str, dict[str, int]] = {
 }
 """Where an empty body would ask for more than the route's own role gives, or take the token away that asks."""
 
-SIGNED = {"/projects/<id:project>/assets/<id:asset>/content"}
-"""Addresses that are their own credential: see test_metafold_http.py."""
-
-
-BY_LINK = {"/blobs/<blob>"}
-"""Addresses that are their own credential when they are signed; without a signature they are nobody's, whatever his token."""
+SIGNED = {"/projects/<id:project>/assets/<id:asset>/content", "/blobs/<blob>"}
+"""Addresses that are their own credential: see test_metafold_http.py and test_http_blobs.py."""
 
 
 def address(route: Any) -> Any:
@@ -47,8 +43,7 @@ def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     assert all(isinstance(route.role, Role) or route.role in {"node", "public"} for route in ROUTES)
     assert {route.rule for route in ROUTES if route.role == "public"} <= {
         "/version/", "/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/<name>", "/metrics",
-        "/oauth/token", "/projects/<id:project>/assets/<id:asset>/content",
-        *BY_LINK, "/version/", "/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/<name>", "/metrics",
+        "/oauth/token", *SIGNED,
     }  # fmt: skip
 
 
@@ -65,9 +60,6 @@ def test_every_route_lets_in_who_may_and_nobody_else(api: Api) -> None:
             status = api.as_(caller).send(route.method, address(route), body).status_code
             expected = {401} if caller is None or route.rule.startswith("/projects") else {403}
             let_in = status not in {401, 403}
-            if route.rule in BY_LINK:
-                assert status == 403, (route.method, route.rule, caller)
-                continue
             if (
                 let_in != allowed(route.role, caller)
                 or (not let_in and status not in expected)

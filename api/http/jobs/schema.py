@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from api.http.jobs.needs_schema import JobKey, NeedsList
 from api.http.files.schema import FileName, MediaType, Sha256
+from api.http.jobs.needs_schema import JobKey, NeedsList
 from api.http.jobs.placement_schema import ConstraintBody, LabelKey, LabelValue
 from api.http.jobs.program_schema import ProgramFields
 from api.http.paging import OrderedQuery
