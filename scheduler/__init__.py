@@ -123,6 +123,7 @@ Inside
     interpreter      a Python that jobs may choose on a node; venv: a Python environment made for a job type
     run              one phase's process tree, as the supervisor holds it; termination: stopping it
     confinement      what a run sees and may write beside its own directories, and the kernel calls it is denied
+    cell             a confined thread of the supervisor, from which one run after another is started
     process tree     all processes that a run has started
     cgroup           a control group of Linux, which holds a tree; namespace: a PID namespace, which does, too
     progress         how far a program says it is

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from scheduler.identifiers import Attempt, ExecutionId
-from workers.supervisor.limits import PHASES
+from workers.supervisor.limits import PHASES, TEMPORARY
 
 ExecutionKey: TypeAlias = tuple[ExecutionId, Attempt]
 """(execution id, attempt): the key of everything that a node knows about an execution."""
@@ -39,6 +39,13 @@ class Paths:
     logs: str
     secret_dirs: str = ""
     """Folder of the secret directories; by default below `work`."""
+
+    def covered_at(self) -> str | None:
+        """Return the name in `/tmp` or `/var/tmp` that leads to `work`, where jobs see a folder of their own; None elsewhere."""
+        for place in TEMPORARY:
+            if self.work.startswith(f"{place}/"):
+                return self.work.removeprefix(f"{place}/").partition("/")[0]
+        return None
 
     def attempt(self, key: ExecutionKey) -> str:
         """Return the attempt's own directory, which its user owns."""

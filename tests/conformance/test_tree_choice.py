@@ -11,6 +11,7 @@ import pytest
 import workers
 from tests.support import supervised
 from tests.support.supervised import STRANGER
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import StrandedError, TreeLimits, choice, hierarchy, scan, self_test
 
 SOURCE = Path(workers.__file__).parents[1]
@@ -19,25 +20,25 @@ SOURCE = Path(workers.__file__).parents[1]
 class Stranding(scan.TreeScan):
     """Trees that nobody gets out of."""
 
-    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> scan.ScanTree:
         raise StrandedError(f"no way out of {name}")
 
 
 class Deadly(scan.TreeScan):
     """Trees that kill who makes them."""
 
-    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> scan.ScanTree:
         os.kill(os.getpid(), signal.SIGKILL)
-        return super().create(name, limits)
+        return super().create(name, limits, cell)
 
 
 class Displacing(scan.TreeScan):
     """Trees that one leaves for another place than that one came from."""
 
-    def create(self, name: str, limits: TreeLimits) -> scan.ScanTree:
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> scan.ScanTree:
         os.chroot("/usr/..")
         os.chroot("/usr")
-        return super().create(name, limits)
+        return super().create(name, limits, cell)
 
 
 def test_a_kind_that_holds_a_program_gets_through_its_trial() -> None:

@@ -6,6 +6,7 @@ import resource
 import signal
 from collections.abc import Iterator
 
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.runs.run import Run
 from workers.supervisor.trees import TreeUsage
 
@@ -25,7 +26,11 @@ class RecordingTree:
         self.ooms = 0
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:
+        yield
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
         yield
 
     def born(self, pid: int) -> None:

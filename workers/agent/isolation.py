@@ -16,7 +16,6 @@ from workers.machine import user_namespace
 from workers.runners import venvs
 from workers.runners.confining import ConfinementRules
 from workers.settings import JOB_USER, NodeSettings
-from workers.supervisor.confining.confinement import TEMPORARY
 from workers.supervisor.trees import pid_namespace
 
 USERS: Final = "users"
@@ -37,15 +36,15 @@ def rules(settings: NodeSettings, node_setup: NodeSetup) -> ConfinementRules:
     """Return how runs are confined. Where all jobs are one named account, they may write what is that account's."""
     calls = None if settings.syscall_filter == "off" else settings.syscall_filter
     work = node_setup.paths.work
-    kept = (f"{work}/{venvs.FOLDER}", f"{work}/.images")
     if not user_namespace.is_alone():
-        is_covered = any(Path(work).is_relative_to(place) for place in TEMPORARY)
         return ConfinementRules(
             settings.shared_folders,
-            readable=kept if is_covered else (),
+            readable=(work,) if node_setup.paths.covered_at() else (),
             read_only=settings.job_user == JOB_USER,
             calls=calls,
+            own_users=node_setup.slots is not None,
         )
+    kept = (f"{work}/{venvs.FOLDER}", f"{work}/.images")
     # Below /run are the doors of other programs of this user: the message bus, the keyring, a container engine.
     resolver = str(_RESOLVER.resolve().parent)
     return ConfinementRules(

@@ -84,7 +84,8 @@ def build(
     paths = node_setup.paths
     try:
         remover = FileRemover([paths.work, paths.secret_home()])
-        work_dirs, log_files = WorkDirs(paths.work, remover), LogFilePool(paths.logs)
+        way = paths.covered_at() if node_setup.slots is not None else None
+        work_dirs, log_files = WorkDirs(paths.work, remover, way), LogFilePool(paths.logs)
         images, cache = Path(paths.work) / ".images", setup.cache(settings, node_setup)
         resources = StagingResources(settings.name, images, remover, cache)
     except OSError as error:

@@ -51,7 +51,7 @@ def _prepare(spec: TaskSpec, staging: StagingTask) -> None:
     _check_limits(spec)
     key: ExecutionKey = spec.execution_id, spec.attempt
     paths = staging.paths
-    staging.work_dirs.make(paths.attempt(key))
+    staging.work_dirs.make(paths.attempt(key), spec.project)
     for one in spec.inputs:
         if one.type != "property":
             _stage_input(one, paths.inputs(key), staging)

@@ -3,7 +3,11 @@
 On ext4, making and removing these four directories costs more than everything else that a node does for an empty job,
 and a rename costs next to nothing. So a directory that a job leaves empty is used again for another job, after it was
 made as new: owner and mode as at first, no attributes, nothing in it. A directory that is not empty, or that is unusual
-in any way, is removed (`removal`).
+in any way, is removed (`removal`). It is used again for jobs of the same project only: somebody may still watch what
+happens in it, through a descriptor that was passed on.
+
+Where the directories lie in a temporary folder of the machine, jobs see theirs in its place, and in it the way to their
+directory. That way stays.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ import os
 import secrets
 import stat
 import threading
-from collections import deque
 
 from workers.files import beneath
 from workers.removal import FileRemover
@@ -23,16 +26,25 @@ _PARTS = ("in", "out", "tmp", "work")
 _STOCK = ".stock"
 _MOST_STOCK = 512
 _FIRST_STOCK = 8
+_NOBODY = ""
+"""The project of directories that nobody has used yet."""
 
 
 class WorkDirs:
     """Makes work directories below `work`, and keeps a stock of used ones. Thread-safe."""
 
-    def __init__(self, work: str, remover: FileRemover) -> None:
-        """Have the stock of an earlier life removed, and make a few directories. Raises OSError."""
+    def __init__(self, work: str, remover: FileRemover, way: str | None = None) -> None:
+        """Have the stock of an earlier life removed, and make a few directories. Raises OSError.
+
+        `way` is the name in temporary folders that leads to the directories, if one does (`Paths.covered_at`) and jobs have
+        users of their own, so that they cannot write there.
+        """
         self._remover = remover
+        self._way = way
         self._stock_folder = f"{work}/{_STOCK}"
-        self._stock: deque[str] = deque()
+        self._stock: dict[str, str] = {}  # directory to project, the one put away longest ago first
+        self._of_project: dict[str, list[str]] = {"": []}
+        self._users: dict[str, str] = {}  # directory in use to project
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._own = os.geteuid(), os.getegid()
@@ -42,19 +54,25 @@ class WorkDirs:
         for _ in range(_FIRST_STOCK):
             fresh = self._stock_name()
             _make_anew(fresh)
-            self._stock.append(fresh)
+            self._keep(fresh, _NOBODY)
 
-    def make(self, folder: str) -> None:
+    def make(self, folder: str, project: str) -> None:
         """Make the attempt's directory with its parts. All belong to the node and are closed to everybody else.
 
         A folder that an earlier life left under the name is taken out of the way first. Raises OSError.
         """
-        if os.path.lexists(folder):
-            self._remover.discard(folder)
-        with contextlib.suppress(IndexError):
-            os.rename(self._stock.popleft(), folder)  # noqa: PTH104  on the path of every execution
+        self._users[folder] = project
+        kept = self._take(project) or self._take(_NOBODY)
+        if kept is None:
+            if os.path.lexists(folder):
+                self._remover.discard(folder)
+            _make_anew(folder)
             return
-        _make_anew(folder)
+        try:
+            os.rename(kept, folder)  # noqa: PTH104  on the path of every execution
+        except OSError:  # something is in the way
+            self._remover.discard(folder)
+            os.rename(kept, folder)  # noqa: PTH104
 
     def mend(self, folder: str, uid: int | None, gid: int | None) -> None:
         """Make the directory and its parts usable again; whatever stands in their places is put away. Its tree must be dead."""
@@ -77,8 +95,9 @@ class WorkDirs:
             self._remover.discard(folder)
 
     def _put_away(self, folder: str) -> bool:
-        if len(self._stock) >= _MOST_STOCK:
-            return _remove_if_empty(folder)
+        project = self._users.pop(folder, None)
+        if project is None:  # made in an earlier life
+            return False
         try:
             if not self._made_as_new(folder):
                 return False
@@ -88,8 +107,30 @@ class WorkDirs:
             return not os.path.lexists(folder)
         except OSError:
             return False
-        self._stock.append(kept)
+        self._keep(kept, project)
         return True
+
+    def _take(self, project: str) -> str | None:
+        """Take a directory of this project's from the stock, the one that was put away last."""
+        with self._lock:
+            kept = self._of_project.get(project)
+            if not kept:
+                return None
+            name = kept.pop()
+            if not kept and project != _NOBODY:
+                del self._of_project[project]
+            del self._stock[name]
+            return name
+
+    def _keep(self, name: str, project: str) -> None:
+        with self._lock:
+            self._stock[name] = project
+            self._of_project.setdefault(project, []).append(name)
+            if len(self._stock) <= _MOST_STOCK:
+                return
+            oldest = next(iter(self._stock))
+            self._of_project[self._stock.pop(oldest)].remove(oldest)
+        self._remover.discard(oldest)
 
     def _made_as_new(self, folder: str) -> bool:
         """Reset owner and mode of an empty directory, by descriptors; False if it is not empty or unusual."""
@@ -102,7 +143,9 @@ class WorkDirs:
             for part in _PARTS:
                 parts.append(beneath.open_beneath(top, part, beneath.FOLDER))
                 opened.callback(os.close, parts[-1])
-            if any(_first_names(fd, 1) for fd in parts) or any(os.listxattr(fd) for fd in (top, *parts)):
+            if not all(self._is_empty(fd, part) for fd, part in zip(parts, _PARTS, strict=True)) or any(
+                os.listxattr(fd) for fd in (top, *parts)
+            ):
                 return False
             for fd in (top, *parts):
                 found = os.fstat(fd)
@@ -111,6 +154,16 @@ class WorkDirs:
                 if stat.S_IMODE(found.st_mode) != 0o700:  # noqa: PLR2004
                     os.fchmod(fd, 0o700)
         return True
+
+    def _is_empty(self, fd: int, part: str) -> bool:
+        """Whether nothing is in a part but the way to the directory, where the node has made one."""
+        found = _first_names(fd, 2)
+        if not found or part != "tmp" or found != [self._way]:
+            return not found
+        # Nobody but its owner can have put anything into it.
+        state = os.stat(found[0], dir_fd=fd, follow_symlinks=False)
+        mode = stat.S_IFDIR | 0o755
+        return state.st_mode == mode and (state.st_uid, state.st_gid) == self._own
 
     def _stock_name(self) -> str:
         with self._lock:
@@ -158,15 +211,3 @@ def _make_anew(folder: str) -> None:
     os.mkdir(folder, 0o700)  # noqa: PTH102
     for part in _PARTS:
         os.mkdir(f"{folder}/{part}", 0o700)  # noqa: PTH102
-
-
-def _remove_if_empty(folder: str) -> bool:
-    try:
-        for part in _PARTS:
-            os.rmdir(f"{folder}/{part}")  # noqa: PTH106
-        os.rmdir(folder)  # noqa: PTH106
-    except FileNotFoundError:
-        return not os.path.lexists(folder)
-    except OSError:
-        return False
-    return True

@@ -21,11 +21,14 @@ class ConfinementRules:
     readable: Sequence[str] = ()
     read_only: bool = True
     calls: str | None = None
+    own_users: bool = False
+    """Whether each execution has a user id of its own."""
 
-    def of(self, key: ExecutionKey, paths: Paths, runner: str, mem: int | None) -> Confinement:
+    def of(self, key: ExecutionKey, paths: Paths, runner: str, mem: int | None, *, secret: bool = True) -> Confinement:
         """Return the confinement of a run. `mem` is its limit of memory in thousandths of a MiB.
 
-        The runtime of containers needs namespaces and keeps its state in the secret directory.
+        The runtime of containers needs namespaces and keeps its state in the secret directory. `secret` says whether there
+        is one.
         """
         is_container = runner == "container"
         secret_dir = paths.secret_dir(key)
@@ -33,9 +36,10 @@ class ConfinementRules:
         return Confinement(
             tmp=paths.temporary(key),
             writable=[*self.shared, paths.attempt(key), *([secret_dir] if is_container else [])],
-            readable=[*self.readable, *([] if is_container else [secret_dir])],
+            readable=[*self.readable, *([secret_dir] if secret and not is_container else [])],
             hidden=self.hidden,
             read_only=self.read_only,
             shm_bytes=None if mem is None else mem * factor // divisor,
             calls=NAMESPACES if is_container and self.calls else self.calls,
+            kept=self.own_users and not secret and not is_container,
         )

@@ -12,6 +12,9 @@ PHASES: Final = ("pre", "job", "post", "cleanup")
 ENVIRONMENT: Final = "environment"
 """The run that makes a Python environment, before the pre command; its time and output are those of the pre phase."""
 
+TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108  what is covered, not where anything is put
+"""In place of these a confined run sees a folder of its own."""
+
 FENCE_SHARE: Final = 2 / 3
 """Part of the lease after which an execution ends itself without a heartbeat: the rest is for clock drift, load and killing."""
 

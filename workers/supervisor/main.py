@@ -53,6 +53,7 @@ class Supervisor:
         node = choice.node_name(directory)
         spawner = ProcessSpawner(node)
         kind = choice.choose(node, forced, log)
+        spawner.cells.filtered = not kind.forks
         boot = processes.boot_id()
         self._journal = RunJournal(f"{directory}/outcomes.jsonl")
         self._journal.begin(boot)
@@ -64,6 +65,8 @@ class Supervisor:
         self._alarm = alarm
         self._poll.register(self._signals, select.EPOLLIN)
         self._poll.register(alarm, select.EPOLLIN)
+        self._cells = spawner.cells
+        self._poll.register(self._cells.changes, select.EPOLLPRI)
         self._hello = {
             "hello": "ganger supervisor", "version": VERSION, "pid": os.getpid(), "boot_id": boot,
             "tree": kind.name, "missing": [*kind.missing, *spawner.missing], "confines": spawner.has_namespaces,
@@ -85,6 +88,8 @@ class Supervisor:
                 elif descriptor == self._alarm:
                     os.eventfd_read(self._alarm)
                     self._runs.check_disks()
+                elif descriptor == self._cells.changes:
+                    self._cells.forget()
                 elif self._lines.handles(descriptor):
                     self._lines.serve(descriptor, events)
             self._runs.step()

@@ -5,8 +5,8 @@ limits. Then it starts the program by `posix_spawn`, whose child inherits all of
 nothing has to run between fork and exec, and there is no wrapper program to pay for. Only a version 2 cgroup needs a
 real fork; its child does the rest itself.
 
-From a confinement (mounts, a filter of kernel calls) there is no way back. A thread that is made for this one start takes
-it on, and ends.
+From a confinement (mounts, a filter of kernel calls) there is no way back. A thread takes it on that is kept for the next
+run with the same one (`cells`), or that is made for this one start and ends.
 
 While the thread has a job's user, a process of that same user could signal the thread. If each execution slot has a user
 of its own, no process of that user is alive at that moment.
@@ -24,13 +24,14 @@ from typing import Final, NoReturn
 
 from workers.supervisor import syscalls, threads
 from workers.supervisor.confining import capabilities, confinement
+from workers.supervisor.confining.cells import Cell, CellStock
 from workers.supervisor.confining.syscall_filter import KINDS, SyscallFilter
-from workers.supervisor.request import RunLimits, RunRequest
+from workers.supervisor.process_limits import ProcessLimits
+from workers.supervisor.request import RunRequest
 from workers.supervisor.trees import StrandedError, Tree, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _UMASK: Final = 0o022
-_OOM_SCORE: Final = b"500"  # out of memory on the whole machine: jobs go first, agent and supervisor last
 _ALL_SIGNALS: Final = [each for each in range(1, 65) if each not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}]
 _OF_PROGRAM: Final = frozenset(
     {
@@ -62,44 +63,75 @@ class ProcessSpawner:
         self._groups = os.getgroups()
         self._is_root = os.geteuid() == 0
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
-        self._can_raise = syscalls.can_raise_limits()
-        self._usual_files = _raise_open_files()
-        self._own_limits = {kind: resource.getrlimit(kind) for kind in self._wanted_limits(RunLimits(fsize=0))}
+        self._limits = ProcessLimits()
         if self._is_root:
             syscalls.forbid_new_privileges()
         self.filters, self.missing = _filters()
         self.missing += threads.do(confinement.trial)
         self.has_namespaces = len(self.missing) == (0 if self.filters else 1)
+        self.cells = CellStock(self.filters, namespaces=self.has_namespaces)
 
-    def spawn(self, request: RunRequest, tree: Tree, outputs: list[int]) -> int:
+    def cell(self, request: RunRequest) -> Cell | None:
+        """Return the cell to start this from, None where none is kept for it. Raises `LaunchError`."""
+        if request.confinement is None or request.uid is None or not self._is_root:
+            return None
+        try:
+            return self.cells.take(request.confinement, request.folder)
+        except OSError as error:
+            raise _not_confined(error) from error
+
+    def spawn(self, request: RunRequest, tree: Tree, outputs: list[int], cell: Cell | None = None) -> int:
         """Start the program inside the tree and return its pid. `outputs` become its standard output and standard error.
 
         Raises `LaunchError`, of the kind `ProgramError` if the program is to blame.
         """
         env = request.env | {scan.MARK: f"{self._node}/{request.tree}"}
-        limits = self._wanted_limits(request.limits)
+        limits = self._limits.wanted(request.limits)
 
         def start() -> int:
             return self._start(request, env, outputs, limits, tree.clone_into)
 
-        if not tree.takes_threads:
-            pid = threads.do(lambda: _entered(tree, start))
-        else:
-            with tree.entered():
-                pid = start() if request.confinement is None else threads.do(start)
-        _settle(pid, limits, hard_too=self._can_raise)
+        def confined() -> int:
+            if request.confinement is not None and self.has_namespaces:
+                self._confine(request.confinement)
+            if tree.clone_into is None:
+                self._filter(request)
+            return start()
+
+        with self._limits.first_to_go():
+            if cell is not None:
+                pid = self._from_cell(cell, tree, request, start)
+            elif not tree.takes_threads:
+                pid = threads.do(lambda: _entered(tree, confined))
+            else:
+                with tree.entered():
+                    pid = start() if request.confinement is None else threads.do(confined)
+        self._limits.settle(pid, limits)
         return pid
+
+    def _from_cell(self, cell: Cell, tree: Tree, request: RunRequest, start: Callable[[], int]) -> int:
+        assert request.uid is not None  # noqa: S101  else there is no cell
+        assert request.gid is not None  # noqa: S101  likewise
+        try:
+            cell.hand_over(request.uid, request.gid)
+        except OSError as error:
+            raise _not_confined(error) from error
+
+        def inside() -> int:
+            with tree.inside():
+                return start()
+
+        with tree.entered(cell):
+            return cell.do(inside)
 
     def _start(
         self, request: RunRequest, env: dict[str, str], outputs: list[int], limits: dict[int, int], cgroup: int | None
     ) -> int:
         """Take on what the program shall have, start it, and become ourselves again."""
-        if request.confinement is not None and self.has_namespaces:
-            self._confine(request.confinement)
         if cgroup is not None:
-            with self._lowered(limits):
+            with self._limits.lowered(limits):
                 return self._execute(request, env, outputs, cgroup)
-        with self._identity(request), _directory(request.cwd), self._lowered(limits):
+        with self._identity(request), _directory(request.cwd), self._limits.lowered(limits):
             return self._execute(request, env, outputs, None)
 
     def _confine(self, wanted: confinement.Confinement) -> None:
@@ -108,20 +140,13 @@ class ProcessSpawner:
             if not self._is_root:  # those of a user namespace
                 capabilities.drop()
         except OSError as error:
-            # What it is confined to it may have removed itself, in an earlier phase.
-            kind = ProgramError if error.errno in _OF_PROGRAM else LaunchError
-            raise kind(error.errno, f"it cannot be confined: {error.strerror}") from error
+            raise _not_confined(error) from error
 
     def _filter(self, request: RunRequest) -> None:
         """Put the thread, or the child, under the filter that the program is to have."""
         wanted = None if request.confinement is None else self.filters.get(request.confinement.calls or "")
         if wanted is not None:
             wanted.install()
-
-    def _wanted_limits(self, limits: RunLimits) -> dict[int, int]:
-        files = self._usual_files if limits.nofile is None else limits.nofile
-        wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_NOFILE: files, resource.RLIMIT_FSIZE: limits.fsize}
-        return {kind: value for kind, value in wanted.items() if value is not None}
 
     @contextlib.contextmanager
     def _identity(self, request: RunRequest) -> Iterator[None]:
@@ -146,25 +171,11 @@ class ProcessSpawner:
         except OSError as error:
             raise LaunchError(error.errno, f"cannot run as user {request.uid}: {error.strerror}") from error
 
-    @contextlib.contextmanager
-    def _lowered(self, limits: dict[int, int]) -> Iterator[None]:
-        """Have the program's limits while it is started, as hard ones where they can be raised again afterwards."""
-        try:
-            for kind, value in limits.items():
-                hard = self._own_limits[kind][1]
-                soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
-                resource.setrlimit(kind, (soft, soft if self._can_raise else hard))
-            yield
-        finally:
-            for kind in limits:
-                resource.setrlimit(kind, self._own_limits[kind])
-
     def _execute(self, request: RunRequest, env: dict[str, str], outputs: list[int], cgroup: int | None) -> int:
         failure: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         for program in _candidates(request.argv[0], env):
             try:
                 if cgroup is None:
-                    self._filter(request)
                     return self._vfork(program, request.argv, env, outputs)
                 return self._fork_into(cgroup, program, request, env, outputs)
             except LaunchError:
@@ -213,7 +224,7 @@ class ProcessSpawner:
                 os.dup2(source, target)
             for signum in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores these two
                 syscalls.default_signal(signum)
-            for kind in self._wanted_limits(request.limits):
+            for kind in self._limits.wanted(request.limits):
                 soft, _ = resource.getrlimit(kind)
                 resource.setrlimit(kind, (soft, soft))
             self._assume(request)
@@ -229,6 +240,12 @@ class ProcessSpawner:
             _FAILURE.pack_into(self._failure, 0, errno.EILSEQ, in_directory)
         finally:
             os._exit(_FAILED)
+
+
+def _not_confined(error: OSError) -> LaunchError:
+    """Return the error of a confinement. What a run is confined to it may have removed itself, in an earlier phase."""
+    kind = ProgramError if error.errno in _OF_PROGRAM else LaunchError
+    return kind(error.errno, f"it cannot be confined: {error.strerror}")
 
 
 def _filters() -> tuple[dict[str, SyscallFilter], list[str]]:
@@ -267,28 +284,3 @@ def _directory(path: str) -> Iterator[None]:
         yield
     finally:
         os.chdir("/")
-
-
-def _raise_open_files() -> int:
-    """Let this process have as many open files as it may: each running program costs four. Returns how many it had before."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return soft
-
-
-def _settle(pid: int, limits: dict[int, int], *, hard_too: bool) -> None:
-    """Make the newborn's limits hard where they are not, and let it go first when the machine has no memory.
-
-    A program that raises its own soft limit within its very first instructions may be faster.
-    """
-    with contextlib.suppress(OSError):  # it may be over already, or we may not
-        for kind in () if hard_too else limits:
-            soft, _ = resource.prlimit(pid, kind)
-            resource.prlimit(pid, kind, (soft, soft))
-    with contextlib.suppress(OSError):
-        descriptor = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, _OOM_SCORE)
-        finally:
-            os.close(descriptor)

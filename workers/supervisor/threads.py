@@ -1,28 +1,58 @@
-"""Threads that are made for one piece of work, because what they take on for it cannot be undone."""
+"""Threads that are made for work whose traces cannot be undone: one piece of it, or one after another of the same kind."""
 
 from _thread import allocate_lock, start_new_thread
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 
+class Worker:
+    """A thread that does one piece of work after another, each while somebody waits for it. Used by one other thread."""
+
+    def __init__(self) -> None:
+        self._next: Callable[[], Any] | None = None  # Any: `do` knows what its work returns
+        self._end: Any = None
+        self._is_error = False
+        self._given, self._done = allocate_lock(), allocate_lock()
+        self._given.acquire()
+        self._done.acquire()
+        start_new_thread(self._run, ())
+
+    def do(self, work: Callable[[], T]) -> T:
+        """Do this in the thread; return what it returns, or raise what it raises."""
+        self._next = work
+        self._given.release()
+        self._done.acquire()
+        end, self._end = self._end, None
+        if self._is_error:
+            self._is_error = False
+            raise end
+        result: T = end
+        return result
+
+    def end(self) -> None:
+        """End the thread, soon. It does nothing more."""
+        self._next = None
+        self._given.release()
+
+    def _run(self) -> None:
+        while True:
+            self._given.acquire()
+            if self._next is None:
+                return
+            try:
+                self._end = self._next()
+            except BaseException as error:  # noqa: BLE001  it is raised again
+                self._end, self._is_error = error, True
+            self._next = None
+            self._done.release()
+
+
 def do(work: Callable[[], T]) -> T:
     """Do this in a thread that ends with it; return what it returns, or raise what it raises."""
-    done, ends = allocate_lock(), list[T | BaseException]()
-    done.acquire()
-
-    def run() -> None:
-        try:
-            ends.append(work())
-        except BaseException as error:  # noqa: BLE001  it is raised again
-            ends.append(error)
-        finally:
-            done.release()
-
-    start_new_thread(run, ())
-    done.acquire()
-    (end,) = ends
-    if isinstance(end, BaseException):
-        raise end
-    return end
+    worker = Worker()
+    try:
+        return worker.do(work)
+    finally:
+        worker.end()

@@ -11,6 +11,7 @@ from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import execution_report
 from workers.commands import StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
+from workers.files import secret_dirs
 from workers.paths import tree_name
 from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.request import RunLimits, RunRequest
@@ -70,7 +71,9 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
             nofile=spec.limits.nofile,
             output_bytes=spec.limits.output_bytes,
         ),
-        confinement=context.profile.confine.of(key, paths, spec.commands.runner, spec.amounts.mem or None),
+        confinement=context.profile.confine.of(
+            key, paths, spec.commands.runner, spec.amounts.mem or None, secret=secret_dirs.is_needed(spec)
+        ),
     )
 
 

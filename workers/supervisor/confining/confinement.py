@@ -19,9 +19,9 @@ from typing import Any, Final, NamedTuple
 
 from workers.supervisor import syscalls
 from workers.supervisor.confining import mounts
+from workers.supervisor.limits import TEMPORARY
 
-TEMPORARY: Final = ("/tmp", "/var/tmp")  # noqa: S108  what is covered
-_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  likewise
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108  what is covered
 _LEAST_SHM_BYTES: Final = 1 << 20
 _FOLDER_MODE: Final = 0o755
 
@@ -36,6 +36,7 @@ class Confinement(NamedTuple):
     read_only: bool = True  # whether everything else is
     shm_bytes: int | None = None
     calls: str | None = None  # the kind of filter of kernel calls
+    kept: bool = False  # whether a cell may be kept: each run has a user of its own
 
 
 def enter(confinement: Confinement) -> None:
@@ -102,13 +103,13 @@ def _arrange(confinement: Confinement, kept: list[tuple[str, int]]) -> None:
     """Cover what is hidden and put the clones where they belong: a folder before all that lies beneath it."""
     size = confinement.shm_bytes
     shared = None if size is None else max(size, _LEAST_SHM_BYTES)
-    steps: list[tuple[str, int | None]] = [(path, None) for path in (*confinement.hidden, _SHARED_MEMORY)]
+    steps: list[tuple[str, int | None]] = [(path, None) for path in (*confinement.hidden, SHARED_MEMORY)]
     covers = []
     for path, tree in sorted([*steps, *kept], key=lambda step: (step[0].count("/"), step[0], step[1] is not None)):
         if tree is not None:
             _put(tree, path)
         elif os.path.isdir(path):
-            is_shared = path == _SHARED_MEMORY
+            is_shared = path == SHARED_MEMORY
             mounts.memory(path, shared if is_shared else _LEAST_SHM_BYTES, 0o1777 if is_shared else 0o711)
             covers += [] if is_shared else [path]
         elif os.path.exists(path):

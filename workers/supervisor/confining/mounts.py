@@ -17,6 +17,9 @@ _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctype
 # These numbers are the same on all architectures.
 _OPEN_TREE: Final = 428
 _MOVE_MOUNT: Final = 429
+_FSOPEN: Final = 430
+_FSCONFIG: Final = 431
+_FSMOUNT: Final = 432
 _MOUNT_SETATTR: Final = 442
 
 _AT_FDCWD: Final = -100
@@ -25,6 +28,8 @@ _AT_EMPTY_PATH: Final = 0x1000
 _AT_RECURSIVE: Final = 0x8000
 _OPEN_TREE_CLONE: Final = 1
 _MOVE_MOUNT_F_EMPTY_PATH: Final = 4
+_FS_CLOEXEC: Final = 1  # of fsopen and fsmount
+_CREATE: Final = 6  # command of fsconfig
 _RDONLY: Final = 1
 _ATTRIBUTES: Final = struct.Struct("QQQQ")  # to set, to clear, propagation, user namespace
 _NOSUID_NODEV: Final = 2 | 4
@@ -65,6 +70,17 @@ def memory(path: str, size_bytes: int | None, mode: int) -> None:
     """Mount an empty file system in memory at a path; without a size it may take half of the machine's memory."""
     options = f"mode={mode:o}" + ("" if size_bytes is None else f",size={size_bytes}")
     _check(_libc.mount(b"ganger", os.fsencode(path), b"tmpfs", _NOSUID_NODEV, options.encode()))
+
+
+def queues() -> int:
+    """Return a descriptor of the folder of all POSIX message queues of the thread's IPC namespace, mounted nowhere."""
+    with _Text("mqueue") as kind:
+        context = _check(_call(_FSOPEN, kind, _FS_CLOEXEC, 0, 0, 0))
+    try:
+        _check(_call(_FSCONFIG, context, _CREATE, 0, 0, 0))
+        return _check(_call(_FSMOUNT, context, _FS_CLOEXEC, 0, 0, 0))
+    finally:
+        os.close(context)
 
 
 def make_read_only(path: str, *, alone: bool = False) -> None:

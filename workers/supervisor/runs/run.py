@@ -5,6 +5,7 @@ import resource
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from workers.supervisor import disk_usage
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.disk_usage import DiskUsage
 from workers.supervisor.output_pipes import RunOutput
 from workers.supervisor.reasons import EndReason
@@ -29,6 +30,7 @@ class Run:
     """One run, from its start to its end: the process tree of one phase. `main_end` is None until main is reaped."""
 
     __slots__ = (
+        "cell",
         "disk_usage",
         "has_checks",
         "main_end",
@@ -52,6 +54,7 @@ class Run:
         self.main_end: MainEnd | None = None
         self.queued_at = _NEVER  # for the run table's list of due times
         self.output: RunOutput | None = None
+        self.cell: Cell | None = None
         self.disk_usage: DiskUsage | None = None
         self.has_checks = False
 

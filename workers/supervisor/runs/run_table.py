@@ -182,7 +182,7 @@ class RunTable:
             self._record(run.end_event(now))
         else:
             self._report_lost()
-        run.tree.remove()
+        self._starter.end(run)
         self._runs.remove(run)
 
     def _tick(self, now: float) -> None:

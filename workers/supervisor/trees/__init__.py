@@ -11,6 +11,8 @@ supervisor thus finds the trees that an earlier one left.
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
+from workers.supervisor.confining.cells import Cell
+
 
 class TreeLimits(NamedTuple):
     """Limits that a tree enforces; `None` is no limit."""
@@ -46,8 +48,14 @@ class Tree(Protocol):
     def clone_into(self) -> int | None:
         """Descriptor of a version 2 cgroup to clone into; `None`: enter the tree, then spawn plainly."""
 
-    def entered(self) -> AbstractContextManager[None]:
-        """While the context lasts, programs that the calling thread starts begin inside the tree."""
+    def entered(self, cell: Cell | None = None) -> AbstractContextManager[None]:
+        """While the context lasts, programs that the calling thread starts begin inside the tree.
+
+        With a cell it is the cell's thread that starts them, while it is `inside`.
+        """
+
+    def inside(self) -> AbstractContextManager[None]:
+        """For a cell's thread, while the tree is `entered` with its cell."""
 
     def born(self, pid: int) -> None:
         """The main process was started. It is a child of the caller and not yet reaped."""
@@ -85,8 +93,16 @@ class TreeKind(Protocol):
     def missing(self) -> list[str]:
         """One clear sentence for each power that this kind lacks here."""
 
-    def create(self, name: str, limits: TreeLimits) -> Tree:
-        """Make an empty tree. Raises `OSError`."""
+    @property
+    def forks(self) -> bool:
+        """Whether programs are forked straight into a tree (`Tree.clone_into`), rather than spawned."""
+
+    @property
+    def takes_cells(self) -> bool:
+        """Whether cells can start programs in its trees."""
+
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> Tree:
+        """Make an empty tree, the one that is nearest to the cell. Raises `OSError`."""
 
     def leftovers(self) -> list[Tree]:
         """Return the trees that an earlier supervisor of this node left."""

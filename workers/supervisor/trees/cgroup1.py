@@ -1,7 +1,9 @@
 """Trees in version 1 cgroups, also on hybrid hosts: limits by the v1 controllers, killing by closed door.
 
 A thread may enter a v1 cgroup alone, through `tasks`: the supervisor's thread enters, starts the program by
-vfork and leaves, so the program is inside before it executes, for some 20 us per hierarchy.
+vfork and leaves, so the program is inside before it executes, for some 20 us per hierarchy. A cell's thread stays
+inside from one run to the next. It leaves the controller of cpus alone, whose quota would stop it together with what
+it has started. (A thread enters by itself, writing 0: to move another one costs a hundred times as much.)
 
 Killing must win against a program that forks faster than we list it. `pids.max = 0` closes the door: no fork
 succeeds any more, and every listed process is killed. Without the pids controller the freezer holds
@@ -19,6 +21,7 @@ import signal
 from collections.abc import Iterator
 from typing import Final
 
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import StrandedError, Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.hierarchy import CgroupFiles, CgroupHierarchy, CgroupMount, has_folders
 
@@ -53,6 +56,7 @@ class CgroupSlot:
         self.distinct = list(by_folder.values())
         self.keeps = keep
         self.limits = TreeLimits()
+        self.cell: Cell | None = None  # which lives in it
         self.oom_seen = 0  # the kernel's counter can't be set back
 
     def let_go(self) -> bool:
@@ -67,6 +71,7 @@ class Cgroup1:
     """Trees below one folder in each usable v1 hierarchy."""
 
     name = "cgroup1"
+    forks = False
 
     def __init__(self, hierarchies: dict[str, CgroupHierarchy]) -> None:
         """Take what `find` found: controller to hierarchy; several controllers may share one."""
@@ -74,17 +79,21 @@ class Cgroup1:
         self.distinct = list({each.folder: each for each in hierarchies.values()}.values())
         self.missing = [text for name, text in _NO_LIMIT.items() if name not in hierarchies]
         tops = {each.folder: (name, each.folder.rpartition("/")[0]) for name, each in hierarchies.items()}
-        self._homes = [_open_home(controller, top) for controller, top in tops.values()]
+        self._homes = {folder: _open_home(controller, top) for folder, (controller, top) in tops.items()}
         self._made = self._kept = 0
         self._most_kept = min(_IDLE_SLOTS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // _DESCRIPTORS_PER_SLOT)
-        self._idle: list[CgroupSlot] = []
+        self._idle: dict[CgroupSlot, None] = {}
         self._unremoved: list[CgroupSlot] = []
 
-    def create(self, name: str, limits: TreeLimits) -> "Cgroup1Tree":
+    @property
+    def takes_cells(self) -> bool:
+        return "pids" in self.by_controller  # the freezer would freeze a cell, too
+
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> "Cgroup1Tree":
         if self._idle:
-            tree = Cgroup1Tree(self, name, self._idle.pop())
+            tree = Cgroup1Tree(self, name, self._nearest(cell))
             try:
-                tree.limit(limits)
+                tree.limit(limits, cell)
             except OSError:  # less memory than what the kernel still holds for its last tree
                 self._discard(tree.slot)
             else:
@@ -93,7 +102,7 @@ class Cgroup1:
         tree = Cgroup1Tree(self, name, self._slot())
         for hierarchy in self.distinct:
             hierarchy.make(tree.slot.name)
-        tree.limit(limits)
+        tree.limit(limits, cell)
         return tree
 
     def leftovers(self) -> list[Tree]:
@@ -111,6 +120,7 @@ class Cgroup1:
     def close(self) -> None:
         for slot in self._idle:
             self._discard(slot)
+        self._idle.clear()
         self.refresh()
         for hierarchy in self.distinct:
             hierarchy.remove("")
@@ -118,17 +128,33 @@ class Cgroup1:
     def give_back(self, slot: CgroupSlot) -> None:
         """Keep an empty slot for the next tree, if the last one left no mark on it; else remove it."""
         if slot.reusable and len(self._idle) < _IDLE_SLOTS and self._is_clean(slot):
-            self._idle.append(slot)
+            self._idle[slot] = None
         else:
             self._discard(slot)
 
-    def leave(self) -> None:
-        """Bring the calling thread home. Raises `StrandedError`."""
+    def leave(self, controller: str | None = None) -> None:
+        """Bring the calling thread home, everywhere or from one controller's cgroup. Raises `StrandedError`."""
+        folders = self._homes if controller is None else [self.by_controller[controller].folder]
         try:
-            for home in self._homes:
-                os.write(home, b"0")
+            for folder in folders:
+                os.write(self._homes[folder], b"0")
         except OSError as error:
             raise StrandedError(f"cannot leave a cgroup: {error}") from error
+
+    def move_out(self, slot: CgroupSlot) -> None:
+        """Bring the cell that lives in a slot home, if one does."""
+        cell, slot.cell = slot.cell, None
+        if cell is not None and cell.slot is slot:
+            cell.slot = None
+            cell.do(self.leave)
+
+    def _nearest(self, cell: Cell | None) -> CgroupSlot:
+        """Take an idle slot: the one where the cell lives, else the last one that was used."""
+        if cell is not None and cell.slot in self._idle:
+            slot = cell.slot
+            del self._idle[slot]
+            return slot
+        return self._idle.popitem()[0]
 
     def _slot(self) -> CgroupSlot:
         keep = self._kept < self._most_kept
@@ -152,6 +178,7 @@ class Cgroup1:
         return cpuacct is None or cpuacct.try_write("cpuacct.usage", b"0")
 
     def _discard(self, slot: CgroupSlot) -> None:
+        self.move_out(slot)
         self._kept -= slot.let_go()
         if not all([hierarchy.prune(slot.name) for hierarchy in self.distinct]):  # noqa: C419  (each is to be tried)
             slot.reusable = False
@@ -169,10 +196,16 @@ class Cgroup1Tree:
         self.slot = slot
         self._kind = kind
         self._oom_before = slot.oom_seen
+        self._doors: list[int] = []
 
-    def limit(self, limits: TreeLimits) -> None:
-        """Set the limits that there are controllers for, where they differ from those already set."""
+    def limit(self, limits: TreeLimits, cell: Cell | None = None) -> None:
+        """Set the limits that there are controllers for, where they differ from those already set.
+
+        A cell that is to live inside is counted beside what it starts.
+        """
         have, now = self.slot.files, self.slot.limits
+        if limits.pids is not None and cell is not None:
+            limits = limits._replace(pids=limits.pids + 1)
         if limits.pids != now.pids and "pids" in have:
             have["pids"].write("pids.max", b"max" if limits.pids is None else b"%d" % max(limits.pids, _LEAST_PIDS))
         if limits.mem != now.mem and "memory" in have:
@@ -187,17 +220,33 @@ class Cgroup1Tree:
         self.slot.limits = limits
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:
         # What the slot's last tree used up of its quota would stop us too, for up to a period, and all starts with us.
         self._lift_quota()
         try:
-            for files in self.slot.distinct:
-                files.write("tasks", b"0")
-            yield
+            if cell is None:
+                self._kind.move_out(self.slot)
+                for files in self.slot.distinct:
+                    files.write("tasks", b"0")
+                yield
+            else:
+                with self._doors_for(cell):
+                    yield
         finally:
-            self._kind.leave()
+            if cell is None:
+                self._kind.leave()
             if self.slot.limits.cpus is not None and "cpu" in self.slot.files:
                 self.slot.files["cpu"].try_write(_QUOTA, _quota(self.slot.limits.cpus))  # it was taken once already
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        for door in self._doors:
+            os.write(door, b"0")
+        try:
+            yield
+        finally:
+            if "cpu" in self.slot.files:
+                self._kind.leave("cpu")
 
     def born(self, pid: int) -> None:
         """Nothing to record: the kernel keeps the list."""
@@ -221,7 +270,7 @@ class Cgroup1Tree:
     def is_empty(self) -> bool:
         pids = self.slot.files.get("pids")
         # Counts zombies too, so zero is certain and anything else is not; far cheaper than the lists.
-        if pids is not None and pids.number("pids.current") == 0:
+        if pids is not None and pids.number("pids.current") == self._dwellers:
             return True
         return not self.pids()
 
@@ -245,6 +294,25 @@ class Cgroup1Tree:
 
     def remove(self) -> None:
         self._kind.give_back(self.slot)
+
+    @property
+    def _dwellers(self) -> int:
+        """How many threads of our own are counted inside."""
+        return 0 if self.slot.cell is None else 1
+
+    @contextlib.contextmanager
+    def _doors_for(self, cell: Cell) -> Iterator[None]:
+        """Open what the cell's thread has to write to, which sees the hierarchies read only. It then lives in the slot, alone."""
+        to_open = [self.slot.files["cpu"]] if "cpu" in self.slot.files else []
+        if self.slot.cell is not cell:
+            self._kind.move_out(self.slot)
+            if cell.slot is not None:
+                cell.slot.cell = None
+            to_open = self.slot.distinct
+            self.slot.cell, cell.slot = cell, self.slot
+        with contextlib.ExitStack() as opened:
+            self._doors = [opened.enter_context(files.opened("tasks")) for files in to_open]
+            yield
 
     def _lift_quota(self) -> None:
         if self.slot.limits.cpus is not None and "cpu" in self.slot.files:

@@ -10,8 +10,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.hierarchy import CgroupHierarchy, CgroupMount
 
@@ -32,6 +34,8 @@ class Cgroup2:
     """Trees below one folder of the v2 hierarchy."""
 
     name = "cgroup2"
+    forks = True
+    takes_cells = True
 
     def __init__(self, hierarchy: CgroupHierarchy) -> None:
         """Take a node's folder, already made, and hand down every controller that it was given."""
@@ -45,7 +49,7 @@ class Cgroup2:
         self.missing = [text for name, text in _NO_CONTROLLER.items() if name not in self.controllers]
         self._unremoved: set[str] = set()
 
-    def create(self, name: str, limits: TreeLimits) -> "Cgroup2Tree":
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> "Cgroup2Tree":  # noqa: ARG002  all are equally near
         self._unremoved.discard(name)
         self.hierarchy.make(name)
         tree = Cgroup2Tree(self, name)
@@ -101,7 +105,7 @@ class Cgroup2Tree:
             self._files.try_write(self.name, "cpu.weight", str(weight))
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:  # noqa: ARG002  the thread makes no difference
         self.clone_into = os.open(self._files.path(self.name), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # We wait for the child to become the program: out of quota, it would keep all others waiting with us.
         self._lift_quota()
@@ -112,6 +116,9 @@ class Cgroup2Tree:
             self.clone_into = None
             if self._quota:
                 self._files.try_write(self.name, "cpu.max", self._quota)
+
+    def inside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def born(self, pid: int) -> None:
         """Nothing to record: the kernel keeps the list."""

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 _READ_BYTES: Final = 1 << 16
@@ -44,6 +45,15 @@ class CgroupFiles:
         descriptor = self._descriptor(file, os.O_WRONLY)
         try:
             os.write(descriptor, text)
+        finally:
+            self._done(descriptor)
+
+    @contextlib.contextmanager
+    def opened(self, file: str) -> Iterator[int]:
+        """Open a file for writing; it is valid inside the block. Raises `OSError`."""
+        descriptor = self._descriptor(file, os.O_WRONLY)
+        try:
+            yield descriptor
         finally:
             self._done(descriptor)
 

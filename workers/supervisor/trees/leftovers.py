@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeKind, TreeUsage, choice, scan
 
 
@@ -18,9 +20,12 @@ class LeftoverTrees:
         self.others: list[TreeKind] = []  # kinds that are needed no more when this is removed
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:  # noqa: ARG002  the thread makes no difference
         raise ValueError(f"{self.name} is a leftover: nothing is started in it")
         yield
+
+    def inside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def born(self, pid: int) -> None:
         """Nothing is born here."""

@@ -11,10 +11,12 @@ import errno
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
 from workers.supervisor import syscalls
 from workers.supervisor.confining import mounts
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes, scan, self_test
 
 _READY_TIMEOUT_S: Final = 5.0
@@ -33,13 +35,15 @@ class PidNamespaces:
     """Needs CAP_SYS_ADMIN."""
 
     name = "pidns"
+    forks = False
+    takes_cells = False
     missing = _MISSING
 
     def __init__(self, node: str) -> None:
         self.node = node
         os.close(os.open("/proc/self/ns/pid", _NAMESPACE))  # refused by a kernel without
 
-    def create(self, name: str, limits: TreeLimits) -> "PidNamespaceTree":
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> "PidNamespaceTree":  # noqa: ARG002  all are equally near
         del limits  # there is no way to keep them
         tree = PidNamespaceTree(self, name)
         tree.plant()
@@ -84,7 +88,7 @@ class PidNamespaceTree:
         self._inode = os.stat(f"/proc/{self._sleeper}/ns/pid").st_ino
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:  # noqa: ARG002  the thread makes no difference
         """The thread does not get out again: it has to be one that ends."""
         with contextlib.ExitStack() as opened:
             inside = []
@@ -96,6 +100,9 @@ class PidNamespaceTree:
             syscalls.enter_namespace(pids, syscalls.CLONE_NEWPID)
             enter_mounts(namespace, root)
             yield
+
+    def inside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def born(self, pid: int) -> None:
         """Nothing to record: the namespace holds it."""

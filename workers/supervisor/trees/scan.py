@@ -12,8 +12,10 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Final
 
+from workers.supervisor.confining.cells import Cell
 from workers.supervisor.trees import Tree, TreeLimits, TreeUsage, processes
 from workers.supervisor.trees.processes import Process
 
@@ -32,6 +34,8 @@ class TreeScan:
     """All trees of the node share one reading of the process table."""
 
     name = "scan"
+    forks = False
+    takes_cells = True
     missing = _MISSING
 
     def __init__(self, node: str) -> None:
@@ -41,7 +45,7 @@ class TreeScan:
         self._fresh = False
         self._sweeping = False
 
-    def create(self, name: str, limits: TreeLimits) -> "ScanTree":
+    def create(self, name: str, limits: TreeLimits, cell: Cell | None = None) -> "ScanTree":  # noqa: ARG002  all are equally near
         del limits  # there is no way to keep them
         self._trees[name] = ScanTree(self, name)
         return self._trees[name]
@@ -122,8 +126,11 @@ class ScanTree:
         self._kind = kind
 
     @contextlib.contextmanager
-    def entered(self) -> Iterator[None]:
+    def entered(self, cell: Cell | None = None) -> Iterator[None]:  # noqa: ARG002  the thread makes no difference
         yield
+
+    def inside(self) -> AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def born(self, pid: int) -> None:
         process = processes.look_up(pid)
