@@ -83,6 +83,15 @@ class FollowOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepOutput:
+    """Ship what the command of a phase wrote to these streams, a byte a character; they have no file."""
+
+    key: ExecutionKey
+    phase: str
+    streams: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class KillTree:
     """End the whole process tree: ask its processes to end, and kill them after `grace_s` seconds."""
 
@@ -107,10 +116,14 @@ class CollectOutputs:
 
 @dataclass(frozen=True, slots=True)
 class ShipOutput:
-    """Hand over the rest of what the execution's programs wrote, up to `output_bytes` in all."""
+    """Hand over the rest of what the execution's programs wrote, up to `output_bytes` in all.
+
+    `kept` is what stands in no file, by phase and stream: a later life of the agent knows it from the journal alone.
+    """
 
     key: ExecutionKey
     output_bytes: int
+    kept: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +177,7 @@ NodeCommand: TypeAlias = (
     | KillTree
     | KeepVenv
     | CollectOutputs
+    | KeepOutput
     | ShipOutput
     | SendReport
     | ReleaseTree

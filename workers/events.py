@@ -127,6 +127,8 @@ class RunEnd:
     message: str = ""
     of_program: bool = False
     """It never started, by the program's fault: there is no program of that name, or it may not be executed."""
+    output: Mapping[str, str] | None = field(default=None, repr=False)
+    """All that it wrote to streams that have no file, a byte a character, by stream; None from an older supervisor."""
 
 
 @dataclass(frozen=True, slots=True)

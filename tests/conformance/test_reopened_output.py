@@ -1,6 +1,7 @@
 """Output that a program opens again by name: all of it arrives, in the order in which it was written."""
 
 import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -96,3 +97,33 @@ def test_the_cap_keeps_beginning_and_end_and_the_length_tells_the_rest(stage: St
     assert found[:100_005] == b"0123456789" * 10_000 + b"01234"
     assert not found[100_005:-END_BYTES].strip(b"\0")
     assert found[-END_BYTES:] == (b"0123456789" * (END_BYTES // 10 + 1))[-END_BYTES:]
+
+
+def test_a_little_output_of_a_short_program_comes_with_its_end_and_needs_no_file(stage: Stage) -> None:
+    play = stage.play()
+    ended = stage.do(play.command(["printf", "a\\377\\0z"], keep_output_bytes=100))
+    assert ended["output"] == {"stdout": "a\xff\0z", "stderr": ""}
+    assert not (play.folder / "out").exists()
+    assert not (play.folder / "err").exists()
+
+
+def test_more_output_than_is_to_come_with_the_end_is_whole_in_its_file(stage: Stage) -> None:
+    play = stage.play()
+    ended = stage.do(play.command(["sh", "-c", "printf 0123456789; echo no >&2; printf x"], keep_output_bytes=10))
+    assert (ended["output"], play.output()) == ({"stdout": None, "stderr": "no\n"}, "0123456789x")
+
+
+def test_output_beyond_the_cap_is_in_its_file_with_its_end(stage: Stage) -> None:
+    play = stage.play()
+    ended = stage.do(play.command(["printf", "0123456789"], keep_output_bytes=100, limits={"output_bytes": 5}))
+    assert (ended["output"]["stdout"], play.output()) == (None, "0123456789")
+
+
+def test_output_can_be_read_while_its_program_goes_on(stage: Stage) -> None:
+    play = stage.play()
+    stage.supervision.start([play.run("print('hello', flush=True); ready(); rest()", keep_output_bytes=100)])
+    play.wait_ready()
+    while play.output() != "hello\n":  # it is written a tenth of a second later, which nothing signals
+        time.sleep(0.01)
+    stage.supervision.kill([{"tree": play.tree, "grace_s": 0, "reason": "test"}])
+    assert stage.hear("ended", play.tree)["output"] == {"stdout": None, "stderr": ""}

@@ -64,7 +64,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
 
 def test_nothing_written_is_nothing_to_wait_for(setting: Setting) -> None:
     setting.follow()
-    assert setting.shipper.finish(KEY, 1 << 20, all_known=False)
+    assert setting.shipper.finish(KEY, 1 << 20, {}, all_known=False)
 
 
 def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> None:
@@ -79,7 +79,7 @@ def test_what_is_written_arrives_while_the_program_runs(setting: Setting) -> Non
 def test_the_end_waits_for_all_of_a_long_output(setting: Setting) -> None:
     content = os.urandom(3 << 20)
     setting.follow(cap=10 << 20).write_bytes(content)
-    assert not setting.shipper.finish(KEY, 10 << 20, all_known=False)
+    assert not setting.shipper.finish(KEY, 10 << 20, {}, all_known=False)
     assert setting.ended.wait(10)
     assert (setting.api.text() == content, setting.done) == (True, [KEY])
 
@@ -100,7 +100,7 @@ def test_a_next_life_goes_on_where_the_last_one_was(setting: Setting, tmp_path: 
 def test_output_of_a_command_that_ended_in_an_earlier_life_is_found(setting: Setting) -> None:
     setting.follow()
     Path(setting.paths.log(KEY, "post", "stderr")).write_bytes(b"late")
-    assert not setting.shipper.finish(KEY, 1000, all_known=False)
+    assert not setting.shipper.finish(KEY, 1000, {}, all_known=False)
     assert setting.ended.wait(5)
     assert setting.api.text(KEY, "post", "stderr") == b"late"
 
@@ -109,7 +109,7 @@ def test_the_rest_beyond_the_cap_is_counted(setting: Setting) -> None:
     out = setting.follow(cap=10)
     out.write_bytes(b"x" * (8 << 20))
     setting.api.wait(lambda: setting.api.text() == b"x" * 10)
-    assert not setting.shipper.finish(KEY, 10, all_known=False)
+    assert not setting.shipper.finish(KEY, 10, {}, all_known=False)
     assert setting.ended.wait(5)
     assert b"limit of 10 bytes is reached, %d bytes are left out here" % ((8 << 20) - 20) in setting.api.text()
 
@@ -124,7 +124,7 @@ def test_a_flood_rests_while_others_are_handed_over(setting: Setting) -> None:
 def test_output_waits_for_an_api_that_is_away(setting: Setting) -> None:
     setting.api.down = True
     setting.follow().write_bytes(b"kept")
-    assert not setting.shipper.finish(KEY, 1000, all_known=False)
+    assert not setting.shipper.finish(KEY, 1000, {}, all_known=False)
     setting.api.wait(lambda: setting.api.calls["output"] >= 1)
     assert not setting.done
     setting.api.down = False
@@ -138,7 +138,7 @@ def test_progress_lines_are_read_out_of_the_output(setting: Setting) -> None:
     setting.api.wait(setting.api.text)
     with out.open("ab") as file:
         file.write(b"0 there\n")
-    assert not setting.shipper.finish(KEY, 1 << 20, all_known=False)
+    assert not setting.shipper.finish(KEY, 1 << 20, {}, all_known=False)
     assert setting.ended.wait(5)
     assert [(one.percent, one.note) for one in setting.progress.take_changes()] == [(90.0, "there")]
 
@@ -185,7 +185,7 @@ def test_the_end_of_a_flood_is_kept_beside_its_beginning_without_half_a_secret(s
         log.write(b"flood\n" * 20_000)
     log.write(b"sesame\nopensesame\nthe error stands here\n")
     assert log.close() == 0
-    assert not setting.shipper.finish(KEY, 100, all_known=True)
+    assert not setting.shipper.finish(KEY, 100, {}, all_known=True)
     assert setting.ended.wait(20)
     text = setting.api.text()
     written = 600 + 100 * 20_000 * 6 + len(b"sesame\nopensesame\nthe error stands here\n")
@@ -200,6 +200,29 @@ def test_the_end_of_a_flood_is_kept_beside_its_beginning_without_half_a_secret(s
 def test_what_is_little_beyond_the_cap_is_kept_whole(setting: Setting) -> None:
     out = setting.follow(cap=100)
     out.write_bytes(b"0123456789" * 15)
-    assert not setting.shipper.finish(KEY, 100, all_known=True)
+    assert not setting.shipper.finish(KEY, 100, {}, all_known=True)
     assert setting.ended.wait(20)
     assert setting.api.text() == b"0123456789" * 15
+
+
+def test_output_that_stands_in_no_file_is_shipped_as_any_other(setting: Setting) -> None:
+    out = setting.follow()
+    setting.shipper.keep(KEY, "job", {"stdout": "GANGER_PROGRESS 40 \xff\n", "stderr": ""})
+    assert not setting.shipper.finish(KEY, 1 << 20, {}, all_known=True)
+    assert setting.ended.wait(20)
+    assert setting.api.text() == b"GANGER_PROGRESS 40 \xff\n"
+    assert [one.percent for one in setting.progress.take_changes()] == [40.0]
+    assert not out.exists()
+
+
+def test_a_later_life_ships_what_the_journal_has_kept(setting: Setting) -> None:
+    kept = {"pre": {"stderr": "one"}, "job": {"stdout": "two"}}
+    assert not setting.shipper.finish(KEY, 1 << 20, kept, all_known=False)
+    assert setting.ended.wait(20)
+    assert (setting.api.text(KEY, "pre", "stderr"), setting.api.text()) == (b"one", b"two")
+
+
+def test_nothing_is_waited_for_where_nothing_was_written(setting: Setting) -> None:
+    setting.follow()
+    setting.shipper.keep(KEY, "job", {"stdout": "", "stderr": ""})
+    assert setting.shipper.finish(KEY, 1 << 20, {}, all_known=True)

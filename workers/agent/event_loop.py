@@ -32,6 +32,7 @@ from workers.agent.write_ahead_journal import WriteAheadJournal
 from workers.commands import (
     CollectOutputs,
     FollowOutput,
+    KeepOutput,
     KeepSlotPosition,
     KeepVenv,
     KillTree,
@@ -167,6 +168,7 @@ class EventLoop:
             MendWorkDir: services.file_work.mend,
             StartRun: self._start,
             FollowOutput: lambda command: services.outputs.follow(command.key, command.run),
+            KeepOutput: lambda command: services.outputs.keep(command.key, command.phase, command.streams),
             KillTree: self._tree_command,
             KeepVenv: services.file_work.keep_venv,
             CollectOutputs: self._collect,
@@ -189,7 +191,7 @@ class EventLoop:
         self._soon(self._services.file_work.stage(command))
 
     def _start(self, command: StartRun) -> None:
-        self._services.outputs.prepare(command.key, command.run)
+        self._services.outputs.follow(command.key, command.run)
         self._tree_commands.append(command)
 
     def _tree_command(self, command: TreeCommand) -> None:
@@ -199,7 +201,7 @@ class EventLoop:
         self._soon(self._services.file_work.collect(command))
 
     def _ship(self, command: ShipOutput) -> None:
-        if self._services.outputs.finish(command.key, command.output_bytes):
+        if self._services.outputs.finish(command.key, command.output_bytes, command.kept):
             self._soon(OutputShipped(command.key))
 
     def _remove(self, command: RemoveFiles) -> None:

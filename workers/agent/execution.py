@@ -50,6 +50,8 @@ class NodeExecution:
     staged: bool = False
     ran: bool = False
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    """What commands wrote to streams that have no file, by phase; streams with nothing in them are left out."""
     failure: ExecutionFailure | None = None
     stop: Stopped | None = None
     """How the execution will end, if it is being stopped."""
@@ -78,7 +80,9 @@ class NodeExecution:
 
     def progress(self) -> dict[str, Any]:
         """Return the values that a later life of the agent needs to go on from here, for the journal."""
+        kept = {"kept": self.kept} if self.kept else {}
         return {
+            **kept,
             "phases": self.phases,
             "failure": [self.failure.error, self.failure.message] if self.failure else None,
             "of_job": self.failure is not None and self.failure.of_job,
@@ -118,6 +122,7 @@ def _apply(execution: NodeExecution, fact: JournalEntry) -> None:
 
 def _read_progress(execution: NodeExecution, body: Mapping[str, Any]) -> None:  # Any: JSON of our own making
     execution.phases, execution.stop = body["phases"], _stop_of(body["stop"])
+    execution.kept = body.get("kept", {})
     failure = body["failure"]
     execution.failure = ExecutionFailure(failure[0], failure[1], body.get("of_job", False)) if failure else None
 

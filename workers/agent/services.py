@@ -22,7 +22,6 @@ from workers.link.credential import NodeCredential
 from workers.link.heartbeat import Heartbeat, NodeInterface
 from workers.link.inbox import PlacementInbox
 from workers.machine import probe
-from workers.output.log_file_pool import LogFilePool
 from workers.output.progress import ProgressTracker
 from workers.output.run_outputs import RunOutputs
 from workers.output.shipper import OutputShipper
@@ -85,7 +84,7 @@ def build(
     try:
         remover = FileRemover([paths.work, paths.secret_home()])
         way = paths.covered_at() if node_setup.slots is not None else None
-        work_dirs, log_files = WorkDirs(paths.work, remover, way), LogFilePool(paths.logs)
+        work_dirs = WorkDirs(paths.work, remover, way)
         images, cache = Path(paths.work) / ".images", setup.cache(settings, node_setup)
         resources = StagingResources(settings.name, images, remover, cache)
     except OSError as error:
@@ -118,7 +117,7 @@ def build(
         reports=ReportBatcher(api, lambda: heartbeat.identity, post),
         shipper=shipper,
         remover=remover,
-        outputs=RunOutputs(paths, log_files, shipper, progress),
+        outputs=RunOutputs(paths, shipper, progress),
         position=node_setup.position,
         file_work=FileWork(api, paths, work_dirs, resources, post, settings.stagers),
     )

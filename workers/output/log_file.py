@@ -1,4 +1,6 @@
-"""A log file: the file that a program writes its stdout or stderr to. It is shipped in order, up to a cap, resumably.
+"""A log file: what a program writes to its stdout or stderr. It is shipped in order, up to a cap, resumably.
+
+A little output of a short program stands in no file, and is held in memory until it is shipped.
 
 The file itself records how much of it is shipped (in an extended attribute), so that the next life of the agent goes
 on from there. A program may write beyond the cap. The supervisor then frees the blocks that nobody will read, and the
@@ -32,11 +34,15 @@ class LogFile:
     """-1 until it has been read from the file."""
     cut_at: int | None = None
     marked: bool = False
+    content: bytes | None = field(default=None, repr=False)
+    """All that was written, where there is no file."""
     tail: bytes = field(default=b"", repr=False)
     """The unfinished last line, while it may become a progress line."""
 
     def size(self) -> int:
         """Return how much was written, in bytes; 0 while there is no file."""
+        if self.content is not None:
+            return len(self.content)
         try:
             return os.stat(self.path).st_size  # noqa: PTH116  called twice a second for every running program
         except OSError:
@@ -54,6 +60,8 @@ class LogFile:
         if self.shipped >= 0:
             return
         self.shipped = 0
+        if self.content is not None:
+            return
         with contextlib.suppress(OSError, ValueError):
             self.shipped = max(0, int(os.getxattr(self.path, ATTRIBUTE)))
 
@@ -62,6 +70,8 @@ class LogFile:
         return self._read_at(self.shipped, min(most, PIECE_BYTES))
 
     def _read_at(self, start: int, most: int) -> bytes:
+        if self.content is not None:
+            return self.content[start : start + most]
         try:
             # A job that runs as the node's own user may put anything in the file's place: it is not waited for.
             fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,6 +87,8 @@ class LogFile:
     def record_shipped(self, shipped: int) -> None:
         """Record that the API has accepted everything before `shipped`."""
         self.shipped = shipped
+        if self.content is not None:
+            return
         with contextlib.suppress(
             OSError
         ):  # without attributes, the next life sends some output twice, which is harmless

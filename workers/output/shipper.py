@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,6 +59,21 @@ class _Writer:
     ending: float | None = None
     rests_until: float = 0.0
 
+    def hold(self, paths: Paths, phase: str, streams: Mapping[str, str]) -> None:
+        """Take what a command wrote to streams that have no file."""
+        for name, text in streams.items():
+            self._file(paths, phase, name).content = text.encode("latin-1")
+
+    def find_all(self, paths: Paths) -> None:
+        """Take all the files that there may be."""
+        for phase in PHASES:
+            for name in STREAMS:
+                self._file(paths, phase, name)
+
+    def _file(self, paths: Paths, phase: str, name: str) -> LogFile:
+        path = paths.log(self.key, phase, name)
+        return self.files.setdefault(path, LogFile(self.key, phase, name, path))
+
 
 class OutputShipper:
     """Follows the output files of everything that runs here."""
@@ -94,10 +109,19 @@ class OutputShipper:
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
                 writer.files.setdefault(path, LogFile(key, run.phase, name, path))
 
-    def finish(self, key: ExecutionKey, output_bytes: int, *, all_known: bool) -> bool:
+    def keep(self, key: ExecutionKey, phase: str, streams: Mapping[str, str]) -> None:
+        """Ship what a command wrote that has ended, where it stands in no file: a byte a character, by stream."""
+        with self._lock:
+            writer = self._writers.get(key)
+            if writer is not None:
+                writer.hold(self._paths, phase, streams)
+
+    def finish(
+        self, key: ExecutionKey, output_bytes: int, kept: Mapping[str, Mapping[str, str]], *, all_known: bool
+    ) -> bool:
         """Nothing more will be written. Return True if everything is shipped already, else `shipped` is called later.
 
-        Unless `all_known`, there may be output of commands whose end an earlier life of the agent has seen.
+        `kept` is what stands in no file, by phase and stream. Unless `all_known`, there may be output of commands whose end an earlier life of the agent has seen.
         """
         with self._lock:
             writer = self._writers.get(key)
@@ -105,7 +129,9 @@ class OutputShipper:
                 writer = _Writer(key, None, output_bytes, output_bytes, masking.read(key, self._paths))
                 self._writers[key] = writer
             if not all_known:
-                self._find_all(writer)
+                writer.find_all(self._paths)
+                for phase, streams in kept.items():
+                    writer.hold(self._paths, phase, streams)
             if all(file.is_done() for file in writer.files.values()):
                 del self._writers[key]
                 return True
@@ -140,12 +166,6 @@ class OutputShipper:
             if wait:
                 self._wake.wait(wait)
                 self._wake.clear()
-
-    def _find_all(self, writer: _Writer) -> None:
-        for phase in PHASES:
-            for name in STREAMS:
-                path = self._paths.log(writer.key, phase, name)
-                writer.files.setdefault(path, LogFile(writer.key, phase, name, path))
 
     def _ship_once(self) -> bool:
         """Send one batch and see which executions are done; return whether there is more to send."""

@@ -1,5 +1,7 @@
 """The cap of output: a log file that is held to its size, however much is written to it.
 
+A little output may need no file: it is kept in memory until it is more, or until somebody asks for the file.
+
 Output beyond the cap is discarded, but for its end: the last bytes of a flood are kept in memory and written when it is
 over, to where they belong. So the length of the log file tells how much was written, and what is missing takes no disk.
 """
@@ -24,14 +26,25 @@ _FILE_FLAGS: Final = (
 class CappedLog:
     """The log file of one output stream of one run. Used by one thread at a time."""
 
-    def __init__(self, path: str, most_bytes: int | None) -> None:
-        """Open it; what is in it already stays, and counts. Raises LaunchError."""
-        self._file = _open_log(path)
-        self._length = os.lseek(self._file, 0, os.SEEK_END)
+    def __init__(self, path: str, most_bytes: int | None, keep_bytes: int = 0) -> None:
+        """Open it, unless up to `keep_bytes` are to be kept in memory. Raises LaunchError.
+
+        What is in it already stays, and counts.
+        """
+        self._path, self._file, self._length = path, -1, 0
         self._most = float("inf") if most_bytes is None else most_bytes
+        self._kept = b""
+        self._keep_bytes = min(keep_bytes, self._most)
         self._unwritten = b""  # refused by the file so far
         self._discarded = 0
         self._end = b""  # the last of what was discarded
+        if not keep_bytes:
+            self._open()
+
+    @property
+    def kept(self) -> bytes | None:
+        """All that was written, None where it is in the file."""
+        return self._kept if self._file < 0 and not self._unwritten else None
 
     @property
     def is_full(self) -> bool:
@@ -40,11 +53,23 @@ class CappedLog:
 
     def write(self, piece: bytes) -> None:
         """Write as much of it as the cap allows, and count the rest. What the file refuses is kept for `retry`."""
+        if self._file < 0:
+            if not self._unwritten and len(self._kept) + len(piece) <= self._keep_bytes:
+                self._kept += piece
+                return
+            piece, self._kept = self._kept + piece, b""
         room = self._most - self._length
         self._unwritten = piece if len(piece) <= room else piece[: int(room)]
         self.retry()
         if len(piece) > room:
             self.discard(piece[int(room) :])
+
+    def spill(self) -> None:
+        """Have a file from now on, so that others can read what was written so far."""
+        if self._file < 0 and self._kept:
+            self._unwritten, self._kept = self._kept, b""
+            self._keep_bytes = 0
+            self.retry()
 
     def retry(self) -> bool:
         """Write what the file has not got yet. False if it can't be written now: the disk is full, or a program is being started.
@@ -53,6 +78,8 @@ class CappedLog:
         """
         while self._unwritten:
             try:
+                if self._file < 0:
+                    self._open()
                 written = os.write(self._file, self._unwritten)
             except OSError:
                 return False
@@ -70,12 +97,18 @@ class CappedLog:
 
     def close(self) -> int:
         """Close it. Returns how many bytes could not be written."""
+        if self._file < 0:
+            return len(self._unwritten)
         self._show_discarded()
         if self._end and not self._unwritten:
             with contextlib.suppress(OSError):
                 os.pwrite(self._file, self._end, self._length + self._discarded - len(self._end))
         os.close(self._file)
         return len(self._unwritten)
+
+    def _open(self) -> None:
+        self._file = _open_log(self._path)
+        self._length = os.lseek(self._file, 0, os.SEEK_END)
 
     def _show_discarded(self) -> None:
         """Make the file as long as all that was written. The part beyond the cap takes no disk and reads as zeros."""

@@ -7,6 +7,9 @@ overwrite each other. A pipe has neither length nor position: nothing that was w
 One thread moves the output of all runs. It rests after each round, so that programs which write little cost few
 awakenings. A flood gets a larger pipe and shorter rests, so that its program is not held up. Output beyond the cap is
 discarded, but for its end (`output_cap`).
+
+Who starts a run may ask to be told a little output with its end. Then there are no log files, unless there is more, or
+the run goes on for a while: others want to read along.
 """
 
 import contextlib
@@ -27,15 +30,18 @@ _WIDE_BYTES: Final = 1 << 20  # of a flood's pipe: the most that users other tha
 _FLOOD_BYTES: Final = 32 << 10  # moved at once from one pipe
 _REST_S: Final = 0.010
 _SHORT_REST_S: Final = 0.001
+_KEPT_S: Final = 0.1  # output is kept in memory alone for so long
 _LAST_ROUNDS: Final = 2 * _WIDE_BYTES // _PIECE_BYTES  # empty any pipe, even if somebody outside the tree still writes
 
 
 class OutputPipe:
     """The pipe of one output stream of one run, and the log file behind it. Used by two threads."""
 
-    def __init__(self, path: str, most_bytes: int | None) -> None:
+    def __init__(self, path: str, most_bytes: int | None, keep_bytes: int) -> None:
         """Open both; what is in the file already stays. Raises LaunchError."""
-        self._log = CappedLog(path, most_bytes)
+        self._log = CappedLog(path, most_bytes, keep_bytes)
+        self.spill_at: float | None = time.monotonic() + _KEPT_S if keep_bytes else None
+        """When what was written has to be in the file; None once it is."""
         try:
             self.reader, self.writer = os.pipe()
         except OSError as error:
@@ -59,6 +65,18 @@ class OutputPipe:
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
+
+    @property
+    def kept(self) -> bytes | None:
+        """All that was written, if it is not in the file."""
+        return self._log.kept
+
+    def spill(self) -> None:
+        """From now on everything is written to the file."""
+        with self._lock:
+            self.spill_at = None
+            if self.reader >= 0:
+                self._log.spill()
 
     def move(self) -> int | None:
         """Move at most one pipe full into the file. Returns the number of bytes, or None when no more can come."""
@@ -102,9 +120,11 @@ class RunOutput:
     def __init__(self, request: RunRequest) -> None:
         """Open log files and pipes. Raises LaunchError."""
         self.pipes: list[OutputPipe] = []
+        self.is_kept = request.keep_output_bytes > 0
+        """Whether who started it is told a little output with its end."""
         try:
             for path in (request.stdout, request.stderr):
-                self.pipes.append(OutputPipe(path, request.limits.output_bytes))
+                self.pipes.append(OutputPipe(path, request.limits.output_bytes, request.keep_output_bytes))
                 self.pipes[-1].give_to(request.uid, request.gid)
         except LaunchError:
             self.close()
@@ -114,6 +134,14 @@ class RunOutput:
     def writers(self) -> list[int]:
         """The descriptors that the program gets as its standard output and standard error."""
         return [pipe.writer for pipe in self.pipes]
+
+    def kept(self) -> dict[str, str | None]:
+        """Return what was written, a byte a character, by stream; None for what is in its file."""
+        kept = [pipe.kept for pipe in self.pipes]
+        return {
+            name: None if text is None else text.decode("latin-1")
+            for name, text in zip(("stdout", "stderr"), kept, strict=True)
+        }
 
     def close_writers(self) -> None:
         """The program has its own copies."""
@@ -134,6 +162,7 @@ class OutputMover:
         self._poll = select.epoll()
         self._pipes: dict[int, OutputPipe] = {}
         self._new: dict[int, OutputPipe] = {}  # of programs that have just begun; most are over before the next round
+        self._young: dict[OutputPipe, None] = {}  # what they have written may be in memory alone
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._is_rung = False
         self._poll.register(self._bell, select.EPOLLIN)
@@ -159,16 +188,26 @@ class OutputMover:
         """Move for as long as the process lives."""
         while True:
             most = 0
-            for reader, _ in self._poll.poll():
+            for reader, _ in self._poll.poll(_KEPT_S if self._young else None):
                 pipe = self._pipes.get(reader)
                 if pipe is None:
                     continue
                 moved = pipe.move()
                 if moved is None:
                     self._forget(reader, pipe)
+                elif moved and pipe.spill_at is not None:
+                    self._young[pipe] = None
                 most = max(most, moved or 0)
+            self._spill()
             time.sleep(_SHORT_REST_S if most >= _FLOOD_BYTES else _REST_S)
             self._watch_new()
+
+    def _spill(self) -> None:
+        """Have in their files what has been in memory for long enough."""
+        now = time.monotonic()
+        for pipe in [each for each in self._young if each.spill_at is None or each.spill_at <= now]:
+            del self._young[pipe]
+            pipe.spill()
 
     def _watch_new(self) -> None:
         with self._lock:

@@ -64,6 +64,7 @@ class RunRequest(NamedTuple):
     gid: int | None = None
     groups: Sequence[int] = ()
     confinement: Confinement | None = None
+    keep_output_bytes: int = 0  # up to so much of each stream is told with the end, and in no file
 
     def encode(self) -> dict[str, Any]:
         """Return the request as the socket carries it."""
@@ -98,6 +99,7 @@ def decode(run: object) -> RunRequest:
         gid=gid,
         groups=_groups(run.get("groups") or []),
         confinement=_confinement(run.get("confinement")),
+        keep_output_bytes=_whole(run, "keep_output_bytes") or 0,
     )
 
 

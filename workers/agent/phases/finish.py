@@ -38,7 +38,7 @@ def ship(context: StepContext, held: NodeExecution) -> None:
         report(context, held)
         return
     held.state = ExecutionStep.SHIPPING
-    context.issue(ShipOutput(held.key, held.granted_spec.limits.output_bytes))
+    context.issue(ShipOutput(held.key, held.granted_spec.limits.output_bytes, held.kept))
 
 
 def report(context: StepContext, held: NodeExecution) -> None:

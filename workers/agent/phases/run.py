@@ -9,15 +9,19 @@ from workers import runners
 from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import execution_report
-from workers.commands import StartRun
+from workers.commands import KeepOutput, StartRun
 from workers.events import ExecutionFailure, RunEnd, RunOutcome
 from workers.files import secret_dirs
 from workers.paths import tree_name
+from workers.runners import venvs
 from workers.supervisor.limits import ENVIRONMENT
 from workers.supervisor.request import RunLimits, RunRequest
 
 _MOST_CHARACTERS = 65_536
 """Of a command that is told as it was run."""
+
+_KEPT_BYTES = 8192
+"""Of each stream; that much needs no file of its own."""
 
 _STOP_CLEANUP_S = 3.0
 """How long a cleanup command may take when the node itself is stopping."""
@@ -49,6 +53,8 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
     spec, paths, key = held.granted_spec, context.profile.paths, held.key
     program = runners.launch(_request(context, held, phase))
     log_phase = "pre" if phase == ENVIRONMENT else phase
+    secret = secret_dirs.is_needed(spec)
+    shares_file = phase == ENVIRONMENT or (phase == "pre" and venvs.is_wanted(spec))
     return RunRequest(
         tree=tree_name(key),
         phase=phase,
@@ -72,8 +78,9 @@ def describe(context: StepContext, held: NodeExecution, phase: str) -> RunReques
             output_bytes=spec.limits.output_bytes,
         ),
         confinement=context.profile.confine.of(
-            key, paths, spec.commands.runner, spec.amounts.mem or None, secret=secret_dirs.is_needed(spec)
+            key, paths, spec.commands.runner, spec.amounts.mem or None, secret=secret
         ),
+        keep_output_bytes=0 if secret or shares_file else _KEPT_BYTES,  # no secret is to stand in a journal
     )
 
 
@@ -109,6 +116,10 @@ def record_end(context: StepContext, held: NodeExecution, phase: str, end: RunEn
             )
     elif end.outcome is RunOutcome.LAUNCH:
         held.cleanup_trouble = end.message
+    if end.output is not None:
+        written = {name: text for name, text in end.output.items() if text}
+        held.kept |= {phase: written} if written else {}
+        context.issue(KeepOutput(held.key, phase, end.output))
     context.record(held, "ended", {"phase": phase, **held.progress()})
 
 

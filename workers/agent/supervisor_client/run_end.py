@@ -25,7 +25,13 @@ def read(ended: SupervisorMessage) -> RunEnd:
         usage={**usage, "seconds": ended["seconds"]},
         message=f"The command could not be started: {message}" if outcome is RunOutcome.LAUNCH and message else message,
         of_program=ended.get("of_program", False),
+        output=_output(ended),
     )
+
+
+def _output(ended: SupervisorMessage) -> dict[str, str] | None:
+    told = ended.get("output")
+    return None if told is None else {name: text for name, text in told.items() if text is not None}
 
 
 def _outcome(ended: SupervisorMessage) -> RunOutcome:

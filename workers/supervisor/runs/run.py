@@ -101,9 +101,11 @@ class Run:
             message = f"It held {held} MiB of disk or more, and had asked for {most} MiB."
         elif reason == EndReason.EXIT and rusage is not None and status and disk and disk_usage.is_full(disk.folder):
             reason, message = EndReason.DISK_FULL, "The node's disk was full when it failed."
+        kept = {"output": self.output.kept()} if self.output is not None and self.output.is_kept else {}
         return ended_event(
             self.key,
             reason,
+            **kept,
             message=message,
             pid=self.pid,
             exit_code=os.WEXITSTATUS(status) if rusage is not None and not signalled else None,
