@@ -139,10 +139,6 @@ class OutputShipper:
         self._wake.set()
         return False
 
-    def nudge(self) -> None:
-        """Look for output now: a command has ended."""
-        self._wake.set()
-
     def drop(self, key: ExecutionKey) -> None:
         """Forget an execution. Output that is not shipped yet is dropped."""
         with self._lock:
