@@ -123,7 +123,7 @@ def test_output_can_be_read_while_its_program_goes_on(stage: Stage) -> None:
     play = stage.play()
     stage.supervision.start([play.run("print('hello', flush=True); ready(); rest()", keep_output_bytes=100)])
     play.wait_ready()
-    while play.output() != "hello\n":  # it is written a tenth of a second later, which nothing signals
-        time.sleep(0.01)
+    while play.output() != "hello\n":
+        time.sleep(0.01)  # it is written a tenth of a second later, which nothing signals
     stage.supervision.kill([{"tree": play.tree, "grace_s": 0, "reason": "test"}])
     assert stage.hear("ended", play.tree)["output"] == {"stdout": None, "stderr": ""}
