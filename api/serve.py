@@ -61,6 +61,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
     from scheduler.events import API_PLAIN_HTTP  # noqa: PLC0415 - likewise
     from scheduler.servers import database_wait  # noqa: PLC0415 - likewise
     from scheduler.store.schema import migrations  # noqa: PLC0415 - likewise
+    from workers.block_models import packed  # noqa: PLC0415 - likewise
 
     settings = read_settings()
     log.configure("api")
@@ -76,7 +77,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
 
     def prepare() -> None:
         keyring_source.seal(settings, database_url(), keyring)
-        seed.seed(engine, files_dir=own[0])
+        seed.seed(engine, files_dir=own[0], block_models=packed.program())
 
     if not database_wait.prepare_when_ready(prepare):
         return 0

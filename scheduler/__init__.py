@@ -46,7 +46,7 @@ Who
     caller           the user or node that sends a request, recognised by a token
     session          a browser that has signed in; login: how it does, with a token or a one-time code
     secret           a value of a project that jobs get as a file; keyring: the keys that seal and open secrets
-    workspace        a place where files are stored
+    workspace        a place where files are stored; data set, block model: columns of a project that jobs change, version by version
 
 Machines
     node             the resources of one machine, run by one agent

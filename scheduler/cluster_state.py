@@ -219,6 +219,7 @@ class ClusterState:
         run = ActiveExecution(
             row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
             row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping, longest,
+            row.serial,
         )  # fmt: skip
         self._leave_queue(row)
         self.nodes.allocate(run.node_id, run.resources)

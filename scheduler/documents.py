@@ -29,6 +29,7 @@ class ShapeOptions(TypedDict, total=False):
     apart: str
     spread: str
     preemptible: bool
+    serial: int
 
 
 class DemandsDocument(TypedDict, total=False):

@@ -41,6 +41,9 @@ PoolId = NewType("PoolId", int)
 FileId = NewType("FileId", int)
 """A row of `files`."""
 
+DataSetId = NewType("DataSetId", int)
+"""A row of `data_sets`."""
+
 ErrorId = NewType("ErrorId", int)
 """A row of `errors`."""
 

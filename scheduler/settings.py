@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -123,6 +124,10 @@ class Settings(FileSettings):
     trusted_hosts: Annotated[list[str], NoDecode] = Field(
         default=[],
         description="host names that the API answers to, with commas between; empty: addresses, and names that cannot be somebody else's",
+    )
+    organization: UUID = Field(
+        default=UUID("6d1f4c1e-5a0b-4c57-9d0e-6f1a7e6b2c35"),
+        description="the organization that clients of the block model and compute API name for this installation",
     )
     metafold_dates: Literal["auto", "iso", "rfc1123"] = Field(
         default="auto",

@@ -22,7 +22,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from api.http.answers import dump
-from api.http.schema.fields import Digits, Query
+from api.http.schema.fields import Digits, Query, QueryBool
 
 T = TypeVar("T")
 
@@ -30,6 +30,11 @@ MAX_LIMIT = 100
 MAX_OFFSET = 2**53
 _AT_ONCE = 64 * 1024
 """Bytes of an array that are sent at once."""
+
+
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT, description="most entries"), Digits]
+Flag = QueryBool
+"""Parameters of lists that have more of them, or another usual length."""
 
 
 class OffsetQuery(Query):

@@ -8,6 +8,15 @@ from scheduler.runtime import Runtime
 from scheduler.store.schema import migrations
 
 
+def database(rt: Runtime) -> bool:
+    """Return whether the database answers."""
+    try:
+        with rt.db.connect():
+            return True
+    except SQLAlchemyError:
+        return False
+
+
 def trouble(rt: Runtime) -> str | None:
     """Return why this process cannot serve; None if the database answers and has the schema of this release."""
     try:

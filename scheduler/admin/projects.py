@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TypedDict, cast
+from uuid import UUID
 
 from scheduler.admin.pauses import reason_to_keep
 from scheduler.documents import DemandsDocument, Document, QuotaDocument, RetentionDocument
@@ -14,7 +15,7 @@ from scheduler.jobs.submit import DEFAULT_PROJECT
 from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit, projects
-from scheduler.store.admin.projects import LockedProject, NewProject, ProjectRow
+from scheduler.store.admin.projects import LockedProject, NamedProject, NewProject, ProjectRow
 from scheduler.store.jobs.listing import JobFilter
 from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
@@ -153,6 +154,13 @@ def page(rt: Runtime, condition: RowCondition, window: PageWindow) -> RowPage[Pr
     """Return one page of projects."""
     with rt.db.begin() as tx:
         return paging.read(tx, projects.PROJECTS, condition, window)
+
+
+def by_uuid(rt: Runtime, caller: Caller, uuid: UUID) -> NamedProject | None:
+    """Return a project by its UUID; None for one that is not there, or that the caller may not see."""
+    with rt.db.begin() as tx:
+        found = projects.by_uuid(tx, uuid)
+    return found if found is not None and caller.project_id in {None, found.id} else None
 
 
 def get(rt: Runtime, caller: Caller, name: str) -> ProjectRow:

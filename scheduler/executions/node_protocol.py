@@ -13,12 +13,14 @@ from typing import Literal, cast
 from sqlalchemy import Connection
 
 from scheduler import wire
+from scheduler.data_sets import completing, preparing
+from scheduler.data_sets.completing import CheckedResults
 from scheduler.documents import DataEntry, JobResults
 from scheduler.errors import NodeReplaced
 from scheduler.executions import launch_failures, outcome
 from scheduler.executions.gangs import EndedExecution
 from scheduler.executions.task_spec import specify
-from scheduler.identifiers import Epoch, ExecutionId, JobId, ProjectId
+from scheduler.identifiers import Epoch, ExecutionId, JobId, ProjectId, RevisionId
 from scheduler.rules.explain import preemption_messages
 from scheduler.rules.lifecycle import failures
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus, JobStatus
@@ -77,7 +79,7 @@ def claim(rt: Runtime, message: wire.ClaimBatch) -> wire.ClaimAnswer:
         granted = executions.claim(tx, fresh, node_id=message.node_id, epoch=message.epoch) if fresh else set()
         awaited = bool(granted) and jobs.charge(tx, [rows[execution_id].job_id for execution_id in granted])
         granted |= {row.id for row in rows.values() if _claimed_before(row, asked[row.id], message)}
-        found = task_specs.read(tx, sorted(granted)) if granted else []
+        found = preparing.prepared(tx, task_specs.read(tx, sorted(granted))) if granted else []
         granted_specs = specify(tx, found, rt.settings, rt.keyring)
     if awaited:
         rt.nudge("tick")
@@ -208,18 +210,46 @@ def _end(
     errors = errors_by_name.seen_by(tx, owners)
     ends: dict[ExecutionEvent, list[executions.ExecutionEnd]] = {}
     settled: list[EndedExecution] = []
-    for r in live:
-        row = rows[r.execution_id]
+    checked = _checked(tx, locked, rows, live, mappings)
+    for reported in live:
+        row = rows[reported.execution_id]
+        r = _as_checked(reported, checked)
         mapped = mappings[locked[row.job_id].revision_id]
         error = _error_of(r, mapped, errors) if r.outcome is Outcome.FAILED else None
-        ends.setdefault(move_of(r.outcome), []).append(_end_of(row, r, error))
+        ends.setdefault(move_of(r.outcome), []).append(_end_of(row, r, error, reported.digest()))
         settled.append(_settled(row, r, error))
     executions.end(tx, ExecutionEvent.SUCCEED, ends.get(ExecutionEvent.SUCCEED, []))
     executions.end(tx, ExecutionEvent.BREAK, ends.get(ExecutionEvent.BREAK, []))
     executions.end(tx, ExecutionEvent.STOP, ends.get(ExecutionEvent.STOP, []))
     done = outcome.settle(tx, rt, locked, settled, actor="node")
     _publish(tx, done.completed, live)
+    completing.record(tx, checked, [*done.completed.values()])
     return done.to_tell
+
+
+def _checked(
+    tx: Connection,
+    locked: Mapping[JobId, jobs.LockedJob],
+    rows: Mapping[ExecutionId, executions.LockedExecution],
+    live: Iterable[wire.ExecutionReport],
+    mappings: Mapping[RevisionId, task_specs.ExitCodeErrors],
+) -> CheckedResults:
+    """Return what the results of data sets' jobs are worth, among these reports."""
+    ended = {
+        r.execution_id: (rows[r.execution_id].job_id, r.properties)
+        for r in live
+        if r.outcome is Outcome.COMPLETED
+        and mappings[locked[rows[r.execution_id].job_id].revision_id].type_name in preparing.TYPE_NAMES
+    }
+    return completing.check(tx, ended) if ended else completing.NOTHING
+
+
+def _as_checked(r: wire.ExecutionReport, checked: CheckedResults) -> wire.ExecutionReport:
+    """Return a report as it counts: one whose result was refused tells of a failure."""
+    refused = checked.refused.get(r.execution_id)
+    if refused is None:
+        return r
+    return r.model_copy(update={"outcome": Outcome.FAILED, "error": refused.error, "message": refused.message})
 
 
 def _error_of(
@@ -250,14 +280,14 @@ def _given_back(row: executions.LockedExecution, r: wire.ExecutionReport) -> str
 
 
 def _end_of(
-    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None
+    row: executions.LockedExecution, r: wire.ExecutionReport, error: errors_by_name.NamedError | None, digest: str
 ) -> executions.ExecutionEnd:
     return executions.ExecutionEnd(
         r.execution_id,
         r.attempt,
         error_id=None if error is None else error.id,
         message=r.message or _given_back(row, r),
-        digest=r.digest(),
+        digest=digest,
         phases=_phase_columns(r.phases),
         usage=output.to_json({name: used for name, phase in r.phases.items() if (used := _usage(phase))}),
         results=output.to_json(_results(r)),

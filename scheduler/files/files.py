@@ -21,6 +21,7 @@ from scheduler.store import paging
 from scheduler.store.admin import files, workspaces
 from scheduler.store.admin.files import FileFilter, FileRow, NewFile, WritingExecution
 from scheduler.store.admin.workspaces import Workspace
+from scheduler.store.data_sets import versions
 from scheduler.store.jobs import submissions
 from scheduler.store.jobs.submissions import Project
 from scheduler.store.paging import PageWindow, RowPage
@@ -164,6 +165,8 @@ def delete(rt: Runtime, caller: Caller, file_id: FileId) -> None:
         needed = files.needed_by(tx, file_id)
         if needed is not None:
             raise Conflict(f"job {needed} has not ended and reads this file")
+        if versions.keeper(tx, file_id) is not None:
+            raise Conflict("versions of a data set hold this file")
         files.delete(tx, file_id)
     storage.remove(row.workspace_url, row.path, rt.settings.workspace_roots)
 

@@ -47,6 +47,8 @@ class NewJob:
     hold_reason: str | None = None
     count: int = 1
     """Members; more than one makes it a gang, placed wholly or not at all."""
+    serial: int | None = None
+    """Jobs with the same number run one after the other: those that change one data set."""
     overrides: Document | None = None
     """More that the job says over its type: the fields of `rules.job_type.definition.JobOverrides`, and `secrets`."""
     needs: list[NewNeed] | None = None

@@ -95,6 +95,16 @@ class Submitted:
     hopeless: list[UnplaceableJobs] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class EnteredJobs:
+    """Jobs whose rows are written: their ids in the order of the request, and the numbers of those that are new."""
+
+    project: Project
+    job_ids: list[JobId]
+    fresh: list[int]
+    prepared: PreparedSubmission | None
+
+
 def submit(rt: Runtime, caller: Caller, submission: Submission, admission: AdmissionCheck) -> Submitted:
     """Create jobs, all or none; a repeated key gives the jobs of the first time.
 
@@ -103,30 +113,51 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
     """
     check_priorities(rt, caller, submission)
     name = project_name(caller, submission.jobs)
-    prepared, ids = None, list[JobId]()
     with rt.db.begin() as tx:
-        project = project_of(tx, name)
-        known = _replay(tx, project.id, submission.keys)
-        fresh = [number for number in range(len(submission.jobs)) if number not in known]
-        if fresh:
-            wanted = _needs(submission, fresh)
-            prepared = _prepare(tx, rt, project, submission, fresh, admission)
-            rows = [
-                replace(row, followers=wanted.levels[number]) if number in wanted.levels else row
-                for number, row in zip(fresh, prepared.rows, strict=True)
-            ]
-            ids = submissions.insert(tx, project.id, prepared.groups, rows, caller.token_id, caller.name)
-            made = known | dict(zip(fresh, ids, strict=True))
-            _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
-            _await(tx, rt, project, prepared, ids)
+        entered = enter(tx, rt, caller, project_of(tx, name), submission, admission)
+    return announce(rt, entered, admission)
+
+
+def enter(
+    tx: Connection,
+    rt: Runtime,
+    caller: Caller,
+    project: Project,
+    submission: Submission,
+    admission: AdmissionCheck,
+) -> EnteredJobs:
+    """Write the rows of new jobs in a transaction of the caller's, who calls `announce` once it has committed.
+
+    Raises as `submit` does.
+    """
+    prepared, ids = None, list[JobId]()
+    known = _replay(tx, project.id, submission.keys)
+    fresh = [number for number in range(len(submission.jobs)) if number not in known]
+    if fresh:
+        wanted = _needs(submission, fresh)
+        prepared = _prepare(tx, rt, project, submission, fresh, admission)
+        rows = [
+            replace(row, followers=wanted.levels[number]) if number in wanted.levels else row
+            for number, row in zip(fresh, prepared.rows, strict=True)
+        ]
+        ids = submissions.insert(tx, project.id, prepared.groups, rows, caller.token_id, caller.name)
         made = known | dict(zip(fresh, ids, strict=True))
-        _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
+        _refuse(writing.write(tx, project.id, wanted, made, fresh), submission)
+        _await(tx, rt, project, prepared, ids)
+    made = known | dict(zip(fresh, ids, strict=True))
+    _fill_keys(tx, project.id, [key for key in submission.keys if key.covers.start not in known], made)
+    return EnteredJobs(project, [made[number] for number in range(len(submission.jobs))], fresh, prepared)
+
+
+def announce(rt: Runtime, entered: EnteredJobs, admission: AdmissionCheck) -> Submitted:
+    """Wake the leader for jobs that are committed now; return their ids, and which of them could never be placed."""
     hopeless: list[UnplaceableJobs] = []
-    if prepared is not None:
-        resolve.remember(rt, prepared)
+    if entered.prepared is not None:
+        resolve.remember(rt, entered.prepared)
         rt.nudge("tick")
-        hopeless = [replace(one, first=fresh[one.first]) for one in _hopeless(prepared, admission, project)]
-    return Submitted([made[number] for number in range(len(submission.jobs))], replayed=not fresh, hopeless=hopeless)
+        found = _hopeless(entered.prepared, admission, entered.project)
+        hopeless = [replace(one, first=entered.fresh[one.first]) for one in found]
+    return Submitted(entered.job_ids, replayed=not entered.fresh, hopeless=hopeless)
 
 
 def _needs(submission: Submission, fresh: Sequence[int]) -> BatchNeeds:

@@ -122,6 +122,7 @@ def _run(p: plans.CommittedPlacement, shape: Shape, state: ClusterState) -> Acti
         priority=shape.priority,
         preemptible=shape.preemptible,
         longest_s=longest_s,
+        serial=shape.serial,
     )
 
 

@@ -46,6 +46,7 @@ class ChangeView(TypedDict):
         "resume-the-scheduler",
         "set-a-shorter-timeout",
         "stop-draining-the-node",
+        "wait-for-the-end-of-job",
         "wait-until",
     ]
     subject: str
@@ -89,6 +90,7 @@ class ReasonView(TypedDict):
 
     description: str
     kind: Literal[
+        "another-job-changes-the-data-set",
         "behind-others",
         "being-stopped",
         "blocked",
@@ -271,6 +273,7 @@ class NearestView(TypedDict):
     node: NodeName | None  # Null: a new node of a pool.
     reasons: list[
         Literal[
+            "another-job-changes-the-data-set",
             "behind-others",
             "being-stopped",
             "blocked",

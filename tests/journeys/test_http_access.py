@@ -43,7 +43,7 @@ def test_every_address_that_is_served_was_declared_with_a_role() -> None:
     assert all(isinstance(route.role, Role) or route.role in {"node", "public"} for route in ROUTES)
     assert {route.rule for route in ROUTES if route.role == "public"} <= {
         "/version/", "/health/live", "/health/ready", "/openapi.json", "/docs/", "/docs/<name>", "/metrics",
-        "/oauth/token", *SIGNED,
+        "/oauth/token", "/connect/token", "/blockmodel/health_check", *SIGNED,
     }  # fmt: skip
 
 

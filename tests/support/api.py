@@ -26,6 +26,7 @@ from scheduler.keyring import NO_KEYS, Keyring
 from scheduler.runtime import Runtime
 from scheduler.settings import Settings
 from tests.support import documented
+from workers.block_models import packed
 
 ROLES = ("viewer", "submitter", "operator", "admin")
 
@@ -139,7 +140,7 @@ def serving(
     engine = runtime.connect(database_url, chosen, name="test-api")
     nudges: list[str] = []
     rt = Runtime(engine, chosen, runtime.utc_now, random.Random(7).random, nudges.append, keyring=keys)
-    seed.seed(engine, files_dir=state_dir / "files")
+    seed.seed(engine, files_dir=state_dir / "files", block_models=packed.program())
     made = Api(create_app(rt, background=background), rt, {}, nudges)
     for role in ROLES:
         made.a_token(role, Role[role.upper()])

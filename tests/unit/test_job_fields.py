@@ -51,7 +51,13 @@ NOT_SHOWN = {
 
 def test_every_field_of_the_body_is_carried_to_the_scheduler() -> None:
     plain = {RENAMED.get(name, name) for name in conversion.PLAIN}
-    assert plain == {each.name for each in fields(NewJob)} - {"type_name", "type_version", "overrides", "needs"}
+    assert plain == {each.name for each in fields(NewJob)} - {
+        "type_name",
+        "type_version",
+        "overrides",
+        "needs",
+        "serial",
+    }
     carried = {*conversion.PLAIN, *conversion.OVERRIDES, *conversion.SPLIT, *conversion.NOT_ASKED}
     assert carried == BODY
 

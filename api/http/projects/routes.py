@@ -39,7 +39,11 @@ def list_projects(call: ApiCall, query: ProjectsQuery) -> ProjectList:
     """Projects by name."""
     asked = paging.window(query, tuple(stored.PROJECTS.keys), ["name"])
     chosen = stored.condition(tuple(query.name), is_paused=query.is_paused, project_id=call.caller.project_id)
-    return paging.envelope(projects.page(call.rt, chosen, asked), asked, partial(view.entry, kept=_kept(call)))
+    return paging.envelope(
+        projects.page(call.rt, chosen, asked),
+        asked,
+        partial(view.entry, kept=_kept(call), organization=call.rt.settings.organization),
+    )
 
 
 @routes.post("/admin/projects/", role=Role.ADMIN, answers={201: ProjectView})
@@ -52,13 +56,17 @@ def create_project(call: ApiCall, body: ProjectBody) -> Answer[ProjectView]:
     new = cast("NewProject", {**body.model_dump(), "quota": quota, "retention": retention, "demands": demands})
     projects.create(call.rt, call.caller, new)
     headers = {"Location": public.url(f"/admin/projects/{body.name}/")}
-    return Answer(view.entry(projects.get(call.rt, call.caller, body.name), _kept(call)), 201, headers)
+    return Answer(
+        view.entry(projects.get(call.rt, call.caller, body.name), _kept(call), call.rt.settings.organization),
+        201,
+        headers,
+    )
 
 
 @routes.get("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
 def show_project(call: ApiCall, name: str) -> ProjectView:
     """One project."""
-    return view.entry(projects.get(call.rt, call.caller, name), _kept(call))
+    return view.entry(projects.get(call.rt, call.caller, name), _kept(call), call.rt.settings.organization)
 
 
 @routes.patch("/admin/projects/<name>/", role=Role.ADMIN, answers={200: ProjectView})
@@ -74,7 +82,7 @@ def change_project(call: ApiCall, name: str, body: ProjectChange) -> ProjectView
     if "demands" in facts:
         facts["demands"] = changes(body.demands, DemandChanges)
     projects.change(call.rt, call.caller, name, facts)
-    return view.entry(projects.get(call.rt, call.caller, name), _kept(call))
+    return view.entry(projects.get(call.rt, call.caller, name), _kept(call), call.rt.settings.organization)
 
 
 @routes.delete("/admin/projects/<name>/", role=Role.ADMIN, answers={204: None})

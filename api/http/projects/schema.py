@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Literal
+from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -148,12 +149,14 @@ class SecretNames(ListOf):
 
 
 class ProjectView(TypedDict):
-    """A project. `usage` is its decayed share of the machines, 0 to 1.
+    """A project. `uuid` and `organization` are its names in the block model and compute API. `usage` is its decayed share of the machines, 0 to 1.
 
     `lag_s` is what the others owe it, in seconds of all machines together; below 0 it has had more than they.
     """
 
     id: int
+    uuid: UUID
+    organization: UUID
     name: str
     title: str
     weight: float

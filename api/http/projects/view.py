@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from typing import cast
+from uuid import UUID
 
 from api.http.projects.schema import ProjectView, QuotaView, RetentionView, SecretView
 from api.http.schema.fields import units
@@ -13,10 +14,12 @@ from scheduler.store.admin.projects import ProjectRow
 from scheduler.store.admin.secrets import SecretEntry
 
 
-def entry(row: ProjectRow, kept: Retention) -> ProjectView:
+def entry(row: ProjectRow, kept: Retention, organization: UUID) -> ProjectView:
     """Return a project, limits it does not have as null. `kept` is what projects keep that say nothing else."""
     return {
         "id": row.id,
+        "uuid": row.uuid,
+        "organization": organization,
         "name": row.name,
         "title": row.title,
         "weight": row.weight,

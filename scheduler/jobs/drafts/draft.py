@@ -87,7 +87,8 @@ def _placing(job: NewJob, revision: Definition) -> ShapeOptions:
 
 
 def _gang(job: NewJob) -> ShapeOptions:
-    return {"count": job.count} if job.count > 1 else {}
+    counted: ShapeOptions = {"count": job.count} if job.count > 1 else {}
+    return counted if job.serial is None else {**counted, "serial": job.serial}
 
 
 def _constraints(job: NewJob, revision: Definition) -> list[ConstraintDocument]:

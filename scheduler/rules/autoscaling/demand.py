@@ -122,6 +122,7 @@ def _demand(snapshot: Snapshot, shape_id: int, now: float) -> GroupDemand:
         cpus=held.resources.cpus,
         mem=held.resources.mem,
         jobs=held.executions,
+        is_serial_busy=shape.serial is not None and bool(snapshot.running.of_serial(shape.serial)),
     )
     may = 0 if pause else floor(min(group.live, limit.jobs))
     return GroupDemand(

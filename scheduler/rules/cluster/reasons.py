@@ -20,6 +20,7 @@ class Reason(StrEnum):
     TYPE_PAUSED = "job type paused"
     TYPE_LIMIT = "job type limit"
     PROJECT_QUOTA = "project quota"
+    DATA_SET = "another job changes the data set"
 
     NODE_NOT_READY = "node not ready"
     NODE_PAUSED = "node paused"

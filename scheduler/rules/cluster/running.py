@@ -42,6 +42,7 @@ class ActiveExecution:
     preemptible: bool = False
     stopping: bool = False
     longest_s: float = inf
+    serial: int | None = None
 
 
 @dataclass(slots=True)
@@ -105,6 +106,7 @@ class Running:
         self._on_node: dict[int, set[int]] = {}
         self._projects: dict[int, ProjectUsage] = {}
         self._types: dict[int, int] = {}
+        self._serial: dict[int, set[int]] = {}
         self._peer_nodes: dict[tuple[int, int], dict[int, int]] = {}
         self._requests = ResourceNumbers()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
@@ -143,6 +145,8 @@ class Running:
         self._runs[run.execution_id] = run
         self._on_node.setdefault(run.node_id, set()).add(run.execution_id)
         self._count_usage(run, 1)
+        if run.serial is not None:
+            self._serial.setdefault(run.serial, set()).add(run.execution_id)
         self._fill(self._occupy(run.execution_id), run)
 
     def discard(self, execution_id: int) -> None:
@@ -156,6 +160,10 @@ class Running:
         if not there:
             del self._on_node[run.node_id]
         self._count_usage(run, -1)
+        if run.serial is not None:
+            self._serial[run.serial].discard(execution_id)
+            if not self._serial[run.serial]:
+                del self._serial[run.serial]
         row = self._rows.pop(execution_id)
         self.node_ids[row] = -1
         self._requests.release(run.resources)
@@ -172,6 +180,10 @@ class Running:
     def of_type(self, job_type_id: int) -> int:
         """Return how many executions of a job type hold room."""
         return self._types.get(job_type_id, 0)
+
+    def of_serial(self, serial: int) -> list[ActiveExecution]:
+        """Return the executions whose jobs run one after the other under this number: one, if there is any."""
+        return [self._runs[execution_id] for execution_id in sorted(self._serial.get(serial, ()))]
 
     def peer_nodes(self, project_id: int, job_type_id: int) -> Mapping[int, int]:
         """Return how many executions of a project's job type each node has, of those that have any."""

@@ -69,7 +69,8 @@ class Shape:
     `timeout_s` bounds the predicted run time (None: no limit). `count` > 1 makes each job a gang: that many members,
     each of `requires`, placed wholly or not at all. `apart` names a label: no two running executions of the same job
     type and project may share a value of it (NODE_LABEL: never two on a node). `spread` names a label over whose
-    values they are evened out. `preemptible` allows the scheduler to stop the job for a more urgent one.
+    values they are evened out. `preemptible` allows the scheduler to stop the job for a more urgent one. Jobs with the
+    same number as `serial` run one after the other: those that change one data set.
     """
 
     id: ShapeId
@@ -85,6 +86,7 @@ class Shape:
     apart: str | None = None
     spread: str | None = None
     preemptible: bool = False
+    serial: int | None = None
 
 
 def _holds(op: ConstraintOperator, label: str | None, value: str | tuple[str, ...]) -> bool:

@@ -12,6 +12,7 @@ class FixKind(StrEnum):
 
     RELEASE_HOLD = "release the hold"
     WAIT_UNTIL = "wait until"
+    WAIT_FOR_JOB = "wait for the end of job"
     RESUME_SCHEDULER = "resume the scheduler"
     RESUME_PROJECT = "resume the project"
     RESUME_TYPE = "resume the job type"

@@ -14,7 +14,13 @@ BlockerAndFix = tuple[Blocker, Fix]
 
 def blockers(snapshot: Snapshot, job: WaitingJob, shape: Shape, now: float) -> list[BlockerAndFix]:
     """Return all of them with their fixes, in the order in which they are shown."""
-    return [*_own(job, now), *_pauses(snapshot, shape), *_type_limit(snapshot, shape), *_quota(snapshot, shape)]
+    return [
+        *_own(job, now),
+        *_pauses(snapshot, shape),
+        *_type_limit(snapshot, shape),
+        *_quota(snapshot, shape),
+        *_turn(snapshot, shape),
+    ]
 
 
 def _own(job: WaitingJob, now: float) -> Iterator[BlockerAndFix]:
@@ -63,6 +69,12 @@ def _quota(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
                 Blocker(Reason.PROJECT_QUOTA, _of(name, used, most)),
                 Fix(FixKind.RAISE_QUOTA, name, enough),
             )
+
+
+def _turn(snapshot: Snapshot, shape: Shape) -> Iterator[BlockerAndFix]:
+    ahead = [] if shape.serial is None else snapshot.running.of_serial(shape.serial)
+    for run in ahead[:1]:
+        yield Blocker(Reason.DATA_SET, str(run.job_id)), Fix(FixKind.WAIT_FOR_JOB, str(run.job_id))
 
 
 def _of(name: str, used: int, most: int) -> str:

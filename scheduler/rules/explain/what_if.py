@@ -32,6 +32,7 @@ def carry_out(snapshot: Snapshot, placements: Sequence[Placement], now: float) -
                 project_id=shape.project_id,
                 priority=shape.priority,
                 preemptible=shape.preemptible,
+                serial=shape.serial,
                 longest_s=snapshot.predictor.longest_s(
                     shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
                 ),

@@ -43,6 +43,8 @@ def blocker(found: Blocker, names: ReasonNames) -> str:
             return f"it is held: {found.detail}"
         case Reason.NOT_BEFORE:
             return f"{'its next try' if names.next_try else 'its time'} comes at {moment(float(found.detail))}"
+        case Reason.DATA_SET:
+            return f"job {found.detail} changes the same data set, and such jobs run one after the other"
         case Reason.TYPE_LIMIT:
             used, _, most = found.detail.partition(" of ")
             return f"{used} jobs of its type are scheduled, and {most} may be"

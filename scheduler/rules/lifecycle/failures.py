@@ -42,6 +42,8 @@ NODE_LOST = "node-lost"
 UNKNOWN = "unknown"
 INPUT_MISSING = "input-missing"
 INPUT_REFUSED = "input-refused"
+REFUSED_DATA = "refused-data"
+UNSOUND_RESULT = "unsound-result"
 
 BUILT_IN: tuple[FailureClass, ...] = (
     FailureClass(UNKNOWN, "Unknown", "The node named an error that is not known here.", FailureCategory.SYSTEM),
@@ -113,6 +115,18 @@ BUILT_IN: tuple[FailureClass, ...] = (
     ),
     FailureClass(
         "invalid-output", "Invalid output", "An output is not what the interface says.", FailureCategory.ALGORITHM
+    ),
+    FailureClass(
+        REFUSED_DATA,
+        "Refused data",
+        "The data that was uploaded is not what the job takes; its message says where.",
+        FailureCategory.DATA,
+    ),
+    FailureClass(
+        UNSOUND_RESULT,
+        "Unsound result",
+        "The program ended well, but its result is not what its type declares.",
+        FailureCategory.SYSTEM,
     ),
     FailureClass(
         "supervisor-lost",

@@ -136,11 +136,22 @@ def quota_allowance(shape: Shape, policy: Policy, *, cpus: int, mem: int, jobs: 
     return LimitAllowance(min(counts, default=inf), Reason.PROJECT_QUOTA)
 
 
-def allowance(shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int, jobs: int) -> LimitAllowance:
-    """Return the tighter of both limits, when `of_type` executions of the type and `jobs` of the project hold room."""
+def serial_allowance(shape: Shape, *, is_busy: bool) -> LimitAllowance:
+    """Return how many more jobs may start of those that run one after the other."""
+    return LimitAllowance(inf) if shape.serial is None else LimitAllowance(0 if is_busy else 1, Reason.DATA_SET)
+
+
+def allowance(
+    shape: Shape, policy: Policy, *, of_type: int, cpus: int, mem: int, jobs: int, is_serial_busy: bool = False
+) -> LimitAllowance:
+    """Return the tightest of the limits, when `of_type` executions of the type and `jobs` of the project hold room.
+
+    `is_serial_busy`: another of the jobs that run one after the other with this one has its turn.
+    """
     by_type = type_allowance(shape, policy, of_type)
     by_quota = quota_allowance(shape, policy, cpus=cpus, mem=mem, jobs=jobs)
-    return min(by_type, by_quota, key=lambda limit: limit.jobs)
+    by_turn = serial_allowance(shape, is_busy=is_serial_busy)
+    return min(by_type, by_quota, by_turn, key=lambda limit: limit.jobs)
 
 
 def _demands(shape: Shape, nodes: Nodes, policy: Policy) -> tuple[object, ...]:

@@ -108,6 +108,7 @@ class PlanState:
         self._usages: dict[int, PlannedUsage] = {}
         self._charged: dict[int, Resources] = {}
         self._types: dict[int, int] = {}
+        self._serial: set[int] = set()
         self._tracked: set[tuple[int, int]] = set()
         self._peers: dict[tuple[int, int], dict[int, int]] = {}
 
@@ -164,6 +165,8 @@ class PlanState:
         usage.executions += members
         usage.share = fairshare.share_of(usage.resources, self.fleet)
         self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
+        if shape.serial is not None:
+            self._serial.add(shape.serial)
         if (shape.project_id, shape.job_type_id) in self._tracked:
             peers = self._peers.setdefault((shape.project_id, shape.job_type_id), {})
             for row, count in zip(rows.tolist(), counts.tolist(), strict=True):
@@ -214,7 +217,12 @@ class PlanState:
             cpus=usage.resources.cpus,
             mem=usage.resources.mem,
             jobs=usage.executions,
+            is_serial_busy=self._is_busy(shape.serial),
         )
+
+    def _is_busy(self, serial: int | None) -> bool:
+        """Whether a job runs, or is planned, after which jobs with this number have their turn."""
+        return serial is not None and (serial in self._serial or bool(self._running.of_serial(serial)))
 
     def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends: EndTimes) -> None:
         """Take from the spare room on nodes with a reservation what members use that run on beyond its start."""

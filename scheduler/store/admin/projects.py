@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple, NotRequired, TypedDict, cast
+from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, text
@@ -19,6 +20,7 @@ class ProjectRow(NamedTuple):
     """A project as lists show it. `share` and `lag_s` are None while the scheduler has not written them."""
 
     id: ProjectId
+    uuid: UUID
     name: str
     title: str
     weight: float
@@ -65,7 +67,7 @@ class NewProject(TypedDict):
 PROJECTS = Listing(
     ProjectRow,
     "projects j",
-    """j.id, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.demands, j.created,
+    """j.id, j.uuid, j.name, j.title, j.weight, j.is_paused, j.pause_reason, j.quota, j.retention, j.demands, j.created,
        j.last_modified, j.secret_types, u.share, u.lag_s""",
     "projects j ON j.id = page.id LEFT JOIN usage u ON u.project_id = j.id",
     {
@@ -98,6 +100,8 @@ _UPDATE = text("""
     WHERE id = :id
 """)
 
+_BY_UUID = text("SELECT id, name, uuid FROM projects WHERE uuid = :uuid AND deleted IS NULL")
+
 _DEMANDS = text("SELECT demands FROM projects WHERE id = :id")
 
 _LIVE_TOKENS = text("""
@@ -120,6 +124,19 @@ _FORGET = (
     text("DELETE FROM tokens WHERE project_id = :id"),
     text("DELETE FROM projects WHERE id = :id"),
 )
+
+
+class NamedProject(NamedTuple):
+    """A project by all its names."""
+
+    id: ProjectId
+    name: str
+    uuid: UUID
+
+
+def by_uuid(tx: Connection, uuid: UUID) -> NamedProject | None:
+    """Return a project by its UUID; None when there is none."""
+    return records.read_optional(NamedProject, tx.execute(_BY_UUID, {"uuid": uuid}))
 
 
 def condition(names: tuple[str, ...], *, is_paused: bool | None, project_id: ProjectId | None) -> RowCondition:

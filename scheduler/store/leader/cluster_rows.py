@@ -60,6 +60,7 @@ class ExecutionState(NamedTuple):
     timeout_s: int | None
     preemptible: bool
     stopping: bool
+    serial: int | None
 
 
 class NodeStateRow(NamedTuple):

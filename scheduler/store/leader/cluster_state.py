@@ -83,7 +83,7 @@ _EXECUTION = """
            extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
            j.project_id, j.job_type_id, j.priority, j.timeout_s,
            COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible,
-           x.cancel_requested IS NOT NULL AS stopping
+           x.cancel_requested IS NOT NULL AS stopping, CAST(s.options ->> 'serial' AS bigint) AS serial
     FROM executions x
     CROSS JOIN LATERAL (
         SELECT project_id, job_type_id, priority, timeout_s, shape_id FROM jobs WHERE id = x.job_id

@@ -53,6 +53,7 @@ def shape_of(row: ShapeRow | NewShape, shape_id: ShapeId) -> Shape:
         apart=options.get("apart"),
         spread=options.get("spread"),
         preemptible=options.get("preemptible", False),
+        serial=options.get("serial"),
     )
 
 

@@ -90,6 +90,8 @@ _DELETE = (
         WHERE g.id IN (SELECT group_id FROM gone)
           AND NOT EXISTS (SELECT FROM group_members m WHERE m.group_id = g.id AND m.job_id <> ALL(:ids))
     """),
+    # What a version says of itself stands with it: it stays when the job that made it goes.
+    text("DELETE FROM data_set_jobs WHERE job_id = ANY(:ids)"),
     text("DELETE FROM jobs WHERE id = ANY(:ids)"),
 )
 
@@ -117,6 +119,7 @@ _FILES = text("""
         SET is_deleted = true, deleted = now(), unpublished = now(), last_modified = now()
         WHERE f.id = ANY(:ids) AND f.is_published AND NOT f.is_deleted
           AND NOT EXISTS (SELECT FROM needed n WHERE n.id = f.id)
+          AND NOT EXISTS (SELECT FROM data_set_files d WHERE d.file_id = f.id)
           AND NOT EXISTS (SELECT FROM jobs j WHERE j.id = f.job_id AND j.is_pinned)
           AND NOT EXISTS (
               SELECT FROM job_needs n JOIN jobs w ON w.id = n.job_id
@@ -189,7 +192,7 @@ def output(tx: Connection, project_id: ProjectId, due: Sequence[ChangedJob]) -> 
 
 
 def files(tx: Connection, project_id: ProjectId, ids: Sequence[FileId]) -> PurgeResult:
-    """Mark output files as deleted, but not those that a job which has not ended or is pinned reads, or a pinned one made."""
+    """Mark output files as deleted, but not those that versions hold, that jobs which have not ended read, or that are pinned."""
     rows = records.read_all(_GoneFile, tx.execute(_FILES, {"project_id": project_id, "ids": list(ids)}))
     if not rows:
         return PurgeResult()

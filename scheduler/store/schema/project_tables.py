@@ -16,6 +16,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -30,6 +32,8 @@ projects = Table(
     "projects",
     metadata,
     identity(),
+    # The id that clients know which take none but these.
+    Column("uuid", Uuid, nullable=False, unique=True, server_default=text("gen_random_uuid()")),
     Column("name", Text, nullable=False, unique=True),
     Column("title", Text, nullable=False, server_default=""),
     Column("weight", Float, nullable=False, server_default="1"),

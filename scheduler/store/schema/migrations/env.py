@@ -3,6 +3,7 @@
 from alembic import context
 
 from scheduler.store.schema import (  # noqa: F401 - all add their tables to the metadata
+    data_set_tables,
     needs_tables,
     project_tables,
     reference_tables,

@@ -1,0 +1,197 @@
+"""Versions of a block model: updates that make them, queries that read them, and lists."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+from uuid import uuid4
+
+from api.dialects import paging
+from api.dialects.blockmodel import place, upload, view
+from api.dialects.blockmodel.bodies import ColumnsBody, InputBody, OutputBody, QueryBody, UpdateBody
+from api.dialects.blockmodel.view import VersionView
+from api.dialects.paging import OffsetQuery
+from api.http import api_runtime
+from api.http.answers import Answer
+from api.http.routing import ApiCall, Routes
+from scheduler.data_sets import working
+from scheduler.data_sets.working import QueryCriteria
+from scheduler.documents import Document, JsonValue
+from scheduler.errors import InvalidInput
+from scheduler.identity import Role
+from scheduler.rules.data_sets import grid as grids
+from scheduler.rules.data_sets.documents import (
+    ChangesDocument,
+    GridDocument,
+    MetadataDocument,
+    RangeDocument,
+    UpdateDocument,
+)
+
+routes = Routes("block model versions")
+
+_AXES = ("ijk", "xyz")
+
+
+class VersionsQuery(OffsetQuery):
+    """Which part of a list."""
+
+    limit: paging.Limit = 50
+    filter: str = ""
+
+
+@routes.get(f"{place.MODEL}/versions", role=Role.VIEWER, any_query=True)
+def list_block_model_versions(
+    call: ApiCall, org: str, workspace: str, model: str, query: VersionsQuery
+) -> dict[str, Any]:
+    """The versions of a block model, the newest first."""
+    row = place.model(call, org, workspace, model)
+    if query.filter not in {"", "latest"}:
+        raise InvalidInput("the only filter is latest", field="filter")
+    if query.filter == "latest":
+        newest, _ = working.page_of_versions(call.rt, row, 0, 1)
+        shown = paging.part(query, [view.version(one, row.uuid) for one in newest])
+    else:
+        rows, total = working.page_of_versions(call.rt, row, query.offset, query.limit)
+        shown = paging.page(query, [view.version(one, row.uuid) for one in rows], total)
+    return {**shown, "referenced_units": []}
+
+
+@routes.get(f"{place.MODEL}/versions/<version>", role=Role.VIEWER, any_query=True)
+def get_block_model_version(call: ApiCall, org: str, workspace: str, model: str, version: str) -> VersionView:
+    """One version."""
+    row = place.model(call, org, workspace, model)
+    return view.version(working.version(call.rt, row, place.uuid(version, "version")), row.uuid)
+
+
+@routes.patch(f"{place.MODEL}/blocks", role=Role.SUBMITTER, any_query=True)
+def update_block_model(call: ApiCall, org: str, workspace: str, model: str, body: UpdateBody) -> Answer[dict[str, Any]]:
+    """Ask for an update: the job awaits a file, or only the word that it may begin."""
+    row = place.model(call, org, workspace, model)
+    asked = _asked(body)
+    started = working.update(call.rt, call.caller, row, asked, api_runtime.of_this_app().forecaster.admission)
+    echoed = body.model_dump(mode="json", exclude_unset=True)
+    columns = (body.columns or ColumnsBody()).model_dump(mode="json")
+    answer: dict[str, Any] = {
+        "changes": {**echoed, "columns": columns, "update_type": body.update_type},
+        "job_url": place.job_url(call, row.project_uuid, row.uuid, started.job_uuid),
+        "job_uuid": started.job_uuid,
+        "version_uuid": started.version_uuid,
+    }
+    if started.needs_file:
+        answer["upload_url"] = upload.address(call, started.job_id)
+    return Answer(answer, 202)
+
+
+@routes.post(f"{place.MODEL}/blocks", role=Role.VIEWER, any_query=True)
+def query_block_model(call: ApiCall, org: str, workspace: str, model: str, body: QueryBody) -> dict[str, Any]:
+    """Ask for blocks of a version; the job writes them to a file."""
+    row = place.model(call, org, workspace, model)
+    output = body.output_options or OutputBody()
+    bbox = _bbox(body)
+    criteria = QueryCriteria(
+        columns=body.columns,
+        version_uuid=body.version_uuid,
+        bbox=bbox,
+        geometry=body.geometry_columns or "indices",
+        format=output.file_format,
+        delimiter=output.delimiter or ",",
+        by_id=output.column_headers == "id",
+        exclude_null_rows=output.exclude_null_rows is not False,
+    )
+    started, version, asked = working.query(
+        call.rt, call.caller, row, criteria, api_runtime.of_this_app().forecaster.admission
+    )
+    return {
+        "bbox": bbox or grids.whole(cast("GridDocument", row.definition["grid"])),
+        "bm_uuid": row.uuid,
+        "columns": asked["names"],
+        "job_url": place.job_url(call, row.project_uuid, row.uuid, started.job_uuid),
+        "mapping": view.mapping(asked["columns"]),
+        "version_id": version.number,
+        "version_uuid": version.uuid,
+    }
+
+
+def _asked(body: UpdateBody) -> UpdateDocument:
+    columns = body.columns or ColumnsBody()
+    if body.geometry_change:
+        raise InvalidInput("the blocks of a regular block model cannot be changed", field="geometry_change")
+    grouped = any(one.group for one in columns.new) or any(one.values.group for one in columns.update_metadata or ())
+    if grouped or any((body.groups or {}).values()):
+        raise InvalidInput("columns are not kept in groups here", field="groups")
+    changes: ChangesDocument = {
+        "new": [
+            {
+                "col_id": str(uuid4()),
+                "title": one.title,
+                "data_type": one.data_type,
+                "unit_id": one.unit_id,
+                "tags": cast("Document | None", one.tags),
+            }
+            for one in columns.new
+        ],
+        "update": columns.update,
+        "delete": columns.delete,
+        "rename": [{"title": one.title, "new_title": one.new_title} for one in columns.rename],
+        "metadata": _metadata(columns),
+    }
+    if not any(changes.values()):
+        raise InvalidInput("the update changes nothing", field="columns")
+    return {
+        "changes": changes,
+        "merge": body.update_type == "merge",
+        "input": _input(body.input_options),
+        "comment": body.comment or "",
+    }
+
+
+def _metadata(columns: ColumnsBody) -> list[MetadataDocument]:
+    told: list[MetadataDocument] = []
+    for one in columns.update_metadata or ():
+        given = one.values.model_dump(exclude_unset=True)
+        said: MetadataDocument = {"title": one.title}
+        if given.get("title") is not None:
+            said["new_title"] = given["title"]
+        if "unit_id" in given:
+            said["unit_id"] = given["unit_id"]
+        if given.get("tags") is not None:
+            said["tags"] = given["tags"]
+        told.append(said)
+    return told
+
+
+def _input(given: InputBody | None) -> Document:
+    """Return how the file is written; Parquet, where nothing is said."""
+    if given is None:
+        return {"file_format": "parquet"}
+    if given.file_format == "datamine":
+        raise InvalidInput("files are CSV or Parquet here", field="input_options.file_format")
+    renamed: dict[str, JsonValue] = {}
+    for number, one in enumerate(given.column_name_mapping or ()):
+        name, title = one.csv_name or one.file_column_name, one.new_title or one.column_title
+        if name is None or title is None:
+            field = f"input_options.column_name_mapping[{number}]"
+            raise InvalidInput("it has the name of a column in the file, and its title", field=field)
+        renamed[name] = title
+    plain = given.model_dump(exclude={"column_name_mapping"}, exclude_none=True)
+    return {**plain, "renamed": renamed}
+
+
+def _bbox(body: QueryBody) -> dict[str, RangeDocument] | None:
+    if body.bbox is None:
+        return None
+    for axes in _AXES:
+        if set(body.bbox) == {f"{name}_minmax" for name in axes}:
+            break
+    else:
+        raise InvalidInput("a box has i_minmax, j_minmax and k_minmax, or the same of x, y and z", field="bbox")
+    for name, bounds in body.bbox.items():
+        if name[0] in "ijk" and not (bounds.min.is_integer() and bounds.max.is_integer()):
+            raise InvalidInput("indices are whole numbers", field=f"bbox.{name}")
+        if bounds.min != bounds.min or bounds.max != bounds.max:
+            raise InvalidInput("it must be a number", field=f"bbox.{name}")
+    whole = "i_minmax" in body.bbox
+    return {
+        name: {"min": int(one.min), "max": int(one.max)} if whole else {"min": one.min, "max": one.max}
+        for name, one in body.bbox.items()
+    }

@@ -1,0 +1,101 @@
+"""The documents of block models: grids, columns of versions, and what is asked to change, by their keys."""
+
+from __future__ import annotations
+
+from typing import Literal, Required, TypeAlias, TypedDict
+
+from scheduler.documents import Document
+
+Axis: TypeAlias = Literal["x", "y", "z"]
+
+
+class TurnDocument(TypedDict):
+    """One rotation of a grid: clockwise about an axis, in degrees."""
+
+    axis: Axis
+    angle: float
+
+
+class GridDocument(TypedDict):
+    """A regular grid: numbers of blocks, their sizes and the origin by axis, and rotations in their order."""
+
+    blocks: list[int]
+    size: list[float]
+    origin: list[float]
+    rotation: list[TurnDocument]
+
+
+class ColumnDocument(TypedDict, total=False):
+    """A column of a version; `file_id` is where its values are."""
+
+    col_id: Required[str]
+    title: Required[str]
+    data_type: Required[str]
+    unit_id: str | None
+    tags: Document | None
+    file_id: int
+
+
+class NewColumnDocument(TypedDict, total=False):
+    """A column that an update adds. Its id is given when the update is asked for."""
+
+    col_id: Required[str]
+    title: Required[str]
+    data_type: Required[str]
+    unit_id: str | None
+    tags: Document | None
+
+
+class RenameDocument(TypedDict):
+    """A column that gets another title."""
+
+    title: str
+    new_title: str
+
+
+class MetadataDocument(TypedDict, total=False):
+    """What is said anew of a column: only what is there changes, and None takes a unit away."""
+
+    title: Required[str]
+    new_title: str
+    unit_id: str | None
+    tags: Document
+
+
+class ChangesDocument(TypedDict):
+    """What an update does to columns. `update` and `delete` are titles or ids of columns that are there."""
+
+    new: list[NewColumnDocument]
+    update: list[str]
+    delete: list[str]
+    rename: list[RenameDocument]
+    metadata: list[MetadataDocument]
+
+
+class RangeDocument(TypedDict):
+    """Bounds on one axis, both included."""
+
+    min: float
+    max: float
+
+
+class UpdateDocument(TypedDict):
+    """An update as it is kept with its job: changes, whether rows are merged, how the file is written, and the comment."""
+
+    changes: ChangesDocument
+    merge: bool
+    input: Document
+    comment: str
+
+
+class QueryDocument(TypedDict):
+    """A query as it is kept with its job: columns in their order, each with the name that its values get in the file."""
+
+    columns: list[ColumnDocument]
+    names: list[str]
+    bbox: dict[str, RangeDocument] | None
+    geometry: str
+    format: str
+    delimiter: str
+    exclude_null_rows: bool
+    file_name: str
