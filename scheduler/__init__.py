@@ -31,6 +31,8 @@ Work
     need             what a job waits for: an end of another job, or of a group; parent: the job that is needed; verdict: what
                      becomes of a job by all of its needs; resolver: the leader's work of settling and judging; culprit: the
                      job whose end blocks others
+    workflow         jobs that belong together and are run as one; wire: an output of one that is an input of another; supply:
+                     handing it over
     move             a permitted step of a job or an execution from one status to another
     event            something that happened to a job, a pool, or a node; audit: what a person did
     operation        a bulk action on all jobs that match a filter, done in chunks

@@ -15,7 +15,7 @@ import orjson
 
 from scheduler.documents import ConstraintDocument, DataEntry, Document
 from scheduler.identifiers import JobTypeId, RevisionId
-from scheduler.needs.new_needs import NewNeed
+from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.job_type.awaited import AwaitedInput
 
 
@@ -52,6 +52,10 @@ class NewJob:
     overrides: Document | None = None
     """More that the job says over its type: the fields of `rules.job_type.definition.JobOverrides`, and `secrets`."""
     needs: list[NewNeed] | None = None
+    wiring: dict[str, NewWire] | None = None
+    """The inputs that it takes from what it needs, by name."""
+    conditions: list[Document] | None = None
+    """What must hold for it to run, once its needs are satisfied: see `rules.workflow.supply`."""
     key: str | None = None
     """A name within its batch, for the needs of others."""
     group: str | None = None
@@ -66,7 +70,9 @@ class NewJob:
         return frozenset(self.inputs or ()) | {entry["name"] for entry in entries}
 
 
-OF_EACH_JOB = frozenset({"name", "data", "inputs", "environment", "labels", "needs", "key", "group"})
+OF_EACH_JOB = frozenset(
+    {"name", "data", "inputs", "environment", "labels", "needs", "wiring", "conditions", "key", "group"}
+)
 """The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key,
 and so is whether it needs any other."""
 
@@ -79,4 +85,4 @@ _shared = attrgetter(*SHARED)
 
 def group_key(job: NewJob, revision_id: RevisionId, input_mib: int) -> bytes:
     """Return what tells the groups of a batch apart: jobs with equal keys have the same shape and the same columns."""
-    return orjson.dumps((revision_id, input_mib, bool(job.needs), _shared(job)))
+    return orjson.dumps((revision_id, input_mib, bool(job.needs or job.conditions), _shared(job)))

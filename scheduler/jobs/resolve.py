@@ -24,7 +24,6 @@ from scheduler.jobs.new_job import NewJob, group_key
 from scheduler.rules.job_type import awaited, parameters, project_demands, runners
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type import interface as interfaces
-from scheduler.rules.job_type.awaited import AwaitedInput
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import InputData, Interface
 from scheduler.runtime import Runtime
@@ -109,7 +108,7 @@ def _drafts(
             wanted.append(definitions.wanted_inputs(kind.with_overrides(draft.overrides(job))))
         if given is not None:
             if wanted[group]:
-                _check_parameters(number, wanted[group], given, faults, job.awaits or ())
+                _check_parameters(number, wanted[group], given, faults, job)
             environment = _environment(number, job, faults)
             rows.append(GroupedJob(group, job.name, given.document, environment, job.labels or None))
         elif job.environment:
@@ -205,7 +204,7 @@ def _fitted(
 ) -> InputData | None:
     """Return a job's data in full; None where it does not fit its type."""
     awaits = job.awaits or ()
-    if job.data is None and job.inputs is None and not revision.interface.inputs and not awaits:
+    if job.data is None and job.inputs is None and not revision.interface.inputs and not awaits and not job.wiring:
         return interfaces.NO_DATA
     if awaits:
         awaited.note_faults(revision.interface, awaits, job.given_inputs, faults.of(number))
@@ -215,20 +214,18 @@ def _fitted(
             data=job.data,
             inputs=job.inputs,
             complaint=budget.complaint,
-            awaited=[one.name for one in awaits],
+            awaited={*(one.name for one in awaits), *(job.wiring or ())},
         )
     except InvalidInput as error:
         faults.add(number, error)
         return None
 
 
-def _check_parameters(
-    number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults, awaits: Iterable[AwaitedInput]
-) -> None:
+def _check_parameters(number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults, job: NewJob) -> None:
     """Refuse a job whose command asks for a value that it does not have: no node could start it."""
     entries = cast("JobDataDocument", given.document).get("input_data", ())
-    known = {entry["name"] for entry in entries} | {one.name for one in awaits if not one.optional}
-    parameters.note_missing(wanted, known, faults.of(number))
+    known = {entry["name"] for entry in entries} | {one.name for one in job.awaits or () if not one.optional}
+    parameters.note_missing(wanted, known | set(job.wiring or ()), faults.of(number))
 
 
 def _environment(number: int, job: NewJob, faults: EntryFaults) -> dict[str, str] | None:

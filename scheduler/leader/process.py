@@ -32,11 +32,13 @@ from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
 from scheduler.store.leader import wake
 from scheduler.uploads import sweep as uploads
+from scheduler.workflows import upkeep
 
 _CHECKED_HOURS = 0.25
 """History is checked this far back at least: a check that fell out is made up for."""
 _NEVER_S = 3600.0
 _SWEPT_EVERY_S = 60.0
+_WORKFLOWS_EVERY_S = 2.0
 
 
 class SchedulerProcess:
@@ -68,6 +70,7 @@ class SchedulerProcess:
             "tick": self._tick_loop.turn,
             "checking": self._check,
             "sweeping": self._sweep,
+            "workflows": self._keep_workflows,
             "sampling": self._sample,
             "scaling": self._scale,
             "purging": Sweep(rt, self._leads, monotonic).step,
@@ -147,6 +150,11 @@ class SchedulerProcess:
         if self._leadership.term is not None:
             resolver.sweep(self._rt)
         return _SWEPT_EVERY_S
+
+    def _keep_workflows(self) -> float:
+        if self._leadership.term is not None:
+            upkeep.turn(self._rt)
+        return _WORKFLOWS_EVERY_S
 
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""

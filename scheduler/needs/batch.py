@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from scheduler.documents import Document
 from scheduler.errors import FaultList
-from scheduler.needs.new_needs import NewNeed
+from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.lifecycle.needs import MOST_EDGES, MOST_WRITTEN_OUT, NeedKind
 
 
@@ -22,6 +23,12 @@ class AskedJob(Protocol):
 
     @property
     def needs(self) -> Sequence[NewNeed] | None: ...  # noqa: D102
+
+    @property
+    def wiring(self) -> Mapping[str, NewWire] | None: ...  # noqa: D102
+
+    @property
+    def conditions(self) -> Sequence[Document] | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +55,13 @@ class ReadNeed:
 class BatchNeeds:
     """The needs of a batch by the jobs' numbers, the groups that it makes, and how much others wait for each job (`mark`).
 
-    `places` has the place of each member in its group.
+    `places` has the place of each member in its group, `plans` what is to be done once a job's needs are satisfied.
     """
 
     needs: dict[int, list[ReadNeed]] = field(default_factory=dict)
     groups: dict[str, list[int]] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
+    plans: dict[int, dict[str, object]] = field(default_factory=dict)
     levels: dict[int, int] = field(default_factory=dict)
     faults: dict[int, FaultList] = field(default_factory=dict)
 
@@ -78,6 +86,9 @@ def read(batch: Sequence[AskedJob]) -> BatchNeeds:
             found.levels.setdefault(number, 1)
     edges = 0
     for number, job in enumerate(batch):
+        if job.wiring or job.conditions:
+            wiring = {name: wire.document() for name, wire in (job.wiring or {}).items()}
+            found.plans[number] = {"wiring": wiring, "conditions": list(job.conditions or ())}
         if not job.needs:
             continue
         written_out = sum(len(need.any_of) or need.job is not None for need in job.needs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scheduler.documents import Document, JsonValue
 from scheduler.rules.lifecycle.needs import NeedKind
 
 
@@ -30,3 +31,20 @@ class NewNeed:
     def tolerated(self, members: int) -> int:
         """Return how many of so many members may end badly."""
         return max(self.tolerate, int(members * self.tolerate_percent / 100))
+
+
+@dataclass(frozen=True, slots=True)
+class NewWire:
+    """An input of a new job that it takes from what it needs: outputs, each of the need in that place of its `needs`.
+
+    `default` is what it is where the outputs are missing.
+    """
+
+    sources: tuple[tuple[int, str], ...]
+    default: JsonValue = None
+    has_default: bool = False
+
+    def document(self) -> Document:
+        """Return what is stored."""
+        default: Document = {"default": self.default} if self.has_default else {}
+        return {"from": [[place, output] for place, output in self.sources], **default}

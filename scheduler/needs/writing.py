@@ -35,34 +35,60 @@ def write(
     read: BatchNeeds,
     ids: Mapping[int, JobId],
     fresh: Collection[int],
+    made_groups: dict[str, int] | None = None,
 ) -> dict[int, FaultList]:
     """Write needs and groups of the fresh jobs of a batch, whose rows are there; return what is wrong, by their numbers.
 
-    `ids` are of all jobs of the batch, by number. After a fault the transaction is to be undone.
+    `ids` are of all jobs of the batch so far, by number. A batch may be written in several parts, parents first: then
+    `made_groups` keeps the groups of the parts before. After a fault the transaction is to be undone.
     """
-    if not read.needs and not read.groups:
+    if not read.needs and not read.groups and not read.plans:
         return {}
+    fresh_set = set(fresh)
     made = {number for number in fresh if number in read.needs}
-    own = {name: members for name, members in read.groups.items() if not set(fresh).isdisjoint(members)}
-    known = _known(tx, project_id, read, ids, made, fresh, own)
-    group_ids = edges.new_groups(tx, project_id, [(name, [ids[n] for n in own[name]]) for name in own])
+    own = {name: members for name, members in read.groups.items() if not fresh_set.isdisjoint(members)}
+    known = _known(tx, project_id, read, ids, made, fresh_set, {*own, *(made_groups or ())})
+    group_ids = _groups(tx, project_id, read, ids, fresh_set, own, {} if made_groups is None else made_groups)
     groups: dict[int | str, KnownGroup] = {
-        name: KnownGroup(one, name, len(own[name]), ids[own[name][-1]])
-        for name, one in zip(own, group_ids, strict=True)
+        name: KnownGroup(group_id, name, len(read.groups[name]), ids[read.groups[name][-1]])
+        for name, group_id in group_ids.items()
+        if read.groups[name][-1] in ids
     }
     rows = [row for number in sorted(made) for row in _rows(number, read, ids, known, {**known.groups, **groups})]
     if known.faults:
         return known.faults
     alternatives = [row for row in rows if isinstance(row, _Alternatives)]
-    made_groups = edges.new_groups(tx, project_id, [(None, row.jobs) for row in alternatives])
-    numbers = iter(made_groups)
+    of_alternatives = edges.new_groups(tx, project_id, [(None, row.jobs) for row in alternatives])
+    numbers = iter(of_alternatives)
     edges.insert(tx, [row.edge(next(numbers)) if isinstance(row, _Alternatives) else row for row in rows])
     edges.mark(tx, known.levels)
+    edges.insert_plans(tx, {ids[number]: read.plans[number] for number in fresh if number in read.plans})
+    changes.tell(tx, {ids[number] for number in fresh if number in read.plans and number not in read.needs})
     ended = [one.id for one in known.jobs.values() if one.is_ended]
-    looked_at = {one.id for one in known.groups.values()} | set(made_groups)
+    looked_at = {one.id for one in known.groups.values()} | set(of_alternatives)
     if made and (ended or looked_at):
         changes.settle_new(tx, [ids[number] for number in made], ended, sorted(looked_at))
     return {}
+
+
+def _groups(
+    tx: Connection,
+    project_id: ProjectId,
+    read: BatchNeeds,
+    ids: Mapping[int, JobId],
+    fresh: Collection[int],
+    own: Mapping[str, Sequence[int]],
+    made: dict[str, int],
+) -> dict[str, int]:
+    """Make the groups of a batch that are new, add its fresh members to all of them, and return the groups by name."""
+    new = [name for name in own if name not in made]
+    made.update(zip(new, edges.make_groups(tx, project_id, new), strict=True))
+    # Of a group that is new the members of a replayed request belong to it, too.
+    joining = {name: own[name] if name in new else [n for n in own[name] if n in fresh] for name in own}
+    edges.add_members(
+        tx, [(made[name], ids[n], read.places[n]) for name, members in joining.items() for n in members if n in ids]
+    )
+    return made
 
 
 def _known(
@@ -72,7 +98,7 @@ def _known(
     ids: Mapping[int, JobId],
     made: Collection[int],
     fresh: Collection[int],
-    own: Mapping[str, Sequence[int]],
+    own: Collection[str],
 ) -> _Known:
     """Lock what the needs of these jobs point to outside of what is made now."""
     needs = [need for number in made for need in read.needs[number]]

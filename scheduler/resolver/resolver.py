@@ -12,6 +12,9 @@ is over, changes no row.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from sqlalchemy import Connection
 
 from scheduler.events import NEEDS_OVERLOOKED
@@ -19,17 +22,20 @@ from scheduler.identifiers import JobId, Term
 from scheduler.log import log
 from scheduler.needs.ready import ready
 from scheduler.needs.renew import renew
+from scheduler.resolver import release
 from scheduler.rules.lifecycle.moves import JobEvent, JobStatus
 from scheduler.rules.lifecycle.needs import NeedVerdict, moves_by
 from scheduler.runtime import Runtime
 from scheduler.store.jobs import jobs
 from scheduler.store.leader import lease
-from scheduler.store.needs import changes, verdicts
+from scheduler.store.needs import changes, plans, verdicts
 from scheduler.store.needs.changes import JudgedJob
+from scheduler.workflows import upkeep
 
 RESOLVER = "scheduler"
 """The actor of its moves."""
 
+_UNMET = "skipped: its conditions do not hold"
 _REASONS = {JobEvent.SKIP: "skipped: it is not needed"}
 
 _BATCH = 5_000
@@ -50,9 +56,12 @@ def resolve(rt: Runtime, term: Term | None = None) -> bool:
     for _ in range(_ROUNDS // _AT_ONCE):
         try:
             with rt.db.begin() as tx:
-                if not _rounds(tx, term):
-                    return False
+                more, changed = _rounds(tx, term)
+                of_workflows = upkeep.finish(tx, changed) if changed else []
         except _TermOverError:
+            return False
+        upkeep.stop_failed(rt, of_workflows)
+        if not more:
             return False
     return True
 
@@ -75,35 +84,61 @@ class _TermOverError(Exception):
     """Another scheduler has taken over; the transaction is undone."""
 
 
-def _rounds(tx: Connection, term: Term | None) -> bool:
-    """Make some rounds; return whether there may be more to do."""
+def _rounds(tx: Connection, term: Term | None) -> tuple[bool, set[JobId]]:
+    """Make some rounds; return whether there may be more to do, and all jobs that were told of."""
+    told: set[JobId] = set()
     for number in range(_AT_ONCE):
         changed = changes.take(tx, _BATCH)
         if not changed:
-            return False
+            return False, told
+        told.update(changed)
         if number == 0 and term is not None and not lease.fence(tx, term):
             raise _TermOverError
         touched = changes.settle(tx, changed)
         judge(tx, {*touched, *changed})
-    return True
+    return True, told
 
 
 def judge(tx: Connection, ids: set[JobId]) -> None:
     """Move those of these jobs that their needs move now."""
     steps: dict[JobEvent, list[jobs.JobMove]] = {}
-    again: list[JobId] = []
+    again: list[JudgedJob] = []
+    planned: set[JobId] = set()
     for job in changes.judge(tx, ids):
+        if job.has_plan:
+            planned.add(job.id)
         for event in moves_by(JobStatus(job.status), NeedVerdict(job.verdict), later=job.later):
             if event is JobEvent.RENEW:
-                again.append(job.id)
+                again.append(job)
             else:
                 steps.setdefault(event, []).append(_step(job, event))
     jobs.move(tx, JobEvent.UNBLOCK, steps.get(JobEvent.UNBLOCK, []), RESOLVER)
     jobs.move(tx, JobEvent.BLOCK, steps.get(JobEvent.BLOCK, []), RESOLVER)
-    jobs.move(tx, JobEvent.SKIP, steps.get(JobEvent.SKIP, []), RESOLVER)
-    ready(tx, steps.get(JobEvent.READY, []))
-    if again:
-        renew(tx, list(jobs.lock(tx, again).values()), actor=RESOLVER, reason="it is needed now")
+    released = steps.get(JobEvent.READY, [])
+    found = release.supplied(tx, [step.job_id for step in released if step.job_id in planned])
+    unwanted = [replace(step, reason=_UNMET) for step in released if step.job_id in found.skipped]
+    jobs.move(tx, JobEvent.SKIP, [*steps.get(JobEvent.SKIP, []), *unwanted], RESOLVER)
+    ready(tx, [step for step in released if step.job_id not in found.skipped and step.job_id not in found.missing])
+    _miss(tx, [step for step in released if step.job_id in found.missing], found.missing)
+    _renew(tx, again)
+
+
+def _renew(tx: Connection, again: Sequence[JudgedJob]) -> None:
+    """Let skipped jobs begin anew that are needed now; not those whose conditions still do not hold."""
+    decided = [job.id for job in again if job.has_plan and job.verdict == NeedVerdict.READY]
+    wanted = {job.id for job in again} - release.unmet(tx, decided)
+    if wanted:
+        renew(tx, list(jobs.lock(tx, wanted).values()), actor=RESOLVER, reason="it is needed now")
+
+
+def _miss(tx: Connection, steps: Sequence[jobs.JobMove], why: Mapping[JobId, str]) -> None:
+    """Fail jobs that lack an input."""
+    if not steps:
+        return
+    error_id = release.missing_error(tx)
+    told = [replace(step, error_id=error_id, reason=why[step.job_id]) for step in steps]
+    moved = jobs.move(tx, JobEvent.MISS, told, RESOLVER)
+    plans.write_messages(tx, {job_id: why[job_id] for job_id in moved})
 
 
 def _step(job: JudgedJob, event: JobEvent) -> jobs.JobMove:

@@ -39,6 +39,7 @@ PARTS = {
     "status <> 'FAILED' OR error_id IS NOT NULL": "jobs",
     "status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL": "executions",
     "status = 'PENDING'": "jobs",
+    "workflow_id IS NOT NULL AND (status IN ('PENDING_UPLOAD', 'PENDING', 'QUEUED', 'RUNNING')) IS TRUE": "jobs",
 }
 DERIVED = {"g": "jobs", "j": "jobs", "p": "jobs", "last": "events"}
 

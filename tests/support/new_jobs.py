@@ -7,7 +7,7 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from scheduler.jobs.new_job import NewJob
-from scheduler.needs.new_needs import NewNeed
+from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.job_type.awaited import AwaitedInput
 
 HINTS = get_type_hints(NewJob, localns={"JsonValue": object})
@@ -37,6 +37,8 @@ def _values(hint: Any) -> tuple[object, ...]:
     if origin is list:
         return tuple([value] for value in _values(kinds[0]))
     if origin is dict:
+        if get_args(hint)[1] is NewWire:
+            return {"a": NewWire(((0, "x"),))}, {"b": NewWire(((0, "x"),))}
         return {"a": "x"}, {"a": "y"}, {"b": "x"}
     if is_typeddict(hint):
         return {"label": "a", "op": "=", "value": "x"}, {"label": "b", "op": "=", "value": "x"}

@@ -57,6 +57,8 @@ def test_every_field_of_the_body_is_carried_to_the_scheduler() -> None:
         "overrides",
         "needs",
         "serial",
+        "wiring",
+        "conditions",
     }
     carried = {*conversion.PLAIN, *conversion.OVERRIDES, *conversion.SPLIT, *conversion.NOT_ASKED}
     assert carried == BODY

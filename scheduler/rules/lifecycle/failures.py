@@ -97,7 +97,7 @@ BUILT_IN: tuple[FailureClass, ...] = (
     FailureClass(
         INPUT_MISSING,
         "Input never came",
-        "An input that the job awaited was not uploaded, or not in time.",
+        "An input that the job awaited was not uploaded, or not in time; or an output of another job that it takes is not there.",
         FailureCategory.DATA,
     ),
     FailureClass(

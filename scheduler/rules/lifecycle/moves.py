@@ -58,6 +58,7 @@ class JobEvent(StrEnum):
     BLOCK = "BLOCK"
     UNBLOCK = "UNBLOCK"
     SKIP = "SKIP"
+    MISS = "MISS"
     RENEW = "RENEW"
     FORCE = "FORCE"
     AWAIT = "AWAIT"
@@ -118,6 +119,7 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
     JobEvent.BLOCK: Move(frozenset({_J.PENDING}), _J.BLOCKED, "something it needs has ended badly"),
     JobEvent.UNBLOCK: Move(frozenset({_J.BLOCKED}), _J.PENDING, "nothing that it needs is broken any more"),
     JobEvent.SKIP: Move(frozenset({_J.PENDING, _J.BLOCKED}), _J.CANCELED, "it is not needed"),
+    JobEvent.MISS: Move(frozenset({_J.PENDING}), _J.FAILED, "an input that it takes of others is not there"),
     JobEvent.RENEW: Move(
         frozenset({_J.FAILED, _J.CANCELED}),
         _J.PENDING,
@@ -147,7 +149,7 @@ NEW_ROUND: frozenset[JobEvent] = frozenset({JobEvent.REQUEUE, JobEvent.RENEW, Jo
 
 TOLD: frozenset[JobEvent] = frozenset(
     {*NEW_ROUND, JobEvent.COMPLETE, JobEvent.FAIL, JobEvent.REFUSE, JobEvent.CANCEL}
-    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP}
+    | {JobEvent.BLOCK, JobEvent.UNBLOCK, JobEvent.SKIP, JobEvent.MISS}
 )
 """The events after which those that need the job are judged anew."""
 

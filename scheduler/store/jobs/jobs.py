@@ -83,6 +83,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.BLOCK: "note = NULL",
     JobEvent.UNBLOCK: "note = NULL",
     JobEvent.SKIP: "ended = now(), is_skipped = true",
+    JobEvent.MISS: "ended = now(), error_id = v.error_id",
     JobEvent.RENEW: f"{_NEW_ROUND}, queued = NULL",
     JobEvent.FORCE: """round = j.round + 1, result_attempt = j.attempt, forced_by = :actor, ended = now(), error_id = NULL,
         node_id = NULL, percent = 100""",

@@ -86,8 +86,8 @@ _OF_JOBS = tuple(each.name for each in fields(JobGroup) if each.name != "overrid
 
 # One JSON text a column: ten thousand values are written and read several times faster than as an array.
 _JOBS = text(f"""
-    INSERT INTO jobs (id, project_id, name, followers, queued, {", ".join(_OF_JOBS)})
-    SELECT v.id, :project_id, v.name, v.followers, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
+    INSERT INTO jobs (id, project_id, workflow_id, name, followers, queued, {", ".join(_OF_JOBS)})
+    SELECT v.id, :project_id, CAST(:workflow_id AS bigint), v.name, v.followers, CASE WHEN g.status = 'QUEUED' THEN now() END, {", ".join(f"g.{name}" for name in _OF_JOBS)}
     FROM (
         SELECT CAST(c.id AS bigint) AS id, CAST(c.n AS int) AS n, c.name, CAST(c.followers AS smallint) AS followers
         FROM ROWS FROM (jsonb_array_elements(CAST(:ids AS jsonb)), jsonb_array_elements(CAST(:groups AS jsonb)),
@@ -169,16 +169,26 @@ def insert(
     rows: Sequence[GroupedJob],
     created_by: int,
     creator: str = "",
+    workflow_id: int | None = None,
 ) -> list[JobId]:
     """Insert jobs with their specs, and the event that made them, and return their ids, one per row in the same order.
 
-    `created_by` is the id of the token that submits, `creator` its name.
+    `created_by` is the id of the token that submits, `creator` its name, `workflow_id` the workflow that they belong to.
     """
     event = {"description": _json({"user": creator, "jobs": len(rows)})}
     ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
     each = {"names": _json([row.name for row in rows]), "followers": _json([row.followers for row in rows])}
-    tx.execute(_JOBS, {**own, **each, **arrays.parameters(jobs, _OF_JOBS, groups), "project_id": project_id})
+    tx.execute(
+        _JOBS,
+        {
+            **own,
+            **each,
+            **arrays.parameters(jobs, _OF_JOBS, groups),
+            "project_id": project_id,
+            "workflow_id": workflow_id,
+        },
+    )
     specs = {
         **own,
         "data": _json([row.data for row in rows]),

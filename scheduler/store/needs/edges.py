@@ -176,20 +176,32 @@ def new_groups(
     tx: Connection, project_id: ProjectId, groups: Sequence[tuple[str | None, Sequence[JobId]]]
 ) -> list[int]:
     """Make groups (name, members in order) and return their ids, in order. The members' rows are there already."""
-    if not groups:
-        return []
-    names = [name for name, _ in groups]
-    columns = {"project_id": project_id, "names": names, "open": [False] * len(names)}
-    ids: list[int] = sorted(tx.execute(_NEW_GROUPS, columns).scalars())
-    members = [
-        (group_id, job_id, place)
-        for group_id, (_, jobs) in zip(ids, groups, strict=True)
-        for place, job_id in enumerate(jobs)
-    ]
-    arrays = ("groups", "jobs", "positions")
-    given = {name: orjson.dumps([one[n] for one in members]).decode() for n, name in enumerate(arrays)}
-    tx.execute(_NEW_MEMBERS, given)
+    ids = make_groups(tx, project_id, [name for name, _ in groups])
+    add_members(
+        tx,
+        [
+            (group_id, job_id, place)
+            for group_id, (_, jobs) in zip(ids, groups, strict=True)
+            for place, job_id in enumerate(jobs)
+        ],
+    )
     return ids
+
+
+def make_groups(tx: Connection, project_id: ProjectId, names: Sequence[str | None]) -> list[int]:
+    """Make groups without members and return their ids, in order."""
+    if not names:
+        return []
+    columns = {"project_id": project_id, "names": list(names), "open": [False] * len(names)}
+    return sorted(tx.execute(_NEW_GROUPS, columns).scalars())
+
+
+def add_members(tx: Connection, members: Sequence[tuple[int, JobId, int]]) -> None:
+    """Add jobs to groups that nobody needs yet: (group, job, place)."""
+    if members:
+        arrays = ("groups", "jobs", "positions")
+        given = {name: orjson.dumps([one[n] for one in members]).decode() for n, name in enumerate(arrays)}
+        tx.execute(_NEW_MEMBERS, given)
 
 
 def insert(tx: Connection, edges: Sequence[NeedEdge]) -> None:

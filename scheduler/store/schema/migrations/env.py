@@ -9,6 +9,7 @@ from scheduler.store.schema import (  # noqa: F401 - all add their tables to the
     reference_tables,
     tables,
     upload_tables,
+    workflow_tables,
 )
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=project_tables.metadata)

@@ -1,0 +1,231 @@
+"""From a checked definition to the jobs that it means, parents first, each with its needs, its inputs and its conditions."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import orjson
+
+from scheduler.documents import Document, JsonValue
+from scheduler.jobs.new_job import NewJob
+from scheduler.needs.new_needs import NewNeed, NewWire
+from scheduler.rules.job_type.interface import DeclaredInput, Interface
+from scheduler.rules.lifecycle.needs import NeedKind
+from scheduler.rules.workflow import supply
+from scheduler.rules.workflow.definition import StepInput, StepWire, WorkflowDefinition, WorkflowStep
+
+
+@dataclass(frozen=True, slots=True)
+class StepJob:
+    """One job of a workflow: its step, and its number among the jobs of a step that is several."""
+
+    step: str
+    member: int | None
+    job: NewJob
+    allow_failure: bool = False
+    is_finally: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenInputs:
+    """What is given to a run: inputs of the workflow by name, and inputs of single steps by `step.input`."""
+
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    of_steps: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Needs:
+    """The needs of one job as they are gathered: what implies the same need shares it."""
+
+    sizes: Mapping[str, int | None]
+    found: list[NewNeed] = field(default_factory=list)
+    places: dict[str, int] = field(default_factory=dict)
+
+    def add(self, step: str, need: NewNeed | None = None, *, wires: bool = False) -> int | None:
+        """Return the place of the need for a step; None where the step is no job at all."""
+        if self.sizes[step] == 0:
+            return None
+        place = self.places.get(step)
+        if place is None:
+            place = self.places[step] = len(self.found)
+            several = self.sizes[step] is not None
+            base = need or NewNeed()
+            target: dict[str, Any] = {"group": step} if several else {"job": f"={step}"}
+            self.found.append(dataclasses.replace(base, **target))
+        if wires and not self.found[place].wires:
+            self.found[place] = dataclasses.replace(self.found[place], wires=True)
+        return place
+
+
+def build(
+    definition: WorkflowDefinition,
+    ordered: Sequence[str],
+    interfaces: Mapping[str, Interface],
+    given: GivenInputs,
+    common: Mapping[str, Any],
+) -> list[StepJob]:
+    """Return the jobs, parents first; `common` are fields of every job, such as its project. What was given has been checked."""
+    sizes: dict[str, int | None] = {}
+    found: list[StepJob] = []
+    others = [name for name, step in definition.steps.items() if not step.is_finally]
+    last = [name for name in ordered if definition.steps[name].is_finally]
+    for name in [*(one for one in ordered if one not in set(last)), *last]:
+        step = definition.steps[name]
+        sizes[name] = _size(step)
+        if sizes[name] == 0 and step.for_each is not None and step.for_each.skip_empty:
+            sizes[name] = None
+        own = _needs(step, sizes, others if step.is_finally else ())
+        made = _jobs(step, sizes[name], own, definition, interfaces.get(name, Interface()), given, common)
+        found += [StepJob(name, member, job, step.allow_failure, step.is_finally) for member, job in made]
+    return found
+
+
+def _size(step: WorkflowStep) -> int | None:
+    """Return how many jobs a step is, None for one that is just itself."""
+    return None if step.for_each is None else len(step.for_each.values)
+
+
+def _needs(step: WorkflowStep, sizes: Mapping[str, int | None], others: Sequence[str]) -> _Needs:
+    """Gather what a step needs: what it says, and what its inputs and conditions imply."""
+    own = _Needs(sizes)
+    for need in step.needs:
+        own.add(
+            need.step,
+            NewNeed(
+                after=need.after,
+                allow_skipped=need.allow_skipped,
+                tolerate=need.tolerate if sizes[need.step] is not None else 0,
+                tolerate_percent=need.tolerate_percent if sizes[need.step] is not None else 0.0,
+            ),
+        )
+    after_all = NewNeed(after=NeedKind.ANY)
+    for name in others:
+        own.add(name, after_all)
+    for one in step.inputs.values():
+        for wire in one.wires:
+            own.add(wire.step, wires=True)
+    for condition in step.conditions:
+        if condition.step is not None:
+            own.add(condition.step, wires=True)
+    return own
+
+
+def _jobs(
+    step: WorkflowStep,
+    size: int | None,
+    own: _Needs,
+    definition: WorkflowDefinition,
+    interface: Interface,
+    given: GivenInputs,
+    common: Mapping[str, Any],
+) -> list[tuple[int | None, NewJob]]:
+    """Return the jobs of one step with their numbers."""
+    declared = {one.name: one for one in interface.inputs}
+    inputs = _inputs(step, declared, given)
+    wiring = _wiring(step, own, inputs)
+    conditions = _conditions(step, own, definition, given)
+    base = NewJob(
+        **{**common, **cast("dict[str, Any]", step.job)},
+        type_name=step.type_name,
+        type_version=step.type_version,
+        name=step.name,
+        needs=own.found or None,
+        wiring=wiring or None,
+        conditions=conditions or None,
+        key=step.name,
+    )
+    if step.for_each is None or size is None:
+        if step.for_each is not None:  # for no value at all, and that counts as skipped
+            base = dataclasses.replace(base, conditions=[supply.NEVER])
+        return [(None, dataclasses.replace(base, inputs=inputs or None))]
+    each = step.for_each
+    made: list[tuple[int | None, NewJob]] = []
+    for number, value in enumerate(each.values):
+        needs = list(own.found)
+        if each.max_running is not None and number >= each.max_running:
+            # So many at once: each waits for the one that is so many places before it, however that ends.
+            needs.append(NewNeed(job=f"={step.name}[{number - each.max_running}]", after=NeedKind.ANY))
+        made.append((number, _member(base, step, number, value, inputs, declared, needs)))
+    return made
+
+
+def _member(
+    base: NewJob,
+    step: WorkflowStep,
+    number: int,
+    value: JsonValue,
+    inputs: Mapping[str, JsonValue],
+    declared: Mapping[str, DeclaredInput],
+    needs: list[NewNeed],
+) -> NewJob:
+    """Return one job of a step that is several: the value is an input of its type, or stands in its environment."""
+    each = step.for_each
+    assert each is not None, "only such steps have members"  # noqa: S101 - promised by the caller
+    own = {**inputs, each.name: value} if each.name in declared else dict(inputs)
+    environment = dict(base.environment or {})
+    if step.type_name is None:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        environment |= {"INDEX": str(number), "ITEM": text}
+    key = f"{step.name}[{number}]"
+    return dataclasses.replace(
+        base,
+        name=key,
+        key=key,
+        group=step.name,
+        inputs=own or None,
+        environment=environment or None,
+        needs=needs or None,
+    )
+
+
+def _inputs(step: WorkflowStep, declared: Mapping[str, DeclaredInput], given: GivenInputs) -> dict[str, JsonValue]:
+    """Return the inputs of a step that are known now: literals, inputs of the workflow, and what was given for this step."""
+    found: dict[str, JsonValue] = {}
+    for name, one in step.inputs.items():
+        if one.given is not None:
+            if one.given in given.inputs:
+                found[name] = given.inputs[one.given]
+        elif not one.wires:
+            found[name] = _literal(one, declared.get(name))
+    return found | dict(given.of_steps.get(step.name, {}))
+
+
+def _literal(one: StepInput, declared: DeclaredInput | None) -> JsonValue:
+    """Return a literal: as it was written where a text is wanted, so that 1.10 stays 1.10."""
+    kind = (declared.schema or {}).get("type") if declared is not None else None
+    return one.written if kind == "string" and one.written is not None else one.literal
+
+
+def _wiring(step: WorkflowStep, own: _Needs, known: Mapping[str, JsonValue]) -> dict[str, NewWire]:
+    found: dict[str, NewWire] = {}
+    for name, one in step.inputs.items():
+        if not one.wires or name in known:
+            continue
+        sources = [(place, wire) for wire in one.wires if (place := own.places.get(wire.step)) is not None]
+        found[name] = NewWire(tuple(map(_source, sources)), one.default, one.has_default)
+    return found
+
+
+def _source(source: tuple[int, StepWire]) -> tuple[int, str]:
+    place, wire = source
+    return place, wire.output or ""
+
+
+def _conditions(step: WorkflowStep, own: _Needs, definition: WorkflowDefinition, given: GivenInputs) -> list[Document]:
+    """Return the conditions that are judged once the needs are satisfied; one on an input is judged now."""
+    found: list[Document] = []
+    for one in step.conditions:
+        if one.step is None:
+            value = given.inputs.get(one.name, definition.inputs[one.name].get("default"))
+            if not supply.holds(one.op, value, one.value, there=value is not None):
+                return [supply.NEVER]
+        else:
+            place = own.places.get(one.step)
+            if place is None:
+                return [supply.NEVER]
+            found.append({"from": [place, one.name], "op": one.op, "value": one.value})
+    return found
