@@ -17,7 +17,7 @@ Work
     attempt          the fencing number of a placement of a job: it grows with each, and is never used again
     try              a charged start; a job fails when its tries are used up
     phase            pre (prepares), job (the program), post (follows it up), cleanup (runs in any case)
-    outcome          how a try ended: completed, failed, canceled, returned, withdrawn, lost
+    outcome          how a try ended: completed, failed, canceled, returned, unstarted, withdrawn, lost
     failure class    a named way to fail, with its category and whether it is repeated; named error: an operator's own
     oom              out of memory: a try that needed more memory than its limit
     backoff          the wait before another try
@@ -58,7 +58,10 @@ Machines
     epoch            a generation of a node: another boot, another disk or a declared loss begins a new one
     heartbeat        the message that a node sends every few seconds, and the answer to it; short: beat
     lease            how long a node may be silent before its executions are taken from it
-    claim            a node takes an execution: a compare-and-set that charges the try
+    claim            a node takes an execution: a compare-and-set that charges the try, unless it is ahead
+    ahead            placed on a node beyond its room, and started there when some frees; recall: taking that back
+    exchange         one call of a node with ends, starts and claims, and its answer
+    room             what of a node's resources is free, or held
     report           a node's message about the end of an execution, repeated until it is acknowledged
     registration     the first call of a node's life
     withdrawal       taking back a placement that no node has claimed yet

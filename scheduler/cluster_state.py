@@ -50,7 +50,9 @@ class ClusterState:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.policy = Policy(reservations=settings.reservations, preemption=settings.preemption)
+        self.policy = Policy(
+            reservations=settings.reservations, preemption=settings.preemption, ahead_s=settings.ahead_s
+        )
         self.now = 0.0
         self.version = 0
         self.carried: tuple[CarriedReservation, ...] = ()
@@ -119,7 +121,7 @@ class ClusterState:
     def account(self, plan: Plan, elapsed_s: float) -> dict[int, ShareAccount]:
         """Account for `elapsed_s` seconds of what projects hold now and of who waits by the last plan; return all accounts."""
         fleet = self.nodes.total(self.nodes.present())
-        shares = {each: fairshare.share_of(held.resources, fleet) for each, held in self.running.by_project().items()}
+        shares = {each: fairshare.share_of(held.room, fleet) for each, held in self.running.by_project().items()}
         length_s = partial(self.running.length_s, fleet)
         rivals = contests(self.snapshot(), plan)
         lags = fairshare.accrue(self._lags, shares, self.policy.weights, rivals, length_s, elapsed_s)
@@ -155,6 +157,7 @@ class ClusterState:
             self._learn(execution)
         for execution in store.live_executions(tx):  # after the history: it says how long they will probably take
             self._add_execution(execution)
+        self._learn_shapes(tx, {run.shape_id for run in self.running.ahead()})
         plain = store.plain_jobs(tx)
         if plain:
             ids, shape_ids, attempts, queued = (np.array(column) for column in zip(*plain, strict=True))
@@ -178,6 +181,8 @@ class ClusterState:
                 self._remove_execution(row, since)
             elif row.id not in self.running:
                 self._add_execution(row)
+            elif self.running[row.id].ahead and not _is_ahead(row):
+                self.running.add(_begun(self.running[row.id], row))
             elif row.stopping and not self.running[row.id].stopping:
                 self.stopping([row.id])
         self._update_queue(tx, jobs)
@@ -213,14 +218,7 @@ class ClusterState:
                 self.queue.add_shape(shape_of(row, row.id))
 
     def _add_execution(self, row: ExecutionState) -> None:
-        resources = resources_of(row)
-        expected = self.predictor.expected_s(row.project_id, row.job_type_id, row.timeout_s, resources)
-        longest = self.predictor.longest_s(row.project_id, row.job_type_id, row.timeout_s, resources)
-        run = ActiveExecution(
-            row.id, row.node_id, resources, row.placed, expected, row.timeout_s,
-            row.job_id, row.job_type_id, row.project_id, row.priority, row.preemptible, row.stopping, longest,
-            row.serial,
-        )  # fmt: skip
+        run = _active(row, self.predictor, self._settings.ahead_s)
         self._leave_queue(row)
         self.nodes.allocate(run.node_id, run.resources)
         self.running.add(run)
@@ -242,6 +240,41 @@ class ClusterState:
     def _learn(self, row: ExecutionState) -> None:
         if row.ran_s is not None and row.status in {ExecutionStatus.COMPLETED, ExecutionStatus.FAILED}:
             self.predictor.learn(row.project_id, row.job_type_id, row.timeout_s, row.ran_s, resources_of(row))
+
+
+def _active(row: ExecutionState, predictor: Predictor, ahead_s: float) -> ActiveExecution:
+    """Return an execution as placement sees it, with what is expected of it now."""
+    resources, ahead = resources_of(row), _is_ahead(row)
+    kind = row.project_id, row.job_type_id, row.timeout_s, resources
+    return ActiveExecution(
+        row.id,
+        row.node_id,
+        resources,
+        row.placed if ahead or row.started is None else row.started,
+        predictor.expected_s(*kind),
+        row.timeout_s,
+        row.job_id,
+        row.job_type_id,
+        row.project_id,
+        row.priority,
+        row.preemptible,
+        row.stopping,
+        predictor.longest_s(*kind),
+        row.serial,
+        ahead,
+        predictor.short_s(*kind, ahead_s),
+        row.shape_id,
+    )
+
+
+def _begun(run: ActiveExecution, row: ExecutionState) -> ActiveExecution:
+    """Return an execution that waited ahead of room, as it has started."""
+    started = row.placed if row.started is None else row.started
+    return dataclasses.replace(run, ahead=False, started=started, stopping=row.stopping)
+
+
+def _is_ahead(row: ExecutionState) -> bool:
+    return row.is_ahead and row.status in {ExecutionStatus.QUEUED, ExecutionStatus.AHEAD}
 
 
 def chance_of(running: Running) -> Callable[[], float]:

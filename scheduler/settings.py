@@ -169,6 +169,13 @@ class Settings(FileSettings):
         default=4, ge=0, description="most jobs that cannot start yet and have room reserved for them"
     )
     preemption: bool = Field(default=False, description="let more urgent jobs take the room of preemptible ones")
+    ahead_s: float = Field(
+        default=1.0,
+        ge=0,
+        le=60,
+        description="seconds of short work that wait on a node beyond its room, started by it without a round trip; 0: none. "
+        "A shape whose longest run of late took longer never waits so",
+    )
     leader_s: float = Field(
         default=10.0, gt=0, description="a leader that gives no sign of life for so long is replaced"
     )

@@ -103,6 +103,10 @@ class ApiClient:
         """Report how executions ended."""
         return self._call("report", message, wire.ReportAnswer)
 
+    def exchange(self, message: wire.NodeExchange) -> wire.ExchangeAnswer:
+        """Say what has ended and started, and claim placements, in one call."""
+        return self._call("exchange", message, wire.ExchangeAnswer)
+
     def output(self, message: wire.OutputChunks) -> None:
         """Hand over what programs wrote."""
         self._post("output", message.model_dump_json().encode())

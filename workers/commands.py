@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from scheduler.wire import ExecutionClaim, ExecutionReport, HeldExecution, TaskSpec
+from scheduler.wire import ExecutionClaim, ExecutionReport, ExecutionStart, HeldExecution, TaskSpec
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
 from workers.supervisor.request import RunRequest
@@ -31,6 +31,13 @@ class SendClaim:
     """Claim this placement; repeated until there is an answer. It is not sent if its intent could not be written."""
 
     claim: ExecutionClaim
+
+
+@dataclass(frozen=True, slots=True)
+class SendStart:
+    """Tell the scheduler that an execution has started here that waited ahead of room; repeated until it is answered."""
+
+    start: ExecutionStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +175,7 @@ NodeCommand: TypeAlias = (
     WriteJournalEntry
     | RegisterNode
     | SendClaim
+    | SendStart
     | KeepSlotPosition
     | StageInputs
     | StopFileWork

@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from scheduler.identifiers import Epoch
-from scheduler.wire import ClaimAnswer, HeartbeatAnswer, OutputValue, Registered
+from scheduler.wire import Amounts, ClaimAnswer, ExchangeAnswer, HeartbeatAnswer, OutputValue, Registered
 from workers.paths import ExecutionKey
+
+_NOTHING = Amounts(cpus=0, mem=0, disk=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +58,14 @@ class HeartbeatAnswered:
 
 @dataclass(frozen=True, slots=True)
 class RegistrationAnswered:
-    """The scheduler has registered the node. `sent` is the CLOCK_BOOTTIME at which the registration was sent."""
+    """The scheduler has registered the node. `sent` is the CLOCK_BOOTTIME at which the registration was sent.
+
+    `amounts` is what the node registered with.
+    """
 
     answer: Registered
     sent: float
+    amounts: Amounts = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,14 @@ class ClaimAnswered:
     """The scheduler has granted or refused claims."""
 
     answer: ClaimAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeAnswered:
+    """The scheduler has answered an exchange under this epoch: claims, starts and reports, and it had news for the node."""
+
+    answer: ExchangeAnswer
+    epoch: Epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +217,7 @@ Event: TypeAlias = (
     | HeartbeatAnswered
     | RegistrationAnswered
     | ClaimAnswered
+    | ExchangeAnswered
     | ReportAnswered
     | EpochReplaced
     | InputsStaged

@@ -9,7 +9,7 @@ several job types or projects, or commands of one project while most other nodes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection
 
@@ -22,15 +22,15 @@ from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
 
 
-def lock_or_reset(tx: Connection, message: wire.ReportBatch) -> None:
+def lock_or_reset(tx: Connection, node_id: NodeId, reports: Sequence[wire.ExecutionReport]) -> None:
     """Lock the node's row if launches failed, to count them later; reset the count if a launch worked.
 
     Call this first: `nodes.lost` too locks the node before the jobs.
     """
-    if any(map(_failed, message.reports)):
-        nodes.lock(tx, message.node_id)
-    elif any(map(_has_run, message.reports)):
-        store.clear(tx, message.node_id)
+    if any(map(_failed, reports)):
+        nodes.lock(tx, node_id)
+    elif any(map(_has_run, reports)):
+        store.clear(tx, node_id)
 
 
 def count(

@@ -58,6 +58,7 @@ def settle(
     jobs.move(tx, JobEvent.FAIL, steps.get(JobEvent.FAIL, []), actor)
     jobs.move(tx, JobEvent.GIVE_BACK, steps.get(JobEvent.GIVE_BACK, []), actor)
     jobs.move(tx, JobEvent.WITHDRAW, steps.get(JobEvent.WITHDRAW, []), actor)
+    jobs.move(tx, JobEvent.HAND_BACK, steps.get(JobEvent.HAND_BACK, []), actor)
     well = {
         end.job_id: end.execution_id for end in over if end.outcome is Outcome.COMPLETED and end.job_id in completed
     }
@@ -73,6 +74,8 @@ def _decide(rt: Runtime, job: jobs.LockedJob, end: EndedExecution, wish: RetryPo
             return JobEvent.GIVE_BACK, step
         case Outcome.WITHDRAWN:
             return JobEvent.WITHDRAW, step
+        case Outcome.UNSTARTED:
+            return JobEvent.HAND_BACK, step
         case Outcome.FAILED | Outcome.LOST:
             return _after_failure(rt, job, end, wish)
         case _:

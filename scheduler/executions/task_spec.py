@@ -77,6 +77,8 @@ def _spec(
         secrets={
             name: known[row.project, name] for name in _permitted(row, definition) if (row.project, name) in known
         },
+        ahead=row.ahead,
+        priority=row.priority,
         tries=row.tries,
     )
 

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 
 from scheduler.executions import outcome
 from scheduler.executions.gangs import EndedExecution
-from scheduler.identifiers import JobId, NodeId
+from scheduler.identifiers import ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
 from scheduler.runtime import Runtime
-from scheduler.store.executions import executions, launch_failures
+from scheduler.store.executions import executions, launch_failures, starts
 from scheduler.store.jobs import events, jobs
 from scheduler.store.nodes import nodes, pools
 
@@ -81,6 +81,50 @@ def end_unclaimed(tx: Connection, rows: Iterable[executions.LockedExecution], wh
         for row in unclaimed
         if row.id in ids
     ]
+
+
+def end_unstarted(tx: Connection, rows: Iterable[executions.LockedExecution], why: str) -> list[EndedExecution]:
+    """End those that wait ahead of room and never started, and return them; the caller settles their jobs, uncharged."""
+    waiting = [row for row in rows if row.is_ahead and not row.released]
+    ids = executions.withdraw(tx, [(row.id, row.attempt) for row in waiting], why)
+    return [
+        EndedExecution(row.id, row.job_id, row.attempt, row.node_id, Outcome.UNSTARTED, message=why)
+        for row in waiting
+        if row.id in ids
+    ]
+
+
+def recall(tx: Connection, rt: Runtime, ids: Iterable[ExecutionId], why: str) -> list[str]:
+    """Take back what waits ahead of room: at once where no node has claimed it, else the node is asked; return whom to ring.
+
+    A node that has started one meanwhile says so, and it goes on. The caller holds the locks of the jobs, or none at all:
+    jobs that somebody else has locked are left for the next time.
+    """
+    wanted = list(ids)
+    if not wanted:
+        return []
+    locked = jobs.lock(tx, executions.jobs_of(tx, wanted), wait=False)
+    rows = [row for row in executions.lock(tx, _of(tx, wanted, locked)).values() if row.is_ahead]
+    unclaimed = [row for row in rows if row.status == ExecutionStatus.QUEUED]
+    ended = end_unstarted(tx, unclaimed, why)
+    if ended:
+        rt.nudge("tick")
+    to_ring = outcome.settle(tx, rt, locked, ended, "scheduler").to_tell
+    asked = [row.id for row in rows if row.status == ExecutionStatus.AHEAD]
+    return sorted({*to_ring, *(starts.recall(tx, asked) if asked else [])})
+
+
+def withdraw_recalled(rt: Runtime) -> int:
+    """End what was recalled before any node had claimed it, uncharged; return how many. One transaction."""
+    with rt.db.begin() as tx:
+        ids = starts.recalled(tx, _BATCH)
+        to_ring = recall(tx, rt, ids, "it was taken back before it started")
+    rt.ring(to_ring)
+    return len(ids)
+
+
+def _of(tx: Connection, ids: Iterable[ExecutionId], locked: dict[JobId, jobs.LockedJob]) -> list[ExecutionId]:
+    return [row.id for row in executions.read(tx, ids).values() if row.job_id in locked]
 
 
 def _withdraw(

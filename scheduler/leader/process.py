@@ -116,6 +116,7 @@ class SchedulerProcess:
         maintenance.ready_due(self._rt)
         maintenance.forgive_nodes(self._rt)
         uploads.sweep(self._rt)
+        withdrawal.withdraw_recalled(self._rt)
         withdrawn = withdrawal.withdraw_late(self._rt)
         if withdrawn:
             log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)

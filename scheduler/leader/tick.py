@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from scheduler.cluster_state import ClusterState
-from scheduler.identifiers import Term
+from scheduler.executions import withdrawal
+from scheduler.identifiers import ExecutionId, Term
 from scheduler.leader.dispatch import DispatchBatch
 from scheduler.rules.cluster.plan import Plan, Preemption
 from scheduler.rules.cluster.running import ActiveExecution
@@ -51,6 +52,8 @@ def tick(rt: Runtime, state: ClusterState, term: Term, deliver: Callable[[Dispat
     plan = place(snapshot, state.now, state.chance(), limit=rt.settings.tick_limit)
     if plan.preemptions:
         deliver(_preempt(rt, state, term, plan.preemptions))
+    if plan.recalls:
+        deliver(_recall(rt, term, plan.recalls))
     # 3. Commit what is still valid, 4. remember it, and deliver.
     if plan.placements:
         placed = _commit(rt, state, term, plan)
@@ -107,6 +110,15 @@ def _preempt(rt: Runtime, state: ClusterState, term: Term, wanted: Sequence[Pree
     return DispatchBatch(ring=names)
 
 
+def _recall(rt: Runtime, term: Term, wanted: Sequence[ExecutionId]) -> DispatchBatch:
+    """Take back what waits ahead of room: at once where no node has it yet, else its node is asked. A repeat asks nothing new."""
+    with rt.db.begin() as tx:
+        if not lease.fence(tx, term):
+            raise TermOver
+        names = withdrawal.recall(tx, rt, wanted, "it was taken back before it started")
+    return DispatchBatch(ring=names)
+
+
 def _run(p: plans.CommittedPlacement, shape: Shape, state: ClusterState) -> ActiveExecution:
     longest_s = state.predictor.longest_s(shape.project_id, shape.job_type_id, shape.timeout_s, p.resources)
     return ActiveExecution(
@@ -123,6 +135,11 @@ def _run(p: plans.CommittedPlacement, shape: Shape, state: ClusterState) -> Acti
         preemptible=shape.preemptible,
         longest_s=longest_s,
         serial=shape.serial,
+        ahead=p.ahead,
+        brief_s=state.predictor.short_s(
+            shape.project_id, shape.job_type_id, shape.timeout_s, p.resources, state.policy.ahead_s
+        ),
+        shape_id=shape.id,
     )
 
 

@@ -9,13 +9,14 @@ of the lease; when the lease is over here, nothing is left running there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
 from scheduler.executions import outcome, withdrawal
 from scheduler.executions.gangs import EndedExecution
-from scheduler.identifiers import ExecutionId
+from scheduler.identifiers import Attempt, ExecutionId
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
@@ -54,8 +55,18 @@ def declare_lost(rt: Runtime, silences: SilentNodes, monotonic: Callable[[], flo
     return [pulse.name for pulse in lost if _lose(rt, pulse)]
 
 
-def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[ExecutionId], *, why: str) -> list[str]:
+def lose_executions(
+    tx: Connection,
+    rt: Runtime,
+    execution_ids: Iterable[ExecutionId],
+    *,
+    why: str,
+    unstarted: AbstractSet[tuple[ExecutionId, Attempt]] = frozenset(),
+) -> list[str]:
     """Take executions from a node that is gone: unclaimed ones are withdrawn, running ones are lost.
+
+    What waited there ahead of room counts as started and is charged, for nobody can say otherwise; but not those of which the
+    node's own journal says that it never started them (`unstarted`).
 
     The caller holds the node's lock. Returns the names of other nodes that run members of the gangs broken by this;
     ring them after the commit, so that they stop those members.
@@ -67,13 +78,19 @@ def lose_executions(tx: Connection, rt: Runtime, execution_ids: Iterable[Executi
     rows = [row for row in executions.lock(tx, ids).values() if not row.released]
     error = errors_by_name.common(tx)[NODE_LOST]
     withdrawn = withdrawal.end_unclaimed(tx, rows, why)
-    running = [row for row in rows if row.status == ExecutionStatus.RUNNING]
-    executions.end(
-        tx,
-        ExecutionEvent.LOSE,
-        [executions.ExecutionEnd(row.id, row.attempt, error_id=error.id, message=why) for row in running],
-    )
-    lost = [EndedExecution(row.id, row.job_id, row.attempt, row.node_id, Outcome.LOST, error, why) for row in running]
+    ahead = [row for row in rows if row.status == ExecutionStatus.AHEAD]
+    kept = [row for row in ahead if (row.id, row.attempt) in unstarted]
+    withdrawn += withdrawal.end_unstarted(tx, kept, why)
+    begun = [row for row in ahead if (row.id, row.attempt) not in unstarted]
+    gone = [row for row in rows if row.status == ExecutionStatus.RUNNING] + begun
+    ends = [
+        executions.ExecutionEnd(row.id, row.attempt, error_id=error.id, message=why, started_ago_s=0.0) for row in gone
+    ]
+    executions.end(tx, ExecutionEvent.LOSE, ends)
+    jobs.charge(tx, [row.job_id for row in begun])
+    for row in begun:
+        locked[row.job_id] = replace(locked[row.job_id], num_exes=locked[row.job_id].num_exes + 1, charged=True)
+    lost = [EndedExecution(row.id, row.job_id, row.attempt, row.node_id, Outcome.LOST, error, why) for row in gone]
     return outcome.settle(tx, rt, locked, [*withdrawn, *lost], actor="scheduler").to_tell
 
 

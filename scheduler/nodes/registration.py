@@ -17,7 +17,7 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, NodeId
 from scheduler.identity import Caller
 from scheduler.nodes import identity
 from scheduler.nodes.lost import lose_executions
-from scheduler.rules.lifecycle.moves import ExecutionStatus
+from scheduler.rules.lifecycle.moves import LIVE_EXECUTION
 from scheduler.rules.lifecycle.states import NodeState
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions
@@ -42,7 +42,10 @@ def register(rt: Runtime, caller: Caller, message: wire.NodeRegistration) -> wir
         taken = _take_credential(tx, caller, node_id, message)
         if node is not None:
             if epoch != node.epoch:
-                to_ring = lose_executions(tx, rt, executions.of_node(tx, node_id), why="its node came back as another")
+                unstarted = {(h.execution_id, h.attempt) for h in message.held if not h.started}
+                to_ring = lose_executions(
+                    tx, rt, executions.of_node(tx, node_id), why="its node came back as another", unstarted=unstarted
+                )
             else:
                 to_ring = lose_executions(
                     tx, rt, _forgotten(tx, node_id, message.held), why="its node knows nothing of it"
@@ -146,7 +149,7 @@ def _kept(
         if row.node_id == node_id
         and row.node_epoch == epoch
         and not row.released
-        and row.status in {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING}
+        and row.status in LIVE_EXECUTION
         and row.claim_token in {None, tokens[row.id]}
     }
 
@@ -166,6 +169,7 @@ def _registration(message: wire.NodeRegistration, token_id: int, limits: JoinLim
         labels=message.labels,
         powers=message.powers,
         version=message.version,
+        runs_ahead=message.runs_ahead,
         place=message.place,
         token_id=token_id,
         project_ids=limits.project_ids,

@@ -18,7 +18,7 @@ OUTCOMES = "scheduler.rules.lifecycle.outcome"
 MAY_IMPORT = {
     "scheduler.rules": ("scheduler.rules", "scheduler.errors", *TYPES),
     "scheduler.store": ("scheduler.store", "scheduler.rules", "scheduler.errors", "scheduler.wire", *TYPES),
-    "scheduler.wire": ("scheduler.errors", "scheduler.rules", *TYPES),
+    "scheduler.wire": ("scheduler.wire", "scheduler.errors", "scheduler.rules", *TYPES),
     "scheduler.errors": (),
     "scheduler.identifiers": (),
     "scheduler.documents": (),

@@ -37,7 +37,9 @@ PARTS = {
     "status = 'RUNNING'": "operations",
     "(status = 'COMPLETED') = (result_attempt IS NOT NULL)": "jobs",
     "status <> 'FAILED' OR error_id IS NOT NULL": "jobs",
-    "status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL": "executions",
+    "status IN ('QUEUED', 'AHEAD', 'RUNNING') OR released_at IS NOT NULL": "executions",
+    "status <> 'AHEAD' OR is_ahead AND claim_token IS NOT NULL AND started IS NULL": "executions",
+    "x.released_at IS NULL AND (x.status = 'RUNNING' OR x.status = 'QUEUED' AND NOT x.is_ahead)": "executions",
     "status = 'PENDING'": "jobs",
     "workflow_id IS NOT NULL AND (status IN ('PENDING_UPLOAD', 'PENDING', 'QUEUED', 'RUNNING')) IS TRUE": "jobs",
 }

@@ -94,6 +94,7 @@ class Attacker:
             "beat": self.call("beat", **who, holding=0),
             "claim": self.call("claim", **who, claims=[one]),
             "report": self.call("report", node_id=target["id"], reports=[{**one, "outcome": "completed"}]),
+            "exchange": self.call("exchange", **who, now=1.0, reports=[{**one, "outcome": "completed"}]),
             "output": self.call("output", node_id=target["id"], chunks=[chunk]),
             "leave": self.call("leave", **who),
         }

@@ -12,7 +12,7 @@ from tests.support.cluster import Cluster
 
 BREAKAGES = {
     "I2": "INSERT INTO idempotency (project_id, key, digest, job_ids) SELECT project_id, 'k', '', ARRAY[999] FROM jobs",
-    "I3": "UPDATE executions SET claim_token = NULL",
+    "I3": "UPDATE executions SET started = NULL",
     "I4": "UPDATE executions SET released_at = now(), status = 'LOST'",
     "I5": """INSERT INTO events (job_id, event, "from", "to", attempt, actor)
              SELECT id, 'RETRY', 'COMPLETED', 'QUEUED', 1, 'x' FROM jobs""",

@@ -7,12 +7,13 @@ from scheduler.identifiers import Attempt, Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import (
     EXECUTION_MOVES,
     JOB_MOVES,
+    LIVE_EXECUTION,
     ExecutionEvent,
     ExecutionStatus,
     JobEvent,
     JobStatus,
 )
-from scheduler.store.executions import executions
+from scheduler.store.executions import executions, starts
 from scheduler.store.jobs import jobs
 from tests.support.cluster import TOKEN, Cluster
 
@@ -57,10 +58,16 @@ def test_every_move_writes_one_event_that_names_where_from_and_where_to(cluster:
 def test_sql_moves_an_execution_exactly_where_the_table_allows_it(cluster: Cluster) -> None:
     node = cluster.a_node()
     for status, event in EVERY_EXECUTION_MOVE:
-        live = status in {ExecutionStatus.QUEUED, ExecutionStatus.RUNNING}
+        live = status in LIVE_EXECUTION
+        by_ahead = event in {ExecutionEvent.HAND_OUT, ExecutionEvent.START} or status is ExecutionStatus.AHEAD
+        is_ahead = by_ahead and event is not ExecutionEvent.CLAIM
         execution_id = cluster.value(
-            """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, released_at)
-               VALUES (:job, 4, :node, 1, :status, 1, 1, 1, 90, CASE WHEN :live THEN NULL ELSE now() END) RETURNING id""",
+            """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, released_at,
+                                       is_ahead, claim_token)
+               VALUES (:job, 4, :node, 1, :status, 1, 1, 1, 90, CASE WHEN :live THEN NULL ELSE now() END,
+                       :ahead, CASE WHEN :status <> 'QUEUED' THEN CAST(:token AS text) END) RETURNING id""",
+            ahead=is_ahead or status is ExecutionStatus.AHEAD,
+            token=TOKEN,
             job=cluster.a_job("RUNNING", attempt=4),
             node=node.node_id,
             status=status,
@@ -79,6 +86,10 @@ def _fire(cluster: Cluster, event: ExecutionEvent, number: int, attempt: int, no
     with cluster.rt.db.begin() as tx:
         if event is ExecutionEvent.CLAIM:
             return executions.claim(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
+        if event is ExecutionEvent.HAND_OUT:
+            return starts.hand_out(tx, [(execution_id, tried, TOKEN)], node_id=NodeId(node_id), epoch=Epoch(1))
+        if event is ExecutionEvent.START:
+            return starts.start(tx, [(execution_id, tried, TOKEN, 0.0)], node_id=NodeId(node_id))
         return executions.end(tx, event, [executions.ExecutionEnd(execution_id, tried)])
 
 

@@ -40,6 +40,7 @@ class FakeNodeApi:
         self.specs: dict[ExecutionKey, wire.TaskSpec] = {}
         self.tokens: dict[ExecutionKey, str] = {}
         self.claims: list[ExecutionKey] = []
+        self.started: list[ExecutionKey] = []
         self.reports: dict[ExecutionKey, wire.ExecutionReport] = {}
         self.report_count: dict[ExecutionKey, int] = defaultdict(int)
         self.cancels: dict[ExecutionKey, wire.Cancel] = {}
@@ -110,9 +111,16 @@ class FakeNodeApi:
             waiting=[_ref(key) for key in self.waiting if self.beats_tell],
         )
 
-    def claim(self, body: bytes) -> Any:
+    def exchange(self, body: bytes) -> Any:
+        message = wire.NodeExchange.model_validate_json(body)
+        self.started += [(one.execution_id, one.attempt) for one in message.starts]
+        granted, refused = self._claim(message.claims)
+        accepted, fenced = self._report(message.reports)
+        return wire.ExchangeAnswer(granted=granted, refused=refused, accepted=accepted, fenced=fenced)
+
+    def _claim(self, claims: list[wire.ExecutionClaim]) -> tuple[list[wire.TaskSpec], list[wire.RefusedClaim]]:
         granted, refused = [], []
-        for one in wire.ClaimBatch.model_validate_json(body).claims:
+        for one in claims:
             key = one.execution_id, one.attempt
             self.claims.append(key)
             spec = self.waiting.pop(key, None)
@@ -123,11 +131,11 @@ class FakeNodeApi:
                 granted.append(self.specs[key])
             else:
                 refused.append(wire.RefusedClaim(execution_id=key[0], attempt=key[1], why="not waiting"))
-        return wire.ClaimAnswer(granted=granted, refused=refused)
+        return granted, refused
 
-    def report_(self, body: bytes) -> Any:
+    def _report(self, reports: list[wire.ExecutionReport]) -> tuple[list[wire.ExecutionRef], list[wire.ExecutionRef]]:
         accepted, fenced = [], []
-        for one in wire.ReportBatch.model_validate_json(body).reports:
+        for one in reports:
             key = one.execution_id, one.attempt
             self.report_count[key] += 1
             if self.tokens.get(key) == one.token:
@@ -135,7 +143,7 @@ class FakeNodeApi:
                 accepted.append(_ref(key))
             else:
                 fenced.append(_ref(key))
-        return wire.ReportAnswer(accepted=accepted, fenced=fenced)
+        return accepted, fenced
 
     def output_(self, body: bytes) -> Any:
         for chunk in wire.OutputChunks.model_validate_json(body).chunks:
@@ -179,6 +187,15 @@ def _ref(key: ExecutionKey) -> wire.ExecutionRef:
     return wire.ExecutionRef(execution_id=key[0], attempt=key[1])
 
 
+def _words(verb: str, body: bytes) -> list[str]:
+    """What a call is about, as tests name it: an exchange has claims, starts and reports."""
+    if verb != "exchange":
+        return [verb]
+    message = wire.NodeExchange.model_validate_json(body)
+    parts = {"claim": message.claims, "start": message.starts, "report": message.reports}
+    return [word for word, items in parts.items() if items]
+
+
 def _nothing() -> None:
     pass
 
@@ -187,8 +204,7 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
     verbs = {
         "register": api.register,
         "beat": api.beat,
-        "claim": api.claim,
-        "report": api.report_,
+        "exchange": api.exchange,
         "output": api.output_,
         "leave": api.leave,
     }
@@ -202,8 +218,10 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
             parts = urlsplit(self.path)
             verb = parts.path.split("/")[2]
             with api.change:
-                api.calls[verb] += 1
-                fault = api.faults[verb].pop(0) if api.faults[verb] else None
+                words = _words(verb, body)
+                for word in words:
+                    api.calls[word] += 1
+                fault = next((api.faults[word].pop(0) for word in words if api.faults[word]), None)
                 if api.down or fault == "500":
                     self._answer(503, {"kind": "unavailable", "description": "not now"})
                 elif fault == "replaced":
@@ -215,7 +233,8 @@ def _handler(api: FakeNodeApi) -> type[BaseHTTPRequestHandler]:  # noqa: C901  o
                     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
                     take = api.upload_many if parts.path.endswith("/bulk/") else api.upload
                     answer = take(query, body) if verb == "files" else verbs[verb](body)
-                    api.hooks.pop(verb, _nothing)()
+                    for word in words:
+                        api.hooks.pop(word, _nothing)()
                     api.change.notify_all()  # the answer may find nobody
                     if fault == "drop":
                         self.close_connection = True

@@ -12,7 +12,8 @@ from workers import log
 from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import finish, pre
-from workers.commands import KeepSlotPosition, SendClaim
+from workers.agent.run_ahead import ahead
+from workers.commands import SendClaim
 from workers.events import ClaimAnswered, ClaimsDropped
 
 
@@ -52,21 +53,19 @@ def _claiming(context: StepContext, ref: wire.ExecutionRef) -> NodeExecution | N
 
 def _granted(context: StepContext, execution: NodeExecution, spec: wire.TaskSpec) -> None:
     execution.spec = spec
-    try:
-        execution.slot = context.slots.allocate(execution.key, spec.amounts.custom.get("gpu", 0))
-    except IndexError:  # every user id is in use
-        execution.stop = execution.stop or Outcome.RETURNED
-    slot = execution.slot
-    position = context.slots.new_reserve()
-    if position is not None:
-        context.issue(KeepSlotPosition(position))
-    kept = spec.model_dump_json(exclude={"secrets"})
-    context.record(
-        execution, "spec", {"spec": kept, "uid": execution.uid, "gid": execution.gid, "gpus": list(slot.gpus)}
-    )
+    facts: dict[str, object] = {"uid": None, "gid": None, "gpus": []}
+    waits = spec.ahead and execution.started is None
+    if not waits:
+        context.room.take(execution.key, spec.amounts)
+        if not ahead.allot(context, execution, facts):  # every user id is in use
+            execution.stop = execution.stop or Outcome.RETURNED
+    facts["spec"] = spec.model_dump_json(exclude={"secrets"})
+    context.record(execution, "spec", facts)  # type: ignore[arg-type]  # plain values, as JSON has them
     if context.leaving and execution.stop is None:
         execution.stop = Outcome.RETURNED
     if execution.stop is not None:
         finish.report(context, execution)
+    elif waits:
+        ahead.wait(context, execution)
     else:
         pre.begin(context, execution)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from scheduler.documents import JsonValue
 from workers.agent.execution import ExecutionStep, NodeExecution
+from workers.agent.run_ahead.room import NodeRoom
 from workers.agent.slots import SlotAllocator
 from workers.commands import NodeCommand, WriteJournalEntry, WriteLogLine
 from workers.events import EventTime
@@ -48,10 +49,15 @@ class StepContext:
         """The node was told to hand its work back, and does not wait for jobs to end."""
         self.deadlines: dict[ExecutionKey, float] = {}
         """When (CLOCK_BOOTTIME) the agent's own work for a phase has taken too long."""
+        self.ahead: list[tuple[int, ExecutionKey]] = []
+        """What waits here for room, as a heap: by priority, then as placed."""
+        self.room = NodeRoom()
         self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus, profile.position)
         for execution in held.values():
-            if execution.spec is not None:
+            if execution.spec is not None and not execution.never_started:
                 self.slots.restore(execution.key, execution.slot)
+                if execution.report is None:
+                    self.room.take(execution.key, execution.spec.amounts)
 
     def issue(self, command: NodeCommand) -> None:
         """Add a command."""
@@ -78,3 +84,4 @@ class StepContext:
         self.held.pop(key, None)
         self.deadlines.pop(key, None)
         self.slots.free(key)
+        self.room.free(key)

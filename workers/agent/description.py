@@ -47,6 +47,7 @@ class NodeDescription:
             version=probe.version(),
             powers={**self.supervisor.powers, **self.missing},
             held=held,
+            runs_ahead=True,
             place=probe.place(settings.node_dir),
         )
 

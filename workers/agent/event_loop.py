@@ -23,7 +23,7 @@ from typing import Any
 
 import structlog
 
-from scheduler.wire import ExecutionClaim, ExecutionReport
+from scheduler.wire import ExecutionClaim, ExecutionReport, ExecutionStart
 from workers import log
 from workers.agent.execution import ExecutionStep
 from workers.agent.services import NodeServices
@@ -44,6 +44,7 @@ from workers.commands import (
     RemoveFiles,
     SendClaim,
     SendReport,
+    SendStart,
     ShipOutput,
     StageInputs,
     StartRun,
@@ -76,6 +77,7 @@ class EventLoop:
         self._next_events: list[Event] = []
         self._tree_commands: list[TreeCommand] = []
         self._claims: list[ExecutionClaim] = []
+        self._starts: list[ExecutionStart] = []
         self._reports: list[ExecutionReport] = []
         self._next_tick = 0.0
 
@@ -150,12 +152,10 @@ class EventLoop:
         if self._tree_commands:
             self._services.supervisor.send(self._tree_commands)
             self._tree_commands = []
-        if self._claims:
-            self._services.claims.put(self._claims)
-            self._claims = []
-        if self._reports:
-            self._services.reports.put(self._reports)
-            self._reports = []
+        if self._claims or self._starts or self._reports:
+            hurry = bool(self._claims) or not self._machine.is_ahead
+            self._services.exchange.put(self._claims, self._starts, self._reports, hurry=hurry)
+            self._claims, self._starts, self._reports = [], [], []
 
     # Any: each handler takes its own kind of command
     def _handler_table(self) -> dict[type, Callable[[Any], None]]:
@@ -164,6 +164,7 @@ class EventLoop:
             RegisterNode: self._register,
             KeepSlotPosition: lambda command: services.position.write(command.position),
             SendClaim: lambda command: self._claims.append(command.claim),
+            SendStart: lambda command: self._starts.append(command.start),
             StageInputs: self._stage,
             MendWorkDir: services.file_work.mend,
             StartRun: self._start,
@@ -182,7 +183,7 @@ class EventLoop:
         }
 
     def _register(self, command: RegisterNode) -> None:
-        self._services.claims.clear()
+        self._services.exchange.drop_claims()
         self._claims.clear()
         self._services.heartbeat.register(command.held)
 

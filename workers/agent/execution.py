@@ -21,6 +21,8 @@ class ExecutionStep(StrEnum):
     DORMANT = "dormant"
     """Read from the journal; the scheduler has not yet said whether it may go on."""
     CLAIMING = "claiming"
+    AHEAD = "ahead"
+    """Given by the scheduler, and waits here for room."""
     STAGING = "staging"
     KEEPING = "keeping"
     """A Python environment that it has made becomes the node's own."""
@@ -45,6 +47,8 @@ class NodeExecution:
     """The phase whose command the supervisor has and which has not ended."""
     last: str | None = None
     """The phase whose command ended last."""
+    started: float | None = None
+    """When it was started here after it had waited ahead of room, by the node's wall clock; None for every other."""
     began: float = 0.0
     """CLOCK_BOOTTIME at which the present phase began. A later life of the agent does not know it."""
     staged: bool = False
@@ -67,6 +71,11 @@ class NodeExecution:
         """The spec of an execution that was granted."""
         assert self.spec is not None, self.key  # noqa: S101  no phase begins before the grant
         return self.spec
+
+    @property
+    def never_started(self) -> bool:
+        """Whether it was given ahead of room, and nothing of it was done yet."""
+        return self.spec is not None and self.spec.ahead and self.started is None
 
     @property
     def uid(self) -> int | None:
@@ -106,6 +115,10 @@ def _apply(execution: NodeExecution, fact: JournalEntry) -> None:
     match fact.kind:
         case "spec":
             execution.spec = TaskSpec.model_validate_json(body["spec"])
+            user = None if body["uid"] is None else (body["uid"], body["gid"])
+            execution.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
+        case "start":
+            execution.started = body["at"]
             user = None if body["uid"] is None else (body["uid"], body["gid"])
             execution.slot = ExecutionSlot(user, tuple(body.get("gpus", ())))
         case "run":

@@ -13,6 +13,7 @@ from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
 from workers.agent.phases import cancel_or_return, finish, pre, run
 from workers.agent.phases.sequence import AFTER
+from workers.agent.run_ahead import ahead
 from workers.commands import FollowOutput, KillTree, ReleaseTree, StartRun
 from workers.events import RegistrationAnswered, SupervisorUp
 
@@ -20,6 +21,7 @@ from workers.events import RegistrationAnswered, SupervisorUp
 def registered(context: StepContext, event: RegistrationAnswered) -> None:
     """The scheduler has registered the node: give up what it names, go on with everything else."""
     context.leased_at = event.sent
+    context.room.open(event.amounts)
     for ref in event.answer.kill:
         execution = context.held.get((ref.execution_id, ref.attempt))
         if execution is not None and execution.report is None:
@@ -64,10 +66,14 @@ def _resume(context: StepContext, execution: NodeExecution) -> None:
     """Go on with an execution of an earlier life where that life left it."""
     context.log(log.EXECUTION_RESUMED, execution, running=execution.running, last=execution.last)
     spec = execution.spec
+    if execution.started is not None and execution.report is None:
+        ahead.tell(context, execution)  # the last life may not have
     if execution.report is not None:
         finish.repeat(context, execution)
     elif spec is None or (spec.secret_names and not execution.staged):
         claims.request(context, execution)  # secrets are in no journal; the same token is granted the same again
+    elif execution.never_started:
+        ahead.wait(context, execution)
     elif execution.running is not None:
         execution.state = ExecutionStep.RUNNING
         context.issue(StartRun(execution.key, run.describe(context, execution, execution.running)))

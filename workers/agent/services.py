@@ -17,8 +17,8 @@ from workers.api_client import ApiClient
 from workers.events import Event, OutputShipped
 from workers.files.staging import StagingResources
 from workers.files.work_dirs import WorkDirs
-from workers.link.batches import ClaimBatcher, ReportBatcher
 from workers.link.credential import NodeCredential
+from workers.link.exchange import NodeExchanger
 from workers.link.heartbeat import Heartbeat, NodeInterface
 from workers.link.inbox import PlacementInbox
 from workers.machine import probe
@@ -38,8 +38,7 @@ class NodeServices:
     supervisor: SupervisorClient
     heartbeat: Heartbeat
     placement_inbox: PlacementInbox
-    claims: ClaimBatcher
-    reports: ReportBatcher
+    exchange: NodeExchanger
     shipper: OutputShipper
     remover: FileRemover
     outputs: RunOutputs
@@ -52,8 +51,7 @@ class NodeServices:
             "events": self.supervisor.run_events,
             "orders": self.supervisor.run_commands,
             "heartbeat": self.heartbeat.run,
-            "claims": self.claims.run,
-            "reports": self.reports.run,
+            "exchange": self.exchange.run,
             "shipper": self.shipper.run,
             "remover": self.remover.run,
             "placements": self.placement_inbox.run_socket,
@@ -63,7 +61,7 @@ class NodeServices:
     def stop_talking(self) -> None:
         """Stop all loops that speak to the API or the broker."""
         self.placement_inbox.close()
-        for part in (self.claims, self.reports, self.heartbeat, self.shipper, self.remover):
+        for part in (self.exchange, self.heartbeat, self.shipper, self.remover):
             part.stop()
 
 
@@ -113,8 +111,7 @@ def build(
         supervisor=supervisor,
         heartbeat=heartbeat,
         placement_inbox=inbox,
-        claims=ClaimBatcher(api, lambda: heartbeat.identity, post),
-        reports=ReportBatcher(api, lambda: heartbeat.identity, post),
+        exchange=NodeExchanger(api, lambda: heartbeat.identity, post),
         shipper=shipper,
         remover=remover,
         outputs=RunOutputs(paths, shipper, progress),

@@ -7,7 +7,7 @@ events always give the same commands, and a test can play any life of a node, an
 One execution goes through these states (`execution.ExecutionStep`). Each state waits for one event:
 
                     .--------------------- stop, failure ----------------------.
-    claiming → staging → pre command → job → post command → collecting → cleanup → shipping → reporting → gone
+    claiming (→ ahead) → staging → pre command → job → post command → collecting → cleanup → shipping → reporting → gone
        ↑            ↑ (restored ones enter wherever their last life left them)          purging ↗ (taken away)
     placements from the broker, or from the answer to a heartbeat
 
@@ -15,6 +15,7 @@ One execution goes through these states (`execution.ExecutionStep`). Each state 
     -----        ----------------------
     dormant      RegistrationAnswered: may this execution of an earlier life go on?
     claiming     ClaimAnswered: granted or refused
+    ahead        room, which this node's own books say: then it starts (`ahead`)
     staging      InputsStaged: the directory with the inputs is ready, or cannot be made
     keeping      VenvKept: the Python environment that was made is the node's own, or cannot be kept
     running      RunEnded: the command of the present phase has ended (environment, pre, job, post, cleanup)
@@ -43,13 +44,14 @@ from typing import Any
 
 from scheduler import wire
 from scheduler.identifiers import Epoch
-from scheduler.rules.lifecycle.outcome import Outcome, of_stop
+from scheduler.rules.lifecycle.outcome import Outcome
 from workers import log
 from workers.agent import claims, recovery
 from workers.agent.context import NodeProfile, StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution, restore
 from workers.agent.phases import cancel_or_return, finish, post, pre, run
 from workers.agent.phases.sequence import AFTER
+from workers.agent.run_ahead import ahead, answers
 from workers.commands import KillTree, LeaveCluster, NodeCommand, RegisterNode, ReleaseTree, StopFileWork, WriteLogLine
 from workers.events import (
     ClaimAnswered,
@@ -57,6 +59,7 @@ from workers.events import (
     EpochReplaced,
     Event,
     EventTime,
+    ExchangeAnswered,
     HealthChanged,
     HeartbeatAnswered,
     InputsStaged,
@@ -74,6 +77,9 @@ from workers.events import (
 )
 from workers.journal import JournalEntry
 from workers.paths import ExecutionKey
+
+_ENOUGH_AHEAD = 8
+"""With so many executions ahead the node has no need to hurry the scheduler."""
 
 
 class StateMachine:
@@ -98,7 +104,8 @@ class StateMachine:
             RegistrationAnswered: self._register_answered,
             ClaimAnswered: lambda event: claims.answered(context, event),
             ClaimsDropped: lambda event: claims.dropped(context, event),
-            ReportAnswered: self._report_answered,
+            ReportAnswered: lambda event: answers.reported(context, event),
+            ExchangeAnswered: self._exchange_answered,
             EpochReplaced: self._replaced,
             InputsStaged: self._staged,
             VenvKept: self._venv_kept,
@@ -127,9 +134,19 @@ class StateMachine:
         context = self._context
         context.now, context.commands = now, []
         self._handlers[type(event)](event)
+        if context.ahead:
+            ahead.proceed(context, give_back=self._gives_back())
         if self._wants_register or context.leaving or self._draining:
             self._register_or_leave()
         return context.commands
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the node has work enough to go on for a while without the scheduler."""
+        return len(self._context.ahead) >= _ENOUGH_AHEAD
+
+    def _gives_back(self) -> bool:
+        return self._context.leaving or self._draining or self._left or self._trouble is not None
 
     # --- placements ---------------------------------------------------------------------------------------
 
@@ -138,7 +155,7 @@ class StateMachine:
             self._claim(event.keys)
 
     def _claim(self, keys: Iterable[ExecutionKey]) -> None:
-        if not self._registered or self._context.leaving or self._draining or self._left or self._trouble is not None:
+        if not self._registered or self._gives_back():
             return
         if self._context.is_purging():
             return  # the answer to a heartbeat repeats them
@@ -197,30 +214,24 @@ class StateMachine:
             return None
         return execution
 
-    def _report_answered(self, event: ReportAnswered) -> None:
-        for key in (*event.accepted, *event.fenced):
-            execution = self.held.get(key)
-            if execution is None or execution.state is not ExecutionStep.REPORTING:
-                continue
-            self._context.record(execution, "done", {})
-            if key in event.fenced:
-                self._context.log(log.EXECUTION_FENCED, execution)
-            self._context.forget(key)
-
     # --- scheduler ----------------------------------------------------------------------------------------
 
     def _beat_answered(self, event: HeartbeatAnswered) -> None:
-        answer = event.answer
-        if answer.epoch != self.epoch:
-            return
-        self._context.leased_at = event.sent
-        self._draining = answer.drain  # an operator may think better of it, until we have left
-        for cancel in answer.cancels:
-            execution = self.held.get((cancel.execution_id, cancel.attempt))
-            if execution is not None:
-                cancel_or_return.request(self._context, execution, of_stop(cancel.reason), cancel.grace_s)
-        if answer.waiting:
-            self._claim((ref.execution_id, ref.attempt) for ref in answer.waiting)
+        if event.answer.epoch == self.epoch:
+            self._context.leased_at = event.sent
+            self._heed(event.answer)
+
+    def _exchange_answered(self, event: ExchangeAnswered) -> None:
+        answers.answered(self._context, event.answer)
+        if event.epoch == self.epoch:
+            self._heed(event.answer)
+
+    def _heed(self, news: wire.HeartbeatAnswer | wire.ExchangeAnswer) -> None:
+        """Do what the scheduler wants: stop what it names, claim what it has placed here."""
+        self._draining = news.drain  # an operator may think better of it, until we have left
+        answers.stop(self._context, news.cancels)
+        if news.waiting:
+            self._claim((ref.execution_id, ref.attempt) for ref in news.waiting)
 
     def _register_answered(self, event: RegistrationAnswered) -> None:
         self.epoch = event.answer.epoch
@@ -266,13 +277,7 @@ class StateMachine:
         """Register as soon as nothing is left that was taken away; leave as soon as nothing is held at all."""
         if self._wants_register and not self._context.is_purging():
             self._wants_register = False
-            self._context.issue(RegisterNode(self._held_list()))
+            self._context.issue(RegisterNode(answers.held(self._context)))
         if (self._context.leaving or self._draining) and not self.held and not self._left:
             self._left = True
             self._context.issue(LeaveCluster())
-
-    def _held_list(self) -> list[wire.HeldExecution]:
-        return [
-            wire.HeldExecution(execution_id=key[0], attempt=key[1], token=execution.token)
-            for key, execution in self.held.items()
-        ]

@@ -1,13 +1,13 @@
 """The write-ahead journal: facts stand in the journal before the commands that rely on them are done.
 
-While the journal cannot be written, nothing new is claimed, and nothing is released or removed. Reports still go out,
+While the journal cannot be written, nothing new is claimed or started, and nothing is released or removed. Reports still go out,
 and the supervisor keeps the ends of commands until they stand in the journal.
 """
 
 from __future__ import annotations
 
 from workers import log
-from workers.commands import NodeCommand, ReleaseTree, RemoveFiles, SendClaim
+from workers.commands import NodeCommand, ReleaseTree, RemoveFiles, SendClaim, StageInputs
 from workers.journal import Journal, JournalEntry
 from workers.paths import ExecutionKey
 
@@ -49,8 +49,19 @@ class WriteAheadJournal:
             self.trouble = f"the journal cannot be written: {error.strerror}"
             log.logger().warning(log.JOURNAL_BROKEN, why=error.strerror)
         self._unwritten += [fact for fact in facts if fact.kind != "intent"]
-        self._deferred += [command for command in commands if isinstance(command, ReleaseTree | RemoveFiles)]
+        starting = {fact.key for fact in facts if fact.kind == "start"}
+        waits = [_waits(command, starting) for command in commands]
+        self._deferred += [command for command, deferred in zip(commands, waits, strict=True) if deferred]
         possible: list[NodeCommand] = [
-            command for command in commands if not isinstance(command, ReleaseTree | RemoveFiles | SendClaim)
+            command
+            for command, deferred in zip(commands, waits, strict=True)
+            if not deferred and not isinstance(command, SendClaim)
         ]
         return possible, [fact.key for fact in facts if fact.kind == "intent"]
+
+
+def _waits(command: NodeCommand, starting: set[ExecutionKey]) -> bool:
+    """Whether a command is to wait for the journal: nothing of a start may be done that the next life would not know of."""
+    if isinstance(command, StageInputs):
+        return (command.spec.execution_id, command.spec.attempt) in starting
+    return isinstance(command, ReleaseTree | RemoveFiles)

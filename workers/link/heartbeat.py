@@ -113,14 +113,15 @@ class Heartbeat:
 
     def _send_registration(self, held: list[wire.HeldExecution]) -> None:
         sent = time.clock_gettime(time.CLOCK_BOOTTIME)
-        answer = self._api.register(self._node.registration(held))
+        registration = self._node.registration(held)
+        answer = self._api.register(registration)
         self._held = None
         self.identity = (answer.node_id, answer.epoch)
         self._beat_s, self._beating = answer.beat_s, True
         log.logger().info(log.NODE_REGISTERED, node=answer.node_id, epoch=answer.epoch, held=len(held))
         self._node.lease(sent)
         self._node.registered(answer)
-        self._node.post(RegistrationAnswered(answer, sent))
+        self._node.post(RegistrationAnswered(answer, sent, registration.amounts))
 
     def _beat(self) -> None:
         beat = self._content.take(*self.identity)

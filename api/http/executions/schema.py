@@ -11,7 +11,7 @@ from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId
 from api.http.schema.words import CategoryWord
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 
-ExecutionWord = Literal["QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "WITHDRAWN", "LOST"]
+ExecutionWord = Literal["QUEUED", "AHEAD", "RUNNING", "COMPLETED", "FAILED", "CANCELED", "WITHDRAWN", "LOST"]
 assert set(ExecutionWord.__args__) == set(ExecutionStatus)  # type: ignore[attr-defined]  # noqa: S101 - a Literal's words
 
 

@@ -85,6 +85,13 @@ def node_report(call: ApiCall, body: wire.ReportBatch) -> wire.ReportAnswer:
     return node_protocol.report(call.rt, body)
 
 
+@routes.post("/node/exchange/", role="node", body_limit=_batch, answers={200: wire.ExchangeAnswer})
+def node_exchange(call: ApiCall, body: wire.NodeExchange) -> wire.ExchangeAnswer:
+    """Ends, starts and claims of a node in one call; the answer has the news that a heartbeat would bring."""
+    identity.require(call.rt, call.caller, body.node_id)
+    return node_protocol.exchange(call.rt, body)
+
+
 @routes.post("/node/output/", role="node", body_limit=_batch, answers={200: None})
 def node_output(call: ApiCall, body: wire.OutputChunks) -> dict[str, object]:
     """Bring what programs print."""

@@ -38,6 +38,8 @@ class Node:
     launch_failures: int = 0
     projects: frozenset[ProjectId] | None = None
     """The only projects that the node serves; None: all."""
+    runs_ahead: bool = False
+    """Whether it starts by itself what was placed beyond its room."""
 
 
 class Nodes:
@@ -189,6 +191,10 @@ class Nodes:
     def draining(self) -> Mask:
         """Return the rows of nodes that finish what they run and take nothing more."""
         return self._mask("draining", lambda node: node.draining)
+
+    def running_ahead(self) -> Mask:
+        """Return the rows of nodes that start by themselves what was placed beyond their room."""
+        return self._mask("ahead", lambda node: node.runs_ahead)
 
     def failing(self, limit: int) -> Mask:
         """Return the rows of nodes with at least `limit` recent launch failures."""

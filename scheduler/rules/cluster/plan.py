@@ -51,7 +51,8 @@ class Placement(NamedTuple):
     """*This job on that node.* A gang has one placement for each member, numbered from 0, in a row.
 
     `attempt` is the number that the job's last placement carried: the commit must find it unchanged, and uses the
-    next. `expected_s` is the predicted run time, inf where nothing bounds it.
+    next. `expected_s` is the predicted run time, inf where nothing bounds it. `ahead`: beyond the room of the node, which
+    starts it when room frees.
     """
 
     job_id: JobId
@@ -61,6 +62,7 @@ class Placement(NamedTuple):
     why: str
     expected_s: float
     member: int = 0
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ class Plan:
     """All that one tick should do. Placements are in the order in which they were decided.
 
     `refusals` has an entry for every shape of which a job was considered and left. A shape that was not reached,
-    because the limit of placements was, has Reason.BEHIND. `carried` goes into the snapshot of the next plan.
+    because the limit of placements was, has Reason.BEHIND. `recalls` wait ahead of room and are to be taken back. `carried` goes into the snapshot of the next plan.
     """
 
     placements: tuple[Placement, ...] = ()
@@ -137,6 +139,7 @@ class Plan:
     reservations: tuple[Reservation, ...] = ()
     preemptions: tuple[Preemption, ...] = ()
     carried: tuple[CarriedReservation, ...] = ()
+    recalls: tuple[ExecutionId, ...] = ()
 
 
 def shape_of(snapshot: Snapshot, job_id: int) -> Shape:

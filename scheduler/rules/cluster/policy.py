@@ -46,7 +46,7 @@ class Policy:
     `reservations` bounds how many of the first jobs that cannot start get a reservation, in each set of nodes that
     jobs ask for; there is also at most one for 32 nodes, and one at least. 0 turns reservations off, and with them
     all protection of large jobs. With `backfill` off, no job passes one that cannot start. With `weighing` off, age
-    alone orders the jobs. With `predict` off, time limits are used as run times: the classic policies.
+    alone orders the jobs. `ahead_s` is how many seconds of short work may wait on a node beyond its room. With `predict` off, time limits are used as run times: the classic policies.
     """
 
     mode: Mode = Mode.FIFO
@@ -65,6 +65,7 @@ class Policy:
     reservations: int = 4
     launch_failures: int = AVOIDED_FROM
     preemption: bool = False
+    ahead_s: float = 0.0
 
 
 def beyond_quota(shape: Shape, quota: QuotaDocument) -> dict[str, tuple[int, int]]:

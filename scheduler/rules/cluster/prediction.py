@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from math import exp, inf, log
 
 from scheduler.rules.cluster.resources import Resources
+from scheduler.rules.cluster.short_runs import ShortRuns
 
 _FADE = 0.1
 """The weight of the newest end in an average: about twenty ends matter."""
@@ -86,6 +87,7 @@ class Predictor:
         self.ends = 0
         self.error = 0.0
         self._histories: dict[object, History] = {}
+        self._short = ShortRuns()
 
     def expected_s(
         self, project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources | None = None
@@ -134,6 +136,12 @@ class Predictor:
         history = self._histories.get(((project_id, job_type_id), timeout_s, requires))
         return exp(history.longest) if history is not None and history.ends >= _PROVEN_ENDS else inf
 
+    def short_s(
+        self, project_id: int, job_type_id: int, timeout_s: float | None, requires: Resources, most_s: float
+    ) -> float:
+        """The probable run time in seconds of a shape that is sure to take at most `most_s`; inf for every other."""
+        return self._short.expected_s((project_id, job_type_id, timeout_s, requires), most_s)
+
     def learn(
         self,
         project_id: int,
@@ -146,6 +154,8 @@ class Predictor:
 
         `error` becomes the fading mean of |ln(expected / actual)|: 0.69 is wrong by a factor of two.
         """
+        if requires is not None:
+            self._short.learn((project_id, job_type_id, timeout_s, requires), run_s)
         actual, limit = _log(run_s), inf if timeout_s is None else _log(timeout_s)
         expected = self.expected_s(project_id, job_type_id, timeout_s, requires)
         if expected != inf:

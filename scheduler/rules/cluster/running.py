@@ -10,11 +10,13 @@ from math import inf
 
 import numpy as np
 
-from scheduler.identifiers import ExecutionId, JobId, JobTypeId, NodeId, ProjectId
+from scheduler.identifiers import ExecutionId, JobId, JobTypeId, NodeId, ProjectId, ShapeId
 from scheduler.rules.cluster.fairshare import LONGEST_HORIZON_S
 from scheduler.rules.cluster.resources import NOTHING, Resources
 
 _FIRST_ROWS = 64
+
+_NO_SHAPE = ShapeId(0)
 
 _TURNOVER_S = 100 * LONGEST_HORIZON_S
 """The period over which turnover is counted: long enough that even the longest run that matters ends in it often."""
@@ -27,6 +29,8 @@ class ActiveExecution:
     `started` is the time of its placement, `expected_s` the run time that was predicted for it then, `timeout_s` its
     limit (None: no limit), `longest_s` the longest that many runs of its shape had taken by then (inf: unknown).
     `stopping` is true once it was told to stop (cancelled or preempted): its room is coming free.
+    `ahead` is true while it waits on its node beyond the room there. `brief_s` is how long it takes if its shape is sure
+    to be short (inf: not).
     """
 
     execution_id: ExecutionId
@@ -43,17 +47,23 @@ class ActiveExecution:
     stopping: bool = False
     longest_s: float = inf
     serial: int | None = None
+    ahead: bool = False
+    brief_s: float = inf
+    shape_id: ShapeId = _NO_SHAPE
 
 
 @dataclass(slots=True)
 class ProjectUsage:
-    """The room that a project holds at the moment, and its number of executions.
+    """What limits count of a project: all its executions and what they need. `room` is what they hold at the moment.
+
+    What waits ahead of room holds none.
 
     `turnover` is what of that room would come free within `_TURNOVER_S` if all executions began anew whenever they
     ended.
     """
 
     resources: Resources = NOTHING
+    room: Resources = NOTHING
     executions: int = 0
     turnover: Resources = NOTHING
 
@@ -107,6 +117,7 @@ class Running:
         self._projects: dict[int, ProjectUsage] = {}
         self._types: dict[int, int] = {}
         self._serial: dict[int, set[int]] = {}
+        self._ahead: dict[int, ActiveExecution] = {}
         self._peer_nodes: dict[tuple[int, int], dict[int, int]] = {}
         self._requests = ResourceNumbers()
         self._vacant = list(range(_FIRST_ROWS - 1, -1, -1))
@@ -121,6 +132,8 @@ class Running:
         self.limit = np.zeros(_FIRST_ROWS)
         self.longest = np.zeros(_FIRST_ROWS)
         self.request = np.zeros(_FIRST_ROWS, dtype=np.int64)
+        self.waits = np.zeros(_FIRST_ROWS, dtype=np.bool_)
+        self.brief = np.full(_FIRST_ROWS, inf)
         self.project_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         self.type_ids = np.zeros(_FIRST_ROWS, dtype=np.int64)
         for run in runs:
@@ -143,6 +156,8 @@ class Running:
         self.discard(run.execution_id)
         self.version += 1
         self._runs[run.execution_id] = run
+        if run.ahead:
+            self._ahead[run.execution_id] = run
         self._on_node.setdefault(run.node_id, set()).add(run.execution_id)
         self._count_usage(run, 1)
         if run.serial is not None:
@@ -155,6 +170,7 @@ class Running:
         if run is None:
             return
         self.version += 1
+        self._ahead.pop(execution_id, None)
         there = self._on_node[run.node_id]
         there.discard(execution_id)
         if not there:
@@ -172,6 +188,15 @@ class Running:
     def on_node(self, node_id: int) -> list[ActiveExecution]:
         """Return the executions on one node, by id."""
         return [self._runs[execution_id] for execution_id in sorted(self._on_node.get(node_id, ()))]
+
+    def ahead(self) -> list[ActiveExecution]:
+        """Return what waits on nodes beyond their room."""
+        return list(self._ahead.values())
+
+    @property
+    def has_ahead(self) -> bool:
+        """Whether anything waits on a node beyond its room."""
+        return bool(self._ahead)
 
     def of_project(self, project_id: int) -> ProjectUsage:
         """Return what a project holds."""
@@ -198,7 +223,7 @@ class Running:
         has, holding = fleet.amounts(), [self._projects[one] for one in projects if one in self._projects]
         whole, turnover = (
             sum(amount / has[name] for each in rooms for name, amount in each.amounts().items() if has.get(name))
-            for rooms in ([held.resources for held in holding], [held.turnover for held in holding])
+            for rooms in ([held.room for held in holding], [held.turnover for held in holding])
         )
         return whole / turnover * _TURNOVER_S if turnover else 0.0
 
@@ -222,6 +247,7 @@ class Running:
         self.expected[row] = 0.0 if run.stopping else run.expected_s
         self.limit[row] = 0.0 if run.stopping else inf if run.timeout_s is None else run.timeout_s
         self.longest[row] = run.longest_s
+        self.waits[row], self.brief[row] = run.ahead, run.brief_s
         self.request[row] = self._requests.acquire(run.resources)
         self.project_ids[row], self.type_ids[row] = run.project_id, run.job_type_id
 
@@ -239,6 +265,7 @@ class Running:
         self.limit, self.longest = np.tile(self.limit, 2), np.tile(self.longest, 2)
         self.request = np.tile(self.request, 2)
         self.ids, self.jobs, self.priority = np.tile(self.ids, 2), np.tile(self.jobs, 2), np.tile(self.priority, 2)
+        self.waits, self.brief = np.tile(self.waits, 2), np.tile(self.brief, 2)
         self.preemptible, self.stopping = np.tile(self.preemptible, 2), np.tile(self.stopping, 2)
         self.project_ids, self.type_ids = np.tile(self.project_ids, 2), np.tile(self.type_ids, 2)
         self._vacant.extend(range(2 * rows - 1, rows - 1, -1))
@@ -246,7 +273,9 @@ class Running:
     def _count_usage(self, run: ActiveExecution, sign: int) -> None:
         held = self._projects.setdefault(run.project_id, ProjectUsage())
         held.resources = held.resources.add(run.resources.times(sign))
-        times = int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
+        if not run.ahead:
+            held.room = held.room.add(run.resources.times(sign))
+        times = 0 if run.ahead else int(_TURNOVER_S / max(1.0, min(run.expected_s, LONGEST_HORIZON_S)))
         held.turnover = held.turnover.add(run.resources.times(sign * times))
         held.executions += sign
         if not held.executions:

@@ -29,10 +29,12 @@ class JobStatus(StrEnum):
 class ExecutionStatus(StrEnum):
     """The states of one try.
 
-    It is QUEUED on its node until the node claims it, and RUNNING until its process tree is empty.
+    It is QUEUED on its node until the node claims it, and RUNNING until its process tree is empty. One that was placed
+    ahead of room is AHEAD in between: the node holds it, and starts it by itself.
     """
 
     QUEUED = "QUEUED"
+    AHEAD = "AHEAD"
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
@@ -50,6 +52,7 @@ class JobEvent(StrEnum):
     PLACE = "PLACE"
     WITHDRAW = "WITHDRAW"
     GIVE_BACK = "GIVE_BACK"
+    HAND_BACK = "HAND_BACK"
     RETRY = "RETRY"
     COMPLETE = "COMPLETE"
     FAIL = "FAIL"
@@ -68,6 +71,8 @@ class ExecutionEvent(StrEnum):
     """The events of an execution."""
 
     CLAIM = "CLAIM"
+    HAND_OUT = "HAND_OUT"
+    START = "START"
     SUCCEED = "SUCCEED"
     BREAK = "BREAK"
     STOP = "STOP"
@@ -105,6 +110,9 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
     JobEvent.GIVE_BACK: Move(
         frozenset({_J.RUNNING}), _J.QUEUED, "stopped through no fault of its own; the try is forgiven"
     ),
+    JobEvent.HAND_BACK: Move(
+        frozenset({_J.RUNNING}), _J.QUEUED, "it was ahead of room on its node and never started; not a try"
+    ),
     JobEvent.RETRY: Move(frozenset({_J.RUNNING}), _J.QUEUED, "the try failed and another is allowed"),
     JobEvent.COMPLETE: Move(frozenset({_J.RUNNING}), _J.COMPLETED, "the program ended well and its outputs are there"),
     JobEvent.FAIL: Move(
@@ -133,12 +141,32 @@ JOB_MOVES: dict[JobEvent, Move[JobStatus]] = {
 
 EXECUTION_MOVES: dict[ExecutionEvent, Move[ExecutionStatus]] = {
     ExecutionEvent.CLAIM: Move(frozenset({_X.QUEUED}), _X.RUNNING, "the node took it; from here it is a try"),
-    ExecutionEvent.SUCCEED: Move(frozenset({_X.RUNNING}), _X.COMPLETED, "reported: ended well, tree empty"),
-    ExecutionEvent.BREAK: Move(frozenset({_X.RUNNING}), _X.FAILED, "reported: failed, tree empty"),
-    ExecutionEvent.STOP: Move(frozenset({_X.RUNNING}), _X.CANCELED, "reported: stopped as it was told, tree empty"),
+    ExecutionEvent.HAND_OUT: Move(
+        frozenset({_X.QUEUED}), _X.AHEAD, "the node took it ahead of room, and will start it by itself; not a try yet"
+    ),
+    ExecutionEvent.START: Move(
+        frozenset({_X.AHEAD}), _X.RUNNING, "the node had room and has started it; from here it is a try"
+    ),
+    ExecutionEvent.SUCCEED: Move(
+        frozenset({_X.RUNNING, _X.AHEAD}),
+        _X.COMPLETED,
+        "reported: ended well, tree empty; perhaps start and end at once",
+    ),
+    ExecutionEvent.BREAK: Move(frozenset({_X.RUNNING, _X.AHEAD}), _X.FAILED, "reported: failed, tree empty; likewise"),
+    ExecutionEvent.STOP: Move(
+        frozenset({_X.RUNNING, _X.AHEAD}), _X.CANCELED, "reported: stopped as it was told, tree empty; likewise"
+    ),
     ExecutionEvent.DROP: Move(frozenset({_X.QUEUED}), _X.CANCELED, "its job was cancelled before the claim"),
-    ExecutionEvent.TAKE_BACK: Move(frozenset({_X.QUEUED}), _X.WITHDRAWN, "not claimed in time, or its node is gone"),
-    ExecutionEvent.LOSE: Move(frozenset({_X.RUNNING}), _X.LOST, "its node was silent for the whole lease"),
+    ExecutionEvent.TAKE_BACK: Move(
+        frozenset({_X.QUEUED, _X.AHEAD}),
+        _X.WITHDRAWN,
+        "not claimed in time, or its node is gone; or its node says that it never started it",
+    ),
+    ExecutionEvent.LOSE: Move(
+        frozenset({_X.RUNNING, _X.AHEAD}),
+        _X.LOST,
+        "its node was silent for the whole lease; nobody can say that it was not started",
+    ),
 }
 
 FINAL_JOB: frozenset[JobStatus] = frozenset({_J.COMPLETED, _J.FAILED, _J.CANCELED})
@@ -153,8 +181,8 @@ TOLD: frozenset[JobEvent] = frozenset(
 )
 """The events after which those that need the job are judged anew."""
 
-LIVE_EXECUTION: frozenset[ExecutionStatus] = frozenset({_X.QUEUED, _X.RUNNING})
-"""States in which an execution holds room on its node."""
+LIVE_EXECUTION: frozenset[ExecutionStatus] = frozenset({_X.QUEUED, _X.AHEAD, _X.RUNNING})
+"""States in which an execution is its node's. It holds room there, unless it was placed ahead and has not started."""
 
 
 def allows(event: JobEvent, status: JobStatus) -> bool:

@@ -8,6 +8,7 @@ silent. From the outcome follow the move of the execution and the move of its jo
     failed      BREAK         RETRY or FAIL: the error and the number of tries decide
     canceled    STOP, DROP    none: somebody has cancelled the job itself
     returned    STOP          GIVE_BACK: the try is forgiven
+    unstarted   TAKE_BACK     HAND_BACK: there was no try
     withdrawn   TAKE_BACK     WITHDRAW: there was no try
     lost        LOSE          RETRY or FAIL
 
@@ -33,6 +34,8 @@ class Outcome(StrEnum):
     """It was stopped because nobody wants its job any more."""
     RETURNED = "returned"
     """It was stopped through no fault of its own: the node shuts down, or a more urgent job takes the room."""
+    UNSTARTED = "unstarted"
+    """Its node held it ahead of room, and gives it back without having started it."""
     WITHDRAWN = "withdrawn"
     """No node had claimed it."""
     LOST = "lost"
@@ -48,16 +51,18 @@ class StopReason(StrEnum):
     """The room is needed: by a more urgent job, or because the node has to leave."""
     GANG = "gang"
     """Another member of its gang has ended."""
+    RECALLED = "recalled"
+    """It waits ahead of room and is wanted back; if it has been started meanwhile, it goes on."""
 
 
-Reported: TypeAlias = Literal[Outcome.COMPLETED, Outcome.FAILED, Outcome.CANCELED, Outcome.RETURNED]
+Reported: TypeAlias = Literal[Outcome.COMPLETED, Outcome.FAILED, Outcome.CANCELED, Outcome.RETURNED, Outcome.UNSTARTED]
 """The outcomes that a node reports."""
 
 Stopped: TypeAlias = Literal[Outcome.CANCELED, Outcome.RETURNED]
 """The outcomes of tries that were stopped."""
 
-ReasonForNode: TypeAlias = Literal[StopReason.CANCELED, StopReason.PREEMPTED]
-"""The reasons that a node is told: it only needs to know whether the work is unwanted or given back."""
+ReasonForNode: TypeAlias = Literal[StopReason.CANCELED, StopReason.PREEMPTED, StopReason.RECALLED]
+"""The reasons that a node is told: whether the work is unwanted, given back, or given back only if it has not begun."""
 
 
 def move_of(outcome: Reported) -> ExecutionEvent:
@@ -69,6 +74,8 @@ def move_of(outcome: Reported) -> ExecutionEvent:
             return ExecutionEvent.BREAK
         case Outcome.CANCELED | Outcome.RETURNED:
             return ExecutionEvent.STOP
+        case Outcome.UNSTARTED:
+            return ExecutionEvent.TAKE_BACK
         case _:
             assert_never(outcome)
 
@@ -80,6 +87,8 @@ def reason_for_node(reason: StopReason) -> ReasonForNode:
             return StopReason.CANCELED
         case StopReason.PREEMPTED | StopReason.GANG:
             return StopReason.PREEMPTED
+        case StopReason.RECALLED:
+            return StopReason.RECALLED
         case _:
             assert_never(reason)
 
@@ -89,7 +98,7 @@ def of_stop(reason: StopReason) -> Stopped:
     match reason:
         case StopReason.CANCELED:
             return Outcome.CANCELED
-        case StopReason.PREEMPTED | StopReason.GANG:
+        case StopReason.PREEMPTED | StopReason.GANG | StopReason.RECALLED:
             return Outcome.RETURNED
         case _:
             assert_never(reason)

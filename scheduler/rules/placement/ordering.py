@@ -19,7 +19,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import floor, inf, log2
 
+from scheduler.rules.cluster.plan import Snapshot
+from scheduler.rules.cluster.policy import Mode
 from scheduler.rules.cluster.queue import Queue, QueueGroup
+from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement.plan_state import EndTimes
 
 _STEPS = 16
@@ -201,3 +204,72 @@ def _turn_s(head: GroupHead) -> float:
 def _left_to_others(head: GroupHead) -> float:
     """The part of the fleet that a job does not need, beside that which a job on the edge of wide leaves."""
     return min(1.0, max(0.0, (1.0 - head.share) / (1.0 - _WIDE)))
+
+
+class GroupHeads:
+    """Finds the next jobs of each queue group, in the order that the policy sets."""
+
+    def __init__(self, snapshot: Snapshot, now: float) -> None:
+        self._queue, self._policy, self._predictor = snapshot.queue, snapshot.policy, snapshot.predictor
+        self._now = now
+        self._newest = self._policy.mode is Mode.LIFO
+        self.by_turn: Ordering = TurnOrdering() if self._policy.weighing else ArrivalOrdering()
+        if self._newest:
+            self.by_turn = NewestOrdering()
+
+    def head_of(self, group: QueueGroup, share: float) -> GroupHead:
+        """Return the head of a group, at its first job; `share` is one job's dominant share of the fleet."""
+        shape = group.shape
+        expected = cautious = self._expected_s(shape)
+        if self._policy.predict:
+            cautious = self._predictor.cautious_s(
+                shape.project_id, shape.job_type_id, shape.timeout_s, expected, shape.requires
+            )
+        head = GroupHead(group, len(group.ids) if self._newest else group.first, expected, cautious, share)
+        self.move_to_first(head, self.by_turn)
+        return head
+
+    def ends(self, head: GroupHead) -> EndTimes:
+        """Return when a job of the group that starts now will have ended; the same object for the whole plan."""
+        if head.ends is None:
+            shape, now = head.group.shape, self._now
+            limit = longest = inf if shape.timeout_s is None else shape.timeout_s
+            if self._policy.predict:
+                kind = shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
+                longest = min(limit, self._predictor.longest_s(*kind))
+            head.ends = EndTimes(now, now + head.expected_s, now + head.cautious_s, now + longest, now + limit)
+        return head.ends
+
+    def ordering_of(self, head: GroupHead) -> Ordering:
+        """Return the ordering that holds for a group: by merit once its project may have no more reservations."""
+        return MeritOrdering() if head.by_merit and self._policy.weighing and not self._newest else self.by_turn
+
+    def next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
+        """Return the next jobs of one step, at most `most`, and the cursor behind them. Moves nothing."""
+        if head.group.avoiding or head.group.shape.count > 1:
+            most = 1
+        if self._newest:
+            next_best = max((rival.queued_at for rival in project.heads[1:3]), default=-inf)
+            return self._queue.list_newest(head.group, head.cursor, most, next_best)
+        until = self.ordering_of(head).until(head, self._now)
+        jobs, cursor = self._queue.list_oldest(head.group, head.cursor, most, until)
+        return (jobs, cursor) if jobs else self._queue.list_oldest(head.group, head.cursor, 1)
+
+    def move_past(self, head: GroupHead, placed: int) -> None:
+        """Move the head behind so many jobs that were placed."""
+        if not placed:
+            return
+        list_jobs = self._queue.list_newest if self._newest else self._queue.list_oldest
+        _, head.cursor = list_jobs(head.group, head.cursor, placed)
+
+    def move_to_first(self, head: GroupHead, order: Ordering) -> bool:
+        """Set the head to the job at its cursor, and its step by `order`; return False when no job is left."""
+        if not advance(self._queue, head, newest=self._newest):
+            return False
+        head.step = order.step(head, self._now)
+        return True
+
+    def _expected_s(self, shape: Shape) -> float:
+        if not self._policy.predict:
+            return inf if shape.timeout_s is None else shape.timeout_s
+        return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)

@@ -70,7 +70,6 @@ import numpy as np
 from scheduler.identifiers import Attempt, JobId, NodeId
 from scheduler.rules.cluster.plan import CarriedReservation, Placement, Plan, Refusal, Snapshot
 from scheduler.rules.cluster.policy import Mode
-from scheduler.rules.cluster.queue import QueueGroup
 from scheduler.rules.cluster.reasons import Reason
 from scheduler.rules.cluster.shapes import Shape
 from scheduler.rules.placement import assignment, filters, ordering, reservation_rights
@@ -78,8 +77,9 @@ from scheduler.rules.placement.assignment import AssignmentRequest
 from scheduler.rules.placement.backfill import Backfill, ReserveResult
 from scheduler.rules.placement.filters import LimitAllowance
 from scheduler.rules.placement.limits import PlanLimits
-from scheduler.rules.placement.ordering import GroupHead, Ordering, ProjectQueue
-from scheduler.rules.placement.plan_state import EndTimes, PlanState
+from scheduler.rules.placement.ordering import GroupHead, GroupHeads, Ordering, ProjectQueue
+from scheduler.rules.placement.plan_state import PlanState
+from scheduler.rules.placement.run_ahead.ahead import AheadPlan
 from scheduler.rules.placement.scoring import Assignment
 
 GRAIN = 0.002
@@ -101,7 +101,7 @@ def place(snapshot: Snapshot, now: float, chance: Callable[[], float], limit: in
 
 
 class _Planner:
-    """Makes one plan. It runs the contests, and leaves to `_Heads` which job of a queue group is next."""
+    """Makes one plan. It runs the contests, and leaves to `GroupHeads` which job of a queue group is next."""
 
     def __init__(self, snapshot: Snapshot, now: float, chance: Callable[[], float], limit: float) -> None:
         self._now, self._chance, self._placements_left = now, chance, limit
@@ -111,7 +111,8 @@ class _Planner:
         self._state = PlanState(snapshot)
         self._backfill = Backfill(snapshot, self._state, now)
         self._limits = PlanLimits(snapshot, self._state, now)
-        self._heads = _Heads(snapshot, now)
+        self._heads = GroupHeads(snapshot, now)
+        self._ahead = AheadPlan(snapshot, self._state, now)
         self._carried = () if self._policy.mode is Mode.LIFO else snapshot.carried
         self._stopped = False
         self._placements: list[Placement] = []
@@ -131,6 +132,7 @@ class _Planner:
             tuple(backfill.reservations),
             tuple(backfill.preemptions),
             tuple(backfill.carried),
+            self._ahead.recalls(),
         )
 
     def _open_heads(self) -> list[GroupHead]:
@@ -166,6 +168,8 @@ class _Planner:
         if self._placements_left < 1:
             self._backfill.carried.append(carried)  # its priority was not reached
             return
+        if self._ahead.brief_s(head.group.shape) < inf and self._ahead.may_have_room(head.group.shape):
+            return  # it needs no reservation any more: its turn comes in the contest
         due = self._now if self._allowed(head).jobs >= 1 else self._limits.hold_back(head.group.shape, self._now)
         if due is None:
             return
@@ -218,15 +222,47 @@ class _Planner:
         if allowed.jobs < 1:
             return self._refuse_by_limit(shape, allowed)
         if self._backfill.exceeds_largest_free(shape):
-            return self._reserve(project, head)
+            return self._wait(project, head, most)
         jobs, cursor = self._heads.next_jobs(project, head, int(min(most, allowed.jobs, self._placements_left)))
         placed = self._settle(head, jobs)
         if placed < len(jobs):
             self._heads.move_past(head, placed)
-            return self._reserve(project, head)
+            return self._wait(project, head, most)
         head.cursor = cursor
         head.served += placed / head.group.live
         return self._move_to_first(head, self._heads.ordering_of(head))
+
+    def _wait(self, project: ProjectQueue, head: GroupHead, most: int) -> bool:
+        """No job of the group finds room: short ones wait on nodes ahead of it, others get a reservation or stay."""
+        shape = head.group.shape
+        brief_s = self._ahead.brief_s(shape)
+        if brief_s == inf:
+            return self._reserve(project, head)
+        part = self._ahead.part(brief_s)
+        most = int(min(ceil(most / part), self._allowed(head).jobs, self._placements_left))
+        jobs, cursor = self._heads.next_jobs(project, head, most) if most > 0 else ([], head.cursor)
+        placed = self._go_ahead(head, jobs, brief_s) if jobs else 0
+        if not placed and not self._ahead.has_any(shape):
+            return self._reserve(project, head)
+        head.served += placed / max(head.group.live, 1)
+        if placed < len(jobs) or not jobs:
+            self._heads.move_past(head, placed)
+            return self._refuse(shape, Reason.NO_ROOM)  # those before it have the room that comes, and it is next
+        head.cursor = cursor
+        return self._move_to_first(head, self._heads.ordering_of(head))
+
+    def _go_ahead(self, head: GroupHead, jobs: list[int], brief_s: float) -> int:
+        """Put jobs on nodes ahead of room, in order, as far as there is time for them; return how many."""
+        shape, ends = head.group.shape, self._heads.ends(head)
+        assigned = self._ahead.assign(shape, brief_s, self._queue.avoided(jobs[0]), len(jobs))
+        placed = int(assigned.counts.sum())
+        if placed:
+            self._ahead.add(shape, brief_s, assigned)
+            self._state.add_placements(shape, assigned.rows, assigned.counts, ends, self._ahead.part(brief_s))
+            self._record(head, jobs[:placed], assigned, f"next there: jobs like it take about {brief_s:.2g} s")
+            self._placements_left -= placed
+            self._limits.add_placements(shape, placed, ends)
+        return placed
 
     def _refuse_by_limit(self, shape: Shape, allowed: LimitAllowance) -> bool:
         """Refuse a group that a limit stops, and hold back under that limit what its next job needs."""
@@ -253,16 +289,17 @@ class _Planner:
             if not more:
                 break
             self._state.add_placements(shape, assigned.rows, assigned.counts, ends)
+            self._ahead.occupy(shape, assigned)
             self._record(head, jobs[placed : placed + more], assigned)
             placed += more
         self._placements_left -= placed
         self._limits.add_placements(shape, placed, ends)
         return placed
 
-    def _record(self, head: GroupHead, jobs: list[int], assigned: Assignment) -> None:
+    def _record(self, head: GroupHead, jobs: list[int], assigned: Assignment, why_ahead: str | None = None) -> None:
         """Add a placement for every member of the jobs to the plan."""
         shape, attempt = head.group.shape, self._queue.attempt
-        why = self._backfill.explain_choice(shape, assigned)
+        why = why_ahead or self._backfill.explain_choice(shape, assigned)
         ids = [self._nodes.at(row).id for row in assigned.rows.tolist()]
         node_ids = iter(np.repeat(np.array(ids, dtype=np.int64), assigned.counts).tolist())
         for job_id in jobs:
@@ -276,6 +313,7 @@ class _Planner:
                         why,
                         head.expected_s,
                         member,
+                        why_ahead is not None,
                     )
                 )
 
@@ -292,6 +330,7 @@ class _Planner:
                 self._reorder(project)
             if result is ReserveResult.RESERVED:
                 self._limits.hold_back(shape, backfill.reservations[-1].start)
+        self._ahead.block(shape)
         return self._refuse(shape, Reason.NO_ROOM if shape.count == 1 else Reason.GANG)
 
     def _reorder(self, project: ProjectQueue) -> None:
@@ -326,74 +365,3 @@ class _Planner:
         counts = filters.refusal_counts(shape, self._nodes, self._policy)
         self._refusals[shape.id] = Refusal(shape.id, reason, counts)
         return False
-
-
-class _Heads:
-    """Finds the next jobs of each queue group, in the order that the policy sets."""
-
-    def __init__(self, snapshot: Snapshot, now: float) -> None:
-        self._queue, self._policy, self._predictor = snapshot.queue, snapshot.policy, snapshot.predictor
-        self._now = now
-        self._newest = self._policy.mode is Mode.LIFO
-        self.by_turn: Ordering = ordering.TurnOrdering() if self._policy.weighing else ordering.ArrivalOrdering()
-        if self._newest:
-            self.by_turn = ordering.NewestOrdering()
-
-    def head_of(self, group: QueueGroup, share: float) -> GroupHead:
-        """Return the head of a group, at its first job; `share` is one job's dominant share of the fleet."""
-        shape = group.shape
-        expected = cautious = self._expected_s(shape)
-        if self._policy.predict:
-            cautious = self._predictor.cautious_s(
-                shape.project_id, shape.job_type_id, shape.timeout_s, expected, shape.requires
-            )
-        head = GroupHead(group, len(group.ids) if self._newest else group.first, expected, cautious, share)
-        self.move_to_first(head, self.by_turn)
-        return head
-
-    def ends(self, head: GroupHead) -> EndTimes:
-        """Return when a job of the group that starts now will have ended; the same object for the whole plan."""
-        if head.ends is None:
-            shape, now = head.group.shape, self._now
-            limit = longest = inf if shape.timeout_s is None else shape.timeout_s
-            if self._policy.predict:
-                kind = shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires
-                longest = min(limit, self._predictor.longest_s(*kind))
-            head.ends = EndTimes(now, now + head.expected_s, now + head.cautious_s, now + longest, now + limit)
-        return head.ends
-
-    def ordering_of(self, head: GroupHead) -> Ordering:
-        """Return the ordering that holds for a group: by merit once its project may have no more reservations."""
-        return (
-            ordering.MeritOrdering() if head.by_merit and self._policy.weighing and not self._newest else self.by_turn
-        )
-
-    def next_jobs(self, project: ProjectQueue, head: GroupHead, most: int) -> tuple[list[int], int]:
-        """Return the next jobs of one step, at most `most`, and the cursor behind them. Moves nothing."""
-        if head.group.avoiding or head.group.shape.count > 1:
-            most = 1
-        if self._newest:
-            next_best = max((rival.queued_at for rival in project.heads[1:3]), default=-inf)
-            return self._queue.list_newest(head.group, head.cursor, most, next_best)
-        until = self.ordering_of(head).until(head, self._now)
-        jobs, cursor = self._queue.list_oldest(head.group, head.cursor, most, until)
-        return (jobs, cursor) if jobs else self._queue.list_oldest(head.group, head.cursor, 1)
-
-    def move_past(self, head: GroupHead, placed: int) -> None:
-        """Move the head behind so many jobs that were placed."""
-        if not placed:
-            return
-        list_jobs = self._queue.list_newest if self._newest else self._queue.list_oldest
-        _, head.cursor = list_jobs(head.group, head.cursor, placed)
-
-    def move_to_first(self, head: GroupHead, order: Ordering) -> bool:
-        """Set the head to the job at its cursor, and its step by `order`; return False when no job is left."""
-        if not ordering.advance(self._queue, head, newest=self._newest):
-            return False
-        head.step = order.step(head, self._now)
-        return True
-
-    def _expected_s(self, shape: Shape) -> float:
-        if not self._policy.predict:
-            return inf if shape.timeout_s is None else shape.timeout_s
-        return self._predictor.expected_s(shape.project_id, shape.job_type_id, shape.timeout_s, shape.requires)

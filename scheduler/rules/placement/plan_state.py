@@ -20,11 +20,13 @@ from scheduler.rules.placement.fragmentation import Fragmentation
 
 @dataclass(slots=True)
 class PlannedUsage:
-    """The room that a project holds, running and planned."""
+    """What a project holds and waits with ahead of room, running and planned. `share` is that of its room, and of its time ahead."""
 
     resources: Resources
     executions: int
     share: float
+    room: Resources
+    ahead: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class PlanState:
         self.planned: list[Planned] = []
         self.reserved: dict[int, NodeReservation] = {}
         self._usages: dict[int, PlannedUsage] = {}
+        self._times_ahead: dict[int, float] | None = None
         self._charged: dict[int, Resources] = {}
         self._types: dict[int, int] = {}
         self._serial: set[int] = set()
@@ -152,8 +155,13 @@ class PlanState:
             self._fragmentation = fragmentation.of_groups(self.waiting, self.nodes, self._policy, self.scale)
         return self._fragmentation.loss(need, self.free, rows)
 
-    def add_placements(self, shape: Shape, rows: Rows, counts: NDArray[np.int64], ends: EndTimes) -> None:
-        """Count placements of a shape: `counts` members on the node `rows`."""
+    def add_placements(
+        self, shape: Shape, rows: Rows, counts: NDArray[np.int64], ends: EndTimes, part: float | None = None
+    ) -> None:
+        """Count placements of a shape: `counts` members on the node `rows`.
+
+        With `part` they wait ahead of room. Projects are then compared by that part of what they need: its time ahead.
+        """
         need = self.nodes.vector(shape.requires)
         members = int(counts.sum())
         self.free[:, rows] -= need[:, None] * counts
@@ -163,7 +171,11 @@ class PlanState:
         usage = self.usage(shape.project_id)
         usage.resources = usage.resources.add(shape.requires.times(members))
         usage.executions += members
-        usage.share = fairshare.share_of(usage.resources, self.fleet)
+        if part is None:
+            usage.room = usage.room.add(shape.requires.times(members))
+        else:
+            usage.ahead += part * members * shape.requires.dominant_share(self.fleet)
+        usage.share = fairshare.share_of(usage.room, self.fleet) + usage.ahead
         self._types[shape.job_type_id] = self.of_type(shape.job_type_id) + members
         if shape.serial is not None:
             self._serial.add(shape.serial)
@@ -177,8 +189,9 @@ class PlanState:
         usage = self._usages.get(project_id)
         if usage is None:
             held = self._running.of_project(project_id)
-            share = fairshare.share_of(held.resources, self.fleet)
-            usage = self._usages[project_id] = PlannedUsage(held.resources, held.executions, share)
+            ahead = self._time_ahead(project_id)
+            share = fairshare.share_of(held.room, self.fleet) + ahead
+            usage = self._usages[project_id] = PlannedUsage(held.resources, held.executions, share, held.room, ahead)
         return usage
 
     def of_type(self, job_type_id: int) -> int:
@@ -204,7 +217,7 @@ class PlanState:
         charged = self._charged.get(project_id, NOTHING).add(more)
         share = usage.share
         if charged != NOTHING:
-            share = fairshare.share_of(usage.resources.add(charged), self.fleet)
+            share = fairshare.share_of(usage.room.add(charged), self.fleet) + usage.ahead
         return fairshare.standing(share, policy.credits.get(project_id, 0.0), policy.weights.get(project_id, 1.0))
 
     def allowance(self, shape: Shape) -> LimitAllowance:
@@ -223,6 +236,16 @@ class PlanState:
     def _is_busy(self, serial: int | None) -> bool:
         """Whether a job runs, or is planned, after which jobs with this number have their turn."""
         return serial is not None and (serial in self._serial or bool(self._running.of_serial(serial)))
+
+    def _time_ahead(self, project_id: int) -> float:
+        """Return the share of the fleet that the project's work ahead of room takes, over the time for which work may be ahead."""
+        if self._times_ahead is None:
+            self._times_ahead = {}
+            for run in self._running.ahead():
+                part = min(1.0, run.brief_s / self._policy.ahead_s) if self._policy.ahead_s else 1.0
+                more = part * run.resources.dominant_share(self.fleet)
+                self._times_ahead[run.project_id] = self._times_ahead.get(run.project_id, 0.0) + more
+        return self._times_ahead.get(project_id, 0.0)
 
     def _use_spare(self, need: Amounts, rows: Rows, counts: NDArray[np.int64], ends: EndTimes) -> None:
         """Take from the spare room on nodes with a reservation what members use that run on beyond its start."""

@@ -26,6 +26,7 @@ class LockedExecution:
     node_id: NodeId
     node_epoch: Epoch
     status: ExecutionStatus
+    is_ahead: bool
     claim_token: str | None
     digest: str | None
     cancel_requested: StopReason | None
@@ -40,7 +41,7 @@ PhaseColumns: TypeAlias = Mapping[str, float | int | list[str] | None]
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEnd:
-    """How one execution ended."""
+    """How one execution ended: so many seconds ago, and when it began, where that was not told before."""
 
     execution_id: ExecutionId
     attempt: Attempt
@@ -50,10 +51,12 @@ class ExecutionEnd:
     phases: PhaseColumns | None = None
     usage: str | None = None
     results: str | None = None
+    started_ago_s: float | None = None
+    ended_ago_s: float = 0.0
 
 
 class ClaimedExecution(NamedTuple):
-    """An execution that a node has claimed and not ended, with the token it was claimed with."""
+    """An execution that a node has claimed, started or not, and not ended, with the token it was claimed with."""
 
     id: ExecutionId
     attempt: Attempt
@@ -73,7 +76,7 @@ class NodeInstruction(NamedTuple):
 _JOBS_OF = text("SELECT DISTINCT job_id FROM executions WHERE id = ANY(:ids)")
 
 _READ = """
-    SELECT id, job_id, attempt, node_id, node_epoch, status, claim_token, digest, cancel_requested, preempted_for, lease_s,
+    SELECT id, job_id, attempt, node_id, node_epoch, status, is_ahead, claim_token, digest, cancel_requested, preempted_for, lease_s,
            released_at IS NOT NULL AS released
     FROM executions
     WHERE id = ANY(:ids)
@@ -93,6 +96,7 @@ _CLAIM = text("""
       AND x.node_id = :node_id
       AND x.node_epoch = :epoch
       AND x.cancel_requested IS NULL
+      AND NOT x.is_ahead
       AND x.status = ANY(:sources)
     RETURNING x.id
 """)
@@ -115,10 +119,15 @@ _END = text(f"""
         usage = v.usage, results = v.results,
         {", ".join(f"{name} = {_phase_source(name)}" for name in _PHASES)},
         arguments = COALESCE(v.phases -> 'arguments', x.arguments),
-        ended = now(), released_at = now(), last_modified = now(), moved_xid = pg_current_xact_id()
+        started = CASE WHEN v.started_ago IS NULL OR x.started IS NOT NULL AND NOT x.is_ahead THEN x.started
+                       ELSE GREATEST(x.created, now() - make_interval(secs => v.started_ago)) END,
+        ended = GREATEST(x.created, CASE WHEN NOT x.is_ahead THEN x.started END,
+                         now() - make_interval(secs => v.ended_ago)),
+        released_at = now(), last_modified = now(), moved_xid = pg_current_xact_id()
     FROM unnest(CAST(:ids AS bigint[]), CAST(:attempts AS int[]), CAST(:errors AS bigint[]), CAST(:messages AS text[]),
-                CAST(:digests AS text[]), CAST(:phases AS jsonb[]), CAST(:usages AS jsonb[]), CAST(:results AS jsonb[]))
-         AS v (id, attempt, error_id, message, digest, phases, usage, results)
+                CAST(:digests AS text[]), CAST(:phases AS jsonb[]), CAST(:usages AS jsonb[]), CAST(:results AS jsonb[]),
+                CAST(:started AS float8[]), CAST(:ended AS float8[]))
+         AS v (id, attempt, error_id, message, digest, phases, usage, results, started_ago, ended_ago)
     WHERE x.id = v.id
       AND x.id = ANY(:ids)
       AND x.attempt = v.attempt
@@ -150,8 +159,8 @@ _REQUEST_CANCEL = text("""
     SET cancel_requested = :reason, cancel_grace_s = :grace_s, last_modified = now(), moved_xid = pg_current_xact_id()
     WHERE job_id = ANY(:job_ids)
       AND released_at IS NULL
-      AND status = 'RUNNING'
-      AND cancel_requested IS NULL
+      AND status IN ('RUNNING', 'AHEAD')
+      AND (cancel_requested IS NULL OR cancel_requested = 'recalled')
     RETURNING (SELECT name FROM nodes WHERE nodes.id = executions.node_id) AS node
 """)
 
@@ -197,7 +206,7 @@ _OF_NODE = text("""
 
 _RUNNING_ON = text("""
     SELECT id, attempt, claim_token FROM executions
-    WHERE node_id = :node_id AND released_at IS NULL AND status = 'RUNNING'
+    WHERE node_id = :node_id AND released_at IS NULL AND status IN ('RUNNING', 'AHEAD')
 """)
 
 _INSTRUCTIONS = text("""
@@ -260,6 +269,8 @@ def end(tx: Connection, event: ExecutionEvent, ends: Sequence[ExecutionEnd]) -> 
         "phases": [_json(e.phases or {}) for e in ends],
         "usages": [e.usage for e in ends],
         "results": [e.results for e in ends],
+        "started": [e.started_ago_s for e in ends],
+        "ended": [e.ended_ago_s for e in ends],
         "target": move.target,
         "sources": sorted(move.sources),
     }
@@ -291,9 +302,12 @@ def note_phases(
 
 def withdraw(tx: Connection, placements: Iterable[tuple[ExecutionId, Attempt]], why: str) -> set[ExecutionId]:
     """End placements (execution, attempt) that no node has claimed; return the ids of the executions that ended now."""
-    return end(
-        tx, ExecutionEvent.TAKE_BACK, [ExecutionEnd(number, attempt, message=why) for number, attempt in placements]
-    )
+    return give_back(tx, [ExecutionEnd(number, attempt, message=why) for number, attempt in placements])
+
+
+def give_back(tx: Connection, ends: Sequence[ExecutionEnd]) -> set[ExecutionId]:
+    """End executions that were never started: unclaimed, or ahead of room; return the ids that ended now."""
+    return end(tx, ExecutionEvent.TAKE_BACK, ends)
 
 
 def request_cancel(

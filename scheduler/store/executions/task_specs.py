@@ -13,7 +13,8 @@ from scheduler.store import records
 
 _SPECS = text("""
     SELECT x.id AS execution_id, x.attempt, x.member, j.members, x.claim_token AS token, x.cpus, x.mem, x.disk, x.custom, x.lease_s,
-           j.id AS job_id, j.name AS job_name, j.timeout_s, j.num_exes AS tries,
+           j.id AS job_id, j.name AS job_name, j.timeout_s, x.status = 'AHEAD' AS ahead, j.priority,
+           j.num_exes + CASE WHEN x.started IS NULL THEN 1 ELSE 0 END AS tries,
            t.name AS type_name, t.version AS type_version, p.name AS project,
            t.project_id IS NOT NULL OR t.name = ANY(p.secret_types) AS may_have_secrets,
            r.definition, s.data, s.overrides
@@ -76,6 +77,8 @@ class TaskSpecRow(NamedTuple):
     job_id: JobId
     job_name: str | None
     timeout_s: int | None
+    ahead: bool
+    priority: int
     tries: int
     type_name: str
     type_version: str

@@ -74,6 +74,7 @@ _CHANGES: dict[JobEvent, str] = {
     JobEvent.PLACE: "attempt = j.attempt + 1, node_id = v.node_id, percent = NULL, note = NULL",
     JobEvent.WITHDRAW: "node_id = NULL, started = NULL, withdrawals = j.withdrawals + 1",
     JobEvent.GIVE_BACK: "node_id = NULL, started = NULL, forgiven = j.forgiven + 1",
+    JobEvent.HAND_BACK: "node_id = NULL, started = NULL",
     JobEvent.RETRY: """node_id = NULL, started = NULL, queued = now(), avoid_nodes = ARRAY[v.node_id], withdrawals = 0,
         not_before = now() + make_interval(secs => v.delay_s)""",
     JobEvent.COMPLETE: "ended = now(), result_attempt = j.attempt, percent = 100",
@@ -184,7 +185,9 @@ _CHARGE = text("""
     WITH charged AS (
         UPDATE jobs
         SET num_exes = num_exes + 1, withdrawals = CASE WHEN members = 1 THEN 0 ELSE withdrawals END,
-            started = now(), last_modified = now()
+            started = COALESCE((SELECT x.started FROM executions x
+                                WHERE x.job_id = jobs.id AND x.attempt = jobs.attempt AND x.member = 0), now()),
+            last_modified = now()
         WHERE id = ANY(:ids)
           AND (members = 1 OR started IS NULL)
         RETURNING id, followers
@@ -199,9 +202,10 @@ _COUNT_WITHDRAWAL = text("UPDATE jobs SET withdrawals = withdrawals + 1 WHERE id
 def charge(tx: Connection, ids: Sequence[JobId]) -> bool:
     """Charge one try to each of these jobs, to a gang with the first claim of an attempt only; under the job locks.
 
-    Return whether others wait for the start of any of them: wake the leader then, after the commit.
+    Call it after their executions were moved: the start of a job is that of its execution. Return whether others wait for the
+    start of any of them: wake the leader then, after the commit.
     """
-    return tx.execute(_CHARGE, {"ids": list(ids)}).first() is not None
+    return bool(ids) and tx.execute(_CHARGE, {"ids": list(ids)}).first() is not None
 
 
 def count_withdrawal(tx: Connection, ids: Sequence[JobId]) -> None:

@@ -61,6 +61,9 @@ class ExecutionState(NamedTuple):
     preemptible: bool
     stopping: bool
     serial: int | None
+    is_ahead: bool
+    started: float | None
+    shape_id: ShapeId
 
 
 class NodeStateRow(NamedTuple):
@@ -81,6 +84,7 @@ class NodeStateRow(NamedTuple):
     paused: bool
     draining: bool
     projects: list[ProjectId] | None
+    runs_ahead: bool
 
 
 class PoolTemplate(NamedTuple):

@@ -83,7 +83,8 @@ _EXECUTION = """
            extract(epoch FROM x.ended - x.started)::float8 AS ran_s,
            j.project_id, j.job_type_id, j.priority, j.timeout_s,
            COALESCE(CAST(s.options ->> 'preemptible' AS boolean), false) AS preemptible,
-           x.cancel_requested IS NOT NULL AS stopping, CAST(s.options ->> 'serial' AS bigint) AS serial
+           x.cancel_requested IS NOT NULL AS stopping, CAST(s.options ->> 'serial' AS bigint) AS serial,
+           x.is_ahead, extract(epoch FROM x.started)::float8 AS started, j.shape_id
     FROM executions x
     CROSS JOIN LATERAL (
         SELECT project_id, job_type_id, priority, timeout_s, shape_id FROM jobs WHERE id = x.job_id
@@ -107,7 +108,7 @@ _NODE = """
                 THEN ARRAY(SELECT j.id FROM projects j WHERE j.name = ANY(string_to_array(n.labels ->> 'serves', ','))
                            AND (n.project_ids IS NULL OR j.id = ANY(n.project_ids)))
                 ELSE n.project_ids
-           END AS projects
+           END AS projects, n.runs_ahead
     FROM nodes n
     JOIN pools p ON p.id = n.pool_id
 """

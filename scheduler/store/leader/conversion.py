@@ -70,6 +70,7 @@ def node_of(row: NodeStateRow) -> Node:
         row.draining,
         row.launch_failures,
         None if row.projects is None else frozenset(row.projects),
+        row.runs_ahead,
     )
 
 

@@ -40,6 +40,9 @@ def _words(words: Iterable[str]) -> str:
 
 _PARTS = {"{final}": _words(FINAL_JOB), "{live}": _words(LIVE_EXECUTION), "{new_round}": _words(NEW_ROUND)}
 
+# What waits ahead of room holds none.
+_PARTS["{holds}"] = "x.released_at IS NULL AND (x.status = 'RUNNING' OR x.status = 'QUEUED' AND NOT x.is_ahead)"
+
 # History is judged for jobs that changed of late; what is live is judged whole.
 _PARTS["{recent}"] = (
     "(CAST(:hours AS float8) IS NULL OR j.last_modified >= now() - make_interval(secs => :hours * 3600))"
@@ -66,16 +69,16 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I3",
-        "a job is started no more often than it may, and is charged once for each attempt of which something was claimed",
+        "a job is started no more often than it may, and is charged once for each attempt of which something was started",
         """
         SELECT 'job ' || j.id AS subject,
-               format('%s tries of %s, %s forgiven, %s claimed', j.num_exes, j.max_tries, j.forgiven, x.claimed) AS detail
+               format('%s tries of %s, %s forgiven, %s started', j.num_exes, j.max_tries, j.forgiven, x.started) AS detail
         FROM jobs j
         CROSS JOIN LATERAL (
-            SELECT count(DISTINCT attempt) FILTER (WHERE claim_token IS NOT NULL) AS claimed
+            SELECT count(DISTINCT attempt) FILTER (WHERE started IS NOT NULL) AS started
             FROM executions WHERE job_id = j.id
         ) AS x
-        WHERE {recent} AND (j.num_exes > j.max_tries + j.forgiven OR j.num_exes <> x.claimed)
+        WHERE {recent} AND (j.num_exes > j.max_tries + j.forgiven OR j.num_exes <> x.started)
         """,
     ),
     Check(
@@ -91,7 +94,7 @@ CHECKS: tuple[Check, ...] = (
         GROUP BY j.id
         HAVING count(x.id) > j.members OR count(x.id) <> count(DISTINCT x.member) OR min(x.attempt) <> max(x.attempt)
             OR j.status = 'RUNNING' AND (count(x.id) = 0 OR max(x.attempt) <> j.attempt)
-            OR j.status <> 'RUNNING' AND NOT bool_and(x.cancel_requested IS NOT NULL AND x.status = 'RUNNING')
+            OR j.status <> 'RUNNING' AND NOT bool_and(x.cancel_requested IS NOT NULL AND x.status IN ('RUNNING', 'AHEAD'))
         """,
     ),
     Check(
@@ -136,23 +139,23 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "I9",
-        "what was placed on a node since it said what it has fits into that",
+        "what was placed on a node since it said what it has fits into that, and so does what it started ahead",
         """
         SELECT 'node ' || n.name AS subject, format('%s: %s of %s', a.name, a.held, a.has) AS detail
         FROM nodes n
         CROSS JOIN LATERAL (
             SELECT 'cpus' AS name, sum(x.cpus) AS held, n.cpus AS has, max(x.created) FILTER (WHERE x.cpus > 0) AS newest
-            FROM executions x WHERE x.node_id = n.id AND x.released_at IS NULL
+            FROM executions x WHERE x.node_id = n.id AND {holds}
             UNION ALL
             SELECT 'mem', sum(x.mem), n.mem, max(x.created) FILTER (WHERE x.mem > 0)
-            FROM executions x WHERE x.node_id = n.id AND x.released_at IS NULL
+            FROM executions x WHERE x.node_id = n.id AND {holds}
             UNION ALL
             SELECT 'disk', sum(x.disk), n.disk, max(x.created) FILTER (WHERE x.disk > 0)
-            FROM executions x WHERE x.node_id = n.id AND x.released_at IS NULL
+            FROM executions x WHERE x.node_id = n.id AND {holds}
             UNION ALL
             SELECT c.key, sum(c.value::bigint), COALESCE((n.custom ->> c.key)::bigint, 0), max(x.created)
             FROM executions x CROSS JOIN LATERAL jsonb_each_text(x.custom) AS c
-            WHERE x.node_id = n.id AND x.released_at IS NULL
+            WHERE x.node_id = n.id AND {holds}
             GROUP BY c.key
         ) AS a
         WHERE a.held > a.has AND a.newest >= n.registered
@@ -224,6 +227,16 @@ CHECKS: tuple[Check, ...] = (
         FROM jobs j
         WHERE {recent} AND (j.attempt > 0 OR j.status NOT IN ('PENDING_UPLOAD', 'PENDING', 'BLOCKED', 'QUEUED'))
           AND NOT EXISTS (SELECT FROM events e WHERE e.job_id = j.id)
+        """,
+    ),
+    Check(
+        "I19",
+        "what waits ahead of room is of a node that runs ahead, and was neither started nor charged",
+        """
+        SELECT 'execution ' || x.id AS subject, format('%s on node %s, started %s', x.status, n.name, x.started) AS detail
+        FROM executions x JOIN nodes n ON n.id = x.node_id JOIN jobs j ON j.id = x.job_id
+        WHERE x.released_at IS NULL AND x.is_ahead AND x.status IN ('QUEUED', 'AHEAD')
+          AND (x.started IS NOT NULL OR j.members > 1 OR j.status = 'RUNNING' AND j.started IS NOT NULL)
         """,
     ),
     Check(

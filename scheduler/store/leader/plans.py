@@ -36,6 +36,7 @@ class CommittedPlacement:
     node_epoch: Epoch
     resources: Resources
     expected_s: float
+    ahead: bool
 
 
 class _LockedRoom(NamedTuple):
@@ -46,10 +47,11 @@ class _LockedRoom(NamedTuple):
     mem: int
     disk: int
     custom: dict[str, int]
+    runs_ahead: bool
 
 
 _LOCK_NODES = text("""
-    SELECT id, name, epoch, cpus, mem, disk, custom
+    SELECT id, name, epoch, cpus, mem, disk, custom, runs_ahead
     FROM nodes
     WHERE id = ANY(:ids)
       AND state = 'READY'
@@ -84,14 +86,15 @@ _LOCK_JOBS = text("""
 """)
 
 _INSERT = text("""
-    INSERT INTO executions (job_id, attempt, member, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued)
+    INSERT INTO executions (job_id, attempt, member, node_id, node_epoch, status, cpus, mem, disk, custom, lease_s, why, queued, is_ahead)
     SELECT v.job_id, v.attempt, v.member, v.node_id, v.epoch, :status, v.cpus, v.mem, v.disk, v.custom, :lease_s, v.why,
-           j.queued
+           j.queued, v.ahead
     FROM unnest(CAST(:jobs AS bigint[]), CAST(:attempts AS int[]), CAST(:members AS int[]), CAST(:nodes AS bigint[]),
                 CAST(:epochs AS int[]), CAST(:cpus AS bigint[]), CAST(:mem AS bigint[]), CAST(:disk AS bigint[]),
-                CAST(:custom AS jsonb[]), CAST(:whys AS text[]))
-         AS v (job_id, attempt, member, node_id, epoch, cpus, mem, disk, custom, why)
+                CAST(:custom AS jsonb[]), CAST(:whys AS text[]), CAST(:aheads AS boolean[]))
+         WITH ORDINALITY AS v (job_id, attempt, member, node_id, epoch, cpus, mem, disk, custom, why, ahead, number)
     JOIN jobs j ON j.id = v.job_id
+    ORDER BY v.number  -- ids in the order of the plan: nodes start by them what is ahead
     RETURNING id, job_id, member
 """)
 
@@ -121,7 +124,7 @@ def commit(
     return [
         CommittedPlacement(
             ids[p.job_id, p.member], p.job_id, Attempt(p.attempt + 1), p.node_id, nodes[p.node_id].name, nodes[p.node_id].epoch,
-            shapes[p.shape_id].requires, p.expected_s,
+            shapes[p.shape_id].requires, p.expected_s, p.ahead,
         )
         for p in won
     ]  # fmt: skip
@@ -139,19 +142,29 @@ def _fitting(
             room[row.node_id] = room[row.node_id].subtract(Resources(custom=((row.name, row.amount),)))
     fitting: list[Placement] = []
     for _, members in groupby(placements, key=lambda placement: placement.job_id):
-        fitting += _seated(list(members), shapes, room)
+        fitting += _seated(list(members), shapes, room, nodes)
     return fitting
 
 
+def _may_go(placement: Placement, shape: Shape, free: Resources, node: _LockedRoom) -> bool:
+    """Whether there is room beside all that is there and waits there; ahead of room a node that runs ahead is enough."""
+    if placement.ahead:
+        return node.runs_ahead and shape.count == 1 and shape.requires.fits(_capacity(node))
+    return shape.requires.fits(free)
+
+
 def _seated(
-    members: list[Placement], shapes: Mapping[ShapeId, Shape], room: dict[NodeId, Resources]
+    members: list[Placement],
+    shapes: Mapping[ShapeId, Shape],
+    room: dict[NodeId, Resources],
+    nodes: Mapping[NodeId, _LockedRoom],
 ) -> list[Placement]:
     """Take the room of a job's members and return them; where one finds none, nobody does and all room is as before."""
     shape = shapes[members[0].shape_id]
     taken: list[NodeId] = []
     for placement in members:
         free = room.get(placement.node_id)
-        if free is None or not shape.requires.fits(free):
+        if free is None or not _may_go(placement, shape, free, nodes[placement.node_id]):
             break
         room[placement.node_id] = free.subtract(shape.requires)
         taken.append(placement.node_id)
@@ -183,6 +196,7 @@ def _insert(
             "disk": [need.disk for need in needs],
             "custom": [orjson.dumps(dict(need.custom)).decode() if need.custom else None for need in needs],
             "whys": [p.why for p in won],
+            "aheads": [p.ahead for p in won],
             "lease_s": lease_s,
             "status": ExecutionStatus.QUEUED,
         },

@@ -69,6 +69,7 @@ class Registration:
     labels: dict[str, str]
     powers: Document
     version: str
+    runs_ahead: bool
     place: str | None
     token_id: int
     project_ids: list[ProjectId] | None
@@ -86,10 +87,10 @@ _NEW_POOL = text("INSERT INTO pools (name) VALUES (:name) ON CONFLICT (name) DO 
 
 _INSERT = text("""
     INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk, custom, labels, powers, version,
-                       place, token_id, project_ids)
+                       runs_ahead, place, token_id, project_ids)
     VALUES (:name, :pool_id, :hostname, :boot_id, :disk_id, :cpus, :mem, :disk,
             CAST(:custom AS jsonb), CAST(:labels AS jsonb), CAST(:powers AS jsonb), :version,
-            :place, :token_id, :project_ids)
+            :runs_ahead, :place, :token_id, :project_ids)
     ON CONFLICT (name) DO NOTHING
     RETURNING id
 """)
@@ -98,7 +99,7 @@ _REGISTER = text("""
     UPDATE nodes
     SET pool_id = :pool_id, hostname = :hostname, boot_id = :boot_id, disk_id = :disk_id,
         cpus = :cpus, mem = :mem, disk = :disk, custom = CAST(:custom AS jsonb), labels = CAST(:labels AS jsonb),
-        powers = CAST(:powers AS jsonb), version = :version,
+        powers = CAST(:powers AS jsonb), version = :version, runs_ahead = :runs_ahead,
         place = :place, token_id = :token_id, project_ids = :project_ids,
         epoch = :epoch, state = 'READY', is_silent = false, is_leaving = false, degraded = NULL,
         launch_failures = 0, launch_suspects = '{}', archived = CASE WHEN NOT is_active THEN archived END,

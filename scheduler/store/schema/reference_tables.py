@@ -196,6 +196,8 @@ nodes = Table(
     document("labels"),
     document("powers"),
     Column("version", Text, nullable=False, server_default=""),
+    # Whether its agent starts by itself what was placed beyond its room.
+    Column("runs_ahead", Boolean, nullable=False, server_default="false"),
     # Where its folder lies, as its agent says: a copy of the folder lies elsewhere.
     Column("place", Text),
     # The join token that it registered with last, and the projects that this token limits it to; null: all.

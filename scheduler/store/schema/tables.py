@@ -221,6 +221,8 @@ executions = Table(
     reference("node_id", "nodes.id"),
     Column("node_epoch", Integer, nullable=False),
     Column("status", Text, nullable=False),
+    # Placed beyond the room of its node, which starts it when room frees: it holds none before.
+    Column("is_ahead", Boolean, nullable=False, server_default="false"),
     reference("error_id", "errors.id", nullable=True),
     Column("claim_token", Text),
     Column("digest", Text),
@@ -257,7 +259,10 @@ executions = Table(
     moved_xid(),
     UniqueConstraint("job_id", "attempt", "member", name="execution_attempt"),
     one_of("status", ExecutionStatus, "execution_status"),
-    CheckConstraint("status IN ('QUEUED', 'RUNNING') OR released_at IS NOT NULL", name="execution_released"),
+    CheckConstraint("status IN ('QUEUED', 'AHEAD', 'RUNNING') OR released_at IS NOT NULL", name="execution_released"),
+    CheckConstraint(
+        "status <> 'AHEAD' OR is_ahead AND claim_token IS NOT NULL AND started IS NULL", name="execution_ahead"
+    ),
     postgresql_with={"fillfactor": 80, "autovacuum_vacuum_scale_factor": 0.02},
 )
 # One live execution per member of a job, whatever else goes wrong.

@@ -9,6 +9,7 @@ from scheduler.rules.lifecycle.outcome import Outcome, Stopped
 from workers import log
 from workers.agent.context import StepContext
 from workers.agent.execution import ExecutionStep, NodeExecution
+from workers.agent.phases import finish
 from workers.commands import KillTree, StopFileWork
 
 
@@ -18,6 +19,10 @@ def request(context: StepContext, held: NodeExecution, why: Stopped, grace_s: fl
     A cancel also wins over what has already ended; handing back does not undo work that is done.
     """
     if held.stop in {why, Outcome.CANCELED} or held.state in {ExecutionStep.REPORTING, ExecutionStep.PURGING}:
+        return
+    if held.state is ExecutionStep.AHEAD:
+        held.stop = why
+        finish.report(context, held)
         return
     user_code_is_over = held.state in {ExecutionStep.COLLECTING, ExecutionStep.SHIPPING} or held.running == "cleanup"
     if why is Outcome.RETURNED and (held.failure or user_code_is_over):

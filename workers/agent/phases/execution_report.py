@@ -53,8 +53,12 @@ def failure_by_folder(held: NodeExecution, phase: str, end: RunEnd, folder: str)
     return ExecutionFailure(_FAILED["pre" if phase == "job" else "post"], sentence)
 
 
-def report_of(held: NodeExecution) -> ExecutionReport:
-    """Return the report of an execution that has nothing left to do."""
+def report_of(held: NodeExecution, ended: float) -> ExecutionReport:
+    """Return the report of an execution that has nothing left to do; `ended` is now, by the node's wall clock."""
+    if held.never_started:
+        return ExecutionReport(
+            execution_id=held.key[0], attempt=held.key[1], token=held.token, outcome=Outcome.UNSTARTED, ended=ended
+        )
     failure = held.failure
     outcome = held.stop or (Outcome.FAILED if failure else Outcome.COMPLETED)
     done = outcome is Outcome.COMPLETED
@@ -62,6 +66,8 @@ def report_of(held: NodeExecution) -> ExecutionReport:
         execution_id=held.key[0],
         attempt=held.key[1],
         token=held.token,
+        started=held.started,
+        ended=ended,
         outcome=outcome,
         error=failure.error if failure and outcome is Outcome.FAILED else None,
         message=_message(held)[:_MESSAGE_CHARACTERS],

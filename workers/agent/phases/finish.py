@@ -46,7 +46,8 @@ def report(context: StepContext, held: NodeExecution) -> None:
     held.state = ExecutionStep.REPORTING
     for phase in held.phases.values():
         phase.setdefault("completed", context.now.wall)
-    held.report = execution_report.report_of(held)
+    held.report = execution_report.report_of(held, context.now.wall)
+    context.room.free(held.key)
     context.record(held, "report", {"report": held.report.model_dump_json()})
     context.issue(SendReport(held.report))
     if held.ran:

@@ -1,0 +1,1 @@
+"""Run ahead: short jobs wait on nodes beyond their room."""
