@@ -25,6 +25,7 @@ from api.http.files import routes as files
 from api.http.job_types import routes as job_types
 from api.http.jobs import routes as jobs
 from api.http.load import routes as load
+from api.http.lookup import routes as lookup
 from api.http.me import routes as me
 from api.http.metrics import routes as metrics
 from api.http.named_errors import routes as named_errors
@@ -63,6 +64,7 @@ NOUNS = (
     nodes,
     pools,
     load,
+    lookup,
     named_errors,
     workspaces,
     scheduler,

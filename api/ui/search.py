@@ -18,7 +18,7 @@ MOST_WORDS = 50
 WORDS: Mapping[str, str] = {
     "status": "status", "id": "job_id", "type": "job_type_name", "category": "job_type_category", "node": "node",
     "pool": "pool", "label": "label", "name": "job_name", "workflow": "workflow_id", "project": "project",
-    "error": "error_name", "by": "created_by", "priority": "priority", "held": "is_held", "operation": "operation_id",
+    "error": "error_name", "priority": "priority", "held": "is_held", "operation": "changed_by",
     "created": "created", "changed": "changed", "text": "text",
 }  # fmt: skip
 """The words before a colon, and the parameters of the API's list that they stand for."""
@@ -72,7 +72,7 @@ def _add(made: JobSearch, key: str | None, sign: str | None, value: str, *, excl
         return _add_time(made, key, sign or ":", value, whole)
     else:
         name, values = WORDS[key], [part for part in value.split(",") if part]
-    made.query.setdefault(f"not.{name}" if excluded else name, []).extend(_spelled(name, values))
+    made.query.setdefault(f"not_{name}" if excluded else name, []).extend(_spelled(name, values))
     return None
 
 

@@ -7,8 +7,8 @@ changes nothing twice: every verb skips jobs that have the wanted status already
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -24,13 +24,35 @@ from scheduler.runtime import Runtime
 from scheduler.store import paging
 from scheduler.store.admin import audit
 from scheduler.store.jobs import listing, operations
-from scheduler.store.jobs.listing import JobFilter
-from scheduler.store.jobs.operations import OpenOperation, OperationArguments, OperationRow, StoredFilter
+from scheduler.store.jobs.listing import JobFilter, JobRow
+from scheduler.store.jobs.operations import (
+    OpenOperation,
+    OperationArguments,
+    OperationFilter,
+    OperationRow,
+    StoredFilter,
+)
+from scheduler.store.lookup import grouping
+from scheduler.store.lookup.grouping import JobGroupCount
+from scheduler.store.paging import PageWindow, RowPage
 
 CHUNK = 500
 """Jobs of one transaction: enough to be quick, few enough not to lock their rows for long."""
 
+SAMPLES = 20
+MOST_GROUPS = 20
+"""What a preview shows of the jobs that match: so many of them, and of each kind so many groups, the largest first."""
+
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPreview:
+    """The jobs that an operation would meet: groups by status, job type and project, some of them, and how many somebody else submitted."""
+
+    groups: Sequence[JobGroupCount]
+    samples: Sequence[JobRow]
+    others: int
 
 
 def count(rt: Runtime, caller: Caller, chosen: JobFilter) -> int:
@@ -73,7 +95,9 @@ def begin(
     return operation_id
 
 
-def record(rt: Runtime, caller: Caller, kind: str, ids: Sequence[JobId], *, done: int, priority: int | None) -> int:
+def record(
+    rt: Runtime, caller: Caller, kind: str, ids: Sequence[JobId], *, changed: Sequence[int], priority: int | None
+) -> int:
     """Record an operation on these jobs that has been carried out already, and return its id."""
     with rt.db.begin() as tx:
         operation_id = operations.insert(
@@ -85,7 +109,8 @@ def record(rt: Runtime, caller: Caller, kind: str, ids: Sequence[JobId], *, done
             matched=len(ids),
             created_by=caller.name,
         )
-        operations.advance(tx, operation_id, done=done, skipped=len(ids) - done, last_job_id=max(ids))
+        skipped = len(ids) - len(changed)
+        operations.advance(tx, operation_id, changed=changed, skipped=skipped, last_job_id=max(ids))
         operations.end(tx, operation_id, OperationStatus.COMPLETED)
         audit.write(tx, caller.name, f"jobs.{kind}", f"operation:{operation_id}")
     return operation_id
@@ -97,6 +122,33 @@ def named_jobs(rt: Runtime, caller: Caller, operation_id: int) -> frozenset[int]
     if set(filters) != {"job_id"}:
         raise InvalidInput("this operation did not name its jobs by their ids", field="operation_id")
     return frozenset(_filter(filters).job_id)
+
+
+def page(rt: Runtime, caller: Caller, chosen: OperationFilter, window: PageWindow) -> RowPage[OperationRow]:
+    """Return one page of operations of the caller's projects."""
+    with rt.db.begin() as tx:
+        bound = replace(chosen, project_id=caller.project_id)
+        return paging.read(tx, operations.OPERATIONS, operations.condition(bound), window)
+
+
+def breakdown(rt: Runtime, caller: Caller, chosen: JobFilter) -> BulkPreview:
+    """Return what the jobs that match are: how many of each kind, some of them, and how many are not the caller's own.
+
+    Of more than `COUNT_EXACTLY` jobs the kinds are those of so many of them.
+    """
+    with rt.db.begin() as tx:
+        condition = listing.condition(tx, replace(chosen, project_id=caller.project_id))
+        groups = [
+            group
+            for key in ("status", "job_type", "project")
+            for group in grouping.groups(tx, condition, key, most=MOST_GROUPS)
+        ]
+        window = PageWindow(1, SAMPLES, (("id", False),))
+        return BulkPreview(
+            groups,
+            paging.read(tx, listing.JOBS, condition, window).rows,
+            grouping.of_others(tx, condition, caller.token_id),
+        )
 
 
 def get(rt: Runtime, caller: Caller, operation_id: int) -> OperationRow:
@@ -126,45 +178,45 @@ def step(rt: Runtime) -> bool:
             operations.end(tx, operation.id, OperationStatus.COMPLETED)
             return True
         try:
-            done = ACTIONS[operation.kind](rt, ids, operation)
+            changed = ACTIONS[operation.kind](rt, ids, operation)
         except GangerError as error:
             log.warning(OPERATION_FAILED, operation_id=operation.id, error=str(error))
             operations.end(tx, operation.id, OperationStatus.FAILED, str(error))
             return True
-        operations.advance(tx, operation.id, done=done, skipped=len(ids) - done, last_job_id=ids[-1])
+        skipped = len(ids) - len(changed)
+        operations.advance(tx, operation.id, changed=changed, skipped=skipped, last_job_id=ids[-1])
     return True
 
 
-def _cancel(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
+def _cancel(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
     reason = operation.arguments.get("reason")
-    return len(cancel.cancel(rt, ids, actor=operation.created_by, reason=reason).moved)
+    return cancel.cancel(rt, ids, actor=operation.created_by, reason=reason).moved
 
 
-def _requeue(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
+def _requeue(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
     wish = operation.arguments
-    moved = requeue.requeue(
+    return requeue.requeue(
         rt, ids, actor=operation.created_by, reason=wish.get("reason"), priority=wish.get("priority")
     )
-    return len(moved)
 
 
-def _hold(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(hold.hold(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+def _hold(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
+    return hold.hold(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason"))
 
 
-def _release(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(hold.release(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+def _release(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
+    return hold.release(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason"))
 
 
-def _pin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(pin.pin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+def _pin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
+    return pin.pin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason"))
 
 
-def _unpin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> int:
-    return len(pin.unpin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason")))
+def _unpin(rt: Runtime, ids: Sequence[JobId], operation: OpenOperation) -> Sequence[int]:
+    return pin.unpin(rt, ids, actor=operation.created_by, reason=operation.arguments.get("reason"))
 
 
-ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {
+ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], Sequence[int]]] = {
     "cancel": _cancel,
     "requeue": _requeue,
     "hold": _hold,
@@ -172,9 +224,9 @@ ACTIONS: dict[str, Callable[[Runtime, Sequence[JobId], OpenOperation], int]] = {
     "pin": _pin,
     "unpin": _unpin,
 }
-"""The verb of each kind; it changes a chunk of jobs and returns how many it changed."""
+"""The verb of each kind; it changes a chunk of jobs and returns the ids of those that it changed."""
 
-_TIMES = ("started", "ended")
+_TIMES = ("started", "ended", "created_after", "created_before")
 
 
 def _arguments(reason: str | None, priority: int | None) -> OperationArguments:
@@ -187,13 +239,23 @@ def _arguments(reason: str | None, priority: int | None) -> OperationArguments:
 
 
 def _stored(chosen: JobFilter) -> StoredFilter:
-    kept = {name: value for name, value in asdict(chosen).items() if value not in {None, ()} and name != "project_id"}
-    return {name: value.isoformat() if name in _TIMES else list(value) for name, value in kept.items()}
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen) if one.name not in {"project_id", "without"}}
+    kept = {name: value for name, value in given.items() if value is not None and value != ()}
+    stored: dict[str, Any] = {  # of JSON
+        name: value.isoformat() if name in _TIMES else list(value) for name, value in kept.items()
+    }
+    if chosen.without is not None:
+        stored["without"] = _stored(chosen.without)
+    return stored
 
 
 def _filter(stored: StoredFilter) -> JobFilter:
     given: dict[str, Any] = {  # of the types of the filter's fields
-        name: datetime.fromisoformat(value) if isinstance(value, str) else tuple(value)
+        name: datetime.fromisoformat(value)
+        if isinstance(value, str)
+        else _filter(value)
+        if isinstance(value, Mapping)
+        else tuple(value)
         for name, value in stored.items()
     }
     return JobFilter(**given)

@@ -151,7 +151,7 @@ def test_lists_and_bulk_actions_end_at_the_projects_border(api: Api, theirs: Any
     for path in ("/job-executions/", "/files/"):
         assert mine.get(path).json["count"] == 0
     assert [one["count"] for one in mine.get("/queue/status/").json["results"]] == [1]
-    assert mine.post("/jobs/cancel/", {"all": True, "dry_run": True}).json == {"count": 1}
+    assert mine.post("/jobs/cancel/", {"all": True, "dry_run": True}).json["count"] == 1
     assert mine.post("/queue/requeue-jobs/", {"job_ids": [theirs["job"]]}).status_code == 404
 
 

@@ -106,7 +106,7 @@ def test_a_bulk_cancel_can_be_tried_and_then_followed_to_its_end(api: Api) -> No
     api.post("/jobs/", [{"command": ["true"], "labels": {"batch": "7"}}] * 1_201)
     other = api.a_job()
     dry = api.post("/jobs/cancel/", {"label": "batch:7", "dry_run": True})
-    assert (dry.status_code, dry.json) == (200, {"count": 1_201})
+    assert (dry.status_code, dry.json["count"]) == (200, 1_201)
     begun = api.post("/jobs/cancel/", {"label": "batch:7", "reason": "wrong input"})
     assert (begun.status_code, begun.json["status"], begun.json["matched"], begun.json["done"]) == (
         202,

@@ -286,7 +286,7 @@ def test_verbs_for_many_end_at_the_border(things: Things) -> None:
     for route in BULK - {"POST /queue/requeue-jobs/"}:
         path = route.removeprefix("POST ")
         assert mine.post(path, {"all": True, "dry_run": True}).json["count"] <= 1, route
-        assert mine.post(path, {"job_id": theirs, "dry_run": True}).json == {"count": 0}, route
+        assert mine.post(path, {"job_id": theirs, "dry_run": True}).json["count"] == 0, route
     assert mine.post("/queue/requeue-jobs/", {"job_ids": [theirs]}).status_code == 404
 
 

@@ -45,7 +45,7 @@ def full(api: Api) -> dict[str, int]:
 
 def filled(rule: str, full: dict[str, int]) -> str:
     known = {"job_id": full["job"], "node_id": full["node"], "execution_id": full["execution"], "name": "default",
-             "stream": "stdout", "rest": "x", "version": "1.0", "operation_id": 1, "token_id": 1}  # fmt: skip
+             "stream": "stdout", "rest": "x", "version": "1.0", "act": "cancel", "file_id": 1, "operation_id": 1, "token_id": 1}  # fmt: skip
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: str(known[found[1]]), rule)
 
 

@@ -35,7 +35,7 @@ def test_templates_have_nothing_that_the_policy_would_have_to_excuse(path: Path)
 def test_our_scripts_write_no_markup() -> None:
     for path in assets.FOLDER.glob("*.js"):
         assert not re.search(
-            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
+            r"\.innerHTML|\.outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", path.read_text()
         ), path
 
 

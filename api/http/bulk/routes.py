@@ -5,17 +5,28 @@ Cancel, requeue, pin and unpin by explicit `job_id` are a submitter's; any wider
 
 from __future__ import annotations
 
-from api.http import api_runtime
+from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.auth import permit
 from api.http.bulk import view
-from api.http.bulk.schema import BulkBody, BulkFilter, Count, OperationKind, OperationView, RequeueBody
+from api.http.bulk.schema import (
+    BulkBody,
+    BulkFilter,
+    Count,
+    OperationKind,
+    OperationList,
+    OperationsQuery,
+    OperationView,
+    RequeueBody,
+)
 from api.http.jobs.filtering import job_filter
 from api.http.links import public
 from api.http.routing import ApiCall, Routes
 from scheduler.errors import InvalidInput
 from scheduler.identity import Role
 from scheduler.jobs import bulk
+from scheduler.store.jobs import operations
+from scheduler.store.jobs.operations import OperationFilter
 
 routes = Routes("bulk actions")
 ANSWERS = {200: Count, 202: OperationView}
@@ -57,6 +68,14 @@ def unpin_jobs(call: ApiCall, body: BulkBody) -> Answer[Count | OperationView]:
     return _begin(call, "unpin", body)
 
 
+@routes.get("/operations/", role=Role.VIEWER, answers={200: OperationList}, orders=tuple(operations.OPERATIONS.keys))
+def list_operations(call: ApiCall, query: OperationsQuery) -> OperationList:
+    """Bulk actions, the newest first. `/jobs/?changed_by=ID` has the jobs that one has changed, to requeue what it cancelled."""
+    asked = paging.window(query, tuple(operations.OPERATIONS.keys), ["-id"])
+    chosen = OperationFilter(tuple(query.kind), tuple(query.status), tuple(query.created_by))
+    return paging.envelope(bulk.page(call.rt, call.caller, chosen, asked), asked, view.operation)
+
+
 @routes.get("/operations/<id:operation_id>/", role=Role.VIEWER, answers={200: OperationView})
 def show_operation(call: ApiCall, operation_id: int) -> OperationView:
     """How far a bulk action has come."""
@@ -72,7 +91,8 @@ def _begin(
     if chosen.is_empty() and not body.all:
         raise InvalidInput("an empty filter means every job; say all: true if that is meant", field="all")
     if body.dry_run:
-        return Answer({"count": bulk.count(call.rt, call.caller, chosen)})
+        matching = bulk.count(call.rt, call.caller, chosen)
+        return Answer(view.count(matching, bulk.breakdown(call.rt, call.caller, chosen)))
     operation_id = bulk.begin(
         call.rt, call.caller, kind, chosen, everything=body.all, reason=body.reason, priority=priority
     )

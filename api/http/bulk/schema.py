@@ -10,6 +10,8 @@ from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, With
 from typing_extensions import TypedDict
 
 from api.http.jobs.schema import StatusWord
+from api.http.paging import OrderedQuery
+from api.http.schema.answers import ListOf
 from api.http.schema.fields import MAX_ID, Body, Bound, Id, Priority, Reason
 from api.http.schema.words import CategoryWord
 
@@ -59,8 +61,28 @@ class BulkFilter(Body):
     job_name: Texts = []
     workflow_id: Ids = []
     project: Texts = []
+    error_name: Texts = []
+    is_held: bool | None = None
+    text: Texts = []
+    created_after: Bound | None = None
+    created_before: Bound | None = None
+    changed_by: Ids = []
+    not_status: Annotated[Many[StatusWord], _words(StatusWord.__args__)] = []
+    not_job_id: Ids = []
+    not_job_type_id: Ids = []
+    not_job_type_name: Texts = []
+    not_job_type_category: Texts = []
+    not_error_id: Ids = []
+    not_error_category: Annotated[Many[CategoryWord], _words(CategoryWord.__args__)] = []
+    not_error_name: Texts = []
+    not_node: Texts = []
+    not_pool: Texts = []
+    not_label: LabelTexts = []
+    not_job_name: Texts = []
+    not_workflow_id: Ids = []
+    not_project: Texts = []
 
-    @field_validator("label")
+    @field_validator("label", "not_label")
     @classmethod
     def _labels_have_values(cls, value: list[str]) -> list[str]:
         if any(":" not in label for label in value):
@@ -84,10 +106,41 @@ class RequeueBody(BulkBody):
     priority: Priority | None = None
 
 
+class OperationsQuery(OrderedQuery):
+    """Which operations. Repeat a parameter for alternatives."""
+
+    kind: list[OperationKind] = []
+    status: list[OperationStatus] = []
+    created_by: list[str] = []
+
+
+class GroupInCount(TypedDict):
+    """How many of the jobs that match have one value."""
+
+    value: str | None
+    count: int
+    count_exact: Annotated[bool, Field(description="false: of the first 10,000 that match")]
+
+
+class SampleInCount(TypedDict):
+    """One of the jobs that match."""
+
+    id: int
+    name: str | None
+    status: str
+    job_type: str
+    project: str
+
+
 class Count(TypedDict):
-    """How many jobs a filter matches; above 10,000 an estimate."""
+    """How many jobs a filter matches; above 10,000 an estimate. Then what they are: the largest groups, and the first of them."""
 
     count: int
+    by_status: list[GroupInCount]
+    by_job_type: list[GroupInCount]
+    by_project: list[GroupInCount]
+    others: Annotated[int, Field(description="of the first 10,000, those that another token submitted")]
+    samples: list[SampleInCount]
 
 
 class OperationView(TypedDict):
@@ -104,3 +157,10 @@ class OperationView(TypedDict):
     created: datetime
     ended: datetime | None
     created_by: str
+    reason: str | None
+
+
+class OperationList(ListOf):
+    """A page of operations, the newest first."""
+
+    results: list[OperationView]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from api.http.bulk.schema import OperationKind, OperationStatus, OperationView
+from api.http.bulk.schema import Count, GroupInCount, OperationKind, OperationStatus, OperationView
+from scheduler.jobs.bulk import BulkPreview
 from scheduler.store.jobs.operations import OperationRow
 
 
@@ -22,4 +23,32 @@ def operation(row: OperationRow) -> OperationView:
         "created": row.created,
         "ended": row.ended,
         "created_by": row.created_by,
+        "reason": row.arguments.get("reason"),
+    }
+
+
+def count(matching: int, found: BulkPreview) -> Count:
+    """Return what a bulk action would meet."""
+
+    def of(key: str) -> list[GroupInCount]:
+        return [
+            {"value": one.value, "count": one.count, "count_exact": one.exact} for one in found.groups if one.key == key
+        ]
+
+    return {
+        "count": matching,
+        "by_status": of("status"),
+        "by_job_type": of("job_type"),
+        "by_project": of("project"),
+        "others": found.others,
+        "samples": [
+            {
+                "id": row.id,
+                "name": row.name,
+                "status": row.status,
+                "job_type": f"{row.type_name} {row.type_version}",
+                "project": row.project,
+            }
+            for row in found.samples
+        ],
     }

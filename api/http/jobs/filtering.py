@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import Any
+
+from pydantic import BaseModel
 
 from api.http.routing import ApiCall
 from api.http.schema import times
@@ -12,75 +13,34 @@ from scheduler.identifiers import JobId, JobTypeId
 from scheduler.identity import Caller
 from scheduler.store.jobs.listing import JobFilter
 
-
-class ChosenJobs(Protocol):
-    """The fields by which jobs are chosen; one that is empty does not narrow. Both the list and bulk actions have them."""
-
-    @property
-    def started(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def ended(self) -> str | None: ...  # noqa: D102
-
-    @property
-    def status(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def job_id(self) -> Sequence[int]: ...  # noqa: D102
-
-    @property
-    def job_type_id(self) -> Sequence[int]: ...  # noqa: D102
-
-    @property
-    def job_type_name(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def job_type_category(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def error_id(self) -> Sequence[int]: ...  # noqa: D102
-
-    @property
-    def error_category(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def node(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def pool(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def label(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def job_name(self) -> Sequence[str]: ...  # noqa: D102
-
-    @property
-    def workflow_id(self) -> Sequence[int]: ...  # noqa: D102
-
-    @property
-    def project(self) -> Sequence[str]: ...  # noqa: D102
+CHOSEN = (
+    "status", "job_id", "job_type_id", "job_type_name", "job_type_category", "error_id", "error_category", "error_name", "node", "pool",
+    "label", "job_name", "workflow_id", "project", "priority",
+)  # fmt: skip
+"""The fields by which jobs are chosen, each a list of alternatives; one that is empty does not narrow. `not_` before it excludes."""
 
 
-def job_filter(call: ApiCall, query: ChosenJobs) -> JobFilter:
-    """Return the filter that query parameters, or the fields of a bulk body, mean."""
-    started, ended = times.window(query.started, query.ended, call.rt.now())
+def job_filter(call: ApiCall, query: BaseModel) -> JobFilter:
+    """Return the filter that query parameters, or the fields of a bulk body, mean: both have the same."""
+    now = call.rt.now()
+    given = query.model_dump(include=_FIELDS)
+    started, ended = times.window(given.get("started"), given.get("ended"), now)
+    after, before = given.get("created_after"), given.get("created_before")
+    chosen: dict[str, Any] = {
+        name: tuple(given[name]) for name in CHOSEN if _listed(given.get(name))
+    }  # of the filter's types
+    excluded: dict[str, Any] = {name: tuple(given[f"not_{name}"]) for name in CHOSEN if given.get(f"not_{name}")}
+    held = given.get("is_held")
     return JobFilter(
         started=started,
         ended=ended,
-        status=tuple(query.status),
-        job_id=tuple(query.job_id),
-        job_type_id=tuple(query.job_type_id),
-        job_type_name=tuple(query.job_type_name),
-        job_type_category=tuple(query.job_type_category),
-        error_id=tuple(query.error_id),
-        error_category=tuple(query.error_category),
-        node=tuple(query.node),
-        pool=tuple(query.pool),
-        label=tuple(query.label),
-        job_name=tuple(query.job_name),
-        workflow_id=tuple(query.workflow_id),
-        project=tuple(query.project),
+        **chosen,
+        is_held=() if held is None else (held,),
+        text=tuple(given.get("text") or ()),
+        changed_by=tuple(given.get("changed_by") or ()),
+        created_after=times.moment(after, "created_after", now),
+        created_before=times.moment(before, "created_before", now),
+        without=JobFilter(**excluded) if excluded else None,
     )
 
 
@@ -92,3 +52,14 @@ def interest_of(chosen: JobFilter, caller: Caller) -> FeedInterest:
         job_type_ids=frozenset(map(JobTypeId, chosen.job_type_id)) or None,
         statuses=frozenset(chosen.status) or None,
     )
+
+
+def _listed(value: object) -> bool:
+    """Tell whether alternatives are given; a field of the same name that a body has for something else is none."""
+    return isinstance(value, list) and bool(value)
+
+
+_FIELDS = {
+    *("started", "ended", "created_after", "created_before", "is_held", "text", "changed_by"),
+    *(f"{prefix}{name}" for name in CHOSEN for prefix in ("", "not_")),
+}

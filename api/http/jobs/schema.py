@@ -31,6 +31,7 @@ from api.http.schema.fields import (
     Body,
     Bound,
     Cpus,
+    Digits,
     DocumentBody,
     Id,
     Moment,
@@ -229,6 +230,8 @@ class CancelBody(Body):
     status: Literal["CANCELED"]
 
 
+QueryPriority = Annotated[int, Field(ge=-(2**31), lt=2**31), Digits]
+Texts = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(max_length=10)]
 Label = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[^\\u0000]*:[^\\u0000]*$"})]
 
 
@@ -250,8 +253,30 @@ class FilterFields(Query):
     job_name: list[str] = Field(default=[], description="the name that was given to the job, whole")
     workflow_id: list[QueryId] = Field(default=[], description="of these workflows")
     project: list[str] = Field(default=[], description="of these projects")
+    error_name: list[str] = Field(default=[], description="that failed with errors of these names")
+    priority: list[QueryPriority] = Field(default=[], description="of these priorities")
+    is_held: QueryBool | None = Field(default=None, description="that are held, or are not")
+    text: Texts = Field(default=[], description="whose names have all of these in them, in any case")
+    created_after: Bound | None = Field(default=None, description="submitted since then")
+    created_before: Bound | None = Field(default=None, description="submitted until then")
+    changed_by: list[QueryId] = Field(default=[], description="that these operations changed")
+    not_status: list[StatusWord] = Field(default=[], description="not those that stand there")
+    not_job_id: list[QueryId] = Field(default=[], description="not these jobs")
+    not_job_type_id: list[QueryId] = Field(default=[], description="not of these types")
+    not_job_type_name: list[str] = Field(default=[], description="not of types of these names")
+    not_job_type_category: list[str] = Field(default=[], description="not of types of these categories")
+    not_error_id: list[QueryId] = Field(default=[], description="not those that failed with these errors")
+    not_error_category: list[CategoryWord] = Field(default=[], description="not with errors of these categories")
+    not_error_name: list[str] = Field(default=[], description="not with errors of these names")
+    not_node: list[str] = Field(default=[], description="not on these nodes")
+    not_pool: list[str] = Field(default=[], description="not of these pools")
+    not_label: list[Label] = Field(default=[], description="not with these labels")
+    not_job_name: list[str] = Field(default=[], description="not of these names")
+    not_workflow_id: list[QueryId] = Field(default=[], description="not of these workflows")
+    not_project: list[str] = Field(default=[], description="not of these projects")
+    not_priority: list[QueryPriority] = Field(default=[], description="not of these priorities")
 
-    @field_validator("status", mode="before")
+    @field_validator("status", "not_status", mode="before")
     @classmethod
     def _known_status(cls, value: object) -> object:
         for word in value if isinstance(value, list) else ():
@@ -259,7 +284,7 @@ class FilterFields(Query):
                 raise ValueError(f"{str(word)[:40]!r} is not a status; the words are {', '.join(JobStatus)}")
         return value
 
-    @field_validator("label")
+    @field_validator("label", "not_label")
     @classmethod
     def _labels_have_values(cls, value: list[str]) -> list[str]:
         if any(":" not in label for label in value):

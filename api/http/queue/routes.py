@@ -56,7 +56,7 @@ def queue_requeue_jobs(call: ApiCall, query: PageQuery, body: RequeueJobsBody) -
     if not ids:
         raise NotFound("no job matches")
     moved = requeue.requeue(call.rt, ids, actor=call.caller.name, priority=body.priority)
-    operation_id = bulk.record(call.rt, call.caller, "requeue", ids, done=len(moved), priority=body.priority)
+    operation_id = bulk.record(call.rt, call.caller, "requeue", ids, changed=moved, priority=body.priority)
     asked = paging.window(query, ("id",), ["id"])
     found = queries.jobs(call.rt, call.caller, listing.JobFilter(job_id=tuple(ids)), asked)
     shown = paging.envelope(found.page, asked, view.entry)

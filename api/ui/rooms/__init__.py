@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from api.ui.pages import PageRoute
-from api.ui.rooms import job, job_acts, job_list, login, me, nodes, nowhere, overview, pools
+from api.ui.rooms import errors, files, job, job_acts, job_list, job_types, operations, overview, queue, submit
+from api.ui.rooms.account import administration, help_page, login, me, nowhere
+from api.ui.rooms.fleet import nodes, pools
 
-ALL: Sequence[PageRoute] = [
-    route for room in (login, overview, job_list, job, job_acts, nodes, pools, me, nowhere) for route in room.pages.all
-]
+ROOMS = (
+    login, overview, job_list, job, job_acts, nodes, pools, queue, job_types, errors, operations, submit, files, administration, me,
+    help_page, nowhere,
+)  # fmt: skip
+
+ALL: Sequence[PageRoute] = [route for room in ROOMS for route in room.pages.all]
 """Every page; the last one answers for all addresses that are none."""

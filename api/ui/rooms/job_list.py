@@ -45,7 +45,7 @@ def list_jobs(page: PageRequest) -> PageAnswer:
 def _query(found: search.JobSearch) -> dict[str, object]:
     unknown = [name for name in found.query if name not in JobListQuery.model_fields]
     if unknown:
-        raise InvalidInput(f"jobs cannot be searched by {unknown[0].removeprefix('not.')} yet", field="q")
+        raise InvalidInput(f"{unknown[0].removeprefix('not_')} cannot be excluded", field="q")
     query: dict[str, object] = {**found.query}
     if tab := request.args.get("status"):
         query["status"] = tab.split(",")

@@ -81,6 +81,29 @@ document.addEventListener("change", (event) => {
   if (at.matches("select[data-submit]")) at.closest("form")?.requestSubmit();
 });
 
+/** The answer beside the button of a new job: asked for half a second after the last key. */
+function tryWhileTyping() {
+  const form = /** @type {HTMLFormElement | null} */ (document.getElementById("submit-form"));
+  const place = document.getElementById("tried");
+  if (!form || !place) return;
+  let timer = 0, asked = 0;
+  const ask = async () => {
+    const number = ++asked;
+    const data = new FormData(form);
+    data.set("try", "1");
+    data.set("csrf", body.dataset.csrf ?? "");
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(/** @type {any} */ (data)), credentials: "same-origin" });
+      const text = await answer.text();
+      // @ts-ignore - htmx is a script of its own
+      if (number === asked && answer.ok) await window.htmx.swap({ text, target: place, swap: "innerHTML", sourceElement: place });
+    } catch { /* the next key asks again */ }
+  };
+  form.addEventListener("input", () => { clearTimeout(timer); timer = window.setTimeout(ask, 500); });
+  if (new FormData(form).get("command") || form.querySelector('[name^="in."]')) void ask();
+}
+
+tryWhileTyping();
 signIn();
 setInterval(tick, 1000);
 begin(root, now);

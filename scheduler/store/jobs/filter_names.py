@@ -13,6 +13,7 @@ _IDS = {
     "job_type_name": "SELECT id FROM job_types WHERE name = ANY(:job_type_name)",
     "job_type_category": "SELECT id FROM job_types WHERE category = ANY(:job_type_category)",
     "error_category": "SELECT id FROM errors WHERE category = ANY(:error_category)",
+    "error_name": "SELECT id FROM errors WHERE name = ANY(:error_name)",
     "node": "SELECT id FROM nodes WHERE hostname = ANY(:node) OR name = ANY(:node) OR CAST(id AS text) = ANY(:node)",
     "pool": "SELECT n.id FROM nodes n JOIN pools p ON p.id = n.pool_id WHERE p.name = ANY(:pool)",
     "project": "SELECT id FROM projects WHERE name = ANY(:project)",

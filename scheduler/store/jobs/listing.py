@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from collections.abc import Collection, Sequence
+=======
+import re
+from collections.abc import Sequence
+>>>>>>> efcf05a (The page shows job types, queue, errors, bulk actions, administration and a form to submit; the API groups, searches, and remembers what operations changed)
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 import orjson
 from sqlalchemy import Connection, text
@@ -21,7 +27,8 @@ class JobFilter:
     """Which jobs. Empty is all; values of one field are alternatives, fields narrow. Times are of `last_modified` unless a list says otherwise.
 
     `project_id` is the caller's bound, not a filter of theirs. `node` takes ids, names and host names; `label` takes
-    `key:value`.
+    `key:value`; `text` is found anywhere in the job's name, in any case; `changed_by` are
+    operations. Of `without` no field may hold.
     """
 
     project_id: ProjectId | None = None
@@ -40,6 +47,14 @@ class JobFilter:
     job_name: tuple[str, ...] = ()
     workflow_id: tuple[int, ...] = ()
     project: tuple[str, ...] = ()
+    error_name: tuple[str, ...] = ()
+    priority: tuple[int, ...] = ()
+    is_held: tuple[bool, ...] = ()
+    text: tuple[str, ...] = ()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    changed_by: tuple[int, ...] = ()
+    without: JobFilter | None = None
 
     def is_empty(self) -> bool:
         """Whether it lets every job of the caller's projects through."""
@@ -122,6 +137,8 @@ _COLUMN = {
     "job_type_category": "j.job_type_id",
     "error_id": "j.error_id",
     "error_category": "j.error_id",
+    "error_name": "j.error_id",
+    "priority": "j.priority",
     "node": "j.node_id",
     "workflow_id": "j.workflow_id",
     "project": "j.project_id",
@@ -129,6 +146,11 @@ _COLUMN = {
 }
 _LABELLED = """j.id IN (
     SELECT job_id FROM job_specs WHERE labels IS NOT NULL AND labels @> ANY(CAST(:label AS jsonb[])))"""
+
+_CHANGED_BY = """j.id IN (
+    SELECT generate_series(lower(span), upper(span) - 1)
+    FROM operations o, unnest(o.changed) AS span
+    WHERE o.id = ANY(:changed_by) AND (CAST(:changed_bound AS bigint) IS NULL OR o.project_id = :changed_bound))"""
 
 _END_OF_TIME = "CAST('infinity' AS timestamptz)"
 
@@ -203,23 +225,58 @@ WITH_INPUTS = Listing(JobRowWithData, "jobs j", _columns(JobRowWithData), _SOURC
 
 def condition(tx: Connection, chosen: JobFilter, *, times_of: str = "last_modified") -> RowCondition:
     """Return the filter as SQL; names are looked up now. `times_of` is the column that `started` and `ended` bound."""
-    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
-    given = {name: value for name, value in given.items() if value not in {None, ()}}
+    parts, parameters = _parts(tx, chosen, times_of)
+    if chosen.without is not None:
+        others, values = _parts(tx, chosen.without, times_of)
+        parts += [f"({part}) IS NOT TRUE" for part in (_renamed(other) for other in others)]
+        parameters |= {f"not_{name}": value for name, value in values.items()}
+    return RowCondition(" AND ".join(parts) or "true", parameters)
+
+
+def _parts(tx: Connection, chosen: JobFilter, times_of: str) -> tuple[list[str], dict[str, Parameter]]:
+    """Return a condition for each field of a filter that narrows, and their parameters."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen) if one.name != "without"}
+    given = {name: value for name, value in given.items() if value is not None and value != ()}
     given |= filter_names.ids(tx, {name: value for name, value in given.items() if name in filter_names.NAMED})
-    parts = []
+    parts: list[str] = []
     parameters: dict[str, Parameter] = {}
     for name, value in given.items():
-        if name == "pool":
-            part, values = _pooled(chosen.pool, value)
-        elif name == "label":
-            part, values = _LABELLED, {name: _labels(value)}
-        elif name in _COLUMN:
-            part, values = _one_of(name, value)
-        else:
-            part, values = f"j.{times_of} {'>=' if name == 'started' else '<='} :{name}", {name: value}
+        part, values = _part(name, value, chosen, times_of)
         parts.append(part)
         parameters |= values
-    return RowCondition(" AND ".join(parts) or "true", parameters)
+    return parts, parameters
+
+
+def _part(name: str, value: Any, chosen: JobFilter, times_of: str) -> tuple[str, dict[str, Parameter]]:  # noqa: ANN401 - one of the types of the filter's fields
+    made: tuple[str, dict[str, Parameter]]
+    if name == "pool":
+        made = _pooled(chosen.pool, value)
+    elif name == "label":
+        made = _LABELLED, {name: _labels(value)}
+    elif name == "is_held":
+        made = ("true" if len(set(value)) > 1 else "j.is_held" if value[0] else "NOT j.is_held"), {}
+    elif name == "text":
+        values = {f"text_{number}": f"%{_literally(one)}%" for number, one in enumerate(value)}
+        made = " AND ".join(f"j.name ILIKE :{key}" for key in values), {**values}
+    elif name == "changed_by":
+        made = _CHANGED_BY, {name: list(value), "changed_bound": chosen.project_id}
+    elif name in _COLUMN:
+        made = _one_of(name, value)
+    elif name in {"created_after", "created_before"}:
+        made = f"j.created {'>=' if name == 'created_after' else '<='} :{name}", {name: value}
+    else:
+        made = f"j.{times_of} {'>=' if name == 'started' else '<='} :{name}", {name: value}
+    return made
+
+
+def _literally(text: str) -> str:
+    """Return a text whose signs mean themselves in LIKE."""
+    return re.sub(r"([%_\\\\])", r"\\\1", text)
+
+
+def _renamed(part: str) -> str:
+    """Return a condition whose parameters have names of their own beside those of the other half."""
+    return re.sub(r"(?<![:\w]):(\w+)", r":not_\1", part)
 
 
 def these(ids: Collection[JobId]) -> RowCondition:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import NamedTuple, TypeAlias, TypedDict
 
@@ -12,10 +13,10 @@ from sqlalchemy import Connection, text
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.rules.lifecycle.states import OperationStatus
 from scheduler.store import records
-from scheduler.store.paging import RowCondition
+from scheduler.store.paging import Listing, RowCondition, SortKey
 
-StoredFilter: TypeAlias = Mapping[str, str | list[int] | list[str]]
-"""A job filter as JSON: times in ISO 8601, all else lists of alternatives."""
+StoredFilter: TypeAlias = Mapping[str, "str | list[int] | list[str] | StoredFilter"]
+"""A job filter as JSON: times in ISO 8601, all else lists of alternatives; `without` is a filter of which nothing may hold."""
 
 
 class OperationArguments(TypedDict, total=False):
@@ -55,6 +56,16 @@ class OperationRow(NamedTuple):
     ended: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class OperationFilter:
+    """Which operations. Values of one field are alternatives, fields narrow; `project_id` bounds what the caller may see."""
+
+    kind: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
+    created_by: tuple[str, ...] = ()
+    project_id: ProjectId | None = None
+
+
 _INSERT = text("""
     INSERT INTO operations (kind, filters, arguments, project_id, matched, created_by)
     VALUES (:kind, CAST(:filters AS jsonb), CAST(:arguments AS jsonb), :project_id, :matched, :created_by)
@@ -62,6 +73,20 @@ _INSERT = text("""
 """)
 
 _COLUMNS = "id, kind, status, filters, arguments, matched, done, skipped, message, created_by, created, ended"
+
+OPERATIONS = Listing(
+    OperationRow,
+    "operations j",
+    ", ".join(f"j.{name.strip()}" for name in _COLUMNS.split(",")),
+    "operations j ON j.id = page.id",
+    {"id": SortKey("j.id", "bigint"), "created": SortKey("j.created", "timestamptz")},
+)
+_CONDITIONS = {
+    "kind": "j.kind = ANY(:kind)",
+    "status": "j.status = ANY(:status)",
+    "created_by": "j.created_by = ANY(:created_by)",
+    "project_id": "j.project_id = :project_id",
+}
 
 _FIND = text(f"""
     SELECT {_COLUMNS} FROM operations
@@ -80,6 +105,8 @@ _LOCK_NEXT = text("""
 _ADVANCE = text("""
     UPDATE operations
     SET done = done + :done, skipped = skipped + :skipped, last_job_id = :last_job_id,
+        changed = COALESCE(changed, '{}') + COALESCE(
+            (SELECT range_agg(int8range(id, id, '[]')) FROM unnest(CAST(:changed AS bigint[])) AS id), '{}'),
         matched = GREATEST(matched, done + skipped + :done + :skipped)
     WHERE id = :id
 """)
@@ -115,6 +142,17 @@ def insert(
     return int(tx.execute(_INSERT, parameters).scalar_one())
 
 
+def condition(chosen: OperationFilter) -> RowCondition:
+    """Return the filter as SQL."""
+    given = {one.name: getattr(chosen, one.name) for one in fields(chosen)}
+    given = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in given.items()
+        if value is not None and value != ()
+    }
+    return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", given)
+
+
 def find(tx: Connection, operation_id: int, *, bound: ProjectId | None) -> OperationRow | None:
     """Return an operation, None when there is none in this project (`bound` None: in any)."""
     return records.read_optional(OperationRow, tx.execute(_FIND, {"id": operation_id, "bound": bound}))
@@ -139,9 +177,10 @@ def next_jobs(
     return list(tx.execute(statement, parameters).scalars())
 
 
-def advance(tx: Connection, operation_id: int, *, done: int, skipped: int, last_job_id: JobId) -> None:
-    """Write how far a locked operation has come."""
-    tx.execute(_ADVANCE, {"id": operation_id, "done": done, "skipped": skipped, "last_job_id": last_job_id})
+def advance(tx: Connection, operation_id: int, *, changed: Sequence[int], skipped: int, last_job_id: JobId) -> None:
+    """Write how far a locked operation has come: the jobs that it changed now, and how many it passed over."""
+    parameters = {"id": operation_id, "done": len(changed), "changed": list(changed)}
+    tx.execute(_ADVANCE, {**parameters, "skipped": skipped, "last_job_id": last_job_id})
 
 
 def end(tx: Connection, operation_id: int, status: OperationStatus, message: str | None = None) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, INT8MULTIRANGE
 
 from scheduler.rules.autoscaling.sizing import PoolSizing
 from scheduler.rules.lifecycle.failures import FailureCategory
@@ -336,6 +336,8 @@ operations = Table(
     Column("last_job_id", BigInteger),
     Column("message", Text),
     Column("created_by", Text, nullable=False),
+    # The jobs that it has changed so far; null for actions of releases before.
+    Column("changed", INT8MULTIRANGE),
     moment("created", now=True),
     moment("ended"),
     one_of("status", OperationStatus, "operation_status"),

@@ -1,0 +1,27 @@
+"""Help: keys, the words of the search, and what the words mean."""
+
+from __future__ import annotations
+
+import re
+
+import scheduler
+from api.ui import search
+from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
+
+pages = Pages()
+
+KEYS = (
+    ("/", "search, or go to anything"), ("g o", "overview"), ("g j", "jobs"), ("g q", "queue"), ("g t", "job types"), ("g e", "errors"),
+    ("g n", "nodes"), ("g p", "pools"), ("g b", "bulk operations"), ("j k", "next row, row before"), ("x", "tick the row"),
+    ("Enter", "open the row"), ("c", "cancel"), ("r", "run again"), ("p", "pause updates, or let them go on"), (".", "show what is newer"),
+    ("f", "follow the log"), ("n N", "next hit, hit before"), ("t", "light or dark"), ("?", "this page"), ("Escape", "close what is open"),
+)  # fmt: skip
+
+_ENTRY = re.compile(r"^    (?P<terms>[a-z][a-z ,]*?)(?:  +|\n {21})(?P<meaning>\S.*)$", re.MULTILINE)
+
+
+@pages.get("/ui/help")
+def show_help(page: PageRequest) -> PageAnswer:  # noqa: ARG001 - the same for everybody
+    """Keys, search words and glossary."""
+    entries = [(found["terms"], found["meaning"]) for found in _ENTRY.finditer(scheduler.__doc__ or "")]
+    return PageView("help.html", {"keys": KEYS, "words": search.WORDS, "entries": entries})
