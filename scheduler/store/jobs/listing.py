@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Collection, Sequence
-=======
 import re
-from collections.abc import Sequence
->>>>>>> efcf05a (The page shows job types, queue, errors, bulk actions, administration and a form to submit; the API groups, searches, and remembers what operations changed)
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
