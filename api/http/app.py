@@ -58,7 +58,7 @@ NOUNS = (
     bulk,
     executions,
     queue,
-    lookup,  # before the job types: an id and a word more are no name and version
+    lookup,
     job_types,
     files,
     blobs,
@@ -90,9 +90,9 @@ class IdConverter(IntegerConverter):
 
 
 class TypeNameConverter(PathConverter):
-    """The name of a job type in an address: words with slashes between them. The revisions of a type by its id are no such name."""
+    """The name of a job type in an address: words with slashes between them. What a type has by its id is no such name."""
 
-    regex = r"(?!\d+/revisions(?:/|\Z))[^/].*?"
+    regex = r"(?!\d+/(?:revisions|statistics)(?:/|\Z))[^/].*?"
 
 
 def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:

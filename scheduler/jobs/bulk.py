@@ -47,7 +47,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class BulkPreview:
+class OperationPreview:
     """The jobs that an operation would meet: groups by status, job type and project, some of them, and how many somebody else submitted."""
 
     groups: Sequence[JobGroupCount]
@@ -131,7 +131,7 @@ def page(rt: Runtime, caller: Caller, chosen: OperationFilter, window: PageWindo
         return paging.read(tx, operations.OPERATIONS, operations.condition(bound), window)
 
 
-def breakdown(rt: Runtime, caller: Caller, chosen: JobFilter) -> BulkPreview:
+def breakdown(rt: Runtime, caller: Caller, chosen: JobFilter) -> OperationPreview:
     """Return what the jobs that match are: how many of each kind, some of them, and how many are not the caller's own.
 
     Of more than `COUNT_EXACTLY` jobs the kinds are those of so many of them.
@@ -144,7 +144,7 @@ def breakdown(rt: Runtime, caller: Caller, chosen: JobFilter) -> BulkPreview:
             for group in grouping.groups(tx, condition, key, most=MOST_GROUPS)
         ]
         window = PageWindow(1, SAMPLES, (("id", False),))
-        return BulkPreview(
+        return OperationPreview(
             groups,
             paging.read(tx, listing.JOBS, condition, window).rows,
             grouping.of_others(tx, condition, caller.token_id),

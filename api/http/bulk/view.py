@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from api.http.bulk.schema import Count, GroupInCount, OperationKind, OperationStatus, OperationView
-from scheduler.jobs.bulk import BulkPreview
+from scheduler.jobs.bulk import OperationPreview
 from scheduler.store.jobs.operations import OperationRow
 
 
@@ -27,7 +27,7 @@ def operation(row: OperationRow) -> OperationView:
     }
 
 
-def count(matching: int, found: BulkPreview) -> Count:
+def count(matching: int, found: OperationPreview) -> Count:
     """Return what a bulk action would meet."""
 
     def of(key: str) -> list[GroupInCount]:

@@ -108,7 +108,7 @@ class RunInShort(TypedDict):
     peak_mem_mib: float | None
 
 
-class MemoryFigures(TypedDict):
+class MemoryUsageView(TypedDict):
     """What runs that completed needed, what the latest asked for, and what would do; MiB."""
 
     used: dict[str, float]
@@ -117,7 +117,7 @@ class MemoryFigures(TypedDict):
     histogram: list[BucketView]
 
 
-class CpuFigures(TypedDict):
+class CpuUsageView(TypedDict):
     """Cpus that runs used on average and asked for, and reserved cpu hours by what came of them."""
 
     used: dict[str, float]
@@ -134,6 +134,6 @@ class TypeStatisticsView(TypedDict):
     by_error: dict[str, int]
     wait_s: dict[str, float]
     run_s: dict[str, float]
-    memory: MemoryFigures
-    cpus: CpuFigures
+    memory: MemoryUsageView
+    cpus: CpuUsageView
     latest: list[RunInShort]

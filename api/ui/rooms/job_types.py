@@ -26,7 +26,7 @@ def list_types(page: PageRequest) -> PageAnswer:
     return PageView("types.html", {"answer": answer, "counts": counts})
 
 
-@pages.get("/ui/types/<name>/<version>")
+@pages.get("/ui/types/<words:name>/<version>")
 def show_type(page: PageRequest, name: str, version: str) -> PageAnswer:
     """One job type: definition, revisions, figures."""
     found = _find(page, name, version)
@@ -38,7 +38,7 @@ def show_type(page: PageRequest, name: str, version: str) -> PageAnswer:
     })  # fmt: skip
 
 
-@pages.post("/ui/types/<name>/<version>")
+@pages.post("/ui/types/<words:name>/<version>")
 def change_type(page: PageRequest, name: str, version: str) -> PageAnswer:
     """Pause a type, let it go on, limit it, or change the memory that it asks for."""
     found = _find(page, name, version)

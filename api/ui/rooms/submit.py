@@ -86,8 +86,8 @@ def _sent(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _type(page: PageRequest, kind: str) -> Any:  # noqa: ANN401 - the document, as templates read it
-    name, _, version = kind.partition("/")
-    if not version:
+    name, _, version = kind.rpartition("/")
+    if not name:
         return None
     return feed.ask(page, job_types.show_job_type_by_name, name=name, version=version)
 
