@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from flask_openapi import OpenAPI
 
 from api import ui
-from api.dialects import blockmodel, connect, dialect, metafold
+from api.dialects import blockmodel, compute, connect, dialect, metafold
 from api.dialects.dialect import Dialect
 from api.http import app
 from api.http.routing import Route
 from scheduler.runtime import Runtime
 
-DIALECTS: Sequence[Dialect] = (metafold.dialect, blockmodel.dialect, connect.dialect)
+DIALECTS: Sequence[Dialect] = (metafold.dialect, blockmodel.dialect, connect.dialect, compute.dialect)
 """To add or to delete one is a line here, and its import."""
 
 ROUTES: Sequence[Route] = [
