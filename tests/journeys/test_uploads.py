@@ -14,13 +14,23 @@ from urllib.parse import urlsplit
 import pytest
 
 from ganger import Client
-from ganger.endpoints.uploads import BLOCK_BYTES, UploadProgress
+from ganger.endpoints import uploads
+from ganger.endpoints.uploads import UploadProgress
 from ganger.errors import ClientError, Conflict, InvalidRequest
 from ganger.requests import JobRequest
 from tests.support.installation import Installation
 
 SIZE = {"name": "size-of", "version": "1.0", "command": ["sh", "-c", 'wc -c <"$1"', "sh", "${data}"], "cpus_required": 0.1,
         "mem_required": 16, "max_tries": 1, "interface": {"input_data": [{"name": "data", "type": "file"}]}}  # fmt: skip
+
+
+BLOCK_BYTES = 256 * 1024
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many blocks of few bytes: what is said of them is the same."""
+    monkeypatch.setattr(uploads, "BLOCK_BYTES", BLOCK_BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +41,7 @@ def client(installation: Installation) -> Client:
     return Client(installation.ready["url"], token)
 
 
-def large(tmp_path: Path, blocks: float = 3.5) -> Path:
+def large(tmp_path: Path, blocks: float = 20.5) -> Path:
     source = tmp_path / "large.bin"
     source.write_bytes(os.urandom(int(BLOCK_BYTES * blocks)))
     return source
@@ -98,7 +108,7 @@ def test_the_token_never_goes_to_where_files_are_sent(client: Client, installati
 def test_an_api_that_dies_in_the_middle_loses_nothing_and_keeps_nothing_half(
     client: Client, installation: Installation, tmp_path: Path
 ) -> None:
-    source = large(tmp_path, 6)
+    source = large(tmp_path, 60)
     job_id = awaiting(client)
     killed: list[int] = []
 
@@ -119,7 +129,7 @@ def test_an_api_that_dies_in_the_middle_loses_nothing_and_keeps_nothing_half(
 
 
 def test_the_command_line_submits_sends_and_tells(installation: Installation, client: Client, tmp_path: Path) -> None:
-    source = large(tmp_path, 1.5)
+    source = large(tmp_path, 40)  # more than one block of the command's own size
 
     def ganger(*words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
