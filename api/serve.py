@@ -88,12 +88,7 @@ def run_api(host: str | None = None, port: int | None = None) -> int:
         where,
         settings,
         account,
-        lambda: replace(
-            make_runtime(
-                settings, "api", pool_size=settings.api_threads + settings.node_threads + settings.blob_threads, more=10
-            ),
-            keyring=keyring,
-        ),
+        lambda: replace(api_runtime(settings), keyring=keyring),
     )
 
 
@@ -167,6 +162,21 @@ def make_runtime(settings: Settings, name: str, *, pool_size: int = 10, more: in
     engine = runtime.connect(url, settings, pool_size=pool_size, more=more, name=f"ganger-{name}")
     nudger = Nudger(engine.url)
     return runtime.Runtime(engine, settings, runtime.utc_now, random.SystemRandom().random, nudger.nudge)
+
+
+def api_runtime(settings: Settings) -> Runtime:
+    """Return the runtime of one process that answers HTTP; it has sessions that keep their plans beside the others."""
+    from scheduler import runtime  # noqa: PLC0415 - half of a node's start would be the database it may not see
+
+    threads = settings.api_threads + settings.node_threads + settings.blob_threads
+    keyed = runtime.connect(
+        _given(settings.database_url, "GANGER_DATABASE_URL"),
+        settings,
+        pool_size=threads,
+        name="ganger-api-keyed",
+        keeps_plans=True,
+    )
+    return replace(make_runtime(settings, "api", pool_size=threads, more=10), keeps_plans=keyed)
 
 
 def database_url() -> str:

@@ -18,7 +18,9 @@ SAFE_OPTIONS = (
     "-c statement_timeout={statement_ms} -c lock_timeout={lock_ms} "
     "-c idle_in_transaction_session_timeout=10000 -c timezone=UTC -c plan_cache_mode=force_custom_plan"
 )
-# Custom plans only: a generic plan made while a table was small is how a batch of ten once scanned everything.
+# Custom plans only: a generic plan made while a table was small is how a batch of ten once scanned everything. Sessions that keep
+# their plans may not choose a scan at all.
+KEPT_PLANS = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off"
 
 
 def no_nudge(_topic: str) -> None:
@@ -39,6 +41,15 @@ class Runtime:
     chance: Callable[[], float]
     nudge: Callable[[str], None] = field(default=no_nudge)
     keyring: Keyring = field(default=NO_KEYS)
+    keeps_plans: Engine | None = None
+
+    @property
+    def keyed(self) -> Engine:
+        """The database for statements that find a few rows by their keys, each a transaction of its own.
+
+        Its sessions, where this process has such, keep their plans, which always go by an index: so no statistics can mislead them.
+        """
+        return self.keeps_plans or self.db.execution_options(isolation_level="AUTOCOMMIT")
 
     def ring(self, nodes: Iterable[str]) -> None:
         """Ask these nodes for a heartbeat now, whose answer says what to stop. Call it after the commit: before, there is no news."""
@@ -47,9 +58,19 @@ class Runtime:
 
 
 def connect(
-    url: str, settings: Settings, *, pool_size: int = 10, more: int | None = None, name: str = "ganger"
+    url: str,
+    settings: Settings,
+    *,
+    pool_size: int = 10,
+    more: int | None = None,
+    name: str = "ganger",
+    keeps_plans: bool = False,
 ) -> Engine:
-    """Return an engine whose connections carry our time limits; it does not connect yet. Raises SetupError for an unusable address."""
+    """Return an engine whose connections carry our time limits; it does not connect yet. Raises SetupError for an unusable address.
+
+    With `keeps_plans` it is one for `Runtime.keyed`: each statement commits by itself.
+    """
+    more_options = {"isolation_level": "AUTOCOMMIT"} if keeps_plans else {}
     engine = create_engine(
         database_address.read(url),
         pool_size=pool_size,
@@ -58,10 +79,13 @@ def connect(
         pool_use_lifo=True,
         json_deserializer=orjson.loads,
         hide_parameters=True,  # parameters of jobs may be confidential
+        **more_options,
     )
     options = SAFE_OPTIONS.format(
         statement_ms=int(settings.statement_timeout_s * 1000), lock_ms=int(settings.lock_timeout_s * 1000)
     )
+    if keeps_plans:
+        options = f"{options} {KEPT_PLANS}"
 
     @event.listens_for(engine, "do_connect")
     def _set(_dialect: object, _record: object, _args: object, parameters: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ from api.http.serving.broker_health import BrokerHealth
 from api.http.serving.bulk_thread import BulkThread
 from api.http.serving.thread_shares import ThreadShares
 from api.http.serving.ttl_cache import TtlCache
+from scheduler.executions.plain_beats import HeartbeatGathering
 from scheduler.explain.forecast import Forecaster
 from scheduler.feed.change_feed import ChangeFeed
 from scheduler.nodes.broker_users import BrokerUsers
@@ -36,6 +37,7 @@ class ApiRuntime:
     streams: StreamLimit
     shares: Mapping[str, ThreadShares]
     feed: ChangeFeed
+    heartbeats: HeartbeatGathering
     bulk_thread: BulkThread | None = None
 
 

@@ -45,6 +45,7 @@ from api.http.tokens import routes as tokens
 from api.http.waiting import parking
 from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
+from scheduler.executions.plain_beats import HeartbeatGathering
 from scheduler.explain.forecast import Forecaster
 from scheduler.feed.change_feed import ChangeFeed
 from scheduler.files import web_storage
@@ -113,6 +114,7 @@ def create_app(rt: Runtime, *, background: bool = True) -> OpenAPI:
         streams=StreamLimit(KindOfShare(shares[thread_shares.EVERYBODY], "stream")),
         shares=shares,
         feed=feed,
+        heartbeats=HeartbeatGathering(rt),
     )
     api_runtime.install(app, made)
     _guard(app, rt.settings)

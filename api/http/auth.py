@@ -1,19 +1,44 @@
-"""Authentication: the bearer token of a request, looked up with every request, and again while a long answer lasts."""
+"""Authentication: the bearer token of a request, and again while a long answer lasts.
+
+Who is behind a token is remembered for a second at most. What changes tokens, sessions or nodes over this server makes all its
+processes forget at once; a change through another machine, or in the database itself, holds within that second.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from flask import g, request
 
+from api.http.serving import shared_epoch
 from scheduler.admin import sessions, tokens
 from scheduler.errors import Forbidden, Unauthorized
 from scheduler.identity import Caller, Role
-from scheduler.runtime import Runtime
+from scheduler.runtime import Runtime, utc_now
 
 LOOK_AGAIN_S = 1.0
 """An answer that takes longer than this ends when its token does."""
+
+
+REMEMBERED_S = 1.0
+MOST_REMEMBERED = 10_000
+
+BEAT = "/node/beat/"
+
+CHANGES_CALLERS = ("/admin/", "/token/", "/nodes/", "/node/register/")
+"""Where requests that change something may change who somebody is."""
+
+
+class _Known(NamedTuple):
+    caller: Caller
+    until: float
+    epoch: bytes
+
+
+_known: WeakKeyDictionary[object, dict[str, _Known]] = WeakKeyDictionary()
 
 
 class TokenWatch:
@@ -35,9 +60,31 @@ class TokenWatch:
             yield piece
 
 
-def caller(rt: Runtime) -> Caller:
-    """Return who sent this request; raises Unauthorized."""
-    return tokens.authenticate(rt, bearer())
+def caller(rt: Runtime, *, anew: bool = False) -> Caller:
+    """Return who sent this request, as remembered unless it is asked `anew`; raises Unauthorized.
+
+    A node that sends a heartbeat is remembered for as long as may be: the statement that counts it looks at its credential.
+    """
+    secret = bearer()
+    remembered = _known.setdefault(rt.db, {})
+    known, epoch = remembered.get(secret), shared_epoch.current()
+    lasts = known is not None and (time.monotonic() < known.until or (known.caller.credential and request.path == BEAT))
+    if known is not None and lasts and known.epoch == epoch and not anew:
+        expires = known.caller.expires
+        if expires is None or utc_now() < expires:
+            return known.caller
+    remembered.pop(secret, None)
+    found = tokens.authenticate(rt, secret)
+    if len(remembered) >= MOST_REMEMBERED:
+        remembered.clear()
+    remembered[secret] = _Known(found, time.monotonic() + REMEMBERED_S, epoch)
+    return found
+
+
+def forget_callers() -> None:
+    """Let every process of this server look again who its callers are, if this request may have changed that."""
+    if request.method not in {"GET", "HEAD"} and request.path.startswith(CHANGES_CALLERS):
+        shared_epoch.advance()
 
 
 def credential() -> str:

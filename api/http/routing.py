@@ -219,7 +219,10 @@ def _view(route: Route) -> Callable[..., Response]:
             arguments["query"] = read_query(query, lists)
         if body is not None:
             arguments["body"] = read_body(call.rt, body, route.body_limit)
-        return respond(route.handler(call, **arguments))
+        try:
+            return respond(route.handler(call, **arguments))
+        finally:
+            auth.forget_callers()
 
     view.__name__ = route.handler.__name__
     view.__doc__ = inspect.getdoc(route.handler)

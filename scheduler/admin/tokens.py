@@ -40,7 +40,7 @@ class JoinTokenLimits:
 
 def authenticate(rt: Runtime, secret: str) -> Caller:
     """Return the caller with this token or credential; raises the same Unauthorized for an unknown, revoked or expired one."""
-    # One statement is one trip: nothing is remembered between requests, so that what was revoked is revoked at once.
+    # One statement is one trip; `api.http.auth` remembers its answer for a second at most.
     with rt.db.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         if secret.startswith(CREDENTIAL):
             return _node(connection, digest(secret))

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from scheduler import wire
 from scheduler.errors import NodeReplaced
 from scheduler.executions import claims, launch_failures, reports
+from scheduler.executions.plain_beats import HeartbeatGathering
 from scheduler.identifiers import Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
 from scheduler.rules.lifecycle.outcome import StopReason, reason_for_node
@@ -23,6 +24,29 @@ from scheduler.runtime import Runtime
 from scheduler.store.executions import executions, output, starts
 from scheduler.store.jobs import jobs
 from scheduler.store.nodes import nodes
+from scheduler.store.nodes.beats import PlainHeartbeat
+
+
+def plain_beat(
+    gathering: HeartbeatGathering, message: wire.HeartbeatBody, credential: bytes
+) -> wire.HeartbeatAnswer | None:
+    """Answer a heartbeat that has nothing new to say; None for one that `beat` has to take."""
+    if message.progress:
+        return None
+    plain = PlainHeartbeat(
+        message.node_id,
+        message.epoch,
+        message.holding,
+        message.load,
+        message.degraded,
+        message.draining,
+        credential,
+    )
+    heard = gathering.hear(plain)
+    if heard is None:
+        return None
+    answer = _answer(message.epoch, heard.instructions, drain=heard.is_draining)
+    return answer.model_copy(update={"beat_s": gathering.interval_s()})
 
 
 def beat(rt: Runtime, message: wire.HeartbeatBody, *, by_token: bool = False) -> wire.HeartbeatAnswer:

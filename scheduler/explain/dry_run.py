@@ -61,7 +61,7 @@ def _resolved(tx: Connection, rt: Runtime, project: Project, submission: Submiss
     """Check the jobs as a submission does and return what each asks for."""
     submit.check_quota(tx, project, len(submission.jobs))
     try:
-        return resolve.tried(tx, rt, project.id, submission.jobs)
+        return resolve.tried(tx, rt, project, submission.jobs)
     except EntryError as error:
         raise error.named(range(len(submission.jobs)) if submission.many else None) from None
 

@@ -90,18 +90,17 @@ def with_executions(rt: Runtime, caller: Caller, chosen: JobFilter, window: Page
 
 
 def job(rt: Runtime, caller: Caller, job_id: JobId) -> FullJob:
-    """Return a job in full, with its newest executions; raises NotFound."""
-    with _reading(rt) as tx:
-        row = one_job(tx, caller, job_id)
-        more = detail.rest(tx, job_id)
-        window = PageWindow(1, max(MAX_EXECUTIONS, row.members), (("attempt", True), ("member", False)))
-        executions = paging.read(
-            tx, execution_listing.EXECUTIONS, execution_listing.condition(ExecutionFilter(job_id=(job_id,))), window
-        ).rows
+    """Return a job in full, with its newest executions; raises NotFound. One statement for a job that was never placed and names no file."""
+    with rt.keyed.connect() as tx:
+        found = detail.whole(tx, job_id, caller.project_id)
+        if found is None:
+            raise _missing(tx, caller, job_id)
+        row, more = found
+        executions = execution_listing.newest(tx, job_id, max(MAX_EXECUTIONS, row.members)) if row.attempt else []
         wanted = input_files(more.data) | output_files(more.results)
-        files = detail.files(tx, wanted, {row.project})
+        files = detail.files(tx, wanted, {row.project}) if wanted else {}
         awaited = uploads.of_jobs(tx, [job_id]) if more.has_uploads else []
-        return FullJob(row, more, definitions.read(more.definition), executions, files, awaited)
+    return FullJob(row, more, definitions.read(more.definition), executions, files, awaited)
 
 
 def require_job(rt: Runtime, caller: Caller, job_id: JobId) -> None:
@@ -115,11 +114,16 @@ def one_job(tx: Connection, caller: Caller, job_id: JobId) -> JobRow:
     chosen = bound(JobFilter(job_id=(job_id,)), caller)
     rows = paging.read(tx, job_listing.JOBS, job_listing.condition(tx, chosen), PageWindow(1, 1, ())).rows
     if not rows:
-        purged = gone.when(tx, job_id, project_id=caller.project_id)
-        if purged is not None:
-            raise Purged(f"job {job_id} has ended, and was purged on {purged:%Y-%m-%d}: it is kept no longer")
-        raise NotFound(f"there is no job {job_id}")
+        raise _missing(tx, caller, job_id)
     return rows[0]
+
+
+def _missing(tx: Connection, caller: Caller, job_id: JobId) -> NotFound | Purged:
+    """Return why a job is not there: it never was, for this caller, or it was kept no longer."""
+    purged = gone.when(tx, job_id, project_id=caller.project_id)
+    if purged is not None:
+        return Purged(f"job {job_id} has ended, and was purged on {purged:%Y-%m-%d}: it is kept no longer")
+    return NotFound(f"there is no job {job_id}")
 
 
 def job_ids(rt: Runtime, caller: Caller, chosen: JobFilter, limit: int) -> list[JobId]:

@@ -27,11 +27,11 @@ from scheduler.rules.job_type import interface as interfaces
 from scheduler.rules.job_type.definition import Definition
 from scheduler.rules.job_type.interface import InputData, Interface
 from scheduler.runtime import Runtime
-from scheduler.store.admin import job_types, projects, secrets
+from scheduler.store.admin import job_types, secrets
 from scheduler.store.admin.job_types import ResolvedType
 from scheduler.store.jobs import shapes, submissions
 from scheduler.store.jobs.shapes import NewShape
-from scheduler.store.jobs.submissions import GroupedJob, JobGroup, ReadableFile
+from scheduler.store.jobs.submissions import GroupedJob, JobGroup, Project, ReadableFile
 from scheduler.store.uploads.uploads import NewUpload
 
 AD_HOC = ("command", "1.0")
@@ -65,29 +65,29 @@ MAX_REMEMBERED = 50_000
 _memories: WeakKeyDictionary[Engine, _Memory] = WeakKeyDictionary()
 
 
-def prepare(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> PreparedSubmission:
+def prepare(tx: Connection, rt: Runtime, project: Project, new: Sequence[NewJob]) -> PreparedSubmission:
     """Return the rows for new jobs; raises EntryError with all that is wrong with any of them."""
     memory = _memories.setdefault(rt.db, _Memory())
-    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    rows, drafts = _drafts(tx, rt, memory, project, new)
     ids = _interned(tx, memory, [shape for shape, _ in drafts.values()])
     groups = [replace(group, shape_id=ids[shape.digest()]) for shape, group in drafts.values()]
     awaits = {group: draft.awaits(rt, new[number]) for group, number in enumerate(drafts) if new[number].awaits}
     return PreparedSubmission(groups, rows, {number: shape for number, (shape, _) in drafts.items()}, ids, awaits)
 
 
-def tried(tx: Connection, rt: Runtime, project_id: ProjectId, new: Sequence[NewJob]) -> list[tuple[NewShape, JobGroup]]:
+def tried(tx: Connection, rt: Runtime, project: Project, new: Sequence[NewJob]) -> list[tuple[NewShape, JobGroup]]:
     """Check new jobs like `prepare`, and return for each its shape and its columns. Writes nothing."""
     memory = _memories.setdefault(rt.db, _Memory())
-    rows, drafts = _drafts(tx, rt, memory, project_id, new)
+    rows, drafts = _drafts(tx, rt, memory, project, new)
     in_order = list(drafts.values())
     return [in_order[row.group] for row in rows]
 
 
 def _drafts(
-    tx: Connection, rt: Runtime, memory: _Memory, project_id: ProjectId, new: Sequence[NewJob]
+    tx: Connection, rt: Runtime, memory: _Memory, project: Project, new: Sequence[NewJob]
 ) -> tuple[list[GroupedJob], dict[int, tuple[NewShape, JobGroup]]]:
     """Return the rows, and what the jobs of each group have in common by the number of its first job."""
-    faults = EntryFaults()
+    faults, project_id = EntryFaults(), project.id
     types = _resolve(tx, project_id, new, faults)
     revisions = _revisions(tx, memory, types.values())
     kinds = {number: revisions[one.revision_id] for number, one in types.items()}
@@ -118,7 +118,7 @@ def _drafts(
     entry_faults.note_retry_on(tx, project_id, {number: new[number] for number in firsts}, faults)
     _check_secrets(tx, project_id, [(n, new[n], kinds[n]) for n in firsts], faults)
     now = rt.now()
-    demands = projects.demands(tx, project_id)
+    demands = project.demands
     for number in firsts:
         _check_wishes(number, new[number], kinds[number], now, faults)
         meant = kinds[number].with_overrides(new[number].overrides or {})

@@ -113,6 +113,9 @@ def submit(rt: Runtime, caller: Caller, submission: Submission, admission: Admis
     """
     check_priorities(rt, caller, submission)
     name = project_name(caller, submission.jobs)
+    made_alone = _submit_alone(rt, caller, name, submission, admission)
+    if made_alone is not None:
+        return made_alone
     with rt.db.begin() as tx:
         entered = enter(tx, rt, caller, project_of(tx, name), submission, admission)
     return announce(rt, entered, admission)
@@ -158,6 +161,36 @@ def announce(rt: Runtime, entered: EnteredJobs, admission: AdmissionCheck) -> Su
         found = _hopeless(entered.prepared, admission, entered.project)
         hopeless = [replace(one, first=entered.fresh[one.first]) for one in found]
     return Submitted(entered.job_ids, replayed=not entered.fresh, hopeless=hopeless)
+
+
+def _submit_alone(
+    rt: Runtime, caller: Caller, name: str, submission: Submission, admission: AdmissionCheck
+) -> Submitted | None:
+    """Create a single job by one statement; None where that takes more, where its key was used, or where it may have been.
+
+    What it is checked against is read before, by statements of their own: as a transaction would see it.
+    """
+    (job, *others), keys = submission.jobs, submission.keys
+    if others or submission.many or job.needs or job.key or job.group or job.awaits:
+        return None
+    with rt.keyed.connect() as tx:
+        try:
+            project = project_of(tx, name)
+            if project.quota.get("queued_jobs") is not None:
+                return None
+            prepared = _prepare(tx, rt, project, submission, [0], admission)
+        except GangerError:
+            if keys:
+                return None  # a repetition is answered as the first time, whatever has become of its type since
+            raise
+        key = (keys[0].key, keys[0].digest) if keys else None
+        creator = (caller.token_id, caller.name)
+        made = submissions.insert_one(tx, project.id, prepared.groups[0], prepared.rows[0], creator, key)
+    if made is None:
+        return None
+    resolve.remember(rt, prepared)
+    rt.nudge("tick")
+    return Submitted([made], hopeless=[*_hopeless(prepared, admission, project)])
 
 
 def _needs(submission: Submission, fresh: Sequence[int]) -> BatchNeeds:
@@ -250,7 +283,7 @@ def _prepare(
     """Return the rows of the jobs with these numbers, which no earlier request has made."""
     check_quota(tx, project, len(fresh))
     try:
-        prepared = resolve.prepare(tx, rt, project.id, [submission.jobs[number] for number in fresh])
+        prepared = resolve.prepare(tx, rt, project, [submission.jobs[number] for number in fresh])
         if submission.strict:
             _refuse_hopeless(prepared, admission, project)
     except EntryError as error:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from scheduler.executions import outcome, withdrawal
 from scheduler.executions.gangs import EndedExecution
 from scheduler.identifiers import Attempt, ExecutionId
+from scheduler.rules.lifecycle import heartbeats
 from scheduler.rules.lifecycle.failures import NODE_LOST
 from scheduler.rules.lifecycle.moves import ExecutionEvent, ExecutionStatus
 from scheduler.rules.lifecycle.outcome import Outcome
@@ -46,8 +47,12 @@ def declare_lost(rt: Runtime, silences: SilentNodes, monotonic: Callable[[], flo
     with rt.db.begin() as tx:
         pulses = nodes.pulses(tx)
         now = monotonic()
-        silent_s = _observe(silences, pulses, now, rt.settings.suspect_s)
-        quiet = {pulse.node_id: seconds >= rt.settings.suspect_s for pulse, seconds in silent_s}
+        settings = rt.settings
+        suspect_s = heartbeats.silent_after_s(
+            len(pulses), beat_s=settings.beat_s, suspect_s=settings.suspect_s, lease_s=settings.lease_s
+        )
+        silent_s = _observe(silences, pulses, now, suspect_s)
+        quiet = {pulse.node_id: seconds >= suspect_s for pulse, seconds in silent_s}
         nodes.mark_silent(tx, {p.node_id: quiet[p.node_id] for p in pulses if quiet[p.node_id] != p.is_silent})
     lost = [pulse for pulse, seconds in silent_s if seconds >= _lease_s(rt, pulse)]
     if _brakes(rt, silences, lost, sum(quiet.values()), len(pulses), now):

@@ -169,3 +169,6 @@ class HeartbeatAnswer(Message):
     drain: bool
     cancels: list[Cancel]
     waiting: list[ExecutionRef]
+    beat_s: float | None = Field(
+        default=None, description="seconds to the next heartbeat; null: as at the registration"
+    )

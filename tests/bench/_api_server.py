@@ -34,7 +34,7 @@ def with_bare_request() -> Any:
 def main() -> int:
     app.bare_app = with_bare_request
     settings = read_settings()
-    return server.serve(("127.0.0.1", settings.port), settings, None, lambda: serve.make_runtime(settings, "bench"))
+    return server.serve(("127.0.0.1", settings.port), settings, None, lambda: serve.api_runtime(settings))
 
 
 if __name__ == "__main__":

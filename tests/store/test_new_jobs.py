@@ -9,10 +9,11 @@ from scheduler.admin.seed import seed
 from scheduler.identifiers import ProjectId
 from scheduler.jobs import resolve
 from scheduler.jobs.new_job import OF_EACH_JOB, SHARED, NewJob
+from scheduler.store.jobs.submissions import Project
 from tests.support.cluster import Cluster
 from tests.support.new_jobs import different
 
-PROJECT = ProjectId(1)
+PROJECT = Project(ProjectId(1), "default", {}, {})
 HELD = NewJob(command=["true"], held=True, hold_reason="why")
 """A job with which any other field may be changed: a reason, for one, is for a job that is held."""
 

@@ -131,6 +131,7 @@ class Heartbeat:
         except BaseException:
             self._content.put_back(beat)
             raise
+        self._beat_s = answer.beat_s or self._beat_s
         self._node.lease(sent)
         self._node.post(HeartbeatAnswered(answer, sent))
 

@@ -6,7 +6,7 @@ from flask import Response, g
 from pydantic import ValidationError
 from typing_extensions import TypedDict
 
-from api.http import api_runtime, transfer
+from api.http import api_runtime, auth, transfer
 from api.http.answers import Answer
 from api.http.files.routes import BYTES, DOWNLOAD, send
 from api.http.files.schema import BulkQuery, OutputQuery
@@ -68,6 +68,11 @@ def node_register(call: ApiCall, body: wire.NodeRegistration) -> wire.Registered
 def node_beat(call: ApiCall, body: wire.HeartbeatBody) -> wire.HeartbeatAnswer:
     """Sign of life; answers with cancels and with placements not yet claimed."""
     identity.require(call.rt, call.caller, body.node_id)
+    if call.caller.credential is not None:
+        plain = node_protocol.plain_beat(api_runtime.of_this_app().heartbeats, body, call.caller.credential)
+        if plain is not None:
+            return plain
+        auth.caller(call.rt, anew=True)  # it was believed until now, for the statement asks for itself
     return node_protocol.beat(call.rt, body, by_token=call.caller.node_id is None)
 
 

@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import redis
@@ -31,6 +32,7 @@ LEAVE_ALONE_S = 5.0
 """A broker that did not answer is not asked again for so long."""
 
 MAX_REMEMBERED = 10_000
+HANDFUL_S, HANDFUL_SHARE = 1.0, 100
 EXEMPT = ("/health/", "/node/")
 """Probes must tell the truth under load; nodes share a token and speak in batches at a pace that the scheduler sets."""
 
@@ -40,7 +42,7 @@ local now = t[1] * 1000000 + t[2]
 local wait, used = 0, {}
 for n = 1, #KEYS do
     local allowed = tonumber(ARGV[n])
-    used[n] = math.max(tonumber(redis.call('GET', KEYS[n]) or now), now) + 60000000 / allowed
+    used[n] = math.max(tonumber(redis.call('GET', KEYS[n]) or now), now) + 60000000 / allowed * tonumber(ARGV[#KEYS + n])
     wait = math.max(wait, used[n] - now - 60000000)
 end
 if wait > 0 then return math.ceil(wait) end
@@ -92,20 +94,69 @@ class BrokerCounter:
         self._client = broker_client.connect(url, within_s=ANSWER_WITHIN_S)
         self._script: Any = self._client.register_script(SCRIPT)
         self._alone = LocalCounter(monotonic)
+        self._ahead = CountedAhead()
         self._monotonic = monotonic
         self._away_until = -math.inf
 
     def spend(self, allowances: Sequence[RateLimit]) -> float:
-        """As `LocalCounter.spend`, for all processes together."""
-        if self._monotonic() >= self._away_until:
+        """As `LocalCounter.spend`, for all processes together.
+
+        Who asks often has a handful of requests counted at once; what is left of it after a second is lost to him.
+        """
+        now = self._monotonic()
+        if now >= self._away_until:
+            short = [one for one in allowances if not self._ahead.take(one.key, now)]
+            if not short:
+                return 0.0
             try:
-                keys = [f"ganger:limit:{one.key}" for one in allowances]
-                waited = self._script(keys=keys, args=[one.per_minute for one in allowances])
-                return float(waited) / 1_000_000
+                sizes = [self._ahead.next_size(one, now) for one in short]
+                waited = self._count(short, sizes)
+                if waited > 0 and max(sizes) > 1:
+                    sizes = [1] * len(short)
+                    waited = self._count(short, sizes)
+                if waited <= 0:
+                    self._ahead.put(short, sizes, now)
+                return waited / 1_000_000
             except (redis.RedisError, OSError) as error:
                 log.warning("limits.alone", error=type(error).__name__)
                 self._away_until = self._monotonic() + LEAVE_ALONE_S
         return self._alone.spend(allowances)
+
+    def _count(self, allowances: Sequence[RateLimit], sizes: Sequence[int]) -> float:
+        keys = [f"ganger:limit:{one.key}" for one in allowances]
+        return float(self._script(keys=keys, args=[*(one.per_minute for one in allowances), *sizes]))
+
+
+class CountedAhead:
+    """Requests that were counted ahead, by key: at most a hundredth of the minute's allowance, and for a second only."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left: OrderedDict[str, tuple[int, int, float]] = OrderedDict()
+
+    def take(self, key: str, now: float) -> bool:
+        """Take one of a handful; False where none is left."""
+        with self._lock:
+            left, size, until = self._left.get(key, (0, 0, 0.0))
+            if left < 1 or now >= until:
+                return False
+            self._left[key] = left - 1, size, until
+            return True
+
+    def next_size(self, one: RateLimit, now: float) -> int:
+        """Return how many to count now: twice as many as last time if these went within a second, else one."""
+        with self._lock:
+            _, size, until = self._left.get(one.key, (0, 0, 0.0))
+            return max(1, min(size * 2, one.per_minute // HANDFUL_SHARE)) if now < until else 1
+
+    def put(self, allowances: Sequence[RateLimit], sizes: Sequence[int], now: float) -> None:
+        """Keep what was counted, but for the request at hand."""
+        with self._lock:
+            for one, size in zip(allowances, sizes, strict=True):
+                self._left[one.key] = size - 1, size, now + HANDFUL_S
+                self._left.move_to_end(one.key)
+            while len(self._left) > MAX_REMEMBERED:
+                self._left.popitem(last=False)
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -127,6 +178,11 @@ def install(app: Flask, settings: Settings) -> None:
     app.before_request(check)
 
 
+@lru_cache(maxsize=1_000)
+def _digest(sent: str) -> str:
+    return hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
 def _was_counted() -> bool:
     """Tell whether this request was parked, and is looked at once more."""
     return getattr(request.environ.get("gunicorn.socket"), "wait", None) is not None
@@ -138,11 +194,12 @@ def _allowances(settings: Settings) -> list[RateLimit]:
         found.append(RateLimit(f"address:{request.remote_addr}", settings.requests_per_address))
     sent = request.headers.get("Authorization")
     if sent:
-        digest = hashlib.sha256(sent.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+        digest = _digest(sent)
         found.append(RateLimit(f"token:{digest}", settings.requests_per_token))
     return found
 
 
+@lru_cache(maxsize=1_000)
 def _is_this_machine(address: str | None) -> bool:
     """Tell whether the peer is on this machine: then it may be a proxy that nobody told us of, and stands for many."""
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
-from api.http.serving import unprivileged
+from api.http.serving import shared_epoch, unprivileged
 from api.http.serving.gunicorn_worker import RequestWorker, most_connections
 from api.http.serving.paced_socket import Pace
 from api.up.embedded import state
@@ -74,6 +74,7 @@ def serve(where: tuple[str, int], settings: Settings, account: UnixAccount | Non
         unprivileged.hold(settings.workspace_roots)
         unprivileged.become(account)
     RequestWorker.node_threads, RequestWorker.blob_threads = settings.node_threads, settings.blob_threads
+    shared_epoch.advance()  # the memory is made here, before the processes are
     Pace.grace_s = settings.client_grace_s
     try:
         _Server(options, make).run()

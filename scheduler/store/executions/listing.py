@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from scheduler.documents import Document, JobResults
 from scheduler.identifiers import Attempt, ErrorId, ExecutionId, JobId, JobTypeId, NodeId, ProjectId
-from scheduler.store import records
+from scheduler.store import by_key, records
 from scheduler.store.paging import Listing, RowCondition, SortKey
 
 
@@ -148,6 +148,15 @@ _JOINS = """
 
 EXECUTIONS = Listing(ExecutionRow, "executions j", _COLUMNS, f"executions j ON j.id = page.id {_JOINS}", KEYS)
 
+_NEWEST = f"""
+    SELECT {_COLUMNS}
+    FROM executions j
+    {_JOINS}
+    WHERE j.job_id = %(job_id)s
+    ORDER BY j.attempt DESC, j.member
+    LIMIT %(limit)s
+"""  # noqa: S608 - likewise
+
 _LATEST = text(f"""
     SELECT {_COLUMNS}
     FROM unnest(CAST(:job_ids AS bigint[])) AS wanted (id)
@@ -174,6 +183,11 @@ def condition(chosen: ExecutionFilter) -> RowCondition:
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     joins = (_JOB,) if _OF_THE_JOB.intersection(given) else ()
     return RowCondition(" AND ".join(_CONDITIONS[name] for name in given) or "true", parameters, joins)
+
+
+def newest(tx: Connection, job_id: JobId, limit: int) -> list[ExecutionRow]:
+    """Return a job's executions, the newest attempt first, its members in order."""
+    return [ExecutionRow(*row) for row in by_key.rows(tx, _NEWEST, {"job_id": job_id, "limit": limit})]
 
 
 def latest(tx: Connection, job_ids: Sequence[JobId]) -> dict[JobId, ExecutionRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -10,11 +11,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from scheduler.documents import ConstraintDocument, Document, JobDataDocument, JobResults
-from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId
-from scheduler.store import records
+from scheduler.identifiers import Attempt, ExecutionId, FileId, JobId, JobTypeId, ProjectId
+from scheduler.store import by_key, records
+from scheduler.store.jobs.listing import JOBS, JOINS, JobRow
 
-_REST = text("""
-    SELECT q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
+_REST = """
+           q.data, q.overrides, q.results, q.message, r.definition, r.created AS revision_created,
            t.created AS type_created, t.archived, t.paused, t.pause_reason, t.last_modified AS type_last_modified,
            t.revision_num AS type_revision_num, t.max_scheduled, s.constraints, k.name AS created_by,
            j.is_pinned, j.forced_by, v.description AS event_description,
@@ -31,15 +33,15 @@ _REST = text("""
            (SELECT g.name FROM group_members m JOIN job_groups g ON g.id = m.group_id
             WHERE m.job_id = j.id AND g.name IS NOT NULL ORDER BY g.id LIMIT 1) AS group_name,
            EXISTS (SELECT FROM uploads u WHERE u.job_id = j.id) AS has_uploads
+"""
+
+_WHOLE = f"""
+    SELECT {JOBS.columns}, {_REST}
     FROM jobs j
-    JOIN job_specs q ON q.job_id = j.id
-    JOIN job_type_revisions r ON r.id = j.revision_id
-    JOIN job_types t ON t.id = j.job_type_id
-    JOIN shapes s ON s.id = j.shape_id
+    {JOINS}
     LEFT JOIN tokens k ON k.id = q.created_by
-    LEFT JOIN trigger_events v ON v.id = q.event_id
-    WHERE j.id = :id
-""")
+    WHERE j.id = %(id)s AND (j.project_id = %(project_id)s OR %(project_id)s::bigint IS NULL)
+"""  # noqa: S608 - our own columns
 
 _FILES = text("""
     SELECT f.id, f.uuid, f.file_name, f.media_type, f.file_size, f.sha256, f.is_deleted, f.is_published, f.published,
@@ -74,6 +76,9 @@ _SUBMISSION = text("""
     LEFT JOIN tokens k ON k.id = q.created_by
     WHERE j.id = :job_id
 """)
+
+
+_OF_ROW = len(fields(JobRow))
 
 
 class JobRest(NamedTuple):
@@ -153,9 +158,12 @@ class SubmissionRow(NamedTuple):
     first_status: str
 
 
-def rest(tx: Connection, job_id: JobId) -> JobRest:
-    """Return what the list does not show of a job."""
-    return records.read_one(JobRest, tx.execute(_REST, {"id": job_id}))
+def whole(tx: Connection, job_id: JobId, project_id: ProjectId | None) -> tuple[JobRow, JobRest] | None:
+    """Return all columns of a job, None where there is none, or none in this project (None: in any)."""
+    found = by_key.rows(tx, _WHOLE, {"id": job_id, "project_id": project_id})
+    if not found:
+        return None
+    return JobRow(*found[0][:_OF_ROW]), JobRest(*found[0][_OF_ROW:])
 
 
 def files(tx: Connection, ids: Collection[int], projects: Collection[str]) -> dict[int, NamedFile]:

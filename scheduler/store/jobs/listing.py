@@ -200,8 +200,7 @@ def _columns(record: type[JobRow]) -> str:
     return ", ".join(f"{_ELSEWHERE.get(each.name, f'j.{each.name}')} AS {each.name}" for each in fields(record))
 
 
-_SOURCE = """
-    jobs j ON j.id = page.id
+JOINS = """
     JOIN job_types t ON t.id = j.job_type_id
     JOIN job_type_revisions r ON r.id = j.revision_id
     JOIN projects p ON p.id = j.project_id
@@ -211,6 +210,9 @@ _SOURCE = """
     LEFT JOIN errors e ON e.id = j.error_id
     LEFT JOIN trigger_events v ON v.id = q.event_id
 """
+"""The tables beside `jobs j` that the columns of a row come from."""
+
+_SOURCE = f"jobs j ON j.id = page.id {JOINS}"
 
 JOBS = Listing(JobRow, "jobs j", _columns(JobRow), _SOURCE, KEYS)
 """Jobs as `/jobs/` shows them."""

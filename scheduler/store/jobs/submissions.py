@@ -10,9 +10,9 @@ from typing import NamedTuple
 import orjson
 from sqlalchemy import Connection, text
 
-from scheduler.documents import Document, QuotaDocument
+from scheduler.documents import DemandsDocument, Document, QuotaDocument
 from scheduler.identifiers import FileId, JobId, JobTypeId, ProjectId, RevisionId, ShapeId
-from scheduler.store import arrays, records
+from scheduler.store import arrays, by_key, records
 from scheduler.store.schema.tables import jobs
 
 
@@ -126,7 +126,7 @@ _FILES = text("""
     WHERE id = ANY(:ids) AND project_id = :project_id AND is_published AND NOT is_deleted
 """)
 
-_PROJECT = text("SELECT id, name, quota FROM projects WHERE name = :name AND deleted IS NULL")
+_PROJECT = "SELECT id, name, quota, demands FROM projects WHERE name = %(name)s AND deleted IS NULL"
 
 _WAITING = text("""
     SELECT count(*) FROM (
@@ -202,6 +202,62 @@ def insert(
     return ids
 
 
+_ONE = f"""
+    WITH made AS MATERIALIZED (
+        SELECT nextval('jobs_id_seq') AS id
+    ), taken AS (
+        INSERT INTO idempotency (project_id, key, digest, job_ids)
+        SELECT %(project_id)s, %(key)s, %(digest)s, ARRAY[made.id] FROM made WHERE %(key)s::text IS NOT NULL
+        ON CONFLICT (project_id, key) DO NOTHING
+        RETURNING key
+    ), new AS MATERIALIZED (
+        SELECT id FROM made WHERE %(key)s::text IS NULL OR EXISTS (SELECT FROM taken)
+    ), job AS (
+        INSERT INTO jobs (id, project_id, name, queued, {", ".join(_OF_JOBS)})
+        SELECT new.id, %(project_id)s, %(name)s, CASE WHEN %(status)s = 'QUEUED' THEN now() END,
+               {", ".join(f"%({name})s" for name in _OF_JOBS)}
+        FROM new
+    ), event AS (
+        INSERT INTO trigger_events (type, description) SELECT 'USER', %(event)s::jsonb FROM new RETURNING id
+    ), spec AS (
+        INSERT INTO job_specs (job_id, data, overrides, labels, created_by, event_id)
+        SELECT new.id, %(data)s::jsonb, %(overrides)s::jsonb, %(labels)s::jsonb, %(created_by)s, event.id FROM new, event
+    )
+    SELECT id FROM new
+"""  # noqa: S608 - the only text put in is the list of columns above
+
+
+def insert_one(
+    tx: Connection,
+    project_id: ProjectId,
+    group: JobGroup,
+    row: GroupedJob,
+    creator: tuple[int, str],
+    key: tuple[str, bytes] | None,
+) -> JobId | None:
+    """Insert one job by one statement and return its id; None, and nothing is written, if its key was used before.
+
+    `creator` is id and name of the token that submits, `key` the idempotency key with the digest of its request.
+    """
+    overrides = orjson.loads(group.overrides)
+    if row.environment is not None:
+        overrides["environment"] = row.environment
+    parameters = {
+        **{name: getattr(group, name) for name in _OF_JOBS},
+        "project_id": project_id,
+        "name": row.name,
+        "key": None if key is None else key[0],
+        "digest": None if key is None else key[1],
+        "event": _json({"user": creator[1], "jobs": 1}),
+        "data": _json(row.data),
+        "overrides": _json(overrides),
+        "labels": None if row.labels is None else _json(row.labels),
+        "created_by": creator[0],
+    }
+    found = by_key.rows(tx, _ONE, parameters)
+    return found[0][0] if found else None
+
+
 class ReadableFile(NamedTuple):
     """A file that a job may read."""
 
@@ -211,11 +267,12 @@ class ReadableFile(NamedTuple):
 
 
 class Project(NamedTuple):
-    """The project that jobs are submitted to, and what it may have."""
+    """The project that jobs are submitted to, what it may have, and what it demands of the nodes and images of its jobs."""
 
     id: ProjectId
     name: str
     quota: QuotaDocument
+    demands: DemandsDocument
 
 
 def files(tx: Connection, project_id: ProjectId, ids: Sequence[int]) -> dict[int, ReadableFile]:
@@ -226,7 +283,8 @@ def files(tx: Connection, project_id: ProjectId, ids: Sequence[int]) -> dict[int
 
 def project(tx: Connection, name: str) -> Project | None:
     """Return a project by its name, None when there is no such project."""
-    return records.read_optional(Project, tx.execute(_PROJECT, {"name": name}))
+    found = by_key.rows(tx, _PROJECT, {"name": name})
+    return Project(*found[0]) if found else None
 
 
 def waiting(tx: Connection, project_id: ProjectId, limit: int) -> int:

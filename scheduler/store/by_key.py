@@ -1,0 +1,34 @@
+"""Statements that find a few rows by their keys, many times a second: prepared once, and read without a description of each column.
+
+They go to the driver past SQLAlchemy, which would describe each of a job's seventy columns anew. `Runtime.keyed` is the
+place to run them: its sessions keep their plans.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+
+def rows(tx: Connection, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement in the driver's own form (`%(name)s`). Raises SQLAlchemy's errors, as any other statement."""
+    driver: Any = tx.connection.driver_connection
+    try:
+        found: list[tuple[Any, ...]] = driver.execute(statement, parameters, prepare=True).fetchall()
+    except psycopg.Error as error:
+        if driver.closed:
+            tx.invalidate(error)
+        raise DBAPIError.instance(
+            statement,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=bool(driver.closed),
+            dialect=tx.dialect,
+        ) from error
+    return found

@@ -1,0 +1,57 @@
+"""What the ways of a job cost in statements and transactions. A number that grows has to be argued for; the aim of all is in the issue."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.api import Api
+from tests.support.cluster import Cluster
+from tests.support.counted import counted
+
+COMMAND = {"command": ["/bin/true"]}
+
+
+@pytest.fixture
+def warm(api: Api, cluster: Cluster) -> Api:
+    """An API that has answered each of these requests before."""
+    cluster.a_node()
+    job_id = api.a_job()["id"]
+    api.get(f"/jobs/{job_id}/")
+    api.get("/jobs/")
+    return api
+
+
+def test_a_submission_is_one_statement_beside_what_it_is_checked_against(warm: Api) -> None:
+    warm.a_job()  # reads the nodes, which are known for two seconds
+    with counted() as count:
+        assert warm.with_headers(Idempotency_Key="k").post("/jobs/", COMMAND).status_code == 201
+    assert len(count) <= 4, str(count)  # project, type, the job with its key, the answer
+    assert sum("INSERT" in text for text, _ in count.statements) == 1
+
+
+def test_a_detail_is_one_statement(warm: Api) -> None:
+    job_id = warm.a_job()["id"]
+    with counted() as count:
+        warm.get(f"/jobs/{job_id}/")
+    assert len(count) == 1, str(count)
+
+
+LONE_JOB = {"statements": 36, "transactions": 9}
+"""The least so far. The bar is 16 and 6: claim, start, end and tick are to come together."""
+
+
+def test_a_lone_job_from_submission_to_its_end(warm: Api, cluster: Cluster) -> None:
+    node = cluster.a_node()
+    for _ in range(2):  # the second one finds everything prepared
+        cluster.tick()
+        with counted() as count:
+            job_id = warm.a_job()["id"]
+            cluster.tick()
+            ref = cluster.execution_of(job_id)
+            cluster.claim(node, ref)
+            cluster.report(node, ref)
+            cluster.tick()
+        assert cluster.job(job_id).status == "COMPLETED"
+    own = [one for one in count.statements if "ORDER BY attempt DESC LIMIT 1" not in one[0]]  # the test's own question
+    assert len(own) <= LONE_JOB["statements"], f"{len(own)}\n{count}"
+    assert sum(begins for _, begins in own) <= LONE_JOB["transactions"], str(count)
