@@ -32,13 +32,13 @@ CHANGES_CALLERS = ("/admin/", "/token/", "/nodes/", "/node/register/")
 """Where requests that change something may change who somebody is."""
 
 
-class _Known(NamedTuple):
+class _RememberedCaller(NamedTuple):
     caller: Caller
     until: float
     epoch: bytes
 
 
-_known: WeakKeyDictionary[object, dict[str, _Known]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[object, dict[str, _RememberedCaller]] = WeakKeyDictionary()
 
 
 class TokenWatch:
@@ -77,7 +77,7 @@ def caller(rt: Runtime, *, anew: bool = False) -> Caller:
     found = tokens.authenticate(rt, secret)
     if len(remembered) >= MOST_REMEMBERED:
         remembered.clear()
-    remembered[secret] = _Known(found, time.monotonic() + REMEMBERED_S, epoch)
+    remembered[secret] = _RememberedCaller(found, time.monotonic() + REMEMBERED_S, epoch)
     return found
 
 

@@ -188,7 +188,7 @@ def _keep_key(tx: Connection, project_id: ProjectId, request: WorkflowRequest, f
 def _try(tx: Connection, rt: Runtime, project: Project, checked: CheckedWorkflow) -> None:
     """Check the jobs as their submission would; writes nothing."""
     with _told_by_place(checked):
-        resolve.tried(tx, rt, project.id, [one.job for one in checked.jobs])
+        resolve.tried(tx, rt, project, [one.job for one in checked.jobs])
 
 
 class _told_by_place:  # noqa: N801 - used as a function in a with statement
@@ -237,7 +237,7 @@ class _JobWriter:
         """Write these jobs; return the id of the first."""
         jobs = self._checked.jobs
         with _told_by_place(self._checked, numbers.start):
-            prepared = resolve.prepare(tx, self._rt, self._project.id, [jobs[n].job for n in numbers])
+            prepared = resolve.prepare(tx, self._rt, self._project, [jobs[n].job for n in numbers])
         if self._needs.faults:
             raise next(iter(self._needs.faults.values())).together()
         groups = prepared.groups

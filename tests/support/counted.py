@@ -38,8 +38,8 @@ def counted() -> Iterator[StatementCount]:
         count.statements.append((str(query), begins))
         return sends(cursor, query, *arguments, **named)
 
-    psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+    psycopg.Cursor.execute = execute  # type: ignore[method-assign, assignment]  # it takes what the original takes
     try:
         yield count
     finally:
-        psycopg.Cursor.execute = sends  # type: ignore[method-assign]
+        psycopg.Cursor.execute = sends  # type: ignore[method-assign]  # it is the original
