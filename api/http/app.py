@@ -23,6 +23,7 @@ from api.http.event_stream import StreamLimit
 from api.http.executions import routes as executions
 from api.http.files import routes as files
 from api.http.job_types import routes as job_types
+from api.http.jobs import done
 from api.http.jobs import routes as jobs
 from api.http.load import routes as load
 from api.http.lookup import routes as lookup
@@ -43,6 +44,7 @@ from api.http.serving.thread_shares import KindOfShare
 from api.http.status import routes as status
 from api.http.tokens import routes as tokens
 from api.http.waiting import parking
+from api.http.workflows import routes as workflows
 from api.http.workspaces import routes as workspaces
 from scheduler import web_addresses
 from scheduler.executions.plain_beats import HeartbeatGathering
@@ -56,6 +58,8 @@ from scheduler.settings import Settings
 
 NOUNS = (
     jobs,
+    done,
+    workflows,
     bulk,
     executions,
     queue,

@@ -56,6 +56,8 @@ class NewJob:
     """The inputs that it takes from what it needs, by name."""
     conditions: list[Document] | None = None
     """What must hold for it to run, once its needs are satisfied: see `rules.workflow.supply`."""
+    expansion: Document | None = None
+    """It stands for as many jobs as an output of what it needs has values: see `scheduler.resolver.expansion`."""
     key: str | None = None
     """A name within its batch, for the needs of others."""
     group: str | None = None
@@ -71,7 +73,7 @@ class NewJob:
 
 
 OF_EACH_JOB = frozenset(
-    {"name", "data", "inputs", "environment", "labels", "needs", "wiring", "conditions", "key", "group"}
+    {"name", "data", "inputs", "environment", "labels", "needs", "wiring", "conditions", "expansion", "key", "group"}
 )
 """The fields that are stored for each job by itself. The size of the inputs, which amounts follow from, is part of the key,
 and so is whether it needs any other."""

@@ -214,18 +214,23 @@ def _fitted(
             data=job.data,
             inputs=job.inputs,
             complaint=budget.complaint,
-            awaited={*(one.name for one in awaits), *(job.wiring or ())},
+            awaited={*(one.name for one in awaits), *(job.wiring or ()), *_each(job)},
         )
     except InvalidInput as error:
         faults.add(number, error)
         return None
 
 
+def _each(job: NewJob) -> set[str]:
+    """Return the input that each of the jobs gets for which this one stands."""
+    return set() if job.expansion is None else {str(job.expansion["name"])}
+
+
 def _check_parameters(number: int, wanted: dict[str, str], given: InputData, faults: EntryFaults, job: NewJob) -> None:
     """Refuse a job whose command asks for a value that it does not have: no node could start it."""
     entries = cast("JobDataDocument", given.document).get("input_data", ())
     known = {entry["name"] for entry in entries} | {one.name for one in job.awaits or () if not one.optional}
-    parameters.note_missing(wanted, known | set(job.wiring or ()), faults.of(number))
+    parameters.note_missing(wanted, known | set(job.wiring or ()) | _each(job), faults.of(number))
 
 
 def _environment(number: int, job: NewJob, faults: EntryFaults) -> dict[str, str] | None:

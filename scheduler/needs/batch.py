@@ -28,6 +28,9 @@ class AskedJob(Protocol):
     def wiring(self) -> Mapping[str, NewWire] | None: ...  # noqa: D102
 
     @property
+    def expansion(self) -> Document | None: ...  # noqa: D102
+
+    @property
     def conditions(self) -> Sequence[Document] | None: ...  # noqa: D102
 
 
@@ -55,13 +58,15 @@ class ReadNeed:
 class BatchNeeds:
     """The needs of a batch by the jobs' numbers, the groups that it makes, and how much others wait for each job (`mark`).
 
-    `places` has the place of each member in its group, `plans` what is to be done once a job's needs are satisfied.
+    `places` has the place of each member in its group, `plans` what is to be done once a job's needs are satisfied; the
+    groups that are `still_open` get more members later.
     """
 
     needs: dict[int, list[ReadNeed]] = field(default_factory=dict)
     groups: dict[str, list[int]] = field(default_factory=dict)
     places: dict[int, int] = field(default_factory=dict)
     plans: dict[int, dict[str, object]] = field(default_factory=dict)
+    still_open: set[str] = field(default_factory=set)
     levels: dict[int, int] = field(default_factory=dict)
     faults: dict[int, FaultList] = field(default_factory=dict)
 
@@ -86,9 +91,12 @@ def read(batch: Sequence[AskedJob]) -> BatchNeeds:
             found.levels.setdefault(number, 1)
     edges = 0
     for number, job in enumerate(batch):
-        if job.wiring or job.conditions:
+        if job.expansion is not None and job.group is not None:
+            found.still_open.add(job.group)
+        if job.wiring or job.conditions or job.expansion is not None:
             wiring = {name: wire.document() for name, wire in (job.wiring or {}).items()}
             found.plans[number] = {"wiring": wiring, "conditions": list(job.conditions or ())}
+            found.plans[number]["expansion"] = job.expansion
         if not job.needs:
             continue
         written_out = sum(len(need.any_of) or need.job is not None for need in job.needs)

@@ -82,7 +82,7 @@ def _groups(
 ) -> dict[str, int]:
     """Make the groups of a batch that are new, add its fresh members to all of them, and return the groups by name."""
     new = [name for name in own if name not in made]
-    made.update(zip(new, edges.make_groups(tx, project_id, new), strict=True))
+    made.update(zip(new, edges.make_groups(tx, project_id, new, still_open=read.still_open), strict=True))
     # Of a group that is new the members of a replayed request belong to it, too.
     joining = {name: own[name] if name in new else [n for n in own[name] if n in fresh] for name in own}
     edges.add_members(

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from scheduler.documents import DataEntry, JobDataDocument
 from scheduler.identifiers import ErrorId, JobId, ProjectId
 from scheduler.jobs.json_schema import SchemaBudget
+from scheduler.resolver import expansion
 from scheduler.rules.job_type import definition as definitions
 from scheduler.rules.job_type.definition import Definition, scaled, stepped
 from scheduler.rules.lifecycle.failures import INPUT_MISSING
@@ -26,10 +27,14 @@ MIB = 1024 * 1024
 
 @dataclass(slots=True)
 class SuppliedJobs:
-    """What becomes of jobs whose needs are satisfied: the others go to the queue. `missing` says why each cannot run."""
+    """What becomes of jobs whose needs are satisfied: the others go to the queue. `missing` says why each cannot run.
+
+    Those that were `expanded` are released with the next round, each as one of many.
+    """
 
     skipped: set[JobId] = field(default_factory=set)
     missing: dict[JobId, str] = field(default_factory=dict)
+    expanded: set[JobId] = field(default_factory=set)
 
 
 def supplied(tx: Connection, ids: Sequence[JobId]) -> SuppliedJobs:
@@ -44,6 +49,9 @@ def supplied(tx: Connection, ids: Sequence[JobId]) -> SuppliedJobs:
         of_job = parents.get(job.job_id, {})
         if not supply.all_hold(job.conditions, of_job):
             found.skipped.add(job.job_id)
+            continue
+        if job.expansion is not None:
+            _expand(tx, job, of_job, found)
             continue
         definition = definitions.read(job.definition)
         given = supply.supply(definition.interface, job.wiring, of_job, budget.complaint)
@@ -60,9 +68,25 @@ def unmet(tx: Connection, ids: Sequence[JobId]) -> set[JobId]:
     if not ids:
         return set()
     parents = _parents(tx, ids)
-    return {
-        job.job_id for job in plans.read(tx, ids) if not supply.all_hold(job.conditions, parents.get(job.job_id, {}))
-    }
+    return {job.job_id for job in plans.read(tx, ids) if not _is_met(job, parents.get(job.job_id, {}))}
+
+
+def _is_met(job: ReleasedJob, parents: Mapping[int, Sequence[ParentResults]]) -> bool:
+    return supply.all_hold(job.conditions, parents) and not (
+        job.expansion is not None and expansion.values_of(job, parents) == []
+    )
+
+
+def _expand(
+    tx: Connection, job: ReleasedJob, parents: Mapping[int, Sequence[ParentResults]], found: SuppliedJobs
+) -> None:
+    values = expansion.values_of(job, parents)
+    if isinstance(values, str):
+        found.missing[job.job_id] = values
+    elif expansion.expand(tx, job, values):
+        found.expanded.add(job.job_id)
+    else:
+        found.skipped.add(job.job_id)
 
 
 def _parents(tx: Connection, ids: Sequence[JobId]) -> dict[JobId, dict[int, list[ParentResults]]]:

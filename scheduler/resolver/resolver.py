@@ -118,7 +118,8 @@ def judge(tx: Connection, ids: set[JobId]) -> None:
     found = release.supplied(tx, [step.job_id for step in released if step.job_id in planned])
     unwanted = [replace(step, reason=_UNMET) for step in released if step.job_id in found.skipped]
     jobs.move(tx, JobEvent.SKIP, [*steps.get(JobEvent.SKIP, []), *unwanted], RESOLVER)
-    ready(tx, [step for step in released if step.job_id not in found.skipped and step.job_id not in found.missing])
+    others = found.skipped | found.missing.keys() | found.expanded
+    ready(tx, [step for step in released if step.job_id not in others])
     _miss(tx, [step for step in released if step.job_id in found.missing], found.missing)
     _renew(tx, again)
 

@@ -15,7 +15,7 @@ from scheduler.needs.new_needs import NewNeed, NewWire
 from scheduler.rules.job_type.interface import DeclaredInput, Interface
 from scheduler.rules.lifecycle.needs import NeedKind
 from scheduler.rules.workflow import supply
-from scheduler.rules.workflow.definition import StepInput, StepWire, WorkflowDefinition, WorkflowStep
+from scheduler.rules.workflow.definition import StepInput, StepValues, StepWire, WorkflowDefinition, WorkflowStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class _Needs:
     """The needs of one job as they are gathered: what implies the same need shares it."""
 
     sizes: Mapping[str, int | None]
+    steps: Mapping[str, WorkflowStep]
     found: list[NewNeed] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
 
@@ -54,6 +55,9 @@ class _Needs:
             place = self.places[step] = len(self.found)
             several = self.sizes[step] is not None
             base = need or NewNeed()
+            each = self.steps[step].for_each
+            if each is not None and base.after is NeedKind.OK and not (base.tolerate or base.tolerate_percent):
+                base = dataclasses.replace(base, tolerate=each.tolerate, tolerate_percent=each.tolerate_percent)
             target: dict[str, Any] = {"group": step} if several else {"job": f"={step}"}
             self.found.append(dataclasses.replace(base, **target))
         if wires and not self.found[place].wires:
@@ -78,20 +82,24 @@ def build(
         sizes[name] = _size(step)
         if sizes[name] == 0 and step.for_each is not None and step.for_each.skip_empty:
             sizes[name] = None
-        own = _needs(step, sizes, others if step.is_finally else ())
+        own = _needs(step, definition.steps, sizes, others if step.is_finally else ())
         made = _jobs(step, sizes[name], own, definition, interfaces.get(name, Interface()), given, common)
         found += [StepJob(name, member, job, step.allow_failure, step.is_finally) for member, job in made]
     return found
 
 
 def _size(step: WorkflowStep) -> int | None:
-    """Return how many jobs a step is, None for one that is just itself."""
-    return None if step.for_each is None else len(step.for_each.values)
+    """Return how many jobs a step is now, None for one that is just itself."""
+    if step.for_each is None:
+        return None
+    return len(step.for_each.values) if step.for_each.wire is None else 1
 
 
-def _needs(step: WorkflowStep, sizes: Mapping[str, int | None], others: Sequence[str]) -> _Needs:
+def _needs(
+    step: WorkflowStep, steps: Mapping[str, WorkflowStep], sizes: Mapping[str, int | None], others: Sequence[str]
+) -> _Needs:
     """Gather what a step needs: what it says, and what its inputs and conditions imply."""
-    own = _Needs(sizes)
+    own = _Needs(sizes, steps)
     for need in step.needs:
         own.add(
             need.step,
@@ -111,6 +119,8 @@ def _needs(step: WorkflowStep, sizes: Mapping[str, int | None], others: Sequence
     for condition in step.conditions:
         if condition.step is not None:
             own.add(condition.step, wires=True)
+    if step.for_each is not None and step.for_each.wire is not None:
+        own.add(step.for_each.wire.step, wires=True)
     return own
 
 
@@ -138,6 +148,9 @@ def _jobs(
         conditions=conditions or None,
         key=step.name,
     )
+    if step.for_each is not None and step.for_each.wire is not None:
+        expansion = _expansion(step, step.for_each, own)
+        return [(0, dataclasses.replace(base, inputs=inputs or None, group=step.name, expansion=expansion))]
     if step.for_each is None or size is None:
         if step.for_each is not None:  # for no value at all, and that counts as skipped
             base = dataclasses.replace(base, conditions=[supply.NEVER])
@@ -151,6 +164,23 @@ def _jobs(
             needs.append(NewNeed(job=f"={step.name}[{number - each.max_running}]", after=NeedKind.ANY))
         made.append((number, _member(base, step, number, value, inputs, declared, needs)))
     return made
+
+
+def _expansion(step: WorkflowStep, each: StepValues, own: _Needs) -> Document:
+    """Return how a step becomes its jobs, once the output is there that it goes over."""
+    assert each.wire is not None, "it goes over an output"  # noqa: S101 - promised by the caller
+    place = own.places.get(each.wire.step)
+    found: Document = {
+        "step": step.name,
+        "name": each.name,
+        "from": [place, each.wire.output],
+        "is_file": each.is_file,
+        "limit": each.limit,
+        "position": len(own.found),
+        "skip_empty": each.skip_empty,
+    }
+    more: Document = {"max_running": each.max_running, "tolerate_percent": each.tolerate_percent or None}
+    return found | {name: value for name, value in more.items() if value is not None}
 
 
 def _member(

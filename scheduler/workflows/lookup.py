@@ -53,6 +53,13 @@ def jobs(rt: Runtime, caller: Caller, workflow_id: int, *, after: int = 0, limit
         return workflows.jobs(tx, workflow_id, after=after, limit=limit)
 
 
+def culprit(rt: Runtime, caller: Caller, workflow_id: int) -> WorkflowJobRow | None:
+    """Return the job of a run that failed first, of those that may not; None where none did. Raises NotFound."""
+    with rt.db.begin() as tx:
+        one(tx, caller, workflow_id)
+        return workflows.culprit(tx, workflow_id)
+
+
 def one(tx: Connection, caller: Caller, workflow_id: int) -> WorkflowRow:
     """Return the row of a run that the caller may see; raises NotFound."""
     row = workflows.one(tx, workflow_id)

@@ -248,8 +248,20 @@ class _JobWriter:
             replace(row, followers=self._needs.levels.get(n, 1)) for n, row in zip(numbers, prepared.rows, strict=True)
         ]
         caller = self._caller
+        taken = submissions.take_ids(tx, [self._kept(n) for n in numbers])
+        for n, own in zip(numbers, taken, strict=True):
+            expansion = self._needs.plans.get(n, {}).get("expansion")
+            if isinstance(expansion, dict):
+                expansion["ids"] = _ranges(own[1:])
         ids = submissions.insert(
-            tx, self._project.id, groups, rows, caller.token_id, caller.name, workflow_id=self._workflow_id
+            tx,
+            self._project.id,
+            groups,
+            rows,
+            caller.token_id,
+            caller.name,
+            workflow_id=self._workflow_id,
+            ids=[own[0] for own in taken],
         )
         self._ids.update(zip(numbers, ids, strict=True))
         faults = writing.write(tx, self._project.id, self._needs, self._ids, numbers, self._groups)
@@ -260,6 +272,11 @@ class _JobWriter:
         ]
         workflows.insert_jobs(tx, self._workflow_id, members)
         return ids[0]
+
+    def _kept(self, number: int) -> int:
+        """Return how many ids a job takes: one, or as many as it may become jobs."""
+        expansion = self._checked.jobs[number].job.expansion
+        return 1 if expansion is None else int(str(expansion["limit"]))
 
     def rest(self) -> None:
         """Write what the first transaction has left, and let the workflow be seen."""
@@ -275,3 +292,14 @@ class _JobWriter:
         total = len(self._checked.jobs)
         for start in range(_PART, total, _PART):
             yield range(start, min(start + _PART, total))
+
+
+def _ranges(ids: Sequence[JobId]) -> list[list[int]]:
+    """Return ascending ids as ranges, first and last."""
+    ranges: list[list[int]] = []
+    for one in ids:
+        if ranges and ranges[-1][1] == one - 1:
+            ranges[-1][1] = one
+        else:
+            ranges.append([one, one])
+    return ranges

@@ -22,6 +22,7 @@ from ganger.endpoints.retention import RetentionEndpoint
 from ganger.endpoints.scheduler import SchedulerEndpoint
 from ganger.endpoints.tokens import TokensEndpoint
 from ganger.endpoints.uploads import UploadsEndpoint
+from ganger.endpoints.workflows import WorkflowsEndpoint
 from ganger.errors import ServerTrouble
 from ganger.transport import Call, Transport
 
@@ -73,6 +74,11 @@ class Client:
     def uploads(self) -> UploadsEndpoint:
         """The inputs that jobs await."""
         return UploadsEndpoint(self._transport)
+
+    @property
+    def workflows(self) -> WorkflowsEndpoint:
+        """Jobs that wait for each other, run as one."""
+        return WorkflowsEndpoint(self._transport)
 
     @property
     def url(self) -> str:

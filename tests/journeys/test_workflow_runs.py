@@ -327,3 +327,67 @@ def test_a_large_run_is_invisible_until_all_of_it_is_there(api: Api, monkeypatch
     resolve(api)
     assert [one.status for one in by_step(api, workflow_id).values()] == ["QUEUED"] * 7 + ["PENDING"] * 2
     assert AdmissionCheck(api.rt) is not None
+
+
+EACH = """
+jobs:
+  split: {type: geo/list}
+  shard:
+    type: geo/one
+    max_tries: 1
+    for_each: {job: split, parameter: names, as: name, limit: 5, max_running: 2}
+  merge:
+    type: geo/merge
+    parameters: {areas: {job: shard, parameter: area}}
+"""
+
+
+@pytest.fixture
+def lists(api: Api) -> Api:
+    def interface(inputs: list[Any], outputs: list[Any]) -> dict[str, Any]:
+        def entries(names: list[Any]) -> list[dict[str, Any]]:
+            return [{"name": name, "type": "property"} for name in names]
+
+        return {"version": "1.0", "input_data": entries(inputs), "output_data": entries(outputs)}
+
+    api.a_type("geo/list", interface=interface([], ["names"]))
+    api.a_type("geo/one", interface=interface(["name"], ["area"]))
+    api.a_type("geo/merge", interface=interface(["areas"], []))
+    return api
+
+
+def test_a_step_becomes_a_job_for_each_value_of_an_output_and_followers_wait_for_all_of_them(
+    lists: Api, cluster: Cluster
+) -> None:
+    """I-W6: what needs the step is not released before all its jobs are there and have ended."""
+    node = cluster.a_node()
+    workflow_id = run(lists, EACH)
+    steps = by_step(lists, workflow_id)
+    finish(lists, cluster, node, steps["split"].job_id, properties={"names": ["a", "b", "c"]})
+    steps = by_step(lists, workflow_id)
+    assert {name: one.status for name, one in steps.items()} == {
+        "split": "COMPLETED", "shard[0]": "QUEUED", "shard[1]": "QUEUED", "shard[2]": "PENDING", "merge": "PENDING",
+    }  # fmt: skip
+    assert steps["shard[2]"].job_id < steps["merge"].job_id
+    for number in range(3):
+        job_id = steps[f"shard[{number}]"].job_id
+        shown = lists.get(f"/jobs/{job_id}/").json
+        assert (shown["inputs"][0]["value"], shown["name"]) == ("abc"[number], f"shard[{number}]")
+        finish(lists, cluster, node, job_id, properties={"area": number})
+    merge = lists.get(f"/jobs/{steps['merge'].job_id}/").json
+    assert (merge["status"], merge["inputs"][0]["value"]) == ("QUEUED", [0, 1, 2])
+    finish(lists, cluster, node, merge["id"])
+    assert state(lists, workflow_id) == "COMPLETED"
+    assert lookup.get(lists.rt, ME, workflow_id).row.total == 5
+
+
+def test_no_value_at_all_satisfies_what_follows_and_too_many_fail_the_step(lists: Api, cluster: Cluster) -> None:
+    node = cluster.a_node()
+    empty, many = run(lists, EACH.replace("areas: {job: shard, parameter: area}", "areas: {job: shard, parameter: area, default: none}")), run(lists, EACH)  # fmt: skip
+    finish(lists, cluster, node, by_step(lists, empty)["split"].job_id, properties={"names": []})
+    assert by_step(lists, empty)["merge"].status == "QUEUED"
+    finish(lists, cluster, node, by_step(lists, many)["split"].job_id, properties={"names": list("abcdef")})
+    failed = by_step(lists, many)["shard[0]"]
+    assert (failed.status, "at most 5 jobs" in str(failed.message)) == ("FAILED", True)
+    assert by_step(lists, many)["merge"].status == "BLOCKED"
+    assert state(lists, many) == "FAILED"

@@ -35,6 +35,14 @@ def check_names(definition: WorkflowDefinition, faults: DefinitionFaults) -> lis
 def _check_step(step: WorkflowStep, definition: WorkflowDefinition, faults: DefinitionFaults) -> None:
     steps, at = definition.steps, ("jobs", step.name)
     for number, need in enumerate(step.needs):
+        other = steps.get(need.step)
+        if (
+            need.tolerate_percent
+            and other is not None
+            and other.for_each is not None
+            and other.for_each.wire is not None
+        ):
+            faults.note(f"how many jobs {need.step!r} is shows only later: say how many of a hundred there, as tolerate of its for_each", *at, "needs", number)  # fmt: skip
         _known(need.step, steps, faults, (*at, "needs", number))
     for name, one in step.inputs.items():
         place = (*at, "assets" if one.is_file else "parameters", name)

@@ -162,6 +162,13 @@ def fill_keys(tx: Connection, project_id: ProjectId, made: dict[str, list[JobId]
     tx.execute(_FILL_KEYS, parameters)
 
 
+def take_ids(tx: Connection, counts: Sequence[int]) -> list[list[JobId]]:
+    """Return so many new ids for each job: its own first, and then those that are kept free behind it."""
+    ids: list[JobId] = list(tx.execute(_IDS, {"count": sum(counts)}).scalar_one())
+    taken = iter(ids)
+    return [[next(taken) for _ in range(count)] for count in counts]
+
+
 def insert(
     tx: Connection,
     project_id: ProjectId,
@@ -170,13 +177,14 @@ def insert(
     created_by: int,
     creator: str = "",
     workflow_id: int | None = None,
+    ids: Sequence[JobId] | None = None,
 ) -> list[JobId]:
     """Insert jobs with their specs, and the event that made them, and return their ids, one per row in the same order.
 
     `created_by` is the id of the token that submits, `creator` its name, `workflow_id` the workflow that they belong to.
     """
     event = {"description": _json({"user": creator, "jobs": len(rows)})}
-    ids: list[JobId] = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one())
+    ids = list(tx.execute(_IDS, {"count": len(rows)}).scalar_one()) if ids is None else list(ids)
     own = {"ids": _json(ids), "groups": _json([row.group + 1 for row in rows])}
     each = {"names": _json([row.name for row in rows]), "followers": _json([row.followers for row in rows])}
     tx.execute(

@@ -120,6 +120,12 @@ def settle(tx: Connection, ids: Sequence[JobId]) -> set[JobId]:
     return touched
 
 
+def settle_groups(tx: Connection, groups: Sequence[int]) -> None:
+    """Bring the needs for these groups up to date, and have the jobs judged whose needs changed."""
+    if groups:
+        tell(tx, set(tx.execute(_SETTLE_GROUPS_ALL, {"groups": list(groups)}).scalars()))
+
+
 def settle_new(tx: Connection, new: Sequence[JobId], parents: Sequence[JobId], groups: Sequence[int]) -> bool:
     """Settle the needs of new jobs for parents and groups that were there; have those judged that have any settled, and tell whether there are."""
     if parents:

@@ -125,8 +125,8 @@ _EDGES = text("""
 """)
 
 _PLANS = text("""
-    INSERT INTO job_plans (job_id, wiring, conditions)
-    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions'
+    INSERT INTO job_plans (job_id, wiring, conditions, expansion)
+    SELECT CAST(v.key AS bigint), v.value -> 'wiring', v.value -> 'conditions', v.value -> 'expansion'
     FROM jsonb_each(CAST(:plans AS jsonb)) AS v
 """)
 
@@ -188,11 +188,13 @@ def new_groups(
     return ids
 
 
-def make_groups(tx: Connection, project_id: ProjectId, names: Sequence[str | None]) -> list[int]:
-    """Make groups without members and return their ids, in order."""
+def make_groups(
+    tx: Connection, project_id: ProjectId, names: Sequence[str | None], *, still_open: Collection[str] = ()
+) -> list[int]:
+    """Make groups without members and return their ids, in order. Of those that are open not all members are known yet."""
     if not names:
         return []
-    columns = {"project_id": project_id, "names": list(names), "open": [False] * len(names)}
+    columns = {"project_id": project_id, "names": list(names), "open": [name in still_open for name in names]}
     return sorted(tx.execute(_NEW_GROUPS, columns).scalars())
 
 

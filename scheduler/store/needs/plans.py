@@ -13,7 +13,7 @@ from scheduler.identifiers import JobId, ProjectId, ShapeId
 from scheduler.store import records
 
 _PLANS = text("""
-    SELECT l.job_id, l.wiring, l.conditions, r.definition, q.data, j.project_id, j.shape_id, j.mem, j.disk_in, j.disk_out
+    SELECT l.job_id, l.wiring, l.conditions, NULLIF(l.expansion, 'null') AS expansion, r.definition, q.data, q.overrides, j.project_id, j.shape_id, j.mem, j.disk_in, j.disk_out
     FROM job_plans l
     JOIN jobs j ON j.id = l.job_id
     JOIN job_specs q ON q.job_id = l.job_id
@@ -62,8 +62,10 @@ class ReleasedJob(NamedTuple):
     job_id: JobId
     wiring: dict[str, Document]
     conditions: list[Document]
+    expansion: Document | None
     definition: Document
     data: JobDataDocument
+    overrides: Document
     project_id: ProjectId
     shape_id: ShapeId
     mem: int

@@ -85,4 +85,6 @@ job_plans = Table(
     Column("job_id", BigInteger, primary_key=True, autoincrement=False),
     document("wiring"),
     document("conditions", default="[]"),
+    # A job that stands for as many as an output of what it needs has values: how it becomes them.
+    document("expansion", default=None),
 )

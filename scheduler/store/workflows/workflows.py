@@ -155,6 +155,20 @@ _JOBS_OF = text("""
     LIMIT :limit
 """)
 
+_CULPRIT = text("""
+    SELECT m.job_id, m.step, m.member, j.status, j.is_skipped, m.allow_failure, m.is_finally, m.superseded_by,
+           t.name AS type_name, j.started, j.ended, e.title AS error, q.message
+    FROM workflow_jobs m
+    JOIN jobs j ON j.id = m.job_id
+    JOIN job_types t ON t.id = j.job_type_id
+    JOIN job_specs q ON q.job_id = j.id
+    LEFT JOIN errors e ON e.id = j.error_id
+    WHERE m.workflow_id = :id AND j.workflow_id = :id AND j.status = 'FAILED' AND NOT m.allow_failure
+      AND m.superseded_by IS NULL
+    ORDER BY j.ended, j.id
+    LIMIT 1
+""")
+
 _ENDED = text("""
     UPDATE workflows w
     SET state = v.state, started = v.started, ended = COALESCE(v.ended, now()), last_modified = now()
@@ -258,6 +272,11 @@ def jobs(tx: Connection, workflow_id: int, *, after: int = 0, limit: int = 1_000
     """Return jobs of a run by their ids, from behind `after` on."""
     parameters = {"id": workflow_id, "after": after, "limit": limit}
     return records.read_all(WorkflowJobRow, tx.execute(_JOBS_OF, parameters))
+
+
+def culprit(tx: Connection, workflow_id: int) -> WorkflowJobRow | None:
+    """Return the job of a run that failed first, of those that may not fail; None where none did."""
+    return records.read_optional(WorkflowJobRow, tx.execute(_CULPRIT, {"id": workflow_id}))
 
 
 def at_rest(tx: Connection, ids: Collection[int]) -> list[int]:

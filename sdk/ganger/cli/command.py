@@ -45,6 +45,8 @@ OURS = (
     Command("why", "ganger.cli.jobs.why:why", JOBS),
     Command("cancel", "ganger.cli.jobs.cancel:cancel", JOBS),
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
+    Command("done", "ganger.cli.jobs.done:done", JOBS),
+    Command("workflow", "ganger.cli.workflows.commands:workflow", JOBS),
     Command("hold", "ganger.cli.jobs.hold:hold", JOBS),
     Command("release", "ganger.cli.jobs.hold:release", JOBS),
     Command("pin", "ganger.cli.jobs.pin:pin", JOBS),

@@ -86,6 +86,11 @@ class JobsEndpoint:
         call = Call("PATCH", f"/jobs/{job_id}/", body={"status": "CANCELED"}, repeatable=True)
         return Job.read(self._transport.json(call))
 
+    def done(self, job_id: int, *, outputs: Mapping[str, object] | None = None, reason: str | None = None) -> Job:
+        """Say that a FAILED or BLOCKED job is done, with these outputs, and return it. Raises NotFound, Conflict, InvalidRequest."""
+        body = {"outputs": dict(outputs or {}), **({"reason": reason} if reason else {})}
+        return Job.read(self._transport.json(Call("POST", f"/jobs/{job_id}/done/", body=body)))
+
     def requeue(self, job_ids: Sequence[int], *, priority: int | None = None) -> Operation:
         """Give FAILED and CANCELED jobs new tries; others are skipped. Returns the operation, which may still run."""
         return self.act("requeue", job_id=job_ids, priority=priority)

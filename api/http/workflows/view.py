@@ -1,0 +1,121 @@
+"""Workflows as the API shows them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from api.http.workflows.schema import (
+    BoxView,
+    CheckedView,
+    CulpritView,
+    GraphView,
+    StateWord,
+    WorkflowCountsView,
+    WorkflowInList,
+    WorkflowJobView,
+    WorkflowView,
+)
+from scheduler.rules.workflow import layout
+from scheduler.store.workflows.workflows import WorkflowJobRow
+from scheduler.workflows.graph import DrawnWorkflow, of_definition
+from scheduler.workflows.lookup import ShownWorkflow
+from scheduler.workflows.running import CheckedWorkflow
+
+_MOST_NAMED = 100
+
+
+def entry(found: ShownWorkflow) -> WorkflowInList:
+    """Return a workflow as lists show it."""
+    row, counts = found.row, found.found.counts
+    ended = counts.total - counts.live
+    return {
+        "id": row.id,
+        "uuid": row.uuid,
+        "name": row.name,
+        "project": row.project,
+        "state": cast("StateWord", str(found.state)),
+        "will_fail": found.will_fail,
+        "percent": round(100 * ended / counts.total, 1) if counts.total else 100.0,
+        "counts": cast(
+            "WorkflowCountsView", {name: getattr(counts, name) for name in WorkflowCountsView.__annotations__}
+        ),
+        "on_failure": row.on_failure,
+        "timeout": row.timeout_s,
+        "is_held": row.is_held,
+        "labels": row.labels or {},
+        "created_by": row.created_by,
+        "canceled": row.canceled,
+        "canceled_by": row.canceled_by,
+        "cancel_reason": row.cancel_reason,
+        "created": row.created,
+        "started": found.found.started or row.started,
+        "ended": None if counts.live else found.found.ended or row.ended,
+        "last_modified": row.last_modified,
+    }
+
+
+def detail(found: ShownWorkflow, culprit: WorkflowJobRow | None) -> WorkflowView:
+    """Return a workflow in full."""
+    row = found.row
+    return {
+        **entry(found),
+        "definition": row.definition,
+        "inputs": row.inputs,
+        "outputs": row.outputs,
+        "culprit": None if culprit is None else _culprit(culprit),
+    }
+
+
+def job(row: WorkflowJobRow) -> WorkflowJobView:
+    """Return a job of a workflow."""
+    return {
+        "job_id": row.job_id,
+        "job": row.step,
+        "member": row.member,
+        "type": row.type_name,
+        "status": row.status,
+        "is_skipped": row.is_skipped,
+        "allow_failure": row.allow_failure,
+        "is_finally": row.is_finally,
+        "error": row.error,
+        "message": row.message,
+        "started": row.started,
+        "ended": row.ended,
+    }
+
+
+def graph(drawn: DrawnWorkflow) -> GraphView:
+    """Return the drawing of a workflow."""
+    boxes: list[BoxView] = [
+        {
+            "name": box.name,
+            "jobs": list(box.steps[:_MOST_NAMED]),
+            "level": box.level,
+            "x": box.x,
+            "y": box.y,
+            "counts": dict(drawn.counts.get(box.name, {})),
+        }
+        for box in drawn.layout.boxes
+    ]
+    return {
+        "width": drawn.layout.width,
+        "height": drawn.layout.height,
+        "box_width": layout.WIDTH,
+        "box_height": layout.HEIGHT,
+        "boxes": boxes,
+        "arrows": [{"source": source, "target": target} for source, target in drawn.layout.arrows],
+    }
+
+
+def checked(found: CheckedWorkflow) -> CheckedView:
+    """Return what a definition means."""
+    return {
+        "jobs": len(found.jobs),
+        "order": list(dict.fromkeys(one.step for one in found.jobs)),
+        "graph": graph(of_definition(found.definition)),
+    }
+
+
+def _culprit(row: WorkflowJobRow) -> CulpritView:
+    name = row.step if row.member is None else f"{row.step}[{row.member}]"
+    return {"job_id": row.job_id, "job": name, "error": row.error, "message": row.message}

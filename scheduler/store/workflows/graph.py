@@ -1,0 +1,38 @@
+"""Where the jobs of a run stand, by step, and which steps need which, read from the jobs themselves."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+_COUNTS = text("""
+    SELECT m.step, CASE WHEN j.is_skipped THEN 'SKIPPED' ELSE j.status END AS stands, count(*) AS jobs
+    FROM workflow_jobs m JOIN jobs j ON j.id = m.job_id
+    WHERE m.workflow_id = :id AND m.superseded_by IS NULL
+    GROUP BY 1, 2
+""")
+
+_STEPS = text("SELECT step FROM workflow_jobs WHERE workflow_id = :id GROUP BY step ORDER BY min(job_id)")
+
+_PARENTS = text("""
+    SELECT DISTINCT f.step AS follower, p.step AS parent
+    FROM workflow_jobs f
+    JOIN job_needs n ON n.job_id = f.job_id
+    JOIN workflow_jobs p ON p.job_id = n.needs_id AND p.workflow_id = f.workflow_id
+    WHERE f.workflow_id = :id AND p.step <> f.step
+""")
+
+
+def counts(tx: Connection, workflow_id: int) -> dict[str, dict[str, int]]:
+    """Return how many jobs of each step stand where; SKIPPED are told from CANCELED."""
+    found: dict[str, dict[str, int]] = {}
+    for row in tx.execute(_COUNTS, {"id": workflow_id}):
+        found.setdefault(row.step, {})[row.stands] = row.jobs
+    return found
+
+
+def parents(tx: Connection, workflow_id: int) -> dict[str, list[str]]:
+    """Return the steps, parents first, each with those that it needs."""
+    found: dict[str, list[str]] = {step: [] for step in tx.execute(_STEPS, {"id": workflow_id}).scalars()}
+    for row in tx.execute(_PARENTS, {"id": workflow_id}):
+        found[row.follower].append(row.parent)
+    return {step: sorted(needed) for step, needed in found.items()}
