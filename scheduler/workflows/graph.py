@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from scheduler.identity import Caller
 from scheduler.rules.workflow import layout, reading
 from scheduler.rules.workflow.definition import WorkflowDefinition, in_order
-from scheduler.rules.workflow.layout import GraphLayout
+from scheduler.rules.workflow.layout import WorkflowLayout
 from scheduler.runtime import Runtime
 from scheduler.store.workflows import graph as store
 from scheduler.workflows import lookup, parsing
@@ -20,7 +20,7 @@ from scheduler.workflows import lookup, parsing
 class DrawnWorkflow:
     """A layout, and the counts of jobs by status for each of its boxes, by the name of the box."""
 
-    layout: GraphLayout
+    layout: WorkflowLayout
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 

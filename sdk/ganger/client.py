@@ -22,9 +22,9 @@ from ganger.endpoints.retention import RetentionEndpoint
 from ganger.endpoints.scheduler import SchedulerEndpoint
 from ganger.endpoints.tokens import TokensEndpoint
 from ganger.endpoints.uploads import UploadsEndpoint
-from ganger.endpoints.workflows import WorkflowsEndpoint
 from ganger.errors import ServerTrouble
 from ganger.transport import Call, Transport
+from ganger.workflows import WorkflowsEndpoint
 
 
 class Client:

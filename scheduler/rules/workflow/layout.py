@@ -15,7 +15,7 @@ WIDTH, HEIGHT, GAP_X, GAP_Y = 200, 56, 60, 24
 
 
 @dataclass(frozen=True, slots=True)
-class GraphBox:
+class WorkflowBox:
     """One box: the steps that it stands for, its level, and its upper left corner."""
 
     name: str
@@ -26,16 +26,16 @@ class GraphBox:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphLayout:
+class WorkflowLayout:
     """Boxes, the pairs of names that arrows connect, and the size of the whole."""
 
-    boxes: Sequence[GraphBox]
+    boxes: Sequence[WorkflowBox]
     arrows: Sequence[tuple[str, str]]
     width: int
     height: int
 
 
-def layout(parents: Mapping[str, Sequence[str]]) -> GraphLayout:
+def layout(parents: Mapping[str, Sequence[str]]) -> WorkflowLayout:
     """Return the drawing of steps, given with their parents; parents stand before those that need them."""
     levels: dict[str, int] = {}
     for name, needed in parents.items():
@@ -59,7 +59,7 @@ def _middle(name: str, parents: Mapping[str, Sequence[str]], rows: Mapping[str, 
     return sum(known) / len(known) if known else 0.0
 
 
-def _collapsed(parents: Mapping[str, Sequence[str]], levels: Mapping[str, int]) -> GraphLayout:
+def _collapsed(parents: Mapping[str, Sequence[str]], levels: Mapping[str, int]) -> WorkflowLayout:
     """Return one box a level; of more levels than boxes, neighbours share one."""
     width = 1 + max(levels.values()) // MOST_BOXES
     groups: dict[int, list[str]] = {}
@@ -76,11 +76,11 @@ def _collapsed(parents: Mapping[str, Sequence[str]], levels: Mapping[str, int]) 
     return _sized(boxes, sorted(arrows))
 
 
-def _box(name: str, steps: tuple[str, ...], level: int, row: int) -> GraphBox:
-    return GraphBox(name, steps, level, level * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y))
+def _box(name: str, steps: tuple[str, ...], level: int, row: int) -> WorkflowBox:
+    return WorkflowBox(name, steps, level, level * (WIDTH + GAP_X), row * (HEIGHT + GAP_Y))
 
 
-def _sized(boxes: Sequence[GraphBox], arrows: Sequence[tuple[str, str]]) -> GraphLayout:
+def _sized(boxes: Sequence[WorkflowBox], arrows: Sequence[tuple[str, str]]) -> WorkflowLayout:
     width = max((box.x + WIDTH for box in boxes), default=0)
     height = max((box.y + HEIGHT for box in boxes), default=0)
-    return GraphLayout(boxes, arrows, width, height)
+    return WorkflowLayout(boxes, arrows, width, height)
