@@ -38,6 +38,7 @@ NODE_REGISTERED: Final = "node.registered"
 NODE_REPLACED: Final = "node.replaced"
 OUTPUT_GIVEN_UP: Final = "output.given_up"
 SUPERVISOR_LOST: Final = "supervisor.lost"
+SUPERVISOR_REFUSED: Final = "supervisor.refused"
 SUPERVISOR_UP: Final = "supervisor.up"
 THREAD_FAILED: Final = "thread.failed"
 

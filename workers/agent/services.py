@@ -49,7 +49,6 @@ class NodeServices:
         """Return the loops by the name of their thread; each runs until its part is stopped or closed."""
         return {
             "events": self.supervisor.run_events,
-            "orders": self.supervisor.run_commands,
             "heartbeat": self.heartbeat.run,
             "exchange": self.exchange.run,
             "shipper": self.shipper.run,

@@ -19,7 +19,7 @@ import secrets
 import stat
 import threading
 
-from workers.files import beneath
+from workers.files import beneath, entries
 from workers.removal import FileRemover
 
 _PARTS = ("in", "out", "tmp", "work")
@@ -137,27 +137,30 @@ class WorkDirs:
         with contextlib.ExitStack() as opened:
             top = os.open(folder, beneath.FOLDER)
             opened.callback(os.close, top)
-            if sorted(_first_names(top, len(_PARTS) + 1)) != list(_PARTS):
+            if sorted(entries.first_names(top, len(_PARTS) + 1)) != list(_PARTS):
                 return False
-            parts = []
+            device = os.fstat(top).st_dev
             for part in _PARTS:
-                parts.append(beneath.open_beneath(top, part, beneath.FOLDER))
-                opened.callback(os.close, parts[-1])
-            if not all(self._is_empty(fd, part) for fd, part in zip(parts, _PARTS, strict=True)) or any(
-                os.listxattr(fd) for fd in (top, *parts)
-            ):
-                return False
-            for fd in (top, *parts):
-                found = os.fstat(fd)
-                if (found.st_uid, found.st_gid) != self._own:
-                    os.fchown(fd, *self._own)
-                if stat.S_IMODE(found.st_mode) != 0o700:  # noqa: PLR2004
-                    os.fchmod(fd, 0o700)
+                fd = os.open(part, beneath.FOLDER, dir_fd=top)
+                opened.callback(os.close, fd)
+                if not (self._is_empty(fd, part) and self._reset(fd, device)):
+                    return False
+            return self._reset(top, device)
+
+    def _reset(self, fd: int, device: int) -> bool:
+        """Make a directory the node's own again; False if it has attributes, or is of another file system."""
+        found = os.fstat(fd)
+        if found.st_dev != device or os.listxattr(fd):
+            return False
+        if (found.st_uid, found.st_gid) != self._own:
+            os.fchown(fd, *self._own)
+        if stat.S_IMODE(found.st_mode) != 0o700:  # noqa: PLR2004
+            os.fchmod(fd, 0o700)
         return True
 
     def _is_empty(self, fd: int, part: str) -> bool:
         """Whether nothing is in a part but the way to the directory, where the node has made one."""
-        found = _first_names(fd, 2)
+        found = entries.first_names(fd, 2)
         if not found or part != "tmp" or found != [self._way]:
             return not found
         # Nobody but its owner can have put anything into it.
@@ -199,12 +202,6 @@ def _opened_up(path: str) -> bool:
     finally:
         os.close(held)
     return True
-
-
-def _first_names(fd: int, most: int) -> list[str]:
-    """Return a few of the names in a folder, of which there may be millions."""
-    with os.scandir(fd) as entries:
-        return [entry.name for entry in itertools.islice(entries, most)]
 
 
 def _make_anew(folder: str) -> None:

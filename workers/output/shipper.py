@@ -104,7 +104,9 @@ class OutputShipper:
         with self._lock:
             writer = self._writers.get(key)
             if writer is None:
-                mask, cap = masking.read(key, self._paths), run.limits.output_bytes or 0
+                # Where output may stand in a journal, there are no secrets.
+                mask = None if run.keep_output_bytes else masking.read(key, self._paths)
+                cap = run.limits.output_bytes or 0
                 writer = self._writers[key] = _Writer(key, run.uid, cap, cap, mask)
             for name, path in (("stdout", run.stdout), ("stderr", run.stderr)):
                 writer.files.setdefault(path, LogFile(key, run.phase, name, path))

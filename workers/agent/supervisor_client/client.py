@@ -10,7 +10,6 @@ import queue
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -19,17 +18,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from workers import log
-from workers.agent.supervisor_client import run_end
 from workers.agent.supervisor_client.connection import (
-    Inbox,
     SupervisorConnection,
     SupervisorMessage,
     SupervisorVersionError,
 )
 from workers.agent.supervisor_client.launch import CONNECT_TIMEOUT_S, SupervisorLostError, start_or_connect
+from workers.agent.supervisor_client.reader import SupervisorReader, powers_of
 from workers.commands import KillTree, ReleaseTree, StartRun, TreeCommand
-from workers.events import Event, RunEnd, RunEnded, RunOutcome, SupervisorUp, TreeIdle
-from workers.paths import key_of, tree_name
+from workers.events import Event
+from workers.paths import tree_name
 
 
 class SupervisorClient:
@@ -45,31 +43,37 @@ class SupervisorClient:
     ) -> None:
         """Connect, starting the supervisor where none answers. Raises `SupervisorLostError`, `SupervisorVersionError`.
 
-        `report` is called with events, from the threads of `run_commands` and `run_events`. `tree` forces a kind of
-        process tree on a supervisor that has to be started.
+        `report` is called with events, from the thread that reads from the supervisor and that of `run_events`. `tree`
+        forces a kind of process tree on a supervisor that has to be started.
         """
         self._directory, self._python, self._tree = directory, python, tree
-        self._report = report
-        self._inbox: Inbox = queue.SimpleQueue()
+        self._reader = SupervisorReader(report)
+        self._inbox: queue.SimpleQueue[list[SupervisorMessage] | SupervisorConnection] = queue.SimpleQueue()
+        self._is_direct = False
+        self._switch = threading.Lock()
         self._connection: SupervisorConnection | None = None
-        self._commands: deque[TreeCommand] = deque()
-        self._change = threading.Condition()
         self._closed = False
         self.hello: SupervisorMessage = {}
-        self.stuck: set[str] = set()
-        """Trees with a process that cannot be killed."""
         self._connect()
 
     @property
     def powers(self) -> dict[str, Any]:
         """The process trees that the supervisor can contain and kill."""
-        return {name: self.hello.get(name) for name in ("tree", "missing", "confines")}
+        return powers_of(self.hello)
+
+    @property
+    def stuck(self) -> set[str]:
+        """Trees with a process that cannot be killed."""
+        return self._reader.stuck
 
     def send(self, commands: Sequence[TreeCommand]) -> None:
-        """Have these carried out, after all that were sent before. Returns at once."""
-        with self._change:
-            self._commands.extend(commands)
-            self._change.notify()
+        """Have these carried out, after all that were sent before. Returns at once; answers become events."""
+        ordered = sorted(
+            commands, key=_is_release
+        )  # stable: the others keep their order, and none follows a tree's release
+        with suppress(SupervisorLostError):
+            for kind, same in groupby(ordered, type):
+                self._carry_out(kind, list(same))
 
     def lease(self, sent_boottime: float) -> None:
         """Tell the supervisor when the last heartbeat that was answered had been sent, in seconds of CLOCK_BOOTTIME."""
@@ -84,43 +88,25 @@ class SupervisorClient:
 
     def close(self) -> None:
         """Let the threads return; the supervisor and all trees stay."""
-        with self._change:
-            self._closed = True
-            self._change.notify()
+        self._closed = True
         if self._connection is not None:
             self._connection.close()
 
-    def run_commands(self) -> None:
-        """Carry out what is sent, until closed."""
-        while True:
-            with self._change:
-                self._change.wait_for(lambda: self._commands or self._closed)
-                if self._closed:
-                    return
-                batch = list(self._commands)
-                self._commands.clear()
-            batch.sort(key=_is_release)  # stable: the others keep their order, and none follows a tree's release
-            with suppress(SupervisorLostError):
-                for kind, commands in groupby(batch, type):
-                    self._carry_out(kind, list(commands))
-
     def run_events(self) -> None:
-        """Report what happens, until closed. Raises `SupervisorLostError` when no supervisor can be started any more."""
-        known: list[SupervisorMessage] | None = None
-        pid = None
-        for message in self.messages():
-            if message["ev"] == "connected":
-                known = []
-                if pid not in {None, message["hello"].get("pid")}:
-                    log.logger().warning(log.SUPERVISOR_LOST, pid=pid)
-                pid = message["hello"].get("pid")
-            elif message["ev"] == "caught_up":
-                self._catch_up(known or [], pid)
-                known = None
-            elif known is not None:
-                known.append(message)
-            else:
-                self._read(message)
+        """Report what happens, until closed. Raises `SupervisorLostError` when no supervisor can be started any more.
+
+        From then on the thread that reads from a supervisor also reports; this one only connects again.
+        """
+        with self._switch, suppress(queue.Empty):
+            self._is_direct = True
+            while True:
+                news = self._inbox.get_nowait()
+                if not isinstance(news, list):
+                    self._inbox.put(news)
+                    break
+                self._reader.take(news)
+        for _ in self.messages():
+            pass
 
     def messages(self) -> Iterator[SupervisorMessage]:
         """Yield messages for good, connecting again (and starting the supervisor again) whenever it is lost.
@@ -151,14 +137,21 @@ class SupervisorClient:
     ) -> None:
         self.close()
 
+    def _deliver(self, news: list[SupervisorMessage] | SupervisorConnection) -> None:
+        with self._switch:
+            if self._is_direct and isinstance(news, list):
+                self._reader.take(news)
+            else:
+                self._inbox.put(news)
+
     def _connect(self) -> None:
         give_up = time.monotonic() + CONNECT_TIMEOUT_S
         while True:
             connected = start_or_connect(self._directory, self._python, self._tree)
             try:
-                self._connection = SupervisorConnection(connected, self._inbox)
+                self._connection = SupervisorConnection(connected, self._deliver)
                 self.hello = self._connection.hello
-                self._inbox.put([{"ev": "connected", "hello": self.hello}])
+                self._deliver([{"ev": "connected", "hello": self.hello}])
                 self._connection.begin()
             except SupervisorVersionError:
                 raise
@@ -170,47 +163,28 @@ class SupervisorClient:
 
     def _carry_out(self, kind: type[TreeCommand], commands: list[Any]) -> None:
         if kind is StartRun:
-            self._start(commands)
+            self._post(self._reader.started, "start", runs=[command.run.encode() for command in commands])
         elif kind is KillTree:
-            self._kill(commands)
+            trees = [
+                {"tree": tree_name(command.key), "grace_s": command.grace_s, "reason": "stopped"}
+                for command in commands
+            ]
+            self._post(self._reader.killed, "kill", trees=trees)
         else:
-            self.ask("release", trees=[tree_name(command.key) for command in commands])
+            self._post(lambda _: None, "release", trees=[tree_name(command.key) for command in commands])
 
-    def _start(self, commands: list[StartRun]) -> None:
-        answer = self.ask("start", runs=[command.run.encode() for command in commands])
-        for message in answer["known"]:
-            self._read(message)
-        for refused in answer["refused"]:
-            key = key_of(str(refused["tree"]))
-            if key is not None:
-                end = RunEnd(RunOutcome.LAUNCH, message=str(refused["message"]))
-                self._report(RunEnded(key, refused["phase"], end))
+    def _post(self, answered: Callable[[SupervisorMessage], None], operation: str, **fields: object) -> None:
+        """Send a request; `answered` is called with its answer, if one comes. Raises `SupervisorLostError`."""
 
-    def _kill(self, commands: list[KillTree]) -> None:
-        trees = [
-            {"tree": tree_name(command.key), "grace_s": command.grace_s, "reason": "stopped"} for command in commands
-        ]
-        for tree in self.ask("kill", trees=trees)["unknown"]:
-            key = key_of(tree)
-            if key is not None:
-                self._report(TreeIdle(key))
+        def take(answer: SupervisorMessage | None) -> None:
+            if answer is not None and "error" in answer:
+                log.logger().error(log.SUPERVISOR_REFUSED, operation=operation, why=answer["error"])
+            elif answer is not None:
+                answered(answer)
 
-    def _catch_up(self, known: list[SupervisorMessage], pid: int | None) -> None:
-        keyed = [(key, message) for message in known if (key := key_of(message["tree"])) is not None]
-        log.logger().info(log.SUPERVISOR_UP, pid=pid, runs=len(keyed), **self.powers)
-        self._report(SupervisorUp(frozenset((key, message["phase"]) for key, message in keyed)))
-        for _, message in keyed:
-            self._read(message)
-
-    def _read(self, message: SupervisorMessage) -> None:
-        key = key_of(str(message.get("tree", "")))
-        if key is None:
-            return
-        if message["ev"] == "ended":
-            self.stuck.discard(message["tree"])
-            self._report(RunEnded(key, message["phase"], run_end.read(message)))
-        elif message["ev"] == "stuck":
-            self.stuck.add(message["tree"])
+        if self._connection is None:
+            raise SupervisorLostError("not connected")
+        self._connection.post({"op": operation, **fields}, take)
 
 
 def _is_release(command: TreeCommand) -> bool:

@@ -6,6 +6,7 @@ import json
 import queue
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -26,18 +27,22 @@ class SupervisorVersionError(SupervisorLostError):
 
 
 class SupervisorConnection:
-    """One socket with its reading thread: answers go to who waits for them, events into the queue.
+    """One socket with its reading thread: answers go to who asked, events to `deliver`, from that thread.
 
-    The last thing in the queue is the connection itself: it is lost.
+    The last thing that is delivered is the connection itself: it is lost. A thread of its own sends what the socket
+    does not take at once; most of the time it has nothing to do.
     """
 
-    def __init__(self, connected: socket.socket, inbox: "Inbox") -> None:
+    def __init__(
+        self, connected: socket.socket, deliver: "Callable[[list[SupervisorMessage] | SupervisorConnection], None]"
+    ) -> None:
         self._socket = connected
-        self._inbox = inbox
+        self._deliver = deliver
         self._file = connected.makefile("rb")
         self._numbers = itertools.count(1)
-        self._lock = threading.Lock()
-        self._waiting: dict[int, queue.SimpleQueue[SupervisorMessage | None]] = {}
+        self._change = threading.Condition()
+        self._unsent = bytearray()
+        self._waiting: dict[int, Callable[[SupervisorMessage | None], None]] = {}
         self._lost = False
         self.hello = self._greet()
 
@@ -63,27 +68,41 @@ class SupervisorConnection:
     def begin(self) -> None:
         """Start reading and subscribe."""
         threading.Thread(target=self._read, name="supervisor events", daemon=True).start()
+        threading.Thread(target=self._send_rest, name="supervisor orders", daemon=True).start()
         self.ask({"op": "subscribe"})
+
+    def post(self, message: SupervisorMessage, answered: Callable[[SupervisorMessage | None], None]) -> None:
+        """Send a message without waiting. `answered` is called with its answer from the reading thread; None: it is lost.
+
+        Raises `SupervisorLostError`.
+        """
+        number = next(self._numbers)
+        data = _write_line({"id": number, **message})
+        with self._change:
+            if self._lost:
+                raise SupervisorLostError("the supervisor is gone")
+            self._waiting[number] = answered
+            if self._unsent:
+                self._unsent += data
+                return
+            try:
+                sent = self._socket.send(data, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+            except BlockingIOError:
+                sent = 0
+            except OSError as error:
+                raise SupervisorLostError(str(error)) from error
+            if sent < len(data):
+                self._unsent += data[sent:]
+                self._change.notify()
 
     def ask(self, message: SupervisorMessage) -> SupervisorMessage:
         """Send a message and return its answer. Raises `SupervisorLostError`, and `ValueError` if refused."""
         answers: queue.SimpleQueue[SupervisorMessage | None] = queue.SimpleQueue()
-        number = next(self._numbers)
-        data = json.dumps({"id": number, **message}).encode() + b"\n"
-        with self._lock:
-            if self._lost:
-                raise SupervisorLostError("the supervisor is gone")
-            self._waiting[number] = answers
-            try:
-                self._socket.sendall(data)
-            except OSError as error:
-                raise SupervisorLostError(str(error)) from error
+        self.post(message, answers.put)
         try:
             answer = answers.get(timeout=ANSWER_TIMEOUT_S)
         except queue.Empty:
             raise SupervisorLostError(f"no answer within {ANSWER_TIMEOUT_S:.0f} s") from None
-        finally:
-            self._waiting.pop(number, None)
         if answer is None:
             raise SupervisorLostError("the supervisor is gone")
         if "error" in answer:
@@ -91,30 +110,51 @@ class SupervisorConnection:
         return answer
 
     def close(self) -> None:
-        """Close; the reading thread ends by itself."""
+        """Close; the threads end by themselves."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _send_rest(self) -> None:
+        """Send what did not go at once, in order, for as long as there is a supervisor."""
+        while True:
+            with self._change:
+                self._change.wait_for(lambda: self._unsent or self._lost)
+                if self._lost:
+                    return
+                data = bytes(self._unsent)
+            try:
+                sent = self._socket.send(data, socket.MSG_NOSIGNAL)
+            except OSError:
+                return  # the reading thread notices, too
+            with self._change:
+                del self._unsent[:sent]
 
     def _read(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             for line in self._file:
                 message = _read_line(line)
                 if message.get("events"):
-                    self._inbox.put(message["events"])
-                waiting = self._waiting.get(message.get("re", 0))
-                if waiting is not None:
-                    waiting.put(message)
-        with self._lock:
+                    self._deliver(message["events"])
+                answered = self._waiting.pop(message.get("re", 0), None)
+                if answered is not None:
+                    answered(message)
+        with self._change:
             self._lost = True
-            for answers in self._waiting.values():
-                answers.put(None)
+            waiting, self._waiting = self._waiting, {}
+            self._change.notify()
+        for answered in waiting.values():
+            answered(None)
         self._file.close()
         self._socket.close()
-        self._inbox.put(self)
+        self._deliver(self)
 
 
-Inbox: TypeAlias = queue.SimpleQueue[list[SupervisorMessage] | SupervisorConnection]
-"""Messages as they came, in batches; a connection in their place says that it is lost."""
+def _write_line(message: SupervisorMessage) -> bytes:
+    """Return a message as a line, fast unless it holds text that is none in Unicode."""
+    try:
+        return orjson.dumps(message, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return json.dumps(message).encode() + b"\n"
 
 
 def _read_line(line: bytes) -> SupervisorMessage:
