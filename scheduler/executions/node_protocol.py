@@ -19,7 +19,7 @@ from scheduler.executions import claims, launch_failures, reports
 from scheduler.executions.plain_beats import HeartbeatGathering
 from scheduler.identifiers import Epoch, ExecutionId, JobId, NodeId
 from scheduler.rules.lifecycle.moves import ExecutionStatus
-from scheduler.rules.lifecycle.outcome import StopReason, reason_for_node
+from scheduler.rules.lifecycle.outcome import Outcome, StopReason, reason_for_node
 from scheduler.runtime import Runtime
 from scheduler.store.executions import executions, output, starts
 from scheduler.store.jobs import jobs
@@ -107,7 +107,9 @@ def report(rt: Runtime, message: wire.ReportBatch) -> wire.ReportAnswer:
         launch_failures.lock_or_reset(tx, message.node_id, said)
         locked, rows = _lock(tx, [r.execution_id for r in said])
         taken = reports.take(tx, rt, message.node_id, said, locked, rows, message.now)
-    _tell(rt, taken)
+    if taken.live:
+        rt.nudge("tick")
+    rt.ring(taken.to_ring)
     accepted, fenced = _sorted_out(said, taken)
     return wire.ReportAnswer(accepted=accepted, fenced=fenced)
 
@@ -128,9 +130,9 @@ def exchange(rt: Runtime, message: wire.NodeExchange) -> wire.ExchangeAnswer:
         answer, awaited = claims.grant(tx, rt, (message.node_id, message.epoch), message.claims, locked, rows)
         flags = nodes.flags(tx, message.node_id)
         news = _answer(message.epoch, executions.instructions(tx, message.node_id), drain=flags.is_draining)
-    _tell(rt, taken)
-    if (started or awaited) and not taken.live:
+    if started or awaited or (taken.live and (message.hungry or _matters(taken.live, locked, rows))):
         rt.nudge("tick")
+    rt.ring(taken.to_ring)
     accepted, fenced = _sorted_out(said, taken)
     return wire.ExchangeAnswer(
         granted=answer.granted, refused=answer.refused, overdrawn=overdrawn, accepted=accepted, fenced=fenced,
@@ -217,10 +219,21 @@ def _waits_ahead(row: executions.LockedExecution | None, s: wire.ExecutionStart,
     )
 
 
-def _tell(rt: Runtime, taken: reports.TakenReports) -> None:
-    if taken.live:
-        rt.nudge("tick")
-    rt.ring(taken.to_ring)
+def _matters(
+    live: Iterable[wire.ExecutionReport],
+    locked: Mapping[JobId, jobs.LockedJob],
+    rows: Mapping[ExecutionId, executions.LockedExecution],
+) -> bool:
+    """Whether an end is news for somebody else: its job goes back to the queue, or others wait for it.
+
+    The room of all other ends is filled by the node itself, which has work ahead.
+    """
+    return any(
+        r.outcome is not Outcome.COMPLETED
+        or not rows[r.execution_id].is_ahead
+        or locked[rows[r.execution_id].job_id].followers
+        for r in live
+    )
 
 
 def _sorted_out(

@@ -82,7 +82,8 @@ def _document(
         summary = f"It would wait: {future['reasons'][0]['description']}."
     else:
         would = "start"
-        summary = f"It would start on {_where(nodes)}: {placement.why}."
+        how = "wait a moment for room on" if placement.ahead else "start on"
+        summary = f"It would {how} {_where(nodes)}: {placement.why}."
     if stopped:
         summary += f" {preemption_messages.would_stop(stopped)}"
     return {

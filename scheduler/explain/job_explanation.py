@@ -149,7 +149,13 @@ def _of_running(last: LastExecution | None) -> str:
         return "It was placed."
     if last.preempted_for is not None:
         return preemption_messages.being_stopped(last.preempted_for, last.node_name)
+    if last.before is not None:
+        return f"It is next on node {last.node_name}{_behind(last.before)}, and starts there when room frees."
     return f"It runs on node {last.node_name}."
+
+
+def _behind(count: int) -> str:
+    return "" if not count else f", behind {count} short {'one' if count == 1 else 'ones'}"
 
 
 def _canceled(row: JobFacts) -> str:

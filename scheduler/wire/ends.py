@@ -97,6 +97,7 @@ class NodeExchange(Message):
     claims: list[ExecutionClaim] = Field(default=[], max_length=5000)
     starts: list[ExecutionStart] = Field(default=[], max_length=5000)
     reports: list[ExecutionReport] = Field(default=[], max_length=5000)
+    hungry: bool = Field(default=True, description="the node has little work ahead, or none: the scheduler should look")
 
 
 class ExchangeAnswer(Message):

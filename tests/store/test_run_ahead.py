@@ -10,7 +10,10 @@ from sqlalchemy.exc import DBAPIError
 from scheduler import wire
 from scheduler.errors import NodeReplaced
 from scheduler.executions import node_protocol
+from scheduler.explain import job_explanation
+from scheduler.explain.forecast import Forecaster
 from scheduler.identifiers import JobId
+from scheduler.identity import Caller
 from scheduler.jobs import cancel, hold
 from scheduler.leader import invariants
 from scheduler.nodes import drain, lost
@@ -321,3 +324,13 @@ def test_limits_count_what_is_ahead(cluster: Cluster, node: wire.Registered) -> 
     for _ in range(5):
         cluster.a_job()
     assert cluster.tick() == 2
+
+
+def test_explain_says_where_a_job_is_next_and_behind_how_many(cluster: Cluster, node: wire.Registered) -> None:
+    _, (first, _), (second, _) = jobs_on(cluster, node)
+    caller, forecaster = Caller(1, "admin", None), Forecaster(cluster.rt)
+    said = [job_explanation.explain(cluster.rt, forecaster, caller, one)["summary"] for one in (first, second)]
+    assert said == [
+        "It is next on node alpha, and starts there when room frees.",
+        "It is next on node alpha, behind 1 short one, and starts there when room frees.",
+    ]

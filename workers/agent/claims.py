@@ -40,6 +40,8 @@ def answered(context: StepContext, event: ClaimAnswered) -> None:
             context.record(execution, "done", {})
             context.log(log.EXECUTION_REFUSED, execution, why=refusal.why)
             context.forget(execution.key)
+    if any(spec.ahead for spec in event.answer.granted):
+        context.given_ahead = len(context.ahead) + sum(spec.ahead for spec in event.answer.granted)
     for spec in event.answer.granted:
         execution = _claiming(context, spec)
         if execution is not None:

@@ -51,6 +51,8 @@ class StepContext:
         """When (CLOCK_BOOTTIME) the agent's own work for a phase has taken too long."""
         self.ahead: list[tuple[int, ExecutionKey]] = []
         """What waits here for room, as a heap: by priority, then as placed."""
+        self.given_ahead = 0
+        """How many waited here when the scheduler gave the last of them."""
         self.room = NodeRoom()
         self.slots = SlotAllocator(profile.user, profile.slots, profile.gpus, profile.position)
         for execution in held.values():

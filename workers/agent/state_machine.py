@@ -142,8 +142,8 @@ class StateMachine:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether the node has work enough to go on for a while without the scheduler."""
-        return len(self._context.ahead) >= _ENOUGH_AHEAD
+        """Whether the node has work enough to go on for a while without the scheduler: half of what it was given last."""
+        return len(self._context.ahead) >= max(_ENOUGH_AHEAD, self._context.given_ahead // 2)
 
     def _gives_back(self) -> bool:
         return self._context.leaving or self._draining or self._left or self._trouble is not None

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 _MOST = 1000
 """Items of one kind in one call; the API takes five times as many."""
-_GATHER_S = 0.05
+_GATHER_S = 0.1
 """While the node has work ahead, calls are so far apart."""
 _COMPANY_S = 0.008
 """A call that follows soon after one with several items waits this long for more: it costs as much as some thirty of them."""
@@ -41,6 +41,7 @@ class _Round:
     claims: list[wire.ExecutionClaim] = field(default_factory=list)
     starts: list[wire.ExecutionStart] = field(default_factory=list)
     reports: list[wire.ExecutionReport] = field(default_factory=list)
+    hungry: bool = True
 
     def __len__(self) -> int:
         return len(self.claims) + len(self.starts) + len(self.reports)
@@ -116,6 +117,7 @@ class NodeExchanger:
             claims=together.claims,
             starts=together.starts,
             reports=together.reports,
+            hungry=together.hungry,
         )
         try:
             answer = self._api.exchange(message)
@@ -133,12 +135,12 @@ class NodeExchanger:
                 self._change.wait_for(lambda: self._stopped or self._count() >= _ENOUGH, _COMPANY_S)
             if self._stopped:
                 return None
-            self._hurry = False
+            hungry, self._hurry = self._hurry, False
             reports = _pop(self._reports)
             ended = {(one.execution_id, one.attempt) for one in reports}
             # Start and end of a short job are one message: the end says when it started.
             starts = [one for one in _pop(self._starts) if (one.execution_id, one.attempt) not in ended]
-            return _Round(_pop(self._claims), starts, reports)
+            return _Round(_pop(self._claims), starts, reports, hungry)
 
     def _is_due(self) -> bool:
         return self._stopped or self._hurry or self._count() >= _ENOUGH

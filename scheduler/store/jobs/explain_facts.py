@@ -45,7 +45,12 @@ _PAUSE_REASONS = text("""
 
 _LAST = text("""
     SELECT x.id, x.attempt, x.member, x.status, x.why, x.message, x.created, x.started, x.ended, x.job_exit_code, x.preempted_for,
-           n.id AS node_id, n.name AS node_name
+           n.id AS node_id, n.name AS node_name,
+           CASE WHEN x.is_ahead AND x.status IN ('QUEUED', 'AHEAD') THEN (
+               SELECT count(*) FROM executions o JOIN jobs j ON j.id = x.job_id JOIN jobs p ON p.id = o.job_id
+               WHERE o.node_id = x.node_id AND o.released_at IS NULL AND o.is_ahead AND o.status IN ('QUEUED', 'AHEAD')
+                 AND (p.priority, o.id) < (j.priority, x.id)
+           ) END AS before
     FROM executions x JOIN nodes n ON n.id = x.node_id
     WHERE x.job_id = :id AND x.attempt = (SELECT max(attempt) FROM executions WHERE job_id = :id)
     ORDER BY x.status IN ('FAILED', 'LOST') DESC,
@@ -117,7 +122,7 @@ class PauseReasons(NamedTuple):
 
 
 class LastExecution(NamedTuple):
-    """The newest execution of a job with its node."""
+    """The newest execution of a job with its node. `before`: how many start there before it; None unless it waits ahead of room."""
 
     id: ExecutionId
     attempt: Attempt
@@ -132,6 +137,7 @@ class LastExecution(NamedTuple):
     preempted_for: JobId | None
     node_id: NodeId
     node_name: str
+    before: int | None
 
 
 class MemberPlace(NamedTuple):

@@ -43,6 +43,7 @@ class LockedJob:
     charged: bool
     project_id: ProjectId
     revision_id: RevisionId
+    followers: int
 
     @property
     def is_gang(self) -> bool:
@@ -52,7 +53,7 @@ class LockedJob:
 
 _READ = """
     SELECT id, status, attempt, num_exes, forgiven, max_tries, withdrawals, members,
-           started IS NOT NULL AS charged, project_id, revision_id
+           started IS NOT NULL AS charged, project_id, revision_id, followers
     FROM jobs
     WHERE id = ANY(:ids)
     ORDER BY id
