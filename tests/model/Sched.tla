@@ -3,7 +3,7 @@
    reboots and unknown commit results. The database is one row set with atomic transitions.
    What is ahead of room (AHEAD) holds none and is no try: its node starts it by itself and tells of it afterwards.
    Each switch below turns one guard off; the names of the guards are those of docs/decisions/047-model.md. *)
-EXTENDS Naturals, FiniteSets
+EXTENDS Naturals, FiniteSets, TLC
 CONSTANTS Nodes, Jobs, MaxTries, MaxSeq, MaxFaults,
   FENCE,        \* a report is taken only for the current attempt of a live execution row
   CLAIMCAS,     \* claim = compare-and-set QUEUED -> RUNNING
@@ -24,6 +24,7 @@ CONSTANTS Nodes, Jobs, MaxTries, MaxSeq, MaxFaults,
 VARIABLES job, ex, plan, pend, wait, begun, proc, spool, nst, nep, aep, cut, stale, faults, starts, ghosts
 vars == <<job, ex, plan, pend, wait, begun, proc, spool, nst, nep, aep, cut, stale, faults, starts, ghosts>>
 Seqs == 1..MaxSeq
+Alike == Permutations(Nodes) \cup Permutations(Jobs)
 Term == {"COMPLETED", "FAILED", "CANCELED"}
 NoEx == [st |-> "none", node |-> "-", ep |-> 0, rel |-> TRUE, ah |-> FALSE]
 NoPlan == [on |-> FALSE, j |-> "-", node |-> "-", seq |-> 0, ah |-> FALSE]

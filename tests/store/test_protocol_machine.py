@@ -34,6 +34,8 @@ from scheduler.store.leader import plans
 from tests.support.cluster import Cluster
 
 NODES = ("alpha", "beta")
+CPUS = 2
+"""Of each node: too few for all jobs at once, so that some wait ahead of room."""
 MEMBERS = (1, 1, 1, 1, 2, 3)
 MOST_JOBS, MOST_HELD = len(MEMBERS), sum(MEMBERS)
 nodes, pick = st.sampled_from(NODES), st.integers(0, MOST_JOBS - 1)
@@ -41,7 +43,10 @@ outcomes = st.sampled_from(["completed", "failed", "launch", "returned", "cancel
 
 
 class Protocol(RuleBasedStateMachine):
-    """The cluster as its rows, and each node as what it holds: execution -> (attempt, token)."""
+    """The cluster as its rows, and each node as what it holds: execution -> (attempt, token).
+
+    Of these, `waits` are ahead of room, as the node's journal says, and `begun` were started there after that.
+    """
 
     database_url = ""
 
@@ -54,8 +59,11 @@ class Protocol(RuleBasedStateMachine):
         _empty(self.database_url)
         self.cluster = Cluster(self.database_url, retry_first_s=0, claim_deadline_s=0.000001, max_withdrawals=3)
         self.rt: Runtime = self.cluster.rt
+        _short_runs(self.cluster)
         self.jobs = [self.cluster.a_job(cpus=1000, max_tries=2, members=members) for members in MEMBERS]
         self.held: dict[str, dict[int, tuple[int, str]]] = {name: {} for name in NODES}
+        self.waits: dict[str, set[int]] = {name: set() for name in NODES}
+        self.begun: set[int] = set()
         self.boots = dict.fromkeys(NODES, 1)
         self.said: list[tuple[int, wire.ExecutionReport]] = []
         self.canceled: set[int] = set()
@@ -84,6 +92,7 @@ class Protocol(RuleBasedStateMachine):
             for name in NODES:
                 self.beat(name, lost=False)
                 self.claim_again(name)
+                self.start_ahead(name, lost=False)
                 self.report(name, how_many=MOST_HELD, outcome="completed", lost=False)
         assert self.cluster.query("SELECT id FROM executions WHERE released_at IS NULL") == []
         ends = "('COMPLETED', 'FAILED', 'CANCELED')"
@@ -133,7 +142,7 @@ class Protocol(RuleBasedStateMachine):
         try:
             answer = self.cluster.beat(self.as_node[name])
         except NodeReplaced:
-            self.held[name].clear()  # it kills everything before it registers again
+            self._forget(name)  # it kills everything before it registers again
             self.as_node[name] = self._register(name)
             return
         refs = [ref for ref in answer.waiting if ref.execution_id not in self.held[name]]
@@ -152,12 +161,38 @@ class Protocol(RuleBasedStateMachine):
     @rule(name=nodes, how_many=st.integers(1, 3), outcome=outcomes, lost=st.booleans())
     def report(self, name: str, how_many: int, outcome: str, lost: bool) -> None:
         ended = list(self.held[name].items())[:how_many]
-        reports = [_report(e, attempt, token, outcome) for e, (attempt, token) in ended]
+        reports = [self._ended(name, e, attempt, token, outcome) for e, (attempt, token) in ended]
         if reports:
             self._tell(self.as_node[name].node_id, reports)
             if not lost:
                 for e, _ in ended:
                     del self.held[name][e]
+                    self.waits[name].discard(e)
+
+    @rule(name=nodes, lost=st.booleans())
+    def start_ahead(self, name: str, lost: bool) -> None:
+        """The node starts by itself what has room by its own books, and tells of it, perhaps."""
+        while self.waits[name] and len(self.held[name]) - len(self.waits[name]) < CPUS:
+            first = min(self.waits[name])
+            self.waits[name].remove(first)
+            self.begun.add(first)
+        if not lost:
+            self._exchange(name, [])
+
+    @rule(name=nodes, how_many=st.integers(0, 2), lost=st.booleans())
+    def exchange(self, name: str, how_many: int, lost: bool) -> None:
+        """Ends, starts and claims in one call; what is recalled or cancelled before it started goes back."""
+        ended = [(e, held) for e, held in self.held[name].items() if e not in self.waits[name]][:how_many]
+        news = self._exchange(name, [self._ended(name, e, *held, "completed") for e, held in ended])
+        if lost:
+            return
+        for e, _ in ended:
+            del self.held[name][e]
+        back = [one.execution_id for one in news.cancels if one.execution_id in self.waits[name]]
+        self._exchange(name, [self._ended(name, e, *self.held[name][e], "returned") for e in back])
+        for e in back:
+            del self.held[name][e]
+            self.waits[name].discard(e)
 
     @rule(which=pick)
     def report_of_old(self, which: int) -> None:
@@ -170,7 +205,9 @@ class Protocol(RuleBasedStateMachine):
         if how == "reboots":
             self.boots[name] += 1
         if how == "forgets":
-            self.held[name].clear()
+            self._forget(name)
+        if how == "reboots":
+            self.begun -= self.held[name].keys()
         if how == "leaves":
             registration.leave(self.rt, self.as_node[name].node_id, self.as_node[name].epoch)
         self.as_node[name] = self._register(name)
@@ -237,10 +274,39 @@ class Protocol(RuleBasedStateMachine):
     # --- below the rules
 
     def _register(self, name: str) -> wire.Registered:
-        held = [{"execution_id": e, "attempt": a, "token": token} for e, (a, token) in self.held[name].items()]
-        answer = self.cluster.a_node(name, cpus=3000, boot_id=f"boot-{self.boots[name]}", held=held)
+        held = [
+            {"execution_id": e, "attempt": a, "token": token, "started": e not in self.waits[name]}
+            for e, (a, token) in self.held[name].items()
+        ]
+        boot_id = f"boot-{self.boots[name]}"
+        answer = self.cluster.a_node(name, cpus=CPUS * 1000, runs_ahead=True, boot_id=boot_id, held=held)
         for ref in answer.kill:
             self.held[name].pop(ref.execution_id)
+            self.waits[name].discard(ref.execution_id)
+        return answer
+
+    def _forget(self, name: str) -> None:
+        self.held[name].clear()
+        self.waits[name].clear()
+
+    def _ended(self, name: str, e: int, attempt: int, token: str, outcome: str) -> wire.ExecutionReport:
+        if e in self.waits[name]:
+            return _report(e, attempt, token, "unstarted")
+        return _report(e, attempt, token, outcome, started=99.0 if e in self.begun else None)
+
+    def _exchange(self, name: str, reports: list[wire.ExecutionReport]) -> wire.ExchangeAnswer:
+        node, ended = self.as_node[name], {one.execution_id for one in reports}
+        starts = [
+            wire.ExecutionStart(execution_id=ExecutionId(e), attempt=Attempt(attempt), token=token, at=99.0)
+            for e, (attempt, token) in self.held[name].items()
+            if e in self.begun and e not in ended
+        ]
+        message = wire.NodeExchange(
+            node_id=node.node_id, epoch=node.epoch, now=100.0, starts=starts, reports=reports, hungry=False
+        )
+        answer = node_protocol.exchange(self.rt, message)
+        assert len(answer.accepted) + len(answer.fenced) == len(reports)
+        self.said += [(node.node_id, one) for one in reports]
         return answer
 
     def _claim(self, name: str, refs: list[wire.ExecutionRef], *, lost: bool) -> None:
@@ -254,8 +320,10 @@ class Protocol(RuleBasedStateMachine):
         answer = node_protocol.claim(self.rt, wire.ClaimBatch(node_id=node.node_id, epoch=node.epoch, claims=claims))
         assert len(answer.granted) + len(answer.refused) == len(claims)
         if not lost:
+            self.waits[name] |= {spec.execution_id for spec in answer.granted if spec.ahead} - self.begun
             for refused in answer.refused:
                 del mine[refused.execution_id]
+                self.waits[name].discard(refused.execution_id)
 
     def _tell(self, node_id: int, reports: list[wire.ExecutionReport]) -> None:
         answer = node_protocol.report(self.rt, wire.ReportBatch(node_id=NodeId(node_id), reports=reports))
@@ -263,15 +331,26 @@ class Protocol(RuleBasedStateMachine):
         self.said += [(node_id, one) for one in reports]
 
 
-def _report(execution_id: int, attempt: int, token: str, outcome: str) -> wire.ExecutionReport:
+def _report(
+    execution_id: int, attempt: int, token: str, outcome: str, started: float | None = None
+) -> wire.ExecutionReport:
     error = "launch" if outcome == "launch" else None
-    said: dict[str, Any] = {"outcome": "failed" if error else outcome, "error": error}
+    said: dict[str, Any] = {"outcome": "failed" if error else outcome, "error": error, "started": started}
     return wire.ExecutionReport(execution_id=ExecutionId(execution_id), attempt=Attempt(attempt), token=token, **said)
 
 
 def _agree_on_room(tx: Connection, state: ClusterState) -> None:
     live = tx.execute(text("SELECT id FROM executions WHERE released_at IS NULL")).scalars()
     assert {run.execution_id for run in state.running} == set(live)
+
+
+def _short_runs(cluster: Cluster) -> None:
+    """Three short jobs, from which a scheduler learns that more of their kind may wait ahead of room; and their node is gone."""
+    node = cluster.a_node("before", cpus=1000)
+    for _ in range(3):
+        _, ref = cluster.running(node)
+        cluster.report(node, ref)
+    registration.leave(cluster.rt, node.node_id, node.epoch)
 
 
 def _empty(database_url: str) -> None:

@@ -44,7 +44,7 @@ def test_an_unknown_command_is_named() -> None:
     assert "there is no command 'dmeo'" in told.stderr
 
 
-@pytest.mark.parametrize("command", ["sim", "model", "chaos"])
+@pytest.mark.parametrize("command", ["sim"])
 def test_what_is_not_there_yet_says_so(command: str) -> None:
     told = run(command)
     assert told.returncode == 2

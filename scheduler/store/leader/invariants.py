@@ -237,6 +237,10 @@ CHECKS: tuple[Check, ...] = (
         FROM executions x JOIN nodes n ON n.id = x.node_id JOIN jobs j ON j.id = x.job_id
         WHERE x.released_at IS NULL AND x.is_ahead AND x.status IN ('QUEUED', 'AHEAD')
           AND (x.started IS NOT NULL OR j.members > 1 OR j.status = 'RUNNING' AND j.started IS NOT NULL)
+        UNION ALL
+        SELECT 'execution ' || x.id, 'withdrawn, but started'
+        FROM executions x JOIN jobs j ON j.id = x.job_id
+        WHERE {recent} AND x.status = 'WITHDRAWN' AND x.started IS NOT NULL
         """,
     ),
     Check(
