@@ -16,6 +16,7 @@ from api.http.about import routes as about
 from api.http.api_runtime import ApiRuntime
 from api.http.blobs import routes as blobs
 from api.http.bulk import routes as bulk
+from api.http.data_sets import routes as data_sets
 from api.http.db_metrics import DatabaseMetrics
 from api.http.document import answer_types, openapi
 from api.http.document.answer_types import JsonSchema
@@ -71,6 +72,7 @@ NOUNS = (
     pools,
     load,
     named_errors,
+    data_sets,
     workspaces,
     scheduler,
     status,

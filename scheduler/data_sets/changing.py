@@ -12,6 +12,7 @@ from scheduler.data_sets import working
 from scheduler.data_sets.working import StartedWork
 from scheduler.documents import Document, JsonValue
 from scheduler.errors import Conflict, FaultList, InvalidInput, NotFound
+from scheduler.identifiers import DataSetId
 from scheduler.identity import Caller
 from scheduler.jobs import submit
 from scheduler.jobs.admission import AdmissionCheck
@@ -19,9 +20,12 @@ from scheduler.rules.data_sets import grid as grids
 from scheduler.rules.data_sets.documents import GridDocument
 from scheduler.rules.data_sets.words import BLOCK_MODEL, DataSetWork
 from scheduler.runtime import Runtime
+from scheduler.store import paging
 from scheduler.store.admin import audit
-from scheduler.store.data_sets import sets
+from scheduler.store.data_sets import listing, sets
 from scheduler.store.data_sets.sets import DataSetFilter, DataSetRow, VersionAuthor
+from scheduler.store.data_sets.versions import VersionRow
+from scheduler.store.paging import PageWindow, RowCondition, RowPage
 
 MIN_NAME, MAX_NAME = 3, 100
 MAX_COMMENT = 250
@@ -67,6 +71,27 @@ def get(rt: Runtime, caller: Caller, uuid: UUID, project: str | None = None, *, 
     """Return a data set that the caller may see; raises NotFound, also for a deleted one unless `deleted`."""
     with rt.db.begin() as tx:
         return found(tx, caller, uuid, project, deleted=deleted)
+
+
+def get_by_id(rt: Runtime, caller: Caller, data_set_id: DataSetId, *, deleted: bool = False) -> DataSetRow:
+    """Return a data set by its number, as `get` does by its UUID."""
+    with rt.db.begin() as tx:
+        row = sets.by_id(tx, data_set_id)
+    if row is None or caller.project_id not in {None, row.project_id} or (row.deleted is not None and not deleted):
+        raise NotFound(f"there is no data set {data_set_id}")
+    return row
+
+
+def listed(rt: Runtime, chosen: RowCondition, window: PageWindow) -> RowPage[DataSetRow]:
+    """Return one page of data sets."""
+    with rt.db.begin() as tx:
+        return paging.read(tx, listing.DATA_SETS, chosen, window)
+
+
+def listed_versions(rt: Runtime, row: DataSetRow, window: PageWindow) -> RowPage[VersionRow]:
+    """Return one page of a data set's versions."""
+    with rt.db.begin() as tx:
+        return paging.read(tx, listing.VERSIONS, listing.of_set(row.id), window)
 
 
 def page(rt: Runtime, caller: Caller, chosen: DataSetFilter, offset: int, limit: int) -> tuple[list[DataSetRow], int]:

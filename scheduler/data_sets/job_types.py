@@ -28,10 +28,10 @@ _TITLES: Final = {
 }
 _VARIABLE: Final = "BLOCK_MODEL_PROGRAM"
 _START: Final = f"""\
-import base64, lzma, os, runpy, sys
+import base64, os, runpy, sys, zlib
 path = os.path.join(os.environ["GANGER_WORK_DIR"], "block_models.zip")
 with open(path, "wb") as file:
-    file.write(lzma.decompress(base64.b64decode(os.environ.pop("{_VARIABLE}"))))
+    file.write(zlib.decompress(base64.b64decode(os.environ.pop("{_VARIABLE}"))))
 sys.path.insert(0, path)
 runpy.run_module("workers.block_models", run_name="__main__", alter_sys=True)
 """

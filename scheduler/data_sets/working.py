@@ -193,6 +193,15 @@ def page_of_versions(rt: Runtime, owner: DataSetRow, offset: int, limit: int) ->
         return versions.page(tx, owner.id, offset, limit)
 
 
+def numbered(rt: Runtime, owner: DataSetRow, number: int) -> VersionRow:
+    """Return a version by its number. Raises NotFound."""
+    with rt.db.begin() as tx:
+        found = versions.numbered(tx, owner.id, number)
+    if found is None:
+        raise NotFound(f"there is no version {number} of this data set")
+    return found
+
+
 def version(rt: Runtime, owner: DataSetRow, uuid: UUID | None) -> VersionRow:
     """Return a version, the newest without a UUID. Raises NotFound, Conflict where there is none yet."""
     with rt.db.begin() as tx:

@@ -242,11 +242,15 @@ def project_name(caller: Caller, new: Sequence[NewJob]) -> str:
     names = {job.project for job in new if job.project is not None}
     if len(names) > 1:
         raise InvalidInput("the jobs of one request belong to one project", field="project")
-    own = caller.project
-    name = names.pop() if names else own or DEFAULT_PROJECT
-    if own is not None and name != own:
+    return named_project(caller, names.pop() if names else None)
+
+
+def named_project(caller: Caller, name: str | None) -> str:
+    """Return the project that a caller means: the one that is named, else his own, else the default. Raises Forbidden."""
+    meant = name or caller.project or DEFAULT_PROJECT
+    if caller.project not in {None, meant}:
         raise Forbidden("the token is bound to another project", field="project")
-    return name
+    return meant
 
 
 def _replay(tx: Connection, project_id: ProjectId, keys: Sequence[IdempotencyKey]) -> dict[int, JobId]:

@@ -187,9 +187,11 @@ class MeView(TypedDict):
 
     expires: str | None
     name: str
+    organization: str  # This installation, in the block model and compute API.
     project: str | None  # The only project that the token reaches; null is every project.
     role: Literal["viewer", "submitter", "operator", "admin"]
     token_id: int
+    workspace: str | None  # The project there; null is every project.
 
 
 class NodeCounts(TypedDict):

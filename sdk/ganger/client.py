@@ -10,6 +10,7 @@ import httpx2
 from ganger import configuration
 from ganger.answers import StatusView
 from ganger.documents import JsonObject
+from ganger.endpoints.data.data_sets import DataSetsEndpoint
 from ganger.endpoints.files import FilesEndpoint
 from ganger.endpoints.job_types import JobTypesEndpoint
 from ganger.endpoints.jobs import JobsEndpoint
@@ -79,6 +80,11 @@ class Client:
     def workflows(self) -> WorkflowsEndpoint:
         """Jobs that wait for each other, run as one."""
         return WorkflowsEndpoint(self._transport)
+
+    @property
+    def data_sets(self) -> DataSetsEndpoint:
+        """Columns in numbered versions."""
+        return DataSetsEndpoint(self._transport)
 
     @property
     def url(self) -> str:

@@ -4,6 +4,7 @@
 adds one says here whose things it touches.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.support.api import Api, serving
 
 ROUTES = {f"{route.method} {route.rule}": route for noun in NOUNS for route in noun.routes.all}
 
+GRID = {"blocks": [2, 2, 2], "size": [1, 1, 1]}
 OF_ONE_THING = {
     "job": {
         "GET /jobs/<id:job_id>/", "PATCH /jobs/<id:job_id>/", "GET /jobs/<id:job_id>/events/", "GET /jobs/<id:job_id>/explain/",
@@ -38,6 +40,11 @@ OF_ONE_THING = {
     },
     "error": {"GET /errors/<id:error_id>/", "PATCH /errors/<id:error_id>/"},
     "file": {"GET /files/<id:file_id>/", "DELETE /files/<id:file_id>/", "GET /files/<id:file_id>/content/"},
+    "data set": {
+        "GET /data-sets/<id:data_set_id>/", "DELETE /data-sets/<id:data_set_id>/", "POST /data-sets/<id:data_set_id>/restore/",
+        "GET /data-sets/<id:data_set_id>/versions/", "GET /data-sets/<id:data_set_id>/versions/<id:number>/",
+        "POST /data-sets/<id:data_set_id>/updates/", "POST /data-sets/<id:data_set_id>/queries/",
+    },
     "token": {
         "GET /admin/tokens/<id:token_id>/", "PATCH /admin/tokens/<id:token_id>/", "DELETE /admin/tokens/<id:token_id>/",
         "POST /admin/tokens/<id:token_id>/rotation/",
@@ -52,7 +59,7 @@ OF_ONE_THING = {
 LISTS = {
     "GET /jobs/", "GET /jobs/updates/", "GET /jobs/changes/", "GET /jobs/executions/", "GET /job-executions/", "GET /job-types/",
     "GET /job-types/status/", "GET /job-types/running/", "GET /files/", "GET /errors/", "GET /admin/tokens/",
-    "GET /admin/projects/",
+    "GET /admin/projects/", "GET /data-sets/",
 }  # fmt: skip
 """Lists of things that projects own: nothing of another project is in them."""
 
@@ -64,6 +71,7 @@ MADE = {
     "POST /errors/": {"name": "new", "title": "New", "category": "DATA"},
     "POST /admin/tokens/": {"name": "new", "role": "viewer"},
     "POST /files/": b"x",
+    "POST /data-sets/": {"name": "new", "grid": GRID},
 }
 """Routes that make something in a project: none is made in another one, and without a word it is the caller's own."""
 
@@ -169,14 +177,27 @@ class Things:
         token = api.post("/admin/tokens/", {"name": "t", "role": "viewer", **there}).json
         api.post(f"/admin/projects/{owner or 'default'}/secrets/", {"name": "s", "value": "v"})
         operation = api.as_(f"{owner} admin" if owner else "admin").post("/jobs/hold/", {"job_id": job["id"]}).json
+        data_set = api.value(
+            """INSERT INTO data_sets (project_id, kind, name, definition, latest, created_by, created_by_name, modified_by, modified_by_name)
+               SELECT id, 'block-model', :name, CAST(:definition AS jsonb), 1, 1, 'x', 1, 'x' FROM projects WHERE name = :project
+               RETURNING id""",
+            name=named, project=owner or "default", definition=json.dumps({"grid": {**GRID, "origin": [0, 0, 0], "rotation": []}}),
+        )  # fmt: skip
+        api.change(
+            """INSERT INTO data_set_versions (uuid, data_set_id, number, parent, job_id, created_by, created_by_name)
+               VALUES (gen_random_uuid(), :id, 1, 0, 1, 1, 'x')""",
+            id=data_set,
+        )
         return {
-            "job_id": job["id"], "execution_id": execution, "file_id": file["id"], "job_type_id": kind["id"], "type_name": named,
+            "data_set_id": data_set, "number": 1, "job_id": job["id"], "execution_id": execution, "file_id": file["id"], "job_type_id": kind["id"], "type_name": named,
             "version": "1.0", "error_id": error["id"], "token_id": token["id"], "operation_id": operation["id"], "secret": "s",
         }  # fmt: skip
 
 
 BODIES = {
     "PATCH /jobs/<id:job_id>/": {"status": "CANCELED"},
+    "POST /data-sets/<id:data_set_id>/updates/": {"new": [{"title": "v", "data_type": "Int8"}]},
+    "POST /data-sets/<id:data_set_id>/queries/": {},
     "PATCH /admin/projects/<name>/": {"title": "Changed"},
     "POST /admin/projects/<name>/secrets/": {"name": "s", "value": "w"},
     "PATCH /admin/tokens/<id:token_id>/": {"name": "renamed"},

@@ -10,9 +10,9 @@ import zipfile
 from base64 import b64decode
 from collections.abc import Sequence
 from io import BytesIO, StringIO
-from lzma import decompress
 from pathlib import Path
 from typing import Any
+from zlib import decompress
 
 import pytest
 
@@ -224,6 +224,8 @@ def test_rows_are_merged_into_the_values_that_are_there_or_replace_them(bench: B
          [(1, 4, 0), (2, 4, 0), (1, 4, 1), (2, 4, 1)]),
         ({"x_minmax": {"min": 11.5, "max": 12.4}, "y_minmax": {"min": -99, "max": -2}, "z_minmax": {"min": 0, "max": 9}},
          [(1, 0, 0), (1, 0, 1)]),
+        ({"x_minmax": {"min": -1e308, "max": 1e308}, "y_minmax": {"min": -2.5, "max": -1}, "z_minmax": {"min": 0.6, "max": 1e308}},
+         [(i, 0, 1) for i in range(4)]),
         ({"x_minmax": {"min": 90, "max": 91}, "y_minmax": {"min": 0, "max": 1}, "z_minmax": {"min": 0, "max": 1}}, []),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, cos, floor, inf, radians, sin
+from math import ceil, cos, floor, radians, sin
 from typing import Any
 
 from workers.block_models.problem import CellProblem
@@ -95,8 +95,9 @@ class BlockGrid:
         if words == "xyz":
             start, size = self.origin[axis], self.size[axis]
             least, most = ((end - start) / size - 0.5 for end in (least, most))
-        least = 0 if least == -inf else max(0, ceil(least - 1e-9))
-        most = self.blocks[axis] - 1 if most == inf else min(self.blocks[axis] - 1, floor(most + 1e-9))
+        count = self.blocks[axis]
+        low, high = (min(max(end, -1.0), float(count)) for end in (least, most))  # also of what is infinite by now
+        least, most = max(0, ceil(low - 1e-9)), min(count - 1, floor(high + 1e-9))
         return range(least, max(least, most + 1))
 
     def rows(self, ranges: Ranges) -> Iterator[tuple[int, int, range]]:

@@ -1,4 +1,4 @@
-"""The program as one text, in which it travels with the job types: its package as a zip file, by LZMA, in base64.
+"""The program as one text, in which it travels with the job types: its package as a zip file, deflated as a whole, in base64.
 
 The same sources make the same text, so that a job type gets a new revision only where its program has changed.
 """
@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-import lzma
 import zipfile
+import zlib
 from pathlib import Path
 
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
@@ -22,7 +22,7 @@ def program() -> str:
         _add(archive, "workers/__init__.py", b"")
         for path in sorted(folder.rglob("*.py")):
             _add(archive, f"workers/{folder.name}/{path.relative_to(folder)}", path.read_bytes())
-    return base64.b64encode(lzma.compress(held.getvalue(), preset=9)).decode()
+    return base64.b64encode(zlib.compress(held.getvalue(), 9)).decode()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

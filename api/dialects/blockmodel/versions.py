@@ -32,7 +32,7 @@ routes = Routes("block model versions")
 _AXES = ("ijk", "xyz")
 
 
-class VersionsQuery(OffsetQuery):
+class ModelVersionsQuery(OffsetQuery):
     """Which part of a list."""
 
     limit: paging.Limit = 50
@@ -41,7 +41,7 @@ class VersionsQuery(OffsetQuery):
 
 @routes.get(f"{place.MODEL}/versions", role=Role.VIEWER, any_query=True)
 def list_block_model_versions(
-    call: ApiCall, org: str, workspace: str, model: str, query: VersionsQuery
+    call: ApiCall, org: str, workspace: str, model: str, query: ModelVersionsQuery
 ) -> dict[str, Any]:
     """The versions of a block model, the newest first."""
     row = place.model(call, org, workspace, model)

@@ -9,7 +9,7 @@ from api.http.links import public
 from api.http.me.schema import LoginCode, LoginCodeBody, MeView, SessionList
 from api.http.routing import ApiCall, Routes
 from api.http.tokens.schema import RoleWord
-from scheduler.admin import sessions
+from scheduler.admin import projects, sessions
 from scheduler.identity import Role
 
 routes = Routes("me")
@@ -26,6 +26,8 @@ def show_me(call: ApiCall) -> MeView:
         "role": cast("RoleWord", caller.role.name.lower()),
         "project": caller.project,
         "expires": caller.expires,
+        "organization": call.rt.settings.organization,
+        "workspace": None if caller.project is None else projects.get(call.rt, caller, caller.project).uuid,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -21,6 +22,8 @@ class MeView(TypedDict):
     role: RoleWord
     project: Annotated[str | None, Field(description="the only project that the token reaches; null is every project")]
     expires: datetime | None
+    organization: Annotated[UUID, Field(description="this installation, in the block model and compute API")]
+    workspace: Annotated[UUID | None, Field(description="the project there; null is every project")]
 
 
 class SessionView(TypedDict):

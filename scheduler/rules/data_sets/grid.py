@@ -66,12 +66,12 @@ def normalized(grid: GridDocument) -> tuple[float, float, float]:
         matrix = _times(matrix, _turn(turn["axis"], radians(turn["angle"])))
     tilt = acos(max(-1.0, min(1.0, matrix[2][2])))
     if sin(tilt) < 1e-9:  # noqa: PLR2004 - the first and the last turn are about one axis
-        return _degrees(atan2(matrix[0][1] if matrix[2][2] > 0 else -matrix[0][1], matrix[0][0])), degrees(tilt), 0.0
-    return _degrees(atan2(matrix[0][2], matrix[1][2])), degrees(tilt), _degrees(atan2(matrix[2][0], -matrix[2][1]))
+        return _degrees(atan2(matrix[0][1] if matrix[2][2] > 0 else -matrix[0][1], matrix[0][0])), _degrees(tilt), 0.0
+    return _degrees(atan2(matrix[0][2], matrix[1][2])), _degrees(tilt), _degrees(atan2(matrix[2][0], -matrix[2][1]))
 
 
 def _degrees(angle: float) -> float:
-    return degrees(angle) % 360.0
+    return round(degrees(angle), 9) % 360.0
 
 
 def _turn(axis: str, angle: float) -> Matrix:

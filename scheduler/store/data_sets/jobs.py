@@ -29,7 +29,7 @@ class DataSetJob(NamedTuple):
 
 
 class DataSetJobState(NamedTuple):
-    """How a job is doing: its status, and what is known of its end. `was_started` holds from its first try on."""
+    """How a job is doing: its status, and what is known of its end. `was_started` holds from its first placement on."""
 
     status: str
     was_started: bool
@@ -66,7 +66,7 @@ _PROBLEM = text("UPDATE data_set_jobs SET problem = CAST(:problem AS jsonb) WHER
 _FILES = text("SELECT id, output, file_name FROM files WHERE execution_id = :id AND NOT is_deleted")
 
 _STATE = text("""
-    SELECT j.status, j.started IS NOT NULL AS was_started, e.name AS error, e.title AS error_title, e.category,
+    SELECT j.status, j.attempt > 0 AS was_started, e.name AS error, e.title AS error_title, e.category,
            (SELECT v.reason FROM events v WHERE v.job_id = j.id ORDER BY v.id DESC LIMIT 1) AS reason, (SELECT x.message FROM executions x WHERE x.job_id = j.id ORDER BY x.id DESC LIMIT 1) AS message,
            (SELECT f.uuid FROM files f JOIN executions x ON x.id = f.execution_id
             WHERE x.job_id = j.id AND x.attempt = j.result_attempt AND f.output = 'result' AND f.is_published AND NOT f.is_deleted

@@ -59,6 +59,7 @@ OURS = (
     Command("status", "ganger.cli.status:status", CLUSTER),
     Command("types", "ganger.cli.data.job_types:types", CLUSTER),
     Command("files", "ganger.cli.data.files:files", CLUSTER),
+    Command("data-sets", "ganger.cli.data.data_sets:data_sets", CLUSTER),
     Command("nodes", "ganger.cli.nodes.nodes:nodes", CLUSTER),
     Command("tokens", "ganger.cli.admin.tokens:tokens", CLUSTER),
     Command("projects", "ganger.cli.admin.projects:projects", CLUSTER),

@@ -1,0 +1,1 @@
+"""The endpoints of data that has versions."""
