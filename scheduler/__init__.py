@@ -35,6 +35,8 @@ Work
                      handing it over
     move             a permitted step of a job or an execution from one status to another
     event            something that happened to a job, a pool, or a node; audit: what a person did
+    schedule, cron   what makes jobs by itself; time: when it is due; firing: what became of one; overlap: a run is due while one is live;
+                     backfill of a schedule: runs for times that are past; catch up: make a run that was missed
     operation        a bulk action on all jobs that match a filter, done in chunks
     retention        how long what has ended is kept; due: kept no longer, from its cutoff on; purge: its deletion
     sweep            the leader's walk over all projects that purges what is due; gone: what was purged; deletion: a user's wish that something go

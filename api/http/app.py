@@ -38,6 +38,7 @@ from api.http.projects import routes as projects
 from api.http.queue import routes as queue
 from api.http.retention import routes as retention
 from api.http.scheduler import routes as scheduler
+from api.http.schedules import routes as schedules
 from api.http.schema.answers import Problem
 from api.http.serving import broker_health, rate_limit, thread_shares, trusted_host
 from api.http.serving.bulk_thread import BulkThread
@@ -62,6 +63,7 @@ NOUNS = (
     done,
     workflows,
     bulk,
+    schedules,
     executions,
     queue,
     lookup,

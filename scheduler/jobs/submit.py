@@ -193,6 +193,21 @@ def _submit_alone(
     return Submitted([made], hopeless=[*_hopeless(prepared, admission, project)])
 
 
+def create(tx: Connection, rt: Runtime, caller: Caller, submission: Submission) -> list[JobId]:
+    """Create jobs that need no others within a transaction that somebody else has begun, and return their ids. All or none.
+
+    Raises InvalidInput, Conflict, Forbidden, OverQuota as `submit` does. Nothing is known of keys here, nor of what could never be placed.
+    """
+    check_priorities(rt, caller, submission)
+    project = project_of(tx, project_name(caller, submission.jobs))
+    check_quota(tx, project, len(submission.jobs))
+    try:
+        prepared = resolve.prepare(tx, rt, project, submission.jobs)
+    except EntryError as error:
+        raise error.named(range(len(submission.jobs)) if submission.many else None) from None
+    return submissions.insert(tx, project.id, prepared.groups, prepared.rows, caller.token_id, caller.name)
+
+
 def _needs(submission: Submission, fresh: Sequence[int]) -> BatchNeeds:
     """Return the needs of the jobs of a submission; raises InvalidInput with all that is wrong with any of them."""
     wanted = batch.read(submission.jobs)

@@ -30,6 +30,7 @@ from scheduler.pools.drivers.registry import DriverRegistry
 from scheduler.resolver import resolver
 from scheduler.retention.sweep import Sweep
 from scheduler.runtime import Runtime
+from scheduler.schedules import firing
 from scheduler.store.leader import wake
 from scheduler.uploads import sweep as uploads
 from scheduler.workflows import upkeep
@@ -73,6 +74,7 @@ class SchedulerProcess:
             "workflows": self._keep_workflows,
             "sampling": self._sample,
             "scaling": self._scale,
+            "schedules": self._fire,
             "purging": Sweep(rt, self._leads, monotonic).step,
             "broker users": lambda: broker_user_list.keep(rt, broker_users, self._leads),
         }
@@ -122,6 +124,9 @@ class SchedulerProcess:
             log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)
         return self._rt.settings.upkeep_s
 
+    def _fire(self) -> float:
+        return firing.step(self._rt) if self._leads() else firing.LONGEST_S
+
     def _scale(self) -> float:
         term = self._leadership.term
         if term is None:
@@ -163,7 +168,7 @@ class SchedulerProcess:
         return 0.0
 
     def _receive(self, topic: str) -> None:
-        if topic in {"tick", "scaling", "purging"}:
+        if topic in {"tick", "scaling", "purging", "schedules"}:
             self._loops[topic].wake()
         elif topic.startswith("node:"):
             self._dispatcher.ring(topic.removeprefix("node:"))

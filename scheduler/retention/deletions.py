@@ -13,9 +13,11 @@ from scheduler.files import storage
 from scheduler.identifiers import JobId, ProjectId
 from scheduler.jobs import cancel
 from scheduler.log import log
+from scheduler.rules.workflow.definition import MOST_JOBS
 from scheduler.runtime import Runtime
 from scheduler.store.retention import deletions, purge
 from scheduler.store.retention.purge import PurgedFile, PurgeResult
+from scheduler.store.workflows import changes
 
 WINDOW = 500
 REASON = "deleted"
@@ -27,6 +29,24 @@ def delete_jobs(rt: Runtime, project_id: ProjectId, ids: Sequence[JobId], *, act
         deletions.note(tx, "job", project_id, ids, actor)
     for _ in carry_out(rt, ids):
         pass
+
+
+def delete_workflow(rt: Runtime, project_id: ProjectId, workflow_id: int, *, actor: str) -> None:
+    """Delete a workflow of a project with its jobs; safe to repeat. What runs is stopped first; searches find none of it any more."""
+    with rt.db.begin() as tx:
+        ids = changes.job_ids(tx, workflow_id, after=0, limit=MOST_JOBS)
+        deletions.note(tx, "workflow", project_id, [workflow_id], actor)
+        deletions.note(tx, "job", project_id, ids, actor)
+    for _ in carry_out(rt, ids):
+        pass
+    delete_empty(rt)
+
+
+def delete_empty(rt: Runtime) -> None:
+    """Delete the workflows that somebody has deleted and whose jobs are gone."""
+    with rt.db.begin() as tx:
+        for workflow_id in deletions.empty_workflows(tx, WINDOW):
+            changes.delete(tx, workflow_id)
 
 
 def carry_out(rt: Runtime, ids: Sequence[JobId] | None = None) -> Iterator[PurgeResult]:

@@ -84,6 +84,7 @@ class Sweep:
 
     def _all(self) -> Iterator[PurgeResult]:
         yield from deletions.carry_out(self._rt)
+        deletions.delete_empty(self._rt)
         with self._rt.db.begin() as tx:
             projects = due.projects(tx)
         for project in projects:

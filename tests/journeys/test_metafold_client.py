@@ -214,3 +214,108 @@ def run(client: Remote, installation: Installation, kind: str, params: Any, name
     job_id = start(client, installation, kind, params, name)
     installation.wait(int(job_id))
     return client.jobs.get(job_id)
+
+
+CHAIN = """---
+jobs:
+  first:
+    type: test/copy
+  second-step:
+    type: test/copy
+    needs:
+    - first
+    assets:
+      source: first
+    parameters:
+      message: {job: first, parameter: said}
+"""
+BROKEN = """
+jobs:
+  good: {type: test/sleep}
+  bad: {type: test/fail}
+  after: {type: test/sleep, needs: [bad]}
+"""
+SLOW = """
+jobs:
+  one: {type: test/sleep}
+  two: {type: test/sleep, needs: [one]}
+"""
+
+
+def test_a_workflow_runs_and_hands_its_outputs_on(client: Remote, tmp_path: Path) -> None:
+    (tmp_path / "mesh 1.stl").write_bytes(b"solid")
+    asset = client.assets.create(str(tmp_path / "mesh 1.stl"))
+    done = client.workflows.run(
+        CHAIN, parameters={"first.message": "grüezi", "first.times": "3"}, assets={"first.source": "mesh 1.stl"}
+    )
+    assert (done["state"], done["definition"], len(done["jobs"])) == ("success", CHAIN, 2)
+    assert done["created"] <= done["started"] <= done["finished"]
+    copy = client.workflow.get_asset(done["id"], "second-step.copy")
+    assert (copy["checksum"], copy["size"]) == (asset["checksum"], 5)
+    assert client.workflow.get_parameter(done["id"], "second-step.said") == "grüezi"
+    assert client.workflow.get_asset(done["id"], "first.nothing") is None
+    assert client.workflow.get_parameter(done["id"], "nobody.said") is None
+    first, second = (client.jobs.get(one) for one in sorted(done["jobs"], key=int))
+    assert (first["name"], second["name"], second["needs"]) == ("first", "second-step", [first["id"]])
+    assert first["workflow_id"] == second["workflow_id"] == done["id"]
+    assert (first["inputs"]["params"], first["inputs"]["assets"]) == (
+        {"message": "grüezi", "times": "3"},
+        {"source": asset},
+    )
+    assert second["inputs"]["assets"]["source"] == first["outputs"]["assets"]["copy"]
+    assert client.workflows.get(done["id"])["jobs"] == done["jobs"]
+    assert client.workflows.list(sort="finished:-1", q="state:success")[0]["id"] == done["id"]
+    client.workflows.delete(done["id"])
+    with pytest.raises(ClientError, match="status 404"):
+        client.workflows.get(done["id"])
+    with pytest.raises(ClientError, match="status 404"):
+        client.jobs.get(first["id"])
+
+
+def test_what_follows_a_failure_never_starts_and_the_rest_goes_on(client: Remote) -> None:
+    ended = client.workflows.run(BROKEN, parameters={"good.seconds": "0.2", "after.seconds": "0"})
+    assert ended["state"] == "failure"
+    jobs = {one["name"]: one for one in map(client.jobs.get, ended["jobs"])}
+    assert {name: one["state"] for name, one in jobs.items()} == {
+        "good": "success",
+        "bad": "failure",
+        "after": "canceled",
+    }
+    assert (jobs["after"]["started"], bool(jobs["bad"]["error"])) == (None, True)
+    with pytest.raises(ClientError, match="the workflow has ended"):
+        client.workflows.cancel(ended["id"])
+
+
+def test_a_workflow_is_cancelled_while_it_runs_and_a_wait_ends_in_time(
+    client: Remote, installation: Installation
+) -> None:
+    began = client.workflows.run_async(SLOW, parameters={"one.seconds": "300"})
+    assert (began["state"] in {"pending", "started"}, began["link"] is not None) == (True, True)
+    job = min(map(int, began["jobs"]))
+    installation.until(lambda: client.jobs.get(str(job))["started"], "the first job to start")
+    assert client.workflows.get(began["id"])["state"] == "started"
+    assert began["id"] in [one["id"] for one in client.workflows.list(q="state:started")]
+    canceled = client.workflows.cancel(began["id"])
+    assert (canceled["id"], canceled["state"]) == (began["id"], "canceled")
+    assert client.workflows.cancel(began["id"])["state"] == "canceled", "it may be said again"
+    assert {client.jobs.get(one)["state"] for one in began["jobs"]} == {"canceled"}
+    with pytest.raises(ClientError, match="failed to complete within 1 seconds"):
+        client.workflows.run(SLOW, timeout=1)
+    left = client.workflows.list(q="state:started")[0]
+    client.workflows.delete(left["id"])
+    assert left["id"] not in [one["id"] for one in client.workflows.list()]
+    assert not set(left["jobs"]) & {one["id"] for one in client.jobs.list()}
+
+
+def test_a_workflow_that_cannot_be_is_refused_with_every_fault_and_nothing_is_made(client: Remote) -> None:
+    before = len(client.jobs.list())
+    for definition, more, text in (
+        ("jobs: {a: {type: no/such}, b: {type: test/sleep, needs: [c]}}", {}, "no/such.*status 400"),
+        ("jobs: {a: {type: test/sleep, needs: [b]}, b: {type: test/sleep, needs: [a]}}", {}, "status 400"),
+        ("jobs: [", {}, "status 400"), ("", {}, "status 400"), ("jobs: {}", {}, "status 400"),
+        (CHAIN, {"assets": {"first.source": "never uploaded"}}, "no asset 'never uploaded'.*status 400"),
+        (SLOW, {"parameters": {"one.nothing": "1"}}, "status 400"), (SLOW, {"parameters": {"one.seconds": "soon"}}, "status 400"),
+    ):  # fmt: skip
+        with pytest.raises(ClientError, match=text):
+            client.workflows.run_async(definition, **more)
+    assert len(client.jobs.list()) == before

@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from api.dialects import problems
 from api.dialects.dialect import Dialect
-from api.dialects.metafold import assets, jobs, oauth, projects
+from api.dialects.metafold import assets, jobs, oauth, projects, workflows
 
 
 def _covers(path: str) -> bool:
@@ -32,6 +32,6 @@ def _status(path: str, status: HTTPStatus) -> HTTPStatus:
 
 dialect = Dialect(
     "metafold",
-    (projects.routes, assets.routes, jobs.routes, oauth.routes),
+    (projects.routes, assets.routes, jobs.routes, workflows.routes, oauth.routes),
     problems.described(_covers, _status),
 )

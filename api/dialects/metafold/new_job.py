@@ -27,7 +27,7 @@ def read(call: ApiCall, project: ProjectSummary, body: MetafoldJobBody) -> Submi
         raise InvalidInput(f"there is no job type {body.type!r}", field="type")
     inputs = _inputs(call, project, interface, body)
     new = NewJob(project=project.name, type_name=body.type, name=body.name, inputs=inputs)
-    return Submission([new], _keys())
+    return Submission([new], keys())
 
 
 def _inputs(call: ApiCall, project: ProjectSummary, interface: Interface, body: MetafoldJobBody) -> Document:
@@ -69,7 +69,7 @@ def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:50]) or "nothing"
 
 
-def _keys() -> list[IdempotencyKey]:
+def keys() -> list[IdempotencyKey]:
     """Return the key under which a client may repeat this request; the published clients send none."""
     key = request.headers.get("Idempotency-Key")
     if key is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field, JsonValue, StringConstraints
 from typing_extensions import TypedDict
@@ -58,6 +58,14 @@ class MetafoldJobBody(Body):
     parameters: Annotated[dict[str, JsonValue], Field(max_length=MOST_NAMES)] | None = None
     assets: Names | None = None
     name: Name | None = None
+
+
+class MetafoldWorkflowBody(Body):
+    """A workflow: its definition as YAML, and what its jobs are given, each as `job.name`."""
+
+    definition: Annotated[str, StringConstraints(min_length=1, max_length=2 * 1024 * 1024)]
+    parameters: Annotated[dict[str, str], Field(max_length=10_000)] | None = None
+    assets: Annotated[dict[str, str], Field(max_length=10_000)] | None = None
 
 
 class MetafoldProject(TypedDict):
@@ -126,6 +134,20 @@ class LinkedJob(MetafoldJob):
     """A job that was just made, with the address that tells when it has ended."""
 
     link: str
+
+
+class MetafoldWorkflow(TypedDict):
+    """A workflow, with the ids of its jobs."""
+
+    id: str
+    state: str
+    created: str
+    started: str | None
+    finished: str | None
+    definition: str
+    project_id: str
+    jobs: list[str]
+    link: NotRequired[str]
 
 
 class GrantedToken(TypedDict):

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from api.dialects.metafold.dates import DateForm
-from api.dialects.metafold.schema import MetafoldAsset, MetafoldJob, MetafoldProject, ValuesOfJob
+from api.dialects.metafold.schema import MetafoldAsset, MetafoldJob, MetafoldProject, MetafoldWorkflow, ValuesOfJob
 from api.dialects.metafold.values import text_of
 from scheduler.documents import DataEntry
 from scheduler.search.jobs import FoundJob, file_ids
 from scheduler.store.admin.file_summaries import FileSummary
 from scheduler.store.admin.project_summaries import ProjectSummary
+from scheduler.store.workflows.summaries import WorkflowSummary
 
 STATES: Final[Mapping[str, str]] = {
     "pending": "WAITING",
@@ -20,7 +21,10 @@ STATES: Final[Mapping[str, str]] = {
     "failure": "FAILED",
     "canceled": "CANCELED",
 }
-"""The states of jobs and workflows, each with the stage that it stands for."""
+"""The states of jobs, each with the stage that it stands for."""
+
+WORKFLOW_STATES: Final[Mapping[str, str]] = {**STATES, "pending": "PENDING", "started": "RUNNING"}
+"""The states of workflows, likewise."""
 
 _WORDS = {stage: word for word, stage in STATES.items()}
 ENDED = frozenset({"success", "failure", "canceled"})
@@ -82,6 +86,20 @@ def job(found: FoundJob, date: DateForm) -> MetafoldJob:
         "assets": [*outputs["assets"].values()],
         "parameters": inputs["params"],
         "meta": outputs["params"],
+    }
+
+
+def workflow(row: WorkflowSummary, date: DateForm) -> MetafoldWorkflow:
+    """Return a workflow."""
+    return {
+        "id": str(row.id),
+        "state": next(word for word, inside in WORKFLOW_STATES.items() if inside == row.state),
+        "created": date(row.created),
+        "started": None if row.started is None else date(row.started),
+        "finished": None if row.ended is None else date(row.ended),
+        "definition": row.definition,
+        "project_id": str(row.project_id),
+        "jobs": [str(one) for one in row.jobs],
     }
 
 

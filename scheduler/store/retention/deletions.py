@@ -52,6 +52,14 @@ _LIVE = text("""
     LIMIT :limit
 """)
 
+_EMPTY = text("""
+    SELECT d.object_id FROM deletions d
+    WHERE d.kind = 'workflow' AND NOT EXISTS (SELECT FROM jobs j WHERE j.workflow_id = d.object_id)
+    LIMIT :limit
+""")
+
+_GONE = text("DELETE FROM deletions WHERE kind = 'workflow' AND object_id = ANY(:ids)")
+
 
 def note(tx: Connection, kind: str, project_id: ProjectId, ids: Sequence[int], actor: str) -> list[int]:
     """Note that somebody has deleted these; return those that nobody had deleted before."""
@@ -63,6 +71,13 @@ def jobs(tx: Connection, *, after: int, limit: int, ids: Sequence[JobId] | None 
     """Return the next deleted jobs behind the id `after`, of these if `ids` names some."""
     parameters = {"after": after, "limit": limit, "ids": None if ids is None else list(ids)}
     return records.read_all(DeletedJob, tx.execute(_JOBS, parameters))
+
+
+def empty_workflows(tx: Connection, limit: int) -> list[int]:
+    """Return deleted workflows whose jobs are gone, and note of them no longer."""
+    found = list(tx.execute(_EMPTY, {"limit": limit}).scalars())
+    tx.execute(_GONE, {"ids": found})
+    return found
 
 
 def live_jobs(tx: Connection, project_id: ProjectId, limit: int) -> list[JobId]:

@@ -7,6 +7,7 @@ from scheduler.store.schema import (  # noqa: F401 - all add their tables to the
     needs_tables,
     project_tables,
     reference_tables,
+    schedule_tables,
     tables,
     upload_tables,
     workflow_tables,
