@@ -39,6 +39,8 @@ def rest():
 class RawClient(SupervisorClient):
     """Speaks the supervisor's own messages, as the agent's client sends and receives them."""
 
+    STARTS = True
+
     def start(self, runs: list[Event]) -> Event:
         return self.ask("start", runs=runs)
 

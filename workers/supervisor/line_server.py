@@ -14,6 +14,7 @@ _MAX_CLIENTS: Final = 64
 _READ_BYTES: Final = 1 << 16
 _BACKLOG: Final = 32
 _INTEREST: Final = select.EPOLLIN | select.EPOLLRDHUP
+_START: Final = '{"ev":"started"'
 _PEER: Final = struct.Struct("iII")  # pid, uid, gid
 
 LineMessage = dict[str, Any]
@@ -26,6 +27,7 @@ class ClientConnection:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.subscribed = False
+        self.wants_starts = True  # whether it is told of each start, too
         self.is_full = False  # its socket takes nothing more now
         self.unsent = bytearray()  # not yet sent
         self.partial = bytearray()  # received, not yet a whole line
@@ -59,10 +61,10 @@ class LineServer:
 
     def publish(self, texts: list[str]) -> None:
         """Send events, already JSON, to every subscriber in one line."""
-        if texts:
-            line = events_line(texts)
-            for client in [each for each in self._clients.values() if each.subscribed]:
-                self.send(client, line)
+        for client in [each for each in self._clients.values() if each.subscribed] if texts else ():
+            wanted = texts if client.wants_starts else [text for text in texts if not text.startswith(_START)]
+            if wanted:
+                self.send(client, events_line(wanted))
 
     def send(self, client: ClientConnection, line: bytes) -> None:
         """Send a line, now or as soon as the client reads again."""
@@ -111,16 +113,18 @@ class LineServer:
             self._answer(client, line)
 
     def _answer(self, client: ClientConnection, line: bytearray) -> None:
-        number = None
+        number, is_silent = None, False
         try:
             message = json.loads(line)
             if not isinstance(message, dict):
                 raise TypeError("a message must be an object")  # noqa: TRY301
             number = message.get("id")
             answer = self._handler(client, message)
+            is_silent = bool(message.get("silent"))
         except (ValueError, TypeError, KeyError) as error:
             answer = {"error": str(error)}
-        self.send(client, json.dumps({"re": number, **answer}).encode() + b"\n")
+        if not is_silent or any(answer.values()):
+            self.send(client, json.dumps({"re": number, **answer}).encode() + b"\n")
 
     def _flush(self, client: ClientConnection) -> None:
         if client.connection.fileno() < 0:

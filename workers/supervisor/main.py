@@ -170,8 +170,8 @@ class Supervisor:
     def _ping(self, _client: ClientConnection, _message: LineMessage) -> LineMessage:
         return {"hello": self._hello}
 
-    def _subscribe(self, client: ClientConnection, _message: LineMessage) -> LineMessage:
-        client.subscribed = True
+    def _subscribe(self, client: ClientConnection, message: LineMessage) -> LineMessage:
+        client.subscribed, client.wants_starts = True, bool(message.get("starts", True))
         self._lines.send(client, events_line([*self._runs.events(), CAUGHT_UP]))
         return {}
 

@@ -5,8 +5,8 @@ supervisor ignores the fields that it does not know, and takes those that are ab
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 from workers.supervisor.confining import confinement
 from workers.supervisor.confining.confinement import Confinement
@@ -117,17 +117,25 @@ def _phase(value: object) -> str:
 
 
 def _argv(value: object) -> list[str]:
-    if not isinstance(value, list) or not value or not all(_is_text(item) for item in value) or not value[0]:
+    if not isinstance(value, list) or not value or not _are_texts(value) or not value[0]:
         raise RequestError("argv must be a list of texts, beginning with the program")
     return value
 
 
 def _env(value: object) -> dict[str, str]:
-    if not isinstance(value, dict) or not all(_is_text(key) and _is_text(item) for key, item in value.items()):
+    if not isinstance(value, dict) or not _are_texts(value) or not _are_texts(value.values()):
         raise RequestError("env must map names to texts")
-    if any(not key or "=" in key for key in value):
+    if "" in value or "=" in "".join(value):
         raise RequestError("a name in env must not be empty nor hold '='")
     return value
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    """Whether all of them are texts that a program can be given."""
+    try:
+        return "\0" not in "".join(cast("Iterable[str]", values))  # which is what is found out
+    except TypeError:
+        return False
 
 
 def _is_text(value: object) -> bool:

@@ -12,7 +12,10 @@ Requests and answers are JSON objects, one a line. Every request takes a batch a
     release    {trees}          -> {refused}          forget how their runs ended; their names may never be used again
     lease      {sent_boottime}  -> {}                 when the last heartbeat that succeeded was sent
     shutdown   {grace_s}        -> {}                 stop all trees, then the supervisor
-    subscribe, list, ping
+    subscribe  {starts}         -> {}                 `starts` says whether `started` is told, too
+    list, ping
+
+A `silent` request gets no answer where that would say nothing.
 
 What happens comes as messages with `ev`, after `subscribe` and unasked. A message may come twice:
 

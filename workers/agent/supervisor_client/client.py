@@ -15,7 +15,7 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from workers import log
 from workers.agent.supervisor_client.connection import (
@@ -32,6 +32,9 @@ from workers.paths import tree_name
 
 class SupervisorClient:
     """One agent's hold on the supervisor of its node. The connection is made again as often as it is lost."""
+
+    STARTS: ClassVar = False
+    """Whether `messages` also tells of each start: the agent has no use for it."""
 
     def __init__(
         self,
@@ -152,7 +155,7 @@ class SupervisorClient:
                 self._connection = SupervisorConnection(connected, self._deliver)
                 self.hello = self._connection.hello
                 self._deliver([{"ev": "connected", "hello": self.hello}])
-                self._connection.begin()
+                self._connection.begin(starts=self.STARTS)
             except SupervisorVersionError:
                 raise
             except SupervisorLostError:  # it died or shut down in this very moment
@@ -184,7 +187,7 @@ class SupervisorClient:
 
         if self._connection is None:
             raise SupervisorLostError("not connected")
-        self._connection.post({"op": operation, **fields}, take)
+        self._connection.post({"op": operation, "silent": True, **fields}, take)
 
 
 def _is_release(command: TreeCommand) -> bool:

@@ -65,22 +65,22 @@ class SupervisorConnection:
             "drain the node with the release that it belongs to, or end that process and its jobs"
         )
 
-    def begin(self) -> None:
-        """Start reading and subscribe."""
+    def begin(self, *, starts: bool) -> None:
+        """Start reading and subscribe, to starts as well if asked to."""
         threading.Thread(target=self._read, name="supervisor events", daemon=True).start()
         threading.Thread(target=self._send_rest, name="supervisor orders", daemon=True).start()
-        self.ask({"op": "subscribe"})
+        self.ask({"op": "subscribe", "starts": starts})
 
     def post(self, message: SupervisorMessage, answered: Callable[[SupervisorMessage | None], None]) -> None:
         """Send a message without waiting. `answered` is called with its answer from the reading thread; None: it is lost.
 
-        Raises `SupervisorLostError`.
+        There is none to a `silent` message if it would say nothing. Raises `SupervisorLostError`.
         """
-        number = next(self._numbers)
-        data = _write_line({"id": number, **message})
-        with self._change:
+        with self._change:  # numbers are sent in order
             if self._lost:
                 raise SupervisorLostError("the supervisor is gone")
+            number = next(self._numbers)
+            data = _write_line({"id": number, **message})
             self._waiting[number] = answered
             if self._unsent:
                 self._unsent += data
@@ -135,9 +135,8 @@ class SupervisorConnection:
                 message = _read_line(line)
                 if message.get("events"):
                     self._deliver(message["events"])
-                answered = self._waiting.pop(message.get("re", 0), None)
-                if answered is not None:
-                    answered(message)
+                if "re" in message:
+                    self._answer(message)
         with self._change:
             self._lost = True
             waiting, self._waiting = self._waiting, {}
@@ -147,6 +146,16 @@ class SupervisorConnection:
         self._file.close()
         self._socket.close()
         self._deliver(self)
+
+    def _answer(self, message: SupervisorMessage) -> None:
+        """Pass an answer on. Answers come in order: what was asked before and is silent so far stays so."""
+        number = message["re"] or 0
+        with self._change:
+            answered = self._waiting.get(number)
+            for before in list(itertools.takewhile(lambda each: each <= number, self._waiting)):
+                del self._waiting[before]
+        if answered is not None:
+            answered(message)
 
 
 def _write_line(message: SupervisorMessage) -> bytes:

@@ -165,7 +165,8 @@ class Cgroup1:
         """Set the counters back, unless the tree left memory (cached files) or cgroups of its own."""
         memory, cpuacct = slot.files.get("memory"), slot.files.get("cpuacct")
         try:
-            if any(has_folders(files.folder) for files in slot.distinct):
+            # What a cell has started sees the hierarchies read only.
+            if slot.cell is None and any(has_folders(files.folder) for files in slot.distinct):
                 return False
         except OSError:  # somebody has removed it
             return False
