@@ -6,6 +6,7 @@ the rest goes through a whole installation. Compare the ratios of one run.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import select
 import socket
 import statistics
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +43,8 @@ from workers.removal import FileRemover
 EXECUTIONS, SPAWNS, RUNNING, CANCELS, STARTS = 3_000, 500, 500, 30, 64
 AT_ONCE = 256
 """Executions placed on the node at any time, as many as have room there: the next follows the end of one."""
+AHEAD = 64
+"""Executions that a node of two cpus holds at any time: two of them run, and the others wait for these to end."""
 EMPTY = {"cpus": 250, "mem": 16_000, "disk": 1_000}
 """A quarter of a cpu, so that the limit is there and never what an empty program waits for."""
 STAGED_BYTES = int(os.environ.get("GANGER_BENCH_STAGED_MIB", "2048")) << 20
@@ -79,27 +83,54 @@ def _bare_spawn() -> float:
 
 
 def _executions(root: Path, bare: float) -> None:
+    """Measure empty executions: as many at a time as a large node has room for, and on a node of two cpus that runs ahead."""
+    for name, cpus, at_once in (("", 64_000, AT_ONCE), ("two-slots.", 2_000, AHEAD)):
+        with tempfile.TemporaryDirectory(dir=root) as folder:
+            _execution_cost(Path(folder), name, cpus, at_once, bare)
+
+
+def _execution_cost(root: Path, name: str, cpus: int, at_once: int, bare: float) -> None:
+    root.chmod(0o755)
     api = FakeNodeApi(beat_s=2)
-    node = NodeProcess(root, api.url, cpus=64_000).start()
+    node = NodeProcess(root, api.url, cpus=cpus).start()
+    amounts = {**EMPTY, "cpus": 1000} if name else EMPTY
     try:
         api.wait(lambda: api.beats)
         with _bell(node) as bell:
-            _run(api, bell, range(1, 1_000))  # warm: slots, stock, caches
+            _run(api, bell, range(1, 1_000), at_once, amounts)  # warm: slots, stock, caches
             assert node.process is not None
             parts = {"agent": psutil.Process(node.process.pid), "supervisor": psutil.Process(node.supervisor_pid())}
-            before = {name: _cpu(process) for name, process in parts.items()}
+            before = {part: _cpu(process) for part, process in parts.items()}
+            switches = sum(map(_switches, parts.values()))
             began = time.monotonic()
-            _run(api, bell, range(1_000, 1_000 + EXECUTIONS))
+            _run(api, bell, range(1_000, 1_000 + EXECUTIONS), at_once, amounts)
             took = time.monotonic() - began
-            cpu = {name: (_cpu(process) - before[name]) / EXECUTIONS for name, process in parts.items()}
-        for name, each in cpu.items():
-            figure("node", f"execution.{name}.cpu", each * 1000, "ms", n=EXECUTIONS)
-        figure("node", "execution.cpu-beyond-bare", (sum(cpu.values()) - bare) * 1000, "ms", bar="< 1")
-        figure("node", "executions", EXECUTIONS / took, "1/s", n=EXECUTIONS, bar="> 1000", load=os.getloadavg()[0])
+            cpu = {part: (_cpu(process) - before[part]) / EXECUTIONS for part, process in parts.items()}
+            switches = sum(map(_switches, parts.values())) - switches
+            programs = parts["supervisor"].cpu_times()
+        for part, each in cpu.items():
+            figure("node", f"{name}execution.{part}.cpu", each * 1000, "ms", n=EXECUTIONS)
+        own = (programs.children_user + programs.children_system) / (1_000 + EXECUTIONS)
+        figure("node", f"{name}execution.program.cpu", own * 1000, "ms", n=EXECUTIONS)
+        figure("node", f"{name}execution.switches", switches / EXECUTIONS, "", n=EXECUTIONS)
+        figure("node", f"{name}execution.cpu", (sum(cpu.values()) + own) * 1000, "ms", bar="< 1.2")
+        figure("node", f"{name}execution.cpu-beyond-bare", (sum(cpu.values()) - bare) * 1000, "ms", bar="< 1")
+        figure(
+            "node", f"{name}executions", EXECUTIONS / took, "1/s", n=EXECUTIONS, bar="> 1000", load=os.getloadavg()[0]
+        )
         node.stop()
     finally:
         node.close()
         api.close()
+
+
+def _switches(process: psutil.Process) -> int:
+    """Return how often the threads of a process have waited so far."""
+    found = 0
+    for status in Path(f"/proc/{process.pid}/task").glob("*/status"):
+        with contextlib.suppress(OSError):
+            found += int(status.read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+    return found
 
 
 def _bell(node: NodeProcess) -> socket.socket:
@@ -109,14 +140,14 @@ def _bell(node: NodeProcess) -> socket.socket:
     return bell
 
 
-def _run(api: FakeNodeApi, bell: socket.socket, numbers: range) -> None:
-    """Place empty jobs, as many at a time as there is room for, until all of them are reported."""
+def _run(api: FakeNodeApi, bell: socket.socket, numbers: range, at_once: int, amounts: dict[str, int]) -> None:
+    """Place empty jobs, so many at a time, until all of them are reported. What has no room waits on the node."""
     first, placed = len(api.reports), 0
     while placed < len(numbers):
-        api.wait(lambda: placed - (len(api.reports) - first) < AT_ONCE, 120)  # noqa: B023  called right here
-        room = AT_ONCE - (placed - (len(api.reports) - first))
+        api.wait(lambda: placed - (len(api.reports) - first) < at_once, 120)  # noqa: B023  called right here
+        room = at_once - (placed - (len(api.reports) - first))
         new = [a_key(number, 1) for number in numbers[placed : placed + room]]
-        api.place(*[a_spec(key, amounts=EMPTY) for key in new])
+        api.place(*[a_spec(key, amounts=amounts).model_copy(update={"ahead": at_once == AHEAD}) for key in new])
         bell.sendall(json.dumps(["placements", api.epoch, new]).encode() + b"\n")
         placed += len(new)
     api.wait(lambda: len(api.reports) - first == len(numbers), 120)

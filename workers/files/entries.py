@@ -7,10 +7,12 @@ import itertools
 import os
 from typing import Final
 
-_BYTES: Final = 1024
+_BYTES: Final = 512
 _LENGTH_AT: Final = 16  # in struct linux_dirent64; a name begins 3 bytes later
 _NAME_AT: Final = 19
 _OWN: Final = (b".", b"..")
+_OWN_BYTES: Final = 48  # these two alone, as they mostly stand
+_SECOND_AT: Final = 43
 _read: Final = getattr(ctypes.CDLL(None, use_errno=True), "getdents64", None)
 
 
@@ -28,7 +30,10 @@ def first_names(fd: int, most: int) -> list[str]:
             raise OSError(code, os.strerror(code))
         if size == 0:
             break
-        names += _names(buffer.raw[:size])
+        block = buffer.raw
+        if size == _OWN_BYTES and block.startswith(b".\0", _NAME_AT) and block.startswith(b"..\0", _SECOND_AT):
+            continue
+        names += _names(block[:size])
     return names[:most]
 
 
