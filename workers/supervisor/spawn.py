@@ -32,7 +32,6 @@ from workers.supervisor.trees import StrandedError, Tree, scan
 
 _DEFAULT_PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _UMASK: Final = 0o022
-_ALL_SIGNALS: Final = [each for each in range(1, 65) if each not in {signal.SIGKILL, signal.SIGSTOP, 32, 33}]
 _OF_PROGRAM: Final = frozenset(
     {
         errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG,
@@ -62,6 +61,7 @@ class ProcessSpawner:
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._groups = os.getgroups()
         self._is_root = os.geteuid() == 0
+        self._ignored = _ignored_signals()
         self._failure = mmap.mmap(-1, mmap.PAGESIZE)  # shared with children that are forked, not vforked
         self._limits = ProcessLimits()
         if self._is_root:
@@ -194,7 +194,7 @@ class ProcessSpawner:
             (os.POSIX_SPAWN_DUP2, outputs[1], 2),
         ]
         return os.posix_spawn(
-            program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_ALL_SIGNALS
+            program, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=self._ignored
         )
 
     def _fork_into(
@@ -240,6 +240,12 @@ class ProcessSpawner:
             _FAILURE.pack_into(self._failure, 0, errno.EILSEQ, in_directory)
         finally:
             os._exit(_FAILED)
+
+
+def _ignored_signals() -> list[int]:
+    """Return the signals that this process ignores, and that programs would inherit so: Python's, and our starter's."""
+    every = [number for number in range(1, 65) if number not in {32, 33}]  # these two are the C library's own
+    return [number for number in every if signal.getsignal(number) == signal.SIG_IGN]
 
 
 def _not_confined(error: OSError) -> LaunchError:
