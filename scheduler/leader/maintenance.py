@@ -51,6 +51,12 @@ def delete_departed_nodes(rt: Runtime, remembered: set[NodeId], placeable: Colle
     return deleted
 
 
+def next_due_s(rt: Runtime) -> float:
+    """Return the seconds until the next job comes due; at least some hundredths, an hour where none does."""
+    with rt.db.begin() as tx:
+        return max(0.05, min(3600.0, jobs.next_due_s(tx)))
+
+
 def ready_due(rt: Runtime) -> int:
     """Queue the jobs whose `not_before` has come; return their number."""
     with rt.db.begin() as tx:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from scheduler.cluster_state import ClusterState
 from scheduler.events import TICK
 from scheduler.identifiers import Term
+from scheduler.leader import rest
 from scheduler.leader.dispatch import DispatchBatch
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
@@ -43,6 +44,11 @@ class TickLoop:
         """Lend the cluster state: it is used by one thread at a time, and no tick begins meanwhile."""
         with self._state_lock:
             yield self._state
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waited and nothing ran when the last tick looked."""
+        return len(self._state.queue) == 0 and len(self._state.running) == 0
 
     def begin(self, term: Term) -> None:
         """Lead under this term from now on, and read the cluster state anew."""
@@ -82,6 +88,6 @@ class TickLoop:
         """Return the seconds until there may be something to place: none if this tick stopped at its limit."""
         if result.placed >= self._rt.settings.tick_limit:
             return 0.0
-        poll = self._rt.settings.tick_poll_s
+        poll = rest.pause_s(self._rt.settings.tick_poll_s, self._rt.settings, is_idle=self.is_idle)
         due = self._state.queue.next_due()
         return poll if due is None else min(poll, max(0.0, due - self._state.now - tick_s))

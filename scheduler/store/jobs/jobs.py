@@ -230,6 +230,12 @@ def hold(tx: Connection, ids: Sequence[JobId], *, held: bool, reason: str | None
     return list(tx.execute(_HOLD, {"ids": list(ids), "held": held, "reason": reason if held else None}).scalars())
 
 
+_NEXT_DUE = text("""
+    SELECT COALESCE(extract(epoch FROM min(not_before) - clock_timestamp())::float8, 'infinity')
+    FROM jobs
+    WHERE status = 'PENDING' AND not_before > now()
+""")
+
 _DUE = text("""
     SELECT id, attempt
     FROM jobs
@@ -240,6 +246,11 @@ _DUE = text("""
     LIMIT :limit
     FOR NO KEY UPDATE SKIP LOCKED
 """)
+
+
+def next_due_s(tx: Connection) -> float:
+    """Return the seconds until the next `not_before`; infinity where there is none."""
+    return float(tx.execute(_NEXT_DUE).scalar_one())
 
 
 def due(tx: Connection, limit: int) -> list[JobMove]:
