@@ -13,11 +13,12 @@ from collections.abc import Callable
 from scheduler.events import NODE_LOST, PLACEMENTS_WITHDRAWN
 from scheduler.executions import withdrawal
 from scheduler.identifiers import NodeId
-from scheduler.leader import load_samples, maintenance, rest
+from scheduler.leader import load_samples, maintenance
 from scheduler.leader.dispatch import Dispatcher
 from scheduler.leader.invariants import ViolationCounts
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
+from scheduler.leader.rest import LeaderRest
 from scheduler.leader.tick_loop import TickLoop
 from scheduler.log import log
 from scheduler.loop import Loop
@@ -64,7 +65,7 @@ class SchedulerProcess:
         self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
-        self._resting: set[str] = set()
+        self._rest = LeaderRest(rt.settings, lambda: self._leads() and self._tick_loop.is_idle)
         steps = {
             "listen": self._listen,
             "lead": self._lead,
@@ -123,8 +124,7 @@ class SchedulerProcess:
         withdrawn = withdrawal.withdraw_late(self._rt)
         if withdrawn:
             log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)
-        pause = self._pause("upkeep", self._rt.settings.upkeep_s)
-        return pause if pause <= self._rt.settings.upkeep_s else min(pause, maintenance.next_due_s(self._rt))
+        return self._rest.pause("upkeep", self._rt.settings.upkeep_s, lambda: maintenance.next_due_s(self._rt))
 
     def _fire(self) -> float:
         return firing.step(self._rt) if self._leads() else firing.LONGEST_S
@@ -139,7 +139,7 @@ class SchedulerProcess:
             with self._tick_loop.lend() as state:
                 placeable = {node.id for node in state.nodes}
             maintenance.delete_departed_nodes(self._rt, self._kept_nodes, placeable)
-        return self._pause("scaling", self._rt.settings.scaling_s)
+        return self._rest.pause("scaling", self._rt.settings.scaling_s)
 
     def _sample(self) -> float:
         term = self._leadership.term
@@ -162,14 +162,7 @@ class SchedulerProcess:
     def _keep_workflows(self) -> float:
         if self._leadership.term is not None:
             upkeep.turn(self._rt)
-        return self._pause("workflows", _WORKFLOWS_EVERY_S)
-
-    def _pause(self, loop: str, usual_s: float) -> float:
-        """Return the pause of a loop, which rests in idle times until the next nudge of the tick."""
-        pause = rest.pause_s(usual_s, self._rt.settings, is_idle=self._leads() and self._tick_loop.is_idle)
-        if pause > usual_s:
-            self._resting.add(loop)
-        return pause
+        return self._rest.pause("workflows", _WORKFLOWS_EVERY_S)
 
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""
@@ -179,8 +172,7 @@ class SchedulerProcess:
     def _receive(self, topic: str) -> None:
         if topic in {"tick", "scaling", "purging", "schedules"}:
             self._loops[topic].wake()
-            resting, self._resting = self._resting, set()
-            for name in resting:
+            for name in self._rest.over():
                 self._loops[name].wake()
         elif topic.startswith("node:"):
             self._dispatcher.ring(topic.removeprefix("node:"))
