@@ -18,7 +18,6 @@ from scheduler.leader.dispatch import Dispatcher
 from scheduler.leader.invariants import ViolationCounts
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
-from scheduler.leader.rest import LeaderRest
 from scheduler.leader.tick_loop import TickLoop
 from scheduler.log import log
 from scheduler.loop import Loop
@@ -65,7 +64,6 @@ class SchedulerProcess:
         self._silences = SilentNodes()
         self._kept_nodes: set[NodeId] = set()  # nodes that have left, and whose rows executions refer to
         self._stopped = threading.Event()
-        self._rest = LeaderRest(rt.settings, lambda: self._leads() and self._tick_loop.is_idle)
         steps = {
             "listen": self._listen,
             "lead": self._lead,
@@ -124,7 +122,9 @@ class SchedulerProcess:
         withdrawn = withdrawal.withdraw_late(self._rt)
         if withdrawn:
             log.warning(PLACEMENTS_WITHDRAWN, count=withdrawn)
-        return self._rest.pause("upkeep", self._rt.settings.upkeep_s, lambda: maintenance.next_due_s(self._rt))
+        return self._tick_loop.rest.pause(
+            "upkeep", self._rt.settings.upkeep_s, lambda: maintenance.next_due_s(self._rt)
+        )
 
     def _fire(self) -> float:
         return firing.step(self._rt) if self._leads() else firing.LONGEST_S
@@ -139,7 +139,7 @@ class SchedulerProcess:
             with self._tick_loop.lend() as state:
                 placeable = {node.id for node in state.nodes}
             maintenance.delete_departed_nodes(self._rt, self._kept_nodes, placeable)
-        return self._rest.pause("scaling", self._rt.settings.scaling_s)
+        return self._tick_loop.rest.pause("scaling", self._rt.settings.scaling_s)
 
     def _sample(self) -> float:
         term = self._leadership.term
@@ -162,7 +162,7 @@ class SchedulerProcess:
     def _keep_workflows(self) -> float:
         if self._leadership.term is not None:
             upkeep.turn(self._rt)
-        return self._rest.pause("workflows", _WORKFLOWS_EVERY_S)
+        return self._tick_loop.rest.pause("workflows", _WORKFLOWS_EVERY_S)
 
     def _listen(self) -> float:
         """Receive wake-ups from the database until stopped; they only make things quicker, polling goes on."""
@@ -172,7 +172,7 @@ class SchedulerProcess:
     def _receive(self, topic: str) -> None:
         if topic in {"tick", "scaling", "purging", "schedules"}:
             self._loops[topic].wake()
-            for name in self._rest.over():
+            for name in self._tick_loop.rest.over():
                 self._loops[name].wake()
         elif topic.startswith("node:"):
             self._dispatcher.ring(topic.removeprefix("node:"))

@@ -13,6 +13,7 @@ from scheduler.leader import rest
 from scheduler.leader.dispatch import DispatchBatch
 from scheduler.leader.leadership import Leadership
 from scheduler.leader.report import LeaderReport
+from scheduler.leader.rest import LeaderRest
 from scheduler.leader.tick import TermOver, TickResult, tick
 from scheduler.log import log
 from scheduler.resolver import resolver
@@ -38,6 +39,7 @@ class TickLoop:
         self._state = ClusterState(rt.settings)
         self._state_lock = threading.Lock()
         self._rest_until = 0.0
+        self.rest = LeaderRest(rt.settings, lambda: leadership.term is not None and self.is_idle)
 
     @contextmanager
     def lend(self) -> Iterator[ClusterState]:
