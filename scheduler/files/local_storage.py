@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 
 from scheduler.errors import Forbidden, InvalidInput, NotFound, ServiceUnavailable
 from scheduler.files import beneath
+from scheduler.files.hashing import HashedFile
 
 MAX_FOLDER, MAX_PART = 3_000, 255
 """Longest path of a workspace (characters) and longest name in it (bytes): the limits of Linux, less room for file names."""
@@ -78,6 +78,17 @@ def write(url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: st
 
     The temporary name is in the folder `drafts` of the workspace, or beside the file. Raises ServiceUnavailable if that fails.
     """
+    with contextlib.closing(HashedFile()) as content:
+        _write(url, path, _hashed(pieces, content), roots, drafts)
+        return content.size, content.hexdigest()
+
+
+def write_part(url: str, path: str, pieces: Iterable[bytes], roots: Roots) -> int:
+    """Write a part of something as `write` does, but unhashed, for what it is a part of will be; return its size in bytes."""
+    return _write(url, path, pieces, roots, None)
+
+
+def _write(url: str, path: str, pieces: Iterable[bytes], roots: Roots, drafts: str | None) -> int:
     try:
         with _opened(url, roots) as handle, _new_file(handle, path, drafts) as file:
             return _copy(pieces, file)
@@ -191,16 +202,20 @@ def _made(workspace: int, parts: list[str], open_folders: contextlib.ExitStack) 
     return handle
 
 
-def _copy(pieces: Iterable[bytes], file: FileIO) -> tuple[int, str]:
-    digest = hashlib.sha256()
+def _hashed(pieces: Iterable[bytes], content: HashedFile) -> Iterator[bytes]:
+    for piece in pieces:
+        content.add(piece)
+        yield piece
+
+
+def _copy(pieces: Iterable[bytes], file: FileIO) -> int:
     size = 0
     for piece in pieces:
-        digest.update(piece)
         rest = memoryview(piece)
         while rest:
             rest = rest[file.write(rest) :]
         size += len(piece)
-    return size, digest.hexdigest()
+    return size
 
 
 def _pieces(file: BinaryIO, start: int, length: int | None) -> Iterator[bytes]:

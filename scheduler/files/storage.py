@@ -51,6 +51,13 @@ def write(
     return WorkspaceFile(path, *local_storage.write(url, path, pieces, roots, drafts))
 
 
+def write_part(url: str, path: str, pieces: Iterable[bytes], roots: Roots = ()) -> int:
+    """Write a part of something durably, unhashed where that is possible; return its size in bytes. Raises ServiceUnavailable."""
+    if url.startswith((_OBJECTS, *_WEB)):
+        return write(url, path, pieces, roots).size
+    return local_storage.write_part(url, path, pieces, roots)
+
+
 def staged_path(stage: UUID) -> str:
     """Return a path for a new part of something that is staged there."""
     return f"{_folder(stage)}/{secrets.token_hex(16)}"

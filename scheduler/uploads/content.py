@@ -52,22 +52,23 @@ def put(rt: Runtime, row: UploadRow, pieces: Iterable[bytes], media_type: str | 
         uploads.set_content(tx, locked.id, stored.path, _content(stored, media_type))
         return before
 
-    _settle(rt, row, stored, settle)
+    _settle(rt, row, stored.path, settle)
 
 
 def put_block(rt: Runtime, row: UploadRow, name: str, pieces: Iterable[bytes]) -> None:
     """Store one block, in place of one of the same name. Raises InvalidInput, BodyTooLarge, Conflict, ServiceUnavailable."""
     check_block_name(name)
-    stored = storage.write(row.workspace_url, storage.staged_path(row.stage), pieces, rt.settings.workspace_roots)
+    path = storage.staged_path(row.stage)
+    size = storage.write_part(row.workspace_url, path, pieces, rt.settings.workspace_roots)
 
     def settle(tx: Connection, locked: UploadRow) -> Sequence[str]:
         if locked.stage != row.stage:
             raise Conflict("this upload has begun anew; send the block again")
-        replaced = blocks.put(tx, locked.id, UploadBlock(name, stored.size, stored.path, None))
+        replaced = blocks.put(tx, locked.id, UploadBlock(name, size, path, None))
         _check_room(uploads.find(tx, row.uuid) or locked)
         return [] if replaced is None else [replaced]
 
-    _settle(rt, row, stored, settle)
+    _settle(rt, row, path, settle)
 
 
 def put_list(rt: Runtime, row: UploadRow, names: Sequence[str], media_type: str | None) -> None:
@@ -123,16 +124,14 @@ def _write(rt: Runtime, row: UploadRow, pieces: Iterable[bytes]) -> WorkspaceFil
     return storage.write(row.workspace_url, path, pieces, rt.settings.workspace_roots, stage=row.stage)
 
 
-def _settle(
-    rt: Runtime, row: UploadRow, stored: WorkspaceFile, settle: Callable[[Connection, UploadRow], Sequence[str]]
-) -> None:
-    """Let what was stored take its place, and remove what it replaces; whatever fails, remove what was stored."""
+def _settle(rt: Runtime, row: UploadRow, path: str, settle: Callable[[Connection, UploadRow], Sequence[str]]) -> None:
+    """Let what was stored at a path take its place, and remove what it replaces; whatever fails, remove what was stored."""
     try:
         with rt.db.begin() as tx:
             locked = uploads.lock(tx, row.uuid)
             replaced = settle(tx, _open(locked or row._replace(job_status=None)))
     except BaseException:
-        _remove(rt, row, [stored.path])
+        _remove(rt, row, [path])
         raise
     _remove(rt, row, replaced)
 
@@ -158,7 +157,7 @@ def _took_place(
         uploads.set_content(tx, locked.id, stored.path, _content(stored, media_type))
         return [*(block.path for block in there.values() if block.path is not None), *_path(locked)]
 
-    _settle(rt, row, stored, settle)
+    _settle(rt, row, stored.path, settle)
     return not is_stale
 
 

@@ -108,7 +108,8 @@ def test_the_token_never_goes_to_where_files_are_sent(client: Client, installati
 def test_an_api_that_dies_in_the_middle_loses_nothing_and_keeps_nothing_half(
     client: Client, installation: Installation, tmp_path: Path
 ) -> None:
-    source = large(tmp_path, 60)
+    source, staged = large(tmp_path, 60), installation.root / "files" / "staged"
+    before = {*staged.iterdir()}  # of jobs that go on waiting
     job_id = awaiting(client)
     killed: list[int] = []
 
@@ -123,8 +124,7 @@ def test_an_api_that_dies_in_the_middle_loses_nothing_and_keeps_nothing_half(
     assert patient.uploads.done(job_id).status in {"QUEUED", "RUNNING"}
     done = patient.jobs.wait(job_id, timeout_s=60)
     assert (done.status, patient.logs.read(done.job_exes[0].id).strip()) == ("COMPLETED", str(source.stat().st_size))
-    staged = installation.root / "files" / "staged"
-    installation.until(lambda: not [*staged.iterdir()], "an empty folder of stages")
+    installation.until(lambda: {*staged.iterdir()} <= before, "the folder of the stage to be gone")
     assert not [*(installation.root / "files").rglob("*.part")]
 
 
