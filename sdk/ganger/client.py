@@ -24,6 +24,7 @@ from ganger.endpoints.scheduler import SchedulerEndpoint
 from ganger.endpoints.tokens import TokensEndpoint
 from ganger.endpoints.uploads import UploadsEndpoint
 from ganger.errors import ServerTrouble
+from ganger.schedules import SchedulesEndpoint
 from ganger.transport import Call, Transport
 from ganger.workflows import WorkflowsEndpoint
 
@@ -80,6 +81,11 @@ class Client:
     def workflows(self) -> WorkflowsEndpoint:
         """Jobs that wait for each other, run as one."""
         return WorkflowsEndpoint(self._transport)
+
+    @property
+    def schedules(self) -> SchedulesEndpoint:
+        """Jobs that start by themselves."""
+        return SchedulesEndpoint(self._transport)
 
     @property
     def data_sets(self) -> DataSetsEndpoint:

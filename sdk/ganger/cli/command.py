@@ -47,6 +47,7 @@ OURS = (
     Command("requeue", "ganger.cli.jobs.requeue:requeue", JOBS),
     Command("done", "ganger.cli.jobs.done:done", JOBS),
     Command("workflow", "ganger.cli.workflows.commands:workflow", JOBS),
+    Command("schedule", "ganger.cli.schedules.commands:schedule", JOBS),
     Command("hold", "ganger.cli.jobs.hold:hold", JOBS),
     Command("release", "ganger.cli.jobs.hold:release", JOBS),
     Command("pin", "ganger.cli.jobs.pin:pin", JOBS),
