@@ -332,7 +332,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS, told=st.integers(1, 3), seed=st.integers(0, 9))
 def test_any_order_and_repetition_gives_what_a_simple_model_gives(api: Api, steps: Any, told: int, seed: int) -> None:
     """Blocks not in a list are gone once it is taken; a list may name what an earlier one has joined; a whole forgets all blocks."""
