@@ -23,7 +23,7 @@ MAX_PIECES = 1_000
 class OutputSelection:
     """Which output of an execution to read: `stdout`, `stderr` or `combined`, of one phase or all, from byte `start` on, printed since a time.
 
-    With `tail` only so many last bytes of it.
+    With `tail` only so many last bytes of it, with `limit` at most so many.
     """
 
     execution_id: ExecutionId
@@ -32,6 +32,7 @@ class OutputSelection:
     start: int = 0
     since: datetime | None = None
     tail: int | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,19 @@ def _pieces(tx: Connection, wanted: OutputSelection) -> list[OutputPiece]:
         since=wanted.since,
         limit=MAX_PIECES,
         tail=wanted.tail,
+        until=None if wanted.limit is None else wanted.start + wanted.limit,
     )
     if not rows:
         return []
     start = wanted.start if wanted.tail is None else max(wanted.start, rows[0].total - wanted.tail)
-    return [_cut(OutputPiece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), start) for row in rows]
+    until = None if wanted.limit is None else start + wanted.limit
+    return [
+        _cut(OutputPiece(row.phase, row.stream, row.offset, row.start, bytes(row.data)), start, until) for row in rows
+    ]
 
 
-def _cut(piece: OutputPiece, start: int) -> OutputPiece:
-    """Return the part of a piece from `start` on."""
+def _cut(piece: OutputPiece, start: int, until: int | None = None) -> OutputPiece:
+    """Return the part of a piece from `start` on, up to `until`."""
     skip = max(0, start - piece.start)
-    return OutputPiece(piece.phase, piece.stream, piece.offset + skip, piece.start + skip, piece.data[skip:])
+    end = None if until is None else max(0, until - piece.start)
+    return OutputPiece(piece.phase, piece.stream, piece.offset + skip, piece.start + skip, piece.data[skip:end])

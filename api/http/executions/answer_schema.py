@@ -87,3 +87,33 @@ class LogView(TypedDict):
     next_offset: int
     text: str
     is_finished: bool
+
+
+class LogIndexView(TypedDict):
+    """Where lines begin: `offsets[n]` is the byte at which line n x `every` begins, counted from 0."""
+
+    execution_id: int
+    stream: str
+    phase: str | None
+    size_bytes: int
+    lines: Annotated[int, Field(description="that are ended by a newline")]
+    every: int
+    offsets: list[int]
+    is_finished: bool
+
+
+class LogHitView(TypedDict):
+    """A line that was found, counted from 0; its text is cut at 400 letters."""
+
+    line: int
+    offset: int
+    text: str
+
+
+class LogSearchView(TypedDict):
+    """Lines that were found, at most 1,000 in at most 5 seconds; the rest begins at `next_offset`, null at the end of what there is."""
+
+    hits: list[LogHitView]
+    next_offset: int | None
+    next_line: int | None
+    is_finished: bool

@@ -11,13 +11,14 @@ from api.http import api_runtime, paging
 from api.http.answers import Answer
 from api.http.auth import TokenWatch
 from api.http.executions import log_page, view
-from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogView
-from api.http.executions.schema import ExecutionsQuery, LogQuery, OfOneJobQuery
+from api.http.executions.answer_schema import ExecutionDetail, ExecutionList, LogIndexView, LogSearchView, LogView
+from api.http.executions.schema import ExecutionsQuery, LogIndexQuery, LogQuery, LogSearchQuery, OfOneJobQuery
 from api.http.problems import asks_for_json
 from api.http.routing import ApiCall, Routes
 from api.http.schema import times
 from scheduler.errors import NotFound
-from scheduler.executions import output
+from scheduler.executions import log_lines, output
+from scheduler.executions.log_lines import LogIndexes
 from scheduler.executions.output import OutputPiece, OutputSelection, OutputSoFar
 from scheduler.identifiers import ExecutionId, JobId
 from scheduler.identity import Role
@@ -28,6 +29,7 @@ from scheduler.store.executions.listing import ExecutionFilter
 routes = Routes("executions")
 ORDERS = tuple(listing.KEYS)
 STREAMS = ("stdout", "stderr", "combined")
+_indexes = LogIndexes()
 TEXT = {"schema": {"type": "string"}}
 LOG = {
     "content": {
@@ -75,16 +77,18 @@ def show_log(
 
     Without `format` it is JSON for a client that asks for it in Accept, else text.
     """
-    if stream not in STREAMS:
-        raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
+    _require_stream(stream)
     since = times.moment(query.started, "started", call.rt.now())
-    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since, query.tail)
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset, since, query.tail, query.limit)
     watch = TokenWatch(call.rt)
 
     def read(start: int) -> OutputSoFar:
         watch.check()
         tail = wanted.tail if start == query.offset else None  # the end of what there was when this began
-        return output.read(call.rt, call.caller, replace(wanted, start=start, tail=tail))
+        left = None if query.limit is None else query.offset + query.limit - start
+        if left is not None and left <= 0:
+            return OutputSoFar((), finished=False, status="", exit_code=None)
+        return output.read(call.rt, call.caller, replace(wanted, start=start, tail=tail, limit=left))
 
     if query.follow:
         return api_runtime.of_this_app().streams.respond(read, query.offset)
@@ -95,6 +99,44 @@ def show_log(
     if form == "json":
         return _json(wanted, printed)
     return log_page.respond(_all(read, printed)) if form == "html" else _text(read, printed)
+
+
+@routes.get("/job-executions/<id:execution_id>/logs/<stream>/index/", role=Role.VIEWER, answers={200: LogIndexView})
+def show_log_index(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogIndexQuery) -> LogIndexView:
+    """Where the lines of the output begin, every thousandth; made when it is first asked for, and continued then."""
+    _require_stream(stream)
+    found = _indexes.read(call.rt, call.caller, OutputSelection(execution_id, stream, query.phase))
+    return {
+        "execution_id": execution_id,
+        "stream": stream,
+        "phase": query.phase,
+        "size_bytes": found.size,
+        "lines": found.lines,
+        "every": log_lines.EVERY,
+        "offsets": list(found.offsets),
+        "is_finished": found.finished,
+    }
+
+
+@routes.get("/job-executions/<id:execution_id>/logs/<stream>/search/", role=Role.VIEWER, answers={200: LogSearchView})
+def search_log(call: ApiCall, execution_id: ExecutionId, stream: str, query: LogSearchQuery) -> LogSearchView:
+    """The lines of the output that hold a text, or match a pattern."""
+    _require_stream(stream)
+    wanted = OutputSelection(execution_id, stream, query.phase, query.offset)
+    found = log_lines.search(
+        call.rt, call.caller, wanted, query.q, line=query.line, regex=query.regex, any_case=query.any_case
+    )
+    return {
+        "hits": [{"line": hit.line, "offset": hit.offset, "text": hit.text} for hit in found.hits],
+        "next_offset": found.next_offset,
+        "next_line": found.next_line,
+        "is_finished": found.finished,
+    }
+
+
+def _require_stream(stream: str) -> None:
+    if stream not in STREAMS:
+        raise NotFound(f"there is no stream {stream[:40]!r}; the streams are {', '.join(STREAMS)}")
 
 
 def _json(wanted: OutputSelection, printed: OutputSoFar) -> LogView:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from api.http.paging import OrderedQuery
 from api.http.schema.fields import Bound, Digits, Query, QueryBool, QueryId
@@ -51,6 +51,9 @@ class LogQuery(Query):
     tail: Annotated[int, Field(ge=1, le=2**60), Digits] | None = Field(
         default=None, description="only so many bytes of the end, of what there is now"
     )
+    limit: Annotated[int, Field(ge=1, le=2**60), Digits] | None = Field(
+        default=None, description="at most so many bytes"
+    )
     phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
     started: Bound | None = Field(default=None, description="only what was printed from then on, by the node's clock")
     follow: QueryBool = Field(default=False, description="stream server-sent events while the execution runs")
@@ -63,3 +66,19 @@ class LogQuery(Query):
         if self.follow and self.format is not None:
             raise ValueError("what is followed comes as events: leave out format")
         return self
+
+
+class LogIndexQuery(Query):
+    """Which part of the output."""
+
+    phase: Literal["pre", "job", "post", "cleanup"] | None = Field(default=None, description="one phase only")
+
+
+class LogSearchQuery(LogIndexQuery):
+    """What to look for, and from where on: `offset` is the byte at which line `line` begins."""
+
+    q: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    regex: QueryBool = Field(default=False, description="q is a pattern of Python's re, over bytes")
+    any_case: QueryBool = True
+    offset: Annotated[int, Field(ge=0, le=2**60), Digits] = 0
+    line: Annotated[int, Field(ge=0, le=2**60), Digits] = 0

@@ -6,11 +6,13 @@ from typing import Any
 
 from flask import Response, request
 
+from api.http.answers import respond
 from api.http.executions import routes as executions
 from api.http.jobs import routes as jobs
 from api.ui import feed
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 from api.ui.show import logs, timeline
+from scheduler.errors import NotFound
 from scheduler.rules.lifecycle.moves import JobStatus
 
 pages = Pages()
@@ -38,6 +40,37 @@ def show_job(page: PageRequest, job_id: int) -> PageAnswer:
     })  # fmt: skip
 
 
+@pages.get("/ui/executions/<id:execution_id>/log")
+def show_log(page: PageRequest, execution_id: int) -> PageAnswer:
+    """The log of one try: a window that reads only what one looks at; without script its end."""
+    one = feed.ask(page, executions.show_execution, execution_id=execution_id)
+    stream, phase = _part_of_log()
+    tail = _tail(page, one, stream, phase)
+    others = feed.ask(page, executions.list_executions_of_job, job_id=one["job"]["id"], query={"page_size": "40"})
+    return PageView("log.html", {
+        "try": one, "stream": stream, "phase": phase or "", "others": others["results"], "find": request.args.get("find", ""),
+        "plain_end": tail["text"] if tail else "It has printed nothing.",
+    })  # fmt: skip
+
+
+@pages.get("/ui/executions/<id:execution_id>/log/<what>")
+def read_log(page: PageRequest, execution_id: int, what: str) -> PageAnswer:
+    """The parts of a log as its window asks for them: index, text, search."""
+    stream, phase = _part_of_log()
+    named = {"execution_id": execution_id, "stream": stream}
+    asked = {name: request.args.get(name) for name in ("offset", "limit")}
+    if what == "index":
+        return respond(feed.ask(page, executions.show_log_index, query={"phase": phase}, **named))
+    if what == "search":
+        query = {name: request.args.get(name) for name in ("q", "regex", "offset", "line")}
+        return respond(feed.ask(page, executions.search_log, query={"phase": phase, **query}, **named))
+    if what != "text":
+        raise NotFound("there is no such page")
+    found = feed.ask(page, executions.show_log, query={"phase": phase, "format": "txt", **asked}, **named)
+    made = found if isinstance(found, Response) else Response("")
+    return Response(made.get_data(), content_type="text/plain; charset=utf-8")
+
+
 @pages.get("/ui/executions/<id:execution_id>/logs/<stream>")
 def show_raw_log(page: PageRequest, execution_id: int, stream: str) -> PageAnswer:
     """All that one try printed, as plain text in a page that may do nothing, or as a file."""
@@ -52,12 +85,19 @@ def show_raw_log(page: PageRequest, execution_id: int, stream: str) -> PageAnswe
     return made
 
 
-def _tail(page: PageRequest, newest: dict[str, Any] | None) -> dict[str, Any] | None:
+def _part_of_log() -> tuple[str, str | None]:
+    stream = request.args.get("stream", "combined")
+    return stream if stream in executions.STREAMS else "combined", request.args.get("phase") or None
+
+
+def _tail(
+    page: PageRequest, newest: dict[str, Any] | None, stream: str = "combined", phase: str | None = None
+) -> dict[str, Any] | None:
     """Return the end of what the newest try printed; None where it is kept no longer, or nothing was printed."""
     if newest is None or newest["output_purged"] is not None:
         return None
-    query = {"tail": str(SHOWN_OUTPUT), "format": "json"}
-    found = feed.ask(page, executions.show_log, execution_id=newest["id"], stream="combined", query=query)
+    query = {"tail": str(SHOWN_OUTPUT), "format": "json", "phase": phase}
+    found = feed.ask(page, executions.show_log, execution_id=newest["id"], stream=stream, query=query)
     if found is None:
         return None
     text = logs.readable(found["text"])

@@ -1,6 +1,7 @@
 // @ts-check
 // What every page needs: signing in by a one-time code, times that go on, menus that close, selects that send their form,
 // copying, and the session's word in forms of parts that were renewed.
+import { keys } from "./keys.js";
 import { begin } from "./live.js";
 
 const root = document.documentElement;
@@ -103,7 +104,29 @@ function tryWhileTyping() {
   if (new FormData(form).get("command") || form.querySelector('[name^="in."]')) void ask();
 }
 
+/** The bar above the jobs: acts on the ticked ones, else on all that match. */
+function bulk() {
+  const bar = document.getElementById("bulk-bar");
+  if (!bar) return;
+  const count = () => {
+    const ticked = [...document.querySelectorAll("input[name=job_id]:checked")].map((one) => /** @type {HTMLInputElement} */ (one).value);
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (bar.querySelectorAll("a[data-all]"))) {
+      const to = new URL(/** @type {string} */ (link.dataset.all), location.href);
+      if (ticked.length) { to.search = ""; for (const id of ticked) to.searchParams.append("job_id", id); }
+      link.href = to.href;
+    }
+    for (const box of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=job_id]"))) box.closest("tr")?.classList.toggle("chosen", box.checked);
+    /** @type {HTMLElement} */ (bar.querySelector(".said")).textContent = ticked.length ? `${ticked.length} ticked:` : bar.dataset.all ?? "";
+    bar.classList.toggle("some", ticked.length > 0);
+  };
+  document.addEventListener("change", (event) => { if (/** @type {Element} */ (event.target).matches("input[name=job_id]")) count(); });
+  document.addEventListener("ganger:renewed", count);
+  count();
+}
+
 tryWhileTyping();
 signIn();
 setInterval(tick, 1000);
+keys(body.dataset.root ?? "/ui/");
 begin(root, now);
+bulk();

@@ -1,59 +1,126 @@
 // @ts-check
-// The live part of a page: asked for again while it is looked at, and put into the page without touching what is in use.
+// The live store: one stream a browser brings the live parts of all its tabs. The tab that has the lock holds the stream and tells
+// the others; a part is put into the page without touching what is in use. Where no stream comes, the part is asked for instead.
 
-const EVERY_MS = 2000;
-const AFTER_FAULT_MS = 5000;
+const FIRST_BYTE_MS = 10_000, POLL_MS = 5_000, AGAIN_MS = 2_000;
 
 /** Tells whether something within is in use: a menu that is open, a field with the focus. @param {Element} within */
 export function inUse(within) {
   const at = document.activeElement;
   if (within.querySelector("details.menu[open]")) return true;
-  return at !== null && within.contains(at) && at.matches("input, select, textarea");
+  return at !== null && within.contains(at) && at.matches("input:not([type=checkbox]), select, textarea");
 }
 
-/** @param {HTMLElement} root @param {() => number} _now */
-export function begin(root, _now) {
+/** Puts a new text of the live part into the page: elements that stay are the same elements. @param {Element} part @param {string} text */
+export async function put(part, text) {
+  const ticked = new Set([...part.querySelectorAll("input[type=checkbox]:checked")].map((one) => /** @type {HTMLInputElement} */ (one).value));
+  const open = [...part.querySelectorAll("details[open][id]")].map((one) => one.id);
+  const scrolled = /** @type {[Element, number, number][]} */ ([...part.querySelectorAll(".scroll, pre")].map((one) => [one, one.scrollLeft, one.scrollTop]));
+  // @ts-ignore - htmx is a script of its own
+  await window.htmx.swap({ text, target: part, swap: "innerMorph", sourceElement: part });
+  for (const one of /** @type {NodeListOf<HTMLInputElement>} */ (part.querySelectorAll("input[type=checkbox]"))) one.checked = ticked.has(one.value);
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  for (const [one, x, y] of scrolled) { one.scrollLeft = x; one.scrollTop = y; }
+  document.dispatchEvent(new CustomEvent("ganger:renewed"));
+}
+
+/** @param {HTMLElement} _root @param {() => number} _now */
+export function begin(_root, _now) {
   const part = document.querySelector("[data-live]");
   const dot = document.getElementById("live-dot");
   if (!part || !dot) return;
-  let paused = false, tag = "", timer = 0;
-  dot.hidden = false;
+  const own = location.pathname + location.search;
+  const me = crypto.randomUUID();
+  const channel = new BroadcastChannel("ganger-live");
+  /** @type {Map<string, {view: string, seen: number}>} the views that tabs show */
+  const tabs = new Map();
+  let paused = false, timer = 0, tag = "", leads = false, waiting = "";
+  /** @type {EventSource | null} */ let source = null;
+  let shown = "";
+  const stat = { patches: 0 };
+  // For tests and for whoever measures.
+  // @ts-ignore - a name of ours
+  window.gangerLive = stat;
+
   const show = (/** @type {string} */ state, /** @type {string} */ word) => {
     dot.dataset.state = state;
     /** @type {HTMLElement} */ (dot.querySelector(".word")).textContent = word;
     dot.setAttribute("aria-pressed", String(paused));
   };
-  const later = (/** @type {number} */ ms) => { clearTimeout(timer); if (!paused && !document.hidden) timer = window.setTimeout(ask, ms); };
-  async function ask() {
-    try {
-      const headers = { "X-Ganger-Part": "live", ...(tag ? { "If-None-Match": tag } : {}) };
-      const answer = await fetch(location.href, { headers, credentials: "same-origin", cache: "no-store" });
-      if (answer.status === 401) { location.reload(); return; }
-      if (answer.status === 200 && !inUse(/** @type {Element} */ (part))) {
-        tag = answer.headers.get("ETag") ?? "";
-        await put(/** @type {Element} */ (part), await answer.text());
-      }
-      show("live", "Live");
-      later(answer.ok || answer.status === 304 ? EVERY_MS : AFTER_FAULT_MS);
-    } catch {
-      show("cut", "Offline");
-      later(AFTER_FAULT_MS);
-    }
+
+  async function take(/** @type {string} */ html) {
+    if (paused || document.hidden) { waiting = html; return; }
+    if (inUse(/** @type {Element} */ (part))) { waiting = html; setTimeout(() => { if (waiting) { const text = waiting; waiting = ""; void take(text); } }, 1000); return; }
+    waiting = "";
+    stat.patches += 1;
+    await put(/** @type {Element} */ (part), html);
   }
+
+  async function poll() {
+    clearTimeout(timer);
+    try {
+      const answer = await fetch(own, { headers: { "X-Ganger-Part": "live", ...(tag ? { "If-None-Match": tag } : {}) }, credentials: "same-origin", cache: "no-store" });
+      if (answer.status === 401) { location.reload(); return; }
+      if (answer.status === 200) { tag = answer.headers.get("ETag") ?? ""; await take(await answer.text()); }
+      show("polling", "Polling");
+    } catch { show("cut", "Offline"); }
+    if (!source && !paused && !document.hidden) timer = window.setTimeout(poll, POLL_MS);
+  }
+
+  function open() {
+    const views = [...new Set([...tabs.values()].map((one) => one.view))].slice(0, 8);
+    const wanted = `/ui/live?${new URLSearchParams(views.map((view) => ["view", view]))}`;
+    if (source && wanted === shown) return;
+    source?.close(); source = null; shown = wanted;
+    if (!views.length) return;
+    const opened = source = new EventSource((document.body.dataset.root ?? "/ui/").replace(/\/ui\/$/, "") + wanted);
+    const late = setTimeout(() => { if (source === opened) { opened.close(); source = null; shown = ""; void poll(); } }, FIRST_BYTE_MS);
+    opened.onmessage = (event) => {
+      clearTimeout(late);
+      const told = JSON.parse(event.data);
+      channel.postMessage({ kind: "part", view: told.view, html: told.html });
+      if (told.view === own) { show("live", "Live"); void take(told.html); }
+    };
+    opened.onopen = () => { clearTimeout(late); show(paused ? "paused" : "live", paused ? "Paused" : "Live"); channel.postMessage({ kind: "live" }); };
+    opened.onerror = () => {
+      clearTimeout(late);
+      show("cut", "Offline");
+      if (opened.readyState === EventSource.CLOSED) { source = null; shown = ""; setTimeout(() => { if (leads) { void poll(); open(); } }, AGAIN_MS); }
+    };
+  }
+
+  const say = () => channel.postMessage({ kind: "tab", id: me, view: document.hidden || paused ? "" : own });
+  channel.onmessage = (event) => {
+    const told = event.data;
+    if (told.kind === "part" && told.view === own) { show("live", "Live"); void take(told.html); }
+    if (told.kind === "live" && !paused) show("live", "Live");
+    if (told.kind === "who") say();
+    if (told.kind === "tab" && leads) { if (told.view) tabs.set(told.id, { view: told.view, seen: Date.now() }); else tabs.delete(told.id); open(); }
+  };
+
+  function lead() {
+    leads = true;
+    tabs.set(me, { view: own, seen: Date.now() });
+    if (document.hidden || paused) tabs.delete(me);
+    channel.postMessage({ kind: "who" });
+    open();
+    return new Promise(() => {});
+  }
+
+  function tell() {
+    if (leads) { if (document.hidden || paused) tabs.delete(me); else tabs.set(me, { view: own, seen: Date.now() }); open(); } else say();
+  }
+
+  dot.hidden = false;
+  show("live", "Live");
   dot.addEventListener("click", () => {
     paused = !paused;
     show(paused ? "paused" : "live", paused ? "Paused" : "Live");
-    if (paused) clearTimeout(timer); else void ask();
+    tell();
+    if (!paused && waiting) { const text = waiting; waiting = ""; void take(text); }
   });
-  document.addEventListener("visibilitychange", () => { if (document.hidden) clearTimeout(timer); else if (!paused) void ask(); });
-  show("live", "Live");
-  later(EVERY_MS);
-}
-
-/** Puts a new text of the live part into the page: elements that stay are the same elements. @param {Element} part @param {string} text */
-export async function put(part, text) {
-  const scrolled = [...part.querySelectorAll(".scroll, pre")].map((one) => [one, one.scrollLeft, one.scrollTop]);
-  // @ts-ignore - htmx is a script of its own
-  await window.htmx.swap({ text, target: part, swap: "innerMorph", sourceElement: part });
-  for (const [one, x, y] of /** @type {[Element, number, number][]} */ (scrolled)) { one.scrollLeft = x; one.scrollTop = y; }
+  document.addEventListener("visibilitychange", () => { tell(); if (!document.hidden && waiting) { const text = waiting; waiting = ""; void take(text); } });
+  window.addEventListener("pagehide", () => { if (!leads) channel.postMessage({ kind: "tab", id: me, view: "" }); source?.close(); });
+  if (navigator.locks) void navigator.locks.request("ganger-live", lead); else void lead();
+  say();
 }

@@ -30,7 +30,8 @@ _READ = """
     FROM pieces p
     JOIN output_chunks c ON c.execution_id = :execution_id AND c.phase = p.phase AND c.stream = p.stream
                         AND c."offset" = p."offset"
-    WHERE p.start + p.size > GREATEST(:from, p.total - COALESCE(CAST(:tail AS bigint), p.total)) AND c.at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
+    WHERE p.start + p.size > GREATEST(:from, p.total - COALESCE(CAST(:tail AS bigint), p.total)) AND p.start < COALESCE(CAST(:until AS bigint), p.total)
+      AND c.at >= COALESCE(CAST(:since AS timestamptz), '-infinity')
     ORDER BY p.start
     LIMIT :limit
 """
@@ -75,10 +76,11 @@ def pieces(
     since: datetime | None,
     limit: int,
     tail: int | None = None,
+    until: int | None = None,
 ) -> list[PieceRow]:
     """Return up to `limit` pieces that reach beyond byte `start` of the whole, in order; those printed since a time.
 
-    With `tail` only those that reach into so many last bytes of it.
+    With `tail` only those that reach into so many last bytes of it; with `until` those that begin before that byte.
     """
     parameters = {
         "execution_id": execution_id,
@@ -88,6 +90,7 @@ def pieces(
         "since": since,
         "limit": limit,
         "tail": tail,
+        "until": until,
     }
     return records.read_all(PieceRow, tx.execute(_STATEMENTS[len(streams) > 1], parameters))
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
+from flask import request
+
 import scheduler
-from api.ui import search
+from api.http.answers import respond
+from api.http.lookup import routes as lookup
+from api.ui import feed, search
 from api.ui.pages import PageAnswer, PageRequest, Pages, PageView
 
 pages = Pages()
@@ -18,6 +22,12 @@ KEYS = (
 )  # fmt: skip
 
 _ENTRY = re.compile(r"^    (?P<terms>[a-z][a-z ,]*?)(?:  +|\n {21})(?P<meaning>\S.*)$", re.MULTILINE)
+
+
+@pages.get("/ui/search")
+def search_names(page: PageRequest) -> PageAnswer:
+    """What the palette finds by name."""
+    return respond(feed.ask(page, lookup.search_everything, query={"q": request.args.get("q")}))
 
 
 @pages.get("/ui/help")

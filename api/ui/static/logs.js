@@ -1,0 +1,243 @@
+// @ts-check
+// The window on a log: lines are fetched a thousand at a time where one looks, about a screen of rows exists, and text is text.
+
+const ROW = 18, BLOCK = 1000, KEPT = 24, TALLEST = 12_000_000;
+const COLOURS = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+
+/** A line as pieces of text with classes: SGR colours stay, every other control sequence goes, `\r` leaves what stood last. @param {string} line */
+export function pieces(line) {
+  line = line.replace(/\r+$/, "");
+  const turns = line.split("\r");
+  let text = turns[turns.length - 1];
+  const cut = text.length > 10_000;
+  if (cut) text = text.slice(0, 10_000);
+  /** @type {{text: string, cls: string}[]} */
+  const made = [];
+  let fg = "", bold = false, from = 0;
+  const push = (/** @type {string} */ part) => {
+    // eslint-disable-next-line no-control-regex
+    const shown = part.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, "\ufffd");
+    if (shown) made.push({ text: shown, cls: [fg, bold ? "bold" : ""].filter(Boolean).join(" ") });
+  };
+  // eslint-disable-next-line no-control-regex
+  for (const found of text.matchAll(/\x1b(?:\[([0-?]*)[ -/]*([@-~])|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])/g)) {
+    push(text.slice(from, found.index));
+    from = found.index + found[0].length;
+    if (found[2] !== "m") continue;
+    const codes = (found[1] || "0").split(";").map(Number);
+    for (let i = 0; i < codes.length; i++) {
+      const code = codes[i];
+      if (code === 0) { fg = ""; bold = false; }
+      else if (code === 1) bold = true;
+      else if (code === 22) bold = false;
+      else if (code >= 30 && code <= 37) fg = `c-${COLOURS[code - 30]}`;
+      else if (code >= 90 && code <= 97) fg = `c-${COLOURS[code - 90]}`;
+      else if (code === 39) fg = "";
+      else if (code === 38 || code === 48) i += codes[i + 1] === 5 ? 2 : 4;
+    }
+  }
+  push(text.slice(from));
+  if (turns.length > 2) made.push({ text: ` (folded ${turns.length - 1} updates)`, cls: "folded" });
+  if (cut) made.push({ text: " … cut at 10,000 letters", cls: "folded" });
+  return made;
+}
+
+class LogWindow {
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    this.root = root;
+    this.base = root.dataset.base ?? "";
+    this.query = root.dataset.query ?? "";
+    this.view = /** @type {HTMLElement} */ (root.querySelector(".log-view"));
+    this.spacer = /** @type {HTMLElement} */ (root.querySelector(".log-space"));
+    this.rows = /** @type {HTMLElement} */ (root.querySelector(".log-rows"));
+    this.said = /** @type {HTMLElement} */ (root.querySelector(".log-said"));
+    /** @type {number[]} */ this.offsets = [0];
+    this.lines = 0; this.size = 0; this.finished = false; this.follow = false;
+    /** @type {Map<number, Promise<string[]>>} */ this.blocks = new Map();
+    /** @type {Map<number, string[]>} */ this.ready = new Map();
+    this.marked = [-1, -1];
+    /** @type {number[]} */ this.hits = [];
+    this.at = -1; this.drawn = "";
+  }
+
+  /** The scroll bar's scale: browsers cap the height of an element. */
+  get total() { return this.lines + (this.size > this.offsets[this.offsets.length - 1] || this.lines === 0 ? 1 : 0); }
+  get height() { return Math.min(TALLEST, this.total * ROW); }
+  get scale() { return this.height / Math.max(1, this.total * ROW); }
+
+  async index() {
+    const answer = await fetch(`${this.base}/index?${this.query}`, { credentials: "same-origin" });
+    if (answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) { this.said.textContent = "The log cannot be read now."; return; }
+    const found = await answer.json();
+    const last = this.offsets.length - 1;
+    if (found.size_bytes !== this.size) { this.blocks.delete(last); this.ready.delete(last); }
+    this.offsets = found.offsets; this.lines = found.lines; this.size = found.size_bytes; this.finished = found.is_finished;
+    this.spacer.setAttribute("height", String(this.height));
+    this.spacer.setAttribute("viewBox", `0 0 1 ${Math.max(1, this.height)}`);
+    this.said.textContent = this.size ? `${this.lines.toLocaleString("en")} lines, ${(this.size / 1048576).toFixed(1)} MiB` : this.finished ? "It printed nothing." : "It has printed nothing yet.";
+    this.drawn = "";
+    if (this.follow) this.toEnd(); else this.draw();
+  }
+
+  /** @param {number} number of a block */
+  block(number) {
+    let found = this.blocks.get(number);
+    if (!found) {
+      const start = this.offsets[number], end = this.offsets[number + 1] ?? this.size;
+      found = fetch(`${this.base}/text?${this.query}&offset=${start}&limit=${Math.max(1, end - start)}`, { credentials: "same-origin" })
+        .then((answer) => answer.ok ? answer.text() : "").then((text) => {
+          const lines = text.split("\n");
+          if (lines.length && lines[lines.length - 1] === "") lines.pop();
+          this.ready.set(number, lines.slice(0, BLOCK));
+          if (this.ready.size > KEPT) { const oldest = /** @type {number} */ (this.ready.keys().next().value); this.ready.delete(oldest); this.blocks.delete(oldest); }
+          return lines;
+        });
+      this.blocks.set(number, found);
+    }
+    return found;
+  }
+
+  first() { return Math.max(0, Math.floor(this.view.scrollTop / this.scale / ROW)); }
+
+  draw() {
+    const shown = Math.ceil(this.view.clientHeight / ROW) + 2;
+    const first = Math.min(this.first(), Math.max(0, this.total - shown + 2));
+    const state = `${first}:${shown}:${this.total}:${this.marked}:${this.at}:${[...this.ready.keys()].join()}`;
+    if (state === this.drawn) return;
+    this.drawn = state;
+    const made = [];
+    const wanted = new Set();
+    for (let number = first; number < Math.min(this.total, first + shown); number++) {
+      const block = Math.floor(number / BLOCK), lines = this.ready.get(block);
+      if (!lines) wanted.add(block);
+      made.push(this.row(number, lines ? lines[number % BLOCK] ?? "" : null));
+    }
+    this.rows.replaceChildren(...made);
+    for (const block of wanted) void this.block(block).then(() => this.draw());
+  }
+
+  /** @param {number} number @param {string | null} text */
+  row(number, text) {
+    const row = document.createElement("div");
+    row.className = "log-row";
+    if (number >= this.marked[0] && number <= this.marked[1]) row.classList.add("marked");
+    if (number === this.hits[this.at]) row.classList.add("hit");
+    const link = document.createElement("a");
+    link.href = `#L${number + 1}`; link.className = "log-number"; link.textContent = String(number + 1);
+    const line = document.createElement("span");
+    line.className = "log-text";
+    if (text === null) line.textContent = "…";
+    else for (const piece of pieces(text)) line.append(this.piece(piece));
+    row.append(link, line);
+    return row;
+  }
+
+  /** @param {{text: string, cls: string}} piece */
+  piece(piece) {
+    const span = document.createElement("span");
+    if (piece.cls) span.className = piece.cls;
+    let from = 0;
+    for (const found of piece.text.matchAll(/https?:\/\/[^\s"'<>\ufffd]{3,500}/g)) {
+      span.append(piece.text.slice(from, found.index));
+      const link = document.createElement("a");
+      link.href = found[0]; link.rel = "noreferrer noopener"; link.target = "_blank"; link.textContent = found[0];
+      span.append(link);
+      from = found.index + found[0].length;
+    }
+    span.append(piece.text.slice(from));
+    return span;
+  }
+
+  /** @param {number} number of a line, from 0 */
+  to(number) {
+    this.view.scrollTop = Math.max(0, (number - 3) * ROW * this.scale);
+    this.drawn = ""; this.draw();
+  }
+
+  toEnd() { this.view.scrollTop = this.height; this.drawn = ""; this.draw(); }
+
+  mark() {
+    const found = /^#L(\d{1,12})(?:-L?(\d{1,12}))?$/.exec(location.hash);
+    if (!found) return false;
+    this.marked = [Number(found[1]) - 1, Number(found[2] ?? found[1]) - 1];
+    this.to(this.marked[0]);
+    return true;
+  }
+
+  /** @param {string} q @param {boolean} regex */
+  async search(q, regex) {
+    this.hits = []; this.at = -1;
+    const list = /** @type {HTMLElement} */ (this.root.querySelector(".log-hits"));
+    list.replaceChildren();
+    let offset = 0, line = 0;
+    for (let round = 0; q && round < 100; round++) {
+      const answer = await fetch(`${this.base}/search?${this.query}&${new URLSearchParams({ q, regex: String(regex), offset: String(offset), line: String(line) })}`, { credentials: "same-origin" });
+      if (!answer.ok) { this.said.textContent = answer.status === 400 ? "That is no pattern that can be searched for." : "The log cannot be searched now."; return; }
+      const found = await answer.json();
+      for (const hit of found.hits) {
+        this.hits.push(hit.line);
+        if (list.childElementCount < 200) {
+          const link = document.createElement("a");
+          link.href = `#L${hit.line + 1}`; link.textContent = `${hit.line + 1}: ${pieces(hit.text).map((one) => one.text).join("").slice(0, 160)}`;
+          list.append(link);
+        }
+      }
+      this.said.textContent = `${this.hits.length.toLocaleString("en")} lines found`;
+      if (found.next_offset === null || this.hits.length >= 10_000) break;
+      offset = found.next_offset; line = found.next_line;
+    }
+    if (this.hits.length) this.next(1);
+  }
+
+  /** @param {number} step */
+  next(step) {
+    if (!this.hits.length) return;
+    this.at = (this.at + step + this.hits.length) % this.hits.length;
+    this.to(this.hits[this.at]);
+    this.said.textContent = `${this.at + 1} of ${this.hits.length.toLocaleString("en")} lines found`;
+  }
+}
+
+const root = /** @type {HTMLElement | null} */ (document.querySelector("[data-log]"));
+if (root) {
+  const log = new LogWindow(root);
+  const button = /** @type {HTMLButtonElement} */ (root.querySelector("[data-follow]"));
+  const follow = (/** @type {boolean} */ on) => { log.follow = on; button.setAttribute("aria-pressed", String(on)); if (on) log.toEnd(); };
+  root.querySelector(".log-plain")?.remove();
+  log.view.hidden = false;
+  let last = 0;
+  log.view.addEventListener("scroll", () => {
+    if (log.follow && log.view.scrollTop < last - 4) follow(false);
+    last = log.view.scrollTop;
+    requestAnimationFrame(() => log.draw());
+  }, { passive: true });
+  button.addEventListener("click", () => follow(!log.follow));
+  const form = /** @type {HTMLFormElement} */ (root.querySelector("form.log-find"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const data = new FormData(form);
+    void log.search(String(data.get("find") ?? ""), data.get("regex") === "1");
+  });
+  window.addEventListener("hashchange", () => log.mark());
+  window.addEventListener("resize", () => { log.drawn = ""; log.draw(); });
+  document.addEventListener("keydown", (event) => {
+    const at = /** @type {Element} */ (event.target);
+    if (at.matches("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey || document.documentElement.dataset.keys === "off") return;
+    if (event.key === "f") follow(!log.follow);
+    if (event.key === "n") log.next(1);
+    if (event.key === "N") log.next(-1);
+  });
+  void log.index().then(() => {
+    const asked = new URLSearchParams(location.search).get("find");
+    if (asked) void log.search(asked, false);
+    else if (!log.mark() && root.dataset.end === "1") log.toEnd();
+    if (!log.finished) follow(!location.hash && !asked);
+    const again = async () => { if (!document.hidden) await log.index(); if (!log.finished) setTimeout(again, 1000); };
+    if (!log.finished) setTimeout(again, 1000);
+  });
+  // For tests and for whoever measures.
+  // @ts-ignore - a name of ours
+  window.gangerLog = log;
+}

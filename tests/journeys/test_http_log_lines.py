@@ -1,0 +1,81 @@
+"""Lines of logs: the index, parts by offset and limit, the search, over many pieces, cut lines and bytes that are no text."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api
+
+
+@pytest.fixture
+def printed(api: Api) -> int:
+    """An execution that printed 2,500 lines in pieces that end within lines, the last without a newline."""
+    job = api.a_job()["id"]
+    api.change(
+        "INSERT INTO nodes (name, pool_id, hostname, boot_id, disk_id, cpus, mem, disk) VALUES ('n', 1, 'n', 'b', 'd', 1, 1, 1)"
+    )
+    api.change(
+        """INSERT INTO executions (job_id, attempt, node_id, node_epoch, status, cpus, mem, disk, lease_s, released_at)
+           VALUES (:id, 1, (SELECT id FROM nodes), 1, 'COMPLETED', 1, 1, 1, 90, now())""",
+        id=job,
+    )
+    execution = int(api.value("SELECT id FROM executions"))
+    whole = text()
+    for start in range(0, len(whole), 7_919):
+        api.change(
+            """INSERT INTO output_chunks (execution_id, phase, stream, "offset", at, data) VALUES (:id, 'job', 'stdout', :at, now(), :data)""",
+            id=execution,
+            at=start,
+            data=whole[start : start + 7_919],
+        )
+    return execution
+
+
+def text() -> bytes:
+    return b"\n".join(b"line %d%s" % (n, b" needle \xff" if n % 500 == 250 else b"") for n in range(2_501))
+
+
+def path(execution: int, what: str) -> str:
+    return f"/job-executions/{execution}/logs/stdout/{what}"
+
+
+def test_the_index_says_where_each_thousandth_line_begins(api: Api, printed: int) -> None:
+    whole = text()
+    for _ in range(2):
+        found = api.get(path(printed, "index/")).json
+        assert (found["lines"], found["size_bytes"], found["every"]) == (2_500, len(whole), 1_000)
+        assert [whole[at:].split(b"\n")[0] for at in found["offsets"]] == [b"line 0", b"line 1000", b"line 2000"]
+        assert found["is_finished"] is True
+    assert api.get(path(printed, "index/"), phase="pre").json["size_bytes"] == 0
+    assert api.get(f"/job-executions/{printed}/logs/odd/index/").status_code == 404
+
+
+def test_a_part_is_read_by_offset_and_limit_and_the_end_by_tail(api: Api, printed: int) -> None:
+    whole = text()
+    part = api.get(path(printed, ""), offset=10_000, limit=9_000, format="txt")
+    assert part.data == whole[10_000:19_000]
+    assert api.get(path(printed, ""), tail=100, format="txt").data == whole[-100:]
+    assert api.get(path(printed, ""), offset=len(whole), limit=5, format="txt").status_code == 204
+    assert api.get(path(printed, ""), limit=0).status_code == 400
+
+
+def test_a_search_names_lines_and_where_they_begin(api: Api, printed: int) -> None:
+    def search(**query: Any) -> Any:
+        return api.get(path(printed, "search/"), **query).json
+
+    found = search(q="NEEDLE")
+    assert [hit["line"] for hit in found["hits"]] == [250, 750, 1_250, 1_750, 2_250]
+    assert all(text()[hit["offset"] :].startswith(b"line %d " % hit["line"]) for hit in found["hits"])
+    assert (found["next_offset"], found["is_finished"]) == (None, True)
+    assert search(q="NEEDLE", any_case="false")["hits"] == []
+    assert [hit["line"] for hit in search(q=r"line 2500$", regex="true")["hits"]] == [2_500]
+    many = search(q="line")
+    assert (len(many["hits"]), many["next_line"]) == (1_000, 1_000)
+    rest = search(q="line", offset=many["next_offset"], line=many["next_line"])
+    assert rest["hits"][0]["text"] == "line 1000"
+
+
+@pytest.mark.parametrize("pattern", ["(", "(a+)+$", "(a|b*)*", "[z"])
+def test_a_pattern_that_is_none_or_could_take_for_ever_is_refused(api: Api, printed: int, pattern: str) -> None:
+    answer = api.get(path(printed, "search/"), q=pattern, regex="true")
+    assert (answer.status_code, answer.json["field"]) == (400, "q")
