@@ -57,7 +57,7 @@ def show_log(page: PageRequest, execution_id: int) -> PageAnswer:
 def read_log(page: PageRequest, execution_id: int, what: str) -> PageAnswer:
     """The parts of a log as its window asks for them: index, text, search."""
     stream, phase = _part_of_log()
-    named = {"execution_id": execution_id, "stream": stream}
+    named: dict[str, Any] = {"execution_id": execution_id, "stream": stream}
     asked = {name: request.args.get(name) for name in ("offset", "limit")}
     if what == "index":
         return respond(feed.ask(page, executions.show_log_index, query={"phase": phase}, **named))
