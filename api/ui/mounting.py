@@ -13,7 +13,7 @@ from api.http import api_runtime, auth
 from api.ui import frame
 from api.ui.live import broadcaster
 from api.ui.live import routes as live
-from api.ui.live.broadcaster import Broadcaster
+from api.ui.live.broadcaster import PageBroadcaster
 from api.ui.pages import PageRequest, PageRoute, PageView
 from api.ui.rooms import ALL
 from api.ui.session import cookies, forgery, preferences
@@ -49,7 +49,7 @@ def install(app: Flask, settings: Settings) -> None:  # noqa: ARG001 - as every 
         by_endpoint[endpoint] = route
         app.add_url_rule(route.rule, endpoint=endpoint, methods=[route.method], view_func=_view(route))
     app.extensions[broadcaster.ROUTES] = by_endpoint
-    app.extensions[live.BROADCASTER] = Broadcaster(app, api_runtime.of(app).feed)
+    app.extensions[live.BROADCASTER] = PageBroadcaster(app, api_runtime.of(app).feed)
     app.add_url_rule("/ui/static/<name>", endpoint="ui static", view_func=_static, methods=["GET"])
     app.after_request(_finish)
 

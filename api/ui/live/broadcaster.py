@@ -41,7 +41,7 @@ class BroadcastView:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-class Broadcaster:
+class PageBroadcaster:
     """Makes views, and keeps each for whoever looks at the same."""
 
     def __init__(self, app: Flask, feed: ChangeFeed) -> None:

@@ -8,7 +8,7 @@ from api.http import api_runtime
 from api.http.answers import dump
 from api.http.waiting import parking
 from api.http.waiting.parked import EventStream
-from api.ui.live.broadcaster import Broadcaster
+from api.ui.live.broadcaster import PageBroadcaster
 from api.ui.pages import PageAnswer, PageRequest, Pages
 from scheduler.errors import InvalidInput
 from scheduler.feed.change_feed import FeedInterest
@@ -27,7 +27,7 @@ def stream(page: PageRequest) -> PageAnswer:
     if not views or len(views) > MOST_VIEWS or any(not one.startswith("/ui/") for one in views):
         raise InvalidInput(f"a stream names one to {MOST_VIEWS} views of ours", field="view")
     parts = api_runtime.of_this_app()
-    broadcaster: Broadcaster = current_app.extensions[BROADCASTER]
+    broadcaster: PageBroadcaster = current_app.extensions[BROADCASTER]
     sent: dict[str, str] = {}
 
     def more() -> bytes | None:
